@@ -56,6 +56,7 @@ NOT_KEYED = {
     "Members/UseSlip": "a code on a slip works once",
     "Members/UseLink": "a one-time link works once",
     "Members/ChangePassword": "needs the password of before",
+    "Members/MakeSlipCode": "the sender may ask again; an earlier code is void",
     "Catalog/ChangeItem": "for the version in If-Match; a second time is refused as outdated",
     "Members/ChangeMember": "for the version in If-Match; a second time is refused as outdated",
     "Circulation/PutPolicies": "for the version in If-Match; a second time is refused as outdated",

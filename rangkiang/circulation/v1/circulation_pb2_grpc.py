@@ -92,6 +92,11 @@ class CirculationStub:
                 request_serializer=rangkiang_dot_circulation_dot_v1_dot_loans__pb2.ListOwnLoansRequest.SerializeToString,
                 response_deserializer=rangkiang_dot_circulation_dot_v1_dot_loans__pb2.ListOwnLoansReply.FromString,
                 _registered_method=True)
+        self.GetOwnLoan = channel.unary_unary(
+                '/rangkiang.circulation.v1.Circulation/GetOwnLoan',
+                request_serializer=rangkiang_dot_circulation_dot_v1_dot_loans__pb2.GetOwnLoanRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_circulation_dot_v1_dot_loans__pb2.GetOwnLoanReply.FromString,
+                _registered_method=True)
         self.RenewOwnLoan = channel.unary_unary(
                 '/rangkiang.circulation.v1.Circulation/RenewOwnLoan',
                 request_serializer=rangkiang_dot_circulation_dot_v1_dot_loans__pb2.RenewOwnLoanRequest.SerializeToString,
@@ -225,6 +230,13 @@ class CirculationServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetOwnLoan(self, request, context):
+        """One of the caller's own loans, and why it cannot be renewed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RenewOwnLoan(self, request, context):
         """Renews one of the caller's own loans.
         """
@@ -352,6 +364,11 @@ def add_CirculationServicer_to_server(servicer, server):
                     servicer.ListOwnLoans,
                     request_deserializer=rangkiang_dot_circulation_dot_v1_dot_loans__pb2.ListOwnLoansRequest.FromString,
                     response_serializer=rangkiang_dot_circulation_dot_v1_dot_loans__pb2.ListOwnLoansReply.SerializeToString,
+            ),
+            'GetOwnLoan': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetOwnLoan,
+                    request_deserializer=rangkiang_dot_circulation_dot_v1_dot_loans__pb2.GetOwnLoanRequest.FromString,
+                    response_serializer=rangkiang_dot_circulation_dot_v1_dot_loans__pb2.GetOwnLoanReply.SerializeToString,
             ),
             'RenewOwnLoan': grpc.unary_unary_rpc_method_handler(
                     servicer.RenewOwnLoan,
@@ -702,6 +719,33 @@ class Circulation:
             '/rangkiang.circulation.v1.Circulation/ListOwnLoans',
             rangkiang_dot_circulation_dot_v1_dot_loans__pb2.ListOwnLoansRequest.SerializeToString,
             rangkiang_dot_circulation_dot_v1_dot_loans__pb2.ListOwnLoansReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetOwnLoan(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.circulation.v1.Circulation/GetOwnLoan',
+            rangkiang_dot_circulation_dot_v1_dot_loans__pb2.GetOwnLoanRequest.SerializeToString,
+            rangkiang_dot_circulation_dot_v1_dot_loans__pb2.GetOwnLoanReply.FromString,
             options,
             channel_credentials,
             insecure,

@@ -57,6 +57,8 @@ class CirculationStub:
     """What a member has and may borrow."""
     ListOwnLoans: _grpc.UnaryUnaryMultiCallable[_loans_pb2.ListOwnLoansRequest, _loans_pb2.ListOwnLoansReply]
     """The caller's own loans."""
+    GetOwnLoan: _grpc.UnaryUnaryMultiCallable[_loans_pb2.GetOwnLoanRequest, _loans_pb2.GetOwnLoanReply]
+    """One of the caller's own loans, and why it cannot be renewed."""
     RenewOwnLoan: _grpc.UnaryUnaryMultiCallable[_loans_pb2.RenewOwnLoanRequest, _loans_pb2.RenewOwnLoanReply]
     """Renews one of the caller's own loans."""
     RenewOwnLoans: _grpc.UnaryUnaryMultiCallable[_loans_pb2.RenewOwnLoansRequest, _loans_pb2.RenewOwnLoansReply]
@@ -105,6 +107,8 @@ class CirculationAsyncStub(CirculationStub):
     """What a member has and may borrow."""
     ListOwnLoans: _aio.UnaryUnaryMultiCallable[_loans_pb2.ListOwnLoansRequest, _loans_pb2.ListOwnLoansReply]  # type: ignore[assignment]
     """The caller's own loans."""
+    GetOwnLoan: _aio.UnaryUnaryMultiCallable[_loans_pb2.GetOwnLoanRequest, _loans_pb2.GetOwnLoanReply]  # type: ignore[assignment]
+    """One of the caller's own loans, and why it cannot be renewed."""
     RenewOwnLoan: _aio.UnaryUnaryMultiCallable[_loans_pb2.RenewOwnLoanRequest, _loans_pb2.RenewOwnLoanReply]  # type: ignore[assignment]
     """Renews one of the caller's own loans."""
     RenewOwnLoans: _aio.UnaryUnaryMultiCallable[_loans_pb2.RenewOwnLoansRequest, _loans_pb2.RenewOwnLoansReply]  # type: ignore[assignment]
@@ -216,6 +220,14 @@ class CirculationServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_loans_pb2.ListOwnLoansReply, _abc.Awaitable[_loans_pb2.ListOwnLoansReply]]:
         """The caller's own loans."""
+
+    @_abc_1.abstractmethod
+    def GetOwnLoan(
+        self,
+        request: _loans_pb2.GetOwnLoanRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_loans_pb2.GetOwnLoanReply, _abc.Awaitable[_loans_pb2.GetOwnLoanReply]]:
+        """One of the caller's own loans, and why it cannot be renewed."""
 
     @_abc_1.abstractmethod
     def RenewOwnLoan(

@@ -122,6 +122,7 @@ class LoanFact(_message.Message):
     DUE_AT_FIELD_NUMBER: _builtins.int
     DUE_ON_FIELD_NUMBER: _builtins.int
     BRANCH_ID_FIELD_NUMBER: _builtins.int
+    TITLE_FIELD_NUMBER: _builtins.int
     loan_id: _builtins.str
     institution_id: _builtins.str
     item_id: _builtins.str
@@ -134,6 +135,8 @@ class LoanFact(_message.Message):
     """The day of due_at in the branch's zone, ISO 8601."""
     branch_id: _builtins.str
     """The branch of the act; of an item in transit the branch that it goes to."""
+    title: _builtins.str
+    """At most 120 characters; empty in facts of releases before 0.4."""
     @_builtins.property
     def due_at(self) -> _timestamp_pb2.Timestamp: ...
     def __init__(
@@ -148,14 +151,126 @@ class LoanFact(_message.Message):
         due_at: _timestamp_pb2.Timestamp | None = ...,
         due_on: _builtins.str = ...,
         branch_id: _builtins.str = ...,
+        title: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["due_at", b"due_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["branch_id", b"branch_id", "due_at", b"due_at", "due_on", b"due_on", "institution_id", b"institution_id", "item_id", b"item_id", "loan_id", b"loan_id", "member_id", b"member_id", "state", b"state", "state_version", b"state_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["branch_id", b"branch_id", "due_at", b"due_at", "due_on", b"due_on", "institution_id", b"institution_id", "item_id", b"item_id", "loan_id", b"loan_id", "member_id", b"member_id", "state", b"state", "state_version", b"state_version", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LoanFact: _TypeAlias = LoanFact  # noqa: Y015
+
+@_typing.final
+class LoanDueSoon(_message.Message):
+    """A loan is due soon. Each loan has this fact once for each step; of steps that were missed, the newest alone."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOAN_FIELD_NUMBER: _builtins.int
+    DAYS_FIELD_NUMBER: _builtins.int
+    ON_FIELD_NUMBER: _builtins.int
+    ZONE_FIELD_NUMBER: _builtins.int
+    days: _builtins.int
+    """The step: calendar days before the due day, 3 or 1."""
+    on: _builtins.str
+    """Today in the branch's zone, ISO 8601: a notice of this fact is stale on a later day than due_on."""
+    zone: _builtins.str
+    """IANA zone of the branch."""
+    @_builtins.property
+    def loan(self) -> Global___LoanFact: ...
+    def __init__(
+        self,
+        *,
+        loan: Global___LoanFact | None = ...,
+        days: _builtins.int = ...,
+        on: _builtins.str = ...,
+        zone: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["loan", b"loan"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["days", b"days", "loan", b"loan", "on", b"on", "zone", b"zone"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LoanDueSoon: _TypeAlias = LoanDueSoon  # noqa: Y015
+
+@_typing.final
+class LoanOverdue(_message.Message):
+    """A loan is overdue. Each loan has this fact once for each step of the ladder; of steps that were missed, the newest."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOAN_FIELD_NUMBER: _builtins.int
+    STEP_FIELD_NUMBER: _builtins.int
+    DAYS_FIELD_NUMBER: _builtins.int
+    OPEN_DAYS_FIELD_NUMBER: _builtins.int
+    ON_FIELD_NUMBER: _builtins.int
+    ZONE_FIELD_NUMBER: _builtins.int
+    step: _builtins.int
+    """The step of the ladder: calendar days after the due day, 1, 7, 14 or 30."""
+    days: _builtins.int
+    """Calendar days since the due day, today; more than the step when days were missed."""
+    open_days: _builtins.int
+    """Open days since the due day, today: those that a suspension or a fine counts."""
+    on: _builtins.str
+    """Today in the branch's zone, ISO 8601."""
+    zone: _builtins.str
+    """IANA zone of the branch."""
+    @_builtins.property
+    def loan(self) -> Global___LoanFact: ...
+    def __init__(
+        self,
+        *,
+        loan: Global___LoanFact | None = ...,
+        step: _builtins.int = ...,
+        days: _builtins.int = ...,
+        open_days: _builtins.int = ...,
+        on: _builtins.str = ...,
+        zone: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["loan", b"loan"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["days", b"days", "loan", b"loan", "on", b"on", "open_days", b"open_days", "step", b"step", "zone", b"zone"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LoanOverdue: _TypeAlias = LoanOverdue  # noqa: Y015
+
+@_typing.final
+class SuspensionStarted(_message.Message):
+    """A late return began a suspension of its borrower, or made it longer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOAN_FIELD_NUMBER: _builtins.int
+    BEGINS_ON_FIELD_NUMBER: _builtins.int
+    ENDS_ON_FIELD_NUMBER: _builtins.int
+    DAYS_FIELD_NUMBER: _builtins.int
+    begins_on: _builtins.str
+    """First and last day, ISO 8601."""
+    ends_on: _builtins.str
+    days: _builtins.int
+    """Calendar days of the suspension in all."""
+    @_builtins.property
+    def loan(self) -> Global___LoanFact:
+        """As after the return."""
+
+    def __init__(
+        self,
+        *,
+        loan: Global___LoanFact | None = ...,
+        begins_on: _builtins.str = ...,
+        ends_on: _builtins.str = ...,
+        days: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["loan", b"loan"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["begins_on", b"begins_on", "days", b"days", "ends_on", b"ends_on", "loan", b"loan"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SuspensionStarted: _TypeAlias = SuspensionStarted  # noqa: Y015
 
 @_typing.final
 class PoliciesChanged(_message.Message):

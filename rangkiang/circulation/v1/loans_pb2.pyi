@@ -460,19 +460,74 @@ class RenewOwnLoanRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
+    DUE_ON_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    due_on: _builtins.str
+    """The due day that the caller has seen, ISO 8601: when the loan is due on another day, it is not renewed again.
+    Empty for any.
+    """
     def __init__(
         self,
         *,
         id: _builtins.str = ...,
+        due_on: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["due_on", b"due_on", "id", b"id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RenewOwnLoanRequest: _TypeAlias = RenewOwnLoanRequest  # noqa: Y015
+
+@_typing.final
+class GetOwnLoanRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    DUE_ON_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    due_on: _builtins.str
+    """As in RenewOwnLoanRequest; it is not compared."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        due_on: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["due_on", b"due_on", "id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetOwnLoanRequest: _TypeAlias = GetOwnLoanRequest  # noqa: Y015
+
+@_typing.final
+class GetOwnLoanReply(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOAN_FIELD_NUMBER: _builtins.int
+    REFUSALS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def loan(self) -> Global___Loan: ...
+    @_builtins.property
+    def refusals(self) -> _containers.RepeatedCompositeFieldContainer[_refusal_pb2.Refusal]:
+        """Why it cannot be renewed now."""
+
+    def __init__(
+        self,
+        *,
+        loan: Global___Loan | None = ...,
+        refusals: _abc.Iterable[_refusal_pb2.Refusal] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["loan", b"loan"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["loan", b"loan", "refusals", b"refusals"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetOwnLoanReply: _TypeAlias = GetOwnLoanReply  # noqa: Y015
 
 @_typing.final
 class RenewOwnLoanReply(_message.Message):

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!rangkiang/common/v1/options.proto\x12\x13rangkiang.common.v1\x1a google/protobuf/descriptor.proto:/\n\x05scope\x12\x1e.google.protobuf.MethodOptions\x18\xb5\x87\x03 \x01(\t:0\n\x06inline\x12\x1e.google.protobuf.MethodOptions\x18\xb6\x87\x03 \x01(\x08:4\n\nidempotent\x12\x1e.google.protobuf.MethodOptions\x18\xb7\x87\x03 \x01(\x08:/\n\x05keyed\x12\x1e.google.protobuf.MethodOptions\x18\xb8\x87\x03 \x01(\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!rangkiang/common/v1/options.proto\x12\x13rangkiang.common.v1\x1a google/protobuf/descriptor.proto:/\n\x05scope\x12\x1e.google.protobuf.MethodOptions\x18\xb5\x87\x03 \x01(\t:0\n\x06inline\x12\x1e.google.protobuf.MethodOptions\x18\xb6\x87\x03 \x01(\x08:4\n\nidempotent\x12\x1e.google.protobuf.MethodOptions\x18\xb7\x87\x03 \x01(\x08:/\n\x05keyed\x12\x1e.google.protobuf.MethodOptions\x18\xb8\x87\x03 \x01(\x08:-\n\x03\x61\x63t\x12\x1e.google.protobuf.MethodOptions\x18\xb9\x87\x03 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)

@@ -14,6 +14,7 @@ SCOPE_FIELD_NUMBER: _builtins.int
 INLINE_FIELD_NUMBER: _builtins.int
 IDEMPOTENT_FIELD_NUMBER: _builtins.int
 KEYED_FIELD_NUMBER: _builtins.int
+ACT_FIELD_NUMBER: _builtins.int
 scope: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, _builtins.str]
 """Who may call: "public", or the name of a scope. A method without one is refused at start."""
 inline: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, _builtins.bool]
@@ -22,3 +23,7 @@ idempotent: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOpti
 """Doing it twice is doing it once, as every read is: a client may try again by itself."""
 keyed: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, _builtins.bool]
 """A write: the caller sends an Idempotency-Key, and a repeated call with that key gets the stored reply."""
+act: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, _builtins.str]
+"""An act whose limited tokens may call this method too, and after a colon the fields of the request that must name
+the token's subject: "renew:id,due_on". See chassis.auth.act_scope.
+"""

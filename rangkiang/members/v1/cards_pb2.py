@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from rangkiang.members.v1 import people_pb2 as rangkiang_dot_members_dot_v1_dot_people__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n rangkiang/members/v1/cards.proto\x12\x14rangkiang.members.v1\x1a!rangkiang/members/v1/people.proto\"W\n\x10IssueCardRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0b\n\x03\x61\x63t\x18\x02 \x01(\t\x12*\n\x05\x61lias\x18\x03 \x01(\x0b\x32\x1b.rangkiang.members.v1.Alias\"=\n\x0eIssueCardReply\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x03\"-\n\x0e\x45ndCardRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07\x63\x61rd_id\x18\x02 \x01(\t\"+\n\x0c\x45ndCardReply\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\"0\n\x11PrintCardsRequest\x12\x0b\n\x03ids\x18\x01 \x03(\t\x12\x0e\n\x06layout\x18\x02 \x01(\t\"\x1e\n\x0fPrintCardsReply\x12\x0b\n\x03pdf\x18\x01 \x01(\x0c\"\x1b\n\x0bScanRequest\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\"u\n\tScanReply\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x32\n\x06member\x18\x02 \x01(\x0b\x32\".rangkiang.members.v1.MemberInList\x12\x12\n\ncard_state\x18\x03 \x01(\t\x12\x12\n\nlooks_like\x18\x04 \x01(\t\"\x15\n\x13GetOwnMemberRequest\"M\n\x11GetOwnMemberReply\x12,\n\x06member\x18\x01 \x01(\x0b\x32\x1c.rangkiang.members.v1.Member\x12\n\n\x02qr\x18\x02 \x01(\t\"\x1d\n\x0fMakeSlipRequest\x12\n\n\x02id\x18\x01 \x01(\t\"\x1d\n\rMakeSlipReply\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\"Q\n\x0eUseSlipRequest\x12\x0e\n\x06number\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x10\n\x08password\x18\x03 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x04 \x01(\t\"\x0e\n\x0cUseSlipReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n rangkiang/members/v1/cards.proto\x12\x14rangkiang.members.v1\x1a!rangkiang/members/v1/people.proto\"W\n\x10IssueCardRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0b\n\x03\x61\x63t\x18\x02 \x01(\t\x12*\n\x05\x61lias\x18\x03 \x01(\x0b\x32\x1b.rangkiang.members.v1.Alias\"=\n\x0eIssueCardReply\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x03\"-\n\x0e\x45ndCardRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07\x63\x61rd_id\x18\x02 \x01(\t\"+\n\x0c\x45ndCardReply\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\"0\n\x11PrintCardsRequest\x12\x0b\n\x03ids\x18\x01 \x03(\t\x12\x0e\n\x06layout\x18\x02 \x01(\t\"\x1e\n\x0fPrintCardsReply\x12\x0b\n\x03pdf\x18\x01 \x01(\x0c\"\x1b\n\x0bScanRequest\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\"u\n\tScanReply\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x32\n\x06member\x18\x02 \x01(\x0b\x32\".rangkiang.members.v1.MemberInList\x12\x12\n\ncard_state\x18\x03 \x01(\t\x12\x12\n\nlooks_like\x18\x04 \x01(\t\"\x15\n\x13GetOwnMemberRequest\"M\n\x11GetOwnMemberReply\x12,\n\x06member\x18\x01 \x01(\x0b\x32\x1c.rangkiang.members.v1.Member\x12\n\n\x02qr\x18\x02 \x01(\t\"+\n\x0fMakeSlipRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04send\x18\x02 \x01(\x08\".\n\rMakeSlipReply\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0f\n\x07is_sent\x18\x02 \x01(\x08\"Q\n\x0eUseSlipRequest\x12\x0e\n\x06number\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x10\n\x08password\x18\x03 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x04 \x01(\t\"\x0e\n\x0cUseSlipReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -53,11 +53,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETOWNMEMBERREPLY']._serialized_start=590
   _globals['_GETOWNMEMBERREPLY']._serialized_end=667
   _globals['_MAKESLIPREQUEST']._serialized_start=669
-  _globals['_MAKESLIPREQUEST']._serialized_end=698
-  _globals['_MAKESLIPREPLY']._serialized_start=700
-  _globals['_MAKESLIPREPLY']._serialized_end=729
-  _globals['_USESLIPREQUEST']._serialized_start=731
-  _globals['_USESLIPREQUEST']._serialized_end=812
-  _globals['_USESLIPREPLY']._serialized_start=814
-  _globals['_USESLIPREPLY']._serialized_end=828
+  _globals['_MAKESLIPREQUEST']._serialized_end=712
+  _globals['_MAKESLIPREPLY']._serialized_start=714
+  _globals['_MAKESLIPREPLY']._serialized_end=760
+  _globals['_USESLIPREQUEST']._serialized_start=762
+  _globals['_USESLIPREQUEST']._serialized_end=843
+  _globals['_USESLIPREPLY']._serialized_start=845
+  _globals['_USESLIPREPLY']._serialized_end=859
 # @@protoc_insertion_point(module_scope)

@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 import builtins as _builtins
 import sys
@@ -157,6 +158,105 @@ class MemberErased(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___MemberErased: _TypeAlias = MemberErased  # noqa: Y015
+
+@_typing.final
+class MemberRegistered(_message.Message):
+    """Somebody became a member, at the desk: not by an import."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    INSTITUTION_ID_FIELD_NUMBER: _builtins.int
+    EXPIRES_ON_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    version: _builtins.int
+    institution_id: _builtins.str
+    expires_on: _builtins.str
+    """ISO 8601; empty without an end."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        version: _builtins.int = ...,
+        institution_id: _builtins.str = ...,
+        expires_on: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expires_on", b"expires_on", "id", b"id", "institution_id", b"institution_id", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MemberRegistered: _TypeAlias = MemberRegistered  # noqa: Y015
+
+@_typing.final
+class SlipIssued(_message.Message):
+    """The desk asked that a code for a first or a forgotten password be sent to a member. The code does not exist yet:
+    members makes it when the sender calls MakeSlipCode, and keeps its hash alone.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MEMBER_ID_FIELD_NUMBER: _builtins.int
+    INSTITUTION_ID_FIELD_NUMBER: _builtins.int
+    SLIP_ID_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    member_id: _builtins.str
+    institution_id: _builtins.str
+    slip_id: _builtins.str
+    @_builtins.property
+    def expires_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        member_id: _builtins.str = ...,
+        institution_id: _builtins.str = ...,
+        slip_id: _builtins.str = ...,
+        expires_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "institution_id", b"institution_id", "member_id", b"member_id", "slip_id", b"slip_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SlipIssued: _TypeAlias = SlipIssued  # noqa: Y015
+
+@_typing.final
+class MembershipExpiring(_message.Message):
+    """A membership ends soon. Each end has this fact once for each step; of steps that were missed, the newest alone."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MEMBER_ID_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    INSTITUTION_ID_FIELD_NUMBER: _builtins.int
+    EXPIRES_ON_FIELD_NUMBER: _builtins.int
+    DAYS_FIELD_NUMBER: _builtins.int
+    member_id: _builtins.str
+    version: _builtins.int
+    institution_id: _builtins.str
+    expires_on: _builtins.str
+    """ISO 8601."""
+    days: _builtins.int
+    """The step: calendar days before the end, 30 or 7."""
+    def __init__(
+        self,
+        *,
+        member_id: _builtins.str = ...,
+        version: _builtins.int = ...,
+        institution_id: _builtins.str = ...,
+        expires_on: _builtins.str = ...,
+        days: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["days", b"days", "expires_on", b"expires_on", "institution_id", b"institution_id", "member_id", b"member_id", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MembershipExpiring: _TypeAlias = MembershipExpiring  # noqa: Y015
 
 @_typing.final
 class SnapshotRequest(_message.Message):

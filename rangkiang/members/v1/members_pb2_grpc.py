@@ -5,6 +5,7 @@ import warnings
 
 from rangkiang.common.v1 import token_state_pb2 as rangkiang_dot_common_dot_v1_dot_token__state__pb2
 from rangkiang.members.v1 import cards_pb2 as rangkiang_dot_members_dot_v1_dot_cards__pb2
+from rangkiang.members.v1 import contacts_pb2 as rangkiang_dot_members_dot_v1_dot_contacts__pb2
 from rangkiang.members.v1 import events_pb2 as rangkiang_dot_members_dot_v1_dot_events__pb2
 from rangkiang.members.v1 import members_pb2 as rangkiang_dot_members_dot_v1_dot_members__pb2
 from rangkiang.members.v1 import people_pb2 as rangkiang_dot_members_dot_v1_dot_people__pb2
@@ -266,6 +267,46 @@ class MembersStub:
                 '/rangkiang.members.v1.Members/GetMemberFact',
                 request_serializer=rangkiang_dot_members_dot_v1_dot_events__pb2.GetMemberFactRequest.SerializeToString,
                 response_deserializer=rangkiang_dot_members_dot_v1_dot_events__pb2.GetMemberFactReply.FromString,
+                _registered_method=True)
+        self.Contacts = channel.unary_unary(
+                '/rangkiang.members.v1.Members/Contacts',
+                request_serializer=rangkiang_dot_members_dot_v1_dot_contacts__pb2.ContactsRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_members_dot_v1_dot_contacts__pb2.ContactsReply.FromString,
+                _registered_method=True)
+        self.ListContacts = channel.unary_unary(
+                '/rangkiang.members.v1.Members/ListContacts',
+                request_serializer=rangkiang_dot_members_dot_v1_dot_contacts__pb2.ListContactsRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_members_dot_v1_dot_contacts__pb2.ListContactsReply.FromString,
+                _registered_method=True)
+        self.FindByPhone = channel.unary_unary(
+                '/rangkiang.members.v1.Members/FindByPhone',
+                request_serializer=rangkiang_dot_members_dot_v1_dot_contacts__pb2.FindByPhoneRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_members_dot_v1_dot_contacts__pb2.FindByPhoneReply.FromString,
+                _registered_method=True)
+        self.MakeSlipCode = channel.unary_unary(
+                '/rangkiang.members.v1.Members/MakeSlipCode',
+                request_serializer=rangkiang_dot_members_dot_v1_dot_contacts__pb2.MakeSlipCodeRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_members_dot_v1_dot_contacts__pb2.MakeSlipCodeReply.FromString,
+                _registered_method=True)
+        self.MakeActLinks = channel.unary_unary(
+                '/rangkiang.members.v1.Members/MakeActLinks',
+                request_serializer=rangkiang_dot_members_dot_v1_dot_contacts__pb2.MakeActLinksRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_members_dot_v1_dot_contacts__pb2.MakeActLinksReply.FromString,
+                _registered_method=True)
+        self.VerifyActLink = channel.unary_unary(
+                '/rangkiang.members.v1.Members/VerifyActLink',
+                request_serializer=rangkiang_dot_members_dot_v1_dot_contacts__pb2.VerifyActLinkRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_members_dot_v1_dot_contacts__pb2.VerifyActLinkReply.FromString,
+                _registered_method=True)
+        self.IssueActToken = channel.unary_unary(
+                '/rangkiang.members.v1.Members/IssueActToken',
+                request_serializer=rangkiang_dot_members_dot_v1_dot_contacts__pb2.IssueActTokenRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_members_dot_v1_dot_contacts__pb2.IssueActTokenReply.FromString,
+                _registered_method=True)
+        self.IssueMemberActToken = channel.unary_unary(
+                '/rangkiang.members.v1.Members/IssueMemberActToken',
+                request_serializer=rangkiang_dot_members_dot_v1_dot_contacts__pb2.IssueMemberActTokenRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_members_dot_v1_dot_contacts__pb2.IssueMemberActTokenReply.FromString,
                 _registered_method=True)
         self.Snapshot = channel.unary_unary(
                 '/rangkiang.members.v1.Members/Snapshot',
@@ -593,6 +634,62 @@ class MembersServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Contacts(self, request, context):
+        """How to reach members, for the sender of notices; unknown and erased members are left out.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListContacts(self, request, context):
+        """How to reach members of the caller's institution, for staff; each look is recorded.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FindByPhone(self, request, context):
+        """The membership of a phone number whose owner has just written from it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def MakeSlipCode(self, request, context):
+        """Makes the code of a slip that is sent (SlipIssued). An earlier code of the slip is void.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def MakeActLinks(self, request, context):
+        """Makes signed links for notices: each of one member, for one act on one subject, until it expires.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def VerifyActLink(self, request, context):
+        """Whose link this is, and what it is for.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def IssueActToken(self, request, context):
+        """Gives an access token for the holder of a link: for its member, and for its act and subject alone.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def IssueMemberActToken(self, request, context):
+        """Gives such a token for a member who has written from their own phone number.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Snapshot(self, request, context):
         """The members of all institutions, page by page, for services that keep copies.
         """
@@ -827,6 +924,46 @@ def add_MembersServicer_to_server(servicer, server):
                     servicer.GetMemberFact,
                     request_deserializer=rangkiang_dot_members_dot_v1_dot_events__pb2.GetMemberFactRequest.FromString,
                     response_serializer=rangkiang_dot_members_dot_v1_dot_events__pb2.GetMemberFactReply.SerializeToString,
+            ),
+            'Contacts': grpc.unary_unary_rpc_method_handler(
+                    servicer.Contacts,
+                    request_deserializer=rangkiang_dot_members_dot_v1_dot_contacts__pb2.ContactsRequest.FromString,
+                    response_serializer=rangkiang_dot_members_dot_v1_dot_contacts__pb2.ContactsReply.SerializeToString,
+            ),
+            'ListContacts': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListContacts,
+                    request_deserializer=rangkiang_dot_members_dot_v1_dot_contacts__pb2.ListContactsRequest.FromString,
+                    response_serializer=rangkiang_dot_members_dot_v1_dot_contacts__pb2.ListContactsReply.SerializeToString,
+            ),
+            'FindByPhone': grpc.unary_unary_rpc_method_handler(
+                    servicer.FindByPhone,
+                    request_deserializer=rangkiang_dot_members_dot_v1_dot_contacts__pb2.FindByPhoneRequest.FromString,
+                    response_serializer=rangkiang_dot_members_dot_v1_dot_contacts__pb2.FindByPhoneReply.SerializeToString,
+            ),
+            'MakeSlipCode': grpc.unary_unary_rpc_method_handler(
+                    servicer.MakeSlipCode,
+                    request_deserializer=rangkiang_dot_members_dot_v1_dot_contacts__pb2.MakeSlipCodeRequest.FromString,
+                    response_serializer=rangkiang_dot_members_dot_v1_dot_contacts__pb2.MakeSlipCodeReply.SerializeToString,
+            ),
+            'MakeActLinks': grpc.unary_unary_rpc_method_handler(
+                    servicer.MakeActLinks,
+                    request_deserializer=rangkiang_dot_members_dot_v1_dot_contacts__pb2.MakeActLinksRequest.FromString,
+                    response_serializer=rangkiang_dot_members_dot_v1_dot_contacts__pb2.MakeActLinksReply.SerializeToString,
+            ),
+            'VerifyActLink': grpc.unary_unary_rpc_method_handler(
+                    servicer.VerifyActLink,
+                    request_deserializer=rangkiang_dot_members_dot_v1_dot_contacts__pb2.VerifyActLinkRequest.FromString,
+                    response_serializer=rangkiang_dot_members_dot_v1_dot_contacts__pb2.VerifyActLinkReply.SerializeToString,
+            ),
+            'IssueActToken': grpc.unary_unary_rpc_method_handler(
+                    servicer.IssueActToken,
+                    request_deserializer=rangkiang_dot_members_dot_v1_dot_contacts__pb2.IssueActTokenRequest.FromString,
+                    response_serializer=rangkiang_dot_members_dot_v1_dot_contacts__pb2.IssueActTokenReply.SerializeToString,
+            ),
+            'IssueMemberActToken': grpc.unary_unary_rpc_method_handler(
+                    servicer.IssueMemberActToken,
+                    request_deserializer=rangkiang_dot_members_dot_v1_dot_contacts__pb2.IssueMemberActTokenRequest.FromString,
+                    response_serializer=rangkiang_dot_members_dot_v1_dot_contacts__pb2.IssueMemberActTokenReply.SerializeToString,
             ),
             'Snapshot': grpc.unary_unary_rpc_method_handler(
                     servicer.Snapshot,
@@ -2050,6 +2187,222 @@ class Members:
             '/rangkiang.members.v1.Members/GetMemberFact',
             rangkiang_dot_members_dot_v1_dot_events__pb2.GetMemberFactRequest.SerializeToString,
             rangkiang_dot_members_dot_v1_dot_events__pb2.GetMemberFactReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Contacts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.members.v1.Members/Contacts',
+            rangkiang_dot_members_dot_v1_dot_contacts__pb2.ContactsRequest.SerializeToString,
+            rangkiang_dot_members_dot_v1_dot_contacts__pb2.ContactsReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListContacts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.members.v1.Members/ListContacts',
+            rangkiang_dot_members_dot_v1_dot_contacts__pb2.ListContactsRequest.SerializeToString,
+            rangkiang_dot_members_dot_v1_dot_contacts__pb2.ListContactsReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FindByPhone(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.members.v1.Members/FindByPhone',
+            rangkiang_dot_members_dot_v1_dot_contacts__pb2.FindByPhoneRequest.SerializeToString,
+            rangkiang_dot_members_dot_v1_dot_contacts__pb2.FindByPhoneReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MakeSlipCode(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.members.v1.Members/MakeSlipCode',
+            rangkiang_dot_members_dot_v1_dot_contacts__pb2.MakeSlipCodeRequest.SerializeToString,
+            rangkiang_dot_members_dot_v1_dot_contacts__pb2.MakeSlipCodeReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MakeActLinks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.members.v1.Members/MakeActLinks',
+            rangkiang_dot_members_dot_v1_dot_contacts__pb2.MakeActLinksRequest.SerializeToString,
+            rangkiang_dot_members_dot_v1_dot_contacts__pb2.MakeActLinksReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def VerifyActLink(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.members.v1.Members/VerifyActLink',
+            rangkiang_dot_members_dot_v1_dot_contacts__pb2.VerifyActLinkRequest.SerializeToString,
+            rangkiang_dot_members_dot_v1_dot_contacts__pb2.VerifyActLinkReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def IssueActToken(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.members.v1.Members/IssueActToken',
+            rangkiang_dot_members_dot_v1_dot_contacts__pb2.IssueActTokenRequest.SerializeToString,
+            rangkiang_dot_members_dot_v1_dot_contacts__pb2.IssueActTokenReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def IssueMemberActToken(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.members.v1.Members/IssueMemberActToken',
+            rangkiang_dot_members_dot_v1_dot_contacts__pb2.IssueMemberActTokenRequest.SerializeToString,
+            rangkiang_dot_members_dot_v1_dot_contacts__pb2.IssueMemberActTokenReply.FromString,
             options,
             channel_credentials,
             insecure,

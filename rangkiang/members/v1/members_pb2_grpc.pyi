@@ -7,6 +7,7 @@ from collections import abc as _abc
 from grpc import aio as _aio
 from rangkiang.common.v1 import token_state_pb2 as _token_state_pb2
 from rangkiang.members.v1 import cards_pb2 as _cards_pb2
+from rangkiang.members.v1 import contacts_pb2 as _contacts_pb2
 from rangkiang.members.v1 import events_pb2 as _events_pb2
 from rangkiang.members.v1 import members_pb2 as _members_pb2
 from rangkiang.members.v1 import people_pb2 as _people_pb2
@@ -130,6 +131,22 @@ class MembersStub:
     """Sets a member's password with the code of a slip."""
     GetMemberFact: _grpc.UnaryUnaryMultiCallable[_events_pb2.GetMemberFactRequest, _events_pb2.GetMemberFactReply]
     """What other services may copy of one member: for a copy that has not arrived yet."""
+    Contacts: _grpc.UnaryUnaryMultiCallable[_contacts_pb2.ContactsRequest, _contacts_pb2.ContactsReply]
+    """How to reach members, for the sender of notices; unknown and erased members are left out."""
+    ListContacts: _grpc.UnaryUnaryMultiCallable[_contacts_pb2.ListContactsRequest, _contacts_pb2.ListContactsReply]
+    """How to reach members of the caller's institution, for staff; each look is recorded."""
+    FindByPhone: _grpc.UnaryUnaryMultiCallable[_contacts_pb2.FindByPhoneRequest, _contacts_pb2.FindByPhoneReply]
+    """The membership of a phone number whose owner has just written from it."""
+    MakeSlipCode: _grpc.UnaryUnaryMultiCallable[_contacts_pb2.MakeSlipCodeRequest, _contacts_pb2.MakeSlipCodeReply]
+    """Makes the code of a slip that is sent (SlipIssued). An earlier code of the slip is void."""
+    MakeActLinks: _grpc.UnaryUnaryMultiCallable[_contacts_pb2.MakeActLinksRequest, _contacts_pb2.MakeActLinksReply]
+    """Makes signed links for notices: each of one member, for one act on one subject, until it expires."""
+    VerifyActLink: _grpc.UnaryUnaryMultiCallable[_contacts_pb2.VerifyActLinkRequest, _contacts_pb2.VerifyActLinkReply]
+    """Whose link this is, and what it is for."""
+    IssueActToken: _grpc.UnaryUnaryMultiCallable[_contacts_pb2.IssueActTokenRequest, _contacts_pb2.IssueActTokenReply]
+    """Gives an access token for the holder of a link: for its member, and for its act and subject alone."""
+    IssueMemberActToken: _grpc.UnaryUnaryMultiCallable[_contacts_pb2.IssueMemberActTokenRequest, _contacts_pb2.IssueMemberActTokenReply]
+    """Gives such a token for a member who has written from their own phone number."""
     Snapshot: _grpc.UnaryUnaryMultiCallable[_events_pb2.SnapshotRequest, _events_pb2.SnapshotReply]
     """The members of all institutions, page by page, for services that keep copies."""
 
@@ -228,6 +245,22 @@ class MembersAsyncStub(MembersStub):
     """Sets a member's password with the code of a slip."""
     GetMemberFact: _aio.UnaryUnaryMultiCallable[_events_pb2.GetMemberFactRequest, _events_pb2.GetMemberFactReply]  # type: ignore[assignment]
     """What other services may copy of one member: for a copy that has not arrived yet."""
+    Contacts: _aio.UnaryUnaryMultiCallable[_contacts_pb2.ContactsRequest, _contacts_pb2.ContactsReply]  # type: ignore[assignment]
+    """How to reach members, for the sender of notices; unknown and erased members are left out."""
+    ListContacts: _aio.UnaryUnaryMultiCallable[_contacts_pb2.ListContactsRequest, _contacts_pb2.ListContactsReply]  # type: ignore[assignment]
+    """How to reach members of the caller's institution, for staff; each look is recorded."""
+    FindByPhone: _aio.UnaryUnaryMultiCallable[_contacts_pb2.FindByPhoneRequest, _contacts_pb2.FindByPhoneReply]  # type: ignore[assignment]
+    """The membership of a phone number whose owner has just written from it."""
+    MakeSlipCode: _aio.UnaryUnaryMultiCallable[_contacts_pb2.MakeSlipCodeRequest, _contacts_pb2.MakeSlipCodeReply]  # type: ignore[assignment]
+    """Makes the code of a slip that is sent (SlipIssued). An earlier code of the slip is void."""
+    MakeActLinks: _aio.UnaryUnaryMultiCallable[_contacts_pb2.MakeActLinksRequest, _contacts_pb2.MakeActLinksReply]  # type: ignore[assignment]
+    """Makes signed links for notices: each of one member, for one act on one subject, until it expires."""
+    VerifyActLink: _aio.UnaryUnaryMultiCallable[_contacts_pb2.VerifyActLinkRequest, _contacts_pb2.VerifyActLinkReply]  # type: ignore[assignment]
+    """Whose link this is, and what it is for."""
+    IssueActToken: _aio.UnaryUnaryMultiCallable[_contacts_pb2.IssueActTokenRequest, _contacts_pb2.IssueActTokenReply]  # type: ignore[assignment]
+    """Gives an access token for the holder of a link: for its member, and for its act and subject alone."""
+    IssueMemberActToken: _aio.UnaryUnaryMultiCallable[_contacts_pb2.IssueMemberActTokenRequest, _contacts_pb2.IssueMemberActTokenReply]  # type: ignore[assignment]
+    """Gives such a token for a member who has written from their own phone number."""
     Snapshot: _aio.UnaryUnaryMultiCallable[_events_pb2.SnapshotRequest, _events_pb2.SnapshotReply]  # type: ignore[assignment]
     """The members of all institutions, page by page, for services that keep copies."""
 
@@ -593,6 +626,70 @@ class MembersServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_events_pb2.GetMemberFactReply, _abc.Awaitable[_events_pb2.GetMemberFactReply]]:
         """What other services may copy of one member: for a copy that has not arrived yet."""
+
+    @_abc_1.abstractmethod
+    def Contacts(
+        self,
+        request: _contacts_pb2.ContactsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_contacts_pb2.ContactsReply, _abc.Awaitable[_contacts_pb2.ContactsReply]]:
+        """How to reach members, for the sender of notices; unknown and erased members are left out."""
+
+    @_abc_1.abstractmethod
+    def ListContacts(
+        self,
+        request: _contacts_pb2.ListContactsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_contacts_pb2.ListContactsReply, _abc.Awaitable[_contacts_pb2.ListContactsReply]]:
+        """How to reach members of the caller's institution, for staff; each look is recorded."""
+
+    @_abc_1.abstractmethod
+    def FindByPhone(
+        self,
+        request: _contacts_pb2.FindByPhoneRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_contacts_pb2.FindByPhoneReply, _abc.Awaitable[_contacts_pb2.FindByPhoneReply]]:
+        """The membership of a phone number whose owner has just written from it."""
+
+    @_abc_1.abstractmethod
+    def MakeSlipCode(
+        self,
+        request: _contacts_pb2.MakeSlipCodeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_contacts_pb2.MakeSlipCodeReply, _abc.Awaitable[_contacts_pb2.MakeSlipCodeReply]]:
+        """Makes the code of a slip that is sent (SlipIssued). An earlier code of the slip is void."""
+
+    @_abc_1.abstractmethod
+    def MakeActLinks(
+        self,
+        request: _contacts_pb2.MakeActLinksRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_contacts_pb2.MakeActLinksReply, _abc.Awaitable[_contacts_pb2.MakeActLinksReply]]:
+        """Makes signed links for notices: each of one member, for one act on one subject, until it expires."""
+
+    @_abc_1.abstractmethod
+    def VerifyActLink(
+        self,
+        request: _contacts_pb2.VerifyActLinkRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_contacts_pb2.VerifyActLinkReply, _abc.Awaitable[_contacts_pb2.VerifyActLinkReply]]:
+        """Whose link this is, and what it is for."""
+
+    @_abc_1.abstractmethod
+    def IssueActToken(
+        self,
+        request: _contacts_pb2.IssueActTokenRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_contacts_pb2.IssueActTokenReply, _abc.Awaitable[_contacts_pb2.IssueActTokenReply]]:
+        """Gives an access token for the holder of a link: for its member, and for its act and subject alone."""
+
+    @_abc_1.abstractmethod
+    def IssueMemberActToken(
+        self,
+        request: _contacts_pb2.IssueMemberActTokenRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_contacts_pb2.IssueMemberActTokenReply, _abc.Awaitable[_contacts_pb2.IssueMemberActTokenReply]]:
+        """Gives such a token for a member who has written from their own phone number."""
 
     @_abc_1.abstractmethod
     def Snapshot(
