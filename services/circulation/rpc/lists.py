@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from chassis import clock, rpc
 from chassis.db import Database
-from chassis.errors import Invalid
+from chassis.errors import Invalid, NotFound
 from chassis.ids import parse_id
 from chassis.rpc.status import refusal_message
 from rangkiang.circulation.v1 import events_pb2
@@ -16,6 +16,7 @@ from services.circulation.borrowers import find_borrower
 from services.circulation.copies import IN, read_id
 from services.circulation.counts import DESK, SELF
 from services.circulation.loans.acts import begin_act
+from services.circulation.loans.facts import find_borrower_id
 from services.circulation.loans.lists import (
     LoanFilter,
     explain_loan,
@@ -26,7 +27,8 @@ from services.circulation.loans.lists import (
     view_borrower,
     view_item,
 )
-from services.circulation.loans.renewals import plan_renewals
+from services.circulation.loans.renewals import find_loan, plan_renewal, plan_renewals
+from services.circulation.loans.views import view_of
 from services.circulation.policies import read_rows
 from services.circulation.policies_store import current_policies, policies_fact
 from services.circulation.rpc.messages import (
@@ -87,6 +89,19 @@ class ListMethods:
                 wire.RenewalRefusals(refusals=[refusal_message(refusal) for refusal in refused.get(view.id, ())])
                 for view in loans
             ],
+        )
+
+    def GetOwnLoan(self, request: wire.GetOwnLoanRequest, context: grpc.ServicerContext) -> wire.GetOwnLoanReply:
+        caller = rpc.context(context)
+        act = begin_act(caller, now=clock.now(), channel=SELF)
+        with self._database.reading(caller) as session:
+            borrower_id = find_borrower_id(session, act.institution_id, caller.actor)
+            if borrower_id is None:
+                raise NotFound("LOAN_UNKNOWN", given=request.id[:64])
+            renewal = plan_renewal(session, act, loan=request.id, borrower_id=borrower_id)
+            view = view_of(session, *find_loan(session, act.institution_id, request.id), now=act.now)
+        return wire.GetOwnLoanReply(
+            loan=loan_message(view), refusals=[refusal_message(refusal) for refusal in renewal.refusals]
         )
 
     def ExplainLoan(self, request: wire.ExplainLoanRequest, context: grpc.ServicerContext) -> wire.ExplainLoanReply:

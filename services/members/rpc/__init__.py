@@ -10,6 +10,7 @@ from rangkiang.common.v1.token_state_pb2 import GetTokenStateReply, GetTokenStat
 from rangkiang.members.v1.members_pb2_grpc import MembersServicer
 from services.members.keys import Keys, public_keys
 from services.members.rpc.cards import CardMethods
+from services.members.rpc.contacts import ContactMethods
 from services.members.rpc.requests import RequestMethods
 from services.members.rpc.sign_in import SignInMethods
 from services.members.rpc.staff import StaffMethods
@@ -20,7 +21,9 @@ from services.members.sign_in.sessions import revoked
 TOKENS = system("tokens")
 
 
-class Members(SignInMethods, StaffMethods, CardMethods, RequestMethods, StandingMethods, MembersServicer):
+class Members(
+    SignInMethods, StaffMethods, CardMethods, RequestMethods, StandingMethods, ContactMethods, MembersServicer
+):
     """The servicer of the whole contract."""
 
     def GetTokenState(self, request: GetTokenStateRequest, context: grpc.ServicerContext) -> GetTokenStateReply:
