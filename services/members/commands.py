@@ -15,14 +15,14 @@ import typer
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from chassis import audit, clock, resync, telemetry
+from chassis import audit, clock, resync, sealing, telemetry
 from chassis.context import system
 from chassis.errors import Invalid, NotFound
 from chassis.output import print_json, print_table, print_text
 from chassis.sentences import fill
 from chassis.service import Resources, load, process_settings
 from chassis.wake import announce_commits
-from services.members import institutions, keys, sealing, tables
+from services.members import institutions, keys, tables
 from services.members.importing.files import read_map, read_rows
 from services.members.importing.pipeline import Import
 from services.members.importing.rows import Finding

@@ -17,9 +17,9 @@ from chassis.auth import TOKEN_SECONDS, Principal, sign_token
 from chassis.context import system
 from chassis.db import Database
 from chassis.errors import Unavailable
+from chassis.sealing import MasterKey, make_master_key, read_master_key, require_master_key
 from chassis.sql import insert_ignore
 from services.members import tables
-from services.members.sealing import MasterKey, make_master_key, read_master_key
 from services.members.settings import MembersSettings
 
 KEYS = system("keys")
@@ -45,11 +45,8 @@ class Keys:
         path = self._settings.master_key
         with self._database.reading(KEYS) as session:
             fingerprint = session.scalar(select(tables.MasterKey.fingerprint))
-        master = read_master_key(path)
-        if master is None:
-            if fingerprint is not None:
-                raise Unavailable("MASTER_KEY_MISSING", file=str(path))
-            master = make_master_key(path)
+        is_new = fingerprint is None
+        master = read_master_key(path) or make_master_key(path) if is_new else require_master_key(path)
         if fingerprint is None:
             with self._database.transaction(KEYS) as session:
                 fingerprint = session.scalar(select(tables.MasterKey.fingerprint))

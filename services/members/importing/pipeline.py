@@ -18,10 +18,10 @@ from sqlalchemy.orm import Session
 from chassis import audit, clock
 from chassis.context import Context
 from chassis.db import Database
+from chassis.sealing import MasterKey
 from services.members.importing.files import Cell, ColumnMap
 from services.members.importing.rows import Finding, Row, convert
 from services.members.people import categories, drafts, facts, names, numbers, rules, sealed, store
-from services.members.sealing import MasterKey
 from services.members.tables import Card, Category, Member, MemberLookup
 
 BATCH = 500

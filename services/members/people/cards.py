@@ -17,10 +17,10 @@ from chassis import audit, clock
 from chassis.context import Context
 from chassis.errors import Invalid, NotFound, Refusal, Refused
 from chassis.ids import parse_id
+from chassis.sealing import MasterKey
 from services.members.people import drafts, facts, numbers, store, values
 from services.members.people.card_pdf import PrintedCard
 from services.members.people.values import Rejected
-from services.members.sealing import MasterKey
 from services.members.tables import Account, Card, Category, Institution, Member
 
 ACTS = ("lost", "damaged", "alias")

@@ -10,10 +10,10 @@ from sqlalchemy.orm import Session
 from chassis import clock
 from chassis.context import Context
 from chassis.errors import Invalid, NotFound, Refused
+from chassis.sealing import MasterKey
 from services.members.people import categories, drafts, store
 from services.members.people.drafts import GivenConsent
 from services.members.people.rules import ADULT_YEARS, Facts
-from services.members.sealing import MasterKey
 from services.members.tables import Category, Consent, Member
 
 # What members are asked for; the gateway has the texts.

@@ -13,9 +13,9 @@ from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from chassis.ids import new_id
+from chassis.sealing import MasterKey, MemberKey
 from services.members.people import names, sealed
 from services.members.people.values import SEALED
-from services.members.sealing import MasterKey, MemberKey
 from services.members.tables import Card, Consent, Evidence, Member, MemberLookup, MemberWord
 
 QR_BYTES = 10

@@ -14,9 +14,9 @@ from chassis import audit, clock
 from chassis.context import Context
 from chassis.errors import Invalid, NotFound, Refusal, Refused
 from chassis.ids import new_id, parse_id
+from chassis.sealing import MasterKey
 from services.members.people import loans, sealed, store, values
 from services.members.people.values import Rejected
-from services.members.sealing import MasterKey
 from services.members.tables import DataRequest, Member
 
 KINDS = ("access", "correction", "erasure")

@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping
 from uuid import UUID
 
+from chassis.sealing import MasterKey, MemberKey
 from services.members.people.values import SEALED
-from services.members.sealing import MasterKey, MemberKey
 from services.members.tables import Member
 
 _USE = "member"

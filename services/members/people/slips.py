@@ -13,9 +13,9 @@ from sqlalchemy.orm import Session
 from chassis import audit, clock
 from chassis.context import Context
 from chassis.errors import Refused, Unauthenticated
+from chassis.sealing import MasterKey
 from services.members.people import store
 from services.members.people.values import is_card_number
-from services.members.sealing import MasterKey
 from services.members.sign_in.accounts import store_password
 from services.members.tables import Account, Card, Member, Slip
 

@@ -17,8 +17,8 @@ from chassis import clock
 from chassis.context import Context
 from chassis.errors import Conflict, Forbidden, Invalid, NotFound, Outdated
 from chassis.ids import new_id, parse_id
+from chassis.sealing import MasterKey
 from services.members import roles
-from services.members.sealing import MasterKey
 from services.members.sign_in import passwords, second_factor
 from services.members.sign_in.sessions import end_sessions, roles_of
 from services.members.tables import Account, AccountRole, Link

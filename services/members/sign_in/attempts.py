@@ -13,8 +13,8 @@ from sqlalchemy.orm import Session
 
 from chassis import clock
 from chassis.errors import TooMany
+from chassis.sealing import MasterKey
 from chassis.sql import insert_for
-from services.members.sealing import MasterKey
 from services.members.tables import FailedAttempts
 
 LONGEST_PAUSE = timedelta(minutes=15)

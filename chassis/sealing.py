@@ -125,6 +125,18 @@ def read_master_key(path: Path) -> MasterKey | None:
         raise Invalid("MASTER_KEY_UNREADABLE", file=str(path)) from problem
 
 
+def require_master_key(path: Path) -> MasterKey:
+    """Read the file of the master key, for who opens what is sealed already.
+
+    raises  Unavailable  MASTER_KEY_MISSING
+            Invalid      MASTER_KEY_UNREADABLE, MASTER_KEY_EXPOSED
+    """
+    master = read_master_key(path)
+    if master is None:
+        raise Unavailable("MASTER_KEY_MISSING", file=str(path))
+    return master
+
+
 def make_master_key(path: Path) -> MasterKey:
     """Write a new master key, readable by its owner alone; when another process was first, return its key.
 
