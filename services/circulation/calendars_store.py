@@ -55,7 +55,11 @@ def calendar_at(session: AnySession, branch_id: UUID, version: int | None, zone:
     if calendar is None or (calendar.version, calendar.zone) != (version or 0, zone):
         # On PostgreSQL the document may have come since; so it names its version itself.
         row = _DOCUMENT.first(session, {"branch": branch_id})
-        calendar = _calendar(row.document, zone, row.version) if row is not None else _calendar("{}", zone, 0)
+        calendar = (
+            calendar_from_text(row.document, zone, row.version)
+            if row is not None
+            else calendar_from_text("{}", zone, 0)
+        )
         known[branch_id] = calendar
     return calendar
 
@@ -126,6 +130,6 @@ def _outdated(session: Session, branch: Branch, *, given: int, document: Mapping
 
 
 @lru_cache(maxsize=256)
-def _calendar(text: str, zone: str, version: int) -> Calendar:
+def calendar_from_text(text: str, zone: str, version: int) -> Calendar:
     """Read a calendar; the text decides, so the calendar of an earlier text is never that of another."""
     return read_calendar(json.loads(text), zone=zone, version=version)

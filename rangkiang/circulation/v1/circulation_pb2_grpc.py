@@ -137,6 +137,11 @@ class CirculationStub:
                 request_serializer=rangkiang_dot_circulation_dot_v1_dot_rules__pb2.ListBranchesRequest.SerializeToString,
                 response_deserializer=rangkiang_dot_circulation_dot_v1_dot_rules__pb2.ListBranchesReply.FromString,
                 _registered_method=True)
+        self.ListOpeningHours = channel.unary_unary(
+                '/rangkiang.circulation.v1.Circulation/ListOpeningHours',
+                request_serializer=rangkiang_dot_circulation_dot_v1_dot_rules__pb2.ListOpeningHoursRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_circulation_dot_v1_dot_rules__pb2.ListOpeningHoursReply.FromString,
+                _registered_method=True)
         self.ReportLending = channel.unary_unary(
                 '/rangkiang.circulation.v1.Circulation/ReportLending',
                 request_serializer=rangkiang_dot_circulation_dot_v1_dot_rules__pb2.ReportLendingRequest.SerializeToString,
@@ -293,6 +298,13 @@ class CirculationServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListOpeningHours(self, request, context):
+        """When the branches of an institution are open on the next days, for readers.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ReportLending(self, request, context):
         """Sums of the daily facts.
         """
@@ -409,6 +421,11 @@ def add_CirculationServicer_to_server(servicer, server):
                     servicer.ListBranches,
                     request_deserializer=rangkiang_dot_circulation_dot_v1_dot_rules__pb2.ListBranchesRequest.FromString,
                     response_serializer=rangkiang_dot_circulation_dot_v1_dot_rules__pb2.ListBranchesReply.SerializeToString,
+            ),
+            'ListOpeningHours': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListOpeningHours,
+                    request_deserializer=rangkiang_dot_circulation_dot_v1_dot_rules__pb2.ListOpeningHoursRequest.FromString,
+                    response_serializer=rangkiang_dot_circulation_dot_v1_dot_rules__pb2.ListOpeningHoursReply.SerializeToString,
             ),
             'ReportLending': grpc.unary_unary_rpc_method_handler(
                     servicer.ReportLending,
@@ -962,6 +979,33 @@ class Circulation:
             '/rangkiang.circulation.v1.Circulation/ListBranches',
             rangkiang_dot_circulation_dot_v1_dot_rules__pb2.ListBranchesRequest.SerializeToString,
             rangkiang_dot_circulation_dot_v1_dot_rules__pb2.ListBranchesReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListOpeningHours(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.circulation.v1.Circulation/ListOpeningHours',
+            rangkiang_dot_circulation_dot_v1_dot_rules__pb2.ListOpeningHoursRequest.SerializeToString,
+            rangkiang_dot_circulation_dot_v1_dot_rules__pb2.ListOpeningHoursReply.FromString,
             options,
             channel_credentials,
             insecure,

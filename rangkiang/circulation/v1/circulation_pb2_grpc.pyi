@@ -75,6 +75,8 @@ class CirculationStub:
     """Indonesian public holidays and joint leave days of a year, for the manager to confirm."""
     ListBranches: _grpc.UnaryUnaryMultiCallable[_rules_pb2.ListBranchesRequest, _rules_pb2.ListBranchesReply]
     """The branches of the caller's institution, for desks."""
+    ListOpeningHours: _grpc.UnaryUnaryMultiCallable[_rules_pb2.ListOpeningHoursRequest, _rules_pb2.ListOpeningHoursReply]
+    """When the branches of an institution are open on the next days, for readers."""
     ReportLending: _grpc.UnaryUnaryMultiCallable[_rules_pb2.ReportLendingRequest, _rules_pb2.ReportLendingReply]
     """Sums of the daily facts."""
     Snapshot: _grpc.UnaryUnaryMultiCallable[_events_pb2.SnapshotRequest, _events_pb2.SnapshotReply]
@@ -125,6 +127,8 @@ class CirculationAsyncStub(CirculationStub):
     """Indonesian public holidays and joint leave days of a year, for the manager to confirm."""
     ListBranches: _aio.UnaryUnaryMultiCallable[_rules_pb2.ListBranchesRequest, _rules_pb2.ListBranchesReply]  # type: ignore[assignment]
     """The branches of the caller's institution, for desks."""
+    ListOpeningHours: _aio.UnaryUnaryMultiCallable[_rules_pb2.ListOpeningHoursRequest, _rules_pb2.ListOpeningHoursReply]  # type: ignore[assignment]
+    """When the branches of an institution are open on the next days, for readers."""
     ReportLending: _aio.UnaryUnaryMultiCallable[_rules_pb2.ReportLendingRequest, _rules_pb2.ReportLendingReply]  # type: ignore[assignment]
     """Sums of the daily facts."""
     Snapshot: _aio.UnaryUnaryMultiCallable[_events_pb2.SnapshotRequest, _events_pb2.SnapshotReply]  # type: ignore[assignment]
@@ -292,6 +296,14 @@ class CirculationServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_rules_pb2.ListBranchesReply, _abc.Awaitable[_rules_pb2.ListBranchesReply]]:
         """The branches of the caller's institution, for desks."""
+
+    @_abc_1.abstractmethod
+    def ListOpeningHours(
+        self,
+        request: _rules_pb2.ListOpeningHoursRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_rules_pb2.ListOpeningHoursReply, _abc.Awaitable[_rules_pb2.ListOpeningHoursReply]]:
+        """When the branches of an institution are open on the next days, for readers."""
 
     @_abc_1.abstractmethod
     def ReportLending(

@@ -517,6 +517,150 @@ class Branch(_message.Message):
 Global___Branch: _TypeAlias = Branch  # noqa: Y015
 
 @_typing.final
+class ListOpeningHoursRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INSTITUTION_FIELD_NUMBER: _builtins.int
+    BRANCHES_FIELD_NUMBER: _builtins.int
+    FROM_FIELD_NUMBER: _builtins.int
+    DAYS_FIELD_NUMBER: _builtins.int
+    CURSOR_FIELD_NUMBER: _builtins.int
+    institution: _builtins.str
+    """Code of an institution."""
+    days: _builtins.int
+    """1 to 14; 0: 7."""
+    cursor: _builtins.str
+    """Of the page before."""
+    @_builtins.property
+    def branches(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Codes of its branches, at most 100; empty: all of them, 100 a page."""
+
+    def __init__(
+        self,
+        *,
+        institution: _builtins.str = ...,
+        branches: _abc.Iterable[_builtins.str] | None = ...,
+        days: _builtins.int = ...,
+        cursor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["branches", b"branches", "cursor", b"cursor", "days", b"days", "from", b"from", "institution", b"institution"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListOpeningHoursRequest: _TypeAlias = ListOpeningHoursRequest  # noqa: Y015
+
+@_typing.final
+class ListOpeningHoursReply(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BRANCHES_FIELD_NUMBER: _builtins.int
+    CURSOR_FIELD_NUMBER: _builtins.int
+    cursor: _builtins.str
+    """Empty on the last page."""
+    @_builtins.property
+    def branches(self) -> _containers.RepeatedCompositeFieldContainer[Global___OpeningHours]:
+        """By code."""
+
+    def __init__(
+        self,
+        *,
+        branches: _abc.Iterable[Global___OpeningHours] | None = ...,
+        cursor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["branches", b"branches", "cursor", b"cursor"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListOpeningHoursReply: _TypeAlias = ListOpeningHoursReply  # noqa: Y015
+
+@_typing.final
+class OpeningHours(_message.Message):
+    """When a branch is open for readers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INSTITUTION_FIELD_NUMBER: _builtins.int
+    BRANCH_FIELD_NUMBER: _builtins.int
+    BRANCH_ID_FIELD_NUMBER: _builtins.int
+    ZONE_FIELD_NUMBER: _builtins.int
+    HAS_HOURS_FIELD_NUMBER: _builtins.int
+    DAYS_FIELD_NUMBER: _builtins.int
+    institution: _builtins.str
+    branch: _builtins.str
+    """Code of the branch."""
+    branch_id: _builtins.str
+    """Its id in the catalogue."""
+    zone: _builtins.str
+    """IANA zone of all times and dates."""
+    has_hours: _builtins.bool
+    """False: nobody has entered its hours; its days have none."""
+    @_builtins.property
+    def days(self) -> _containers.RepeatedCompositeFieldContainer[Global___OpeningDay]: ...
+    def __init__(
+        self,
+        *,
+        institution: _builtins.str = ...,
+        branch: _builtins.str = ...,
+        branch_id: _builtins.str = ...,
+        zone: _builtins.str = ...,
+        has_hours: _builtins.bool = ...,
+        days: _abc.Iterable[Global___OpeningDay] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["branch", b"branch", "branch_id", b"branch_id", "days", b"days", "has_hours", b"has_hours", "institution", b"institution", "zone", b"zone"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OpeningHours: _TypeAlias = OpeningHours  # noqa: Y015
+
+@_typing.final
+class OpeningDay(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATE_FIELD_NUMBER: _builtins.int
+    HOURS_FIELD_NUMBER: _builtins.int
+    IS_CLOSED_FIELD_NUMBER: _builtins.int
+    WHY_FIELD_NUMBER: _builtins.int
+    IS_ESTIMATED_FIELD_NUMBER: _builtins.int
+    SEASON_FIELD_NUMBER: _builtins.int
+    date: _builtins.str
+    """ISO 8601."""
+    is_closed: _builtins.bool
+    """A closing includes the day."""
+    why: _builtins.str
+    """Reason of that closing."""
+    is_estimated: _builtins.bool
+    """The date of the closing is an estimate."""
+    season: _builtins.str
+    """Name of the season whose hours these are; empty: those of the week."""
+    @_builtins.property
+    def hours(self) -> _containers.RepeatedCompositeFieldContainer[Global___Interval]:
+        """In order and apart; none: closed."""
+
+    def __init__(
+        self,
+        *,
+        date: _builtins.str = ...,
+        hours: _abc.Iterable[Global___Interval] | None = ...,
+        is_closed: _builtins.bool = ...,
+        why: _builtins.str = ...,
+        is_estimated: _builtins.bool = ...,
+        season: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["date", b"date", "hours", b"hours", "is_closed", b"is_closed", "is_estimated", b"is_estimated", "season", b"season", "why", b"why"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OpeningDay: _TypeAlias = OpeningDay  # noqa: Y015
+
+@_typing.final
 class ProposeHolidaysRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

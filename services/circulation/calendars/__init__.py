@@ -88,16 +88,29 @@ class Due:
 
 def hours_of(calendar: Calendar, day: date) -> Hours:
     """Return when the branch is open on a day; empty when it is closed."""
-    return () if _closing(calendar, day) is not None else planned_hours(calendar, day)
+    return () if closing_of(calendar, day) is not None else planned_hours(calendar, day)
 
 
 def planned_hours(calendar: Calendar, day: date) -> Hours:
     """Return the hours of the week or of the season, whether the branch is closed on that day or not."""
-    week = calendar.weekly
-    for season in calendar.seasons:
-        if season.first <= day <= season.last:
-            week = season.weekly
+    week = _week_of(calendar, day)
     return week[day.weekday()] if week else ALL_DAY
+
+
+def has_hours(calendar: Calendar, day: date) -> bool:
+    """Return whether somebody has entered hours for the week of a day; a loan is due by `ALL_DAY` without them."""
+    return bool(_week_of(calendar, day))
+
+
+def season_of(calendar: Calendar, day: date) -> Season | None:
+    """Return the season whose hours are those of a day: the last one in the list that includes it."""
+    seasons = [season for season in calendar.seasons if season.first <= day <= season.last]
+    return seasons[-1] if seasons else None
+
+
+def closing_of(calendar: Calendar, day: date) -> Closing | None:
+    """Return the first closing that includes a day."""
+    return next((closing for closing in calendar.closings if closing.first <= day <= closing.last), None)
 
 
 def is_open(calendar: Calendar, day: date) -> bool:
@@ -245,10 +258,11 @@ def _end_of(calendar: Calendar, day: date) -> datetime:
     return datetime.combine(day, _LAST_SECOND, ZoneInfo(calendar.zone)).astimezone(UTC)
 
 
-def _closing(calendar: Calendar, day: date) -> Closing | None:
-    return next((closing for closing in calendar.closings if closing.first <= day <= closing.last), None)
+def _week_of(calendar: Calendar, day: date) -> Week:
+    season = season_of(calendar, day)
+    return calendar.weekly if season is None else season.weekly
 
 
 def _why(calendar: Calendar, day: date) -> str:
-    closing = _closing(calendar, day)
+    closing = closing_of(calendar, day)
     return closing.why if closing else ""

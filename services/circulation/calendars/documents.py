@@ -84,7 +84,7 @@ def write_calendar(calendar: Calendar) -> dict[str, Any]:
 def write_week(week: Week) -> dict[str, list[list[str]]]:
     """Return hours by day, without the days that are closed."""
     days = zip(WEEKDAYS, week, strict=False)
-    return {day: [[_clock(opens), _clock(closes)] for opens, closes in hours] for day, hours in days if hours}
+    return {day: [[write_time(opens), write_time(closes)] for opens, closes in hours] for day, hours in days if hours}
 
 
 def _week(value: Any, field: str, faults: list[Refusal]) -> Week:
@@ -185,7 +185,7 @@ def _minutes(value: Any) -> int:
     return int(value[:2]) * 60 + int(value[3:])
 
 
-def _clock(minutes: int) -> str:
+def write_time(minutes: int) -> str:
     return "24:00" if minutes == MINUTES_A_DAY else f"{minutes // 60:02}:{minutes % 60:02}"
 
 

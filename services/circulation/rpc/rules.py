@@ -12,6 +12,7 @@ import grpc
 from sqlalchemy import select
 
 from chassis import rpc
+from chassis.context import system
 from chassis.db import Database
 from chassis.errors import Invalid, Refusal
 from chassis.ids import parse_id
@@ -20,10 +21,11 @@ from rangkiang.circulation.v1 import loans_pb2
 from rangkiang.circulation.v1 import rules_pb2 as wire
 from rangkiang.common.v1 import text_pb2
 from services.circulation.calendars import Calendar, Closing, Week
-from services.circulation.calendars.documents import YEARS, write_calendar, write_week
+from services.circulation.calendars.documents import YEARS, write_calendar, write_time, write_week
 from services.circulation.calendars_store import calendar_of, save_calendar
 from services.circulation.institutions import branch_of
 from services.circulation.loans.closings import MovedLoan, move_due_days
+from services.circulation.opening_hours import OpeningHours, list_opening_hours
 from services.circulation.policies import PolicyRow, PolicySet
 from services.circulation.policies_store import check_policies, current_policies, save_policies
 from services.circulation.reports import count_lending, preview_policies
@@ -32,6 +34,7 @@ from services.circulation.tables import Branch
 # How the library marks a date that nobody has decreed yet.
 _ESTIMATED = re.compile(r" \((?:perkiraan|estimated)\)")
 _LANGUAGES = {"en": "en_US"}
+OPENING_HOURS = system("opening-hours")
 MOST_MOVED = 500  # loans of a reply
 
 
@@ -107,6 +110,22 @@ class RuleMethods:
                 for branch in session.scalars(query)
             ]
         return wire.ListBranchesReply(branches=branches)
+
+    def ListOpeningHours(
+        self, request: wire.ListOpeningHoursRequest, _context: grpc.ServicerContext
+    ) -> wire.ListOpeningHoursReply:
+        # Hours are public, whoever asks: a reader belongs to no institution.
+        with self._database.reading(OPENING_HOURS) as session:
+            hours, cursor = list_opening_hours(
+                session,
+                request.institution,
+                branches=request.branches,
+                first=getattr(request, "from"),
+                days=request.days,
+                cursor=request.cursor,
+            )
+        branches = [_hours_message(request.institution, branch) for branch in hours]
+        return wire.ListOpeningHoursReply(branches=branches, cursor=cursor)
 
     def ReportLending(
         self, request: wire.ReportLendingRequest, context: grpc.ServicerContext
@@ -195,6 +214,29 @@ def _calendar_message(branch: str, calendar: Calendar) -> wire.Calendar:
             for season in calendar.seasons
         ],
         confirmed_years=calendar.confirmed_years,
+    )
+
+
+def _hours_message(institution: str, hours: OpeningHours) -> wire.OpeningHours:
+    days = [
+        wire.OpeningDay(
+            date=day.date.isoformat(),
+            hours=[wire.Interval(opens=write_time(opens), closes=write_time(closes)) for opens, closes in day.hours],
+            is_closed=day.is_closed,
+            why=day.why,
+            is_estimated=day.is_estimated,
+            season=day.season,
+        )
+        for day in hours.days
+    ]
+    branch = hours.branch
+    return wire.OpeningHours(
+        institution=institution,
+        branch=branch.code,
+        branch_id=str(branch.id),
+        zone=branch.zone,
+        has_hours=hours.has_hours,
+        days=days,
     )
 
 

@@ -1,0 +1,135 @@
+"""GET /branches/{institution}/{code}/hours: when a branch is open on the next days."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query
+from pydantic import Field, WithJsonSchema
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.api.openapi import ApiRoute, documented
+from gateway.api.queries import QueryModel, WholeNumber, number, text
+from gateway.api.schemas import JSON, ResponseModel
+from gateway.clients import Circulation, call
+from gateway.responses import respond
+from rangkiang.circulation.v1 import rules_pb2 as wire
+
+router = APIRouter(tags=["institutions"], route_class=ApiRoute)
+
+# An emergency closing may be entered at any time, so a delay of a minute is the most that is acceptable.
+CACHE_CONTROL = "public, max-age=60"
+MOST_DAYS = 14
+
+InstitutionCode = Annotated[
+    str, Path(description="Code of an institution.", min_length=1, max_length=32, examples=["PKS"])
+]
+BranchCode = Annotated[
+    str, Path(description="Code of one of its branches.", min_length=1, max_length=64, examples=["PST"])
+]
+
+
+# Days of this century, as the service reads them; it gives the better reason, so the schema alone has the pattern.
+_DAY = (
+    "^20[0-9]{2}-((0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])|(0[13-9]|1[0-2])-(29|30)|(0[13578]|1[02])-31)$"
+    "|^20([02468][048]|[13579][26])-02-29$"
+)
+
+
+class HoursQuery(QueryModel):
+    first: Annotated[str, WithJsonSchema({"type": "string", "pattern": _DAY})] = text(
+        "First day, ISO 8601; by default today in the zone of the branch.", longest=10, alias="from"
+    )
+    days: Annotated[int, WholeNumber(1, MOST_DAYS)] = number(7, "Number of days.")
+
+
+class ClosedDay(ResponseModel):
+    """A closing that includes the day."""
+
+    why: str
+    """Its reason; empty when nobody has given one."""
+    is_estimated: bool
+    """True when the date is an estimate, as of holidays by the moon."""
+
+
+class OpeningDay(ResponseModel):
+    """A day of a branch."""
+
+    date: str
+    """ISO 8601."""
+    hours: list[tuple[str, str]]
+    """Pairs of times in the zone of the branch, in order; none when it is closed. A day ends at 24:00."""
+    closed: ClosedDay | None = None
+    """The closing that includes the day; null without one."""
+    season: str
+    """Name of the season whose hours these are; empty for the usual hours."""
+
+
+class OpeningHours(ResponseModel):
+    """When a branch is open on the next days."""
+
+    institution: str
+    """Code of the institution."""
+    branch: str
+    """Code of the branch."""
+    zone: str
+    """IANA zone of all dates and times."""
+    has_hours: bool
+    """False when the library has entered no hours for these days: nothing is known then but closings."""
+    days: list[OpeningDay] = Field(max_length=MOST_DAYS)
+    """The days, in order."""
+
+
+_EXAMPLE = {
+    "institution": "PKS",
+    "branch": "PST",
+    "zone": "Asia/Jakarta",
+    "has_hours": True,
+    "days": [
+        {"date": "2026-03-13", "hours": [["08:00", "11:30"], ["13:30", "16:30"]], "closed": None, "season": ""},
+        {
+            "date": "2026-03-14",
+            "hours": [],
+            "closed": {"why": "Hari Raya Idul Fitri", "is_estimated": False},
+            "season": "",
+        },
+    ],
+}
+
+
+@router.get(
+    "/branches/{institution}/{code}/hours",
+    response_model=OpeningHours,
+    **documented(
+        operation="list_opening_hours",
+        summary="When a branch is open",
+        example=_EXAMPLE,
+        errors=(400, 404, 429, 503, 504),
+    ),
+)
+async def opening_hours(
+    request: Request,
+    institution: InstitutionCode,
+    code: BranchCode,
+    query: Annotated[HoursQuery, Query()],
+    circulation: Circulation,
+) -> Response:
+    """Hours and closings of each day, in the zone of the branch; of a mobile branch its visits."""
+    message = wire.ListOpeningHoursRequest(
+        institution=institution, branches=[code], **{"from": query.first}, days=query.days
+    )
+    (hours,) = (await call(request, circulation.ListOpeningHours, message)).branches
+    days = [
+        OpeningDay(
+            date=day.date,
+            hours=[(interval.opens, interval.closes) for interval in day.hours],
+            closed=ClosedDay(why=day.why, is_estimated=day.is_estimated) if day.is_closed else None,
+            season=day.season,
+        )
+        for day in hours.days
+    ]
+    body = OpeningHours(
+        institution=hours.institution, branch=hours.branch, zone=hours.zone, has_hours=hours.has_hours, days=days
+    )
+    return respond(request, body.to_json(), JSON, cache=CACHE_CONTROL)

@@ -1,0 +1,125 @@
+"""When branches are open on the next days, for readers: hours, closings with their reasons, seasons."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from chassis import clock
+from chassis.errors import Invalid, NotFound
+from services.circulation.calendars import Calendar, Hours, closing_of, has_hours, hours_of, local_date, season_of
+from services.circulation.calendars.documents import YEARS
+from services.circulation.calendars_store import calendar_from_text
+from services.circulation.tables import Branch, BranchCalendar, Institution
+
+MOST_DAYS = 14
+MOST_BRANCHES = 100
+A_WEEK = 7
+
+
+@dataclass(frozen=True, slots=True)
+class OpeningDay:
+    """A day of a branch.
+
+    hours         minutes since midnight; empty when it is closed or nobody has entered hours
+    is_closed     a closing includes the day: `why` is its reason
+    is_estimated  the date of that closing is an estimate
+    season        name of the season whose hours these are; "" for those of the week
+    """
+
+    date: date
+    hours: Hours
+    is_closed: bool
+    why: str
+    is_estimated: bool
+    season: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpeningHours:
+    """The days of a branch in its zone; `has_hours` is False when nobody has entered hours for any of them."""
+
+    branch: Branch
+    has_hours: bool
+    days: tuple[OpeningDay, ...]
+
+
+def list_opening_hours(
+    session: Session,
+    institution: str,
+    *,
+    branches: Sequence[str] = (),
+    first: str = "",
+    days: int = 0,
+    cursor: str = "",
+) -> tuple[list[OpeningHours], str]:
+    """Return the opening hours of branches by code, at most MOST_BRANCHES, and the cursor of the rest.
+
+    branches  codes; empty: all of the institution
+    first     ISO 8601; "": today in the zone of each branch
+    days      0: A_WEEK
+    cursor    "" without a page before
+    raises    Invalid   HOURS_DAYS_INVALID, HOURS_DAY_INVALID, HOURS_TOO_MANY_BRANCHES
+              NotFound  HOURS_INSTITUTION_UNKNOWN, BRANCH_UNKNOWN
+    """
+    if not 0 <= days <= MOST_DAYS:
+        raise Invalid("HOURS_DAYS_INVALID", field="days", given=days, limit=MOST_DAYS)
+    if len(branches) > MOST_BRANCHES:
+        raise Invalid("HOURS_TOO_MANY_BRANCHES", field="branches", given=len(branches), limit=MOST_BRANCHES)
+    begins_on = _read_day(first)
+    institution_id = session.scalar(select(Institution.id).where(Institution.code == institution))
+    if institution_id is None:
+        raise NotFound("HOURS_INSTITUTION_UNKNOWN", given=institution[:64])
+    query = (
+        select(Branch, BranchCalendar.document, BranchCalendar.version)
+        .outerjoin(BranchCalendar, BranchCalendar.branch_id == Branch.id)
+        .where(Branch.institution_id == institution_id, Branch.code > cursor)
+        .order_by(Branch.code)
+        .limit(MOST_BRANCHES + 1)
+    )
+    rows = session.execute(query.where(Branch.code.in_(branches)) if branches else query).all()
+    missing = set(branches) - {row.Branch.code for row in rows}
+    if missing and not cursor:
+        raise NotFound("BRANCH_UNKNOWN", given=min(missing)[:64])
+    page = rows[:MOST_BRANCHES]
+    hours = [
+        _hours(branch, calendar_from_text(document or "{}", branch.zone, version or 0), begins_on, days or A_WEEK)
+        for branch, document, version in page
+    ]
+    return hours, page[-1].Branch.code if len(rows) > len(page) else ""
+
+
+def _read_day(text: str) -> date | None:
+    """Read a date; None for "". Raises Invalid HOURS_DAY_INVALID."""
+    try:
+        day = date.fromisoformat(text) if text else None
+    except ValueError:
+        raise Invalid("HOURS_DAY_INVALID", field="from", given=text[:40]) from None
+    if day is not None and day.year not in YEARS:
+        raise Invalid("HOURS_DAY_INVALID", field="from", given=text[:40])
+    return day
+
+
+def _hours(branch: Branch, calendar: Calendar, begins_on: date | None, count: int) -> OpeningHours:
+    first = begins_on or local_date(calendar, clock.now())
+    dates = [first + timedelta(days=number) for number in range(count)]
+    return OpeningHours(
+        branch, any(has_hours(calendar, day) for day in dates), tuple(_day(calendar, day) for day in dates)
+    )
+
+
+def _day(calendar: Calendar, day: date) -> OpeningDay:
+    closing, season = closing_of(calendar, day), season_of(calendar, day)
+    return OpeningDay(
+        date=day,
+        # Without hours a loan is due on any day, but that says nothing about the door.
+        hours=hours_of(calendar, day) if has_hours(calendar, day) else (),
+        is_closed=closing is not None,
+        why=closing.why if closing is not None else "",
+        is_estimated=closing is not None and closing.is_estimated,
+        season=season.why if season is not None else "",
+    )
