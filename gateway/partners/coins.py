@@ -22,21 +22,23 @@ def title_of(brief: Mapping[str, Any], *, address: str = "") -> str:
 
     address  URL of the record's page
     """
-    form, genre = FORMATS.get(str(brief.get("material", "")), (DUBLIN_CORE, ""))
-    title = ": ".join(str(brief[key]) for key in ("title", "subtitle") if brief.get(key))
-    authors = [str(author) for author in brief.get("authors") or ()]
-    pairs = [("ctx_ver", "Z39.88-2004"), ("rft_val_fmt", form)]
+    # A page's data has each key, with None for what the record lacks.
+    data = {key: value for key, value in brief.items() if value is not None}
+    form, genre = FORMATS.get(str(data.get("material", "")), (DUBLIN_CORE, ""))
+    title = ": ".join(str(data[key]) for key in ("title", "subtitle") if data.get(key))
+    authors = data.get("authors") or ()
+    pairs: list[tuple[str, Any]] = [("ctx_ver", "Z39.88-2004"), ("rft_val_fmt", form)]
     if form == DUBLIN_CORE:
         pairs += [("rft.title", title), *(("rft.creator", author) for author in authors)]
-        pairs += [("rft.type", str(brief.get("material", "")))]
+        pairs += [("rft.type", data.get("material"))]
     else:
         pairs += [("rft.genre", genre), (_TITLES[genre], title), *(("rft.au", author) for author in authors)]
-        pairs += [("rft.place", str(brief.get("place", ""))), ("rft.edition", str(brief.get("edition", "")))]
-        pairs += [("rft.isbn", str(brief.get("isbn", ""))), ("rft.series", str(brief.get("series", "")))]
+        pairs += [("rft.place", data.get("place")), ("rft.edition", data.get("edition"))]
+        pairs += [("rft.isbn", data.get("isbn")), ("rft.series", data.get("series"))]
     publisher = "rft.publisher" if form == DUBLIN_CORE else "rft.pub"
-    pairs += [(publisher, str(brief.get("publisher", ""))), ("rft.date", str(brief.get("year", "")))]
-    pairs += [("rft.language", str(brief.get("language", ""))), ("rft_id", address)]
-    return urlencode([(name, value) for name, value in pairs if value])
+    pairs += [(publisher, data.get("publisher")), ("rft.date", data.get("year"))]
+    pairs += [("rft.language", data.get("language")), ("rft_id", address)]
+    return urlencode([(name, str(value)) for name, value in pairs if value])
 
 
 _TITLES = {"book": "rft.btitle", "document": "rft.btitle", "journal": "rft.jtitle", "article": "rft.atitle"}
