@@ -23,18 +23,24 @@ from gateway.partners.coins import title_of
 from gateway.web import preferences
 from gateway.web.citing import citations
 from gateway.web.covers import find_picture, isbns, names
-from gateway.web.hits import ABSENT, brief_record, holdings, local_text, shelf, shelves
-from gateway.web.record_rows import is_right_to_left, online_links, rows, titles_beside
+from gateway.web.hits import ABSENT, brief_record, hit, holdings, local_text, shelf, shelves
+from gateway.web.record_rows import is_right_to_left, online_links, rows, titles_beside, web_addresses
 from gateway.web.rendering import page
 from gateway.web.texts import Wording, wording
-from rangkiang.catalog.v1 import browsing_pb2, forms_pb2
+from rangkiang.catalog.v1 import browsing_pb2, facets_pb2, forms_pb2
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 
 router = APIRouter()
 
 # Endings of downloads: for reference managers, spreadsheets, libraries and software.
 DOWNLOADS = ("ris", "bib", "csv", "mrc", "xml", "marcjson", "mods", "dc", "jsonld")
-NEIGHBOURS_A_SIDE, SIMILAR = 3, 6
+NEIGHBOURS_A_SIDE, SIMILAR, BY_AUTHOR = 3, 6, 6
+# Similar titles are often by the same author, whose titles the page lists first.
+SIMILAR_READ = SIMILAR + BY_AUTHOR
+# Answers of branches, the best for a reader first.
+ANSWERS = ("can_be_borrowed", "online", "read_here_only", "ask_the_library", "out_until", "not_available")
+# A title with more letters, or with a longer word, is shown in smaller letters.
+LONG_TITLE, LONG_WORD = 60, 14
 # Branches shown at first; the others can be expanded.
 MOST_BRANCHES = 8
 # Items shown on a page, for serials with very many; the page shows how many more there are.
@@ -50,7 +56,7 @@ async def record(request: Request) -> Response:
     stub, words, mine = catalog(request), wording(language(request)), preferences.branch(request)
     permalink = absolute_url(request, f"/records/{record_id}")
     list_neighbours = browsing_pb2.ListNeighboursRequest(record_id=record_id, branch=mine, limit=NEIGHBOURS_A_SIDE)
-    list_similar = browsing_pb2.ListSimilarRequest(record_id=record_id, limit=SIMILAR)
+    list_similar = browsing_pb2.ListSimilarRequest(record_id=record_id, limit=SIMILAR_READ)
     get_form = forms_pb2.GetFormRequest(id=record_id, form="jsonld", address=permalink)
     reply, libraries, items, neighbours, similar, linked_data = await asyncio.gather(
         call(request, stub.GetRecord, wire.GetRecordRequest(id=record_id, branch=mine)),
@@ -62,10 +68,10 @@ async def record(request: Request) -> Response:
     )
     display: dict[str, Any] = {**ABSENT, **orjson.loads(reply.display)}
     places = holdings(reply.holdings, words.language)
-    similar_records = [
-        brief_record(entry.record, words.language, reason=local_text(entry.reason, words.language))
-        for entry in _similar(similar)
-    ]
+    by_author = await _by_author(request, display, record_id, mine, words.language)
+    listed = {entry["id"] for entry in by_author}
+    others = [entry for entry in (similar.similar if similar else ()) if entry.record.id not in listed][:SIMILAR]
+    similar_records = [brief_record(entry.record, words.language) for entry in others]
     return page(
         request,
         "record.html",
@@ -74,11 +80,14 @@ async def record(request: Request) -> Response:
         version=reply.version,
         record=display,
         rtl=is_right_to_left(display["title"]),
+        is_long=is_long(display),
         parallel=titles_beside(display, words),
         rows=rows(display, words),
         online=online_links(display, words),
         shelf=shelf(display["ddc"] or ""),
         by=[(name, f"/search?{urlencode({'author': name})}") for name in names(display)],
+        by_author=by_author,
+        best=best_answer(places),
         places=_with_items(places, items, words.language),
         institutions={
             institution.code: local_text(institution.name, words.language) or institution.code
@@ -93,7 +102,12 @@ async def record(request: Request) -> Response:
         neighbours=spines(neighbours, words.language),
         shelf_name=local_text(neighbours.branch_name, words.language) if neighbours else "",
         similar=similar_records,
-        shelves=shelves(similar_records),
+        reasons=[
+            (entry["title"], local_text(shown.reason, words.language))
+            for entry, shown in zip(similar_records, others, strict=True)
+        ],
+        shelves=shelves([*similar_records, *by_author]),
+        addresses=web_addresses(display),
         citations=citations(display, words.language),
         downloads=downloads(reply.id, words),
         source=reply.source,
@@ -102,6 +116,33 @@ async def record(request: Request) -> Response:
         linked_data=_in_script(linked_data.content) if linked_data else "",
         pictured=find_picture(request.app.state.settings.covers, isbns(display)) is not None,
     )
+
+
+def is_long(display: dict[str, Any]) -> bool:
+    """Return True for a title that needs smaller letters on a phone."""
+    words = f"{display['title']} {display['subtitle'] or ''}".replace("-", " ").split()
+    return len(" ".join(words)) > LONG_TITLE or max(map(len, words), default=0) > LONG_WORD
+
+
+def best_answer(places: list[dict[str, Any]]) -> str:
+    """Return the best answer of all branches, which stands at the top of the page; "" without items."""
+    answers = {place["answer"] for place in places}
+    return next((answer for answer in ANSWERS if answer in answers), "")
+
+
+async def _by_author(
+    request: Request, display: dict[str, Any], record_id: str, mine: str, lang: str
+) -> list[dict[str, Any]]:
+    """Return other records by the first author, one a work; an empty list when the search fails."""
+    author = next(filter(None, names(display)), "")
+    if not author:
+        return []
+    search = wire.SearchRequest(
+        filters=[facets_pb2.Filter(facet="author", values=[author])], limit=BY_AUTHOR + 1, by_work=True, branch=mine
+    )
+    reply = await optional(call(request, catalog(request).Search, search))
+    others = [result for result in reply.hits if result.id != record_id] if reply else []
+    return [{**hit(result, lang), "editions": 0} for result in others[:BY_AUTHOR]]
 
 
 def downloads(record_id: str, words: Wording) -> list[tuple[str, str, str]]:
@@ -137,10 +178,6 @@ def spines(reply: browsing_pb2.ListNeighboursReply | None, lang: str) -> list[di
 def _on_a_spine(call_number: str) -> str:
     """Return a call number with a no-break space before its last part."""
     return "\u00a0".join(call_number.rsplit(" ", 1))
-
-
-def _similar(reply: browsing_pb2.ListSimilarReply | None) -> list[browsing_pb2.Similar]:
-    return list(reply.similar) if reply else []
 
 
 def _with_items(places: list[dict[str, Any]], reply: wire.ListItemsReply, lang: str) -> list[dict[str, Any]]:

@@ -21,7 +21,7 @@ FULLER = {"authors": "contributors", "published": "publication", "series": "in_s
 # Keys whose values are codes -> kind of code.
 CODED = {"language": "language", "translated_from": "language", "material": "material", "audience": "audience"}
 
-LONGEST_ADDRESS = 64
+LONGEST_HOST = 48
 # Control characters, such as MARC's marks around a nonfiling article.
 _CONTROLS = dict.fromkeys((*range(0x20), *range(0x7F, 0xA0)))
 
@@ -60,6 +60,12 @@ def online_links(display: dict[str, Any], words: Wording) -> list[Line]:
     return _lines("links", display.get("links") or [], display, words)
 
 
+def web_addresses(display: dict[str, Any]) -> list[str]:
+    """Return the addresses of the external links, whole, to copy or to write down."""
+    urls = (str(link.get("url") or "") for link in display.get("links") or [])
+    return list(dict.fromkeys(url for url in urls if url.lower().startswith(SAFE_SCHEMES)))
+
+
 def titles_beside(display: dict[str, Any], words: Wording) -> list[Line]:
     """Return the title in other scripts as lines."""
     titles = [title for title in display.get("parallel", ()) if title.get("field") == "title"]
@@ -93,7 +99,7 @@ def _line(key: str, value: Any, display: dict[str, Any], words: Wording) -> Line
     text = str(next((facts[name] for name in ("text", "name", "title", "label", "url") if facts.get(name)), ""))
     label = facts.get("label")
     if key == "links" and text == facts.get("url"):
-        text = _shortened(text)
+        text = words.say("record.online_at", host=_host(text))
     return {
         "text": words.code(CODED[key], text) if key in CODED else text.translate(_CONTROLS),
         "href": _link(key, text, facts, display),
@@ -108,10 +114,10 @@ def _line(key: str, value: Any, display: dict[str, Any], words: Wording) -> Line
     }
 
 
-def _shortened(url: str) -> str:
-    """Shorten a URL for display: without the scheme, and without the middle of a long URL."""
-    bare = url.partition("://")[2].removesuffix("/") or url
-    return bare if len(bare) <= LONGEST_ADDRESS else f"{bare[: LONGEST_ADDRESS - 16]}…{bare[-15:]}"
+def _host(url: str) -> str:
+    """Return the host of a URL as people say it, at most LONGEST_HOST characters."""
+    host = url.partition("://")[2].partition("/")[0].rpartition("@")[2].removeprefix("www.") or url
+    return host if len(host) <= LONGEST_HOST else f"…{host[-LONGEST_HOST + 1 :]}"
 
 
 def _link(key: str, text: str, facts: dict[str, Any], display: dict[str, Any]) -> str:

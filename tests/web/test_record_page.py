@@ -113,12 +113,55 @@ def test_a_link_with_another_scheme_is_left_out_of_the_rows() -> None:
     assert [line["text"] for line in online_links(display, wording("id"))] == ["y"]
 
 
-def test_a_long_address_is_shortened_in_its_text_only() -> None:
-    url = f"https://perpustakaan.example/{'x' * 80}/halaman-12/"
+def test_a_link_without_a_text_names_its_host_and_the_address_itself_is_below(http: httpx.Client) -> None:
+    url = f"https://www.perpustakaan.example/{'x' * 80}/halaman-12/"
     (line,) = online_links({"links": [{"url": url}]}, wording("id"))
-    assert (len(line["text"]), line["href"]) == (64, url)
-    assert line["text"].startswith("perpustakaan.example/x")
-    assert line["text"].endswith("…xxxx/halaman-12")
+    assert (line["text"], line["href"]) == ("Buka di perpustakaan.example", url)
+    (long_host,) = online_links({"links": [{"url": f"https://{'sub.' * 30}example/a"}]}, wording("en"))
+    assert len(long_host["text"]) == len("Open at ") + 48
+    others = http.get(RECORD).text.partition('<details class="takeaway">')[2]
+    assert "https://contoh.example/buku" in others
+    assert "javascript:" not in others
+
+
+def test_reasons_addresses_marc_and_downloads_are_folded_at_the_end(http: httpx.Client) -> None:
+    html = http.get(RECORD).text
+    visible, _, folded = html.partition('<details class="takeaway">')
+    for text in ("Subjek yang sama: Fiksi Indonesia", f"{RECORD}/marc", "Dublin Core"):
+        assert text not in visible
+        assert text in folded
+
+
+def test_a_record_of_reference_items_says_so_at_the_top(http: httpx.Client) -> None:
+    for language, texts in (
+        ("id", ("Baca di tempat", "tidak dipinjamkan")),
+        ("en", ("Read here only", "not for loan")),
+    ):
+        head = http.get(f"/records/{JAWI.id}?lang={language}").text.partition("<header>")[2].partition("</header>")[0]
+        assert all(text in head for text in texts)
+    head = http.get(f"{RECORD}?lang=id").text.partition("<header>")[2].partition("</header>")[0]
+    assert "Dapat dipinjam" in head
+    assert "tidak dipinjamkan" not in head
+
+
+def test_other_books_of_the_author_are_listed_once(http: httpx.Client, catalog: FakeCatalog) -> None:
+    html = http.get(f"/records/{BOOKS[3].id}").text
+    section = html.partition('id="more-by"')[2].partition("</section>")[0]
+    assert f"/records/{BOOKS[8].id}" in links(section)
+    assert f"/records/{BOOKS[3].id}" not in links(section)
+    assert "/search?author=Hamka" in links(section)
+    similar = html.partition('id="similar"')[2].partition("</section>")[0]
+    assert f"/records/{BOOKS[8].id}" not in links(similar)
+    catalog.failing = {"SearchRequest"}
+    assert BOOKS[3].title in http.get(f"/records/{BOOKS[3].id}").text
+
+
+def test_share_and_cite_work_without_javascript(http: httpx.Client) -> None:
+    acts = http.get(RECORD).text.partition('<div class="acts">')[2].partition("</header>")[0]
+    permalink = f"{str(http.base_url).rstrip('/')}{RECORD}"
+    assert f">{permalink}</p>" in acts
+    assert any(link.startswith("https://wa.me/?text=Siti") for link in links(acts))
+    assert f"{RECORD}.ris" in links(acts)
 
 
 def test_online_access_is_shown_with_the_holdings(http: httpx.Client) -> None:

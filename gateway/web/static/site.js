@@ -44,14 +44,25 @@
     help.hidden = false;
   }
 
+  // What has been done is announced to those who do not see it.
+  const announce = (text) => {
+    const place = document.querySelector(".announcement");
+    place.textContent = "";
+    setTimeout(() => { place.textContent = text; }, 50);
+  };
+  const mark = (element) => {
+    element.classList.add("done");
+    setTimeout(() => element.classList.remove("done"), 2000);
+  };
+
   // Copying: only where the browser lets us; elsewhere the text can be selected with one touch.
   if (navigator.clipboard) {
     for (const button of document.querySelectorAll("[data-copy]")) {
       button.hidden = false;
       button.addEventListener("click", async () => {
         await navigator.clipboard.writeText(button.parentElement.querySelector(".copied").textContent);
-        button.classList.add("done");
-        setTimeout(() => button.classList.remove("done"), 2000);
+        mark(button);
+        announce(button.dataset.done);
       });
     }
   }
@@ -61,12 +72,38 @@
     button.addEventListener("click", () => print());
   }
 
-  // Sharing: the phone's own sheet, where there is one.
-  for (const button of document.querySelectorAll("[data-share]")) {
-    if (!navigator.share) continue;
-    button.hidden = false;
-    button.addEventListener("click", () => {
-      navigator.share({ title: document.title, url: button.dataset.share }).catch(() => {});
+  // Sharing: the phone's own sheet, where there is one; else the link is copied, and the ways to send it are shown.
+  for (const each of document.querySelectorAll("[data-share]")) {
+    const data = { title: each.dataset.title || document.title, url: each.dataset.share };
+    if (each.matches("button")) {
+      if (!navigator.share) continue;
+      each.hidden = false;
+      each.addEventListener("click", () => { navigator.share(data).catch(() => {}); });
+      continue;
+    }
+    each.querySelector("summary").addEventListener("click", (event) => {
+      if (navigator.share) {
+        event.preventDefault();
+        navigator.share(data).catch(() => {});
+      } else if (!each.open && navigator.clipboard) {
+        navigator.clipboard.writeText(data.url).then(() => { mark(each); announce(each.dataset.done); }, () => {});
+      }
     });
   }
+  const close = () => {
+    for (const each of document.querySelectorAll(".acts details[open]")) each.open = false;
+  };
+  for (const each of document.querySelectorAll(".acts details")) {
+    each.addEventListener("toggle", () => {
+      if (each.open) each.querySelector(".copyable").scrollIntoView({ block: "nearest", behavior: "auto" });
+    });
+  }
+  document.addEventListener("click", (event) => { if (!event.target.closest(".acts")) close(); });
+  document.addEventListener("keydown", (event) => {
+    const opened = event.key === "Escape" && document.querySelector(".acts details[open]");
+    if (!opened) return;
+    const inside = opened.contains(document.activeElement);
+    close();
+    if (inside) opened.querySelector("summary").focus();
+  });
 })();
