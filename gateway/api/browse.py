@@ -68,6 +68,8 @@ class Heading(ResponseModel):
     """The forms to look under instead."""
     see_also: list[str]
     """Related headings."""
+    other_forms: list[str]
+    """Unused forms that the heading stands for, from its authority record."""
     record: ListedRecord | None = None
     """The record of a title or call number."""
 
@@ -102,8 +104,8 @@ class Classes(ResponseModel):
         summary="A list of headings around a term",
         example={
             "hits": [
-                {"text": "Navis, A.A.", "count": 12, "see": [], "see_also": []},
-                {"text": "Navis, Ali Akbar", "count": 0, "see": ["Navis, A.A."], "see_also": []},
+                {"text": "Navis, A.A.", "count": 12, "see": [], "see_also": [], "other_forms": ["Navis, Ali Akbar"]},
+                {"text": "Navis, Ali Akbar", "count": 0, "see": ["Navis, A.A."], "see_also": [], "other_forms": []},
             ],
             "place": 0,
             "next": "bmF2aXMsIGFsaSBha2Jhcg",
@@ -171,5 +173,6 @@ def _heading(message: wire.Heading) -> Heading:
         count=message.count,
         see=list(message.see),
         see_also=list(message.see_also),
+        other_forms=list(message.other_forms),
         record=ListedRecord(**listed_record(message.record)) if message.HasField("record") else None,
     )

@@ -223,6 +223,8 @@ class ClassOfTree(ResponseModel):
     """The usual notation."""
     caption: Text | None = None
     """The library's own caption of the class."""
+    under: Text | None = None
+    """Without a caption: that of the nearest class above that has one."""
     count: int
     """Records in the class and its divisions."""
     divided: bool

@@ -69,6 +69,10 @@ class SearchPage(ResponseModel):
     """A page of the hits."""
     next: str | None = None
     """Cursor of the next page; absent on the last one."""
+    offset: int | None = None
+    """Hits before these; absent on the first page."""
+    previous: str | None = None
+    """Cursor of the page before; absent on the first page, and where the page before is the first."""
     changed: bool
     """True when the catalogue has changed since the page of the cursor."""
     facets: dict[str, list[CountedValue]] | None = None
@@ -96,6 +100,10 @@ def search_page_json(reply: wire.SearchReply, *, with_facets: bool) -> bytes:
     page: dict[str, Any] = {"total": reply.total, "hits": [_hit(hit) for hit in reply.hits]}
     if reply.next:
         page["next"] = reply.next
+    if reply.offset:
+        page["offset"] = reply.offset
+    if reply.previous:
+        page["previous"] = reply.previous
     page["changed"] = reply.changed
     if with_facets:
         page["facets"] = {facet.name: [_counted(value) for value in facet.values] for facet in reply.facets}

@@ -36,6 +36,7 @@ def class_of_tree(message: browsing_pb2.Class) -> ClassOfTree:
         value=message.value,
         notation=message.notation,
         caption=text(message.caption) if message.HasField("caption") else None,
+        under=text(message.under) if message.HasField("under") else None,
         count=message.count,
         divided=message.divided,
     )

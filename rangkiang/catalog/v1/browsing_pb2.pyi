@@ -121,7 +121,9 @@ class ListClassesRequest(_message.Message):
 
     PARENT_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
-    """"" for the main classes, "8" or "800" for its divisions, "81" or "810" for its sections, "2X" for what is under 2X."""
+    """"" for the main classes, "8" or "800" for its divisions, "81" or "810" for its sections, "899" or "899.22" for the
+    numbers with decimals below it, "2X" for what is under 2X.
+    """
     def __init__(
         self,
         *,
@@ -174,8 +176,9 @@ class Class(_message.Message):
     CAPTION_FIELD_NUMBER: _builtins.int
     COUNT_FIELD_NUMBER: _builtins.int
     DIVIDED_FIELD_NUMBER: _builtins.int
+    UNDER_FIELD_NUMBER: _builtins.int
     value: _builtins.str
-    """As the facet "class" has it: "8", "81", "813", "2X", "2X4"; filter with it."""
+    """As the filter "class" takes it: "8", "81", "813", "899.2213", "2X", "2X4"."""
     notation: _builtins.str
     """As people write it: "800", "810", "813", "2X4"."""
     count: _builtins.int
@@ -185,6 +188,10 @@ class Class(_message.Message):
     def caption(self) -> _text_pb2.LocalText:
         """The library's caption; empty where its table has none."""
 
+    @_builtins.property
+    def under(self) -> _text_pb2.LocalText:
+        """Without a caption: that of the nearest class above that has one."""
+
     def __init__(
         self,
         *,
@@ -193,10 +200,11 @@ class Class(_message.Message):
         caption: _text_pb2.LocalText | None = ...,
         count: _builtins.int = ...,
         divided: _builtins.bool = ...,
+        under: _text_pb2.LocalText | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["caption", b"caption"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["caption", b"caption", "under", b"under"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["caption", b"caption", "count", b"count", "divided", b"divided", "notation", b"notation", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["caption", b"caption", "count", b"count", "divided", b"divided", "notation", b"notation", "under", b"under", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -433,6 +441,7 @@ class Heading(_message.Message):
     SEE_FIELD_NUMBER: _builtins.int
     SEE_ALSO_FIELD_NUMBER: _builtins.int
     RECORD_FIELD_NUMBER: _builtins.int
+    OTHER_FORMS_FIELD_NUMBER: _builtins.int
     text: _builtins.str
     count: _builtins.int
     """Records that have it; 0 for a form that is only referred from."""
@@ -448,6 +457,10 @@ class Heading(_message.Message):
     def record(self) -> Global___Shown:
         """The one record, for titles and call numbers."""
 
+    @_builtins.property
+    def other_forms(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Forms that the authority record of this heading refers from; they stand for the same."""
+
     def __init__(
         self,
         *,
@@ -456,10 +469,11 @@ class Heading(_message.Message):
         see: _abc.Iterable[_builtins.str] | None = ...,
         see_also: _abc.Iterable[_builtins.str] | None = ...,
         record: Global___Shown | None = ...,
+        other_forms: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["record", b"record"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "record", b"record", "see", b"see", "see_also", b"see_also", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "other_forms", b"other_forms", "record", b"record", "see", b"see", "see_also", b"see_also", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

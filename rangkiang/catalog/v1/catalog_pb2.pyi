@@ -104,6 +104,8 @@ class SearchReply(_message.Message):
     CORRECTED_FIELD_NUMBER: _builtins.int
     RELAXED_FIELD_NUMBER: _builtins.int
     COMPLETE_FIELD_NUMBER: _builtins.int
+    OFFSET_FIELD_NUMBER: _builtins.int
+    PREVIOUS_FIELD_NUMBER: _builtins.int
     total: _builtins.int
     next: _builtins.str
     """Cursor of the next page; empty at the end or at hit 10,000."""
@@ -123,6 +125,10 @@ class SearchReply(_message.Message):
     """Nothing had all the words: the hits have a part of them, see Hit.lacks."""
     complete: _builtins.int
     """Where hits with a part of the words follow: how many have all of them; those are the first. Else 0."""
+    offset: _builtins.int
+    """Hits before these; 0 on the first page."""
+    previous: _builtins.str
+    """Cursor of the page before; empty on the first page, and where the page before is the first, which has no cursor."""
     @_builtins.property
     def hits(self) -> _containers.RepeatedCompositeFieldContainer[Global___Hit]: ...
     @_builtins.property
@@ -147,10 +153,12 @@ class SearchReply(_message.Message):
         corrected: _builtins.bool = ...,
         relaxed: _builtins.bool = ...,
         complete: _builtins.int = ...,
+        offset: _builtins.int = ...,
+        previous: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["help", b"help"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed", b"changed", "complete", b"complete", "corrected", b"corrected", "degraded", b"degraded", "did_you_mean", b"did_you_mean", "facets", b"facets", "help", b"help", "hits", b"hits", "next", b"next", "read_as_words", b"read_as_words", "relaxed", b"relaxed", "total", b"total", "understood", b"understood"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed", b"changed", "complete", b"complete", "corrected", b"corrected", "degraded", b"degraded", "did_you_mean", b"did_you_mean", "facets", b"facets", "help", b"help", "hits", b"hits", "next", b"next", "offset", b"offset", "previous", b"previous", "read_as_words", b"read_as_words", "relaxed", b"relaxed", "total", b"total", "understood", b"understood"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -19,13 +19,15 @@ from chassis.toml_files import parse_toml
 from services.catalog import queries
 from services.catalog.index.matches import And
 from services.catalog.index.port import Index, Request
+from services.catalog.index.stored_fields import FACET_FIELDS
 from services.catalog.record.captions import caption
 from services.catalog.record.class_table import LONGEST_WORDS, MOST_WORDS, ClassRow, Synonyms, key_of, parse_words
-from services.catalog.record.classes import NONE, Class, class_path, is_under, notation, value_of
+from services.catalog.record.classes import NONE, Class, class_path, notation, value_of
 from services.catalog.tables import ClassCaption, Institution
 
-MAIN = tuple("0123456789")
-MOST_CLASSES = 5_000  # ten, a hundred, a thousand, and those under 2X
+MAIN = frozenset("0123456789")
+MAIN_AND_ISLAM = (*sorted(MAIN), "2X")
+MOST_CLASSES = 5_000  # ten, a hundred, a thousand, and those under 2X; or the numbers below one of a hundred
 MOST_CAPTIONS = 5_000
 LONGEST_CAPTION = 200
 
@@ -42,28 +44,59 @@ class Classes:
 def classes(database: Database, index: Index, *, context: Context, parent: str = "") -> Classes:
     """List the classes directly under `parent` that have records; under "" the ten main ones, and 2X if it has some.
 
-    2X is a class of its own, and its records count under 297 too.
+    Below three digits the tree goes down as far as the numbers of the collection. A number without a caption whose
+    records are all in one number below it is passed over. 2X is a class of its own; its records count under 297 too.
     raises  NotFound     CLASS_UNKNOWN
             Unavailable  SEARCH_UNAVAILABLE, INDEX_BUILDING, DATABASE_UNAVAILABLE
     """
     value = value_of(parent) if parent else ""
     if value is None:
         raise NotFound("CLASS_UNKNOWN", given=parent[:80])
-    hits = index.search(Request(match=And(()), facets=("class",), facet_size=MOST_CLASSES, limit=0))
-    counts = dict(hits.facets["class"])
+    counts, without = _counts(index, value)
     with database.reading(context) as session:
         captions = queries.class_captions(session)
-    children = {code for code in counts if is_under(code, value)} | (set() if value else set(MAIN))
-    divided_classes = {class_path(code)[-2] for code in counts if len(class_path(code)) > 1}
+    children_of: dict[str, list[str]] = {}
+    for code in counts:
+        if code != NONE and len(path := class_path(code)) > 1:
+            children_of.setdefault(path[-2], []).append(code)
+
+    def label_of(code: str) -> LocalText | None:
+        return captions.get(code) or caption("class", code)
 
     def build_class(code: str) -> Class:
-        return Class(code, captions.get(code) or caption("class", code), counts.get(code, 0), code in divided_classes)
+        label = label_of(code)
+        under = None if label else next(filter(None, map(label_of, class_path(code)[-2::-1])), None)
+        return Class(code, label, counts.get(code, 0), code in children_of, under)
 
+    def pass_over(code: str) -> str:
+        """Return the class to list for a class: itself, or the first below it that says more."""
+        below = children_of.get(code, ())
+        while len(below) == 1 and "." in below[0] and counts[below[0]] == counts[code] and not label_of(code):
+            code, below = below[0], children_of.get(below[0], ())
+        return code
+
+    top = [code for code in MAIN_AND_ISLAM if code in MAIN or code in counts]
+    children = {pass_over(code) for code in children_of.get(value, ())} if value else top
+    ways = [build_class(code) for code in class_path(value)] if value else []
     return Classes(
         classes=[build_class(child) for child in sorted(children, key=notation)],
-        path=[build_class(code) for code in class_path(value)] if value else [],
-        without=counts.get(NONE, 0),
+        # Numbers with decimals that have no caption say nothing on the way.
+        path=[way for way in ways if way.value == value or "." not in way.value or way.caption],
+        without=without,
     )
+
+
+def _counts(index: Index, value: str) -> tuple[dict[str, int], int]:
+    """Count the records of each class at and below a class, and those without a class."""
+    is_whole = len(value) < 2 or value[:2] == "2X"
+    facet = "class" if is_whole else "class_path"
+    filters = {} if is_whole else {"class": (value,)}
+    hits = index.search(Request(match=And(()), filters=filters, facets=(facet,), facet_size=MOST_CLASSES, limit=0))
+    counts = dict(hits.facets[facet])
+    without = counts.get(NONE, 0)
+    if not is_whole:
+        without = index.count_values(FACET_FIELDS["class"], [NONE])[NONE]
+    return counts, without
 
 
 def read_captions(path: Path) -> tuple[str, dict[str, ClassRow]]:

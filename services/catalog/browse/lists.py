@@ -29,6 +29,7 @@ USUAL, MOST = 20, 50
 LONGEST_TERM = 200
 EXTRA_ROWS = 10  # read beyond the limit, because some headings may have no record any more
 ROUNDS = 5  # with more, the page is short; its cursor continues
+MOST_FORMS = 20  # of one heading
 BRANCHES_AT_ONCE = 50  # SELECTs in one statement
 _LONGEST_CURSOR = 2_000
 
@@ -42,6 +43,7 @@ class ListEntry:
     count         number of records with this heading; 0 for an unused form
     see, see_also  the headings to use instead; related headings
     record        of a title or a call number
+    other_forms   unused forms that the heading stands for
     """
 
     text: str
@@ -49,6 +51,7 @@ class ListEntry:
     see: list[str] = field(default_factory=list)
     see_also: list[str] = field(default_factory=list)
     record: queries.Brief | None = None
+    other_forms: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,13 +205,15 @@ class _ListReader:
     def headings(self, rows: Sequence[Row]) -> list[ListEntry]:
         if self._kind not in FIELDS:
             return [ListEntry(row.text, 1) for row in rows]
-        related = see_also_references(self._session, self._kind, rows) if rows else {}
+        related = forms_of_headings(self._session, self._kind, "see_also", rows) if rows else {}
+        unused = forms_of_headings(self._session, self._kind, "see", rows) if rows else {}
         return [
             ListEntry(
                 row.text,
                 self._counts.get(row.text, 0),
                 self._see.get((row.sort, row.text), []),
                 related.get((row.sort, row.text), []),
+                other_forms=unused.get((row.sort, row.text), [])[:MOST_FORMS],
             )
             for row in rows
         ]
@@ -256,8 +261,13 @@ def see_references(session: Session, kind: str, rows: Sequence[Row]) -> dict[tup
     return references
 
 
-def see_also_references(session: Session, kind: str, rows: Sequence[Row]) -> dict[tuple[str, str], list[str]]:
-    """Return (sort, text) of a heading -> the related headings of its authority record."""
+def forms_of_headings(
+    session: Session, kind: str, relation: str, rows: Sequence[Row]
+) -> dict[tuple[str, str], list[str]]:
+    """Return (sort, text) of a heading -> forms of its authority record: the unused ones or the related headings.
+
+    relation  "see" or "see_also"
+    """
     forms = (
         select(AuthorityForm.authority_number, AuthorityForm.sort, AuthorityForm.text)
         .where(*_forms(kind, "heading", rows))
@@ -266,7 +276,7 @@ def see_also_references(session: Session, kind: str, rows: Sequence[Row]) -> dic
     statement = (
         select(forms.c.sort, forms.c.text, AuthorityForm.text)
         .join(forms, forms.c.authority_number == AuthorityForm.authority_number)
-        .where(AuthorityForm.relation == "see_also")
+        .where(AuthorityForm.relation == relation)
         .order_by(AuthorityForm.sort)
     )
     references: dict[tuple[str, str], list[str]] = {}

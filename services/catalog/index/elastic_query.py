@@ -240,6 +240,7 @@ def _facet(request: Request, facet: str, facet_filters: dict[str, Keyword]) -> J
     inner: Json = {"top": {"terms": {"field": field, "size": request.facet_size, "order": order}}}
     if facet in facet_filters:
         values = list(facet_filters[facet].values)
-        inner["chosen"] = {"filters": {"filters": {value: {"term": {field: value}} for value in values}}}
+        chosen_field = facet_filters[facet].field
+        inner["chosen"] = {"filters": {"filters": {value: {"term": {chosen_field: value}} for value in values}}}
     other_filters = {"bool": {"filter": _queries(facet_filters[name] for name in facet_filters if name != facet)}}
     return {"filter": other_filters, "aggs": inner}

@@ -24,12 +24,14 @@ from services.catalog.index.work_grouping import pack_edition
 from services.catalog.record.index_document import FACETS, KEYWORDS, START, TEXT_FIELDS, Document
 
 # Increase it when the same record would give another document: existing indexes are then rebuilt automatically.
-FORM_NUMBER = 6
+FORM_NUMBER = 7
 FORM = hashlib.sha256(repr((FORM_NUMBER, TEXT_FIELDS, FACETS, KEYWORDS, START)).encode()).hexdigest()[:16]
 
 # Each field sorts and breaks ties by the record number; records without a year come last in both orders.
 SORT_FIELDS: Mapping[Sort, str] = {"year": "newest", "year_asc": "oldest", "title": "title_key"}
 FACET_FIELDS = {name: f"facet_{name}" for name in FACETS}
+# A filter may name a class with decimals, which the counts of the facet do not have.
+FILTER_FIELDS = {**FACET_FIELDS, "class": FACET_FIELDS["class_path"]}
 INTEGERS = ("number", "year", "work", "class_number")  # searched by range
 KEYWORD_FIELDS = (*KEYWORDS, *FACET_FIELDS.values())
 UNINDEXED = ("newest", "oldest", "edition", "version", "title_order")  # integers that are sorted, read or added up
@@ -90,7 +92,7 @@ def clip_values(values: Sequence[str]) -> list[str]:
 def filter_matches(request: Request) -> dict[str, Keyword]:
     """Build facet -> the match of its chosen values; facets without a chosen value are left out."""
     return {
-        facet: Keyword(FACET_FIELDS[facet], tuple(clip_values(values)))
+        facet: Keyword(FILTER_FIELDS[facet], tuple(clip_values(values)))
         for facet, values in request.filters.items()
         if values
     }

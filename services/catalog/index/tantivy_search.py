@@ -10,7 +10,13 @@ import tantivy
 from tantivy import Occur, Order, Query, Schema, Searcher
 
 from services.catalog.index.port import REACH, FacetOrder, Request, Sums
-from services.catalog.index.stored_fields import LONGEST_VALUE, SORT_FIELDS, is_unscored, sort_facet_values
+from services.catalog.index.stored_fields import (
+    FILTER_FIELDS,
+    LONGEST_VALUE,
+    SORT_FIELDS,
+    is_unscored,
+    sort_facet_values,
+)
 from services.catalog.index.work_grouping import Edition, HitPage, ScoredHit, group_by_work
 
 TIE_MARGIN = 40  # hits read beyond the page, because they may tie with its last hit
@@ -158,7 +164,8 @@ def most_frequent_values(searcher: Searcher, query: Query, facets: Sequence[str]
 
 def count_facet_values(searcher: Searcher, query: Query, facet: str, values: Sequence[str]) -> dict[str, int]:
     """Count these values of a facet exactly; 0 where no document has the value."""
-    aggregations = searcher.aggregate(query, {facet: _terms_aggregation(facet, **_include(values))})
+    options = {"terms": {"field": FILTER_FIELDS[facet], "order": {"_count": "desc"}, **_include(values)}}
+    aggregations = searcher.aggregate(query, {facet: options})
     return {**dict.fromkeys(values, 0), **dict(_value_counts(aggregations[facet]))}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import orjson
@@ -178,19 +179,28 @@ def can_be_borrowed(holdings_json: bytes) -> bool:
     return any(entry["available"] for entry in orjson.loads(holdings_json))
 
 
-def sort_holdings(holdings_json: bytes, branch: str) -> bytes:
-    """Sort holdings: the reader's branch ("INSTITUTION/BRANCH") first, then other branches of its institution.
+def sort_holdings(
+    holdings_json: bytes, branch: str, filters: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+) -> bytes:
+    """Sort holdings: branches that the filters ask for, the reader's branch, then other branches of its institution.
 
     holdings_json  JSON of holdings(); returned unchanged when the order does not change
+    branch         the reader's branch, "INSTITUTION/BRANCH"
+    filters        of the search: `branch`, then `institution`, then `availability` decide
     """
     reader_branch = split_branch(branch)
-    if reader_branch is None or len(holdings_json) < 3:
+    branches, institutions, answers = (filters.get(name, ()) for name in ("branch", "institution", "availability"))
+    if len(holdings_json) < 3 or not (reader_branch or branches or institutions or answers):
         return holdings_json
+    own_institution = reader_branch[0] if reader_branch else ""
     entries = orjson.loads(holdings_json)
     sorted_entries = sorted(
         entries,
         key=lambda entry: (
-            entry["institution"] != reader_branch[0],
+            bool(branches) and f"{entry['institution']}/{entry['branch']}" not in branches,
+            bool(institutions) and entry["institution"] not in institutions,
+            bool(answers) and entry["answer"] not in answers,
+            bool(own_institution) and entry["institution"] != own_institution,
             (entry["institution"], entry["branch"]) != reader_branch,
         ),
     )

@@ -15,9 +15,11 @@ NONE = "none"  # facet value of records without a class
 _DDC = re.compile(r"(?<![0-9])[0-9]{3}(?![0-9])")
 _WHOLE = re.compile(r"(?:[0-9]{3}|2[Xx][0-9]?)(?:\.[0-9]+)?\Z")
 _DECIMALS = re.compile(r"\.([0-9]{1,3})")
+_ALL_DECIMALS = re.compile(r"\.([0-9]{1,6})")
 _ISLAM = re.compile(r"2X([0-9]?)((?:\.[0-9]+)?)")
-_VALUE = re.compile(r"[0-9]{1,3}\Z|2X(?:[0-9](?:\.[0-9]+)?)?\Z")
+_VALUE = re.compile(r"[0-9]{1,3}\Z|[0-9]{3}\.[0-9]{1,6}\Z|2X(?:[0-9](?:\.[0-9]+)?)?\Z")
 ISLAM_IN_DDC = "297"
+_LONGEST = len("899.221345")
 
 
 def class_of(tags: Tags, call_numbers: Iterable[str] = ()) -> str:
@@ -61,6 +63,20 @@ def levels(number: str) -> tuple[str, ...]:
     return digits[:1], digits[:2], digits
 
 
+def all_levels(number: str) -> tuple[str, ...]:
+    """List the classes that contain a number, with those of its decimals: 813.54 is also "813.5" and "813.54".
+
+    At most six decimals count. 2X classes are as in levels().
+    """
+    classes = levels(number)
+    match = None if number[:2].upper() == "2X" else _DDC.search(number)
+    decimals = None if match is None else _ALL_DECIMALS.match(number, match.end())
+    if match is None or decimals is None:
+        return classes
+    digits = decimals.group(1)
+    return (*classes, *(f"{match.group()}.{digits[: end + 1]}" for end in range(len(digits))))
+
+
 def thousandths(number: str) -> int | None:
     """Convert a class to an integer for ranges, in thousandths: 899.2213 is 899221; 2X is 297000. None: no class."""
     if number[:2].upper() == "2X":
@@ -75,45 +91,50 @@ def thousandths(number: str) -> int | None:
 def value_of(written: str) -> str | None:
     """Convert a written class to its facet value: "800" is "8", "810" is "81", "2x4" is "2X4"; None if it is no class.
 
-    Decimals are ignored, except for 2X classes.
+    A number keeps its decimals, at most six: "899.2213".
     """
     written = written.strip().upper()
-    if written[:2] != "2X":
-        written = written.partition(".")[0]
-        if len(written) == 3:
-            written = written[:1] if written[1:] == "00" else written[:2] if written[2:] == "0" else written
+    if written[3:4] == ".":
+        written = written[:_LONGEST] if written[:2] != "2X" else written
+    if len(written) == 3 and written[:2] != "2X":
+        written = written[:1] if written[1:] == "00" else written[:2] if written[2:] == "0" else written
     return written if _VALUE.match(written) else None
 
 
 def notation(value: str) -> str:
-    """Return the notation of a facet value: "8" is "800", "81" is "810"; 2X classes do not change."""
+    """Return the notation of a facet value: "8" is "800", "81" is "810"; others do not change."""
     return value.ljust(3, "0") if value.isdigit() else value
 
 
 def class_path(value: str) -> list[str]:
-    """List the classes from the widest to this one: "813" is "8", "81", "813"; "2X4.1" is "2X", "2X4", "2X4.1"."""
+    """List the classes from the widest to this one: "813" is "8", "81", "813"; "2X4.1" is "2X", "2X4", "2X4.1".
+
+    "813.54" is "8", "81", "813", "813.5", "813.54". Decimals of a section with a zero are under its division, because
+    "810" and "81" are one class to those who ask for it: "810.9" is "8", "81", "810.9".
+    """
     if value[:2] == "2X":
         return list(levels(value)[: -len(levels(ISLAM_IN_DDC))])
-    return [value[:length] for length in range(1, len(value) + 1)]
-
-
-def is_under(value: str, parent: str) -> bool:
-    """Tell whether a class is a direct child of another; the children of "" are the ten main classes and 2X."""
-    return class_path(value)[-2:-1] == ([parent] if parent else [])
+    whole, point, decimals = value.partition(".")
+    sections = [whole[:length] for length in range(1, len(whole) + 1)]
+    if point and whole.endswith("0"):
+        sections = sections[:2]
+    return [*sections, *(f"{whole}.{decimals[:length]}" for length in range(1, len(decimals) + 1))]
 
 
 @dataclass(frozen=True, slots=True)
 class Class:
     """One class of the tree.
 
-    value    value of the facet "class"
+    value    value of the filter "class"
     divided  True when a subclass has records
+    under    without a caption: that of the nearest class above that has one
     """
 
     value: str
     caption: LocalText | None
     count: int
     divided: bool
+    under: LocalText | None = None
 
     @property
     def notation(self) -> str:

@@ -24,7 +24,7 @@ from services.catalog.items.availability import ItemFacts, availability_of
 from services.catalog.marc.record import Record, Tags, by_tag, control, linked_tag, pick, pick_all
 from services.catalog.record.brief import isbns
 from services.catalog.record.classes import NONE as WITHOUT_CLASS
-from services.catalog.record.classes import class_of, levels, thousandths
+from services.catalog.record.classes import all_levels, class_of, levels, thousandths
 from services.catalog.record.codes import audience_of, language_of, main_classes, material_of, year_of
 from services.catalog.record.headings import (
     NAME_TAGS,
@@ -53,9 +53,10 @@ KIND_SIGNS = {"title": "t=", "author": "a=", "subject": "s=", "series": "e=", "p
 # Occurrences of a root in `any` by kind of words, plus one where the word is the root itself: one look-up gives both
 # the match and its weight.
 ROOT_COUNTS = {"title": 4, "author": 4, "subject": 2, "series": 1, "publisher": 1, "notes": 1}
+# "class_path" has numbers with decimals too; it is counted below one class, and the filter "class" restricts it.
 FACETS = (
     "availability", "institution", "branch", "collection", "material", "audience", "language", "year", "subject",
-    "author", "ddc", "class", "series",
+    "author", "ddc", "class", "series", "class_path",
 )  # fmt: skip
 KEYWORDS = ("isbn", "identifier", "opening", "name")
 
@@ -300,6 +301,7 @@ def _facets(
         "ddc": main_classes(class_number),
         "series": _values(series_of(tags)) if _HAS_SERIES.intersection(tags) else (),
         "class": levels(class_number) or (WITHOUT_CLASS,),
+        "class_path": all_levels(class_number) or (WITHOUT_CLASS,),
     }
 
 

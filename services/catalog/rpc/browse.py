@@ -33,6 +33,7 @@ class BrowseMethods(ServicerPart):
                     count=heading.count,
                     see=heading.see,
                     see_also=heading.see_also,
+                    other_forms=heading.other_forms,
                     record=None if heading.record is None else wire_brief(heading.record),
                 )
                 for heading in page.headings

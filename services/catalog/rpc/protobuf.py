@@ -45,4 +45,5 @@ def wire_class(class_: Class) -> browsing_pb2.Class:
         caption=wire_text(class_.caption),
         count=class_.count,
         divided=class_.divided,
+        under=wire_text(class_.under),
     )

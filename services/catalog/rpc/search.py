@@ -59,6 +59,8 @@ class SearchMethods(ServicerPart):
                 for hit in result.hits
             ],
             next=result.next,
+            offset=result.offset,
+            previous=result.previous,
             changed=result.changed,
             facets=[
                 wire.Facet(

@@ -63,6 +63,8 @@ class SearchResult:
     """One page of hits.
 
     next          cursor of the next page; "" on the last page, and where paging ends
+    offset        hits before these
+    previous      cursor of the page before; "" on the first page, and where the page before is the first
     changed       the index has changed since the page before: hits may repeat or be missing
     understood    the query as it was parsed
     did_you_mean  a correction of the query with more hits
@@ -80,6 +82,8 @@ class SearchResult:
     changed: bool
     facets: list[Facet]
     understood: str
+    offset: int = 0
+    previous: str = ""
     did_you_mean: str = ""
     corrected: bool = False
     relaxed: bool = False
@@ -116,7 +120,7 @@ def search(
     cursor     SearchResult.next of the page before; empty for the first
     limit      1 to 100; 0 for 10
     highlight  mark the matching words
-    branch     the reader's, "INSTITUTION/BRANCH": first among the holdings of every hit
+    branch     the reader's, "INSTITUTION/BRANCH": first among the holdings of every hit, after those of filters
     by_work    one hit a work, its best matching edition; total and facets still count records
     explain    give the reasons of each hit's rank
     strict     only records with all the words as typed: no correction, no hits with a part of the words
@@ -192,8 +196,10 @@ def search(
         lacks = find_lacks(index, answer.partial, record_numbers, finder)
     return SearchResult(
         total=answer.hits.total,
-        hits=_load_hits(database, answer, reasons, lacks, highlight=highlight, branch=branch),
+        hits=_load_hits(database, answer, reasons, lacks, highlight=highlight, branch=branch, filters=allowed_filters),
         next=str(Cursor(end, digest, answer.hits.generation, answer.mode)) if has_more else "",
+        offset=offset,
+        previous=str(Cursor(offset - size, digest, answer.hits.generation, answer.mode)) if offset > size else "",
         changed=previous_page is not None and previous_page.generation != answer.hits.generation,
         facets=[
             label_facet(name, values, allowed_filters.get(name, ()), names)
@@ -231,6 +237,7 @@ def _load_hits(
     *,
     highlight: bool,
     branch: str,
+    filters: Mapping[str, tuple[str, ...]],
 ) -> list[Hit]:
     """Load the hits in the index's order, without records that were deleted since."""
     loaded_hits = []
@@ -243,7 +250,7 @@ def _load_hits(
         if row is None:
             continue
         marked_fields = highlights(marks, orjson.loads(row.brief)) if marks else {}
-        holdings = sort_holdings(row.holdings, branch) if branch else row.holdings
+        holdings = sort_holdings(row.holdings, branch, filters) if branch or filters else row.holdings
         work_id = works.get(hits.works[position], "") if hits.works else ""
         editions = hits.editions[position] if hits.works else 0
         lack = lacks.get(number, _NO_LACK)

@@ -25,6 +25,7 @@ LONGEST_VALUE = 1000
 MOST_OFFSET = 1_000  # values of a facet that paging may skip
 SORTS = ("relevance", "year", "year_asc", "title")
 FACET_ORDERS = ("count", "value")
+PUBLIC_FACETS = tuple(name for name in FACETS if name != "class_path")
 
 
 @lru_cache(maxsize=1024)
@@ -109,8 +110,8 @@ def allowed_facets(names: tuple[str, ...]) -> tuple[str, ...]:
     raises  Invalid  FACET_UNKNOWN
     """
     for name in names:
-        if name not in FACETS:
-            raise Invalid("FACET_UNKNOWN", facet=name, known=", ".join(FACETS))
+        if name not in PUBLIC_FACETS:
+            raise Invalid("FACET_UNKNOWN", facet=name, known=", ".join(PUBLIC_FACETS))
     return tuple(dict.fromkeys(names))
 
 

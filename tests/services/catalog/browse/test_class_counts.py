@@ -19,13 +19,14 @@ from services.catalog.browse import class_counts
 from services.catalog.browse.class_counts import Classes
 from services.catalog.index.port import ENGINES, Index
 from services.catalog.record.class_table import ClassRow
+from services.catalog.search.search import search
 from services.catalog.service import SERVICE
 from tests import servers as development
 from tests.builders import book
 from tests.services.catalog.conftest import Importer
 from tests.services.catalog.indexes import run_indexer
 
-CLASSES = ["899.221", "899.221", "813", "823", "2X4.1", "2X1.3", "297.1", ""]
+CLASSES = ["899.221", "899.223", "813", "823.914", "2X4.1", "2X1.3", "297.1", ""]
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +77,12 @@ def test_the_first_level_has_the_ten_main_classes_and_2x(counted_library: tuple[
         ("8", {"810": 1, "820": 1, "890": 2}, ["800"]),
         ("800", {"810": 1, "820": 1, "890": 2}, ["800"]),
         ("890", {"899": 2}, ["800", "890"]),
-        ("899", {}, ["800", "890", "899"]),
+        ("899", {"899.22": 2}, ["800", "890", "899"]),
+        ("899.22", {"899.221": 1, "899.223": 1}, ["800", "890", "899", "899.22"]),
+        ("899.221", {}, ["800", "890", "899", "899.22", "899.221"]),
+        ("820", {"823": 1}, ["800", "820"]),
+        ("823", {"823.914": 1}, ["800", "820", "823"]),
+        ("823.914", {}, ["800", "820", "823", "823.914"]),
         ("2X", {"2X1": 1, "2X4": 1}, ["2X"]),
         ("2x4", {"2X4.1": 1}, ["2X", "2X4"]),
         ("29", {"297": 3}, ["200", "290"]),
@@ -89,6 +95,24 @@ def test_a_class_lists_its_classes_that_have_records(
     page = list_classes(counted_library, parent)
     assert counts_by_class(page) == children
     assert [class_.notation for class_ in page.path] == path
+
+
+def test_a_number_without_a_caption_says_under_what_it_is(counted_library: tuple[Database, Index]) -> None:
+    classes = list_classes(counted_library, "899.22").classes
+    under = {class_.notation: (class_.caption, class_.under) for class_ in classes}
+    indonesian = LocalText("Sastra Indonesia dan Melayu", "Indonesian and Malay literature")
+    assert under == {"899.221": (None, indonesian), "899.223": (None, indonesian)}
+    (listed,) = list_classes(counted_library, "899").classes
+    assert (listed.caption, listed.under, listed.divided) == (indonesian, None, True)
+
+
+def test_the_filter_finds_the_records_of_a_number_with_decimals(counted_library: tuple[Database, Index]) -> None:
+    database, index = counted_library
+    for value, total in (("899.22", 2), ("899.221", 1), ("899", 2), ("899.9", 0)):
+        result = search(database, index, context=READER, filters={"class": (value,)}, facets=("class",))
+        assert result.total == total
+        chosen = [(facet.value, facet.count) for facet in result.facets[0].values if facet.selected]
+        assert chosen == [(value, total)]
 
 
 def test_an_unknown_class_is_refused(counted_library: tuple[Database, Index]) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 
 from chassis.context import READER
 from chassis.db import Database
-from services.catalog.browse.lists import Row, see_also_references, see_references
+from services.catalog.browse.lists import Row, forms_of_headings, see_references
 from services.catalog.marc.faults import REASONS, MarcError
 from services.catalog.marc.record import Record
 from services.catalog.record.headings import authority_of, heading_sort
@@ -115,5 +115,10 @@ def test_lists_know_what_to_see_and_to_see_also(database: Database, import_: Imp
     with database.reading(READER) as session:
         variant = [Row(heading_sort(text), text, text) for text in ("Buya Hamka", "Hamka")]
         assert see_references(session, "author", variant) == {("buya hamka", "Buya Hamka"): ["Hamka"]}
-        assert see_also_references(session, "author", variant) == {("hamka", "Hamka"): ["Karim Amrullah, Abdul"]}
+        assert forms_of_headings(session, "author", "see_also", variant) == {
+            ("hamka", "Hamka"): ["Karim Amrullah, Abdul"]
+        }
+        assert forms_of_headings(session, "author", "see", variant) == {
+            ("hamka", "Hamka"): ["Amrullah, Haji Abdul Malik Karim", "Buya Hamka"]
+        }
         assert see_references(session, "subject", variant) == {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from services.catalog.record.captions import caption
-from services.catalog.record.classes import class_of, class_path, is_under, levels, notation, thousandths, value_of
+from services.catalog.record.classes import all_levels, class_of, class_path, levels, notation, thousandths, value_of
 
 
 @pytest.mark.parametrize(
@@ -35,8 +35,9 @@ def test_a_range_counts_in_thousandths(number: str, expected: int | None) -> Non
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("800", "8"), ("810", "81"), ("813", "813"), ("000", "0"), ("8", "8"), ("81", "81"), ("899.221", "899"),
-     ("2x4", "2X4"), ("2X4.1", "2X4.1"), ("", None), ("abc", None), ("8123", None), ("2XA", None)],
+    [("800", "8"), ("810", "81"), ("813", "813"), ("000", "0"), ("8", "8"), ("81", "81"), ("899.221", "899.221"),
+     ("810.9", "810.9"), ("899.22131415", "899.221314"), ("8.5", None), ("2x4", "2X4"), ("2X4.1", "2X4.1"),
+     ("", None), ("abc", None), ("8123", None), ("2XA", None)],
 )  # fmt: skip
 def test_people_write_a_class_with_three_digits(text: str, value: str | None) -> None:
     assert value_of(text) == value
@@ -47,11 +48,16 @@ def test_people_write_a_class_with_three_digits(text: str, value: str | None) ->
 def test_the_way_down_to_a_class() -> None:
     assert class_path("813") == ["8", "81", "813"]
     assert class_path("2X4.1") == ["2X", "2X4", "2X4.1"]
-    assert is_under("81", "8")
-    assert is_under("2X", "")
-    assert not is_under("813", "8")
-    assert not is_under("2X", "2")
-    assert not is_under("none", "")
+    assert class_path("813.54") == ["8", "81", "813", "813.5", "813.54"]
+    assert class_path("810.9") == ["8", "81", "810.9"]
+
+
+def test_the_levels_go_down_to_the_last_decimal() -> None:
+    assert all_levels("899.2213") == ("8", "89", "899", "899.2", "899.22", "899.221", "899.2213")
+    assert all_levels("F 813.54 HIR") == ("8", "81", "813", "813.5", "813.54")
+    assert all_levels("2X4.1") == levels("2X4.1")
+    assert all_levels("813") == levels("813")
+    assert all_levels("Fic") == ()
 
 
 @pytest.mark.parametrize(

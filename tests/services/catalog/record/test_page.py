@@ -86,6 +86,29 @@ def test_holdings_put_the_readers_branch_and_then_its_institution_first(branch: 
     assert sort_holdings(b"[]", branch) == b"[]"
 
 
+@pytest.mark.parametrize(
+    ("filters", "branch", "order"),
+    [
+        ({"branch": ("C/1",)}, "", ["C/1", "A/1", "B/1", "B/2"]),
+        ({"branch": ("C/1",)}, "B/2", ["C/1", "B/2", "B/1", "A/1"]),
+        ({"institution": ("B",)}, "A/1", ["B/1", "B/2", "A/1", "C/1"]),
+        ({"availability": ("can_be_borrowed",)}, "", ["B/2", "A/1", "B/1", "C/1"]),
+        ({"availability": ("can_be_borrowed",)}, "A/1", ["B/2", "A/1", "B/1", "C/1"]),
+        ({"availability": ("can_be_borrowed",), "branch": ("A/1",)}, "", ["A/1", "B/2", "B/1", "C/1"]),
+        ({"language": ("ind",)}, "", ["A/1", "B/1", "B/2", "C/1"]),
+    ],
+)
+def test_holdings_that_filters_ask_for_come_first(
+    filters: dict[str, tuple[str, ...]], branch: str, order: list[str]
+) -> None:
+    entries = [
+        {"institution": place[0], "branch": place[2], "answer": "can_be_borrowed" if place == "B/2" else "out_until"}
+        for place in ("A/1", "B/1", "B/2", "C/1")
+    ]
+    reply = orjson.loads(sort_holdings(orjson.dumps(entries), branch, filters))
+    assert [f"{entry['institution']}/{entry['branch']}" for entry in reply] == order
+
+
 @pytest.fixture(scope="module")
 def resources(tmp_path_factory: pytest.TempPathFactory) -> Any:
     settings = Settings(data=tmp_path_factory.mktemp("showing"))

@@ -165,6 +165,17 @@ def test_a_page_reports_that_the_index_has_changed(library: Library) -> None:
     assert library.find("buku", cursor=page.next).changed
 
 
+def test_pages_lead_back_to_the_first(sample_library: Library) -> None:
+    first = sample_library.find("novel", limit=5)
+    second = sample_library.find("novel", limit=5, cursor=first.next)
+    third = sample_library.find("novel", limit=5, cursor=second.next)
+    assert [page.offset for page in (first, second, third)] == [0, 5, 10]
+    assert (first.previous, second.previous) == ("", "")  # the first page has no cursor
+    again = sample_library.find("novel", limit=5, cursor=third.previous)
+    assert [hit.id for hit in again.hits] == [hit.id for hit in second.hits]
+    assert not again.changed
+
+
 def test_a_cursor_belongs_to_its_query(sample_library: Library) -> None:
     cursor = sample_library.find("novel").next
     for parameters in ({"query": "puisi"}, {"sort": "year"}, {"filters": {"language": ("ind",)}}):
