@@ -1,0 +1,124 @@
+"""Kinds of notices and the variables of their templates, from kinds.toml."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from chassis.sentences import LocalText
+
+# Channels that have templates of their own; `template_channel` names that of each channel of the port.
+CHANNELS = ("email", "whatsapp", "sms", "push", "print")
+LANGUAGES = ("id", "en")
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """What a template may use.
+
+    type        text, date, moment, number, flag, link, code or list
+    sample      for previews without a real loan: a value, a value by language, or the entries of a list
+    in_subject  it has no data of a member
+    shorten     it is shortened when an SMS is too long
+    default     the variable that stands for it when it is empty
+    fields      of a list: the names of what each entry has
+    """
+
+    name: str
+    type: str
+    label: LocalText
+    sample: Any
+    in_subject: bool = False
+    shorten: bool = False
+    default: str = ""
+    fields: tuple[str, ...] = ()
+
+    def sample_in(self, language: str) -> Any:
+        return self.sample[language] if isinstance(self.sample, dict) else self.sample
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of notices.
+
+    family      kind of the digest that holds it; "" when it goes at once
+    is_digest   it is the template of a family, and no notice has this kind
+    basis       "contract" or "marketing"
+    has_code    its text has a code that works once, so no staff page shows it
+    channels    default channels, in order
+    variables   all that its templates may use, by name
+    requires    those that each template must use; "a|b" means one of them
+    provider    name and parameters of the provider's template
+    """
+
+    name: str
+    label: LocalText
+    family: str
+    is_digest: bool
+    basis: str
+    has_code: bool
+    channels: tuple[str, ...]
+    variables: Mapping[str, Variable]
+    requires: tuple[str, ...]
+    provider_name: str
+    provider_parameters: tuple[str, ...]
+
+    @property
+    def goes_at_once(self) -> bool:
+        return not self.family and not self.is_digest
+
+    def sample_facts(self, language: str) -> dict[str, Any]:
+        """Return facts for a preview without a real loan."""
+        return {name: variable.sample_in(language) for name, variable in self.variables.items()}
+
+
+def _read() -> tuple[Mapping[str, Variable], Mapping[str, Kind]]:
+    document = tomllib.loads((Path(__file__).parent / "kinds.toml").read_text())
+    variables = {
+        name: Variable(
+            name=name,
+            type=row["type"],
+            label=LocalText(**row["name"]),
+            sample=row["sample"],
+            in_subject=row.get("in_subject", False),
+            shorten=row.get("shorten", False),
+            default=row.get("default", ""),
+            fields=tuple(row.get("fields", ())),
+        )
+        for name, row in document["variables"].items()
+    }
+    kinds = {
+        name: Kind(
+            name=name,
+            label=LocalText(**row["name"]),
+            family=row.get("family", ""),
+            is_digest=row.get("is_digest", False),
+            basis=row["basis"],
+            has_code=row.get("has_code", False),
+            channels=tuple(row["channels"]),
+            variables=MappingProxyType(
+                {variable: variables[variable] for variable in (*document["every_kind"], *row["variables"])}
+            ),
+            requires=tuple(row["requires"]),
+            provider_name=row["provider"]["name"],
+            provider_parameters=tuple(row["provider"]["parameters"]),
+        )
+        for name, row in document["kinds"].items()
+    }
+    return MappingProxyType(variables), MappingProxyType(kinds)
+
+
+VARIABLES, KINDS = _read()
+
+
+def template_channel(name: str, address_kind: str) -> str:
+    """Return whose templates a channel of the port uses; a console shows mails."""
+    if address_kind == "phone":
+        return "whatsapp" if "whatsapp" in name or name.startswith("wa") else "sms"
+    if address_kind in ("email", "push"):
+        return address_kind
+    return "print" if name.startswith("print") else "email"

@@ -1,0 +1,195 @@
+"""The markup of templates: one source for plain text, WhatsApp and HTML.
+
+    # Words           a heading
+    - Words           an entry of a list
+    Words             a paragraph; its lines stay lines, and an empty line ends it
+    **words**         bold
+    [words](address)  a link; alone on its line, a button
+    \\*                the character itself
+
+A template that is rendered has a number in place of each value, between two characters that no text may have. So a
+value is never read as markup: only the text of the template is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Literal
+
+from markupsafe import escape
+
+VALUE_BEGINS, VALUE_ENDS = "\ue000", "\ue001"
+_VALUE = re.compile(f"{VALUE_BEGINS}([0-9]+){VALUE_ENDS}")
+_INLINE = re.compile(
+    r"\\(?P<char>[\\*\[\]#-])|\*\*(?P<bold>[^*\n]+)\*\*|\[(?P<label>[^\]\n]+)\]\((?P<address>[^()\s]+)\)"
+)
+_ADDRESS = re.compile(r"(?:https?://[^\s<>\"'\\]+|mailto:[^\s<>\"'\\]+|tel:[+0-9-]+)", re.IGNORECASE)
+_RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
+# WhatsApp reads these characters as formatting; a value has their wide forms instead.
+_WHATSAPP = str.maketrans({"*": "\uff0a", "_": "\uff3f", "~": "\uff5e", "`": "\uff40"})
+
+BlockKind = Literal["heading", "item", "paragraph", "button"]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A part of a line, with the values in place.
+
+    parts  texts of the template and values, in order; `is_value` says which
+    """
+
+    parts: tuple[tuple[str, bool], ...]
+    is_bold: bool = False
+    address: str = ""
+    is_link: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    kind: BlockKind
+    lines: tuple[tuple[Span, ...], ...]
+
+
+def is_address(text: str) -> bool:
+    """Return True for an address that a link may have: http, https, mailto or tel."""
+    return _ADDRESS.fullmatch(text) is not None
+
+
+def parse(text: str, values: Sequence[str]) -> list[Block]:
+    """Read rendered text; `values` are those that its numbers stand for."""
+    blocks: list[Block] = []
+    paragraph: list[tuple[Span, ...]] = []
+
+    def end_paragraph() -> None:
+        if paragraph:
+            blocks.append(Block("paragraph", tuple(paragraph)))
+            paragraph.clear()
+
+    for line in (line.strip() for line in text.split("\n")):
+        kind: BlockKind | None = "heading" if line.startswith("# ") else "item" if line.startswith("- ") else None
+        spans = tuple(_spans(line[2:] if kind else line, values))
+        if kind is None and len(spans) == 1 and spans[0].address:
+            kind = "button"
+        if not line or kind is not None:
+            end_paragraph()
+        if not spans:
+            continue  # also a button without an address
+        if kind is not None:
+            blocks.append(Block(kind, (spans,)))
+        else:
+            paragraph.append(spans)
+    end_paragraph()
+    return blocks
+
+
+def fill(text: str, values: Sequence[str]) -> str:
+    """Return text with its values, such as a subject."""
+    return "".join(part for part, _ in _parts(text, values))
+
+
+def links(blocks: Sequence[Block]) -> Iterator[Span]:
+    """Yield the links, also those whose address is refused and which are shown as text."""
+    for block in blocks:
+        for line in block.lines:
+            yield from (span for span in line if span.is_link)
+
+
+def as_text(blocks: Sequence[Block]) -> str:
+    """Return plain text: blocks apart by an empty line, entries of a list each on its line."""
+    return _as_lines(blocks, lambda part, _: part, lambda words: words)
+
+
+def as_whatsapp(blocks: Sequence[Block]) -> str:
+    """Return text for WhatsApp: *bold*, and values that cannot be read as formatting."""
+    return _as_lines(blocks, lambda part, is_value: part.translate(_WHATSAPP) if is_value else part, _starred)
+
+
+def as_html(blocks: Sequence[Block]) -> str:
+    """Return HTML elements; every text is escaped here."""
+    pieces: list[str] = []
+    for kind, group in groupby(blocks, lambda block: block.kind):
+        bodies = ["<br>".join("".join(map(_html, line)) for line in block.lines) for block in group]
+        if kind == "item":
+            pieces.append(f"<ul>{''.join(f'<li>{body}</li>' for body in bodies)}</ul>")
+        elif kind == "heading":
+            pieces += [f"<h2>{body}</h2>" for body in bodies]
+        else:
+            name = ' class="act"' if kind == "button" else ""
+            pieces += [f"<p{name}>{body}</p>" for body in bodies]
+    return "\n".join(pieces)
+
+
+def _spans(line: str, values: Sequence[str]) -> Iterator[Span]:
+    end = 0
+    plain: list[tuple[str, bool]] = []
+    for match in _INLINE.finditer(line):
+        plain += _parts(line[end : match.start()], values)
+        end = match.end()
+        if char := match["char"]:
+            plain.append((char, False))
+            continue
+        if plain:
+            yield Span(tuple(plain))
+            plain = []
+        if bold := match["bold"]:
+            yield Span(tuple(_parts(bold, values)), is_bold=True)
+        else:
+            address = fill(match["address"], values)
+            # Without an address, such as that of a loan which cannot be renewed, nothing is shown.
+            if address:
+                label = tuple(_parts(match["label"], values))
+                yield Span(label, address=address if is_address(address) else "", is_link=True)
+    plain += _parts(line[end:], values)
+    if plain:
+        yield Span(tuple(plain))
+
+
+def _parts(text: str, values: Sequence[str]) -> list[tuple[str, bool]]:
+    pieces = _VALUE.split(text)
+    parts = [(values[int(piece)] if place % 2 else piece, place % 2 == 1) for place, piece in enumerate(pieces)]
+    return [part for part in parts if part[0]]
+
+
+def _as_lines(blocks: Sequence[Block], write: Callable[[str, bool], str], embolden: Callable[[str], str]) -> str:
+    def words(span: Span) -> str:
+        text = "".join(write(part, is_value) for part, is_value in span.parts)
+        if span.is_bold:
+            return embolden(text)
+        if not span.address or span.address == text:
+            return text
+        return f"{text}: {span.address.removeprefix('mailto:').removeprefix('tel:')}"
+
+    pieces: list[str] = []
+    before: BlockKind | None = None
+    for block in blocks:
+        body = "\n".join("".join(map(words, line)).strip() for line in block.lines)
+        if block.kind == "heading":
+            body = embolden(body)
+        elif block.kind == "item":
+            body = f"- {body}"
+        if pieces:
+            pieces.append("\n" if before == block.kind == "item" else "\n\n")
+        pieces.append(body)
+        before = block.kind
+    return "".join(pieces)
+
+
+def _starred(words: str) -> str:
+    stripped = words.strip()
+    return f"*{stripped}*" if stripped else words
+
+
+def _html(span: Span) -> str:
+    text = "".join(_directed(part) if is_value else str(escape(part)) for part, is_value in span.parts)
+    if span.is_bold:
+        return f"<strong>{text}</strong>"
+    return f'<a href="{escape(span.address)}">{text}</a>' if span.address else text
+
+
+def _directed(value: str) -> str:
+    """Return a value in HTML; text in another direction does not change the order of the words around it."""
+    text = str(escape(value))
+    return f'<span dir="auto">{text}</span>' if _RIGHT_TO_LEFT.search(value) else text

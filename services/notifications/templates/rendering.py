@@ -1,0 +1,249 @@
+"""Renders a notice from its template and its facts: subject, text, HTML, parameters of a provider's template."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from chassis.errors import Invalid, Refusal
+from services.notifications.templates import gsm
+from services.notifications.templates.kinds import KINDS, VARIABLES, Kind, Variable
+from services.notifications.templates.mail import mail_html
+from services.notifications.templates.markup import Block, as_text, as_whatsapp, fill, links, parse
+from services.notifications.templates.sandbox import MOST_ENTRIES, Fault, find_faults, run
+from services.notifications.templates.values import date_in_words, number_in_words, one_line, shortened
+
+LONGEST_SUBJECT = 150
+_SHORTEST_TITLE = 12
+_EMPTY: Mapping[str, Any] = {"list": (), "flag": False}
+_FOOTERS = {
+    "id": ("Anda menerima surel ini sebagai anggota {institution_name}.", "Berhenti menerima pemberitahuan ini"),
+    "en": ("You receive this e-mail as a member of {institution_name}.", "Stop these notices"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderTemplate:
+    """The template of a provider, such as WhatsApp: its name, language and parameters in order."""
+
+    name: str
+    language: str
+    parameters: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What people write of a template.
+
+    subject     of mails and push messages; "" for other channels
+    body        the markup
+    provider_name, provider_language, provider_parameters  of the provider's template; names of variables
+    """
+
+    subject: str
+    body: str
+    provider_name: str = ""
+    provider_language: str = ""
+    provider_parameters: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A notice in words.
+
+    html      of mails; None for other channels
+    provider  of WhatsApp; None for other channels
+    blocks    of letters, for `letter_pdf.print_letters`
+    """
+
+    subject: str
+    text: str
+    html: str | None = None
+    provider: ProviderTemplate | None = None
+    blocks: tuple[Block, ...] = ()
+
+
+def kind_of(name: str) -> Kind:
+    """Return a kind of notices. Raises Invalid NOTICE_KIND_UNKNOWN."""
+    kind = KINDS.get(name)
+    if kind is None:
+        raise Invalid("NOTICE_KIND_UNKNOWN", kind=name)
+    return kind
+
+
+def refuse_faulty(source: Source, kind: Kind, channel: str) -> None:
+    """Refuse a template that cannot be rendered.
+
+    raises  Invalid  every fault, with its field (`subject` or `body`), line and name
+    """
+    subject_faults = find_faults(source.subject, kind.variables, is_subject=True)
+    body_faults = find_faults(source.body, kind.variables, requires=kind.requires)
+    if not source.body.strip():
+        body_faults = [Fault("TEMPLATE_EMPTY", 1)]
+    if channel in ("email", "push") and not source.subject.strip():
+        subject_faults = [Fault("TEMPLATE_EMPTY", 1)]
+    refusals = [_refusal(fault, "subject") for fault in subject_faults]
+    refusals += [_refusal(fault, "body") for fault in body_faults]
+    refusals += [
+        Refusal("TEMPLATE_VARIABLE_UNKNOWN", field="provider_parameters", line=1, name=name)
+        for name in source.provider_parameters
+        if name not in kind.variables or kind.variables[name].type in ("list", "flag")
+    ]
+    if not refusals:
+        text, values = run(source.body, _complete(kind.sample_facts("id"), kind), "id")
+        refusals = [
+            Refusal("TEMPLATE_ADDRESS", field="body", line=1, name="".join(part for part, _ in span.parts)[:100])
+            for span in links(parse(text, values))
+            if not span.address
+        ]
+    if refusals:
+        raise Invalid(refusals=refusals[:20])
+
+
+def render_source(
+    source: Source, *, kind: Kind, channel: str, language: str, facts: Mapping[str, Any], unsubscribe_url: str = ""
+) -> Rendered:
+    """Render a sound template.
+
+    facts  values by name, as JSON has them: dates as ISO 8601, the entries of a list as objects. One that no template
+           must use may be missing; names that the kind does not declare are left out
+    raises  Invalid  NOTICE_FACT_MISSING, NOTICE_FACT_INVALID, NOTICE_TOO_LONG
+    """
+    missing = [name for name in kind.requires if not any(facts.get(part) for part in name.split("|"))]
+    if missing:
+        raise Invalid(refusals=[Refusal("NOTICE_FACT_MISSING", name=name, kind=kind.name) for name in missing])
+    known = _complete(facts, kind)
+    if channel == "print":
+        known = _without_links(known, kind)
+    try:
+        subject = _subject(source, known, language)
+        blocks = _blocks(source, known, language)
+        provider = _provider(source, known, kind, language) if channel == "whatsapp" else None
+    except ValueError as fault:
+        raise Invalid("NOTICE_FACT_INVALID", kind=kind.name, fault=str(fault)[:100]) from fault
+    match channel:
+        case "email":
+            sentence, stop = _FOOTERS[language]
+            footer = sentence.format(institution_name=known["institution_name"])
+            html = mail_html(
+                blocks,
+                language=language,
+                subject=subject,
+                institution=known["institution_name"],
+                footer=footer,
+                stop=stop if unsubscribe_url else "",
+                stop_url=unsubscribe_url,
+            )
+            text = "\n\n".join(
+                [as_text(blocks), "-- \n" + footer, *([f"{stop}: {unsubscribe_url}"] if unsubscribe_url else [])]
+            )
+            return Rendered(subject=subject, text=text, html=html)
+        case "whatsapp":
+            return Rendered(subject="", text=as_whatsapp(blocks), provider=provider)
+        case "sms":
+            return Rendered(subject="", text=_short_message(source, known, kind, language))
+        case "print":
+            return Rendered(subject=subject, text=as_text(blocks), blocks=tuple(blocks))
+        case _:
+            return Rendered(subject=subject, text=as_text(blocks))
+
+
+def _refusal(fault: Fault, place: str) -> Refusal:
+    return Refusal(fault.reason, field=place, line=fault.line, name=fault.name)
+
+
+def _complete(facts: Mapping[str, Any], kind: Kind) -> dict[str, Any]:
+    """Return a value for each variable of a kind: texts on one line, lists of bounded length, dates as they are."""
+    values = {name: _value(variable, facts.get(name)) for name, variable in kind.variables.items()}
+    for name, variable in kind.variables.items():
+        if variable.default and not values[name]:
+            values[name] = values[variable.default]
+    return _summed(values) if kind.is_digest else values
+
+
+def _summed(values: dict[str, Any]) -> dict[str, Any]:
+    """Put the books of a digest in order of date, and say how many they are and which date comes next."""
+    items = sorted(values["items"], key=lambda item: str(item["due_on"]))
+    next_dates = [item["due_on"] for item in items if not item["is_overdue"]]
+    return {
+        **values,
+        "items": items,
+        "count": values["count"] or len(items),
+        "due_on": values["due_on"] or (next_dates[0] if next_dates else ""),
+    }
+
+
+def _value(variable: Variable, value: Any) -> Any:
+    if variable.type == "list":
+        entries = value if isinstance(value, Sequence) and not isinstance(value, str) else ()
+        return [
+            {name: _entry_value(name, entry.get(name)) for name in variable.fields} for entry in entries[:MOST_ENTRIES]
+        ]
+    return _plain_value(variable, value)
+
+
+def _entry_value(name: str, value: Any) -> Any:
+    return _plain_value(VARIABLES[name], value)
+
+
+def _plain_value(variable: Variable, value: Any) -> Any:
+    match variable.type:
+        case "flag":
+            return bool(value)
+        case "number":
+            return int(value or 0)
+        case _:
+            return "" if value is None else one_line(value)
+
+
+def _without_links(values: dict[str, Any], kind: Kind) -> dict[str, Any]:
+    """Return the values for paper, where nobody can follow a link."""
+    links_of = {name for name, variable in VARIABLES.items() if variable.type == "link"}
+    emptied: dict[str, Any] = {name: "" if name in links_of else value for name, value in values.items()}
+    for name, variable in kind.variables.items():
+        if variable.type == "list":
+            emptied[name] = [entry | dict.fromkeys(links_of & entry.keys(), "") for entry in emptied[name]]
+    return emptied
+
+
+def _subject(source: Source, facts: Mapping[str, Any], language: str) -> str:
+    if not source.subject:
+        return ""
+    return one_line(fill(*run(source.subject, facts, language)), longest=LONGEST_SUBJECT)
+
+
+def _blocks(source: Source, facts: Mapping[str, Any], language: str) -> list[Block]:
+    return parse(*run(source.body, facts, language))
+
+
+def _short_message(source: Source, facts: Mapping[str, Any], kind: Kind, language: str) -> str:
+    """Return text in the alphabet of SMS; when it is longer than one message, titles are shortened."""
+    text = gsm.plain(as_text(_blocks(source, facts, language)))
+    over = gsm.excess(text)
+    for name, variable in kind.variables.items():
+        if over and variable.shorten:
+            title = gsm.plain(str(facts[name]))
+            longest = max(_SHORTEST_TITLE, len(title) - over)
+            shorter = {**facts, name: shortened(title, longest)}
+            text = gsm.plain(as_text(_blocks(source, shorter, language)))
+            over = gsm.excess(text)
+    return text
+
+
+def _provider(source: Source, facts: Mapping[str, Any], kind: Kind, language: str) -> ProviderTemplate | None:
+    if not source.provider_name:
+        return None
+    words = []
+    for name in source.provider_parameters:
+        value = facts[name]
+        match kind.variables[name].type:
+            case "date":
+                text = date_in_words(value, language)
+            case "number":
+                text = number_in_words(value, language)
+            case _:
+                text = str(value)
+        # A provider refuses a parameter without text.
+        words.append(text or "-")
+    return ProviderTemplate(source.provider_name, source.provider_language or language, tuple(words))
