@@ -82,6 +82,15 @@ def sign_token(principal: Principal, *, key_id: str, private_key: bytes) -> str:
     return jwt.encode(claims, key, algorithm=ALGORITHM, headers={"kid": key_id})
 
 
+def act_scope(act: str, subject: str = "") -> str:
+    """Return the scope of a limited token, which allows its bearer one act on one subject and nothing else.
+
+    act      of the method's option `act`, before the colon
+    subject  the values of the option's fields, with colons between them
+    """
+    return f"act:{act}:{subject}"
+
+
 class TokenVerifier:
     """Verifies tokens. It remembers verified tokens until they expire, by their hash.
 

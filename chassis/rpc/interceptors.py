@@ -16,7 +16,7 @@ from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 
 from chassis import metrics, telemetry
-from chassis.auth import TokenVerifier
+from chassis.auth import TokenVerifier, act_scope
 from chassis.context import Context
 from chassis.errors import Error, Forbidden, Invalid, Unauthenticated
 from chassis.ids import new_id
@@ -90,6 +90,7 @@ class Options:
     inline: bool
     idempotent: bool
     keyed: bool
+    act: str = ""
 
 
 def options_of(path: str) -> Options:
@@ -119,6 +120,7 @@ def _options(method: MethodDescriptor) -> Options:
         inline=extensions[options_pb2.inline],
         idempotent=extensions[options_pb2.idempotent],
         keyed=extensions[options_pb2.keyed],
+        act=extensions[options_pb2.act],
     )
 
 
@@ -164,7 +166,8 @@ def _with_interceptors(handler: Any, path: str, options: Options, verifier: Toke
         start = time.thread_time()
         try:
             context.check_deadline()
-            grpc_context.rangkiang = context = _with_caller(context, options.scope, grpc_context, verifier)
+            limited = limited_scope(options.act, request)
+            grpc_context.rangkiang = context = _with_caller(context, options.scope, limited, grpc_context, verifier)
             if options.keyed:
                 _check_key(context.key)
             answer = handler.unary_unary(request, grpc_context)
@@ -203,9 +206,23 @@ def _set_context(grpc_context: Any, path: str, options: Options) -> Context:
     return context
 
 
-def _with_caller(context: Context, scope: str, grpc_context: Any, verifier: TokenVerifier | None) -> Context:
+def limited_scope(act: str, request: Any) -> str:
+    """Return the scope with which a limited token may make this request; "" when the method takes none.
+
+    act  the method's option: "renew:id,due_on"
+    """
+    if not act:
+        return ""
+    name, _, fields = act.partition(":")
+    return act_scope(name, ":".join(str(getattr(request, field)) for field in fields.split(",") if field))
+
+
+def _with_caller(
+    context: Context, scope: str, limited: str, grpc_context: Any, verifier: TokenVerifier | None
+) -> Context:
     """Return the context with who calls; for a public method as it is.
 
+    limited  the scope of a token for this request alone
     raises  Unauthenticated  SIGN_IN_NEEDED, and the errors of TokenVerifier.verify
             Forbidden        SCOPE_NEEDED, SERVICE_ONLY
     """
@@ -220,7 +237,7 @@ def _with_caller(context: Context, scope: str, grpc_context: Any, verifier: Toke
     if not authorization or verifier is None:
         raise Unauthenticated("SIGN_IN_NEEDED", scope=scope)
     principal = verifier.verify(authorization)
-    if scope not in principal.scopes:
+    if scope not in principal.scopes and (not limited or limited not in principal.scopes):
         raise Forbidden("SCOPE_NEEDED", scope=scope)
     return replace(
         context,

@@ -1,4 +1,4 @@
-"""Jobs of circulation: borrowers leave the loans that they returned; closings move loans; opening hours are kept."""
+"""Jobs of circulation: borrowers leave returned loans; closings move loans; opening hours are kept; reminders."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from chassis.db import Database
 from chassis.service import Resources
 from chassis.sql import insert_ignore
 from services.circulation.calendars_store import days_to_keep
+from services.circulation.loans import reminders
 from services.circulation.loans.closings import branches_with_loans, move_due_days
+from services.circulation.settings import CirculationSettings
 from services.circulation.tables import Borrower, Branch, BranchDay, Loan, Suspension
 
 KEPT = timedelta(days=14)
@@ -47,6 +49,11 @@ def keep_open_days(resources: Resources, stop: threading.Event) -> None:
             break
         with resources.database.transaction(CLOSINGS) as session:
             insert_ignore(session, BranchDay, rows[begin : begin + BATCH])
+
+
+def remind(resources: Resources, stop: threading.Event) -> None:
+    """Emit the facts of loans that are due soon or overdue, once a night in each zone."""
+    reminders.remind(resources.database, resources.settings.of(CirculationSettings).steps, stop)
 
 
 def forget_since(database: Database, until: datetime, stop: threading.Event) -> int:

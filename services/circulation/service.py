@@ -23,7 +23,9 @@ SERVICE = Service(
         "policy_versions",
         "branch_calendars",
         "branch_days",
+        "reminder_nights",
     ),
+    settings="services.circulation.settings:CirculationSettings",
     rpc="services.circulation.rpc:servicer",
     adder="rangkiang.circulation.v1.circulation_pb2_grpc:add_CirculationServicer_to_server",
     commands="services.circulation.commands:app",
@@ -75,6 +77,13 @@ SERVICE = Service(
             run="services.circulation.jobs:keep_open_days",
             lease="open-days",
             every_seconds=3_600,
+        ),
+        # At 02:00 in each zone, so it looks more often than once a day.
+        Job(
+            name="reminders",
+            run="services.circulation.jobs:remind",
+            lease="reminders",
+            every_seconds=300,
         ),
     ),
 )

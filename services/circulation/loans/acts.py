@@ -112,6 +112,7 @@ class Trace:
         object_id: UUID,
         copy: AnyCopy,
         fact: Fact | None = None,
+        second_fact: Fact | None = None,
         waived: list[str] | None = None,
         facts: Mapping[str, Any] | None = None,
     ) -> Trace:
@@ -123,18 +124,20 @@ class Trace:
             more["at"] = act.at.isoformat(timespec="seconds")
         trace = cls()
         trace.rows["act"] = audit.row_of(act.actor, f"circulation.{verb}", kind=kind, object_id=object_id, facts=more)
-        if fact is not None:
-            trace.rows["event"] = events.row_of_json(
-                *fact, aggregate_id=copy.id, version=copy.state_version + 1, context=act.actor
-            )
+        for name, one in (("event", fact), ("second_event", second_fact)):
+            if one is not None:
+                trace.rows[name] = events.row_of_json(
+                    *one, aggregate_id=copy.id, version=copy.state_version + 1, context=act.actor
+                )
         return trace
 
     def write(self, session: AnySession) -> None:
         """Write the rows. An import has one row of the audit for many loans, and none here."""
         if "act" in self.rows:
             _INSERT_ACT.execute(session, self.rows["act"])
-        if "event" in self.rows:
-            _INSERT_EVENT.execute(session, self.rows["event"])
+        for name in ("event", "second_event"):
+            if name in self.rows:
+                _INSERT_EVENT.execute(session, self.rows[name])
 
 
 _INSERT_ACT, _INSERT_EVENT = Prepared(insert(audit.acts).inline()), Prepared(insert(outbox).inline())
@@ -222,30 +225,44 @@ class Fact(NamedTuple):
 
 
 def loan_fact(
-    message_type: type[Message],
+    message_type: type[Message], *, copy: AnyCopy, more: Mapping[str, Any] | None = None, **loan: Any
+) -> Fact:
+    """Make the fact of an act on a copy as it was read, so its state version is one more.
+
+    message_type  LoanOpened, LoanRenewed, LoanReturned, CopyMoved or SuspensionStarted
+    more          the fields of the message beside the loan
+    loan          as `loan_values`
+    """
+    values = loan_values(copy=copy, copy_id=copy.id, state_version=copy.state_version + 1, **loan)
+    return Fact(message_type, json.dumps({"loan": values, **(more or {})}, separators=(",", ":")))
+
+
+def loan_values(
     *,
-    copy: AnyCopy,
+    copy: Any,
+    copy_id: UUID,
     state: str,
+    state_version: int,
     branch_id: UUID | None,
     loan_id: UUID | None = None,
     borrower_id: UUID | None = None,
     due_at: datetime | None = None,
     due_on: date | None = None,
-) -> Fact:
-    """Make the fact of an act on a copy as it was read, so its state version is one more.
+) -> dict[str, str]:
+    """Return the fields of a LoanFact as protobuf JSON.
 
-    message_type  LoanOpened, LoanRenewed, LoanReturned or CopyMoved
+    copy  a row with `institution_id` and `title` of the copy
     """
     values: dict[str, Any] = {
         "loan_id": loan_id,
         "institution_id": copy.institution_id,
-        "item_id": copy.id,
-        "state_version": copy.state_version + 1,
+        "item_id": copy_id,
+        "state_version": state_version,
         "state": state,
         "member_id": borrower_id,
         "due_at": due_at.astimezone(UTC).isoformat().replace("+00:00", "Z") if due_at is not None else None,
         "due_on": due_on,
         "branch_id": branch_id,
+        "title": copy.title or None,
     }
-    body = {"loan": {name: str(value) for name, value in values.items() if value is not None}}
-    return Fact(message_type, json.dumps(body, separators=(",", ":")))
+    return {name: str(value) for name, value in values.items() if value is not None}

@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, insert, select, update
 from chassis.errors import NotFound, Refusal, Refused
 from chassis.ids import new_id
 from chassis.prepared import AnySession, Prepared
-from rangkiang.circulation.v1.events_pb2 import CopyMoved, LoanReturned
+from rangkiang.circulation.v1.events_pb2 import CopyMoved, LoanReturned, SuspensionStarted
 from services.circulation import counts, rules
 from services.circulation.calendars import local_date, suspension_days
 from services.circulation.calendars_store import calendar_of
@@ -18,6 +18,7 @@ from services.circulation.copies import IN, IN_SERVICE, ON_LOAN, TRANSIT
 from services.circulation.institutions import Branches, BranchFacts
 from services.circulation.loans.acts import (
     Act,
+    Fact,
     StaleFacts,
     Trace,
     change_borrower,
@@ -72,7 +73,7 @@ class CheckIn:
     next        "shelve", "transit" to the branch `to`, or "nothing"
     state       of the copy after the act
     loan        the loan that ends; None when the item was not lent
-    suspension  of the borrower, for a late return
+    suspension  of the borrower, for a late return; `begins_suspension` when it is new, or longer than before it
     trace       None when nothing changes
     """
 
@@ -87,6 +88,7 @@ class CheckIn:
     borrower: AnyBorrower | None = None
     suspension: SuspensionDays | None = None
     suspension_row: dict[str, Any] = field(default_factory=dict)
+    begins_suspension: bool = False
     notes: list[Refusal] = field(default_factory=list)
     trace: Trace | None = None
     daily_fact: dict[str, Any] | None = None
@@ -230,21 +232,36 @@ def _plan_return(session: AnySession, act: Act, plan: CheckIn, facts: ActFacts) 
         if borrower is not None:
             _plan_suspension(session, act, plan, loan, late)
     plan.view = _returned(view_of(session, loan, plan.copy, borrower, now=act.at, branches=facts.branches), act)
-    fact = loan_fact(
-        LoanReturned,
-        copy=plan.copy,
-        state=plan.state,
-        loan_id=loan.id,
-        borrower_id=loan.borrower_id,
-        due_at=loan.due_at,
-        due_on=loan.due_on,
-        branch_id=plan.copy.branch_id if plan.state == TRANSIT else plan.desk.id,
-    )
-    plan.trace = Trace.of(act, CHECK_IN, kind="loan", object_id=loan.id, copy=plan.copy, fact=fact)
+    returned: dict[str, Any] = {
+        "copy": plan.copy,
+        "state": plan.state,
+        "loan_id": loan.id,
+        "borrower_id": loan.borrower_id,
+        "due_at": loan.due_at,
+        "due_on": loan.due_on,
+        "branch_id": plan.copy.branch_id if plan.state == TRANSIT else plan.desk.id,
+    }
+    plan.trace = Trace.of(
+        act, CHECK_IN, kind="loan", object_id=loan.id, copy=plan.copy, fact=loan_fact(LoanReturned, **returned),
+        second_fact=_suspension_fact(plan, returned),
+    )  # fmt: skip
     plan.daily_fact = counts.daily_fact(
         counts.RETURN, on=act.today(facts.calendar(session)), branch=plan.desk.code, copy=plan.copy,
         borrower=borrower, channel=act.channel,
     )  # fmt: skip
+
+
+def _suspension_fact(plan: CheckIn, returned: dict[str, Any]) -> Fact | None:
+    """Make the fact of a suspension that begins, or becomes longer; None when the return changes none."""
+    suspension = plan.suspension
+    if suspension is None or not plan.begins_suspension:
+        return None
+    more = {
+        "begins_on": suspension.begins_on.isoformat(),
+        "ends_on": suspension.ends_on.isoformat(),
+        "days": suspension.days,
+    }
+    return loan_fact(SuspensionStarted, **returned, more=more)
 
 
 def _plan_suspension(session: AnySession, act: Act, plan: CheckIn, loan: AnyLoan, late: int) -> None:
@@ -258,6 +275,7 @@ def _plan_suspension(session: AnySession, act: Act, plan: CheckIn, loan: AnyLoan
     known = [(row.returned_on, SuspensionDays(row.begins_on, row.ends_on, row.days)) for row in earlier]
     suspension, index = rules.suspension_after(returned_on, days, known)
     plan.suspension = suspension
+    plan.begins_suspension = index is None or suspension.days > earlier[index].days
     if index is None:
         plan.suspension_row = {
             "id": new_id(),

@@ -180,4 +180,5 @@ def _fact(copy: Copy, loan: Loan | None) -> events_pb2.LoanFact:
         due_at=timestamp(loan.due_at) if loan is not None else None,
         due_on=loan.due_on.isoformat() if loan is not None else "",
         branch_id=str(branch_id or ""),
+        title=copy.title,
     )

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, String
+from sqlalchemy import JSON, ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from services.circulation.tables.base import Table
@@ -87,3 +87,23 @@ class Suspension(Table):
     ends_on: Mapped[date]
     days: Mapped[int]
     ended_at: Mapped[datetime | None]
+
+
+class ReminderNight(Table):
+    """How far the reminders of an institution's branches in one zone are: `loans.reminders` reads and writes it.
+
+    night     the day that is being done, or was done last
+    done_on   the last day that was done for every loan
+    position  due moment and id of the last loan that was done in `night`; empty at its beginning, and when it is done
+    parts     [{"position": …, "night": ISO 8601}] of nights after `done_on` that were not finished
+    version   guards the next change
+    """
+
+    __tablename__ = "reminder_nights"
+    institution_id: Mapped[UUID] = mapped_column(ForeignKey("institutions.id"), primary_key=True)
+    zone: Mapped[str] = mapped_column(String(64), primary_key=True)
+    night: Mapped[date]
+    done_on: Mapped[date]
+    position: Mapped[list[str]] = mapped_column(JSON)
+    parts: Mapped[list[dict[str, Any]]]
+    version: Mapped[int]

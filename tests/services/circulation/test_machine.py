@@ -300,20 +300,22 @@ class Lending(RuleBasedStateMachine):
             assert place.institution == loan.branch.institution
             self.counts["return", place.day(moment), branch] += 1
             self.expect("LoanReturned", item, branch=copy.goes_to or branch, loan=loan)
-            self.suspend(reply, loan, moment)
+            if self.suspend(reply, loan, moment):
+                self.expected.append({**self.expected[-1], "type": "SuspensionStarted"})
         elif before != (copy.state, copy.goes_to):
             self.expect("CopyMoved", item, branch=copy.goes_to or branch)
 
-    def suspend(self, reply: Any, loan: LoanModel, moment: datetime) -> None:
-        """A late return suspends; the reply says until when this day's returns do."""
+    def suspend(self, reply: Any, loan: LoanModel, moment: datetime) -> bool:
+        """A late return suspends; the reply says until when this day's returns do. Returns whether it changes that."""
         returned = loan.branch.day(moment)
         days = min(loan.branch.late(loan.due, returned), loan.branch.cap)
         assert reply.HasField("suspension") == (days > 0)
+        person, before = self.people[loan.member], list(self.people[loan.member].suspensions)
         if days:
-            person = self.people[loan.member]
             person.suspend(returned, days)
             ends = [first + DAY * (count - 1) for day, first, count in person.suspensions if day == returned]
             assert reply.suspension.ends_on == max(ends).isoformat()
+        return person.suspensions != before
 
     def renew(self, institution: str, pick: int) -> None:
         item = self.item(institution, pick, is_lent=True)

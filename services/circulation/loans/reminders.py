@@ -1,0 +1,265 @@
+"""Reminders: each night, at 02:00 of a branch's clock, the facts that loans are due soon or overdue.
+
+A loan has steps, in calendar days since its due day: 3 and 1 days before it, 1, 7, 14 and 30 days after it. Calendar
+days, because that is how a reader counts; the fact has the open days too, which suspensions and fines count.
+
+For each institution and zone a row remembers the last night that is done, and how far the present one is, in the order
+of due moments. The row changes in the transaction of the facts, and only if nobody has changed it since: each step is
+emitted once, whatever dies and however many processes run. After days without this job a loan has the newest of the
+steps that it has reached since.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
+from functools import cache, partial
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from google.protobuf.message import Message
+from sqlalchemy import and_, insert, or_, select, update
+from sqlalchemy.orm import Session
+
+from chassis import clock, events
+from chassis.context import system
+from chassis.db import Database
+from chassis.outbox import outbox
+from chassis.sql import insert_ignore
+from rangkiang.circulation.v1.events_pb2 import LoanDueSoon, LoanOverdue
+from services.circulation.calendars import overdue_open_days
+from services.circulation.calendars_store import calendar_of
+from services.circulation.copies import ON_LOAN
+from services.circulation.loans.acts import loan_values
+from services.circulation.tables import Branch, Copy, Loan, ReminderNight
+
+REMINDERS = system("reminders")
+BEGINS = timedelta(hours=2)
+# Loans of one write turn, which acts wait for.
+_TURN = 100
+
+# In the order of these a night goes through the loans of an institution.
+Position = tuple[datetime, UUID]
+
+
+@dataclass(frozen=True, slots=True)
+class Night:
+    """The reminders of one institution's branches in one zone, as far as they are.
+
+    night     the day that is being done
+    done_on   the last day that was done for every loan
+    position  the last loan that was done; None at the beginning
+    parts     nights after `done_on` that were done for a part of the loans: (their last loan, the day), in this order
+    version   of the stored row
+    """
+
+    institution_id: UUID
+    zone: str
+    night: date
+    done_on: date
+    position: Position | None
+    parts: tuple[tuple[Position, date], ...]
+    version: int
+
+    def last_done(self, position: Position) -> date:
+        """Return the last day that was done for a loan."""
+        return next((day for last, day in self.parts if position <= last), self.done_on)
+
+
+@dataclass(frozen=True, slots=True)
+class Reminder:
+    """The fact of one step of one loan."""
+
+    loan_id: UUID
+    loan_version: int
+    row: dict[str, Any]
+
+
+def remind(database: Database, steps: Sequence[int], stop: threading.Event) -> int:
+    """Emit the facts that are due, for every institution and zone. Returns their number.
+
+    steps   days since the due day, in order
+    emits   LoanDueSoon, LoanOverdue
+    """
+    count = 0
+    with database.reading(REMINDERS) as session:
+        places = session.execute(select(Branch.institution_id, Branch.zone).distinct()).all()
+    for institution_id, zone in sorted((row.institution_id, row.zone) for row in places):
+        today = (clock.now().astimezone(ZoneInfo(zone)) - BEGINS).date()
+        while not stop.is_set():
+            night = _begin(database, institution_id, zone, today)
+            emitted = _continue(database, night, steps) if night is not None else None
+            if emitted is None:
+                break
+            count += emitted
+    return count
+
+
+def _begin(database: Database, institution_id: UUID, zone: str, today: date) -> Night | None:
+    """Return the night of `today`, from where it is; None when it is done, or the clock is behind."""
+    with database.reading(REMINDERS) as session:
+        row = session.get(ReminderNight, (institution_id, zone))
+    if row is None:
+        with database.transaction(REMINDERS) as session:
+            # A library that begins has the steps of its first night alone, not those of years.
+            yesterday = today - timedelta(days=1)
+            first = {"institution_id": institution_id, "zone": zone, "night": yesterday, "done_on": yesterday}
+            insert_ignore(session, ReminderNight, [first | {"position": [], "parts": [], "version": 1}])
+            row = session.get_one(ReminderNight, (institution_id, zone))
+    stored = Night(
+        institution_id, zone, row.night, row.done_on, _read_position(row.position),
+        tuple((_position(part), date.fromisoformat(part["night"])) for part in row.parts), row.version,
+    )  # fmt: skip
+    if row.done_on >= today or row.night > today:
+        return None
+    if stored.night == today:
+        return stored
+    parts = stored.parts
+    if stored.position is not None:
+        # The night before was not finished: what it did counts up to its last loan.
+        parts = ((stored.position, stored.night), *(part for part in parts if part[0] > stored.position))
+    return replace(stored, night=today, position=None, parts=parts)
+
+
+def _continue(database: Database, night: Night, steps: Sequence[int]) -> int | None:
+    """Do one write turn of a night. Returns the number of facts; None when another process has changed the row."""
+    with database.reading(REMINDERS) as session:
+        rows = list(_read(session, night, steps))
+        open_days = cache(partial(_open_days, session, night))
+        reminders = [_reminder(night, steps, row, open_days) for row in rows]
+    turn = [reminder for reminder in reminders if reminder is not None]
+    if len(rows) < _TURN:
+        changed = replace(night, done_on=night.night, position=None, parts=())
+    else:
+        changed = replace(night, position=(rows[-1].due_at, rows[-1].id))
+    with database.transaction(REMINDERS) as session:
+        if not _store(session, changed):
+            return None
+        return _emit(session, turn)
+
+
+def _read(session: Session, night: Night, steps: Sequence[int]) -> Iterator[Any]:
+    """Read open loans whose due day is as far as a step is, the first due first; a page of them."""
+    in_zone = select(Branch.id).where(Branch.institution_id == night.institution_id, Branch.zone == night.zone)
+    query = (
+        select(
+            Loan.id, Loan.version, Loan.branch_id, Loan.borrower_id, Loan.lent_at, Loan.due_at, Loan.due_on,
+            Copy.id.label("copy_id"), Copy.institution_id, Copy.state_version, Copy.title,
+        )
+        .join(Copy, Copy.id == Loan.copy_id)
+        .where(Loan.institution_id == night.institution_id, Loan.returned_at.is_(None), Loan.branch_id.in_(in_zone))
+        .where(Loan.borrower_id.is_not(None))
+        .order_by(Loan.due_at, Loan.id)
+    )  # fmt: skip
+    if night.position is not None:
+        due_at, loan_id = night.position
+        # The first condition alone is what an index can begin with.
+        query = query.where(
+            Loan.due_at >= due_at, or_(Loan.due_at > due_at, and_(Loan.due_at == due_at, Loan.id > loan_id))
+        )
+    left = _TURN
+    for first, last in _due_days(night, steps):
+        begin, end = _midnight(first, night.zone), _midnight(last + timedelta(days=1), night.zone)
+        if not left or (night.position is not None and end <= night.position[0]):
+            continue
+        rows = session.execute(query.where(Loan.due_at >= begin, Loan.due_at < end).limit(left)).all()
+        left -= len(rows)
+        yield from rows
+
+
+def _due_days(night: Night, steps: Sequence[int]) -> list[tuple[date, date]]:
+    """Return the due days of loans that may have reached a step since `done_on`: first and last, in order, apart."""
+    missed = (night.night - night.done_on).days
+    merged: list[tuple[date, date]] = []
+    for step in reversed(steps):
+        last = night.night - timedelta(days=step)
+        first = last - timedelta(days=missed - 1)
+        if merged and first <= merged[-1][1] + timedelta(days=1):
+            merged[-1] = (merged[-1][0], last)
+        else:
+            merged.append((first, last))
+    return merged
+
+
+def _reminder(night: Night, steps: Sequence[int], row: Any, open_days: Callable[[UUID, date], int]) -> Reminder | None:
+    """Return the fact of the newest step that a loan has reached and not had; None without one."""
+    since = max(night.last_done((row.due_at, row.id)), row.lent_at.astimezone(ZoneInfo(night.zone)).date())
+    reached = [step for step in steps if since < row.due_on + timedelta(days=step) <= night.night]
+    days = (night.night - row.due_on).days
+    if not reached or (reached[-1] < 0 < days):
+        return None
+    step = reached[-1]
+    loan = loan_values(
+        copy=row, copy_id=row.copy_id, state=ON_LOAN, state_version=row.state_version, branch_id=row.branch_id,
+        loan_id=row.id, borrower_id=row.borrower_id, due_at=row.due_at, due_on=row.due_on,
+    )  # fmt: skip
+    body: dict[str, Any] = {"loan": loan, "on": night.night.isoformat(), "zone": night.zone}
+    kind: type[Message] = LoanDueSoon
+    if step < 0:
+        body["days"] = -step
+    else:
+        kind = LoanOverdue
+        body |= {"step": step, "days": days, "open_days": open_days(row.branch_id, row.due_on)}
+    context = replace(REMINDERS, institution=str(night.institution_id))
+    event = events.row_of_json(
+        kind,
+        json.dumps(body, separators=(",", ":")),
+        aggregate_id=row.copy_id,
+        version=row.state_version,
+        context=context,
+    )
+    return Reminder(row.id, row.version, event)
+
+
+def _open_days(session: Session, night: Night, branch_id: UUID, due_on: date) -> int:
+    return overdue_open_days(calendar_of(session, branch_id), due_on=due_on, until=night.night)
+
+
+def _emit(session: Session, turn: Sequence[Reminder]) -> int:
+    """Write the facts of those loans that are as they were read: one that was renewed has other steps."""
+    if not turn:
+        return 0
+    loans = select(Loan.id, Loan.version).where(Loan.id.in_([one.loan_id for one in turn]), Loan.returned_at.is_(None))
+    versions = {row.id: row.version for row in session.execute(loans)}
+    rows = [one.row for one in turn if versions.get(one.loan_id) == one.loan_version]
+    if rows:
+        session.execute(insert(outbox), rows)
+    return len(rows)
+
+
+def _store(session: Session, night: Night) -> bool:
+    """Store how far a night is, unless another process has stored something since it was read."""
+    table = ReminderNight
+    changed = session.execute(
+        update(table)
+        .where(table.institution_id == night.institution_id, table.zone == night.zone, table.version == night.version)
+        .values(
+            night=night.night,
+            done_on=night.done_on,
+            position=_write_position(night.position),
+            parts=[{"position": _write_position(last), "night": day.isoformat()} for last, day in night.parts],
+            version=table.version + 1,
+        )
+        .returning(table.version)
+    )
+    return changed.first() is not None
+
+
+def _midnight(day: date, zone: str) -> datetime:
+    return datetime.combine(day, time(), ZoneInfo(zone)).astimezone(UTC)
+
+
+def _write_position(position: Position | None) -> list[str]:
+    return [position[0].isoformat(), str(position[1])] if position is not None else []
+
+
+def _read_position(stored: Sequence[str]) -> Position | None:
+    return (datetime.fromisoformat(stored[0]), UUID(stored[1])) if stored else None
+
+
+def _position(part: dict[str, Any]) -> Position:
+    return datetime.fromisoformat(part["position"][0]), UUID(part["position"][1])

@@ -1,0 +1,42 @@
+"""One night of reminders in a process that is killed in its second write turn, or right after its first.
+
+python -m tests.services.circulation.killed_night URL MOMENT inside|after
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from datetime import datetime
+from typing import Any
+
+from chassis import clock
+from chassis.db import Database
+from services.circulation.loans import reminders
+from services.circulation.service import SERVICE
+from services.circulation.settings import CirculationSettings
+from tests.example_services.kill_points import kill_process
+
+
+def main(url: str, moment: str, where: str) -> None:
+    database = Database(url, protected_tables=SERVICE.protected_tables)
+    reminders._TURN = 3
+    emit, turns = reminders._emit, 0
+
+    def emit_and_die(*arguments: Any) -> int:
+        nonlocal turns
+        turns += 1
+        count = emit(*arguments)
+        if where == "inside" and turns == 2:
+            kill_process()
+        return count
+
+    reminders._emit = emit_and_die
+    if where == "after":
+        database.after_commit(kill_process)
+    with clock.frozen(datetime.fromisoformat(moment)):
+        reminders.remind(database, CirculationSettings().steps, threading.Event())
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
