@@ -1,0 +1,250 @@
+"""HTTP requests to addresses that other people wrote: partners' webhooks, push services, rented gateways.
+
+Such an address may name this machine, the network of the library or the metadata service of a cloud (server-side
+request forgery). Each request resolves its host once, refuses it unless every address is public or allowed by
+OUTGOING_PRIVATE_NETWORKS, and connects to the checked address, so that a second answer of DNS changes nothing. It
+follows no redirect, uses no proxy, and ends after a time and a size.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+import httpx
+
+from chassis.addresses import Networks, is_in
+from chassis.errors import Invalid, Refused, Unavailable
+
+CONNECT_SECONDS = 5.0
+TOTAL_SECONDS = 15.0
+MOST_BYTES = 64 * 1024
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_UNICAST = ipaddress.IPv6Network("2000::/3")
+# Protocol assignments and the relays of 6to4, which not every Python version counts as not global.
+_SPECIAL = (ipaddress.IPv4Network("192.0.0.0/24"), ipaddress.IPv4Network("192.88.99.0/24"))
+
+Resolver = Callable[[str, int], Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a server replied; `headers` have names in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def retry_after_seconds(self) -> int | None:
+        """Return the seconds of Retry-After; None without it or with a date (RFC 9110 §10.2.3)."""
+        text = self.headers.get("retry-after", "").strip()
+        return int(text) if text.isascii() and text.isdigit() and len(text) < 7 else None
+
+
+class NoReply(Unavailable):
+    """The request was handed over and no reply came: the server may have done what was asked."""
+
+
+def resolve_host(host: str, port: int) -> list[str]:
+    """Return the addresses of a host, as the system resolves it; also of numbers such as 2130706433 and 0x7f.1.
+
+    raises  Unavailable  HOST_NOT_RESOLVED
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        raise Unavailable("HOST_NOT_RESOLVED", host=host) from None
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+def is_public(address: str) -> bool:
+    """Return whether an address belongs to the public Internet; also the IPv4 address inside an IPv6 one must."""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    if isinstance(parsed, ipaddress.IPv6Address):
+        inner = parsed.ipv4_mapped or parsed.sixtofour or (parsed.teredo and parsed.teredo[1])
+        if parsed in _NAT64:
+            inner = ipaddress.IPv4Address(int(parsed) & 0xFFFF_FFFF)
+        if inner:
+            return is_public(str(inner))
+        if parsed not in _UNICAST:
+            return False
+    elif any(parsed in network for network in _SPECIAL):
+        return False
+    return parsed.is_global and not parsed.is_multicast
+
+
+class OutgoingClient:
+    """Sends requests to addresses that other people wrote.
+
+    allowed          networks that are not public and may be called all the same
+    requires_https   refuse http, except to an allowed network
+    resolve          host and port -> addresses
+    verify           False only in tests of this module; a context of trusted authorities otherwise
+    """
+
+    def __init__(
+        self,
+        *,
+        allowed: Networks = (),
+        requires_https: bool = True,
+        connect_seconds: float = CONNECT_SECONDS,
+        total_seconds: float = TOTAL_SECONDS,
+        most_bytes: int = MOST_BYTES,
+        resolve: Resolver = resolve_host,
+        verify: ssl.SSLContext | None = None,
+    ) -> None:
+        self.allowed = allowed
+        self.requires_https = requires_https
+        self.total_seconds = total_seconds
+        self.most_bytes = most_bytes
+        self.resolve = resolve
+        self._timeout = httpx.Timeout(total_seconds, connect=connect_seconds)
+        self._tls = verify or ssl.create_default_context()
+
+    def check(self, url: str) -> None:
+        """Refuse a URL that `request` would refuse; for the moment when somebody saves it.
+
+        raises  Invalid      OUTGOING_URL_INVALID
+                Refused      OUTGOING_ADDRESS_REFUSED, OUTGOING_NEEDS_HTTPS
+                Unavailable  HOST_NOT_RESOLVED
+        """
+        self._address(_split(url))
+
+    def request(
+        self, method: str, url: str, *, content: bytes = b"", headers: Mapping[str, str] | None = None
+    ) -> Reply:
+        """Send one request over a connection of its own and return the reply, also one of an error or a redirect.
+
+        raises  the errors of `check`
+                Unavailable  OUTGOING_NOT_REACHED: nothing was handed over
+                NoReply      OUTGOING_WITHOUT_REPLY: it was handed over, and the reply is missing, late or not HTTP
+                Refused      OUTGOING_REPLY_TOO_LARGE: it was handed over, and the reply is too large
+        """
+        parts = _split(url)
+        address = self._address(parts)
+        host = parts.hostname or ""
+        # The connection goes to the checked address; TLS and the Host header keep the name.
+        authority = f"[{address}]" if ":" in address else address
+        target = parts._replace(netloc=f"{authority}:{_port(parts)}").geturl()
+        sent = httpx.Headers(dict(headers or {}))
+        sent["host"] = parts.netloc
+        deadline = _Deadline(self.total_seconds)
+        request = httpx.Request(
+            method,
+            target,
+            content=content,
+            headers=sent,
+            extensions={"sni_hostname": host, "trace": deadline.watch, "timeout": self._timeout.as_dict()},
+        )
+        transport = httpx.HTTPTransport(verify=self._tls, trust_env=False, retries=0)
+        with transport, deadline:
+            try:
+                response = transport.handle_request(request)
+                body = self._read(response, host)
+            except (httpx.ConnectError, httpx.ConnectTimeout) as problem:
+                raise Unavailable("OUTGOING_NOT_REACHED", host=host, why=_why(problem)) from None
+            except (httpx.HTTPError, OSError) as problem:
+                if not deadline.is_handed_over:
+                    raise Unavailable("OUTGOING_NOT_REACHED", host=host, why=_why(problem)) from None
+                raise NoReply("OUTGOING_WITHOUT_REPLY", host=host, why=_why(problem)) from None
+        return Reply(response.status_code, {name.lower(): value for name, value in response.headers.items()}, body)
+
+    def _read(self, response: httpx.Response, host: str) -> bytes:
+        """Read the body as it was sent: a compressed one is not unpacked, because its size would have no bound."""
+        body = bytearray()
+        try:
+            for chunk in response.iter_raw():
+                body += chunk
+                if len(body) > self.most_bytes:
+                    raise Refused("OUTGOING_REPLY_TOO_LARGE", host=host, most=self.most_bytes)
+        finally:
+            response.close()
+        return bytes(body)
+
+    def _address(self, parts: SplitResult) -> str:
+        host = parts.hostname or ""
+        addresses = self.resolve(host, _port(parts))
+        if not addresses:
+            raise Unavailable("HOST_NOT_RESOLVED", host=host)
+        is_allowed = all(is_in(address.partition("%")[0], self.allowed) for address in addresses)
+        if not is_allowed and not all(
+            is_public(address) or is_in(address.partition("%")[0], self.allowed) for address in addresses
+        ):
+            # The addresses are not named: the answer must not describe the network to the author of the URL.
+            raise Refused("OUTGOING_ADDRESS_REFUSED", host=host)
+        if self.requires_https and parts.scheme != "https" and not is_allowed:
+            raise Refused("OUTGOING_NEEDS_HTTPS", host=host)
+        return addresses[0]
+
+
+class _Deadline:
+    """Ends a connection after a time in all: httpx limits each read, and a server can send a byte a second."""
+
+    def __init__(self, seconds: float) -> None:
+        self._timer = threading.Timer(seconds, self._end)
+        self._timer.daemon = True
+        self._socket: Any = None
+        self.is_handed_over = False
+
+    def watch(self, event: str, info: Mapping[str, Any]) -> None:
+        """Note the connection's socket and the moment of handing over; called by httpx at each step."""
+        if event in {"connection.connect_tcp.complete", "connection.start_tls.complete"}:
+            self._socket = info["return_value"].get_extra_info("socket")
+        elif event == "http11.send_request_headers.started":
+            self.is_handed_over = True
+
+    def _end(self) -> None:
+        if self._socket is not None:
+            with suppress(OSError):
+                # Of TLS too: its own shutdown would wait for the peer.
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+
+    def __enter__(self) -> _Deadline:
+        self._timer.start()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._timer.cancel()
+
+
+def _split(url: str) -> SplitResult:
+    """Split a URL of http or https with a host and without a user.
+
+    raises  Invalid  OUTGOING_URL_INVALID, without the URL, whose query may hold a secret
+    """
+    try:
+        parts = urlsplit(url)
+        # A host with other characters would be read differently by the resolver, by TLS and in the header.
+        is_plain = url.isascii() and url.isprintable() and " " not in url and "\\" not in url
+        is_valid = is_plain and parts.scheme in {"http", "https"} and bool(parts.hostname) and "@" not in parts.netloc
+        if is_valid and _port(parts) > 0:
+            return parts._replace(fragment="")
+    except ValueError:
+        pass
+    raise Invalid("OUTGOING_URL_INVALID")
+
+
+def _port(parts: SplitResult) -> int:
+    return (443 if parts.scheme == "https" else 80) if parts.port is None else parts.port
+
+
+def _why(problem: Exception) -> str:
+    """Return what went wrong without the URL."""
+    if isinstance(problem, httpx.TimeoutException):
+        return "timeout"
+    cause: BaseException | None = problem
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"certificate: {cause.verify_message}"
+        cause = cause.__cause__ or cause.__context__
+    return type(problem).__name__
