@@ -1,0 +1,1 @@
+"""Channels that carry notices to people: one port, an adapter for each kind, chosen by URL."""

@@ -1,0 +1,172 @@
+"""Gateways of SMS and WhatsApp that libraries rent: one request over HTTP a message, described by a file of TOML."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from chassis.addresses import Networks
+from chassis.errors import Error, Refused, Unavailable
+from chassis.outgoing import NoReply, OutgoingClient, Reply
+from services.notifications.channels.gateway_spec import GatewaySpec, fill, parse_json, read_spec, value_at
+from services.notifications.channels.port import AddressKind, ChannelUrl, Message, Outcome, clean, one_line
+
+_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+_NOT_IN_HEADER = re.compile(r"[^\x20-\x7e]")
+
+
+class GatewayChannel:
+    """Sends to a gateway as its description says."""
+
+    def __init__(
+        self, name: str, spec: GatewaySpec, *, is_json: bool, secrets: Mapping[str, str], client: OutgoingClient
+    ):
+        self.name = name
+        self.address_kind: AddressKind = spec.address
+        self.deduplicates = spec.deduplicates
+        self._spec = spec
+        self._is_json = is_json
+        self._secrets = {f"secret:{key}": value for key, value in secrets.items()}
+        self._client = client
+
+    def __repr__(self) -> str:
+        return f"GatewayChannel({self.name!r}, {urlsplit(self._spec.url).hostname})"
+
+    def send(self, message: Message) -> Outcome:
+        """Hand a message over."""
+        spec = self._spec
+        address = self._written(message.address)
+        if address is None:
+            return Outcome("permanent", reason="ADDRESS_INVALID", is_address_bad=True)
+        text = clean(message.text).strip()
+        if len(text) > spec.most_characters:
+            text = text[: spec.most_characters - 1].rstrip() + "…"
+        facts = {
+            **self._secrets,
+            "to": address,
+            "text": text,
+            "subject": one_line(message.subject),
+            "id": message.id,
+            "language": message.language,
+        }
+        try:
+            reply = self._call(spec.url, spec.fields, spec.method, facts)
+        except NoReply:
+            return Outcome("unknown", reason="GATEWAY_WITHOUT_REPLY", is_channel_down=True)
+        except Refused as refusal:
+            # A reply that is too large comes after the message was taken; an address that is refused comes before.
+            is_late = refusal.reason == "OUTGOING_REPLY_TOO_LARGE"
+            return Outcome("unknown" if is_late else "temporary", reason=refusal.reason, is_channel_down=True)
+        except Unavailable as problem:
+            return Outcome("temporary", reason=problem.reason, is_channel_down=True)
+        return self._judge(reply)
+
+    def ask(self, message_id: str) -> Outcome | None:
+        """Ask the gateway about a message, when its description says how."""
+        question = self._spec.ask
+        if question is None:
+            return None
+        facts = {**self._secrets, "id": message_id, "to": "", "text": "", "subject": "", "language": ""}
+        try:
+            reply = self._call(question.url, question.fields, "GET", facts)
+        except Error:
+            return None
+        body = reply.body.decode("utf-8", "replace")
+        if not question.success.holds(reply.status, body, parse_json(body)):
+            return None
+        return Outcome("accepted", provider_id=self._id(body))
+
+    def close(self) -> None:
+        """Close nothing: each request has its connection."""
+
+    def _call(self, url: str, fields: Mapping[str, Any], method: str, facts: Mapping[str, str]) -> Reply:
+        target = fill(url, facts, is_url=True)
+        headers = {name: _NOT_IN_HEADER.sub("", fill(text, facts)) for name, text in self._spec.headers.items()}
+        filled = fill(dict(fields), facts)
+        if method == "GET":
+            query = urlencode(filled)
+            mark = "&" if urlsplit(target).query else "?"
+            return self._client.request("GET", f"{target}{mark}{query}" if query else target, headers=headers)
+        if self._is_json:
+            content, kind = json.dumps(filled).encode(), "application/json"
+        else:
+            content, kind = urlencode(filled).encode(), "application/x-www-form-urlencoded"
+        return self._client.request("POST", target, content=content, headers={"Content-Type": kind, **headers})
+
+    def _judge(self, reply: Reply) -> Outcome:
+        body = reply.body.decode("utf-8", "replace")
+        document = parse_json(body)
+        for refusal in self._spec.refusals:
+            if refusal.holds(reply.status, body, document):
+                return Outcome(
+                    refusal.state,
+                    reason="GATEWAY_REFUSED",
+                    is_address_bad=refusal.bad_address,
+                    is_channel_down=refusal.channel,
+                )
+        success = self._spec.success
+        if (success.status or 200 <= reply.status < 300) and success.holds(reply.status, body, document):
+            return Outcome("accepted", provider_id=self._id(body))
+        reason = f"GATEWAY_{reply.status}"
+        if reply.status in {400, 404, 405, 406, 410, 411, 413, 414, 415, 422}:
+            return Outcome("permanent", reason=reason)
+        # 429, 5xx, wrong keys, and replies that the description does not know.
+        return Outcome("temporary", "", reason, reply.retry_after_seconds(), is_channel_down=reply.status != 429)
+
+    def _id(self, body: str) -> str:
+        place = self._spec.provider_id
+        if place.path:
+            value = value_at(parse_json(body), place.path)
+            return "" if value is None else one_line(str(value), 100)
+        found = re.search(place.regex, body) if place.regex else None
+        return one_line(found.group(found.lastindex or 0), 100) if found else ""
+
+    def _written(self, address: str) -> str | None:
+        """Return the address as the gateway wants it; None when it cannot be written so."""
+        if self._spec.address == "email":
+            return address or None
+        if not _E164.fullmatch(address):
+            return None
+        match self._spec.phone:
+            case "62":
+                return address[1:]
+            case "0":
+                return "0" + address[3:] if address.startswith("+62") else None
+            case _:
+                return address
+
+
+def open_gateway(url: ChannelUrl, *, allowed_networks: Networks = ()) -> GatewayChannel:
+    """Open `http+form:/etc/rangkiang/sms.toml?key=…` or `http+json:…`; the options are secrets by name.
+
+    raises  Invalid  CHANNEL_FILE_UNUSABLE, CHANNEL_FILE_INVALID, CHANNEL_NEEDS, CHANNEL_OPTION_UNKNOWN
+    """
+    path = Path(url.path)
+    if not url.path or url.host:
+        raise url.fail("CHANNEL_NEEDS", option=f"{url.scheme}:/…/sms.toml")
+    spec = _read(url, path)
+    is_json = url.scheme == "http+json"
+    if not is_json and any(not isinstance(value, str | int | float) for value in spec.fields.values()):
+        raise url.fail("CHANNEL_FILE_INVALID", file=str(path), why="fields: http+form has no tables and lists")
+    secrets = {name: url.read_secret(path.parent / file) for name, file in spec.secrets.items()}
+    secrets |= {name: url.take(name) for name in sorted(spec.secret_names() & set(url.options))}
+    if missing := spec.secret_names() - set(secrets):
+        raise url.fail("CHANNEL_NEEDS", option=", ".join(sorted(missing)))
+    url.finish()
+    client = OutgoingClient(
+        allowed=allowed_networks, requires_https=not spec.allow_http, total_seconds=spec.timeout_seconds
+    )
+    return GatewayChannel(url.name, spec, is_json=is_json, secrets=secrets, client=client)
+
+
+def _read(url: ChannelUrl, path: Path) -> GatewaySpec:
+    try:
+        return read_spec(path)
+    except OSError as problem:
+        raise url.unusable(path, problem) from None
+    except ValueError as problem:
+        raise url.fail("CHANNEL_FILE_INVALID", file=str(path), why=str(problem)) from None

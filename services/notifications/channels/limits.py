@@ -1,0 +1,159 @@
+"""Limits of a channel: a rate with bursts, and a circuit that opens after repeated failures.
+
+The state is in this process, because one sender at a time has the lease; it writes it to a table for others to read.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from services.notifications.channels.port import AddressKind, Channel, Message, Outcome
+
+FAILURES = 5  # in a row, until the circuit opens
+OPEN_SECONDS = 30.0  # at first; twice as long after each probe that fails
+MOST_OPEN_SECONDS = 900.0
+RATES = {"email": (20.0, 100), "phone": (10.0, 40), "push": (50.0, 200), "none": (1e6, 1_000_000)}
+
+
+class Rate:
+    """At most `per_second` messages a second, after a burst of `burst`. Not for several threads."""
+
+    def __init__(self, per_second: float, burst: int, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self.per_second = per_second
+        self.burst = max(1, burst)
+        self._monotonic = monotonic
+        self._allowance = float(self.burst)
+        self._at = monotonic()
+
+    def wait_seconds(self) -> float:
+        """Take a turn if there is one and return 0; else return the seconds until the next one."""
+        now = self._monotonic()
+        self._allowance = min(float(self.burst), self._allowance + (now - self._at) * self.per_second)
+        self._at = now
+        if self._allowance >= 1:
+            self._allowance -= 1
+            return 0.0
+        return (1 - self._allowance) / self.per_second
+
+
+@dataclass(frozen=True, slots=True)
+class CircuitState:
+    """What doctor and staff see of a circuit.
+
+    circuit   closed: messages go; open: they wait; half-open: one message is tried
+    failures  in a row
+    reason    of the last failure
+    """
+
+    circuit: Literal["closed", "open", "half-open"]
+    failures: int
+    reason: str
+    retry_in_seconds: float
+
+
+class Circuit:
+    """Stops sending after repeated failures of the channel, and tries one message after a while."""
+
+    def __init__(self, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._failures = 0
+        self._reason = ""
+        self._opened_at: float | None = None
+        self._open_seconds = OPEN_SECONDS
+        self._is_probing = False
+
+    def wait_seconds(self) -> float:
+        """Return 0 when a message may go, else the seconds to wait. After an opening the first to go is the probe."""
+        if self._opened_at is None:
+            return 0.0
+        left = self._opened_at + self._open_seconds - self._monotonic()
+        if left > 0:
+            return left
+        if self._is_probing:
+            return 1.0
+        self._is_probing = True
+        return 0.0
+
+    def forget_probe(self) -> None:
+        """Let another message be the probe: this one was not sent."""
+        self._is_probing = False
+
+    def note(self, outcome: Outcome) -> None:
+        """Count an outcome: a refusal of one message says that the channel works."""
+        was_probe, self._is_probing = self._is_probing, False
+        if not outcome.is_channel_down:
+            self._failures, self._reason, self._opened_at, self._open_seconds = 0, "", None, OPEN_SECONDS
+            return
+        self._failures += 1
+        self._reason = outcome.reason
+        if was_probe:
+            self._open_seconds = min(self._open_seconds * 2, MOST_OPEN_SECONDS)
+        if was_probe or self._failures >= FAILURES:
+            self._opened_at = self._monotonic()
+
+    def state(self) -> CircuitState:
+        """Return the state now."""
+        if self._opened_at is None:
+            return CircuitState("closed", self._failures, self._reason, 0.0)
+        left = max(0.0, self._opened_at + self._open_seconds - self._monotonic())
+        return CircuitState("open" if left else "half-open", self._failures, self._reason, left)
+
+
+class LimitedChannel:
+    """A channel behind its rate and its circuit; what may not go now is a temporary outcome that says when."""
+
+    def __init__(
+        self,
+        channel: Channel,
+        *,
+        rate: float | None = None,
+        burst: int | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        usual_rate, usual_burst = RATES[channel.address_kind]
+        self.channel = channel
+        self.name = channel.name
+        self.address_kind: AddressKind = channel.address_kind
+        self.deduplicates = channel.deduplicates
+        self._rate = Rate(
+            rate or usual_rate, burst or (max(1, int(rate)) if rate else usual_burst), monotonic=monotonic
+        )
+        self._circuit = Circuit(monotonic=monotonic)
+        self._sleep = sleep
+        self._turn = threading.Lock()
+
+    def send(self, message: Message) -> Outcome:
+        """Hand a message over when rate and circuit allow it, after at most a second of waiting for the rate."""
+        with self._turn:
+            if seconds := self._circuit.wait_seconds():
+                return Outcome("temporary", reason="CIRCUIT_OPEN", retry_after_seconds=max(1, round(seconds)))
+            seconds = self._rate.wait_seconds()
+            if 0 < seconds <= 1:
+                self._sleep(seconds)
+                seconds = self._rate.wait_seconds()
+            if seconds:
+                # A probe that did not go is tried again.
+                self._circuit.forget_probe()
+                return Outcome("temporary", reason="RATE_LIMITED", retry_after_seconds=max(1, round(seconds)))
+        outcome = self.channel.send(message)
+        with self._turn:
+            self._circuit.note(outcome)
+        return outcome
+
+    def ask(self, message_id: str) -> Outcome | None:
+        """Ask the provider what became of a message."""
+        return self.channel.ask(message_id)
+
+    def state(self) -> CircuitState:
+        """Return the state of the circuit."""
+        with self._turn:
+            return self._circuit.state()
+
+    def close(self) -> None:
+        """Close the channel's connections."""
+        self.channel.close()

@@ -1,0 +1,80 @@
+"""Channels without a provider: the console of a developer, and the list of letters to print."""
+
+from __future__ import annotations
+
+import logging
+
+from chassis.addresses import Networks
+from services.notifications.channels.port import (
+    AddressKind,
+    ChannelUrl,
+    Message,
+    Outcome,
+    hide_codes,
+    masked,
+    one_line,
+)
+
+_log = logging.getLogger(__name__)
+
+
+class ConsoleChannel:
+    """Writes what would be sent to the log, without codes and with addresses masked."""
+
+    deduplicates = True
+
+    def __init__(self, name: str, address_kind: AddressKind) -> None:
+        self.name = name
+        self.address_kind = address_kind
+
+    def send(self, message: Message) -> Outcome:
+        """Log the message."""
+        text = hide_codes(message, message.text).strip()
+        # A text from a title must not look like a line of the log.
+        lines = [one_line(line, 2_000) for line in text.splitlines()]
+        head = f"{message.kind} → {masked(message.address)}: {one_line(hide_codes(message, message.subject))}"
+        _log.info("notice\n%s", "\n".join(f"  | {line}" for line in (head, "", *lines)))
+        return Outcome("accepted", provider_id=message.id)
+
+    def ask(self, _message_id: str) -> Outcome | None:
+        """Return None: nothing remembers it."""
+        return None
+
+    def close(self) -> None:
+        """Close nothing."""
+
+
+class PrintChannel:
+    """Accepts every message: the notice is on the list of letters until staff mark it as handed over."""
+
+    address_kind: AddressKind = "none"
+    deduplicates = True
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def send(self, message: Message) -> Outcome:
+        """Accept the message; its row is the list."""
+        return Outcome("accepted", provider_id=message.id)
+
+    def ask(self, message_id: str) -> Outcome | None:
+        """Return the same outcome as `send`: the row is still there."""
+        return Outcome("accepted", provider_id=message_id)
+
+    def close(self) -> None:
+        """Close nothing."""
+
+
+def open_console(url: ChannelUrl, *, allowed_networks: Networks = ()) -> ConsoleChannel:
+    """Open `console:` or `console:?address=phone`; without the option it writes mails."""
+    kind = url.take("address", "email")
+    if kind not in {"email", "phone", "push", "none"}:
+        raise url.fail("CHANNEL_OPTION_INVALID", option="address", why="email, phone, push, none")
+    url.finish()
+    return ConsoleChannel(url.name, kind)  # type: ignore[arg-type]
+
+
+def open_print(url: ChannelUrl, *, allowed_networks: Networks = ()) -> PrintChannel:
+    """Open `print:`."""
+    url.finish()
+    return PrintChannel(url.name)

@@ -1,0 +1,128 @@
+"""Notices as mails: RFC 5322 with text and HTML, unsubscription with one click (RFC 8058), automatic (RFC 3834).
+
+Everything that people or institutions wrote passes `one_line` before it is a header, and addresses are taken apart and
+built anew, so that no name adds a header or a recipient.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from dataclasses import dataclass
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime, parseaddr
+
+from chassis import clock
+from services.notifications.channels.port import Message, clean, one_line
+
+MOST_SUBJECT = 160
+# In base64, with =?utf-8?b? and ?=, 60 characters of at most 75 (RFC 2047 §2).
+MOST_WORD_BYTES = 45
+_LOCAL = re.compile(r"[^\s@<>()\[\],;:\\\"\x00-\x20\x7f-\x9f\u2028\u2029]{1,64}")
+_LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
+_ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
+_LINK = re.compile(r"https?://[!-;=?-~]{1,800}")
+
+
+@dataclass(frozen=True, slots=True)
+class MailAddress:
+    """An address that may stand in a header: the domain is in ASCII, the local part may be UTF-8 (RFC 6531)."""
+
+    local: str
+    domain: str
+
+    @property
+    def is_ascii(self) -> bool:
+        return self.local.isascii()
+
+    def __str__(self) -> str:
+        return f"{self.local}@{self.domain}"
+
+
+def parse_address(text: str) -> MailAddress | None:
+    """Read one address without a name; None when it is none. A domain in other letters becomes its ASCII form (IDN)."""
+    local, at, domain = text.strip().rpartition("@")
+    try:
+        domain = domain.rstrip(".").encode("idna").decode("ascii").lower()
+    except UnicodeError:
+        return None
+    labels = domain.split(".")
+    is_domain = len(domain) <= 253 and all(_LABEL.fullmatch(label) for label in labels)
+    is_local = (
+        bool(_LOCAL.fullmatch(local))
+        and clean(local) == local
+        and not local.startswith(".")
+        and not local.endswith(".")
+    )
+    return MailAddress(local, domain) if at and is_domain and is_local and ".." not in local else None
+
+
+def parse_sender(text: str) -> tuple[str, MailAddress] | None:
+    """Read `Perpustakaan Kota <pustaka@example.org>` or an address; None when it is neither."""
+    name, address = parseaddr(text)
+    parsed = parse_address(address)
+    return (name, parsed) if parsed and "@" not in name else None
+
+
+def message_id_of(message_id: str, domain: str) -> str:
+    """Return the Message-ID of a notice: the same for each attempt."""
+    left = message_id if _ID.fullmatch(message_id) else hashlib.sha256(message_id.encode()).hexdigest()[:40]
+    return f"<{left}@{domain}>"
+
+
+def compose(
+    message: Message, *, sender: tuple[str, MailAddress], to: MailAddress, reply_to: MailAddress | None = None
+) -> bytes:
+    """Return the mail as bytes with CRLF, of 7 bits but for an address in UTF-8."""
+    name, address = sender
+    headers = {
+        "From": f"{_phrase(name)}<{address}>" if name else str(address),
+        "To": str(to),
+        "Reply-To": str(reply_to or ""),
+        "Subject": _encoded(one_line(message.subject, MOST_SUBJECT)),
+        "Date": format_datetime(clock.now()),
+        "Message-ID": message_id_of(message.id, address.domain),
+        "Auto-Submitted": "auto-generated",
+        "Content-Language": "en" if message.language == "en" else "id",
+    }
+    if message.unsubscribe_url and _LINK.fullmatch(message.unsubscribe_url):
+        headers["List-Unsubscribe"] = f"<{message.unsubscribe_url}>"
+        # RFC 8058 §3.1: one click needs https.
+        if message.unsubscribe_url.startswith("https:"):
+            headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+    content = EmailMessage(policy=SMTP.clone(cte_type="7bit"))
+    content.set_content(clean(message.text), cte="quoted-printable")
+    if message.html is not None:
+        content.add_alternative(clean(message.html), subtype="html", cte="quoted-printable")
+    lines = [f"{header}: {value}\r\n" for header, value in headers.items() if value]
+    return "".join(lines).encode() + content.as_bytes()
+
+
+def _phrase(name: str) -> str:
+    """Return a display name with a blank at its end: a quoted string, or encoded words."""
+    encoded = _encoded(one_line(name, 100))
+    if encoded.startswith("=?"):
+        return encoded + " "
+    escaped = encoded.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}" '
+
+
+def _encoded(line: str) -> str:
+    """Return one line for a header: as it is, or as encoded words (RFC 2047) of at most 75 characters.
+
+    The standard library's EmailMessage decodes encoded words in what it is given, and writes a line feed that is
+    encoded in one as a line feed (CVE-2024-6923): a title could add a header. So text with `=?` is encoded once more.
+    """
+    if line.isascii() and "=?" not in line:
+        return line
+    words, word = [], b""
+    for character in line:
+        encoded = character.encode()
+        if len(word) + len(encoded) > MOST_WORD_BYTES:
+            words.append(word)
+            word = b""
+        word += encoded
+    words.append(word)
+    return "\r\n ".join(f"=?utf-8?b?{base64.b64encode(word).decode()}?=" for word in words)

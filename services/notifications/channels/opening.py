@@ -1,0 +1,81 @@
+"""Opens the channels of the setting CHANNELS from their URLs."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from chassis.addresses import Networks
+from chassis.errors import Invalid
+from chassis.urls import known_scheme, resolve
+from services.notifications.channels.limits import LimitedChannel
+from services.notifications.channels.port import Channel, ChannelUrl
+
+ADAPTERS = {
+    "smtp": "services.notifications.channels.smtp:open_smtp",
+    "whatsapp": "services.notifications.channels.whatsapp:open_whatsapp",
+    "http+form": "services.notifications.channels.gateway:open_gateway",
+    "http+json": "services.notifications.channels.gateway:open_gateway",
+    "webpush": "services.notifications.channels.webpush:open_webpush",
+    "console": "services.notifications.channels.local:open_console",
+    "print": "services.notifications.channels.local:open_print",
+}
+# Between two URLs: blanks or a comma before the next scheme. A comma alone may be part of a URL.
+_BETWEEN = re.compile(r"\s*[\s,]\s*(?=[a-z][a-z0-9+]*:)")
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,15}")
+
+
+def open_channels(urls: str, *, allowed_networks: Networks = ()) -> tuple[Channel, ...]:
+    """Open the channels of the setting CHANNELS, in order of fallback, each behind its rate and its circuit.
+
+    urls              URLs with blanks or commas between
+    allowed_networks  networks that are not public, where gateways may be
+    raises            Invalid  CHANNELS_EMPTY, CHANNEL_URL_INVALID, CHANNEL_NAME_TAKEN, CHANNEL_OPTION_…, URL_SCHEME_…
+                               and those of each adapter: never with a part of the URL that may be a secret
+    """
+    channels: list[Channel] = []
+    for number, text in enumerate(filter(None, _BETWEEN.split(urls.strip())), 1):
+        scheme = known_scheme(text, ADAPTERS)
+        url = _parse(text, scheme, number)
+        if any(channel.name == url.name for channel in channels):
+            raise url.fail("CHANNEL_NAME_TAKEN")
+        channel: Channel = resolve(ADAPTERS[scheme])(url, allowed_networks=allowed_networks)
+        channels.append(LimitedChannel(channel, rate=url.rate, burst=url.burst))
+    if not channels:
+        raise Invalid("CHANNELS_EMPTY", known=", ".join(sorted(ADAPTERS)))
+    return tuple(channels)
+
+
+def _parse(text: str, scheme: str, number: int) -> ChannelUrl:
+    try:
+        parts = urlsplit(text)
+        pairs = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
+        port = parts.port
+    except ValueError:
+        raise Invalid("CHANNEL_URL_INVALID", scheme=scheme, number=number) from None
+    options = dict(pairs)
+    authority = parts.netloc.rpartition("@")[2]
+    is_cut = "@" in parts.path or "@" in parts.netloc.rpartition("@")[0]
+    if len(options) < len(pairs) or parts.fragment or is_cut or (authority and not parts.hostname):
+        raise Invalid("CHANNEL_URL_INVALID", scheme=scheme, number=number)
+    name = options.pop("name", scheme.replace("+", "-"))
+    if not _NAME.fullmatch(name):
+        raise Invalid("CHANNEL_URL_INVALID", scheme=scheme, number=number)
+    user, password = unquote(parts.username or ""), unquote(parts.password or "")
+    rate, burst = options.pop("rate", ""), options.pop("burst", "")
+    return ChannelUrl(
+        scheme, name, user, password, parts.hostname or "", port, unquote(parts.path), options,
+        _rate(rate, name) if rate else None, int(_rate(burst, name)) if burst else None,
+    )  # fmt: skip
+
+
+def _rate(text: str, name: str) -> float:
+    """Read `20` or `20/s`, `600/m`, `5000/h`: messages a second."""
+    number, _, unit = text.partition("/")
+    try:
+        rate = float(number) / {"": 1, "s": 1, "m": 60, "h": 3600}[unit]
+    except (ValueError, KeyError):
+        rate = 0
+    if not 0 < rate <= 100_000:
+        raise Invalid("CHANNEL_OPTION_INVALID", channel=name, option="rate, burst", why="20, 20/s, 600/m, 5000/h")
+    return rate

@@ -1,0 +1,280 @@
+"""Mails over SMTP (RFC 5321): STARTTLS or TLS from the start, authentication, one connection for a batch."""
+
+from __future__ import annotations
+
+import smtplib
+import socket
+import ssl
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from chassis.addresses import Networks
+from services.notifications.channels.mail import MailAddress, compose, parse_address, parse_sender
+from services.notifications.channels.port import AddressKind, ChannelUrl, Message, Outcome
+
+TIMEOUT_SECONDS = 20.0
+# Servers close connections after a while or a number of mails; Postfix after 100 by default.
+MOST_PER_CONNECTION = 100
+MOST_IDLE_SECONDS = 30.0
+_MODES = ("starttls", "implicit", "none")
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+class SmtpChannel:
+    """Sends mails through the mail server of the library or of its provider.
+
+    A reply of the server to one recipient or mail is a refusal of the message; failures of connection, TLS and
+    authentication are failures of the channel.
+    """
+
+    address_kind: AddressKind = "email"
+    # A Message-ID is stable, but few servers drop a second mail that has it.
+    deduplicates = False
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        host: str,
+        port: int,
+        mode: str,
+        user: str,
+        password: str,
+        sender: tuple[str, MailAddress],
+        reply_to: MailAddress | None = None,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self.name = name
+        self._host, self._port, self._mode = host, port, mode
+        self._user, self._password = user, password
+        self._sender, self._reply_to = sender, reply_to
+        self._timeout_seconds = timeout_seconds
+        self._tls = tls or ssl.create_default_context()
+        self._turn = threading.Lock()
+        self._server: smtplib.SMTP | None = None
+        self._mails = 0
+        self._used_at = 0.0
+
+    def __repr__(self) -> str:
+        return f"SmtpChannel({self.name!r}, {self._host}:{self._port}, {self._mode})"
+
+    def send(self, message: Message) -> Outcome:
+        """Hand a mail over."""
+        to = parse_address(message.address)
+        if to is None:
+            return Outcome("permanent", reason="ADDRESS_INVALID", is_address_bad=True)
+        mail = compose(message, sender=self._sender, to=to, reply_to=self._reply_to)
+        with self._turn:
+            try:
+                server = self._connected()
+            except _Failure as failure:
+                self._drop()
+                return failure.outcome
+            if not to.is_ascii and not server.has_extn("smtputf8"):
+                return Outcome("permanent", reason="ADDRESS_NEEDS_SMTPUTF8", is_address_bad=True)
+            outcome = self._hand_over(server, str(to), mail, is_utf8=not to.is_ascii)
+            self._mails += 1
+            self._used_at = time.monotonic()
+            if outcome.is_channel_down or outcome.state == "unknown":
+                self._drop()
+            return outcome
+
+    def ask(self, _message_id: str) -> Outcome | None:
+        """Return None: SMTP has no question about a mail."""
+        return None
+
+    def close(self) -> None:
+        """End the connection."""
+        with self._turn:
+            self._drop()
+
+    def _hand_over(self, server: smtplib.SMTP, to: str, mail: bytes, *, is_utf8: bool) -> Outcome:
+        """Send one mail in the steps of SMTP, so that it is known what an interruption means."""
+        options = ["SMTPUTF8", "BODY=8BITMIME"] if is_utf8 else []
+        try:
+            code, text = server.mail(str(self._sender[1]), options)
+            if code != 250:
+                return self._refused(server, code, text, is_address_bad=False)
+            code, text = server.rcpt(to)
+            if code not in {250, 251}:
+                return self._refused(server, code, text, is_address_bad=code >= 500 and not _is_policy(text))
+            code, text = server.docmd("DATA")
+            if code != 354:
+                return self._refused(server, code, text, is_address_bad=False)
+            # A line that begins with a dot has another (RFC 5321 §4.5.2); only the dot alone ends the mail.
+            server.send(b"\r\n".join(b"." + line if line[:1] == b"." else line for line in _lines(mail)) + b"\r\n.\r\n")
+        except (smtplib.SMTPException, OSError) as problem:
+            return Outcome("temporary", reason=_reason(problem), is_channel_down=True)
+        try:
+            code, text = server.getreply()
+        except (smtplib.SMTPException, OSError):
+            # The server had the whole mail: it may have taken it.
+            return Outcome("unknown", reason="MAIL_WITHOUT_REPLY", is_channel_down=True)
+        if code == 250:
+            return Outcome("accepted", provider_id=_queue_id(text))
+        return self._refused(server, code, text, is_address_bad=False)
+
+    def _refused(self, server: smtplib.SMTP, code: int, text: bytes, *, is_address_bad: bool) -> Outcome:
+        """Return the outcome of a refusal: 4xx may succeed later, 5xx never (RFC 5321 §4.2.1)."""
+        with suppress(smtplib.SMTPException, OSError):
+            server.rset()
+        reason = f"SMTP_{code}{_enhanced(text)}"
+        # 421: the server closes the connection. -1: it has closed it.
+        if code in {421, -1}:
+            return Outcome("temporary", reason="MAIL_SERVER_CLOSED", is_channel_down=True)
+        if 500 <= code < 600:
+            return Outcome("permanent", reason=reason, is_address_bad=is_address_bad)
+        return Outcome("temporary", reason=reason)
+
+    def _connected(self) -> smtplib.SMTP:
+        if self._server is not None:
+            is_idle = time.monotonic() - self._used_at > MOST_IDLE_SECONDS
+            if self._mails < MOST_PER_CONNECTION and not (is_idle and not self._answers(self._server)):
+                return self._server
+            self._drop()
+        self._server = self._connect()
+        self._mails = 0
+        self._used_at = time.monotonic()
+        return self._server
+
+    def _answers(self, server: smtplib.SMTP) -> bool:
+        try:
+            code, _ = server.noop()
+        except (smtplib.SMTPException, OSError):
+            return False
+        return code == 250
+
+    def _connect(self) -> smtplib.SMTP:
+        domain = self._sender[1].domain
+        server: smtplib.SMTP
+        try:
+            if self._mode == "implicit":
+                server = smtplib.SMTP_SSL(
+                    self._host, self._port, domain, timeout=self._timeout_seconds, context=self._tls
+                )
+            else:
+                server = smtplib.SMTP(self._host, self._port, domain, timeout=self._timeout_seconds)
+            self._server = server
+            server.ehlo_or_helo_if_needed()
+            if self._mode == "starttls":
+                server.starttls(context=self._tls)
+                server.ehlo_or_helo_if_needed()
+            if self._user:
+                server.login(self._user, self._password)
+        except (smtplib.SMTPException, OSError) as problem:
+            raise _Failure(Outcome("temporary", reason=_reason(problem), is_channel_down=True)) from None
+        return server
+
+    def _drop(self) -> None:
+        server, self._server = self._server, None
+        if server is not None:
+            if server.sock is not None:
+                with suppress(OSError):
+                    server.sock.settimeout(2)
+            with suppress(smtplib.SMTPException, OSError):
+                server.quit()
+            server.close()
+
+
+class _Failure(Exception):
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(outcome.reason)
+        self.outcome = outcome
+
+
+def _lines(mail: bytes) -> list[bytes]:
+    return mail.removesuffix(b"\r\n").split(b"\r\n")
+
+
+def _enhanced(text: bytes) -> str:
+    """Return the enhanced status code of a reply (RFC 3463), such as _5_1_1; the text may name the recipient."""
+    first = text.partition(b" ")[0]
+    parts = first.split(b".")
+    is_code = len(parts) == 3 and all(part.isdigit() and len(part) < 4 for part in parts)
+    return "_" + first.decode().replace(".", "_") if is_code else ""
+
+
+def _is_policy(text: bytes) -> bool:
+    """Whether a refusal of a recipient is about us: relaying, reputation or content (5.7.x), not about the address."""
+    return text.startswith(b"5.7.") or b"relay" in text.lower()
+
+
+def _queue_id(text: bytes) -> str:
+    """Return the last word of a reply such as `2.0.0 Ok: queued as 4Fx1Yz`, by which its operator finds the mail."""
+    words = text.decode("ascii", "replace").split()
+    return words[-1][:64] if "queued" in " ".join(words).lower() and words[-1].isalnum() else ""
+
+
+def _reason(problem: Exception) -> str:
+    """Return the reason of a failure of the channel."""
+    match problem:
+        case ssl.SSLCertVerificationError():
+            return "MAIL_CERTIFICATE_INVALID"
+        case ssl.SSLError():
+            return "MAIL_TLS_FAILED"
+        case smtplib.SMTPNotSupportedError():
+            return "MAIL_WITHOUT_STARTTLS" if "STARTTLS" in str(problem) else "MAIL_WITHOUT_LOGIN"
+        case smtplib.SMTPAuthenticationError():
+            return "MAIL_LOGIN_REFUSED"
+        case smtplib.SMTPResponseException():
+            return f"SMTP_{problem.smtp_code}"
+        case TimeoutError():
+            return "MAIL_SERVER_TIMEOUT"
+        case socket.gaierror():
+            return "MAIL_SERVER_NOT_FOUND"
+        case _:
+            return "MAIL_SERVER_AWAY"
+
+
+def open_smtp(url: ChannelUrl, *, allowed_networks: Networks = ()) -> SmtpChannel:
+    """Open `smtp://user:password@host:587?tls=starttls&from=Name <address>`.
+
+    Options: tls (starttls by default, implicit, none), from, reply-to, timeout (seconds), authority (file of a CA).
+
+    raises  Invalid  CHANNEL_NEEDS, CHANNEL_OPTION_INVALID, CHANNEL_OPTION_UNKNOWN, CHANNEL_FILE_UNUSABLE
+                     CHANNEL_PASSWORD_IN_CLEAR  a password without TLS to another machine
+    """
+    mode = url.take("tls", "implicit" if url.port == 465 else "starttls")
+    if not url.host:
+        raise url.fail("CHANNEL_NEEDS", option="host")
+    if mode not in _MODES:
+        raise url.fail("CHANNEL_OPTION_INVALID", option="tls", why=", ".join(_MODES))
+    if mode == "none" and url.user and url.host not in _LOOPBACK:
+        raise url.fail("CHANNEL_PASSWORD_IN_CLEAR")
+    if bool(url.user) != bool(url.password):
+        raise url.fail("CHANNEL_NEEDS", option="user:password")
+    if url.user and not (url.user + url.password).isascii():
+        raise url.fail("CHANNEL_OPTION_INVALID", option="user:password", why="ASCII")
+    sender = parse_sender(url.take("from"))
+    if sender is None or not sender[1].is_ascii:
+        raise url.fail("CHANNEL_NEEDS", option="from")
+    reply_text = url.take("reply-to")
+    reply_to = parse_address(reply_text)
+    if reply_text and (reply_to is None or not reply_to.is_ascii):
+        raise url.fail("CHANNEL_OPTION_INVALID", option="reply-to", why="address@example.org")
+    seconds = url.take_seconds("timeout", TIMEOUT_SECONDS)
+    tls = _authority(url)
+    url.finish()
+    return SmtpChannel(
+        url.name,
+        host=url.host,
+        port=url.port or {"implicit": 465, "starttls": 587, "none": 25}[mode],
+        mode=mode,
+        user=url.user,
+        password=url.password,
+        sender=sender,
+        reply_to=reply_to,
+        timeout_seconds=seconds,
+        tls=tls,
+    )
+
+
+def _authority(url: ChannelUrl) -> ssl.SSLContext:
+    file = url.take("authority")
+    try:
+        return ssl.create_default_context(cafile=file or None)
+    except (OSError, ssl.SSLError) as problem:
+        raise url.unusable(Path(file), problem) from None

@@ -1,0 +1,172 @@
+"""WhatsApp's Cloud API: templates that Meta has approved, and free text in the 24 hours after the person wrote.
+
+Statuses (delivered, read, failed) and messages of people come through the webhook.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from chassis.addresses import Networks
+from chassis.errors import Refused, Unavailable
+from chassis.outgoing import NoReply, OutgoingClient, Reply
+from services.notifications.channels.port import AddressKind, ChannelUrl, Message, Outcome, clean, one_line
+
+HOST = "graph.facebook.com"
+VERSION = "v23.0"
+TIMEOUT_SECONDS = 20.0
+MOST_TEXT = 4_096
+MOST_PARAMETER = 1_024
+_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+_ID = re.compile(r"[0-9]{5,20}")
+_VERSION = re.compile(r"v[0-9]{1,3}\.[0-9]")
+
+# Codes of errors, by what a sender does after them. https://developers.facebook.com/docs/whatsapp/cloud-api/support/error-codes
+TOO_FAST = frozenset({4, 80007, 130429, 131048, 131056, 133016})
+AWAY = frozenset({1, 2, 131000, 131016, 131057, 133004})
+# The account, the key or the bill: nothing goes until somebody has acted.
+NOT_AUTHORISED = frozenset({0, 3, 10, 190, 368, 130497, 131005, 131031, 131042, 131045, 133000, 133005, 133010})
+PERMISSIONS = range(200, 300)
+BAD_ADDRESS = frozenset({131026, 131021, 131030})
+WINDOW_CLOSED = 131047
+
+
+class WhatsAppChannel:
+    """Sends through the number of the library."""
+
+    address_kind: AddressKind = "phone"
+    # The Cloud API keeps no key of a message: a second request is a second message.
+    deduplicates = False
+
+    def __init__(self, name: str, *, url: str, token: str, client: OutgoingClient) -> None:
+        self.name = name
+        self._url = url
+        self._token = token
+        self._client = client
+
+    def __repr__(self) -> str:
+        return f"WhatsAppChannel({self.name!r}, {self._url})"
+
+    def send(self, message: Message) -> Outcome:
+        """Hand a message over: free text within the window, else the provider's template."""
+        if not _E164.fullmatch(message.address):
+            return Outcome("permanent", reason="ADDRESS_INVALID", is_address_bad=True)
+        content = _content(message)
+        if content is None:
+            return Outcome("permanent", reason="WINDOW_CLOSED")
+        document = {
+            "messaging_product": "whatsapp",
+            "recipient_type": "individual",
+            "to": message.address[1:],
+            # Comes back with each status, also when the answer to this request is lost.
+            "biz_opaque_callback_data": message.id,
+            **content,
+        }
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self._token}"}
+        try:
+            reply = self._client.request("POST", self._url, content=json.dumps(document).encode(), headers=headers)
+        except NoReply:
+            return Outcome("unknown", reason="WHATSAPP_WITHOUT_REPLY", is_channel_down=True)
+        except (Refused, Unavailable) as problem:
+            is_late = problem.reason == "OUTGOING_REPLY_TOO_LARGE"
+            return Outcome("unknown" if is_late else "temporary", reason=problem.reason, is_channel_down=True)
+        return _judge(reply)
+
+    def ask(self, _message_id: str) -> Outcome | None:
+        """Return None: the Cloud API has no question about a message; its statuses come with our id."""
+        return None
+
+    def close(self) -> None:
+        """Close nothing: each request has its connection."""
+
+
+def outcome_of_error(code: int, *, retry_after_seconds: int | None = None) -> Outcome:
+    """Return what an error code means, in a reply or in a status `failed`."""
+    reason = f"WHATSAPP_{code}"
+    if code in TOO_FAST:
+        return Outcome("temporary", reason=reason, retry_after_seconds=retry_after_seconds or 60)
+    if code in AWAY or code in NOT_AUTHORISED or code in PERMISSIONS:
+        return Outcome("temporary", "", reason, retry_after_seconds, is_channel_down=True)
+    if code in BAD_ADDRESS:
+        return Outcome("permanent", reason=reason, is_address_bad=True)
+    if code == WINDOW_CLOSED:
+        return Outcome("permanent", reason="WINDOW_CLOSED")
+    return Outcome("permanent", reason=reason)
+
+
+def _content(message: Message) -> dict[str, Any] | None:
+    if message.is_in_window or message.template is None:
+        if not message.is_in_window:
+            return None
+        text = clean(message.text).strip()
+        if len(text) > MOST_TEXT:
+            text = text[: MOST_TEXT - 1].rstrip() + "…"
+        # Without a preview, WhatsApp's servers do not open links, which act for a member.
+        return {"type": "text", "text": {"preview_url": False, "body": text}}
+    template = message.template
+    # A parameter has no line feeds, no tabs and no four blanks in a row (error 132018); an empty one is refused.
+    parameters = [{"type": "text", "text": one_line(text, MOST_PARAMETER) or "–"} for text in template.params]
+    components = [{"type": "body", "parameters": parameters}] if parameters else []
+    content = {"name": template.name, "language": {"code": template.language}, "components": components}
+    return {"type": "template", "template": content}
+
+
+def _judge(reply: Reply) -> Outcome:
+    try:
+        document = json.loads(reply.body)
+    except (ValueError, RecursionError):
+        document = None
+    if not isinstance(document, dict):
+        document = {}
+    if 200 <= reply.status < 300:
+        messages = document.get("messages")
+        first = messages[0] if isinstance(messages, list) and messages else None
+        if isinstance(first, dict) and isinstance(first.get("id"), str):
+            return Outcome("accepted", provider_id=first["id"][:200])
+        return Outcome("unknown", reason="WHATSAPP_WITHOUT_ID", is_channel_down=True)
+    error = document.get("error")
+    code = error.get("code") if isinstance(error, dict) else None
+    seconds = reply.retry_after_seconds()
+    if isinstance(code, int) and code not in {0, 1}:
+        return outcome_of_error(code, retry_after_seconds=seconds)
+    reason = f"WHATSAPP_HTTP_{reply.status}"
+    if reply.status == 429:
+        return Outcome("temporary", "", reason, seconds or 60)
+    if reply.status >= 500 or reply.status in {401, 403, 408} or isinstance(code, int):
+        return Outcome("temporary", "", reason, seconds, is_channel_down=True)
+    return Outcome("permanent", reason=reason)
+
+
+def open_whatsapp(url: ChannelUrl, *, allowed_networks: Networks = ()) -> WhatsAppChannel:
+    """Open `whatsapp://PHONE_NUMBER_ID?token-file=/run/secrets/whatsapp&version=v23.0`.
+
+    Options: token-file or token, version, host (of another gateway with the same API), tls (none for tests), timeout.
+
+    raises  Invalid  CHANNEL_NEEDS, CHANNEL_OPTION_INVALID, CHANNEL_OPTION_UNKNOWN, CHANNEL_FILE_UNUSABLE
+    """
+    if not _ID.fullmatch(url.host):
+        raise url.fail("CHANNEL_NEEDS", option="whatsapp://PHONE_NUMBER_ID")
+    version = url.take("version", VERSION)
+    if not _VERSION.fullmatch(version):
+        raise url.fail("CHANNEL_OPTION_INVALID", option="version", why=VERSION)
+    file, token = url.take("token-file"), url.take("token")
+    if not file and not token:
+        raise url.fail("CHANNEL_NEEDS", option="token-file")
+    token = url.read_secret(Path(file)) if file else token
+    if not (token.isascii() and token.isprintable()):
+        raise url.fail("CHANNEL_OPTION_INVALID", option="token", why="ASCII")
+    host = url.take("host", HOST)
+    if not re.fullmatch(r"[A-Za-z0-9.:\[\]-]{1,255}", host):
+        raise url.fail("CHANNEL_OPTION_INVALID", option="host", why=HOST)
+    tls = url.take("tls", "implicit")
+    if tls not in {"implicit", "none"}:
+        raise url.fail("CHANNEL_OPTION_INVALID", option="tls", why="implicit, none")
+    seconds = url.take_seconds("timeout", TIMEOUT_SECONDS)
+    url.finish()
+    # Without TLS only an allowed network is called.
+    scheme = "https" if tls == "implicit" else "http"
+    client = OutgoingClient(allowed=allowed_networks, total_seconds=seconds)
+    return WhatsAppChannel(url.name, url=f"{scheme}://{host}/{version}/{url.host}/messages", token=token, client=client)
