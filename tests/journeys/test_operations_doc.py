@@ -22,7 +22,7 @@ from tests.conftest import CHECKOUT
 PAGE = CHECKOUT / "docs" / "operations.md"
 BLOCK = re.compile(r"^```(\w*)(?: (\w+))?\n(.*?)^```", re.MULTILINE | re.DOTALL)
 KINDS = {"embedded", "cluster", "machine"}
-SERVES = [f"deployment/{name}-serve" for name in ("catalog", "circulation", "members")]
+SERVES = [f"deployment/{name}-serve" for name in ("catalog", "circulation", "members", "notifications")]
 START = {
     "systemctl enable --now rangkiang",
     "systemctl start rangkiang",

@@ -1,0 +1,202 @@
+"""What facts of other services mean to notifications: each makes a notice, or ends the reason of one."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from chassis.context import Context
+from rangkiang.catalog.v1.events_pb2 import InstitutionsChanged
+from rangkiang.circulation.v1.events_pb2 import (
+    LoanDueSoon,
+    LoanOpened,
+    LoanOverdue,
+    LoanRenewed,
+    LoanReturned,
+    SuspensionStarted,
+)
+from rangkiang.members.v1.events_pb2 import (
+    MemberErased,
+    MemberRegistered,
+    MembersChanged,
+    MembershipExpiring,
+    SlipIssued,
+)
+from services.notifications import institutions, members
+from services.notifications.notices import (
+    DUE_SOON,
+    LOAN_RECEIPT,
+    OVERDUE,
+    REMINDERS,
+    drop_earlier,
+    drop_waiting,
+    has_later_step,
+    is_current,
+    make_notice,
+    read_mark,
+)
+
+# Facts of members name no branch; the sender reads the zone of the institution.
+_INSTITUTION_ZONE = institutions.DEFAULT_ZONE
+
+
+def copy_institutions(session: Session, fact: InstitutionsChanged, _context: Context) -> None:
+    """Keep institutions and branches that the catalogue added or changed."""
+    institutions.copy_institutions(session, fact.institutions)
+
+
+def copy_members(session: Session, fact: MembersChanged, _context: Context) -> None:
+    """Keep members that came, changed or went to another member."""
+    members.copy_members(session, fact.members)
+
+
+def erase_member(session: Session, fact: MemberErased, context: Context) -> None:
+    """Destroy the texts of an erased member."""
+    members.erase_member(session, UUID(fact.id), institution_id=UUID(context.institution))
+
+
+def open_loan(session: Session, fact: LoanOpened, _context: Context) -> None:
+    """Make the receipt of a loan that is still open."""
+    loan = fact.loan
+    if is_current(read_mark(session, loan), loan):
+        make_notice(
+            session,
+            LOAN_RECEIPT,
+            key=loan.loan_id,
+            institution_id=loan.institution_id,
+            member_id=loan.member_id,
+            loan=loan,
+            day=loan.due_on,
+        )
+
+
+def renew_loan(session: Session, fact: LoanRenewed, _context: Context) -> None:
+    """Drop reminders of the earlier due day, and make a receipt."""
+    loan = fact.loan
+    if is_current(read_mark(session, loan), loan):
+        drop_waiting(session, loan.loan_id, REMINDERS, "LOAN_RENEWED")
+        make_notice(
+            session,
+            "renewal_receipt",
+            key=f"{loan.loan_id}:{loan.due_on}",
+            institution_id=loan.institution_id,
+            member_id=loan.member_id,
+            loan=loan,
+            day=loan.due_on,
+        )
+
+
+def return_loan(session: Session, fact: LoanReturned, _context: Context) -> None:
+    """Drop what waits about the loan, and make a receipt of the return."""
+    loan = fact.loan
+    mark = read_mark(session, loan, returned=True)
+    if mark is None or mark.returned_at is None:
+        return
+    drop_waiting(session, loan.loan_id, (*REMINDERS, LOAN_RECEIPT, "renewal_receipt"), "LOAN_RETURNED")
+    make_notice(
+        session,
+        "return_receipt",
+        key=loan.loan_id,
+        institution_id=loan.institution_id,
+        member_id=loan.member_id,
+        loan=loan,
+        facts={"returned_at": mark.returned_at.isoformat()},
+    )
+
+
+def remind(session: Session, fact: LoanDueSoon, _context: Context) -> None:
+    """Make a reminder of a loan that is due soon; it replaces one of an earlier step that waits."""
+    loan = fact.loan
+    if is_current(read_mark(session, loan), loan):
+        key = f"{loan.loan_id}:{loan.due_on}:{fact.days}"
+        is_new = make_notice(
+            session,
+            DUE_SOON,
+            key=key,
+            institution_id=loan.institution_id,
+            member_id=loan.member_id,
+            loan=loan,
+            day=loan.due_on,
+            facts={"zone": fact.zone},
+            zone=fact.zone or _INSTITUTION_ZONE,
+        )
+        if is_new:
+            drop_waiting(session, loan.loan_id, (DUE_SOON,), "NEWER_NOTICE", keep=key)
+
+
+def warn(session: Session, fact: LoanOverdue, _context: Context) -> None:
+    """Make the notice of a step of the ladder; it replaces earlier reminders that wait."""
+    loan = fact.loan
+    if is_current(read_mark(session, loan), loan) and not has_later_step(session, loan, fact.step):
+        key = f"{loan.loan_id}:{loan.due_on}:{fact.step}"
+        is_new = make_notice(
+            session,
+            OVERDUE,
+            key=key,
+            institution_id=loan.institution_id,
+            member_id=loan.member_id,
+            loan=loan,
+            day=loan.due_on,
+            facts={"step": fact.step, "zone": fact.zone},
+            zone=fact.zone or _INSTITUTION_ZONE,
+        )
+        if is_new:
+            drop_waiting(session, loan.loan_id, REMINDERS, "NEWER_NOTICE", keep=key)
+
+
+def tell_suspension(session: Session, fact: SuspensionStarted, _context: Context) -> None:
+    """Make the notice of a suspension; a longer one has another last day."""
+    loan = fact.loan
+    make_notice(
+        session,
+        "suspension_started",
+        key=f"{loan.member_id}:{fact.ends_on}",
+        institution_id=loan.institution_id,
+        member_id=loan.member_id,
+        loan=loan,
+        facts={"suspended_until": fact.ends_on},
+    )
+
+
+def welcome(session: Session, fact: MemberRegistered, _context: Context) -> None:
+    """Make the welcome of a new member."""
+    make_notice(
+        session,
+        "membership_registered",
+        key=fact.id,
+        institution_id=fact.institution_id,
+        member_id=fact.id,
+        facts={"expires_on": fact.expires_on},
+    )
+
+
+def send_slip(session: Session, fact: SlipIssued, _context: Context) -> None:
+    """Make the notice of a code, which does not exist yet; an earlier one that waits is void."""
+    is_new = make_notice(
+        session,
+        "slip",
+        key=fact.slip_id,
+        institution_id=fact.institution_id,
+        member_id=fact.member_id,
+        facts={"slip_id": fact.slip_id, "expires_at": fact.expires_at.ToJsonString()},
+    )
+    if is_new:
+        drop_earlier(session, fact.member_id, "slip", keep=fact.slip_id, reason="NEWER_NOTICE")
+
+
+def tell_expiry(session: Session, fact: MembershipExpiring, _context: Context) -> None:
+    """Make the notice of a membership that ends soon."""
+    key = f"{fact.member_id}:{fact.expires_on}:{fact.days}"
+    is_new = make_notice(
+        session,
+        "membership_expiring",
+        key=key,
+        institution_id=fact.institution_id,
+        member_id=fact.member_id,
+        day=fact.expires_on,
+        facts={"expires_on": fact.expires_on},
+        zone=_INSTITUTION_ZONE,
+    )
+    if is_new:
+        drop_earlier(session, fact.member_id, "membership_expiring", keep=key, reason="NEWER_NOTICE")

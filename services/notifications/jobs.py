@@ -1,0 +1,81 @@
+"""Jobs of notifications: loans leave the notices of what was returned; old rows are deleted."""
+
+from __future__ import annotations
+
+import threading
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import and_, select, update
+
+from chassis import clock
+from chassis.context import system
+from chassis.db import Database
+from chassis.service import Resources
+from chassis.sql import delete_rows
+from services.notifications.members import history_keepers
+from services.notifications.notices import MARKS_KEPT
+from services.notifications.tables import Attempt, LoanMark, Message, Notice
+
+KEPT = timedelta(days=14)
+ROWS_KEPT = timedelta(days=400)
+BATCH = 200
+PAUSE_SECONDS = 0.005
+FORGETTING = system("forgetting")
+
+
+def forget_old_rows(resources: Resources, stop: threading.Event) -> None:
+    """Take loans that were returned 14 days ago off their notices, and delete rows that are no longer needed.
+
+    Counts by channel and day stay.
+    """
+    now = clock.now()
+    forget_loans(resources.database, now - KEPT, stop)
+    oldest = now - ROWS_KEPT
+    database = resources.database
+    delete_rows(database, FORGETTING, LoanMark.__table__, LoanMark.returned_at <= now - MARKS_KEPT, stop)  # type: ignore[arg-type]
+    for table, condition in (
+        (Notice, and_(Notice.made_at <= oldest, Notice.state.not_in(("waiting", "sending", "print")))),
+        (Attempt, Attempt.message_id.in_(select(Message.id).where(_unused()))),
+        (Message, _unused()),
+    ):
+        delete_rows(database, FORGETTING, table.__table__, condition, stop)  # type: ignore[arg-type]
+
+
+def _unused() -> Any:
+    """Messages whose notices are deleted."""
+    has_notice = select(Notice.id).where(Notice.message_id == Message.id).exists()
+    return and_(Message.made_at <= clock.now() - ROWS_KEPT, ~has_notice)
+
+
+def forget_loans(database: Database, until: datetime, stop: threading.Event) -> int:
+    """Take loan, item, title and text off the notices of loans that were returned until a moment. Returns their number.
+
+    Members who keep the history of their loans keep these too.
+    """
+    count, after = 0, UUID(int=0)
+    while not stop.is_set():
+        # Read outside the write turn.
+        query = (
+            select(Notice.id, Notice.member_id, Notice.message_id)
+            .join(LoanMark, LoanMark.id == Notice.loan_id)
+            .where(LoanMark.returned_at <= until, Notice.id > after)
+            .order_by(Notice.id)
+            .limit(BATCH)
+        )
+        with database.reading(FORGETTING) as session:
+            rows = session.execute(query).all()
+            keepers = history_keepers(session, [row.member_id for row in rows if row.member_id is not None])
+        if not rows:
+            break
+        after = rows[-1].id
+        forgotten = [row for row in rows if row.member_id not in keepers]
+        gone: dict[str, Any] = {"loan_id": None, "item_id": None, "title": ""}
+        with database.transaction(FORGETTING) as session:
+            session.execute(update(Notice).where(Notice.id.in_([row.id for row in forgotten])).values(**gone))
+            messages = [row.message_id for row in forgotten if row.message_id is not None]
+            session.execute(update(Message).where(Message.id.in_(messages)).values(sealed=None))
+        count += len(forgotten)
+        stop.wait(PAUSE_SECONDS)
+    return count

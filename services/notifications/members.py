@@ -1,0 +1,169 @@
+"""Members as notifications knows them: copies without names, and the keys of their texts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
+
+from chassis.sealing import MasterKey, MemberKey
+from chassis.service import Erasure
+from chassis.sql import insert_for, insert_ignore, upsert_newer
+from rangkiang.members.v1.events_pb2 import MemberFact
+from services.notifications.tables import Member, Message, Notice, Preference, RefusedAddress
+
+MOST_MERGES = 20  # members that were merged one into the next
+NEWEST = 2**62  # no fact is newer than an erasure
+ERASED = "MEMBER_ERASED"
+_USE = "notice"
+
+
+def is_empty(session: Session) -> bool:
+    """Return whether no member has been copied yet."""
+    return session.scalar(select(Member.id).limit(1)) is None
+
+
+def copy_members(session: Session, facts: Iterable[MemberFact]) -> int:
+    """Store members; those with the same or a newer version stay, and erased ones. Returns the number given.
+
+    Notices of a member that was merged into another go with it.
+    """
+    count = 0
+    for fact in facts:
+        count += 1
+        member_id = UUID(fact.id)
+        row = {
+            "id": member_id,
+            "institution_id": UUID(fact.institution_id),
+            "version": fact.version,
+            "keeps_history": fact.keeps_history,
+            "merged_into": UUID(fact.merged_into) if fact.merged_into else None,
+            "is_erased": False,
+        }
+        if upsert_newer(session, Member, row, key="id", version="version") and fact.merged_into:
+            kept = kept_id(session, member_id)
+            waiting = update(Notice).where(Notice.member_id == member_id, Notice.state.in_(("waiting", "print")))
+            session.execute(waiting.values(member_id=kept))
+    return count
+
+
+def kept_id(session: Session, member_id: UUID) -> UUID:
+    """Follow merges to the member that was kept in the end."""
+    for _ in range(MOST_MERGES):
+        into = session.scalar(select(Member.merged_into).where(Member.id == member_id))
+        if into is None:
+            break
+        member_id = into
+    return member_id
+
+
+def is_erased(session: Session, member_id: UUID) -> bool:
+    """Return whether a member was erased."""
+    return bool(session.scalar(select(Member.is_erased).where(Member.id == member_id)))
+
+
+def erase_member(session: Session, member_id: UUID, *, institution_id: UUID) -> None:
+    """Destroy the key of a member's texts, and take the member off every notice; counts stay.
+
+    The row stays, so that no older fact brings the member back.
+    """
+    row = {
+        "id": member_id,
+        "institution_id": institution_id,
+        "version": NEWEST,
+        "keeps_history": False,
+        "merged_into": None,
+        "is_erased": True,
+        "wrapped_key": None,
+    }
+    statement = insert_for(session, Member).values(**row)
+    session.execute(statement.on_conflict_do_update(index_elements=["id"], set_=row))
+    session.execute(
+        update(Notice)
+        .where(Notice.member_id == member_id, Notice.state.in_(("waiting", "sending", "print")))
+        .values(state="dropped", reason=ERASED)
+    )
+    gone: dict[str, Any] = {"member_id": None, "loan_id": None, "item_id": None, "title": "", "facts": {}}
+    session.execute(update(Notice).where(Notice.member_id == member_id).values(**gone))
+    session.execute(
+        update(Message)
+        .where(Message.member_id == member_id, Message.state.in_(("open", "print")))
+        .values(state="dropped", reason=ERASED)
+    )
+    session.execute(update(Message).where(Message.member_id == member_id).values(member_id=None, day=None, sealed=None))
+    for table in (Preference, RefusedAddress):
+        session.execute(delete(table).where(table.member_id == member_id))
+
+
+def erasures(session: Session) -> list[Erasure]:
+    """Return the members who were erased, for a restore of members whose own database cannot be read."""
+    rows = session.scalars(select(Member).where(Member.is_erased))
+    return [Erasure(row.id, row.institution_id, row.version) for row in rows]
+
+
+def keys_of(
+    session: Session, master: MasterKey, members: Mapping[UUID, UUID], *, make: bool = True
+) -> dict[UUID, MemberKey]:
+    """Return the keys of members' texts, by id; members that were erased have none.
+
+    members  id of the institution by id of the member
+    make     make keys that are missing; else they are left out
+    raises   Unavailable  SEALED_UNREADABLE
+    """
+    ids = list(members)
+    rows = session.execute(
+        select(Member.id, Member.wrapped_key, Member.is_erased).where(Member.id.in_(ids)).with_for_update()
+    ).all()
+    wrapped = {row.id: row.wrapped_key for row in rows}
+    erased = {row.id for row in rows if row.is_erased}
+    keys: dict[UUID, MemberKey] = {}
+    for member_id in ids:
+        if member_id in erased:
+            continue
+        if wrapped.get(member_id) is not None:
+            keys[member_id] = MemberKey.unwrap(master, wrapped[member_id], member=_owner(member_id))
+        elif make:
+            key, sealed = MemberKey.new(master, member=_owner(member_id))
+            _store_key(session, member_id, members[member_id], sealed, is_known=member_id in wrapped)
+            keys[member_id] = key
+    return keys
+
+
+def seal_text(key: MemberKey, text: str) -> bytes:
+    """Seal the text of a message under its member's key."""
+    return key.seal(text.encode(), use=_USE)
+
+
+def open_text(key: MemberKey, sealed: bytes) -> str:
+    """Open what seal_text has sealed. Raises Unavailable SEALED_UNREADABLE."""
+    return key.open(sealed, use=_USE).decode()
+
+
+def history_keepers(session: Session, ids: Sequence[UUID]) -> set[UUID]:
+    """Return those of these members who keep the history of their loans."""
+    return set(session.scalars(select(Member.id).where(Member.id.in_(ids), Member.keeps_history)))
+
+
+def _store_key(session: Session, member_id: UUID, institution_id: UUID, wrapped: bytes, *, is_known: bool) -> None:
+    if not is_known:
+        # Its fact has not arrived; any fact is newer than this row.
+        row = {
+            "id": member_id,
+            "institution_id": institution_id,
+            "version": -1,
+            "keeps_history": False,
+            "merged_into": None,
+            "is_erased": False,
+            "wrapped_key": wrapped,
+        }
+        insert_ignore(session, Member, [row], key=["id"])
+    else:
+        session.execute(update(Member).where(Member.id == member_id).values(wrapped_key=wrapped))
+
+
+def _owner(member_id: UUID) -> str:
+    # Another purpose than the key of members has: neither can be put into the place of the other.
+    return f"notices/{member_id}"

@@ -1,0 +1,140 @@
+"""Notices are made from facts, once each, and dropped when their reason has gone."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import date, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from chassis import clock
+from chassis.ids import new_id
+from chassis.sql import insert_for, upsert_newer
+from rangkiang.circulation.v1.events_pb2 import LoanFact
+from services.notifications.institutions import USUAL
+from services.notifications.members import is_erased
+from services.notifications.tables import LoanMark, Notice
+
+# Kinds that facts of loans make or end; the others are named by their handlers alone.
+DUE_SOON, OVERDUE, LOAN_RECEIPT = "due_soon", "overdue", "loan_receipt"
+REMINDERS = (DUE_SOON, OVERDUE)
+LONGEST_TITLE = 120
+# A mark is kept as long as a fact may arrive again: the retention of the inbox.
+MARKS_KEPT = timedelta(days=30)
+
+
+def read_mark(session: Session, loan: LoanFact, *, returned: bool = False) -> LoanMark | None:
+    """Store how far a loan is, unless that is known to be further; return what is known then.
+
+    returned  the loan has ended
+    """
+    row = {
+        "id": UUID(loan.loan_id),
+        "institution_id": UUID(loan.institution_id),
+        "state_version": loan.state_version,
+        "due_on": date.fromisoformat(loan.due_on) if loan.due_on else date.min,
+        "returned_at": clock.now() if returned else None,
+    }
+    if upsert_newer(session, LoanMark, row, key="id", version="state_version"):
+        return LoanMark(**row)
+    return session.get(LoanMark, row["id"], populate_existing=True)
+
+
+def is_current(mark: LoanMark | None, loan: LoanFact) -> bool:
+    """Return whether a loan is open and still due on the day of a fact."""
+    return mark is not None and mark.returned_at is None and mark.due_on.isoformat() == loan.due_on
+
+
+def make_notice(
+    session: Session,
+    kind: str,
+    *,
+    key: str,
+    institution_id: str,
+    member_id: str,
+    loan: LoanFact | None = None,
+    day: str = "",
+    facts: Mapping[str, Any] | None = None,
+    zone: str = "",
+) -> bool:
+    """Make a notice once. Returns False when there is one with this key, or the member was erased.
+
+    key   subject and step: with the kind it makes the notice one
+    day   that it is about, ISO 8601
+    zone  waits in the quiet hours of this zone; "" goes at once
+    """
+    member = UUID(member_id) if member_id else None
+    if member is None or is_erased(session, member):
+        return False
+    now = clock.now()
+    row = {
+        "id": new_id(),
+        "institution_id": UUID(institution_id),
+        "member_id": member,
+        "kind": kind,
+        "subject_key": f"{kind}:{key}",
+        "loan_id": UUID(loan.loan_id) if loan is not None and loan.loan_id else None,
+        "item_id": UUID(loan.item_id) if loan is not None and loan.item_id else None,
+        "branch_id": UUID(loan.branch_id) if loan is not None and loan.branch_id else None,
+        "title": loan.title[:LONGEST_TITLE] if loan is not None else "",
+        "day": date.fromisoformat(day) if day else None,
+        "facts": dict(facts or {}),
+        "due_at": USUAL.next_moment(now, zone) if zone else now,
+        "state": "waiting",
+        "reason": "",
+        "message_id": None,
+        "made_at": now,
+        "changed_at": now,
+    }
+    insert = insert_for(session, Notice).values(**row).on_conflict_do_nothing(index_elements=["subject_key"])
+    return session.execute(insert.returning(Notice.id)).first() is not None
+
+
+def drop_waiting(session: Session, loan_id: str, kinds: Collection[str], reason: str, *, keep: str = "") -> None:
+    """Drop notices of a loan that are not sent yet.
+
+    reason  LOAN_RETURNED, LOAN_RENEWED or NEWER_NOTICE
+    keep    subject key, without its kind, of a notice that stays
+    """
+    drop = update(Notice).where(
+        Notice.loan_id == UUID(loan_id),
+        Notice.kind.in_(kinds),
+        Notice.state.in_(("waiting", "print")),
+    )
+    if keep:
+        drop = drop.where(~Notice.subject_key.in_([f"{kind}:{keep}" for kind in kinds]))
+    session.execute(drop.values(state="dropped", reason=reason, changed_at=clock.now()))
+
+
+def has_later_step(session: Session, loan: LoanFact, step: int) -> bool:
+    """Return whether a notice of a later step of the ladder exists for the same due day."""
+    query = select(Notice.facts).where(
+        Notice.loan_id == UUID(loan.loan_id), Notice.kind == OVERDUE, Notice.day == date.fromisoformat(loan.due_on)
+    )
+    return any(facts.get("step", 0) > step for facts in session.scalars(query))
+
+
+def drop_earlier(session: Session, member_id: str, kind: str, *, keep: str, reason: str) -> None:
+    """Drop waiting notices of a kind that a newer one replaces: the code of an earlier slip."""
+    drop = update(Notice).where(
+        Notice.member_id == UUID(member_id),
+        Notice.kind == kind,
+        Notice.state == "waiting",
+        Notice.subject_key != f"{kind}:{keep}",
+    )
+    session.execute(drop.values(state="dropped", reason=reason, changed_at=clock.now()))
+
+
+def settle(session: Session, ids: Collection[UUID], state: str, *, reason: str = "", **values: Any) -> None:
+    """Give notices a state and its reason."""
+    if ids:
+        changed: dict[str, Any] = {"state": state, "reason": reason, "changed_at": clock.now(), **values}
+        session.execute(update(Notice).where(Notice.id.in_(list(ids))).values(**changed))
+
+
+def moment_of(text: str) -> datetime:
+    """Read a moment of a notice's facts."""
+    return datetime.fromisoformat(text)

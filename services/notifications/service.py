@@ -1,0 +1,80 @@
+"""The manifest of notifications."""
+
+from __future__ import annotations
+
+from chassis.service import Consumer, Job, Projection, Service
+from rangkiang.catalog.v1.events_pb2 import InstitutionsChanged
+from rangkiang.circulation.v1.events_pb2 import (
+    LoanDueSoon,
+    LoanOpened,
+    LoanOverdue,
+    LoanRenewed,
+    LoanReturned,
+    SuspensionStarted,
+)
+from rangkiang.members.v1.events_pb2 import (
+    MemberErased,
+    MemberRegistered,
+    MembersChanged,
+    MembershipExpiring,
+    SlipIssued,
+)
+from services.notifications.tables import Table
+
+SERVICE = Service(
+    name="notifications",
+    tables=Table.metadata,
+    migrations="services.notifications.migrations",
+    settings="services.notifications.settings:NotificationsSettings",
+    protected_tables=(
+        "branches",
+        "sending_rules",
+        "members",
+        "loan_marks",
+        "messages",
+        "notices",
+        "attempts",
+        "preferences",
+        "refused_addresses",
+        "channel_days",
+    ),
+    rpc="services.notifications.rpc:servicer",
+    adder="rangkiang.notifications.v1.notifications_pb2_grpc:add_NotificationsServicer_to_server",
+    erasures="services.notifications.members:erasures",
+    consumers=(
+        Consumer("institutions", InstitutionsChanged, "services.notifications.handlers:copy_institutions"),
+        Consumer("members", MembersChanged, "services.notifications.handlers:copy_members"),
+        Consumer("member-erased", MemberErased, "services.notifications.handlers:erase_member"),
+        Consumer("loan-opened", LoanOpened, "services.notifications.handlers:open_loan"),
+        Consumer("loan-renewed", LoanRenewed, "services.notifications.handlers:renew_loan"),
+        Consumer("loan-returned", LoanReturned, "services.notifications.handlers:return_loan"),
+        Consumer("loan-due-soon", LoanDueSoon, "services.notifications.handlers:remind"),
+        Consumer("loan-overdue", LoanOverdue, "services.notifications.handlers:warn"),
+        Consumer("suspension-started", SuspensionStarted, "services.notifications.handlers:tell_suspension"),
+        Consumer("member-registered", MemberRegistered, "services.notifications.handlers:welcome"),
+        Consumer("slip-issued", SlipIssued, "services.notifications.handlers:send_slip"),
+        Consumer("membership-expiring", MembershipExpiring, "services.notifications.handlers:tell_expiry"),
+    ),
+    projections=(
+        Projection(
+            name="institutions",
+            owner="catalog",
+            fill="services.notifications.rpc.snapshots:copy_institutions",
+            is_empty="services.notifications.institutions:is_empty",
+        ),
+        Projection(
+            name="members",
+            owner="members",
+            fill="services.notifications.rpc.snapshots:copy_members",
+            is_empty="services.notifications.members:is_empty",
+        ),
+    ),
+    jobs=(
+        Job(
+            name="forgetting",
+            run="services.notifications.jobs:forget_old_rows",
+            lease="forgetting",
+            every_seconds=86_400,
+        ),
+    ),
+)

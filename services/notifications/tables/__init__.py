@@ -1,0 +1,23 @@
+"""The tables of notifications, by what they are about."""
+
+from __future__ import annotations
+
+from services.notifications.tables.base import Table
+from services.notifications.tables.choices import ChannelDay, Preference, RefusedAddress
+from services.notifications.tables.copies import Branch, Institution, LoanMark, Member, SendingRules
+from services.notifications.tables.notices import Attempt, Message, Notice
+
+__all__ = [
+    "Attempt",
+    "Branch",
+    "ChannelDay",
+    "Institution",
+    "LoanMark",
+    "Member",
+    "Message",
+    "Notice",
+    "Preference",
+    "RefusedAddress",
+    "SendingRules",
+    "Table",
+]

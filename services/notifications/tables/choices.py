@@ -1,0 +1,52 @@
+"""What members want, addresses that were refused, and counts by channel."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from uuid import UUID
+
+from sqlalchemy import LargeBinary, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from services.notifications.tables.base import Table
+
+
+class Preference(Table):
+    """An answer of a member; the most specific wins, and without one a kind goes over its usual channels.
+
+    kind, channel  "all" for every one
+    """
+
+    __tablename__ = "preferences"
+    member_id: Mapped[UUID] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(String(32), primary_key=True)
+    channel: Mapped[str] = mapped_column(String(16), primary_key=True)
+    institution_id: Mapped[UUID]
+    allowed: Mapped[bool]
+    changed_at: Mapped[datetime]
+
+
+class RefusedAddress(Table):
+    """An address that a provider refused for good; nothing is sent there until the member has another one.
+
+    address_hash  keyed hash
+    """
+
+    __tablename__ = "refused_addresses"
+    address_hash: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
+    institution_id: Mapped[UUID] = mapped_column(primary_key=True)
+    member_id: Mapped[UUID]
+    channel: Mapped[str] = mapped_column(String(16))
+    reason: Mapped[str] = mapped_column(String(64))
+    at: Mapped[datetime]
+
+
+class ChannelDay(Table):
+    """How many attempts over a channel ended in a state, on one day of the institution; no person."""
+
+    __tablename__ = "channel_days"
+    institution_id: Mapped[UUID] = mapped_column(primary_key=True)
+    channel: Mapped[str] = mapped_column(String(16), primary_key=True)
+    day: Mapped[date] = mapped_column(primary_key=True)
+    state: Mapped[str] = mapped_column(String(16), primary_key=True)
+    count: Mapped[int]

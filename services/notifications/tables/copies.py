@@ -1,0 +1,84 @@
+"""Copies of other services' rows: institutions and branches, members without names, loans without members."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, LargeBinary, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from services.notifications.tables.base import Table
+
+
+class Institution(Table):
+    """An institution, copied from the catalogue.
+
+    version  of the catalogue's row; an older fact changes nothing
+    """
+
+    __tablename__ = "institutions"
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    version: Mapped[int]
+    code: Mapped[str] = mapped_column(String(32), unique=True)
+    name_id: Mapped[str]
+    name_en: Mapped[str]
+    zone: Mapped[str] = mapped_column(String(64))
+
+
+class Branch(Table):
+    """A branch of an institution, copied with it."""
+
+    __tablename__ = "branches"
+    __table_args__ = (UniqueConstraint("institution_id", "code"),)
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    institution_id: Mapped[UUID] = mapped_column(ForeignKey("institutions.id"))
+    code: Mapped[str] = mapped_column(String(64))
+    name_id: Mapped[str]
+    name_en: Mapped[str]
+    zone: Mapped[str] = mapped_column(String(64))
+
+
+class SendingRules(Table):
+    """When an institution sends digests, in the member's zone: "HH:MM". Without a row: outside the quiet hours."""
+
+    __tablename__ = "sending_rules"
+    institution_id: Mapped[UUID] = mapped_column(primary_key=True)
+    version: Mapped[int]
+    opens: Mapped[str] = mapped_column(String(5))
+    closes: Mapped[str] = mapped_column(String(5))
+    saved_by: Mapped[str] = mapped_column(String(128))
+    saved_at: Mapped[datetime]
+
+
+class Member(Table):
+    """A member as members describes it, without name and contact.
+
+    version      of members' row; an older fact changes nothing
+    merged_into  the member that this one was merged into
+    is_erased    the row stays without values, so that no late fact makes a notice
+    wrapped_key  key of the texts of this member's notices, under the master key; None before the first one
+    """
+
+    __tablename__ = "members"
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    institution_id: Mapped[UUID]
+    version: Mapped[int]
+    keeps_history: Mapped[bool]
+    merged_into: Mapped[UUID | None]
+    is_erased: Mapped[bool]
+    wrapped_key: Mapped[bytes | None] = mapped_column(LargeBinary)
+
+
+class LoanMark(Table):
+    """How far a loan is, without its member, so that late facts make no notices.
+
+    state_version  of circulation; an older fact changes nothing
+    """
+
+    __tablename__ = "loan_marks"
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    institution_id: Mapped[UUID]
+    state_version: Mapped[int]
+    due_on: Mapped[date]
+    returned_at: Mapped[datetime | None] = mapped_column(index=True)
