@@ -98,6 +98,8 @@ def test_help_shows_the_first_line_of_the_commands_help() -> None:
 
 def test_every_command_of_a_service_is_listed() -> None:
     for service in discover():
+        if not service.commands:
+            continue
         group = typer.Typer()
         group.add_typer(resolve(service.commands))
         assert set(typer.main.get_group(group).commands) <= set(cli.lazy_commands())

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(rangkiang/notifications/v1/notices.proto\x12\x1arangkiang.notifications.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc5\x02\n\x06Notice\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\tmember_id\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x0f\n\x07loan_id\x18\x04 \x01(\t\x12\x0f\n\x07item_id\x18\x05 \x01(\t\x12\r\n\x05title\x18\x06 \x01(\t\x12\r\n\x05state\x18\x07 \x01(\t\x12\x0e\n\x06reason\x18\x08 \x01(\t\x12+\n\x07made_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x06\x64ue_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nchanged_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x63hannel\x18\x0c \x01(\t\x12\x12\n\nmessage_id\x18\r \x01(\t\x12\x10\n\x08language\x18\x0e \x01(\t\"c\n\x12ListNoticesRequest\x12\x11\n\tmember_id\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\r\n\x05limit\x18\x04 \x01(\x05\x12\x0e\n\x06\x63ursor\x18\x05 \x01(\t\"f\n\x10ListNoticesReply\x12\x33\n\x07notices\x18\x01 \x03(\x0b\x32\".rangkiang.notifications.v1.Notice\x12\r\n\x05total\x18\x02 \x01(\x03\x12\x0e\n\x06\x63ursor\x18\x03 \x01(\t\"&\n\x15ListOwnNoticesRequest\x12\r\n\x05limit\x18\x01 \x01(\x05\"J\n\x13ListOwnNoticesReply\x12\x33\n\x07notices\x18\x01 \x03(\x0b\x32\".rangkiang.notifications.v1.Notice\"\x1e\n\x10GetNoticeRequest\x12\n\n\x02id\x18\x01 \x01(\t\"\x9a\x01\n\x0eGetNoticeReply\x12\x32\n\x06notice\x18\x01 \x01(\x0b\x32\".rangkiang.notifications.v1.Notice\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x35\n\x08\x61ttempts\x18\x04 \x03(\x0b\x32#.rangkiang.notifications.v1.Attempt\"\xb8\x01\n\x07\x41ttempt\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x02 \x01(\t\x12\x13\n\x0bprovider_id\x18\x03 \x01(\t\x12\r\n\x05state\x18\x04 \x01(\t\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12.\n\nstarted_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nded_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"!\n\x13ResendNoticeRequest\x12\n\n\x02id\x18\x01 \x01(\t\"G\n\x11ResendNoticeReply\x12\x32\n\x06notice\x18\x01 \x01(\x0b\x32\".rangkiang.notifications.v1.Notice\"<\n\nPreference\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x02 \x01(\t\x12\x0f\n\x07\x61llowed\x18\x03 \x01(\x08\"*\n\x15GetPreferencesRequest\x12\x11\n\tmember_id\x18\x01 \x01(\t\"\x1a\n\x18GetOwnPreferencesRequest\"p\n\x10PreferencesReply\x12;\n\x0bpreferences\x18\x01 \x03(\x0b\x32&.rangkiang.notifications.v1.Preference\x12\r\n\x05kinds\x18\x02 \x03(\t\x12\x10\n\x08\x63hannels\x18\x03 \x03(\t\"g\n\x15PutPreferencesRequest\x12\x11\n\tmember_id\x18\x01 \x01(\t\x12;\n\x0bpreferences\x18\x02 \x03(\x0b\x32&.rangkiang.notifications.v1.Preference\"W\n\x18PutOwnPreferencesRequest\x12;\n\x0bpreferences\x18\x01 \x03(\x0b\x32&.rangkiang.notifications.v1.Preference\".\n\rOptOutRequest\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x02 \x01(\t\",\n\x0bOptOutReply\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x02 \x01(\t\"\'\n\x17GetChannelStatusRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"T\n\x15GetChannelStatusReply\x12;\n\x08\x63hannels\x18\x01 \x03(\x0b\x32).rangkiang.notifications.v1.ChannelStatus\"\xd0\x01\n\rChannelStatus\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12\x0f\n\x07waiting\x18\x03 \x01(\x03\x12\x13\n\x0blast_reason\x18\x04 \x01(\t\x12+\n\x07last_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\x04\x64\x61ys\x18\x06 \x03(\x0b\x32&.rangkiang.notifications.v1.ChannelDay\x12\x19\n\x11refused_addresses\x18\x07 \x01(\x03\"7\n\nChannelDay\x12\x0b\n\x03\x64\x61y\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12\r\n\x05\x63ount\x18\x03 \x01(\x03\">\n\x0cSendingRules\x12\r\n\x05opens\x18\x01 \x01(\t\x12\x0e\n\x06\x63loses\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x03\"\x18\n\x16GetSendingRulesRequest\"Q\n\x16PutSendingRulesRequest\x12\x37\n\x05rules\x18\x01 \x01(\x0b\x32(.rangkiang.notifications.v1.SendingRules\"L\n\x11SendingRulesReply\x12\x37\n\x05rules\x18\x01 \x01(\x0b\x32(.rangkiang.notifications.v1.SendingRulesb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(rangkiang/notifications/v1/notices.proto\x12\x1arangkiang.notifications.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc5\x02\n\x06Notice\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\tmember_id\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x0f\n\x07loan_id\x18\x04 \x01(\t\x12\x0f\n\x07item_id\x18\x05 \x01(\t\x12\r\n\x05title\x18\x06 \x01(\t\x12\r\n\x05state\x18\x07 \x01(\t\x12\x0e\n\x06reason\x18\x08 \x01(\t\x12+\n\x07made_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x06\x64ue_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nchanged_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x63hannel\x18\x0c \x01(\t\x12\x12\n\nmessage_id\x18\r \x01(\t\x12\x10\n\x08language\x18\x0e \x01(\t\"c\n\x12ListNoticesRequest\x12\x11\n\tmember_id\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\r\n\x05limit\x18\x04 \x01(\x05\x12\x0e\n\x06\x63ursor\x18\x05 \x01(\t\"f\n\x10ListNoticesReply\x12\x33\n\x07notices\x18\x01 \x03(\x0b\x32\".rangkiang.notifications.v1.Notice\x12\r\n\x05total\x18\x02 \x01(\x03\x12\x0e\n\x06\x63ursor\x18\x03 \x01(\t\"&\n\x15ListOwnNoticesRequest\x12\r\n\x05limit\x18\x01 \x01(\x05\"J\n\x13ListOwnNoticesReply\x12\x33\n\x07notices\x18\x01 \x03(\x0b\x32\".rangkiang.notifications.v1.Notice\"\x1e\n\x10GetNoticeRequest\x12\n\n\x02id\x18\x01 \x01(\t\"\x9a\x01\n\x0eGetNoticeReply\x12\x32\n\x06notice\x18\x01 \x01(\x0b\x32\".rangkiang.notifications.v1.Notice\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x35\n\x08\x61ttempts\x18\x04 \x03(\x0b\x32#.rangkiang.notifications.v1.Attempt\"\xb8\x01\n\x07\x41ttempt\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x02 \x01(\t\x12\x13\n\x0bprovider_id\x18\x03 \x01(\t\x12\r\n\x05state\x18\x04 \x01(\t\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12.\n\nstarted_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nded_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"!\n\x13ResendNoticeRequest\x12\n\n\x02id\x18\x01 \x01(\t\"G\n\x11ResendNoticeReply\x12\x32\n\x06notice\x18\x01 \x01(\x0b\x32\".rangkiang.notifications.v1.Notice\"<\n\nPreference\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x02 \x01(\t\x12\x0f\n\x07\x61llowed\x18\x03 \x01(\x08\"*\n\x15GetPreferencesRequest\x12\x11\n\tmember_id\x18\x01 \x01(\t\"\x1a\n\x18GetOwnPreferencesRequest\"g\n\x0bPreferences\x12\x37\n\x07\x61nswers\x18\x01 \x03(\x0b\x32&.rangkiang.notifications.v1.Preference\x12\r\n\x05kinds\x18\x02 \x03(\t\x12\x10\n\x08\x63hannels\x18\x03 \x03(\t\"S\n\x13GetPreferencesReply\x12<\n\x0bpreferences\x18\x01 \x01(\x0b\x32\'.rangkiang.notifications.v1.Preferences\"S\n\x13PutPreferencesReply\x12<\n\x0bpreferences\x18\x01 \x01(\x0b\x32\'.rangkiang.notifications.v1.Preferences\"V\n\x16GetOwnPreferencesReply\x12<\n\x0bpreferences\x18\x01 \x01(\x0b\x32\'.rangkiang.notifications.v1.Preferences\"V\n\x16PutOwnPreferencesReply\x12<\n\x0bpreferences\x18\x01 \x01(\x0b\x32\'.rangkiang.notifications.v1.Preferences\"g\n\x15PutPreferencesRequest\x12\x11\n\tmember_id\x18\x01 \x01(\t\x12;\n\x0bpreferences\x18\x02 \x03(\x0b\x32&.rangkiang.notifications.v1.Preference\"W\n\x18PutOwnPreferencesRequest\x12;\n\x0bpreferences\x18\x01 \x03(\x0b\x32&.rangkiang.notifications.v1.Preference\".\n\rOptOutRequest\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x02 \x01(\t\",\n\x0bOptOutReply\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x02 \x01(\t\"\'\n\x17GetChannelStatusRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"T\n\x15GetChannelStatusReply\x12;\n\x08\x63hannels\x18\x01 \x03(\x0b\x32).rangkiang.notifications.v1.ChannelStatus\"\xd0\x01\n\rChannelStatus\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12\x0f\n\x07waiting\x18\x03 \x01(\x03\x12\x13\n\x0blast_reason\x18\x04 \x01(\t\x12+\n\x07last_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\x04\x64\x61ys\x18\x06 \x03(\x0b\x32&.rangkiang.notifications.v1.ChannelDay\x12\x19\n\x11refused_addresses\x18\x07 \x01(\x03\"7\n\nChannelDay\x12\x0b\n\x03\x64\x61y\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12\r\n\x05\x63ount\x18\x03 \x01(\x03\">\n\x0cSendingRules\x12\r\n\x05opens\x18\x01 \x01(\t\x12\x0e\n\x06\x63loses\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x03\"\x18\n\x16GetSendingRulesRequest\"Q\n\x16PutSendingRulesRequest\x12\x37\n\x05rules\x18\x01 \x01(\x0b\x32(.rangkiang.notifications.v1.SendingRules\"O\n\x14GetSendingRulesReply\x12\x37\n\x05rules\x18\x01 \x01(\x0b\x32(.rangkiang.notifications.v1.SendingRules\"O\n\x14PutSendingRulesReply\x12\x37\n\x05rules\x18\x01 \x01(\x0b\x32(.rangkiang.notifications.v1.SendingRulesb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -58,30 +58,40 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETPREFERENCESREQUEST']._serialized_end=1342
   _globals['_GETOWNPREFERENCESREQUEST']._serialized_start=1344
   _globals['_GETOWNPREFERENCESREQUEST']._serialized_end=1370
-  _globals['_PREFERENCESREPLY']._serialized_start=1372
-  _globals['_PREFERENCESREPLY']._serialized_end=1484
-  _globals['_PUTPREFERENCESREQUEST']._serialized_start=1486
-  _globals['_PUTPREFERENCESREQUEST']._serialized_end=1589
-  _globals['_PUTOWNPREFERENCESREQUEST']._serialized_start=1591
-  _globals['_PUTOWNPREFERENCESREQUEST']._serialized_end=1678
-  _globals['_OPTOUTREQUEST']._serialized_start=1680
-  _globals['_OPTOUTREQUEST']._serialized_end=1726
-  _globals['_OPTOUTREPLY']._serialized_start=1728
-  _globals['_OPTOUTREPLY']._serialized_end=1772
-  _globals['_GETCHANNELSTATUSREQUEST']._serialized_start=1774
-  _globals['_GETCHANNELSTATUSREQUEST']._serialized_end=1813
-  _globals['_GETCHANNELSTATUSREPLY']._serialized_start=1815
-  _globals['_GETCHANNELSTATUSREPLY']._serialized_end=1899
-  _globals['_CHANNELSTATUS']._serialized_start=1902
-  _globals['_CHANNELSTATUS']._serialized_end=2110
-  _globals['_CHANNELDAY']._serialized_start=2112
-  _globals['_CHANNELDAY']._serialized_end=2167
-  _globals['_SENDINGRULES']._serialized_start=2169
-  _globals['_SENDINGRULES']._serialized_end=2231
-  _globals['_GETSENDINGRULESREQUEST']._serialized_start=2233
-  _globals['_GETSENDINGRULESREQUEST']._serialized_end=2257
-  _globals['_PUTSENDINGRULESREQUEST']._serialized_start=2259
-  _globals['_PUTSENDINGRULESREQUEST']._serialized_end=2340
-  _globals['_SENDINGRULESREPLY']._serialized_start=2342
-  _globals['_SENDINGRULESREPLY']._serialized_end=2418
+  _globals['_PREFERENCES']._serialized_start=1372
+  _globals['_PREFERENCES']._serialized_end=1475
+  _globals['_GETPREFERENCESREPLY']._serialized_start=1477
+  _globals['_GETPREFERENCESREPLY']._serialized_end=1560
+  _globals['_PUTPREFERENCESREPLY']._serialized_start=1562
+  _globals['_PUTPREFERENCESREPLY']._serialized_end=1645
+  _globals['_GETOWNPREFERENCESREPLY']._serialized_start=1647
+  _globals['_GETOWNPREFERENCESREPLY']._serialized_end=1733
+  _globals['_PUTOWNPREFERENCESREPLY']._serialized_start=1735
+  _globals['_PUTOWNPREFERENCESREPLY']._serialized_end=1821
+  _globals['_PUTPREFERENCESREQUEST']._serialized_start=1823
+  _globals['_PUTPREFERENCESREQUEST']._serialized_end=1926
+  _globals['_PUTOWNPREFERENCESREQUEST']._serialized_start=1928
+  _globals['_PUTOWNPREFERENCESREQUEST']._serialized_end=2015
+  _globals['_OPTOUTREQUEST']._serialized_start=2017
+  _globals['_OPTOUTREQUEST']._serialized_end=2063
+  _globals['_OPTOUTREPLY']._serialized_start=2065
+  _globals['_OPTOUTREPLY']._serialized_end=2109
+  _globals['_GETCHANNELSTATUSREQUEST']._serialized_start=2111
+  _globals['_GETCHANNELSTATUSREQUEST']._serialized_end=2150
+  _globals['_GETCHANNELSTATUSREPLY']._serialized_start=2152
+  _globals['_GETCHANNELSTATUSREPLY']._serialized_end=2236
+  _globals['_CHANNELSTATUS']._serialized_start=2239
+  _globals['_CHANNELSTATUS']._serialized_end=2447
+  _globals['_CHANNELDAY']._serialized_start=2449
+  _globals['_CHANNELDAY']._serialized_end=2504
+  _globals['_SENDINGRULES']._serialized_start=2506
+  _globals['_SENDINGRULES']._serialized_end=2568
+  _globals['_GETSENDINGRULESREQUEST']._serialized_start=2570
+  _globals['_GETSENDINGRULESREQUEST']._serialized_end=2594
+  _globals['_PUTSENDINGRULESREQUEST']._serialized_start=2596
+  _globals['_PUTSENDINGRULESREQUEST']._serialized_end=2677
+  _globals['_GETSENDINGRULESREPLY']._serialized_start=2679
+  _globals['_GETSENDINGRULESREPLY']._serialized_end=2758
+  _globals['_PUTSENDINGRULESREPLY']._serialized_start=2760
+  _globals['_PUTSENDINGRULESREPLY']._serialized_end=2839
 # @@protoc_insertion_point(module_scope)

@@ -24,46 +24,19 @@ _sym_db = _symbol_database.Default()
 
 from rangkiang.common.v1 import options_pb2 as rangkiang_dot_common_dot_v1_dot_options__pb2
 from rangkiang.notifications.v1 import notices_pb2 as rangkiang_dot_notifications_dot_v1_dot_notices__pb2
-from rangkiang.notifications.v1 import print_pb2 as rangkiang_dot_notifications_dot_v1_dot_print__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.rangkiang/notifications/v1/notifications.proto\x12\x1arangkiang.notifications.v1\x1a!rangkiang/common/v1/options.proto\x1a(rangkiang/notifications/v1/notices.proto\x1a&rangkiang/notifications/v1/print.proto2\xee\x0f\n\rNotifications\x12\x81\x01\n\x0bListNotices\x12..rangkiang.notifications.v1.ListNoticesRequest\x1a,.rangkiang.notifications.v1.ListNoticesReply\"\x14\xaa\xbb\x18\x0cnotices.read\xb8\xbb\x18\x01\x12{\n\tGetNotice\x12,.rangkiang.notifications.v1.GetNoticeRequest\x1a*.rangkiang.notifications.v1.GetNoticeReply\"\x14\xaa\xbb\x18\x0cnotices.read\xb8\xbb\x18\x01\x12\x82\x01\n\x0eListOwnNotices\x12\x31.rangkiang.notifications.v1.ListOwnNoticesRequest\x1a/.rangkiang.notifications.v1.ListOwnNoticesReply\"\x0c\xaa\xbb\x18\x04self\xb8\xbb\x18\x01\x12\x85\x01\n\x0cResendNotice\x12/.rangkiang.notifications.v1.ResendNoticeRequest\x1a-.rangkiang.notifications.v1.ResendNoticeReply\"\x15\xaa\xbb\x18\rnotices.write\xc0\xbb\x18\x01\x12\x90\x01\n\x10GetChannelStatus\x12\x33.rangkiang.notifications.v1.GetChannelStatusRequest\x1a\x31.rangkiang.notifications.v1.GetChannelStatusReply\"\x14\xaa\xbb\x18\x0cnotices.read\xb8\xbb\x18\x01\x12\x87\x01\n\x0eGetPreferences\x12\x31.rangkiang.notifications.v1.GetPreferencesRequest\x1a,.rangkiang.notifications.v1.PreferencesReply\"\x14\xaa\xbb\x18\x0cnotices.read\xb8\xbb\x18\x01\x12\x88\x01\n\x0ePutPreferences\x12\x31.rangkiang.notifications.v1.PutPreferencesRequest\x1a,.rangkiang.notifications.v1.PreferencesReply\"\x15\xaa\xbb\x18\rnotices.write\xc0\xbb\x18\x01\x12\x85\x01\n\x11GetOwnPreferences\x12\x34.rangkiang.notifications.v1.GetOwnPreferencesRequest\x1a,.rangkiang.notifications.v1.PreferencesReply\"\x0c\xaa\xbb\x18\x04self\xb8\xbb\x18\x01\x12\x85\x01\n\x11PutOwnPreferences\x12\x34.rangkiang.notifications.v1.PutOwnPreferencesRequest\x1a,.rangkiang.notifications.v1.PreferencesReply\"\x0c\xaa\xbb\x18\x04self\xc0\xbb\x18\x01\x12z\n\x06OptOut\x12).rangkiang.notifications.v1.OptOutRequest\x1a\'.rangkiang.notifications.v1.OptOutReply\"\x1c\xaa\xbb\x18\x04self\xc0\xbb\x18\x01\xca\xbb\x18\x0copt_out:kind\x12\x8a\x01\n\x0fGetSendingRules\x12\x32.rangkiang.notifications.v1.GetSendingRulesRequest\x1a-.rangkiang.notifications.v1.SendingRulesReply\"\x14\xaa\xbb\x18\x0cnotices.read\xb8\xbb\x18\x01\x12\x8c\x01\n\x0fPutSendingRules\x12\x32.rangkiang.notifications.v1.PutSendingRulesRequest\x1a-.rangkiang.notifications.v1.SendingRulesReply\"\x16\xaa\xbb\x18\x0enotices.manage\xc0\xbb\x18\x01\x12|\n\tListPrint\x12,.rangkiang.notifications.v1.ListPrintRequest\x1a*.rangkiang.notifications.v1.ListPrintReply\"\x15\xaa\xbb\x18\rnotices.write\xb8\xbb\x18\x01\x12\x85\x01\n\x0cPrintLetters\x12/.rangkiang.notifications.v1.PrintLettersRequest\x1a-.rangkiang.notifications.v1.PrintLettersReply\"\x15\xaa\xbb\x18\rnotices.write\xb8\xbb\x18\x01\x12y\n\x08HandOver\x12+.rangkiang.notifications.v1.HandOverRequest\x1a).rangkiang.notifications.v1.HandOverReply\"\x15\xaa\xbb\x18\rnotices.write\xc0\xbb\x18\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.rangkiang/notifications/v1/notifications.proto\x12\x1arangkiang.notifications.v1\x1a!rangkiang/common/v1/options.proto\x1a(rangkiang/notifications/v1/notices.proto2\xb1\x02\n\rNotifications\x12\x8d\x01\n\x0fGetSendingRules\x12\x32.rangkiang.notifications.v1.GetSendingRulesRequest\x1a\x30.rangkiang.notifications.v1.GetSendingRulesReply\"\x14\xaa\xbb\x18\x0cnotices.read\xb8\xbb\x18\x01\x12\x8f\x01\n\x0fPutSendingRules\x12\x32.rangkiang.notifications.v1.PutSendingRulesRequest\x1a\x30.rangkiang.notifications.v1.PutSendingRulesReply\"\x16\xaa\xbb\x18\x0enotices.manage\xc0\xbb\x18\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'rangkiang.notifications.v1.notifications_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_NOTIFICATIONS'].methods_by_name['ListNotices']._loaded_options = None
-  _globals['_NOTIFICATIONS'].methods_by_name['ListNotices']._serialized_options = b'\252\273\030\014notices.read\270\273\030\001'
-  _globals['_NOTIFICATIONS'].methods_by_name['GetNotice']._loaded_options = None
-  _globals['_NOTIFICATIONS'].methods_by_name['GetNotice']._serialized_options = b'\252\273\030\014notices.read\270\273\030\001'
-  _globals['_NOTIFICATIONS'].methods_by_name['ListOwnNotices']._loaded_options = None
-  _globals['_NOTIFICATIONS'].methods_by_name['ListOwnNotices']._serialized_options = b'\252\273\030\004self\270\273\030\001'
-  _globals['_NOTIFICATIONS'].methods_by_name['ResendNotice']._loaded_options = None
-  _globals['_NOTIFICATIONS'].methods_by_name['ResendNotice']._serialized_options = b'\252\273\030\rnotices.write\300\273\030\001'
-  _globals['_NOTIFICATIONS'].methods_by_name['GetChannelStatus']._loaded_options = None
-  _globals['_NOTIFICATIONS'].methods_by_name['GetChannelStatus']._serialized_options = b'\252\273\030\014notices.read\270\273\030\001'
-  _globals['_NOTIFICATIONS'].methods_by_name['GetPreferences']._loaded_options = None
-  _globals['_NOTIFICATIONS'].methods_by_name['GetPreferences']._serialized_options = b'\252\273\030\014notices.read\270\273\030\001'
-  _globals['_NOTIFICATIONS'].methods_by_name['PutPreferences']._loaded_options = None
-  _globals['_NOTIFICATIONS'].methods_by_name['PutPreferences']._serialized_options = b'\252\273\030\rnotices.write\300\273\030\001'
-  _globals['_NOTIFICATIONS'].methods_by_name['GetOwnPreferences']._loaded_options = None
-  _globals['_NOTIFICATIONS'].methods_by_name['GetOwnPreferences']._serialized_options = b'\252\273\030\004self\270\273\030\001'
-  _globals['_NOTIFICATIONS'].methods_by_name['PutOwnPreferences']._loaded_options = None
-  _globals['_NOTIFICATIONS'].methods_by_name['PutOwnPreferences']._serialized_options = b'\252\273\030\004self\300\273\030\001'
-  _globals['_NOTIFICATIONS'].methods_by_name['OptOut']._loaded_options = None
-  _globals['_NOTIFICATIONS'].methods_by_name['OptOut']._serialized_options = b'\252\273\030\004self\300\273\030\001\312\273\030\014opt_out:kind'
   _globals['_NOTIFICATIONS'].methods_by_name['GetSendingRules']._loaded_options = None
   _globals['_NOTIFICATIONS'].methods_by_name['GetSendingRules']._serialized_options = b'\252\273\030\014notices.read\270\273\030\001'
   _globals['_NOTIFICATIONS'].methods_by_name['PutSendingRules']._loaded_options = None
   _globals['_NOTIFICATIONS'].methods_by_name['PutSendingRules']._serialized_options = b'\252\273\030\016notices.manage\300\273\030\001'
-  _globals['_NOTIFICATIONS'].methods_by_name['ListPrint']._loaded_options = None
-  _globals['_NOTIFICATIONS'].methods_by_name['ListPrint']._serialized_options = b'\252\273\030\rnotices.write\270\273\030\001'
-  _globals['_NOTIFICATIONS'].methods_by_name['PrintLetters']._loaded_options = None
-  _globals['_NOTIFICATIONS'].methods_by_name['PrintLetters']._serialized_options = b'\252\273\030\rnotices.write\270\273\030\001'
-  _globals['_NOTIFICATIONS'].methods_by_name['HandOver']._loaded_options = None
-  _globals['_NOTIFICATIONS'].methods_by_name['HandOver']._serialized_options = b'\252\273\030\rnotices.write\300\273\030\001'
-  _globals['_NOTIFICATIONS']._serialized_start=196
-  _globals['_NOTIFICATIONS']._serialized_end=2226
+  _globals['_NOTIFICATIONS']._serialized_start=156
+  _globals['_NOTIFICATIONS']._serialized_end=461
 # @@protoc_insertion_point(module_scope)

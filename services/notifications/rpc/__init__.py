@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import grpc
+
+from chassis import audit, rpc
 from chassis.db import Database
+from chassis.idempotency import once
+from chassis.ids import parse_id
 from chassis.service import Resources
+from rangkiang.notifications.v1 import notices_pb2 as wire
 from rangkiang.notifications.v1.notifications_pb2_grpc import NotificationsServicer
+from services.notifications.institutions import rules_of, save_rules
+from services.notifications.tables import SendingRules
 
 
 class Notifications(NotificationsServicer):
@@ -12,6 +20,46 @@ class Notifications(NotificationsServicer):
 
     def __init__(self, resources: Resources) -> None:
         self._database: Database = resources.database
+
+    def GetSendingRules(
+        self, _request: wire.GetSendingRulesRequest, context: grpc.ServicerContext
+    ) -> wire.GetSendingRulesReply:
+        caller = rpc.context(context)
+        with self._database.reading(caller) as session:
+            return wire.GetSendingRulesReply(rules=_rules(rules_of(session, parse_id(caller.institution))))
+
+    def PutSendingRules(
+        self, request: wire.PutSendingRulesRequest, context: grpc.ServicerContext
+    ) -> wire.PutSendingRulesReply:
+        caller, given = rpc.context(context), request.rules
+        with self._database.transaction(caller) as session:
+
+            def act() -> wire.PutSendingRulesReply:
+                institution_id = parse_id(caller.institution)
+                row = save_rules(
+                    session,
+                    institution_id,
+                    opens=given.opens,
+                    closes=given.closes,
+                    version=given.version,
+                    context=caller,
+                )
+                facts = {"opens": row.opens, "closes": row.closes}
+                audit.record(
+                    session,
+                    caller,
+                    "notifications.put_sending_rules",
+                    kind="sending_rules",
+                    object_id=institution_id,
+                    facts=facts,
+                )
+                return wire.PutSendingRulesReply(rules=_rules(row))
+
+            return once(session, caller, request, wire.PutSendingRulesReply, act)
+
+
+def _rules(row: SendingRules) -> wire.SendingRules:
+    return wire.SendingRules(opens=row.opens, closes=row.closes, version=row.version)
 
 
 def servicer(resources: Resources) -> Notifications:
