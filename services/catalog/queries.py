@@ -145,22 +145,37 @@ def items(session: Session, record_number: int) -> Sequence[Row[*tuple[Any, ...]
     ).all()
 
 
-def institutions(session: Session) -> Sequence[Institution]:
-    """List all institutions by code."""
-    return session.scalars(select(Institution).order_by(Institution.code)).all()
-
-
-def branches(session: Session, *, institution: str = "") -> Sequence[tuple[Branch, str]]:
-    """List branches with their institution's code, by both codes; only those of `institution` when given.
+def institutions(session: Session, *, code: str = "") -> Sequence[Institution]:
+    """List all institutions by code; only the one with this code when given.
 
     raises  NotFound  INSTITUTION_NOT_FOUND
+    """
+    statement = select(Institution).order_by(Institution.code)
+    if not code:
+        return session.scalars(statement).all()
+    rows = session.scalars(statement.where(Institution.code == code)).all()
+    if not rows:
+        raise NotFound("INSTITUTION_NOT_FOUND", institution=code)
+    return rows
+
+
+def branches(session: Session, *, institution: str = "", code: str = "") -> Sequence[tuple[Branch, str]]:
+    """List branches with their institution's code, by both codes; only those of `institution` when given.
+
+    code    of one branch of that institution
+    raises  NotFound  INSTITUTION_NOT_FOUND, BRANCH_UNKNOWN
     """
     statement = select(Branch, Institution.code).join(Institution, Institution.id == Branch.institution_id)
     if institution:
         if session.scalar(select(Institution.id).where(Institution.code == institution)) is None:
             raise NotFound("INSTITUTION_NOT_FOUND", institution=institution)
         statement = statement.where(Institution.code == institution)
-    return [(row[0], row[1]) for row in session.execute(statement.order_by(Institution.code, Branch.code))]
+    if code:
+        statement = statement.where(Branch.code == code)
+    rows = [(row[0], row[1]) for row in session.execute(statement.order_by(Institution.code, Branch.code))]
+    if code and not rows:
+        raise NotFound("BRANCH_UNKNOWN", given=code)
+    return rows
 
 
 class Brief(NamedTuple):

@@ -184,6 +184,7 @@ def _prepare_release_0_1_0(evolving: SimpleNamespace, url: str) -> None:
         "DROP TABLE chassis_revision",
         "DROP TABLE audit_acts",
         "DROP TABLE audit_seals",
+        "DROP TABLE blobs",
         "DROP TABLE effects",
         "DROP TABLE job_runs",
         "DROP TABLE schema_support",

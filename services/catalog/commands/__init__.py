@@ -39,7 +39,8 @@ from services.catalog.importing.missing_records import MissingRecords
 from services.catalog.importing.pipeline import Import
 from services.catalog.importing.runs import Counts
 from services.catalog.index.rebuilds import rebuild_progress, request_rebuild
-from services.catalog.institutions import load_institutions, read_institutions
+from services.catalog.institutions.file import read_institutions
+from services.catalog.institutions.loading import load_institutions
 from services.catalog.marc import iso2709
 from services.catalog.settings import CatalogSettings
 

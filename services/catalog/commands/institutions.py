@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -9,9 +10,11 @@ import typer
 
 from chassis.context import system
 from chassis.output import print_json, print_table, print_text
-from services.catalog import institutions, queries
+from services.catalog import queries
 from services.catalog.browse import class_counts
 from services.catalog.commands.database import Json, open_catalogue
+from services.catalog.institutions import loading
+from services.catalog.institutions.file import read_institutions
 from services.catalog.record.class_table import class_table
 from services.catalog.record.classes import notation
 from services.catalog.settings import CatalogSettings
@@ -21,15 +24,40 @@ classes_app = typer.Typer(no_args_is_help=True, help="A library's own captions o
 
 
 @institutions_app.command("load")
-def load_institutions(file: Path, json: Json = False) -> None:
-    """Load institutions and branches from a TOML file."""
-    entries = institutions.read_institutions(file)
+def load_institutions(
+    file: Annotated[
+        Path,
+        typer.Argument(help="A TOML file; services/catalog/sample/institutions.toml is one. Pictures are beside it."),
+    ],
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Replace what staff have edited on a page by what the file says.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the file; change nothing.")] = False,
+    json: Json = False,
+) -> None:
+    """Load institutions and branches from a TOML file; what staff have edited on a page is listed and stays."""
+    entries = read_institutions(file)
     context = system("institutions")
-    with open_catalogue() as resources, resources.database.transaction(context) as session:
-        loaded = institutions.load_institutions(session, entries, context=context)
-    result = {"institutions": loaded.institutions, "branches": loaded.branches, "changed": loaded.changed}
+    loaded = loading.LoadCounts()
+    with open_catalogue() as resources, suppress(_DryRun), resources.database.transaction(context) as session:
+        loaded = loading.load_institutions(session, entries, context=context, replace=replace)
+        if dry_run:
+            raise _DryRun
+    if json:
+        counts = {"institutions": loaded.institutions, "branches": loaded.branches, "changed": loaded.changed}
+        edited = [{name: value for name, value in field._asdict().items() if value} for field in loaded.edited]
+        print_json({**counts, "edited": edited, "replaced": replace, "dry_run": dry_run})
+        return
     line = f"{loaded.institutions} institutions, {loaded.branches} branches, {loaded.changed} changed"
-    print_json(result) if json else print_text(line)
+    print_text(f"{'(dry run) ' if dry_run else ''}{line}")
+    if loaded.edited:
+        places = ", ".join(f"{'/'.join(filter(None, field[:2]))} {field.field}" for field in loaded.edited)
+        advice = "replaced" if replace else "they stay; --replace replaces them"
+        print_text(f"edited by staff on a page: {places} ({advice})")
+
+
+class _DryRun(Exception):
+    """Rolls the load back."""
 
 
 @classes_app.callback()

@@ -20,7 +20,7 @@ from services.catalog.importing.deletion import remove_returned_items
 from services.catalog.index.queue import enqueue
 from services.catalog.items.availability import can_be_borrowed
 from services.catalog.items.lending import IN, load_holdings, lock_records
-from services.catalog.tables import ItemState, LendingRules, Record, compress, decompress
+from services.catalog.tables import Institution, ItemState, LendingRules, Record, compress, decompress
 
 PAGE = 200  # records that a job compares at once
 MOST_WRITTEN = 5  # records that a job writes in one transaction: a desk waits for it
@@ -135,7 +135,7 @@ def _put_some(database: Database, loans: Sequence[LoanFact], context: Context) -
 
 
 def follow_rules(database: Database, context: Context, stop: threading.Event) -> int:
-    """Update the holdings that do not follow the rules of their institution yet.
+    """Update the holdings that do not follow the rules of their institution, or the names of its branches, yet.
 
     returns  how many records have other holdings than before
     """
@@ -143,20 +143,38 @@ def follow_rules(database: Database, context: Context, stop: threading.Event) ->
     while not stop.is_set():
         with database.reading(context) as session:
             rules = session.scalars(select(LendingRules).where(LendingRules.refreshed_to.is_not(None)).limit(1)).first()
-            if rules is None:
-                break
-            of_institution = (Record.institution_id == rules.institution_id, Record.number > (rules.refreshed_to or 0))
-            page = select(Record.number, Record.holdings).where(*of_institution).order_by(Record.number).limit(PAGE)
-            stored = dict(session.execute(page).all())
-            computed = load_holdings(session, list(stored))
-        different = [number for number, holdings in stored.items() if computed[number] != holdings]
-        for start in range(0, len(different), MOST_WRITTEN):
-            numbers = different[start : start + MOST_WRITTEN]
-            with database.transaction(context) as session:
-                lock_records(session, numbers)
-                changed += refresh_holdings(session, numbers)
-        reached = max(stored) if len(stored) == PAGE else None
-        same = (LendingRules.institution_id == rules.institution_id, LendingRules.version == rules.version)
+            renamed = session.scalars(select(Institution).where(Institution.renamed_to.is_not(None)).limit(1)).first()
+        if rules is not None:
+            count, reached = _refresh_page(database, context, rules.institution_id, after=rules.refreshed_to or 0)
+            same = (LendingRules.institution_id == rules.institution_id, LendingRules.version == rules.version)
+            done = update(LendingRules).where(*same).values(refreshed_to=reached)
+        elif renamed is not None:
+            count, reached = _refresh_page(database, context, renamed.id, after=renamed.renamed_to or 0)
+            same = (Institution.id == renamed.id, Institution.version == renamed.version)
+            done = update(Institution).where(*same).values(renamed_to=reached)
+        else:
+            break
+        changed += count
         with database.transaction(context) as session:
-            session.execute(update(LendingRules).where(*same).values(refreshed_to=reached))
+            session.execute(done)
     return changed
+
+
+def _refresh_page(database: Database, context: Context, institution_id: UUID, *, after: int) -> tuple[int, int | None]:
+    """Update the holdings of an institution's next records.
+
+    returns  how many records have other holdings than before, number of the last record; None at the end
+    """
+    with database.reading(context) as session:
+        of_institution = (Record.institution_id == institution_id, Record.number > after)
+        page = select(Record.number, Record.holdings).where(*of_institution).order_by(Record.number).limit(PAGE)
+        stored = dict(session.execute(page).all())
+        computed = load_holdings(session, list(stored))
+    changed = 0
+    different = [number for number, holdings in stored.items() if computed[number] != holdings]
+    for start in range(0, len(different), MOST_WRITTEN):
+        numbers = different[start : start + MOST_WRITTEN]
+        with database.transaction(context) as session:
+            lock_records(session, numbers)
+            changed += refresh_holdings(session, numbers)
+    return changed, max(stored) if len(stored) == PAGE else None

@@ -2,29 +2,175 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import grpc
 
-from chassis.errors import NotFound
+from chassis import blobs, rpc
+from chassis.errors import Invalid
+from chassis.idempotency import once
 from rangkiang.catalog.v1 import catalog_pb2 as wire
+from rangkiang.common.v1.text_pb2 import LocalText as WireText
+from services.catalog import queries
+from services.catalog.institutions import edits
+from services.catalog.institutions.descriptions import edited_fields, value_of
+from services.catalog.institutions.fields import BRANCH_FIELDS, CONTACT_FIELDS, INSTITUTION_FIELDS
+from services.catalog.pictures import renditions_of
 from services.catalog.rpc.protobuf import ServicerPart
+from services.catalog.tables import Branch, Institution
 
 
 class InstitutionMethods(ServicerPart):
+    def ListInstitutions(
+        self, request: wire.ListInstitutionsRequest, context: grpc.ServicerContext
+    ) -> wire.ListInstitutionsReply:
+        with self._database.reading(rpc.context(context)) as session:
+            rows = queries.institutions(session, code=request.code)
+        return wire.ListInstitutionsReply(institutions=[_wire_institution(row) for row in rows])
+
+    def ListBranches(self, request: wire.ListBranchesRequest, context: grpc.ServicerContext) -> wire.ListBranchesReply:
+        with self._database.reading(rpc.context(context)) as session:
+            rows = queries.branches(session, institution=request.institution, code=request.code)
+        return wire.ListBranchesReply(branches=[_wire_branch(row, institution) for row, institution in rows])
+
     def EditInstitution(
         self, request: wire.EditInstitutionRequest, context: grpc.ServicerContext
     ) -> wire.EditInstitutionReply:
-        raise NotFound("INSTITUTION_NOT_FOUND", institution=request.code)
+        caller = rpc.context(context)
+        _check_names(request.fields, list(INSTITUTION_FIELDS))
+        values = {field: _plain_value(request.values, field) for field in request.fields}
+        with self._database.transaction(caller) as session:
+
+            def act() -> wire.EditInstitutionReply:
+                row = edits.edit_institution(session, request.code, request.version, values, context=caller)
+                return wire.EditInstitutionReply(institution=_wire_institution(row))
+
+            return once(session, caller, request, wire.EditInstitutionReply, act)
 
     def EditBranch(self, request: wire.EditBranchRequest, context: grpc.ServicerContext) -> wire.EditBranchReply:
-        raise NotFound("INSTITUTION_NOT_FOUND", institution=request.institution)
+        caller = rpc.context(context)
+        _check_names(request.fields, list(BRANCH_FIELDS))
+        values = {field: _plain_value(request.values, field) for field in request.fields}
+        with self._database.transaction(caller) as session:
+
+            def act() -> wire.EditBranchReply:
+                row = edits.edit_branch(
+                    session, request.institution, request.code, request.version, values, context=caller
+                )
+                return wire.EditBranchReply(branch=_wire_branch(row, request.institution))
+
+            return once(session, caller, request, wire.EditBranchReply, act)
 
     def PutPicture(self, request: wire.PutPictureRequest, context: grpc.ServicerContext) -> wire.PutPictureReply:
-        raise NotFound("INSTITUTION_NOT_FOUND", institution=request.institution)
+        caller = rpc.context(context)
+        # Before the transaction, in which others would wait for the decoding.
+        renditions = renditions_of(request.kind, request.content)
+        with self._database.transaction(caller) as session:
+
+            def act() -> wire.PutPictureReply:
+                file, version = edits.put_picture(
+                    session,
+                    request.institution,
+                    request.branch,
+                    request.version,
+                    request.kind,
+                    renditions,
+                    context=caller,
+                )
+                return wire.PutPictureReply(file=file, version=version)
+
+            return once(session, caller, request, wire.PutPictureReply, act)
 
     def RemovePicture(
         self, request: wire.RemovePictureRequest, context: grpc.ServicerContext
     ) -> wire.RemovePictureReply:
-        raise NotFound("INSTITUTION_NOT_FOUND", institution=request.institution)
+        caller = rpc.context(context)
+        with self._database.transaction(caller) as session:
+
+            def act() -> wire.RemovePictureReply:
+                version = edits.remove_picture(
+                    session, request.institution, request.branch, request.version, request.file, context=caller
+                )
+                return wire.RemovePictureReply(version=version)
+
+            return once(session, caller, request, wire.RemovePictureReply, act)
 
     def GetFile(self, request: wire.GetFileRequest, context: grpc.ServicerContext) -> wire.GetFileReply:
-        raise NotFound("INSTITUTION_NOT_FOUND", institution=request.id)
+        with self._database.reading(rpc.context(context)) as session:
+            rendition = blobs.get(session, request.id, width=request.width)
+        return wire.GetFileReply(media_type=rendition.media_type, content=rendition.content)
+
+
+def _check_names(fields: Sequence[str], known: Sequence[str]) -> None:
+    """Refuse names of fields that nobody may edit.
+
+    raises  Invalid  DETAIL_UNKNOWN
+    """
+    for field in fields:
+        if field not in known:
+            raise Invalid("DETAIL_UNKNOWN", field=field[:40], known=", ".join(known))
+
+
+def _plain_value(message: wire.Institution | wire.Branch, field: str) -> Any:
+    """Return the value of a field in the form that institutions.fields checks."""
+    value = getattr(message.contact if field in CONTACT_FIELDS else message, field)
+    match field:
+        case "links":
+            return [{"kind": link.kind, "url": link.url} for link in value]
+        case "services" | "accessibility":
+            return [{"id": text.id, "en": text.en} for text in value]
+        case "position":
+            is_known = isinstance(message, wire.Branch) and message.HasField("position")
+            return {"latitude": value.latitude, "longitude": value.longitude} if is_known else None
+        case "name" | "short_name" | "motto":
+            return {"id": value.id, "en": value.en}
+        case _:
+            return value
+
+
+def _wire_institution(row: Institution) -> wire.Institution:
+    return wire.Institution(
+        code=row.code,
+        name=WireText(id=row.name_id, en=row.name_en),
+        kind=row.kind,
+        npp=row.npp,
+        isil=row.isil,
+        zone=row.zone,
+        short_name=WireText(**value_of(row, "short_name")),
+        motto=WireText(**value_of(row, "motto")),
+        contact=_wire_contact(row),
+        logo=value_of(row, "logo"),
+        photos=value_of(row, "photos"),
+        version=row.own_version,
+        edited_fields=edited_fields(row),
+        id=str(row.id),
+    )
+
+
+def _wire_branch(row: Branch, institution: str) -> wire.Branch:
+    position = value_of(row, "position")
+    return wire.Branch(
+        code=row.code,
+        institution=institution,
+        name=WireText(id=row.name_id, en=row.name_en),
+        kind=row.kind,
+        npp=row.npp,
+        isil=row.isil,
+        zone=row.zone,
+        confirmed=row.confirmed,
+        contact=_wire_contact(row),
+        position=None if position is None else wire.Position(**position),
+        photo=value_of(row, "photo"),
+        services=[WireText(**text) for text in value_of(row, "services")],
+        accessibility=[WireText(**text) for text in value_of(row, "accessibility")],
+        version=row.version,
+        edited_fields=edited_fields(row),
+        id=str(row.id),
+    )
+
+
+def _wire_contact(row: Institution | Branch) -> wire.Contact:
+    links = [wire.SocialLink(**link) for link in value_of(row, "links")]
+    texts = {field: value_of(row, field) for field in CONTACT_FIELDS if field != "links"}
+    return wire.Contact(**texts, links=links)

@@ -9,7 +9,7 @@ from chassis.errors import Invalid
 from chassis.idempotency import once
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 from rangkiang.catalog.v1 import items_pb2
-from services.catalog.institutions import copies_of_institutions
+from services.catalog.institutions.copies import copies_of_institutions
 from services.catalog.inventory import copies, edits, fast_adds
 from services.catalog.rpc.protobuf import ServicerPart
 

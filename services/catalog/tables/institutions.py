@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, String, UniqueConstraint
+from sqlalchemy import ForeignKey, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from services.catalog.tables.base import Table
@@ -14,7 +14,12 @@ from services.catalog.tables.base import Table
 class Institution(Table):
     """A library organisation: the tenant.
 
-    version  grows with each change, for copies in other services
+    version      grows with each change of the institution or a branch, for copies in other services
+    own_version  grows with each change of the institution itself, for edits
+    details      JSON object of fields: institutions.fields says which
+    edits        JSON object: names of fields that staff edited on a page, with the own_version that each edit made
+    changed_at   time of the last change; None before the first one that was recorded
+    renamed_to   number of the last record whose holdings have the branches' names of today; None when all have
     """
 
     __tablename__ = "institutions"
@@ -27,10 +32,19 @@ class Institution(Table):
     isil: Mapped[str] = mapped_column(String(16))
     zone: Mapped[str] = mapped_column(String(64))
     version: Mapped[int] = mapped_column(server_default="1")
+    own_version: Mapped[int] = mapped_column(server_default="1")
+    details: Mapped[str] = mapped_column(Text, server_default="{}")
+    edits: Mapped[str] = mapped_column(Text, server_default="{}")
+    changed_at: Mapped[datetime | None]
+    renamed_to: Mapped[int | None]
 
 
 class Branch(Table):
-    """A place of an institution that holds items; unconfirmed when only an import has named it."""
+    """A place of an institution that holds items; unconfirmed when only an import has named it.
+
+    version                     grows with each change, for edits
+    details, edits, changed_at  as of an institution
+    """
 
     __tablename__ = "branches"
     __table_args__ = (UniqueConstraint("institution_id", "code"),)
@@ -44,6 +58,10 @@ class Branch(Table):
     isil: Mapped[str] = mapped_column(String(16))
     zone: Mapped[str] = mapped_column(String(64))
     confirmed: Mapped[bool]
+    version: Mapped[int] = mapped_column(server_default="1")
+    details: Mapped[str] = mapped_column(Text, server_default="{}")
+    edits: Mapped[str] = mapped_column(Text, server_default="{}")
+    changed_at: Mapped[datetime | None]
 
 
 class Source(Table):

@@ -15,7 +15,9 @@ from chassis.context import READER, system
 from chassis.db import Database
 from chassis.errors import Invalid, NotFound
 from rangkiang.catalog.v1.events_pb2 import InstitutionsChanged
-from services.catalog import institutions, sample
+from services.catalog import sample
+from services.catalog.institutions.file import read_institutions
+from services.catalog.institutions.loading import load_institutions
 from services.catalog.tables import Branch, Institution, Record
 from tests.builders import book
 from tests.services.catalog.conftest import Importer
@@ -42,12 +44,12 @@ name = { id = "Jayapura", en = "Jayapura" }
 def read(folder: Path, text: str | bytes) -> list[dict[str, Any]]:
     path = folder / "institutions.toml"
     path.write_bytes(text.encode() if isinstance(text, str) else text)
-    return institutions.read_institutions(path)
+    return read_institutions(path)
 
 
 def load(database: Database, institutions_data: list[dict[str, Any]]) -> tuple[int, int, int]:
     with database.transaction(system("test")) as session:
-        counts = institutions.load_institutions(session, institutions_data, context=system("test"))
+        counts = load_institutions(session, institutions_data, context=system("test"))
     return counts.institutions, counts.branches, counts.changed
 
 
@@ -98,7 +100,7 @@ def test_a_branch_that_an_import_named_becomes_confirmed_and_its_name_follows_to
 
 
 def test_the_sample_library_has_five_branches_of_three_institutions(database: Database) -> None:
-    institution_count, places, _ = load(database, institutions.read_institutions(sample.institutions_path()))
+    institution_count, places, _ = load(database, read_institutions(sample.institutions_path()))
     assert institution_count == 3
     assert places >= 5
 
@@ -139,12 +141,12 @@ def test_a_bad_file_is_refused_as_a_whole_and_says_what_is_wrong(
 
 def test_a_folder_in_place_of_the_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Invalid):
-        institutions.read_institutions(tmp_path)
+        read_institutions(tmp_path)
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(NotFound) as refusal:
-        institutions.read_institutions(tmp_path / "nowhere.toml")
+        read_institutions(tmp_path / "nowhere.toml")
     assert refusal.value.reason == "PATH_NOT_FOUND"
 
 

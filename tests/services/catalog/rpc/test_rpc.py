@@ -25,10 +25,12 @@ from chassis.testing import migrated_database
 from rangkiang.catalog.v1 import browsing_pb2, facets_pb2, forms_pb2
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 from rangkiang.catalog.v1.catalog_pb2_grpc import CatalogStub, add_CatalogServicer_to_server
-from services.catalog import institutions, rpc, sample
+from services.catalog import rpc, sample
 from services.catalog.formats import FORMS
 from services.catalog.index.indexer import Indexer
 from services.catalog.index.installation import open_index_at
+from services.catalog.institutions.file import read_institutions
+from services.catalog.institutions.loading import load_institutions
 from services.catalog.marc import marcjson
 from services.catalog.marc.readers import decode, frames
 from services.catalog.search import search
@@ -52,9 +54,7 @@ def resources(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Resources]:
     settings = Settings(data=folder, grpc_port=0, grpc_threads=2)
     with migrated_database(SERVICE, settings.database("catalog")) as database:
         with database.transaction(system("test")) as session:
-            institutions.load_institutions(
-                session, institutions.read_institutions(sample.institutions_path()), context=system("test")
-            )
+            load_institutions(session, read_institutions(sample.institutions_path()), context=system("test"))
         Importer(database)(_as_json([BOOK, LARGE]))
         _index(database, settings)
         yield Resources(settings=settings, database=database, service=SERVICE)

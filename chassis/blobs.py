@@ -1,0 +1,123 @@
+"""Files of institutions, such as logos, in a table of the service that owns them: ADR 0036.
+
+Every process of a service reads the same table, and a backup of the database has it. The content under an id never
+changes, so caches may keep it for ever. Files are public; who may add and drop them is the service's decision.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import Column, LargeBinary, String, Table, delete, func, select, update
+from sqlalchemy.orm import Session
+
+from chassis import clock
+from chassis.db import BigNumber, Id, UtcTime, chassis_tables
+from chassis.errors import NotFound, Refused
+from chassis.sql import insert_for
+
+MOST_BYTES = 64 * 1024 * 1024  # of all files of an institution, those that were dropped a moment ago among them
+# Pages that name a dropped file may be in caches, so it stays readable for a day.
+KEPT = timedelta(days=1)
+
+blobs = Table(
+    "blobs",
+    chassis_tables,
+    # SHA-256 of the widest rendition, hexadecimal
+    Column("id", String(64), primary_key=True),
+    Column("institution_id", Id, primary_key=True),
+    # of a picture, in pixels; 0 when it has none: vector graphics
+    Column("width", BigNumber, primary_key=True, autoincrement=False),
+    Column("media_type", String(64), nullable=False),
+    Column("size", BigNumber, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    Column("added_at", UtcTime, nullable=False),
+    # NULL while it is in use
+    Column("dropped_at", UtcTime, nullable=True),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Rendition:
+    """One form of a file. width: in pixels, 0 for a file without a width of its own."""
+
+    media_type: str
+    content: bytes
+    width: int = 0
+
+
+def id_of(renditions: Sequence[Rendition]) -> str:
+    """Return the id that a file has or would have; the first rendition is the widest."""
+    return hashlib.sha256(renditions[0].content).hexdigest()
+
+
+def put(session: Session, institution_id: UUID, renditions: Sequence[Rendition]) -> str:
+    """Store a file; the same file again is the same row. Returns its id.
+
+    renditions  at least one, the widest first, each of another width
+    raises      Refused  FILES_FULL
+    """
+    _forget_dropped(session, institution_id)
+    file_id, now = id_of(renditions), clock.now()
+    rows = [
+        {
+            "id": file_id,
+            "institution_id": institution_id,
+            "width": rendition.width,
+            "media_type": rendition.media_type,
+            "size": len(rendition.content),
+            "content": rendition.content,
+            "added_at": now,
+            "dropped_at": None,
+        }
+        for rendition in renditions
+    ]
+    owned = select(func.coalesce(func.sum(blobs.c.size), 0)).where(
+        blobs.c.institution_id == institution_id, blobs.c.id != file_id
+    )
+    if session.execute(owned).scalar_one() + sum(len(rendition.content) for rendition in renditions) > MOST_BYTES:
+        raise Refused("FILES_FULL", most_mb=MOST_BYTES // 1024**2)
+    statement = insert_for(session, blobs).on_conflict_do_update(
+        index_elements=[column.name for column in blobs.primary_key], set_={"dropped_at": None}
+    )
+    for row in rows:
+        session.execute(statement, row)
+    return file_id
+
+
+def get(session: Session, file_id: str, *, width: int = 0) -> Rendition:
+    """Return the narrowest rendition of a file that is at least this wide, or else the widest.
+
+    width   in pixels; 0 for the widest
+    raises  NotFound  FILE_NOT_FOUND
+    """
+    forms = select(blobs.c.institution_id, blobs.c.width).where(blobs.c.id == file_id)
+    known = sorted((row.width, row.institution_id) for row in session.execute(forms))
+    if not known:
+        raise NotFound("FILE_NOT_FOUND")
+    wide_enough = [form for form in known if width and form[0] >= width]
+    form_width, institution_id = (wide_enough or known[-1:])[0]
+    row = session.execute(
+        select(blobs.c.media_type, blobs.c.content).where(
+            blobs.c.id == file_id, blobs.c.institution_id == institution_id, blobs.c.width == form_width
+        )
+    ).one()
+    return Rendition(row.media_type, bytes(row.content), form_width)
+
+
+def drop(session: Session, institution_id: UUID, file_ids: Collection[str]) -> None:
+    """Take files out of use: they are deleted after a day, unless `put` stores them again."""
+    now = clock.now()
+    of_institution = (blobs.c.institution_id == institution_id, blobs.c.id.in_(file_ids))
+    session.execute(update(blobs).where(*of_institution, blobs.c.dropped_at.is_(None)).values(dropped_at=now))
+    _forget_dropped(session, institution_id)
+
+
+def _forget_dropped(session: Session, institution_id: UUID) -> None:
+    """Delete the institution's files that are out of use for a day."""
+    old = clock.now() - KEPT
+    session.execute(delete(blobs).where(blobs.c.institution_id == institution_id, blobs.c.dropped_at < old))

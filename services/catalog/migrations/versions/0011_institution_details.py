@@ -1,0 +1,23 @@
+"""What institutions and branches say of themselves, what staff have edited of it, and names of branches to write."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+from chassis.db import BigNumber
+
+revision = "0011"
+down_revision = "0010"
+branch_labels = None
+depends_on = None
+works_with = "0002"
+
+
+def upgrade() -> None:
+    for table, version in (("institutions", "own_version"), ("branches", "version")):
+        op.add_column(table, sa.Column("details", sa.Text, nullable=False, server_default="{}"))
+        op.add_column(table, sa.Column("edits", sa.Text, nullable=False, server_default="{}"))
+        op.add_column(table, sa.Column(version, BigNumber, nullable=False, server_default="1"))
+        op.add_column(table, sa.Column("changed_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("institutions", sa.Column("renamed_to", BigNumber, nullable=True))

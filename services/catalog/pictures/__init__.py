@@ -1,0 +1,28 @@
+"""Pictures that staff upload: what is accepted, and the renditions that are served; never the uploaded bytes."""
+
+from __future__ import annotations
+
+from chassis.blobs import Rendition
+from chassis.errors import Invalid
+from services.catalog.pictures.raster import encode_logo, encode_photo
+from services.catalog.pictures.svg import MEDIA_TYPE, clean_svg, is_svg
+
+LONGEST_BYTES = 2 * 1024 * 1024
+KINDS = ("logo", "photo")
+
+
+def renditions_of(kind: str, content: bytes) -> list[Rendition]:
+    """Return the renditions of an uploaded picture, the widest first.
+
+    kind    "logo": PNG or WebP, or SVG as it was drawn; "photo": JPEG
+    raises  Invalid  PICTURE_KIND_UNKNOWN, PICTURE_BYTES, and the errors of clean_svg, encode_logo and encode_photo
+    """
+    if kind not in KINDS:
+        raise Invalid("PICTURE_KIND_UNKNOWN", given=kind[:40], known=", ".join(KINDS))
+    if len(content) > LONGEST_BYTES:
+        raise Invalid("PICTURE_BYTES", most_mb=LONGEST_BYTES // 1024**2)
+    if kind == "photo":
+        return encode_photo(content)
+    if is_svg(content):
+        return [Rendition(MEDIA_TYPE, clean_svg(content))]
+    return encode_logo(content)

@@ -1,0 +1,130 @@
+"""Decodes JPEG, PNG and WebP, and encodes them again: without metadata, in the widths that pages show.
+
+Sizes are read from the header first, because a few kilobytes can describe a picture that fills the memory.
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Sequence
+
+from PIL import Image, ImageOps
+
+from chassis.blobs import Rendition
+from chassis.errors import Invalid
+
+MOST_PIXELS = 24_000_000  # decoded 96 MB; photos of phones have 12 million
+MOST_SIDE = 16_000
+PHOTO_WIDTHS = (1600, 960, 480)
+LOGO_WIDTHS = (512, 192, 96)  # also those of a phone's home screen
+_TALLEST = 1.5  # height of a rendition, as a part of its width
+_SMALL_LOGO_BYTES = 40_000  # of PNG; where it is larger, WebP is tried
+_JPEG_QUALITY, _WEBP_QUALITY = 80, 88
+_PILLOW_NAMES = {"image/jpeg": "JPEG", "image/png": "PNG", "image/webp": "WEBP"}
+# One picture at a time: decoded pictures of several calls together would be too large.
+_turn = threading.Lock()
+
+
+def encode_photo(content: bytes) -> list[Rendition]:
+    """Return JPEGs of a photo in PHOTO_WIDTHS, the widest first; none is wider than the photo.
+
+    raises  Invalid  PICTURE_FORMAT, PICTURE_PIXELS, PICTURE_DAMAGED
+    """
+    with _turn:
+        image = _decode(content, PHOTO_WIDTHS[0])
+        if image.mode == "RGBA":
+            white = Image.new("RGBA", image.size, (255, 255, 255, 255))
+            image = Image.alpha_composite(white, image).convert("RGB")
+        renditions = []
+        for scaled in _scaled(image, PHOTO_WIDTHS):
+            buffer = io.BytesIO()
+            scaled.save(buffer, "JPEG", quality=_JPEG_QUALITY, optimize=True, progressive=True)
+            renditions.append(Rendition("image/jpeg", buffer.getvalue(), scaled.width))
+        return renditions
+
+
+def encode_logo(content: bytes) -> list[Rendition]:
+    """Return a logo in LOGO_WIDTHS, the widest first: PNG, or WebP where PNG is much larger. Transparency stays.
+
+    raises  Invalid  PICTURE_FORMAT, PICTURE_PIXELS, PICTURE_DAMAGED
+    """
+    with _turn:
+        image = _decode(content, LOGO_WIDTHS[0])
+        renditions = []
+        for scaled in _scaled(image, LOGO_WIDTHS):
+            buffer = io.BytesIO()
+            scaled.save(buffer, "PNG", optimize=True)
+            media_type = "image/png"
+            if buffer.tell() > _SMALL_LOGO_BYTES:
+                other = io.BytesIO()
+                scaled.save(other, "WEBP", quality=_WEBP_QUALITY, method=4)
+                if other.tell() < buffer.tell():
+                    buffer, media_type = other, "image/webp"
+            renditions.append(Rendition(media_type, buffer.getvalue(), scaled.width))
+        return renditions
+
+
+def _decode(content: bytes, width: int) -> Image.Image:
+    """Return a picture as RGB or RGBA, upright, its pixels alone. A JPEG may come smaller, not below `width`."""
+    media_type = _media_type(content)
+    if media_type == "image/webp":
+        # Pillow allocates two canvases before it says their size.
+        _check_pixels(*_webp_size(content))
+    try:
+        with Image.open(io.BytesIO(content), formats=[_PILLOW_NAMES[media_type]]) as image:
+            _check_pixels(*image.size)
+            if media_type == "image/jpeg":
+                image.draft("RGB", (2 * width, 2 * width))
+            upright = ImageOps.exif_transpose(image)
+            has_alpha = "A" in upright.getbands() or "transparency" in upright.info
+            plain = upright.convert("RGBA" if has_alpha else "RGB")
+            plain.load()
+    except Invalid:
+        raise
+    except Exception as problem:
+        # Pillow's decoders raise many kinds of errors for damaged data.
+        raise Invalid("PICTURE_DAMAGED") from problem
+    # The profile, EXIF, comments and texts of the file are in `info`.
+    plain.info = {}
+    return plain
+
+
+def _scaled(image: Image.Image, widths: Sequence[int]) -> list[Image.Image]:
+    """Return the picture in these widths or, where it is smaller, in its own; the widest first."""
+    scaled: list[Image.Image] = []
+    for width in widths:
+        copy = image.copy()
+        copy.thumbnail((width, round(width * _TALLEST)), Image.Resampling.LANCZOS)
+        if not scaled or copy.width < scaled[-1].width:
+            scaled.append(copy)
+    return scaled
+
+
+def _check_pixels(width: int, height: int) -> None:
+    if not 0 < width <= MOST_SIDE or not 0 < height <= MOST_SIDE or width * height > MOST_PIXELS:
+        raise Invalid("PICTURE_PIXELS", width=width, height=height, most_millions=MOST_PIXELS // 1_000_000)
+
+
+def _media_type(content: bytes) -> str:
+    if content.startswith(b"\xff\xd8\xff"):
+        return "image/jpeg"
+    if content.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "image/png"
+    if content.startswith(b"RIFF") and content[8:12] == b"WEBP":
+        return "image/webp"
+    raise Invalid("PICTURE_FORMAT")
+
+
+def _webp_size(content: bytes) -> tuple[int, int]:
+    """Read width and height of the first chunk (RFC 9649 §2.5 to §2.7)."""
+    match content[12:16]:
+        case b"VP8X":
+            return 1 + int.from_bytes(content[24:27], "little"), 1 + int.from_bytes(content[27:30], "little")
+        case b"VP8L":
+            bits = int.from_bytes(content[21:25], "little")
+            return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+        case b"VP8 ":
+            return int.from_bytes(content[26:28], "little") & 0x3FFF, int.from_bytes(content[28:30], "little") & 0x3FFF
+        case _:
+            raise Invalid("PICTURE_DAMAGED")
