@@ -34,8 +34,8 @@ class Rate:
         now = self._monotonic()
         self._allowance = min(float(self.burst), self._allowance + (now - self._at) * self.per_second)
         self._at = now
-        if self._allowance >= 1:
-            self._allowance -= 1
+        if self._allowance >= 1 - 1e-6:
+            self._allowance = max(0.0, self._allowance - 1)
             return 0.0
         return (1 - self._allowance) / self.per_second
 

@@ -20,12 +20,12 @@ _NOT_TEXT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\
 class ProviderTemplate:
     """A template that the provider keeps: WhatsApp sends nothing else outside its window of 24 hours.
 
-    params  texts for {{1}}, {{2}} …
+    parameters  texts for {{1}}, {{2}} …
     """
 
     name: str
     language: str
-    params: tuple[str, ...] = ()
+    parameters: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

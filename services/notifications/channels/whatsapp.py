@@ -108,7 +108,7 @@ def _content(message: Message) -> dict[str, Any] | None:
         return {"type": "text", "text": {"preview_url": False, "body": text}}
     template = message.template
     # A parameter has no line feeds, no tabs and no four blanks in a row (error 132018); an empty one is refused.
-    parameters = [{"type": "text", "text": one_line(text, MOST_PARAMETER) or "–"} for text in template.params]
+    parameters = [{"type": "text", "text": one_line(text, MOST_PARAMETER) or "–"} for text in template.parameters]
     components = [{"type": "body", "parameters": parameters}] if parameters else []
     content = {"name": template.name, "language": {"code": template.language}, "components": components}
     return {"type": "template", "template": content}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chassis.errors import Invalid, Refusal
+from services.notifications.channels.port import ProviderTemplate
 from services.notifications.templates import gsm
 from services.notifications.templates.kinds import KINDS, VARIABLES, Kind, Variable
 from services.notifications.templates.mail import mail_html
@@ -21,15 +22,6 @@ _FOOTERS = {
     "id": ("Anda menerima surel ini sebagai anggota {institution_name}.", "Berhenti menerima pemberitahuan ini"),
     "en": ("You receive this e-mail as a member of {institution_name}.", "Stop these notices"),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class ProviderTemplate:
-    """The template of a provider, such as WhatsApp: its name, language and parameters in order."""
-
-    name: str
-    language: str
-    parameters: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
