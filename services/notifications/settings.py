@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from chassis.addresses import networks
 from chassis.settings import OwnSettings
+
+
+def _networks(value: str) -> str:
+    networks(value)
+    return value
 
 
 class NotificationsSettings(OwnSettings):
@@ -21,6 +28,21 @@ class NotificationsSettings(OwnSettings):
         default="",
         pattern=r"^(https?://[^/\s?#\"'<>\\]+/?)?$",
         description="scheme, host and port of links that must be whole; as each request names them if empty",
+    )
+    channels: str = Field(
+        default="console: print:",
+        repr=False,
+        description=(
+            "URLs of the channels that carry notices, in order of fallback, with blanks between: smtp://… whatsapp://… "
+            "http+form:… http+json:… webpush:… console: print:"
+        ),
+    )
+    outgoing_private_networks: Annotated[str, AfterValidator(_networks)] = Field(
+        default="",
+        description=(
+            "addresses and networks of the library that gateways and partners' webhooks may have, separated by "
+            "commas; without them only public addresses are called"
+        ),
     )
 
     @property

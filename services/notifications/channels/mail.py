@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.policy import SMTP
-from email.utils import format_datetime, parseaddr
+from email.utils import format_datetime
 
 from chassis import clock
 from services.notifications.channels.port import Message, clean, one_line
@@ -61,9 +61,12 @@ def parse_address(text: str) -> MailAddress | None:
 
 def parse_sender(text: str) -> tuple[str, MailAddress] | None:
     """Read `Perpustakaan Kota <pustaka@example.org>` or an address; None when it is neither."""
-    name, address = parseaddr(text)
-    parsed = parse_address(address)
-    return (name, parsed) if parsed and "@" not in name else None
+    name, opening, rest = text.strip().rpartition("<")
+    if not opening:
+        parsed = parse_address(text)
+        return ("", parsed) if parsed else None
+    parsed = parse_address(rest.removesuffix(">")) if rest.endswith(">") else None
+    return (name.strip().strip('"'), parsed) if parsed else None
 
 
 def message_id_of(message_id: str, domain: str) -> str:
