@@ -106,4 +106,25 @@
     close();
     if (inside) opened.querySelector("summary").focus();
   });
+
+  // A page that the service worker shows in the place of another: that one is opened as soon as it can be.
+  if (document.querySelector("[data-offline]") && location.pathname !== "/offline") {
+    const retry = () => fetch("/api/v1/health/live").then((reply) => { if (reply.ok) location.reload(); }, () => {});
+    addEventListener("online", retry);
+    setInterval(retry, 10000);
+  }
+
+  // Browsers offer service workers on https and on this machine alone; this one keeps no pages.
+  if (navigator.serviceWorker && !navigator.connection?.saveData) {
+    addEventListener("load", () => {
+      (window.requestIdleCallback || setTimeout)(() => navigator.serviceWorker.register("/sw.js").catch(() => {}));
+    });
+  }
+  addEventListener("beforeinstallprompt", (event) => {
+    const button = document.querySelector("[data-install]");
+    if (!button) return;
+    event.preventDefault();
+    button.hidden = false;
+    button.addEventListener("click", () => event.prompt());
+  });
 })();
