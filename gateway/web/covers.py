@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from pathlib import Path
 from typing import Any
 
 import orjson
+from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis.errors import NotFound
+from chassis.rpc import cpu_time
 from gateway.api.schemas import check_record_id
 from gateway.clients import call, catalog
 from gateway.responses import respond
+from gateway.web import card_png
 from gateway.web.cover_svg import cover
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 
 router = APIRouter()
 
-SVG = "image/svg+xml"
+SVG, PNG = "image/svg+xml", "image/png"
 CACHE_FOREVER = "public, max-age=31536000, immutable"
 # The record has changed since the URL was written: the browser must ask again soon.
 CACHE_SHORTLY = "public, max-age=300"
@@ -38,25 +42,60 @@ KINDS = {
 MOST_ISBNS = 8
 
 
+@router.get("/covers/{record_id}/{version}.png")
+async def card(request: Request) -> Response:
+    """Return the picture of a link to a record, 1200 by 630, as PNG: programs that show links read no SVG."""
+    reply, display = await _record(request)
+    body = await to_thread.run_sync(_drawn_card, _texts(display), limiter=_one_at_a_time(request))
+    return respond(request, body, PNG, cache=_cache(request, reply.version), vary="Accept-Encoding")
+
+
 @router.get("/covers/{record_id}/{version}")
 async def picture(request: Request) -> Response:
     """Return the cover of one version of a record: an image from COVERS by ISBN, else a drawing."""
-    record_id, version = check_record_id(request.path_params["record_id"]), request.path_params["version"]
-    if not (version.isascii() and version.isdigit() and len(version) <= 12):
-        raise NotFound("COVER_NOT_FOUND")
-    reply = await call(request, catalog(request).GetRecord, wire.GetRecordRequest(id=record_id))
-    display = orjson.loads(reply.display)
-    cache = CACHE_FOREVER if int(version) == reply.version else CACHE_SHORTLY
+    reply, display = await _record(request)
+    cache = _cache(request, reply.version)
     cover_file = await run_in_threadpool(find_picture, request.app.state.settings.covers, isbns(display))
     if cover_file is not None:
         # The image in the folder may change without a new version of the record.
         return respond(request, cover_file[0], cover_file[1], cache="public, max-age=86400", vary="Accept-Encoding")
-    drawn = cover(
-        title=display["title"],
-        author=next(iter(names(display)), "") or display.get("responsibility") or "",
-        ddc=display.get("ddc") or "",
-    )
-    return respond(request, drawn, SVG, cache=cache, vary="Accept-Encoding")
+    return respond(request, cover(**_texts(display)), SVG, cache=cache, vary="Accept-Encoding")
+
+
+async def _record(request: Request) -> tuple[wire.GetRecordReply, dict[str, Any]]:
+    """Read the record of a cover's URL. Raises NotFound."""
+    record_id, version = check_record_id(request.path_params["record_id"]), request.path_params["version"]
+    if not (version.isascii() and version.isdigit() and len(version) <= 12):
+        raise NotFound("COVER_NOT_FOUND")
+    reply = await call(request, catalog(request).GetRecord, wire.GetRecordRequest(id=record_id))
+    return reply, orjson.loads(reply.display)
+
+
+def _cache(request: Request, version: int) -> str:
+    return CACHE_FOREVER if int(request.path_params["version"]) == version else CACHE_SHORTLY
+
+
+def _texts(display: dict[str, Any]) -> dict[str, str]:
+    """Return what a drawing shows of a record: arguments of cover_svg.cover and card_png.card."""
+    author = next(iter(names(display)), "") or display.get("responsibility") or ""
+    return {"title": display["title"], "author": author, "ddc": display.get("ddc") or ""}
+
+
+def _drawn_card(texts: dict[str, str]) -> bytes:
+    """Draw a card, and charge its CPU time (0.1 s; nothing when it is kept) to the caller."""
+    begun = time.thread_time()
+    body = card_png.card(**texts)
+    cpu_time.add(time.thread_time() - begun)
+    return body
+
+
+def _one_at_a_time(request: Request) -> CapacityLimiter:
+    """Return the process's turn to draw: however many ask for cards, other threads have their work done."""
+    state = request.app.state
+    if not hasattr(state, "card_turn"):
+        state.card_turn = CapacityLimiter(1)
+    turn: CapacityLimiter = state.card_turn
+    return turn
 
 
 def find_picture(folder: Path | None, numbers: list[str]) -> tuple[bytes, str] | None:

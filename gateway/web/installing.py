@@ -1,4 +1,4 @@
-"""What a phone needs to keep the site as an application: manifest, icons, service worker, offline page, and how to do it."""
+"""What a phone needs to show the site as an application: manifest, icons, service worker, offline page."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis.errors import NotFound
-from gateway.negotiation import language
+from gateway.negotiation import LANGUAGES, language
 from gateway.responses import respond
 from gateway.web import assets, card_png
 from gateway.web.rendering import page
@@ -49,7 +49,7 @@ async def manifest(request: Request) -> Response:
         "background_color": BACKGROUND,
         "icons": [
             {
-                "src": f"/icons/{name}.png",
+                "src": f"/icons/{icon}.png",
                 "sizes": f"{pixels}x{pixels}",
                 "type": PNG,
                 "purpose": "maskable" if is_maskable else "any",
@@ -63,12 +63,12 @@ async def manifest(request: Request) -> Response:
     )
 
 
-@router.get("/icons/{name}.png")
+@router.get("/icons/{icon}.png")
 async def icon(request: Request) -> Response:
     """Return an icon by its name, or the card of the site, which links without a picture of their own show."""
-    name = request.path_params["name"]
+    name = request.path_params["icon"]
     if name == "card":
-        body = await run_in_threadpool(card_png.site_card, wording(language(request)).say("site.name"))
+        body = await run_in_threadpool(card_png.site_card, wording(LANGUAGES[0]).say("site.name"))
     elif name in ICONS:
         pixels, is_maskable = ICONS[name]
         body = await run_in_threadpool(card_png.icon, pixels, is_maskable=is_maskable)
@@ -102,7 +102,7 @@ def _service_worker() -> bytes:
 @router.get("/offline")
 async def offline(request: Request) -> Response:
     """Show the page that the service worker keeps, in both languages."""
-    return page(request, "offline.html", query="", both=[wording(lang) for lang in ("id", "en")])
+    return page(request, "offline.html", query="", both=[wording(lang) for lang in LANGUAGES])
 
 
 @router.get("/install")

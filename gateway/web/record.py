@@ -41,6 +41,7 @@ SIMILAR_READ = SIMILAR + BY_AUTHOR
 ANSWERS = ("can_be_borrowed", "online", "read_here_only", "ask_the_library", "out_until", "not_available")
 # A title with more letters, or with a longer word, is shown in smaller letters.
 LONG_TITLE, LONG_WORD = 60, 14
+LONGEST_DESCRIPTION = 300
 # Branches shown at first; the others can be expanded.
 MOST_BRANCHES = 8
 # Items shown on a page, for serials with very many; the page shows how many more there are.
@@ -88,6 +89,7 @@ async def record(request: Request) -> Response:
         by=[(name, f"/search?{urlencode({'author': name})}") for name in names(display)],
         by_author=by_author,
         best=best_answer(places),
+        about=about(display, places, words),
         places=_with_items(places, items, words.language),
         institutions={
             institution.code: local_text(institution.name, words.language) or institution.code
@@ -128,6 +130,20 @@ def best_answer(places: list[dict[str, Any]]) -> str:
     """Return the best answer of all branches, which stands at the top of the page; "" without items."""
     answers = {place["answer"] for place in places}
     return next((answer for answer in ANSWERS if answer in answers), "")
+
+
+def about(display: dict[str, Any], places: list[dict[str, Any]], words: Wording) -> str:
+    """Return what a link to the record says: whether and where it can be had, by whom it is, what it is about."""
+    best = best_answer(places)
+    answer = words.code("answer", best) if best else words.say("record.nowhere")
+    where = [place["name"] for place in places if place["answer"] == best]
+    if len(where) > 1:
+        answer = f"{answer}: {words.count('home.branches', len(where))}"
+    elif where:
+        answer = f"{answer}: {where[0]}"
+    imprint = ", ".join(str(value) for value in (display["publisher"], display["year"]) if value)
+    texts = (answer, display["responsibility"] or "; ".join(names(display)[:3]), imprint, display["summary"] or "")
+    return " · ".join(text for text in texts if text)[:LONGEST_DESCRIPTION]
 
 
 async def _by_author(

@@ -33,7 +33,7 @@ def polygons(path: str) -> list[list[Point]]:
             at = control = (x + numbers[0], y + numbers[1])
             subpaths.append([at])
             continue
-        if not subpaths or len(subpaths[-1]) > 1 and subpaths[-1][-1] != at:
+        if not subpaths or (len(subpaths[-1]) > 1 and subpaths[-1][-1] != at):
             subpaths.append([at])
         end = _end(lower, numbers, at, x, y)
         if lower in ("c", "s"):

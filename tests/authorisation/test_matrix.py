@@ -52,6 +52,7 @@ SAMPLE = {
     "digit": "8",
     "link": "nope",
     "branch": "nowhere",
+    "icon": "192",
     **dict.fromkeys(
         ("card_id", "block_id", "merge_id", "other_id", "loan_id", "request_id"), "0192f3a4-5b6c-7d8e-9f05-23456789abcd"
     ),

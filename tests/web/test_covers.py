@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,10 +10,13 @@ from xml.etree import ElementTree
 
 import httpx
 import pytest
+from PIL import Image
 
+from gateway.web.card_png import MARK, card, drawable
 from gateway.web.cover_svg import columns, cover, wrap
 from gateway.web.covers import LARGEST_PICTURE_BYTES, find_picture, isbns, to_isbn10
-from gateway.web.motifs import WEAVES
+from gateway.web.motifs import THREADS, WEAVES
+from gateway.web.svg_path import polygons
 from tests.fakes.books import BOOKS, SCRIPT, Book
 from tests.fakes.catalog import FakeCatalog
 from tests.fakes.running import served_catalog, served_gateway
@@ -64,6 +68,64 @@ def test_any_title_and_class_make_a_well_formed_cover(title: str, ddc: str) -> N
     assert ElementTree.fromstring(svg).tag.endswith("svg")
     assert len(svg) < 3_000
     assert svg == cover(title=title, author=title, ddc=ddc)
+
+
+@pytest.mark.parametrize("ddc", ["", "899.221", "2X4.1", "<>&"])
+@pytest.mark.parametrize(
+    "title", ["", "\x00", "کابا", "字" * 80, "a" * 3000, "W" * 200, "Mémoires ḥadīth", "Surau " * 90]
+)
+def test_any_title_and_class_make_a_card(title: str, ddc: str) -> None:
+    body = card(title=title, author=title, ddc=ddc)
+    with Image.open(io.BytesIO(body)) as image:
+        assert (image.size, image.format) == ((1200, 630), "PNG")
+    assert len(body) < 60_000
+    assert card(title=title, author=title, ddc=ddc) is body
+
+
+def test_a_card_has_the_ground_and_the_thread_of_the_cover() -> None:
+    for digit, weave in WEAVES.items():
+        with Image.open(io.BytesIO(card(title="Kaba", author="", ddc=f"{digit}10"))) as image:
+            palette = image.getpalette() or []
+        colours = {"#{:02x}{:02x}{:02x}".format(*palette[at : at + 3]) for at in range(0, len(palette), 3)}
+        assert {weave.ground, THREADS[1]} <= colours, digit
+
+
+def test_letters_without_a_glyph_are_written_plainly_and_other_scripts_are_left_to_the_text() -> None:
+    assert drawable("Ḥadīth – “naïve” Đơn") == 'Hadith - "naïve" Don'
+    assert drawable("إحياء علوم الدين") == ""
+
+
+def test_the_card_of_a_record_is_a_png_of_its_version(http: httpx.Client) -> None:
+    response = http.get(f"{COVER}.png")
+    assert response.headers["content-type"] == "image/png"
+    assert response.headers["cache-control"] == "public, max-age=31536000, immutable"
+    assert "immutable" not in http.get(f"/covers/{BOOK.id}/2.png").headers["cache-control"]
+    assert http.get(f"/covers/{BOOK.id}/x.png").status_code == 404
+    assert http.get("/covers/nope/3.png").status_code == 404
+
+
+def test_a_drawing_is_charged_to_who_asks_for_it() -> None:
+    card.cache_clear()
+    left = []
+    with served_catalog(FakeCatalog()) as url, served_gateway(url, rate_limit=100) as gateway_address:
+        for path in (COVER, f"{COVER}.png", COVER):
+            header = httpx.get(f"{gateway_address}{path}").headers["ratelimit"]
+            left.append(int(header.partition("r=")[2].partition(";")[0]))
+    # One token a request, and more for the CPU time of the drawing, which is charged when it has ended.
+    assert left[0] - left[2] > 3
+
+
+@pytest.mark.parametrize("path", [*(weave.path for weave in WEAVES.values()), MARK])
+def test_our_own_paths_become_polygons_inside_their_box(path: str) -> None:
+    width, height = (32, 24) if path == MARK else (12, 13.5)
+    for points in polygons(path):
+        assert len(points) > 1
+        assert all(-0.6 <= x <= width + 0.6 and -0.6 <= y <= height + 0.6 for x, y in points), path
+
+
+def test_a_path_of_another_kind_is_refused() -> None:
+    with pytest.raises(ValueError, match="Q"):
+        polygons("M0 0Q1 1 2 2")
 
 
 def test_covers_of_different_classes_differ() -> None:
