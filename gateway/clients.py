@@ -18,11 +18,13 @@ from gateway.request_guard import READ_METHODS, header_fields, request_id
 from rangkiang.catalog.v1.catalog_pb2_grpc import CatalogStub
 from rangkiang.circulation.v1.circulation_pb2_grpc import CirculationStub
 from rangkiang.members.v1.members_pb2_grpc import MembersStub
+from rangkiang.notifications.v1.notifications_pb2_grpc import NotificationsStub
 
 if TYPE_CHECKING:
     from rangkiang.catalog.v1.catalog_pb2_grpc import CatalogAsyncStub
     from rangkiang.circulation.v1.circulation_pb2_grpc import CirculationAsyncStub
     from rangkiang.members.v1.members_pb2_grpc import MembersAsyncStub
+    from rangkiang.notifications.v1.notifications_pb2_grpc import NotificationsAsyncStub
 
 Reply = TypeVar("Reply")
 
@@ -91,6 +93,11 @@ def circulation(request: Request) -> CirculationAsyncStub:
     return stub
 
 
+def notifications(request: Request) -> NotificationsAsyncStub:
+    stub: NotificationsAsyncStub = clients(request).stub("notifications", NotificationsStub)
+    return stub
+
+
 # Coroutines, because FastAPI runs other dependencies in a thread, where no channel may be opened.
 async def _services(request: Request) -> Clients:
     return clients(request)
@@ -108,16 +115,22 @@ async def _circulation(request: Request) -> Any:
     return circulation(request)
 
 
+async def _notifications(request: Request) -> Any:
+    return notifications(request)
+
+
 Services = Annotated[Clients, Depends(_services)]
 if TYPE_CHECKING:
     Catalog = Annotated[CatalogAsyncStub, Depends(_catalog)]
     Members = Annotated[MembersAsyncStub, Depends(_members)]
     Circulation = Annotated[CirculationAsyncStub, Depends(_circulation)]
+    Notifications = Annotated[NotificationsAsyncStub, Depends(_notifications)]
 else:
     # The asynchronous stubs exist only in the generated .pyi.
     Catalog = Annotated[Any, Depends(_catalog)]
     Members = Annotated[Any, Depends(_members)]
     Circulation = Annotated[Any, Depends(_circulation)]
+    Notifications = Annotated[Any, Depends(_notifications)]
 
 
 async def call(request: Request, method: Callable[..., Awaitable[Reply]], message: Any) -> Reply:

@@ -37,6 +37,7 @@ SERVICE = Service(
         "preferences",
         "refused_addresses",
         "channel_days",
+        "template_versions",
     ),
     rpc="services.notifications.rpc:servicer",
     adder="rangkiang.notifications.v1.notifications_pb2_grpc:add_NotificationsServicer_to_server",

@@ -24,9 +24,10 @@ _sym_db = _symbol_database.Default()
 
 from rangkiang.common.v1 import options_pb2 as rangkiang_dot_common_dot_v1_dot_options__pb2
 from rangkiang.notifications.v1 import notices_pb2 as rangkiang_dot_notifications_dot_v1_dot_notices__pb2
+from rangkiang.notifications.v1 import templates_pb2 as rangkiang_dot_notifications_dot_v1_dot_templates__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.rangkiang/notifications/v1/notifications.proto\x12\x1arangkiang.notifications.v1\x1a!rangkiang/common/v1/options.proto\x1a(rangkiang/notifications/v1/notices.proto2\xb1\x02\n\rNotifications\x12\x8d\x01\n\x0fGetSendingRules\x12\x32.rangkiang.notifications.v1.GetSendingRulesRequest\x1a\x30.rangkiang.notifications.v1.GetSendingRulesReply\"\x14\xaa\xbb\x18\x0cnotices.read\xb8\xbb\x18\x01\x12\x8f\x01\n\x0fPutSendingRules\x12\x32.rangkiang.notifications.v1.PutSendingRulesRequest\x1a\x30.rangkiang.notifications.v1.PutSendingRulesReply\"\x16\xaa\xbb\x18\x0enotices.manage\xc0\xbb\x18\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.rangkiang/notifications/v1/notifications.proto\x12\x1arangkiang.notifications.v1\x1a!rangkiang/common/v1/options.proto\x1a(rangkiang/notifications/v1/notices.proto\x1a*rangkiang/notifications/v1/templates.proto2\x8a\t\n\rNotifications\x12\x8d\x01\n\x0fGetSendingRules\x12\x32.rangkiang.notifications.v1.GetSendingRulesRequest\x1a\x30.rangkiang.notifications.v1.GetSendingRulesReply\"\x14\xaa\xbb\x18\x0cnotices.read\xb8\xbb\x18\x01\x12\x8f\x01\n\x0fPutSendingRules\x12\x32.rangkiang.notifications.v1.PutSendingRulesRequest\x1a\x30.rangkiang.notifications.v1.PutSendingRulesReply\"\x16\xaa\xbb\x18\x0enotices.manage\xc0\xbb\x18\x01\x12\x89\x01\n\rListTemplates\x12\x30.rangkiang.notifications.v1.ListTemplatesRequest\x1a..rangkiang.notifications.v1.ListTemplatesReply\"\x16\xaa\xbb\x18\x0etemplates.read\xb8\xbb\x18\x01\x12\x83\x01\n\x0bGetTemplate\x12..rangkiang.notifications.v1.GetTemplateRequest\x1a,.rangkiang.notifications.v1.GetTemplateReply\"\x16\xaa\xbb\x18\x0etemplates.read\xb8\xbb\x18\x01\x12\x9e\x01\n\x14ListTemplateVersions\x12\x37.rangkiang.notifications.v1.ListTemplateVersionsRequest\x1a\x35.rangkiang.notifications.v1.ListTemplateVersionsReply\"\x16\xaa\xbb\x18\x0etemplates.read\xb8\xbb\x18\x01\x12\x84\x01\n\x0bPutTemplate\x12..rangkiang.notifications.v1.PutTemplateRequest\x1a,.rangkiang.notifications.v1.PutTemplateReply\"\x17\xaa\xbb\x18\x0ftemplates.write\xc0\xbb\x18\x01\x12\x90\x01\n\x0fRestoreTemplate\x12\x32.rangkiang.notifications.v1.RestoreTemplateRequest\x1a\x30.rangkiang.notifications.v1.RestoreTemplateReply\"\x17\xaa\xbb\x18\x0ftemplates.write\xc0\xbb\x18\x01\x12\x89\x01\n\rPreviewNotice\x12\x30.rangkiang.notifications.v1.PreviewNoticeRequest\x1a..rangkiang.notifications.v1.PreviewNoticeReply\"\x16\xaa\xbb\x18\x0etemplates.read\xb8\xbb\x18\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,6 +38,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_NOTIFICATIONS'].methods_by_name['GetSendingRules']._serialized_options = b'\252\273\030\014notices.read\270\273\030\001'
   _globals['_NOTIFICATIONS'].methods_by_name['PutSendingRules']._loaded_options = None
   _globals['_NOTIFICATIONS'].methods_by_name['PutSendingRules']._serialized_options = b'\252\273\030\016notices.manage\300\273\030\001'
-  _globals['_NOTIFICATIONS']._serialized_start=156
-  _globals['_NOTIFICATIONS']._serialized_end=461
+  _globals['_NOTIFICATIONS'].methods_by_name['ListTemplates']._loaded_options = None
+  _globals['_NOTIFICATIONS'].methods_by_name['ListTemplates']._serialized_options = b'\252\273\030\016templates.read\270\273\030\001'
+  _globals['_NOTIFICATIONS'].methods_by_name['GetTemplate']._loaded_options = None
+  _globals['_NOTIFICATIONS'].methods_by_name['GetTemplate']._serialized_options = b'\252\273\030\016templates.read\270\273\030\001'
+  _globals['_NOTIFICATIONS'].methods_by_name['ListTemplateVersions']._loaded_options = None
+  _globals['_NOTIFICATIONS'].methods_by_name['ListTemplateVersions']._serialized_options = b'\252\273\030\016templates.read\270\273\030\001'
+  _globals['_NOTIFICATIONS'].methods_by_name['PutTemplate']._loaded_options = None
+  _globals['_NOTIFICATIONS'].methods_by_name['PutTemplate']._serialized_options = b'\252\273\030\017templates.write\300\273\030\001'
+  _globals['_NOTIFICATIONS'].methods_by_name['RestoreTemplate']._loaded_options = None
+  _globals['_NOTIFICATIONS'].methods_by_name['RestoreTemplate']._serialized_options = b'\252\273\030\017templates.write\300\273\030\001'
+  _globals['_NOTIFICATIONS'].methods_by_name['PreviewNotice']._loaded_options = None
+  _globals['_NOTIFICATIONS'].methods_by_name['PreviewNotice']._serialized_options = b'\252\273\030\016templates.read\270\273\030\001'
+  _globals['_NOTIFICATIONS']._serialized_start=200
+  _globals['_NOTIFICATIONS']._serialized_end=1362
 # @@protoc_insertion_point(module_scope)

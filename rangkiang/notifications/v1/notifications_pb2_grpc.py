@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from rangkiang.notifications.v1 import notices_pb2 as rangkiang_dot_notifications_dot_v1_dot_notices__pb2
+from rangkiang.notifications.v1 import templates_pb2 as rangkiang_dot_notifications_dot_v1_dot_templates__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -45,6 +46,36 @@ class NotificationsStub:
                 request_serializer=rangkiang_dot_notifications_dot_v1_dot_notices__pb2.PutSendingRulesRequest.SerializeToString,
                 response_deserializer=rangkiang_dot_notifications_dot_v1_dot_notices__pb2.PutSendingRulesReply.FromString,
                 _registered_method=True)
+        self.ListTemplates = channel.unary_unary(
+                '/rangkiang.notifications.v1.Notifications/ListTemplates',
+                request_serializer=rangkiang_dot_notifications_dot_v1_dot_templates__pb2.ListTemplatesRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_notifications_dot_v1_dot_templates__pb2.ListTemplatesReply.FromString,
+                _registered_method=True)
+        self.GetTemplate = channel.unary_unary(
+                '/rangkiang.notifications.v1.Notifications/GetTemplate',
+                request_serializer=rangkiang_dot_notifications_dot_v1_dot_templates__pb2.GetTemplateRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_notifications_dot_v1_dot_templates__pb2.GetTemplateReply.FromString,
+                _registered_method=True)
+        self.ListTemplateVersions = channel.unary_unary(
+                '/rangkiang.notifications.v1.Notifications/ListTemplateVersions',
+                request_serializer=rangkiang_dot_notifications_dot_v1_dot_templates__pb2.ListTemplateVersionsRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_notifications_dot_v1_dot_templates__pb2.ListTemplateVersionsReply.FromString,
+                _registered_method=True)
+        self.PutTemplate = channel.unary_unary(
+                '/rangkiang.notifications.v1.Notifications/PutTemplate',
+                request_serializer=rangkiang_dot_notifications_dot_v1_dot_templates__pb2.PutTemplateRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_notifications_dot_v1_dot_templates__pb2.PutTemplateReply.FromString,
+                _registered_method=True)
+        self.RestoreTemplate = channel.unary_unary(
+                '/rangkiang.notifications.v1.Notifications/RestoreTemplate',
+                request_serializer=rangkiang_dot_notifications_dot_v1_dot_templates__pb2.RestoreTemplateRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_notifications_dot_v1_dot_templates__pb2.RestoreTemplateReply.FromString,
+                _registered_method=True)
+        self.PreviewNotice = channel.unary_unary(
+                '/rangkiang.notifications.v1.Notifications/PreviewNotice',
+                request_serializer=rangkiang_dot_notifications_dot_v1_dot_templates__pb2.PreviewNoticeRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_notifications_dot_v1_dot_templates__pb2.PreviewNoticeReply.FromString,
+                _registered_method=True)
 
 
 class NotificationsServicer:
@@ -64,6 +95,48 @@ class NotificationsServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListTemplates(self, request, context):
+        """Kinds of notices with their variables, and the templates that the institution has saved.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetTemplate(self, request, context):
+        """The template in force.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListTemplateVersions(self, request, context):
+        """Every version of a template, with who saved it and when.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PutTemplate(self, request, context):
+        """Saves a new version; a text with an unknown or a missing variable is refused with its name and line.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RestoreTemplate(self, request, context):
+        """Saves an earlier version once more as the newest.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PreviewNotice(self, request, context):
+        """What a notice reads like; nothing is saved or sent.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_NotificationsServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -76,6 +149,36 @@ def add_NotificationsServicer_to_server(servicer, server):
                     servicer.PutSendingRules,
                     request_deserializer=rangkiang_dot_notifications_dot_v1_dot_notices__pb2.PutSendingRulesRequest.FromString,
                     response_serializer=rangkiang_dot_notifications_dot_v1_dot_notices__pb2.PutSendingRulesReply.SerializeToString,
+            ),
+            'ListTemplates': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTemplates,
+                    request_deserializer=rangkiang_dot_notifications_dot_v1_dot_templates__pb2.ListTemplatesRequest.FromString,
+                    response_serializer=rangkiang_dot_notifications_dot_v1_dot_templates__pb2.ListTemplatesReply.SerializeToString,
+            ),
+            'GetTemplate': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetTemplate,
+                    request_deserializer=rangkiang_dot_notifications_dot_v1_dot_templates__pb2.GetTemplateRequest.FromString,
+                    response_serializer=rangkiang_dot_notifications_dot_v1_dot_templates__pb2.GetTemplateReply.SerializeToString,
+            ),
+            'ListTemplateVersions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTemplateVersions,
+                    request_deserializer=rangkiang_dot_notifications_dot_v1_dot_templates__pb2.ListTemplateVersionsRequest.FromString,
+                    response_serializer=rangkiang_dot_notifications_dot_v1_dot_templates__pb2.ListTemplateVersionsReply.SerializeToString,
+            ),
+            'PutTemplate': grpc.unary_unary_rpc_method_handler(
+                    servicer.PutTemplate,
+                    request_deserializer=rangkiang_dot_notifications_dot_v1_dot_templates__pb2.PutTemplateRequest.FromString,
+                    response_serializer=rangkiang_dot_notifications_dot_v1_dot_templates__pb2.PutTemplateReply.SerializeToString,
+            ),
+            'RestoreTemplate': grpc.unary_unary_rpc_method_handler(
+                    servicer.RestoreTemplate,
+                    request_deserializer=rangkiang_dot_notifications_dot_v1_dot_templates__pb2.RestoreTemplateRequest.FromString,
+                    response_serializer=rangkiang_dot_notifications_dot_v1_dot_templates__pb2.RestoreTemplateReply.SerializeToString,
+            ),
+            'PreviewNotice': grpc.unary_unary_rpc_method_handler(
+                    servicer.PreviewNotice,
+                    request_deserializer=rangkiang_dot_notifications_dot_v1_dot_templates__pb2.PreviewNoticeRequest.FromString,
+                    response_serializer=rangkiang_dot_notifications_dot_v1_dot_templates__pb2.PreviewNoticeReply.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -133,6 +236,168 @@ class Notifications:
             '/rangkiang.notifications.v1.Notifications/PutSendingRules',
             rangkiang_dot_notifications_dot_v1_dot_notices__pb2.PutSendingRulesRequest.SerializeToString,
             rangkiang_dot_notifications_dot_v1_dot_notices__pb2.PutSendingRulesReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTemplates(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.notifications.v1.Notifications/ListTemplates',
+            rangkiang_dot_notifications_dot_v1_dot_templates__pb2.ListTemplatesRequest.SerializeToString,
+            rangkiang_dot_notifications_dot_v1_dot_templates__pb2.ListTemplatesReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetTemplate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.notifications.v1.Notifications/GetTemplate',
+            rangkiang_dot_notifications_dot_v1_dot_templates__pb2.GetTemplateRequest.SerializeToString,
+            rangkiang_dot_notifications_dot_v1_dot_templates__pb2.GetTemplateReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTemplateVersions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.notifications.v1.Notifications/ListTemplateVersions',
+            rangkiang_dot_notifications_dot_v1_dot_templates__pb2.ListTemplateVersionsRequest.SerializeToString,
+            rangkiang_dot_notifications_dot_v1_dot_templates__pb2.ListTemplateVersionsReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PutTemplate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.notifications.v1.Notifications/PutTemplate',
+            rangkiang_dot_notifications_dot_v1_dot_templates__pb2.PutTemplateRequest.SerializeToString,
+            rangkiang_dot_notifications_dot_v1_dot_templates__pb2.PutTemplateReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RestoreTemplate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.notifications.v1.Notifications/RestoreTemplate',
+            rangkiang_dot_notifications_dot_v1_dot_templates__pb2.RestoreTemplateRequest.SerializeToString,
+            rangkiang_dot_notifications_dot_v1_dot_templates__pb2.RestoreTemplateReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PreviewNotice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.notifications.v1.Notifications/PreviewNotice',
+            rangkiang_dot_notifications_dot_v1_dot_templates__pb2.PreviewNoticeRequest.SerializeToString,
+            rangkiang_dot_notifications_dot_v1_dot_templates__pb2.PreviewNoticeReply.FromString,
             options,
             channel_credentials,
             insecure,

@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from grpc import aio as _aio
 from rangkiang.notifications.v1 import notices_pb2 as _notices_pb2
+from rangkiang.notifications.v1 import templates_pb2 as _templates_pb2
 import abc as _abc_1
 import grpc as _grpc
 import sys
@@ -36,6 +37,18 @@ class NotificationsStub:
     GetSendingRules: _grpc.UnaryUnaryMultiCallable[_notices_pb2.GetSendingRulesRequest, _notices_pb2.GetSendingRulesReply]
     """When the institution sends digests."""
     PutSendingRules: _grpc.UnaryUnaryMultiCallable[_notices_pb2.PutSendingRulesRequest, _notices_pb2.PutSendingRulesReply]
+    ListTemplates: _grpc.UnaryUnaryMultiCallable[_templates_pb2.ListTemplatesRequest, _templates_pb2.ListTemplatesReply]
+    """Kinds of notices with their variables, and the templates that the institution has saved."""
+    GetTemplate: _grpc.UnaryUnaryMultiCallable[_templates_pb2.GetTemplateRequest, _templates_pb2.GetTemplateReply]
+    """The template in force."""
+    ListTemplateVersions: _grpc.UnaryUnaryMultiCallable[_templates_pb2.ListTemplateVersionsRequest, _templates_pb2.ListTemplateVersionsReply]
+    """Every version of a template, with who saved it and when."""
+    PutTemplate: _grpc.UnaryUnaryMultiCallable[_templates_pb2.PutTemplateRequest, _templates_pb2.PutTemplateReply]
+    """Saves a new version; a text with an unknown or a missing variable is refused with its name and line."""
+    RestoreTemplate: _grpc.UnaryUnaryMultiCallable[_templates_pb2.RestoreTemplateRequest, _templates_pb2.RestoreTemplateReply]
+    """Saves an earlier version once more as the newest."""
+    PreviewNotice: _grpc.UnaryUnaryMultiCallable[_templates_pb2.PreviewNoticeRequest, _templates_pb2.PreviewNoticeReply]
+    """What a notice reads like; nothing is saved or sent."""
 
 @_typing.type_check_only
 class NotificationsAsyncStub(NotificationsStub):
@@ -45,6 +58,18 @@ class NotificationsAsyncStub(NotificationsStub):
     GetSendingRules: _aio.UnaryUnaryMultiCallable[_notices_pb2.GetSendingRulesRequest, _notices_pb2.GetSendingRulesReply]  # type: ignore[assignment]
     """When the institution sends digests."""
     PutSendingRules: _aio.UnaryUnaryMultiCallable[_notices_pb2.PutSendingRulesRequest, _notices_pb2.PutSendingRulesReply]  # type: ignore[assignment]
+    ListTemplates: _aio.UnaryUnaryMultiCallable[_templates_pb2.ListTemplatesRequest, _templates_pb2.ListTemplatesReply]  # type: ignore[assignment]
+    """Kinds of notices with their variables, and the templates that the institution has saved."""
+    GetTemplate: _aio.UnaryUnaryMultiCallable[_templates_pb2.GetTemplateRequest, _templates_pb2.GetTemplateReply]  # type: ignore[assignment]
+    """The template in force."""
+    ListTemplateVersions: _aio.UnaryUnaryMultiCallable[_templates_pb2.ListTemplateVersionsRequest, _templates_pb2.ListTemplateVersionsReply]  # type: ignore[assignment]
+    """Every version of a template, with who saved it and when."""
+    PutTemplate: _aio.UnaryUnaryMultiCallable[_templates_pb2.PutTemplateRequest, _templates_pb2.PutTemplateReply]  # type: ignore[assignment]
+    """Saves a new version; a text with an unknown or a missing variable is refused with its name and line."""
+    RestoreTemplate: _aio.UnaryUnaryMultiCallable[_templates_pb2.RestoreTemplateRequest, _templates_pb2.RestoreTemplateReply]  # type: ignore[assignment]
+    """Saves an earlier version once more as the newest."""
+    PreviewNotice: _aio.UnaryUnaryMultiCallable[_templates_pb2.PreviewNoticeRequest, _templates_pb2.PreviewNoticeReply]  # type: ignore[assignment]
+    """What a notice reads like; nothing is saved or sent."""
 
 class NotificationsServicer(metaclass=_abc_1.ABCMeta):
     """Notices: what members hear of their loans and memberships, over which channel, and what became of it."""
@@ -63,5 +88,53 @@ class NotificationsServicer(metaclass=_abc_1.ABCMeta):
         request: _notices_pb2.PutSendingRulesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_notices_pb2.PutSendingRulesReply, _abc.Awaitable[_notices_pb2.PutSendingRulesReply]]: ...
+
+    @_abc_1.abstractmethod
+    def ListTemplates(
+        self,
+        request: _templates_pb2.ListTemplatesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_templates_pb2.ListTemplatesReply, _abc.Awaitable[_templates_pb2.ListTemplatesReply]]:
+        """Kinds of notices with their variables, and the templates that the institution has saved."""
+
+    @_abc_1.abstractmethod
+    def GetTemplate(
+        self,
+        request: _templates_pb2.GetTemplateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_templates_pb2.GetTemplateReply, _abc.Awaitable[_templates_pb2.GetTemplateReply]]:
+        """The template in force."""
+
+    @_abc_1.abstractmethod
+    def ListTemplateVersions(
+        self,
+        request: _templates_pb2.ListTemplateVersionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_templates_pb2.ListTemplateVersionsReply, _abc.Awaitable[_templates_pb2.ListTemplateVersionsReply]]:
+        """Every version of a template, with who saved it and when."""
+
+    @_abc_1.abstractmethod
+    def PutTemplate(
+        self,
+        request: _templates_pb2.PutTemplateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_templates_pb2.PutTemplateReply, _abc.Awaitable[_templates_pb2.PutTemplateReply]]:
+        """Saves a new version; a text with an unknown or a missing variable is refused with its name and line."""
+
+    @_abc_1.abstractmethod
+    def RestoreTemplate(
+        self,
+        request: _templates_pb2.RestoreTemplateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_templates_pb2.RestoreTemplateReply, _abc.Awaitable[_templates_pb2.RestoreTemplateReply]]:
+        """Saves an earlier version once more as the newest."""
+
+    @_abc_1.abstractmethod
+    def PreviewNotice(
+        self,
+        request: _templates_pb2.PreviewNoticeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_templates_pb2.PreviewNoticeReply, _abc.Awaitable[_templates_pb2.PreviewNoticeReply]]:
+        """What a notice reads like; nothing is saved or sent."""
 
 def add_NotificationsServicer_to_server(servicer: NotificationsServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

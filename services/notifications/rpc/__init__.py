@@ -12,10 +12,11 @@ from chassis.service import Resources
 from rangkiang.notifications.v1 import notices_pb2 as wire
 from rangkiang.notifications.v1.notifications_pb2_grpc import NotificationsServicer
 from services.notifications.institutions import rules_of, save_rules
+from services.notifications.rpc.templates import TemplateMethods
 from services.notifications.tables import SendingRules
 
 
-class Notifications(NotificationsServicer):
+class Notifications(TemplateMethods, NotificationsServicer):
     """The servicer of the whole contract."""
 
     def __init__(self, resources: Resources) -> None:

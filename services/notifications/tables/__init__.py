@@ -6,6 +6,7 @@ from services.notifications.tables.base import Table
 from services.notifications.tables.choices import ChannelDay, Preference, RefusedAddress
 from services.notifications.tables.copies import Branch, Institution, LoanMark, Member, SendingRules
 from services.notifications.tables.notices import Attempt, Message, Notice
+from services.notifications.tables.templates import TemplateVersion
 
 __all__ = [
     "Attempt",
@@ -20,4 +21,5 @@ __all__ = [
     "RefusedAddress",
     "SendingRules",
     "Table",
+    "TemplateVersion",
 ]

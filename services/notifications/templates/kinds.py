@@ -1,10 +1,11 @@
-"""Kinds of notices and the variables of their templates, from kinds.toml."""
+"""Kinds of notices and the variables of their templates, from kinds.toml; and the templates that all begin with."""
 
 from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -14,6 +15,10 @@ from chassis.sentences import LocalText
 # Channels that have templates of their own; `template_channel` names that of each channel of the port.
 CHANNELS = ("email", "whatsapp", "sms", "push", "print")
 LANGUAGES = ("id", "en")
+
+_SEEDS = Path(__file__).parent / "seeds"
+_SHORT = ("sms", "push")
+_WITH_SUBJECT = ("email", "push", "print")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +81,22 @@ class Kind:
         return {name: variable.sample_in(language) for name, variable in self.variables.items()}
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What people write of a template.
+
+    subject     of mails and push messages; "" for other channels
+    body        the markup
+    provider_name, provider_language, provider_parameters  of the provider's template; names of variables
+    """
+
+    subject: str
+    body: str
+    provider_name: str = ""
+    provider_language: str = ""
+    provider_parameters: tuple[str, ...] = ()
+
+
 def _read() -> tuple[Mapping[str, Variable], Mapping[str, Kind]]:
     document = tomllib.loads((Path(__file__).parent / "kinds.toml").read_text())
     variables = {
@@ -122,3 +143,24 @@ def template_channel(name: str, address_kind: str) -> str:
     if address_kind in ("email", "push"):
         return address_kind
     return "print" if name.startswith("print") else "email"
+
+
+@cache
+def seed(kind: str, channel: str, language: str) -> Source:
+    """Return the seed of a known kind, channel and language."""
+    texts = _texts(language)[kind]
+    row = KINDS[kind]
+    is_whatsapp = channel == "whatsapp"
+    return Source(
+        subject=texts["subject"] if channel in _WITH_SUBJECT else "",
+        body=(texts["short"] if channel in _SHORT else texts["text"]).strip() + "\n",
+        provider_name=row.provider_name if is_whatsapp else "",
+        provider_language=language if is_whatsapp else "",
+        provider_parameters=row.provider_parameters if is_whatsapp else (),
+    )
+
+
+@cache
+def _texts(language: str) -> dict[str, dict[str, str]]:
+    texts: dict[str, dict[str, str]] = tomllib.loads((_SEEDS / f"{language}.toml").read_text())
+    return texts

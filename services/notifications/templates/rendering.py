@@ -6,38 +6,42 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import css_inline
+from markupsafe import escape
+
 from chassis.errors import Invalid, Refusal
 from services.notifications.channels.port import ProviderTemplate
 from services.notifications.templates import gsm
-from services.notifications.templates.kinds import KINDS, VARIABLES, Kind, Variable
-from services.notifications.templates.mail import mail_html
-from services.notifications.templates.markup import Block, as_text, as_whatsapp, fill, links, parse
+from services.notifications.templates.kinds import KINDS, VARIABLES, Kind, Source, Variable
+from services.notifications.templates.markup import Block, as_html, as_text, as_whatsapp, fill, is_address, links, parse
 from services.notifications.templates.sandbox import MOST_ENTRIES, Fault, find_faults, run
 from services.notifications.templates.values import date_in_words, number_in_words, one_line, shortened
 
 LONGEST_SUBJECT = 150
 _SHORTEST_TITLE = 12
-_EMPTY: Mapping[str, Any] = {"list": (), "flag": False}
 _FOOTERS = {
     "id": ("Anda menerima surel ini sebagai anggota {institution_name}.", "Berhenti menerima pemberitahuan ini"),
     "en": ("You receive this e-mail as a member of {institution_name}.", "Stop these notices"),
 }
 
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """What people write of a template.
-
-    subject     of mails and push messages; "" for other channels
-    body        the markup
-    provider_name, provider_language, provider_parameters  of the provider's template; names of variables
-    """
-
-    subject: str
-    body: str
-    provider_name: str = ""
-    provider_language: str = ""
-    provider_parameters: tuple[str, ...] = ()
+# Mail programs leave out style elements, so css-inline writes these into the elements. Contrast is at least 4.5 : 1.
+_STYLES = """
+body { margin: 0; padding: 0; background: #f4f1ec; }
+.frame { max-width: 560px; margin: 0 auto; padding: 16px; font: 16px/1.5 Arial, "Noto Sans", sans-serif; color: #222; }
+.name { padding: 12px 20px; background: #4a0f0e; color: #fff; font-size: 18px; font-weight: bold; margin: 0; }
+.text { padding: 8px 20px 16px; background: #fff; }
+.text p, .text ul { margin: 12px 0; overflow-wrap: anywhere; }
+.text ul { padding-left: 20px; }
+.text li { margin: 6px 0; }
+.text h2 { margin: 20px 0 8px; font-size: 18px; line-height: 1.3; color: #4a0f0e; }
+.text a { color: #7a1a18; }
+.text .act a { display: inline-block; padding: 12px 20px; background: #7a1a18; color: #fff; text-decoration: none;
+  font-weight: bold; border-radius: 4px; }
+.foot { padding: 12px 20px; font-size: 14px; color: #555; }
+.foot p { margin: 4px 0; }
+.foot a { color: #555; }
+"""
+_INLINER = css_inline.CSSInliner(extra_css=_STYLES, load_remote_stylesheets=False, keep_style_tags=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +122,7 @@ def render_source(
         case "email":
             sentence, stop = _FOOTERS[language]
             footer = sentence.format(institution_name=known["institution_name"])
-            html = mail_html(
+            html = _mail_html(
                 blocks,
                 language=language,
                 subject=subject,
@@ -239,3 +243,26 @@ def _provider(source: Source, facts: Mapping[str, Any], kind: Kind, language: st
         # A provider refuses a parameter without text.
         words.append(text or "-")
     return ProviderTemplate(source.provider_name, source.provider_language or language, tuple(words))
+
+
+def _mail_html(
+    blocks: Sequence[Block], *, language: str, subject: str, institution: str, footer: str, stop: str, stop_url: str
+) -> str:
+    """Return a mail as an HTML document.
+
+    footer  why the member receives it; `stop` and `stop_url` are the link that ends it, empty without one
+    """
+    stopping = ""
+    if stop and is_address(stop_url):
+        stopping = f'<p><a href="{escape(stop_url)}">{escape(stop)}</a></p>'
+    document = f"""<!doctype html>
+<html lang="{language}"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light"><title>{escape(subject)}</title></head>
+<body><div class="frame">
+<p class="name">{escape(institution)}</p>
+<div class="text">
+{as_html(blocks)}
+</div>
+<div class="foot"><p>{escape(footer)}</p>{stopping}</div>
+</div></body></html>"""
+    return str(_INLINER.inline(document))

@@ -1,0 +1,213 @@
+"""Methods of templates: what notices read like, previews, and tests that staff send to themselves."""
+
+from __future__ import annotations
+
+from datetime import UTC
+
+import grpc
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from chassis import idempotency, rpc
+from chassis.db import Database
+from chassis.errors import Invalid
+from chassis.ids import parse_id
+from chassis.sentences import LocalText
+from rangkiang.common.v1 import text_pb2
+from rangkiang.notifications.v1 import templates_pb2 as wire
+from services.notifications.tables import Institution
+from services.notifications.templates import gsm
+from services.notifications.templates.kinds import CHANNELS, KINDS, Kind, Source
+from services.notifications.templates.rendering import Rendered, refuse_faulty, render_source
+from services.notifications.templates.store import (
+    StoredTemplate,
+    TemplateKey,
+    list_versions,
+    restore_template,
+    save_template,
+    saved_versions,
+    template_in_force,
+    template_key,
+)
+
+MOST_FACTS, LONGEST_FACT = 40, 500
+
+
+class TemplateMethods:
+    """The part of the servicer that reads, saves and shows templates."""
+
+    _database: Database
+
+    def ListTemplates(
+        self, _request: wire.ListTemplatesRequest, context: grpc.ServicerContext
+    ) -> wire.ListTemplatesReply:
+        caller = rpc.context(context)
+        with self._database.reading(caller) as session:
+            saved = saved_versions(session, parse_id(caller.institution))
+        return wire.ListTemplatesReply(
+            kinds=[_kind_message(kind) for kind in KINDS.values()],
+            channels=CHANNELS,
+            saved=[
+                wire.SavedTemplate(kind=key.kind, channel=key.channel, language=key.language, version=version)
+                for key, version in saved.items()
+            ],
+        )
+
+    def GetTemplate(self, request: wire.GetTemplateRequest, context: grpc.ServicerContext) -> wire.GetTemplateReply:
+        caller = rpc.context(context)
+        with self._database.reading(caller) as session:
+            template = template_in_force(session, parse_id(caller.institution), _key(request))
+        return wire.GetTemplateReply(template=_message(template))
+
+    def ListTemplateVersions(
+        self, request: wire.ListTemplateVersionsRequest, context: grpc.ServicerContext
+    ) -> wire.ListTemplateVersionsReply:
+        caller = rpc.context(context)
+        with self._database.reading(caller) as session:
+            versions = list_versions(session, parse_id(caller.institution), _key(request))
+        return wire.ListTemplateVersionsReply(versions=[_message(version) for version in versions])
+
+    def PutTemplate(self, request: wire.PutTemplateRequest, context: grpc.ServicerContext) -> wire.PutTemplateReply:
+        caller = rpc.context(context)
+        with self._database.transaction(caller) as session:
+
+            def act() -> wire.PutTemplateReply:
+                saved = save_template(
+                    session,
+                    parse_id(caller.institution),
+                    _key(request),
+                    _source(request.text),
+                    version=request.version,
+                    context=caller,
+                )
+                return wire.PutTemplateReply(template=_message(saved))
+
+            return idempotency.once(session, caller, request, wire.PutTemplateReply, act)
+
+    def RestoreTemplate(
+        self, request: wire.RestoreTemplateRequest, context: grpc.ServicerContext
+    ) -> wire.RestoreTemplateReply:
+        caller = rpc.context(context)
+        with self._database.transaction(caller) as session:
+
+            def act() -> wire.RestoreTemplateReply:
+                saved = restore_template(
+                    session,
+                    parse_id(caller.institution),
+                    _key(request),
+                    version=request.version,
+                    earlier=request.earlier,
+                    context=caller,
+                )
+                return wire.RestoreTemplateReply(template=_message(saved))
+
+            return idempotency.once(session, caller, request, wire.RestoreTemplateReply, act)
+
+    def PreviewNotice(
+        self, request: wire.PreviewNoticeRequest, context: grpc.ServicerContext
+    ) -> wire.PreviewNoticeReply:
+        caller = rpc.context(context)
+        key = _key(request)
+        kind = KINDS[key.kind]
+        if len(request.facts) > MOST_FACTS or any(len(value) > LONGEST_FACT for value in request.facts.values()):
+            raise Invalid("NOTICE_FACT_INVALID", kind=key.kind, fault=f"> {MOST_FACTS} / {LONGEST_FACT}")
+        institution_id = parse_id(caller.institution)
+        with self._database.reading(caller) as session:
+            source = (
+                _source(request.text)
+                if request.HasField("text")
+                else template_in_force(session, institution_id, key).source
+            )
+            institution = session.get(Institution, institution_id)
+        refuse_faulty(source, kind, key.channel)
+        facts = kind.sample_facts(key.language)
+        if institution is not None:
+            name = LocalText(institution.name_id, institution.name_en).in_language(key.language)
+            facts["institution_name"] = name or institution.code
+        facts |= {name: value for name, value in request.facts.items() if name in kind.variables}
+        rendered = render_source(source, kind=kind, channel=key.channel, language=key.language, facts=facts)
+        return _preview(rendered, key.channel)
+
+
+def _key(
+    request: wire.GetTemplateRequest
+    | wire.PutTemplateRequest
+    | wire.ListTemplateVersionsRequest
+    | wire.RestoreTemplateRequest
+    | wire.PreviewNoticeRequest,
+) -> TemplateKey:
+    return template_key(request.kind, request.channel, request.language)
+
+
+def _source(text: wire.TemplateText) -> Source:
+    """Read a text as a form or a program sends it; lines end as one form of them does."""
+    return Source(
+        subject=text.subject.strip(),
+        body=text.body.replace("\r\n", "\n").replace("\r", "\n").strip() + "\n",
+        provider_name=text.provider.name.strip(),
+        provider_language=text.provider.language.strip(),
+        provider_parameters=tuple(text.provider.parameters),
+    )
+
+
+def _text_message(source: Source) -> wire.TemplateText:
+    return wire.TemplateText(
+        subject=source.subject,
+        body=source.body,
+        provider=wire.ProviderTemplate(
+            name=source.provider_name, language=source.provider_language, parameters=source.provider_parameters
+        ),
+    )
+
+
+def _message(template: StoredTemplate) -> wire.Template:
+    message = wire.Template(
+        kind=template.key.kind,
+        channel=template.key.channel,
+        language=template.key.language,
+        version=template.version,
+        text=_text_message(template.source),
+        saved_by=template.saved_by,
+    )
+    if template.saved_at is not None:
+        saved_at = Timestamp()
+        saved_at.FromDatetime(template.saved_at.astimezone(UTC).replace(tzinfo=None))
+        message.saved_at.CopyFrom(saved_at)
+    return message
+
+
+def _kind_message(kind: Kind) -> wire.TemplateKind:
+    required = {name for names in kind.requires for name in names.split("|")}
+    return wire.TemplateKind(
+        name=kind.name,
+        label=_local(kind.label),
+        channels=kind.channels,
+        variables=[
+            wire.TemplateVariable(
+                name=variable.name,
+                label=_local(variable.label),
+                type=variable.type,
+                in_subject=variable.in_subject,
+                is_required=variable.name in required,
+                fields=variable.fields,
+            )
+            for variable in kind.variables.values()
+        ],
+        is_digest=kind.is_digest or bool(kind.family),
+        is_marketing=kind.basis == "marketing",
+        has_code=kind.has_code,
+    )
+
+
+def _preview(rendered: Rendered, channel: str) -> wire.PreviewNoticeReply:
+    reply = wire.PreviewNoticeReply(subject=rendered.subject, text=rendered.text, html=rendered.html or "")
+    if rendered.provider is not None:
+        reply.provider.name = rendered.provider.name
+        reply.provider.language = rendered.provider.language
+        reply.provider.parameters.extend(rendered.provider.parameters)
+    if channel == "sms":
+        reply.sms_length, reply.sms_messages = gsm.length(rendered.text)
+    return reply
+
+
+def _local(text: LocalText) -> text_pb2.LocalText:
+    return text_pb2.LocalText(id=text.id, en=text.en)
