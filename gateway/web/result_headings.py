@@ -79,5 +79,5 @@ def topics(params: Params, filters: Sequence[dict[str, Any]]) -> list[tuple[str,
     """List (subject, URL) of the most frequent subjects where a reader came for an audience, without words yet."""
     if first_value(params, "q") or not params.get("audience") or params.get("subject"):
         return []
-    subjects = next((facet["values"] for facet in filters if facet["name"] == "subject"), [])
+    subjects: list[dict[str, Any]] = next((facet["values"] for facet in filters if facet["name"] == "subject"), [])
     return [(value["name"], address({**params, "subject": [value["value"]]})) for value in subjects[:MOST_TOPICS]]
