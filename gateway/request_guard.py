@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from itertools import chain
 from typing import Any, TypeVar
 
@@ -47,7 +47,6 @@ SECURITY_HEADERS: tuple[tuple[bytes, bytes], ...] = (
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
 )
-_POLICY = SECURITY_HEADERS[0][0]
 _FIELDS = "rangkiang.header_fields"
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
@@ -132,7 +131,7 @@ class RequestGuard:
                     headers = [*(pair for pair in headers if pair[0] != b"cache-control"), _NO_STORE]
                 if "has_replay" in scope["state"]:
                     headers = [*headers, _REPLAYED]
-                message["headers"] = [*headers, *_security_headers(headers), (b"x-request-id", request_id.encode())]
+                message["headers"] = [*headers, *SECURITY_HEADERS, (b"x-request-id", request_id.encode())]
             await send(message)
 
         try:
@@ -155,11 +154,6 @@ class RequestGuard:
 
 _NO_STORE = (b"cache-control", b"no-store")
 _REPLAYED = (b"idempotency-replayed", b"true")
-
-
-def _security_headers(headers: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[bytes, bytes], ...]:
-    """Return the headers of every response; one that has a policy of its own keeps that instead."""
-    return SECURITY_HEADERS[1:] if any(name.lower() == _POLICY for name, _ in headers) else SECURITY_HEADERS
 
 
 def _inspect(scope: Scope) -> tuple[str, bool, Error | None]:

@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from chassis import clock
+from chassis import clock, telemetry
 from chassis.ids import new_id
 from chassis.sql import insert_for, upsert_newer
 from rangkiang.circulation.v1.events_pb2 import LoanFact
@@ -86,6 +86,7 @@ def make_notice(
         "state": "waiting",
         "reason": "",
         "message_id": None,
+        "traceparent": telemetry.traceparent(),
         "made_at": now,
         "changed_at": now,
     }

@@ -71,6 +71,7 @@ SERVICE = Service(
         ),
     ),
     jobs=(
+        Job(name="sender", run="services.notifications.rpc.sending:send_notices", lease="sender"),
         Job(
             name="forgetting",
             run="services.notifications.jobs:forget_old_rows",

@@ -75,6 +75,7 @@ class Notice(Table):
     state        waiting, sending, sent, delivered, read, failed, dropped, print, printed or unknown
     reason       why it is in that state
     message_id   of the message that carries it
+    traceparent  of the fact, so that a trace leads from the act to the hand-over; "" without tracing
     """
 
     __tablename__ = "notices"
@@ -102,6 +103,7 @@ class Notice(Table):
     state: Mapped[str] = mapped_column(String(16))
     reason: Mapped[str] = mapped_column(String(64))
     message_id: Mapped[UUID | None] = mapped_column(ForeignKey("messages.id"))
+    traceparent: Mapped[str] = mapped_column(String(64))
     made_at: Mapped[datetime]
     changed_at: Mapped[datetime]
 

@@ -52,6 +52,7 @@ class Kind:
 
     family      kind of the digest that holds it; "" when it goes at once
     is_digest   it is the template of a family, and no notice has this kind
+    waits       it goes at once, but not in the quiet hours
     basis       "contract" or "marketing"
     has_code    its text has a code that works once, so no staff page shows it
     channels    default channels, in order
@@ -64,6 +65,7 @@ class Kind:
     label: LocalText
     family: str
     is_digest: bool
+    waits: bool
     basis: str
     has_code: bool
     channels: tuple[str, ...]
@@ -118,6 +120,7 @@ def _read() -> tuple[Mapping[str, Variable], Mapping[str, Kind]]:
             label=LocalText(**row["name"]),
             family=row.get("family", ""),
             is_digest=row.get("is_digest", False),
+            waits=row.get("waits", False),
             basis=row["basis"],
             has_code=row.get("has_code", False),
             channels=tuple(row["channels"]),

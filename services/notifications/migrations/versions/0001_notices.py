@@ -161,6 +161,7 @@ def _notices() -> None:
         _text("state", 16),
         _text("reason", 64),
         _id("message_id", of="messages", nullable=True),
+        _text("traceparent", 64),
         _time("made_at"),
         _time("changed_at"),
     )

@@ -1,0 +1,108 @@
+"""What members want to hear and over which channels; the most specific answer decides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import delete, insert, select
+from sqlalchemy.orm import Session
+
+from chassis import clock
+from chassis.errors import Invalid
+from chassis.sql import insert_for
+from services.notifications.tables import Preference
+from services.notifications.templates.kinds import CHANNELS, KINDS
+
+ALL = "all"
+Answers = Mapping[tuple[str, str], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer for a kind and a channel; "all" for every one."""
+
+    kind: str
+    channel: str
+    allowed: bool
+
+
+def kinds() -> list[str]:
+    """List the kinds that members may end: a code that somebody has asked for is always sent."""
+    return [kind.name for kind in KINDS.values() if not kind.is_digest and not kind.has_code]
+
+
+def allows(answers: Answers, kind: str, channel: str) -> bool:
+    """Return whether a member wants a kind over a channel, and the digest that would hold it; usually yes."""
+    family = KINDS[kind].family if kind in KINDS else ""
+    return _allows_one(answers, kind, channel) and (not family or _allows_one(answers, family, channel))
+
+
+def _allows_one(answers: Answers, kind: str, channel: str) -> bool:
+    for key in ((kind, channel), (kind, ALL), (ALL, channel), (ALL, ALL)):
+        if key in answers:
+            return answers[key]
+    return True
+
+
+def answers_of(session: Session, member_ids: Sequence[UUID]) -> dict[UUID, dict[tuple[str, str], bool]]:
+    """Return the answers of members, by id."""
+    found: dict[UUID, dict[tuple[str, str], bool]] = {member_id: {} for member_id in member_ids}
+    for row in session.scalars(select(Preference).where(Preference.member_id.in_(list(member_ids)))):
+        found[row.member_id][row.kind, row.channel] = row.allowed
+    return found
+
+
+def list_answers(session: Session, member_id: UUID) -> list[Answer]:
+    """Return the answers of a member, in order of kind and channel."""
+    query = select(Preference).where(Preference.member_id == member_id).order_by(Preference.kind, Preference.channel)
+    return [Answer(row.kind, row.channel, row.allowed) for row in session.scalars(query)]
+
+
+def replace_answers(session: Session, member_id: UUID, institution_id: UUID, answers: Iterable[Answer]) -> None:
+    """Replace all answers of a member.
+
+    raises  Invalid  NOTICE_KIND_UNKNOWN, NOTICE_CHANNEL_UNKNOWN
+    """
+    wanted = {(answer.kind, answer.channel): answer for answer in answers}
+    for answer in wanted.values():
+        _check(answer.kind, answer.channel)
+    session.execute(delete(Preference).where(Preference.member_id == member_id))
+    rows = [_row(member_id, institution_id, answer) for answer in wanted.values()]
+    if rows:
+        session.execute(insert(Preference), rows)
+
+
+def opt_out(session: Session, member_id: UUID, institution_id: UUID, *, kind: str, channel: str) -> None:
+    """End notices of a kind over a channel; other answers stay.
+
+    raises  Invalid  NOTICE_KIND_UNKNOWN, NOTICE_CHANNEL_UNKNOWN
+    """
+    _check(kind, channel)
+    of_member = Preference.member_id == member_id
+    if channel == ALL:
+        session.execute(delete(Preference).where(of_member, *([Preference.kind == kind] if kind != ALL else [])))
+    row = _row(member_id, institution_id, Answer(kind, channel, False))
+    statement = insert_for(session, Preference).values(**row)
+    keys = ["member_id", "kind", "channel"]
+    changed = {name: row[name] for name in ("allowed", "changed_at")}
+    session.execute(statement.on_conflict_do_update(index_elements=keys, set_=changed))
+
+
+def _check(kind: str, channel: str) -> None:
+    if kind != ALL and kind not in kinds() and not (kind in KINDS and KINDS[kind].is_digest):
+        raise Invalid("NOTICE_KIND_UNKNOWN", kind=kind[:32])
+    if channel != ALL and channel not in CHANNELS:
+        raise Invalid("NOTICE_CHANNEL_UNKNOWN", channel=channel[:16], known=", ".join(CHANNELS))
+
+
+def _row(member_id: UUID, institution_id: UUID, answer: Answer) -> dict[str, object]:
+    return {
+        "member_id": member_id,
+        "kind": answer.kind,
+        "channel": answer.channel,
+        "institution_id": institution_id,
+        "allowed": answer.allowed,
+        "changed_at": clock.now(),
+    }

@@ -1,0 +1,105 @@
+"""The sender's job, and its questions to members over their contract."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from typing import Any
+from uuid import UUID
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from chassis.addresses import networks
+from chassis.errors import Error, NotFound, Refused
+from chassis.rpc.client import SyncChannel, sync_channel
+from chassis.sealing import require_master_key
+from chassis.service import Resources
+from chassis.wake import open_wake
+from rangkiang.members.v1 import contacts_pb2 as wire
+from rangkiang.members.v1.members_pb2_grpc import MembersStub
+from services.notifications.channels.opening import open_channels
+from services.notifications.sending.owners import LinkRequest, SlipCode
+from services.notifications.sending.sender import LONGEST_PAUSE_SECONDS, Sender
+from services.notifications.settings import NotificationsSettings
+from services.notifications.templates.store import render
+
+log = logging.getLogger(__name__)
+
+ASK_SECONDS = 10.0
+AWAY_SECONDS = 5.0
+
+
+class ServiceOwners:
+    """Asks members over its contract; the channel is opened at the first question."""
+
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+        self._channel: SyncChannel | None = None
+
+    def contacts(self, ids: Sequence[UUID]) -> Mapping[UUID, wire.MemberContact]:
+        request = wire.ContactsRequest(ids=[str(one) for one in ids])
+        reply = self._members().Contacts(request, timeout=ASK_SECONDS)
+        return {UUID(contact.id): contact for contact in reply.members}
+
+    def slip_code(self, member_id: UUID, slip_id: str) -> SlipCode | None:
+        request = wire.MakeSlipCodeRequest(member_id=str(member_id), slip_id=slip_id)
+        try:
+            reply = self._members().MakeSlipCode(request, timeout=ASK_SECONDS)
+        except (NotFound, Refused):
+            return None
+        return SlipCode(reply.code, reply.number)
+
+    def links(self, requests: Sequence[LinkRequest]) -> list[str]:
+        links = []
+        for one in requests:
+            expires_at = Timestamp()
+            expires_at.FromDatetime(one.expires_at)
+            link = wire.ActLink(member_id=str(one.member_id), act=one.act, subject=one.subject, expires_at=expires_at)
+            links.append(link)
+        reply = self._members().MakeActLinks(wire.MakeActLinksRequest(links=links), timeout=ASK_SECONDS)
+        return list(reply.tokens)
+
+    def place(self, institution_id: UUID, branch_id: UUID | None, language: str) -> Mapping[str, str]:
+        return {}
+
+    def _members(self) -> Any:
+        if self._channel is None:
+            settings = self._resources.settings
+            self._channel = sync_channel(settings.service_url("members"), settings, caller="notifications")
+        return MembersStub(self._channel)
+
+
+def send_notices(resources: Resources, stop: threading.Event) -> None:
+    """Send what waits until `stop`; while members is away, notices wait."""
+    own = resources.settings.of(NotificationsSettings)
+    channels = open_channels(own.channels, allowed_networks=networks(own.outgoing_private_networks))
+    sender = Sender(
+        resources.database,
+        ServiceOwners(resources),
+        channels,
+        read_master=lambda: require_master_key(own.master_key),
+        render=render,
+        public_url=own.public_url,
+    )
+    last_reason = ""
+    try:
+        with closing(open_wake(resources.database)) as wake:
+            sender.recover()
+            while not stop.is_set():
+                try:
+                    seconds = sender.run_round()
+                    last_reason = ""
+                except Error as problem:
+                    # Once a change of the reason: it is tried again every few seconds.
+                    if problem.reason != last_reason:
+                        log.warning("sender_waits", extra={"reason": problem.reason})
+                    last_reason, seconds = problem.reason, AWAY_SECONDS
+                    stop.wait(seconds)
+                    continue
+                if seconds:
+                    wake.wait(min(seconds, LONGEST_PAUSE_SECONDS))
+    finally:
+        for channel in channels:
+            channel.close()

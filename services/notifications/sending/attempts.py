@@ -1,0 +1,284 @@
+"""Attempts: a row before each hand-over, what came of it after, and those that a crash left without an answer."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.orm import Session
+
+from chassis import clock
+from chassis.ids import new_id
+from chassis.sealing import MasterKey
+from chassis.sql import insert_for, insert_ignore
+from services.notifications.channels.port import Channel, Outcome
+from services.notifications.channels.port import Message as Handed
+from services.notifications.institutions import Places, local_day
+from services.notifications.members import keys_of, seal_text
+from services.notifications.notices import settle
+from services.notifications.sending.decisions import ALL_CHANNELS_FAILED
+from services.notifications.sending.recipients import PRINT
+from services.notifications.sending.texts import Draft
+from services.notifications.tables import Attempt, ChannelDay, Message, Notice, RefusedAddress
+from services.notifications.templates.kinds import KINDS
+
+log = logging.getLogger(__name__)
+
+# Seconds until the next attempt over the same channel; after the last one the next channel has its turn.
+BACK_OFF_SECONDS = (60, 300, 900, 3_600, 10_800, 21_600)
+# What cannot wait for hours goes to the next channel sooner.
+TRIES_AT_ONCE = 3
+RESEND_SECONDS = 60
+NOT_HANDED_OVER = ("CIRCUIT_OPEN", "RATE_LIMITED")
+NO_ANSWER = "NO_ANSWER"
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A message whose attempt is committed and that may be handed over now."""
+
+    draft: Draft
+    handed: Handed
+    attempt_id: UUID
+
+
+def begin_attempts(session: Session, pairs: Sequence[tuple[Draft, Handed]], master: MasterKey) -> list[Begun]:
+    """Write messages and attempts that are handed over after the commit.
+
+    One whose notices were dropped since they were read, or whose member was erased, is left out: the next round reads
+    them again.
+
+    raises  Unavailable  SEALED_UNREADABLE
+    """
+    now = clock.now()
+    ids = [notice.id for draft, _ in pairs for notice in draft.notices]
+    query = select(Notice.id, Notice.state, Notice.message_id).where(Notice.id.in_(ids)).with_for_update()
+    states = {row.id: (row.state, row.message_id) for row in session.execute(query)}
+    keys = keys_of(session, master, {draft.member_id: draft.institution_id for draft, _ in pairs})
+    begun: list[Begun] = []
+    attempts: list[Attempt] = []
+    for draft, handed in pairs:
+        allowed = {("waiting", None), ("sending", draft.message_id)}
+        if draft.member_id not in keys or any(states.get(one.id) not in allowed for one in draft.notices):
+            continue
+        sealed = None
+        if not KINDS[draft.kind].has_code:
+            content = json.dumps({"subject": handed.subject, "text": handed.text}, ensure_ascii=False)
+            sealed = seal_text(keys[draft.member_id], content)
+        _write_message(session, draft, sealed, now)
+        settle(session, [notice.id for notice in draft.notices], "sending", message_id=draft.message_id)
+        attempt = Attempt(
+            id=new_id(),
+            institution_id=draft.institution_id,
+            message_id=draft.message_id,
+            channel=draft.option.channel.name,
+            provider_id="",
+            address_hash=draft.option.address_hash,
+            state="started",
+            reason="",
+            started_at=now,
+            ended_at=None,
+        )
+        attempts.append(attempt)
+        begun.append(Begun(draft, handed, attempt.id))
+    session.add_all(attempts)
+    return begun
+
+
+def _write_message(session: Session, draft: Draft, sealed: bytes | None, now: datetime) -> None:
+    name = draft.option.channel.name
+    values = {
+        "kind": draft.kind,
+        "day": draft.today if draft.is_digest else None,
+        "language": draft.recipient.language,
+        "channel": name,
+        "sealed": sealed,
+    }
+    if not draft.is_new:
+        session.execute(update(Message).where(Message.id == draft.message_id).values(**values))
+        return
+    row = Message(
+        id=draft.message_id,
+        institution_id=draft.institution_id,
+        member_id=draft.member_id,
+        is_digest=draft.is_digest,
+        state="open",
+        reason="",
+        tries=0,
+        next_at=now,
+        since=now,
+        made_at=now,
+        **values,
+    )
+    session.add(row)
+    session.flush()
+
+
+def record_outcomes(session: Session, results: Sequence[tuple[Begun, Outcome]]) -> None:
+    """Write what came of attempts, and what becomes of their messages."""
+    now = clock.now()
+    counts: Counter[tuple[UUID, str, date, str]] = Counter()
+    messages = {
+        message.id: message
+        for message in session.scalars(
+            select(Message).where(Message.id.in_([one.draft.message_id for one, _ in results]))
+        )
+    }
+    for begun, outcome in results:
+        draft = begun.draft
+        message = messages.get(draft.message_id)
+        if message is None or message.state != "open":
+            continue
+        channel = draft.option.channel
+        if outcome.state == "temporary" and outcome.reason in NOT_HANDED_OVER:
+            session.execute(delete(Attempt).where(Attempt.id == begun.attempt_id))
+            message.next_at = now + timedelta(seconds=outcome.retry_after_seconds or RESEND_SECONDS)
+            continue
+        _end_attempt(session, begun.attempt_id, outcome, now)
+        counts[draft.institution_id, channel.name, local_day(now, draft.zone), outcome.state] += 1
+        if outcome.is_address_bad:
+            _mark_address(session, draft, outcome, now)
+        notice_ids = [notice.id for notice in draft.notices]
+        _settle_message(
+            session,
+            message,
+            outcome,
+            now=now,
+            notice_ids=notice_ids,
+            others=[option.channel.name for option in draft.options if option.channel.name != channel.name],
+            deduplicates=channel.deduplicates,
+        )
+    _count(session, counts)
+
+
+def recover(session: Session, channels: Sequence[Channel], answers: dict[UUID, Outcome | None], places: Places) -> int:
+    """End attempts that a crash left without an answer. Returns their number.
+
+    answers  what providers said, by attempt; None where they cannot be asked
+    """
+    now = clock.now()
+    by_name = {channel.name: channel for channel in channels}
+    counts: Counter[tuple[UUID, str, date, str]] = Counter()
+    rows = session.scalars(select(Attempt).where(Attempt.id.in_(list(answers)), Attempt.state == "started")).all()
+    for attempt in rows:
+        outcome = answers[attempt.id] or Outcome("unknown", reason=NO_ANSWER)
+        message = session.get(Message, attempt.message_id)
+        _end_attempt(session, attempt.id, outcome, now)
+        zone = places.zone_of(attempt.institution_id, None)
+        counts[attempt.institution_id, attempt.channel, local_day(now, zone), outcome.state] += 1
+        if message is None or message.state != "open":
+            continue
+        notice_ids = list(
+            session.scalars(select(Notice.id).where(Notice.message_id == message.id, Notice.state == "sending"))
+        )
+        channel = by_name.get(attempt.channel)
+        _settle_message(
+            session,
+            message,
+            outcome,
+            now=now,
+            notice_ids=notice_ids,
+            others=[name for name in by_name if name != attempt.channel],
+            deduplicates=channel is not None and channel.deduplicates,
+        )
+    _count(session, counts)
+    return len(rows)
+
+
+def unanswered(session: Session) -> list[Attempt]:
+    """Return the attempts that were begun and not ended: their process died."""
+    return list(session.scalars(select(Attempt).where(Attempt.state == "started").order_by(Attempt.id)))
+
+
+def _settle_message(
+    session: Session,
+    message: Message,
+    outcome: Outcome,
+    *,
+    now: datetime,
+    notice_ids: Collection[UUID],
+    others: Sequence[str],
+    deduplicates: bool,
+) -> None:
+    """Write what becomes of a message after an attempt.
+
+    others  channels besides the one of the attempt
+    """
+    match outcome.state:
+        case "accepted":
+            message.state, message.reason = "sent", ""
+            settle(session, notice_ids, "sent")
+        case "unknown":
+            query = select(func.count()).where(
+                Attempt.message_id == message.id, Attempt.channel == message.channel, Attempt.state == "unknown"
+            )
+            # This attempt is one of them already.
+            if deduplicates and (session.scalar(query) or 0) <= 1:
+                message.next_at = now + timedelta(seconds=RESEND_SECONDS)
+                return
+            message.state, message.reason = "unknown", outcome.reason or NO_ANSWER
+            settle(session, notice_ids, "unknown", reason=message.reason)
+        case "temporary":
+            message.tries += 1
+            message.reason = outcome.reason
+            untried = _untried(session, message, others)
+            most = TRIES_AT_ONCE if untried and not message.is_digest else len(BACK_OFF_SECONDS)
+            if message.tries >= most:
+                _leave_channel(session, message, untried, notice_ids, now)
+                return
+            seconds = BACK_OFF_SECONDS[message.tries - 1]
+            message.next_at = now + timedelta(seconds=max(seconds, outcome.retry_after_seconds or 0))
+        case "permanent":
+            message.reason = outcome.reason
+            _leave_channel(session, message, _untried(session, message, others), notice_ids, now)
+
+
+def _untried(session: Session, message: Message, others: Sequence[str]) -> list[str]:
+    tried = set(session.scalars(select(Attempt.channel).where(Attempt.message_id == message.id)))
+    return [name for name in others if name not in tried]
+
+
+def _leave_channel(
+    session: Session, message: Message, untried: Sequence[str], notice_ids: Collection[UUID], now: datetime
+) -> None:
+    """Go on with the next channel; without one the notices are printed, or have failed."""
+    if untried:
+        message.channel, message.tries, message.since, message.next_at = untried[0], 0, now, now
+        return
+    may_print = PRINT in KINDS[message.kind].channels if message.kind in KINDS else False
+    message.state = PRINT if may_print else "failed"
+    settle(session, notice_ids, message.state, reason=message.reason or ALL_CHANNELS_FAILED)
+
+
+def _end_attempt(session: Session, attempt_id: UUID, outcome: Outcome, now: datetime) -> None:
+    session.execute(
+        update(Attempt)
+        .where(Attempt.id == attempt_id)
+        .values(state=outcome.state, provider_id=outcome.provider_id[:128], reason=outcome.reason[:64], ended_at=now)
+    )
+
+
+def _mark_address(session: Session, draft: Draft, outcome: Outcome, now: datetime) -> None:
+    row = {
+        "address_hash": draft.option.address_hash,
+        "institution_id": draft.institution_id,
+        "member_id": draft.member_id,
+        "channel": draft.option.channel.name,
+        "reason": outcome.reason[:64],
+        "at": now,
+    }
+    insert_ignore(session, RefusedAddress, [row])
+
+
+def _count(session: Session, counts: Counter[tuple[UUID, str, date, str]]) -> None:
+    for (institution_id, channel, day, state), count in counts.items():
+        row = {"institution_id": institution_id, "channel": channel, "day": day, "state": state, "count": count}
+        insert = insert_for(session, ChannelDay).values(**row)
+        keys = ["institution_id", "channel", "day", "state"]
+        session.execute(insert.on_conflict_do_update(index_elements=keys, set_={"count": ChannelDay.count + count}))

@@ -1,0 +1,222 @@
+"""What becomes of work now: dropped, put off, printed, or a draft for a channel; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from uuid import UUID
+
+from chassis.ids import new_id
+from rangkiang.members.v1.contacts_pb2 import MemberContact
+from services.notifications.channels.port import Channel
+from services.notifications.institutions import local_day
+from services.notifications.notices import DUE_SOON, LOAN_RECEIPT, REMINDERS, moment_of
+from services.notifications.sending.queue import WAITING_KINDS, Known, Work
+from services.notifications.sending.recipients import PRINT, Option, Recipient, find_recipient
+from services.notifications.sending.texts import Draft, in_order
+from services.notifications.tables import LoanMark, Notice
+from services.notifications.templates.kinds import KINDS
+
+RENEWAL_RECEIPT = "renewal_receipt"
+ALL_CHANNELS_FAILED = "ALL_CHANNELS_FAILED"
+MEMBER_UNKNOWN, KIND_UNKNOWN = "MEMBER_UNKNOWN", "KIND_UNKNOWN"
+# A channel that is away so long is left for the next one.
+PATIENCE = timedelta(hours=6)
+
+
+@dataclass(slots=True)
+class Decision:
+    """What becomes of one member's work.
+
+    ended      notices by state ("dropped", "print" or "failed") and reason
+    put_off    the moment until which the rest waits
+    draft      what is handed over now
+    """
+
+    work: Work
+    ended: dict[tuple[str, str], list[Notice]] = field(default_factory=dict)
+    put_off: datetime | None = None
+    draft: Draft | None = None
+
+    def end(self, notice: Notice, state: str, reason: str) -> None:
+        self.ended.setdefault((state, reason), []).append(notice)
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Decides about work with what is known.
+
+    hash_of       keyed hash of an address of an institution
+    closed_until  channels that take nothing for now
+    """
+
+    known: Known
+    channels: Sequence[Channel]
+    hash_of: Callable[[UUID, str], bytes]
+    closed_until: Mapping[str, datetime]
+
+    def decide(self, work: Work, contact: MemberContact | None, now: datetime) -> Decision:
+        """Decide about the work of one member.
+
+        contact  None for a member who is unknown or erased
+        """
+        decision = Decision(work)
+        if not work.notices:
+            return decision
+        if contact is None:
+            for notice in work.notices:
+                decision.end(notice, "dropped", MEMBER_UNKNOWN)
+            return decision
+        zone = self._zone(work)
+        today = local_day(now, zone)
+        institution_id = work.notices[0].institution_id
+        kept: list[Notice] = []
+        recipients: dict[str, Recipient] = {}
+        for notice in in_order(work.notices):
+            mark = self.known.marks.get(notice.loan_id) if notice.loan_id is not None else None
+            if notice.kind not in KINDS:
+                decision.end(notice, "dropped", KIND_UNKNOWN)
+            elif reason := reason_gone(notice, mark, today=today, now=now):
+                decision.end(notice, "dropped", reason)
+            else:
+                if notice.kind not in recipients:
+                    recipients[notice.kind] = self._recipient(notice, contact, work)
+                self._keep_or_end(notice, recipients[notice.kind], work, decision, kept)
+        if not kept:
+            return decision
+        until = self._put_off_until(work, kept, now, zone)
+        if until is not None:
+            decision.put_off = until
+            return decision
+        kind, folded, options = _fold(kept, recipients)
+        option = self._next_option(options, work, kept, now)
+        if option is None:
+            closed = [self.closed_until[one.channel.name] for one in options if one.channel.name in self.closed_until]
+            decision.put_off = min(closed) if closed else now + timedelta(minutes=1)
+            return decision
+        message = work.message
+        decision.draft = Draft(
+            message_id=message.id if message is not None else new_id(),
+            institution_id=institution_id,
+            member_id=work.member_id,
+            kind=kind,
+            notices=folded,
+            contact=contact,
+            recipient=recipients[folded[0].kind],
+            options=options,
+            option=option,
+            zone=zone,
+            today=today,
+            is_new=message is None,
+        )
+        return decision
+
+    def _recipient(self, notice: Notice, contact: MemberContact, work: Work) -> Recipient:
+        kind = KINDS[notice.kind]
+        return find_recipient(
+            contact,
+            kind,
+            channels=self.channels,
+            answers=self.known.answers.get(work.member_id, {}),
+            refused=self.known.refused,
+            hash_of=lambda address: self.hash_of(notice.institution_id, address),
+            is_requested=kind.has_code,
+        )
+
+    def _keep_or_end(
+        self, notice: Notice, recipient: Recipient, work: Work, decision: Decision, kept: list[Notice]
+    ) -> None:
+        """Keep a notice that a channel may still carry; else print or end it, and say why."""
+        left = _untried(recipient.options, work)
+        if left:
+            kept.append(notice)
+            return
+        reason = recipient.reason or ALL_CHANNELS_FAILED
+        may_print = PRINT in KINDS[notice.kind].channels and reason in (ALL_CHANNELS_FAILED, "NO_ADDRESS")
+        if may_print:
+            decision.end(notice, "print", reason)
+        else:
+            decision.end(notice, "failed" if reason == ALL_CHANNELS_FAILED else "dropped", reason)
+
+    def _put_off_until(self, work: Work, kept: Sequence[Notice], now: datetime, zone: str) -> datetime | None:
+        """Return the next moment that is in the window and on a day without a digest; None for now."""
+        if not work.is_digest and kept[0].kind not in WAITING_KINDS:
+            return None
+        window = self.known.places.window_of(kept[0].institution_id)
+        moment = window.next_moment(now, zone)
+        if work.is_digest:
+            own = work.message.id if work.message is not None else None
+            while self.known.sent_days.get((work.member_id, local_day(moment, zone)), own) != own:
+                moment = window.next_day(moment, zone)
+        return moment if moment > now else None
+
+    def _next_option(
+        self, options: Sequence[Option], work: Work, kept: Sequence[Notice], now: datetime
+    ) -> Option | None:
+        """Return the channel to try now; None while those that are left take nothing."""
+        left = _untried(options, work)
+        current = work.message.channel if work.message is not None else ""
+        left = sorted(left, key=lambda option: option.channel.name != current)
+        oldest = min(notice.made_at for notice in kept)
+        for number, option in enumerate(left):
+            is_closed = self.closed_until.get(option.channel.name, now) > now
+            if not is_closed:
+                return option
+            is_last = number == len(left) - 1
+            if is_last or now - oldest < PATIENCE:
+                return None
+        return None
+
+    def _zone(self, work: Work) -> str:
+        """Return the zone of the branches that the notices name, when there is one; else that of the institution."""
+        first = work.notices[0]
+        zones = {self.known.places.zone_of(one.institution_id, one.branch_id) for one in work.notices}
+        return zones.pop() if len(zones) == 1 else self.known.places.zone_of(first.institution_id, None)
+
+
+def _untried(options: Sequence[Option], work: Work) -> list[Option]:
+    """Return the channels that were not given up for this message; that of its row is the next one."""
+    current = work.message.channel if work.message is not None else ""
+    return [one for one in options if one.channel.name == current or one.channel.name not in work.tried_channels]
+
+
+def _fold(
+    kept: Sequence[Notice], recipients: Mapping[str, Recipient]
+) -> tuple[str, tuple[Notice, ...], tuple[Option, ...]]:
+    """Return the kind of the message, the notices that go in it, and the channels that may carry them all."""
+    first = kept[0]
+    options = recipients[first.kind].options
+    folded = [first]
+    for notice in kept[1:]:
+        names = {option.channel.name for option in recipients[notice.kind].options}
+        shared = tuple(option for option in options if option.channel.name in names)
+        # One that no channel of the others may carry goes on another day.
+        if shared:
+            options = shared
+            folded.append(notice)
+    kind = first.kind if len(folded) == 1 else KINDS[first.kind].family
+    return kind, tuple(folded), options
+
+
+def reason_gone(notice: Notice, mark: LoanMark | None, *, today: date, now: datetime) -> str:
+    """Return why a notice is pointless by now: UPPER_SNAKE, or "" when it is not.
+
+    mark   how far its loan is
+    today  in the member's zone
+    """
+    if notice.kind in (*REMINDERS, LOAN_RECEIPT, RENEWAL_RECEIPT) and mark is not None:
+        if mark.returned_at is not None:
+            return "LOAN_RETURNED"
+        if mark.due_on != notice.day:
+            return "LOAN_RENEWED"
+    if notice.kind == DUE_SOON and notice.day is not None and today > notice.day:
+        return "DAY_PASSED"
+    facts = notice.facts
+    for name in ("suspended_until", "expires_on"):
+        # A welcome names the end of the membership too, and is never late for it.
+        if facts.get(name) and notice.kind != "membership_registered" and today.isoformat() > facts[name]:
+            return "DAY_PASSED"
+    if facts.get("expires_at") and moment_of(facts["expires_at"]) <= now:
+        return "CODE_EXPIRED"
+    return ""

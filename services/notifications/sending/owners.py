@@ -1,0 +1,54 @@
+"""The port of the sender to other services: contacts, codes and links of members, and places of the catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from rangkiang.members.v1.contacts_pb2 import MemberContact
+
+MOST_ASKED = 500
+
+
+@dataclass(frozen=True, slots=True)
+class LinkRequest:
+    """A link that members signs.
+
+    act, subject  as in members' ActLink
+    """
+
+    member_id: UUID
+    act: str
+    subject: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SlipCode:
+    """A code that is stored nowhere, and the number that its member signs in with."""
+
+    code: str
+    number: str
+
+
+class Owners(Protocol):
+    """Each method raises Unavailable or TooLate when the owner does not answer: then notices wait."""
+
+    def contacts(self, ids: Sequence[UUID]) -> Mapping[UUID, MemberContact]:
+        """Return how to reach members, at most 500, by the id asked for; unknown and erased ones are left out."""
+        ...
+
+    def slip_code(self, member_id: UUID, slip_id: str) -> SlipCode | None:
+        """Make the code of a slip; None when the slip is used, void or expired."""
+        ...
+
+    def links(self, requests: Sequence[LinkRequest]) -> list[str]:
+        """Return the last part of each link, at most 500; "" for an unknown member."""
+        ...
+
+    def place(self, institution_id: UUID, branch_id: UUID | None, language: str) -> Mapping[str, str]:
+        """Return address, telephone and opening hours of a branch, as far as they are known."""
+        ...

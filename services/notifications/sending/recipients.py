@@ -1,0 +1,107 @@
+"""Who gets a notice, and over which channels: preferences, consents, guardians, refused addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from rangkiang.members.v1.contacts_pb2 import MemberContact
+from services.notifications.channels.port import Channel
+from services.notifications.preferences import allows
+from services.notifications.templates.kinds import Kind, template_channel
+
+MARKETING_PURPOSE = "news"
+LANGUAGES = ("id", "en")
+PRINT = "print"
+
+# Why a notice goes nowhere.
+NOT_WANTED, NO_CONSENT, NO_ADDRESS = "NOT_WANTED", "NO_CONSENT", "NO_ADDRESS"
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A channel that reaches the recipient.
+
+    templates     the name of its templates, which preferences use too
+    address_hash  keyed hash of the address
+    """
+
+    channel: Channel
+    templates: str
+    address: str
+    address_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """Who reads a notice: the member, or the guardian of a child.
+
+    options  in order; empty when no channel reaches them
+    reason   why there is none
+    """
+
+    name: str
+    language: str
+    options: tuple[Option, ...]
+    reason: str = ""
+
+    @property
+    def is_printed(self) -> bool:
+        """Whether a letter may reach them instead."""
+        return self.reason == NO_ADDRESS
+
+
+def find_recipient(
+    contact: MemberContact,
+    kind: Kind,
+    *,
+    channels: Sequence[Channel],
+    answers: Mapping[tuple[str, str], bool],
+    refused: Collection[bytes],
+    hash_of: Callable[[str], bytes],
+    is_requested: bool = False,
+) -> Recipient:
+    """Find the recipient of a notice and the channels in order of fallback.
+
+    answers       preferences of the member by kind and channel
+    refused       hashes of addresses that a provider refused for good
+    is_requested  the member asked for it now, a code: preferences do not stop it
+    """
+    guardian = contact.guardian if contact.is_child and contact.HasField("guardian") else None
+    source = guardian or contact
+    name = source.name or contact.name
+    language = next((one for one in (source.language, contact.language) if one in LANGUAGES), "id")
+    if kind.basis == "marketing" and not _has_consent(contact):
+        return Recipient(name, language, (), NO_CONSENT)
+    emails, phones = (source.email, source.phone)
+    if contact.is_child and guardian is None:
+        # Nobody is known who may read a child's notices: a letter goes home with the child.
+        emails = phones = ""
+    addresses = {"email": emails, "phone": phones, "push": "", "none": contact.id}
+    reachable: list[Option] = []
+    for channel in _in_order(channels, kind):
+        address = addresses[channel.address_kind]
+        if not address:
+            continue
+        address_hash = hash_of(address)
+        if address_hash not in refused:
+            templates = template_channel(channel.name, channel.address_kind)
+            reachable.append(Option(channel, templates, address, address_hash))
+    wanted = tuple(one for one in reachable if is_requested or allows(answers, kind.name, one.templates))
+    if wanted:
+        return Recipient(name, language, wanted)
+    if reachable or not allows(answers, kind.name, PRINT):
+        return Recipient(name, language, (), NOT_WANTED)
+    return Recipient(name, language, (), NO_ADDRESS)
+
+
+def _in_order(channels: Sequence[Channel], kind: Kind) -> list[Channel]:
+    """Return the channels that a kind uses: in the kind's order, then in that of the setting CHANNELS."""
+    places = {name: place for place, name in enumerate(kind.channels)}
+    named = [(template_channel(channel.name, channel.address_kind), channel) for channel in channels]
+    usable = [(places[name], channel) for name, channel in named if name in places and name != PRINT]
+    return [channel for _, channel in sorted(usable, key=lambda pair: pair[0])]
+
+
+def _has_consent(contact: MemberContact) -> bool:
+    return any(answer.purpose == MARKETING_PURPOSE and answer.given for answer in contact.consents)

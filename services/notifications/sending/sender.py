@@ -1,0 +1,252 @@
+"""The sender: rounds of deciding, rendering and handing over, in one process at a time."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+
+from chassis import clock, telemetry
+from chassis.context import system
+from chassis.db import Database
+from chassis.errors import Error, Invalid
+from chassis.sealing import MasterKey
+from rangkiang.members.v1.contacts_pb2 import MemberContact
+from services.notifications.channels.port import Channel, Outcome
+from services.notifications.channels.port import Message as Handed
+from services.notifications.institutions import Places
+from services.notifications.notices import settle
+from services.notifications.sending.attempts import (
+    NOT_HANDED_OVER,
+    Begun,
+    begin_attempts,
+    record_outcomes,
+    recover,
+    unanswered,
+)
+from services.notifications.sending.decisions import Decision, Judge
+from services.notifications.sending.owners import MOST_ASKED, LinkRequest, Owners
+from services.notifications.sending.queue import Known, Work, find_work, next_moment, read_known
+from services.notifications.sending.texts import Draft, Renderer, link_requests, render_message
+from services.notifications.tables import Message, Notice
+from services.notifications.templates.kinds import KINDS
+
+log = logging.getLogger(__name__)
+
+SENDING = system("sender")
+LONGEST_PAUSE_SECONDS = 5.0
+# Attempts that are committed together, and that a crash may leave without an answer.
+TOGETHER, TOGETHER_UNKNOWN = 25, 5
+NOT_RENDERED = "NOT_RENDERED"
+
+
+class Sender:
+    """Sends what waits.
+
+    read_master  reads the master key; raises Unavailable, then notices wait
+    public_url   of links; "" for messages without links
+    render       templates.store.render
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        owners: Owners,
+        channels: Sequence[Channel],
+        *,
+        read_master: Callable[[], MasterKey],
+        render: Renderer,
+        public_url: str = "",
+    ) -> None:
+        self._database, self._owners, self._channels = database, owners, channels
+        self._read_master, self._render, self._public_url = read_master, render, public_url.rstrip("/")
+        self._closed_until: dict[str, datetime] = {}
+
+    def recover(self) -> int:
+        """End attempts of a sender that died: ask the provider, else send again once or show them as unknown."""
+        with self._database.reading(SENDING) as session:
+            attempts = unanswered(session)
+        if not attempts:
+            return 0
+        by_name = {channel.name: channel for channel in self._channels}
+        answers: dict[UUID, Outcome | None] = {}
+        for attempt in attempts:
+            channel = by_name.get(attempt.channel)
+            answers[attempt.id] = channel.ask(str(attempt.message_id)) if channel is not None else None
+        with self._database.transaction(SENDING) as session:
+            count = recover(session, self._channels, answers, Places(session))
+        asked = sum(answer is not None for answer in answers.values())
+        log.warning("attempts_without_answer", extra={"count": count, "answered_now": asked})
+        return count
+
+    def run_round(self) -> float:
+        """Do the next work. Returns the seconds until there may be more; 0 at once.
+
+        raises  Unavailable, TooLate  members does not answer: nothing has changed
+        """
+        now = clock.now()
+        self._closed_until = {name: until for name, until in self._closed_until.items() if until > now}
+        with self._database.reading(SENDING) as session:
+            work = find_work(session, now)
+            moment = None if work else next_moment(session, now)
+        if not work:
+            return LONGEST_PAUSE_SECONDS if moment is None else max(0.1, (moment - now).total_seconds())
+        contacts = self._ask_contacts(work)
+        master = self._read_master()
+        with self._database.reading(SENDING) as session:
+            known = read_known(session, work)
+        judge = Judge(known, self._channels, lambda one, address: hash_of(master, one, address), self._closed_until)
+        decisions = [judge.decide(one, contacts.get(one.member_id), now) for one in work]
+        with self._database.transaction(SENDING) as session:
+            for decision in decisions:
+                _write_decision(session, decision)
+        self._hand_over([one.draft for one in decisions if one.draft is not None], known, master, now)
+        return 0.0
+
+    def _ask_contacts(self, work: Sequence[Work]) -> dict[UUID, MemberContact]:
+        ids = list({one.member_id for one in work})
+        contacts: dict[UUID, MemberContact] = {}
+        for start in range(0, len(ids), MOST_ASKED):
+            contacts.update(self._owners.contacts(ids[start : start + MOST_ASKED]))
+        return contacts
+
+    def _hand_over(self, drafts: Sequence[Draft], known: Known, master: MasterKey, now: datetime) -> None:
+        """Render and hand over, in batches that a crash may leave without an answer."""
+        ready = self._with_codes(drafts)
+        links = self._ask_links(ready, now)
+        for channel, of_channel in _by_channel(ready).items():
+            size = TOGETHER if channel.deduplicates else TOGETHER_UNKNOWN
+            for start in range(0, len(of_channel), size):
+                if self._closed_until.get(channel.name, now) > now:
+                    break
+                pairs = list(self._rendered(of_channel[start : start + size], known, links))
+                with self._database.transaction(SENDING) as session:
+                    begun = begin_attempts(session, pairs, master)
+                results = [(one, self._send(one)) for one in begun]
+                with self._database.transaction(SENDING) as session:
+                    record_outcomes(session, results)
+
+    def _with_codes(self, drafts: Sequence[Draft]) -> list[Draft]:
+        """Have the codes of slips made; a slip that is void by now has no message."""
+        ready: list[Draft] = []
+        for draft in drafts:
+            if not KINDS[draft.kind].has_code:
+                ready.append(draft)
+                continue
+            code = self._owners.slip_code(draft.member_id, draft.notices[0].facts.get("slip_id", ""))
+            if code is not None:
+                ready.append(replace(draft, code=code))
+            else:
+                self._end(draft, "dropped", "CODE_VOID")
+        return ready
+
+    def _ask_links(self, drafts: Sequence[Draft], now: datetime) -> dict[UUID, dict[tuple[str, str], str]]:
+        """Return links by member, act and subject; none without a public address."""
+        links: dict[UUID, dict[tuple[str, str], str]] = defaultdict(dict)
+        if not self._public_url:
+            return links
+        requests: list[LinkRequest] = [request for draft in drafts for request in link_requests(draft, now)]
+        for start in range(0, len(requests), MOST_ASKED):
+            part = requests[start : start + MOST_ASKED]
+            for request, token in zip(part, self._owners.links(part), strict=True):
+                if token:
+                    links[request.member_id][request.act, request.subject] = token
+        return links
+
+    def _rendered(
+        self, drafts: Sequence[Draft], known: Known, links: Mapping[UUID, Mapping[tuple[str, str], str]]
+    ) -> Iterator[tuple[Draft, Handed]]:
+        failed: list[Draft] = []
+        with self._database.reading(SENDING) as session:
+            for draft in drafts:
+                try:
+                    handed = render_message(
+                        session,
+                        draft,
+                        render=self._render,
+                        places=known.places,
+                        owners=self._owners,
+                        public_url=self._public_url,
+                        links=links.get(draft.member_id, {}),
+                    )
+                except Invalid as problem:
+                    log.warning("notice_not_rendered", extra={"kind": draft.kind, "reason": problem.reason})
+                    failed.append(draft)
+                else:
+                    yield draft, handed
+        for draft in failed:
+            self._end(draft, "failed", NOT_RENDERED)
+
+    def _send(self, begun: Begun) -> Outcome:
+        channel = begun.draft.option.channel
+        parent = {"traceparent": begun.draft.notices[0].traceparent} if begun.draft.notices[0].traceparent else None
+        with telemetry.span(f"send {channel.name}", kind="producer", parent=parent, kind_of_notice=begun.draft.kind):
+            try:
+                outcome = channel.send(begun.handed)
+            except (Error, OSError) as problem:
+                # It may have been handed over before; an adapter's own outcomes are better than this.
+                log.warning("channel_failed", extra={"channel": channel.name, "why": type(problem).__name__})
+                outcome = Outcome("unknown", reason="CHANNEL_FAILED", is_channel_down=True)
+        if outcome.state == "unknown" and (answer := channel.ask(begun.handed.id)) is not None:
+            outcome = answer
+        if outcome.state == "temporary" and outcome.reason in NOT_HANDED_OVER:
+            seconds = outcome.retry_after_seconds or 1
+            self._closed_until[channel.name] = clock.now() + timedelta(seconds=seconds)
+        return outcome
+
+    def _end(self, draft: Draft, state: str, reason: str) -> None:
+        with self._database.transaction(SENDING) as session:
+            settle(session, [notice.id for notice in draft.notices], state, reason=reason)
+            if not draft.is_new:
+                ended = update(Message).where(Message.id == draft.message_id, Message.state == "open")
+                session.execute(ended.values(state=state, reason=reason))
+
+
+def hash_of(master: MasterKey, institution_id: UUID, address: str) -> bytes:
+    """Return the keyed hash of an address of an institution's member."""
+    return master.lookup(f"notices/address/{institution_id}", address.casefold())
+
+
+def _by_channel(drafts: Sequence[Draft]) -> dict[Channel, list[Draft]]:
+    grouped: dict[Channel, list[Draft]] = {}
+    for draft in drafts:
+        grouped.setdefault(draft.option.channel, []).append(draft)
+    return grouped
+
+
+def _write_decision(session: Session, decision: Decision) -> None:
+    """Write what ends and what is put off; drafts are written with their attempts."""
+    work = decision.work
+    for (state, reason), notices in decision.ended.items():
+        settle_unchanged(session, notices, state, reason)
+    message = work.message
+    if decision.put_off is not None:
+        ended = {notice.id for notices in decision.ended.values() for notice in notices}
+        ids = [notice.id for notice in work.notices if notice.id not in ended and notice.state == "waiting"]
+        waiting = update(Notice).where(Notice.id.in_(ids), Notice.state == "waiting")
+        session.execute(waiting.values(due_at=decision.put_off))
+        if message is not None:
+            session.execute(update(Message).where(Message.id == message.id).values(next_at=decision.put_off))
+    elif decision.draft is None and message is not None:
+        states = {state for state, _ in decision.ended}
+        state = next((one for one in ("print", "failed") if one in states), "dropped")
+        reason = next((reason for one, reason in decision.ended if one == state), "")
+        session.execute(
+            update(Message).where(Message.id == message.id, Message.state == "open").values(state=state, reason=reason)
+        )
+
+
+def settle_unchanged(session: Session, notices: Sequence[Notice], state: str, reason: str) -> None:
+    """End notices that are still as they were read."""
+    ids = [notice.id for notice in notices]
+    session.execute(
+        update(Notice)
+        .where(Notice.id.in_(ids), Notice.state.in_(("waiting", "sending")))
+        .values(state=state, reason=reason, changed_at=clock.now())
+    )

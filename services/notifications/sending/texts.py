@@ -1,0 +1,176 @@
+"""What a message says: facts for its template, rendered and ready for a channel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from rangkiang.members.v1.contacts_pb2 import MemberContact
+from services.notifications.channels.port import Message as Handed
+from services.notifications.channels.port import ProviderTemplate
+from services.notifications.institutions import Places, local_day
+from services.notifications.notices import OVERDUE, REMINDERS, moment_of
+from services.notifications.sending.owners import LinkRequest, Owners, SlipCode
+from services.notifications.sending.recipients import Option, Recipient
+from services.notifications.tables import Notice
+from services.notifications.templates.kinds import KINDS
+from services.notifications.templates.rendering import Rendered
+
+RENEW, OPT_OUT = "renew", "opt_out"
+LINKS_LIVE = timedelta(days=14)
+OPT_OUT_LIVES = timedelta(days=60)
+LINK_PATH, ACCOUNT_PATH, SLIP_PATH = "/l/", "/account", "/sign-in/slip"
+
+Renderer = Callable[..., Rendered]
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A message before it is rendered.
+
+    message_id  that of its row and at the provider
+    kind        of its only notice, or of the digest
+    options     channels that may carry it, in order
+    option      the channel that is tried now
+    zone, today of the member
+    code        of a slip
+    """
+
+    message_id: UUID
+    institution_id: UUID
+    member_id: UUID
+    kind: str
+    notices: tuple[Notice, ...]
+    contact: MemberContact
+    recipient: Recipient
+    options: tuple[Option, ...]
+    option: Option
+    zone: str
+    today: date
+    is_new: bool
+    code: SlipCode | None = None
+
+    @property
+    def is_digest(self) -> bool:
+        return not KINDS[self.kind].goes_at_once
+
+
+def link_requests(draft: Draft, now: datetime) -> list[LinkRequest]:
+    """Return the links that a message needs: one to renew each loan, and one to end notices of its kind."""
+    requests = [
+        LinkRequest(draft.member_id, RENEW, _loan_subject(notice), now + LINKS_LIVE)
+        for notice in draft.notices
+        if notice.kind in REMINDERS and notice.loan_id is not None and notice.day is not None
+    ]
+    if not KINDS[draft.kind].has_code:
+        requests.append(LinkRequest(draft.member_id, OPT_OUT, draft.kind, now + OPT_OUT_LIVES))
+    return requests
+
+
+def render_message(
+    session: Session,
+    draft: Draft,
+    *,
+    render: Renderer,
+    places: Places,
+    owners: Owners,
+    public_url: str,
+    links: Mapping[tuple[str, str], str],
+) -> Handed:
+    """Render a message for a channel.
+
+    links   last parts of links, by act and subject
+    raises  Invalid  the template cannot be rendered with these facts
+    """
+    language, option = draft.recipient.language, draft.option
+    stop = links.get((OPT_OUT, draft.kind), "")
+    unsubscribe_url = f"{public_url}{LINK_PATH}{stop}" if stop and public_url else ""
+    facts = _facts(draft, places=places, owners=owners, public_url=public_url, links=links)
+    rendered = render(
+        session,
+        institution_id=draft.institution_id,
+        kind=draft.kind,
+        channel=option.templates,
+        language=language,
+        facts=facts,
+        unsubscribe_url=unsubscribe_url,
+    )
+    provider = rendered.provider
+    return Handed(
+        id=str(draft.message_id),
+        kind=draft.kind,
+        address=option.address,
+        language=language,
+        subject=rendered.subject,
+        text=rendered.text,
+        html=rendered.html,
+        template=ProviderTemplate(provider.name, provider.language, provider.parameters) if provider else None,
+        unsubscribe_url=unsubscribe_url or None,
+        codes=(draft.code.code,) if draft.code is not None else (),
+    )
+
+
+def letter_facts(draft: Draft, *, places: Places, owners: Owners) -> dict[str, Any]:
+    """Return the facts of a letter, which has no links."""
+    return _facts(draft, places=places, owners=owners, public_url="", links={})
+
+
+def _facts(
+    draft: Draft, *, places: Places, owners: Owners, public_url: str, links: Mapping[tuple[str, str], str]
+) -> dict[str, Any]:
+    language, first = draft.recipient.language, draft.notices[0]
+    institution = places.institutions.get(draft.institution_id)
+    branch = places.branches.get(first.branch_id) if first.branch_id is not None else None
+    facts: dict[str, Any] = {
+        "member_name": draft.contact.name,
+        "institution_name": _name(institution, language),
+        "branch_name": _name(branch or institution, language),
+        "account_link": f"{public_url}{ACCOUNT_PATH}" if public_url else "",
+        **owners.place(draft.institution_id, first.branch_id, language),
+        "card_number": draft.contact.number,
+    }
+    if KINDS[draft.kind].is_digest:
+        entries = [_loan_facts(notice, draft.today, public_url, links) for notice in draft.notices]
+        return {**facts, "items": entries, "count": len(entries)}
+    facts |= {name: value for name, value in first.facts.items() if name in ("suspended_until", "expires_on")}
+    if first.day is not None and first.loan_id is not None:
+        facts |= _loan_facts(first, draft.today, public_url, links)
+    facts["title"] = first.title
+    if first.facts.get("returned_at"):
+        facts["returned_on"] = local_day(moment_of(first.facts["returned_at"]), draft.zone).isoformat()
+    if draft.code is not None:
+        facts |= {"code": draft.code.code, "card_number": draft.code.number}
+        facts["code_link"] = f"{public_url}{SLIP_PATH}" if public_url else ""
+    return facts
+
+
+def _loan_facts(notice: Notice, today: date, public_url: str, links: Mapping[tuple[str, str], str]) -> dict[str, Any]:
+    due_on = notice.day or today
+    link = links.get((RENEW, _loan_subject(notice)), "")
+    return {
+        "title": notice.title,
+        "due_on": due_on.isoformat(),
+        "days": abs((today - due_on).days),
+        "is_overdue": notice.kind == OVERDUE,
+        "renew_link": f"{public_url}{LINK_PATH}{link}" if link and public_url else "",
+    }
+
+
+def _loan_subject(notice: Notice) -> str:
+    return f"{notice.loan_id}:{notice.day}"
+
+
+def _name(place: Any, language: str) -> str:
+    if place is None:
+        return ""
+    return str((place.name_en or place.name_id) if language == "en" else (place.name_id or place.name_en))
+
+
+def in_order(notices: Sequence[Notice]) -> tuple[Notice, ...]:
+    """Sort notices by the day that they are about, then by the order in which they were made."""
+    return tuple(sorted(notices, key=lambda notice: (notice.day or date.max, notice.id)))

@@ -1,0 +1,151 @@
+"""Facts make notices: once, in any order, and not after their reason has gone."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from itertools import permutations
+from uuid import UUID
+
+import pytest
+
+from chassis import clock
+from chassis.ids import new_id
+from rangkiang.circulation.v1.events_pb2 import (
+    LoanDueSoon,
+    LoanOpened,
+    LoanOverdue,
+    LoanRenewed,
+    LoanReturned,
+    SuspensionStarted,
+)
+from rangkiang.members.v1.events_pb2 import (
+    MemberErased,
+    MemberFact,
+    MemberRegistered,
+    MembersChanged,
+    MembershipExpiring,
+    SlipIssued,
+)
+from tests.fakes.notices import loan_fact
+from tests.services.notifications.conftest import PADANG, PADANG_BRANCH, Office
+
+NOON = datetime(2026, 11, 21, 5, tzinfo=UTC)  # 12.00 WIB
+NIGHT = datetime(2026, 11, 20, 19, tzinfo=UTC)  # 02.00 WIB of the 21st
+DUE = date(2026, 11, 24)
+ZONE = "Asia/Jakarta"
+
+
+@pytest.fixture(autouse=True)
+def noon():
+    with clock.frozen(NOON):
+        yield
+
+
+def loan(office: Office, **values):
+    member = values.pop("member", None) or office.owners.add()
+    return loan_fact(member, PADANG, branch_id=PADANG_BRANCH, **values)
+
+
+def test_each_fact_makes_its_notice_however_often_it_arrives(office):
+    lent = loan(office)
+    slip = SlipIssued(member_id=lent.member_id, institution_id=str(PADANG), slip_id=str(new_id()))
+    slip.expires_at.FromDatetime(NOON.replace(day=22))
+    facts = [
+        LoanOpened(loan=lent),
+        LoanDueSoon(loan=lent, days=3, on="2026-11-21", zone=ZONE),
+        SuspensionStarted(loan=lent, begins_on="2026-11-21", ends_on="2026-11-25", days=5),
+        MemberRegistered(id=lent.member_id, version=1, institution_id=str(PADANG), expires_on="2027-11-21"),
+        slip,
+        MembershipExpiring(
+            member_id=lent.member_id, version=1, institution_id=str(PADANG), expires_on="2026-12-21", days=30
+        ),
+    ]
+    for fact in [*facts, *facts]:
+        office.deliver(fact)
+    assert sorted(kind for kind, _, _ in office.states()) == [
+        "due_soon",
+        "loan_receipt",
+        "membership_expiring",
+        "membership_registered",
+        "slip",
+        "suspension_started",
+    ]
+    (receipt,) = office.notices(kind="loan_receipt")
+    assert (receipt.title, receipt.day, receipt.due_at, receipt.state) == ("Merantau ke Deli", DUE, NOON, "waiting")
+
+
+def test_a_reminder_that_is_made_at_night_waits_for_the_morning(office):
+    with clock.frozen(NIGHT):
+        office.deliver(LoanDueSoon(loan=loan(office), days=3, on="2026-11-21", zone=ZONE))
+    (reminder,) = office.notices()
+    assert reminder.due_at == datetime(2026, 11, 21, 0, tzinfo=UTC)  # 07.00 WIB
+
+
+def test_a_return_drops_reminders_and_makes_a_receipt(office):
+    lent = loan(office)
+    office.deliver(LoanOverdue(loan=lent, step=1, days=1, on="2026-11-25", zone=ZONE))
+    back = loan(office, member=lent.member_id, loan_id=lent.loan_id, version=2, state="in")
+    office.deliver(LoanReturned(loan=back))
+    assert office.states() == [("overdue", "dropped", "LOAN_RETURNED"), ("return_receipt", "waiting", "")]
+
+
+def test_a_renewal_drops_reminders_of_the_earlier_day(office):
+    lent = loan(office)
+    office.deliver(LoanDueSoon(loan=lent, days=3, on="2026-11-21", zone=ZONE))
+    later = loan(office, member=lent.member_id, loan_id=lent.loan_id, version=2, due_on=date(2026, 12, 1))
+    office.deliver(LoanRenewed(loan=later))
+    office.deliver(LoanDueSoon(loan=lent, days=1, on="2026-11-23", zone=ZONE))  # of the earlier day, late
+    assert office.states() == [("due_soon", "dropped", "LOAN_RENEWED"), ("renewal_receipt", "waiting", "")]
+
+
+def test_the_newest_step_of_the_ladder_replaces_earlier_ones_that_wait(office):
+    lent = loan(office)
+    for step in (7, 1, 14):
+        office.deliver(LoanOverdue(loan=lent, step=step, days=step, on="2026-12-08", zone=ZONE))
+    waiting = [(row.facts["step"], row.state, row.reason) for row in office.notices()]
+    assert waiting == [(7, "dropped", "NEWER_NOTICE"), (14, "waiting", "")]
+
+
+def test_in_any_order_of_arrival_a_returned_loan_has_no_reminder(database):
+    facts = range(4)
+    for order in permutations(facts):
+        office = Office(database)
+        lent = loan(office)
+        back = loan(office, member=lent.member_id, loan_id=lent.loan_id, version=2, state="in")
+        deliveries = [
+            LoanOpened(loan=lent),
+            LoanDueSoon(loan=lent, days=3, on="2026-11-21", zone=ZONE),
+            LoanOverdue(loan=lent, step=1, days=1, on="2026-11-25", zone=ZONE),
+            LoanReturned(loan=back),
+        ]
+        for number in order:
+            office.deliver(deliveries[number])
+        waiting = [row.kind for row in office.notices(loan_id=UUID(lent.loan_id), state="waiting")]
+        assert waiting == ["return_receipt"], order
+
+
+def test_a_newer_slip_replaces_an_earlier_one_that_waits(office):
+    member = office.owners.add()
+    for slip in (new_id(), new_id()):
+        fact = SlipIssued(member_id=str(member), institution_id=str(PADANG), slip_id=str(slip))
+        fact.expires_at.FromDatetime(NOON.replace(day=22))
+        office.deliver(fact)
+    assert [(row.state, row.reason) for row in office.notices()] == [("dropped", "NEWER_NOTICE"), ("waiting", "")]
+
+
+def test_a_merged_members_waiting_notices_go_with_it(office):
+    lent, kept = loan(office), office.owners.add()
+    office.deliver(LoanOpened(loan=lent))
+    merged = MemberFact(id=lent.member_id, version=2, institution_id=str(PADANG), merged_into=str(kept))
+    office.deliver(MembersChanged(members=[merged]))
+    assert [row.member_id for row in office.notices()] == [kept]
+
+
+def test_an_erased_member_is_on_no_notice_and_gets_none_again(office):
+    lent = loan(office)
+    office.deliver(LoanOpened(loan=lent))
+    office.deliver(MemberErased(id=lent.member_id, version=3))
+    office.deliver(LoanDueSoon(loan=lent, days=3, on="2026-11-21", zone=ZONE))
+    (notice,) = office.notices()
+    assert (notice.member_id, notice.loan_id, notice.title, notice.state) == (None, None, "", "dropped")
+    assert notice.reason == "MEMBER_ERASED"
