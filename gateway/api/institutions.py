@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.api import serializers
+from gateway.api.institution_models import (
+    BRANCH_EXAMPLE,
+    INSTITUTION_EXAMPLE,
+    Branch,
+    Branches,
+    Institution,
+    Institutions,
+    branch_of,
+    institution_of,
+)
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.queries import QueryModel, text
-from gateway.api.schemas import JSON, ResponseModel, Text
+from gateway.api.schemas import JSON, ResponseModel
+from gateway.api.writes import version_tag
 from gateway.clients import Catalog, call
 from gateway.responses import respond
 from rangkiang.catalog.v1 import catalog_pb2 as wire
@@ -20,72 +30,48 @@ router = APIRouter(tags=["institutions"], route_class=ApiRoute)
 
 # They change a few times a year, so a delay of a minute is acceptable.
 CACHE_CONTROL = "public, max-age=60"
+InstitutionCode = Annotated[
+    str, Path(description="Code of an institution.", min_length=1, max_length=32, examples=["PKS"])
+]
+BranchCode = Annotated[
+    str, Path(description="Code of one of its branches.", min_length=1, max_length=64, examples=["PST"])
+]
 
 
 class BranchesQuery(QueryModel):
     institution: str = text("Code of one institution; by default all of them.", longest=32, example="PKS")
 
 
-class Institution(ResponseModel):
-    """A library that shares this catalogue."""
-
-    code: str
-    """Short and unique; filters name it."""
-    name: Text
-    """Its name."""
-    kind: str
-    """Kind of library: public, school, academic, special, …"""
-    npp: str
-    """Indonesia's national library number (NPP)."""
-    isil: str
-    """ISO 15511 identifier."""
-    zone: str
-    """Time zone, by its name in tz."""
-
-
-class Institutions(ResponseModel):
-    total: int
-    """Institutions in all."""
-    hits: list[Institution]
-    """The institutions, by code."""
-
-
-class Branch(Institution):
-    """A place where items are."""
-
-    institution: str
-    """Code of the institution it belongs to."""
-    confirmed: bool
-    """False when only an import has named the branch and it has no description yet."""
-
-
-class Branches(ResponseModel):
-    total: int
-    """Branches in all."""
-    hits: list[Branch]
-    """The branches, by institution and code."""
-
-
-_EXAMPLE = {
-    "code": "PKS",
-    "name": {"id": "Perpustakaan Kota Solok", "en": "Solok City Library"},
-    "kind": "public",
-    "npp": "1372012D0000001",
-    "isil": "",
-    "zone": "Asia/Jakarta",
-}
-
-
 @router.get(
     "/institutions",
     response_model=Institutions,
-    **documented(operation="list_institutions", summary="Institutions", example={"total": 1, "hits": [_EXAMPLE]}),
+    **documented(
+        operation="list_institutions", summary="Institutions", example={"total": 1, "hits": [INSTITUTION_EXAMPLE]}
+    ),
 )
 async def institutions(request: Request, query: Annotated[QueryModel, Query()], catalog: Catalog) -> Response:
     """The libraries that share this catalogue."""
     reply = await call(request, catalog.ListInstitutions, wire.ListInstitutionsRequest())
-    hits = [Institution(**_members(institution)) for institution in reply.institutions]
+    hits = [institution_of(institution) for institution in reply.institutions]
     return respond(request, Institutions(total=len(hits), hits=hits).to_json(), JSON, cache=CACHE_CONTROL)
+
+
+@router.get(
+    "/institutions/{institution}",
+    response_model=Institution,
+    **documented(
+        operation="get_institution",
+        summary="An institution",
+        example=INSTITUTION_EXAMPLE,
+        errors=(400, 404, 429, 503, 504),
+    ),
+)
+async def institution(
+    request: Request, institution: InstitutionCode, query: Annotated[QueryModel, Query()], catalog: Catalog
+) -> Response:
+    """What a library says of itself; its version is also the ETag."""
+    reply = await call(request, catalog.ListInstitutions, wire.ListInstitutionsRequest(code=institution))
+    return public(institution_of(reply.institutions[0]), version=reply.institutions[0].version)
 
 
 @router.get(
@@ -94,27 +80,36 @@ async def institutions(request: Request, query: Annotated[QueryModel, Query()], 
     **documented(
         operation="list_branches",
         summary="Branches",
-        example={"total": 1, "hits": [{**_EXAMPLE, "code": "PST", "institution": "PKS", "confirmed": True}]},
+        example={"total": 1, "hits": [BRANCH_EXAMPLE]},
         errors=(400, 404, 429, 503, 504),
     ),
 )
 async def branches(request: Request, query: Annotated[BranchesQuery, Query()], catalog: Catalog) -> Response:
     """The places where items are."""
     reply = await call(request, catalog.ListBranches, wire.ListBranchesRequest(institution=query.institution))
-    hits = [
-        Branch(**_members(branch), institution=branch.institution, confirmed=branch.confirmed)
-        for branch in reply.branches
-    ]
+    hits = [branch_of(branch) for branch in reply.branches]
     return respond(request, Branches(total=len(hits), hits=hits).to_json(), JSON, cache=CACHE_CONTROL)
 
 
-def _members(message: wire.Institution | wire.Branch) -> dict[str, Any]:
-    """Return the members that an institution and a branch share."""
-    return {
-        "code": message.code,
-        "name": serializers.text(message.name),
-        "kind": message.kind,
-        "npp": message.npp,
-        "isil": message.isil,
-        "zone": message.zone,
-    }
+@router.get(
+    "/branches/{institution}/{code}",
+    response_model=Branch,
+    **documented(operation="get_branch", summary="A branch", example=BRANCH_EXAMPLE, errors=(400, 404, 429, 503, 504)),
+)
+async def branch(
+    request: Request,
+    institution: InstitutionCode,
+    code: BranchCode,
+    query: Annotated[QueryModel, Query()],
+    catalog: Catalog,
+) -> Response:
+    """What a library says of one of its branches; its version is also the ETag."""
+    message = wire.ListBranchesRequest(institution=institution, code=code)
+    reply = await call(request, catalog.ListBranches, message)
+    return public(branch_of(reply.branches[0]), version=reply.branches[0].version)
+
+
+def public(model: ResponseModel, *, version: int, status: int = 200) -> Response:
+    """Respond with an object whose version is its ETag, which a client sends back as If-Match."""
+    headers = {"Cache-Control": "no-cache", "ETag": version_tag(version)}
+    return Response(model.to_json(), status_code=status, media_type=JSON, headers=headers)

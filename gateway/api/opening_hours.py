@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Query
 from pydantic import Field, WithJsonSchema
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway.api.institutions import BranchCode, InstitutionCode
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.queries import QueryModel, WholeNumber, number, text
 from gateway.api.schemas import JSON, ResponseModel
@@ -21,14 +22,6 @@ router = APIRouter(tags=["institutions"], route_class=ApiRoute)
 # An emergency closing may be entered at any time, so a delay of a minute is the most that is acceptable.
 CACHE_CONTROL = "public, max-age=60"
 MOST_DAYS = 14
-
-InstitutionCode = Annotated[
-    str, Path(description="Code of an institution.", min_length=1, max_length=32, examples=["PKS"])
-]
-BranchCode = Annotated[
-    str, Path(description="Code of one of its branches.", min_length=1, max_length=64, examples=["PST"])
-]
-
 
 # Days of this century, as the service reads them; it gives the better reason, so the schema alone has the pattern.
 _DAY = (

@@ -33,6 +33,7 @@ from services.members.sign_in.sessions import begin_session
 from services.members.tables import Institution
 from tests.fakes.books import BOOKS
 from tests.fakes.catalog import FakeCatalog
+from tests.fakes.institutions import FILE_ID, OWN
 from tests.fakes.items import ITEM_ID
 from tests.fakes.running import running, served_catalog, served_gateway, served_members
 from tests.fakes.shelves import WORK
@@ -50,6 +51,9 @@ SAMPLE = {
     "item_id": ITEM_ID,
     "version": "3",
     "digit": "8",
+    "institution": OWN,
+    "code": "PUSAT",
+    "file_id": FILE_ID,
     "link": "nope",
     "branch": "nowhere",
     "icon": "192",

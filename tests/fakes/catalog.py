@@ -14,11 +14,12 @@ from rangkiang.catalog.v1.catalog_pb2_grpc import CatalogServicer
 from rangkiang.common.v1.text_pb2 import LocalText as WireText
 from tests.fakes.books import ANSWERS, BOOKS, BRANCHES, INSTITUTIONS, Book
 from tests.fakes.forms import UPDATED_SECONDS, FakeForms
+from tests.fakes.institutions import FakeInstitutions
 from tests.fakes.items import FakeItems
 from tests.fakes.shelves import WORK, FakeShelves, help_for
 
 
-class FakeCatalog(FakeForms, FakeShelves, FakeItems, CatalogServicer):
+class FakeCatalog(FakeForms, FakeShelves, FakeItems, FakeInstitutions, CatalogServicer):
     """A Catalog servicer. `down` makes every method refuse, `failing` only those of these request types; `broken`
     raises an error of the programmer. `request` and `context` are those of the last call.
     """
@@ -111,30 +112,6 @@ class FakeCatalog(FakeForms, FakeShelves, FakeItems, CatalogServicer):
                 for position, (institution, branch, collection) in enumerate(book.items)
             ],
             record_version=3,
-        )
-
-    def ListInstitutions(self, request: wire.ListInstitutionsRequest, context: Any) -> wire.ListInstitutionsReply:
-        self._receive(request, context)
-        return wire.ListInstitutionsReply(
-            institutions=[
-                wire.Institution(code=code, name=_text(name), kind="public", zone="Asia/Jakarta")
-                for code, name in INSTITUTIONS.items()
-            ]
-        )
-
-    def ListBranches(self, request: wire.ListBranchesRequest, context: Any) -> wire.ListBranchesReply:
-        self._receive(request, context)
-        if request.institution and request.institution not in INSTITUTIONS:
-            raise NotFound(
-                "INSTITUTION_NOT_FOUND",
-                institution=request.institution,
-            )
-        return wire.ListBranchesReply(
-            branches=[
-                wire.Branch(code=branch, institution=institution, name=_text(name), zone="Asia/Jakarta", confirmed=True)
-                for (institution, branch), name in BRANCHES.items()
-                if request.institution in ("", institution)
-            ]
         )
 
     def _receive(self, request: Any, context: Any) -> None:

@@ -1,0 +1,189 @@
+"""What staff change of their institution and its branches: fields, the logo and photos."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.api.institution_models import (
+    BRANCH_EXAMPLE,
+    FILE_EXAMPLE,
+    INSTITUTION_EXAMPLE,
+    Branch,
+    BranchBody,
+    Institution,
+    InstitutionBody,
+    Picture,
+    Removed,
+    StoredPicture,
+    branch_of,
+    institution_of,
+)
+from gateway.api.institutions import BranchCode, InstitutionCode, public
+from gateway.api.openapi import ApiRoute, documented
+from gateway.api.writes import Version
+from gateway.clients import Catalog, call
+from gateway.request_guard import accept_bodies
+from rangkiang.catalog.v1 import catalog_pb2 as wire
+
+router = APIRouter(tags=["institutions"], route_class=ApiRoute)
+
+_SERVICE = "/rangkiang.catalog.v1.Catalog"
+_ERRORS = (400, 401, 403, 404, 409, 429, 503, 504)
+# Above the limit of the service, which says what to do.
+LONGEST_PICTURE_BYTES = 3 * 1024 * 1024
+_CONTACT = ("address", "kelurahan", "phone", "whatsapp", "email", "links")
+_STORED = {"picture": {"id": FILE_EXAMPLE, "url": f"/files/{FILE_EXAMPLE}"}, "version": 2}
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+FileId = Annotated[str, Path(description="Identifier of a file.", examples=[FILE_EXAMPLE])]
+
+
+def _documented(operation: str, summary: str, example: Any, method: str, kinds: str = "") -> dict[str, Any]:
+    """Return arguments of a decorator; kinds: media types of a picture in the body."""
+    arguments = documented(
+        operation=operation,
+        summary=summary,
+        example=example,
+        errors=(*_ERRORS, 413) if kinds else _ERRORS,
+        method=f"{_SERVICE}/{method}",
+    )
+    if kinds:
+        content = {f"image/{kind}": _BINARY for kind in kinds.split()}
+        arguments["openapi_extra"] |= {"requestBody": {"required": True, "content": content}}
+    return arguments
+
+
+@router.patch(
+    "/institutions/{institution}",
+    response_model=Institution,
+    **_documented("edit_institution", "Change an institution", INSTITUTION_EXAMPLE | {"version": 2}, "EditInstitution"),
+)
+async def edit_institution(
+    request: Request, institution: InstitutionCode, body: InstitutionBody, catalog: Catalog, version: Version
+) -> Response:
+    """Change what the caller's institution says of itself; loads of the institutions file keep it."""
+    message = wire.EditInstitutionRequest(
+        code=institution,
+        version=version,
+        values=wire.Institution(**_values(body)),
+        fields=sorted(body.model_fields_set),
+    )
+    reply = await call(request, catalog.EditInstitution, message)
+    return public(institution_of(reply.institution), version=reply.institution.version)
+
+
+@router.patch(
+    "/branches/{institution}/{code}",
+    response_model=Branch,
+    **_documented("edit_branch", "Change a branch", BRANCH_EXAMPLE | {"version": 2}, "EditBranch"),
+)
+async def edit_branch(
+    request: Request,
+    institution: InstitutionCode,
+    code: BranchCode,
+    body: BranchBody,
+    catalog: Catalog,
+    version: Version,
+) -> Response:
+    """Change what the caller's institution says of one of its branches; loads of the institutions file keep it."""
+    message = wire.EditBranchRequest(
+        institution=institution,
+        code=code,
+        version=version,
+        values=wire.Branch(**_values(body)),
+        fields=sorted(body.model_fields_set),
+    )
+    reply = await call(request, catalog.EditBranch, message)
+    return public(branch_of(reply.branch), version=reply.branch.version)
+
+
+@router.put(
+    "/institutions/{institution}/logo",
+    response_model=StoredPicture,
+    **_documented("put_logo", "Store a logo", _STORED, "PutPicture", "png jpeg webp svg+xml"),
+)
+@accept_bodies(LONGEST_PICTURE_BYTES)
+async def put_logo(request: Request, institution: InstitutionCode, catalog: Catalog, version: Version) -> Response:
+    """Replace the logo of the caller's institution: PNG, JPEG, WebP or SVG, at most 2 MB."""
+    return await _put(request, catalog, institution, "", "logo", version)
+
+
+@router.post(
+    "/institutions/{institution}/photos",
+    response_model=StoredPicture,
+    **_documented("add_photo", "Add a photo", _STORED, "PutPicture", "jpeg png webp"),
+)
+@accept_bodies(LONGEST_PICTURE_BYTES)
+async def add_photo(request: Request, institution: InstitutionCode, catalog: Catalog, version: Version) -> Response:
+    """Add a photo of the caller's institution: JPEG, PNG or WebP, at most 2 MB. Its metadata is removed."""
+    return await _put(request, catalog, institution, "", "photo", version)
+
+
+@router.put(
+    "/branches/{institution}/{code}/photo",
+    response_model=StoredPicture,
+    **_documented("put_branch_photo", "Store a branch's photo", _STORED, "PutPicture", "jpeg png webp"),
+)
+@accept_bodies(LONGEST_PICTURE_BYTES)
+async def put_branch_photo(
+    request: Request, institution: InstitutionCode, code: BranchCode, catalog: Catalog, version: Version
+) -> Response:
+    """Replace the photo of a branch: JPEG, PNG or WebP, at most 2 MB. Its metadata is removed."""
+    return await _put(request, catalog, institution, code, "photo", version)
+
+
+@router.delete(
+    "/institutions/{institution}/pictures/{file_id}",
+    response_model=Removed,
+    **_documented("remove_picture", "Remove a logo or a photo", {"version": 3}, "RemovePicture"),
+)
+async def remove_picture(
+    request: Request, institution: InstitutionCode, file_id: FileId, catalog: Catalog, version: Version
+) -> Response:
+    """Remove the logo or a photo of the caller's institution."""
+    return await _remove(request, catalog, institution, "", file_id, version)
+
+
+@router.delete(
+    "/branches/{institution}/{code}/pictures/{file_id}",
+    response_model=Removed,
+    **_documented("remove_branch_picture", "Remove a branch's photo", {"version": 3}, "RemovePicture"),
+)
+async def remove_branch_picture(
+    request: Request,
+    institution: InstitutionCode,
+    code: BranchCode,
+    file_id: FileId,
+    catalog: Catalog,
+    version: Version,
+) -> Response:
+    """Remove the photo of a branch."""
+    return await _remove(request, catalog, institution, code, file_id, version)
+
+
+async def _put(request: Request, catalog: Catalog, institution: str, branch: str, kind: str, version: int) -> Response:
+    content = await request.body()
+    message = wire.PutPictureRequest(
+        institution=institution, branch=branch, version=version, kind=kind, content=content
+    )
+    reply = await call(request, catalog.PutPicture, message)
+    picture = Picture(id=reply.file, url=f"/files/{reply.file}")
+    return public(StoredPicture(picture=picture, version=reply.version), version=reply.version)
+
+
+async def _remove(
+    request: Request, catalog: Catalog, institution: str, branch: str, file_id: str, version: int
+) -> Response:
+    message = wire.RemovePictureRequest(institution=institution, branch=branch, version=version, file=file_id)
+    reply = await call(request, catalog.RemovePicture, message)
+    return public(Removed(version=reply.version), version=reply.version)
+
+
+def _values(body: InstitutionBody | BranchBody) -> dict[str, Any]:
+    """Return the members that are given, in the form of the message."""
+    values = body.model_dump(include=body.model_fields_set)
+    contact = {name: values.pop(name) for name in _CONTACT if name in values}
+    return {**{name: value for name, value in values.items() if value is not None}, "contact": contact}

@@ -1,0 +1,302 @@
+"""Models of the routes of institutions and branches: what they say of themselves, and their examples."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from google.protobuf.json_format import MessageToDict
+from pydantic import Field
+
+from gateway.api import serializers
+from gateway.api.member_models import Body
+from gateway.api.schemas import ResponseModel, Text
+from rangkiang.catalog.v1 import catalog_pb2 as wire
+
+# Texts are limited by the service, which names the field; these limit what it has to look at.
+_LONGEST = 2_000
+_MOST = 100
+FILE_EXAMPLE = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+
+
+class SocialLink(ResponseModel):
+    kind: str
+    """instagram, facebook, youtube, x, tiktok or website."""
+    url: str
+    """Address of the page."""
+
+
+class Contact(ResponseModel):
+    """How to reach a library; a part that it has not given is empty."""
+
+    address: str
+    """Street and number; lines are separated by line feeds."""
+    kelurahan: str
+    """Kelurahan, desa or nagari, and what follows it."""
+    phone: str
+    """Phone number, E.164."""
+    whatsapp: str
+    """WhatsApp number, E.164."""
+    email: str
+    """E-mail address."""
+    links: list[SocialLink]
+    """Its other places on the web."""
+
+
+class Position(ResponseModel):
+    latitude: float
+    """Degrees north, WGS 84."""
+    longitude: float
+    """Degrees east, WGS 84."""
+
+
+class Picture(ResponseModel):
+    """A logo or a photo."""
+
+    id: str
+    """Identifier of the file."""
+    url: str
+    """Where the file is; with `?width=480` at least as wide, where there is such a rendition."""
+
+
+class Institution(ResponseModel):
+    """A library that shares this catalogue."""
+
+    id: str
+    """Identifier (UUID)."""
+    version: int
+    """Version, for If-Match."""
+    code: str
+    """Short and unique; filters name it."""
+    name: Text
+    """Its name."""
+    short_name: Text
+    """Its name in a few words."""
+    motto: Text
+    """Its motto."""
+    kind: str
+    """Kind of library: public, school, academic, special, …"""
+    npp: str
+    """Indonesia's national library number (NPP)."""
+    isil: str
+    """ISO 15511 identifier."""
+    zone: str
+    """Time zone, by its name in tz."""
+    contact: Contact
+    """How to reach it."""
+    logo: Picture | None = None
+    """Its logo; absent without one."""
+    photos: list[Picture]
+    """Its photos, in the order in which pages show them."""
+
+
+class Institutions(ResponseModel):
+    total: int
+    """Institutions in all."""
+    hits: list[Institution]
+    """The institutions, by code."""
+
+
+class Branch(ResponseModel):
+    """A place where items are."""
+
+    id: str
+    """Identifier (UUID)."""
+    version: int
+    """Version, for If-Match."""
+    code: str
+    """Short and unique in its institution; filters name it."""
+    institution: str
+    """Code of the institution it belongs to."""
+    name: Text
+    """Its name."""
+    kind: str
+    """Kind of branch: central, branch, mobile, campus, …"""
+    npp: str
+    """Indonesia's national library number (NPP)."""
+    isil: str
+    """ISO 15511 identifier."""
+    zone: str
+    """Time zone, by its name in tz."""
+    confirmed: bool
+    """False when only an import has named the branch and it has no description yet."""
+    contact: Contact
+    """How to reach it."""
+    position: Position | None = None
+    """Where it is; absent when unknown."""
+    photo: Picture | None = None
+    """Its photo; absent without one."""
+    services: list[Text]
+    """What there is."""
+    accessibility: list[Text]
+    """What helps readers with disabilities."""
+
+
+class Branches(ResponseModel):
+    total: int
+    """Branches in all."""
+    hits: list[Branch]
+    """The branches, by institution and code."""
+
+
+class StoredPicture(ResponseModel):
+    """A picture that was stored."""
+
+    picture: Picture
+    """The file."""
+    version: int
+    """New version of the institution or branch, for If-Match."""
+
+
+class Removed(ResponseModel):
+    version: int
+    """New version of the institution or branch, for If-Match."""
+
+
+class TextBody(Body):
+    """A text in both languages."""
+
+    id: str = Field("", description="In Indonesian.", max_length=_LONGEST, examples=["Ruang baca anak"])
+    en: str = Field("", description="In English.", max_length=_LONGEST, examples=["Children's room"])
+
+
+class LinkBody(Body):
+    """A place of the library on the web."""
+
+    kind: str = Field(
+        description="instagram, facebook, youtube, x, tiktok or website.", max_length=40, examples=["website"]
+    )
+    url: str = Field(description="https or http.", max_length=_LONGEST, examples=["https://perpustakaan.example"])
+
+
+class PositionBody(Body):
+    """A position in degrees, WGS 84."""
+
+    latitude: float = Field(description="Degrees north.", ge=-90, le=90, allow_inf_nan=False, examples=[-0.7893])
+    longitude: float = Field(description="Degrees east.", ge=-180, le=180, allow_inf_nan=False, examples=[100.6543])
+
+
+def _text(description: str, example: str) -> Any:
+    return Field(default="", description=description, max_length=_LONGEST, examples=[example])
+
+
+def _texts(description: str) -> Any:
+    return Field(default_factory=TextBody, description=description)
+
+
+class _PlaceBody(Body):
+    """What changes; a member that is absent stays as it is."""
+
+    name: TextBody = _texts("Its name.")
+    kind: str = _text("Kind of library.", "public")
+    npp: str = _text("Indonesia's national library number (NPP).", "CONTOH-0001")
+    isil: str = _text("ISO 15511 identifier.", "ID-CONTOH-PKS")
+    address: str = _text("Street and number, at most 5 lines.", "Jl. Contoh No. 1")
+    kelurahan: str = _text("Kelurahan, desa or nagari, and what follows it.", "Kelurahan PPA, Kota Solok")
+    phone: str = _text("Phone number; without a country it is Indonesian.", "0755 20123")
+    whatsapp: str = _text("WhatsApp number.", "0812 0000 0000")
+    email: str = _text("E-mail address.", "halo@perpustakaan.example")
+    links: list[LinkBody] = Field(
+        default_factory=list, description="Its other places on the web, one of each kind.", max_length=_MOST
+    )
+
+
+class InstitutionBody(_PlaceBody):
+    """What changes of an institution; a member that is absent stays as it is."""
+
+    short_name: TextBody = _texts("Its name in a few words.")
+    motto: TextBody = _texts("Its motto.")
+
+
+class BranchBody(_PlaceBody):
+    """What changes of a branch; a member that is absent stays as it is."""
+
+    position: PositionBody | None = Field(None, description="Where it is; null when that is to be unknown.")
+    services: list[TextBody] = Field(default_factory=list, description="What there is.", max_length=_MOST)
+    accessibility: list[TextBody] = Field(
+        default_factory=list, description="What helps readers with disabilities.", max_length=_MOST
+    )
+
+
+def institution_of(message: wire.Institution) -> Institution:
+    return Institution(
+        **_shared(message),
+        short_name=serializers.text(message.short_name),
+        motto=serializers.text(message.motto),
+        logo=picture(message.logo),
+        photos=[Picture(id=file_id, url=f"/files/{file_id}") for file_id in message.photos],
+    )
+
+
+def branch_of(message: wire.Branch) -> Branch:
+    position = message.position
+    is_known = message.HasField("position")
+    return Branch(
+        **_shared(message),
+        institution=message.institution,
+        confirmed=message.confirmed,
+        position=Position(latitude=position.latitude, longitude=position.longitude) if is_known else None,
+        photo=picture(message.photo),
+        services=[serializers.text(text) for text in message.services],
+        accessibility=[serializers.text(text) for text in message.accessibility],
+    )
+
+
+def picture(file_id: str) -> Picture | None:
+    return Picture(id=file_id, url=f"/files/{file_id}") if file_id else None
+
+
+def _shared(message: wire.Institution | wire.Branch) -> dict[str, Any]:
+    """Return the members that an institution and a branch share."""
+    contact = MessageToDict(message.contact, always_print_fields_with_no_presence=True)
+    return {
+        "id": message.id,
+        "version": message.version,
+        "code": message.code,
+        "name": serializers.text(message.name),
+        "kind": message.kind,
+        "npp": message.npp,
+        "isil": message.isil,
+        "zone": message.zone,
+        "contact": Contact(**contact),
+    }
+
+
+_CONTACT_EXAMPLE = {
+    "address": "Jl. Contoh No. 1",
+    "kelurahan": "Kelurahan PPA, Kota Solok",
+    "phone": "+6275520123",
+    "whatsapp": "",
+    "email": "halo@perpustakaan.example",
+    "links": [{"kind": "website", "url": "https://perpustakaan.example"}],
+}
+INSTITUTION_EXAMPLE: dict[str, Any] = {
+    "id": "0192f3a4-5b6c-7d8e-9f08-23456789abcd",
+    "version": 1,
+    "code": "PKS",
+    "name": {"id": "Perpustakaan Kota Solok", "en": "Solok City Library"},
+    "short_name": {"id": "Perpus Solok", "en": "Solok Library"},
+    "motto": {"id": "Membaca dekat rumah", "en": "Reading close to home"},
+    "kind": "public",
+    "npp": "1372012D0000001",
+    "isil": "",
+    "zone": "Asia/Jakarta",
+    "contact": _CONTACT_EXAMPLE,
+    "logo": {"id": FILE_EXAMPLE, "url": f"/files/{FILE_EXAMPLE}"},
+    "photos": [],
+}
+BRANCH_EXAMPLE: dict[str, Any] = {
+    "id": "0192f3a4-5b6c-7d8e-9f09-23456789abcd",
+    "version": 1,
+    "code": "PST",
+    "institution": "PKS",
+    "name": {"id": "Perpustakaan Pusat", "en": "Central Library"},
+    "kind": "central",
+    "npp": "",
+    "isil": "",
+    "zone": "Asia/Jakarta",
+    "confirmed": True,
+    "contact": _CONTACT_EXAMPLE,
+    "position": {"latitude": -0.7893, "longitude": 100.6543},
+    "services": [{"id": "Ruang baca anak", "en": "Children's room"}],
+    "accessibility": [{"id": "Jalur landai di pintu masuk", "en": "Ramp at the entrance"}],
+}

@@ -1,0 +1,45 @@
+"""/files — serves logos and photos of libraries. Their content never changes under an id."""
+
+from __future__ import annotations
+
+import re
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from chassis.errors import NotFound
+from gateway.clients import call, catalog
+from gateway.request_guard import limit_document
+from gateway.responses import respond
+from gateway.web.covers import CACHE_FOREVER, SVG
+from rangkiang.catalog.v1 import catalog_pb2 as wire
+
+router = APIRouter()
+
+_FILE_ID = re.compile(r"[0-9a-f]{64}")
+_WIDTH = re.compile(r"[0-9]{1,4}", re.ASCII)
+_MEDIA_TYPES = ("image/jpeg", "image/png", "image/webp", SVG)
+
+
+@router.get("/files/{file_id}")
+async def file(request: Request) -> Response:
+    """Return a picture; with `width`, the narrowest rendition that is as wide."""
+    file_id, width = request.path_params["file_id"], request.query_params.get("width", "")
+    if not _FILE_ID.fullmatch(file_id):
+        raise NotFound("FILE_NOT_FOUND")
+    message = wire.GetFileRequest(id=file_id, width=int(width) if _WIDTH.fullmatch(width) else 0)
+    reply = await call(request, catalog(request).GetFile, message)
+    # Browsers show nothing else than a picture, whatever the catalogue answers.
+    media_type = reply.media_type if reply.media_type in _MEDIA_TYPES else "application/octet-stream"
+    if media_type == SVG:
+        # A drawing that is opened by itself is a document.
+        limit_document(request)
+    return respond(request, reply.content, media_type, cache=CACHE_FOREVER, vary="Accept-Encoding")
+
+
+def address(file_id: str, *, width: int = 0) -> str:
+    """Return the address of a picture; "" without one. width: in pixels, for which it is wanted."""
+    if not file_id:
+        return ""
+    return f"/files/{file_id}?width={width}" if width else f"/files/{file_id}"
