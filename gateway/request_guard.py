@@ -47,8 +47,8 @@ SECURITY_HEADERS: tuple[tuple[bytes, bytes], ...] = (
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
 )
-# Of an SVG file: it may have styles, and neither runs nor loads anything. Browsers obey every policy that they get, so
-# this one stands in place of the pages'.
+# Of an SVG file, and of a mail that staff look at: it may have styles, and neither runs nor loads anything. Browsers
+# obey every policy that they get, so this one stands in place of the pages'.
 _DRAWING_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 _DRAWING_HEADERS = ((b"content-security-policy", _DRAWING_POLICY.encode()), *SECURITY_HEADERS[1:])
 _FIELDS = "rangkiang.header_fields"

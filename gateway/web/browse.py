@@ -19,6 +19,8 @@ from rangkiang.catalog.v1 import browsing_pb2
 
 router = APIRouter()
 
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+HUNDREDS = tuple(f"{digit}00" for digit in range(10))
 KINDS = ("author", "title", "subject", "series", "call_number")
 # Kinds whose headings are values of a facet of the same name; a title or a call number is one record.
 FACETED = ("author", "subject", "series")
@@ -37,7 +39,9 @@ async def which(request: Request) -> Response:
     query = read_query(BrowseQuery, request, strict=False)
     if query.kind:
         return RedirectResponse(list_address(query.kind, term=query.term), status_code=303)
-    return page(request, "browse.html", query="", kind="", kinds=KINDS, term="", headings=[], before="", after="")
+    return page(
+        request, "browse.html", query="", kind="", kinds=KINDS, term="", letters=[], headings=[], before="", after=""
+    )
 
 
 @router.get("/browse/{kind}")
@@ -57,6 +61,10 @@ async def headings(request: Request) -> Response:
         kind=kind,
         kinds=KINDS,
         term=term,
+        letters=[
+            (place, list_address(kind, term=place), term.upper() == place)
+            for place in (HUNDREDS if kind == "call_number" else LETTERS)
+        ],
         headings=[
             _heading(kind, heading, lang, here=bool(term) and not cursor and place == reply.place)
             for place, heading in enumerate(reply.headings)
@@ -92,8 +100,9 @@ def _heading(kind: str, entry: browsing_pb2.Heading, lang: str, *, here: bool) -
 
 
 def _beside(kind: str, record: dict[str, Any]) -> str:
-    """Return the text next to a heading with one record: the author of a title, or the title at a call number."""
-    return str(record["title"] if kind == "call_number" else (record["authors"] or [""])[0])
+    """Return the text next to a heading with one record: the author of a title, or the title at a call number; year."""
+    name = record["title"] if kind == "call_number" else (record["authors"] or [""])[0]
+    return ", ".join(str(part) for part in (name, record["year"]) if part)
 
 
 def quote_phrase(text: str) -> str:

@@ -55,10 +55,15 @@ async def _classes(request: Request, parent: str) -> Response:
 
 
 def _with_general_name(division: dict[str, Any], path: list[dict[str, Any]], words: Wording) -> dict[str, Any]:
-    """Name a division without a caption that has its class's number: it has the general records of the class."""
-    if division["name"] or not path or division["notation"] != path[-1]["notation"]:
+    """Name a division without a caption that has its class's number: it has the general records of the class.
+
+    Another without a caption stands under the heading of the page, if that is the caption above it.
+    """
+    if division["name"] or not path:
         return division
-    return {**division, "name": words.say("classes.in_general", name=path[-1]["name"])}
+    if division["notation"] == path[-1]["notation"]:
+        return {**division, "name": words.say("classes.in_general", name=path[-1]["name"]), "under": ""}
+    return {**division, "under": ""} if division["under"] in (path[-1]["name"], path[-1]["under"]) else division
 
 
 def class_data(class_: browsing_pb2.Class, lang: str) -> dict[str, Any]:
@@ -66,6 +71,7 @@ def class_data(class_: browsing_pb2.Class, lang: str) -> dict[str, Any]:
     return {
         "notation": class_.notation,
         "name": local_text(class_.caption, lang),
+        "under": local_text(class_.under, lang),
         "count": class_.count,
         "shelf": shelf(class_.notation),
         "search": f"/search?{urlencode({'class': class_.value})}",

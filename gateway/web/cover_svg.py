@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from html import escape
+from zlib import crc32
 
 from gateway.web.motifs import THREADS, TILE, motif, weave_of
 
@@ -11,6 +13,8 @@ WIDTH, HEIGHT = 240, 360
 MARGIN = 20
 CREAM = "#fbeedb"
 MOST_TITLE_LINES = 6
+SMALL_COVERS = 6
+_WORD_BREAKS = re.compile(r"[\s\W_]+")
 LONGEST_AUTHOR = 60
 _AUTHOR_SIZE = 14
 # (maximum length of the title in columns, font size)
@@ -65,6 +69,14 @@ def cover(*, title: str, author: str, ddc: str) -> bytes:
             "</g></svg>",
         )
     ).encode()
+
+
+def small_cover(title: str) -> tuple[str, int]:
+    """Return what a small drawn cover shows of a title: at most two initials, and one of SMALL_COVERS drawings."""
+    text = printable(title)
+    words = [word for word in _WORD_BREAKS.split(text) if word[:1].isalpha()]
+    initials = "".join(unicodedata.normalize("NFC", word)[0].upper() for word in words[:2])
+    return initials[:2], crc32(text.encode("utf-8", "surrogatepass")) % SMALL_COVERS
 
 
 def _fit(size: int) -> int:

@@ -22,6 +22,8 @@ from gateway.clients import call, catalog
 from gateway.responses import respond
 from gateway.web import card_png
 from gateway.web.cover_svg import cover
+from gateway.web.rendering import saving
+from gateway.web.small_pictures import list_pictures, shrink
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 
 router = APIRouter()
@@ -57,6 +59,8 @@ async def picture(request: Request) -> Response:
     cache = _cache(request, reply.version)
     cover_file = await run_in_threadpool(find_picture, request.app.state.settings.covers, isbns(display))
     if cover_file is not None:
+        if request.query_params.get("size") == "small":
+            cover_file = await run_in_threadpool(shrink, *cover_file)
         # The image in the folder may change without a new version of the record.
         return respond(request, cover_file[0], cover_file[1], cache="public, max-age=86400", vary="Accept-Encoding")
     return respond(request, cover(**_texts(display)), SVG, cache=cache, vary="Accept-Encoding")
@@ -96,6 +100,19 @@ def _one_at_a_time(request: Request) -> CapacityLimiter:
         state.card_turn = CapacityLimiter(1)
     turn: CapacityLimiter = state.card_turn
     return turn
+
+
+async def with_pictures(request: Request, hits: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Add the URL of the library's own small cover to the hits that have one; none for readers who save data."""
+    folder = request.app.state.settings.covers
+    if folder is None or saving(request) or not hits:
+        return hits
+    listed = await run_in_threadpool(list_pictures, folder)
+    # A hit does not have its record's version; the image does not depend on it.
+    return [
+        {**entry, "picture": f"/covers/{entry['id']}/0?size=small"} if not listed.isdisjoint(isbns(entry)) else entry
+        for entry in hits
+    ]
 
 
 def find_picture(folder: Path | None, numbers: list[str]) -> tuple[bytes, str] | None:

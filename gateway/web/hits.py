@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
+from gateway.web.cover_svg import small_cover
 from rangkiang.catalog.v1 import browsing_pb2, catalog_pb2
 
 # Keys that a brief or full record may leave out; templates use all of them.
@@ -21,11 +23,29 @@ _PLAIN: dict[str, Any] = {"work": "", "editions": 0, "reasons": [], "reason": ""
                           "address": "", "lacks": [], "is_partial": False}  # fmt: skip
 
 
-def hit(result: catalog_pb2.Hit, lang: str) -> dict[str, Any]:
+# Best first, as in the catalogue.
+ANSWERS = ("can_be_borrowed", "online", "read_here_only", "ask_the_library", "out_until", "not_available")
+
+
+@dataclass(frozen=True, slots=True)
+class Nearness:
+    """What decides which branch the one line of a hit names; where a reader is, nobody knows.
+
+    is_filtered    filters name branches or institutions: the first branch is one of them
+    reader_branch  the reader's own branch, "INSTITUTION/BRANCH"; "" without a choice
+    main_branch    the main branch of the library whose site this is; "" when unknown
+    """
+
+    is_filtered: bool = False
+    reader_branch: str = ""
+    main_branch: str = ""
+
+
+def hit(result: catalog_pb2.Hit, lang: str, nearness: Nearness = Nearness()) -> dict[str, Any]:
     """Return a hit for templates: the brief record with highlights and holdings, and the reasons for its rank."""
     highlights = {highlight.field: list(highlight.pieces) for highlight in result.highlights}
     return {
-        **_template_record(result.id, result.brief, result.holdings, lang, highlights),
+        **_template_record(result.id, result.brief, result.holdings, lang, highlights, nearness),
         "work": result.work_id,
         "editions": result.editions,
         "reasons": [(local_text(reason.text, lang), round(reason.weight, 2)) for reason in result.reasons],
@@ -41,9 +61,18 @@ def brief_record(record: browsing_pb2.Shown, lang: str, *, reason: str = "") -> 
 
 
 def _template_record(
-    record_id: str, stored: bytes, holdings_stored: bytes, lang: str, highlights: Mapping[str, Sequence[str]]
+    record_id: str,
+    stored: bytes,
+    holdings_stored: bytes,
+    lang: str,
+    highlights: Mapping[str, Sequence[str]],
+    nearness: Nearness = Nearness(),
 ) -> dict[str, Any]:
     brief = orjson.loads(stored)
+    entries = [
+        {**entry, "is_own": f"{entry['institution']}/{entry['branch']}" == nearness.reader_branch}
+        for entry in holdings(holdings_stored, lang)
+    ]
     return {
         **ABSENT,
         **_PLAIN,
@@ -52,8 +81,35 @@ def _template_record(
         "title_pieces": highlights.get("title") or [brief["title"]],
         "summary_pieces": highlights.get("summary") or ([brief["summary"]] if brief.get("summary") else []),
         "shelf": shelf(brief.get("ddc", "")),
-        "holdings": holdings(holdings_stored, lang),
+        "holdings": entries,
+        "lead": lead_holding(entries, nearness),
+        "small_cover": small_cover(brief["title"]),
+        "picture": "",
     }
+
+
+def lead_holding(entries: Sequence[dict[str, Any]], nearness: Nearness) -> dict[str, Any] | None:
+    """Choose the branch that the one line of a hit names, and count the branches with the same answer.
+
+    A branch that filters ask for; else among those with the best answer the reader's own, then one of its institution,
+    then the main branch of the library whose site this is, then another of its branches, then the first by code.
+    """
+    if not entries:
+        return None
+    own_institution = nearness.main_branch.partition("/")[0]
+
+    def order(entry: dict[str, Any]) -> tuple[int, bool, bool]:
+        if nearness.reader_branch:  # the catalogue has sorted by it
+            return ANSWERS.index(entry["answer"]), False, False
+        place = f"{entry['institution']}/{entry['branch']}"
+        return (
+            ANSWERS.index(entry["answer"]),
+            place != nearness.main_branch,
+            entry["institution"] != own_institution,
+        )
+
+    lead = entries[0] if nearness.is_filtered else min(entries, key=order)
+    return {**lead, "branches": sum(entry["answer"] == lead["answer"] for entry in entries)}
 
 
 def holdings(stored: bytes, lang: str) -> list[dict[str, Any]]:

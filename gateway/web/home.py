@@ -12,7 +12,8 @@ from gateway.clients import call, catalog
 from gateway.negotiation import language
 from gateway.web import preferences
 from gateway.web.classes import class_data
-from gateway.web.hits import hit, local_text, shelves
+from gateway.web.covers import with_pictures
+from gateway.web.hits import Nearness, hit, local_text, shelves
 from gateway.web.record import optional
 from gateway.web.rendering import page
 from rangkiang.catalog.v1 import browsing_pb2
@@ -33,7 +34,8 @@ async def home(request: Request) -> Response:
         call(request, stub.ListInstitutions, wire.ListInstitutionsRequest()),
     )
     lang = language(request)
-    hits = [hit(result, lang) for result in newest.hits]
+    nearness = Nearness(reader_branch=preferences.branch(request))
+    hits = await with_pictures(request, [hit(result, lang, nearness) for result in newest.hits])
     return page(
         request,
         "home.html",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from fastapi import APIRouter
@@ -25,12 +26,15 @@ from gateway.web.addresses import (
     for_links,
     has_all_words,
     read_page,
-    search_parameters,
     toggle,
 )
+from gateway.web.browse import FACETED
+from gateway.web.covers import with_pictures
 from gateway.web.filters import SHOWN_FACETS, chips, facet_data, filters_of
-from gateway.web.hits import hit, local_text, shelves
+from gateway.web.hits import Nearness, hit, local_text, shelves
+from gateway.web.record import optional
 from gateway.web.rendering import page
+from gateway.web.result_headings import find_heading, heading_of, other_forms, single_heading, topics
 from gateway.web.texts import Wording, wording
 from rangkiang.catalog.v1 import browsing_pb2
 from rangkiang.catalog.v1 import catalog_pb2 as wire
@@ -38,6 +42,7 @@ from rangkiang.catalog.v1 import catalog_pb2 as wire
 router = APIRouter()
 
 HITS_A_PAGE = 10
+MOST_REACHED = 10_000  # hits that pages lead to
 
 
 @router.get("/search")
@@ -47,32 +52,46 @@ async def results(request: Request) -> Response:
     # Chips of filters in use need their labels, so facets are counted with the hits; else a second request loads them.
     opened = request.query_params.get("filters") == "open"
     with_filters = opened or any(facet in params for facet in FACETS)
-    reply = await call(request, catalog(request).Search, _question(request, params, facets=with_filters))
+    heading = single_heading(params)
+    search = call(request, catalog(request).Search, _question(request, params, facets=with_filters))
+    if heading is None:
+        reply, entry = await search, None
+    else:
+        reply, entry = await asyncio.gather(search, optional(find_heading(request, *heading)))
     is_found = has_all_words(reply)
     links = for_links(params, has_hits=is_found)
     filters = facet_data(reply.facets, links, words) if with_filters else None
-    hits = [
-        {**entry, "coins": title_of(entry, address=absolute_url(request, f"/records/{entry['id']}"))}
-        for entry in (hit(result, words.language) for result in reply.hits)
-    ]
+    hits = await _hits(request, params, reply, words)
     first = "cursor" not in params
     # While the query log is on, the link of a hit has its rank, and nothing else about the search.
     if first and query_log.log_search(request, query=first_value(params, "q"), reply=reply):
         hits = [{**entry, "rank": rank} for rank, entry in enumerate(hits, 1)]
+    page_number = reply.offset // HITS_A_PAGE + 1
+    has_pages_before = reply.offset > 0 and links is params  # a cursor belongs to the words of its search
+    names = {(facet["name"], value["value"]): value["name"] for facet in filters or () for value in facet["values"]}
+    switches = [
+        (name, address(toggle(links, name), opened=with_filters), params.get(name) == list(YES))
+        for name in ("by_work", "explain")
+    ]
     return page(
         request,
         "results.html",
         query=first_value(params, "q"),
+        heading=heading_of(params, names, words),
+        other_forms=other_forms(entry, *heading) if heading and first else None,
+        topics=topics(links, filters or []),
         total=reply.total,
+        place=_place(reply, words, by_work=params.get("by_work") == list(YES)),
+        page_number=page_number,
+        pages=-(-min(reply.total, MOST_REACHED) // HITS_A_PAGE) if params.get("by_work") != list(YES) else 0,
         has_all_words=is_found,
         hits=hits,
         complete_hits=[entry for entry in hits if not entry["is_partial"]],
         partial_hits=[entry for entry in hits if entry["is_partial"]],
         complete=reply.complete,
         shelves=shelves(hits),
-        first_page=first,
-        first=address(links),
-        # A cursor belongs to the words of its search.
+        first=address(links) if page_number > 2 or (not first and not reply.offset) else None,
+        previous=address(links, cursor=reply.previous, opened=with_filters) if has_pages_before else None,
         next=address(params, cursor=reply.next, opened=with_filters) if reply.next and links is params else None,
         changed=reply.changed,
         degraded=reply.degraded,
@@ -91,29 +110,58 @@ async def results(request: Request) -> Response:
             )
             for name in SORTS
         ],
-        switches=[
-            (name, address(toggle(links, name), opened=with_filters), params.get(name) == list(YES))
-            for name in ("by_work", "explain")
-        ],
+        switches_on=[switch for switch in switches if switch[2]],
+        switches_off=[switch for switch in switches if not switch[2]],
         explained=first_value(params, "explain") == "true",
         filters=filters,
         drawer_open=opened,
-        chips=chips(links, filters or [], words),
+        # The heading names the filter, where it is the only one.
+        chips=[] if heading else chips(links, filters or [], words),
         without_filters=address({name: values for name, values in links.items() if name not in FACETS}),
         filters_address=address(links, opened=True),
         filters_fragment=address(links, path="/search/filters"),
         feed=address(links, path="/search.atom"),
         saved=address(links),
-        searched=bool(search_parameters(params)),
     )
 
 
 @router.get("/suggest")
 async def suggest(request: Request) -> Response:
-    """Return the options of the search box's list."""
+    """Return the options of the search box's list, each with the URL of what it names."""
     prefix = read_query(SuggestQuery, request, strict=False).q
     reply = await call(request, catalog(request).Suggest, wire.SuggestRequest(prefix=prefix))
-    return page(request, "suggestions.html", suggestions=reply.suggestions)
+    options = [
+        {
+            "text": suggestion.text,
+            "kind": suggestion.kind,
+            "title": suggestion.title,
+            "address": f"/records/{suggestion.id}"
+            if suggestion.id
+            else address({suggestion.kind if suggestion.kind in FACETED else "q": [suggestion.text]}),
+        }
+        for suggestion in reply.suggestions
+    ]
+    return page(request, "suggestions.html", options=options)
+
+
+async def _hits(request: Request, params: Params, reply: wire.SearchReply, words: Wording) -> list[dict[str, Any]]:
+    nearness = Nearness(
+        is_filtered="branch" in params or "institution" in params, reader_branch=preferences.branch(request)
+    )
+    hits = [hit(result, words.language, nearness) for result in reply.hits]
+    for entry in hits:
+        entry["coins"] = title_of(entry, address=absolute_url(request, f"/records/{entry['id']}"))
+    return await with_pictures(request, hits)
+
+
+def _place(reply: wire.SearchReply, words: Wording, *, by_work: bool) -> str:
+    """Say which hits these are: "11–20 dari 121 judul", all of them where there is one page."""
+    titles = words.count("search.hits", reply.total)
+    if not reply.hits or (not reply.offset and not reply.next):
+        return titles
+    first, last = words.number(reply.offset + 1), words.number(reply.offset + len(reply.hits))
+    # Grouped by work, a page has fewer hits than the records that are counted.
+    return words.say("search.works_place" if by_work else "search.place", first=first, last=last, titles=titles)
 
 
 def _question(request: Request, params: Params, *, facets: bool) -> wire.SearchRequest:

@@ -126,6 +126,7 @@ async def gaya(request: Request) -> Response:
             {
                 "notation": f"{digit}00",
                 "name": words.say("facet.class"),
+                "under": "",
                 "count": 12,
                 "shelf": digit,
                 "search": "/gaya",
@@ -155,6 +156,8 @@ async def gaya(request: Request) -> Response:
             },
         ],
         citation=citations(_DISPLAY, words.language)[0][1],
+        topics=[("Petualangan", "/gaya"), ("Cerita rakyat", "/gaya")],
+        letters=[("A", "/gaya", False), ("B", "/gaya", True)],
         weaves=[(digit, weave.name) for digit, weave in WEAVES.items()],
     )
 

@@ -1,4 +1,4 @@
-"""Jobs of members: letters for search, deletion of old rows, and erasures after a restore."""
+"""Jobs of members: letters for search, deletion of old rows, ends of memberships, and erasures after a restore."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from chassis import clock
 from chassis.context import system
 from chassis.errors import Unavailable
 from chassis.service import Resources
-from services.members.people import erasure, loans, search
+from services.members.people import erasure, expiring, loans, search
 from services.members.people.erasure import Erased
 from services.members.sign_in import attempts, sessions
 
@@ -32,6 +32,11 @@ def fill_letters(resources: Resources, stop: threading.Event) -> None:
         with resources.database.transaction(system("letters")) as session:
             if not search.fill_letters(session):
                 return
+
+
+def tell_expiring(resources: Resources, stop: threading.Event) -> None:
+    """Emit the facts of memberships that end soon."""
+    expiring.tell_expiring(resources.database, stop)
 
 
 log = logging.getLogger(__name__)

@@ -28,6 +28,7 @@ SERVICE = Service(
         "blocks",
         "consents",
         "data_requests",
+        "expiry_steps",
         "member_loans",
         "merges",
         "tombstones",
@@ -68,6 +69,12 @@ SERVICE = Service(
             run="services.members.jobs:delete_old_rows",
             lease="forgetting",
             every_seconds=86_400,
+        ),
+        Job(
+            name="expiring",
+            run="services.members.jobs:tell_expiring",
+            lease="expiring",
+            every_seconds=900,
         ),
         Job(
             name="letters",

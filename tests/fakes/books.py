@@ -26,6 +26,7 @@ class Book:
     year: int
     language: str = "ind"
     ddc: str = "899.221"
+    audience: str = "general"
     subjects: tuple[str, ...] = ("Fiksi Indonesia",)
     summary: str = ""
     # (institution, branch, collection)
@@ -62,7 +63,7 @@ class Book:
             "subjects": list(self.subjects),
             "class": self.ddc[:2].rstrip("."),
             "notes": [{"type": "general", "label": {"id": "Catatan", "en": "Note"}, "text": "Memuat indeks."}],
-            "audience": "general",
+            "audience": self.audience,
             "identifiers": {"control_number": [f"KS{self.number:06}"]},
             "links": [
                 {"url": "https://contoh.example/buku", "label": "Isi buku"},
@@ -95,7 +96,7 @@ class Book:
             "branch": {f"{item[0]}/{item[1]}" for item in self.items},
             "collection": {item[2] for item in self.items},
             "material": {"book"},
-            "audience": {"general"},
+            "audience": {self.audience},
             "language": {self.language},
             "year": {str(self.year)},
             "subject": set(self.subjects),
@@ -131,6 +132,7 @@ BOOKS = (
         1987,
         language="min",
         ddc="398.2",
+        audience="child",
         subjects=("Cerita rakyat Minangkabau",),
         items=(CENTRAL_REFERENCE,),
         display_fields={
@@ -178,7 +180,7 @@ BOOKS = (
     Book(9, "Di Bawah Lindungan Ka'bah", "Hamka", 1938, items=(STACKS,)),
     Book(10, "Merantau", "Naim, Mochtar", 1979, ddc="304.8", subjects=("Minangkabau", "Migrasi")),
     Book(11, "Kemarau", "Navis, A.A.", 1957, items=()),
-    Book(12, "Ranah Tiga Warna", "Fuadi, Ahmad", 2011),
+    Book(12, "Ranah Tiga Warna", "Fuadi, Ahmad", 2011, audience="child"),
     Book(
         13,
         "Negeri 5 Menara",

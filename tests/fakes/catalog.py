@@ -58,6 +58,8 @@ class FakeCatalog(FakeForms, FakeShelves, FakeItems, FakeInstitutions, CatalogSe
             hits=page,
             complete=1 if partly else 0,
             next=f"fake-{end}" if end < len(hits) else "",
+            offset=start,
+            previous=f"fake-{start - (request.limit or 10)}" if start > (request.limit or 10) else "",
             facets=[_facet(name, matches, request.filters) for name in request.facets],
             understood=" ".join(words),
             did_you_mean="surau" if request.query == "suroe" else "",
@@ -69,9 +71,10 @@ class FakeCatalog(FakeForms, FakeShelves, FakeItems, FakeInstitutions, CatalogSe
     def Suggest(self, request: wire.SuggestRequest, context: Any) -> wire.SuggestReply:
         self._receive(request, context)
         books = [book for book in self.books if book.title.lower().startswith(request.prefix.lower())]
-        return wire.SuggestReply(
-            suggestions=[wire.Suggestion(text=book.title, kind="title") for book in books[: request.limit or 8]]
-        )
+        authors = sorted({book.author for book in self.books if book.author.lower().startswith(request.prefix.lower())})
+        suggestions = [wire.Suggestion(text=book.title, kind="title", id=book.id) for book in books]
+        suggestions += [wire.Suggestion(text=author, kind="author") for author in authors]
+        return wire.SuggestReply(suggestions=suggestions[: request.limit or 8])
 
     def GetRecord(self, request: wire.GetRecordRequest, context: Any) -> wire.GetRecordReply:
         self._receive(request, context)

@@ -115,7 +115,12 @@ class FakeShelves:
         begin, end = max(0, start - min(request.before, 2)), start + min(request.after, 6)
         single = request.kind in ("title", "call_number")
         headings = [
-            wire.Heading(text=name, count=1, record=_record(books[name]) if single else None)
+            wire.Heading(
+                text=name,
+                count=1,
+                record=_record(books[name]) if single else None,
+                other_forms=["Buya Hamka", "Amrullah, Haji Abdul Malik Karim"] if name == "Hamka" else (),
+            )
             for name in names[begin:end]
         ]
         if request.kind == "author" and headings:

@@ -21,13 +21,6 @@ def test_filters_load_after_the_hits_and_restrict_them(visit: Visit) -> None:
     assert page.locator(".hit").count() == 2
 
 
-def test_suggestions_appear_while_typing(visit: Visit) -> None:
-    page = visit("/")
-    page.get_by_role("searchbox").or_(page.get_by_role("combobox")).type("robo", delay=20)
-    page.locator("#suggestions option").first.wait_for(state="attached")
-    assert page.locator("#suggestions option").first.get_attribute("value") == "Robohnya Surau Kami"
-
-
 def test_everything_works_without_javascript(visit: Visit) -> None:
     page = visit("/", java_script_enabled=False)
     page.fill("#q", "minangkabau")

@@ -53,9 +53,15 @@ def test_the_front_page_has_one_search_box_and_describes_the_collection(http: ht
 def test_results_show_each_hit_with_its_author_year_and_availability(http: httpx.Client) -> None:
     html = http.get("/search?q=siti+nurbaya").text
     assert f"/records/{BOOK.id}?hit=1" in links(html)
-    for text in ("Rusli, Marah", "1922", "Dapat dipinjam", "Perpustakaan Pusat", "899.221 RUS s", "1 judul"):
+    for text in (
+        "Rusli, Marah",
+        "1922",
+        "Tersedia di 2 perpustakaan",
+        "Perpustakaan Pusat",
+        "899.221 RUS s",
+        "1 judul",
+    ):
         assert text in html
-    assert "dan 1 perpustakaan lain" in html
 
 
 def test_of_many_authors_three_are_shown(http: httpx.Client) -> None:
@@ -87,7 +93,11 @@ def test_the_next_page_continues_after_the_last_hit(http: httpx.Client) -> None:
     second = http.get(next_link.replace("&amp;", "&")).text
     records = [link for link in links(first) + links(second) if link.startswith("/records/")]
     assert len(records) == len(set(records)) == len(BOOKS)
-    assert "Ke halaman pertama" in second
+    assert f"1–10 dari {len(BOOKS)} judul" in first
+    assert f"11–{len(BOOKS)} dari {len(BOOKS)} judul" in second
+    assert "Halaman 2 dari 2" in second
+    assert "Semua koleksi, halaman 2" in second.partition("</title>")[0]
+    assert "/search?sort=title" in links(second[second.index('<nav class="pages"') :])
 
 
 def test_without_hits_the_page_has_advice(http: httpx.Client) -> None:

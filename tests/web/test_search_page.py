@@ -58,7 +58,7 @@ def test_an_explained_search_shows_the_reasons_of_each_hit(http: httpx.Client) -
 
 def test_hits_with_a_part_of_the_words_stand_under_their_heading_and_say_what_they_lack(http: httpx.Client) -> None:
     html = http.get("/search?q=planet").text
-    assert "1 judul memuat semua kata;" in html
+    assert "1 judul memuat semua kata," in html
     heading = html.index("Hasil yang memuat sebagian kata")
     assert html.count('<ol class="hits">') == 2
     assert html.index('<ol class="hits">') < heading < html.index("Tidak memuat “planet”")
@@ -98,12 +98,12 @@ def test_without_hits_there_are_no_filters(http: httpx.Client) -> None:
 
 
 def test_the_page_says_when_a_query_is_searched_as_words(http: httpx.Client) -> None:
-    assert "dicari sebagai kata biasa" in http.get("/search?q=(surau").text
+    assert "Tanda baca dalam pencarian ini diabaikan" in http.get("/search?q=(surau").text
 
 
 def test_a_degraded_search_has_a_notice(http: httpx.Client, catalog: FakeCatalog) -> None:
     catalog.degraded = True
-    assert "Mesin pencari sedang tidak dapat dipakai." in http.get("/search?q=surau").text
+    assert "Pencarian sedang terbatas pada judul, pengarang, dan nomor." in http.get("/search?q=surau").text
 
 
 def test_a_search_has_an_address_and_a_feed(http: httpx.Client) -> None:
@@ -149,7 +149,7 @@ def test_titles_and_call_numbers_link_to_their_record(http: httpx.Client) -> Non
     for kind, term in (("title", "robohnya"), ("call_number", "398")):
         html = http.get(f"/browse/{kind}?term={term}").text
         assert f"/records/{BOOKS[0 if kind == 'title' else 2].id}" in links(html)
-    assert '<span class="by" dir="auto">Kaba Cindua Mato</span>' in html
+    assert '<span class="by" dir="auto">Kaba Cindua Mato, 1987</span>' in html
 
 
 def test_the_browse_form_redirects_to_the_list(http: httpx.Client) -> None:

@@ -19,11 +19,11 @@
       return;
     }
     if (event.key === "/") {
-      const box = document.getElementById("q");
-      if (!box) return;
+      const field = document.getElementById("q");
+      if (!field) return;
       event.preventDefault();
-      box.focus();
-      box.select();
+      field.focus();
+      field.select();
     } else if (event.key === "j" || event.key === "k") {
       const all = links();
       const at = all.indexOf(document.activeElement);
@@ -34,6 +34,81 @@
       }
     }
   });
+
+  // Suggestions: the search box becomes a combobox with a list (WAI-ARIA); choosing one opens what it names.
+  const box = document.getElementById("q");
+  const list = document.getElementById("suggestions");
+  if (box && list && window.fetch) {
+    const said = document.getElementById("suggested");
+    let timer, request, active = -1;
+    const options = () => [...list.children];
+    for (const [name, value] of [["role", "combobox"], ["aria-autocomplete", "list"], ["aria-controls", list.id], ["aria-expanded", "false"]]) {
+      box.setAttribute(name, value);
+    }
+    const choose = (at) => {
+      active = at;
+      options().forEach((option, place) => option.setAttribute("aria-selected", String(place === at)));
+      const option = options()[at];
+      if (!option) return box.removeAttribute("aria-activedescendant");
+      box.setAttribute("aria-activedescendant", option.id);
+      option.scrollIntoView({ block: "nearest" });
+    };
+    const show = (open) => {
+      list.hidden = !open;
+      box.setAttribute("aria-expanded", String(open));
+      if (!open) choose(-1);
+    };
+    const close = () => {
+      clearTimeout(timer);
+      if (request) request.abort();
+      show(false);
+      said.textContent = "";
+    };
+    const suggest = async () => {
+      if (request) request.abort();
+      request = new AbortController();
+      try {
+        const reply = await fetch(`/suggest?q=${encodeURIComponent(box.value)}`, { signal: request.signal });
+        if (!reply.ok) return close();
+        list.innerHTML = await reply.text();
+      } catch { return; }
+      const count = options().length;
+      if (document.activeElement !== box) return;
+      show(count > 0);
+      said.textContent = count ? (count === 1 ? list.dataset.one : list.dataset.many.replace("{n}", count)) : "";
+    };
+    const open = (option) => { location.href = option.dataset.href; };
+    box.addEventListener("input", () => {
+      clearTimeout(timer);
+      choose(-1);
+      if (box.value.trim().length < 2) close();
+      else timer = setTimeout(suggest, 150);
+    });
+    box.addEventListener("keydown", (event) => {
+      if (event.isComposing) return;
+      const all = options();
+      if ((event.key === "ArrowDown" || event.key === "ArrowUp") && all.length && !event.altKey) {
+        event.preventDefault();
+        if (list.hidden) show(true);
+        // Between the last and the first option the box itself has its turn, without a chosen one.
+        const places = all.length + 1;
+        choose((active + 1 + (event.key === "ArrowDown" ? 1 : places - 1)) % places - 1);
+      } else if (event.key === "Enter" && active >= 0 && !list.hidden) {
+        event.preventDefault();
+        open(all[active]);
+      } else if (event.key === "Escape" && !list.hidden) {
+        event.preventDefault();
+        close();
+      }
+    });
+    box.addEventListener("blur", close);
+    list.addEventListener("pointerdown", (event) => event.preventDefault()); // the box keeps the focus
+    list.addEventListener("click", (event) => {
+      const option = event.target.closest("[role=option]");
+      if (option) open(option);
+    });
+    addEventListener("pagehide", close);
+  }
 
   const help = document.querySelector("[data-keys]");
   if (help && matchMedia("(hover: hover) and (pointer: fine)").matches) {

@@ -488,7 +488,7 @@ class GetOwnLoanRequest(_message.Message):
     DUE_ON_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     due_on: _builtins.str
-    """As in RenewOwnLoanRequest; it is not compared."""
+    """As in RenewOwnLoanRequest."""
     def __init__(
         self,
         *,

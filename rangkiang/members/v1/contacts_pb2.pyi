@@ -427,7 +427,7 @@ class MakeActLinksReply(_message.Message):
     TOKENS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def tokens(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """In the order of the request: the last part of the link, PUBLIC_URL/l/TOKEN; empty for an unknown member."""
+        """In the order of the request: the last part of the link, PUBLIC_URL/l/TOKEN."""
 
     def __init__(
         self,

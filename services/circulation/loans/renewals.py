@@ -66,18 +66,24 @@ class Renewal:
 
 
 def plan_renewal(
-    session: AnySession, act: Act, *, loan: str, borrower_id: UUID | None = None, lock: bool = False
+    session: AnySession, act: Act, *, loan: str, borrower_id: UUID | None = None, due_on: str = "", lock: bool = False
 ) -> Renewal:
     """Judge the renewal of one loan; write nothing. Its refusals are all the rules that object.
 
     borrower_id  whose loan it must be
+    due_on       the due day that the caller has seen, ISO 8601; "" for any: so that a link renews once
     raises       NotFound  LOAN_UNKNOWN
     """
     loan_id = read_id(loan)
     facts = renewal_facts(session, act.institution_id, loan_id, lock=lock) if loan_id is not None else None
     if facts is None or facts.loan is None or borrower_id not in (None, facts.loan.borrower_id):
         raise NotFound("LOAN_UNKNOWN", given=loan[:64])
-    return _judge(session, act, facts)
+    renewal = _judge(session, act, facts)
+    if due_on and facts.loan.returned_at is None and facts.loan.due_on.isoformat() != due_on:
+        assert facts.copy is not None
+        view = view_of(session, facts.loan, facts.copy, facts.borrower, now=act.now, branches=facts.branches)
+        return Renewal(view, (Refusal("LOAN_DUE_DAY_CHANGED", due_on=facts.loan.due_on),))
+    return renewal
 
 
 def plan_renewals(session: AnySession, act: Act, *, borrower_id: UUID, lock: bool = False) -> list[Renewal]:

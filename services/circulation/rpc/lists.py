@@ -98,7 +98,7 @@ class ListMethods:
             borrower_id = find_borrower_id(session, act.institution_id, caller.actor)
             if borrower_id is None:
                 raise NotFound("LOAN_UNKNOWN", given=request.id[:64])
-            renewal = plan_renewal(session, act, loan=request.id, borrower_id=borrower_id)
+            renewal = plan_renewal(session, act, loan=request.id, borrower_id=borrower_id, due_on=request.due_on)
             view = view_of(session, *find_loan(session, act.institution_id, request.id), now=act.now)
         return wire.GetOwnLoanReply(
             loan=loan_message(view), refusals=[refusal_message(refusal) for refusal in renewal.refusals]

@@ -154,12 +154,13 @@ class LoanMethods:
 
     def _renew(self, act: Act, request: Any, reply_type: type[Reply], context: grpc.ServicerContext) -> Reply:
         borrower_id = parse_id(act.caller.actor) if act.channel == SELF else None
+        due_on = request.due_on if act.channel == SELF else ""
 
         branch = ""
 
         def plan(session: Any, lock: bool) -> Renewal:
             nonlocal branch
-            renewal = plan_renewal(session, act, loan=request.id, borrower_id=borrower_id, lock=lock)
+            renewal = plan_renewal(session, act, loan=request.id, borrower_id=borrower_id, due_on=due_on, lock=lock)
             branch = renewal.branch
             if renewal.refusals:
                 raise Refused(refusals=renewal.refusals)

@@ -28,6 +28,7 @@ from services.members.tables import (
     Card,
     Consent,
     Evidence,
+    ExpiryStep,
     Member,
     MemberLookup,
     MemberWord,
@@ -40,7 +41,7 @@ from services.members.tables import (
 _OPEN_REASONS = ("lost_item", "damaged_item", "unpaid")
 # For counts of members; with nothing else they name nobody.
 _KEPT = ("category", "language")
-_ROWS: tuple[Any, ...] = (Card, MemberWord, MemberLookup, Evidence, Block, Consent, Slip)
+_ROWS: tuple[Any, ...] = (Card, MemberWord, MemberLookup, Evidence, Block, Consent, Slip, ExpiryStep)
 
 
 @dataclass(frozen=True, slots=True)

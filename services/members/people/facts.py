@@ -17,7 +17,7 @@ from chassis.events import emit
 from chassis.ids import new_id
 from rangkiang.members.v1 import events_pb2 as wire
 from services.members.people.rules import age_band
-from services.members.tables import Block, Card, Category, Consent, Member, Tombstone
+from services.members.tables import Block, Card, Category, Consent, Member, Slip, Tombstone
 
 MOST_MEMBERS = 500
 LOAN_HISTORY = "loan_history"  # purpose of a consent
@@ -42,6 +42,44 @@ def tell_erased(session: Session, member_id: UUID, version: int, context: Contex
     emits  MemberErased
     """
     message = wire.MemberErased(id=str(member_id), version=version)
+    emit(session, message, aggregate_id=member_id, version=version, context=context)
+
+
+def tell_registered(session: Session, member: Member, context: Context) -> None:
+    """Emit that somebody became a member.
+
+    emits  MemberRegistered
+    """
+    message = wire.MemberRegistered(
+        id=str(member.id), version=member.version, institution_id=str(member.institution_id),
+        expires_on=day_text(member.expires_on),
+    )  # fmt: skip
+    emit(session, message, aggregate_id=member.id, version=member.version, context=context)
+
+
+def tell_slip(session: Session, slip: Slip, context: Context) -> None:
+    """Emit that a slip is to be sent; no code exists yet.
+
+    emits  SlipIssued
+    """
+    message = wire.SlipIssued(
+        member_id=str(slip.member_id), institution_id=str(slip.institution_id), slip_id=str(slip.id)
+    )
+    message.expires_at.FromDatetime(slip.expires_at)
+    emit(session, message, aggregate_id=str(slip.id), version=1, context=context)
+
+
+def tell_expiring(
+    session: Session, member_id: UUID, version: int, expires_on: date, step: int, context: Context
+) -> None:
+    """Emit that a membership ends soon.
+
+    emits  MembershipExpiring
+    """
+    message = wire.MembershipExpiring(
+        member_id=str(member_id), version=version, institution_id=context.institution,
+        expires_on=expires_on.isoformat(), days=step,
+    )  # fmt: skip
     emit(session, message, aggregate_id=member_id, version=version, context=context)
 
 

@@ -1,9 +1,10 @@
-"""Slips: a code from the desk with which a member sets a password, the first time or when it is forgotten."""
+"""Slips: a code with which a member sets a password, the first time or when it is forgotten; on paper or sent."""
 
 from __future__ import annotations
 
 import hmac
 import secrets
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -13,8 +14,9 @@ from sqlalchemy.orm import Session
 from chassis import audit, clock
 from chassis.context import Context
 from chassis.errors import Refused, Unauthenticated
+from chassis.ids import new_id, parse_id
 from chassis.sealing import MasterKey
-from services.members.people import store
+from services.members.people import facts, store
 from services.members.people.values import is_card_number
 from services.members.sign_in.accounts import store_password
 from services.members.tables import Account, Card, Member, Slip
@@ -22,6 +24,7 @@ from services.members.tables import Account, Card, Member, Slip
 LIFE = timedelta(hours=24)
 TRIES = 5
 CODE_LENGTH = 8
+NO_CODE = b""  # of a slip whose code the sender has not asked for: no code has this hash
 # Without letters and digits that look alike on paper.
 _ALPHABET = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"
 
@@ -33,23 +36,68 @@ def make_slip(session: Session, member_id: str, *, context: Context, master: Mas
             Refused   MEMBER_MERGED
     """
     member = store.locked(session, member_id)
-    code = "".join(secrets.choice(_ALPHABET) for _ in range(CODE_LENGTH))
-    now = clock.now()
-    session.execute(delete(Slip).where(Slip.member_id == member.id))
-    session.add(
-        Slip(
-            member_id=member.id,
-            institution_id=member.institution_id,
-            code_hash=_hash(member.id, code, master),
-            made_by=context.actor,
-            made_at=now,
-            expires_at=now + LIFE,
-            tries_left=TRIES,
-        )
-    )
-    session.flush()
+    code = _new_code()
+    _replace(session, member, _hash(member.id, code, master), context)
     audit.record(session, context, "members.make_slip", kind="member", object_id=member.id)
     return code
+
+
+def send_slip(session: Session, member_id: str, *, context: Context) -> Slip:
+    """Begin a slip that is sent to a member; its code is made when the sender asks for it (`make_code`).
+
+    raises  NotFound  MEMBER_NOT_FOUND
+            Refused   MEMBER_MERGED
+    emits   SlipIssued
+    """
+    member = store.locked(session, member_id)
+    slip = _replace(session, member, NO_CODE, context)
+    audit.record(session, context, "members.send_slip", kind="member", object_id=member.id)
+    facts.tell_slip(session, slip, context)
+    return slip
+
+
+def make_code(
+    session: Session, member_id: str, slip_id: str, *, context: Context, master: MasterKey
+) -> tuple[str, Slip, str]:
+    """Make the code of a slip that is sent; an earlier code of it is void. Its tries and its end stay.
+
+    returns  the code, which is stored nowhere, the slip, and the number that the member signs in with
+    raises   Refused  SLIP_ENDED  it was used, has expired, or was replaced by another one
+    """
+    key, slip_key = parse_id(member_id), parse_id(slip_id)
+    slip = session.get(Slip, key, with_for_update=True)
+    member = session.get(Member, key)
+    is_open = slip is not None and slip.id == slip_key and slip.expires_at > clock.now() and slip.tries_left > 0
+    if slip is None or member is None or not is_open:
+        raise Refused("SLIP_ENDED")
+    code = _new_code()
+    slip.code_hash = _hash(member.id, code, master)
+    session.flush()
+    own = replace(context, institution=str(member.institution_id))
+    audit.record(session, own, "members.make_slip_code", kind="member", object_id=member.id)
+    return code, slip, member.number or ""
+
+
+def _new_code() -> str:
+    return "".join(secrets.choice(_ALPHABET) for _ in range(CODE_LENGTH))
+
+
+def _replace(session: Session, member: Member, code_hash: bytes, context: Context) -> Slip:
+    now = clock.now()
+    session.execute(delete(Slip).where(Slip.member_id == member.id))
+    slip = Slip(
+        member_id=member.id,
+        institution_id=member.institution_id,
+        id=new_id(),
+        code_hash=code_hash,
+        made_by=context.actor,
+        made_at=now,
+        expires_at=now + LIFE,
+        tries_left=TRIES,
+    )
+    session.add(slip)
+    session.flush()
+    return slip
 
 
 def try_slip(session: Session, number: str, code: str, *, master: MasterKey) -> UUID | None:

@@ -85,7 +85,7 @@ def register(session: Session, new: NewMember, *, context: Context, master: Mast
 
     raises  Invalid  values that cannot be stored, every one of them
             Refused  GUARDIAN_MISSING, RESPONSIBLE_MISSING, NIK_IN_USE, CARD_NUMBER_IN_USE, MEMBER_LIKELY_DUPLICATE
-    emits   MembersChanged
+    emits   MembersChanged, MemberRegistered
     """
     institution_id = parse_id(context.institution)
     given, problems = values.clean({"name": "", **new.fields})
@@ -130,6 +130,7 @@ def register(session: Session, new: NewMember, *, context: Context, master: Mast
         facts={"category": member.category, "evidence": list(new.evidence), "confirmed": sorted(new.confirmed)},
     )  # fmt: skip
     facts.tell_changed(session, [member], context)
+    facts.tell_registered(session, member, context)
     return member
 
 

@@ -85,9 +85,12 @@ class CardMethods(PeopleMethods):
         with self._database.transaction(caller) as session:
 
             def act() -> wire.MakeSlipReply:
+                if request.send:
+                    slips.send_slip(session, request.id, context=caller)
+                    return wire.MakeSlipReply(is_sent=True)
                 return wire.MakeSlipReply(code=slips.make_slip(session, request.id, context=caller, master=master))
 
-            return once(session, caller, request, wire.MakeSlipReply, act, keep_reply=False)
+            return once(session, caller, request, wire.MakeSlipReply, act, keep_reply=request.send)
 
     def UseSlip(self, request: wire.UseSlipRequest, context: grpc.ServicerContext) -> wire.UseSlipReply:
         caller, master = replace(rpc.context(context), institution="*", actor=SLIPS.actor), self._keys.master

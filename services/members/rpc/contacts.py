@@ -2,40 +2,152 @@
 
 from __future__ import annotations
 
+from datetime import UTC
+from typing import Any
+
 import grpc
 
+from chassis import rpc
+from chassis.auth import TOKEN_SECONDS, Principal
+from chassis.context import system
+from chassis.errors import Invalid
+from chassis.ids import parse_id
 from rangkiang.members.v1 import contacts_pb2 as wire
+from rangkiang.members.v1.sign_in_pb2 import AccessToken
+from services.members.people import act_links, contacts, slips, store
+from services.members.people.act_links import ActLink
+from services.members.people.contacts import Contact
+from services.members.rpc.people import PeopleMethods, timestamp
+from services.members.tables import Institution
+
+MOST_LINKS = 500
+LINKS = system("links")
 
 
-class ContactMethods:
+class ContactMethods(PeopleMethods):
     """The part of the servicer that notices use."""
 
     def Contacts(self, request: wire.ContactsRequest, context: grpc.ServicerContext) -> wire.ContactsReply:
-        raise NotImplementedError
+        with self._database.reading(rpc.context(context)) as session:
+            found = contacts.contacts(session, list(request.ids), master=self._keys.master)
+        return wire.ContactsReply(members=[_contact(contact) for contact in found])
 
     def ListContacts(self, request: wire.ListContactsRequest, context: grpc.ServicerContext) -> wire.ListContactsReply:
-        raise NotImplementedError
+        caller = rpc.context(context)
+        with self._database.reading(caller) as session:
+            found = contacts.contacts(session, list(request.ids), master=self._keys.master)
+        for contact in found:
+            self._looks.record(caller, "members.read_contact", kind="member", object_id=contact.member.id)
+        return wire.ListContactsReply(members=[_contact(contact) for contact in found])
 
     def FindByPhone(self, request: wire.FindByPhoneRequest, context: grpc.ServicerContext) -> wire.FindByPhoneReply:
-        raise NotImplementedError
+        institution_id = parse_id(request.institution_id) if request.institution_id else None
+        with self._database.reading(rpc.context(context)) as session:
+            found, member = contacts.find_by_phone(
+                session, request.phone, institution_id=institution_id, master=self._keys.master
+            )
+        if member is None:
+            return wire.FindByPhoneReply(found=found)
+        return wire.FindByPhoneReply(
+            found=found, member_id=str(member.id), institution_id=str(member.institution_id), language=member.language
+        )
 
     def MakeSlipCode(self, request: wire.MakeSlipCodeRequest, context: grpc.ServicerContext) -> wire.MakeSlipCodeReply:
-        raise NotImplementedError
+        caller, master = rpc.context(context), self._keys.master
+        with self._database.transaction(caller) as session:
+            code, slip, number = slips.make_code(
+                session, request.member_id, request.slip_id, context=caller, master=master
+            )
+        return wire.MakeSlipCodeReply(code=code, expires_at=timestamp(slip.expires_at), number=number)
 
     def MakeActLinks(self, request: wire.MakeActLinksRequest, context: grpc.ServicerContext) -> wire.MakeActLinksReply:
-        raise NotImplementedError
+        if len(request.links) > MOST_LINKS:
+            raise Invalid("MEMBER_TOO_MANY", field="links", most=MOST_LINKS)
+        master = self._keys.master
+        tokens = [act_links.make_token(_link(link), master=master) for link in request.links]
+        return wire.MakeActLinksReply(tokens=tokens)
 
     def VerifyActLink(
         self, request: wire.VerifyActLinkRequest, context: grpc.ServicerContext
     ) -> wire.VerifyActLinkReply:
-        raise NotImplementedError
+        link = act_links.read_token(request.token, master=self._keys.master)
+        with self._database.reading(rpc.context(context)) as session:
+            member = act_links.holder_of(session, link)
+        return wire.VerifyActLinkReply(
+            link=wire.ActLink(
+                member_id=str(member.id),
+                act=link.act,
+                subject=link.subject,
+                expires_at=timestamp(link.expires_at),
+            ),
+            institution_id=str(member.institution_id),
+        )
 
     def IssueActToken(
         self, request: wire.IssueActTokenRequest, context: grpc.ServicerContext
     ) -> wire.IssueActTokenReply:
-        raise NotImplementedError
+        link = act_links.read_token(request.token, master=self._keys.master)
+        # Nobody has signed in: the link itself says whose it is.
+        with self._database.reading(LINKS) as session:
+            member = act_links.holder_of(session, link)
+            institution = session.get_one(Institution, member.institution_id)
+        return wire.IssueActTokenReply(
+            token=self._act_token(act_links.principal_of(member, link.act, link.subject)),
+            act=link.act,
+            subject=link.subject,
+            language=member.language,
+            institution=institution.code,
+        )
 
     def IssueMemberActToken(
         self, request: wire.IssueMemberActTokenRequest, context: grpc.ServicerContext
     ) -> wire.IssueMemberActTokenReply:
-        raise NotImplementedError
+        act_links.check_act_by_phone(request.act, request.subject)
+        with self._database.reading(rpc.context(context)) as session:
+            member = store.get(session, request.member_id)
+        principal = act_links.principal_of(member, request.act, request.subject)
+        return wire.IssueMemberActTokenReply(token=self._act_token(principal))
+
+    def _act_token(self, principal: Principal) -> AccessToken:
+        return AccessToken(token=self._keys.sign(principal), expires_in_seconds=TOKEN_SECONDS)
+
+
+def _link(message: wire.ActLink) -> ActLink:
+    try:
+        expires_at = message.expires_at.ToDatetime(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        raise Invalid("ACT_LINK_LIFE", days=act_links.LONGEST_LIFE.days) from None
+    return ActLink(parse_id(message.member_id), message.act, message.subject, expires_at)
+
+
+def _contact(contact: Contact) -> wire.MemberContact:
+    member, reach = contact.member, contact.reach
+    message = wire.MemberContact(
+        id=str(contact.asked_id),
+        merged_into=str(member.id) if member.id != contact.asked_id else "",
+        institution_id=str(member.institution_id),
+        version=member.version,
+        name=reach.name,
+        language=reach.language,
+        email=reach.email,
+        phone=reach.phone,
+        address=reach.address,
+        kelurahan=member.kelurahan,
+        school=member.school,
+        group=member.group,
+        number=member.number or "",
+        is_child=contact.is_child,
+        consents=[wire.ConsentAnswer(purpose=purpose, given=given) for purpose, given in contact.consents.items()],
+        keeps_history=contact.keeps_history,
+        is_organisation=contact.is_organisation,
+    )
+    guardian = contact.guardian
+    if guardian is not None:
+        values: dict[str, Any] = {
+            name: getattr(guardian, name) for name in ("name", "language", "email", "phone", "address")
+        }
+        member_id = str(guardian.member_id or "")
+        message.guardian.CopyFrom(
+            wire.GuardianContact(member_id=member_id, relation=member.guardian_relation, **values)
+        )
+    return message

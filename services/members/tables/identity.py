@@ -122,11 +122,16 @@ class Link(Table):
 
 
 class Slip(Table):
-    """A one-time code on paper with which a member sets a password; a new one replaces it."""
+    """A one-time code with which a member sets a password; a new one replaces it.
+
+    id         None in rows of a release before 0.4
+    code_hash  empty before the sender of a slip that is sent has asked for its code
+    """
 
     __tablename__ = "slips"
     member_id: Mapped[UUID] = mapped_column(primary_key=True)
     institution_id: Mapped[UUID]
+    id: Mapped[UUID | None]
     code_hash: Mapped[bytes]
     made_by: Mapped[str] = mapped_column(String(128))
     made_at: Mapped[datetime]

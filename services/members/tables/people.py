@@ -59,6 +59,7 @@ class Member(Table):
         UniqueConstraint("institution_id", "number"),
         Index("members_merged_into", "merged_into"),
         Index("members_guardian", "guardian_id"),
+        Index("members_expires", "expires_on"),
     )
     id: Mapped[UUID] = mapped_column(primary_key=True)
     institution_id: Mapped[UUID] = mapped_column(ForeignKey("institutions.id"))
@@ -184,6 +185,16 @@ class Block(Table):
     ends_on: Mapped[date | None] = mapped_column(Date)
     ended_at: Mapped[datetime | None]
     ended_by: Mapped[str] = mapped_column(String(128))
+
+
+class ExpiryStep(Table):
+    """A step before the end of a membership whose fact was emitted; it is deleted when the end is over."""
+
+    __tablename__ = "expiry_steps"
+    member_id: Mapped[UUID] = mapped_column(primary_key=True)
+    expires_on: Mapped[date] = mapped_column(Date, primary_key=True)
+    step: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    institution_id: Mapped[UUID]
 
 
 class MemberLoan(Table):

@@ -1,0 +1,181 @@
+"""How to reach members: asked for when a notice is sent. Sealed values are open in memory only."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from uuid import UUID
+
+from sqlalchemy import and_, or_, select
+from sqlalchemy.orm import Session
+
+from chassis import clock
+from chassis.errors import Invalid
+from chassis.ids import parse_id
+from chassis.sealing import MasterKey
+from services.members.people import sealed, values
+from services.members.people.facts import LOAN_HISTORY
+from services.members.people.rules import Facts
+from services.members.people.values import Rejected
+from services.members.tables import Category, Consent, Institution, Member, MemberLookup
+
+MOST_CONTACTS = 500
+MOST_MERGES = 20  # members that were merged one into the next
+ONE, NONE, MANY = "one", "none", "many"
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """A name, and how to reach who has it; "" for what is not known."""
+
+    member_id: UUID | None
+    name: str
+    language: str
+    email: str
+    phone: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """How to reach a member.
+
+    asked_id  the id that was asked for; of a merged member another one than the member's
+    guardian  of a child; None when none is known
+    consents  the last answer for each purpose
+    """
+
+    asked_id: UUID
+    member: Member
+    reach: Reach
+    is_child: bool = False
+    is_organisation: bool = False
+    guardian: Reach | None = None
+    consents: dict[str, bool] = field(default_factory=dict)
+
+    @property
+    def keeps_history(self) -> bool:
+        return self.consents.get(LOAN_HISTORY, False)
+
+
+def contacts(session: Session, member_ids: Sequence[str], *, master: MasterKey) -> list[Contact]:
+    """Return how to reach members, in the order of the ids; unknown and erased ones are left out.
+
+    The number of statements is the same for one member and for 500, but for merges of merged members.
+
+    raises  Invalid  ID_NOT_READABLE, MEMBER_TOO_MANY
+    """
+    if len(member_ids) > MOST_CONTACTS:
+        raise Invalid("MEMBER_TOO_MANY", field="ids", most=MOST_CONTACTS)
+    asked = list(dict.fromkeys(parse_id(member_id) for member_id in member_ids))
+    known = _members(session, asked)
+    kept = {member_id: member for member_id in asked if (member := _kept(known, member_id)) is not None}
+    members = {member.id: member for member in kept.values()}
+    guardians = _members(session, {one.guardian_id for one in members.values() if one.guardian_id is not None})
+    consents = _consents(session, members)
+    kinds = _kinds(session, {member.institution_id for member in members.values()})
+    today = clock.now().date()
+    found: dict[UUID, Contact] = {}
+    for member in members.values():
+        opened = sealed.open_values(member, master)
+        category = Category(kind=kinds.get((member.institution_id, member.category), "person"))
+        is_child = Facts(str(member.id), opened, category, today).is_child
+        is_organisation = category.kind == "organisation"
+        reach = _reach(member, opened)
+        found[member.id] = Contact(
+            member.id, member,
+            _with_phone(reach, opened["responsible_phone"]) if is_organisation else reach,
+            is_child and not is_organisation, is_organisation,
+            _guardian(member, opened, guardians, master) if is_child and not is_organisation else None,
+            consents.get(member.id, {}),
+        )  # fmt: skip
+    return [replace(found[kept[one].id], asked_id=one) for one in asked if one in kept]
+
+
+def find_by_phone(
+    session: Session, phone: str, *, institution_id: UUID | None, master: MasterKey
+) -> tuple[str, Member | None]:
+    """Return "one" and the member who has a phone number; else "none" or "many".
+
+    phone           in any usual form
+    institution_id  None for every institution
+    raises          Invalid  PHONE_INVALID
+    """
+    try:
+        number = values.phone(phone[:40])
+    except Rejected as problem:
+        raise Invalid(problem.reason, field="phone", **problem.facts) from None
+    ids = [institution_id] if institution_id is not None else list(session.scalars(select(Institution.id)))
+    lookup = MemberLookup
+    hashes = [
+        and_(
+            lookup.institution_id == one,
+            lookup.hash == sealed.hash_of("phone", number, institution_id=one, master=master),
+        )
+        for one in ids
+    ]
+    members = session.scalars(
+        select(Member)
+        .join(lookup, lookup.member_id == Member.id)
+        .where(lookup.kind == "phone", or_(False, *hashes))
+        .where(Member.erased_at.is_(None), Member.merged_into.is_(None))
+        .limit(2)
+    ).all()
+    return (ONE, members[0]) if len(members) == 1 else (MANY if members else NONE, None)
+
+
+def _members(session: Session, ids: Iterable[UUID]) -> dict[UUID, Member]:
+    """Return members by id, with those that they were merged into."""
+    known: dict[UUID, Member] = {}
+    missing = set(ids)
+    for _ in range(MOST_MERGES):
+        if not missing:
+            break
+        rows = session.scalars(select(Member).where(Member.id.in_(missing))).all()
+        known |= {row.id: row for row in rows}
+        missing = {row.merged_into for row in rows if row.merged_into is not None} - known.keys()
+    return known
+
+
+def _kept(known: dict[UUID, Member], member_id: UUID) -> Member | None:
+    """Follow merges to the member that was kept in the end; None for an unknown or erased one."""
+    member = known.get(member_id)
+    for _ in range(MOST_MERGES):
+        if member is None or member.merged_into is None:
+            break
+        member = known.get(member.merged_into)
+    return member if member is not None and member.erased_at is None else None
+
+
+def _consents(session: Session, ids: Collection[UUID]) -> dict[UUID, dict[str, bool]]:
+    query = select(Consent.member_id, Consent.purpose, Consent.given).where(Consent.member_id.in_(ids))
+    answers: dict[UUID, dict[str, bool]] = {}
+    for row in session.execute(query.order_by(Consent.at, Consent.id)):
+        answers.setdefault(row.member_id, {})[row.purpose] = row.given
+    return answers
+
+
+def _kinds(session: Session, institutions: Collection[UUID]) -> dict[tuple[UUID, str], str]:
+    query = select(Category.institution_id, Category.code, Category.kind)
+    rows = session.execute(query.where(Category.institution_id.in_(institutions)))
+    return {(row.institution_id, row.code): row.kind for row in rows}
+
+
+def _reach(member: Member, opened: dict[str, str]) -> Reach:
+    name = " ".join(part for part in (member.title_before, member.name) if part)
+    name = ", ".join(part for part in (name, member.title_after) if part)
+    return Reach(member.id, name, member.language or "id", opened["email"], opened["phone"], opened["address"])
+
+
+def _guardian(member: Member, opened: dict[str, str], known: dict[UUID, Member], master: MasterKey) -> Reach | None:
+    guardian = _kept(known, member.guardian_id) if member.guardian_id is not None else None
+    if guardian is not None:
+        return _with_phone(_reach(guardian, sealed.open_values(guardian, master)), opened["guardian_phone"])
+    if not member.guardian_name:
+        return None
+    language = member.language or "id"
+    return Reach(None, member.guardian_name, language, "", opened["guardian_phone"], opened["address"])
+
+
+def _with_phone(reach: Reach, phone: str) -> Reach:
+    return replace(reach, phone=reach.phone or phone)
