@@ -34,6 +34,7 @@ from gateway.api.openapi import complete
 from gateway.api.validation import invalid_request
 from gateway.callers import Callers
 from gateway.clients import Clients
+from gateway.libraries import Libraries, PreparedLibraries
 from gateway.limits import Concurrency, Limits
 from gateway.negotiation import preferred_media_type
 from gateway.query_log import QueryLog, send_while_open
@@ -81,6 +82,7 @@ def create_app(settings: Settings) -> FastAPI:
         clients = app.state.clients = Clients(settings)
         # Open the channel now, so that wrong settings stop the start.
         clients.channel("catalog")
+        app.state.libraries = Libraries(clients, gateway_settings.default_institution)
         app.state.query_log = QueryLog(clients) if gateway_settings.query_log == "on" else None
         async with send_while_open(app.state.query_log):
             yield
@@ -126,6 +128,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_exception_handler(HTTPException, _refuse_http)
     app.add_exception_handler(RequestValidationError, _refuse_invalid)
     app.add_exception_handler(UnicodeEncodeError, _refuse_half_character)
+    app.add_middleware(PreparedLibraries)
     app.add_middleware(BrowserSessions)
     if gateway_settings.requests_at_once:
         exempt = networks(settings.trusted_proxies)

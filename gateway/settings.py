@@ -52,6 +52,11 @@ class GatewaySettings(OwnSettings):
         pattern=r"^(https?://[^/\s?#\"'<>\\]+/?)?$",
         description="scheme, host and port of absolute links; those of each request if empty",
     )
+    default_institution: str = Field(
+        default="PKS",
+        pattern=r"^[A-Z0-9][A-Z0-9_-]{0,31}$",
+        description="institution whose name pages show and to which a new source belongs, when there are several",
+    )
     covers: Path | None = Field(
         default=None, description="folder of cover images, named by ISBN; all covers are drawn if empty"
     )

@@ -16,6 +16,7 @@ from chassis.errors import NotFound
 from gateway.negotiation import LANGUAGES, language
 from gateway.responses import respond
 from gateway.web import assets, card_png
+from gateway.web.library import site_of
 from gateway.web.rendering import page
 from gateway.web.texts import wording
 
@@ -35,11 +36,11 @@ THEME, BACKGROUND = "#4a0f0e", "#fbf7ef"
 async def manifest(request: Request) -> Response:
     """Return the web app manifest (W3C), in the reader's language."""
     lang = language(request)
-    words = wording(lang)
+    words, site = wording(lang), site_of(request, lang)
     body = {
         "id": "/",
-        "name": words.say("site.name"),
-        "short_name": words.say("site.name"),
+        "name": site.name,
+        "short_name": site.short_name,
         "description": words.say("site.description"),
         "lang": lang,
         "start_url": "/",
@@ -68,7 +69,7 @@ async def icon(request: Request) -> Response:
     """Return an icon by its name, or the card of the site, which links without a picture of their own show."""
     name = request.path_params["icon"]
     if name == "card":
-        body = await run_in_threadpool(card_png.site_card, wording(LANGUAGES[0]).say("site.name"))
+        body = await run_in_threadpool(card_png.site_card, site_of(request, LANGUAGES[0]).name)
     elif name in ICONS:
         pixels, is_maskable = ICONS[name]
         body = await run_in_threadpool(card_png.icon, pixels, is_maskable=is_maskable)

@@ -11,6 +11,7 @@ from gateway.clients import call, catalog
 from gateway.negotiation import language
 from gateway.web import preferences
 from gateway.web.hits import local_text, shelves
+from gateway.web.library import BRANCH_PATTERN
 from gateway.web.record import spines
 from gateway.web.rendering import page
 from rangkiang.catalog.v1 import browsing_pb2
@@ -25,7 +26,7 @@ async def shelf(request: Request) -> Response:
     """Show the shelf of `branch`, else of the reader's own branch, else of the record's first branch."""
     record_id = check_record_id(request.path_params["record_id"])
     parameter = request.query_params.get("branch", "")
-    branch = parameter if preferences.BRANCH_PATTERN.fullmatch(parameter) else preferences.branch(request)
+    branch = parameter if BRANCH_PATTERN.fullmatch(parameter) else preferences.branch(request)
     message = browsing_pb2.ListNeighboursRequest(record_id=record_id, branch=branch, limit=A_SIDE)
     reply = await call(request, catalog(request).ListNeighbours, message)
     lang = language(request)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -13,19 +12,13 @@ from chassis.errors import Invalid
 from gateway.clients import call, catalog
 from gateway.negotiation import language
 from gateway.web.hits import local_text
+from gateway.web.library import BRANCH_COOKIE, BRANCH_PATTERN, chosen_branch
 from gateway.web.rendering import local_target, page, remember
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 
 router = APIRouter()
 
-BRANCH_COOKIE = "branch"
-BRANCH_PATTERN = re.compile(r"[A-Za-z0-9_.-]{1,32}/[A-Za-z0-9_.-]{1,64}")
-
-
-def branch(request: Request) -> str:
-    """Return the reader's branch, "INSTITUTION/BRANCH"; empty without a choice."""
-    chosen = unquote(request.cookies.get(BRANCH_COOKIE, "")[:200])
-    return chosen if BRANCH_PATTERN.fullmatch(chosen) else ""
+branch = chosen_branch
 
 
 @router.get("/my-library")

@@ -24,8 +24,9 @@ from gateway.web import preferences
 from gateway.web.citing import citations
 from gateway.web.covers import find_picture, isbns, names
 from gateway.web.hits import ABSENT, brief_record, hit, holdings, local_text, shelf, shelves
+from gateway.web.library import with_pages
 from gateway.web.record_rows import is_right_to_left, online_links, rows, titles_beside, web_addresses
-from gateway.web.rendering import page
+from gateway.web.rendering import in_script, page
 from gateway.web.texts import Wording, wording
 from rangkiang.catalog.v1 import browsing_pb2, facets_pb2, forms_pb2
 from rangkiang.catalog.v1 import catalog_pb2 as wire
@@ -68,7 +69,7 @@ async def record(request: Request) -> Response:
         optional(call(request, stub.GetForm, get_form)),
     )
     display: dict[str, Any] = {**ABSENT, **orjson.loads(reply.display)}
-    places = holdings(reply.holdings, words.language)
+    places = await with_pages(request, holdings(reply.holdings, words.language), words.language)
     by_author = await _by_author(request, display, record_id, mine, words.language)
     listed = {entry["id"] for entry in by_author}
     others = [entry for entry in (similar.similar if similar else ()) if entry.record.id not in listed][:SIMILAR]
@@ -115,7 +116,7 @@ async def record(request: Request) -> Response:
         source=reply.source,
         permalink=permalink,
         coins=title_of(display, address=permalink),
-        linked_data=_in_script(linked_data.content) if linked_data else "",
+        linked_data=in_script(orjson.loads(linked_data.content)) if linked_data else "",
         pictured=find_picture(request.app.state.settings.covers, isbns(display)) is not None,
     )
 
@@ -214,9 +215,3 @@ def _with_items(places: list[dict[str, Any]], reply: wire.ListItemsReply, lang: 
             }
         )
     return [{**place, "pieces": by_branch.get((place["institution"], place["branch"]), [])} for place in places]
-
-
-def _in_script(content: bytes) -> str:
-    """Escape JSON for a script element, so that no `</script>` in it can end the element."""
-    text = orjson.dumps(orjson.loads(content)).decode()
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+import orjson
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 from starlette.requests import Request
@@ -24,6 +25,7 @@ from gateway.negotiation import LANGUAGE_COOKIE, LANGUAGES, language
 from gateway.request_guard import request_id
 from gateway.responses import respond
 from gateway.web import assets
+from gateway.web.library import site_of
 from gateway.web.motifs import THREADS, WEAVES, motif
 from gateway.web.texts import wording
 
@@ -80,6 +82,12 @@ def page(request: Request, template: str, /, *, status: int = 200, is_private: b
     return response
 
 
+def in_script(data: Any) -> str:
+    """Return a value as JSON for a script element, escaped so that no `</script>` in it can end the element."""
+    text = orjson.dumps(data).decode()
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
 def _has_session(request: Request) -> bool:
     return sessions.session_of(request) is not None or sessions.has_ended(request)
 
@@ -117,6 +125,7 @@ def _render(request: Request, template: str, facts: dict[str, Any]) -> bytes:
             code=words.code,
             decimal=words.decimal,
             language=lang,
+            site=site_of(request, lang),
             this_page=shown(_address(request)),
             absolute=partial(absolute_url, request),
             saving=saving(request),

@@ -20,6 +20,7 @@ from gateway.web.cover_svg import cover
 from gateway.web.covers import CACHE_SHORTLY, SVG
 from gateway.web.forms import Form
 from gateway.web.hits import hit
+from gateway.web.hours import Now
 from gateway.web.motifs import WEAVES
 from gateway.web.record_rows import rows
 from gateway.web.rendering import page
@@ -117,7 +118,12 @@ async def gaya(request: Request) -> Response:
             "classes": [("800", "/gaya", 9)],
         },
         rows=rows(_DISPLAY, words),
-        place={**shown["holdings"][0], "pieces": [_PIECE]},
+        place={
+            **shown["holdings"][0],
+            "pieces": [_PIECE],
+            "path": "/gaya",
+            "now": Now(True, words.say("hours.open_until", time=words.clock("16:00")), ""),
+        },
         neighbours=[
             {**shown, "call_number": "899.221 NAV r", "here": here, "shelf": shelf}
             for here, shelf in ((False, "3"), (True, "8"), (False, "9"))

@@ -56,6 +56,11 @@ class Wording:
         month = self.say(f"month.{moment.month}")
         return f"{moment.day} {month} {moment.year}"
 
+    def clock(self, time: str | datetime) -> str:
+        """Format a time of day, "HH:MM" or that of a moment: 08.00 in Indonesian, 08:00 in English."""
+        text = time if isinstance(time, str) else f"{time:%H:%M}"
+        return text if self.language == "en" else text.replace(":", ".")
+
     def weekday(self, day: date) -> str:
         """Format a day with its weekday: `Kamis, 3 Desember 2026`."""
         name = self.say(f"weekday.{day.isoweekday()}")

@@ -27,7 +27,7 @@ class CatalogSettings(OwnSettings):
     default_institution: str = Field(
         default="PKS",
         pattern=r"^[A-Z0-9][A-Z0-9_-]{0,31}$",
-        description="institution of a new source when `import` names none",
+        description="institution whose name pages show and to which a new source belongs, when there are several",
     )
     public_url: str = Field(
         default="",

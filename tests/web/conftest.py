@@ -32,7 +32,7 @@ def _catalog() -> FakeCatalog:
 @pytest.fixture(scope="package")
 def address(_catalog: FakeCatalog) -> Iterator[str]:
     """Address of a running gateway."""
-    with served_catalog(_catalog) as url, served_gateway(url) as address:
+    with served_catalog(_catalog) as url, served_gateway(url, default_institution="KOTASOLOK") as address:
         yield address
 
 

@@ -25,6 +25,8 @@ PLACES = {
     "headings": "/browse/author?term=muis",  # there are headings before and after it
     "classes": "/golongan",
     "division": "/golongan/8",
+    "branches": "/branches",
+    "branch": "/branches/KOTASOLOK/PUSAT",
     "library": "/my-library?back=/search",
     "sign-in": "/sign-in",
     "gaya": "/gaya",

@@ -1,0 +1,217 @@
+"""Institutions, branches and opening hours for pages, held in memory and asked of their services once a minute at most.
+
+A page waits `WAIT_SECONDS` at most, and only for the first answer. When circulation does not answer, pages say nothing
+of hours; when the catalogue does not, they go on with the names that they had.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Generic, TypeVar
+
+from starlette.requests import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from chassis.errors import Error
+from chassis.ids import new_id_text
+from gateway.clients import Clients
+from gateway.opening_hours import OpeningHours, read_hours
+from rangkiang.catalog.v1 import catalog_pb2
+from rangkiang.catalog.v1.catalog_pb2_grpc import CatalogStub
+from rangkiang.circulation.v1 import rules_pb2
+from rangkiang.circulation.v1.circulation_pb2_grpc import CirculationStub
+
+FRESH_SECONDS = 60.0
+# An answer of this age is still shown while the next one is on its way.
+USABLE_SECONDS = 120.0
+RETRY_SECONDS = 5.0
+WAIT_SECONDS = 0.15
+CALL_SECONDS = 1.0
+# The next opening of a branch after a long holiday is among them.
+DAYS = 14
+_MOST_PAGES = 10
+_NO_PAGES = ("/api/", "/static/", "/covers/", "/files/", "/openapi.json")
+
+Value = TypeVar("Value")
+Hours = Mapping[str, OpeningHours]
+_NO_HOURS: Hours = MappingProxyType({})
+
+
+class Kept(Generic[Value]):
+    """A value that a service is asked for once a minute at most, for one event loop.
+
+    read            asks the service; raises Error
+    usable_seconds  the age from which a value counts as none
+    ticks           for tests: seconds of a clock that only goes forward
+    """
+
+    def __init__(
+        self,
+        read: Callable[[], Awaitable[Value]],
+        *,
+        usable_seconds: float = USABLE_SECONDS,
+        ticks: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._read = read
+        self._usable_seconds = usable_seconds
+        self._ticks = ticks
+        self._value: Value | None = None
+        self._read_at = self._tried_at = -math.inf
+        # The last question was refused, or has kept a page waiting: no other page waits for the answer.
+        self._is_late = False
+        self._task: asyncio.Task[None] | None = None
+
+    async def get(self) -> Value | None:
+        """Return the value, None when there is none; an old one is read again beside the page."""
+        if self._ticks() - self._read_at < FRESH_SECONDS:
+            return self._value
+        task = self._ask()
+        if task is not None and not self._is_late and self.last() is None:
+            done, _ = await asyncio.wait({task}, timeout=WAIT_SECONDS)
+            self._is_late = self._is_late or not done
+        return self.last()
+
+    def last(self) -> Value | None:
+        """Return the value that was read last, None when it is too old."""
+        return self._value if self._ticks() - self._read_at < self._usable_seconds else None
+
+    def _ask(self) -> asyncio.Task[None] | None:
+        if self._task is None and self._ticks() - self._tried_at >= RETRY_SECONDS:
+            self._tried_at = self._ticks()
+            self._task = asyncio.create_task(self._keep())
+        return self._task
+
+    async def _keep(self) -> None:
+        try:
+            self._value = await self._read()
+        except Error:
+            self._is_late = True
+        else:
+            self._read_at, self._is_late = self._ticks(), False
+        finally:
+            self._task = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Directory:
+    """The institutions by code, and their branches by (institution, code); both in the order of their codes."""
+
+    institutions: Mapping[str, catalog_pb2.Institution]
+    branches: Mapping[tuple[str, str], catalog_pb2.Branch]
+
+    def branches_of(self, institution: str) -> list[catalog_pb2.Branch]:
+        """Return the branches of an institution, the central one first."""
+        branches = [branch for (owner, _), branch in self.branches.items() if owner == institution]
+        return sorted(branches, key=lambda branch: branch.kind != "central")
+
+    def owner(self, default: str) -> catalog_pb2.Institution | None:
+        """Return the institution whose site this is (ADR 0036).
+
+        default  DEFAULT_INSTITUTION
+        """
+        if len(self.institutions) == 1:
+            return next(iter(self.institutions.values()))
+        return self.institutions.get(default)
+
+    def main_branch(self, institution: str) -> catalog_pb2.Branch | None:
+        """Return the central branch of an institution, else its first one."""
+        return next(iter(self.branches_of(institution)), None)
+
+
+NO_DIRECTORY = Directory(MappingProxyType({}), MappingProxyType({}))
+
+
+class Libraries:
+    """What this process knows of institutions, branches and their hours."""
+
+    def __init__(self, clients: Clients, default_institution: str) -> None:
+        self._clients = clients
+        self._default = default_institution
+        self._directory: Kept[Directory] = Kept(self._read_directory, usable_seconds=math.inf)
+        self._hours: dict[str, Kept[Hours]] = {}
+
+    async def directory(self) -> Directory:
+        return await self._directory.get() or NO_DIRECTORY
+
+    def known_directory(self) -> Directory:
+        """Return what was read last, without asking."""
+        return self._directory.last() or NO_DIRECTORY
+
+    def owner(self) -> catalog_pb2.Institution | None:
+        """Return the institution whose site this is, as far as it is known."""
+        return self.known_directory().owner(self._default)
+
+    async def hours(self, institution: str) -> Hours:
+        """Return the opening hours of the branches of an institution by code; none when circulation does not answer."""
+        kept = self._hours_of(institution)
+        return _NO_HOURS if kept is None else await kept.get() or _NO_HOURS
+
+    def known_hours(self, institution: str) -> Hours:
+        """Return the hours that were read last, without asking."""
+        kept = self._hours_of(institution)
+        return _NO_HOURS if kept is None else kept.last() or _NO_HOURS
+
+    async def prepare(self) -> None:
+        """Read what the header and footer of every page show, if it is old."""
+        await self._directory.get()
+        owner = self.owner()
+        if owner is not None:
+            await self.hours(owner.code)
+
+    def _hours_of(self, institution: str) -> Kept[Hours] | None:
+        if institution not in self.known_directory().institutions:
+            return None
+        kept = self._hours.get(institution)
+        if kept is None:
+            kept = self._hours[institution] = Kept(lambda: self._read_hours(institution))
+        return kept
+
+    async def _read_directory(self) -> Directory:
+        stub = self._clients.stub("catalog", CatalogStub)
+        institutions, branches = await asyncio.gather(
+            _call(stub.ListInstitutions, catalog_pb2.ListInstitutionsRequest()),
+            _call(stub.ListBranches, catalog_pb2.ListBranchesRequest()),
+        )
+        return Directory(
+            {institution.code: institution for institution in institutions.institutions},
+            {(branch.institution, branch.code): branch for branch in branches.branches},
+        )
+
+    async def _read_hours(self, institution: str) -> Hours:
+        method = self._clients.stub("circulation", CirculationStub).ListOpeningHours
+        hours: dict[str, OpeningHours] = {}
+        cursor = ""
+        for _ in range(_MOST_PAGES):
+            message = rules_pb2.ListOpeningHoursRequest(institution=institution, days=DAYS, cursor=cursor)
+            reply = await _call(method, message)
+            hours |= {branch.branch: read_hours(branch) for branch in reply.branches}
+            cursor = reply.cursor
+            if not cursor:
+                break
+        return hours
+
+
+async def _call(method: Any, message: Any) -> Any:
+    return await method(message, timeout=CALL_SECONDS, metadata=[("x-request-id", new_id_text())])
+
+
+class PreparedLibraries:
+    """ASGI: before a page, reads what every page shows; nothing is asked while that is younger than a minute."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and not scope["path"].startswith(_NO_PAGES):
+            await scope["app"].state.libraries.prepare()
+        await self._app(scope, receive, send)
+
+
+def libraries(request: Request) -> Libraries:
+    held: Libraries = request.app.state.libraries
+    return held

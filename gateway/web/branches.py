@@ -1,0 +1,145 @@
+"""/branches — the libraries, and a page for each branch: hours, address, contact, services, what is new there."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from chassis.errors import NotFound
+from gateway.clients import call, catalog
+from gateway.libraries import libraries
+from gateway.links import absolute_url
+from gateway.negotiation import language
+from gateway.opening_hours import OpeningHours
+from gateway.partners.linked_libraries import library, library_system
+from gateway.web import preferences
+from gateway.web.hits import hit, local_text, shelves
+from gateway.web.hours import A_WEEK, MOBILE, now_in_words, week
+from gateway.web.library import branch_path, contact_lines, file_path, place_of
+from gateway.web.record import optional
+from gateway.web.rendering import in_script, page
+from rangkiang.catalog.v1 import catalog_pb2 as wire
+from rangkiang.catalog.v1 import facets_pb2
+
+router = APIRouter()
+
+NEWEST = 6
+PHOTO_WIDTH = 640
+_MAP_ZOOM = 17
+
+
+@router.get("/branches")
+async def branches(request: Request) -> Response:
+    """List the branches by institution, the one whose site this is first."""
+    held, lang = libraries(request), language(request)
+    directory = await held.directory()
+    owner = held.owner()
+    codes = sorted(directory.institutions, key=lambda code: (owner is None or code != owner.code, code))
+    hours = dict(zip(codes, await asyncio.gather(*(held.hours(code) for code in codes)), strict=True))
+    shown = owner or (directory.institutions[codes[0]] if len(codes) == 1 else None)
+    linked_data = None
+    if shown is not None:
+        linked_data = library_system(
+            shown,
+            [(branch, hours[shown.code].get(branch.code)) for branch in directory.branches_of(shown.code)],
+            path_of=lambda branch: branch_path(branch.institution, branch.code),
+            absolute=lambda path: absolute_url(request, path),
+            language=lang,
+        )
+    return page(
+        request,
+        "branches.html",
+        query="",
+        permalink=absolute_url(request, "/branches"),
+        linked_data=in_script(linked_data) if linked_data else "",
+        mine=preferences.branch(request),
+        institutions=[
+            (
+                local_text(directory.institutions[code].name, lang) or code,
+                [_entry(branch, hours[code].get(branch.code), lang) for branch in directory.branches_of(code)],
+            )
+            for code in codes
+        ],
+    )
+
+
+@router.get("/branches/{institution}/{code}")
+async def branch(request: Request) -> Response:
+    held, lang = libraries(request), language(request)
+    institution, code = request.path_params["institution"], request.path_params["code"]
+    directory = await held.directory()
+    found = directory.branches.get((institution, code))
+    if found is None:
+        raise NotFound("BRANCH_PAGE_NOT_FOUND")
+    name = f"{institution}/{code}"
+    newest = wire.SearchRequest(
+        sort="year", limit=NEWEST, branch=name, filters=[facets_pb2.Filter(facet="branch", values=[name])]
+    )
+    hours, new = await asyncio.gather(held.hours(institution), optional(call(request, catalog(request).Search, newest)))
+    hits = [hit(result, lang) for result in new.hits] if new else []
+    owner = directory.institutions.get(institution)
+    permalink = absolute_url(request, branch_path(institution, code))
+    linked_data = library(
+        found,
+        hours.get(code),
+        institution=owner,
+        url=permalink,
+        absolute=lambda path: absolute_url(request, path),
+        language=lang,
+    )
+    return page(
+        request,
+        "branch.html",
+        query="",
+        permalink=permalink,
+        linked_data=in_script(linked_data),
+        branch=_entry(found, hours.get(code), lang),
+        institution=local_text(owner.name, lang) if owner else institution,
+        days=week(hours.get(code), lang),
+        a_week=A_WEEK,
+        maps=_maps(found, local_text(found.name, lang) or code),
+        services=[local_text(text, lang) for text in found.services],
+        accessibility=[local_text(text, lang) for text in found.accessibility],
+        newest=hits,
+        shelves=shelves(hits),
+        all_here=f"/search?{urlencode({'branch': name})}",
+        is_mine=preferences.branch(request) == name,
+        choose=f"/my-library?{urlencode({'choose': name, 'back': branch_path(institution, code)})}",
+    )
+
+
+def _entry(branch: wire.Branch, hours: OpeningHours | None, lang: str) -> dict[str, Any]:
+    """Return a branch for templates."""
+    return {
+        "name": local_text(branch.name, lang) or branch.code,
+        "code": f"{branch.institution}/{branch.code}",
+        "path": branch_path(branch.institution, branch.code),
+        "is_mobile": branch.kind == MOBILE,
+        "now": now_in_words(hours, lang, branch.kind),
+        # Circulation has answered, and nobody has entered hours.
+        "lacks_hours": hours is not None and not hours.has_hours,
+        "place": place_of(branch.contact),
+        "contact": contact_lines(branch.contact),
+        "photo": file_path(branch.photo, PHOTO_WIDTH),
+    }
+
+
+def _maps(branch: wire.Branch, name: str) -> list[tuple[str, str]]:
+    """Return (text, URL) of maps: of the position, without one of the address."""
+    if branch.HasField("position"):
+        place = f"{branch.position.latitude:.6f},{branch.position.longitude:.6f}"
+        latitude, longitude = place.split(",")
+        marker = urlencode({"mlat": latitude, "mlon": longitude})
+        return [
+            ("branches.map", f"https://www.openstreetmap.org/?{marker}#map={_MAP_ZOOM}/{latitude}/{longitude}"),
+            ("branches.map_app", f"geo:{place}?q={place}({quote(name)})"),
+        ]
+    address = ", ".join(place_of(branch.contact))
+    if not address:
+        return []
+    return [("branches.map", f"https://www.openstreetmap.org/search?{urlencode({'query': address})}")]

@@ -1,0 +1,167 @@
+"""Whose site this is: the library's name, logo, contact and hours, for the header and the footer of every page."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+from urllib.parse import quote, unquote
+
+from starlette.requests import Request
+
+from gateway.libraries import Directory, libraries
+from gateway.web.hits import local_text
+from gateway.web.hours import Now, now_in_words
+from gateway.web.texts import wording
+from rangkiang.catalog.v1 import catalog_pb2 as wire
+
+BRANCH_COOKIE = "branch"
+BRANCH_PATTERN = re.compile(r"[A-Za-z0-9_.-]{1,32}/[A-Za-z0-9_.-]{1,64}")
+LOGO_WIDTH = 96
+MOST_INSTITUTIONS = 20  # of a record, whose hours are asked for
+# Of Indonesian telephone numbers: area codes with two digits after the 0; the others have three.
+_SHORT_AREAS = ("021", "022", "024", "031", "061")
+_INDONESIA = "+62"
+
+
+@dataclass(frozen=True, slots=True)
+class ContactLine:
+    """A way to reach a library: `kind` names it; `text` is the number or address, "" for links."""
+
+    kind: str
+    address: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What the header and footer show; `name` is never empty.
+
+    short_name  for narrow places; the name where there is no short one
+    logo        path of an image; "" without one
+    branch      path of the page of the branch whose hours are shown
+    """
+
+    name: str
+    short_name: str
+    logo: str
+    motto: str
+    place: tuple[str, ...]
+    contact: tuple[ContactLine, ...]
+    branch: str = ""
+    branch_name: str = ""
+    now: Now | None = None
+
+
+def site_of(request: Request, lang: str) -> Site:
+    """Return whose site this is, from what this process knows; nothing is asked."""
+    held = libraries(request)
+    directory, owner = held.known_directory(), held.owner()
+    if owner is None:
+        return _anonymous(lang)
+    site, branch = _site(directory, owner.code, lang), _own_branch(request, directory, owner.code)
+    if branch is None:
+        return site
+    return replace(
+        site,
+        branch=branch_path(branch.institution, branch.code),
+        branch_name=local_text(branch.name, lang) or branch.code,
+        now=now_in_words(held.known_hours(owner.code).get(branch.code), lang, branch.kind),
+    )
+
+
+def chosen_branch(request: Request) -> str:
+    """Return the branch that the reader has chosen, "INSTITUTION/BRANCH"; empty without a choice."""
+    chosen = unquote(request.cookies.get(BRANCH_COOKIE, "")[:200])
+    return chosen if BRANCH_PATTERN.fullmatch(chosen) else ""
+
+
+async def with_pages(request: Request, places: list[dict[str, Any]], lang: str) -> list[dict[str, Any]]:
+    """Add to the places of a record the path of each branch's page, and whether it is open now."""
+    held = libraries(request)
+    directory = await held.directory()
+    codes = list(dict.fromkeys(place["institution"] for place in places))[:MOST_INSTITUTIONS]
+    hours = dict(zip(codes, await asyncio.gather(*(held.hours(code) for code in codes)), strict=True))
+    shown = []
+    for place in places:
+        institution, code = place["institution"], place["branch"]
+        branch = directory.branches.get((institution, code))
+        now = None
+        if branch is not None and institution in hours:
+            now = now_in_words(hours[institution].get(code), lang, branch.kind)
+        shown.append({**place, "path": branch_path(institution, code) if branch is not None else "", "now": now})
+    return shown
+
+
+def branch_path(institution: str, code: str) -> str:
+    """Return the path of the page of a branch."""
+    return f"/branches/{quote(institution, safe='')}/{quote(code, safe='')}"
+
+
+def file_path(file: str, width: int = 0) -> str:
+    """Return the path of a picture of at least this width; "" without a file."""
+    if not file:
+        return ""
+    return f"/files/{file}?width={width}" if width else f"/files/{file}"
+
+
+def place_of(contact: wire.Contact) -> tuple[str, ...]:
+    """Return the lines of an address."""
+    lines = [*contact.address.splitlines(), contact.kelurahan]
+    return tuple(line.strip() for line in lines if line.strip())
+
+
+def contact_lines(contact: wire.Contact) -> tuple[ContactLine, ...]:
+    """Return telephone, WhatsApp, e-mail and links, those that there are."""
+    lines = []
+    if contact.phone:
+        lines.append(ContactLine("phone", f"tel:{contact.phone}", phone_text(contact.phone)))
+    if contact.whatsapp:
+        number = contact.whatsapp.removeprefix("+")
+        lines.append(ContactLine("whatsapp", f"https://wa.me/{number}", phone_text(contact.whatsapp)))
+    if contact.email:
+        lines.append(ContactLine("email", f"mailto:{contact.email}", contact.email))
+    lines += [
+        ContactLine(link.kind, link.url, "") for link in contact.links if link.url.startswith(("https://", "http://"))
+    ]
+    return tuple(lines)
+
+
+def phone_text(number: str) -> str:
+    """Return a telephone number (E.164) as Indonesians write it: 0755 20123, 0812-3456-7890; others as they are."""
+    if not number.startswith(_INDONESIA):
+        return number
+    national = "0" + number.removeprefix(_INDONESIA)
+    if national.startswith("08"):
+        return "-".join(part for part in (national[:4], national[4:8], national[8:]) if part)
+    area = 3 if national.startswith(_SHORT_AREAS) else 4
+    return f"{national[:area]} {national[area:]}"
+
+
+@lru_cache(maxsize=2)
+def _anonymous(lang: str) -> Site:
+    name = wording(lang).say("site.name")
+    return Site(name=name, short_name=name, logo="", motto="", place=(), contact=())
+
+
+@lru_cache(maxsize=16)
+def _site(directory: Directory, code: str, lang: str) -> Site:
+    owner = directory.institutions[code]
+    name = local_text(owner.name, lang) or owner.code
+    return Site(
+        name=name,
+        short_name=local_text(owner.short_name, lang) or name,
+        logo=file_path(owner.logo, LOGO_WIDTH),
+        motto=local_text(owner.motto, lang),
+        place=place_of(owner.contact),
+        contact=contact_lines(owner.contact),
+    )
+
+
+def _own_branch(request: Request, directory: Directory, institution: str) -> wire.Branch | None:
+    """Return the reader's branch when it is one of the institution, else its main branch."""
+    owner, _, code = chosen_branch(request).partition("/")
+    mine = directory.branches.get((owner, code)) if owner == institution else None
+    return mine or directory.main_branch(institution)
