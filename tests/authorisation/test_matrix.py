@@ -61,8 +61,6 @@ SAMPLE = {
     "link": "nope",
     "branch": "nowhere",
     "icon": "192",
-    "institution": "KOTASOLOK",
-    "code": "PUSAT",
     **dict.fromkeys(
         ("card_id", "block_id", "merge_id", "other_id", "loan_id", "request_id"), "0192f3a4-5b6c-7d8e-9f05-23456789abcd"
     ),
