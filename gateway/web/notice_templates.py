@@ -43,15 +43,6 @@ _PLACES = {name: name for name in ("subject", "body", "provider_name", "provider
 
 
 @dataclass(frozen=True, slots=True)
-class ListedTemplate:
-    """A template in the list of its kind; version 0 is the first text."""
-
-    path: str
-    name: str
-    version: int
-
-
-@dataclass(frozen=True, slots=True)
 class Place:
     """Which template a page is about."""
 
@@ -80,14 +71,15 @@ async def list_templates(request: Request) -> Response:
             local_text(kind.label, words.language),
             kind,
             [
-                ListedTemplate(
-                    Place(kind, channel, tongue).path,
-                    f"{words.code('notice_channel', channel)}, {words.code('notice_language', tongue)}",
-                    versions.get((kind.name, channel, tongue), 0),
+                (
+                    words.code("notice_channel", channel),
+                    [
+                        (Place(kind, channel, tongue).path, tongue, versions.get((kind.name, channel, tongue), 0))
+                        for tongue in LANGUAGES
+                    ],
                 )
                 for channel in reply.channels
                 if channel in kind.channels
-                for tongue in LANGUAGES
             ],
         )
         for kind in reply.kinds
