@@ -23,7 +23,7 @@ from sqlalchemy.exc import DBAPIError
 from chassis.bus.depths import open_depths
 from chassis.context import READER
 from chassis.errors import Error, Unavailable
-from chassis.migrate import pending
+from chassis.migrate import is_unprepared, pending
 from chassis.sentences import LocalText, sentence
 from chassis.service import Resources, Service, service_names, settings_models
 from chassis.settings import Settings, find_misspelt, variables
@@ -61,21 +61,33 @@ Check = Callable[[Settings, Service], Sequence[Finding]]
 
 
 def examine(settings: Settings, services: Sequence[Service]) -> list[Finding]:
-    """Check all parts at the same time, for at most TIMEOUT_SECONDS; return findings in the order of the parts."""
+    """Check all parts at the same time, for at most TIMEOUT_SECONDS; return findings in the order of the parts.
+
+    Of a service whose database was never prepared there is one finding, and of a library of such services one in all:
+    every other check of it would only fail for that reason.
+    """
+    unprepared = [service.name for service in services if _is_unprepared(settings, service)]
+    is_new = len(unprepared) == len(services) > 0
     checks = [
         _RunningCheck("settings", partial(_settings, settings, services)),
         _RunningCheck("data folder", partial(_data_folder, settings)),
         _RunningCheck("disks", partial(resolve("chassis.diagnosis:check_disks"), settings, services)),
         _RunningCheck("certificates", partial(resolve("chassis.certificates:check_certificates"), settings)),
-        _RunningCheck("gateway", partial(resolve("chassis.diagnosis:check_gateway"), settings)),
+        *([] if is_new else [_RunningCheck("gateway", partial(resolve("chassis.diagnosis:check_gateway"), settings))]),
         _RunningCheck("proxy", partial(resolve("chassis.diagnosis:check_proxy"), settings)),
     ]
-    for service in services:
-        parts: dict[str, Check] = {
-            **PARTS,
-            **resolve("chassis.diagnosis:PARTS"),
-            **{dotted.partition(":")[2]: partial(_service_check, dotted=dotted) for dotted in service.checks},
-        }
+    if is_new:
+        checks.insert(0, _RunningCheck("library", partial(_new_library, settings)))
+    for service in () if is_new else services:
+        parts: dict[str, Check] = (
+            {"migrations": _migrations}
+            if service.name in unprepared
+            else {
+                **PARTS,
+                **resolve("chassis.diagnosis:PARTS"),
+                **{dotted.partition(":")[2]: partial(_service_check, dotted=dotted) for dotted in service.checks},
+            }
+        )
         checks += [
             _RunningCheck(f"{service.name} {part}", partial(check, settings, service)) for part, check in parts.items()
         ]
@@ -107,6 +119,24 @@ class _RunningCheck:
             # Any exception of a check becomes its finding: doctor must report the other parts too.
             message = f"{type(problem).__name__}: {problem}".splitlines()[0]
             self._findings = [Finding(self._part, False, LocalText(message, message), sentence("ADVICE_SEE_LOG"))]
+
+
+def _is_unprepared(settings: Settings, service: Service) -> bool:
+    """Return whether a database answers that no migration has ever been run on."""
+    try:
+        with closing(service.open_database(settings, pool_size=1, any_revision=True)) as database:
+            return is_unprepared(service, database)
+    except (Error, CommandError, DBAPIError):
+        return False  # what is wrong is a finding of the other checks
+
+
+def _new_library(settings: Settings) -> list[Finding]:
+    if settings.database_url:
+        message, advice = sentence("CHECK_UNPREPARED_SERVER"), sentence("CHECK_UNPREPARED_SERVER_ADVICE")
+    else:
+        message = sentence("CHECK_UNPREPARED", folder=str(settings.data.absolute()))
+        advice = sentence("CHECK_UNPREPARED_ADVICE")
+    return [Finding("library", False, message, advice)]
 
 
 def _settings(settings: Settings, services: Sequence[Service]) -> list[Finding]:

@@ -112,6 +112,13 @@ def pending(service: Service, database: Database) -> list[str]:
         return [label for history in histories(service) for label in _missing(history, connection)]
 
 
+def is_unprepared(service: Service, database: Database) -> bool:
+    """Return whether no revision of either history has ever been applied."""
+    tables = [history.version_table for history in histories(service)]
+    with database.reader.connect() as connection:
+        return not any(connection.dialect.has_table(connection, table) for table in tables)
+
+
 def create_or_adopt(op: Any, metadata: MetaData) -> None:
     """Create the tables of `metadata`, or accept those that exist with the same columns and indexes.
 

@@ -132,7 +132,7 @@ class Service:
     projections       copies of other services' rows: filled at the first start, and by `rangkiang resync`
     jobs              its own jobs, besides the relay
     sample            "package.module:function", called as load(resources) by `rangkiang sample load`: adds made-up rows
-                      to the sample library; a second time it changes nothing
+                      to the sample library and returns how many of what; a second time it changes nothing
     sample_after      name of the service whose sample rows this one's use; "" for the catalogue's alone
     checks            "package.module:function"; doctor calls function(resources) -> list[chassis.health.Finding]
     after_restore     "package.module:function"; `restore` calls function(resources) with a restored database that is

@@ -136,7 +136,8 @@ if __name__ == "__main__":
 
     for service in discover():
         resolve(service.rpc)
-        resolve(service.commands)
+        if service.commands:
+            resolve(service.commands)
     from services.catalog.importing import pipeline  # noqa: F401
 
     assert threading.active_count() == 1, "a fork has no other thread"

@@ -30,8 +30,8 @@ _HOURS = Path(__file__).with_suffix(".toml")
 _LENDABLE = ("circulation", "children", "")
 
 
-def load(resources: Resources) -> int:
-    """Give branches their hours and lend items; a second time changes nothing. Returns the number of loans.
+def load(resources: Resources) -> dict[str, int]:
+    """Give branches their hours and lend items; a second time changes nothing. Returns how many loans it added.
 
     raises  NotFound  INSTITUTION_NOT_KNOWN  the catalogue has no sample library
     """
@@ -42,7 +42,7 @@ def load(resources: Resources) -> int:
         if institution is None:
             raise NotFound("INSTITUTION_NOT_KNOWN", given=INSTITUTION, known="-")
         if session.scalar(select(Loan.id).where(Loan.institution_id == institution.id).limit(1)) is not None:
-            return 0
+            return {"loans": 0}
         items, members = _items(session, institution), _members(session, institution)
     now, count = clock.now(), 0
     branches: set[str] = set()
@@ -53,7 +53,7 @@ def load(resources: Resources) -> int:
         age = OVERDUE_AGE if number >= LOANS - OVERDUE else timedelta(days=number % 5)
         branches.add(branch)
         count += _lend(resources, institution, item=item, member=member, branch=branch, at=now - age, now=now)
-    return count
+    return {"loans": count}
 
 
 def _give_hours(resources: Resources) -> None:

@@ -90,12 +90,20 @@ def test_every_healthy_part_has_a_finding(migrated: Settings) -> None:
     assert not _failed(findings)
 
 
-def test_a_missing_migration_is_found_with_the_command_to_run(settings: Settings) -> None:
-    finding = _failed(examine(settings, [ORDERS]))["orders migrations"]
-    assert "chassis/0001" in finding.message.en
-    assert "orders/0001" in finding.message.en
-    assert "rangkiang migrate orders" in finding.advice.id
-    assert "rangkiang migrate orders" in finding.advice.en
+def test_of_an_unprepared_library_one_finding_says_the_command_to_type(settings: Settings) -> None:
+    failed = _failed(examine(settings, [ORDERS]))
+    assert list(failed) == ["library"]
+    assert str(settings.data) in failed["library"].message.id
+    assert failed["library"].advice.id.startswith("Ketik: rangkiang up.")
+    assert failed["library"].advice.en.startswith("Type: rangkiang up.")
+
+
+def test_an_unprepared_service_is_one_finding_with_the_command_to_run(migrated: Settings) -> None:
+    failed = _failed(examine(migrated, [ORDERS, replace(ORDERS, name="parcels")]))
+    assert list(failed) == ["parcels migrations"]
+    assert "chassis/0001" in failed["parcels migrations"].message.en
+    assert "rangkiang migrate parcels" in failed["parcels migrations"].advice.id
+    assert "rangkiang migrate parcels" in failed["parcels migrations"].advice.en
 
 
 def test_a_database_that_does_not_answer_is_found(tmp_path: Path) -> None:

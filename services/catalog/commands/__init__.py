@@ -25,7 +25,7 @@ from chassis.settings import Settings
 from chassis.urls import resolve
 from services.catalog import sample
 from services.catalog.browse import class_counts
-from services.catalog.commands.database import Json, open_catalogue, wait_until_indexed
+from services.catalog.commands.database import Json, open_catalogue, sample_rows, wait_until_indexed
 from services.catalog.commands.export import export
 from services.catalog.commands.institutions import classes_app, institutions_app
 from services.catalog.commands.progress import report_file, show, summary
@@ -154,6 +154,7 @@ def sample_load(
             if json:
                 summary(total, 0.0, json=True, dry_run=False, language="en")
             return
+        before = sample_rows(resources.database, context)
         with resources.database.transaction(context) as session:
             load_institutions(session, read_institutions(sample.institutions_path()), context=context)
             class_counts.load_captions(session, *class_counts.read_captions(sample.classes_path()))
@@ -174,23 +175,30 @@ def sample_load(
                 )
                 total.plus(run.run())
         wait_until_indexed(resources, quiet=json)
+        after = sample_rows(resources.database, context)
+        added = {name: after[name] - before[name] for name in after}
         speaks = resources.settings.language
         for service in sorted(discover(), key=lambda service: service.sample_after != ""):
             if service.sample:
-                _load_sample_of(service, resources.settings)
-    summary(total, time.monotonic() - begun, json=json, dry_run=False, language=speaks)
+                added |= _load_sample_of(service, resources.settings)
+    summary(total, time.monotonic() - begun, json=json, dry_run=False, language=speaks, added=added)
 
 
-def _load_sample_of(service: Service, settings: Settings) -> None:
-    """Add the made-up rows of another service; a library whose other databases are not there has a catalogue alone."""
+def _load_sample_of(service: Service, settings: Settings) -> dict[str, int]:
+    """Add the made-up rows of another service, and return how many of what.
+
+    A library whose other databases are not there has a catalogue alone.
+    """
     with closing(service.open_database(settings)) as database:
         try:
             database.check_revisions()
         except Unavailable as problem:
             if problem.reason != "DATABASE_NOT_MIGRATED":
                 raise
-            return
-        resolve(service.sample)(Resources(settings=settings, database=database, service=service))
+            return {}
+        resources = Resources(settings=settings, database=database, service=service)
+        added: dict[str, int] = resolve(service.sample)(resources)
+    return added
 
 
 @index_app.command("rebuild")

@@ -11,12 +11,12 @@ import typer
 from sqlalchemy import func, select
 
 from chassis import jobs, telemetry
-from chassis.context import system
+from chassis.context import Context, system
 from chassis.db import Database
 from chassis.output import bar_for, print_warning
 from chassis.service import Resources, load, process_settings
 from chassis.wake import announce_commits
-from services.catalog.tables import IndexQueue
+from services.catalog.tables import Authority, IndexQueue, Item, Record
 
 STALL_SECONDS = 60  # without progress of the index
 
@@ -51,6 +51,17 @@ def wait_until_indexed(resources: Resources, *, quiet: bool) -> None:
                 return
             time.sleep(0.05)
         bar.update(task, completed=total)
+
+
+def sample_rows(database: Database, context: Context) -> dict[str, int]:
+    """Count what `sample load` reports: records, authority records and items."""
+    queries = {
+        "records": select(func.count()).select_from(Record).where(Record.deleted_at.is_(None)),
+        "authority_records": select(func.count()).select_from(Authority),
+        "items": select(func.count()).select_from(Item),
+    }
+    with database.reading(context) as session:
+        return {name: session.scalar(query) or 0 for name, query in queries.items()}
 
 
 def _queued(database: Database) -> int:

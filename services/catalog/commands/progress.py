@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -39,10 +39,13 @@ def show(bar: Progress, progress: ImportProgress, *, name: str) -> None:
     task = next((task for task in bar.tasks if task.description == name), None)
     if task is None:
         # Without a total rich takes 100.
-        bar.add_task(name, total=progress.bytes_total or None, note="")
+        bar.add_task(name, total=progress.bytes_total or None, note="", first=progress.counts.read)
         task = bar.tasks[-1]
-    rate = (progress.counts.read - progress.resumed) / max(0.001, task.elapsed or 0.001)
-    note = f"{progress.counts.read} · {rate:,.0f}/s · {progress.counts.put_aside} rejected"
+    note = f"{progress.counts.read} records"
+    # Of the first second, and of records read before the bar began, nobody knows the rate.
+    if (seconds := task.elapsed or 0) >= 1:
+        note += f" · {(progress.counts.read - task.fields['first']) / seconds:,.0f}/s"
+    note += f" · {progress.counts.put_aside} rejected"
     bar.update(task.id, completed=progress.bytes_read, note=note)
 
 
@@ -86,10 +89,12 @@ def summary(
     dry_run: bool,
     language: str,
     refusal: Refusal | None = None,
+    added: Mapping[str, int] | None = None,
 ) -> None:
     """Print the summary, and the findings by reason with examples.
 
     language  of the sentences
+    added     how many rows of what the sample library has now and had not before
     refusal   why missing records were not deleted
     """
     result: dict[str, Any] = {
@@ -106,10 +111,16 @@ def summary(
         "seconds": round(seconds, 3),
     }
     if json:
+        if added is not None:
+            result["added"] = dict(added)
         if refusal is not None:
             texts = {"id": refusal.sentence.id, "en": refusal.sentence.en}
             result["refusal"] = {"reason": refusal.reason, "facts": refusal.facts, "sentence": texts}
         print_json(result)
+        return
+    if added is not None:
+        what = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in added.items() if count)
+        print_text(f"Added: {what or 'nothing, the sample library was here before'}; {seconds:.1f} s")
         return
     deleted = f", {counts.deleted} deleted" if counts.deleted else ""
     missing = f" {counts.missing} missing ones deleted;" if counts.missing else ""

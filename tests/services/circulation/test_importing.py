@@ -85,10 +85,10 @@ def test_the_sample_lends_thirty_items_five_of_them_overdue_once(library):
     for _ in range(20):
         library.member()
     resources = Resources(library.settings, library.database, replace(SERVICE, projections=()))
-    assert sample.load(resources) == 30
+    assert sample.load(resources) == {"loans": 30}
     loans = library.rows(Loan)
     assert sum(loan.due_at < clock.now() for loan in loans) == 5
-    assert sample.load(resources) == 0
+    assert sample.load(resources) == {"loans": 0}
     assert len(library.rows(Loan)) == 30
     assert library.rows(Institution, Institution.code == sample.INSTITUTION)
 

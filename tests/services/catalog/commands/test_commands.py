@@ -96,9 +96,17 @@ def test_branches_nobody_described_are_reported_and_then_described(rangkiang: Ra
 def test_the_sample_library_is_loaded_once_and_the_index_rebuilt(rangkiang: Rangkiang) -> None:
     counts = rangkiang("sample", "load", "--if-empty", "--json").line
     assert counts["read"] == counts["created"] >= 500
+    added = counts["added"]
+    assert added["records"] + added["authority_records"] == counts["created"]
+    assert added["items"] > added["records"]
+    assert (added["members"], added["loans"]) == (20, 30)
     assert rangkiang("sample", "load", "--if-empty", "--json").line["read"] == 0
-    assert rangkiang("sample", "load", "--json").line["unchanged"] == counts["read"]
+    again = rangkiang("sample", "load", "--json").line
+    assert again["unchanged"] == counts["read"]
+    assert set(again["added"].values()) == {0}
+    assert b"Added: nothing, the sample library was here before" in rangkiang("sample", "load").out
     books = counts["read"] - len(list(authorities("PKS")))  # authority records are of the tables, not of the index
+    assert books == added["records"]
     assert rangkiang("index", "rebuild", "--json").line == {"written": books}
     report = rangkiang("doctor", "--json")
     assert report.line["well"], report.line
