@@ -31,7 +31,7 @@ MEDIA_TYPE = "application/xml"
 KEEP = "public, max-age=3600"
 NAMESPACE = "http://www.sitemaps.org/schemas/sitemap/0.9"
 # The number of searches has no limit; the sitemap has the records that they find.
-NOT_FOR_CRAWLERS = ("/search", "/suggest", "/suggestions.json", "/api/", "/my-library", "/sign-in", "/unapi")
+NOT_FOR_CRAWLERS = ("/search", "/suggest", "/suggestions.json", "/api/", "/my-library", "/sign-in", "/l/", "/unapi")
 
 
 @router.get("/robots.txt")

@@ -23,6 +23,7 @@ from gateway.web import (
     members,
     merging,
     neighbours,
+    notice_links,
     notice_templates,
     overdue,
     own_data,
@@ -59,6 +60,7 @@ MODULES = (
     sign_in,
     account,
     own_data,
+    notice_links,
     staff,
     api_clients,
     # Before the page of a member, whose id could be `new`.

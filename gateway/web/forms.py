@@ -158,7 +158,7 @@ async def read_visitor_form(request: Request) -> Fields:
 
 
 async def _read(request: Request, secret: str, most_fields: int = MOST_FIELDS) -> Fields:
-    _refuse_other_sites(request)
+    refuse_other_sites(request)
     fields = Fields(await request.form(max_files=0, max_fields=most_fields))
     # Without a secret nobody was given a form.
     if not secret or not hmac.compare_digest(fields.get("csrf", "").encode(), form_token(secret).encode()):
@@ -168,7 +168,7 @@ async def _read(request: Request, secret: str, most_fields: int = MOST_FIELDS) -
     return fields
 
 
-def _refuse_other_sites(request: Request) -> None:
+def refuse_other_sites(request: Request) -> None:
     """Refuse a form that a page of another site sends, as far as the browser says.
 
     raises  Forbidden  FORM_FROM_ELSEWHERE

@@ -46,6 +46,11 @@ class NotificationsStub:
                 request_serializer=rangkiang_dot_notifications_dot_v1_dot_notices__pb2.PutSendingRulesRequest.SerializeToString,
                 response_deserializer=rangkiang_dot_notifications_dot_v1_dot_notices__pb2.PutSendingRulesReply.FromString,
                 _registered_method=True)
+        self.OptOut = channel.unary_unary(
+                '/rangkiang.notifications.v1.Notifications/OptOut',
+                request_serializer=rangkiang_dot_notifications_dot_v1_dot_notices__pb2.OptOutRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_notifications_dot_v1_dot_notices__pb2.OptOutReply.FromString,
+                _registered_method=True)
         self.ListTemplates = channel.unary_unary(
                 '/rangkiang.notifications.v1.Notifications/ListTemplates',
                 request_serializer=rangkiang_dot_notifications_dot_v1_dot_templates__pb2.ListTemplatesRequest.SerializeToString,
@@ -91,6 +96,13 @@ class NotificationsServicer:
 
     def PutSendingRules(self, request, context):
         """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def OptOut(self, request, context):
+        """Ends notices of a kind for the caller: by a signed link of a notice, or by its one-click button.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -149,6 +161,11 @@ def add_NotificationsServicer_to_server(servicer, server):
                     servicer.PutSendingRules,
                     request_deserializer=rangkiang_dot_notifications_dot_v1_dot_notices__pb2.PutSendingRulesRequest.FromString,
                     response_serializer=rangkiang_dot_notifications_dot_v1_dot_notices__pb2.PutSendingRulesReply.SerializeToString,
+            ),
+            'OptOut': grpc.unary_unary_rpc_method_handler(
+                    servicer.OptOut,
+                    request_deserializer=rangkiang_dot_notifications_dot_v1_dot_notices__pb2.OptOutRequest.FromString,
+                    response_serializer=rangkiang_dot_notifications_dot_v1_dot_notices__pb2.OptOutReply.SerializeToString,
             ),
             'ListTemplates': grpc.unary_unary_rpc_method_handler(
                     servicer.ListTemplates,
@@ -236,6 +253,33 @@ class Notifications:
             '/rangkiang.notifications.v1.Notifications/PutSendingRules',
             rangkiang_dot_notifications_dot_v1_dot_notices__pb2.PutSendingRulesRequest.SerializeToString,
             rangkiang_dot_notifications_dot_v1_dot_notices__pb2.PutSendingRulesReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def OptOut(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.notifications.v1.Notifications/OptOut',
+            rangkiang_dot_notifications_dot_v1_dot_notices__pb2.OptOutRequest.SerializeToString,
+            rangkiang_dot_notifications_dot_v1_dot_notices__pb2.OptOutReply.FromString,
             options,
             channel_credentials,
             insecure,

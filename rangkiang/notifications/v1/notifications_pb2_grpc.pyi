@@ -37,6 +37,8 @@ class NotificationsStub:
     GetSendingRules: _grpc.UnaryUnaryMultiCallable[_notices_pb2.GetSendingRulesRequest, _notices_pb2.GetSendingRulesReply]
     """When the institution sends digests."""
     PutSendingRules: _grpc.UnaryUnaryMultiCallable[_notices_pb2.PutSendingRulesRequest, _notices_pb2.PutSendingRulesReply]
+    OptOut: _grpc.UnaryUnaryMultiCallable[_notices_pb2.OptOutRequest, _notices_pb2.OptOutReply]
+    """Ends notices of a kind for the caller: by a signed link of a notice, or by its one-click button."""
     ListTemplates: _grpc.UnaryUnaryMultiCallable[_templates_pb2.ListTemplatesRequest, _templates_pb2.ListTemplatesReply]
     """Kinds of notices with their variables, and the templates that the institution has saved."""
     GetTemplate: _grpc.UnaryUnaryMultiCallable[_templates_pb2.GetTemplateRequest, _templates_pb2.GetTemplateReply]
@@ -58,6 +60,8 @@ class NotificationsAsyncStub(NotificationsStub):
     GetSendingRules: _aio.UnaryUnaryMultiCallable[_notices_pb2.GetSendingRulesRequest, _notices_pb2.GetSendingRulesReply]  # type: ignore[assignment]
     """When the institution sends digests."""
     PutSendingRules: _aio.UnaryUnaryMultiCallable[_notices_pb2.PutSendingRulesRequest, _notices_pb2.PutSendingRulesReply]  # type: ignore[assignment]
+    OptOut: _aio.UnaryUnaryMultiCallable[_notices_pb2.OptOutRequest, _notices_pb2.OptOutReply]  # type: ignore[assignment]
+    """Ends notices of a kind for the caller: by a signed link of a notice, or by its one-click button."""
     ListTemplates: _aio.UnaryUnaryMultiCallable[_templates_pb2.ListTemplatesRequest, _templates_pb2.ListTemplatesReply]  # type: ignore[assignment]
     """Kinds of notices with their variables, and the templates that the institution has saved."""
     GetTemplate: _aio.UnaryUnaryMultiCallable[_templates_pb2.GetTemplateRequest, _templates_pb2.GetTemplateReply]  # type: ignore[assignment]
@@ -88,6 +92,14 @@ class NotificationsServicer(metaclass=_abc_1.ABCMeta):
         request: _notices_pb2.PutSendingRulesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_notices_pb2.PutSendingRulesReply, _abc.Awaitable[_notices_pb2.PutSendingRulesReply]]: ...
+
+    @_abc_1.abstractmethod
+    def OptOut(
+        self,
+        request: _notices_pb2.OptOutRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_notices_pb2.OptOutReply, _abc.Awaitable[_notices_pb2.OptOutReply]]:
+        """Ends notices of a kind for the caller: by a signed link of a notice, or by its one-click button."""
 
     @_abc_1.abstractmethod
     def ListTemplates(

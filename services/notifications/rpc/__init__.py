@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import grpc
 
-from chassis import audit, rpc
+from chassis import audit, clock, rpc
 from chassis.db import Database
 from chassis.idempotency import once
 from chassis.ids import parse_id
 from chassis.service import Resources
+from chassis.sql import insert_for
 from rangkiang.notifications.v1 import notices_pb2 as wire
 from rangkiang.notifications.v1.notifications_pb2_grpc import NotificationsServicer
 from services.notifications.institutions import rules_of, save_rules
 from services.notifications.rpc.templates import TemplateMethods
-from services.notifications.tables import SendingRules
+from services.notifications.tables import Preference, SendingRules
 
 
 class Notifications(TemplateMethods, NotificationsServicer):
@@ -57,6 +58,24 @@ class Notifications(TemplateMethods, NotificationsServicer):
                 return wire.PutSendingRulesReply(rules=_rules(row))
 
             return once(session, caller, request, wire.PutSendingRulesReply, act)
+
+    def OptOut(self, request: wire.OptOutRequest, context: grpc.ServicerContext) -> wire.OptOutReply:
+        caller = rpc.context(context)
+        kind, channel = request.kind[:32], request.channel[:16] or "all"
+        with self._database.transaction(caller) as session:
+            row = {
+                "member_id": parse_id(caller.actor),
+                "kind": kind,
+                "channel": channel,
+                "institution_id": parse_id(caller.institution),
+                "allowed": False,
+                "changed_at": clock.now(),
+            }
+            changed = {name: row[name] for name in ("allowed", "changed_at")}
+            keys = ["member_id", "kind", "channel"]
+            statement = insert_for(session, Preference).values(row)
+            session.execute(statement.on_conflict_do_update(index_elements=keys, set_=changed))
+        return wire.OptOutReply(kind=kind, channel=channel)
 
 
 def _rules(row: SendingRules) -> wire.SendingRules:
