@@ -35,7 +35,7 @@ LAZY = {
     "audit": ("chassis.audit.commands:app", "Who did what, and whether the record of it is unchanged."),
     "backup": ("chassis.backup:app", "Copy all databases to a folder, as they are at one moment, while work goes on."),
     "dead": ("chassis.dead:app", "Events that a handler could not process."),
-    "desk": ("gateway.desk_command:app", "Lend, take back and count items: one scan a line from standard input."),
+    "desk": ("gateway.desk_command:app", "Lend, return and count items: one scan per line of standard input."),
     "restore": ("chassis.backup:app", "Put all databases of a backup in their places, while no server runs."),
     "tls": ("chassis.certificates:app", "Certificates of this machine and of the services."),
     "resync": (

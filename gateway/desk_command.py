@@ -37,7 +37,7 @@ def desk(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="One line of JSON for each act.")] = False,
 ) -> None:
-    """Lend, take back and count items: one scan a line from standard input.
+    """Lend, return and count items: one scan per line of standard input.
 
     RANGKIANG_TOKEN is the access token; or RANGKIANG_CLIENT_ID and RANGKIANG_CLIENT_SECRET are those of a client.
     Lines besides scans: /u new borrower, /k returns, /b read here, /p renew all, /o REASON waives the last refusal.

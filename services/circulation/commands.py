@@ -43,7 +43,7 @@ Json = Annotated[bool, typer.Option("--json", help="End with one line of JSON.")
 app = typer.Typer()
 calendars_app = typer.Typer(no_args_is_help=True, help="When branches are open.")
 app.add_typer(calendars_app, name="calendars")
-loans_app = typer.Typer(no_args_is_help=True, help="What is lent: import from an earlier system.")
+loans_app = typer.Typer(no_args_is_help=True, help="Loans: import them from an earlier system.")
 app.add_typer(loans_app, name="loans")
 report_app = typer.Typer(no_args_is_help=True, help="Figures for librarians.")
 app.add_typer(report_app, name="report")
@@ -68,7 +68,7 @@ def calendars() -> None:
 @calendars_app.command("load")
 def load_calendars(
     file: Annotated[Path, typer.Argument(help="A TOML file; docs/circulation.md shows one.")],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Judge the file and save nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the file; save nothing.")] = False,
     json: Json = False,
 ) -> None:
     """Replace the calendars of the branches that a TOML file names; all of them, or none after a fault."""
@@ -120,7 +120,7 @@ def _load(
 
 @loans_app.callback()
 def loans() -> None:
-    """What is lent: import from an earlier system."""
+    """Loans: import them from an earlier system."""
 
 
 @loans_app.command("import")

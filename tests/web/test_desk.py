@@ -123,7 +123,7 @@ def test_a_refusal_with_two_reasons_is_waived_with_a_reason_and_the_keyboard(
     type_scans(page, card, *shelf.take(3), REFERENCE)
     assert wait_until_sent(page)[0] == "Cannot be lent"
     refusal = page.locator(".outcome").first
-    assert "The limit of loans is reached: 3 of 3." in refusal.inner_text()
+    assert "The loan limit is reached: 3 of 3." in refusal.inner_text()
     assert "reference" in refusal.inner_text().lower()
     assert refusal.get_attribute("data-tone") == "refused"
     page.keyboard.press("Alt+o")
@@ -218,9 +218,9 @@ def test_everything_is_done_by_forms_alone(desk: Visitor, card: str, shelf: Shel
     assert desk.form("/desk")["member"]
     for code in (first, second.lower(), third):
         assert scan(desk, code).startswith("Lent"), code
-    assert "The limit of loans is reached" in scan(desk, fourth)
+    assert "The loan limit is reached" in scan(desk, fourth)
     waived: dict[str, str | list[str]] = {"act": "override", "waived": ["LOAN_LIMIT_REACHED"]}
-    assert "Write why the refusal is waived" in scan(desk, fourth, **waived)
+    assert "Write the reason for waiving the refusal" in scan(desk, fourth, **waived)
     assert scan(desk, fourth, **waived, reason="Kelas literasi").startswith("Lent")
     loan = desk.page.xpath("//button[@name='code']/@value")[0]
     assert scan(desk, loan, act="renew").startswith("Renewed")

@@ -49,7 +49,7 @@ CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 
 app = typer.Typer()
 index_app = typer.Typer(no_args_is_help=True, help="The search index.")
-imports_app = typer.Typer(no_args_is_help=True, help="What imports have left behind.")
+imports_app = typer.Typer(no_args_is_help=True, help="Stored copies of rejected records.")
 sample_app = typer.Typer(no_args_is_help=True, help="The sample library: real books, invented items and members.")
 app.add_typer(institutions_app, name="institutions")
 app.add_typer(imports_app, name="imports")
@@ -73,7 +73,7 @@ def import_(
     paths: Annotated[list[str], typer.Argument(help="Files or folders; - reads standard input.")],
     source: Annotated[str, typer.Option(help="Code of the source these records come from.")],
     new_source: Annotated[bool, typer.Option("--new-source", help="The source may be new.")] = False,
-    institution: Annotated[str, typer.Option(help="Whose source it is, when it is new.")] = "",
+    institution: Annotated[str, typer.Option(help="Institution of a new source.")] = "",
     delete_missing: Annotated[
         bool, typer.Option("--delete-missing", help="A complete load: delete the source's records that it lacks.")
     ] = False,
@@ -124,7 +124,7 @@ def import_(
 
 @imports_app.callback()
 def imports() -> None:
-    """What imports have left behind."""
+    """Stored copies of rejected records."""
 
 
 @imports_app.command("forget")

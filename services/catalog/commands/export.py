@@ -37,13 +37,13 @@ def export(
     query: Annotated[str, typer.Option(help="Only what this search finds.")] = "",
     filters: Annotated[
         list[str] | None,
-        typer.Option("--filter", help="Only with this value of a facet, such as language=min; again for more."),
+        typer.Option("--filter", help="Only with this value of a facet, such as language=min; can be repeated."),
     ] = None,
     source: Annotated[str, typer.Option(help="Only this source's records.")] = "",
     deleted: Annotated[bool, typer.Option("--deleted", help="Deleted records too; MARC and json say which.")] = False,
     to: Annotated[Path | None, typer.Option(help="File to write; standard output when not given.")] = None,
     as_received: Annotated[
-        bool, typer.Option("--as-received", help="Repaired records as the bytes that came; with --format marc.")
+        bool, typer.Option("--as-received", help="Repaired records as their original bytes; with --format marc.")
     ] = False,
     json: Json = False,
 ) -> None:

@@ -235,9 +235,9 @@ def test_doctor_says_which_requests_are_near_or_over_their_time(office: Office) 
     assert finding() == (True, "Requests about personal data without an answer: 1; each has more than a day left.")
     with clock.frozen(now + timedelta(hours=49)):
         well, message = finding()
-        assert (well, "0 are over their time, 1 are due within a day" in message) == (False, True)
+        assert (well, "0 are overdue, 1 are due within a day" in message) == (False, True)
     with clock.frozen(now + timedelta(hours=73)):
-        assert "1 are over their time, 0 are due" in finding()[1]
+        assert "1 are overdue, 0 are due" in finding()[1]
     answer(desk, listed(desk)[0])
     with clock.frozen(now + timedelta(hours=73)):
         assert finding()[0]
