@@ -86,8 +86,9 @@ def _check_fields(
             elif field not in _OWN_KEYS:
                 entry[field] = check_field(fields, field, value)
         except Invalid as problem:
-            why = sentence("INSTITUTIONS_FILE_FIELD", where=where, field=field, why=problem.sentence)
-            raise _file_error(path, why) from problem
+            # Sentences of values name their field, those of pictures do not.
+            place = f"{where}, {field}" if field in pictures else where
+            raise _file_error(path, sentence("INSTITUTIONS_FILE_FIELD", where=place, why=problem.sentence)) from problem
 
 
 def _links_of(value: Any) -> Any:

@@ -22,6 +22,8 @@ _TALLEST = 1.5  # height of a rendition, as a part of its width
 _SMALL_LOGO_BYTES = 40_000  # of PNG; where it is larger, WebP is tried
 _JPEG_QUALITY, _WEBP_QUALITY = 80, 88
 _PILLOW_NAMES = {"image/jpeg": "JPEG", "image/png": "PNG", "image/webp": "WEBP"}
+# Pillow's own limit would be an error without the size; _check_pixels comes after the header and before any decoding.
+Image.MAX_IMAGE_PIXELS = None
 # One picture at a time: decoded pictures of several calls together would be too large.
 _turn = threading.Lock()
 

@@ -9,11 +9,14 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
+from chassis import blobs
 from chassis.backup import make_backup
+from chassis.blobs import Rendition
 from chassis.db import Database
 from chassis.errors import Unavailable
 from chassis.lease import Leases
@@ -66,6 +69,19 @@ def change_manifest(folder: Path, **changes: Any) -> None:
 def cut_manifest(folder: Path) -> None:
     path = folder / "manifest.json"
     path.write_text(path.read_text()[:-40])
+
+
+def test_files_of_institutions_are_restored(any_settings: Settings, tmp_path: Path) -> None:
+    logo = Rendition("image/png", b"logo", 96)
+    with stocked(any_settings, "mango") as installation:
+        with installation.stock.database.transaction(READER) as session:
+            file_id = blobs.put(session, UUID(int=1), [logo])
+        back_up(any_settings, tmp_path / "backup")
+        with installation.stock.database.transaction(READER) as session:
+            session.execute(delete(blobs.blobs))
+    restore(any_settings, tmp_path / "backup", replace=True)
+    with stocked(any_settings) as installation, installation.stock.database.reading(READER) as session:
+        assert blobs.get(session, file_id) == logo
 
 
 class TestRefusals:
