@@ -3,8 +3,10 @@
 import grpc
 import warnings
 
+from rangkiang.notifications.v1 import conversations_pb2 as rangkiang_dot_notifications_dot_v1_dot_conversations__pb2
 from rangkiang.notifications.v1 import notices_pb2 as rangkiang_dot_notifications_dot_v1_dot_notices__pb2
 from rangkiang.notifications.v1 import templates_pb2 as rangkiang_dot_notifications_dot_v1_dot_templates__pb2
+from rangkiang.notifications.v1 import webhooks_pb2 as rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -81,6 +83,51 @@ class NotificationsStub:
                 request_serializer=rangkiang_dot_notifications_dot_v1_dot_templates__pb2.PreviewNoticeRequest.SerializeToString,
                 response_deserializer=rangkiang_dot_notifications_dot_v1_dot_templates__pb2.PreviewNoticeReply.FromString,
                 _registered_method=True)
+        self.ReceiveWhatsApp = channel.unary_unary(
+                '/rangkiang.notifications.v1.Notifications/ReceiveWhatsApp',
+                request_serializer=rangkiang_dot_notifications_dot_v1_dot_conversations__pb2.ReceiveWhatsAppRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_notifications_dot_v1_dot_conversations__pb2.ReceiveWhatsAppReply.FromString,
+                _registered_method=True)
+        self.VerifyWhatsApp = channel.unary_unary(
+                '/rangkiang.notifications.v1.Notifications/VerifyWhatsApp',
+                request_serializer=rangkiang_dot_notifications_dot_v1_dot_conversations__pb2.VerifyWhatsAppRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_notifications_dot_v1_dot_conversations__pb2.VerifyWhatsAppReply.FromString,
+                _registered_method=True)
+        self.ListConversations = channel.unary_unary(
+                '/rangkiang.notifications.v1.Notifications/ListConversations',
+                request_serializer=rangkiang_dot_notifications_dot_v1_dot_conversations__pb2.ListConversationsRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_notifications_dot_v1_dot_conversations__pb2.ListConversationsReply.FromString,
+                _registered_method=True)
+        self.ReplyConversation = channel.unary_unary(
+                '/rangkiang.notifications.v1.Notifications/ReplyConversation',
+                request_serializer=rangkiang_dot_notifications_dot_v1_dot_conversations__pb2.ReplyConversationRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_notifications_dot_v1_dot_conversations__pb2.ReplyConversationReply.FromString,
+                _registered_method=True)
+        self.CloseConversation = channel.unary_unary(
+                '/rangkiang.notifications.v1.Notifications/CloseConversation',
+                request_serializer=rangkiang_dot_notifications_dot_v1_dot_conversations__pb2.CloseConversationRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_notifications_dot_v1_dot_conversations__pb2.CloseConversationReply.FromString,
+                _registered_method=True)
+        self.CreateWebhook = channel.unary_unary(
+                '/rangkiang.notifications.v1.Notifications/CreateWebhook',
+                request_serializer=rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.CreateWebhookRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.CreateWebhookReply.FromString,
+                _registered_method=True)
+        self.ListWebhooks = channel.unary_unary(
+                '/rangkiang.notifications.v1.Notifications/ListWebhooks',
+                request_serializer=rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.ListWebhooksRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.ListWebhooksReply.FromString,
+                _registered_method=True)
+        self.DeleteWebhook = channel.unary_unary(
+                '/rangkiang.notifications.v1.Notifications/DeleteWebhook',
+                request_serializer=rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.DeleteWebhookRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.DeleteWebhookReply.FromString,
+                _registered_method=True)
+        self.ReplayWebhook = channel.unary_unary(
+                '/rangkiang.notifications.v1.Notifications/ReplayWebhook',
+                request_serializer=rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.ReplayWebhookRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.ReplayWebhookReply.FromString,
+                _registered_method=True)
 
 
 class NotificationsServicer:
@@ -149,6 +196,68 @@ class NotificationsServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReceiveWhatsApp(self, request, context):
+        """Takes a callback of WhatsApp, whose signature says who sent it: statuses of messages, and messages of people.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def VerifyWhatsApp(self, request, context):
+        """Whether WhatsApp asks with the word that was given to it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListConversations(self, request, context):
+        """What people wrote to the library that no word answers; each look is recorded.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReplyConversation(self, request, context):
+        """Answers with free text, within 24 hours of the person's last message.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CloseConversation(self, request, context):
+        """Ends a conversation; the next message opens it again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateWebhook(self, request, context):
+        """Sends facts to a partner's system. The caller needs the scope of each kind too.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListWebhooks(self, request, context):
+        """Those of the calling client; for people of staff, all of the institution.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteWebhook(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReplayWebhook(self, request, context):
+        """Makes a disabled webhook active again, and sends facts again from a cursor.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_NotificationsServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -196,6 +305,51 @@ def add_NotificationsServicer_to_server(servicer, server):
                     servicer.PreviewNotice,
                     request_deserializer=rangkiang_dot_notifications_dot_v1_dot_templates__pb2.PreviewNoticeRequest.FromString,
                     response_serializer=rangkiang_dot_notifications_dot_v1_dot_templates__pb2.PreviewNoticeReply.SerializeToString,
+            ),
+            'ReceiveWhatsApp': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReceiveWhatsApp,
+                    request_deserializer=rangkiang_dot_notifications_dot_v1_dot_conversations__pb2.ReceiveWhatsAppRequest.FromString,
+                    response_serializer=rangkiang_dot_notifications_dot_v1_dot_conversations__pb2.ReceiveWhatsAppReply.SerializeToString,
+            ),
+            'VerifyWhatsApp': grpc.unary_unary_rpc_method_handler(
+                    servicer.VerifyWhatsApp,
+                    request_deserializer=rangkiang_dot_notifications_dot_v1_dot_conversations__pb2.VerifyWhatsAppRequest.FromString,
+                    response_serializer=rangkiang_dot_notifications_dot_v1_dot_conversations__pb2.VerifyWhatsAppReply.SerializeToString,
+            ),
+            'ListConversations': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListConversations,
+                    request_deserializer=rangkiang_dot_notifications_dot_v1_dot_conversations__pb2.ListConversationsRequest.FromString,
+                    response_serializer=rangkiang_dot_notifications_dot_v1_dot_conversations__pb2.ListConversationsReply.SerializeToString,
+            ),
+            'ReplyConversation': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReplyConversation,
+                    request_deserializer=rangkiang_dot_notifications_dot_v1_dot_conversations__pb2.ReplyConversationRequest.FromString,
+                    response_serializer=rangkiang_dot_notifications_dot_v1_dot_conversations__pb2.ReplyConversationReply.SerializeToString,
+            ),
+            'CloseConversation': grpc.unary_unary_rpc_method_handler(
+                    servicer.CloseConversation,
+                    request_deserializer=rangkiang_dot_notifications_dot_v1_dot_conversations__pb2.CloseConversationRequest.FromString,
+                    response_serializer=rangkiang_dot_notifications_dot_v1_dot_conversations__pb2.CloseConversationReply.SerializeToString,
+            ),
+            'CreateWebhook': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateWebhook,
+                    request_deserializer=rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.CreateWebhookRequest.FromString,
+                    response_serializer=rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.CreateWebhookReply.SerializeToString,
+            ),
+            'ListWebhooks': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListWebhooks,
+                    request_deserializer=rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.ListWebhooksRequest.FromString,
+                    response_serializer=rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.ListWebhooksReply.SerializeToString,
+            ),
+            'DeleteWebhook': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteWebhook,
+                    request_deserializer=rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.DeleteWebhookRequest.FromString,
+                    response_serializer=rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.DeleteWebhookReply.SerializeToString,
+            ),
+            'ReplayWebhook': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReplayWebhook,
+                    request_deserializer=rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.ReplayWebhookRequest.FromString,
+                    response_serializer=rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.ReplayWebhookReply.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -442,6 +596,249 @@ class Notifications:
             '/rangkiang.notifications.v1.Notifications/PreviewNotice',
             rangkiang_dot_notifications_dot_v1_dot_templates__pb2.PreviewNoticeRequest.SerializeToString,
             rangkiang_dot_notifications_dot_v1_dot_templates__pb2.PreviewNoticeReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReceiveWhatsApp(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.notifications.v1.Notifications/ReceiveWhatsApp',
+            rangkiang_dot_notifications_dot_v1_dot_conversations__pb2.ReceiveWhatsAppRequest.SerializeToString,
+            rangkiang_dot_notifications_dot_v1_dot_conversations__pb2.ReceiveWhatsAppReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def VerifyWhatsApp(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.notifications.v1.Notifications/VerifyWhatsApp',
+            rangkiang_dot_notifications_dot_v1_dot_conversations__pb2.VerifyWhatsAppRequest.SerializeToString,
+            rangkiang_dot_notifications_dot_v1_dot_conversations__pb2.VerifyWhatsAppReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListConversations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.notifications.v1.Notifications/ListConversations',
+            rangkiang_dot_notifications_dot_v1_dot_conversations__pb2.ListConversationsRequest.SerializeToString,
+            rangkiang_dot_notifications_dot_v1_dot_conversations__pb2.ListConversationsReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReplyConversation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.notifications.v1.Notifications/ReplyConversation',
+            rangkiang_dot_notifications_dot_v1_dot_conversations__pb2.ReplyConversationRequest.SerializeToString,
+            rangkiang_dot_notifications_dot_v1_dot_conversations__pb2.ReplyConversationReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CloseConversation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.notifications.v1.Notifications/CloseConversation',
+            rangkiang_dot_notifications_dot_v1_dot_conversations__pb2.CloseConversationRequest.SerializeToString,
+            rangkiang_dot_notifications_dot_v1_dot_conversations__pb2.CloseConversationReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateWebhook(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.notifications.v1.Notifications/CreateWebhook',
+            rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.CreateWebhookRequest.SerializeToString,
+            rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.CreateWebhookReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListWebhooks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.notifications.v1.Notifications/ListWebhooks',
+            rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.ListWebhooksRequest.SerializeToString,
+            rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.ListWebhooksReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteWebhook(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.notifications.v1.Notifications/DeleteWebhook',
+            rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.DeleteWebhookRequest.SerializeToString,
+            rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.DeleteWebhookReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReplayWebhook(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.notifications.v1.Notifications/ReplayWebhook',
+            rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.ReplayWebhookRequest.SerializeToString,
+            rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.ReplayWebhookReply.FromString,
             options,
             channel_credentials,
             insecure,

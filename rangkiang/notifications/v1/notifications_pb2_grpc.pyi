@@ -5,8 +5,10 @@ isort:skip_file
 
 from collections import abc as _abc
 from grpc import aio as _aio
+from rangkiang.notifications.v1 import conversations_pb2 as _conversations_pb2
 from rangkiang.notifications.v1 import notices_pb2 as _notices_pb2
 from rangkiang.notifications.v1 import templates_pb2 as _templates_pb2
+from rangkiang.notifications.v1 import webhooks_pb2 as _webhooks_pb2
 import abc as _abc_1
 import grpc as _grpc
 import sys
@@ -51,6 +53,23 @@ class NotificationsStub:
     """Saves an earlier version once more as the newest."""
     PreviewNotice: _grpc.UnaryUnaryMultiCallable[_templates_pb2.PreviewNoticeRequest, _templates_pb2.PreviewNoticeReply]
     """What a notice reads like; nothing is saved or sent."""
+    ReceiveWhatsApp: _grpc.UnaryUnaryMultiCallable[_conversations_pb2.ReceiveWhatsAppRequest, _conversations_pb2.ReceiveWhatsAppReply]
+    """Takes a callback of WhatsApp, whose signature says who sent it: statuses of messages, and messages of people."""
+    VerifyWhatsApp: _grpc.UnaryUnaryMultiCallable[_conversations_pb2.VerifyWhatsAppRequest, _conversations_pb2.VerifyWhatsAppReply]
+    """Whether WhatsApp asks with the word that was given to it."""
+    ListConversations: _grpc.UnaryUnaryMultiCallable[_conversations_pb2.ListConversationsRequest, _conversations_pb2.ListConversationsReply]
+    """What people wrote to the library that no word answers; each look is recorded."""
+    ReplyConversation: _grpc.UnaryUnaryMultiCallable[_conversations_pb2.ReplyConversationRequest, _conversations_pb2.ReplyConversationReply]
+    """Answers with free text, within 24 hours of the person's last message."""
+    CloseConversation: _grpc.UnaryUnaryMultiCallable[_conversations_pb2.CloseConversationRequest, _conversations_pb2.CloseConversationReply]
+    """Ends a conversation; the next message opens it again."""
+    CreateWebhook: _grpc.UnaryUnaryMultiCallable[_webhooks_pb2.CreateWebhookRequest, _webhooks_pb2.CreateWebhookReply]
+    """Sends facts to a partner's system. The caller needs the scope of each kind too."""
+    ListWebhooks: _grpc.UnaryUnaryMultiCallable[_webhooks_pb2.ListWebhooksRequest, _webhooks_pb2.ListWebhooksReply]
+    """Those of the calling client; for people of staff, all of the institution."""
+    DeleteWebhook: _grpc.UnaryUnaryMultiCallable[_webhooks_pb2.DeleteWebhookRequest, _webhooks_pb2.DeleteWebhookReply]
+    ReplayWebhook: _grpc.UnaryUnaryMultiCallable[_webhooks_pb2.ReplayWebhookRequest, _webhooks_pb2.ReplayWebhookReply]
+    """Makes a disabled webhook active again, and sends facts again from a cursor."""
 
 @_typing.type_check_only
 class NotificationsAsyncStub(NotificationsStub):
@@ -74,6 +93,23 @@ class NotificationsAsyncStub(NotificationsStub):
     """Saves an earlier version once more as the newest."""
     PreviewNotice: _aio.UnaryUnaryMultiCallable[_templates_pb2.PreviewNoticeRequest, _templates_pb2.PreviewNoticeReply]  # type: ignore[assignment]
     """What a notice reads like; nothing is saved or sent."""
+    ReceiveWhatsApp: _aio.UnaryUnaryMultiCallable[_conversations_pb2.ReceiveWhatsAppRequest, _conversations_pb2.ReceiveWhatsAppReply]  # type: ignore[assignment]
+    """Takes a callback of WhatsApp, whose signature says who sent it: statuses of messages, and messages of people."""
+    VerifyWhatsApp: _aio.UnaryUnaryMultiCallable[_conversations_pb2.VerifyWhatsAppRequest, _conversations_pb2.VerifyWhatsAppReply]  # type: ignore[assignment]
+    """Whether WhatsApp asks with the word that was given to it."""
+    ListConversations: _aio.UnaryUnaryMultiCallable[_conversations_pb2.ListConversationsRequest, _conversations_pb2.ListConversationsReply]  # type: ignore[assignment]
+    """What people wrote to the library that no word answers; each look is recorded."""
+    ReplyConversation: _aio.UnaryUnaryMultiCallable[_conversations_pb2.ReplyConversationRequest, _conversations_pb2.ReplyConversationReply]  # type: ignore[assignment]
+    """Answers with free text, within 24 hours of the person's last message."""
+    CloseConversation: _aio.UnaryUnaryMultiCallable[_conversations_pb2.CloseConversationRequest, _conversations_pb2.CloseConversationReply]  # type: ignore[assignment]
+    """Ends a conversation; the next message opens it again."""
+    CreateWebhook: _aio.UnaryUnaryMultiCallable[_webhooks_pb2.CreateWebhookRequest, _webhooks_pb2.CreateWebhookReply]  # type: ignore[assignment]
+    """Sends facts to a partner's system. The caller needs the scope of each kind too."""
+    ListWebhooks: _aio.UnaryUnaryMultiCallable[_webhooks_pb2.ListWebhooksRequest, _webhooks_pb2.ListWebhooksReply]  # type: ignore[assignment]
+    """Those of the calling client; for people of staff, all of the institution."""
+    DeleteWebhook: _aio.UnaryUnaryMultiCallable[_webhooks_pb2.DeleteWebhookRequest, _webhooks_pb2.DeleteWebhookReply]  # type: ignore[assignment]
+    ReplayWebhook: _aio.UnaryUnaryMultiCallable[_webhooks_pb2.ReplayWebhookRequest, _webhooks_pb2.ReplayWebhookReply]  # type: ignore[assignment]
+    """Makes a disabled webhook active again, and sends facts again from a cursor."""
 
 class NotificationsServicer(metaclass=_abc_1.ABCMeta):
     """Notices: what members hear of their loans and memberships, over which channel, and what became of it."""
@@ -148,5 +184,76 @@ class NotificationsServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_templates_pb2.PreviewNoticeReply, _abc.Awaitable[_templates_pb2.PreviewNoticeReply]]:
         """What a notice reads like; nothing is saved or sent."""
+
+    @_abc_1.abstractmethod
+    def ReceiveWhatsApp(
+        self,
+        request: _conversations_pb2.ReceiveWhatsAppRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_conversations_pb2.ReceiveWhatsAppReply, _abc.Awaitable[_conversations_pb2.ReceiveWhatsAppReply]]:
+        """Takes a callback of WhatsApp, whose signature says who sent it: statuses of messages, and messages of people."""
+
+    @_abc_1.abstractmethod
+    def VerifyWhatsApp(
+        self,
+        request: _conversations_pb2.VerifyWhatsAppRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_conversations_pb2.VerifyWhatsAppReply, _abc.Awaitable[_conversations_pb2.VerifyWhatsAppReply]]:
+        """Whether WhatsApp asks with the word that was given to it."""
+
+    @_abc_1.abstractmethod
+    def ListConversations(
+        self,
+        request: _conversations_pb2.ListConversationsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_conversations_pb2.ListConversationsReply, _abc.Awaitable[_conversations_pb2.ListConversationsReply]]:
+        """What people wrote to the library that no word answers; each look is recorded."""
+
+    @_abc_1.abstractmethod
+    def ReplyConversation(
+        self,
+        request: _conversations_pb2.ReplyConversationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_conversations_pb2.ReplyConversationReply, _abc.Awaitable[_conversations_pb2.ReplyConversationReply]]:
+        """Answers with free text, within 24 hours of the person's last message."""
+
+    @_abc_1.abstractmethod
+    def CloseConversation(
+        self,
+        request: _conversations_pb2.CloseConversationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_conversations_pb2.CloseConversationReply, _abc.Awaitable[_conversations_pb2.CloseConversationReply]]:
+        """Ends a conversation; the next message opens it again."""
+
+    @_abc_1.abstractmethod
+    def CreateWebhook(
+        self,
+        request: _webhooks_pb2.CreateWebhookRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_webhooks_pb2.CreateWebhookReply, _abc.Awaitable[_webhooks_pb2.CreateWebhookReply]]:
+        """Sends facts to a partner's system. The caller needs the scope of each kind too."""
+
+    @_abc_1.abstractmethod
+    def ListWebhooks(
+        self,
+        request: _webhooks_pb2.ListWebhooksRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_webhooks_pb2.ListWebhooksReply, _abc.Awaitable[_webhooks_pb2.ListWebhooksReply]]:
+        """Those of the calling client; for people of staff, all of the institution."""
+
+    @_abc_1.abstractmethod
+    def DeleteWebhook(
+        self,
+        request: _webhooks_pb2.DeleteWebhookRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_webhooks_pb2.DeleteWebhookReply, _abc.Awaitable[_webhooks_pb2.DeleteWebhookReply]]: ...
+
+    @_abc_1.abstractmethod
+    def ReplayWebhook(
+        self,
+        request: _webhooks_pb2.ReplayWebhookRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_webhooks_pb2.ReplayWebhookReply, _abc.Awaitable[_webhooks_pb2.ReplayWebhookReply]]:
+        """Makes a disabled webhook active again, and sends facts again from a cursor."""
 
 def add_NotificationsServicer_to_server(servicer: NotificationsServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

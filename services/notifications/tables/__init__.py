@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from services.notifications.tables.base import Table
 from services.notifications.tables.choices import ChannelDay, Preference, RefusedAddress
+from services.notifications.tables.conversations import Conversation, ConversationMessage, InboundMessage
 from services.notifications.tables.copies import Branch, Institution, LoanMark, Member, SendingRules
 from services.notifications.tables.notices import Attempt, Message, Notice
 from services.notifications.tables.templates import TemplateVersion
+from services.notifications.tables.webhooks import Webhook, WebhookFact
 
 __all__ = [
     "Attempt",
     "Branch",
     "ChannelDay",
+    "Conversation",
+    "ConversationMessage",
+    "InboundMessage",
     "Institution",
     "LoanMark",
     "Member",
@@ -22,4 +27,6 @@ __all__ = [
     "SendingRules",
     "Table",
     "TemplateVersion",
+    "Webhook",
+    "WebhookFact",
 ]

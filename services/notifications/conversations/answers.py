@@ -1,0 +1,172 @@
+"""What the library answers to a message by itself: words about a member's own loans, and that staff will answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Protocol
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from chassis import clock
+from chassis.db import Database
+from chassis.context import system
+from chassis.sealing import MasterKey
+from chassis.sentences import LocalText, sentence
+from services.notifications import preferences
+from services.notifications.channels.port import one_line
+from services.notifications.conversations import store
+from services.notifications.conversations.store import Pending
+from services.notifications.conversations.words import HELP, LOANS, RENEW, STOP, Word, read_word
+
+ANSWERING = system("conversations")
+MOST_LOANS = 15
+# Somebody who writes several messages hears once that staff will answer.
+TOLD_AGAIN = timedelta(hours=12)
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The one member whose number wrote."""
+
+    member_id: UUID
+    institution_id: UUID
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
+class OwnLoan:
+    """A loan of the member; `refused` says why it was not renewed, "" when it was or nobody asked."""
+
+    title: str
+    due_on: date
+    refused: LocalText | None = None
+
+
+class Circulation(Protocol):
+    """The port to members and circulation. Each method raises Unavailable or TooLate when they do not answer."""
+
+    def find_owner(self, phone: str) -> Owner | None:
+        """Return the member when the number belongs to exactly one membership."""
+        ...
+
+    def list_loans(self, owner: Owner) -> Sequence[OwnLoan]:
+        """Return the member's loans, as that member."""
+        ...
+
+    def renew_loans(self, owner: Owner, *, key: str) -> Sequence[OwnLoan]:
+        """Renew what can be renewed, as that member, once for a key; return all loans."""
+        ...
+
+
+class Answerer:
+    """Answers what waits."""
+
+    def __init__(self, database: Database, circulation: Circulation, master: MasterKey) -> None:
+        self._database = database
+        self._circulation = circulation
+        self._master = master
+
+    def run_round(self) -> int:
+        """Answer messages that wait, each in a transaction of its own. Returns their number."""
+        with self._database.reading(ANSWERING) as session:
+            pending = store.read_pending(session, self._master)
+        for message in pending:
+            self._answer(message)
+        return len(pending)
+
+    def _answer(self, message: Pending) -> None:
+        owner = self._circulation.find_owner(message.address)
+        word = read_word(message.text)
+        text = self._text_for(message, owner, word)
+        with self._database.transaction(ANSWERING) as session:
+            if not store.end_pending(session, message.provider_id):
+                return
+            institution_id = (
+                owner.institution_id
+                if owner
+                else store.find_institution(session, self._master, message.address)
+            )
+            if institution_id is None:
+                return
+            if owner and word and word.name == STOP:
+                preferences.opt_out(
+                    session, owner.member_id, institution_id, kind=preferences.ALL, channel="whatsapp"
+                )
+            self._store(session, message, institution_id, owner, word, text)
+
+    def _store(
+        self,
+        session: Session,
+        message: Pending,
+        institution_id: UUID,
+        owner: Owner | None,
+        word: Word | None,
+        text: LocalText | None,
+    ) -> None:
+        language = word.language if word else owner.language if owner else "id"
+        row = store.add_message(
+            session,
+            self._master,
+            message,
+            institution_id=institution_id,
+            address_hash=store.hash_of(self._master, institution_id, message.address),
+            member_id=owner.member_id if owner else None,
+            language=language,
+            is_answered=text is not None,
+        )
+        now = clock.now()
+        if text is None:
+            if row.told_at is not None and now - row.told_at < TOLD_AGAIN:
+                return
+            row.told_at = now
+            text = sentence("CONVERSATION_HANDED_OVER")
+        # A message that waited for a day is not answered by a machine: WhatsApp takes no free text then.
+        if store.is_window_open(message.at, now):
+            store.add_answer(session, self._master, row, text.in_language(language))
+
+    def _text_for(self, message: Pending, owner: Owner | None, word: Word | None) -> LocalText | None:
+        """Return the answer to a word; None when staff should read the message."""
+        if word is None:
+            return None
+        if word.name == HELP:
+            return sentence("CONVERSATION_HELP")
+        if owner is None:
+            return None
+        if word.name == STOP:
+            return sentence("CONVERSATION_STOPPED")
+        if word.name == LOANS:
+            return loans_text(self._circulation.list_loans(owner))
+        assert word.name == RENEW
+        return renewals_text(self._circulation.renew_loans(owner, key=f"whatsapp-{message.provider_id[-50:]}"))
+
+
+def loans_text(loans: Sequence[OwnLoan]) -> LocalText:
+    """List loans, the first due first."""
+    if not loans:
+        return sentence("CONVERSATION_NO_LOANS")
+    lines = [sentence("CONVERSATION_LOAN", title=one_line(loan.title, 80), due=loan.due_on) for loan in loans]
+    return _listed(sentence("CONVERSATION_LOANS", count=len(loans)), lines)
+
+
+def renewals_text(loans: Sequence[OwnLoan]) -> LocalText:
+    """List loans after a renewal, with the reasons of those that were not renewed."""
+    if not loans:
+        return sentence("CONVERSATION_NO_LOANS")
+    lines = [
+        sentence("CONVERSATION_RENEWED", title=one_line(loan.title, 80), due=loan.due_on)
+        if loan.refused is None
+        else sentence("CONVERSATION_NOT_RENEWED", title=one_line(loan.title, 80), due=loan.due_on, why=loan.refused)
+        for loan in loans
+    ]
+    count = sum(loan.refused is None for loan in loans)
+    return _listed(sentence("CONVERSATION_RENEWALS", count=count, total=len(loans)), lines)
+
+
+def _listed(head: LocalText, lines: Sequence[LocalText]) -> LocalText:
+    shown = [head, *lines[:MOST_LOANS]]
+    more = "\n…" if len(lines) > MOST_LOANS else ""
+    return LocalText("\n".join(line.id for line in shown) + more, "\n".join(line.en for line in shown) + more)
+

@@ -1,0 +1,129 @@
+"""Callbacks of WhatsApp: their signature, and what they say. Statuses come in any order, and everything comes twice."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from chassis.errors import Forbidden, Invalid
+
+MOST_BYTES = 3 * 1024 * 1024
+MOST_TEXT = 4_096
+_PREFIX = "sha256="
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What became of a message that was sent.
+
+    message_id  ours, when the provider gives it back
+    status      "sent", "delivered", "read" or "failed"
+    code        of the error of "failed"; 0 without
+    """
+
+    provider_id: str
+    message_id: str
+    status: str
+    at: datetime
+    code: int
+
+
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """A message that somebody wrote.
+
+    sender  E.164
+    text    "" for pictures, voice and the like
+    """
+
+    provider_id: str
+    sender: str
+    text: str
+    at: datetime
+
+
+def check_signature(body: bytes, signature: str, secret: str) -> None:
+    """Check X-Hub-Signature-256.
+
+    raises  Forbidden  CALLBACK_SIGNATURE_WRONG
+    """
+    expected = _PREFIX + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+    if not hmac.compare_digest(expected.encode(), signature.encode()):
+        raise Forbidden("CALLBACK_SIGNATURE_WRONG")
+
+
+def read_callback(body: bytes) -> tuple[list[Status], list[Inbound]]:
+    """Read a callback whose signature is right. What this release does not know is left out.
+
+    raises  Invalid  CALLBACK_UNREADABLE
+    """
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        raise Invalid("CALLBACK_UNREADABLE") from None
+    statuses: list[Status] = []
+    messages: list[Inbound] = []
+    for entry in _list(document, "entry"):
+        for change in _list(entry, "changes"):
+            value = change.get("value")
+            statuses += [status for part in _list(value, "statuses") if (status := _status(part))]
+            messages += [message for part in _list(value, "messages") if (message := _inbound(part))]
+    return statuses, messages
+
+
+def _status(part: dict[str, Any]) -> Status | None:
+    name, provider_id = part.get("status"), _text(part.get("id"), 128)
+    if name not in {"sent", "delivered", "read", "failed"} or not provider_id:
+        return None
+    codes = [error.get("code") for error in _list(part, "errors")]
+    code = codes[0] if codes and isinstance(codes[0], int) else 0
+    return Status(provider_id, _text(part.get("biz_opaque_callback_data"), 64), name, _time(part), code)
+
+
+def _inbound(part: dict[str, Any]) -> Inbound | None:
+    sender, provider_id = _text(part.get("from"), 15), _text(part.get("id"), 200)
+    if not (sender.isascii() and sender.isdigit() and len(sender) >= 7 and provider_id):
+        return None
+    return Inbound(provider_id, f"+{sender}", _body(part), _time(part))
+
+
+def _body(part: dict[str, Any]) -> str:
+    match part.get("type"):
+        case "text":
+            found = _get(part, "text", "body")
+        case "button":
+            found = _get(part, "button", "text")
+        case "interactive":
+            found = _get(part, "interactive", "button_reply", "title") or _get(
+                part, "interactive", "list_reply", "title"
+            )
+        case _:
+            found = None
+    return _text(found, MOST_TEXT)
+
+
+def _get(value: Any, *names: str) -> Any:
+    for name in names:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
+def _list(value: Any, name: str) -> list[dict[str, Any]]:
+    parts = value.get(name) if isinstance(value, dict) else None
+    return [part for part in parts if isinstance(part, dict)] if isinstance(parts, list) else []
+
+
+def _text(value: Any, most: int) -> str:
+    # NUL cannot be stored by PostgreSQL, and a half of a character cannot be encoded.
+    text = value.replace("\x00", "") if isinstance(value, str) else ""
+    return text.encode("utf-8", "replace").decode()[:most]
+
+
+def _time(part: dict[str, Any]) -> datetime:
+    text = str(part.get("timestamp", ""))
+    seconds = int(text) if text.isascii() and text.isdigit() and len(text) <= 11 else 0
+    return datetime.fromtimestamp(seconds, UTC)

@@ -1,0 +1,87 @@
+"""What a provider's callback says of a message that was sent; states never go backwards."""
+
+from __future__ import annotations
+
+from datetime import date
+from uuid import UUID
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from chassis.sql import insert_for
+from services.notifications.channels.whatsapp import outcome_of_error
+from services.notifications.conversations.callbacks import Status
+from services.notifications.tables import Attempt, ChannelDay, Message, Notice, RefusedAddress
+
+# Later ones replace earlier ones. A message that was delivered did not fail, whatever comes after.
+_RANK = {
+    "started": 0, "unknown": 1, "temporary": 1, "accepted": 2, "sent": 2, "failed": 3, "delivered": 4, "read": 5,
+}  # fmt: skip
+# Of a notice that staff or its own rules have ended, a late status changes nothing.
+_LIVE = ("open", "sending", "sent", "unknown", "failed", "delivered")
+
+
+def record_status(session: Session, status: Status, *, channels: tuple[str, ...], day: date) -> bool:
+    """Note a status of an attempt, its message and its notices. Returns whether it changed anything.
+
+    channels  names of the provider's channels
+    day       today, for the counts of the channel
+    """
+    attempt = _find_attempt(session, status, channels)
+    if attempt is None or status.status == "sent":
+        return False
+    if _RANK[status.status] <= _RANK.get(attempt.state, 9):
+        return False
+    outcome = outcome_of_error(status.code) if status.status == "failed" else None
+    attempt.state = status.status
+    attempt.reason = outcome.reason if outcome else ""
+    attempt.ended_at = status.at
+    if not attempt.provider_id:
+        attempt.provider_id = status.provider_id
+    if outcome and outcome.is_address_bad:
+        _mark_address(session, attempt, outcome.reason)
+    _count(session, attempt, status.status, day)
+    values = {"state": status.status, "reason": attempt.reason}
+    of_message = Message.id == attempt.message_id
+    session.execute(update(Message).where(of_message, Message.state.in_(_LIVE)).values(**values))
+    notices = update(Notice).where(Notice.message_id == attempt.message_id, Notice.state.in_(_LIVE))
+    session.execute(notices.values(**values, changed_at=status.at))
+    return True
+
+
+def _find_attempt(session: Session, status: Status, channels: tuple[str, ...]) -> Attempt | None:
+    """Find the attempt by the provider's id; when the answer to the hand-over was lost, by ours."""
+    of_channel = Attempt.channel.in_(channels)
+    found = session.scalar(select(Attempt).where(of_channel, Attempt.provider_id == status.provider_id).limit(1))
+    if found is not None or not status.message_id:
+        return found
+    try:
+        message_id = UUID(status.message_id)
+    except ValueError:
+        return None
+    query = select(Attempt).where(of_channel, Attempt.message_id == message_id, Attempt.provider_id == "")
+    return session.scalar(query.order_by(Attempt.id.desc()).limit(1))
+
+
+def _mark_address(session: Session, attempt: Attempt, reason: str) -> None:
+    member_id = session.scalar(select(Message.member_id).where(Message.id == attempt.message_id))
+    if member_id is None:
+        return
+    row = {
+        "address_hash": attempt.address_hash,
+        "institution_id": attempt.institution_id,
+        "member_id": member_id,
+        "channel": attempt.channel,
+        "reason": reason,
+        "at": attempt.ended_at,
+    }
+    statement = insert_for(session, RefusedAddress).values(**row)
+    session.execute(statement.on_conflict_do_nothing(index_elements=["address_hash", "institution_id"]))
+
+
+def _count(session: Session, attempt: Attempt, state: str, day: date) -> None:
+    row = {"institution_id": attempt.institution_id, "channel": attempt.channel, "day": day, "state": state, "count": 1}
+    statement = insert_for(session, ChannelDay).values(**row)
+    keys = ["institution_id", "channel", "day", "state"]
+    counted = func.coalesce(ChannelDay.count, 0) + 1
+    session.execute(statement.on_conflict_do_update(index_elements=keys, set_={"count": counted}))

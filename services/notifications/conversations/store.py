@@ -1,0 +1,272 @@
+"""Conversations in their tables: sealed under a key of each, at most ten messages."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.orm import Session
+
+from chassis import clock
+from chassis.errors import Invalid, NotFound, Refused
+from chassis.ids import new_id
+from chassis.sealing import MasterKey, MemberKey
+from chassis.sql import insert_for
+from services.notifications.conversations.callbacks import Inbound
+from services.notifications.tables import Attempt, Conversation, ConversationMessage, InboundMessage, Institution
+
+KEPT_MESSAGES = 10
+WINDOW = timedelta(hours=24)
+LONGEST_REPLY = 1_000
+OPEN, DONE = "open", "done"
+_TEXT, _ADDRESS = "conversation text", "conversation address"
+_INBOUND = "inbound message"
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A message that waits for its answer."""
+
+    provider_id: str
+    channel: str
+    address: str
+    text: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A message of a conversation, open."""
+
+    id: UUID
+    is_inbound: bool
+    text: str
+    state: str
+    at: datetime
+
+
+def add_inbound(session: Session, messages: Iterable[Inbound], *, channel: str, master: MasterKey) -> int:
+    """Store messages of a callback that are new. Returns their number."""
+    count = 0
+    for message in messages:
+        content = json.dumps([message.sender, message.text]).encode()
+        row = {
+            "provider_id": message.provider_id,
+            "channel": channel,
+            "sealed": master.seal(content, use=_INBOUND),
+            "sent_at": message.at,
+            "received_at": clock.now(),
+        }
+        statement = insert_for(session, InboundMessage).values(**row)
+        statement = statement.on_conflict_do_nothing(index_elements=["provider_id"])
+        count += session.execute(statement).rowcount
+    return count
+
+
+def read_pending(session: Session, master: MasterKey, *, most: int = 20) -> list[Pending]:
+    """Return the oldest messages without an answer."""
+    query = select(InboundMessage).where(InboundMessage.sealed.is_not(None)).order_by(InboundMessage.sent_at)
+    pending = []
+    for row in session.scalars(query.limit(most)):
+        assert row.sealed is not None
+        address, text = json.loads(master.open(row.sealed, use=_INBOUND))
+        pending.append(Pending(row.provider_id, row.channel, address, text, row.sent_at))
+    return pending
+
+
+def end_pending(session: Session, provider_id: str) -> bool:
+    """Forget the content of a message that is in its conversation. False when another process was first."""
+    done = update(InboundMessage).where(InboundMessage.provider_id == provider_id, InboundMessage.sealed.is_not(None))
+    return session.execute(done.values(sealed=None)).rowcount == 1  # type: ignore[attr-defined, no-any-return]
+
+
+def hash_of(master: MasterKey, institution_id: UUID, address: str) -> bytes:
+    """Return the keyed hash of an address, as attempts have it."""
+    return master.lookup(f"notices/address/{institution_id}", address.casefold())
+
+
+def find_institution(session: Session, master: MasterKey, address: str) -> UUID | None:
+    """Return the institution that a number writes to: the last one that sent something there, else the first."""
+    institutions = session.scalars(select(Institution.id)).all()
+    hashes = [hash_of(master, institution_id, address) for institution_id in institutions]
+    query = select(Attempt.institution_id).where(Attempt.address_hash.in_(hashes))
+    last = session.scalar(query.order_by(Attempt.started_at.desc()).limit(1))
+    return last or session.scalar(select(Institution.id).order_by(Institution.code).limit(1))
+
+
+def add_message(
+    session: Session,
+    master: MasterKey,
+    message: Pending,
+    *,
+    institution_id: UUID,
+    address_hash: bytes,
+    member_id: UUID | None,
+    language: str,
+    is_answered: bool,
+) -> Conversation:
+    """Add a message to its conversation, which is open afterwards unless it is answered."""
+    where = (
+        Conversation.institution_id == institution_id,
+        Conversation.channel == message.channel,
+        Conversation.address_hash == address_hash,
+    )
+    row = session.scalar(select(Conversation).where(*where).with_for_update())
+    now = clock.now()
+    if row is None:
+        conversation_id = new_id()
+        key, wrapped = MemberKey.new(master, member=_owner(conversation_id))
+        row = Conversation(
+            id=conversation_id,
+            institution_id=institution_id,
+            channel=message.channel,
+            address_hash=address_hash,
+            wrapped_key=wrapped,
+            sealed_address=key.seal(message.address.encode(), use=_ADDRESS),
+            state=DONE,
+            last_at=message.at,
+            told_at=None,
+            made_at=now,
+        )
+        session.add(row)
+    row.member_id = member_id
+    row.language = language
+    row.last_at = max(row.last_at, message.at)
+    if not is_answered:
+        row.state = OPEN
+    session.flush()
+    _add_line(session, master, row, message.text, is_inbound=True, state="answered" if is_answered else "received")
+    return row
+
+
+def add_answer(session: Session, master: MasterKey, row: Conversation, text: str) -> UUID:
+    """Add an answer that is to be sent; returns its id, that of the message at the provider too."""
+    return _add_line(session, master, row, text, is_inbound=False, state="waiting")
+
+
+def reply(session: Session, master: MasterKey, conversation_id: UUID, text: str) -> Conversation:
+    """Answer as staff, within 24 hours of the person's last message.
+
+    raises  NotFound  CONVERSATION_UNKNOWN
+            Invalid   REPLY_EMPTY, REPLY_TOO_LONG
+            Refused   WINDOW_CLOSED
+    """
+    row = _locked(session, conversation_id)
+    text = text.strip()
+    if not text:
+        raise Invalid("REPLY_EMPTY")
+    if len(text) > LONGEST_REPLY:
+        raise Invalid("REPLY_TOO_LONG", longest=LONGEST_REPLY)
+    if not is_window_open(row.last_at, clock.now()):
+        raise Refused("WINDOW_CLOSED")
+    add_answer(session, master, row, text)
+    row.state = DONE
+    return row
+
+
+def close(session: Session, conversation_id: UUID) -> Conversation:
+    """End a conversation. Raises NotFound CONVERSATION_UNKNOWN."""
+    row = _locked(session, conversation_id)
+    row.state = DONE
+    return row
+
+
+def list_conversations(session: Session, *, state: str, limit: int) -> tuple[list[Conversation], int]:
+    """Return conversations, the one that waits longest first, and their number."""
+    where = [Conversation.state == state] if state else []
+    query = select(Conversation).where(*where).order_by(Conversation.state.desc(), Conversation.last_at).limit(limit)
+    total = session.scalar(select(func.count()).select_from(Conversation).where(*where)) or 0
+    return list(session.scalars(query)), total
+
+
+def read_lines(session: Session, master: MasterKey, row: Conversation) -> tuple[str, list[Line]]:
+    """Return the number and the messages of a conversation, the oldest first. Raises Unavailable SEALED_UNREADABLE."""
+    key = MemberKey.unwrap(master, row.wrapped_key, member=_owner(row.id))
+    query = select(ConversationMessage).where(ConversationMessage.conversation_id == row.id)
+    lines = [
+        Line(line.id, line.is_inbound, key.open(line.sealed, use=_TEXT).decode(), line.state, line.at)
+        for line in session.scalars(query.order_by(ConversationMessage.id))
+    ]
+    return key.open(row.sealed_address, use=_ADDRESS).decode(), lines
+
+
+def waiting_answers(session: Session, *, most: int = 20) -> list[tuple[UUID, UUID]]:
+    """Return ids of answers to be sent, and of their conversations."""
+    query = select(ConversationMessage.id, ConversationMessage.conversation_id)
+    query = query.where(ConversationMessage.state == "waiting").order_by(ConversationMessage.id).limit(most)
+    return [(row.id, row.conversation_id) for row in session.execute(query)]
+
+
+def move_answer(session: Session, answer_id: UUID, *, before: str, after: str) -> bool:
+    """Change the state of an answer. False when it was another one."""
+    moved = update(ConversationMessage).where(
+        ConversationMessage.id == answer_id, ConversationMessage.state == before
+    )
+    return session.execute(moved.values(state=after)).rowcount == 1  # type: ignore[attr-defined, no-any-return]
+
+
+def is_window_open(last_at: datetime, now: datetime) -> bool:
+    """Return whether WhatsApp takes free text: the person has written in the last 24 hours."""
+    return now - last_at < WINDOW
+
+
+def open_windows(session: Session, channel: str, address_hashes: Sequence[bytes]) -> set[bytes]:
+    """Return the hashes of numbers that wrote in the last 24 hours, for the sender of notices."""
+    query = select(Conversation.address_hash).where(
+        Conversation.channel == channel,
+        Conversation.address_hash.in_(list(address_hashes)),
+        Conversation.last_at > clock.now() - WINDOW,
+    )
+    return set(session.scalars(query))
+
+
+def erase_member(session: Session, member_id: UUID) -> None:
+    """Delete the conversations of an erased member, with their keys."""
+    ids = select(Conversation.id).where(Conversation.member_id == member_id)
+    session.execute(delete(ConversationMessage).where(ConversationMessage.conversation_id.in_(ids)))
+    session.execute(delete(Conversation).where(Conversation.member_id == member_id))
+
+
+def _add_line(
+    session: Session, master: MasterKey, row: Conversation, text: str, *, is_inbound: bool, state: str
+) -> UUID:
+    key = MemberKey.unwrap(master, row.wrapped_key, member=_owner(row.id))
+    line = ConversationMessage(
+        id=new_id(),
+        institution_id=row.institution_id,
+        conversation_id=row.id,
+        is_inbound=is_inbound,
+        sealed=key.seal(text.encode(), use=_TEXT),
+        state=state,
+        at=clock.now(),
+    )
+    session.add(line)
+    session.flush()
+    kept = (
+        select(ConversationMessage.id)
+        .where(ConversationMessage.conversation_id == row.id)
+        .order_by(ConversationMessage.id.desc())
+        .limit(KEPT_MESSAGES)
+    )
+    kept_ids = list(session.scalars(kept))
+    session.execute(
+        delete(ConversationMessage).where(
+            ConversationMessage.conversation_id == row.id, ConversationMessage.id.not_in(kept_ids)
+        )
+    )
+    return line.id
+
+
+def _locked(session: Session, conversation_id: UUID) -> Conversation:
+    row = session.scalar(select(Conversation).where(Conversation.id == conversation_id).with_for_update())
+    if row is None:
+        raise NotFound("CONVERSATION_UNKNOWN", id=str(conversation_id))
+    return row
+
+
+def _owner(conversation_id: UUID) -> str:
+    return f"conversation/{conversation_id}"

@@ -1,0 +1,73 @@
+"""The words that the library answers by itself: PINJAMAN, PERPANJANG, BERHENTI, BANTUAN, and how people write them."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+
+LOANS, RENEW, STOP, HELP = "PINJAMAN", "PERPANJANG", "BERHENTI", "BANTUAN"
+
+# By language, for the answer's language; the first of each is the one that messages name.
+_FORMS: dict[str, dict[str, tuple[str, ...]]] = {
+    LOANS: {"id": ("pinjaman", "pinjam", "peminjaman", "cek pinjaman"), "en": ("loans", "loan")},
+    RENEW: {
+        "id": ("perpanjang", "perpanjangan", "perpanjang semua"),
+        "en": ("renew", "renewal", "extend", "renew all"),
+    },
+    STOP: {"id": ("berhenti", "stop", "setop"), "en": ("unsubscribe", "stop all", "opt out")},
+    HELP: {"id": ("bantuan", "bantu", "tolong", "menu"), "en": ("help", "info")},
+}
+# fmt: off
+_POLITE = frozenset((
+    "ya", "yah", "dong", "kak", "kakak", "min", "admin", "pak", "bu", "mas", "mbak", "mohon", "minta", "saya", "aku",
+    "mau", "ingin", "bisa", "please", "pls", "my", "the", "i", "want", "to",
+))
+# fmt: on
+_NOT_WORD = re.compile(r"[^a-z ]+")
+# A typing error or two of a long word; a short word is too near to others.
+_LEAST_LIKENESS = 0.8
+_LEAST_LETTERS = 5
+_MOST_WORDS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word that was recognised, and the language in which it was written."""
+
+    name: str
+    language: str
+
+
+def read_word(text: str) -> Word | None:
+    """Return the word of a message that has little else; None when a person should read it.
+
+    Case, marks, politeness and a typing error are forgiven: "Perpanjng ya kak!" is PERPANJANG.
+    """
+    folded = unicodedata.normalize("NFKD", text[:200].casefold())
+    letters = _NOT_WORD.sub(" ", "".join(mark for mark in folded if not unicodedata.combining(mark)))
+    words = [word for word in letters.split() if word not in _POLITE]
+    if not 0 < len(words) <= _MOST_WORDS:
+        return None
+    phrase = " ".join(words)
+    for name, language, form in _all_forms():
+        if phrase == form:
+            return Word(name, language)
+    if len(words) > 1:
+        return None
+    likeness, name, language = max(
+        (SequenceMatcher(None, phrase, form).ratio(), name, language)
+        for name, language, form in _all_forms()
+        if len(form) >= _LEAST_LETTERS
+    )
+    return Word(name, language) if likeness >= _LEAST_LIKENESS and len(phrase) >= _LEAST_LETTERS - 1 else None
+
+
+def _all_forms() -> list[tuple[str, str, str]]:
+    return [
+        (name, language, form)
+        for name, languages in _FORMS.items()
+        for language, forms in languages.items()
+        for form in forms
+    ]

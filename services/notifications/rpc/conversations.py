@@ -1,0 +1,271 @@
+"""Callbacks of WhatsApp and conversations for staff; the job that answers, with its questions to other services."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+from contextlib import closing
+from datetime import date
+from functools import cached_property
+from typing import Any
+from uuid import UUID
+
+import grpc
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from chassis import audit, clock, rpc
+from chassis.addresses import networks
+from chassis.audit.looks import Looks
+from chassis.context import system
+from chassis.errors import Error, Forbidden, Unavailable
+from chassis.idempotency import once
+from chassis.ids import parse_id
+from chassis.rpc.client import SyncChannel, sync_channel
+from chassis.sealing import MasterKey, require_master_key
+from chassis.sentences import LocalText
+from chassis.service import Resources
+from chassis.wake import open_wake
+from rangkiang.circulation.v1 import loans_pb2
+from rangkiang.circulation.v1.circulation_pb2_grpc import CirculationStub
+from rangkiang.members.v1 import contacts_pb2
+from rangkiang.members.v1.members_pb2_grpc import MembersStub
+from rangkiang.notifications.v1 import conversations_pb2 as wire
+from services.notifications.channels.opening import open_channels
+from services.notifications.channels.port import Channel, Message
+from services.notifications.conversations import store
+from services.notifications.conversations.answers import ANSWERING, Answerer, Owner, OwnLoan
+from services.notifications.conversations.callbacks import check_signature, read_callback
+from services.notifications.conversations.statuses import record_status
+from services.notifications.settings import NotificationsSettings
+from services.notifications.tables import Conversation
+
+log = logging.getLogger(__name__)
+
+CALLBACKS = system("callbacks")
+WHATSAPP = "whatsapp"
+ASK_SECONDS = 5.0
+AWAY_SECONDS = 5.0
+LONGEST_PAUSE_SECONDS = 5.0
+USUAL_CONVERSATIONS, MOST_CONVERSATIONS = 50, 200
+
+
+class ConversationMethods:
+    """The part of the servicer that hears what people write."""
+
+    _resources: Resources
+
+    @cached_property
+    def _conversation_looks(self) -> Looks:
+        return Looks(self._resources.database)
+
+    def _own(self) -> NotificationsSettings:
+        return self._resources.settings.of(NotificationsSettings)
+
+    def _master(self) -> MasterKey:
+        return require_master_key(self._own().master_key)
+
+    def ReceiveWhatsApp(
+        self, request: wire.ReceiveWhatsAppRequest, _context: grpc.ServicerContext
+    ) -> wire.ReceiveWhatsAppReply:
+        own = self._own()
+        if not own.whatsapp_app_secret:
+            raise Forbidden("CALLBACK_NOT_EXPECTED")
+        check_signature(request.body, request.signature, own.whatsapp_app_secret)
+        statuses, messages = read_callback(request.body)
+        master, today = self._master(), clock.now().date()
+        with self._resources.database.transaction(CALLBACKS) as session:
+            changed = [record_status(session, status, channels=(WHATSAPP,), day=today) for status in statuses]
+            count = store.add_inbound(session, messages, channel=WHATSAPP, master=master)
+        return wire.ReceiveWhatsAppReply(statuses=sum(changed), messages=count)
+
+    def VerifyWhatsApp(
+        self, request: wire.VerifyWhatsAppRequest, _context: grpc.ServicerContext
+    ) -> wire.VerifyWhatsAppReply:
+        expected = self._own().whatsapp_verify_token
+        if not expected or request.mode != "subscribe" or request.token != expected:
+            raise Forbidden("CALLBACK_SIGNATURE_WRONG")
+        return wire.VerifyWhatsAppReply()
+
+    def ListConversations(
+        self, request: wire.ListConversationsRequest, context: grpc.ServicerContext
+    ) -> wire.ListConversationsReply:
+        caller, master = rpc.context(context), self._master()
+        limit = min(request.limit or USUAL_CONVERSATIONS, MOST_CONVERSATIONS)
+        with self._resources.database.reading(caller) as session:
+            rows, total = store.list_conversations(session, state=request.state, limit=limit)
+            listed = [_conversation(row, *store.read_lines(session, master, row)) for row in rows]
+        for row in rows:
+            self._conversation_looks.record(
+                caller, "notifications.read_conversation", kind="conversation", object_id=row.id
+            )
+        return wire.ListConversationsReply(conversations=listed, total=total)
+
+    def ReplyConversation(
+        self, request: wire.ReplyConversationRequest, context: grpc.ServicerContext
+    ) -> wire.ReplyConversationReply:
+        caller, master = rpc.context(context), self._master()
+        with self._resources.database.transaction(caller) as session:
+
+            def act() -> wire.ReplyConversationReply:
+                row = store.reply(session, master, parse_id(request.id), request.text)
+                audit.record(
+                    session, caller, "notifications.reply_conversation", kind="conversation", object_id=row.id
+                )
+                return wire.ReplyConversationReply(id=str(row.id), state=row.state)
+
+            return once(session, caller, request, wire.ReplyConversationReply, act)
+
+    def CloseConversation(
+        self, request: wire.CloseConversationRequest, context: grpc.ServicerContext
+    ) -> wire.CloseConversationReply:
+        caller = rpc.context(context)
+        with self._resources.database.transaction(caller) as session:
+
+            def act() -> wire.CloseConversationReply:
+                row = store.close(session, parse_id(request.id))
+                audit.record(
+                    session, caller, "notifications.close_conversation", kind="conversation", object_id=row.id
+                )
+                return wire.CloseConversationReply(id=str(row.id), state=row.state)
+
+            return once(session, caller, request, wire.CloseConversationReply, act)
+
+
+class CirculationOwners:
+    """Asks members and circulation over their contracts, with a limited token of the member who wrote."""
+
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+        self._channels: dict[str, SyncChannel] = {}
+
+    def find_owner(self, phone: str) -> Owner | None:
+        reply = self._members().FindByPhone(contacts_pb2.FindByPhoneRequest(phone=phone), timeout=ASK_SECONDS)
+        if reply.found != "one":
+            return None
+        return Owner(UUID(reply.member_id), UUID(reply.institution_id), reply.language or "id")
+
+    def list_loans(self, owner: Owner) -> Sequence[OwnLoan]:
+        metadata = self._metadata(owner, "loans")
+        request = loans_pb2.ListOwnLoansRequest()
+        reply = self._circulation().ListOwnLoans(request, timeout=ASK_SECONDS, metadata=metadata)
+        return [OwnLoan(loan.item.title, date.fromisoformat(loan.due_on)) for loan in reply.loans]
+
+    def renew_loans(self, owner: Owner, *, key: str) -> Sequence[OwnLoan]:
+        metadata = [*self._metadata(owner, "renew_all"), ("idempotency-key", key)]
+        request = loans_pb2.RenewOwnLoansRequest()
+        reply = self._circulation().RenewOwnLoans(request, timeout=ASK_SECONDS, metadata=metadata)
+        return [
+            OwnLoan(
+                renewal.loan.item.title,
+                date.fromisoformat(renewal.loan.due_on),
+                None if renewal.is_renewed else _sentences(renewal.refusals),
+            )
+            for renewal in reply.renewals
+        ]
+
+    def _metadata(self, owner: Owner, act: str) -> list[tuple[str, str]]:
+        request = contacts_pb2.IssueMemberActTokenRequest(member_id=str(owner.member_id), act=act)
+        reply = self._members().IssueMemberActToken(request, timeout=ASK_SECONDS)
+        return [("authorization", f"Bearer {reply.token.token}"), ("x-language", owner.language)]
+
+    def _members(self) -> Any:
+        return MembersStub(self._channel("members"))
+
+    def _circulation(self) -> Any:
+        return CirculationStub(self._channel("circulation"))
+
+    def _channel(self, service: str) -> SyncChannel:
+        if service not in self._channels:
+            settings = self._resources.settings
+            self._channels[service] = sync_channel(settings.service_url(service), settings, caller="notifications")
+        return self._channels[service]
+
+
+def answer_messages(resources: Resources, stop: threading.Event) -> None:
+    """Answer what people write until `stop`; while members or circulation is away, messages wait."""
+    own = resources.settings.of(NotificationsSettings)
+    if not own.whatsapp_app_secret_file:
+        stop.wait()
+        return
+    channels = open_channels(own.channels, allowed_networks=networks(own.outgoing_private_networks))
+    by_name = {channel.name: channel for channel in channels if channel.address_kind == "phone"}
+    last_reason = ""
+    with closing(open_wake(resources.database)) as wake:
+        while not stop.is_set():
+            try:
+                master = require_master_key(own.master_key)
+                count = Answerer(resources.database, CirculationOwners(resources), master).run_round()
+                count += send_answers(resources, by_name, master)
+                last_reason = ""
+            except Error as problem:
+                if problem.reason != last_reason:
+                    log.warning("answers_wait", extra={"reason": problem.reason})
+                last_reason = problem.reason
+                stop.wait(AWAY_SECONDS)
+                continue
+            if not count:
+                wake.wait(LONGEST_PAUSE_SECONDS)
+    for channel in channels:
+        channel.close()
+
+
+def send_answers(resources: Resources, channels: dict[str, Channel], master: MasterKey) -> int:
+    """Send answers that wait; one that was begun before a crash is not sent again. Returns their number."""
+    database = resources.database
+    with database.reading(ANSWERING) as session:
+        waiting = store.waiting_answers(session)
+    for answer_id, conversation_id in waiting:
+        with database.transaction(ANSWERING) as session:
+            if not store.move_answer(session, answer_id, before="waiting", after="sending"):
+                continue
+            row = session.get_one(Conversation, conversation_id)
+            address, lines = store.read_lines(session, master, row)
+            channel_name, language = row.channel, row.language
+            is_in_window = store.is_window_open(row.last_at, clock.now())
+        text = next((line.text for line in lines if line.id == answer_id), "")
+        channel = channels.get(channel_name)
+        message = Message(
+            id=str(answer_id),
+            kind="conversation",
+            address=address,
+            language=language,
+            subject="",
+            text=text,
+            is_in_window=is_in_window,
+        )
+        outcome = channel.send(message) if channel else None
+        after = {"accepted": "sent", "temporary": "waiting"}.get(outcome.state if outcome else "", "failed")
+        with database.transaction(ANSWERING) as session:
+            store.move_answer(session, answer_id, before="sending", after=after)
+        if outcome and outcome.state == "temporary":
+            raise Unavailable("CHANNEL_AWAY", channel=channel_name)
+    return len(waiting)
+
+
+def _sentences(refusals: Any) -> LocalText:
+    texts = [refusal.sentence for refusal in refusals]
+    return LocalText(" ".join(text.id for text in texts), " ".join(text.en for text in texts))
+
+
+def _conversation(row: Conversation, address: str, lines: Sequence[store.Line]) -> wire.Conversation:
+    message = wire.Conversation(
+        id=str(row.id),
+        member_id=str(row.member_id or ""),
+        channel=row.channel,
+        address=address,
+        state=row.state,
+        last_at=_timestamp(row.last_at),
+        window_until=_timestamp(row.last_at + store.WINDOW),
+    )
+    for line in lines:
+        message.messages.add(
+            id=str(line.id), is_inbound=line.is_inbound, text=line.text, state=line.state, at=_timestamp(line.at)
+        )
+    return message
+
+
+def _timestamp(moment: Any) -> Timestamp:
+    stamp = Timestamp()
+    stamp.FromDatetime(moment)
+    return stamp

@@ -1,0 +1,78 @@
+"""What people write to the library, until staff have answered it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from services.notifications.tables.base import Table
+
+_PENDING = "sealed IS NOT NULL"
+
+
+class InboundMessage(Table):
+    """A message as the provider's callback brought it; it belongs to no institution until its number is looked up.
+
+    provider_id  of the message: a second callback adds nothing
+    sealed       number and text under the master key; None when it is done
+    sent_at      by the provider's clock
+    """
+
+    __tablename__ = "inbound_messages"
+    __table_args__ = (Index("inbound_pending", "sent_at", sqlite_where=_PENDING, postgresql_where=_PENDING),)
+    provider_id: Mapped[str] = mapped_column(String(200), primary_key=True)
+    channel: Mapped[str] = mapped_column(String(16))
+    sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
+    sent_at: Mapped[datetime]
+    received_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class Conversation(Table):
+    """The messages of one number with one institution.
+
+    member_id     None when the number belongs to no member or to several
+    address_hash  keyed hash of the number
+    wrapped_key   seals number and texts, under the master key; deleted with the row
+    state         "open" or "done"
+    last_at       of the person's last message: free text may be sent for 24 hours
+    told_at       when the person last heard that staff will answer
+    """
+
+    __tablename__ = "conversations"
+    __table_args__ = (
+        UniqueConstraint("institution_id", "channel", "address_hash"),
+        Index("conversations_listed", "institution_id", "state", "last_at"),
+        Index("conversations_member", "member_id"),
+    )
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    institution_id: Mapped[UUID]
+    member_id: Mapped[UUID | None]
+    channel: Mapped[str] = mapped_column(String(16))
+    address_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+    wrapped_key: Mapped[bytes] = mapped_column(LargeBinary)
+    sealed_address: Mapped[bytes] = mapped_column(LargeBinary)
+    language: Mapped[str] = mapped_column(String(8))
+    state: Mapped[str] = mapped_column(String(16))
+    last_at: Mapped[datetime]
+    told_at: Mapped[datetime | None]
+    made_at: Mapped[datetime]
+
+
+class ConversationMessage(Table):
+    """One of the last ten messages of a conversation.
+
+    state  of inbound ones "received" or "answered"; of outbound ones "waiting", "sending", "sent" or "failed"
+    """
+
+    __tablename__ = "conversation_messages"
+    __table_args__ = (Index("conversation_messages_order", "conversation_id", "id"),)
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    institution_id: Mapped[UUID]
+    conversation_id: Mapped[UUID] = mapped_column(ForeignKey("conversations.id"))
+    is_inbound: Mapped[bool]
+    sealed: Mapped[bytes] = mapped_column(LargeBinary)
+    state: Mapped[str] = mapped_column(String(16), index=True)
+    at: Mapped[datetime]

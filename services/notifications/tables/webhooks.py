@@ -1,0 +1,66 @@
+"""Facts for partners' systems: who gets which, and what waits."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import JSON, ForeignKey, Index, LargeBinary, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from services.notifications.tables.base import Table
+
+_WAITING = "delivered_at IS NULL"
+
+
+class Webhook(Table):
+    """A subscription of a client.
+
+    kinds          names of facts
+    with_members   facts have ids of members
+    sealed_secret  signs what is sent, under the master key
+    state          "active" or "disabled"
+    next_at        when the next fact may be sent; later after a failure
+    failing_since  the first failure after the last delivery
+    """
+
+    __tablename__ = "webhooks"
+    __table_args__ = (Index("webhooks_institution", "institution_id", "state"),)
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    institution_id: Mapped[UUID]
+    client_id: Mapped[str] = mapped_column(String(128))
+    url: Mapped[str] = mapped_column(String(1_000))
+    kinds: Mapped[list[str]] = mapped_column(JSON)
+    with_members: Mapped[bool]
+    sealed_secret: Mapped[bytes] = mapped_column(LargeBinary)
+    state: Mapped[str] = mapped_column(String(16))
+    reason: Mapped[str] = mapped_column(String(64))
+    failures: Mapped[int]
+    failing_since: Mapped[datetime | None]
+    next_at: Mapped[datetime]
+    last_delivered_at: Mapped[datetime | None]
+    made_at: Mapped[datetime]
+
+
+class WebhookFact(Table):
+    """A fact for one webhook, kept for 7 days.
+
+    id            in order of occurrence at this service; the cursor of a replay
+    delivered_at  None while it waits
+    """
+
+    __tablename__ = "webhook_facts"
+    __table_args__ = (
+        Index("webhook_facts_waiting", "webhook_id", "id", sqlite_where=_WAITING, postgresql_where=_WAITING),
+        Index("webhook_facts_made", "made_at"),
+    )
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    institution_id: Mapped[UUID]
+    webhook_id: Mapped[UUID] = mapped_column(ForeignKey("webhooks.id", ondelete="CASCADE"), index=True)
+    kind: Mapped[str] = mapped_column(String(32))
+    facts: Mapped[dict[str, Any]]
+    member_id: Mapped[UUID | None] = mapped_column(index=True)
+    occurred_at: Mapped[datetime]
+    made_at: Mapped[datetime]
+    delivered_at: Mapped[datetime | None]
