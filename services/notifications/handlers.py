@@ -24,6 +24,7 @@ from rangkiang.members.v1.events_pb2 import (
     SlipIssued,
 )
 from services.notifications import institutions, members
+from services.notifications.conversations import store
 from services.notifications.notices import (
     DUE_SOON,
     LOAN_RECEIPT,
@@ -36,6 +37,7 @@ from services.notifications.notices import (
     make_notice,
     read_mark,
 )
+from services.notifications.webhooks.facts import forget_member, note_loan, note_member
 
 # Facts of members name no branch; the sender reads the zone of the institution.
 _INSTITUTION_ZONE = institutions.DEFAULT_ZONE
@@ -53,11 +55,15 @@ def copy_members(session: Session, fact: MembersChanged, _context: Context) -> N
 
 def erase_member(session: Session, fact: MemberErased, context: Context) -> None:
     """Destroy the texts of an erased member."""
-    members.erase_member(session, UUID(fact.id), institution_id=UUID(context.institution))
+    member_id = UUID(fact.id)
+    members.erase_member(session, member_id, institution_id=UUID(context.institution))
+    store.erase_member(session, member_id)
+    forget_member(session, member_id)
 
 
 def open_loan(session: Session, fact: LoanOpened, _context: Context) -> None:
     """Make the receipt of a loan that is still open."""
+    note_loan(session, "loan.opened", fact.loan)
     loan = fact.loan
     if is_current(read_mark(session, loan), loan):
         make_notice(
@@ -73,6 +79,7 @@ def open_loan(session: Session, fact: LoanOpened, _context: Context) -> None:
 
 def renew_loan(session: Session, fact: LoanRenewed, _context: Context) -> None:
     """Drop reminders of the earlier due day, and make a receipt."""
+    note_loan(session, "loan.renewed", fact.loan)
     loan = fact.loan
     if is_current(read_mark(session, loan), loan):
         drop_waiting(session, loan.loan_id, REMINDERS, "LOAN_RENEWED")
@@ -89,6 +96,7 @@ def renew_loan(session: Session, fact: LoanRenewed, _context: Context) -> None:
 
 def return_loan(session: Session, fact: LoanReturned, _context: Context) -> None:
     """Drop what waits about the loan, and make a receipt of the return."""
+    note_loan(session, "loan.returned", fact.loan)
     loan = fact.loan
     mark = read_mark(session, loan, returned=True)
     if mark is None or mark.returned_at is None:
@@ -127,6 +135,7 @@ def remind(session: Session, fact: LoanDueSoon, _context: Context) -> None:
 
 def warn(session: Session, fact: LoanOverdue, _context: Context) -> None:
     """Make the notice of a step of the ladder; it replaces earlier reminders that wait."""
+    note_loan(session, "loan.overdue", fact.loan, days=fact.days)
     loan = fact.loan
     if is_current(read_mark(session, loan), loan) and not has_later_step(session, loan, fact.step):
         key = f"{loan.loan_id}:{loan.due_on}:{fact.step}"
@@ -161,6 +170,7 @@ def tell_suspension(session: Session, fact: SuspensionStarted, _context: Context
 
 def welcome(session: Session, fact: MemberRegistered, _context: Context) -> None:
     """Make the welcome of a new member."""
+    note_member(session, "member.registered", institution_id=fact.institution_id, member_id=fact.id)
     make_notice(
         session,
         "membership_registered",

@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from chassis.addresses import networks
+from chassis.errors import Unavailable
 from chassis.settings import OwnSettings
 
 
@@ -37,6 +38,13 @@ class NotificationsSettings(OwnSettings):
             "http+form:… http+json:… webpush:… console: print:"
         ),
     )
+    whatsapp_app_secret_file: Path | None = Field(
+        default=None,
+        description="file of the app secret that signs WhatsApp's callbacks; without it they are refused",
+    )
+    whatsapp_verify_token_file: Path | None = Field(
+        default=None, description="file of the word with which WhatsApp checks the address of callbacks"
+    )
     outgoing_private_networks: Annotated[str, AfterValidator(_networks)] = Field(
         default="",
         description=(
@@ -50,3 +58,21 @@ class NotificationsSettings(OwnSettings):
         """The file of the master key."""
         data = self.data.absolute()
         return self.master_key_file or data.with_name(f"{data.name}.master-key")
+
+    @property
+    def whatsapp_app_secret(self) -> str:
+        """The text of its file; "" without one."""
+        return _read(self.whatsapp_app_secret_file)
+
+    @property
+    def whatsapp_verify_token(self) -> str:
+        """The text of its file; "" without one."""
+        return _read(self.whatsapp_verify_token_file)
+
+
+def _read(file: Path | None) -> str:
+    try:
+        return file.read_text(encoding="utf-8").strip() if file else ""
+    except (OSError, UnicodeError) as problem:
+        why = problem.strerror if isinstance(problem, OSError) else type(problem).__name__
+        raise Unavailable("SECRET_FILE_UNUSABLE", file=str(file), why=why or "") from None

@@ -11,15 +11,16 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from chassis import clock
-from chassis.db import Database
 from chassis.context import system
+from chassis.db import Database
 from chassis.sealing import MasterKey
 from chassis.sentences import LocalText, sentence
-from services.notifications import preferences
+from chassis.sql import insert_for
 from services.notifications.channels.port import one_line
 from services.notifications.conversations import store
 from services.notifications.conversations.store import Pending
 from services.notifications.conversations.words import HELP, LOANS, RENEW, STOP, Word, read_word
+from services.notifications.tables import Preference
 
 ANSWERING = system("conversations")
 MOST_LOANS = 15
@@ -85,16 +86,12 @@ class Answerer:
             if not store.end_pending(session, message.provider_id):
                 return
             institution_id = (
-                owner.institution_id
-                if owner
-                else store.find_institution(session, self._master, message.address)
+                owner.institution_id if owner else store.find_institution(session, self._master, message.address)
             )
             if institution_id is None:
                 return
             if owner and word and word.name == STOP:
-                preferences.opt_out(
-                    session, owner.member_id, institution_id, kind=preferences.ALL, channel="whatsapp"
-                )
+                _opt_out(session, owner)
             self._store(session, message, institution_id, owner, word, text)
 
     def _store(
@@ -170,3 +167,17 @@ def _listed(head: LocalText, lines: Sequence[LocalText]) -> LocalText:
     more = "\n…" if len(lines) > MOST_LOANS else ""
     return LocalText("\n".join(line.id for line in shown) + more, "\n".join(line.en for line in shown) + more)
 
+
+def _opt_out(session: Session, owner: Owner) -> None:
+    """Note that the member wants no notices of any kind by WhatsApp."""
+    row = {
+        "member_id": owner.member_id,
+        "kind": "all",
+        "channel": "whatsapp",
+        "institution_id": owner.institution_id,
+        "allowed": False,
+        "changed_at": clock.now(),
+    }
+    statement = insert_for(session, Preference).values(**row)
+    changed = {name: row[name] for name in ("allowed", "changed_at")}
+    session.execute(statement.on_conflict_do_update(index_elements=["member_id", "kind", "channel"], set_=changed))

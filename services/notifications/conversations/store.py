@@ -63,7 +63,7 @@ def add_inbound(session: Session, messages: Iterable[Inbound], *, channel: str, 
         }
         statement = insert_for(session, InboundMessage).values(**row)
         statement = statement.on_conflict_do_nothing(index_elements=["provider_id"])
-        count += session.execute(statement).rowcount
+        count += session.execute(statement).rowcount  # type: ignore[attr-defined]
     return count
 
 
@@ -203,9 +203,7 @@ def waiting_answers(session: Session, *, most: int = 20) -> list[tuple[UUID, UUI
 
 def move_answer(session: Session, answer_id: UUID, *, before: str, after: str) -> bool:
     """Change the state of an answer. False when it was another one."""
-    moved = update(ConversationMessage).where(
-        ConversationMessage.id == answer_id, ConversationMessage.state == before
-    )
+    moved = update(ConversationMessage).where(ConversationMessage.id == answer_id, ConversationMessage.state == before)
     return session.execute(moved.values(state=after)).rowcount == 1  # type: ignore[attr-defined, no-any-return]
 
 

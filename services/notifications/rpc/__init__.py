@@ -13,14 +13,17 @@ from chassis.sql import insert_for
 from rangkiang.notifications.v1 import notices_pb2 as wire
 from rangkiang.notifications.v1.notifications_pb2_grpc import NotificationsServicer
 from services.notifications.institutions import rules_of, save_rules
+from services.notifications.rpc.conversations import ConversationMethods
 from services.notifications.rpc.templates import TemplateMethods
+from services.notifications.rpc.webhooks import WebhookMethods
 from services.notifications.tables import Preference, SendingRules
 
 
-class Notifications(TemplateMethods, NotificationsServicer):
+class Notifications(TemplateMethods, ConversationMethods, WebhookMethods, NotificationsServicer):
     """The servicer of the whole contract."""
 
     def __init__(self, resources: Resources) -> None:
+        self._resources = resources
         self._database: Database = resources.database
 
     def GetSendingRules(

@@ -109,9 +109,7 @@ class ConversationMethods:
 
             def act() -> wire.ReplyConversationReply:
                 row = store.reply(session, master, parse_id(request.id), request.text)
-                audit.record(
-                    session, caller, "notifications.reply_conversation", kind="conversation", object_id=row.id
-                )
+                audit.record(session, caller, "notifications.reply_conversation", kind="conversation", object_id=row.id)
                 return wire.ReplyConversationReply(id=str(row.id), state=row.state)
 
             return once(session, caller, request, wire.ReplyConversationReply, act)
@@ -124,9 +122,7 @@ class ConversationMethods:
 
             def act() -> wire.CloseConversationReply:
                 row = store.close(session, parse_id(request.id))
-                audit.record(
-                    session, caller, "notifications.close_conversation", kind="conversation", object_id=row.id
-                )
+                audit.record(session, caller, "notifications.close_conversation", kind="conversation", object_id=row.id)
                 return wire.CloseConversationReply(id=str(row.id), state=row.state)
 
             return once(session, caller, request, wire.CloseConversationReply, act)

@@ -1,0 +1,163 @@
+"""What people wrote to the library, for staff."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query
+from pydantic import Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.api.member_models import MEMBER_ID_EXAMPLE, Body
+from gateway.api.members import private
+from gateway.api.openapi import ApiRoute, documented
+from gateway.api.queries import OneOf, QueryModel, WholeNumber, number
+from gateway.api.schemas import ResponseModel
+from gateway.api.serializers import plain
+from gateway.clients import Notifications, call
+from rangkiang.notifications.v1 import conversations_pb2 as wire
+
+router = APIRouter(tags=["conversations"], route_class=ApiRoute)
+
+SERVICE = "/rangkiang.notifications.v1.Notifications"
+_READ_ERRORS = (400, 401, 403, 429, 503, 504)
+_WRITE_ERRORS = (400, 401, 403, 404, 409, 422, 429, 503, 504)
+_ID = "0192f3a4-5b6c-7d8e-9f05-23456789abcd"
+ConversationId = Annotated[str, Path(description="A conversation's identifier (UUID).", examples=[_ID])]
+
+
+class ConversationsQuery(QueryModel):
+    state: Annotated[str, OneOf(("", "open", "done"))] = Field("", description="open or done; both when empty.")
+    limit: Annotated[int, WholeNumber(1, 200)] = number(50, "Conversations on a page.")
+
+
+class ReplyBody(Body):
+    """An answer."""
+
+    text: str = Field(description="Free text.", min_length=1, max_length=1_000, examples=["Baik, kami simpan bukunya."])
+
+
+class ConversationMessage(ResponseModel):
+    """A message of a conversation."""
+
+    id: str
+    is_inbound: bool
+    """The person wrote it."""
+    text: str
+    state: str
+    """received, answered, waiting, sending, sent or failed."""
+    at: str
+    """When it came, or was written."""
+
+
+class Conversation(ResponseModel):
+    """What somebody wrote, and the answers."""
+
+    id: str
+    member_id: str
+    """Empty when the number belongs to no member or to several."""
+    channel: str
+    address: str
+    """The number, E.164."""
+    state: str
+    """open until staff have answered or closed it, or done."""
+    last_at: str
+    """When the person wrote last."""
+    window_until: str
+    """Until then free text may be sent."""
+    messages: list[ConversationMessage]
+    """The last ten, the oldest first."""
+
+
+class Conversations(ResponseModel):
+    """Conversations, the one that waits longest first."""
+
+    total: int
+    hits: list[Conversation]
+
+
+class ConversationState(ResponseModel):
+    """A conversation after an act."""
+
+    id: str
+    state: str
+
+
+_EXAMPLE = {
+    "id": _ID,
+    "member_id": MEMBER_ID_EXAMPLE,
+    "channel": "whatsapp",
+    "address": "+6281266001133",
+    "state": "open",
+    "last_at": "2026-11-24T03:12:00Z",
+    "window_until": "2026-11-25T03:12:00Z",
+    "messages": [
+        {
+            "id": _ID,
+            "is_inbound": True,
+            "text": "Apakah hari Sabtu buka?",
+            "state": "received",
+            "at": "2026-11-24T03:12:01Z",
+        }
+    ],
+}
+
+
+@router.get(
+    "/conversations",
+    response_model=Conversations,
+    **documented(
+        operation="list_conversations",
+        summary="What people wrote to the library",
+        example={"total": 1, "hits": [_EXAMPLE]},
+        errors=_READ_ERRORS,
+    ),
+)
+async def list_conversations(
+    request: Request, query: Annotated[ConversationsQuery, Query()], notifications: Notifications
+) -> Response:
+    """Each look is recorded."""
+    message = wire.ListConversationsRequest(state=query.state, limit=query.limit)
+    reply = await call(request, notifications.ListConversations, message)
+    hits = [Conversation(**plain(hit)) for hit in reply.conversations]
+    return private(Conversations(total=reply.total, hits=hits))
+
+
+@router.post(
+    "/conversations/{conversation_id}/replies",
+    response_model=ConversationState,
+    **documented(
+        operation="reply_conversation",
+        summary="Answer",
+        example={"id": _ID, "state": "done"},
+        errors=_WRITE_ERRORS,
+        method=f"{SERVICE}/ReplyConversation",
+    ),
+)
+async def reply_conversation(
+    request: Request, conversation_id: ConversationId, body: ReplyBody, notifications: Notifications
+) -> Response:
+    """Free text, within 24 hours of the person's last message."""
+    message = wire.ReplyConversationRequest(id=conversation_id, text=body.text)
+    reply = await call(request, notifications.ReplyConversation, message)
+    return private(ConversationState(id=reply.id, state=reply.state))
+
+
+@router.post(
+    "/conversations/{conversation_id}/close",
+    response_model=ConversationState,
+    **documented(
+        operation="close_conversation",
+        summary="End a conversation",
+        example={"id": _ID, "state": "done"},
+        errors=_WRITE_ERRORS,
+        method=f"{SERVICE}/CloseConversation",
+    ),
+)
+async def close_conversation(
+    request: Request, conversation_id: ConversationId, notifications: Notifications
+) -> Response:
+    """The person's next message opens it again."""
+    reply = await call(request, notifications.CloseConversation, wire.CloseConversationRequest(id=conversation_id))
+    return private(ConversationState(id=reply.id, state=reply.state))

@@ -1,0 +1,188 @@
+"""Webhooks: facts that a partner's system gets over HTTP."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+from pydantic import Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.api.member_models import Body
+from gateway.api.members import private
+from gateway.api.openapi import ApiRoute, documented
+from gateway.api.schemas import ResponseModel
+from gateway.api.serializers import plain
+from gateway.clients import Notifications, call
+from rangkiang.notifications.v1 import webhooks_pb2 as wire
+
+router = APIRouter(tags=["webhooks"], route_class=ApiRoute)
+
+SERVICE = "/rangkiang.notifications.v1.Notifications"
+_READ_ERRORS = (401, 403, 429, 503, 504)
+_WRITE_ERRORS = (400, 401, 403, 404, 409, 422, 429, 503, 504)
+_ID = "0192f3a4-5b6c-7d8e-9f05-23456789abcd"
+_URL = "https://sistem.kampus.example/rangkiang"
+WebhookId = Annotated[str, Path(description="A webhook's identifier (UUID).", examples=[_ID])]
+
+
+class NewWebhook(Body):
+    """What a partner wants to hear, and where."""
+
+    url: str = Field(description="Address with https and a public host.", max_length=1_000, examples=[_URL])
+    kinds: list[str] = Field(
+        description="loan.opened, loan.renewed, loan.returned, loan.overdue or member.registered.",
+        min_length=1,
+        max_length=20,
+        examples=[["loan.opened", "loan.returned"]],
+    )
+
+
+class ReplayBody(Body):
+    """From where facts are sent again."""
+
+    cursor: str = Field(
+        "", description="Id of a fact of the last 7 days; empty: nothing is sent again.", max_length=64, examples=[_ID]
+    )
+
+
+class Webhook(ResponseModel):
+    """A subscription."""
+
+    id: str
+    client_id: str
+    """The client that made it."""
+    url: str
+    kinds: list[str]
+    with_members: bool
+    """Facts have ids of members."""
+    state: str
+    """active, or disabled after failures of a day."""
+    reason: str
+    """Of the last failure; empty after a delivery."""
+    failures: int
+    """In a row."""
+    waiting: int
+    """Facts that wait."""
+    made_at: str | None = None
+    last_delivered_at: str | None = None
+    failing_since: str | None = None
+    next_at: str | None = None
+
+
+class MadeWebhook(Webhook):
+    """A new subscription."""
+
+    secret: str
+    """Signs what is sent; it is shown once."""
+
+
+class Webhooks(ResponseModel):
+    """Subscriptions."""
+
+    total: int
+    hits: list[Webhook]
+
+
+class Replayed(ResponseModel):
+    """A subscription that goes on."""
+
+    webhook: Webhook
+    count: int
+    """Facts that are sent again."""
+
+
+class Deleted(ResponseModel):
+    """A subscription that is gone."""
+
+    id: str
+
+
+_EXAMPLE = {
+    "id": _ID,
+    "client_id": _ID,
+    "url": _URL,
+    "kinds": ["loan.opened", "loan.returned"],
+    "with_members": False,
+    "state": "active",
+    "reason": "",
+    "failures": 0,
+    "waiting": 0,
+    "made_at": "2026-11-24T03:12:00Z",
+    "next_at": "2026-11-24T03:12:00Z",
+}
+
+
+@router.get(
+    "/webhooks",
+    response_model=Webhooks,
+    **documented(
+        operation="list_webhooks",
+        summary="Webhooks of the calling client",
+        example={"total": 1, "hits": [_EXAMPLE]},
+        errors=_READ_ERRORS,
+    ),
+)
+async def list_webhooks(request: Request, notifications: Notifications) -> Response:
+    """Staff see those of every client of the institution."""
+    reply = await call(request, notifications.ListWebhooks, wire.ListWebhooksRequest())
+    hits = [Webhook(**plain(webhook)) for webhook in reply.webhooks]
+    return private(Webhooks(total=len(hits), hits=hits))
+
+
+@router.post(
+    "/webhooks",
+    response_model=MadeWebhook,
+    status_code=201,
+    **documented(
+        operation="create_webhook",
+        summary="Subscribe to facts",
+        example={**_EXAMPLE, "secret": "rkwh_zAs4g7HVwIe5QZzQdDuaPGmBnACtT1wAzAs4g7HVwIe"},
+        status=201,
+        errors=_WRITE_ERRORS,
+        method=f"{SERVICE}/CreateWebhook",
+    ),
+)
+async def create_webhook(request: Request, body: NewWebhook, notifications: Notifications) -> Response:
+    """The client needs the scope of each kind, and `members.read` for ids of members."""
+    message = wire.CreateWebhookRequest(url=body.url, kinds=body.kinds)
+    reply = await call(request, notifications.CreateWebhook, message)
+    return private(MadeWebhook(**plain(reply.webhook), secret=reply.secret), status=201)
+
+
+@router.post(
+    "/webhooks/{webhook_id}/replay",
+    response_model=Replayed,
+    **documented(
+        operation="replay_webhook",
+        summary="Go on, and send facts again",
+        example={"webhook": _EXAMPLE, "count": 12},
+        errors=_WRITE_ERRORS,
+        method=f"{SERVICE}/ReplayWebhook",
+    ),
+)
+async def replay_webhook(
+    request: Request, webhook_id: WebhookId, body: ReplayBody, notifications: Notifications
+) -> Response:
+    """Makes a disabled webhook active again."""
+    message = wire.ReplayWebhookRequest(id=webhook_id, cursor=body.cursor)
+    reply = await call(request, notifications.ReplayWebhook, message)
+    return private(Replayed(webhook=Webhook(**plain(reply.webhook)), count=reply.count))
+
+
+@router.delete(
+    "/webhooks/{webhook_id}",
+    response_model=Deleted,
+    **documented(
+        operation="delete_webhook",
+        summary="End a subscription",
+        example={"id": _ID},
+        errors=_WRITE_ERRORS,
+        method=f"{SERVICE}/DeleteWebhook",
+    ),
+)
+async def delete_webhook(request: Request, webhook_id: WebhookId, notifications: Notifications) -> Response:
+    """What waits for it is deleted."""
+    await call(request, notifications.DeleteWebhook, wire.DeleteWebhookRequest(id=webhook_id))
+    return private(Deleted(id=webhook_id))

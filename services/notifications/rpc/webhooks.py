@@ -1,0 +1,143 @@
+"""Webhooks of partners over the contract, and the job that delivers."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from contextlib import closing
+
+import grpc
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from chassis import audit, rpc
+from chassis.addresses import networks
+from chassis.errors import Error
+from chassis.idempotency import once
+from chassis.outgoing import OutgoingClient
+from chassis.sealing import require_master_key
+from chassis.service import Resources
+from chassis.wake import open_wake
+from rangkiang.notifications.v1 import webhooks_pb2 as wire
+from services.notifications.settings import NotificationsSettings
+from services.notifications.tables import Webhook
+from services.notifications.webhooks import delivery, subscriptions
+
+log = logging.getLogger(__name__)
+
+AWAY_SECONDS = 5.0
+LONGEST_PAUSE_SECONDS = 5.0
+CLEANING_SECONDS = 3_600.0
+
+
+class WebhookMethods:
+    """The part of the servicer for partners' systems."""
+
+    _resources: Resources
+
+    def CreateWebhook(
+        self, request: wire.CreateWebhookRequest, context: grpc.ServicerContext
+    ) -> wire.CreateWebhookReply:
+        caller = rpc.context(context)
+        own = self._resources.settings.of(NotificationsSettings)
+        subscriptions.check_request(request.url, list(request.kinds), caller.scopes, _client(own))
+        master = require_master_key(own.master_key)
+        with self._resources.database.transaction(caller) as session:
+
+            def act() -> wire.CreateWebhookReply:
+                row, secret = subscriptions.create(session, master, caller, url=request.url, kinds=list(request.kinds))
+                facts = {"kinds": ", ".join(row.kinds), "with_members": row.with_members}
+                audit.record(
+                    session, caller, "notifications.create_webhook", kind="webhook", object_id=row.id, facts=facts
+                )
+                return wire.CreateWebhookReply(webhook=_webhook(row), secret=secret)
+
+            # A secret is not kept with the reply: a repeated request is refused.
+            return once(session, caller, request, wire.CreateWebhookReply, act, keep_reply=False)
+
+    def ListWebhooks(self, _request: wire.ListWebhooksRequest, context: grpc.ServicerContext) -> wire.ListWebhooksReply:
+        caller = rpc.context(context)
+        with self._resources.database.reading(caller) as session:
+            rows = subscriptions.list_own(session, caller)
+            waiting = delivery.count_waiting(session, [row.id for row in rows])
+            return wire.ListWebhooksReply(webhooks=[_webhook(row, waiting.get(row.id, 0)) for row in rows])
+
+    def DeleteWebhook(
+        self, request: wire.DeleteWebhookRequest, context: grpc.ServicerContext
+    ) -> wire.DeleteWebhookReply:
+        caller = rpc.context(context)
+        with self._resources.database.transaction(caller) as session:
+
+            def act() -> wire.DeleteWebhookReply:
+                row = subscriptions.find_own(session, caller, request.id)
+                audit.record(session, caller, "notifications.delete_webhook", kind="webhook", object_id=row.id)
+                subscriptions.remove(session, row)
+                return wire.DeleteWebhookReply()
+
+            return once(session, caller, request, wire.DeleteWebhookReply, act)
+
+    def ReplayWebhook(
+        self, request: wire.ReplayWebhookRequest, context: grpc.ServicerContext
+    ) -> wire.ReplayWebhookReply:
+        caller = rpc.context(context)
+        with self._resources.database.transaction(caller) as session:
+
+            def act() -> wire.ReplayWebhookReply:
+                row = subscriptions.find_own(session, caller, request.id)
+                count = subscriptions.replay(session, row, request.cursor)
+                audit.record(
+                    session, caller, "notifications.replay_webhook", kind="webhook", object_id=row.id,
+                    facts={"count": count},
+                )  # fmt: skip
+                return wire.ReplayWebhookReply(webhook=_webhook(row), count=count)
+
+            return once(session, caller, request, wire.ReplayWebhookReply, act)
+
+
+def deliver_facts(resources: Resources, stop: threading.Event) -> None:
+    """Send facts to partners' systems until `stop`."""
+    own = resources.settings.of(NotificationsSettings)
+    client = _client(own)
+    cleaned_at = float("-inf")
+    last_reason = ""
+    with closing(open_wake(resources.database)) as wake:
+        while not stop.is_set():
+            try:
+                count = delivery.run_round(resources.database, require_master_key(own.master_key), client)
+                if time.monotonic() - cleaned_at > CLEANING_SECONDS:
+                    with resources.database.transaction(delivery.DELIVERING) as session:
+                        delivery.delete_old(session)
+                    cleaned_at = time.monotonic()
+                last_reason = ""
+            except Error as problem:
+                if problem.reason != last_reason:
+                    log.warning("webhooks_wait", extra={"reason": problem.reason})
+                last_reason = problem.reason
+                stop.wait(AWAY_SECONDS)
+                continue
+            if not count:
+                wake.wait(LONGEST_PAUSE_SECONDS)
+
+
+def _client(own: NotificationsSettings) -> OutgoingClient:
+    return OutgoingClient(allowed=networks(own.outgoing_private_networks), total_seconds=10.0, most_bytes=4_096)
+
+
+def _webhook(row: Webhook, waiting: int = 0) -> wire.Webhook:
+    message = wire.Webhook(
+        id=str(row.id),
+        client_id=row.client_id,
+        url=row.url,
+        kinds=row.kinds,
+        with_members=row.with_members,
+        state=row.state,
+        reason=row.reason,
+        failures=row.failures,
+        waiting=waiting,
+    )
+    for name in ("made_at", "last_delivered_at", "failing_since", "next_at"):
+        moment = getattr(row, name)
+        if moment is not None:
+            stamp: Timestamp = getattr(message, name)
+            stamp.FromDatetime(moment)
+    return message

@@ -1,0 +1,165 @@
+"""Delivery of facts to partners' systems: signed, in order, once if all goes well and again after failures.
+
+Each webhook has its facts one after the other. After a failure it waits: 30 s, 1 min … 6 h. Failures of a day, or the
+answer 410, disable it; its owner and staff see that, and a replay makes it active again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import logging
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete, exists, func, select, update
+from sqlalchemy.orm import Session
+
+from chassis import clock
+from chassis.context import system
+from chassis.db import Database
+from chassis.errors import Error
+from chassis.outgoing import OutgoingClient
+from chassis.sealing import MasterKey
+from services.notifications.tables import Webhook, WebhookFact
+
+log = logging.getLogger(__name__)
+
+DELIVERING = system("webhooks")
+KEPT = timedelta(days=7)
+GIVEN_UP_AFTER = timedelta(hours=24)
+FIRST_PAUSE = timedelta(seconds=30)
+LONGEST_PAUSE = timedelta(hours=6)
+# Of one webhook in a turn, so that a busy one does not hold the others.
+MOST_IN_TURN = 50
+SEALED_FOR = "webhook"
+ACTIVE, DISABLED = "active", "disabled"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One fact as it is sent."""
+
+    fact_id: UUID
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A webhook whose facts may be sent now."""
+
+    webhook_id: UUID
+    url: str
+    secret: bytes
+    deliveries: tuple[Delivery, ...]
+
+
+def signature_of(secret: bytes, body: bytes, at: datetime) -> str:
+    """Return the header Rangkiang-Signature: time of sending and HMAC-SHA-256 of time, dot and body."""
+    seconds = str(int(at.timestamp()))
+    digest = hmac.new(secret, seconds.encode() + b"." + body, hashlib.sha256).hexdigest()
+    return f"t={seconds},v1={digest}"
+
+
+def run_round(database: Database, master: MasterKey, client: OutgoingClient) -> int:
+    """Send what waits, a turn for each webhook. Returns the number of facts that were taken."""
+    with database.reading(DELIVERING) as session:
+        turns = _find_turns(session, master, clock.now())
+    return sum(_take_turn(database, client, turn) for turn in turns)
+
+
+def delete_old(session: Session) -> None:
+    """Delete facts of more than 7 days ago, sent or not."""
+    session.execute(delete(WebhookFact).where(WebhookFact.made_at < clock.now() - KEPT))
+
+
+def _find_turns(session: Session, master: MasterKey, now: datetime) -> list[Turn]:
+    waits = exists().where(WebhookFact.webhook_id == Webhook.id, WebhookFact.delivered_at.is_(None))
+    query = select(Webhook).where(Webhook.state == ACTIVE, Webhook.next_at <= now, waits).order_by(Webhook.next_at)
+    turns = []
+    for webhook in session.scalars(query):
+        waiting = (
+            select(WebhookFact)
+            .where(WebhookFact.webhook_id == webhook.id, WebhookFact.delivered_at.is_(None))
+            .order_by(WebhookFact.id)
+            .limit(MOST_IN_TURN)
+        )
+        deliveries = tuple(Delivery(fact.id, body_of(fact)) for fact in session.scalars(waiting))
+        secret = master.open(webhook.sealed_secret, use=SEALED_FOR)
+        turns.append(Turn(webhook.id, webhook.url, secret, deliveries))
+    return turns
+
+
+def body_of(fact: WebhookFact) -> bytes:
+    """Return the body of a fact: compact JSON."""
+    document: dict[str, Any] = {
+        "id": str(fact.id),
+        "kind": fact.kind,
+        "institution_id": str(fact.institution_id),
+        "occurred_at": fact.occurred_at.isoformat(),
+        "facts": fact.facts,
+    }
+    if fact.member_id is not None:
+        document["member_id"] = str(fact.member_id)
+    return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def _take_turn(database: Database, client: OutgoingClient, turn: Turn) -> int:
+    count = 0
+    for delivery in turn.deliveries:
+        reason = _send(client, turn, delivery)
+        with database.transaction(DELIVERING) as session:
+            if reason:
+                _note_failure(session, turn.webhook_id, reason)
+                break
+            _note_delivery(session, turn.webhook_id, delivery.fact_id)
+        count += 1
+    return count
+
+
+def _send(client: OutgoingClient, turn: Turn, delivery: Delivery) -> str:
+    """Send one fact; return why it was not taken, "" when it was."""
+    headers = {
+        "Content-Type": "application/json",
+        "User-Agent": "Rangkiang",
+        # The same in every attempt: a partner that has seen it does nothing.
+        "Rangkiang-Delivery": str(delivery.fact_id),
+        "Rangkiang-Signature": signature_of(turn.secret, delivery.body, clock.now()),
+    }
+    try:
+        reply = client.request("POST", turn.url, content=delivery.body, headers=headers)
+    except Error as problem:
+        return problem.reason
+    return "" if 200 <= reply.status < 300 else f"HTTP_{reply.status}"
+
+
+def _note_delivery(session: Session, webhook_id: UUID, fact_id: UUID) -> None:
+    now = clock.now()
+    session.execute(update(WebhookFact).where(WebhookFact.id == fact_id).values(delivered_at=now))
+    well = {"failures": 0, "failing_since": None, "reason": "", "last_delivered_at": now}
+    session.execute(update(Webhook).where(Webhook.id == webhook_id).values(**well))
+
+
+def _note_failure(session: Session, webhook_id: UUID, reason: str) -> None:
+    now = clock.now()
+    webhook = session.scalar(select(Webhook).where(Webhook.id == webhook_id).with_for_update())
+    if webhook is None or webhook.state != ACTIVE:
+        return
+    webhook.failures += 1
+    webhook.reason = reason
+    webhook.failing_since = webhook.failing_since or now
+    webhook.next_at = now + min(FIRST_PAUSE * 2 ** min(webhook.failures - 1, 20), LONGEST_PAUSE)
+    if reason == "HTTP_410" or now - webhook.failing_since >= GIVEN_UP_AFTER:
+        webhook.state = DISABLED
+        log.warning("webhook_disabled", extra={"webhook": str(webhook_id), "reason": reason})
+
+
+def count_waiting(session: Session, webhook_ids: list[UUID]) -> dict[UUID, int]:
+    """Return how many facts wait for each webhook."""
+    query = select(WebhookFact.webhook_id, func.count()).where(
+        WebhookFact.webhook_id.in_(webhook_ids), WebhookFact.delivered_at.is_(None)
+    )
+    return {row[0]: row[1] for row in session.execute(query.group_by(WebhookFact.webhook_id))}

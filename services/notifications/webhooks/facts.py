@@ -1,0 +1,92 @@
+"""Which facts partners may have, the scope of each, and what a fact says; with ids of members only where allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete, insert, select
+from sqlalchemy.orm import Session
+
+from chassis import clock
+from chassis.ids import new_id
+from rangkiang.circulation.v1.events_pb2 import LoanFact
+from services.notifications.tables import Webhook, WebhookFact
+
+MEMBERS_SCOPE = "members.read"
+# By kind: the scope that a client needs to have its facts.
+SCOPES: Mapping[str, str] = {
+    "loan.opened": "facts.loans",
+    "loan.renewed": "facts.loans",
+    "loan.returned": "facts.loans",
+    "loan.overdue": "facts.loans",
+    "member.registered": "facts.members",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A fact for partners.
+
+    facts      JSON without members
+    member_id  None when it is about none
+    """
+
+    kind: str
+    institution_id: UUID
+    facts: dict[str, Any]
+    member_id: UUID | None
+
+
+def note_fact(session: Session, fact: Fact) -> int:
+    """Add a fact to what waits for each webhook of its institution. Returns their number."""
+    query = select(Webhook.id, Webhook.kinds, Webhook.with_members)
+    query = query.where(Webhook.institution_id == fact.institution_id, Webhook.state == "active")
+    now = clock.now()
+    rows = [
+        {
+            "id": new_id(),
+            "institution_id": fact.institution_id,
+            "webhook_id": webhook.id,
+            "kind": fact.kind,
+            "facts": fact.facts,
+            "member_id": fact.member_id if webhook.with_members else None,
+            "occurred_at": now,
+            "made_at": now,
+            "delivered_at": None,
+        }
+        for webhook in session.execute(query)
+        if fact.kind in webhook.kinds
+    ]
+    if rows:
+        session.execute(insert(WebhookFact), rows)
+    return len(rows)
+
+
+def note_loan(session: Session, kind: str, loan: LoanFact, **more: Any) -> None:
+    """Note a fact about a loan.
+
+    more  further facts, without members
+    """
+    facts = {
+        "loan_id": loan.loan_id,
+        "item_id": loan.item_id,
+        "branch_id": loan.branch_id,
+        "due_on": loan.due_on,
+        "version": loan.state_version,
+        **more,
+    }
+    member_id = UUID(loan.member_id) if loan.member_id else None
+    note_fact(session, Fact(kind, UUID(loan.institution_id), facts, member_id))
+
+
+def note_member(session: Session, kind: str, *, institution_id: str, member_id: str) -> None:
+    """Note a fact about a member. Without members.read a partner learns only that there was one."""
+    note_fact(session, Fact(kind, UUID(institution_id), {}, UUID(member_id)))
+
+
+def forget_member(session: Session, member_id: UUID) -> None:
+    """Forget the facts of an erased member, sent or not."""
+    session.execute(delete(WebhookFact).where(WebhookFact.member_id == member_id))

@@ -1,0 +1,113 @@
+"""Subscriptions of partners: made by a client for itself, listed, replayed and deleted."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Collection, Sequence
+from uuid import UUID
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.orm import Session
+
+from chassis import clock
+from chassis.context import Context
+from chassis.errors import Forbidden, Invalid, NotFound, Refused
+from chassis.ids import new_id, parse_id
+from chassis.outgoing import OutgoingClient
+from chassis.sealing import MasterKey
+from services.notifications.tables import Webhook, WebhookFact
+from services.notifications.webhooks.delivery import ACTIVE, SEALED_FOR
+from services.notifications.webhooks.facts import MEMBERS_SCOPE, SCOPES
+
+MOST_WEBHOOKS = 10  # of one client
+LONGEST_URL = 1_000
+# People of staff see the webhooks of every client; a client its own.
+STAFF_SCOPE = "reports.read"
+
+
+def check_request(url: str, kinds: Sequence[str], scopes: Collection[str], client: OutgoingClient) -> None:
+    """Check what a client asks for, before the transaction: the host is resolved.
+
+    raises  Invalid    WEBHOOK_KINDS_INVALID, OUTGOING_URL_INVALID
+            Forbidden  WEBHOOK_SCOPE_MISSING
+            Refused    OUTGOING_ADDRESS_REFUSED, OUTGOING_NEEDS_HTTPS
+            Unavailable  HOST_NOT_RESOLVED
+    """
+    if not kinds or set(kinds) - set(SCOPES) or len(url) > LONGEST_URL:
+        raise Invalid("WEBHOOK_KINDS_INVALID", known=", ".join(SCOPES))
+    if missing := sorted({SCOPES[kind] for kind in kinds} - set(scopes)):
+        raise Forbidden("WEBHOOK_SCOPE_MISSING", scopes=", ".join(missing))
+    client.check(url)
+
+
+def create(
+    session: Session, master: MasterKey, caller: Context, *, url: str, kinds: Sequence[str]
+) -> tuple[Webhook, str]:
+    """Add a subscription; return it with its secret, which is shown once.
+
+    raises  Refused  WEBHOOK_LIMIT_REACHED
+    """
+    of_client = Webhook.client_id == caller.session
+    if (session.scalar(select(func.count()).select_from(Webhook).where(of_client)) or 0) >= MOST_WEBHOOKS:
+        raise Refused("WEBHOOK_LIMIT_REACHED", most=MOST_WEBHOOKS)
+    secret = "rkwh_" + secrets.token_urlsafe(32)
+    now = clock.now()
+    row = Webhook(
+        id=new_id(),
+        institution_id=parse_id(caller.institution),
+        client_id=caller.session,
+        url=url,
+        kinds=sorted(set(kinds)),
+        with_members=MEMBERS_SCOPE in caller.scopes,
+        sealed_secret=master.seal(secret.encode(), use=SEALED_FOR),
+        state=ACTIVE,
+        reason="",
+        failures=0,
+        failing_since=None,
+        next_at=now,
+        last_delivered_at=None,
+        made_at=now,
+    )
+    session.add(row)
+    session.flush()
+    return row, secret
+
+
+def list_own(session: Session, caller: Context) -> list[Webhook]:
+    """Return the caller's webhooks; for staff those of the institution."""
+    query = select(Webhook).order_by(Webhook.made_at)
+    if STAFF_SCOPE not in caller.scopes:
+        query = query.where(Webhook.client_id == caller.session)
+    return list(session.scalars(query))
+
+
+def find_own(session: Session, caller: Context, webhook_id: str) -> Webhook:
+    """Return one of the caller's webhooks, locked. Raises NotFound WEBHOOK_UNKNOWN."""
+    row = session.scalar(select(Webhook).where(Webhook.id == parse_id(webhook_id)).with_for_update())
+    if row is None or (STAFF_SCOPE not in caller.scopes and row.client_id != caller.session):
+        raise NotFound("WEBHOOK_UNKNOWN", id=webhook_id)
+    return row
+
+
+def remove(session: Session, row: Webhook) -> None:
+    """Delete a webhook and what waits for it."""
+    session.execute(delete(WebhookFact).where(WebhookFact.webhook_id == row.id))
+    session.delete(row)
+
+
+def replay(session: Session, row: Webhook, cursor: str) -> int:
+    """Make a webhook active, and send again what was sent from the cursor on. Returns the number of those facts.
+
+    cursor  id of a fact; "" sends nothing again
+    raises  NotFound  WEBHOOK_CURSOR_UNKNOWN  it is older than 7 days, or of another webhook
+    """
+    count = 0
+    if cursor:
+        of_webhook = WebhookFact.webhook_id == row.id
+        first: UUID = parse_id(cursor)
+        if session.scalar(select(WebhookFact.id).where(of_webhook, WebhookFact.id == first)) is None:
+            raise NotFound("WEBHOOK_CURSOR_UNKNOWN", id=cursor)
+        again = update(WebhookFact).where(of_webhook, WebhookFact.id >= first, WebhookFact.delivered_at.is_not(None))
+        count = session.execute(again.values(delivered_at=None)).rowcount  # type: ignore[attr-defined]
+    row.state, row.reason, row.failures, row.failing_since, row.next_at = ACTIVE, "", 0, None, clock.now()
+    return count
