@@ -63,7 +63,7 @@ def add_inbound(session: Session, messages: Iterable[Inbound], *, channel: str, 
         }
         statement = insert_for(session, InboundMessage).values(**row)
         statement = statement.on_conflict_do_nothing(index_elements=["provider_id"])
-        count += session.execute(statement).rowcount  # type: ignore[attr-defined]
+        count += len(session.scalars(statement.returning(InboundMessage.provider_id)).all())
     return count
 
 

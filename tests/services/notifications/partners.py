@@ -1,0 +1,94 @@
+"""Notifications with two institutions as its callers see it, for tests of callbacks and webhooks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from chassis.auth import Principal
+from chassis.context import system
+from chassis.db import Database
+from chassis.ids import new_id
+from chassis.rpc import inproc
+from chassis.rpc.client import sync_channel
+from chassis.sealing import MasterKey, make_master_key
+from chassis.service import Resources
+from chassis.settings import load
+from chassis.urls import resolve
+from rangkiang.catalog.v1.events_pb2 import InstitutionCopy
+from rangkiang.common.v1.text_pb2 import LocalText
+from rangkiang.notifications.v1.notifications_pb2_grpc import NotificationsStub
+from services.notifications.institutions import copy_institutions
+from services.notifications.service import SERVICE
+from tests.fakes.whatsapp_cloud import APP_SECRET, VERIFY_TOKEN
+from tests.migrated import MigratedDatabases
+
+TEST = system("test")
+PKS = UUID("0192f3a4-0000-7000-8000-000000000001")
+UNAND = UUID("0192f3a4-0000-7000-8000-000000000002")
+
+
+@dataclass
+class Partners:
+    """Notifications as its callers see it."""
+
+    database: Database
+    resources: Resources
+    master: MasterKey
+    stub: Any
+    principals: dict[str, Principal]
+
+    def caller(self, *scopes: str, institution: UUID = PKS, session: str = "") -> list[tuple[str, str]]:
+        """Metadata of a caller with these scopes, and a key for its write."""
+        token = f"token-{len(self.principals)}"
+        client = session or str(new_id())
+        self.principals[token] = Principal(client, str(institution), client, frozenset(scopes))
+        return [("authorization", f"Bearer {token}"), ("idempotency-key", str(new_id()))]
+
+
+class _Verifier:
+    def __init__(self, principals: dict[str, Principal]) -> None:
+        self._principals = principals
+
+    def verify(self, authorization: str) -> Principal:
+        return self._principals[authorization.removeprefix("Bearer ")]
+
+
+@contextmanager
+def opened(migrated: MigratedDatabases, kind: str, folder: Path, **variables: str) -> Iterator[Partners]:
+    """Open it on "sqlite" or "postgresql"."""
+    (folder / "app-secret").write_text(APP_SECRET)
+    (folder / "verify-token").write_text(VERIFY_TOKEN)
+    settings = load(
+        {
+            "DATA": str(folder / "var"),
+            "WHATSAPP_APP_SECRET_FILE": str(folder / "app-secret"),
+            "WHATSAPP_VERIFY_TOKEN_FILE": str(folder / "verify-token"),
+            "MASTER_KEY_FILE": str(folder / "master-key"),
+            "OUTGOING_PRIVATE_NETWORKS": "127.0.0.0/8",
+            **variables,
+        }
+    )
+    master = make_master_key(folder / "master-key")
+    with migrated.open(SERVICE, kind, folder) as database:
+        with database.transaction(TEST) as session:
+            copy_institutions(session, [_institution(PKS, "PKS"), _institution(UNAND, "UNAND")])
+        resources = Resources(settings=settings, database=database, service=SERVICE)
+        principals: dict[str, Principal] = {}
+        servicer = resolve(SERVICE.rpc)(resources)
+        verifier: Any = _Verifier(principals)
+        inproc.register("notifications", servicer, resolve(SERVICE.adder), verifier=verifier)
+        stub = NotificationsStub(sync_channel("inproc:notifications", settings))
+        try:
+            yield Partners(database, resources, master, stub, principals)
+        finally:
+            inproc.unregister("notifications")
+
+
+def _institution(institution_id: UUID, code: str) -> InstitutionCopy:
+    name = LocalText(id=f"Perpustakaan {code}", en=f"{code} Library")
+    return InstitutionCopy(id=str(institution_id), version=1, code=code, name=name, kind="public", zone="Asia/Jakarta")

@@ -1,0 +1,436 @@
+"""What people write by WhatsApp: signed callbacks in any order, words answered as the member, the rest for staff."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from sqlalchemy import insert, select
+
+from chassis import clock
+from chassis.addresses import networks
+from chassis.errors import Forbidden, Invalid, NotFound, Refused, Unavailable
+from chassis.ids import new_id
+from chassis.sentences import LocalText
+from rangkiang.notifications.v1 import conversations_pb2 as wire
+from services.notifications.channels.opening import open_channels
+from services.notifications.conversations import store
+from services.notifications.conversations.answers import Answerer, Owner, OwnLoan
+from services.notifications.conversations.callbacks import read_callback
+from services.notifications.conversations.words import HELP, LOANS, RENEW, STOP, read_word
+from services.notifications.rpc.conversations import send_answers
+from services.notifications.tables import (
+    Attempt,
+    ChannelDay,
+    Conversation,
+    InboundMessage,
+    Message,
+    Notice,
+    Preference,
+    RefusedAddress,
+)
+from tests.fakes.payloads import PAYLOADS
+from tests.fakes.whatsapp_cloud import (
+    PHONE_NUMBER_ID,
+    TOKEN,
+    VERIFY_TOKEN,
+    WhatsAppCloud,
+    message_callback,
+    sign,
+    status_callback,
+)
+from tests.migrated import MigratedDatabases
+from tests.services.notifications.partners import PKS, TEST, UNAND, Partners, opened
+
+NOON = datetime(2026, 11, 24, 5, 0, tzinfo=UTC)
+SITI = Owner(UUID("0192f3a4-5b6c-7d8e-9f05-23456789abcd"), PKS, "id")
+NUMBER = "6281234567890"
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.servers)])
+def partners(request: pytest.FixtureRequest, migrated: MigratedDatabases, tmp_path: Path) -> Iterator[Partners]:
+    if request.param == "postgresql":
+        request.getfixturevalue("servers")
+    with opened(migrated, request.param, tmp_path) as partners, clock.frozen(NOON):
+        yield partners
+
+
+@dataclass
+class Circulation:
+    """Members and circulation with behaviour: loans of one member, renewed once for a key."""
+
+    owners: dict[str, Owner] = field(default_factory=lambda: {f"+{NUMBER}": SITI})
+    loans: list[OwnLoan] = field(
+        default_factory=lambda: [
+            OwnLoan("Laskar Pelangi", date(2026, 11, 26)),
+            OwnLoan("Tenggelamnya Kapal van der Wijck", date(2026, 11, 30)),
+        ]
+    )
+    keys: set[str] = field(default_factory=set)
+    is_away: bool = False
+
+    def find_owner(self, phone: str) -> Owner | None:
+        if self.is_away:
+            raise Unavailable("SERVICE_UNAVAILABLE", service="members")
+        return self.owners.get(phone)
+
+    def list_loans(self, owner: Owner) -> Sequence[OwnLoan]:
+        assert owner == SITI
+        return self.loans
+
+    def renew_loans(self, owner: Owner, *, key: str) -> Sequence[OwnLoan]:
+        assert owner == SITI
+        if key not in self.keys:
+            self.keys.add(key)
+            first = OwnLoan(self.loans[0].title, self.loans[0].due_on + timedelta(days=7))
+            why = LocalText("Sudah dipesan orang lain.", "Somebody else has a hold on it.")
+            self.loans = [first, OwnLoan(self.loans[1].title, self.loans[1].due_on, why)]
+        return self.loans
+
+
+def receive(partners: Partners, body: bytes) -> wire.ReceiveWhatsAppReply:
+    reply: wire.ReceiveWhatsAppReply = partners.stub.ReceiveWhatsApp(
+        wire.ReceiveWhatsAppRequest(body=body, signature=sign(body))
+    )
+    return reply
+
+
+def write(partners: Partners, text: str, *, number: str = NUMBER) -> None:
+    body = message_callback(f"wamid.{new_id()}", number, text, at=int(clock.now().timestamp()))
+    assert receive(partners, body).messages == 1
+
+
+def answer(partners: Partners, circulation: Circulation) -> None:
+    Answerer(partners.database, circulation, partners.master).run_round()
+
+
+def listed(partners: Partners, *, institution: UUID = PKS, state: str = "") -> list[wire.Conversation]:
+    metadata = partners.caller("notices.write", institution=institution)
+    reply = partners.stub.ListConversations(wire.ListConversationsRequest(state=state), metadata=metadata)
+    return list(reply.conversations)
+
+
+def texts(partners: Partners) -> list[str]:
+    [conversation] = listed(partners)
+    return [message.text for message in conversation.messages if not message.is_inbound]
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "language"),
+    [
+        ("PINJAMAN", LOANS, "id"),
+        ("pinjman", LOANS, "id"),
+        ("Pinjaman saya?", LOANS, "id"),
+        ("my loans", LOANS, "en"),
+        ("Perpanjng ya kak!", RENEW, "id"),
+        ("saya mau perpanjang 🙏", RENEW, "id"),
+        ("RENEW ALL please", RENEW, "en"),
+        ("Berhenti.", STOP, "id"),
+        ("berenti", STOP, "id"),
+        ("unsubscribe", STOP, "en"),
+        ("bantuan", HELP, "id"),
+        ("HELP", HELP, "en"),
+    ],
+)
+def test_words_are_read_as_people_write_them(text: str, name: str, language: str) -> None:
+    word = read_word(text)
+    assert word is not None
+    assert (word.name, word.language) == (name, language)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "halo", "buku apa yang bagus?", "Bisa perpanjang Laskar Pelangi saja, yang lain tidak?", "terima kasih", "😀",
+     "jangan berhenti kirim ya, saya suka", "stop press baru terbit kapan"],
+)  # fmt: skip
+def test_what_is_no_word_alone_is_read_by_staff(text: str) -> None:
+    assert read_word(text) is None
+
+
+def test_a_callback_without_the_right_signature_is_refused(partners: Partners) -> None:
+    body = message_callback("wamid.1", NUMBER, "PINJAMAN", at=1)
+    for signature in ("", "sha256=", sign(body + b" "), sign(body, "another secret"), sign(body).upper(), "é"):
+        with pytest.raises(Forbidden):
+            partners.stub.ReceiveWhatsApp(wire.ReceiveWhatsAppRequest(body=body, signature=signature))
+    with partners.database.reading(TEST) as session:
+        assert session.scalar(select(InboundMessage)) is None
+
+
+def test_the_address_of_callbacks_is_verified_by_its_word(partners: Partners) -> None:
+    partners.stub.VerifyWhatsApp(wire.VerifyWhatsAppRequest(mode="subscribe", token=VERIFY_TOKEN))
+    for mode, token in (("subscribe", "wrong"), ("unsubscribe", VERIFY_TOKEN), ("subscribe", "")):
+        with pytest.raises(Forbidden):
+            partners.stub.VerifyWhatsApp(wire.VerifyWhatsAppRequest(mode=mode, token=token))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"[]", b"null", b'"x"', b"{}", b'{"entry": 1}', b'{"entry": [{"changes": [{"value": []}]}]}', b"[" * 10_000,
+     b'{"entry": [{"changes": [{"value": {"messages": [{"from": "x"}], "statuses": [{"id": 1}, 7]}}]}]}'],
+)  # fmt: skip
+def test_a_signed_callback_that_is_not_understood_says_nothing(body: bytes) -> None:
+    try:
+        assert read_callback(body) == ([], [])
+    except Invalid:
+        assert body[:1] != b"{"
+
+
+def test_loans_are_answered_as_the_member_who_wrote(partners: Partners) -> None:
+    write(partners, "pinjaman")
+    answer(partners, Circulation())
+    [text] = texts(partners)
+    assert text.splitlines() == [
+        "Pinjaman Anda: 2",
+        "• Laskar Pelangi – kembali 26 November 2026",
+        "• Tenggelamnya Kapal van der Wijck – kembali 30 November 2026",
+    ]
+    [conversation] = listed(partners)
+    assert (conversation.state, conversation.member_id) == ("done", str(SITI.member_id))
+
+
+def test_a_renewal_says_what_was_renewed_and_why_the_rest_was_not(partners: Partners) -> None:
+    write(partners, "renew")
+    answer(partners, Circulation())
+    [text] = texts(partners)
+    assert text.splitlines() == [
+        "Renewed: 1 of 2",
+        "• Laskar Pelangi – now due 3 December 2026",
+        "• Tenggelamnya Kapal van der Wijck – still due 30 November 2026. Somebody else has a hold on it.",
+    ]
+
+
+def test_a_callback_that_comes_twice_is_answered_once(partners: Partners) -> None:
+    body = message_callback("wamid.same", NUMBER, "PERPANJANG", at=int(NOON.timestamp()))
+    assert receive(partners, body).messages == 1
+    assert receive(partners, body).messages == 0
+    circulation = Circulation()
+    answer(partners, circulation)
+    assert receive(partners, body).messages == 0
+    answer(partners, circulation)
+    assert len(texts(partners)) == 1
+    assert len(circulation.keys) == 1
+
+
+def test_stop_ends_notices_over_whatsapp_alone(partners: Partners) -> None:
+    write(partners, "BERHENTI")
+    answer(partners, Circulation())
+    with partners.database.reading(TEST) as session:
+        [row] = session.scalars(select(Preference))
+        assert (row.member_id, row.kind, row.channel, row.allowed) == (SITI.member_id, "all", "whatsapp", False)
+    assert "BERHENTI" not in texts(partners)[0]
+
+
+def test_words_of_a_number_without_exactly_one_membership_are_for_staff(partners: Partners) -> None:
+    circulation = Circulation(owners={})
+    for word in ("PINJAMAN", "PERPANJANG", "BERHENTI"):
+        write(partners, word)
+    answer(partners, circulation)
+    [conversation] = listed(partners, state="open")
+    assert conversation.member_id == ""
+    assert [message.text for message in conversation.messages if message.is_inbound] == [
+        "PINJAMAN",
+        "PERPANJANG",
+        "BERHENTI",
+    ]
+    assert len(texts(partners)) == 1, "that staff will answer is said once"
+    with partners.database.reading(TEST) as session:
+        assert session.scalar(select(Preference)) is None
+
+
+def test_anything_else_is_handed_to_staff_with_the_last_ten_messages(partners: Partners) -> None:
+    for number in range(14):
+        with clock.frozen(NOON + timedelta(minutes=number)):
+            write(partners, f"Pesan {number}: apakah hari Sabtu buka?")
+            answer(partners, Circulation())
+    [conversation] = listed(partners, state="open")
+    assert len(conversation.messages) == 10
+    assert conversation.messages[-1].text.startswith("Pesan 13")
+    assert conversation.address == f"+{NUMBER}"
+    assert listed(partners, institution=UNAND) == []
+
+
+def test_nothing_of_a_conversation_is_readable_in_the_database(partners: Partners) -> None:
+    write(partners, "Rahasia saya: nomor 12345")
+    with partners.database.reading(TEST) as session:
+        [row] = session.scalars(select(InboundMessage))
+        assert row.sealed is not None
+        assert b"Rahasia" not in row.sealed
+        assert NUMBER.encode() not in row.sealed
+    answer(partners, Circulation())
+    with partners.database.reading(TEST) as session:
+        [row] = session.scalars(select(InboundMessage))
+        assert row.sealed is None
+        [conversation] = session.scalars(select(Conversation))
+        assert NUMBER.encode() not in conversation.sealed_address
+
+
+def test_an_erased_member_leaves_no_conversation(partners: Partners) -> None:
+    write(partners, "Apakah buka?")
+    answer(partners, Circulation())
+    with partners.database.transaction(TEST) as session:
+        store.erase_member(session, SITI.member_id)
+    assert listed(partners) == []
+
+
+def test_while_members_is_away_messages_wait_in_order(partners: Partners) -> None:
+    circulation = Circulation(is_away=True)
+    write(partners, "PINJAMAN")
+    with pytest.raises(Unavailable):
+        answer(partners, circulation)
+    assert listed(partners) == []
+    circulation.is_away = False
+    answer(partners, circulation)
+    assert len(texts(partners)) == 1
+
+
+def test_forty_payloads_stay_text_in_a_conversation(partners: Partners) -> None:
+    circulation = Circulation()
+    for payload in PAYLOADS:
+        circulation.loans = [OwnLoan(payload, date(2026, 11, 26))]
+        write(partners, "PINJAMAN")
+        answer(partners, circulation)
+        lines = texts(partners)[-1].splitlines()
+        assert len(lines) == 2
+        assert lines[1].endswith(" – kembali 26 November 2026")
+
+
+def test_staff_answer_within_a_day_and_not_after(partners: Partners) -> None:
+    write(partners, "Apakah hari Sabtu buka?")
+    answer(partners, Circulation())
+    [conversation] = listed(partners)
+    request = wire.ReplyConversationRequest(id=conversation.id, text="Buka pukul 8–12.")
+    with pytest.raises(NotFound):
+        partners.stub.ReplyConversation(request, metadata=partners.caller("notices.write", institution=UNAND))
+    metadata = partners.caller("notices.write")
+    assert partners.stub.ReplyConversation(request, metadata=metadata).state == "done"
+    assert partners.stub.ReplyConversation(request, metadata=metadata).state == "done"
+    assert texts(partners)[1:] == ["Buka pukul 8–12."]
+    with clock.frozen(NOON + timedelta(hours=24)), pytest.raises(Refused) as refusal:
+        partners.stub.ReplyConversation(request, metadata=partners.caller("notices.write"))
+    assert refusal.value.reason == "WINDOW_CLOSED"
+
+
+def test_answers_go_out_once_and_wait_while_whatsapp_is_away(partners: Partners) -> None:
+    write(partners, "PINJAMAN")
+    answer(partners, Circulation())
+    with WhatsAppCloud(open_windows={NUMBER}) as cloud:
+        url = f"whatsapp://{PHONE_NUMBER_ID}?token={TOKEN}&host={cloud.host}&tls=none"
+        [channel] = open_channels(url, allowed_networks=networks("127.0.0.0/8"))
+        cloud.errors = [(503, 131016)]
+        with pytest.raises(Unavailable):
+            send_answers(partners.resources, {"whatsapp": channel}, partners.master)
+        assert send_answers(partners.resources, {"whatsapp": channel}, partners.master) == 1
+        assert send_answers(partners.resources, {"whatsapp": channel}, partners.master) == 0
+        assert [document["text"]["body"].splitlines()[0] for document in cloud.accepted] == ["Pinjaman Anda: 2"]
+        assert cloud.accepted[0]["text"]["preview_url"] is False
+    [conversation] = listed(partners)
+    assert [message.state for message in conversation.messages] == ["answered", "sent"]
+
+
+def add_attempt(partners: Partners, *, provider_id: str = "wamid.1", state: str = "accepted") -> tuple[UUID, UUID]:
+    """Add a notice, its message and its attempt; return the ids of the first two."""
+    message_id, notice_id = new_id(), new_id()
+    with partners.database.transaction(TEST) as session:
+        session.execute(
+            insert(Message).values(
+                id=message_id, institution_id=PKS, member_id=SITI.member_id, kind="due_soon", is_digest=False, day=None,
+                language="id", state="sent", reason="", channel="whatsapp", tries=0, next_at=NOON, since=NOON,
+                sealed=None, made_at=NOON,
+            )
+        )  # fmt: skip
+        session.execute(
+            insert(Notice).values(
+                id=notice_id, institution_id=PKS, member_id=SITI.member_id, kind="due_soon", subject_key=str(notice_id),
+                loan_id=None, item_id=None, branch_id=None, title="", day=None, facts={}, due_at=NOON, state="sent",
+                reason="", message_id=message_id, made_at=NOON, changed_at=NOON,
+            )
+        )  # fmt: skip
+        session.execute(
+            insert(Attempt).values(
+                id=new_id(), institution_id=PKS, message_id=message_id, channel="whatsapp", provider_id=provider_id,
+                address_hash=store.hash_of(partners.master, PKS, f"+{NUMBER}"), state=state, reason="", started_at=NOON,
+                ended_at=None,
+            )
+        )  # fmt: skip
+    return message_id, notice_id
+
+
+def states(partners: Partners, message_id: UUID, notice_id: UUID) -> set[str]:
+    with partners.database.reading(TEST) as session:
+        attempt = session.scalar(select(Attempt.state).where(Attempt.message_id == message_id))
+        message = session.scalar(select(Message.state).where(Message.id == message_id))
+        notice = session.scalar(select(Notice.state).where(Notice.id == notice_id))
+        return {str(attempt), str(message), str(notice)}
+
+
+def test_statuses_in_any_order_never_go_backwards(partners: Partners) -> None:
+    rank = {"sent": 0, "failed": 1, "delivered": 2, "read": 3}
+    for seed in range(12):
+        provider_id = f"wamid.{seed}"
+        ids = add_attempt(partners, provider_id=provider_id)
+        order = list(rank) * 2
+        random.Random(seed).shuffle(order)
+        best = ""
+        for status in order:
+            code = 131026 if status == "failed" else 0
+            receive(partners, status_callback(provider_id, status, at=int(NOON.timestamp()), code=code))
+            best = max(best or status, status, key=lambda name: rank[name])
+            assert states(partners, *ids) == ({"sent", "accepted"} if best == "sent" else {best})
+
+
+def test_a_failed_status_marks_the_address_and_is_counted_once(partners: Partners) -> None:
+    ids = add_attempt(partners)
+    body = status_callback("wamid.1", "failed", at=int(NOON.timestamp()), code=131026)
+    assert [receive(partners, body).statuses for _ in range(3)] == [1, 0, 0]
+    assert states(partners, *ids) == {"failed"}
+    with partners.database.reading(TEST) as session:
+        [row] = session.scalars(select(RefusedAddress))
+        assert (row.member_id, row.reason) == (SITI.member_id, "WHATSAPP_131026")
+        [day] = session.scalars(select(ChannelDay))
+        assert (day.state, day.count) == ("failed", 1)
+
+
+def test_a_status_finds_the_attempt_whose_answer_was_lost_by_our_own_id(partners: Partners) -> None:
+    ids = add_attempt(partners, provider_id="", state="unknown")
+    body = status_callback("wamid.new", "delivered", at=int(NOON.timestamp()), message_id=str(ids[0]))
+    assert receive(partners, body).statuses == 1
+    assert states(partners, *ids) == {"delivered"}
+    assert receive(partners, status_callback("wamid.new", "read", at=int(NOON.timestamp()))).statuses == 1
+
+
+def test_a_number_that_the_library_wrote_to_belongs_to_that_library(partners: Partners) -> None:
+    with partners.database.transaction(TEST) as session:
+        session.execute(
+            insert(Message).values(
+                id=(message_id := new_id()), institution_id=UNAND, member_id=None, kind="due_soon", is_digest=False,
+                day=None, language="id", state="sent", reason="", channel="whatsapp", tries=0, next_at=NOON, since=NOON,
+                sealed=None, made_at=NOON,
+            )
+        )  # fmt: skip
+        session.execute(
+            insert(Attempt).values(
+                id=new_id(), institution_id=UNAND, message_id=message_id, channel="whatsapp", provider_id="w",
+                address_hash=store.hash_of(partners.master, UNAND, "+62811"), state="accepted", reason="",
+                started_at=NOON, ended_at=None,
+            )
+        )  # fmt: skip
+    write(partners, "Halo, apa benar ini perpustakaan?", number="62811" + "0000")
+    answer(partners, Circulation(owners={}))
+    assert len(listed(partners)) == 1, "unknown everywhere: the first institution"
+    with partners.database.transaction(TEST) as session:
+        assert store.find_institution(session, partners.master, "+62811") == UNAND
+
+
+def test_the_window_is_known_to_the_sender_of_notices(partners: Partners) -> None:
+    write(partners, "Halo")
+    answer(partners, Circulation())
+    own = store.hash_of(partners.master, PKS, f"+{NUMBER}")
+    with partners.database.reading(TEST) as session:
+        assert store.open_windows(session, "whatsapp", [own, b"x" * 32]) == {own}
+        with clock.frozen(NOON + timedelta(hours=25)):
+            assert store.open_windows(session, "whatsapp", [own]) == set()

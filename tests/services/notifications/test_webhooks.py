@@ -1,0 +1,294 @@
+"""Facts for partners' systems: signed, in order, again after failures, and never to addresses inside."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import select
+
+from chassis import clock
+from chassis.addresses import networks
+from chassis.context import Context
+from chassis.errors import Forbidden, Invalid, NotFound, Refused, Unavailable
+from chassis.ids import new_id
+from chassis.outgoing import OutgoingClient
+from rangkiang.circulation.v1.events_pb2 import LoanFact, LoanOpened, LoanReturned
+from rangkiang.members.v1.events_pb2 import MemberRegistered
+from rangkiang.notifications.v1 import webhooks_pb2 as wire
+from services.notifications import handlers
+from services.notifications.tables import Webhook, WebhookFact
+from services.notifications.webhooks import delivery
+from services.notifications.webhooks.facts import forget_member
+from tests.fakes.http_receiver import Answer, HttpReceiver
+from tests.migrated import MigratedDatabases
+from tests.services.notifications.partners import PKS, TEST, UNAND, Partners, opened
+
+NOON = datetime(2026, 11, 24, 5, 0, tzinfo=UTC)
+MEMBER = "0192f3a4-5b6c-7d8e-9f05-23456789abcd"
+ALL = ("webhooks.manage", "facts.loans", "facts.members", "members.read")
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.servers)])
+def partners(request: pytest.FixtureRequest, migrated: MigratedDatabases, tmp_path: Path) -> Iterator[Partners]:
+    if request.param == "postgresql":
+        request.getfixturevalue("servers")
+    with opened(migrated, request.param, tmp_path) as partners, clock.frozen(NOON):
+        yield partners
+
+
+@pytest.fixture
+def receiver() -> Iterator[HttpReceiver]:
+    with HttpReceiver() as server:
+        yield server
+
+
+def subscribe(
+    partners: Partners, url: str, *kinds: str, scopes: tuple[str, ...] = ALL, institution: UUID = PKS, session: str = ""
+) -> wire.CreateWebhookReply:
+    request = wire.CreateWebhookRequest(url=url, kinds=kinds or ["loan.opened", "loan.returned"])
+    metadata = partners.caller(*scopes, institution=institution, session=session)
+    reply: wire.CreateWebhookReply = partners.stub.CreateWebhook(request, metadata=metadata)
+    return reply
+
+
+def lend(
+    partners: Partners, *, loan_id: str = "", version: int = 1, institution: UUID = PKS, returned: bool = False
+) -> str:
+    loan = LoanFact(
+        loan_id=loan_id or str(new_id()),
+        institution_id=str(institution),
+        item_id=str(new_id()),
+        state_version=version,
+        member_id=MEMBER,
+        due_on="2026-12-01",
+        branch_id=str(new_id()),
+        title="Rahasia <b>Judul</b>",
+    )
+    loan.due_at.FromDatetime(NOON + timedelta(days=7))
+    context = Context(institution=str(institution), actor="system:test")
+    with partners.database.transaction(TEST) as session:
+        if returned:
+            handlers.return_loan(session, LoanReturned(loan=loan), context)
+        else:
+            handlers.open_loan(session, LoanOpened(loan=loan), context)
+    return loan.loan_id
+
+
+def deliver(partners: Partners) -> int:
+    client = OutgoingClient(allowed=networks("127.0.0.0/8"), total_seconds=3)
+    return delivery.run_round(partners.database, partners.master, client)
+
+
+def listed(partners: Partners, **caller: Any) -> list[wire.Webhook]:
+    scopes = caller.pop("scopes", ("webhooks.manage", "reports.read"))
+    metadata = partners.caller(*scopes, **caller)
+    return list(partners.stub.ListWebhooks(wire.ListWebhooksRequest(), metadata=metadata).webhooks)
+
+
+def test_facts_come_signed_in_order_and_once(partners: Partners, receiver: HttpReceiver) -> None:
+    made = subscribe(partners, receiver.url)
+    loans = [lend(partners) for _ in range(5)]
+    lend(partners, loan_id=loans[0], version=2, returned=True)
+    assert deliver(partners) == 6
+    assert deliver(partners) == 0
+    documents = [json.loads(request.body) for request in receiver.requests]
+    assert [document["facts"]["loan_id"] for document in documents] == [*loans, loans[0]]
+    assert documents[-1]["kind"] == "loan.returned"
+    for request, document in zip(receiver.requests, documents, strict=True):
+        parts = dict(part.split("=") for part in request.headers["rangkiang-signature"].split(","))
+        expected = hmac.new(made.secret.encode(), f"{parts['t']}.".encode() + request.body, hashlib.sha256)
+        assert parts == {"t": str(int(NOON.timestamp())), "v1": expected.hexdigest()}
+        assert request.headers["rangkiang-delivery"] == document["id"]
+        assert "Judul" not in request.body.decode(), "titles are asked for by id"
+
+
+def test_ids_of_members_come_only_with_members_read(partners: Partners, receiver: HttpReceiver) -> None:
+    subscribe(partners, f"{receiver.url}/with")
+    subscribe(partners, f"{receiver.url}/without", scopes=("webhooks.manage", "facts.loans"))
+    lend(partners)
+    assert deliver(partners) == 2
+    bodies = {request.path: json.loads(request.body) for request in receiver.requests}
+    assert bodies["/with"]["member_id"] == MEMBER
+    assert MEMBER not in json.dumps(bodies["/without"])
+
+
+def test_each_kind_has_its_scope(partners: Partners, receiver: HttpReceiver) -> None:
+    with pytest.raises(Forbidden) as error:
+        subscribe(partners, receiver.url, "loan.opened", "member.registered", scopes=("webhooks.manage", "facts.loans"))
+    assert error.value.facts["scopes"] == "facts.members"
+    with pytest.raises(Forbidden):
+        subscribe(partners, receiver.url, scopes=("facts.loans",))
+    for kinds in (["loan.stolen"], ["loan.opened", ""]):
+        with pytest.raises(Invalid):
+            subscribe(partners, receiver.url, *kinds)
+
+
+def test_facts_of_another_institution_and_of_other_kinds_do_not_come(
+    partners: Partners, receiver: HttpReceiver
+) -> None:
+    subscribe(partners, receiver.url, "member.registered")
+    subscribe(partners, receiver.url, institution=UNAND)
+    lend(partners)
+    fact = MemberRegistered(id=MEMBER, institution_id=str(PKS))
+    with partners.database.transaction(TEST) as session:
+        handlers.welcome(session, fact, Context(institution=str(PKS)))
+    assert deliver(partners) == 1
+    assert json.loads(receiver.requests[0].body)["kind"] == "member.registered"
+
+
+@pytest.mark.parametrize("url", ["http://169.254.169.254/latest/meta-data", "https://localhost/", "https://[::1]/"])
+def test_an_address_inside_is_refused_when_it_is_given(migrated: MigratedDatabases, tmp_path: Path, url: str) -> None:
+    with opened(migrated, "sqlite", tmp_path, OUTGOING_PRIVATE_NETWORKS="") as partners:
+        with pytest.raises(Refused) as refusal:
+            subscribe(partners, url)
+        assert refusal.value.reason == "OUTGOING_ADDRESS_REFUSED"
+        assert listed(partners) == []
+
+
+def test_an_address_that_moves_inside_later_is_refused_at_the_delivery(
+    partners: Partners, receiver: HttpReceiver
+) -> None:
+    subscribe(partners, receiver.url)
+    lend(partners)
+    client = OutgoingClient(total_seconds=3, requires_https=False)
+    assert delivery.run_round(partners.database, partners.master, client) == 0
+    assert receiver.requests == []
+    [webhook] = listed(partners)
+    assert (webhook.failures, webhook.reason) == (1, "OUTGOING_ADDRESS_REFUSED")
+
+
+def test_after_failures_a_webhook_waits_longer_each_time_and_nothing_is_lost(
+    partners: Partners, receiver: HttpReceiver
+) -> None:
+    subscribe(partners, receiver.url)
+    loans = [lend(partners) for _ in range(3)]
+    receiver.answer = lambda _request: Answer(500)
+    pauses = []
+    moment = NOON
+    for _ in range(6):
+        with clock.frozen(moment):
+            assert deliver(partners) == 0
+            assert deliver(partners) == 0
+            [webhook] = listed(partners)
+            pauses.append((webhook.next_at.ToDatetime(UTC) - moment).total_seconds())
+            moment = webhook.next_at.ToDatetime(UTC)
+    assert pauses == [30, 60, 120, 240, 480, 960]
+    assert len(receiver.requests) == 6
+    receiver.answer = lambda _request: Answer(204, body=b"")
+    with clock.frozen(moment):
+        assert deliver(partners) == 3
+        [webhook] = listed(partners)
+    assert (webhook.failures, webhook.waiting, webhook.reason) == (0, 0, "")
+    assert [json.loads(request.body)["facts"]["loan_id"] for request in receiver.requests[-3:]] == loans
+
+
+def test_failures_of_a_day_disable_it_and_a_replay_sends_everything(partners: Partners, receiver: HttpReceiver) -> None:
+    client = str(new_id())
+    made = subscribe(partners, receiver.url, session=client)
+    loans = [lend(partners)]
+    assert deliver(partners) == 1
+    first = json.loads(receiver.requests[0].body)["id"]
+    receiver.answer = lambda _request: Answer(is_silent=True)
+    loans.append(lend(partners))
+    moment = NOON
+    for _ in range(20):
+        with clock.frozen(moment):
+            deliver(partners)
+            [webhook] = listed(partners)
+        if webhook.state == "disabled":
+            break
+        moment = webhook.next_at.ToDatetime(UTC)
+    assert webhook.state == "disabled"
+    assert timedelta(hours=24) <= moment - NOON <= timedelta(hours=30)
+    receiver.answer = lambda _request: Answer()
+    receiver.requests.clear()
+    with clock.frozen(moment):
+        assert deliver(partners) == 0
+        request = wire.ReplayWebhookRequest(id=made.webhook.id, cursor=first)
+        with pytest.raises(NotFound):
+            partners.stub.ReplayWebhook(request, metadata=partners.caller("webhooks.manage"))
+        reply = partners.stub.ReplayWebhook(request, metadata=partners.caller("webhooks.manage", session=client))
+        assert (reply.webhook.state, reply.count) == ("active", 1)
+        assert deliver(partners) == 2
+    assert [json.loads(request.body)["facts"]["loan_id"] for request in receiver.requests] == loans
+
+
+def test_the_answer_410_ends_it_at_once(partners: Partners, receiver: HttpReceiver) -> None:
+    subscribe(partners, receiver.url)
+    lend(partners)
+    receiver.answer = lambda _request: Answer(410)
+    deliver(partners)
+    [webhook] = listed(partners)
+    assert (webhook.state, webhook.reason) == ("disabled", "HTTP_410")
+
+
+def test_one_receiver_that_is_away_does_not_hold_the_others(partners: Partners, receiver: HttpReceiver) -> None:
+    subscribe(partners, "http://127.0.0.1:9/away")
+    subscribe(partners, receiver.url)
+    lend(partners)
+    assert deliver(partners) == 1
+    assert len(receiver.requests) == 1
+
+
+def test_a_client_sees_and_ends_its_own_webhooks_and_staff_all(partners: Partners, receiver: HttpReceiver) -> None:
+    own = str(new_id())
+    made = subscribe(partners, receiver.url, session=own)
+    subscribe(partners, receiver.url)
+    assert [webhook.id for webhook in listed(partners, scopes=("webhooks.manage",), session=own)] == [made.webhook.id]
+    assert len(listed(partners)) == 2
+    assert listed(partners, institution=UNAND) == []
+    request = wire.DeleteWebhookRequest(id=made.webhook.id)
+    for stranger in (partners.caller("webhooks.manage"), partners.caller(*ALL, "reports.read", institution=UNAND)):
+        with pytest.raises(NotFound):
+            partners.stub.DeleteWebhook(request, metadata=stranger)
+    lend(partners)
+    partners.stub.DeleteWebhook(request, metadata=partners.caller("webhooks.manage", session=own))
+    assert len(listed(partners)) == 1
+    assert deliver(partners) == 1
+
+
+def test_the_secret_is_shown_once_and_is_not_in_the_database(partners: Partners, receiver: HttpReceiver) -> None:
+    request = wire.CreateWebhookRequest(url=receiver.url, kinds=["loan.opened"])
+    metadata = partners.caller(*ALL)
+    made = partners.stub.CreateWebhook(request, metadata=metadata)
+    assert made.secret.startswith("rkwh_")
+    with pytest.raises(Refused) as refusal:
+        partners.stub.CreateWebhook(request, metadata=metadata)
+    assert refusal.value.reason == "REPLY_NOT_KEPT"
+    with partners.database.reading(TEST) as session:
+        [row] = session.scalars(select(Webhook))
+        assert made.secret.encode() not in row.sealed_secret
+
+
+def test_a_client_has_at_most_ten(partners: Partners, receiver: HttpReceiver) -> None:
+    own = str(new_id())
+    for _ in range(10):
+        subscribe(partners, receiver.url, session=own)
+    with pytest.raises(Refused) as refusal:
+        subscribe(partners, receiver.url, session=own)
+    assert refusal.value.reason == "WEBHOOK_LIMIT_REACHED"
+
+
+def test_an_erased_member_is_in_no_fact_and_old_facts_go(partners: Partners, receiver: HttpReceiver) -> None:
+    subscribe(partners, receiver.url)
+    lend(partners)
+    with partners.database.transaction(TEST) as session:
+        forget_member(session, UUID(MEMBER))
+    assert deliver(partners) == 0
+    lend(partners)
+    with clock.frozen(NOON + timedelta(days=8)), partners.database.transaction(TEST) as session:
+        delivery.delete_old(session)
+        assert session.scalar(select(WebhookFact)) is None
+
+
+def test_a_host_that_nobody_knows_is_refused(partners: Partners) -> None:
+    with pytest.raises(Unavailable):
+        subscribe(partners, "https://no-such-host.invalid/hook")
