@@ -42,9 +42,11 @@ class ConversationMessage(ResponseModel):
     """A message of a conversation."""
 
     id: str
+    """Its identifier."""
     is_inbound: bool
     """The person wrote it."""
     text: str
+    """What was written; empty for pictures and the like."""
     state: str
     """received, answered, waiting, sending, sent or failed."""
     at: str
@@ -55,9 +57,11 @@ class Conversation(ResponseModel):
     """What somebody wrote, and the answers."""
 
     id: str
+    """Its identifier."""
     member_id: str
     """Empty when the number belongs to no member or to several."""
     channel: str
+    """The channel, such as whatsapp."""
     address: str
     """The number, E.164."""
     state: str
@@ -74,14 +78,18 @@ class Conversations(ResponseModel):
     """Conversations, the one that waits longest first."""
 
     total: int
+    """Conversations in all."""
     hits: list[Conversation]
+    """The conversations."""
 
 
 class ConversationState(ResponseModel):
     """A conversation after an act."""
 
     id: str
+    """Its identifier."""
     state: str
+    """open or done."""
 
 
 _EXAMPLE = {

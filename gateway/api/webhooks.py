@@ -51,10 +51,13 @@ class Webhook(ResponseModel):
     """A subscription."""
 
     id: str
+    """Its identifier."""
     client_id: str
     """The client that made it."""
     url: str
+    """Where facts go."""
     kinds: list[str]
+    """Which facts."""
     with_members: bool
     """Facts have ids of members."""
     state: str
@@ -66,9 +69,13 @@ class Webhook(ResponseModel):
     waiting: int
     """Facts that wait."""
     made_at: str | None = None
+    """When it was made."""
     last_delivered_at: str | None = None
+    """When a fact was taken last."""
     failing_since: str | None = None
+    """The first failure since then."""
     next_at: str | None = None
+    """When the next fact may be sent."""
 
 
 class MadeWebhook(Webhook):
@@ -82,13 +89,16 @@ class Webhooks(ResponseModel):
     """Subscriptions."""
 
     total: int
+    """Subscriptions in all."""
     hits: list[Webhook]
+    """The subscriptions."""
 
 
 class Replayed(ResponseModel):
     """A subscription that goes on."""
 
     webhook: Webhook
+    """The subscription."""
     count: int
     """Facts that are sent again."""
 
@@ -97,6 +107,7 @@ class Deleted(ResponseModel):
     """A subscription that is gone."""
 
     id: str
+    """Its identifier."""
 
 
 _EXAMPLE = {

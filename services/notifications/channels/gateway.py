@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from chassis.addresses import Networks
-from chassis.errors import Error, Refused, Unavailable
+from chassis.errors import Error, Invalid, Refused, Unavailable
 from chassis.outgoing import NoReply, OutgoingClient, Reply
 from services.notifications.channels.gateway_spec import GatewaySpec, fill, parse_json, read_spec, value_at
 from services.notifications.channels.port import AddressKind, ChannelUrl, Message, Outcome, clean, one_line
@@ -147,15 +147,17 @@ def open_gateway(url: ChannelUrl, *, allowed_networks: Networks = ()) -> Gateway
     """
     path = Path(url.path)
     if not url.path or url.host:
-        raise url.fail("CHANNEL_NEEDS", option=f"{url.scheme}:/…/sms.toml")
+        raise Invalid("CHANNEL_NEEDS", channel=url.name, option=f"{url.scheme}:/…/sms.toml")
     spec = _read(url, path)
     is_json = url.scheme == "http+json"
     if not is_json and any(not isinstance(value, str | int | float) for value in spec.fields.values()):
-        raise url.fail("CHANNEL_FILE_INVALID", file=str(path), why="fields: http+form has no tables and lists")
+        raise Invalid(
+            "CHANNEL_FILE_INVALID", channel=url.name, file=str(path), why="fields: http+form has no tables and lists"
+        )
     secrets = {name: url.read_secret(path.parent / file) for name, file in spec.secrets.items()}
     secrets |= {name: url.take(name) for name in sorted(spec.secret_names() & set(url.options))}
     if missing := spec.secret_names() - set(secrets):
-        raise url.fail("CHANNEL_NEEDS", option=", ".join(sorted(missing)))
+        raise Invalid("CHANNEL_NEEDS", channel=url.name, option=", ".join(sorted(missing)))
     url.finish()
     client = OutgoingClient(
         allowed=allowed_networks, requires_https=not spec.allow_http, total_seconds=spec.timeout_seconds
@@ -169,4 +171,4 @@ def _read(url: ChannelUrl, path: Path) -> GatewaySpec:
     except OSError as problem:
         raise url.unusable(path, problem) from None
     except ValueError as problem:
-        raise url.fail("CHANNEL_FILE_INVALID", file=str(path), why=str(problem)) from None
+        raise Invalid("CHANNEL_FILE_INVALID", channel=url.name, file=str(path), why=str(problem)) from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from chassis.addresses import Networks
+from chassis.errors import Invalid
 from services.notifications.channels.port import (
     AddressKind,
     ChannelUrl,
@@ -69,7 +70,7 @@ def open_console(url: ChannelUrl, *, allowed_networks: Networks = ()) -> Console
     """Open `console:` or `console:?address=phone`; without the option it writes mails."""
     kind = url.take("address", "email")
     if kind not in {"email", "phone", "push", "none"}:
-        raise url.fail("CHANNEL_OPTION_INVALID", option="address", why="email, phone, push, none")
+        raise Invalid("CHANNEL_OPTION_INVALID", channel=url.name, option="address", why="email, phone, push, none")
     url.finish()
     return ConsoleChannel(url.name, kind)  # type: ignore[arg-type]
 

@@ -38,7 +38,7 @@ def open_channels(urls: str, *, allowed_networks: Networks = ()) -> tuple[Channe
         scheme = known_scheme(text, ADAPTERS)
         url = _parse(text, scheme, number)
         if any(channel.name == url.name for channel in channels):
-            raise url.fail("CHANNEL_NAME_TAKEN")
+            raise Invalid("CHANNEL_NAME_TAKEN", channel=url.name)
         channel: Channel = resolve(ADAPTERS[scheme])(url, allowed_networks=allowed_networks)
         channels.append(LimitedChannel(channel, rate=url.rate, burst=url.burst))
     if not channels:

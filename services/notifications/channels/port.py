@@ -124,10 +124,6 @@ class ChannelUrl:
     rate: float | None = None
     burst: int | None = None
 
-    def fail(self, reason: str, /, **facts: object) -> Invalid:
-        """Return an error about this channel, without its URL."""
-        return Invalid(reason, channel=self.name, **facts)
-
     def take(self, option: str, default: str = "") -> str:
         """Return an option and remove it, so that `finish` finds those that nobody knows."""
         return self.options.pop(option, default)
@@ -140,7 +136,7 @@ class ChannelUrl:
         except ValueError:
             seconds = 0.0
         if not 0 < seconds <= 300:
-            raise self.fail("CHANNEL_OPTION_INVALID", option=option, why="1 … 300")
+            raise Invalid("CHANNEL_OPTION_INVALID", channel=self.name, option=option, why="1 … 300")
         return seconds
 
     def read_secret(self, file: Path) -> str:
@@ -153,18 +149,18 @@ class ChannelUrl:
         except (OSError, UnicodeError) as problem:
             raise self.unusable(file, problem) from None
         if not secret:
-            raise self.fail("CHANNEL_FILE_UNUSABLE", file=str(file), why="0 bytes")
+            raise Invalid("CHANNEL_FILE_UNUSABLE", channel=self.name, file=str(file), why="0 bytes")
         return secret
 
     def unusable(self, file: Path, problem: Exception) -> Invalid:
         """Return the error of a file that cannot be read."""
         why = problem.strerror if isinstance(problem, OSError) and problem.strerror else type(problem).__name__
-        return self.fail("CHANNEL_FILE_UNUSABLE", file=str(file), why=why)
+        return Invalid("CHANNEL_FILE_UNUSABLE", channel=self.name, file=str(file), why=why)
 
     def finish(self) -> None:
         """Refuse options that the adapter does not know."""
         if self.options:
-            raise self.fail("CHANNEL_OPTION_UNKNOWN", option=", ".join(sorted(self.options)))
+            raise Invalid("CHANNEL_OPTION_UNKNOWN", channel=self.name, option=", ".join(sorted(self.options)))
 
 
 def one_line(text: str, most: int = 200) -> str:

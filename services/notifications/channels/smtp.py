@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from chassis.addresses import Networks
+from chassis.errors import Invalid
 from services.notifications.channels.mail import MailAddress, compose, parse_address, parse_sender
 from services.notifications.channels.port import AddressKind, ChannelUrl, Message, Outcome
 
@@ -239,22 +240,22 @@ def open_smtp(url: ChannelUrl, *, allowed_networks: Networks = ()) -> SmtpChanne
     """
     mode = url.take("tls", "implicit" if url.port == 465 else "starttls")
     if not url.host:
-        raise url.fail("CHANNEL_NEEDS", option="host")
+        raise Invalid("CHANNEL_NEEDS", channel=url.name, option="host")
     if mode not in _MODES:
-        raise url.fail("CHANNEL_OPTION_INVALID", option="tls", why=", ".join(_MODES))
+        raise Invalid("CHANNEL_OPTION_INVALID", channel=url.name, option="tls", why=", ".join(_MODES))
     if mode == "none" and url.user and url.host not in _LOOPBACK:
-        raise url.fail("CHANNEL_PASSWORD_IN_CLEAR")
+        raise Invalid("CHANNEL_PASSWORD_IN_CLEAR", channel=url.name)
     if bool(url.user) != bool(url.password):
-        raise url.fail("CHANNEL_NEEDS", option="user:password")
+        raise Invalid("CHANNEL_NEEDS", channel=url.name, option="user:password")
     if url.user and not (url.user + url.password).isascii():
-        raise url.fail("CHANNEL_OPTION_INVALID", option="user:password", why="ASCII")
+        raise Invalid("CHANNEL_OPTION_INVALID", channel=url.name, option="user:password", why="ASCII")
     sender = parse_sender(url.take("from"))
     if sender is None or not sender[1].is_ascii:
-        raise url.fail("CHANNEL_NEEDS", option="from")
+        raise Invalid("CHANNEL_NEEDS", channel=url.name, option="from")
     reply_text = url.take("reply-to")
     reply_to = parse_address(reply_text)
     if reply_text and (reply_to is None or not reply_to.is_ascii):
-        raise url.fail("CHANNEL_OPTION_INVALID", option="reply-to", why="address@example.org")
+        raise Invalid("CHANNEL_OPTION_INVALID", channel=url.name, option="reply-to", why="address@example.org")
     seconds = url.take_seconds("timeout", TIMEOUT_SECONDS)
     tls = _authority(url)
     url.finish()

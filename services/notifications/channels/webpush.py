@@ -144,10 +144,10 @@ def open_webpush(url: ChannelUrl, *, allowed_networks: Networks = ()) -> WebPush
     """
     folder, contact = url.take("keys"), url.take("contact")
     if not folder:
-        raise url.fail("CHANNEL_NEEDS", option="keys")
+        raise Invalid("CHANNEL_NEEDS", channel=url.name, option="keys")
     address = parse_address(contact)
     if address is None or not address.is_ascii:
-        raise url.fail("CHANNEL_NEEDS", option="contact")
+        raise Invalid("CHANNEL_NEEDS", channel=url.name, option="contact")
     url.finish()
     private, public = Path(folder) / PRIVATE_KEY, Path(folder) / PUBLIC_KEY
     try:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from chassis.addresses import Networks
-from chassis.errors import Refused, Unavailable
+from chassis.errors import Invalid, Refused, Unavailable
 from chassis.outgoing import NoReply, OutgoingClient, Reply
 from services.notifications.channels.port import AddressKind, ChannelUrl, Message, Outcome, clean, one_line
 
@@ -148,22 +148,22 @@ def open_whatsapp(url: ChannelUrl, *, allowed_networks: Networks = ()) -> WhatsA
     raises  Invalid  CHANNEL_NEEDS, CHANNEL_OPTION_INVALID, CHANNEL_OPTION_UNKNOWN, CHANNEL_FILE_UNUSABLE
     """
     if not _ID.fullmatch(url.host):
-        raise url.fail("CHANNEL_NEEDS", option="whatsapp://PHONE_NUMBER_ID")
+        raise Invalid("CHANNEL_NEEDS", channel=url.name, option="whatsapp://PHONE_NUMBER_ID")
     version = url.take("version", VERSION)
     if not _VERSION.fullmatch(version):
-        raise url.fail("CHANNEL_OPTION_INVALID", option="version", why=VERSION)
+        raise Invalid("CHANNEL_OPTION_INVALID", channel=url.name, option="version", why=VERSION)
     file, token = url.take("token-file"), url.take("token")
     if not file and not token:
-        raise url.fail("CHANNEL_NEEDS", option="token-file")
+        raise Invalid("CHANNEL_NEEDS", channel=url.name, option="token-file")
     token = url.read_secret(Path(file)) if file else token
     if not (token.isascii() and token.isprintable()):
-        raise url.fail("CHANNEL_OPTION_INVALID", option="token", why="ASCII")
+        raise Invalid("CHANNEL_OPTION_INVALID", channel=url.name, option="token", why="ASCII")
     host = url.take("host", HOST)
     if not re.fullmatch(r"[A-Za-z0-9.:\[\]-]{1,255}", host):
-        raise url.fail("CHANNEL_OPTION_INVALID", option="host", why=HOST)
+        raise Invalid("CHANNEL_OPTION_INVALID", channel=url.name, option="host", why=HOST)
     tls = url.take("tls", "implicit")
     if tls not in {"implicit", "none"}:
-        raise url.fail("CHANNEL_OPTION_INVALID", option="tls", why="implicit, none")
+        raise Invalid("CHANNEL_OPTION_INVALID", channel=url.name, option="tls", why="implicit, none")
     seconds = url.take_seconds("timeout", TIMEOUT_SECONDS)
     url.finish()
     # Without TLS only an allowed network is called.

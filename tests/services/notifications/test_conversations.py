@@ -14,15 +14,13 @@ from sqlalchemy import insert, select
 
 from chassis import clock
 from chassis.addresses import networks
-from chassis.errors import Forbidden, Invalid, NotFound, Refused, Unavailable
+from chassis.errors import Forbidden, NotFound, Refused, Unavailable
 from chassis.ids import new_id
 from chassis.sentences import LocalText
 from rangkiang.notifications.v1 import conversations_pb2 as wire
 from services.notifications.channels.opening import open_channels
 from services.notifications.conversations import store
 from services.notifications.conversations.answers import Answerer, Owner, OwnLoan
-from services.notifications.conversations.callbacks import read_callback
-from services.notifications.conversations.words import HELP, LOANS, RENEW, STOP, read_word
 from services.notifications.rpc.conversations import send_answers
 from services.notifications.tables import (
     Attempt,
@@ -120,38 +118,6 @@ def texts(partners: Partners) -> list[str]:
     return [message.text for message in conversation.messages if not message.is_inbound]
 
 
-@pytest.mark.parametrize(
-    ("text", "name", "language"),
-    [
-        ("PINJAMAN", LOANS, "id"),
-        ("pinjman", LOANS, "id"),
-        ("Pinjaman saya?", LOANS, "id"),
-        ("my loans", LOANS, "en"),
-        ("Perpanjng ya kak!", RENEW, "id"),
-        ("saya mau perpanjang 🙏", RENEW, "id"),
-        ("RENEW ALL please", RENEW, "en"),
-        ("Berhenti.", STOP, "id"),
-        ("berenti", STOP, "id"),
-        ("unsubscribe", STOP, "en"),
-        ("bantuan", HELP, "id"),
-        ("HELP", HELP, "en"),
-    ],
-)
-def test_words_are_read_as_people_write_them(text: str, name: str, language: str) -> None:
-    word = read_word(text)
-    assert word is not None
-    assert (word.name, word.language) == (name, language)
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["", "halo", "buku apa yang bagus?", "Bisa perpanjang Laskar Pelangi saja, yang lain tidak?", "terima kasih", "😀",
-     "jangan berhenti kirim ya, saya suka", "stop press baru terbit kapan"],
-)  # fmt: skip
-def test_what_is_no_word_alone_is_read_by_staff(text: str) -> None:
-    assert read_word(text) is None
-
-
 def test_a_callback_without_the_right_signature_is_refused(partners: Partners) -> None:
     body = message_callback("wamid.1", NUMBER, "PINJAMAN", at=1)
     for signature in ("", "sha256=", sign(body + b" "), sign(body, "another secret"), sign(body).upper(), "é"):
@@ -166,18 +132,6 @@ def test_the_address_of_callbacks_is_verified_by_its_word(partners: Partners) ->
     for mode, token in (("subscribe", "wrong"), ("unsubscribe", VERIFY_TOKEN), ("subscribe", "")):
         with pytest.raises(Forbidden):
             partners.stub.VerifyWhatsApp(wire.VerifyWhatsAppRequest(mode=mode, token=token))
-
-
-@pytest.mark.parametrize(
-    "body",
-    [b"", b"[]", b"null", b'"x"', b"{}", b'{"entry": 1}', b'{"entry": [{"changes": [{"value": []}]}]}', b"[" * 10_000,
-     b'{"entry": [{"changes": [{"value": {"messages": [{"from": "x"}], "statuses": [{"id": 1}, 7]}}]}]}'],
-)  # fmt: skip
-def test_a_signed_callback_that_is_not_understood_says_nothing(body: bytes) -> None:
-    try:
-        assert read_callback(body) == ([], [])
-    except Invalid:
-        assert body[:1] != b"{"
 
 
 def test_loans_are_answered_as_the_member_who_wrote(partners: Partners) -> None:

@@ -17,7 +17,7 @@ from sqlalchemy import select
 from chassis import clock
 from chassis.addresses import networks
 from chassis.context import Context
-from chassis.errors import Forbidden, Invalid, NotFound, Refused, Unavailable
+from chassis.errors import Forbidden, Invalid, NotFound, Refused
 from chassis.ids import new_id
 from chassis.outgoing import OutgoingClient
 from rangkiang.circulation.v1.events_pb2 import LoanFact, LoanOpened, LoanReturned
@@ -290,5 +290,5 @@ def test_an_erased_member_is_in_no_fact_and_old_facts_go(partners: Partners, rec
 
 
 def test_a_host_that_nobody_knows_is_refused(partners: Partners) -> None:
-    with pytest.raises(Unavailable):
+    with pytest.raises(Refused):
         subscribe(partners, "https://no-such-host.invalid/hook")
