@@ -50,7 +50,7 @@ async def manifest(request: Request) -> Response:
         "background_color": BACKGROUND,
         "icons": [
             {
-                "src": f"/icons/{icon}.png",
+                "src": f"/icons/{name}.png",
                 "sizes": f"{pixels}x{pixels}",
                 "type": PNG,
                 "purpose": "maskable" if is_maskable else "any",
