@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from chassis.redaction import redact
 from gateway import query_log
@@ -28,7 +28,7 @@ from gateway.web.addresses import (
     read_page,
     toggle,
 )
-from gateway.web.browse import FACETED
+from gateway.web.browse import FACETED, list_address
 from gateway.web.covers import with_pictures
 from gateway.web.filters import SHOWN_FACETS, chips, facet_data, filters_of
 from gateway.web.hits import Nearness, hit, local_text, shelves
@@ -58,6 +58,9 @@ async def results(request: Request) -> Response:
         reply, entry = await search, None
     else:
         reply, entry = await asyncio.gather(search, optional(find_heading(request, *heading)))
+    if heading is not None and not reply.total and not reply.degraded and "cursor" not in params:
+        # Nobody uses this form: the list has the headings around it, and the form to use instead.
+        return RedirectResponse(list_address(heading[0], term=heading[1]), status_code=303)
     is_found = has_all_words(reply)
     links = for_links(params, has_hits=is_found)
     filters = facet_data(reply.facets, links, words) if with_filters else None

@@ -153,6 +153,12 @@ def test_an_author_s_page_without_the_list_of_headings_shows_the_books(
     assert f"/records/{BOOKS[3].id}" in links(html)
 
 
+def test_a_heading_without_books_leads_to_its_place_in_the_list(http: httpx.Client) -> None:
+    response = http.get("/search?series=Pustaka+lama")
+    assert (response.status_code, response.headers["location"]) == (303, "/browse/series?term=Pustaka+lama")
+    assert http.get("/search?series=Pustaka+lama&q=kaba").status_code == 200
+
+
 @pytest.mark.parametrize(
     ("path", "heading"),
     [
