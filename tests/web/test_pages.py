@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from html.parser import HTMLParser
-from pathlib import Path
 from urllib.parse import unquote
 
 import httpx
 import pytest
 
-import gateway.web
 from tests.fakes.books import BOOKS, SCRIPT
 from tests.fakes.catalog import FakeCatalog
 
@@ -203,11 +200,3 @@ def test_when_the_catalogue_is_down_the_page_says_so_and_keeps_the_query(
 
 def test_pages_ignore_tracking_parameters(http: httpx.Client) -> None:
     assert http.get("/search?q=surau&utm_source=surel&fbclid=x").status_code == 200
-
-
-def test_vendored_files_have_the_listed_checksums() -> None:
-    folder = Path(gateway.web.__file__).parent / "static" / "vendor"
-    listing = (folder / "VENDORED.md").read_text()
-    for file in folder.glob("*.js"):
-        assert file.name in listing
-        assert hashlib.sha256(file.read_bytes()).hexdigest() in listing

@@ -116,7 +116,7 @@ def test_a_search_has_an_address_and_a_feed(http: httpx.Client) -> None:
 @pytest.mark.parametrize("typed", ["1371031502900001", "081234567890", "siti@contoh.id"])
 def test_a_nik_phone_or_mail_without_hits_is_in_no_link_of_its_page(http: httpx.Client, typed: str) -> None:
     html = http.get("/search", params={"q": f"surau {typed}", "language": "ind"}).text
-    addresses = re.findall(r'(?:href|src|action|hx-get|content)="([^"]*/search[^"]*)"', html)
+    addresses = re.findall(r'(?:href|src|action|data-load|content)="([^"]*/search[^"]*)"', html)
     addresses += re.findall(r'href="([^"]*back=[^"]*)"', html)
     assert len(addresses) > 5
     # `back` is an address in an address.
