@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
-from types import MappingProxyType
 from typing import Any
 
 import orjson
@@ -42,7 +41,7 @@ class Nearness:
     is_filtered: bool = False
     reader_branch: str = ""
     main_branch: str = ""
-    kilometres: Mapping[str, float] = MappingProxyType({})
+    kilometres: Mapping[str, float] = field(default_factory=dict)
 
 
 def hit(result: catalog_pb2.Hit, lang: str, nearness: Nearness = Nearness()) -> dict[str, Any]:
