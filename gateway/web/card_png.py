@@ -10,7 +10,7 @@ from pathlib import Path
 import reportlab
 from PIL import Image, ImageChops, ImageDraw, ImageFont
 
-from gateway.web.cover_svg import CREAM, columns, printable, wrap
+from gateway.web.cover_svg import CREAM, longest_part, printable, wrap
 from gateway.web.motifs import THREADS, TILE, Weave, weave_of
 from gateway.web.svg_path import Point, polygons
 
@@ -108,7 +108,7 @@ def _title(draw: ImageDraw.ImageDraw, text: str, corner: tuple[int, int], width:
     for size in _SIZES:
         fit, most = int(width / (size * _LETTER)), int(TITLE_HEIGHT / (size * _LINE))
         lines = wrap(text, fit, 99)
-        if len(lines) <= most and all(columns(word) <= fit for word in text.split()):
+        if len(lines) <= most and longest_part(text) <= fit:
             break
     for at, line in enumerate(wrap(text, fit, most)):
         draw.text((corner[0], corner[1] + at * size * _LINE), line, font=_font(size), fill=CREAM)

@@ -13,6 +13,7 @@ WIDTH, HEIGHT = 240, 360
 MARGIN = 20
 CREAM = "#fbeedb"
 MOST_TITLE_LINES = 6
+_AFTER_HYPHEN = re.compile(r"\s+|(?<=-)")
 SMALL_COVERS = 6
 _WORD_BREAKS = re.compile(r"[\s\W_]+")
 LONGEST_AUTHOR = 60
@@ -85,10 +86,15 @@ def _fit(size: int) -> int:
 
 def _size(title: str) -> int:
     """Return the largest font size for a title of this length with which its longest word fits a line."""
-    longest_word = max(columns(word) for word in title.split())
+    longest_word = longest_part(title)
     size = next(size for longest, size in _SIZES if columns(title) <= longest)
     smaller = (other for _, other in _SIZES if other <= size)
     return next((other for other in smaller if longest_word <= _fit(other)), _SIZES[-1][1])
+
+
+def longest_part(text: str) -> int:
+    """Return the columns of the longest part of a text that no line may break: a word, or a part of it to a hyphen."""
+    return max((columns(part) for part in _AFTER_HYPHEN.split(text)), default=0)
 
 
 def printable(text: str) -> str:
@@ -124,12 +130,13 @@ def wrap(text: str, width: int, most: int) -> list[str]:
 
 
 def _pieces(word: str, width: int) -> list[str]:
-    """Split a word that is longer than a line."""
+    """Split a word that is longer than a line, after a hyphen where there is one."""
     pieces, piece = [], ""
     for character in word:
         if columns(piece + character) > width:
-            pieces.append(piece)
-            piece = ""
+            end = piece.rfind("-") + 1 or len(piece)
+            pieces.append(piece[:end])
+            piece = piece[end:]
         piece += character
     return [*pieces, piece]
 

@@ -158,8 +158,8 @@ async def _by_author(
         filters=[facets_pb2.Filter(facet="author", values=[author])], limit=BY_AUTHOR + 1, by_work=True, branch=mine
     )
     reply = await optional(call(request, catalog(request).Search, search))
-    others = [result for result in reply.hits if result.id != record_id] if reply else []
-    return [{**hit(result, lang), "editions": 0} for result in others[:BY_AUTHOR]]
+    results = [result for result in reply.hits if result.id != record_id] if reply else []
+    return [{**hit(result, lang), "editions": 0} for result in results[:BY_AUTHOR]]
 
 
 def downloads(record_id: str, words: Wording) -> list[tuple[str, str, str]]:

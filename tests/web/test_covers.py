@@ -145,6 +145,10 @@ def test_lines_are_never_wider_than_the_cover() -> None:
     assert lines[-1].endswith("…")
 
 
+def test_a_long_word_is_split_after_its_hyphen() -> None:
+    assert wrap("Kamus Minangkabau-Indonesia", 14, 6) == ["Kamus", "Minangkabau-", "Indonesia"]
+
+
 def test_the_pictures_of_a_folder_are_found_by_isbn_of_10_or_13_digits(tmp_path: Path) -> None:
     (tmp_path / "9794030462.png").write_bytes(PNG)
     assert to_isbn10("9789794030462") == "979403046" + to_isbn10("9789794030462")[-1]
