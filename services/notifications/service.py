@@ -45,6 +45,8 @@ SERVICE = Service(
     ),
     rpc="services.notifications.rpc:servicer",
     adder="rangkiang.notifications.v1.notifications_pb2_grpc:add_NotificationsServicer_to_server",
+    commands="services.notifications.commands:app",
+    checks=("services.notifications.checks:channels", "services.notifications.checks:partners"),
     erasures="services.notifications.members:erasures",
     consumers=(
         Consumer("institutions", InstitutionsChanged, "services.notifications.handlers:copy_institutions"),

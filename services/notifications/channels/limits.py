@@ -5,6 +5,7 @@ The state is in this process, because one sender at a time has the lease; it wri
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -12,6 +13,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from services.notifications.channels.port import AddressKind, Channel, Message, Outcome
+
+log = logging.getLogger(__name__)
 
 FAILURES = 5  # in a row, until the circuit opens
 OPEN_SECONDS = 30.0  # at first; twice as long after each probe that fails
@@ -142,7 +145,14 @@ class LimitedChannel:
                 return Outcome("temporary", reason="RATE_LIMITED", retry_after_seconds=max(1, round(seconds)))
         outcome = self.channel.send(message)
         with self._turn:
+            before = self._circuit.state().circuit
             self._circuit.note(outcome)
+            after = self._circuit.state()
+        if after.circuit == "open":
+            details = {"reason": after.reason, "failures": after.failures, "seconds": round(after.retry_in_seconds)}
+            log.warning("channel_circuit_open", extra={"channel": self.name, **details})
+        elif before != "closed":
+            log.info("channel_circuit_closed", extra={"channel": self.name})
         return outcome
 
     def ask(self, message_id: str) -> Outcome | None:

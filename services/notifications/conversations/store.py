@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -148,7 +148,7 @@ def add_answer(session: Session, master: MasterKey, row: Conversation, text: str
     return _add_line(session, master, row, text, is_inbound=False, state="waiting")
 
 
-def reply(session: Session, master: MasterKey, conversation_id: UUID, text: str) -> Conversation:
+def reply(session: Session, read_master: Callable[[], MasterKey], conversation_id: UUID, text: str) -> Conversation:
     """Answer as staff, within 24 hours of the person's last message.
 
     raises  NotFound  CONVERSATION_UNKNOWN
@@ -163,7 +163,7 @@ def reply(session: Session, master: MasterKey, conversation_id: UUID, text: str)
         raise Invalid("REPLY_TOO_LONG", longest=LONGEST_REPLY)
     if not is_window_open(row.last_at, clock.now()):
         raise Refused("WINDOW_CLOSED")
-    add_answer(session, master, row, text)
+    add_answer(session, read_master(), row, text)
     row.state = DONE
     return row
 

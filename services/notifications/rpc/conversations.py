@@ -31,7 +31,7 @@ from rangkiang.circulation.v1.circulation_pb2_grpc import CirculationStub
 from rangkiang.members.v1 import contacts_pb2
 from rangkiang.members.v1.members_pb2_grpc import MembersStub
 from rangkiang.notifications.v1 import conversations_pb2 as wire
-from services.notifications.channels.opening import open_channels
+from services.notifications.channels.opening import names_of, open_channels
 from services.notifications.channels.port import Channel, Message
 from services.notifications.conversations import store
 from services.notifications.conversations.answers import ANSWERING, Answerer, Owner, OwnLoan
@@ -74,9 +74,10 @@ class ConversationMethods:
         check_signature(request.body, request.signature, own.whatsapp_app_secret)
         statuses, messages = read_callback(request.body)
         master, today = self._master(), clock.now().date()
+        names = names_of(own.channels, WHATSAPP) or (WHATSAPP,)
         with self._resources.database.transaction(CALLBACKS) as session:
-            changed = [record_status(session, status, channels=(WHATSAPP,), day=today) for status in statuses]
-            count = store.add_inbound(session, messages, channel=WHATSAPP, master=master)
+            changed = [record_status(session, status, channels=names, day=today) for status in statuses]
+            count = store.add_inbound(session, messages, channel=names[0], master=master)
         return wire.ReceiveWhatsAppReply(statuses=sum(changed), messages=count)
 
     def VerifyWhatsApp(
@@ -90,11 +91,12 @@ class ConversationMethods:
     def ListConversations(
         self, request: wire.ListConversationsRequest, context: grpc.ServicerContext
     ) -> wire.ListConversationsReply:
-        caller, master = rpc.context(context), self._master()
+        caller = rpc.context(context)
         limit = min(request.limit or USUAL_CONVERSATIONS, MOST_CONVERSATIONS)
         with self._resources.database.reading(caller) as session:
             rows, total = store.list_conversations(session, state=request.state, limit=limit)
-            listed = [_conversation(row, *store.read_lines(session, master, row)) for row in rows]
+            # Without rows there may be no key yet.
+            listed = [_conversation(row, *store.read_lines(session, self._master(), row)) for row in rows]
         for row in rows:
             self._conversation_looks.record(
                 caller, "notifications.read_conversation", kind="conversation", object_id=row.id
@@ -104,11 +106,11 @@ class ConversationMethods:
     def ReplyConversation(
         self, request: wire.ReplyConversationRequest, context: grpc.ServicerContext
     ) -> wire.ReplyConversationReply:
-        caller, master = rpc.context(context), self._master()
+        caller = rpc.context(context)
         with self._resources.database.transaction(caller) as session:
 
             def act() -> wire.ReplyConversationReply:
-                row = store.reply(session, master, parse_id(request.id), request.text)
+                row = store.reply(session, self._master, parse_id(request.id), request.text)
                 audit.record(session, caller, "notifications.reply_conversation", kind="conversation", object_id=row.id)
                 return wire.ReplyConversationReply(id=str(row.id), state=row.state)
 

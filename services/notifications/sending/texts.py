@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from rangkiang.members.v1.contacts_pb2 import MemberContact
 from services.notifications.channels.port import Message as Handed
 from services.notifications.channels.port import ProviderTemplate
+from services.notifications.conversations.store import open_windows
 from services.notifications.institutions import Places, local_day
 from services.notifications.notices import OVERDUE, REMINDERS, moment_of
 from services.notifications.sending.owners import LinkRequest, Owners, SlipCode
@@ -101,6 +102,10 @@ def render_message(
         unsubscribe_url=unsubscribe_url,
     )
     provider = rendered.provider
+    # WhatsApp takes free text for people who wrote in the last 24 hours, and templates otherwise.
+    has_window = option.templates == "whatsapp" and bool(
+        open_windows(session, option.channel.name, [option.address_hash])
+    )
     return Handed(
         id=str(draft.message_id),
         kind=draft.kind,
@@ -111,6 +116,7 @@ def render_message(
         html=rendered.html,
         template=ProviderTemplate(provider.name, provider.language, provider.parameters) if provider else None,
         unsubscribe_url=unsubscribe_url or None,
+        is_in_window=has_window,
         codes=(draft.code.code,) if draft.code is not None else (),
     )
 
