@@ -50,12 +50,22 @@ SITI = Owner(UUID("0192f3a4-5b6c-7d8e-9f05-23456789abcd"), PKS, "id")
 NUMBER = "6281234567890"
 
 
+def _opened(kind: str, migrated: MigratedDatabases, folder: Path) -> Iterator[Partners]:
+    with opened(migrated, kind, folder) as partners, clock.frozen(NOON):
+        yield partners
+
+
+@pytest.fixture
+def partners(migrated: MigratedDatabases, tmp_path: Path) -> Iterator[Partners]:
+    yield from _opened("sqlite", migrated, tmp_path)
+
+
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.servers)])
-def partners(request: pytest.FixtureRequest, migrated: MigratedDatabases, tmp_path: Path) -> Iterator[Partners]:
+def both(request: pytest.FixtureRequest, migrated: MigratedDatabases, tmp_path: Path) -> Iterator[Partners]:
+    """For tests whose statements differ between the databases."""
     if request.param == "postgresql":
         request.getfixturevalue("servers")
-    with opened(migrated, request.param, tmp_path) as partners, clock.frozen(NOON):
-        yield partners
+    yield from _opened(request.param, migrated, tmp_path)
 
 
 @dataclass
@@ -158,25 +168,25 @@ def test_a_renewal_says_what_was_renewed_and_why_the_rest_was_not(partners: Part
     ]
 
 
-def test_a_callback_that_comes_twice_is_answered_once(partners: Partners) -> None:
+def test_a_callback_that_comes_twice_is_answered_once(both: Partners) -> None:
     body = message_callback("wamid.same", NUMBER, "PERPANJANG", at=int(NOON.timestamp()))
-    assert receive(partners, body).messages == 1
-    assert receive(partners, body).messages == 0
+    assert receive(both, body).messages == 1
+    assert receive(both, body).messages == 0
     circulation = Circulation()
-    answer(partners, circulation)
-    assert receive(partners, body).messages == 0
-    answer(partners, circulation)
-    assert len(texts(partners)) == 1
+    answer(both, circulation)
+    assert receive(both, body).messages == 0
+    answer(both, circulation)
+    assert len(texts(both)) == 1
     assert len(circulation.keys) == 1
 
 
-def test_stop_ends_notices_over_whatsapp_alone(partners: Partners) -> None:
-    write(partners, "BERHENTI")
-    answer(partners, Circulation())
-    with partners.database.reading(TEST) as session:
+def test_stop_ends_notices_over_whatsapp_alone(both: Partners) -> None:
+    write(both, "BERHENTI")
+    answer(both, Circulation())
+    with both.database.reading(TEST) as session:
         [row] = session.scalars(select(Preference))
         assert (row.member_id, row.kind, row.channel, row.allowed) == (SITI.member_id, "all", "whatsapp", False)
-    assert "BERHENTI" not in texts(partners)[0]
+    assert "BERHENTI" not in texts(both)[0]
 
 
 def test_words_of_a_number_without_exactly_one_membership_are_for_staff(partners: Partners) -> None:
@@ -196,16 +206,16 @@ def test_words_of_a_number_without_exactly_one_membership_are_for_staff(partners
         assert session.scalar(select(Preference)) is None
 
 
-def test_anything_else_is_handed_to_staff_with_the_last_ten_messages(partners: Partners) -> None:
+def test_anything_else_is_handed_to_staff_with_the_last_ten_messages(both: Partners) -> None:
     for number in range(14):
         with clock.frozen(NOON + timedelta(minutes=number)):
-            write(partners, f"Pesan {number}: apakah hari Sabtu buka?")
-            answer(partners, Circulation())
-    [conversation] = listed(partners, state="open")
+            write(both, f"Pesan {number}: apakah hari Sabtu buka?")
+            answer(both, Circulation())
+    [conversation] = listed(both, state="open")
     assert len(conversation.messages) == 10
     assert conversation.messages[-1].text.startswith("Pesan 13")
     assert conversation.address == f"+{NUMBER}"
-    assert listed(partners, institution=UNAND) == []
+    assert listed(both, institution=UNAND) == []
 
 
 def test_nothing_of_a_conversation_is_readable_in_the_database(partners: Partners) -> None:
@@ -253,19 +263,19 @@ def test_forty_payloads_stay_text_in_a_conversation(partners: Partners) -> None:
         assert lines[1].endswith(" – kembali 26 November 2026")
 
 
-def test_staff_answer_within_a_day_and_not_after(partners: Partners) -> None:
-    write(partners, "Apakah hari Sabtu buka?")
-    answer(partners, Circulation())
-    [conversation] = listed(partners)
+def test_staff_answer_within_a_day_and_not_after(both: Partners) -> None:
+    write(both, "Apakah hari Sabtu buka?")
+    answer(both, Circulation())
+    [conversation] = listed(both)
     request = wire.ReplyConversationRequest(id=conversation.id, text="Buka pukul 8–12.")
     with pytest.raises(NotFound):
-        partners.stub.ReplyConversation(request, metadata=partners.caller("notices.write", institution=UNAND))
-    metadata = partners.caller("notices.write")
-    assert partners.stub.ReplyConversation(request, metadata=metadata).state == "done"
-    assert partners.stub.ReplyConversation(request, metadata=metadata).state == "done"
-    assert texts(partners)[1:] == ["Buka pukul 8–12."]
+        both.stub.ReplyConversation(request, metadata=both.caller("notices.write", institution=UNAND))
+    metadata = both.caller("notices.write")
+    assert both.stub.ReplyConversation(request, metadata=metadata).state == "done"
+    assert both.stub.ReplyConversation(request, metadata=metadata).state == "done"
+    assert texts(both)[1:] == ["Buka pukul 8–12."]
     with clock.frozen(NOON + timedelta(hours=24)), pytest.raises(Refused) as refusal:
-        partners.stub.ReplyConversation(request, metadata=partners.caller("notices.write"))
+        both.stub.ReplyConversation(request, metadata=both.caller("notices.write"))
     assert refusal.value.reason == "WINDOW_CLOSED"
 
 
@@ -301,7 +311,7 @@ def add_attempt(partners: Partners, *, provider_id: str = "wamid.1", state: str 
             insert(Notice).values(
                 id=notice_id, institution_id=PKS, member_id=SITI.member_id, kind="due_soon", subject_key=str(notice_id),
                 loan_id=None, item_id=None, branch_id=None, title="", day=None, facts={}, due_at=NOON, state="sent",
-                reason="", message_id=message_id, made_at=NOON, changed_at=NOON,
+                reason="", message_id=message_id, made_at=NOON, changed_at=NOON, traceparent="",
             )
         )  # fmt: skip
         session.execute(
@@ -322,27 +332,27 @@ def states(partners: Partners, message_id: UUID, notice_id: UUID) -> set[str]:
         return {str(attempt), str(message), str(notice)}
 
 
-def test_statuses_in_any_order_never_go_backwards(partners: Partners) -> None:
+def test_statuses_in_any_order_never_go_backwards(both: Partners) -> None:
     rank = {"sent": 0, "failed": 1, "delivered": 2, "read": 3}
     for seed in range(12):
         provider_id = f"wamid.{seed}"
-        ids = add_attempt(partners, provider_id=provider_id)
+        ids = add_attempt(both, provider_id=provider_id)
         order = list(rank) * 2
         random.Random(seed).shuffle(order)
         best = ""
         for status in order:
             code = 131026 if status == "failed" else 0
-            receive(partners, status_callback(provider_id, status, at=int(NOON.timestamp()), code=code))
+            receive(both, status_callback(provider_id, status, at=int(NOON.timestamp()), code=code))
             best = max(best or status, status, key=lambda name: rank[name])
-            assert states(partners, *ids) == ({"sent", "accepted"} if best == "sent" else {best})
+            assert states(both, *ids) == ({"sent", "accepted"} if best == "sent" else {best})
 
 
-def test_a_failed_status_marks_the_address_and_is_counted_once(partners: Partners) -> None:
-    ids = add_attempt(partners)
+def test_a_failed_status_marks_the_address_and_is_counted_once(both: Partners) -> None:
+    ids = add_attempt(both)
     body = status_callback("wamid.1", "failed", at=int(NOON.timestamp()), code=131026)
-    assert [receive(partners, body).statuses for _ in range(3)] == [1, 0, 0]
-    assert states(partners, *ids) == {"failed"}
-    with partners.database.reading(TEST) as session:
+    assert [receive(both, body).statuses for _ in range(3)] == [1, 0, 0]
+    assert states(both, *ids) == {"failed"}
+    with both.database.reading(TEST) as session:
         [row] = session.scalars(select(RefusedAddress))
         assert (row.member_id, row.reason) == (SITI.member_id, "WHATSAPP_131026")
         [day] = session.scalars(select(ChannelDay))

@@ -36,12 +36,22 @@ MEMBER = "0192f3a4-5b6c-7d8e-9f05-23456789abcd"
 ALL = ("webhooks.manage", "facts.loans", "facts.members", "members.read")
 
 
+def _opened(kind: str, migrated: MigratedDatabases, folder: Path) -> Iterator[Partners]:
+    with opened(migrated, kind, folder) as partners, clock.frozen(NOON):
+        yield partners
+
+
+@pytest.fixture
+def partners(migrated: MigratedDatabases, tmp_path: Path) -> Iterator[Partners]:
+    yield from _opened("sqlite", migrated, tmp_path)
+
+
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.servers)])
-def partners(request: pytest.FixtureRequest, migrated: MigratedDatabases, tmp_path: Path) -> Iterator[Partners]:
+def both(request: pytest.FixtureRequest, migrated: MigratedDatabases, tmp_path: Path) -> Iterator[Partners]:
+    """For tests whose statements differ between the databases."""
     if request.param == "postgresql":
         request.getfixturevalue("servers")
-    with opened(migrated, request.param, tmp_path) as partners, clock.frozen(NOON):
-        yield partners
+    yield from _opened(request.param, migrated, tmp_path)
 
 
 @pytest.fixture
@@ -93,12 +103,12 @@ def listed(partners: Partners, **caller: Any) -> list[wire.Webhook]:
     return list(partners.stub.ListWebhooks(wire.ListWebhooksRequest(), metadata=metadata).webhooks)
 
 
-def test_facts_come_signed_in_order_and_once(partners: Partners, receiver: HttpReceiver) -> None:
-    made = subscribe(partners, receiver.url)
-    loans = [lend(partners) for _ in range(5)]
-    lend(partners, loan_id=loans[0], version=2, returned=True)
-    assert deliver(partners) == 6
-    assert deliver(partners) == 0
+def test_facts_come_signed_in_order_and_once(both: Partners, receiver: HttpReceiver) -> None:
+    made = subscribe(both, receiver.url)
+    loans = [lend(both) for _ in range(5)]
+    lend(both, loan_id=loans[0], version=2, returned=True)
+    assert deliver(both) == 6
+    assert deliver(both) == 0
     documents = [json.loads(request.body) for request in receiver.requests]
     assert [document["facts"]["loan_id"] for document in documents] == [*loans, loans[0]]
     assert documents[-1]["kind"] == "loan.returned"
@@ -190,19 +200,19 @@ def test_after_failures_a_webhook_waits_longer_each_time_and_nothing_is_lost(
     assert [json.loads(request.body)["facts"]["loan_id"] for request in receiver.requests[-3:]] == loans
 
 
-def test_failures_of_a_day_disable_it_and_a_replay_sends_everything(partners: Partners, receiver: HttpReceiver) -> None:
+def test_failures_of_a_day_disable_it_and_a_replay_sends_everything(both: Partners, receiver: HttpReceiver) -> None:
     client = str(new_id())
-    made = subscribe(partners, receiver.url, session=client)
-    loans = [lend(partners)]
-    assert deliver(partners) == 1
+    made = subscribe(both, receiver.url, session=client)
+    loans = [lend(both)]
+    assert deliver(both) == 1
     first = json.loads(receiver.requests[0].body)["id"]
     receiver.answer = lambda _request: Answer(is_silent=True)
-    loans.append(lend(partners))
+    loans.append(lend(both))
     moment = NOON
     for _ in range(20):
         with clock.frozen(moment):
-            deliver(partners)
-            [webhook] = listed(partners)
+            deliver(both)
+            [webhook] = listed(both)
         if webhook.state == "disabled":
             break
         moment = webhook.next_at.ToDatetime(UTC)
@@ -211,13 +221,13 @@ def test_failures_of_a_day_disable_it_and_a_replay_sends_everything(partners: Pa
     receiver.answer = lambda _request: Answer()
     receiver.requests.clear()
     with clock.frozen(moment):
-        assert deliver(partners) == 0
+        assert deliver(both) == 0
         request = wire.ReplayWebhookRequest(id=made.webhook.id, cursor=first)
         with pytest.raises(NotFound):
-            partners.stub.ReplayWebhook(request, metadata=partners.caller("webhooks.manage"))
-        reply = partners.stub.ReplayWebhook(request, metadata=partners.caller("webhooks.manage", session=client))
+            both.stub.ReplayWebhook(request, metadata=both.caller("webhooks.manage"))
+        reply = both.stub.ReplayWebhook(request, metadata=both.caller("webhooks.manage", session=client))
         assert (reply.webhook.state, reply.count) == ("active", 1)
-        assert deliver(partners) == 2
+        assert deliver(both) == 2
     assert [json.loads(request.body)["facts"]["loan_id"] for request in receiver.requests] == loans
 
 
@@ -238,32 +248,32 @@ def test_one_receiver_that_is_away_does_not_hold_the_others(partners: Partners, 
     assert len(receiver.requests) == 1
 
 
-def test_a_client_sees_and_ends_its_own_webhooks_and_staff_all(partners: Partners, receiver: HttpReceiver) -> None:
+def test_a_client_sees_and_ends_its_own_webhooks_and_staff_all(both: Partners, receiver: HttpReceiver) -> None:
     own = str(new_id())
-    made = subscribe(partners, receiver.url, session=own)
-    subscribe(partners, receiver.url)
-    assert [webhook.id for webhook in listed(partners, scopes=("webhooks.manage",), session=own)] == [made.webhook.id]
-    assert len(listed(partners)) == 2
-    assert listed(partners, institution=UNAND) == []
+    made = subscribe(both, receiver.url, session=own)
+    subscribe(both, receiver.url)
+    assert [webhook.id for webhook in listed(both, scopes=("webhooks.manage",), session=own)] == [made.webhook.id]
+    assert len(listed(both)) == 2
+    assert listed(both, institution=UNAND) == []
     request = wire.DeleteWebhookRequest(id=made.webhook.id)
-    for stranger in (partners.caller("webhooks.manage"), partners.caller(*ALL, "reports.read", institution=UNAND)):
+    for stranger in (both.caller("webhooks.manage"), both.caller(*ALL, "reports.read", institution=UNAND)):
         with pytest.raises(NotFound):
-            partners.stub.DeleteWebhook(request, metadata=stranger)
-    lend(partners)
-    partners.stub.DeleteWebhook(request, metadata=partners.caller("webhooks.manage", session=own))
-    assert len(listed(partners)) == 1
-    assert deliver(partners) == 1
+            both.stub.DeleteWebhook(request, metadata=stranger)
+    lend(both)
+    both.stub.DeleteWebhook(request, metadata=both.caller("webhooks.manage", session=own))
+    assert len(listed(both)) == 1
+    assert deliver(both) == 1
 
 
-def test_the_secret_is_shown_once_and_is_not_in_the_database(partners: Partners, receiver: HttpReceiver) -> None:
+def test_the_secret_is_shown_once_and_is_not_in_the_database(both: Partners, receiver: HttpReceiver) -> None:
     request = wire.CreateWebhookRequest(url=receiver.url, kinds=["loan.opened"])
-    metadata = partners.caller(*ALL)
-    made = partners.stub.CreateWebhook(request, metadata=metadata)
+    metadata = both.caller(*ALL)
+    made = both.stub.CreateWebhook(request, metadata=metadata)
     assert made.secret.startswith("rkwh_")
     with pytest.raises(Refused) as refusal:
-        partners.stub.CreateWebhook(request, metadata=metadata)
+        both.stub.CreateWebhook(request, metadata=metadata)
     assert refusal.value.reason == "REPLY_NOT_KEPT"
-    with partners.database.reading(TEST) as session:
+    with both.database.reading(TEST) as session:
         [row] = session.scalars(select(Webhook))
         assert made.secret.encode() not in row.sealed_secret
 
@@ -277,14 +287,14 @@ def test_a_client_has_at_most_ten(partners: Partners, receiver: HttpReceiver) ->
     assert refusal.value.reason == "WEBHOOK_LIMIT_REACHED"
 
 
-def test_an_erased_member_is_in_no_fact_and_old_facts_go(partners: Partners, receiver: HttpReceiver) -> None:
-    subscribe(partners, receiver.url)
-    lend(partners)
-    with partners.database.transaction(TEST) as session:
+def test_an_erased_member_is_in_no_fact_and_old_facts_go(both: Partners, receiver: HttpReceiver) -> None:
+    subscribe(both, receiver.url)
+    lend(both)
+    with both.database.transaction(TEST) as session:
         forget_member(session, UUID(MEMBER))
-    assert deliver(partners) == 0
-    lend(partners)
-    with clock.frozen(NOON + timedelta(days=8)), partners.database.transaction(TEST) as session:
+    assert deliver(both) == 0
+    lend(both)
+    with clock.frozen(NOON + timedelta(days=8)), both.database.transaction(TEST) as session:
         delivery.delete_old(session)
         assert session.scalar(select(WebhookFact)) is None
 
