@@ -62,7 +62,17 @@ SAMPLE = {
     "branch": "nowhere",
     "icon": "192",
     **dict.fromkeys(
-        ("card_id", "block_id", "merge_id", "other_id", "loan_id", "request_id", "conversation_id", "webhook_id"),
+        (
+            "card_id",
+            "block_id",
+            "merge_id",
+            "other_id",
+            "loan_id",
+            "request_id",
+            "conversation_id",
+            "notice_id",
+            "webhook_id",
+        ),
         "0192f3a4-5b6c-7d8e-9f05-23456789abcd",
     ),
     "name": assets.address("site.css").rpartition("/")[2],

@@ -5,6 +5,7 @@ import warnings
 
 from rangkiang.notifications.v1 import conversations_pb2 as rangkiang_dot_notifications_dot_v1_dot_conversations__pb2
 from rangkiang.notifications.v1 import notices_pb2 as rangkiang_dot_notifications_dot_v1_dot_notices__pb2
+from rangkiang.notifications.v1 import print_pb2 as rangkiang_dot_notifications_dot_v1_dot_print__pb2
 from rangkiang.notifications.v1 import templates_pb2 as rangkiang_dot_notifications_dot_v1_dot_templates__pb2
 from rangkiang.notifications.v1 import webhooks_pb2 as rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2
 
@@ -38,6 +39,66 @@ class NotificationsStub:
         Args:
             channel: A grpc.Channel.
         """
+        self.ListNotices = channel.unary_unary(
+                '/rangkiang.notifications.v1.Notifications/ListNotices',
+                request_serializer=rangkiang_dot_notifications_dot_v1_dot_notices__pb2.ListNoticesRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_notifications_dot_v1_dot_notices__pb2.ListNoticesReply.FromString,
+                _registered_method=True)
+        self.GetNotice = channel.unary_unary(
+                '/rangkiang.notifications.v1.Notifications/GetNotice',
+                request_serializer=rangkiang_dot_notifications_dot_v1_dot_notices__pb2.GetNoticeRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_notifications_dot_v1_dot_notices__pb2.GetNoticeReply.FromString,
+                _registered_method=True)
+        self.ListOwnNotices = channel.unary_unary(
+                '/rangkiang.notifications.v1.Notifications/ListOwnNotices',
+                request_serializer=rangkiang_dot_notifications_dot_v1_dot_notices__pb2.ListOwnNoticesRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_notifications_dot_v1_dot_notices__pb2.ListOwnNoticesReply.FromString,
+                _registered_method=True)
+        self.ResendNotice = channel.unary_unary(
+                '/rangkiang.notifications.v1.Notifications/ResendNotice',
+                request_serializer=rangkiang_dot_notifications_dot_v1_dot_notices__pb2.ResendNoticeRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_notifications_dot_v1_dot_notices__pb2.ResendNoticeReply.FromString,
+                _registered_method=True)
+        self.GetChannelStatus = channel.unary_unary(
+                '/rangkiang.notifications.v1.Notifications/GetChannelStatus',
+                request_serializer=rangkiang_dot_notifications_dot_v1_dot_notices__pb2.GetChannelStatusRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_notifications_dot_v1_dot_notices__pb2.GetChannelStatusReply.FromString,
+                _registered_method=True)
+        self.GetPreferences = channel.unary_unary(
+                '/rangkiang.notifications.v1.Notifications/GetPreferences',
+                request_serializer=rangkiang_dot_notifications_dot_v1_dot_notices__pb2.GetPreferencesRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_notifications_dot_v1_dot_notices__pb2.GetPreferencesReply.FromString,
+                _registered_method=True)
+        self.PutPreferences = channel.unary_unary(
+                '/rangkiang.notifications.v1.Notifications/PutPreferences',
+                request_serializer=rangkiang_dot_notifications_dot_v1_dot_notices__pb2.PutPreferencesRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_notifications_dot_v1_dot_notices__pb2.PutPreferencesReply.FromString,
+                _registered_method=True)
+        self.GetOwnPreferences = channel.unary_unary(
+                '/rangkiang.notifications.v1.Notifications/GetOwnPreferences',
+                request_serializer=rangkiang_dot_notifications_dot_v1_dot_notices__pb2.GetOwnPreferencesRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_notifications_dot_v1_dot_notices__pb2.GetOwnPreferencesReply.FromString,
+                _registered_method=True)
+        self.PutOwnPreferences = channel.unary_unary(
+                '/rangkiang.notifications.v1.Notifications/PutOwnPreferences',
+                request_serializer=rangkiang_dot_notifications_dot_v1_dot_notices__pb2.PutOwnPreferencesRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_notifications_dot_v1_dot_notices__pb2.PutOwnPreferencesReply.FromString,
+                _registered_method=True)
+        self.ListPrint = channel.unary_unary(
+                '/rangkiang.notifications.v1.Notifications/ListPrint',
+                request_serializer=rangkiang_dot_notifications_dot_v1_dot_print__pb2.ListPrintRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_notifications_dot_v1_dot_print__pb2.ListPrintReply.FromString,
+                _registered_method=True)
+        self.PrintLetters = channel.unary_unary(
+                '/rangkiang.notifications.v1.Notifications/PrintLetters',
+                request_serializer=rangkiang_dot_notifications_dot_v1_dot_print__pb2.PrintLettersRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_notifications_dot_v1_dot_print__pb2.PrintLettersReply.FromString,
+                _registered_method=True)
+        self.HandOver = channel.unary_unary(
+                '/rangkiang.notifications.v1.Notifications/HandOver',
+                request_serializer=rangkiang_dot_notifications_dot_v1_dot_print__pb2.HandOverRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_notifications_dot_v1_dot_print__pb2.HandOverReply.FromString,
+                _registered_method=True)
         self.GetSendingRules = channel.unary_unary(
                 '/rangkiang.notifications.v1.Notifications/GetSendingRules',
                 request_serializer=rangkiang_dot_notifications_dot_v1_dot_notices__pb2.GetSendingRulesRequest.SerializeToString,
@@ -133,6 +194,88 @@ class NotificationsStub:
 class NotificationsServicer:
     """Notices: what members hear of their loans and memberships, over which channel, and what became of it.
     """
+
+    def ListNotices(self, request, context):
+        """Notices of the institution, the newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetNotice(self, request, context):
+        """A notice with its text and its attempts; each look is recorded.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListOwnNotices(self, request, context):
+        """The caller's own last notices.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResendNotice(self, request, context):
+        """Sends a notice again that failed, is unknown, or was put on the print list.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetChannelStatus(self, request, context):
+        """How channels do.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetPreferences(self, request, context):
+        """What a member wants to hear, and how.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PutPreferences(self, request, context):
+        """Replaces the preferences of a member.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetOwnPreferences(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PutOwnPreferences(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListPrint(self, request, context):
+        """Notices of members whom no channel reaches, by class or by street.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PrintLetters(self, request, context):
+        """The letters of the print list as a PDF; each look is recorded.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def HandOver(self, request, context):
+        """Notes that letters were handed over.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
 
     def GetSendingRules(self, request, context):
         """When the institution sends digests.
@@ -261,6 +404,66 @@ class NotificationsServicer:
 
 def add_NotificationsServicer_to_server(servicer, server):
     rpc_method_handlers = {
+            'ListNotices': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListNotices,
+                    request_deserializer=rangkiang_dot_notifications_dot_v1_dot_notices__pb2.ListNoticesRequest.FromString,
+                    response_serializer=rangkiang_dot_notifications_dot_v1_dot_notices__pb2.ListNoticesReply.SerializeToString,
+            ),
+            'GetNotice': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetNotice,
+                    request_deserializer=rangkiang_dot_notifications_dot_v1_dot_notices__pb2.GetNoticeRequest.FromString,
+                    response_serializer=rangkiang_dot_notifications_dot_v1_dot_notices__pb2.GetNoticeReply.SerializeToString,
+            ),
+            'ListOwnNotices': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListOwnNotices,
+                    request_deserializer=rangkiang_dot_notifications_dot_v1_dot_notices__pb2.ListOwnNoticesRequest.FromString,
+                    response_serializer=rangkiang_dot_notifications_dot_v1_dot_notices__pb2.ListOwnNoticesReply.SerializeToString,
+            ),
+            'ResendNotice': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResendNotice,
+                    request_deserializer=rangkiang_dot_notifications_dot_v1_dot_notices__pb2.ResendNoticeRequest.FromString,
+                    response_serializer=rangkiang_dot_notifications_dot_v1_dot_notices__pb2.ResendNoticeReply.SerializeToString,
+            ),
+            'GetChannelStatus': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetChannelStatus,
+                    request_deserializer=rangkiang_dot_notifications_dot_v1_dot_notices__pb2.GetChannelStatusRequest.FromString,
+                    response_serializer=rangkiang_dot_notifications_dot_v1_dot_notices__pb2.GetChannelStatusReply.SerializeToString,
+            ),
+            'GetPreferences': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPreferences,
+                    request_deserializer=rangkiang_dot_notifications_dot_v1_dot_notices__pb2.GetPreferencesRequest.FromString,
+                    response_serializer=rangkiang_dot_notifications_dot_v1_dot_notices__pb2.GetPreferencesReply.SerializeToString,
+            ),
+            'PutPreferences': grpc.unary_unary_rpc_method_handler(
+                    servicer.PutPreferences,
+                    request_deserializer=rangkiang_dot_notifications_dot_v1_dot_notices__pb2.PutPreferencesRequest.FromString,
+                    response_serializer=rangkiang_dot_notifications_dot_v1_dot_notices__pb2.PutPreferencesReply.SerializeToString,
+            ),
+            'GetOwnPreferences': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetOwnPreferences,
+                    request_deserializer=rangkiang_dot_notifications_dot_v1_dot_notices__pb2.GetOwnPreferencesRequest.FromString,
+                    response_serializer=rangkiang_dot_notifications_dot_v1_dot_notices__pb2.GetOwnPreferencesReply.SerializeToString,
+            ),
+            'PutOwnPreferences': grpc.unary_unary_rpc_method_handler(
+                    servicer.PutOwnPreferences,
+                    request_deserializer=rangkiang_dot_notifications_dot_v1_dot_notices__pb2.PutOwnPreferencesRequest.FromString,
+                    response_serializer=rangkiang_dot_notifications_dot_v1_dot_notices__pb2.PutOwnPreferencesReply.SerializeToString,
+            ),
+            'ListPrint': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPrint,
+                    request_deserializer=rangkiang_dot_notifications_dot_v1_dot_print__pb2.ListPrintRequest.FromString,
+                    response_serializer=rangkiang_dot_notifications_dot_v1_dot_print__pb2.ListPrintReply.SerializeToString,
+            ),
+            'PrintLetters': grpc.unary_unary_rpc_method_handler(
+                    servicer.PrintLetters,
+                    request_deserializer=rangkiang_dot_notifications_dot_v1_dot_print__pb2.PrintLettersRequest.FromString,
+                    response_serializer=rangkiang_dot_notifications_dot_v1_dot_print__pb2.PrintLettersReply.SerializeToString,
+            ),
+            'HandOver': grpc.unary_unary_rpc_method_handler(
+                    servicer.HandOver,
+                    request_deserializer=rangkiang_dot_notifications_dot_v1_dot_print__pb2.HandOverRequest.FromString,
+                    response_serializer=rangkiang_dot_notifications_dot_v1_dot_print__pb2.HandOverReply.SerializeToString,
+            ),
             'GetSendingRules': grpc.unary_unary_rpc_method_handler(
                     servicer.GetSendingRules,
                     request_deserializer=rangkiang_dot_notifications_dot_v1_dot_notices__pb2.GetSendingRulesRequest.FromString,
@@ -362,6 +565,330 @@ def add_NotificationsServicer_to_server(servicer, server):
 class Notifications:
     """Notices: what members hear of their loans and memberships, over which channel, and what became of it.
     """
+
+    @staticmethod
+    def ListNotices(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.notifications.v1.Notifications/ListNotices',
+            rangkiang_dot_notifications_dot_v1_dot_notices__pb2.ListNoticesRequest.SerializeToString,
+            rangkiang_dot_notifications_dot_v1_dot_notices__pb2.ListNoticesReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetNotice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.notifications.v1.Notifications/GetNotice',
+            rangkiang_dot_notifications_dot_v1_dot_notices__pb2.GetNoticeRequest.SerializeToString,
+            rangkiang_dot_notifications_dot_v1_dot_notices__pb2.GetNoticeReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListOwnNotices(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.notifications.v1.Notifications/ListOwnNotices',
+            rangkiang_dot_notifications_dot_v1_dot_notices__pb2.ListOwnNoticesRequest.SerializeToString,
+            rangkiang_dot_notifications_dot_v1_dot_notices__pb2.ListOwnNoticesReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResendNotice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.notifications.v1.Notifications/ResendNotice',
+            rangkiang_dot_notifications_dot_v1_dot_notices__pb2.ResendNoticeRequest.SerializeToString,
+            rangkiang_dot_notifications_dot_v1_dot_notices__pb2.ResendNoticeReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetChannelStatus(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.notifications.v1.Notifications/GetChannelStatus',
+            rangkiang_dot_notifications_dot_v1_dot_notices__pb2.GetChannelStatusRequest.SerializeToString,
+            rangkiang_dot_notifications_dot_v1_dot_notices__pb2.GetChannelStatusReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPreferences(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.notifications.v1.Notifications/GetPreferences',
+            rangkiang_dot_notifications_dot_v1_dot_notices__pb2.GetPreferencesRequest.SerializeToString,
+            rangkiang_dot_notifications_dot_v1_dot_notices__pb2.GetPreferencesReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PutPreferences(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.notifications.v1.Notifications/PutPreferences',
+            rangkiang_dot_notifications_dot_v1_dot_notices__pb2.PutPreferencesRequest.SerializeToString,
+            rangkiang_dot_notifications_dot_v1_dot_notices__pb2.PutPreferencesReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetOwnPreferences(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.notifications.v1.Notifications/GetOwnPreferences',
+            rangkiang_dot_notifications_dot_v1_dot_notices__pb2.GetOwnPreferencesRequest.SerializeToString,
+            rangkiang_dot_notifications_dot_v1_dot_notices__pb2.GetOwnPreferencesReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PutOwnPreferences(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.notifications.v1.Notifications/PutOwnPreferences',
+            rangkiang_dot_notifications_dot_v1_dot_notices__pb2.PutOwnPreferencesRequest.SerializeToString,
+            rangkiang_dot_notifications_dot_v1_dot_notices__pb2.PutOwnPreferencesReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPrint(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.notifications.v1.Notifications/ListPrint',
+            rangkiang_dot_notifications_dot_v1_dot_print__pb2.ListPrintRequest.SerializeToString,
+            rangkiang_dot_notifications_dot_v1_dot_print__pb2.ListPrintReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PrintLetters(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.notifications.v1.Notifications/PrintLetters',
+            rangkiang_dot_notifications_dot_v1_dot_print__pb2.PrintLettersRequest.SerializeToString,
+            rangkiang_dot_notifications_dot_v1_dot_print__pb2.PrintLettersReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def HandOver(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.notifications.v1.Notifications/HandOver',
+            rangkiang_dot_notifications_dot_v1_dot_print__pb2.HandOverRequest.SerializeToString,
+            rangkiang_dot_notifications_dot_v1_dot_print__pb2.HandOverReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
 
     @staticmethod
     def GetSendingRules(request,

@@ -7,6 +7,7 @@ from collections import abc as _abc
 from grpc import aio as _aio
 from rangkiang.notifications.v1 import conversations_pb2 as _conversations_pb2
 from rangkiang.notifications.v1 import notices_pb2 as _notices_pb2
+from rangkiang.notifications.v1 import print_pb2 as _print_pb2
 from rangkiang.notifications.v1 import templates_pb2 as _templates_pb2
 from rangkiang.notifications.v1 import webhooks_pb2 as _webhooks_pb2
 import abc as _abc_1
@@ -36,6 +37,28 @@ class NotificationsStub:
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> NotificationsAsyncStub: ...
+    ListNotices: _grpc.UnaryUnaryMultiCallable[_notices_pb2.ListNoticesRequest, _notices_pb2.ListNoticesReply]
+    """Notices of the institution, the newest first."""
+    GetNotice: _grpc.UnaryUnaryMultiCallable[_notices_pb2.GetNoticeRequest, _notices_pb2.GetNoticeReply]
+    """A notice with its text and its attempts; each look is recorded."""
+    ListOwnNotices: _grpc.UnaryUnaryMultiCallable[_notices_pb2.ListOwnNoticesRequest, _notices_pb2.ListOwnNoticesReply]
+    """The caller's own last notices."""
+    ResendNotice: _grpc.UnaryUnaryMultiCallable[_notices_pb2.ResendNoticeRequest, _notices_pb2.ResendNoticeReply]
+    """Sends a notice again that failed, is unknown, or was put on the print list."""
+    GetChannelStatus: _grpc.UnaryUnaryMultiCallable[_notices_pb2.GetChannelStatusRequest, _notices_pb2.GetChannelStatusReply]
+    """How channels do."""
+    GetPreferences: _grpc.UnaryUnaryMultiCallable[_notices_pb2.GetPreferencesRequest, _notices_pb2.GetPreferencesReply]
+    """What a member wants to hear, and how."""
+    PutPreferences: _grpc.UnaryUnaryMultiCallable[_notices_pb2.PutPreferencesRequest, _notices_pb2.PutPreferencesReply]
+    """Replaces the preferences of a member."""
+    GetOwnPreferences: _grpc.UnaryUnaryMultiCallable[_notices_pb2.GetOwnPreferencesRequest, _notices_pb2.GetOwnPreferencesReply]
+    PutOwnPreferences: _grpc.UnaryUnaryMultiCallable[_notices_pb2.PutOwnPreferencesRequest, _notices_pb2.PutOwnPreferencesReply]
+    ListPrint: _grpc.UnaryUnaryMultiCallable[_print_pb2.ListPrintRequest, _print_pb2.ListPrintReply]
+    """Notices of members whom no channel reaches, by class or by street."""
+    PrintLetters: _grpc.UnaryUnaryMultiCallable[_print_pb2.PrintLettersRequest, _print_pb2.PrintLettersReply]
+    """The letters of the print list as a PDF; each look is recorded."""
+    HandOver: _grpc.UnaryUnaryMultiCallable[_print_pb2.HandOverRequest, _print_pb2.HandOverReply]
+    """Notes that letters were handed over."""
     GetSendingRules: _grpc.UnaryUnaryMultiCallable[_notices_pb2.GetSendingRulesRequest, _notices_pb2.GetSendingRulesReply]
     """When the institution sends digests."""
     PutSendingRules: _grpc.UnaryUnaryMultiCallable[_notices_pb2.PutSendingRulesRequest, _notices_pb2.PutSendingRulesReply]
@@ -76,6 +99,28 @@ class NotificationsAsyncStub(NotificationsStub):
     """Notices: what members hear of their loans and memberships, over which channel, and what became of it."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
+    ListNotices: _aio.UnaryUnaryMultiCallable[_notices_pb2.ListNoticesRequest, _notices_pb2.ListNoticesReply]  # type: ignore[assignment]
+    """Notices of the institution, the newest first."""
+    GetNotice: _aio.UnaryUnaryMultiCallable[_notices_pb2.GetNoticeRequest, _notices_pb2.GetNoticeReply]  # type: ignore[assignment]
+    """A notice with its text and its attempts; each look is recorded."""
+    ListOwnNotices: _aio.UnaryUnaryMultiCallable[_notices_pb2.ListOwnNoticesRequest, _notices_pb2.ListOwnNoticesReply]  # type: ignore[assignment]
+    """The caller's own last notices."""
+    ResendNotice: _aio.UnaryUnaryMultiCallable[_notices_pb2.ResendNoticeRequest, _notices_pb2.ResendNoticeReply]  # type: ignore[assignment]
+    """Sends a notice again that failed, is unknown, or was put on the print list."""
+    GetChannelStatus: _aio.UnaryUnaryMultiCallable[_notices_pb2.GetChannelStatusRequest, _notices_pb2.GetChannelStatusReply]  # type: ignore[assignment]
+    """How channels do."""
+    GetPreferences: _aio.UnaryUnaryMultiCallable[_notices_pb2.GetPreferencesRequest, _notices_pb2.GetPreferencesReply]  # type: ignore[assignment]
+    """What a member wants to hear, and how."""
+    PutPreferences: _aio.UnaryUnaryMultiCallable[_notices_pb2.PutPreferencesRequest, _notices_pb2.PutPreferencesReply]  # type: ignore[assignment]
+    """Replaces the preferences of a member."""
+    GetOwnPreferences: _aio.UnaryUnaryMultiCallable[_notices_pb2.GetOwnPreferencesRequest, _notices_pb2.GetOwnPreferencesReply]  # type: ignore[assignment]
+    PutOwnPreferences: _aio.UnaryUnaryMultiCallable[_notices_pb2.PutOwnPreferencesRequest, _notices_pb2.PutOwnPreferencesReply]  # type: ignore[assignment]
+    ListPrint: _aio.UnaryUnaryMultiCallable[_print_pb2.ListPrintRequest, _print_pb2.ListPrintReply]  # type: ignore[assignment]
+    """Notices of members whom no channel reaches, by class or by street."""
+    PrintLetters: _aio.UnaryUnaryMultiCallable[_print_pb2.PrintLettersRequest, _print_pb2.PrintLettersReply]  # type: ignore[assignment]
+    """The letters of the print list as a PDF; each look is recorded."""
+    HandOver: _aio.UnaryUnaryMultiCallable[_print_pb2.HandOverRequest, _print_pb2.HandOverReply]  # type: ignore[assignment]
+    """Notes that letters were handed over."""
     GetSendingRules: _aio.UnaryUnaryMultiCallable[_notices_pb2.GetSendingRulesRequest, _notices_pb2.GetSendingRulesReply]  # type: ignore[assignment]
     """When the institution sends digests."""
     PutSendingRules: _aio.UnaryUnaryMultiCallable[_notices_pb2.PutSendingRulesRequest, _notices_pb2.PutSendingRulesReply]  # type: ignore[assignment]
@@ -113,6 +158,100 @@ class NotificationsAsyncStub(NotificationsStub):
 
 class NotificationsServicer(metaclass=_abc_1.ABCMeta):
     """Notices: what members hear of their loans and memberships, over which channel, and what became of it."""
+
+    @_abc_1.abstractmethod
+    def ListNotices(
+        self,
+        request: _notices_pb2.ListNoticesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_notices_pb2.ListNoticesReply, _abc.Awaitable[_notices_pb2.ListNoticesReply]]:
+        """Notices of the institution, the newest first."""
+
+    @_abc_1.abstractmethod
+    def GetNotice(
+        self,
+        request: _notices_pb2.GetNoticeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_notices_pb2.GetNoticeReply, _abc.Awaitable[_notices_pb2.GetNoticeReply]]:
+        """A notice with its text and its attempts; each look is recorded."""
+
+    @_abc_1.abstractmethod
+    def ListOwnNotices(
+        self,
+        request: _notices_pb2.ListOwnNoticesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_notices_pb2.ListOwnNoticesReply, _abc.Awaitable[_notices_pb2.ListOwnNoticesReply]]:
+        """The caller's own last notices."""
+
+    @_abc_1.abstractmethod
+    def ResendNotice(
+        self,
+        request: _notices_pb2.ResendNoticeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_notices_pb2.ResendNoticeReply, _abc.Awaitable[_notices_pb2.ResendNoticeReply]]:
+        """Sends a notice again that failed, is unknown, or was put on the print list."""
+
+    @_abc_1.abstractmethod
+    def GetChannelStatus(
+        self,
+        request: _notices_pb2.GetChannelStatusRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_notices_pb2.GetChannelStatusReply, _abc.Awaitable[_notices_pb2.GetChannelStatusReply]]:
+        """How channels do."""
+
+    @_abc_1.abstractmethod
+    def GetPreferences(
+        self,
+        request: _notices_pb2.GetPreferencesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_notices_pb2.GetPreferencesReply, _abc.Awaitable[_notices_pb2.GetPreferencesReply]]:
+        """What a member wants to hear, and how."""
+
+    @_abc_1.abstractmethod
+    def PutPreferences(
+        self,
+        request: _notices_pb2.PutPreferencesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_notices_pb2.PutPreferencesReply, _abc.Awaitable[_notices_pb2.PutPreferencesReply]]:
+        """Replaces the preferences of a member."""
+
+    @_abc_1.abstractmethod
+    def GetOwnPreferences(
+        self,
+        request: _notices_pb2.GetOwnPreferencesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_notices_pb2.GetOwnPreferencesReply, _abc.Awaitable[_notices_pb2.GetOwnPreferencesReply]]: ...
+
+    @_abc_1.abstractmethod
+    def PutOwnPreferences(
+        self,
+        request: _notices_pb2.PutOwnPreferencesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_notices_pb2.PutOwnPreferencesReply, _abc.Awaitable[_notices_pb2.PutOwnPreferencesReply]]: ...
+
+    @_abc_1.abstractmethod
+    def ListPrint(
+        self,
+        request: _print_pb2.ListPrintRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_print_pb2.ListPrintReply, _abc.Awaitable[_print_pb2.ListPrintReply]]:
+        """Notices of members whom no channel reaches, by class or by street."""
+
+    @_abc_1.abstractmethod
+    def PrintLetters(
+        self,
+        request: _print_pb2.PrintLettersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_print_pb2.PrintLettersReply, _abc.Awaitable[_print_pb2.PrintLettersReply]]:
+        """The letters of the print list as a PDF; each look is recorded."""
+
+    @_abc_1.abstractmethod
+    def HandOver(
+        self,
+        request: _print_pb2.HandOverRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_print_pb2.HandOverReply, _abc.Awaitable[_print_pb2.HandOverReply]]:
+        """Notes that letters were handed over."""
 
     @_abc_1.abstractmethod
     def GetSendingRules(

@@ -43,6 +43,14 @@ class ServiceOwners:
         reply = self._members().Contacts(request, timeout=ASK_SECONDS)
         return {UUID(contact.id): contact for contact in reply.members}
 
+    def list_contacts(
+        self, ids: Sequence[UUID], metadata: Sequence[tuple[str, str]]
+    ) -> Mapping[UUID, wire.MemberContact]:
+        """Return how to reach members of the caller's institution, as the caller; members records the look."""
+        request = wire.ListContactsRequest(ids=[str(one) for one in ids])
+        reply = self._members().ListContacts(request, timeout=ASK_SECONDS, metadata=metadata)
+        return {UUID(contact.id): contact for contact in reply.members}
+
     def slip_code(self, member_id: UUID, slip_id: str) -> SlipCode | None:
         request = wire.MakeSlipCodeRequest(member_id=str(member_id), slip_id=slip_id)
         try:

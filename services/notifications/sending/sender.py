@@ -17,7 +17,9 @@ from chassis.context import system
 from chassis.db import Database
 from chassis.errors import Error, Invalid
 from chassis.sealing import MasterKey
+from chassis.sql import insert_for
 from rangkiang.members.v1.contacts_pb2 import MemberContact
+from services.notifications.channels.limits import LimitedChannel
 from services.notifications.channels.port import Channel, Outcome
 from services.notifications.channels.port import Message as Handed
 from services.notifications.institutions import Places
@@ -34,7 +36,7 @@ from services.notifications.sending.decisions import Decision, Judge
 from services.notifications.sending.owners import MOST_ASKED, LinkRequest, Owners
 from services.notifications.sending.queue import Known, Work, find_work, next_moment, read_known
 from services.notifications.sending.texts import Draft, Renderer, link_requests, render_message
-from services.notifications.tables import Message, Notice
+from services.notifications.tables import ChannelState, Message, Notice
 from services.notifications.templates.kinds import KINDS
 
 log = logging.getLogger(__name__)
@@ -44,6 +46,7 @@ LONGEST_PAUSE_SECONDS = 5.0
 # Attempts that are committed together, and that a crash may leave without an answer.
 TOGETHER, TOGETHER_UNKNOWN = 25, 5
 NOT_RENDERED = "NOT_RENDERED"
+FAILURES_SHOWN = 100
 
 
 class Sender:
@@ -67,6 +70,7 @@ class Sender:
         self._database, self._owners, self._channels = database, owners, channels
         self._read_master, self._render, self._public_url = read_master, render, public_url.rstrip("/")
         self._closed_until: dict[str, datetime] = {}
+        self._seen: dict[str, tuple[str, int, str]] = {}
 
     def recover(self) -> int:
         """End attempts of a sender that died: ask the provider, else send again once or show them as unknown."""
@@ -131,6 +135,7 @@ class Sender:
                 results = [(one, self._send(one)) for one in begun]
                 with self._database.transaction(SENDING) as session:
                     record_outcomes(session, results)
+                    self._write_health(session, channel)
 
     def _with_codes(self, drafts: Sequence[Draft]) -> list[Draft]:
         """Have the codes of slips made; a slip that is void by now has no message."""
@@ -199,6 +204,19 @@ class Sender:
             seconds = outcome.retry_after_seconds or 1
             self._closed_until[channel.name] = clock.now() + timedelta(seconds=seconds)
         return outcome
+
+    def _write_health(self, session: Session, channel: Channel) -> None:
+        """Write how a channel does when that has changed, for doctor and staff, who are in other processes."""
+        if not isinstance(channel, LimitedChannel):
+            return
+        state = channel.state()
+        seen = (state.circuit, min(state.failures, FAILURES_SHOWN), state.reason)
+        if self._seen.get(channel.name) == seen:
+            return
+        self._seen[channel.name] = seen
+        values = {"circuit": seen[0], "failures": seen[1], "reason": seen[2][:64], "at": clock.now()}
+        insert = insert_for(session, ChannelState).values(name=channel.name, **values)
+        session.execute(insert.on_conflict_do_update(index_elements=["name"], set_=values))
 
     def _end(self, draft: Draft, state: str, reason: str) -> None:
         with self._database.transaction(SENDING) as session:

@@ -121,37 +121,72 @@ def render_message(
     )
 
 
-def letter_facts(draft: Draft, *, places: Places, owners: Owners) -> dict[str, Any]:
+def letter_facts(
+    institution_id: UUID,
+    kind: str,
+    notices: Sequence[Notice],
+    contact: MemberContact,
+    language: str,
+    *,
+    zone: str,
+    today: date,
+    places: Places,
+    owners: Owners,
+) -> dict[str, Any]:
     """Return the facts of a letter, which has no links."""
-    return _facts(draft, places=places, owners=owners, public_url="", links={})
+    facts = _place_facts(institution_id, notices[0], contact, language, places=places, owners=owners)
+    return facts | _notice_facts(kind, notices, zone=zone, today=today, public_url="", links={})
 
 
 def _facts(
     draft: Draft, *, places: Places, owners: Owners, public_url: str, links: Mapping[tuple[str, str], str]
 ) -> dict[str, Any]:
     language, first = draft.recipient.language, draft.notices[0]
-    institution = places.institutions.get(draft.institution_id)
-    branch = places.branches.get(first.branch_id) if first.branch_id is not None else None
-    facts: dict[str, Any] = {
-        "member_name": draft.contact.name,
-        "institution_name": _name(institution, language),
-        "branch_name": _name(branch or institution, language),
-        "account_link": f"{public_url}{ACCOUNT_PATH}" if public_url else "",
-        **owners.place(draft.institution_id, first.branch_id, language),
-        "card_number": draft.contact.number,
-    }
-    if KINDS[draft.kind].is_digest:
-        entries = [_loan_facts(notice, draft.today, public_url, links) for notice in draft.notices]
-        return {**facts, "items": entries, "count": len(entries)}
-    facts |= {name: value for name, value in first.facts.items() if name in ("suspended_until", "expires_on")}
-    if first.day is not None and first.loan_id is not None:
-        facts |= _loan_facts(first, draft.today, public_url, links)
-    facts["title"] = first.title
-    if first.facts.get("returned_at"):
-        facts["returned_on"] = local_day(moment_of(first.facts["returned_at"]), draft.zone).isoformat()
+    facts = _place_facts(draft.institution_id, first, draft.contact, language, places=places, owners=owners)
+    facts |= _notice_facts(
+        draft.kind, draft.notices, zone=draft.zone, today=draft.today, public_url=public_url, links=links
+    )
+    if public_url:
+        facts["account_link"] = f"{public_url}{ACCOUNT_PATH}"
     if draft.code is not None:
         facts |= {"code": draft.code.code, "card_number": draft.code.number}
         facts["code_link"] = f"{public_url}{SLIP_PATH}" if public_url else ""
+    return facts
+
+
+def _place_facts(
+    institution_id: UUID, notice: Notice, contact: MemberContact, language: str, *, places: Places, owners: Owners
+) -> dict[str, Any]:
+    institution = places.institutions.get(institution_id)
+    branch = places.branches.get(notice.branch_id) if notice.branch_id is not None else None
+    return {
+        "member_name": contact.name,
+        "institution_name": _name(institution, language),
+        "branch_name": _name(branch or institution, language),
+        "card_number": contact.number,
+        **owners.place(institution_id, notice.branch_id, language),
+    }
+
+
+def _notice_facts(
+    kind: str,
+    notices: Sequence[Notice],
+    *,
+    zone: str,
+    today: date,
+    public_url: str,
+    links: Mapping[tuple[str, str], str],
+) -> dict[str, Any]:
+    first = notices[0]
+    if KINDS[kind].is_digest:
+        entries = [_loan_facts(notice, today, public_url, links) for notice in notices]
+        return {"items": entries, "count": len(entries)}
+    facts = {name: value for name, value in first.facts.items() if name in ("suspended_until", "expires_on")}
+    if first.day is not None and first.loan_id is not None:
+        facts |= _loan_facts(first, today, public_url, links)
+    facts["title"] = first.title
+    if first.facts.get("returned_at"):
+        facts["returned_on"] = local_day(moment_of(first.facts["returned_at"]), zone).isoformat()
     return facts
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.notifications.tables.base import Table
-from services.notifications.tables.choices import ChannelDay, Preference, RefusedAddress
+from services.notifications.tables.choices import ChannelDay, ChannelState, Preference, RefusedAddress
 from services.notifications.tables.conversations import Conversation, ConversationMessage, InboundMessage
 from services.notifications.tables.copies import Branch, Institution, LoanMark, Member, SendingRules
 from services.notifications.tables.notices import Attempt, Message, Notice
@@ -14,6 +14,7 @@ __all__ = [
     "Attempt",
     "Branch",
     "ChannelDay",
+    "ChannelState",
     "Conversation",
     "ConversationMessage",
     "InboundMessage",

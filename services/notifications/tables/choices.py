@@ -50,3 +50,20 @@ class ChannelDay(Table):
     day: Mapped[date] = mapped_column(primary_key=True)
     state: Mapped[str] = mapped_column(String(16), primary_key=True)
     count: Mapped[int]
+
+
+class ChannelState(Table):
+    """How a channel of this installation does, as the sender sees it; of no institution.
+
+    circuit   "closed", "open" or "half-open"
+    failures  in a row
+    reason    of the last failure
+    at        when this was last written
+    """
+
+    __tablename__ = "channel_states"
+    name: Mapped[str] = mapped_column(String(16), primary_key=True)
+    circuit: Mapped[str] = mapped_column(String(16))
+    failures: Mapped[int]
+    reason: Mapped[str] = mapped_column(String(64))
+    at: Mapped[datetime]

@@ -1,0 +1,147 @@
+"""Channels of notices and how they do; and when an institution sends digests."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query
+from pydantic import Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.api.member_models import Body
+from gateway.api.members import ERRORS, private
+from gateway.api.openapi import ApiRoute, documented
+from gateway.api.queries import QueryModel
+from gateway.api.schemas import ResponseModel
+from gateway.api.serializers import plain
+from gateway.api.writes import Version
+from gateway.clients import Notifications, call
+from rangkiang.notifications.v1 import notices_pb2 as wire
+
+router = APIRouter(tags=["notices"], route_class=ApiRoute)
+
+_SERVICE = "/rangkiang.notifications.v1.Notifications"
+ChannelName = Annotated[str, Path(description="Name of a channel.", pattern=r"^[a-z0-9-]{1,16}$", examples=["smtp"])]
+
+
+class RulesBody(Body):
+    """When digests are sent, in the member's zone."""
+
+    opens: str = Field(description="HH:MM, from 07:00.", max_length=5, examples=["08:00"])
+    closes: str = Field(description="HH:MM, until 20:00.", max_length=5, examples=["18:00"])
+
+
+class ChannelDay(ResponseModel):
+    """A count of attempts."""
+
+    day: str
+    """ISO 8601."""
+    state: str
+    """accepted, temporary, permanent, unknown …"""
+    count: int
+    """Attempts."""
+
+
+class ChannelStatus(ResponseModel):
+    """How a channel does."""
+
+    name: str
+    """Name of the channel."""
+    state: str
+    """well, failing or open: nothing is sent until it is tried again."""
+    waiting: int
+    """Messages that wait for another attempt."""
+    last_reason: str
+    """Of the last failure, for machines."""
+    last_at: str | None = None
+    """When its state changed."""
+    days: list[ChannelDay]
+    """Of the last 30 days."""
+    refused_addresses: int
+    """Addresses that it refused for good."""
+
+
+class Channels(ResponseModel):
+    """The channels that are set up."""
+
+    hits: list[ChannelStatus]
+    """In order of fallback."""
+
+
+class SendingRules(ResponseModel):
+    """When digests are sent."""
+
+    opens: str
+    """HH:MM."""
+    closes: str
+    """HH:MM."""
+    version: int
+    """0 before the first change."""
+
+
+_CHANNEL = {
+    "name": "smtp",
+    "state": "well",
+    "waiting": 0,
+    "last_reason": "",
+    "last_at": "2026-11-21T00:00:03Z",
+    "days": [{"day": "2026-11-21", "state": "accepted", "count": 412}],
+    "refused_addresses": 2,
+}
+_RULES = {"opens": "08:00", "closes": "18:00", "version": 1}
+
+
+@router.get(
+    "/notices/sending-rules",
+    response_model=SendingRules,
+    **documented(operation="get_sending_rules", summary="When digests are sent", example=_RULES, errors=ERRORS),
+)
+async def get_rules(request: Request, query: Annotated[QueryModel, Query()], notifications: Notifications) -> Response:
+    """The institution's own hours; never within the quiet hours 20.00–07.00."""
+    reply = await call(request, notifications.GetSendingRules, wire.GetSendingRulesRequest())
+    return private(SendingRules(**plain(reply.rules)), version=reply.rules.version)
+
+
+@router.put(
+    "/notices/sending-rules",
+    response_model=SendingRules,
+    **documented(
+        operation="put_sending_rules",
+        summary="Change when digests are sent",
+        example=_RULES,
+        errors=(*ERRORS, 409, 412, 422, 428),
+        method=f"{_SERVICE}/PutSendingRules",
+    ),
+)
+async def put_rules(request: Request, body: RulesBody, version: Version, notifications: Notifications) -> Response:
+    """For the first change the version is 0."""
+    rules = wire.SendingRules(opens=body.opens, closes=body.closes, version=version)
+    reply = await call(request, notifications.PutSendingRules, wire.PutSendingRulesRequest(rules=rules))
+    return private(SendingRules(**plain(reply.rules)), version=reply.rules.version)
+
+
+@router.get(
+    "/channels",
+    response_model=Channels,
+    **documented(operation="list_channels", summary="How channels do", example={"hits": [_CHANNEL]}, errors=ERRORS),
+)
+async def list_channels(
+    request: Request, query: Annotated[QueryModel, Query()], notifications: Notifications
+) -> Response:
+    """The channels of the setting CHANNELS, in order of fallback."""
+    reply = await call(request, notifications.GetChannelStatus, wire.GetChannelStatusRequest())
+    return private(Channels(hits=[ChannelStatus(**plain(channel)) for channel in reply.channels]))
+
+
+@router.get(
+    "/channels/{channel}/status",
+    response_model=ChannelStatus,
+    **documented(operation="get_channel_status", summary="How a channel does", example=_CHANNEL, errors=(*ERRORS, 404)),
+)
+async def get_channel(
+    request: Request, channel: ChannelName, query: Annotated[QueryModel, Query()], notifications: Notifications
+) -> Response:
+    """Its circuit, what waits for it, and the institution's counts of the last 30 days."""
+    reply = await call(request, notifications.GetChannelStatus, wire.GetChannelStatusRequest(name=channel))
+    return private(ChannelStatus(**plain(reply.channels[0])))

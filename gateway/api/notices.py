@@ -1,0 +1,254 @@
+"""Notices: the ledger as JSON and CSV, a notice with its attempts, and sending it again."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Path, Query
+from pydantic import WithJsonSchema
+from starlette.requests import Request
+from starlette.responses import Response
+
+from chassis.spreadsheets import spreadsheet_cell
+from gateway.api.loan_csv import CSV
+from gateway.api.member_models import MEMBER_ID_EXAMPLE
+from gateway.api.members import ERRORS, private
+from gateway.api.openapi import ApiRoute, documented
+from gateway.api.queries import QueryModel, WholeNumber, number, text
+from gateway.api.schemas import ID_PATTERN, JSON, ResponseModel
+from gateway.api.serializers import plain
+from gateway.clients import Notifications, call
+from gateway.negotiation import preferred_media_type
+from rangkiang.notifications.v1 import notices_pb2 as wire
+
+router = APIRouter(tags=["notices"], route_class=ApiRoute)
+
+_SERVICE = "/rangkiang.notifications.v1.Notifications"
+_NOTICE_ID = "0192f3a4-5b6c-7d8e-9f11-23456789abcd"
+NoticeId = Annotated[
+    str,
+    Path(description="A notice's identifier (UUID).", examples=[_NOTICE_ID]),
+    WithJsonSchema({"type": "string", "pattern": ID_PATTERN}),
+]
+_PAGE, _MOST = 500, 50_000
+_MARK: Final = "\ufeff"
+_COLUMNS: Final = (
+    "made_at", "due_at", "changed_at", "kind", "state", "reason", "channel", "title", "member_id", "loan_id", "item_id",
+    "message_id", "id",
+)  # fmt: skip
+
+
+class NoticesQuery(QueryModel):
+    member: str = text("Notices of this member, by id.", longest=64, example=MEMBER_ID_EXAMPLE)
+    state: str = text(
+        "waiting, sending, sent, delivered, read, failed, dropped, print, printed or unknown.", longest=16,
+        example="unknown",
+    )  # fmt: skip
+    kind: str = text("Kind of notices.", longest=32, example="overdue")
+    cursor: str = text("`next` of the page before.", longest=64)
+    limit: Annotated[int, WholeNumber(1, 500)] = number(50, "Notices on a page.")
+
+    def message(self) -> wire.ListNoticesRequest:
+        return wire.ListNoticesRequest(
+            member_id=self.member, state=self.state, kind=self.kind, cursor=self.cursor, limit=self.limit
+        )
+
+
+class Notice(ResponseModel):
+    """What a member is to hear, or has heard."""
+
+    id: str
+    """Identifier (UUID)."""
+    member_id: str
+    """The member; empty after an erasure."""
+    kind: str
+    """due_soon, overdue, loan_receipt …"""
+    loan_id: str
+    """The loan; empty 14 days after its return, and for other kinds."""
+    item_id: str
+    """The item, as the loan."""
+    title: str
+    """Title of the item, as the loan."""
+    state: str
+    """waiting, sending, sent, delivered, read, failed, dropped, print, printed or unknown."""
+    reason: str
+    """Why it is in that state, for machines; often empty."""
+    made_at: str | None = None
+    """ISO 8601, UTC."""
+    due_at: str | None = None
+    """From when it may be sent."""
+    changed_at: str | None = None
+    """When its state changed."""
+    channel: str
+    """Of the last attempt; empty before it."""
+    message_id: str
+    """The same for notices that went in one message."""
+    language: str
+    """id or en; empty before the first attempt."""
+
+
+class Notices(ResponseModel):
+    """A page of notices."""
+
+    total: int
+    """Notices of all pages."""
+    hits: list[Notice]
+    """The notices, the newest first."""
+    next: str | None = None
+    """Cursor of the next page; absent on the last page."""
+
+
+class Attempt(ResponseModel):
+    """One hand-over to a provider."""
+
+    id: str
+    """Identifier (UUID)."""
+    channel: str
+    """Name of the channel."""
+    provider_id: str
+    """The provider's identifier of the message."""
+    state: str
+    """started, accepted, temporary, permanent, unknown, delivered, read or failed."""
+    reason: str
+    """Of a refusal, for machines."""
+    started_at: str | None = None
+    """ISO 8601, UTC."""
+    ended_at: str | None = None
+    """When the provider answered."""
+
+
+class NoticeInFull(ResponseModel):
+    """A notice with its text."""
+
+    notice: Notice
+    """The notice."""
+    subject: str
+    """As it was sent."""
+    text: str
+    """As it was sent; empty before, when it was forgotten, and when it had a code."""
+    attempts: list[Attempt]
+    """The first at first."""
+
+
+class ResentNotice(ResponseModel):
+    """A notice that waits again."""
+
+    notice: Notice
+    """The notice."""
+
+
+_NOTICE = {
+    "id": _NOTICE_ID,
+    "member_id": MEMBER_ID_EXAMPLE,
+    "kind": "overdue",
+    "loan_id": "0192f3a4-5b6c-7d8e-9f07-23456789abcd",
+    "item_id": "0192f3a4-5b6c-7d8e-9f08-23456789abcd",
+    "title": "Merantau ke Deli",
+    "state": "sent",
+    "reason": "",
+    "made_at": "2026-11-20T19:00:02Z",
+    "due_at": "2026-11-21T00:00:00Z",
+    "changed_at": "2026-11-21T00:00:03Z",
+    "channel": "smtp",
+    "message_id": "0192f3a4-5b6c-7d8e-9f12-23456789abcd",
+    "language": "id",
+}
+_ATTEMPT = {
+    "id": "0192f3a4-5b6c-7d8e-9f13-23456789abcd",
+    "channel": "smtp",
+    "provider_id": "<0192f3a4-5b6c-7d8e-9f12-23456789abcd@perpustakaan.example.id>",
+    "state": "accepted",
+    "reason": "",
+    "started_at": "2026-11-21T00:00:02Z",
+    "ended_at": "2026-11-21T00:00:03Z",
+}
+
+
+@router.get(
+    "/notices",
+    response_model=Notices,
+    **documented(
+        operation="list_notices",
+        summary="Notices of the institution",
+        example={"total": 1, "hits": [_NOTICE]},
+        errors=ERRORS,
+        content={CSV: {"schema": {"type": "string"}, "example": "made_at,due_at,changed_at,kind,state\r\n"}},
+    ),
+)
+async def list_notices(
+    request: Request, query: Annotated[NoticesQuery, Query()], notifications: Notifications
+) -> Response:
+    """Notices by member, state and kind, the newest first; as CSV all pages."""
+    if preferred_media_type(request.headers.get("accept", ""), (JSON, CSV)) == CSV:
+        return await _as_csv(request, query.message(), notifications)
+    reply = await call(request, notifications.ListNotices, query.message())
+    hits = [Notice(**plain(notice)) for notice in reply.notices]
+    return private(Notices(total=reply.total, hits=hits, next=reply.cursor or None))
+
+
+@router.get(
+    "/notices/{notice_id}",
+    response_model=NoticeInFull,
+    **documented(
+        operation="get_notice",
+        summary="A notice with its text and attempts",
+        example={
+            "notice": _NOTICE,
+            "subject": "Buku terlambat",
+            "text": "Yth. Ibu Siti, …",
+            "attempts": [_ATTEMPT],
+        },
+        errors=(*ERRORS, 404),
+    ),
+)
+async def get_notice(
+    request: Request, notice_id: NoticeId, query: Annotated[QueryModel, Query()], notifications: Notifications
+) -> Response:
+    """Each look is recorded."""
+    reply = await call(request, notifications.GetNotice, wire.GetNoticeRequest(id=notice_id))
+    return private(
+        NoticeInFull(
+            notice=Notice(**plain(reply.notice)),
+            subject=reply.subject,
+            text=reply.text,
+            attempts=[Attempt(**plain(attempt)) for attempt in reply.attempts],
+        )
+    )
+
+
+@router.post(
+    "/notices/{notice_id}/resend",
+    response_model=ResentNotice,
+    **documented(
+        operation="resend_notice",
+        summary="Send a notice again",
+        example={"notice": {**_NOTICE, "state": "waiting", "channel": "", "message_id": ""}},
+        errors=(*ERRORS, 404, 409, 422),
+        method=f"{_SERVICE}/ResendNotice",
+    ),
+)
+async def resend(request: Request, notice_id: NoticeId, notifications: Notifications) -> Response:
+    """One that failed, is unknown, or is or was on the print list."""
+    reply = await call(request, notifications.ResendNotice, wire.ResendNoticeRequest(id=notice_id))
+    return private(ResentNotice(notice=Notice(**plain(reply.notice))))
+
+
+async def _as_csv(request: Request, message: wire.ListNoticesRequest, notifications: Notifications) -> Response:
+    """Respond with all notices of a list, whatever its pages; of a longer list the first 50,000."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer)
+    writer.writerow(_COLUMNS)
+    message.limit, count = _PAGE, 0
+    while count < _MOST:
+        reply = await call(request, notifications.ListNotices, message)
+        for notice in reply.notices:
+            row = plain(notice)
+            writer.writerow([spreadsheet_cell(str(row[name] or "")) for name in _COLUMNS])
+        count += len(reply.notices)
+        if not reply.cursor:
+            break
+        message.cursor = reply.cursor
+    headers = {"Cache-Control": "no-store", "Content-Disposition": 'attachment; filename="notices.csv"'}
+    return Response(_MARK + buffer.getvalue(), media_type=f"{CSV}; charset=utf-8", headers=headers)

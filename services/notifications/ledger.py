@@ -1,0 +1,191 @@
+"""The ledger that staff read: notices with their state, their attempts, and how channels do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session
+
+from chassis import audit, clock
+from chassis.context import Context
+from chassis.errors import Invalid, NotFound, Refused
+from chassis.ids import parse_id
+from chassis.sealing import MasterKey
+from services.notifications.members import keys_of, open_text
+from services.notifications.notices import settle
+from services.notifications.tables import Attempt, ChannelDay, ChannelState, Member, Message, Notice, RefusedAddress
+
+STATES = ("waiting", "sending", "sent", "delivered", "read", "failed", "dropped", "print", "printed", "unknown")
+RESENDABLE = ("failed", "unknown", "print", "printed")
+USUAL_PAGE, LONGEST_PAGE = 50, 500
+DAYS_SHOWN = 30
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeFilter:
+    """Which notices to list; "" for any."""
+
+    member: str = ""
+    state: str = ""
+    kind: str = ""
+    limit: int = 0
+    cursor: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of notices with their messages, the newest first; `cursor` of the next page, "" at the end."""
+
+    rows: list[tuple[Notice, Message | None]]
+    total: int
+    cursor: str
+
+
+def list_notices(session: Session, institution_id: UUID, wanted: NoticeFilter) -> Page:
+    """List notices of an institution.
+
+    raises  Invalid  NOTICE_STATE_UNKNOWN, NOTICES_CURSOR_INVALID, ID_NOT_READABLE
+    """
+    if wanted.state and wanted.state not in STATES:
+        raise Invalid("NOTICE_STATE_UNKNOWN", state=wanted.state[:32], known=", ".join(STATES))
+    conditions = [Notice.institution_id == institution_id]
+    if wanted.member:
+        conditions.append(Notice.member_id == parse_id(wanted.member))
+    if wanted.state:
+        conditions.append(Notice.state == wanted.state)
+    if wanted.kind:
+        conditions.append(Notice.kind == wanted.kind)
+    total = session.scalar(select(func.count()).select_from(Notice).where(*conditions)) or 0
+    limit = min(wanted.limit or USUAL_PAGE, LONGEST_PAGE)
+    query = select(Notice, Message).outerjoin(Message, Message.id == Notice.message_id).where(*conditions)
+    if wanted.cursor:
+        query = query.where(Notice.id < _read_cursor(wanted.cursor))
+    found = session.execute(query.order_by(Notice.id.desc()).limit(limit + 1))
+    rows: list[tuple[Notice, Message | None]] = [(row[0], row[1]) for row in found]
+    return Page(rows[:limit], total, str(rows[limit - 1][0].id) if len(rows) > limit else "")
+
+
+def find_notice(session: Session, institution_id: UUID, notice_id: str) -> tuple[Notice, Message | None]:
+    """Return a notice of an institution. Raises NotFound NOTICE_NOT_FOUND."""
+    try:
+        wanted = UUID(notice_id)
+    except ValueError:
+        raise NotFound("NOTICE_NOT_FOUND", id=notice_id[:40]) from None
+    query = select(Notice, Message).outerjoin(Message, Message.id == Notice.message_id)
+    row = session.execute(query.where(Notice.id == wanted, Notice.institution_id == institution_id)).first()
+    if row is None:
+        raise NotFound("NOTICE_NOT_FOUND", id=notice_id[:40])
+    return row[0], row[1]
+
+
+def attempts_of(session: Session, message_id: UUID | None) -> list[Attempt]:
+    """Return the attempts of a message, the first at first."""
+    if message_id is None:
+        return []
+    return list(session.scalars(select(Attempt).where(Attempt.message_id == message_id).order_by(Attempt.id)))
+
+
+def open_message(session: Session, message: Message | None, master: MasterKey) -> tuple[str, str]:
+    """Return subject and text as they were handed over; "" when there is none, or its member was erased.
+
+    raises  Unavailable  SEALED_UNREADABLE
+    """
+    if message is None or message.sealed is None or message.member_id is None:
+        return "", ""
+    members = {message.member_id: message.institution_id}
+    key = keys_of(session, master, members, make=False).get(message.member_id)
+    if key is None:
+        return "", ""
+    content = json.loads(open_text(key, message.sealed))
+    return content["subject"], content["text"]
+
+
+def resend(session: Session, institution_id: UUID, notice_id: str, *, context: Context) -> Notice:
+    """Let a notice wait again, in a message of its own; addresses of its member that were refused are tried again.
+
+    raises  NotFound  NOTICE_NOT_FOUND
+            Refused   NOTICE_NOT_RESENDABLE  it is sent, waits, or has no member or reason any more
+    """
+    notice, _ = find_notice(session, institution_id, notice_id)
+    if notice.state not in RESENDABLE or notice.member_id is None:
+        raise Refused("NOTICE_NOT_RESENDABLE", state=notice.state)
+    session.execute(delete(RefusedAddress).where(RefusedAddress.member_id == notice.member_id))
+    audit.record(session, context, "notifications.resend", kind="notice", object_id=notice.id)
+    settle(session, [notice.id], "waiting", message_id=None, due_at=clock.now())
+    session.refresh(notice)
+    return notice
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelHealth:
+    """How a channel does.
+
+    state  "well", "failing" or "open"
+    days   (day, state, count) of the last 30 days
+    """
+
+    name: str
+    state: str
+    waiting: int
+    reason: str
+    last_at: datetime | None
+    days: list[tuple[date, str, int]]
+    refused: int
+
+
+def channel_health(session: Session, institution_id: UUID, names: Sequence[str]) -> list[ChannelHealth]:
+    """Return how channels do: what the sender has seen, and the institution's counts."""
+    since = (clock.now() - timedelta(days=DAYS_SHOWN)).date()
+    states = {row.name: row for row in session.scalars(select(ChannelState))}
+    is_waiting = (Message.institution_id == institution_id, Message.state == "open")
+    waiting = _counts(session, select(Message.channel, func.count()).where(*is_waiting).group_by(Message.channel))
+    refusals = select(RefusedAddress.channel, func.count()).where(RefusedAddress.institution_id == institution_id)
+    refused = _counts(session, refusals.group_by(RefusedAddress.channel))
+    query = select(ChannelDay).where(ChannelDay.institution_id == institution_id, ChannelDay.day >= since)
+    days = list(session.scalars(query.order_by(ChannelDay.day, ChannelDay.state)))
+    return [
+        ChannelHealth(
+            name=name,
+            state=_health(states.get(name)),
+            waiting=waiting.get(name, 0),
+            reason=states[name].reason if name in states else "",
+            last_at=states[name].at if name in states else None,
+            days=[(row.day, row.state, row.count) for row in days if row.channel == name],
+            refused=refused.get(name, 0),
+        )
+        for name in names
+    ]
+
+
+def require_member(session: Session, member_id: str) -> Member:
+    """Return a member of the caller's institution. Raises NotFound NOTICE_MEMBER_NOT_FOUND."""
+    try:
+        member = session.get(Member, UUID(member_id))
+    except ValueError:
+        member = None
+    if member is None or member.is_erased:
+        raise NotFound("NOTICE_MEMBER_NOT_FOUND", id=member_id[:40])
+    return member
+
+
+def _counts(session: Session, query: Any) -> dict[str, int]:
+    return {row[0]: row[1] for row in session.execute(query)}
+
+
+def _health(state: ChannelState | None) -> str:
+    if state is None or not state.failures:
+        return "well"
+    return "open" if state.circuit == "open" else "failing"
+
+
+def _read_cursor(cursor: str) -> UUID:
+    try:
+        return UUID(cursor)
+    except ValueError:
+        raise Invalid("NOTICES_CURSOR_INVALID") from None

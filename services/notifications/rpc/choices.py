@@ -1,0 +1,176 @@
+"""Methods of preferences, for members and the desk, and of the print list."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+import grpc
+from sqlalchemy.orm import Session
+
+from chassis import audit, rpc
+from chassis.audit.looks import Looks
+from chassis.context import Context
+from chassis.db import Database
+from chassis.errors import Invalid
+from chassis.idempotency import once
+from chassis.ids import parse_id
+from rangkiang.members.v1 import contacts_pb2
+from rangkiang.notifications.v1 import notices_pb2 as wire
+from rangkiang.notifications.v1 import print_pb2
+from services.notifications import preferences
+from services.notifications.ledger import require_member
+from services.notifications.preferences import ALL, Answer
+from services.notifications.rpc.ledger import timestamp
+from services.notifications.rpc.sending import ServiceOwners
+from services.notifications.sending import letters
+from services.notifications.sending.letters import ListedLetter
+from services.notifications.sending.owners import MOST_ASKED
+from services.notifications.templates.kinds import CHANNELS
+
+MOST_HANDED_OVER = 1_000
+MOST_ANSWERS = 200
+
+
+class ChoiceMethods:
+    """The part of the servicer for what members choose, and for those whom no channel reaches."""
+
+    _database: Database
+    _looks: Looks
+    _owners: ServiceOwners
+
+    def GetPreferences(
+        self, request: wire.GetPreferencesRequest, context: grpc.ServicerContext
+    ) -> wire.GetPreferencesReply:
+        caller = rpc.context(context)
+        with self._database.reading(caller) as session:
+            member = require_member(session, request.member_id)
+            return wire.GetPreferencesReply(preferences=_preferences(session, member.id))
+
+    def PutPreferences(
+        self, request: wire.PutPreferencesRequest, context: grpc.ServicerContext
+    ) -> wire.PutPreferencesReply:
+        caller = rpc.context(context)
+        with self._database.transaction(caller) as session:
+
+            def act() -> wire.PutPreferencesReply:
+                member = require_member(session, request.member_id)
+                _replace(session, member.id, caller, request.preferences)
+                return wire.PutPreferencesReply(preferences=_preferences(session, member.id))
+
+            return once(session, caller, request, wire.PutPreferencesReply, act)
+
+    def GetOwnPreferences(
+        self, _request: wire.GetOwnPreferencesRequest, context: grpc.ServicerContext
+    ) -> wire.GetOwnPreferencesReply:
+        caller = rpc.context(context)
+        with self._database.reading(caller) as session:
+            return wire.GetOwnPreferencesReply(preferences=_preferences(session, parse_id(caller.actor)))
+
+    def PutOwnPreferences(
+        self, request: wire.PutOwnPreferencesRequest, context: grpc.ServicerContext
+    ) -> wire.PutOwnPreferencesReply:
+        caller = rpc.context(context)
+        with self._database.transaction(caller) as session:
+
+            def act() -> wire.PutOwnPreferencesReply:
+                member_id = parse_id(caller.actor)
+                _replace(session, member_id, caller, request.preferences)
+                return wire.PutOwnPreferencesReply(preferences=_preferences(session, member_id))
+
+            return once(session, caller, request, wire.PutOwnPreferencesReply, act)
+
+    def OptOut(self, request: wire.OptOutRequest, context: grpc.ServicerContext) -> wire.OptOutReply:
+        caller = rpc.context(context)
+        kind, channel = request.kind or ALL, request.channel or ALL
+        member_id, institution_id = parse_id(caller.actor), parse_id(caller.institution)
+        with self._database.transaction(caller) as session:
+            preferences.opt_out(session, member_id, institution_id, kind=kind, channel=channel)
+            _record(session, caller, "notifications.opt_out", member_id, {"kind": kind, "channel": channel})
+        return wire.OptOutReply(kind=kind, channel=channel)
+
+    def ListPrint(self, request: print_pb2.ListPrintRequest, context: grpc.ServicerContext) -> print_pb2.ListPrintReply:
+        listed = self._letters(rpc.context(context), context, by=request.by)
+        groups: dict[str, list[print_pb2.Letter]] = {}
+        for one in listed:
+            letter = print_pb2.Letter(
+                member_id=one.contact.id,
+                name=one.recipient.name,
+                address=one.address,
+                notice_ids=[str(notice.id) for notice in one.notices],
+                titles=[notice.title for notice in one.notices if notice.title],
+                oldest_at=timestamp(min(notice.made_at for notice in one.notices)),
+            )
+            groups.setdefault(one.group, []).append(letter)
+        named = [print_pb2.PrintGroup(name=name, letters=of_group) for name, of_group in groups.items()]
+        return print_pb2.ListPrintReply(groups=named)
+
+    def PrintLetters(
+        self, request: print_pb2.PrintLettersRequest, context: grpc.ServicerContext
+    ) -> print_pb2.PrintLettersReply:
+        caller = rpc.context(context)
+        listed = self._letters(caller, context, by=request.by, only=set(request.member_ids))
+        institution_id = parse_id(caller.institution)
+        with self._database.reading(caller) as session:
+            pdf, count = letters.print_list(
+                session, institution_id, listed, owners=self._owners, paper=request.paper or "a4"
+            )
+        ids = [str(notice.id) for one in listed for notice in one.notices]
+        return print_pb2.PrintLettersReply(pdf=pdf, letters=count, notice_ids=ids)
+
+    def HandOver(self, request: print_pb2.HandOverRequest, context: grpc.ServicerContext) -> print_pb2.HandOverReply:
+        caller = rpc.context(context)
+        if len(request.notice_ids) > MOST_HANDED_OVER:
+            raise Invalid("NOTICES_TOO_MANY", most=MOST_HANDED_OVER)
+        ids = [parse_id(one) for one in request.notice_ids]
+        with self._database.transaction(caller) as session:
+
+            def act() -> print_pb2.HandOverReply:
+                count = letters.hand_over(session, parse_id(caller.institution), ids, context=caller)
+                return print_pb2.HandOverReply(count=count)
+
+            return once(session, caller, request, print_pb2.HandOverReply, act)
+
+    def _letters(
+        self,
+        caller: Context,
+        grpc_context: Any,
+        *,
+        by: str,
+        only: set[str] = frozenset(),  # type: ignore[assignment]
+    ) -> list[ListedLetter]:
+        """Read the print list; members records that the caller looks at names and addresses."""
+        with self._database.reading(caller) as session:
+            notices: Mapping[UUID, Sequence[Any]] = letters.printable(session, parse_id(caller.institution))
+            session.expunge_all()
+        if only:
+            notices = {member_id: of_member for member_id, of_member in notices.items() if str(member_id) in only}
+        metadata = [pair for pair in grpc_context.invocation_metadata() if pair[0] == "authorization"]
+        contacts: dict[UUID, contacts_pb2.MemberContact] = {}
+        ids = list(notices)
+        for start in range(0, len(ids), MOST_ASKED):
+            contacts.update(self._owners.list_contacts(ids[start : start + MOST_ASKED], metadata))
+        return letters.list_letters(notices, contacts, by=by)
+
+
+def _preferences(session: Session, member_id: UUID) -> wire.Preferences:
+    answers = [
+        wire.Preference(kind=answer.kind, channel=answer.channel, allowed=answer.allowed)
+        for answer in preferences.list_answers(session, member_id)
+    ]
+    channels = [name for name in CHANNELS if name != "print"]
+    return wire.Preferences(answers=answers, kinds=preferences.kinds(), channels=channels)
+
+
+def _replace(session: Session, member_id: UUID, caller: Context, given: Iterable[wire.Preference]) -> None:
+    answers = [Answer(one.kind or ALL, one.channel or ALL, one.allowed) for one in given]
+    if len(answers) > MOST_ANSWERS:
+        raise Invalid("NOTICES_TOO_MANY", most=MOST_ANSWERS)
+    preferences.replace_answers(session, member_id, parse_id(caller.institution), answers)
+    facts = {f"{answer.kind}/{answer.channel}": answer.allowed for answer in answers}
+    _record(session, caller, "notifications.put_preferences", member_id, facts)
+
+
+def _record(session: Session, caller: Context, act: str, member_id: UUID, facts: Mapping[str, Any]) -> None:
+    audit.record(session, caller, act, kind="member", object_id=member_id, facts=facts)

@@ -1,0 +1,189 @@
+"""Methods of the ledger: notices, attempts, channels, and when an institution sends."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import grpc
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from chassis import audit, rpc
+from chassis.audit.looks import Looks
+from chassis.db import Database
+from chassis.errors import NotFound
+from chassis.idempotency import once
+from chassis.ids import parse_id
+from chassis.sealing import require_master_key
+from rangkiang.notifications.v1 import notices_pb2 as wire
+from services.notifications import ledger
+from services.notifications.channels.port import Channel
+from services.notifications.institutions import rules_of, save_rules
+from services.notifications.settings import NotificationsSettings
+from services.notifications.tables import Attempt, Message, Notice, SendingRules
+
+MOST_OWN = 50
+
+
+class LedgerMethods:
+    """The part of the servicer that staff and members read."""
+
+    _database: Database
+    _looks: Looks
+    _settings: NotificationsSettings
+    _channels: tuple[Channel, ...]
+
+    def ListNotices(self, request: wire.ListNoticesRequest, context: grpc.ServicerContext) -> wire.ListNoticesReply:
+        caller = rpc.context(context)
+        wanted = ledger.NoticeFilter(
+            member=request.member_id,
+            state=request.state,
+            kind=request.kind,
+            limit=max(0, request.limit),
+            cursor=request.cursor,
+        )
+        with self._database.reading(caller) as session:
+            page = ledger.list_notices(session, parse_id(caller.institution), wanted)
+            notices = [_notice(notice, message) for notice, message in page.rows]
+        return wire.ListNoticesReply(notices=notices, total=page.total, cursor=page.cursor)
+
+    def ListOwnNotices(
+        self, request: wire.ListOwnNoticesRequest, context: grpc.ServicerContext
+    ) -> wire.ListOwnNoticesReply:
+        caller = rpc.context(context)
+        limit = min(max(1, request.limit or MOST_OWN), MOST_OWN)
+        wanted = ledger.NoticeFilter(member=caller.actor, limit=limit)
+        with self._database.reading(caller) as session:
+            page = ledger.list_notices(session, parse_id(caller.institution), wanted)
+            notices = [_notice(notice, message) for notice, message in page.rows]
+        return wire.ListOwnNoticesReply(notices=notices)
+
+    def GetNotice(self, request: wire.GetNoticeRequest, context: grpc.ServicerContext) -> wire.GetNoticeReply:
+        caller = rpc.context(context)
+        with self._database.reading(caller) as session:
+            notice, message = ledger.find_notice(session, parse_id(caller.institution), request.id)
+            attempts = ledger.attempts_of(session, notice.message_id)
+            subject = text = ""
+            if message is not None and message.sealed is not None:
+                subject, text = ledger.open_message(session, message, require_master_key(self._settings.master_key))
+            reply = wire.GetNoticeReply(
+                notice=_notice(notice, message),
+                subject=subject,
+                text=text,
+                attempts=[_attempt(attempt) for attempt in attempts],
+            )
+        self._looks.record(caller, "notifications.show", kind="notice", object_id=request.id)
+        return reply
+
+    def ResendNotice(self, request: wire.ResendNoticeRequest, context: grpc.ServicerContext) -> wire.ResendNoticeReply:
+        caller = rpc.context(context)
+        with self._database.transaction(caller) as session:
+
+            def act() -> wire.ResendNoticeReply:
+                notice = ledger.resend(session, parse_id(caller.institution), request.id, context=caller)
+                return wire.ResendNoticeReply(notice=_notice(notice, None))
+
+            return once(session, caller, request, wire.ResendNoticeReply, act)
+
+    def GetChannelStatus(
+        self, request: wire.GetChannelStatusRequest, context: grpc.ServicerContext
+    ) -> wire.GetChannelStatusReply:
+        caller = rpc.context(context)
+        names = [channel.name for channel in self._channels if request.name in ("", channel.name)]
+        if request.name and not names:
+            known = ", ".join(channel.name for channel in self._channels)
+            raise NotFound("CHANNEL_NOT_FOUND", channel=request.name[:16], known=known)
+        with self._database.reading(caller) as session:
+            rows = ledger.channel_health(session, parse_id(caller.institution), names)
+        return wire.GetChannelStatusReply(channels=[_channel(row) for row in rows])
+
+    def GetSendingRules(
+        self, _request: wire.GetSendingRulesRequest, context: grpc.ServicerContext
+    ) -> wire.GetSendingRulesReply:
+        caller = rpc.context(context)
+        with self._database.reading(caller) as session:
+            return wire.GetSendingRulesReply(rules=_rules(rules_of(session, parse_id(caller.institution))))
+
+    def PutSendingRules(
+        self, request: wire.PutSendingRulesRequest, context: grpc.ServicerContext
+    ) -> wire.PutSendingRulesReply:
+        caller, given = rpc.context(context), request.rules
+        with self._database.transaction(caller) as session:
+
+            def act() -> wire.PutSendingRulesReply:
+                institution_id = parse_id(caller.institution)
+                row = save_rules(
+                    session,
+                    institution_id,
+                    opens=given.opens,
+                    closes=given.closes,
+                    version=given.version,
+                    context=caller,
+                )
+                facts = {"opens": row.opens, "closes": row.closes}
+                audit.record(
+                    session,
+                    caller,
+                    "notifications.put_sending_rules",
+                    kind="sending_rules",
+                    object_id=institution_id,
+                    facts=facts,
+                )
+                return wire.PutSendingRulesReply(rules=_rules(row))
+
+            return once(session, caller, request, wire.PutSendingRulesReply, act)
+
+
+def _notice(notice: Notice, message: Message | None) -> wire.Notice:
+    return wire.Notice(
+        id=str(notice.id),
+        member_id=str(notice.member_id or ""),
+        kind=notice.kind,
+        loan_id=str(notice.loan_id or ""),
+        item_id=str(notice.item_id or ""),
+        title=notice.title,
+        state=notice.state,
+        reason=notice.reason,
+        made_at=timestamp(notice.made_at),
+        due_at=timestamp(notice.due_at),
+        changed_at=timestamp(notice.changed_at),
+        channel=message.channel if message is not None else "",
+        message_id=str(notice.message_id or ""),
+        language=message.language if message is not None else "",
+    )
+
+
+def _attempt(attempt: Attempt) -> wire.Attempt:
+    return wire.Attempt(
+        id=str(attempt.id),
+        channel=attempt.channel,
+        provider_id=attempt.provider_id,
+        state=attempt.state,
+        reason=attempt.reason,
+        started_at=timestamp(attempt.started_at),
+        ended_at=timestamp(attempt.ended_at),
+    )
+
+
+def _channel(row: ledger.ChannelHealth) -> wire.ChannelStatus:
+    return wire.ChannelStatus(
+        name=row.name,
+        state=row.state,
+        waiting=row.waiting,
+        last_reason=row.reason,
+        last_at=timestamp(row.last_at),
+        days=[wire.ChannelDay(day=day.isoformat(), state=state, count=count) for day, state, count in row.days],
+        refused_addresses=row.refused,
+    )
+
+
+def _rules(row: SendingRules) -> wire.SendingRules:
+    return wire.SendingRules(opens=row.opens, closes=row.closes, version=row.version)
+
+
+def timestamp(moment: datetime | None) -> Timestamp | None:
+    """Return a moment as protobuf has it; None for none."""
+    if moment is None:
+        return None
+    message = Timestamp()
+    message.FromDatetime(moment)
+    return message

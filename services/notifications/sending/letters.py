@@ -1,0 +1,159 @@
+"""Letters for members whom no channel reaches: listed by class or street, printed, and marked as handed over."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from chassis import audit, clock
+from chassis.context import Context
+from chassis.errors import Invalid
+from chassis.ids import new_id
+from rangkiang.members.v1.contacts_pb2 import MemberContact
+from services.notifications.institutions import Places, local_day
+from services.notifications.notices import settle
+from services.notifications.sending.owners import Owners
+from services.notifications.sending.recipients import PRINT, Recipient
+from services.notifications.sending.texts import in_order, letter_facts
+from services.notifications.tables import Notice
+from services.notifications.templates.kinds import KINDS
+from services.notifications.templates.letter_pdf import PrintedLetter, print_letters
+from services.notifications.templates.store import render
+
+GROUPINGS = ("group", "street")
+MOST_LETTERS = 1_000
+# "Jl. Bagindo Aziz Chan No. 12, RT 3" is a house of the street before the number.
+_HOUSE = re.compile(r"\s*(,|\b(no|nomor|number|rt|rw|blok)\b\.?|\d).*$", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class ListedLetter:
+    """Notices of one member that wait to be printed.
+
+    group  class or study programme, or the street
+    """
+
+    contact: MemberContact
+    recipient: Recipient
+    address: str
+    group: str
+    notices: tuple[Notice, ...]
+
+
+def printable(session: Session, institution_id: UUID) -> dict[UUID, list[Notice]]:
+    """Return notices of an institution that wait for paper, by member; those that wait longest first."""
+    query = select(Notice).where(Notice.institution_id == institution_id, Notice.state == PRINT).order_by(Notice.id)
+    found: dict[UUID, list[Notice]] = defaultdict(list)
+    for notice in session.scalars(query):
+        if notice.member_id is not None and (notice.member_id in found or len(found) < MOST_LETTERS):
+            found[notice.member_id].append(notice)
+    return found
+
+
+def list_letters(
+    notices: Mapping[UUID, Sequence[Notice]], contacts: Mapping[UUID, MemberContact], *, by: str
+) -> list[ListedLetter]:
+    """Return the letters in order of class or street, then of name.
+
+    raises  Invalid  PRINT_ORDER_UNKNOWN
+    """
+    if (by or GROUPINGS[0]) not in GROUPINGS:
+        raise Invalid("PRINT_ORDER_UNKNOWN", by=by[:16], known=", ".join(GROUPINGS))
+    letters: list[ListedLetter] = []
+    for member_id, of_member in notices.items():
+        contact = contacts.get(member_id)
+        if contact is None:
+            continue
+        guardian = contact.guardian if contact.is_child and contact.HasField("guardian") else None
+        name = guardian.name if guardian is not None and guardian.name else contact.name
+        address = (guardian.address if guardian is not None else "") or contact.address
+        group = _street(address) if by == "street" else _class(contact)
+        recipient = Recipient(name, contact.language or "id", ())
+        letters.append(ListedLetter(contact, recipient, address, group, in_order(of_member)))
+    # Without a class or a street they are last.
+    return sorted(letters, key=lambda one: (not one.group, one.group.casefold(), one.contact.name.casefold()))
+
+
+def print_list(
+    session: Session, institution_id: UUID, letters: Sequence[ListedLetter], *, owners: Owners, paper: str
+) -> tuple[bytes, int]:
+    """Return the letters as a PDF, and their number: one for the loans of a member, and one for each other notice.
+
+    paper   "a4" or "58mm"
+    raises  Invalid  PAPER_UNKNOWN
+    """
+    if paper not in ("a4", "58mm"):
+        raise Invalid("PAPER_UNKNOWN", paper=paper[:16])
+    places = Places(session)
+    institution = places.institutions.get(institution_id)
+    zone = places.zone_of(institution_id, None)
+    today = local_day(clock.now(), zone)
+    printed: list[PrintedLetter] = []
+    for letter in letters:
+        for kind, notices in _folded(letter.notices):
+            language = letter.recipient.language
+            facts = letter_facts(
+                institution_id, kind, notices, letter.contact, language, zone=zone, today=today, places=places,
+                owners=owners,
+            )  # fmt: skip
+            rendered = render(
+                session, institution_id=institution_id, kind=kind, channel=PRINT, language=language, facts=facts
+            )
+            name = (institution.name_en if language == "en" else institution.name_id) if institution else ""
+            lines = [letter.contact.group, *letter.address.splitlines()]
+            if letter.recipient.name != letter.contact.name:
+                lines.insert(0, letter.contact.name)
+            printed.append(
+                PrintedLetter(
+                    library=name,
+                    recipient=letter.recipient.name,
+                    address=[line for line in lines if line],
+                    on=today,
+                    language=language,
+                    blocks=rendered.blocks,
+                )
+            )
+    return print_letters(printed, paper="a4" if paper == "a4" else "58mm"), len(printed)
+
+
+def hand_over(session: Session, institution_id: UUID, ids: Collection[UUID], *, context: Context) -> int:
+    """Note that letters were handed over. Returns the number of notices; those that are not on the list stay."""
+    query = select(Notice.id).where(
+        Notice.id.in_(list(ids)), Notice.institution_id == institution_id, Notice.state == PRINT
+    )
+    found = list(session.scalars(query.with_for_update()))
+    settle(session, found, "printed")
+    facts = {"notices": [str(one) for one in found]}
+    audit.record(session, context, "notifications.hand_over", kind="letters", object_id=new_id(), facts=facts)
+    return len(found)
+
+
+def _folded(notices: Sequence[Notice]) -> list[tuple[str, tuple[Notice, ...]]]:
+    """Return kinds and notices of a member's letters: those of a family are one letter."""
+    families: dict[str, list[Notice]] = defaultdict(list)
+    letters: list[tuple[str, tuple[Notice, ...]]] = []
+    for notice in notices:
+        if notice.kind not in KINDS:
+            continue
+        family = KINDS[notice.kind].family
+        if family:
+            families[family].append(notice)
+        else:
+            letters.append((notice.kind, (notice,)))
+    folded = [(one[0].kind if len(one) == 1 else family, tuple(one)) for family, one in families.items()]
+    return [*folded, *letters]
+
+
+def _class(contact: MemberContact) -> str:
+    return " · ".join(part for part in (contact.school, contact.group) if part)
+
+
+def _street(address: str) -> str:
+    first = address.splitlines()[0] if address else ""
+    return _HOUSE.sub("", first).strip() or first

@@ -1,0 +1,134 @@
+"""The ledger that staff read: filters, pages, texts, sending again, channels; the print list."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from uuid import UUID
+
+import pytest
+from pypdfium2 import PdfDocument
+
+from chassis import clock
+from chassis.context import Context
+from chassis.errors import Invalid, NotFound, Refused
+from rangkiang.circulation.v1.events_pb2 import LoanOpened, LoanOverdue
+from services.notifications import ledger
+from services.notifications.ledger import NoticeFilter
+from services.notifications.sending import letters
+from tests.fakes.notices import ACCEPTED, FakeChannel, loan_fact
+from tests.services.notifications.conftest import JAYAPURA, PADANG, PADANG_BRANCH, Office
+
+MORNING = datetime(2026, 11, 21, 2, tzinfo=UTC)
+DESK = Context(institution=str(PADANG), actor="desk")
+STRANGER = Context(institution=str(JAYAPURA), actor="desk")
+
+
+def lend(office: Office, member: UUID, **values):
+    office.deliver(LoanOpened(loan=loan_fact(member, PADANG, branch_id=PADANG_BRANCH, **values)))
+
+
+def warn(office: Office, member: UUID, **values):
+    fact = loan_fact(member, PADANG, branch_id=PADANG_BRANCH, due_on=date(2026, 11, 20), **values)
+    office.deliver(LoanOverdue(loan=fact, step=1, days=1, zone="Asia/Jakarta"))
+
+
+@pytest.fixture(autouse=True)
+def morning():
+    with clock.frozen(MORNING):
+        yield
+
+
+def test_notices_are_listed_by_member_state_and_kind_page_by_page(office):
+    members = [office.owners.add() for _ in range(3)]
+    for member in members:
+        lend(office, member)
+        warn(office, member)
+    with office.database.reading(DESK) as session:
+        first = ledger.list_notices(session, PADANG, NoticeFilter(limit=4))
+        second = ledger.list_notices(session, PADANG, NoticeFilter(limit=4, cursor=first.cursor))
+        ids = [row.id for page in (first, second) for row, _ in page.rows]
+        assert (first.total, len(set(ids)), second.cursor) == (6, 6, "")
+        of_member = ledger.list_notices(session, PADANG, NoticeFilter(member=str(members[0]), kind="overdue"))
+        assert [row.kind for row, _ in of_member.rows] == ["overdue"]
+        with pytest.raises(Invalid, match="NOTICE_STATE_UNKNOWN"):
+            ledger.list_notices(session, PADANG, NoticeFilter(state="lost"))
+    with office.database.reading(STRANGER) as session:
+        assert ledger.list_notices(session, JAYAPURA, NoticeFilter()).total == 0
+        with pytest.raises(NotFound):
+            ledger.find_notice(session, JAYAPURA, str(ids[0]))
+
+
+def test_staff_read_the_text_that_was_sent(office):
+    lend(office, office.owners.add())
+    office.send()
+    (notice,) = office.notices()
+    with office.database.reading(DESK) as session:
+        found, message = ledger.find_notice(session, PADANG, str(notice.id))
+        _, text = ledger.open_message(session, message, office.master)
+        assert "Merantau ke Deli" in text
+        assert [attempt.state for attempt in ledger.attempts_of(session, found.message_id)] == ["accepted"]
+
+
+def test_what_failed_is_sent_again_and_what_was_sent_is_not(office):
+    member = office.owners.add(email="")
+    warn(office, member)
+    lend(office, office.owners.add())
+    office.send()
+    office.owners.people[member].email = "siti@example.org"
+    printed, sent = office.notices()
+    with office.database.transaction(DESK) as session:
+        ledger.resend(session, PADANG, str(printed.id), context=DESK)
+    with office.database.transaction(DESK) as session, pytest.raises(Refused, match="NOTICE_NOT_RESENDABLE"):
+        ledger.resend(session, PADANG, str(sent.id), context=DESK)
+    office.send()
+    assert [row.state for row in office.notices()] == ["sent", "sent"]
+
+
+def test_channels_say_how_they_do(office):
+    lend(office, office.owners.add())
+    office.send()
+    with office.database.reading(DESK) as session:
+        (health,) = ledger.channel_health(session, PADANG, ["smtp"])
+    assert (health.state, health.waiting, health.refused) == ("well", 0, 0)
+    assert health.days == [(date(2026, 11, 21), "accepted", 1)]
+
+
+def test_letters_are_listed_by_class_or_street_printed_and_handed_over(office):
+    people = [
+        office.owners.add(email="", name="Budi", group="VII B", address="Jl. Merdeka No. 12, Padang"),
+        office.owners.add(email="", name="Ani", group="VII A", address="Jl. Merdeka 3\nPadang"),
+    ]
+    for member in people:
+        warn(office, member, title="Merantau ke Deli")
+        warn(office, member, title="Robohnya Surau Kami")
+    office.send()
+    with office.database.reading(DESK) as session:
+        waiting = letters.printable(session, PADANG)
+        by_class = letters.list_letters(waiting, office.owners.people, by="group")
+        by_street = letters.list_letters(waiting, office.owners.people, by="street")
+        for paper in ("a4", "58mm"):
+            pdf, count = letters.print_list(session, PADANG, by_class, owners=office.owners, paper=paper)
+            text = "".join(page.get_textpage().get_text_range() for page in PdfDocument(pdf))
+            assert count == 2
+            assert "Robohnya Surau Kami" in " ".join(text.split())
+        with pytest.raises(Invalid, match="PAPER_UNKNOWN"):
+            letters.print_list(session, PADANG, by_class, owners=office.owners, paper="a5")
+        ids = [notice.id for letter in by_class for notice in letter.notices]
+    assert [(letter.group, letter.contact.name) for letter in by_class] == [("VII A", "Ani"), ("VII B", "Budi")]
+    assert {letter.group for letter in by_street} == {"Jl. Merdeka"}
+    with office.database.transaction(STRANGER) as session:
+        assert letters.hand_over(session, JAYAPURA, ids, context=STRANGER) == 0
+    with office.database.transaction(DESK) as session:
+        assert letters.hand_over(session, PADANG, ids, context=DESK) == 4
+    assert {row.state for row in office.notices()} == {"printed"}
+
+
+def test_a_message_over_the_second_channel_is_counted_there(database):
+    office = Office(database, channels=[FakeChannel("smtp"), FakeChannel("sms", "phone", outcome=ACCEPTED)])
+    member = office.owners.add(email="", phone="+6281234567890")
+    warn(office, member)
+    office.send()
+    with database.reading(replace(DESK)) as session:
+        smtp, sms = ledger.channel_health(session, PADANG, ["smtp", "sms"])
+    assert (smtp.days, [count for _, _, count in sms.days]) == ([], [1])
