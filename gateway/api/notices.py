@@ -174,7 +174,7 @@ _ATTEMPT = {
         summary="Notices of the institution",
         example={"total": 1, "hits": [_NOTICE]},
         errors=ERRORS,
-        content={CSV: {"schema": {"type": "string"}, "example": "made_at,due_at,changed_at,kind,state\r\n"}},
+        content={CSV: {"schema": {"type": "string"}}},
     ),
 )
 async def list_notices(
