@@ -1,4 +1,4 @@
-"""Methods of preferences, for members and the desk, and of the print list."""
+"""Methods of preferences, for members and at the desk, and of the print list."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sender's job, and its questions to members over their contract."""
+"""The job of the sender, and its questions to members over their contract."""
 
 from __future__ import annotations
 
