@@ -36,10 +36,3 @@ async def file(request: Request) -> Response:
         # A drawing that is opened by itself is a document.
         limit_document(request)
     return respond(request, reply.content, media_type, cache=CACHE_FOREVER, vary="Accept-Encoding")
-
-
-def address(file_id: str, *, width: int = 0) -> str:
-    """Return the address of a picture; "" without one. width: in pixels, for which it is wanted."""
-    if not file_id:
-        return ""
-    return f"/files/{file_id}?width={width}" if width else f"/files/{file_id}"
