@@ -1,4 +1,4 @@
-"""Files of institutions, such as logos, in a table of the service that owns them: ADR 0036.
+"""Files of institutions, such as logos, in a table of the service that owns them: ADR 0037.
 
 Every process of a service reads the same table, and a backup of the database has it. The content under an id never
 changes, so caches may keep it for ever. Files are public; who may add and drop them is the service's decision.
