@@ -1,4 +1,4 @@
-"""The web pages: server-rendered, one module per page. They work without JavaScript; htmx only makes them faster."""
+"""The web pages: server-rendered, one module per page. They work without JavaScript, which only makes them faster."""
 
 from __future__ import annotations
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
 import orjson
@@ -34,11 +35,13 @@ class Nearness:
     is_filtered    filters name branches or institutions: the first branch is one of them
     reader_branch  the reader's own branch, "INSTITUTION/BRANCH"; "" without a choice
     main_branch    the main branch of the library whose site this is; "" when unknown
+    kilometres     from the reader's own branch to the others whose position is known, in a straight line
     """
 
     is_filtered: bool = False
     reader_branch: str = ""
     main_branch: str = ""
+    kilometres: Mapping[str, float] = field(default_factory=dict)
 
 
 def hit(result: catalog_pb2.Hit, lang: str, nearness: Nearness = Nearness()) -> dict[str, Any]:
@@ -70,7 +73,7 @@ def _template_record(
 ) -> dict[str, Any]:
     brief = orjson.loads(stored)
     entries = [
-        {**entry, "is_own": f"{entry['institution']}/{entry['branch']}" == nearness.reader_branch}
+        {**entry, "is_own": place_of(entry) == nearness.reader_branch, "is_nearest": False}
         for entry in holdings(holdings_stored, lang)
     ]
     return {
@@ -91,25 +94,32 @@ def _template_record(
 def lead_holding(entries: Sequence[dict[str, Any]], nearness: Nearness) -> dict[str, Any] | None:
     """Choose the branch that the one line of a hit names, and count the branches with the same answer.
 
-    A branch that filters ask for; else among those with the best answer the reader's own, then one of its institution,
-    then the main branch of the library whose site this is, then another of its branches, then the first by code.
+    A branch that filters ask for; else among those with the best answer the reader's own, then the nearest to it, then
+    one of its institution, then the main branch of the library whose site this is, then another of its branches, then
+    the first by code.
     """
     if not entries:
         return None
     own_institution = nearness.main_branch.partition("/")[0]
 
-    def order(entry: dict[str, Any]) -> tuple[int, bool, bool]:
+    def order(entry: dict[str, Any]) -> tuple[float, ...]:
+        place, answer = place_of(entry), ANSWERS.index(entry["answer"])
         if nearness.reader_branch:  # the catalogue has sorted by it
-            return ANSWERS.index(entry["answer"]), False, False
-        place = f"{entry['institution']}/{entry['branch']}"
-        return (
-            ANSWERS.index(entry["answer"]),
-            place != nearness.main_branch,
-            entry["institution"] != own_institution,
-        )
+            return answer, place != nearness.reader_branch, nearness.kilometres.get(place, inf)
+        return answer, place != nearness.main_branch, entry["institution"] != own_institution
 
     lead = entries[0] if nearness.is_filtered else min(entries, key=order)
-    return {**lead, "branches": sum(entry["answer"] == lead["answer"] for entry in entries)}
+    is_chosen = not nearness.is_filtered and len(entries) > 1
+    return {
+        **lead,
+        "branches": sum(entry["answer"] == lead["answer"] for entry in entries),
+        "is_nearest": is_chosen and place_of(lead) in nearness.kilometres,
+    }
+
+
+def place_of(entry: Mapping[str, Any]) -> str:
+    """Return the branch of a holding, "INSTITUTION/BRANCH"."""
+    return f"{entry['institution']}/{entry['branch']}"
 
 
 def holdings(stored: bytes, lang: str) -> list[dict[str, Any]]:

@@ -13,7 +13,8 @@ from gateway.negotiation import language
 from gateway.web import preferences
 from gateway.web.classes import class_data
 from gateway.web.covers import with_pictures
-from gateway.web.hits import Nearness, hit, local_text, shelves
+from gateway.web.hits import hit, local_text, shelves
+from gateway.web.library import nearness_of
 from gateway.web.record import optional
 from gateway.web.rendering import page
 from rangkiang.catalog.v1 import browsing_pb2
@@ -34,7 +35,7 @@ async def home(request: Request) -> Response:
         call(request, stub.ListInstitutions, wire.ListInstitutionsRequest()),
     )
     lang = language(request)
-    nearness = Nearness(reader_branch=preferences.branch(request))
+    nearness = nearness_of(request)
     hits = await with_pictures(request, [hit(result, lang, nearness) for result in newest.hits])
     return page(
         request,

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from math import asin, cos, radians, sin, sqrt
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote, urlencode
 
 from starlette.requests import Request
 
 from gateway.libraries import Directory, libraries
-from gateway.web.hits import local_text
+from gateway.web.hits import Nearness, local_text
 from gateway.web.hours import Now, now_in_words
 from gateway.web.texts import wording
 from rangkiang.catalog.v1 import catalog_pb2 as wire
@@ -24,6 +26,7 @@ MOST_INSTITUTIONS = 20  # of a record, whose hours are asked for
 # Of Indonesian telephone numbers: area codes with two digits after the 0; the others have three.
 _SHORT_AREAS = ("021", "022", "024", "031", "061")
 _INDONESIA = "+62"
+_EARTH_KILOMETRES = 6371.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,62 @@ def chosen_branch(request: Request) -> str:
     """Return the branch that the reader has chosen, "INSTITUTION/BRANCH"; empty without a choice."""
     chosen = unquote(request.cookies.get(BRANCH_COOKIE, "")[:200])
     return chosen if BRANCH_PATTERN.fullmatch(chosen) else ""
+
+
+def nearness_of(request: Request, *, is_filtered: bool = False) -> Nearness:
+    """Return what decides which branch a hit names, from what this process knows; nothing is asked."""
+    held, chosen = libraries(request), chosen_branch(request)
+    directory, owner = held.known_directory(), held.owner()
+    main = directory.main_branch(owner.code) if owner is not None else None
+    return Nearness(
+        is_filtered=is_filtered,
+        reader_branch=chosen,
+        main_branch=f"{main.institution}/{main.code}" if main is not None else "",
+        kilometres=_kilometres_from(directory, chosen) if chosen else {},
+    )
+
+
+def librarian(request: Request, branches: Iterable[str], text: str) -> ContactLine | None:
+    """Return how to ask a librarian on WhatsApp, with a text to begin with; None where no number is known.
+
+    branches  "INSTITUTION/BRANCH", first choice first; after them come the branches of the library whose site this is
+    """
+    held = libraries(request)
+    directory, owner = held.known_directory(), held.owner()
+    contacts = [
+        branch.contact
+        for place in branches
+        if (branch := directory.branches.get((place.partition("/")[0], place.partition("/")[2]))) is not None
+    ]
+    if owner is not None:
+        contacts += [branch.contact for branch in directory.branches_of(owner.code)]
+        contacts.append(owner.contact)
+    line = next((line for contact in contacts for line in contact_lines(contact) if line.kind == "whatsapp"), None)
+    return (
+        None if line is None else replace(line, address=f"{line.address}?{urlencode({'text': text}, quote_via=quote)}")
+    )
+
+
+@lru_cache(maxsize=64)
+def _kilometres_from(directory: Directory, place: str) -> dict[str, float]:
+    """Return how far other branches are from a branch; empty when its position is unknown."""
+    institution, _, code = place.partition("/")
+    start = directory.branches.get((institution, code))
+    if start is None or not start.HasField("position"):
+        return {}
+    return {
+        f"{branch.institution}/{branch.code}": _kilometres(start.position, branch.position)
+        for branch in directory.branches.values()
+        if branch is not start and branch.HasField("position")
+    }
+
+
+def _kilometres(one: wire.Position, other: wire.Position) -> float:
+    """Return the distance of two positions on the sphere, in a straight line."""
+    south, north = radians(one.latitude), radians(other.latitude)
+    turn = radians(other.longitude - one.longitude)
+    half = sin((north - south) / 2) ** 2 + cos(south) * cos(north) * sin(turn / 2) ** 2
+    return 2 * _EARTH_KILOMETRES * asin(min(1.0, sqrt(half)))
 
 
 async def with_pages(request: Request, places: list[dict[str, Any]], lang: str) -> list[dict[str, Any]]:

@@ -130,7 +130,7 @@ def _link(key: str, text: str, facts: dict[str, Any], display: dict[str, Any]) -
     if key == "subjects":
         return f"/search?{urlencode({'subject': text})}"
     if key in ("series", "in_series"):
-        return f"/browse/series?{urlencode({'term': facts.get('title') or text})}"
+        return f"/search?{urlencode({'series': facts.get('title') or text})}"
     if key == "ddc":
         return f"/golongan/{display['class']}" if str(display.get("class") or "").isalnum() else ""
     if key == "relations":

@@ -64,13 +64,12 @@ def find_heading(request: Request, kind: str, text: str) -> Awaitable[browsing_p
 
 
 def other_forms(reply: browsing_pb2.BrowseReply | None, kind: str, text: str) -> dict[str, Any]:
-    """Return what the authority record says of a heading: unused forms, and links to what to see."""
+    """Return what the authority record says of a heading: unused forms, and links to related headings."""
     entry = next((entry for entry in reply.headings if entry.text == text), None) if reply is not None else None
     if entry is None:
-        return {"forms": [], "see": [], "see_also": []}
+        return {"forms": [], "see_also": []}
     return {
         "forms": list(entry.other_forms)[:MOST_FORMS],
-        "see": [(term, address({kind: [term]})) for term in entry.see],
         "see_also": [(term, list_address(kind, term=term)) for term in entry.see_also[:MOST_FORMS]],
     }
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from chassis.redaction import redact
 from gateway import query_log
@@ -28,10 +28,11 @@ from gateway.web.addresses import (
     read_page,
     toggle,
 )
-from gateway.web.browse import FACETED
+from gateway.web.browse import FACETED, list_address
 from gateway.web.covers import with_pictures
 from gateway.web.filters import SHOWN_FACETS, chips, facet_data, filters_of
-from gateway.web.hits import Nearness, hit, local_text, shelves
+from gateway.web.hits import hit, local_text, shelves
+from gateway.web.library import ContactLine, librarian, nearness_of
 from gateway.web.record import optional
 from gateway.web.rendering import page
 from gateway.web.result_headings import find_heading, heading_of, other_forms, single_heading, topics
@@ -58,6 +59,9 @@ async def results(request: Request) -> Response:
         reply, entry = await search, None
     else:
         reply, entry = await asyncio.gather(search, optional(find_heading(request, *heading)))
+    if heading is not None and not reply.total and not reply.degraded and "cursor" not in params:
+        # Nobody uses this form: the list has the headings around it, and the form to use instead.
+        return RedirectResponse(list_address(heading[0], term=heading[1]), status_code=303)
     is_found = has_all_words(reply)
     links = for_links(params, has_hits=is_found)
     filters = facet_data(reply.facets, links, words) if with_filters else None
@@ -102,6 +106,9 @@ async def results(request: Request) -> Response:
         corrected=reply.corrected,
         relaxed=reply.relaxed,
         help=_help(reply.help, links, words) if reply.HasField("help") else None,
+        librarian=None
+        if reply.total and not reply.relaxed
+        else _librarian(request, params, first_value(links, "q"), words),
         sorts=[
             (
                 name,
@@ -145,13 +152,17 @@ async def suggest(request: Request) -> Response:
 
 
 async def _hits(request: Request, params: Params, reply: wire.SearchReply, words: Wording) -> list[dict[str, Any]]:
-    nearness = Nearness(
-        is_filtered="branch" in params or "institution" in params, reader_branch=preferences.branch(request)
-    )
+    nearness = nearness_of(request, is_filtered="branch" in params or "institution" in params)
     hits = [hit(result, words.language, nearness) for result in reply.hits]
     for entry in hits:
         entry["coins"] = title_of(entry, address=absolute_url(request, f"/records/{entry['id']}"))
     return await with_pictures(request, hits)
+
+
+def _librarian(request: Request, params: Params, query: str, words: Wording) -> ContactLine | None:
+    """Return how to ask about what was not found: first at the branch of the filter, then at the reader's own."""
+    text = words.say("help.ask_text", query=query) if query else words.say("help.ask_for_book")
+    return librarian(request, [*params.get("branch", ()), preferences.branch(request)], text)
 
 
 def _place(reply: wire.SearchReply, words: Wording, *, by_work: bool) -> str:

@@ -21,6 +21,7 @@ from gateway.web.covers import CACHE_SHORTLY, SVG
 from gateway.web.forms import Form
 from gateway.web.hits import hit
 from gateway.web.hours import Now
+from gateway.web.library import ContactLine
 from gateway.web.motifs import WEAVES
 from gateway.web.record_rows import rows
 from gateway.web.rendering import page
@@ -162,6 +163,7 @@ async def gaya(request: Request) -> Response:
             },
         ],
         citation=citations(_DISPLAY, words.language)[0][1],
+        librarian=ContactLine("whatsapp", "/gaya", "0812-3456-7890"),
         topics=[("Petualangan", "/gaya"), ("Cerita rakyat", "/gaya")],
         letters=[("A", "/gaya", False), ("B", "/gaya", True)],
         weaves=[(digit, weave.name) for digit, weave in WEAVES.items()],

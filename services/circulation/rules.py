@@ -25,8 +25,8 @@ BLOCK_REASONS = {
     "conduct": "BLOCK_CONDUCT",
     "wrong_data": "BLOCK_WRONG_DATA",
 }
-# What nobody may waive: an item has one open loan, and a loan that ended stays so.
-FINAL = frozenset({"ITEM_ON_LOAN", "LOAN_ENDED"})
+# What nobody may waive: an item has one loan at a time, and a loan that ended stays so.
+FINAL = frozenset({"AT_BEFORE_RETURN", "ITEM_ON_LOAN", "LOAN_ENDED"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,7 @@ class Facts:
     today       the day of `at`
     newest_act  when the newest act was recorded
     row         the policy row that decides; None when no row is for the loan
+    returned_at of an act on paper: when the item came back last
     """
 
     now: datetime
@@ -81,6 +82,7 @@ class Facts:
     borrower: BorrowerFacts
     item: ItemFacts
     row: PolicyRow | None
+    returned_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +174,13 @@ def refuse_when_on_loan(facts: Facts) -> Refusal | None:
     return Refusal("ITEM_ON_LOAN", due_on=facts.item.due_on or "-")
 
 
+def refuse_when_out_on_paper(facts: Facts) -> Refusal | None:
+    """An item that came back later than this loan on paper was out then."""
+    if facts.returned_at is None or facts.at >= facts.returned_at:
+        return None
+    return Refusal("AT_BEFORE_RETURN", returned_at=_minute(facts.returned_at))
+
+
 def refuse_when_in_transit(facts: Facts) -> Refusal | None:
     """An item on its way to another branch is lent after it was scanned there."""
     return Refusal("ITEM_IN_TRANSIT", to=facts.item.transit_to) if facts.item.state == "transit" else None
@@ -231,6 +240,7 @@ OF_LOANS: tuple[Callable[[Facts], Refusal | None], ...] = (
     refuse_when_limit_reached,
     refuse_when_collection_limit_reached,
     refuse_when_on_loan,
+    refuse_when_out_on_paper,
     refuse_when_in_transit,
     refuse_when_not_in_service,
     refuse_when_not_for_loan,

@@ -29,7 +29,7 @@ HEAD = """\
 
 Made by `make licences` from uv.lock and the metadata of the installed packages; a test compares the page with uv.lock.
 "Product" is what `rangkiang` needs to run, and what the container image has; "development" is what only tests and lint
-need, and is not distributed. One file comes with the pages: [VENDORED.md](../gateway/web/static/vendor/VENDORED.md).
+need, and is not distributed.
 
 Word lists of the search, whose heads state origin and licence in full; all may be used, changed and sold:
 

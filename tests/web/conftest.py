@@ -62,8 +62,8 @@ Visit = Callable[..., Page]
 
 def wait_for_filters(page: Page) -> None:
     """Wait until the filters, which load after the hits, are on the page."""
-    if page.locator("[hx-trigger=load]").count():
-        page.locator("[hx-trigger=load] .drawer").wait_for(state="attached")
+    if page.locator("[data-load]").count():
+        page.locator("[data-load] .drawer").wait_for(state="attached")
 
 
 class Window:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import httpx
 import pytest
 from PIL import Image
 from playwright.sync_api import Locator, Page
 
+from gateway.libraries import Directory
 from gateway.web.cover_svg import small_cover
 from gateway.web.hits import Nearness, lead_holding
+from gateway.web.library import librarian, nearness_of
 from gateway.web.small_pictures import list_pictures, shrink
+from rangkiang.catalog.v1 import catalog_pb2 as wire
 from tests.fakes.books import BOOKS
 from tests.fakes.catalog import FakeCatalog
 from tests.web.conftest import DESK, PHONE, Visit, wait_for_filters
@@ -153,6 +158,12 @@ def test_an_author_s_page_without_the_list_of_headings_shows_the_books(
     assert f"/records/{BOOKS[3].id}" in links(html)
 
 
+def test_a_heading_without_books_leads_to_its_place_in_the_list(http: httpx.Client) -> None:
+    response = http.get("/search?series=Pustaka+lama")
+    assert (response.status_code, response.headers["location"]) == (303, "/browse/series?term=Pustaka+lama")
+    assert http.get("/search?series=Pustaka+lama&q=kaba").status_code == 200
+
+
 @pytest.mark.parametrize(
     ("path", "heading"),
     [
@@ -204,6 +215,50 @@ def test_the_line_names_a_branch_by_the_rule(
     lead = lead_holding(entries, nearness)
     assert lead is not None
     assert (lead["branch"], lead["branches"]) == (branch, count)
+
+
+def place(code: str, **fields: Any) -> wire.Branch:
+    return wire.Branch(institution="A", code=code, **fields)
+
+
+def known(*branches: wire.Branch, cookie: str = "") -> Any:
+    """Return a request to a gateway that knows these branches of an institution whose site it is."""
+    owner = wire.Institution(code="A")
+    directory = Directory({"A": owner}, {("A", branch.code): branch for branch in branches})
+    held = SimpleNamespace(known_directory=lambda: directory, owner=lambda: owner)
+    return SimpleNamespace(
+        app=SimpleNamespace(state=SimpleNamespace(libraries=held)), cookies={"branch": cookie} if cookie else {}
+    )
+
+
+def test_the_nearest_branch_is_known_only_from_the_readers_own_branch() -> None:
+    solok = wire.Position(latitude=-0.791, longitude=100.654)
+    padang = wire.Position(latitude=-0.949, longitude=100.354)
+    branches = place("PUSAT", position=solok), place("PADANG", position=padang), place("KELILING")
+    assert nearness_of(known(*branches)).kilometres == {}
+    assert nearness_of(known(*branches)).main_branch == "A/PUSAT"
+    nearness = nearness_of(known(*branches, cookie="A/PUSAT"))
+    assert {code: round(distance) for code, distance in nearness.kilometres.items()} == {"A/PADANG": 38}
+    assert nearness_of(known(*branches, cookie="A/KELILING")).kilometres == {}
+    entries = [{"institution": "A", "branch": code, "answer": "can_be_borrowed"} for code in ("KELILING", "PADANG")]
+    lead = lead_holding(entries, nearness)
+    assert lead is not None
+    assert (lead["branch"], lead["is_nearest"]) == ("PADANG", True)
+
+
+def test_a_librarian_is_asked_at_the_first_branch_with_a_number() -> None:
+    request = known(
+        place("PUSAT"),
+        place("LAING", contact=wire.Contact(whatsapp="+6281234567890")),
+        place("KELILING", contact=wire.Contact(whatsapp="+6281200001111", phone="+627551")),
+    )
+    line = librarian(request, ["B/LAIN", "", "A/KELILING"], "Halo, “surau”?")
+    assert line is not None
+    assert line.address == "https://wa.me/6281200001111?text=Halo%2C%20%E2%80%9Csurau%E2%80%9D%3F"
+    other = librarian(request, ["A/PUSAT"], "Halo")
+    assert other is not None
+    assert other.text == "0812-3456-7890"
+    assert librarian(known(place("PUSAT")), ["A/PUSAT"], "Halo") is None
 
 
 def test_small_covers_differ_by_title() -> None:

@@ -35,6 +35,13 @@
     }
   });
 
+  // Parts of a page that load after the rest.
+  for (const part of document.querySelectorAll("[data-load]")) {
+    fetch(part.dataset.load).then(async (reply) => {
+      if (reply.ok) part.innerHTML = await reply.text();
+    }).catch(() => { /* the link in it leads to the same */ });
+  }
+
   // Suggestions: the search box becomes a combobox with a list (WAI-ARIA); choosing one opens what it names.
   const box = document.getElementById("q");
   const list = document.getElementById("suggestions");

@@ -8,7 +8,7 @@ from datetime import datetime
 from hashlib import sha256
 from uuid import UUID
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, or_, select
 from sqlalchemy.orm import Session
 
 from chassis.context import Context
@@ -189,22 +189,26 @@ def count_out(session: Session, numbers: Sequence[int]) -> int:
 
 
 def remove_returned_items(session: Session, number: int, *, at: datetime, context: Context) -> None:
-    """Remove the items of a deleted record that are no longer out; does nothing for a record that is live.
+    """Remove the items of a record that are leaving and no longer out.
 
     The caller has locked the record.
     emits  ItemsChanged, RecordsChanged
     """
+    leaving = select(Item.id).where(Item.record_number == number, Item.is_leaving).exists()
     statement = (
-        select(Record.id, Record.marc, Source.code, Institution.code.label("institution"))
+        select(Record.id, Record.marc, Record.deleted_at, Source.code, Institution.code.label("institution"))
         .join(Source, Source.id == Record.source_id)
         .join(Institution, Institution.id == Source.institution_id)
     )
-    row = session.execute(statement.where(Record.number == number, Record.deleted_at.is_not(None))).first()
+    # A record that an earlier release deleted has items that are not marked.
+    wanted = or_(Record.deleted_at.is_not(None), leaving)
+    row = session.execute(statement.where(Record.number == number, wanted)).first()
     if row is None:
         return
     target = open_target(session, source=row.code, institution=row.institution)
     facts = facts_of_packed(row.marc)
-    claim = RecordItems(number, row.id, 0, (), facts, fresh=False, is_deleted=True)
+    is_deleted = row.deleted_at is not None
+    claim = RecordItems(number, row.id, 0, (), facts, fresh=False, is_deleted=is_deleted, is_return=not is_deleted)
     plan = plan_items(session, target.shelves, [claim], facts_of=facts_of_packed)
     write_items(session, plan, at=at)
     put_holdings(session, plan.affected, at=at, context=context)

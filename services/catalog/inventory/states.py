@@ -41,7 +41,7 @@ WHERE item_states.state_version < excluded.state_version RETURNING item_id
 
 
 def put_state(session: Session, loan: LoanFact, *, context: Context) -> bool:
-    """Store the state of an item and update the holdings of its record. An item of a deleted record that is back goes.
+    """Store the state of an item and update the holdings of its record. An item that is leaving goes when it is back.
 
     Neither the record's version nor updated_at changes. Returns False when a newer state is stored already.
     """

@@ -32,7 +32,8 @@ Stored = Row[*tuple[Any, ...]]
 class RecordItems:
     """The items that a record claims; `fresh` when the tables have no items of the record.
 
-    is_deleted  the record is being deleted: it claims nothing, and its items that are out stay until they come back
+    is_deleted  the record is being deleted: it claims nothing
+    is_return   only its items that are leaving are looked at: one of them may be back
     """
 
     record_number: int
@@ -42,6 +43,7 @@ class RecordItems:
     facts: RecordFacts
     fresh: bool
     is_deleted: bool = False
+    is_return: bool = False
 
 
 @dataclass(slots=True)
@@ -53,7 +55,7 @@ class ItemPlan:
     copies    JSON of ItemCopy of items that came, changed or went
     changed   claiming records that have another item than before; `visible`: readers or the index see the difference
     affected  other records that gave an item to, or took one from, a claiming record
-    kept      items that are out, of records that are deleted
+    kept      items that are out, and that no record names: they stay until they come back
     """
 
     items: dict[int, list[ItemFacts]] = field(default_factory=dict)
@@ -205,7 +207,7 @@ class _Planner:
             return None if barcode in self._by_barcode else claimants[0]
         if row.record_number in claimants:
             return int(row.record_number)
-        is_free = row.is_fast_add or row.deleted_at is not None or row.record_number in self._numbers
+        is_free = row.is_fast_add or row.is_leaving or row.deleted_at is not None or row.record_number in self._numbers
         return claimants[0] if is_free else None
 
     def _place(self, claim: RecordItems, position: int, facts: ItemFacts, winners: dict[str, int | None]) -> None:
@@ -264,6 +266,7 @@ class _Planner:
             "pieces": facts.pieces,
             "wanted_barcode": wanted,
             "is_fast_add": False,
+            "is_leaving": False,
             "access": facts.access,
         }
 
@@ -313,6 +316,7 @@ class _Planner:
                 and row.id not in self._taken
                 and row.record_number in self._numbers
                 and not self._of_record[row.record_number].is_deleted
+                and not self._of_record[row.record_number].is_return
             ):
                 columns = {name: row._mapping[name] for name in _COLUMNS}
                 columns["access"] = columns["access"] or ""
@@ -320,8 +324,14 @@ class _Planner:
                 self._put(self._of_record[row.record_number], columns, facts, row)
 
     def _release(self) -> None:
-        """Remove the items that no record claims now; a barcode goes to a record that waits for it."""
-        free = [row for row in self._rows.values() if row.record_number in self._numbers and row.id not in self._taken]
+        """Remove the items that no record claims now, those that are out later; a barcode goes to who waits for it."""
+        free = [
+            row
+            for row in self._rows.values()
+            if row.record_number in self._numbers
+            and row.id not in self._taken
+            and (row.is_leaving or not self._of_record[row.record_number].is_return)
+        ]
         if not free:
             return
         barcodes = sorted(source for row in free if (source := source_barcode_of(row)) is not None)
@@ -335,8 +345,8 @@ class _Planner:
                 .order_by(Item.record_number.desc(), Item.position.desc())
             )
             waiting |= {row.wanted_barcode: row for row in self._session.execute(statement)}
-        leaving = [row.id for row in free if self._of_record[row.record_number].is_deleted]
-        out = {item_id for item_id, (state, _) in load_states(self._session, leaving).items() if state != IN}
+        states = load_states(self._session, [row.id for row in free])
+        out = {item_id for item_id, (state, _) in states.items() if state != IN}
         for row in free:
             claim = self._of_record[row.record_number]
             self._plan.changed.add(row.record_number)
@@ -353,6 +363,7 @@ class _Planner:
                 "barcode": row.barcode,
                 "status": row.own_status or waiter.status,
                 "wanted_barcode": None,
+                "is_leaving": False,
             }
             copy = copy_json(row.id, columns, record_id=waiter.record_id, facts=facts)
             version, told = row.version + 1, digest_of(copy)
@@ -363,14 +374,16 @@ class _Planner:
 
     def _keep(self, row: Stored, claim: RecordItems) -> None:
         """Keep an item that is out as withdrawn; it goes when it comes back (inventory.states)."""
-        columns = {name: row._mapping[name] for name in _COLUMNS} | {"status": "withdrawn"}
+        columns = {name: row._mapping[name] for name in _COLUMNS} | {"status": "withdrawn", "is_leaving": True}
         copy = copy_json(row.id, columns, record_id=claim.record_id, facts=claim.facts)
         told = digest_of(copy)
         self._plan.kept.add(row.id)
-        if told == row.told:
+        if told == row.told and row.is_leaving:
             return
-        self._plan.updated.append(columns | {"id": row.id, "version": row.version + 1, "told": told})
-        self._plan.copies.append(with_version(copy, row.version + 1))
+        version = row.version + (told != row.told)
+        self._plan.updated.append(columns | {"id": row.id, "version": version, "told": told})
+        if told != row.told:
+            self._plan.copies.append(with_version(copy, version))
 
     def _remove(self, row: Any, barcode: str | None, record_id: UUID, facts: RecordFacts) -> None:
         version = row.version + 1
@@ -395,6 +408,6 @@ _FACTS = (
     *("room", "enumeration", "chronology", "pieces", "call_sort", "access"),
 )
 _COLUMNS = (
-    *("institution_id", "record_number", "branch_id", "position", "wanted_barcode", "is_fast_add"),
+    *("institution_id", "record_number", "branch_id", "position", "wanted_barcode", "is_fast_add", "is_leaving"),
     *_FACTS,
 )

@@ -87,6 +87,7 @@ class Item(Table):
                  other record gives it up
     is_fast_add  added at a desk; no import of its record removes it
     access       "online", "ask_the_library" or "" (items.availability.ItemFacts); None in rows of an older release
+    is_leaving   its record no longer names it, or was deleted, while it is out: it goes when it comes back
     """
 
     __tablename__ = "items"
@@ -118,6 +119,7 @@ class Item(Table):
     wanted_barcode: Mapped[str | None] = mapped_column(String(64))
     is_fast_add: Mapped[bool] = mapped_column(server_default=false())
     access: Mapped[str | None] = mapped_column(String(16))
+    is_leaving: Mapped[bool] = mapped_column(server_default=false())
 
 
 class Work(Table):

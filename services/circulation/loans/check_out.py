@@ -34,6 +34,12 @@ _LOANS_OF_BORROWER = Prepared(
     .join(_copies, _copies.c.id == _loans.c.copy_id)
     .where(_loans.c.borrower_id == bindparam("borrower"), _loans.c.returned_at.is_(None))
 )
+_LAST_RETURN = Prepared(
+    select(_loans.c.returned_at)
+    .where(_loans.c.copy_id == bindparam("copy"), _loans.c.returned_at.is_not(None))
+    .order_by(_loans.c.returned_at.desc())
+    .limit(1)
+)
 _INSERT_LOAN = Prepared(insert(_loans).inline())
 
 
@@ -84,11 +90,17 @@ def plan_check_out(
         ),
         item=_item_facts(copy, open_loan, read.branches),
         row=row,
+        returned_at=_last_return(session, copy) if act.channel == counts.PAPER else None,
     )
     waived = act.judge(rules.refusals_of_loan(facts))
     # A waived refusal of the policy lends by the row that refuses; without a row, by the defaults of one.
     row = row or PolicyRow()
     return _check_out(act, copy, borrower, desk, read.branches, calendar, row, policies.version, waived)
+
+
+def _last_return(session: AnySession, copy: AnyCopy) -> datetime | None:
+    row = _LAST_RETURN.first(session, {"copy": copy.id})
+    return row.returned_at if row is not None else None
 
 
 def write_check_out(session: AnySession, act: Act, plan: CheckOut) -> None:

@@ -15,7 +15,7 @@ from uuid import UUID
 from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
-from chassis import audit
+from chassis import audit, clock
 from chassis.prepared import AnySession, Prepared
 from services.circulation.borrowers import kept_id
 from services.circulation.calendars import Calendar
@@ -25,6 +25,7 @@ from services.circulation.institutions import Branches, BranchFacts, branches_at
 from services.circulation.policies import PolicySet
 from services.circulation.policies_store import NEWEST_VERSION, policies_at
 from services.circulation.rows import BorrowerRow, CopyRow, LoanRow
+from services.circulation.rules import REPETITION
 from services.circulation.tables import (
     Borrower,
     BorrowerNumber,
@@ -156,11 +157,11 @@ _MEMBER = {
     by_id: Prepared(select(_borrowers.c.id, _borrowers.c.merged_into).where(~_borrowers.c.is_erased, condition))
     for by_id, condition in _OF_MEMBER.items()
 }
-# Who brings an item that has left the catalogue has its barcode alone.
+# Who brings an item that has left the catalogue has its barcode alone; a second scan of its return finds it, too.
 _GONE = Prepared(
     select(_copies.c.id)
     .where(_copies.c.institution_id == bindparam("institution"), _copies.c.barcode == bindparam("item"))
-    .where(_copies.c.is_gone, _copies.c.state != IN)
+    .where(_copies.c.is_gone, (_copies.c.state != IN) | (_copies.c.act_at > bindparam("since")))
 )
 # On PostgreSQL, before the facts are read once more: until the end of the transaction.
 _LOCK_COPY = {
@@ -277,10 +278,11 @@ def _lock_borrower(session: AnySession, institution_id: UUID, borrower_id: UUID)
 
 
 def _gone_copy(session: AnySession, institution_id: UUID, rows: list[Any], item: str) -> UUID | None:
-    """Return the gone copy that is lent or on its way and has the scanned barcode, when no other copy has it."""
+    """Return the gone copy that is lent, on its way or just back and has the scanned barcode, when no other has it."""
     if not rows or rows[0].copy_id is not None or read_id(item) is not None:
         return None
-    ids = [row.id for row in _GONE.rows(session, {"institution": institution_id, "item": item})]
+    values = {"institution": institution_id, "item": item, "since": clock.now() - REPETITION}
+    ids = [row.id for row in _GONE.rows(session, values)]
     return ids[0] if len(ids) == 1 else None
 
 

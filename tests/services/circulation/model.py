@@ -62,6 +62,7 @@ class Item:
     goes_to: str = ""
     version: int = 0
     loan: Loan | None = None
+    returned: datetime | None = None
 
 
 @dataclass
@@ -110,6 +111,7 @@ def refusals(member: Member, loans: list[Loan], item: Item, branch: Branch, mome
         "HAS_OVERDUE": any(loan.is_overdue(moment) for loan in loans),
         "LOAN_LIMIT_REACHED": len(loans) >= branch.limit,
         "ITEM_ON_LOAN": item.state == "on_loan",
+        "AT_BEFORE_RETURN": item.returned is not None and moment < item.returned,
         "ITEM_IN_TRANSIT": item.state == "transit",
         "ITEM_NOT_IN_SERVICE": item.status != "in_service",
         "ITEM_NOT_FOR_LOAN": item.collection == "reference",

@@ -60,6 +60,9 @@ def test_an_item_that_goes_or_gets_another_barcode_while_it_is_out_keeps_its_loa
         assert reasons(lambda: library.check_out(member, "B2")) == {"ITEM_ON_LOAN", "ITEM_NOT_IN_SERVICE"}
         reply = library.check_in("B2")
         assert (reply.loan.id, [note.reason for note in reply.notes]) == (loan.id, ["ITEM_NOT_IN_SERVICE"])
+    with at("2026-03-03T09:00:50+07:00"):
+        again = library.check_in("B2")
+        assert (again.repeated, again.loan.id, again.next, again.notes) == (True, loan.id, reply.next, reply.notes)
     with at("2026-03-03T10:00:00+07:00"):
         assert reasons(lambda: library.check_in("B2")) == {"COPY_UNKNOWN"}
         assert library.check_in(item_id).next == "shelve"

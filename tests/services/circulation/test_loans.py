@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 from sqlalchemy import select
@@ -240,6 +241,18 @@ def test_an_act_on_paper_needs_the_scope_and_is_at_most_seven_days_old(library):
     assert reasons(lambda: library.check_in(item, at=now - timedelta(days=7))) == {"AT_BEFORE_LOAN"}
     assert library.check_in(item, at=now - timedelta(days=5)).next == "shelve"
     assert {row.channel for row in library.rows(DailyFact)} == {"paper"}
+
+
+def test_a_loan_on_paper_before_the_last_return_of_the_item_is_refused(library):
+    member, other, item = library.member(), library.member(), library.item()
+    now = datetime.fromisoformat(MONDAY)
+    library.check_out(member, item, at=now - timedelta(days=3))
+    library.check_in(item, at=now - timedelta(hours=2))
+    for hours in (72, 3):
+        lend = partial(library.check_out, other, item, at=now - timedelta(hours=hours))
+        assert reasons(lend) == {"AT_BEFORE_RETURN"}
+        assert reasons(partial(lend, override=["AT_BEFORE_RETURN"], reason="Catatan")) == {"AT_BEFORE_RETURN"}
+    assert library.check_out(other, item, at=now - timedelta(hours=2)).loan.item.barcode == item
 
 
 def test_a_clock_behind_the_newest_act_refuses_until_somebody_waives_it(library):

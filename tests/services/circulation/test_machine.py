@@ -297,6 +297,7 @@ class Lending(RuleBasedStateMachine):
         copy.loan = None
         assert reply.HasField("loan") == (loan is not None)
         if loan is not None:
+            copy.returned = max(copy.returned or moment, moment)
             assert place.institution == loan.branch.institution
             self.counts["return", place.day(moment), branch] += 1
             self.expect("LoanReturned", item, branch=copy.goes_to or branch, loan=loan)

@@ -120,6 +120,47 @@ def test_an_item_that_is_out_is_withdrawn_when_it_comes_back(import_: Importer, 
         assert session.scalar(select(func.count()).select_from(GoneItem)) == 2
 
 
+def test_an_item_that_its_record_names_no_more_stays_until_it_comes_back(import_: Importer, database: Database) -> None:
+    import_([book("1", items=[("PST", "B1"), ("PST", "B2")])])
+    item = item_id(database, "B1")
+    lend(database, "B1")
+    import_([book("1", "Lain", items=[("PST", "B2")])])
+    assert statuses(database) == {"B1": "withdrawn", "B2": "in_service"}
+    assert item_id(database, "B1") == item
+    # Another change of the record changes nothing of it; a return of the other item neither.
+    import_([book("1", "Baru", items=[("PST", "B2"), ("PST", "B3")])])
+    lend(database, "B2")
+    lend(database, "B2", "in", 2)
+    assert statuses(database) == {"B1": "withdrawn", "B2": "in_service", "B3": "in_service"}
+    lend(database, "B1", "in", 2)
+    assert statuses(database) == {"B2": "in_service", "B3": "in_service"}
+    assert b"B1" not in row_of(database, "1").holdings
+
+
+def test_an_item_that_leaves_stays_when_its_record_or_another_names_it_again(
+    import_: Importer, database: Database
+) -> None:
+    both = [book("1", items=[("PST", "B1"), ("PST", "B2")])]
+    import_(both)
+    items = {barcode: item_id(database, barcode) for barcode in ("B1", "B2")}
+    for barcode in items:
+        lend(database, barcode)
+    import_([book("1", "Lain")])
+    assert statuses(database) == {"B1": "withdrawn", "B2": "withdrawn"}
+    import_([book("1", "Lagi", items=[("PST", "B1")])])
+    import_([book("2", items=[("PST", "B2")])], source="OTHER")
+    assert statuses(database) == {"B1": "in_service", "B2": "in_service"}
+    for barcode, known in items.items():
+        assert item_id(database, barcode) == known
+        lend(database, barcode, "in", 2)
+    assert barcodes(database) == {"B1", "B2"}
+
+
+def statuses(database: Database) -> dict[str | None, str]:
+    with database.reading(READER) as session:
+        return {row.barcode: row.status for row in session.execute(select(Item.barcode, Item.status))}
+
+
 def test_an_item_that_is_out_follows_the_record_that_names_it(import_: Importer, database: Database) -> None:
     import_([book("1", items=[("PST", "B1")])])
     lend(database, "B1")

@@ -1,0 +1,16 @@
+"""Items that are out and that their record no longer names: they go when they come back."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0012"
+down_revision = "0011"
+branch_labels = None
+depends_on = None
+works_with = "0001"  # a column with a default, which older code neither reads nor writes
+
+
+def upgrade() -> None:
+    op.add_column("items", sa.Column("is_leaving", sa.Boolean, nullable=False, server_default=sa.false()))
