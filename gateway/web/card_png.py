@@ -51,7 +51,7 @@ def card(*, title: str, author: str, ddc: str) -> bytes:
     return _png(image)
 
 
-@cache
+@lru_cache(maxsize=16)
 def site_card(name: str) -> bytes:
     """Draw the card of all other pages: the mark and the name of the site."""
     image = Image.new("RGB", (WIDTH, HEIGHT), PRESS)

@@ -98,7 +98,7 @@ def test_without_hits_there_are_no_filters(http: httpx.Client) -> None:
 
 
 def test_the_page_says_when_a_query_is_searched_as_words(http: httpx.Client) -> None:
-    assert "dicari sebagai kata biasa" in http.get("/search?q=(surau").text
+    assert "Tanda baca dalam pencarian ini diabaikan" in http.get("/search?q=(surau").text
 
 
 def test_a_degraded_search_has_a_notice(http: httpx.Client, catalog: FakeCatalog) -> None:

@@ -76,13 +76,11 @@ class Progress:
     """Progress of an import.
 
     bytes_read, bytes_total   of all files; the total is 0 when it is unknown
-    resumed                   records that an earlier, killed run had read
     """
 
     bytes_read: int
     bytes_total: int
     counts: Counts
-    resumed: int = 0
 
 
 class Import:
@@ -122,7 +120,7 @@ class Import:
         sizes = [size_of(stdin) if str(path) == "-" else path.stat().st_size for path in files]
         self._bytes_total = 0 if None in sizes else sum(size or 0 for size in sizes)
         self._authorities_met: dict[str, bytes] = {}
-        self._bytes_before = self._bytes_of_file = self._resumed = 0
+        self._bytes_before = self._bytes_of_file = 0
         self._item_map = USUAL
         self.counts = Counts()
 
@@ -139,7 +137,6 @@ class Import:
         target, run, file, ordinal = self._begin()
         with self._database.reading(self._context) as session:
             self._item_map = item_map_of(session, self._source)
-        self._resumed = self.counts.read
         pool = _pool(self._processes) if self._processes else None
         try:
             for at, path in enumerate(self._files):
@@ -244,7 +241,7 @@ class Import:
         else:
             self._bytes_of_file += sum(len(frame.raw) for frame in chunk)
         read = self._bytes_before + self._bytes_of_file
-        self._on_progress(Progress(read, self._bytes_total, self.counts, self._resumed))
+        self._on_progress(Progress(read, self._bytes_total, self.counts))
 
     def _store(
         self, target: ImportTarget, run: int, at: int, prepared: PreparedBatch, raw: dict[int, bytes]
