@@ -43,8 +43,10 @@ ALLOWED = {
         "force_exit", "globals", "handle_exit", "redirect_slashes", "servers", "timeout_keep_alive",
     ),
     "called or read by expat": (
-        "CharacterDataHandler", "EndElementHandler", "StartDoctypeDeclHandler", "StartElementHandler", "buffer_text",
+        "CharacterDataHandler", "EndElementHandler", "ProcessingInstructionHandler", "StartDoctypeDeclHandler",
+        "StartElementHandler", "buffer_text",
     ),
+    "read by Pillow": ("MAX_IMAGE_PIXELS",),
     "fields of a problem document, set by name": ("instance",),
     "called by httptools and reportlab": ("getBestMaskPattern", "on_header"),
     "columns that are only written, for questions of an administrator": ("answered_by", "ended_by", "password_at"),
