@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import stat
 import time
+from functools import lru_cache
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import orjson
 from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter
+from PIL import Image
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
@@ -23,7 +26,6 @@ from gateway.responses import respond
 from gateway.web import card_png
 from gateway.web.cover_svg import cover
 from gateway.web.rendering import saving
-from gateway.web.small_pictures import list_pictures, shrink
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 
 router = APIRouter()
@@ -42,6 +44,11 @@ KINDS = {
     ".png": ("image/png", (b"\x89PNG\r\n\x1a\n",)),
 }
 MOST_ISBNS = 8
+SMALL = (96, 144)  # twice the size in CSS pixels
+MOST_PIXELS = 20_000_000
+MOST_SMALL_PICTURES = 200  # 200 kB each at most, with the image that it was made of
+RELIST_SECONDS = 60
+_listed: dict[Path, tuple[float, int, frozenset[str]]] = {}
 
 
 @router.get("/covers/{record_id}/{version}.png")
@@ -113,6 +120,42 @@ async def with_pictures(request: Request, hits: list[dict[str, Any]]) -> list[di
         {**entry, "picture": f"/covers/{entry['id']}/0?size=small"} if not listed.isdisjoint(isbns(entry)) else entry
         for entry in hits
     ]
+
+
+def list_pictures(folder: Path) -> frozenset[str]:
+    """List the ISBNs with an image; the folder is read again when it has changed, at most every RELIST_SECONDS."""
+    now = time.monotonic()
+    known = _listed.get(folder)
+    if known is not None and now < known[0]:
+        return known[2]
+    try:
+        changed_at = folder.stat().st_mtime_ns
+        if known is not None and changed_at == known[1]:
+            numbers = known[2]
+        else:
+            with os.scandir(folder) as entries:
+                numbers = frozenset(entry.name.rpartition(".")[0] for entry in entries)
+    except OSError:
+        changed_at, numbers = 0, frozenset()
+    _listed[folder] = (now + RELIST_SECONDS, changed_at, numbers)
+    return numbers
+
+
+@lru_cache(maxsize=MOST_SMALL_PICTURES)
+def shrink(body: bytes, media_type: str) -> tuple[bytes, str]:
+    """Return an image in the size of a hit, as WebP; unchanged if it cannot be read or has too many pixels."""
+    try:
+        with Image.open(BytesIO(body)) as image:
+            if image.width * image.height > MOST_PIXELS:
+                return body, media_type
+            image.draft("RGB", SMALL)
+            small = image.convert("RGB")
+            small.thumbnail(SMALL)
+            output = BytesIO()
+            small.save(output, "WEBP", quality=70)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return body, media_type
+    return (output.getvalue(), "image/webp") if output.tell() < len(body) else (body, media_type)
 
 
 def find_picture(folder: Path | None, numbers: list[str]) -> tuple[bytes, str] | None:
