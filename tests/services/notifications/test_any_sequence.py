@@ -1,0 +1,192 @@
+"""For any sequence of loans, renewals, returns, preferences and outages: one digest a day, never in the quiet hours."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from contextlib import closing
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from chassis import clock
+from chassis.db import Database
+from chassis.ids import new_id
+from chassis.testing import migrated_database
+from rangkiang.circulation.v1.events_pb2 import LoanDueSoon, LoanOpened, LoanOverdue, LoanRenewed, LoanReturned
+from services.notifications.channels.port import Outcome
+from services.notifications.preferences import Answer, replace_answers
+from services.notifications.sending.queue import DIGESTS
+from services.notifications.service import SERVICE
+from tests.fakes.notices import ACCEPTED, AWAY, FakeChannel, loan_fact
+from tests.services.notifications.conftest import (
+    JAYAPURA,
+    JAYAPURA_BRANCH,
+    PADANG,
+    PADANG_BRANCH,
+    TEST,
+    Office,
+    add_institutions,
+)
+
+START = datetime(2026, 11, 20, 16, 50, tzinfo=UTC)  # ten minutes before midnight in Padang, after it in Jayapura
+ENDED = {"sent", "dropped", "print", "failed", "unknown"}
+OUTCOMES = {
+    "accepted": ACCEPTED,
+    "away": AWAY,
+    "refused": Outcome("permanent", reason="REFUSED"),
+    "bad address": Outcome("permanent", reason="NO_SUCH_MAILBOX", is_address_bad=True),
+    "no answer": Outcome("unknown", reason="NO_ANSWER"),
+    "closed": Outcome("temporary", reason="CIRCUIT_OPEN", retry_after_seconds=90),
+}
+PLACES = {
+    PADANG: (PADANG_BRANCH, ZoneInfo("Asia/Jakarta")),
+    JAYAPURA: (JAYAPURA_BRANCH, ZoneInfo("Asia/Jayapura")),
+}
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("lend"), st.integers(0, 2), st.integers(-20, 5)),
+        st.tuples(st.sampled_from(["renew", "return", "due soon", "overdue", "late due soon"]), st.integers(0, 9)),
+        st.tuples(st.just("prefer"), st.integers(0, 2), st.sampled_from(["all", "overdue", "due_soon"]),
+                  st.sampled_from(["all", "email", "sms"]), st.booleans()),
+        st.tuples(st.just("channel"), st.integers(0, 1), st.sampled_from(sorted(OUTCOMES))),
+        st.tuples(st.just("members"), st.booleans()),
+        st.tuples(st.just("crash")),
+        st.tuples(st.just("wait"), st.sampled_from([1, 20, 60, 7 * 60, 11 * 60, 24 * 60])),
+    ),
+    min_size=5,
+    max_size=40,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file, which each example copies."""
+    path = tmp_path_factory.mktemp("empty") / "notifications.db"
+    with migrated_database(SERVICE, f"sqlite:///{path}"):
+        pass
+    return path
+
+
+class Story:
+    """A library with two members in Padang and one in Jayapura, whose channels and members come and go."""
+
+    def __init__(self, office: Office) -> None:
+        self.office = office
+        self.moment = START
+        self.members: list[tuple[UUID, UUID]] = []
+        for institution in (PADANG, PADANG, JAYAPURA):
+            phone = f"+628123456{len(self.members):03d}"
+            member = office.owners.add(email=f"{new_id().hex}@example.org", phone=phone)
+            self.members.append((member, institution))
+        self.loans: list[dict[str, object]] = []
+
+    def tell(self, step: tuple[object, ...]) -> None:
+        match step:
+            case ("lend", int(who), int(days)):
+                member, institution = self.members[who]
+                loan = {"member": member, "institution": institution, "id": new_id(), "version": 1, "is_open": True,
+                        "due": (self.moment + timedelta(days=days)).date()}  # fmt: skip
+                self.loans.append(loan)
+                self.deliver(LoanOpened, loan)
+            case ("renew", int(which)) if loan := self._loan(which):
+                loan["version"] += 1
+                loan["due"] = (self.moment + timedelta(days=7)).date()
+                self.deliver(LoanRenewed, loan)
+            case ("return", int(which)) if loan := self._loan(which):
+                loan["version"] += 1
+                loan["is_open"] = False
+                self.deliver(LoanReturned, loan)
+            case ("due soon" | "late due soon" as kind, int(which)) if self.loans:
+                loan = self.loans[which % len(self.loans)]
+                if loan["is_open"] or kind == "late due soon":
+                    self.deliver(LoanDueSoon, loan, days=1)
+            case ("overdue", int(which)) if loan := self._loan(which):
+                self.deliver(LoanOverdue, loan, step=(1, 7, 14, 30)[which % 4])
+            case ("prefer", int(who), str(kind), str(channel), bool(allowed)):
+                member, institution = self.members[who]
+                with self.office.database.transaction(TEST) as session:
+                    replace_answers(session, member, institution, [Answer(kind, channel, allowed)])
+            case ("channel", int(which), str(name)):
+                self.office.channels[which].outcome = OUTCOMES[name]
+            case ("members", bool(is_away)):
+                self.office.owners.is_away = is_away
+            case ("crash",):
+                self.office.sender = self.office.new_sender()
+                self.office.sender.recover()
+            case ("wait", int(minutes)):
+                self.moment += timedelta(minutes=minutes)
+        self.send()
+
+    def deliver(self, fact: type, loan: dict, **values: object) -> None:
+        branch, zone = PLACES[loan["institution"]]
+        body = loan_fact(
+            loan["member"], loan["institution"], loan_id=loan["id"], version=loan["version"], due_on=loan["due"],
+            branch_id=branch, state="on_loan" if loan["is_open"] else "in",
+        )  # fmt: skip
+        zones = {"zone": str(zone)} if values else {}
+        with clock.frozen(self.moment):
+            for _ in range(2):
+                self.office.deliver(fact(loan=body, **values, **zones), institution=loan["institution"])
+
+    def send(self) -> None:
+        with clock.frozen(self.moment):
+            if not self.office.owners.is_away:
+                self.office.send(rounds=200)
+
+    def _loan(self, which: int) -> dict | None:
+        loans = [loan for loan in self.loans if loan["is_open"]]
+        return loans[which % len(loans)] if loans else None
+
+
+@given(steps=STEPS)
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+def test_one_digest_a_day_outside_the_quiet_hours_and_each_reason_ends_well(empty_database: Path, steps: list) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "notifications.db"
+        path.write_bytes(empty_database.read_bytes())
+        with closing(Database(f"sqlite:///{path}", protected_tables=SERVICE.protected_tables)) as database:
+            add_institutions(database)
+            office = Office(database, channels=[FakeChannel("smtp"), FakeChannel("sms", "phone")])
+            story = Story(office)
+            for step in steps:
+                story.tell(step)
+            # Everybody is back; days go by until nothing waits.
+            office.owners.is_away = False
+            for channel in office.channels:
+                channel.outcome = ACCEPTED
+            for _ in range(60):
+                story.moment += timedelta(hours=4)
+                story.send()
+            check(story)
+
+
+def check(story: Story) -> None:
+    office = story.office
+    zones = {member: PLACES[institution][1] for member, institution in story.members}
+    people = {contact.email: member for member, contact in office.owners.people.items()}
+    people |= {contact.phone: member for member, contact in office.owners.people.items()}
+    digests: Counter[tuple[UUID, date]] = Counter()
+    for channel in office.channels:
+        for moment, message in channel.tried:
+            member = people[message.address]
+            if message.kind in DIGESTS:
+                local = moment.astimezone(zones[member])
+                assert 7 <= local.hour < 20, f"{message.kind} at {local}"
+        for moment, message in channel.sent:
+            if message.kind in DIGESTS:
+                member = people[message.address]
+                digests[member, moment.astimezone(zones[member]).date()] += 1
+    assert not [key for key, count in digests.items() if count > 1]
+    for notice in office.notices():
+        assert notice.state in ENDED, (notice.kind, notice.state, notice.due_at)
+        assert notice.reason or notice.state == "sent"
+    # Each message reached its member once.
+    ids = Counter(message.id for channel in office.channels for _, message in channel.sent)
+    assert not [message_id for message_id, count in ids.items() if count > 1]
