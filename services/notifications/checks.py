@@ -1,27 +1,35 @@
-"""What doctor checks in notifications: channels, partners' webhooks, and people who wait for an answer."""
+"""What doctor checks in notifications, and its metrics: notices, channels, webhooks, conversations."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 from chassis import clock
 from chassis.addresses import networks
 from chassis.context import system
 from chassis.errors import Invalid
 from chassis.health import Finding
+from chassis.metrics import Sample
 from chassis.sentences import sentence
 from chassis.service import Resources
 from services.notifications.channels.limits import FAILURES
 from services.notifications.channels.opening import open_channels
 from services.notifications.settings import NotificationsSettings
-from services.notifications.tables import Attempt, Conversation, Webhook
+from services.notifications.tables import Attempt, Conversation, Message, Notice, Webhook
 
 DOCTOR = system("doctor")
 # Older failures say nothing about today.
 LOOKED_AT = timedelta(hours=24)
 WAITED = timedelta(hours=24)
+# The sender goes on within seconds; a channel that is away has its messages open, not its notices waiting.
+LATE = timedelta(hours=1)
+LETTERS_WAIT = timedelta(days=3)
+OPEN_STATES = ("waiting", "sending", "print", "unknown")
 _FAILED = ("temporary", "unknown")
 
 
@@ -48,6 +56,49 @@ def channels(resources: Resources) -> list[Finding]:
                 message = sentence("CHECK_CHANNEL_FAILING", channel=name, reason=rows[0].reason)
                 findings.append(Finding(part, False, message, sentence("CHECK_CHANNEL_FAILING_ADVICE", channel=name)))
     return findings or [Finding(part, True, sentence("CHECK_CHANNELS", names=", ".join(names)))]
+
+
+def notices(resources: Resources) -> list[Finding]:
+    """Check that what is due is sent, that nothing is unknown, and that letters are handed over."""
+    now = clock.now()
+    with resources.database.reading(DOCTOR) as session:
+        late = _late(session)
+        unknown = _count(session, Notice.state == "unknown")
+        letters = _count(session, Notice.state == "print", Notice.changed_at < now - LETTERS_WAIT)
+    part, findings = "notices", list[Finding]()
+    if late:
+        message = sentence("CHECK_NOTICES_LATE", count=late)
+        findings.append(Finding(part, False, message, sentence("CHECK_NOTICES_LATE_ADVICE")))
+    if unknown:
+        message = sentence("CHECK_NOTICES_UNKNOWN", count=unknown)
+        findings.append(Finding(part, True, message, sentence("CHECK_NOTICES_UNKNOWN_ADVICE")))
+    if letters:
+        message = sentence("CHECK_NOTICES_LETTERS", count=letters)
+        findings.append(Finding(part, True, message, sentence("CHECK_NOTICES_LETTERS_ADVICE")))
+    return findings or [Finding(part, True, sentence("CHECK_NOTICES"))]
+
+
+def samples(resources: Resources) -> Iterator[Sample]:
+    """Read how many notices are in each state, and how late the sender is. Raises Unavailable."""
+    counted = select(Notice.state, func.count()).where(Notice.state.in_(OPEN_STATES)).group_by(Notice.state)
+    now = clock.now()
+    with resources.database.reading(DOCTOR) as session:
+        counts = {row[0]: row[1] for row in session.execute(counted)}
+        oldest = session.scalar(select(func.min(Notice.due_at)).where(Notice.state == "waiting"))
+    for state in OPEN_STATES:
+        yield Sample("rangkiang_notices_open", "Notices that are not ended", counts.get(state, 0), {"state": state})
+    seconds = max(0.0, (now - oldest).total_seconds()) if oldest is not None else 0.0
+    yield Sample("rangkiang_notices_late_seconds", "Time for which the oldest notice is due", seconds)
+
+
+def _late(session: Session) -> int:
+    """Count notices that are due for an hour and wait for no other message of their member."""
+    waits = select(Message.id).where(Message.member_id == Notice.member_id, Message.state == "open").exists()
+    return _count(session, Notice.state == "waiting", Notice.due_at < clock.now() - LATE, ~waits)
+
+
+def _count(session: Session, *conditions: Any) -> int:
+    return session.scalar(select(func.count()).select_from(Notice).where(*conditions)) or 0
 
 
 def partners(resources: Resources) -> list[Finding]:

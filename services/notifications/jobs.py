@@ -1,4 +1,4 @@
-"""Jobs of notifications: loans leave the notices of what was returned; old rows are deleted."""
+"""Jobs of notifications: loans leave the notices of what was returned; old rows are deleted; after a restore."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from chassis.context import system
 from chassis.db import Database
 from chassis.service import Resources
 from chassis.sql import delete_rows
-from services.notifications.members import history_keepers
+from services.notifications.members import erase_member, history_keepers
 from services.notifications.notices import MARKS_KEPT
 from services.notifications.tables import Attempt, LoanMark, Message, Notice
 
@@ -22,7 +22,8 @@ KEPT = timedelta(days=14)
 ROWS_KEPT = timedelta(days=400)
 BATCH = 200
 PAUSE_SECONDS = 0.005
-FORGETTING = system("forgetting")
+FORGETTING, RESTORE = system("forgetting"), system("restore")
+RESTORED = "RESTORED"
 
 
 def forget_old_rows(resources: Resources, stop: threading.Event) -> None:
@@ -79,3 +80,18 @@ def forget_loans(database: Database, until: datetime, stop: threading.Event) -> 
         count += len(forgotten)
         stop.wait(PAUSE_SECONDS)
     return count
+
+
+def settle_restored(resources: Resources) -> None:
+    """Erase again in a restored database who was erased after its backup; what may have been sent since is unknown.
+
+    Reminders come again with the next step of their ladder; staff may send the others again.
+    """
+    now = clock.now()
+    with resources.database.transaction(RESTORE) as session:
+        for erased in resources.erasures:
+            erase_member(session, erased.id, institution_id=erased.institution_id)
+        is_open = Notice.state.in_(("waiting", "sending"))
+        unknown = {"state": "unknown", "reason": RESTORED, "changed_at": now}
+        session.execute(update(Notice).where(is_open, Notice.due_at <= now).values(**unknown))
+        session.execute(update(Message).where(Message.state == "open").values(state="unknown", reason=RESTORED))

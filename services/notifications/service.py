@@ -46,7 +46,13 @@ SERVICE = Service(
     rpc="services.notifications.rpc:servicer",
     adder="rangkiang.notifications.v1.notifications_pb2_grpc:add_NotificationsServicer_to_server",
     commands="services.notifications.commands:app",
-    checks=("services.notifications.checks:channels", "services.notifications.checks:partners"),
+    checks=(
+        "services.notifications.checks:notices",
+        "services.notifications.checks:channels",
+        "services.notifications.checks:partners",
+    ),
+    metrics=("services.notifications.checks:samples",),
+    after_restore=("services.notifications.jobs:settle_restored",),
     erasures="services.notifications.members:erasures",
     consumers=(
         Consumer("institutions", InstitutionsChanged, "services.notifications.handlers:copy_institutions"),

@@ -1,0 +1,73 @@
+"""Notices forget loans 14 days after the return; a restored database sends nothing twice and erases again."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, date, datetime, timedelta
+from types import SimpleNamespace
+from uuid import UUID
+
+from chassis import clock
+from chassis.service import Erasure
+from rangkiang.circulation.v1.events_pb2 import LoanDueSoon, LoanOpened, LoanReturned
+from rangkiang.members.v1.events_pb2 import MemberFact, MembersChanged
+from services.notifications.checks import notices, samples
+from services.notifications.jobs import forget_loans, settle_restored
+from tests.fakes.notices import loan_fact
+from tests.services.notifications.conftest import PADANG, PADANG_BRANCH, Office
+
+MORNING = datetime(2026, 11, 21, 2, tzinfo=UTC)
+
+
+def lend_and_return(office: Office, member: UUID) -> None:
+    fact = loan_fact(member, PADANG, branch_id=PADANG_BRANCH)
+    office.deliver(LoanOpened(loan=fact))
+    office.send()
+    back = loan_fact(member, PADANG, loan_id=UUID(fact.loan_id), version=2, state="in", branch_id=PADANG_BRANCH)
+    office.deliver(LoanReturned(loan=back))
+    office.send()
+
+
+def test_14_days_after_the_return_loan_title_and_text_are_gone_unless_the_member_keeps_them(office):
+    forgets, keeps = office.owners.add(), office.owners.add()
+    keeper = MemberFact(id=str(keeps), version=1, institution_id=str(PADANG), keeps_history=True)
+    with clock.frozen(MORNING):
+        office.deliver(MembersChanged(members=[keeper]))
+        for member in (forgets, keeps):
+            lend_and_return(office, member)
+    stop = threading.Event()
+    assert forget_loans(office.database, MORNING - timedelta(seconds=1), stop) == 0
+    assert forget_loans(office.database, MORNING, stop) == 2
+    gone, kept = office.notices(member_id=forgets), office.notices(member_id=keeps)
+    assert {(row.loan_id, row.item_id, row.title) for row in gone} == {(None, None, "")}
+    assert {row.title for row in kept} == {"Merantau ke Deli"}
+    sealed = {row.member_id: row.sealed for row in office.messages()}
+    assert sealed[forgets] is None
+    assert sealed[keeps] is not None
+
+
+def test_after_a_restore_what_may_have_been_sent_is_unknown_and_erased_members_are_erased_again(office):
+    erased, other = office.owners.add(), office.owners.add()
+    with clock.frozen(MORNING):
+        for member in (erased, other):
+            fact = loan_fact(member, PADANG, branch_id=PADANG_BRANCH, due_on=date(2026, 11, 24))
+            office.deliver(LoanDueSoon(loan=fact, days=3, zone="Asia/Jakarta"))
+        erasures = (Erasure(erased, PADANG, 9),)
+        settle_restored(SimpleNamespace(database=office.database, erasures=erasures))
+        office.send()
+    states = {(row.member_id, row.state, row.reason) for row in office.notices()}
+    assert states == {(None, "dropped", "MEMBER_ERASED"), (other, "unknown", "RESTORED")}
+    assert not office.channels[0].sent
+
+
+def test_doctor_says_what_is_late_unknown_or_waits_for_paper_and_metrics_count_it(office):
+    resources = SimpleNamespace(database=office.database)
+    assert [finding.ok for finding in notices(resources)] == [True]
+    with clock.frozen(MORNING):
+        fact = loan_fact(office.owners.add(), PADANG, branch_id=PADANG_BRANCH)
+        office.deliver(LoanOpened(loan=fact))
+    with clock.frozen(MORNING + timedelta(hours=2)):
+        assert [finding.ok for finding in notices(resources)] == [False]
+        values = {(one.name, one.labels.get("state", "")): one.value for one in samples(resources)}
+    assert values["rangkiang_notices_open", "waiting"] == 1
+    assert values["rangkiang_notices_late_seconds", ""] == 7200
