@@ -80,6 +80,11 @@ class Kept(Generic[Value]):
         """Return the value that was read last, None when it is too old."""
         return self._value if self._ticks() - self._read_at < self._usable_seconds else None
 
+    def renew(self) -> None:
+        """Let the next page read again and wait for the answer: somebody has just changed the value here."""
+        self._read_at = self._tried_at = -math.inf
+        self._is_late = False
+
     def _ask(self) -> asyncio.Task[None] | None:
         if self._task is None and self._ticks() - self._tried_at >= RETRY_SECONDS:
             self._tried_at = self._ticks()
@@ -162,6 +167,10 @@ class Libraries:
         owner = self.owner()
         if owner is not None:
             await self.hours(owner.code)
+
+    def renew(self) -> None:
+        """Read institutions and branches again with the next page of this process."""
+        self._directory.renew()
 
     def _hours_of(self, institution: str) -> Kept[Hours] | None:
         if institution not in self.known_directory().institutions:

@@ -17,6 +17,7 @@ from gateway.web import (
     filters,
     home,
     installing,
+    library_edits,
     marcview,
     member_acts,
     member_forms,
@@ -75,6 +76,7 @@ MODULES = (
     notice_templates,
     policies,
     calendars,
+    library_edits,
     assets,
 )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -20,7 +20,7 @@ from gateway.partners.linked_libraries import library, library_system
 from gateway.web import preferences
 from gateway.web.hits import hit, local_text, shelves
 from gateway.web.hours import A_WEEK, MOBILE, now_in_words, week
-from gateway.web.library import branch_path, contact_lines, file_path, place_of
+from gateway.web.library import branch_path, contact_lines, map_links, picture_address, place_of
 from gateway.web.record import optional
 from gateway.web.rendering import in_script, page
 from rangkiang.catalog.v1 import catalog_pb2 as wire
@@ -30,7 +30,6 @@ router = APIRouter()
 
 NEWEST = 6
 PHOTO_WIDTH = 640
-_MAP_ZOOM = 17
 
 
 @router.get("/branches")
@@ -102,7 +101,7 @@ async def branch(request: Request) -> Response:
         institution=local_text(owner.name, lang) if owner else institution,
         days=week(hours.get(code), lang),
         a_week=A_WEEK,
-        maps=_maps(found, local_text(found.name, lang) or code),
+        maps=map_links(found, local_text(found.name, lang) or code),
         services=[local_text(text, lang) for text in found.services],
         accessibility=[local_text(text, lang) for text in found.accessibility],
         newest=hits,
@@ -125,21 +124,5 @@ def _entry(branch: wire.Branch, hours: OpeningHours | None, lang: str) -> dict[s
         "lacks_hours": hours is not None and not hours.has_hours,
         "place": place_of(branch.contact),
         "contact": contact_lines(branch.contact),
-        "photo": file_path(branch.photo, PHOTO_WIDTH),
+        "photo": picture_address(branch.photo, width=PHOTO_WIDTH),
     }
-
-
-def _maps(branch: wire.Branch, name: str) -> list[tuple[str, str]]:
-    """Return (text, URL) of maps: of the position, without one of the address."""
-    if branch.HasField("position"):
-        place = f"{branch.position.latitude:.6f},{branch.position.longitude:.6f}"
-        latitude, longitude = place.split(",")
-        marker = urlencode({"mlat": latitude, "mlon": longitude})
-        return [
-            ("branches.map", f"https://www.openstreetmap.org/?{marker}#map={_MAP_ZOOM}/{latitude}/{longitude}"),
-            ("branches.map_app", f"geo:{place}?q={place}({quote(name)})"),
-        ]
-    address = ", ".join(place_of(branch.contact))
-    if not address:
-        return []
-    return [("branches.map", f"https://www.openstreetmap.org/search?{urlencode({'query': address})}")]

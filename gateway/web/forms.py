@@ -13,7 +13,7 @@ from urllib.parse import urlencode, urlsplit
 
 import orjson
 from cryptography.fernet import Fernet
-from starlette.datastructures import FormData
+from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -152,14 +152,22 @@ async def read_form(request: Request, *, most_fields: int = MOST_FIELDS) -> Fiel
     return await _read(request, session.secret if session else "", most_fields)
 
 
+async def read_upload(request: Request, name: str) -> tuple[Fields, bytes]:
+    """Read a form (multipart/form-data) with one file, which is empty when none was chosen. Raises as `read_form`."""
+    session = sessions.session_of(request)
+    fields = await _read(request, session.secret if session else "", most_files=1)
+    file = (await request.form()).get(name)
+    return fields, await file.read() if isinstance(file, UploadFile) else b""
+
+
 async def read_visitor_form(request: Request) -> Fields:
     """Read a form that was made by `visitor_form`. Raises as `read_form`."""
     return await _read(request, visitor_secret(request))
 
 
-async def _read(request: Request, secret: str, most_fields: int = MOST_FIELDS) -> Fields:
+async def _read(request: Request, secret: str, most_fields: int = MOST_FIELDS, most_files: int = 0) -> Fields:
     refuse_other_sites(request)
-    fields = Fields(await request.form(max_files=0, max_fields=most_fields))
+    fields = Fields(await request.form(max_files=most_files, max_fields=most_fields))
     # Without a secret nobody was given a form.
     if not secret or not hmac.compare_digest(fields.get("csrf", "").encode(), form_token(secret).encode()):
         raise Forbidden("FORM_OUTDATED")

@@ -22,6 +22,7 @@ from rangkiang.catalog.v1 import catalog_pb2 as wire
 BRANCH_COOKIE = "branch"
 BRANCH_PATTERN = re.compile(r"[A-Za-z0-9_.-]{1,32}/[A-Za-z0-9_.-]{1,64}")
 LOGO_WIDTH = 96
+_MAP_ZOOM = 17
 MOST_INSTITUTIONS = 20  # of a record, whose hours are asked for
 # Of Indonesian telephone numbers: area codes with two digits after the 0; the others have three.
 _SHORT_AREAS = ("021", "022", "024", "031", "061")
@@ -159,11 +160,11 @@ def branch_path(institution: str, code: str) -> str:
     return f"/branches/{quote(institution, safe='')}/{quote(code, safe='')}"
 
 
-def file_path(file: str, width: int = 0) -> str:
-    """Return the path of a picture of at least this width; "" without a file."""
-    if not file:
+def picture_address(file_id: str, *, width: int = 0) -> str:
+    """Return the address of a picture; "" without one. width: in pixels, for which it is wanted."""
+    if not file_id:
         return ""
-    return f"/files/{file}?width={width}" if width else f"/files/{file}"
+    return f"/files/{file_id}?width={width}" if width else f"/files/{file_id}"
 
 
 def place_of(contact: wire.Contact) -> tuple[str, ...]:
@@ -186,6 +187,22 @@ def contact_lines(contact: wire.Contact) -> tuple[ContactLine, ...]:
         ContactLine(link.kind, link.url, "") for link in contact.links if link.url.startswith(("https://", "http://"))
     ]
     return tuple(lines)
+
+
+def map_links(branch: wire.Branch, name: str) -> list[tuple[str, str]]:
+    """Return (text, URL) of maps: of the position, without one of the address."""
+    if branch.HasField("position"):
+        place = f"{branch.position.latitude:.6f},{branch.position.longitude:.6f}"
+        latitude, longitude = place.split(",")
+        marker = urlencode({"mlat": latitude, "mlon": longitude})
+        return [
+            ("branches.map", f"https://www.openstreetmap.org/?{marker}#map={_MAP_ZOOM}/{latitude}/{longitude}"),
+            ("branches.map_app", f"geo:{place}?q={place}({quote(name)})"),
+        ]
+    address = ", ".join(place_of(branch.contact))
+    if not address:
+        return []
+    return [("branches.map", f"https://www.openstreetmap.org/search?{urlencode({'query': address})}")]
 
 
 def phone_text(number: str) -> str:
@@ -212,7 +229,7 @@ def _site(directory: Directory, code: str, lang: str) -> Site:
     return Site(
         name=name,
         short_name=local_text(owner.short_name, lang) or name,
-        logo=file_path(owner.logo, LOGO_WIDTH),
+        logo=picture_address(owner.logo, width=LOGO_WIDTH),
         motto=local_text(owner.motto, lang),
         place=place_of(owner.contact),
         contact=contact_lines(owner.contact),

@@ -41,6 +41,7 @@ DESK_LINKS = (
     ("templates.read", "/notices/templates", "notices.heading"),
     ("policies.write", "/desk/policies", "policies.heading"),
     ("calendars.write", "/desk/calendars", "calendars.heading"),
+    ("institutions.write", "/desk/libraries", "libraries.heading"),
     ("staff.manage", "/staff", "staff.heading"),
     ("clients.manage", "/clients", "clients.heading"),
 )

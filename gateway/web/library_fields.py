@@ -1,0 +1,112 @@
+"""Forms of an institution and its branches: values as people type them, and the messages of the catalogue.
+
+Pure. A form has a text for each input: `name.id`, `links.instagram`, `services` (a line each, `Indonesian | English`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rangkiang.catalog.v1 import catalog_pb2 as wire
+from rangkiang.common.v1.text_pb2 import LocalText
+
+Place = wire.Institution | wire.Branch
+Values = dict[str, str]
+
+# As the catalogue has them; a test compares.
+LINK_KINDS = ("website", "instagram", "facebook", "youtube", "x", "tiktok")
+_CONTACT = ("address", "kelurahan", "phone", "whatsapp", "email", "links")
+_OF_BOTH = ("npp", "isil", *_CONTACT)
+INSTITUTION_FIELDS = ("name", "short_name", "motto", *_OF_BOTH)
+BRANCH_FIELDS = ("name", "kind", *_OF_BOTH, "position", "services", "accessibility")
+_IN_BOTH_LANGUAGES = ("name", "short_name", "motto")
+_LISTS = ("services", "accessibility")
+KINDS = ("central", "branch", "mobile", "campus", "school", "village")
+# Two numbers with a decimal point, also inside the address of a map: @-0.78,100.65 or mlat=-0.78&mlon=100.65.
+_POSITION = re.compile(r"(-?[0-9]{1,2}\.[0-9]+)(?:\s*[,;]\s*|&mlon=|/)(-?[0-9]{1,3}\.[0-9]+)", re.ASCII)
+
+
+def inputs_of(field: str) -> tuple[str, ...]:
+    """Return the names of the inputs of a field."""
+    if field in _IN_BOTH_LANGUAGES:
+        return f"{field}.id", f"{field}.en"
+    if field == "links":
+        return tuple(f"links.{kind}" for kind in LINK_KINDS)
+    return (field,)
+
+
+def values_of(place: Place, fields: Sequence[str]) -> Values:
+    """Return what a form shows of an institution or a branch."""
+    values: Values = {}
+    for field in fields:
+        source: Any = place.contact if field in _CONTACT else place
+        if field in _IN_BOTH_LANGUAGES:
+            text = getattr(source, field)
+            values |= {f"{field}.id": text.id, f"{field}.en": text.en}
+        elif field == "links":
+            links = {link.kind: link.url for link in place.contact.links}
+            values |= {f"links.{kind}": links.get(kind, "") for kind in LINK_KINDS}
+        elif field == "position":
+            values[field] = _position_text(source)
+        elif field in _LISTS:
+            values[field] = "\n".join(_line(text) for text in getattr(source, field))
+        else:
+            values[field] = getattr(source, field)
+    return values
+
+
+def read_values(given: Mapping[str, str], fields: Sequence[str]) -> Values:
+    """Return the values of a form that was sent, without blanks around them and with line ends of one kind."""
+    names = (name for field in fields for name in inputs_of(field))
+    return {name: given.get(name, "").strip().replace("\r\n", "\n") for name in names}
+
+
+def changed_fields(values: Values, before: Mapping[str, str], fields: Sequence[str]) -> list[str]:
+    """Return the fields whose inputs differ."""
+    return [field for field in fields if any(values[name] != before.get(name, "") for name in inputs_of(field))]
+
+
+def is_position(text: str) -> bool:
+    return not text or _POSITION.search(text) is not None
+
+
+def fill(place: Place, values: Values, fields: Sequence[str]) -> None:
+    """Put the values of fields into a message."""
+    for field in fields:
+        target: Any = place.contact if field in _CONTACT else place
+        target.ClearField(field)
+        if field in _IN_BOTH_LANGUAGES:
+            getattr(target, field).CopyFrom(LocalText(id=values[f"{field}.id"], en=values[f"{field}.en"]))
+        elif field == "links":
+            for kind in LINK_KINDS:
+                if values[f"links.{kind}"]:
+                    target.links.add(kind=kind, url=values[f"links.{kind}"])
+        elif field == "position":
+            match = _POSITION.search(values[field])
+            if match:
+                target.position.CopyFrom(wire.Position(latitude=float(match[1]), longitude=float(match[2])))
+        elif field in _LISTS:
+            for line in values[field].splitlines():
+                if line.strip():
+                    indonesian, _, english = line.partition("|")
+                    getattr(target, field).add(id=indonesian.strip(), en=english.strip())
+        else:
+            setattr(target, field, values[field])
+
+
+def input_of(field: str) -> str:
+    """Return the input that the `field` of a refusal concerns: "services 2.en" is a line of services."""
+    name = field.partition(" ")[0]
+    return f"{name}.id" if name in _IN_BOTH_LANGUAGES else name
+
+
+def _position_text(branch: Any) -> str:
+    if not branch.HasField("position"):
+        return ""
+    return f"{branch.position.latitude:.6f}, {branch.position.longitude:.6f}"
+
+
+def _line(text: LocalText) -> str:
+    return f"{text.id} | {text.en}"
