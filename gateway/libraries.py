@@ -64,6 +64,7 @@ class Kept(Generic[Value]):
         self._read_at = self._tried_at = -math.inf
         # The last question was refused, or has kept a page waiting: no other page waits for the answer.
         self._is_late = False
+        self._is_outdated = False
         self._task: asyncio.Task[None] | None = None
 
     async def get(self) -> Value | None:
@@ -71,7 +72,7 @@ class Kept(Generic[Value]):
         if self._ticks() - self._read_at < FRESH_SECONDS:
             return self._value
         task = self._ask()
-        if task is not None and not self._is_late and self.last() is None:
+        if task is not None and not self._is_late and (self._is_outdated or self.last() is None):
             done, _ = await asyncio.wait({task}, timeout=WAIT_SECONDS)
             self._is_late = self._is_late or not done
         return self.last()
@@ -82,8 +83,9 @@ class Kept(Generic[Value]):
 
     def renew(self) -> None:
         """Let the next page read again and wait for the answer: somebody has just changed the value here."""
-        self._read_at = self._tried_at = -math.inf
-        self._is_late = False
+        self._read_at = min(self._read_at, self._ticks() - FRESH_SECONDS)
+        self._tried_at = -math.inf
+        self._is_late, self._is_outdated = False, True
 
     def _ask(self) -> asyncio.Task[None] | None:
         if self._task is None and self._ticks() - self._tried_at >= RETRY_SECONDS:
@@ -97,7 +99,7 @@ class Kept(Generic[Value]):
         except Error:
             self._is_late = True
         else:
-            self._read_at, self._is_late = self._ticks(), False
+            self._read_at, self._is_late, self._is_outdated = self._ticks(), False, False
         finally:
             self._task = None
 

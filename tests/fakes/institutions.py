@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from chassis import clock, rpc
-from chassis.errors import Forbidden, NotFound, Outdated
+from chassis.errors import Forbidden, Invalid, NotFound, Outdated
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 from rangkiang.common.v1.text_pb2 import LocalText as WireText
 from tests.fakes.books import BRANCHES, INSTITUTIONS
@@ -15,6 +15,14 @@ from tests.fakes.items import INSTITUTION_ID
 FILE_ID = "b" * 64
 LOGO = b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 2 2"><rect width="2" height="2"/></svg>'
 VERSION = 2
+CONTACT = wire.Contact(
+    address="Jl. Contoh No. 1",
+    kelurahan="Kampung Jawa, Kota Solok",
+    phone="+627550000001",
+    whatsapp="+6281200000001",
+    email="pustaka@example.org",
+    links=[wire.SocialLink(kind="instagram", url="https://www.instagram.com/contoh")],
+)
 # The institution of INSTITUTION_ID.
 OWN = "KOTASOLOK"
 _CONTACT = ("address", "kelurahan", "phone", "whatsapp", "email", "links")
@@ -48,9 +56,17 @@ class FakeInstitutions:
                 confirmed=True,
                 version=VERSION,
                 id=str(uuid5(UUID(INSTITUTION_ID), f"{institution}/{code}")),
+                kind="central" if code == "PUSAT" else "",
             )
             for (institution, code), name in BRANCHES.items()
         }
+        self.institutions[OWN].contact.CopyFrom(CONTACT)
+        self.institutions[OWN].short_name.CopyFrom(_text(("Pustaka Solok", "Solok Library")))
+        main = self.branches[OWN, "PUSAT"]
+        main.contact.CopyFrom(CONTACT)
+        main.position.CopyFrom(wire.Position(latitude=-0.7893, longitude=100.6543))
+        main.services.append(_text(("Ruang baca anak", "Children's room")))
+        main.accessibility.append(_text(("Jalur landai", "Ramp")))
 
     def ListInstitutions(self, request: wire.ListInstitutionsRequest, context: Any) -> wire.ListInstitutionsReply:
         self._receive(request, context)
@@ -115,6 +131,8 @@ class FakeInstitutions:
 
 
 def _edit(row: Any, values: Any, fields: Any) -> None:
+    if "phone" in fields and values.contact.phone.isalpha():
+        raise Invalid("DETAIL_PHONE", field="phone", given=values.contact.phone)
     for field in fields:
         source, target = (values.contact, row.contact) if field in _CONTACT else (values, row)
         target.ClearField(field)

@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from tests.fakes.catalog import FakeCatalog
+from tests.fakes.hours import add_hours
 from tests.fakes.running import served_catalog, served_gateway
 
 CHROMIUM = "/usr/bin/chromium"
@@ -33,6 +34,7 @@ def _catalog() -> FakeCatalog:
 def address(_catalog: FakeCatalog) -> Iterator[str]:
     """Address of a running gateway."""
     with served_catalog(_catalog) as url, served_gateway(url, default_institution="KOTASOLOK") as address:
+        add_hours()
         yield address
 
 
