@@ -19,6 +19,7 @@ from gateway.links import absolute_url
 from gateway.negotiation import language
 from gateway.partners.xml import put, serialize
 from gateway.responses import respond
+from gateway.web.library import site_of
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 from rangkiang.catalog.v1 import forms_pb2
 
@@ -78,7 +79,7 @@ def _feed(
     put(element, "id", feed_address)
     put(element, "title", f"{search_label}: {question.query}" if question.query else all_label)
     put(element, "updated", max([*dates, *deletions], default=LONG_AGO))
-    put(put(element, "author"), "name", "Rangkiang")
+    put(put(element, "author"), "name", site_of(request, page_language).name)
     this_page = _address(request, "/search.atom", [*parameters, *_page(question)])
     put(element, "link", rel="self", type=MEDIA_TYPE, href=this_page)
     put(element, "link", rel="alternate", type="text/html", href=search)

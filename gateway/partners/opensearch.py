@@ -13,8 +13,10 @@ from starlette.responses import Response
 from gateway.api.queries import SuggestQuery, read_query
 from gateway.clients import call, catalog
 from gateway.links import absolute_url
+from gateway.negotiation import LANGUAGES
 from gateway.partners.xml import put, serialize
 from gateway.responses import respond
+from gateway.web.library import site_of
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 
 router = APIRouter()
@@ -22,14 +24,18 @@ router = APIRouter()
 NAMESPACE = "http://a9.com/-/spec/opensearch/1.1/"
 MEDIA_TYPE = "application/opensearchdescription+xml"
 SUGGESTIONS = "application/x-suggestions+json"
+# OpenSearch 1.1 §4.1.
+LONGEST_SHORT_NAME, LONGEST_LONG_NAME = 16, 48
 KEEP = "public, max-age=86400"
 
 
 @router.get("/opensearch.xml")
 async def description(request: Request) -> Response:
     element = Element("OpenSearchDescription", {"xmlns": NAMESPACE})
-    put(element, "ShortName", "Rangkiang")
+    site = site_of(request, LANGUAGES[0])
+    put(element, "ShortName", site.short_name if len(site.short_name) <= LONGEST_SHORT_NAME else "Katalog")
     put(element, "Description", "Cari di katalog perpustakaan — Search the libraries' catalogue")
+    put(element, "LongName", site.name[:LONGEST_LONG_NAME])
     for media, template, rel in (
         ("text/html", "/search?q={searchTerms}", ""),
         ("application/atom+xml", "/search.atom?q={searchTerms}", ""),
