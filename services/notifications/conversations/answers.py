@@ -74,25 +74,21 @@ class Answerer:
         """Answer messages that wait, each in a transaction of its own. Returns their number."""
         with self._database.reading(ANSWERING) as session:
             pending = store.read_pending(session, self._master)
-        for message in pending:
-            self._answer(message)
-        return len(pending)
+        return sum(self._answer(message) for message in pending)
 
-    def _answer(self, message: Pending) -> None:
+    def _answer(self, message: Pending) -> bool:
         owner = self._circulation.find_owner(message.address)
         word = read_word(message.text)
         text = self._text_for(message, owner, word)
         with self._database.transaction(ANSWERING) as session:
-            if not store.end_pending(session, message.provider_id):
-                return
-            institution_id = (
-                owner.institution_id if owner else store.find_institution(session, self._master, message.address)
-            )
-            if institution_id is None:
-                return
+            known = owner.institution_id if owner else store.find_institution(session, self._master, message.address)
+            # Before the catalogue has named an institution, messages of strangers wait.
+            if known is None or not store.end_pending(session, message.provider_id):
+                return False
             if owner and word and word.name == STOP:
                 _opt_out(session, owner)
-            self._store(session, message, institution_id, owner, word, text)
+            self._store(session, message, known, owner, word, text)
+        return True
 
     def _store(
         self,
