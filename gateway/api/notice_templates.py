@@ -79,6 +79,21 @@ class PreviewBody(Body):
     )
 
 
+class TestBody(Body):
+    """Where a test goes."""
+
+    to: str = Field(description="An e-mail address or a phone number.", max_length=254, examples=["081234567890"])
+
+
+class NoticeTest(ResponseModel):
+    """What came of a test."""
+
+    state: str
+    """accepted, temporary, permanent or unknown; started for a repeated request."""
+    reason: str
+    """Why, for machines."""
+
+
 class Provider(ResponseModel):
     """A template that the provider keeps."""
 
@@ -347,6 +362,30 @@ async def restore(
         kind=notice_kind, channel=channel, language=language, version=version, earlier=body.version
     )
     return _template((await call(request, notifications.RestoreTemplate, message)).template)
+
+
+@router.post(
+    f"{_ONE}/test",
+    response_model=NoticeTest,
+    **documented(
+        operation="send_notice_test",
+        summary="Try a template",
+        example={"state": "accepted", "reason": ""},
+        errors=(*ERRORS, 409),
+        method=f"{_SERVICE}/SendTest",
+    ),
+)
+async def send_test(
+    request: Request,
+    notice_kind: Kind,
+    channel: Channel,
+    language: Language,
+    body: TestBody,
+    notifications: Notifications,
+) -> Response:
+    """Send the template in force with samples to an address of the caller: at most ten times an hour."""
+    message = wire.SendTestRequest(kind=notice_kind, channel=channel, language=language, to=body.to)
+    return private(NoticeTest(**plain(await call(request, notifications.SendTest, message))))
 
 
 @router.post(

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from typing import Annotated, Final
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 from pydantic import WithJsonSchema
 from starlette.requests import Request
 from starlette.responses import Response
 
-from chassis.spreadsheets import spreadsheet_cell
 from gateway.api.loan_csv import CSV
 from gateway.api.member_models import MEMBER_ID_EXAMPLE
 from gateway.api.members import ERRORS, private
+from gateway.api.notice_csv import notices_as_csv
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.queries import QueryModel, WholeNumber, number, text
 from gateway.api.schemas import ID_PATTERN, JSON, ResponseModel
@@ -32,12 +30,6 @@ NoticeId = Annotated[
     Path(description="A notice's identifier (UUID).", examples=[_NOTICE_ID]),
     WithJsonSchema({"type": "string", "pattern": ID_PATTERN}),
 ]
-_PAGE, _MOST = 500, 50_000
-_MARK: Final = "\ufeff"
-_COLUMNS: Final = (
-    "made_at", "due_at", "changed_at", "kind", "state", "reason", "channel", "title", "member_id", "loan_id", "item_id",
-    "message_id", "id",
-)  # fmt: skip
 
 
 class NoticesQuery(QueryModel):
@@ -182,7 +174,7 @@ async def list_notices(
 ) -> Response:
     """Notices by member, state and kind, the newest first; as CSV all pages."""
     if preferred_media_type(request.headers.get("accept", ""), (JSON, CSV)) == CSV:
-        return await _as_csv(request, query.message(), notifications)
+        return await notices_as_csv(request, query.message())
     reply = await call(request, notifications.ListNotices, query.message())
     hits = [Notice(**plain(notice)) for notice in reply.notices]
     return private(Notices(total=reply.total, hits=hits, next=reply.cursor or None))
@@ -233,22 +225,3 @@ async def resend(request: Request, notice_id: NoticeId, notifications: Notificat
     """One that failed, is unknown, or is or was on the print list."""
     reply = await call(request, notifications.ResendNotice, wire.ResendNoticeRequest(id=notice_id))
     return private(ResentNotice(notice=Notice(**plain(reply.notice))))
-
-
-async def _as_csv(request: Request, message: wire.ListNoticesRequest, notifications: Notifications) -> Response:
-    """Respond with all notices of a list, whatever its pages; of a longer list the first 50,000."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer)
-    writer.writerow(_COLUMNS)
-    message.limit, count = _PAGE, 0
-    while count < _MOST:
-        reply = await call(request, notifications.ListNotices, message)
-        for notice in reply.notices:
-            row = plain(notice)
-            writer.writerow([spreadsheet_cell(str(row[name] or "")) for name in _COLUMNS])
-        count += len(reply.notices)
-        if not reply.cursor:
-            break
-        message.cursor = reply.cursor
-    headers = {"Cache-Control": "no-store", "Content-Disposition": 'attachment; filename="notices.csv"'}
-    return Response(_MARK + buffer.getvalue(), media_type=f"{CSV}; charset=utf-8", headers=headers)

@@ -12,6 +12,7 @@ from gateway.negotiation import language
 from gateway.sessions import session_of
 from gateway.web.forms import Form, for_signed_in, read_form, redirect, refuse, signed_in_form
 from gateway.web.hits import local_text
+from gateway.web.notices import last_notices
 from gateway.web.rendering import page
 from gateway.web.texts import wording
 from rangkiang.members.v1 import cards_pb2
@@ -95,6 +96,7 @@ async def member_page(request: Request, form: Form, *, status: int = 200) -> Res
         scanned=scanned if (scanned := request.query_params.get("card", "")) in CARD_STATES else "",
         block_reasons=[(reason, words.code("block", reason)) for reason in BLOCK_REASONS],
         alias_kinds=[(kind, words.code("card", kind)) for kind in ALIASES],
+        notices=await last_notices(request, member_id),
         status=status,
     )
 

@@ -27,6 +27,14 @@ router = APIRouter()
 
 LANGUAGES = ("id", "en")
 WITH_SUBJECT = ("email", "push", "print")
+# Channels on which staff can try a text, and states of a test that was handed over.
+TRIED = ("email", "whatsapp", "sms")
+TAKEN = ("accepted", "started")
+NOTES = {
+    "saved": "notices.template_saved",
+    "tested": "notices.test_sent",
+    "not_tested": "notices.test_not_sent",
+}
 _BODY_BYTES = 128 * 1024
 _LOANS = 10
 # How texts are written, and what it means.
@@ -94,7 +102,7 @@ async def show_template(request: Request) -> Response:
     message = wire.GetTemplateRequest(kind=place.kind.name, channel=place.channel, language=place.language)
     template = (await call(request, notifications(request).GetTemplate, message)).template
     form = signed_in_form(request, _values(template))
-    note = "notices.template_saved" if request.query_params.get("saved") else ""
+    note = next((text for name, text in NOTES.items() if request.query_params.get(name)), "")
     return await _editor(request, place, form, note=note)
 
 
@@ -124,6 +132,24 @@ async def change_template(request: Request) -> Response:
             form.values = {**form.values, "version": str(problem.facts.get("version", 0))}
         return await _editor(request, place, form, status=problem.http_status)
     return redirect(f"{place.path}?saved=1")
+
+
+@router.post("/notices/templates/{notice_kind}/{channel}/{tongue}/test")
+@for_signed_in
+async def send_test(request: Request) -> Response:
+    """Send the text in force, with samples, to an address of the reader."""
+    place, fields = await _place(request), await read_form(request)
+    names = {"kind": place.kind.name, "channel": place.channel, "language": place.language}
+    try:
+        reply = await call(
+            request, notifications(request).SendTest, wire.SendTestRequest(**names, to=fields.text("to")[:254])
+        )
+    except Error as problem:
+        template = (await call(request, notifications(request).GetTemplate, wire.GetTemplateRequest(**names))).template
+        form = signed_in_form(request, _values(template) | {"to": fields.text("to")[:254]})
+        refuse(request, form, problem, {"to": "to"})
+        return await _editor(request, place, form, status=problem.http_status)
+    return redirect(f"{place.path}?{'tested' if reply.state in TAKEN else 'not_tested'}=1")
 
 
 @router.get("/notices/templates/{notice_kind}/{channel}/{tongue}/versions")
@@ -213,6 +239,7 @@ async def _editor(
         variables=[(one, local_text(one.label, words.language)) for one in place.kind.variables],
         loans=[(loan.id, f"{loan.item.title} – {due_words(loan, words)}") for loan in loans],
         has_subject=place.channel in WITH_SUBJECT,
+        may_test=place.channel in TRIED and may(request, "templates.write"),
         may_save=may(request, "templates.write"),
         note=note,
         markup=MARKUP,

@@ -38,7 +38,7 @@ _LOCAL_TARGET = re.compile(r"/(?![/\\])[^\s\\]{0,2000}")
 DESK_LINKS = (
     ("loans.lend", "/desk", "lending.heading"),
     ("members.read", "/members", "members.heading"),
-    ("templates.read", "/notices/templates", "notices.heading"),
+    ("notices.read", "/notices", "notices.heading"),
     ("policies.write", "/desk/policies", "policies.heading"),
     ("calendars.write", "/desk/calendars", "calendars.heading"),
     ("institutions.write", "/desk/libraries", "libraries.heading"),

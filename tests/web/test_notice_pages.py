@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import re
 from collections.abc import Iterator
+from datetime import date, timedelta
 from uuid import UUID
 
 import pytest
 
+from chassis import clock
+from chassis.ids import new_id
+from gateway.web import notices as notice_pages
+from gateway.web.channel_health import picture
+from gateway.web.texts import wording
 from rangkiang.catalog.v1.events_pb2 import InstitutionCopy
 from rangkiang.common.v1.text_pb2 import LocalText
+from services.notifications import ledger
 from services.notifications.institutions import copy_institutions
+from services.notifications.tables import Attempt, ChannelDay, Message, Notice
+from services.notifications.templates.kinds import KINDS
 from tests.fakes.accounts import TEST, add_institution, add_staff, new_user
 from tests.fakes.running import running
 from tests.web.accessibility import check_accessibility, take_session
@@ -46,7 +58,7 @@ def test_a_text_is_previewed_saved_and_returned_to_without_javascript(manager: V
     body = "Halo {{ recipient_name }}, {{ title }} kembali {{ due_on|date }}."
     manager.send(TEMPLATE, {"body": body, "act": "preview"})
     assert "Halo Siti Rahmawati, Merantau ke Deli kembali Selasa, 24 November 2026." in manager.text
-    assert "First text" in manager.text
+    assert "Default text" in manager.text
     manager.send(TEMPLATE, {"act": "save"})
     assert "The text is saved" in manager.text
     manager.open(f"{TEMPLATE}/versions")
@@ -85,4 +97,129 @@ def test_the_pages_of_texts_are_accessible_on_every_screen(path: str, manager: V
     page = visit("/sign-in")
     take_session(page, manager)
     page.goto(path)
+    check_accessibility(page)
+
+
+HOSTILE = "<img src=x onerror=alert(1)> =cmd|' /C calc'!A1"
+MEMBER = new_id()
+
+
+@pytest.fixture(scope="module")
+def notices(manager: Visitor) -> dict[str, UUID]:
+    """A notice in each state that pages treat in their own way, by state; with attempts and counts of days."""
+    now, ids = clock.now(), {}
+    with running["notifications"].database.transaction(TEST) as session:
+        for number, state in enumerate(("waiting", "sent", "failed", "print", "dropped")):
+            message_id = new_id()
+            session.add(
+                Message(
+                    id=message_id, institution_id=DINAS, member_id=MEMBER, kind="due_soon", is_digest=False, day=None,
+                    language="id", state=state, reason="", channel="smtp", tries=0, next_at=now, since=now, sealed=None,
+                    made_at=now,
+                )
+            )  # fmt: skip
+            session.flush()
+            ids[state] = new_id()
+            session.add(
+                Notice(
+                    id=ids[state], institution_id=DINAS, member_id=MEMBER, kind="due_soon", subject_key=f"key-{number}",
+                    loan_id=new_id(), item_id=new_id(), branch_id=None, title=HOSTILE, day=now.date(), facts={},
+                    due_at=now, state=state, reason="LOAN_RETURNED" if state == "dropped" else "",
+                    message_id=message_id, traceparent="", made_at=now, changed_at=now,
+                )
+            )  # fmt: skip
+            session.add(
+                Attempt(
+                    id=new_id(), institution_id=DINAS, message_id=message_id, channel="smtp", provider_id="<b>p</b>",
+                    address_hash=b"", state="accepted", reason="", started_at=now, ended_at=now,
+                )
+            )  # fmt: skip
+        for state, count in (("accepted", 31), ("failed", 2)):
+            session.add(ChannelDay(institution_id=DINAS, channel="console", day=now.date(), state=state, count=count))
+    return ids
+
+
+def test_the_ledger_is_filtered_and_hostile_titles_stay_text(manager: Visitor, notices: dict[str, UUID]) -> None:
+    page = manager.open("/notices")
+    assert "5 notices." in manager.text
+    assert HOSTILE in manager.text
+    assert not page.xpath("//main//img")
+    manager.open("/notices?state=dropped")
+    assert "1 notice." in manager.text
+    assert "The book came back." in manager.text
+    assert manager.http.get("/notices?state=%3Cb%3E").status_code == 400
+
+
+def test_the_ledger_as_csv_has_no_formula(manager: Visitor, notices: dict[str, UUID]) -> None:
+    manager.open("/notices")
+    answer = manager.http.get("/notices.csv?kind=due_soon")
+    assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
+    rows = list(csv.DictReader(io.StringIO(answer.text.removeprefix("\ufeff"))))
+    assert {row["state"] for row in rows} == set(notices)
+    assert not any(cell.startswith(("=", "+", "-", "@")) for row in rows for cell in row.values())
+
+
+def test_a_notice_has_its_attempts_and_is_sent_again_when_it_failed(manager: Visitor, notices: dict[str, UUID]) -> None:
+    path = f"/notices/{notices['failed']}"
+    manager.open(path)
+    assert "E-mail · taken over" in manager.text
+    assert "<b>p</b>" in manager.text
+    manager.send(f"{path}/resend")
+    assert "will be sent again" in manager.text
+    manager.open(f"/notices/{notices['sent']}")
+    assert not [form for form in manager.page.forms if form.action.endswith("/resend")]
+    assert manager.http.get(f"/notices/{new_id()}").status_code == 404
+
+
+def test_channels_have_a_picture_and_the_hours_of_digests(manager: Visitor, notices: dict[str, UUID]) -> None:
+    page = manager.open("/notices/channels")
+    assert "31 messages taken over by the provider, 2 failed" in manager.text
+    labels = page.xpath("//*[local-name()='svg']/@aria-label")
+    assert "Terminal, last 30 days: 31 taken over, 2 failed" in labels
+    manager.send("/notices/channels", {"opens": "08:30", "closes": "17:00"})
+    assert "The sending hours are saved" in manager.text
+    assert manager.form("/notices/channels")["opens"] == "08:30"
+    answer = manager.send("/notices/channels", {"opens": "05:00", "closes": "17:00"})
+    assert answer.status_code == 400
+    assert "opens-error" in errors(manager.page)
+
+
+def test_the_picture_has_a_bar_for_each_day_and_fits() -> None:
+    today = date(2026, 11, 27)
+    days = {today - timedelta(days=n): (n, 1 if n % 7 == 0 else 0) for n in range(30)}
+    drawing = str(picture(days, today=today, label='"><script>'))
+    bars = [float(y) for y in re.findall(r'y="([0-9.]+)"', drawing)]
+    assert len(bars) == 29 + 5
+    assert min(bars) >= 0
+    assert "<script>" not in drawing
+
+
+def test_a_test_goes_to_an_address_of_the_reader(manager: Visitor) -> None:
+    manager.open(TEMPLATE)
+    answer = manager.send(f"{TEMPLATE}/test", {"to": "not an address"})
+    assert answer.status_code == 400
+    assert "to-error" in errors(manager.page)
+    manager.send(f"{TEMPLATE}/test", {"to": "rosmiati@example.id"})
+    assert "The test was sent" in manager.text
+    manager.open("/notices/templates/due_soon/sms/id")
+    answer = manager.send("/notices/templates/due_soon/sms/id/test", {"to": "0812 3456 7890"})
+    assert answer.status_code == 409
+
+
+def test_kinds_and_states_are_those_of_notifications() -> None:
+    assert [kind for kind in KINDS if not KINDS[kind].is_digest] == list(notice_pages.KINDS)
+    assert set(ledger.STATES) == set(notice_pages.STATES)
+    labels = {
+        name: (wording("id").code("notice_kind", name), wording("en").code("notice_kind", name)) for name in KINDS
+    }
+    assert labels == {name: (kind.label.id, kind.label.en) for name, kind in KINDS.items()}
+
+
+@pytest.mark.parametrize("name", ["", "/channels", "/print", "/sent"])
+def test_the_pages_of_notices_are_accessible_on_every_screen(
+    name: str, manager: Visitor, notices: dict[str, UUID], visit: Visit
+) -> None:
+    page = visit("/sign-in")
+    take_session(page, manager)
+    page.goto("/notices" + (f"/{notices['sent']}" if name == "/sent" else name))
     check_accessibility(page)

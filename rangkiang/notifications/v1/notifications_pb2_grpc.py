@@ -189,6 +189,11 @@ class NotificationsStub:
                 request_serializer=rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.ReplayWebhookRequest.SerializeToString,
                 response_deserializer=rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.ReplayWebhookReply.FromString,
                 _registered_method=True)
+        self.SendTest = channel.unary_unary(
+                '/rangkiang.notifications.v1.Notifications/SendTest',
+                request_serializer=rangkiang_dot_notifications_dot_v1_dot_templates__pb2.SendTestRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_notifications_dot_v1_dot_templates__pb2.SendTestReply.FromString,
+                _registered_method=True)
 
 
 class NotificationsServicer:
@@ -401,6 +406,13 @@ class NotificationsServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SendTest(self, request, context):
+        """Sends a notice with samples, by the template in force, to an address of the caller.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_NotificationsServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -553,6 +565,11 @@ def add_NotificationsServicer_to_server(servicer, server):
                     servicer.ReplayWebhook,
                     request_deserializer=rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.ReplayWebhookRequest.FromString,
                     response_serializer=rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.ReplayWebhookReply.SerializeToString,
+            ),
+            'SendTest': grpc.unary_unary_rpc_method_handler(
+                    servicer.SendTest,
+                    request_deserializer=rangkiang_dot_notifications_dot_v1_dot_templates__pb2.SendTestRequest.FromString,
+                    response_serializer=rangkiang_dot_notifications_dot_v1_dot_templates__pb2.SendTestReply.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -1366,6 +1383,33 @@ class Notifications:
             '/rangkiang.notifications.v1.Notifications/ReplayWebhook',
             rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.ReplayWebhookRequest.SerializeToString,
             rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.ReplayWebhookReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SendTest(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.notifications.v1.Notifications/SendTest',
+            rangkiang_dot_notifications_dot_v1_dot_templates__pb2.SendTestRequest.SerializeToString,
+            rangkiang_dot_notifications_dot_v1_dot_templates__pb2.SendTestReply.FromString,
             options,
             channel_credentials,
             insecure,

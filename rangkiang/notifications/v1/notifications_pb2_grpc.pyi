@@ -93,6 +93,8 @@ class NotificationsStub:
     DeleteWebhook: _grpc.UnaryUnaryMultiCallable[_webhooks_pb2.DeleteWebhookRequest, _webhooks_pb2.DeleteWebhookReply]
     ReplayWebhook: _grpc.UnaryUnaryMultiCallable[_webhooks_pb2.ReplayWebhookRequest, _webhooks_pb2.ReplayWebhookReply]
     """Makes a disabled webhook active again, and sends facts again from a cursor."""
+    SendTest: _grpc.UnaryUnaryMultiCallable[_templates_pb2.SendTestRequest, _templates_pb2.SendTestReply]
+    """Sends a notice with samples, by the template in force, to an address of the caller."""
 
 @_typing.type_check_only
 class NotificationsAsyncStub(NotificationsStub):
@@ -155,6 +157,8 @@ class NotificationsAsyncStub(NotificationsStub):
     DeleteWebhook: _aio.UnaryUnaryMultiCallable[_webhooks_pb2.DeleteWebhookRequest, _webhooks_pb2.DeleteWebhookReply]  # type: ignore[assignment]
     ReplayWebhook: _aio.UnaryUnaryMultiCallable[_webhooks_pb2.ReplayWebhookRequest, _webhooks_pb2.ReplayWebhookReply]  # type: ignore[assignment]
     """Makes a disabled webhook active again, and sends facts again from a cursor."""
+    SendTest: _aio.UnaryUnaryMultiCallable[_templates_pb2.SendTestRequest, _templates_pb2.SendTestReply]  # type: ignore[assignment]
+    """Sends a notice with samples, by the template in force, to an address of the caller."""
 
 class NotificationsServicer(metaclass=_abc_1.ABCMeta):
     """Notices: what members hear of their loans and memberships, over which channel, and what became of it."""
@@ -394,5 +398,13 @@ class NotificationsServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_webhooks_pb2.ReplayWebhookReply, _abc.Awaitable[_webhooks_pb2.ReplayWebhookReply]]:
         """Makes a disabled webhook active again, and sends facts again from a cursor."""
+
+    @_abc_1.abstractmethod
+    def SendTest(
+        self,
+        request: _templates_pb2.SendTestRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_templates_pb2.SendTestReply, _abc.Awaitable[_templates_pb2.SendTestReply]]:
+        """Sends a notice with samples, by the template in force, to an address of the caller."""
 
 def add_NotificationsServicer_to_server(servicer: NotificationsServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

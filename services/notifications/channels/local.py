@@ -34,7 +34,9 @@ class ConsoleChannel:
         # A text from a title must not look like a line of the log.
         lines = [one_line(line, 2_000) for line in text.splitlines()]
         head = f"{message.kind} → {masked(message.address)}: {one_line(hide_codes(message, message.subject))}"
-        _log.info("notice\n%s", "\n".join(f"  | {line}" for line in (head, "", *lines)))
+        # A record of the log for each line: a line end within one is shown as its code.
+        for line in (head, *lines):
+            _log.info("notice | %s", line)
         return Outcome("accepted", provider_id=message.id)
 
     def ask(self, _message_id: str) -> Outcome | None:

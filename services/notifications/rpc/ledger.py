@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 
 import grpc
@@ -22,6 +23,8 @@ from services.notifications.settings import NotificationsSettings
 from services.notifications.tables import Attempt, Message, Notice, SendingRules
 
 MOST_OWN = 50
+# What a signed link does is done as the member: whoever reads the text may not follow it.
+_LINK = re.compile(r"/l/[A-Za-z0-9_-]{16,}")
 
 
 class LedgerMethods:
@@ -65,6 +68,7 @@ class LedgerMethods:
             subject = text = ""
             if message is not None and message.sealed is not None:
                 subject, text = ledger.open_message(session, message, require_master_key(self._settings.master_key))
+                text = _LINK.sub("/l/…", text)
             reply = wire.GetNoticeReply(
                 notice=_notice(notice, message),
                 subject=subject,

@@ -20,6 +20,7 @@ from chassis.wake import open_wake
 from rangkiang.members.v1 import contacts_pb2 as wire
 from rangkiang.members.v1.members_pb2_grpc import MembersStub
 from services.notifications.channels.opening import open_channels
+from services.notifications.rpc.places import BranchPlaces
 from services.notifications.sending.owners import LinkRequest, SlipCode
 from services.notifications.sending.sender import LONGEST_PAUSE_SECONDS, Sender
 from services.notifications.settings import NotificationsSettings
@@ -37,6 +38,7 @@ class ServiceOwners:
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
         self._channel: SyncChannel | None = None
+        self._places = BranchPlaces(resources.settings)
 
     def contacts(self, ids: Sequence[UUID]) -> Mapping[UUID, wire.MemberContact]:
         request = wire.ContactsRequest(ids=[str(one) for one in ids])
@@ -70,7 +72,7 @@ class ServiceOwners:
         return list(reply.tokens)
 
     def place(self, institution_id: UUID, branch_id: UUID | None, language: str) -> Mapping[str, str]:
-        return {}
+        return self._places.describe(institution_id, branch_id, language)
 
     def _members(self) -> Any:
         if self._channel is None:

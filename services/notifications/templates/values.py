@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -82,6 +83,29 @@ def time_in_words(value: Any, language: str) -> str:
     offset = moment.utcoffset()
     zone = "" if offset is None else _ZONES.get(int(offset.total_seconds()), "")
     return f"{time} {zone}".rstrip()
+
+
+def hours_in_words(week: Mapping[int, Sequence[tuple[str, str]]], language: str) -> str:
+    """Return opening hours: `Senin–Kamis 08.00–16.00; Jumat 08.00–11.30 dan 14.00–16.30`.
+
+    week  intervals ("HH:MM", "HH:MM") of weekdays, Monday is 0; days without one are left out
+    """
+    groups: list[tuple[list[int], Sequence[tuple[str, str]]]] = []
+    for day in range(7):
+        hours = week.get(day, ())
+        if groups and groups[-1][1] == hours and groups[-1][0][-1] == day - 1:
+            groups[-1][0].append(day)
+        elif hours:
+            groups.append(([day], hours))
+    names = _WEEKDAYS[language]
+    between, time_mark = (" dan ", ".") if language == "id" else (" and ", ":")
+    texts = []
+    for days, hours in groups:
+        first, last = names[days[0]], names[days[-1]]
+        joined = first if len(days) == 1 else f"{first}–{last}" if len(days) > 2 else f"{first}{between}{last}"
+        times = between.join(f"{opens}–{closes}".replace(":", time_mark) for opens, closes in hours)
+        texts.append(f"{joined} {times}")
+    return "; ".join(texts)
 
 
 def number_in_words(value: Any, language: str) -> str:

@@ -15,7 +15,7 @@ from services.notifications.templates import gsm
 from services.notifications.templates.kinds import CHANNELS, KINDS, LANGUAGES, Source, seed, template_channel
 from services.notifications.templates.letter_pdf import Paper, PrintedLetter, print_letters
 from services.notifications.templates.rendering import Rendered, refuse_faulty, render_source
-from services.notifications.templates.values import date_in_words, shortened, time_in_words
+from services.notifications.templates.values import date_in_words, hours_in_words, shortened, time_in_words
 from tests.fakes.payloads import PAYLOADS
 
 EVERY_SEED = [(kind, channel, language) for kind in KINDS for channel in CHANNELS for language in LANGUAGES]
@@ -301,3 +301,13 @@ def test_each_letter_begins_a_page_and_hostile_names_stay_text(paper: Paper, wid
 )
 def test_each_channel_of_the_port_has_templates(name: str, address_kind: str, channel: str) -> None:
     assert template_channel(name, address_kind) == channel
+
+
+def test_opening_hours_are_words_with_equal_days_together() -> None:
+    day, friday = (("08:00", "16:00"),), (("08:00", "11:30"), ("14:00", "16:30"))
+    week = {0: day, 1: day, 2: day, 3: day, 4: friday, 6: day}
+    assert (
+        hours_in_words(week, "id") == "Senin–Kamis 08.00–16.00; Jumat 08.00–11.30 dan 14.00–16.30; Minggu 08.00–16.00"
+    )
+    assert hours_in_words({5: day, 6: day}, "en") == "Saturday and Sunday 08:00–16:00"
+    assert hours_in_words({}, "id") == ""
