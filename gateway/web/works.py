@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -27,14 +29,7 @@ async def work(request: Request) -> Response:
     if reply.id != work_id:
         return RedirectResponse(f"/works/{reply.id}", status_code=301)
     lang = language(request)
-    editions = [
-        {
-            **brief_record(edition.record, lang),
-            "sureness": edition.score,
-            "reasons": [(local_text(reason, lang), 0) for reason in edition.reasons],
-        }
-        for edition in reply.editions
-    ]
+    editions = [brief_record(edition.record, lang) for edition in reply.editions]
     return page(
         request,
         "work.html",
@@ -43,5 +38,15 @@ async def work(request: Request) -> Response:
         author=reply.author,
         editions=editions,
         shelves=shelves(editions),
+        reasons=[
+            (_name(entry), [local_text(reason, lang) for reason in edition.reasons])
+            for entry, edition in zip(editions, reply.editions, strict=True)
+            if edition.reasons
+        ],
         permalink=absolute_url(request, f"/works/{reply.id}"),
     )
+
+
+def _name(edition: dict[str, Any]) -> str:
+    """Return what tells the editions of a work apart in a list."""
+    return ", ".join(str(value) for value in (edition["title"], edition["publisher"], edition["year"]) if value)
