@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.orm import Session
 
+from chassis.prepared import Prepared
 from chassis.sealing import MasterKey, MemberKey
 from chassis.service import Erasure
 from chassis.sql import insert_for, insert_ignore, upsert_newer
@@ -19,6 +20,8 @@ MOST_MERGES = 20  # members that were merged one into the next
 NEWEST = 2**62  # no fact is newer than an erasure
 ERASED = "MEMBER_ERASED"
 _USE = "notice"
+_members = Member.__table__
+_IS_ERASED = Prepared(select(_members.c.is_erased).where(_members.c.id == bindparam("member")))
 
 
 def is_empty(session: Session) -> bool:
@@ -62,7 +65,8 @@ def kept_id(session: Session, member_id: UUID) -> UUID:
 
 def is_erased(session: Session, member_id: UUID) -> bool:
     """Return whether a member was erased."""
-    return bool(session.scalar(select(Member.is_erased).where(Member.id == member_id)))
+    row = _IS_ERASED.first(session, {"member": member_id})
+    return row is not None and bool(row.is_erased)
 
 
 def erase_member(session: Session, member_id: UUID, *, institution_id: UUID) -> None:
@@ -120,6 +124,7 @@ def keys_of(
     wrapped = {row.id: row.wrapped_key for row in rows}
     erased = {row.id for row in rows if row.is_erased}
     keys: dict[UUID, MemberKey] = {}
+    added: list[dict[str, Any]] = []
     for member_id in ids:
         if member_id in erased:
             continue
@@ -127,8 +132,12 @@ def keys_of(
             keys[member_id] = MemberKey.unwrap(master, wrapped[member_id], member=_owner(member_id))
         elif make:
             key, sealed = MemberKey.new(master, member=_owner(member_id))
-            _store_key(session, member_id, members[member_id], sealed, is_known=member_id in wrapped)
             keys[member_id] = key
+            if member_id in wrapped:
+                session.execute(update(Member).where(Member.id == member_id).values(wrapped_key=sealed))
+            else:
+                added.append(_unknown(member_id, members[member_id], sealed))
+    insert_ignore(session, Member, added, key=["id"])
     return keys
 
 
@@ -147,21 +156,17 @@ def history_keepers(session: Session, ids: Sequence[UUID]) -> set[UUID]:
     return set(session.scalars(select(Member.id).where(Member.id.in_(ids), Member.keeps_history)))
 
 
-def _store_key(session: Session, member_id: UUID, institution_id: UUID, wrapped: bytes, *, is_known: bool) -> None:
-    if not is_known:
-        # Its fact has not arrived; any fact is newer than this row.
-        row = {
-            "id": member_id,
-            "institution_id": institution_id,
-            "version": -1,
-            "keeps_history": False,
-            "merged_into": None,
-            "is_erased": False,
-            "wrapped_key": wrapped,
-        }
-        insert_ignore(session, Member, [row], key=["id"])
-    else:
-        session.execute(update(Member).where(Member.id == member_id).values(wrapped_key=wrapped))
+def _unknown(member_id: UUID, institution_id: UUID, wrapped: bytes) -> dict[str, Any]:
+    """Return the row of a member whose fact has not arrived; any fact is newer."""
+    return {
+        "id": member_id,
+        "institution_id": institution_id,
+        "version": -1,
+        "keeps_history": False,
+        "merged_into": None,
+        "is_erased": False,
+        "wrapped_key": wrapped,
+    }
 
 
 def _owner(member_id: UUID) -> str:

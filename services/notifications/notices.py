@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from chassis import clock, telemetry
 from chassis.ids import new_id
-from chassis.sql import insert_for, upsert_newer
+from chassis.sql import upsert_newer
 from rangkiang.circulation.v1.events_pb2 import LoanFact
 from services.notifications.institutions import USUAL
 from services.notifications.members import is_erased
@@ -24,6 +26,21 @@ REMINDERS = (DUE_SOON, OVERDUE)
 LONGEST_TITLE = 120
 # A mark is kept as long as a fact may arrive again: the retention of the inbox.
 MARKS_KEPT = timedelta(days=30)
+
+_notices: Any = Notice.__table__
+_DROP = (
+    update(_notices)
+    .where(
+        _notices.c.loan_id == bindparam("of_loan"),
+        _notices.c.kind.in_(bindparam("kinds", expanding=True)),
+        _notices.c.state.in_(("waiting", "print")),
+        _notices.c.subject_key.not_in(bindparam("kept", expanding=True)),
+    )
+    .values(state="dropped", reason=bindparam("why"), changed_at=bindparam("moment"))
+)
+_STEPS = select(_notices.c.facts).where(
+    _notices.c.loan_id == bindparam("of_loan"), _notices.c.kind == OVERDUE, _notices.c.day == bindparam("due_day")
+)
 
 
 def read_mark(session: Session, loan: LoanFact, *, returned: bool = False) -> LoanMark | None:
@@ -90,8 +107,15 @@ def make_notice(
         "made_at": now,
         "changed_at": now,
     }
-    insert = insert_for(session, Notice).values(**row).on_conflict_do_nothing(index_elements=["subject_key"])
-    return session.execute(insert.returning(Notice.id)).first() is not None
+    # On the connection, with a statement that is built once: the session would build one for each fact.
+    return session.connection().execute(_insert_once(session.get_bind().dialect.name), row).first() is not None
+
+
+@lru_cache(maxsize=2)
+def _insert_once(dialect_name: str) -> Any:
+    dialect: Any = sqlite if dialect_name == "sqlite" else postgresql
+    insert = dialect.insert(_notices).values({column.name: bindparam(column.name) for column in _notices.c})
+    return insert.on_conflict_do_nothing(index_elements=["subject_key"]).returning(_notices.c.id)
 
 
 def drop_waiting(session: Session, loan_id: str, kinds: Collection[str], reason: str, *, keep: str = "") -> None:
@@ -100,22 +124,20 @@ def drop_waiting(session: Session, loan_id: str, kinds: Collection[str], reason:
     reason  LOAN_RETURNED, LOAN_RENEWED or NEWER_NOTICE
     keep    subject key, without its kind, of a notice that stays
     """
-    drop = update(Notice).where(
-        Notice.loan_id == UUID(loan_id),
-        Notice.kind.in_(kinds),
-        Notice.state.in_(("waiting", "print")),
-    )
-    if keep:
-        drop = drop.where(~Notice.subject_key.in_([f"{kind}:{keep}" for kind in kinds]))
-    session.execute(drop.values(state="dropped", reason=reason, changed_at=clock.now()))
+    values = {
+        "of_loan": UUID(loan_id),
+        "kept": [f"{kind}:{keep}" for kind in kinds] if keep else [""],
+        "kinds": list(kinds),
+        "why": reason,
+        "moment": clock.now(),
+    }
+    session.connection().execute(_DROP, values)
 
 
 def has_later_step(session: Session, loan: LoanFact, step: int) -> bool:
     """Return whether a notice of a later step of the ladder exists for the same due day."""
-    query = select(Notice.facts).where(
-        Notice.loan_id == UUID(loan.loan_id), Notice.kind == OVERDUE, Notice.day == date.fromisoformat(loan.due_on)
-    )
-    return any(facts.get("step", 0) > step for facts in session.scalars(query))
+    values = {"of_loan": UUID(loan.loan_id), "due_day": date.fromisoformat(loan.due_on)}
+    return any(row.facts.get("step", 0) > step for row in session.connection().execute(_STEPS, values))
 
 
 def drop_earlier(session: Session, member_id: str, kind: str, *, keep: str, reason: str) -> None:
@@ -133,7 +155,8 @@ def settle(session: Session, ids: Collection[UUID], state: str, *, reason: str =
     """Give notices a state and its reason."""
     if ids:
         changed: dict[str, Any] = {"state": state, "reason": reason, "changed_at": clock.now(), **values}
-        session.execute(update(Notice).where(Notice.id.in_(list(ids))).values(**changed))
+        # On the connection: the session would compare each of its objects.
+        session.connection().execute(update(_notices).where(_notices.c.id.in_(list(ids))).values(**changed))
 
 
 def moment_of(text: str) -> datetime:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 import logging
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from chassis import clock
 from chassis.ids import new_id
 from chassis.sealing import MasterKey
-from chassis.sql import insert_for, insert_ignore
+from chassis.sql import insert_for, insert_ignore, update_many
 from services.notifications.channels.port import Channel, Outcome
 from services.notifications.channels.port import Message as Handed
 from services.notifications.institutions import Places, local_day
@@ -37,6 +38,8 @@ TRIES_AT_ONCE = 3
 RESEND_SECONDS = 60
 NOT_HANDED_OVER = ("CIRCUIT_OPEN", "RATE_LIMITED")
 NO_ANSWER = "NO_ANSWER"
+# Notices by their new state and its reason.
+Settled = defaultdict[tuple[str, str], list[UUID]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,9 @@ def begin_attempts(session: Session, pairs: Sequence[tuple[Draft, Handed]], mast
     states = {row.id: (row.state, row.message_id) for row in session.execute(query)}
     keys = keys_of(session, master, {draft.member_id: draft.institution_id for draft, _ in pairs})
     begun: list[Begun] = []
-    attempts: list[Attempt] = []
+    attempts: list[dict[str, Any]] = []
+    messages: list[dict[str, Any]] = []
+    notices: list[dict[str, Any]] = []
     for draft, handed in pairs:
         allowed = {("waiting", None), ("sending", draft.message_id)}
         if draft.member_id not in keys or any(states.get(one.id) not in allowed for one in draft.notices):
@@ -71,53 +76,62 @@ def begin_attempts(session: Session, pairs: Sequence[tuple[Draft, Handed]], mast
         if not KINDS[draft.kind].has_code:
             content = json.dumps({"subject": handed.subject, "text": handed.text}, ensure_ascii=False)
             sealed = seal_text(keys[draft.member_id], content)
-        _write_message(session, draft, sealed, now)
-        settle(session, [notice.id for notice in draft.notices], "sending", message_id=draft.message_id)
-        attempt = Attempt(
-            id=new_id(),
-            institution_id=draft.institution_id,
-            message_id=draft.message_id,
-            channel=draft.option.channel.name,
-            provider_id="",
-            address_hash=draft.option.address_hash,
-            state="started",
-            reason="",
-            started_at=now,
-            ended_at=None,
+        _write_message(session, draft, sealed, now, messages)
+        changed = {"state": "sending", "reason": "", "message_id": draft.message_id, "changed_at": now}
+        notices += [{"id": notice.id, **changed} for notice in draft.notices]
+        attempt_id = new_id()
+        attempts.append(
+            {
+                "id": attempt_id,
+                "institution_id": draft.institution_id,
+                "message_id": draft.message_id,
+                "channel": draft.option.channel.name,
+                "provider_id": "",
+                "address_hash": draft.option.address_hash,
+                "state": "started",
+                "reason": "",
+                "started_at": now,
+                "ended_at": None,
+            }
         )
-        attempts.append(attempt)
-        begun.append(Begun(draft, handed, attempt.id))
-    session.add_all(attempts)
+        begun.append(Begun(draft, handed, attempt_id))
+    # On the connection: one statement for the batch. The messages first, which the others name.
+    for table, rows in ((Message, messages), (Attempt, attempts)):
+        if rows:
+            session.connection().execute(insert(table), rows)
+    update_many(session, Notice, notices, key="id")
     return begun
 
 
-def _write_message(session: Session, draft: Draft, sealed: bytes | None, now: datetime) -> None:
-    name = draft.option.channel.name
-    values = {
+def _write_message(
+    session: Session, draft: Draft, sealed: bytes | None, now: datetime, added: list[dict[str, Any]]
+) -> None:
+    """Change the row of a message, or add it to those that are inserted together."""
+    values: dict[str, Any] = {
         "kind": draft.kind,
         "day": draft.today if draft.is_digest else None,
         "language": draft.recipient.language,
-        "channel": name,
+        "channel": draft.option.channel.name,
         "sealed": sealed,
     }
     if not draft.is_new:
         session.execute(update(Message).where(Message.id == draft.message_id).values(**values))
         return
-    row = Message(
-        id=draft.message_id,
-        institution_id=draft.institution_id,
-        member_id=draft.member_id,
-        is_digest=draft.is_digest,
-        state="open",
-        reason="",
-        tries=0,
-        next_at=now,
-        since=now,
-        made_at=now,
-        **values,
+    added.append(
+        {
+            "id": draft.message_id,
+            "institution_id": draft.institution_id,
+            "member_id": draft.member_id,
+            "is_digest": draft.is_digest,
+            "state": "open",
+            "reason": "",
+            "tries": 0,
+            "next_at": now,
+            "since": now,
+            "made_at": now,
+            **values,
+        }
     )
-    session.add(row)
-    session.flush()
 
 
 def record_outcomes(session: Session, results: Sequence[tuple[Begun, Outcome]]) -> None:
@@ -130,6 +144,12 @@ def record_outcomes(session: Session, results: Sequence[tuple[Begun, Outcome]]) 
             select(Message).where(Message.id.in_([one.draft.message_id for one, _ in results]))
         )
     }
+    ended: list[dict[str, Any]] = []
+    for begun, outcome in results:
+        if outcome.state != "temporary" or outcome.reason not in NOT_HANDED_OVER:
+            ended.append(_ended(begun.attempt_id, outcome, now))
+    update_many(session, Attempt, ended, key="id")
+    settled: Settled = defaultdict(list)
     for begun, outcome in results:
         draft = begun.draft
         message = messages.get(draft.message_id)
@@ -140,7 +160,6 @@ def record_outcomes(session: Session, results: Sequence[tuple[Begun, Outcome]]) 
             session.execute(delete(Attempt).where(Attempt.id == begun.attempt_id))
             message.next_at = now + timedelta(seconds=outcome.retry_after_seconds or RESEND_SECONDS)
             continue
-        _end_attempt(session, begun.attempt_id, outcome, now)
         counts[draft.institution_id, channel.name, local_day(now, draft.zone), outcome.state] += 1
         if outcome.is_address_bad:
             _mark_address(session, draft, outcome, now)
@@ -153,7 +172,9 @@ def record_outcomes(session: Session, results: Sequence[tuple[Begun, Outcome]]) 
             notice_ids=notice_ids,
             others=[option.channel.name for option in draft.options if option.channel.name != channel.name],
             deduplicates=channel.deduplicates,
+            settled=settled,
         )
+    _write_settled(session, settled)
     _count(session, counts)
 
 
@@ -166,10 +187,11 @@ def recover(session: Session, channels: Sequence[Channel], answers: dict[UUID, O
     by_name = {channel.name: channel for channel in channels}
     counts: Counter[tuple[UUID, str, date, str]] = Counter()
     rows = session.scalars(select(Attempt).where(Attempt.id.in_(list(answers)), Attempt.state == "started")).all()
+    settled: Settled = defaultdict(list)
     for attempt in rows:
         outcome = answers[attempt.id] or Outcome("unknown", reason=NO_ANSWER)
         message = session.get(Message, attempt.message_id)
-        _end_attempt(session, attempt.id, outcome, now)
+        update_many(session, Attempt, [_ended(attempt.id, outcome, now)], key="id")
         zone = places.zone_of(attempt.institution_id, None)
         counts[attempt.institution_id, attempt.channel, local_day(now, zone), outcome.state] += 1
         if message is None or message.state != "open":
@@ -186,7 +208,9 @@ def recover(session: Session, channels: Sequence[Channel], answers: dict[UUID, O
             notice_ids=notice_ids,
             others=[name for name in by_name if name != attempt.channel],
             deduplicates=channel is not None and channel.deduplicates,
+            settled=settled,
         )
+    _write_settled(session, settled)
     _count(session, counts)
     return len(rows)
 
@@ -205,15 +229,16 @@ def _settle_message(
     notice_ids: Collection[UUID],
     others: Sequence[str],
     deduplicates: bool,
+    settled: Settled,
 ) -> None:
-    """Write what becomes of a message after an attempt.
+    """Write what becomes of a message after an attempt, and add what becomes of its notices to `settled`.
 
     others  channels besides the one of the attempt
     """
     match outcome.state:
         case "accepted":
             message.state, message.reason = "sent", ""
-            settle(session, notice_ids, "sent")
+            settled["sent", ""] += notice_ids
         case "unknown":
             query = select(func.count()).where(
                 Attempt.message_id == message.id, Attempt.channel == message.channel, Attempt.state == "unknown"
@@ -223,20 +248,20 @@ def _settle_message(
                 message.next_at = now + timedelta(seconds=RESEND_SECONDS)
                 return
             message.state, message.reason = "unknown", outcome.reason or NO_ANSWER
-            settle(session, notice_ids, "unknown", reason=message.reason)
+            settled["unknown", message.reason] += notice_ids
         case "temporary":
             message.tries += 1
             message.reason = outcome.reason
             untried = _untried(session, message, others)
             most = TRIES_AT_ONCE if untried and not message.is_digest else len(BACK_OFF_SECONDS)
             if message.tries >= most:
-                _leave_channel(session, message, untried, notice_ids, now)
+                _leave_channel(message, untried, notice_ids, now, settled)
                 return
             seconds = BACK_OFF_SECONDS[message.tries - 1]
             message.next_at = now + timedelta(seconds=max(seconds, outcome.retry_after_seconds or 0))
         case "permanent":
             message.reason = outcome.reason
-            _leave_channel(session, message, _untried(session, message, others), notice_ids, now)
+            _leave_channel(message, _untried(session, message, others), notice_ids, now, settled)
 
 
 def _untried(session: Session, message: Message, others: Sequence[str]) -> list[str]:
@@ -245,7 +270,7 @@ def _untried(session: Session, message: Message, others: Sequence[str]) -> list[
 
 
 def _leave_channel(
-    session: Session, message: Message, untried: Sequence[str], notice_ids: Collection[UUID], now: datetime
+    message: Message, untried: Sequence[str], notice_ids: Collection[UUID], now: datetime, settled: Settled
 ) -> None:
     """Go on with the next channel; without one the notices are printed, or have failed."""
     if untried:
@@ -253,15 +278,22 @@ def _leave_channel(
         return
     may_print = PRINT in KINDS[message.kind].channels if message.kind in KINDS else False
     message.state = PRINT if may_print else "failed"
-    settle(session, notice_ids, message.state, reason=message.reason or ALL_CHANNELS_FAILED)
+    settled[message.state, message.reason or ALL_CHANNELS_FAILED] += notice_ids
 
 
-def _end_attempt(session: Session, attempt_id: UUID, outcome: Outcome, now: datetime) -> None:
-    session.execute(
-        update(Attempt)
-        .where(Attempt.id == attempt_id)
-        .values(state=outcome.state, provider_id=outcome.provider_id[:128], reason=outcome.reason[:64], ended_at=now)
-    )
+def _write_settled(session: Session, settled: Settled) -> None:
+    for (state, reason), ids in settled.items():
+        settle(session, ids, state, reason=reason)
+
+
+def _ended(attempt_id: UUID, outcome: Outcome, now: datetime) -> dict[str, Any]:
+    return {
+        "id": attempt_id,
+        "state": outcome.state,
+        "provider_id": outcome.provider_id[:128],
+        "reason": outcome.reason[:64],
+        "ended_at": now,
+    }
 
 
 def _mark_address(session: Session, draft: Draft, outcome: Outcome, now: datetime) -> None:
