@@ -48,12 +48,12 @@ def load_institutions(
         edited = [{name: value for name, value in field._asdict().items() if value} for field in loaded.edited]
         print_json({**counts, "edited": edited, "replaced": replace, "dry_run": dry_run})
         return
-    line = f"{loaded.institutions} institutions, {loaded.branches} branches, {loaded.changed} changed"
-    print_text(f"{'(dry run) ' if dry_run else ''}{line}")
+    begin = "(dry run) " if dry_run else ""
+    print_text(f"{begin}{loaded.institutions} institutions, {loaded.branches} branches, {loaded.changed} changed")
     if loaded.edited:
         places = ", ".join(f"{'/'.join(filter(None, field[:2]))} {field.field}" for field in loaded.edited)
         advice = "replaced" if replace else "they stay; --replace replaces them"
-        print_text(f"edited by staff on a page: {places} ({advice})")
+        print_text(f"{begin}edited by staff on a page: {places} ({advice})")
 
 
 class _DryRun(Exception):

@@ -6,13 +6,19 @@ import gzip
 import io
 import json
 import os
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
+from chassis.context import READER, Context
+from chassis.db import Database
+from services.catalog.institutions.edits import edit_institution
 from services.catalog.marc import marcjson, marcxml
 from services.catalog.marc.readers import decode, frames
 from services.catalog.sample import authorities, institutions_path
+from services.catalog.tables import Institution
 from tests.builders import book, iso
 from tests.services.catalog.commands.running import Rangkiang
 
@@ -91,6 +97,23 @@ def test_branches_nobody_described_are_reported_and_then_described(rangkiang: Ra
     assert counts["institutions"] == 3
     assert counts["changed"] > 0
     assert rangkiang("institutions", "load", str(institutions_path()), "--json").line["changed"] == 0
+
+
+def test_a_load_names_what_staff_have_edited_and_replaces_it_when_asked(rangkiang: Rangkiang, data: Path) -> None:
+    load = ("institutions", "load", str(institutions_path()))
+    assert rangkiang(*load, "--dry-run", "--json").line["changed"] == 8
+    assert rangkiang(*load, "--json").line["changed"] == 8
+    with closing(Database(f"sqlite:///{data}/catalog.db")) as database:
+        with database.reading(READER) as session:
+            owner = session.scalars(select(Institution.id).where(Institution.code == "PKS")).one()
+        caller = Context(institution=str(owner), actor="account-1")
+        with database.transaction(caller) as session:
+            edit_institution(session, "PKS", 1, {"phone": "0755 0000009"}, context=caller)
+    assert b"PKS phone (they stay; --replace replaces them)" in rangkiang(*load).out
+    edited = {"institution": "PKS", "field": "phone"}
+    for words in ((), ("--replace", "--dry-run"), ("--replace",)):
+        assert rangkiang(*load, *words, "--json").line["edited"] == [edited]
+    assert rangkiang(*load, "--json").line["edited"] == []
 
 
 def test_the_sample_library_is_loaded_once_and_the_index_rebuilt(rangkiang: Rangkiang) -> None:

@@ -312,7 +312,7 @@ class TestLoads:
     @pytest.mark.parametrize(
         ("old", "new", "expected"),
         [
-            ("0755 20123", "nol", "institution PKS: phone: “nol” is no phone number"),
+            ("0755 20123", "nol", "institution PKS: phone: “nol” is not a phone number"),
             ("latitude = -0.7893", "latitude = 91", "branch PKS/PST: position needs latitude from -90 to 90"),
             ('phone = "', 'links = { website = "ftp://a.example" }\nphone = "', "links.website: “ftp://a.example”"),
             ('phone = "', 'telephone = "', "There is no field “telephone”"),
