@@ -20,7 +20,7 @@ _ORDER = (
     "year", "availability",
 )  # fmt: skip
 MOST_FORMS = 6
-MOST_TOPICS = 8
+MOST_TOPICS = 6
 
 
 def heading_of(params: Params, names: Mapping[tuple[str, str], str], words: Wording) -> str:
