@@ -67,6 +67,14 @@ class SlipBody(Body):
     )
 
 
+class SlipWanted(Body):
+    """How the member gets the code."""
+
+    send: bool = Field(
+        default=False, description="Send it as a notice; the response then has no code.", examples=[True]
+    )
+
+
 class PrintQuery(QueryModel):
     layout: Annotated[str, OneOf(("card", "sheet"))] = Field(
         "card", description="card: pages of the size ID-1. sheet: A4, ten cards a page.", examples=["sheet"]
@@ -97,10 +105,11 @@ class RemovedCard(ResponseModel):
 
 
 class SlipCode(ResponseModel):
-    """A code for paper."""
+    """A code for paper, or one that is sent."""
 
     code: str
-    """Works once, for 24 hours and five tries; it is shown nowhere else."""
+    """Works once, for 24 hours and five tries; it is shown nowhere else. Empty for a code that is sent."""
+    sent: bool
 
 
 class Scanned(ResponseModel):
@@ -189,16 +198,19 @@ async def print_card(
     **documented(
         operation="make_slip",
         summary="Make a slip for a password",
-        example={"code": "K7PM2XQR"},
+        example={"code": "K7PM2XQR", "sent": False},
         errors=(*ERRORS, 404, 409),
         method=f"{SERVICE}/MakeSlip",
         status=201,
     ),
 )
-async def make_slip(request: Request, member_id: MemberId, members: Members) -> Response:
-    """A code with which the member sets a password, for the first time or when it is forgotten."""
-    reply = await call(request, members.MakeSlip, wire.MakeSlipRequest(id=member_id))
-    return private(SlipCode(code=reply.code), status=201)
+async def make_slip(
+    request: Request, member_id: MemberId, members: Members, body: SlipWanted | None = None
+) -> Response:
+    """A code with which the member sets a password, for the first time or when it is forgotten; shown, or sent."""
+    send = body is not None and body.send
+    reply = await call(request, members.MakeSlip, wire.MakeSlipRequest(id=member_id, send=send))
+    return private(SlipCode(code=reply.code, sent=reply.is_sent), status=201)
 
 
 @router.post(

@@ -91,10 +91,11 @@ async def print_card(request: Request) -> Response:
 @router.post("/members/{member_id}/slips")
 @for_signed_in
 async def make_slip(request: Request) -> Response:
-    """Show a code for a new password, this time only."""
+    """Show a code for a new password, this time only; or let it be sent to the member, and not be seen here."""
     fields = await read_form(request)
+    wanted = cards_pb2.MakeSlipRequest(id=_member(request), send="send" in fields)
     try:
-        reply = await call(request, members(request).MakeSlip, cards_pb2.MakeSlipRequest(id=_member(request)))
+        reply = await call(request, members(request).MakeSlip, wanted)
     except NotFound:
         raise
     except Error as problem:

@@ -105,6 +105,8 @@ def test_a_membership_over_http(api: Api, caplog: pytest.LogCaptureFixture) -> N
     refused = api.post(f"{path}/erasure")
     assert (refused.status_code, refused.json()["reason"]) == (409, "ERASURE_OPEN_BLOCK")
     assert api.http.delete(f"{path}/blocks/{block.json()['block_id']}").status_code == 200
+    sent = api.post(f"{path}/slips", {"send": True}).json()
+    assert sent == {"code": "", "sent": True}
     code = api.post(f"{path}/slips").json()["code"]
     slip = {"number": number, "code": code, "password": "lampu perahu kemarau"}
     assert api.http.post("/slips", json=slip).status_code == 204
