@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
@@ -116,6 +117,10 @@ class Directory:
         branches = [branch for (owner, _), branch in self.branches.items() if owner == institution]
         return sorted(branches, key=lambda branch: branch.kind != "central")
 
+    def main_branch(self, institution: str) -> catalog_pb2.Branch | None:
+        """Return the central branch of an institution, else its first one."""
+        return _main_branch(self, institution)
+
     def owner(self, default: str) -> catalog_pb2.Institution | None:
         """Return the institution whose site this is (ADR 0036).
 
@@ -125,9 +130,11 @@ class Directory:
             return next(iter(self.institutions.values()))
         return self.institutions.get(default)
 
-    def main_branch(self, institution: str) -> catalog_pb2.Branch | None:
-        """Return the central branch of an institution, else its first one."""
-        return next(iter(self.branches_of(institution)), None)
+
+# Each page asks for the same one.
+@lru_cache(maxsize=4)
+def _main_branch(directory: Directory, institution: str) -> catalog_pb2.Branch | None:
+    return next(iter(directory.branches_of(institution)), None)
 
 
 NO_DIRECTORY = Directory(MappingProxyType({}), MappingProxyType({}))

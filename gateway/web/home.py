@@ -9,12 +9,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.clients import call, catalog
+from gateway.libraries import libraries
 from gateway.negotiation import language
 from gateway.web import preferences
 from gateway.web.classes import class_data
 from gateway.web.covers import with_pictures
 from gateway.web.hits import hit, local_text, shelves
-from gateway.web.library import nearness_of
+from gateway.web.library import branch_path, nearness_of
 from gateway.web.record import optional
 from gateway.web.rendering import page
 from rangkiang.catalog.v1 import browsing_pb2
@@ -28,11 +29,10 @@ NEWEST = 6
 @router.get("/")
 async def home(request: Request) -> Response:
     stub = catalog(request)
-    newest, classes, branches, institutions = await asyncio.gather(
+    newest, classes, directory = await asyncio.gather(
         call(request, stub.Search, wire.SearchRequest(sort="year", limit=NEWEST, branch=preferences.branch(request))),
         optional(call(request, stub.ListClasses, browsing_pb2.ListClassesRequest())),
-        call(request, stub.ListBranches, wire.ListBranchesRequest()),
-        call(request, stub.ListInstitutions, wire.ListInstitutionsRequest()),
+        libraries(request).directory(),
     )
     lang = language(request)
     nearness = nearness_of(request)
@@ -47,14 +47,13 @@ async def home(request: Request) -> Response:
         classes=[class_data(class_, lang) for class_ in classes.classes if class_.count] if classes else [],
         places=[
             (
-                local_text(institution.name, lang) or institution.code,
+                local_text(institution.name, lang) or code,
                 [
-                    local_text(branch.name, lang) or branch.code
-                    for branch in branches.branches
-                    if branch.institution == institution.code
+                    (branch_path(code, branch.code), local_text(branch.name, lang) or branch.code)
+                    for branch in directory.branches_of(code)
                 ],
             )
-            for institution in institutions.institutions
+            for code, institution in directory.institutions.items()
         ],
-        branches=len(branches.branches),
+        branches=len(directory.branches),
     )
