@@ -37,6 +37,13 @@ class NewWebhook(Body):
         max_length=20,
         examples=[["loan.opened", "loan.returned"]],
     )
+    contact: str = Field(
+        "",
+        description="E-mail address that hears when the webhook is disabled.",
+        max_length=320,
+        examples=["sistem@kampus.example"],
+        repr=False,
+    )
 
 
 class ReplayBody(Body):
@@ -157,7 +164,7 @@ async def list_webhooks(request: Request, notifications: Notifications) -> Respo
 )
 async def create_webhook(request: Request, body: NewWebhook, notifications: Notifications) -> Response:
     """The client needs the scope of each kind, and `members.read` for ids of members."""
-    message = wire.CreateWebhookRequest(url=body.url, kinds=body.kinds)
+    message = wire.CreateWebhookRequest(url=body.url, kinds=body.kinds, contact=body.contact)
     reply = await call(request, notifications.CreateWebhook, message)
     return private(MadeWebhook(**plain(reply.webhook), secret=reply.secret), status=201)
 

@@ -6,19 +6,23 @@ import logging
 import threading
 import time
 from contextlib import closing
+from functools import partial
 
 import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from chassis import audit, rpc
+from chassis import audit, clock, rpc
 from chassis.addresses import networks
 from chassis.errors import Error
 from chassis.idempotency import once
 from chassis.outgoing import OutgoingClient
 from chassis.sealing import require_master_key
+from chassis.sentences import sentence
 from chassis.service import Resources
 from chassis.wake import open_wake
 from rangkiang.notifications.v1 import webhooks_pb2 as wire
+from services.notifications.channels.opening import open_channels
+from services.notifications.channels.port import Message
 from services.notifications.settings import NotificationsSettings
 from services.notifications.tables import Webhook
 from services.notifications.webhooks import delivery, subscriptions
@@ -45,7 +49,9 @@ class WebhookMethods:
         with self._resources.database.transaction(caller) as session:
 
             def act() -> wire.CreateWebhookReply:
-                row, secret = subscriptions.create(session, master, caller, url=request.url, kinds=list(request.kinds))
+                row, secret = subscriptions.create(
+                    session, master, caller, url=request.url, kinds=list(request.kinds), contact=request.contact
+                )
                 facts = {"kinds": ", ".join(row.kinds), "with_members": row.with_members}
                 audit.record(
                     session, caller, "notifications.create_webhook", kind="webhook", object_id=row.id, facts=facts
@@ -103,7 +109,8 @@ def deliver_facts(resources: Resources, stop: threading.Event) -> None:
     with closing(open_wake(resources.database)) as wake:
         while not stop.is_set():
             try:
-                count = delivery.run_round(resources.database, require_master_key(own.master_key), client)
+                master = require_master_key(own.master_key)
+                count = delivery.run_round(resources.database, master, client, tell=partial(tell_owner, own))
                 if time.monotonic() - cleaned_at > CLEANING_SECONDS:
                     with resources.database.transaction(delivery.DELIVERING) as session:
                         delivery.delete_old(session)
@@ -117,6 +124,28 @@ def deliver_facts(resources: Resources, stop: threading.Event) -> None:
                 continue
             if not count:
                 wake.wait(LONGEST_PAUSE_SECONDS)
+
+
+def tell_owner(own: NotificationsSettings, webhook: delivery.Disabled) -> None:
+    """Write to the owner of a webhook that was disabled, over the first channel of mails; doctor says it too."""
+    channels = open_channels(own.channels, allowed_networks=networks(own.outgoing_private_networks))
+    channel = next((one for one in channels if one.address_kind == "email"), None)
+    if channel is not None:
+        subject = sentence("WEBHOOK_DISABLED_SUBJECT")
+        text = sentence("WEBHOOK_DISABLED_TEXT", id=str(webhook.webhook_id), url=webhook.url, why=webhook.reason)
+        outcome = channel.send(
+            Message(
+                id=f"{webhook.webhook_id}-{int(clock.now().timestamp())}",
+                kind="webhook_disabled",
+                address=webhook.contact,
+                language="id",
+                subject=f"{subject.id} / {subject.en}",
+                text=f"{text.id}\n\n{text.en}",
+            )
+        )
+        log.info("webhook_owner_told", extra={"webhook": str(webhook.webhook_id), "state": outcome.state})
+    for one in channels:
+        one.close()
 
 
 def _client(own: NotificationsSettings) -> OutgoingClient:

@@ -20,6 +20,7 @@ class Webhook(Table):
     kinds          names of facts
     with_members   facts have ids of members
     sealed_secret  signs what is sent, under the master key
+    sealed_contact e-mail address of the owner, who hears when it is disabled; None without
     state          "active" or "disabled"
     next_at        when the next fact may be sent; later after a failure
     failing_since  the first failure after the last delivery
@@ -34,6 +35,7 @@ class Webhook(Table):
     kinds: Mapped[list[str]] = mapped_column(JSON)
     with_members: Mapped[bool]
     sealed_secret: Mapped[bytes] = mapped_column(LargeBinary)
+    sealed_contact: Mapped[bytes | None] = mapped_column(LargeBinary)
     state: Mapped[str] = mapped_column(String(16))
     reason: Mapped[str] = mapped_column(String(64))
     failures: Mapped[int]

@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import json
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -36,6 +37,7 @@ LONGEST_PAUSE = timedelta(hours=6)
 # Of one webhook in a turn, so that a busy one does not hold the others.
 MOST_IN_TURN = 50
 SEALED_FOR = "webhook"
+CONTACT = "webhook contact"
 ACTIVE, DISABLED = "active", "disabled"
 
 
@@ -57,6 +59,16 @@ class Turn:
     deliveries: tuple[Delivery, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Disabled:
+    """A webhook that was disabled, for a message to its owner."""
+
+    webhook_id: UUID
+    url: str
+    contact: str
+    reason: str
+
+
 def signature_of(secret: bytes, body: bytes, at: datetime) -> str:
     """Return the header Rangkiang-Signature: time of sending and HMAC-SHA-256 of time, dot and body."""
     seconds = str(int(at.timestamp()))
@@ -64,11 +76,21 @@ def signature_of(secret: bytes, body: bytes, at: datetime) -> str:
     return f"t={seconds},v1={digest}"
 
 
-def run_round(database: Database, master: MasterKey, client: OutgoingClient) -> int:
-    """Send what waits, a turn for each webhook. Returns the number of facts that were taken."""
+def run_round(
+    database: Database, master: MasterKey, client: OutgoingClient, *, tell: Callable[[Disabled], None] | None = None
+) -> int:
+    """Send what waits, a turn for each webhook. Returns the number of facts that were taken.
+
+    tell  called for each webhook that this round has disabled and whose owner has an address
+    """
     with database.reading(DELIVERING) as session:
         turns = _find_turns(session, master, clock.now())
-    return sum(_take_turn(database, client, turn) for turn in turns)
+    disabled: list[Disabled] = []
+    count = sum(_take_turn(database, master, client, turn, disabled) for turn in turns)
+    for webhook in disabled:
+        if tell is not None:
+            tell(webhook)
+    return count
 
 
 def delete_old(session: Session) -> None:
@@ -107,13 +129,18 @@ def body_of(fact: WebhookFact) -> bytes:
     return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def _take_turn(database: Database, client: OutgoingClient, turn: Turn) -> int:
+def _take_turn(
+    database: Database, master: MasterKey, client: OutgoingClient, turn: Turn, disabled: list[Disabled]
+) -> int:
     count = 0
     for delivery in turn.deliveries:
         reason = _send(client, turn, delivery)
         with database.transaction(DELIVERING) as session:
             if reason:
-                _note_failure(session, turn.webhook_id, reason)
+                contact = _note_failure(session, turn.webhook_id, reason)
+                if contact is not None:
+                    address = master.open(contact, use=CONTACT).decode()
+                    disabled.append(Disabled(turn.webhook_id, turn.url, address, reason))
                 break
             _note_delivery(session, turn.webhook_id, delivery.fact_id)
         count += 1
@@ -143,11 +170,12 @@ def _note_delivery(session: Session, webhook_id: UUID, fact_id: UUID) -> None:
     session.execute(update(Webhook).where(Webhook.id == webhook_id).values(**well))
 
 
-def _note_failure(session: Session, webhook_id: UUID, reason: str) -> None:
+def _note_failure(session: Session, webhook_id: UUID, reason: str) -> bytes | None:
+    """Put the webhook off, or disable it; return the sealed address of its owner when it is disabled now."""
     now = clock.now()
     webhook = session.scalar(select(Webhook).where(Webhook.id == webhook_id).with_for_update())
     if webhook is None or webhook.state != ACTIVE:
-        return
+        return None
     webhook.failures += 1
     webhook.reason = reason
     webhook.failing_since = webhook.failing_since or now
@@ -155,6 +183,8 @@ def _note_failure(session: Session, webhook_id: UUID, reason: str) -> None:
     if reason == "HTTP_410" or now - webhook.failing_since >= GIVEN_UP_AFTER:
         webhook.state = DISABLED
         log.warning("webhook_disabled", extra={"webhook": str(webhook_id), "reason": reason})
+        return webhook.sealed_contact
+    return None
 
 
 def count_waiting(session: Session, webhook_ids: list[UUID]) -> dict[UUID, int]:

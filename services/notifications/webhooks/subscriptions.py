@@ -15,8 +15,9 @@ from chassis.errors import Forbidden, Invalid, NotFound, Refused, Unavailable
 from chassis.ids import new_id, parse_id
 from chassis.outgoing import OutgoingClient
 from chassis.sealing import MasterKey
+from services.notifications.channels.mail import parse_address
 from services.notifications.tables import Webhook, WebhookFact
-from services.notifications.webhooks.delivery import ACTIVE, SEALED_FOR
+from services.notifications.webhooks.delivery import ACTIVE, CONTACT, SEALED_FOR
 from services.notifications.webhooks.facts import MEMBERS_SCOPE, SCOPES
 
 MOST_WEBHOOKS = 10  # of one client
@@ -43,12 +44,17 @@ def check_request(url: str, kinds: Sequence[str], scopes: Collection[str], clien
 
 
 def create(
-    session: Session, master: MasterKey, caller: Context, *, url: str, kinds: Sequence[str]
+    session: Session, master: MasterKey, caller: Context, *, url: str, kinds: Sequence[str], contact: str = ""
 ) -> tuple[Webhook, str]:
     """Add a subscription; return it with its secret, which is shown once.
 
-    raises  Refused  WEBHOOK_LIMIT_REACHED
+    contact  e-mail address that hears when it is disabled
+    raises   Refused  WEBHOOK_LIMIT_REACHED
+             Invalid  WEBHOOK_CONTACT_INVALID
     """
+    address = parse_address(contact) if contact else None
+    if contact and address is None:
+        raise Invalid("WEBHOOK_CONTACT_INVALID")
     of_client = Webhook.client_id == caller.session
     if (session.scalar(select(func.count()).select_from(Webhook).where(of_client)) or 0) >= MOST_WEBHOOKS:
         raise Refused("WEBHOOK_LIMIT_REACHED", most=MOST_WEBHOOKS)
@@ -62,6 +68,7 @@ def create(
         kinds=sorted(set(kinds)),
         with_members=MEMBERS_SCOPE in caller.scopes,
         sealed_secret=master.seal(secret.encode(), use=SEALED_FOR),
+        sealed_contact=master.seal(str(address).encode(), use=CONTACT) if address else None,
         state=ACTIVE,
         reason="",
         failures=0,

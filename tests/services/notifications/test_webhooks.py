@@ -7,6 +7,7 @@ import hmac
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -24,10 +25,13 @@ from rangkiang.circulation.v1.events_pb2 import LoanFact, LoanOpened, LoanReturn
 from rangkiang.members.v1.events_pb2 import MemberRegistered
 from rangkiang.notifications.v1 import webhooks_pb2 as wire
 from services.notifications import handlers
+from services.notifications.rpc.webhooks import tell_owner
+from services.notifications.settings import NotificationsSettings
 from services.notifications.tables import Webhook, WebhookFact
 from services.notifications.webhooks import delivery
 from services.notifications.webhooks.facts import forget_member
 from tests.fakes.http_receiver import Answer, HttpReceiver
+from tests.fakes.mail_server import MailServer
 from tests.migrated import MigratedDatabases
 from tests.services.notifications.partners import PKS, TEST, UNAND, Partners, opened
 
@@ -238,6 +242,25 @@ def test_the_answer_410_ends_it_at_once(partners: Partners, receiver: HttpReceiv
     deliver(partners)
     [webhook] = listed(partners)
     assert (webhook.state, webhook.reason) == ("disabled", "HTTP_410")
+
+
+def test_its_owner_hears_that_it_was_disabled(partners: Partners, receiver: HttpReceiver) -> None:
+    request = wire.CreateWebhookRequest(url=receiver.url, kinds=["loan.opened"], contact="sistem@kampus.example")
+    partners.stub.CreateWebhook(request, metadata=partners.caller(*ALL))
+    wrong = wire.CreateWebhookRequest(url=receiver.url, kinds=["loan.opened"], contact="a@b, c@d")
+    with pytest.raises(Invalid):
+        partners.stub.CreateWebhook(wrong, metadata=partners.caller(*ALL))
+    lend(partners)
+    receiver.answer = lambda _request: Answer(410)
+    with MailServer(requires_login=False) as server:
+        variables = {"channels": f"smtp://127.0.0.1:{server.port}?tls=none&from=pustaka@kota.example print:"}
+        own = partners.resources.settings.of(NotificationsSettings).model_copy(update=variables)
+        client = OutgoingClient(allowed=networks("127.0.0.0/8"), total_seconds=3)
+        for _ in range(2):
+            delivery.run_round(partners.database, partners.master, client, tell=partial(tell_owner, own))
+        [mail] = server.mails
+    assert mail.recipients == ["sistem@kampus.example"]
+    assert "HTTP_410" in mail.part("text/plain")
 
 
 def test_one_receiver_that_is_away_does_not_hold_the_others(partners: Partners, receiver: HttpReceiver) -> None:

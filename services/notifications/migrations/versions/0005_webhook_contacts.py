@@ -1,0 +1,16 @@
+"""Webhooks have an address of their owner, who hears when they are disabled."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0005"
+down_revision = "0004"
+branch_labels = None
+depends_on = None
+works_with = "0001"
+
+
+def upgrade() -> None:
+    op.add_column("webhooks", sa.Column("sealed_contact", sa.LargeBinary, nullable=True))
