@@ -9,12 +9,13 @@ import io
 import threading
 from collections.abc import Sequence
 
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image
 
 from chassis.blobs import Rendition
 from chassis.errors import Invalid
 
-MOST_PIXELS = 24_000_000  # decoded 96 MB; photos of phones have 12 million
+# Photos of phones have 12 million. A JPEG is decoded in the size that is needed, the others whole: 48 MB and copies.
+MOST_PIXELS = {"image/jpeg": 24_000_000, "image/png": 12_000_000, "image/webp": 12_000_000}
 MOST_SIDE = 16_000
 PHOTO_WIDTHS = (1600, 960, 480)
 LOGO_WIDTHS = (512, 192, 96)  # also those of a phone's home screen
@@ -26,6 +27,16 @@ _PILLOW_NAMES = {"image/jpeg": "JPEG", "image/png": "PNG", "image/webp": "WEBP"}
 Image.MAX_IMAGE_PIXELS = None
 # One picture at a time: decoded pictures of several calls together would be too large.
 _turn = threading.Lock()
+# How a picture is turned so that it is upright, by EXIF's Orientation.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 def encode_photo(content: bytes) -> list[Rendition]:
@@ -68,28 +79,33 @@ def encode_logo(content: bytes) -> list[Rendition]:
 
 
 def _decode(content: bytes, width: int) -> Image.Image:
-    """Return a picture as RGB or RGBA, upright, its pixels alone. A JPEG may come smaller, not below `width`."""
+    """Return a picture as RGB or RGBA, upright, its pixels alone, no larger than a rendition of this width needs."""
     media_type = _media_type(content)
     if media_type == "image/webp":
         # Pillow allocates two canvases before it says their size.
-        _check_pixels(*_webp_size(content))
+        _check_pixels(media_type, *_webp_size(content))
     try:
         with Image.open(io.BytesIO(content), formats=[_PILLOW_NAMES[media_type]]) as image:
-            _check_pixels(*image.size)
-            if media_type == "image/jpeg":
-                image.draft("RGB", (2 * width, 2 * width))
-            upright = ImageOps.exif_transpose(image)
-            has_alpha = "A" in upright.getbands() or "transparency" in upright.info
-            plain = upright.convert("RGBA" if has_alpha else "RGB")
-            plain.load()
+            _check_pixels(media_type, *image.size)
+            image.draft("RGB", (width, width))
+            has_alpha = "A" in image.getbands() or "transparency" in image.info
+            mode = "RGBA" if has_alpha else "RGB"
+            image.load()
+            orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+            # Each step lets go of the picture before it.
+            plain: Image.Image = image if image.mode == mode else image.convert(mode)
+            side = round(width * _TALLEST)
+            plain.thumbnail((side, side), Image.Resampling.LANCZOS)
     except Invalid:
         raise
     except Exception as problem:
         # Pillow's decoders raise many kinds of errors for damaged data.
         raise Invalid("PICTURE_DAMAGED") from problem
+    turn = _TURNS.get(orientation)
+    upright = plain.copy() if turn is None else plain.transpose(turn)
     # The profile, EXIF, comments and texts of the file are in `info`.
-    plain.info = {}
-    return plain
+    upright.info = {}
+    return upright
 
 
 def _scaled(image: Image.Image, widths: Sequence[int]) -> list[Image.Image]:
@@ -103,9 +119,10 @@ def _scaled(image: Image.Image, widths: Sequence[int]) -> list[Image.Image]:
     return scaled
 
 
-def _check_pixels(width: int, height: int) -> None:
-    if not 0 < width <= MOST_SIDE or not 0 < height <= MOST_SIDE or width * height > MOST_PIXELS:
-        raise Invalid("PICTURE_PIXELS", width=width, height=height, most_millions=MOST_PIXELS // 1_000_000)
+def _check_pixels(media_type: str, width: int, height: int) -> None:
+    most = MOST_PIXELS[media_type]
+    if not 0 < width <= MOST_SIDE or not 0 < height <= MOST_SIDE or width * height > most:
+        raise Invalid("PICTURE_PIXELS", width=width, height=height, most_millions=most // 1_000_000)
 
 
 def _media_type(content: bytes) -> str:

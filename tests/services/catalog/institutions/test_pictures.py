@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Callable
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageChops, ImageOps
 
 from chassis.blobs import Rendition
 from chassis.errors import Invalid
@@ -85,6 +85,17 @@ def test_a_photo_is_upright_in_three_widths_without_its_place() -> None:
         assert not image.info.keys() & {"exif", "comment", "icc_profile", "photoshop"}
         assert b"rumah" not in rendition.content
         assert b"sekolah" not in rendition.content
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_photo_is_turned_as_its_camera_says(orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    content = encoded(size=(60, 40), exif=exif, quality=95)
+    (photo,) = renditions_of("photo", content)
+    upright = ImageOps.exif_transpose(Image.open(io.BytesIO(content)))
+    difference = ImageChops.difference(opened(photo), upright.convert("RGB"))
+    assert max(most for _, most in difference.getextrema()) < 40
 
 
 def test_a_wide_photo_is_scaled_to_the_widths_and_a_small_one_stays_as_it_is() -> None:
