@@ -25,7 +25,7 @@ RETIRED: dict[str, list[tuple[str, str]]] = {
         (r"\bpenunjuk halaman\b", "penanda halaman: one word for a cursor"),
         (r"\b(menyisihkan|disisihkan)\b", "menolak, ditolak: as in reports of imports"),
         (r"\btajuk if-", "header: tajuk is a heading of the catalogue"),
-        (r"\btelepon anda\b", "ponsel Anda"),
+        (r"(?<!nomor )\btelepon anda\b", "ponsel Anda: telepon is a number to call"),
         (r"\buntuk pembaca\b", "Sasaran pembaca: the term of RDA in Indonesian"),
         (r"\bkosakata pustaka\b", "kosakata perpustakaan: pustaka alone is a software library"),
         (r"\bklik di sini\b", "the name of what the link opens"),
