@@ -30,6 +30,8 @@ TAGS = {
 }  # fmt: skip
 # An import decodes the entities of a field once.
 SHOWN = tuple(unescape(payload) if payload.startswith("&lt;") else payload for payload in PAYLOADS)
+# A library's telephone and e-mail are in the footer, and records are shared by e-mail.
+SAFE_LINKS = ("/", "#", "https://", "http://", "ftp://", "tel:+", "mailto:", "geo:")
 LINK_ATTRIBUTES = ("href", "src", "action", "content", "data-load", "data-href")
 
 
@@ -107,7 +109,7 @@ def assert_harmless(html: str, path: str) -> None:
             assert name not in ("style", "srcdoc", "formaction", "ping"), (path, name)
             assert not name.startswith("hx-"), (path, name)
             if name in LINK_ATTRIBUTES and element.tag != "meta":
-                assert value.startswith(("/", "#", "https://", "http://", "ftp://")), (path, name, value)
+                assert value.startswith(SAFE_LINKS), (path, name, value)
         if element.tag == "script":
             assert element.get("src", "").startswith("/static/") or json.loads(element.text_content())
 
