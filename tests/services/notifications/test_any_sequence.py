@@ -34,7 +34,7 @@ from tests.services.notifications.conftest import (
     add_institutions,
 )
 
-START = datetime(2026, 11, 20, 16, 50, tzinfo=UTC)  # ten minutes before midnight in Padang, after it in Jayapura
+START = datetime(2026, 11, 20, 23, 50, tzinfo=UTC)  # 06.50 in Padang, 08.50 in Jayapura
 ENDED = {"sent", "dropped", "print", "failed", "unknown"}
 OUTCOMES = {
     "accepted": ACCEPTED,
@@ -52,16 +52,17 @@ PLACES = {
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("lend"), st.integers(0, 2), st.integers(-20, 5)),
+        st.tuples(st.just("warned"), st.integers(0, 2), st.integers(1, 20)),
         st.tuples(st.sampled_from(["renew", "return", "due soon", "overdue", "late due soon"]), st.integers(0, 9)),
         st.tuples(st.just("prefer"), st.integers(0, 2), st.sampled_from(["all", "overdue", "due_soon"]),
                   st.sampled_from(["all", "email", "sms"]), st.booleans()),
         st.tuples(st.just("channel"), st.integers(0, 1), st.sampled_from(sorted(OUTCOMES))),
         st.tuples(st.just("members"), st.booleans()),
         st.tuples(st.just("crash")),
-        st.tuples(st.just("wait"), st.sampled_from([1, 20, 60, 7 * 60, 11 * 60, 24 * 60])),
+        st.tuples(st.just("wait"), st.sampled_from([1, 20, 20, 60, 60, 7 * 60, 11 * 60, 24 * 60])),
     ),
     min_size=5,
-    max_size=40,
+    max_size=30,
 )  # fmt: skip
 
 
@@ -95,6 +96,9 @@ class Story:
                         "due": (self.moment + timedelta(days=days)).date()}  # fmt: skip
                 self.loans.append(loan)
                 self.deliver(LoanOpened, loan)
+            case ("warned", int(who), int(days)):
+                self.tell(("lend", who, -days))
+                self.deliver(LoanOverdue, self.loans[-1], step=1)
             case ("renew", int(which)) if loan := self._loan(which):
                 loan["version"] += 1
                 loan["due"] = (self.moment + timedelta(days=7)).date()
@@ -146,7 +150,7 @@ class Story:
 
 
 @given(steps=STEPS)
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 def test_one_digest_a_day_outside_the_quiet_hours_and_each_reason_ends_well(empty_database: Path, steps: list) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "notifications.db"

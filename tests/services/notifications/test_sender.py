@@ -128,6 +128,20 @@ def test_digests_wait_in_the_quiet_hours_of_each_zone_across_midnight(office, in
     assert len(sent(office)) == 1
 
 
+def test_a_digest_that_was_refused_in_the_evening_is_not_tried_again_in_the_quiet_hours(office):
+    evening = datetime(2026, 11, 21, 12, 55, tzinfo=UTC)  # 19.55 WIB
+    office.channels[0].outcome = AWAY
+    with clock.frozen(evening):
+        remind(office, office.owners.add())
+        office.send()
+    office.channels[0].outcome = ACCEPTED
+    for hours in (0.2, 3, 8, 11):
+        office.send_at(evening + timedelta(hours=hours))
+    assert len(office.channels[0].tried) == 1
+    office.send_at(datetime(2026, 11, 22, 0, tzinfo=UTC))  # 07.00 WIB
+    assert len(sent(office)) == 1
+
+
 def test_an_institution_has_a_window_of_its_own(office):
     with office.database.transaction(TEST) as session:
         save_rules(session, PADANG, opens="10:00", closes="12:00", version=0, context=Context(institution=str(PADANG)))
