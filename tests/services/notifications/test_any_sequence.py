@@ -113,6 +113,13 @@ class Story:
                     self.deliver(LoanDueSoon, loan, days=1)
             case ("overdue", int(which)) if loan := self._loan(which):
                 self.deliver(LoanOverdue, loan, step=(1, 7, 14, 30)[which % 4])
+            case _:
+                self.change(step)
+        self.send()
+
+    def change(self, step: tuple[object, ...]) -> None:
+        """Change what is around the loans: preferences, channels, members, the sender's process, the clock."""
+        match step:
             case ("prefer", int(who), str(kind), str(channel), bool(allowed)):
                 member, institution = self.members[who]
                 with self.office.database.transaction(TEST) as session:
@@ -126,7 +133,6 @@ class Story:
                 self.office.sender.recover()
             case ("wait", int(minutes)):
                 self.moment += timedelta(minutes=minutes)
-        self.send()
 
     def deliver(self, fact: type, loan: dict, **values: object) -> None:
         branch, zone = PLACES[loan["institution"]]
