@@ -99,7 +99,7 @@ def print_list(
         for kind, notices in _folded(letter.notices):
             language = letter.recipient.language
             facts = letter_facts(
-                institution_id, kind, notices, letter.contact, language, zone=zone, today=today, places=places,
+                institution_id, kind, notices, letter.contact, letter.recipient, zone=zone, today=today, places=places,
                 owners=owners,
             )  # fmt: skip
             rendered = render(

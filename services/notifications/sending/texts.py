@@ -126,7 +126,7 @@ def letter_facts(
     kind: str,
     notices: Sequence[Notice],
     contact: MemberContact,
-    language: str,
+    recipient: Recipient,
     *,
     zone: str,
     today: date,
@@ -134,15 +134,16 @@ def letter_facts(
     owners: Owners,
 ) -> dict[str, Any]:
     """Return the facts of a letter, which has no links."""
-    facts = _place_facts(institution_id, notices[0], contact, language, places=places, owners=owners)
+    facts = _place_facts(institution_id, notices[0], contact, recipient, places=places, owners=owners)
     return facts | _notice_facts(kind, notices, zone=zone, today=today, public_url="", links={})
 
 
 def _facts(
     draft: Draft, *, places: Places, owners: Owners, public_url: str, links: Mapping[tuple[str, str], str]
 ) -> dict[str, Any]:
-    language, first = draft.recipient.language, draft.notices[0]
-    facts = _place_facts(draft.institution_id, first, draft.contact, language, places=places, owners=owners)
+    facts = _place_facts(
+        draft.institution_id, draft.notices[0], draft.contact, draft.recipient, places=places, owners=owners
+    )
     facts |= _notice_facts(
         draft.kind, draft.notices, zone=draft.zone, today=draft.today, public_url=public_url, links=links
     )
@@ -155,12 +156,22 @@ def _facts(
 
 
 def _place_facts(
-    institution_id: UUID, notice: Notice, contact: MemberContact, language: str, *, places: Places, owners: Owners
+    institution_id: UUID,
+    notice: Notice,
+    contact: MemberContact,
+    recipient: Recipient,
+    *,
+    places: Places,
+    owners: Owners,
 ) -> dict[str, Any]:
+    language = recipient.language
     institution = places.institutions.get(institution_id)
     branch = places.branches.get(notice.branch_id) if notice.branch_id is not None else None
     return {
         "member_name": contact.name,
+        "recipient_name": recipient.name,
+        # A guardian hears of the child's loans, not of their own.
+        "is_for_child": contact.is_child and recipient.name != contact.name,
         "institution_name": _name(institution, language),
         "branch_name": _name(branch or institution, language),
         "card_number": contact.number,

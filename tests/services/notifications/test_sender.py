@@ -256,7 +256,10 @@ def test_a_childs_notices_go_to_the_guardian_and_without_one_on_paper(office):
         remind(office, child)
         remind(office, alone)
         office.send()
-    assert [message.address for message in sent(office)] == ["ani@example.org"]
+    (message,) = sent(office)
+    assert message.address == "ani@example.org"
+    assert "Ibu Ani" in message.text
+    assert "Budi" in message.text
     assert [row.state for row in office.notices(member_id=alone)] == ["print"]
 
 
