@@ -55,7 +55,7 @@ async def act(request: Request) -> Response:
         return _opt_out_page(request, reply, is_done=True)
     if reply.act == "renew" and wanted == "renew":
         return await _renew(request, reply)
-    raise NotFound("PAGE_NOT_FOUND")
+    raise NotFound("ROUTE_NOT_FOUND")
 
 
 async def _open(request: Request) -> contacts_pb2.IssueActTokenReply:

@@ -443,48 +443,6 @@ class MakeActLinksReply(_message.Message):
 Global___MakeActLinksReply: _TypeAlias = MakeActLinksReply  # noqa: Y015
 
 @_typing.final
-class VerifyActLinkRequest(_message.Message):
-    DESCRIPTOR: _descriptor.Descriptor
-
-    TOKEN_FIELD_NUMBER: _builtins.int
-    token: _builtins.str
-    def __init__(
-        self,
-        *,
-        token: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["token", b"token"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___VerifyActLinkRequest: _TypeAlias = VerifyActLinkRequest  # noqa: Y015
-
-@_typing.final
-class VerifyActLinkReply(_message.Message):
-    DESCRIPTOR: _descriptor.Descriptor
-
-    LINK_FIELD_NUMBER: _builtins.int
-    INSTITUTION_ID_FIELD_NUMBER: _builtins.int
-    institution_id: _builtins.str
-    @_builtins.property
-    def link(self) -> Global___ActLink: ...
-    def __init__(
-        self,
-        *,
-        link: Global___ActLink | None = ...,
-        institution_id: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["link", b"link"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["institution_id", b"institution_id", "link", b"link"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___VerifyActLinkReply: _TypeAlias = VerifyActLinkReply  # noqa: Y015
-
-@_typing.final
 class IssueActTokenRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -293,11 +293,6 @@ class MembersStub:
                 request_serializer=rangkiang_dot_members_dot_v1_dot_contacts__pb2.MakeActLinksRequest.SerializeToString,
                 response_deserializer=rangkiang_dot_members_dot_v1_dot_contacts__pb2.MakeActLinksReply.FromString,
                 _registered_method=True)
-        self.VerifyActLink = channel.unary_unary(
-                '/rangkiang.members.v1.Members/VerifyActLink',
-                request_serializer=rangkiang_dot_members_dot_v1_dot_contacts__pb2.VerifyActLinkRequest.SerializeToString,
-                response_deserializer=rangkiang_dot_members_dot_v1_dot_contacts__pb2.VerifyActLinkReply.FromString,
-                _registered_method=True)
         self.IssueActToken = channel.unary_unary(
                 '/rangkiang.members.v1.Members/IssueActToken',
                 request_serializer=rangkiang_dot_members_dot_v1_dot_contacts__pb2.IssueActTokenRequest.SerializeToString,
@@ -669,13 +664,6 @@ class MembersServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def VerifyActLink(self, request, context):
-        """Whose link this is, and what it is for.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
     def IssueActToken(self, request, context):
         """Gives an access token for the holder of a link: for its member, and for its act and subject alone.
         """
@@ -949,11 +937,6 @@ def add_MembersServicer_to_server(servicer, server):
                     servicer.MakeActLinks,
                     request_deserializer=rangkiang_dot_members_dot_v1_dot_contacts__pb2.MakeActLinksRequest.FromString,
                     response_serializer=rangkiang_dot_members_dot_v1_dot_contacts__pb2.MakeActLinksReply.SerializeToString,
-            ),
-            'VerifyActLink': grpc.unary_unary_rpc_method_handler(
-                    servicer.VerifyActLink,
-                    request_deserializer=rangkiang_dot_members_dot_v1_dot_contacts__pb2.VerifyActLinkRequest.FromString,
-                    response_serializer=rangkiang_dot_members_dot_v1_dot_contacts__pb2.VerifyActLinkReply.SerializeToString,
             ),
             'IssueActToken': grpc.unary_unary_rpc_method_handler(
                     servicer.IssueActToken,
@@ -2322,33 +2305,6 @@ class Members:
             '/rangkiang.members.v1.Members/MakeActLinks',
             rangkiang_dot_members_dot_v1_dot_contacts__pb2.MakeActLinksRequest.SerializeToString,
             rangkiang_dot_members_dot_v1_dot_contacts__pb2.MakeActLinksReply.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def VerifyActLink(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/rangkiang.members.v1.Members/VerifyActLink',
-            rangkiang_dot_members_dot_v1_dot_contacts__pb2.VerifyActLinkRequest.SerializeToString,
-            rangkiang_dot_members_dot_v1_dot_contacts__pb2.VerifyActLinkReply.FromString,
             options,
             channel_credentials,
             insecure,

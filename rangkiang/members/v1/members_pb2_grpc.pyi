@@ -141,8 +141,6 @@ class MembersStub:
     """Makes the code of a slip that is sent (SlipIssued). An earlier code of the slip is void."""
     MakeActLinks: _grpc.UnaryUnaryMultiCallable[_contacts_pb2.MakeActLinksRequest, _contacts_pb2.MakeActLinksReply]
     """Makes signed links for notices: each of one member, for one act on one subject, until it expires."""
-    VerifyActLink: _grpc.UnaryUnaryMultiCallable[_contacts_pb2.VerifyActLinkRequest, _contacts_pb2.VerifyActLinkReply]
-    """Whose link this is, and what it is for."""
     IssueActToken: _grpc.UnaryUnaryMultiCallable[_contacts_pb2.IssueActTokenRequest, _contacts_pb2.IssueActTokenReply]
     """Gives an access token for the holder of a link: for its member, and for its act and subject alone."""
     IssueMemberActToken: _grpc.UnaryUnaryMultiCallable[_contacts_pb2.IssueMemberActTokenRequest, _contacts_pb2.IssueMemberActTokenReply]
@@ -255,8 +253,6 @@ class MembersAsyncStub(MembersStub):
     """Makes the code of a slip that is sent (SlipIssued). An earlier code of the slip is void."""
     MakeActLinks: _aio.UnaryUnaryMultiCallable[_contacts_pb2.MakeActLinksRequest, _contacts_pb2.MakeActLinksReply]  # type: ignore[assignment]
     """Makes signed links for notices: each of one member, for one act on one subject, until it expires."""
-    VerifyActLink: _aio.UnaryUnaryMultiCallable[_contacts_pb2.VerifyActLinkRequest, _contacts_pb2.VerifyActLinkReply]  # type: ignore[assignment]
-    """Whose link this is, and what it is for."""
     IssueActToken: _aio.UnaryUnaryMultiCallable[_contacts_pb2.IssueActTokenRequest, _contacts_pb2.IssueActTokenReply]  # type: ignore[assignment]
     """Gives an access token for the holder of a link: for its member, and for its act and subject alone."""
     IssueMemberActToken: _aio.UnaryUnaryMultiCallable[_contacts_pb2.IssueMemberActTokenRequest, _contacts_pb2.IssueMemberActTokenReply]  # type: ignore[assignment]
@@ -666,14 +662,6 @@ class MembersServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_contacts_pb2.MakeActLinksReply, _abc.Awaitable[_contacts_pb2.MakeActLinksReply]]:
         """Makes signed links for notices: each of one member, for one act on one subject, until it expires."""
-
-    @_abc_1.abstractmethod
-    def VerifyActLink(
-        self,
-        request: _contacts_pb2.VerifyActLinkRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_contacts_pb2.VerifyActLinkReply, _abc.Awaitable[_contacts_pb2.VerifyActLinkReply]]:
-        """Whose link this is, and what it is for."""
 
     @_abc_1.abstractmethod
     def IssueActToken(

@@ -252,22 +252,11 @@ class _Planner:
             "institution_id": self._branch_index.institution_id,
             "record_number": number,
             "branch_id": self._branch_index.branches[facts.branch][0],
-            "barcode": facts.barcode,
-            "call_number": facts.call_number,
-            "collection": facts.collection,
-            "material": facts.material,
-            "status": facts.status,
-            "copy": facts.copy,
             "position": position,
-            "call_sort": facts.call_sort,
-            "room": facts.room,
-            "enumeration": facts.enumeration,
-            "chronology": facts.chronology,
-            "pieces": facts.pieces,
             "wanted_barcode": wanted,
             "is_fast_add": False,
             "is_leaving": False,
-            "access": facts.access,
+            **{name: getattr(facts, name) for name in _FACTS},
         }
 
     def _put(
@@ -310,28 +299,21 @@ class _Planner:
     def _keep_fast_adds(self) -> None:
         """Keep the items of claiming records that a desk added; their copies follow the record."""
         codes = {branch_id: code for code, (branch_id, _) in self._branch_index.branches.items()}
-        for row in list(self._rows.values()):
-            if (
-                row.is_fast_add
-                and row.id not in self._taken
-                and row.record_number in self._numbers
-                and not self._of_record[row.record_number].is_deleted
-                and not self._of_record[row.record_number].is_return
-            ):
+        for row, claim in self._untaken():
+            if row.is_fast_add and not (claim.is_deleted or claim.is_return):
                 columns = {name: row._mapping[name] for name in _COLUMNS}
                 columns["access"] = columns["access"] or ""
                 facts = ItemFacts(branch=codes[row.branch_id], **{name: columns[name] for name in _FACTS})
-                self._put(self._of_record[row.record_number], columns, facts, row)
+                self._put(claim, columns, facts, row)
+
+    def _untaken(self) -> list[tuple[Stored, RecordItems]]:
+        """List the stored items of the claiming records that no claim has taken."""
+        rows = (row for row in self._rows.values() if row.record_number in self._numbers and row.id not in self._taken)
+        return [(row, self._of_record[row.record_number]) for row in rows]
 
     def _release(self) -> None:
         """Remove the items that no record claims now, those that are out later; a barcode goes to who waits for it."""
-        free = [
-            row
-            for row in self._rows.values()
-            if row.record_number in self._numbers
-            and row.id not in self._taken
-            and (row.is_leaving or not self._of_record[row.record_number].is_return)
-        ]
+        free = [row for row, claim in self._untaken() if row.is_leaving or not claim.is_return]
         if not free:
             return
         barcodes = sorted(source for row in free if (source := source_barcode_of(row)) is not None)
@@ -345,8 +327,11 @@ class _Planner:
                 .order_by(Item.record_number.desc(), Item.position.desc())
             )
             waiting |= {row.wanted_barcode: row for row in self._session.execute(statement)}
-        states = load_states(self._session, [row.id for row in free])
-        out = {item_id for item_id, (state, _) in states.items() if state != IN}
+        out = [
+            item_id
+            for item_id, (state, _) in load_states(self._session, [row.id for row in free]).items()
+            if state != IN
+        ]
         for row in free:
             claim = self._of_record[row.record_number]
             self._plan.changed.add(row.record_number)
@@ -378,10 +363,9 @@ class _Planner:
         copy = copy_json(row.id, columns, record_id=claim.record_id, facts=claim.facts)
         told = digest_of(copy)
         self._plan.kept.add(row.id)
-        if told == row.told and row.is_leaving:
-            return
         version = row.version + (told != row.told)
-        self._plan.updated.append(columns | {"id": row.id, "version": version, "told": told})
+        if told != row.told or not row.is_leaving:
+            self._plan.updated.append(columns | {"id": row.id, "version": version, "told": told})
         if told != row.told:
             self._plan.copies.append(with_version(copy, version))
 

@@ -103,8 +103,8 @@ def find_by_phone(
     """
     try:
         number = values.phone(phone[:40])
-    except Rejected as problem:
-        raise Invalid(problem.reason, field="phone", **problem.facts) from None
+    except Rejected:
+        raise Invalid("PHONE_INVALID", field="phone") from None
     ids = [institution_id] if institution_id is not None else list(session.scalars(select(Institution.id)))
     lookup = MemberLookup
     hashes = [

@@ -67,22 +67,6 @@ class ContactMethods(PeopleMethods):
         tokens = [act_links.make_token(_link(link), master=master) for link in request.links]
         return wire.MakeActLinksReply(tokens=tokens)
 
-    def VerifyActLink(
-        self, request: wire.VerifyActLinkRequest, context: grpc.ServicerContext
-    ) -> wire.VerifyActLinkReply:
-        link = act_links.read_token(request.token, master=self._keys.master)
-        with self._database.reading(rpc.context(context)) as session:
-            member = act_links.holder_of(session, link)
-        return wire.VerifyActLinkReply(
-            link=wire.ActLink(
-                member_id=str(member.id),
-                act=link.act,
-                subject=link.subject,
-                expires_at=timestamp(link.expires_at),
-            ),
-            institution_id=str(member.institution_id),
-        )
-
     def IssueActToken(
         self, request: wire.IssueActTokenRequest, context: grpc.ServicerContext
     ) -> wire.IssueActTokenReply:

@@ -301,8 +301,7 @@ class Lending(RuleBasedStateMachine):
             assert place.institution == loan.branch.institution
             self.counts["return", place.day(moment), branch] += 1
             self.expect("LoanReturned", item, branch=copy.goes_to or branch, loan=loan)
-            if self.suspend(reply, loan, moment):
-                self.expected.append({**self.expected[-1], "type": "SuspensionStarted"})
+            self.expected += [{**self.expected[-1], "type": "SuspensionStarted"}] * self.suspend(reply, loan, moment)
         elif before != (copy.state, copy.goes_to):
             self.expect("CopyMoved", item, branch=copy.goes_to or branch)
 
