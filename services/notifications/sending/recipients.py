@@ -45,11 +45,6 @@ class Recipient:
     options: tuple[Option, ...]
     reason: str = ""
 
-    @property
-    def is_printed(self) -> bool:
-        """Whether a letter may reach them instead."""
-        return self.reason == NO_ADDRESS
-
 
 def find_recipient(
     contact: MemberContact,
