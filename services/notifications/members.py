@@ -118,9 +118,9 @@ def keys_of(
     raises   Unavailable  SEALED_UNREADABLE
     """
     ids = list(members)
-    rows = session.execute(
-        select(Member.id, Member.wrapped_key, Member.is_erased).where(Member.id.in_(ids)).with_for_update()
-    ).all()
+    query = select(Member.id, Member.wrapped_key, Member.is_erased).where(Member.id.in_(ids))
+    # Readers lock nothing: their transaction may not.
+    rows = session.execute(query.with_for_update() if make else query).all()
     wrapped = {row.id: row.wrapped_key for row in rows}
     erased = {row.id for row in rows if row.is_erased}
     keys: dict[UUID, MemberKey] = {}
