@@ -40,7 +40,8 @@ ALLOWED = {
     ),
     "called or read by nameko": ("get_consumers", "worker_ctx"),
     "called or read by uvicorn, Starlette and Jinja": (
-        "force_exit", "globals", "handle_exit", "redirect_slashes", "servers", "timeout_keep_alive",
+        "force_exit", "globals", "handle_exit", "redirect_slashes", "servers", "tests",
+        "timeout_keep_alive",
     ),
     "called or read by expat": (
         "CharacterDataHandler", "EndElementHandler", "ProcessingInstructionHandler", "StartDoctypeDeclHandler",

@@ -295,13 +295,18 @@ def _kind_message(kind: Kind) -> wire.TemplateKind:
 
 
 def _preview(rendered: Rendered, channel: str) -> wire.PreviewNoticeReply:
-    reply = wire.PreviewNoticeReply(subject=rendered.subject, text=rendered.text, html=rendered.html or "")
+    length, messages = gsm.length(rendered.text) if channel == "sms" else (0, 0)
+    reply = wire.PreviewNoticeReply(
+        subject=rendered.subject,
+        text=rendered.text,
+        html=rendered.html or "",
+        sms_length=length,
+        sms_messages=messages,
+    )
     if rendered.provider is not None:
         reply.provider.name = rendered.provider.name
         reply.provider.language = rendered.provider.language
         reply.provider.parameters.extend(rendered.provider.parameters)
-    if channel == "sms":
-        reply.sms_length, reply.sms_messages = gsm.length(rendered.text)
     return reply
 
 
