@@ -110,6 +110,7 @@ class SlipCode(ResponseModel):
     code: str
     """Works once, for 24 hours and five tries; it is shown nowhere else. Empty for a code that is sent."""
     sent: bool
+    """True for a code that the member receives as a notice."""
 
 
 class Scanned(ResponseModel):
