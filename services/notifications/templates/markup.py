@@ -24,7 +24,7 @@ from markupsafe import escape
 VALUE_BEGINS, VALUE_ENDS = "\ue000", "\ue001"
 _VALUE = re.compile(f"{VALUE_BEGINS}([0-9]+){VALUE_ENDS}")
 _INLINE = re.compile(
-    r"\\(?P<char>[\\*\[\]#-])|\*\*(?P<bold>[^*\n]+)\*\*|\[(?P<label>[^\]\n]+)\]\((?P<address>[^()\s]+)\)"
+    r"\\(?P<char>[\\*\[\]#-])|\*\*(?P<bold>[^*\n]+)\*\*|\[(?P<label>[^\[\]\n]+)\]\((?P<address>[^()\s]+)\)"
 )
 _ADDRESS = re.compile(r"(?:https?://[^\s<>\"'\\]+|mailto:[^\s<>\"'\\]+|tel:[+0-9-]+)", re.IGNORECASE)
 _RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")

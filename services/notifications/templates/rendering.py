@@ -87,14 +87,22 @@ def refuse_faulty(source: Source, kind: Kind, channel: str) -> None:
         if name not in kind.variables or kind.variables[name].type in ("list", "flag")
     ]
     if not refusals:
-        text, values = run(source.body, _complete(kind.sample_facts("id"), kind), "id")
-        refusals = [
-            Refusal("TEMPLATE_ADDRESS", field="body", line=1, name="".join(part for part, _ in span.parts)[:100])
-            for span in links(parse(text, values))
-            if not span.address
-        ]
+        refusals = _refusals_of_sample(source, kind)
     if refusals:
         raise Invalid(refusals=refusals[:20])
+
+
+def _refusals_of_sample(source: Source, kind: Kind) -> list[Refusal]:
+    """Return what is wrong with a text only when it has values: a filter, or the address of a link."""
+    try:
+        text, values = run(source.body, _complete(kind.sample_facts("id"), kind), "id")
+    except ValueError as fault:
+        return [Refusal("TEMPLATE_SYNTAX", field="body", line=1, name=str(fault)[:200])]
+    return [
+        Refusal("TEMPLATE_ADDRESS", field="body", line=1, name="".join(part for part, _ in span.parts)[:100])
+        for span in links(parse(text, values))
+        if not span.address
+    ]
 
 
 def render_source(

@@ -19,7 +19,7 @@ from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from chassis.errors import Invalid
-from services.notifications.templates.kinds import Variable
+from services.notifications.templates.kinds import VARIABLES, Variable
 from services.notifications.templates.markup import VALUE_BEGINS, VALUE_ENDS
 from services.notifications.templates.values import (
     date_in_words,
@@ -35,6 +35,7 @@ LONGEST_OUTPUT = 100_000
 MOST_ENTRIES = 100
 _DEEPEST = 24
 _LOOP = ("first", "last", "index")
+_NUMBERS = ("number", "flag")
 # Names in a context that no template can write: `find_faults` refuses what is not declared.
 _LANGUAGE, _VALUES = "_language", "_values"
 
@@ -95,7 +96,7 @@ def _environment() -> ImmutableSandboxedEnvironment:
 
 _JINJA = _environment()
 _SIMPLE = (nodes.Template, nodes.Output, nodes.TemplateData, nodes.If, nodes.And, nodes.Or, nodes.Not, nodes.CondExpr,
-           nodes.Compare, nodes.Operand)  # fmt: skip
+           nodes.Operand)  # fmt: skip
 
 
 def find_faults(
@@ -151,6 +152,8 @@ class _Judge:
                 yield from self._of_field(node)
             case nodes.Filter():
                 yield from self._of_filter(node, depth)
+            case nodes.Compare():
+                yield from self._of_comparison(node, depth)
             case nodes.Const() if isinstance(node.value, (str, int)):
                 pass
             case _ if isinstance(node, _SIMPLE):
@@ -187,6 +190,31 @@ class _Judge:
         else:
             yield from self.faults(node.node, depth + 1)
 
+    def _of_comparison(self, node: nodes.Compare, depth: int) -> Iterator[Fault]:
+        """Judge a comparison: `<` of a number and a text would fail when a notice is sent, and maybe not before."""
+        for child in node.iter_child_nodes():
+            yield from self.faults(child, depth + 1)
+        left = node.expr
+        for operand in node.ops:
+            right = operand.expr
+            types = {self._is_number(left), self._is_number(right)}
+            is_sound = types == {False} if operand.op in ("in", "notin") else len(types) == 1
+            if operand.op not in ("eq", "ne") and not is_sound:
+                yield Fault("TEMPLATE_COMPARISON", node.lineno)
+            left = right
+
+    def _is_number(self, node: nodes.Expr) -> bool:
+        """Return whether a value is a number or a flag; else it is text."""
+        match node:
+            case nodes.Const():
+                return isinstance(node.value, int)
+            case nodes.Name(name=name):
+                return name in self._variables and self._variables[name].type in _NUMBERS
+            case nodes.Getattr(attr=attr):
+                return attr in _LOOP or (attr in VARIABLES and VARIABLES[attr].type in _NUMBERS)
+            case _:
+                return not isinstance(node, nodes.Filter)
+
     def _of_loop(self, node: nodes.For, depth: int) -> Iterator[Fault]:
         """Judge a loop: over a declared list, not within another loop, with a name of its own for each entry."""
         name = node.iter.name if isinstance(node.iter, nodes.Name) else type(node.iter).__name__.lower()
@@ -217,14 +245,19 @@ def compiled(source: str) -> JinjaTemplate:
 def run(source: str, facts: Mapping[str, Any], language: str) -> tuple[str, list[str]]:
     """Run a sound template. Returns its text, with numbers in place of values, and the values.
 
-    raises  Invalid  NOTICE_TOO_LONG
+    raises  Invalid     NOTICE_TOO_LONG
+            ValueError  a fact is not what a filter needs, or a text that an earlier release has saved is not sound now
     """
     values: list[str] = []
     pieces: list[str] = []
     length = 0
-    for piece in compiled(source).generate({**facts, _LANGUAGE: language, _VALUES: values}):
-        pieces.append(piece)
-        length += len(piece)
-        if length > LONGEST_OUTPUT:
-            raise Invalid("NOTICE_TOO_LONG", longest=LONGEST_OUTPUT)
+    try:
+        for piece in compiled(source).generate({**facts, _LANGUAGE: language, _VALUES: values}):
+            pieces.append(piece)
+            length += len(piece)
+            if length > LONGEST_OUTPUT:
+                raise Invalid("NOTICE_TOO_LONG", longest=LONGEST_OUTPUT)
+    except (TemplateError, TypeError, RecursionError) as fault:
+        # Any other error would end the sender, and one text of an institution the notices of all.
+        raise ValueError(str(fault)[:200]) from fault
     return "".join(pieces), values

@@ -9,6 +9,7 @@ from jinja2.exceptions import SecurityError
 
 from chassis.errors import Invalid
 from services.notifications.templates.kinds import KINDS, Source
+from services.notifications.templates.markup import parse
 from services.notifications.templates.rendering import refuse_faulty, render_source
 from services.notifications.templates.sandbox import LONGEST_SOURCE, find_faults, run
 
@@ -141,8 +142,42 @@ def test_a_loop_goes_once_over_a_list_and_shows_what_it_declares(body: str) -> N
 
 
 def test_below_the_rules_the_sandbox_refuses_too() -> None:
-    with pytest.raises(SecurityError):
+    with pytest.raises(ValueError) as refusal:
         run("{{ title.__class__.__mro__ }}", {"title": "x"}, "id")
+    assert isinstance(refusal.value.__cause__, SecurityError)
+
+
+@pytest.mark.parametrize(
+    "condition", ["days > 'a'", "title < 3", "title in days", "days in title", "title|upper >= days", "due_on > days"]
+)
+def test_a_number_and_a_text_are_not_compared_also_where_the_sample_does_not_come(condition: str) -> None:
+    body = f"{SOUND}{{% if is_for_child %}}{{% if {condition} %}}x{{% endif %}}{{% endif %}}"
+    assert refused(body) == {("TEMPLATE_COMPARISON", 1, "")}
+
+
+def test_values_of_the_same_type_are_compared() -> None:
+    conditions = ["days > 1", "days != 'a'", "due_on < '2027-01-01'", "'a' in title", "1 < days <= 30"]
+    body = SOUND + "".join(f"{{% if {condition} %}}x{{% endif %}}" for condition in conditions)
+    assert not find_faults(body, KINDS["due_soon"].variables)
+
+
+def test_a_text_of_an_earlier_release_that_is_not_sound_now_fails_alone() -> None:
+    for body in ("{{ gone }}", "{% if days > 'a' %}x{% endif %}"):
+        with pytest.raises(Invalid, match="NOTICE_FACT_INVALID"):
+            render_source(
+                Source(subject="Perpustakaan", body=body),
+                kind=KINDS["due_soon"],
+                channel="email",
+                language="id",
+                facts={"title": "x", "due_on": "2026-11-24", "days": 2},
+            )
+
+
+def test_many_brackets_are_read_in_bounded_time() -> None:
+    started = time.process_time()
+    blocks = parse("[" * 100_000, [])
+    assert [len(block.lines) for block in blocks] == [1]
+    assert time.process_time() - started < 2
 
 
 def test_the_longest_template_is_rendered_in_bounded_time() -> None:
