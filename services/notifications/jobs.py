@@ -7,19 +7,30 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, select, update
+from sqlalchemy import and_, or_, select, update
 
 from chassis import clock
 from chassis.context import system
 from chassis.db import Database
 from chassis.service import Resources
-from chassis.sql import delete_rows
-from services.notifications.members import erase_member, history_keepers
+from chassis.sql import delete_rows, update_many
+from services.notifications.conversations.store import DONE
+from services.notifications.members import erase_member, forgotten_key, history_keepers
 from services.notifications.notices import MARKS_KEPT
-from services.notifications.tables import Attempt, LoanMark, Message, Notice
+from services.notifications.tables import (
+    Attempt,
+    Conversation,
+    ConversationMessage,
+    InboundMessage,
+    LoanMark,
+    Message,
+    Notice,
+)
 
 KEPT = timedelta(days=14)
 ROWS_KEPT = timedelta(days=400)
+# Callbacks come again for some days; what somebody wrote is not needed long after its answer.
+CALLBACKS_KEPT, CONVERSATIONS_KEPT = timedelta(days=30), timedelta(days=90)
 BATCH = 200
 PAUSE_SECONDS = 0.005
 FORGETTING, RESTORE = system("forgetting"), system("restore")
@@ -40,6 +51,9 @@ def forget_old_rows(resources: Resources, stop: threading.Event) -> None:
         (Notice, and_(Notice.made_at <= oldest, Notice.state.not_in(("waiting", "sending", "print")))),
         (Attempt, Attempt.message_id.in_(select(Message.id).where(_unused()))),
         (Message, _unused()),
+        (InboundMessage, and_(InboundMessage.received_at <= now - CALLBACKS_KEPT, InboundMessage.sealed.is_(None))),
+        (ConversationMessage, ConversationMessage.conversation_id.in_(select(Conversation.id).where(_ended(now)))),
+        (Conversation, _ended(now)),
     ):
         delete_rows(database, FORGETTING, table.__table__, condition, stop)  # type: ignore[arg-type]
 
@@ -48,6 +62,12 @@ def _unused() -> Any:
     """Messages whose notices are deleted."""
     has_notice = select(Notice.id).where(Notice.message_id == Message.id).exists()
     return and_(Message.made_at <= clock.now() - ROWS_KEPT, ~has_notice)
+
+
+def _ended(now: datetime) -> Any:
+    """Conversations that staff have ended, and in which nobody has written for long; of others after ROWS_KEPT."""
+    is_done = and_(Conversation.state == DONE, Conversation.last_at <= now - CONVERSATIONS_KEPT)
+    return or_(is_done, Conversation.last_at <= now - ROWS_KEPT)
 
 
 def forget_loans(database: Database, until: datetime, stop: threading.Event) -> int:
@@ -74,7 +94,9 @@ def forget_loans(database: Database, until: datetime, stop: threading.Event) -> 
         forgotten = [row for row in rows if row.member_id not in keepers]
         gone: dict[str, Any] = {"loan_id": None, "item_id": None, "title": ""}
         with database.transaction(FORGETTING) as session:
-            session.execute(update(Notice).where(Notice.id.in_([row.id for row in forgotten])).values(**gone))
+            # The subject key names the loan too.
+            keys = [{"id": row.id, "subject_key": forgotten_key(row.id), **gone} for row in forgotten]
+            update_many(session, Notice, keys, key="id")
             messages = [row.message_id for row in forgotten if row.message_id is not None]
             session.execute(update(Message).where(Message.id.in_(messages)).values(sealed=None))
         count += len(forgotten)

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from chassis.prepared import Prepared
 from chassis.sealing import MasterKey, MemberKey
 from chassis.service import Erasure
-from chassis.sql import insert_for, insert_ignore, upsert_newer
+from chassis.sql import insert_for, insert_ignore, update_many, upsert_newer
 from rangkiang.members.v1.events_pb2 import MemberFact
 from services.notifications.tables import Member, Message, Notice, Preference, RefusedAddress
 
@@ -91,7 +91,10 @@ def erase_member(session: Session, member_id: UUID, *, institution_id: UUID) -> 
         .values(state="dropped", reason=ERASED)
     )
     gone: dict[str, Any] = {"member_id": None, "loan_id": None, "item_id": None, "title": "", "facts": {}}
-    session.execute(update(Notice).where(Notice.member_id == member_id).values(**gone))
+    # The subject keys name loans and the member too.
+    ids = session.scalars(select(Notice.id).where(Notice.member_id == member_id)).all()
+    keys = [{"id": one, "subject_key": forgotten_key(one), **gone} for one in ids]
+    update_many(session, Notice, keys, key="id")
     session.execute(
         update(Message)
         .where(Message.member_id == member_id, Message.state.in_(("open", "print")))
@@ -100,6 +103,11 @@ def erase_member(session: Session, member_id: UUID, *, institution_id: UUID) -> 
     session.execute(update(Message).where(Message.member_id == member_id).values(member_id=None, day=None, sealed=None))
     for table in (Preference, RefusedAddress):
         session.execute(delete(table).where(table.member_id == member_id))
+
+
+def forgotten_key(notice_id: UUID) -> str:
+    """Return the subject key of a notice that names neither loan nor member any more."""
+    return f"forgotten:{notice_id}"
 
 
 def erasures(session: Session) -> list[Erasure]:

@@ -75,7 +75,7 @@ def replace_answers(session: Session, member_id: UUID, institution_id: UUID, ans
 
 
 def opt_out(session: Session, member_id: UUID, institution_id: UUID, *, kind: str, channel: str) -> None:
-    """End notices of a kind over a channel; other answers stay.
+    """End notices of a kind over a channel, or of all; answers that allow them end, and other answers stay.
 
     raises  Invalid  NOTICE_KIND_UNKNOWN, NOTICE_CHANNEL_UNKNOWN
     """
@@ -83,6 +83,14 @@ def opt_out(session: Session, member_id: UUID, institution_id: UUID, *, kind: st
     of_member = Preference.member_id == member_id
     if channel == ALL:
         session.execute(delete(Preference).where(of_member, *([Preference.kind == kind] if kind != ALL else [])))
+    elif kind == ALL:
+        # An answer for one kind would decide before this one.
+        session.execute(delete(Preference).where(of_member, Preference.channel == channel))
+        allowed = select(Preference.kind).where(of_member, Preference.channel == ALL, Preference.allowed)
+        kinds_allowed = [one for one in session.scalars(allowed) if one != ALL]
+        if kinds_allowed:
+            answers = [_row(member_id, institution_id, Answer(one, channel, False)) for one in kinds_allowed]
+            session.execute(insert(Preference), answers)
     row = _row(member_id, institution_id, Answer(kind, channel, False))
     statement = insert_for(session, Preference).values(**row)
     keys = ["member_id", "kind", "channel"]

@@ -15,12 +15,11 @@ from chassis.context import system
 from chassis.db import Database
 from chassis.sealing import MasterKey
 from chassis.sentences import LocalText, sentence
-from chassis.sql import insert_for
 from services.notifications.channels.port import one_line
 from services.notifications.conversations import store
 from services.notifications.conversations.store import Pending
 from services.notifications.conversations.words import HELP, LOANS, RENEW, STOP, Word, read_word
-from services.notifications.tables import Preference
+from services.notifications.preferences import ALL, opt_out
 
 ANSWERING = system("conversations")
 MOST_LOANS = 15
@@ -86,7 +85,8 @@ class Answerer:
             if known is None or not store.end_pending(session, message.provider_id):
                 return False
             if owner and word and word.name == STOP:
-                _opt_out(session, owner)
+                # Of every kind, whatever the member has chosen before.
+                opt_out(session, owner.member_id, owner.institution_id, kind=ALL, channel="whatsapp")
             self._store(session, message, known, owner, word, text)
         return True
 
@@ -162,18 +162,3 @@ def _listed(head: LocalText, lines: Sequence[LocalText]) -> LocalText:
     shown = [head, *lines[:MOST_LOANS]]
     more = "\n…" if len(lines) > MOST_LOANS else ""
     return LocalText("\n".join(line.id for line in shown) + more, "\n".join(line.en for line in shown) + more)
-
-
-def _opt_out(session: Session, owner: Owner) -> None:
-    """Note that the member wants no notices of any kind by WhatsApp."""
-    row = {
-        "member_id": owner.member_id,
-        "kind": "all",
-        "channel": "whatsapp",
-        "institution_id": owner.institution_id,
-        "allowed": False,
-        "changed_at": clock.now(),
-    }
-    statement = insert_for(session, Preference).values(**row)
-    changed = {name: row[name] for name in ("allowed", "changed_at")}
-    session.execute(statement.on_conflict_do_update(index_elements=["member_id", "kind", "channel"], set_=changed))

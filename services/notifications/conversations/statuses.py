@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from chassis import clock
 from chassis.sql import insert_for
 from services.notifications.channels.whatsapp import outcome_of_error
 from services.notifications.conversations.callbacks import Status
@@ -41,12 +42,33 @@ def record_status(session: Session, status: Status, *, channels: tuple[str, ...]
     if outcome and outcome.is_address_bad:
         _mark_address(session, attempt, outcome.reason)
     _count(session, attempt, status.status, day)
-    values = {"state": status.status, "reason": attempt.reason}
+    if outcome:
+        _try_next_channel(session, attempt)
+        return True
+    values = {"state": status.status, "reason": ""}
     of_message = Message.id == attempt.message_id
     session.execute(update(Message).where(of_message, Message.state.in_(_LIVE)).values(**values))
     notices = update(Notice).where(Notice.message_id == attempt.message_id, Notice.state.in_(_LIVE))
     session.execute(notices.values(**values, changed_at=status.at))
     return True
+
+
+def _try_next_channel(session: Session, attempt: Attempt) -> None:
+    """Let the sender go on as after a refusal: the next channel, else a letter; unless it has gone on already."""
+    newest = select(Attempt.id).where(Attempt.message_id == attempt.message_id).order_by(Attempt.id.desc()).limit(1)
+    if session.scalar(newest) != attempt.id:
+        return
+    now = clock.now()
+    # Channels that were tried are not tried again, but for the one that the message names.
+    again = {"state": "open", "reason": attempt.reason, "channel": "", "tries": 0, "next_at": now, "since": now}
+    is_undecided = Message.state.in_(("open", "sent", "unknown"))
+    message = update(Message).where(Message.id == attempt.message_id, is_undecided).values(**again)
+    if session.scalar(message.returning(Message.id)) is None:
+        return
+    notices = update(Notice).where(
+        Notice.message_id == attempt.message_id, Notice.state.in_(("sending", "sent", "unknown"))
+    )
+    session.execute(notices.values(state="sending", reason=attempt.reason, changed_at=now))
 
 
 def _find_attempt(session: Session, status: Status, channels: tuple[str, ...]) -> Attempt | None:

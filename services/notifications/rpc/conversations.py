@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import logging
 import threading
 from collections.abc import Sequence
@@ -84,7 +85,8 @@ class ConversationMethods:
         self, request: wire.VerifyWhatsAppRequest, _context: grpc.ServicerContext
     ) -> wire.VerifyWhatsAppReply:
         expected = self._own().whatsapp_verify_token
-        if not expected or request.mode != "subscribe" or request.token != expected:
+        is_right = hmac.compare_digest(request.token.encode(), expected.encode())
+        if not expected or request.mode != "subscribe" or not is_right:
             raise Forbidden("CALLBACK_SIGNATURE_WRONG")
         return wire.VerifyWhatsAppReply()
 

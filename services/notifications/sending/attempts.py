@@ -144,6 +144,8 @@ def record_outcomes(session: Session, results: Sequence[tuple[Begun, Outcome]]) 
             select(Message).where(Message.id.in_([one.draft.message_id for one, _ in results]))
         )
     }
+    # A callback may have been sooner: what it says is later than the provider's answer.
+    results = [one for one in results if not _has_callback(one[0], messages.get(one[0].draft.message_id))]
     ended: list[dict[str, Any]] = []
     for begun, outcome in results:
         if outcome.state != "temporary" or outcome.reason not in NOT_HANDED_OVER:
@@ -176,6 +178,14 @@ def record_outcomes(session: Session, results: Sequence[tuple[Begun, Outcome]]) 
         )
     _write_settled(session, settled)
     _count(session, counts)
+
+
+def _has_callback(begun: Begun, message: Message | None) -> bool:
+    """Return whether a callback has said what became of a message: delivered, read, or on to the next channel."""
+    if message is None:
+        return False
+    has_left = message.state == "open" and message.channel != begun.draft.option.channel.name
+    return has_left or message.state in ("delivered", "read")
 
 
 def recover(session: Session, channels: Sequence[Channel], answers: dict[UUID, Outcome | None], places: Places) -> int:

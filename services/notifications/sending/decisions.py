@@ -13,7 +13,7 @@ from services.notifications.channels.port import Channel
 from services.notifications.institutions import local_day
 from services.notifications.notices import DUE_SOON, LOAN_RECEIPT, REMINDERS, moment_of
 from services.notifications.sending.queue import WAITING_KINDS, Known, Work
-from services.notifications.sending.recipients import PRINT, Option, Recipient, find_recipient
+from services.notifications.sending.recipients import NO_ADDRESS, PRINT, Option, Recipient, find_recipient
 from services.notifications.sending.texts import Draft, in_order
 from services.notifications.tables import LoanMark, Notice
 from services.notifications.templates.kinds import KINDS
@@ -133,11 +133,12 @@ class Judge:
             kept.append(notice)
             return
         reason = recipient.reason or ALL_CHANNELS_FAILED
-        may_print = PRINT in KINDS[notice.kind].channels and reason in (ALL_CHANNELS_FAILED, "NO_ADDRESS")
+        may_print = PRINT in KINDS[notice.kind].channels and reason in (ALL_CHANNELS_FAILED, NO_ADDRESS)
         if may_print:
             decision.end(notice, "print", reason)
         else:
-            decision.end(notice, "failed" if reason == ALL_CHANNELS_FAILED else "dropped", reason)
+            is_tried = bool(work.tried_channels) and reason == NO_ADDRESS
+            decision.end(notice, "failed" if is_tried or reason == ALL_CHANNELS_FAILED else "dropped", reason)
 
     def _put_off_until(self, work: Work, kept: Sequence[Notice], now: datetime, zone: str) -> datetime | None:
         """Return the next moment that is in the window and on a day without a digest; None for now."""

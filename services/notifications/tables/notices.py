@@ -119,6 +119,7 @@ class Attempt(Table):
     __table_args__ = (
         Index("attempts_message", "message_id"),
         Index("attempts_provider", "channel", "provider_id"),
+        Index("attempts_address", "address_hash", "started_at"),
         Index("attempts_started", "started_at", sqlite_where=_STARTED, postgresql_where=_STARTED),
     )
     id: Mapped[UUID] = mapped_column(primary_key=True)

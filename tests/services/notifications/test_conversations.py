@@ -21,6 +21,7 @@ from rangkiang.notifications.v1 import conversations_pb2 as wire
 from services.notifications.channels.opening import open_channels
 from services.notifications.conversations import store
 from services.notifications.conversations.answers import Answerer, Owner, OwnLoan
+from services.notifications.preferences import allows, answers_of
 from services.notifications.rpc.conversations import send_answers
 from services.notifications.tables import (
     Attempt,
@@ -189,6 +190,20 @@ def test_stop_ends_notices_over_whatsapp_alone(both: Partners) -> None:
     assert "BERHENTI" not in texts(both)[0]
 
 
+def test_stop_ends_also_what_the_member_has_allowed_before(both: Partners) -> None:
+    own = {"member_id": SITI.member_id, "institution_id": PKS, "allowed": True, "changed_at": NOON}
+    with both.database.transaction(TEST) as session:
+        for kind, channel in (("overdue", "whatsapp"), ("due_soon", "all"), ("slip", "email")):
+            session.execute(insert(Preference).values(kind=kind, channel=channel, **own))
+    write(both, "BERHENTI")
+    answer(both, Circulation())
+    with both.database.reading(TEST) as session:
+        answers = answers_of(session, [SITI.member_id])[SITI.member_id]
+    kinds = ("overdue", "due_soon", "loan_receipt")
+    assert {kind: allows(answers, kind, "whatsapp") for kind in kinds} == dict.fromkeys(kinds, False)
+    assert {kind: allows(answers, kind, "email") for kind in kinds} == dict.fromkeys(kinds, True)
+
+
 def test_words_of_a_number_without_exactly_one_membership_are_for_staff(partners: Partners) -> None:
     circulation = Circulation(owners={})
     for word in ("PINJAMAN", "PERPANJANG", "BERHENTI"):
@@ -344,14 +359,15 @@ def test_statuses_in_any_order_never_go_backwards(both: Partners) -> None:
             code = 131026 if status == "failed" else 0
             receive(both, status_callback(provider_id, status, at=int(NOON.timestamp()), code=code))
             best = max(best or status, status, key=lambda name: rank[name])
-            assert states(both, *ids) == ({"sent", "accepted"} if best == "sent" else {best})
+            known = states(both, *ids)
+            assert known == {"sent": {"sent", "accepted"}, "failed": {"failed", "open", "sending"}}.get(best, {best})
 
 
 def test_a_failed_status_marks_the_address_and_is_counted_once(both: Partners) -> None:
     ids = add_attempt(both)
     body = status_callback("wamid.1", "failed", at=int(NOON.timestamp()), code=131026)
     assert [receive(both, body).statuses for _ in range(3)] == [1, 0, 0]
-    assert states(both, *ids) == {"failed"}
+    assert states(both, *ids) == {"failed", "open", "sending"}, "the next channel has its turn"
     with both.database.reading(TEST) as session:
         [row] = session.scalars(select(RefusedAddress))
         assert (row.member_id, row.reason) == (SITI.member_id, "WHATSAPP_131026")

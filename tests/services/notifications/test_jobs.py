@@ -7,14 +7,20 @@ from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace
 from uuid import UUID
 
+from sqlalchemy import func, select
+
 from chassis import clock
+from chassis.sealing import MasterKey
 from chassis.service import Erasure
 from rangkiang.circulation.v1.events_pb2 import LoanDueSoon, LoanOpened, LoanReturned
-from rangkiang.members.v1.events_pb2 import MemberFact, MembersChanged
+from rangkiang.members.v1.events_pb2 import MemberErased, MemberFact, MemberRegistered, MembersChanged
 from services.notifications.checks import notices, samples
-from services.notifications.jobs import forget_loans, settle_restored
+from services.notifications.conversations.callbacks import Inbound
+from services.notifications.conversations.store import Pending, add_inbound, add_message, end_pending, hash_of
+from services.notifications.jobs import forget_loans, forget_old_rows, settle_restored
+from services.notifications.tables import Conversation, ConversationMessage, InboundMessage
 from tests.fakes.notices import loan_fact
-from tests.services.notifications.conftest import PADANG, PADANG_BRANCH, Office
+from tests.services.notifications.conftest import PADANG, PADANG_BRANCH, TEST, Office
 
 MORNING = datetime(2026, 11, 21, 2, tzinfo=UTC)
 
@@ -40,6 +46,7 @@ def test_14_days_after_the_return_loan_title_and_text_are_gone_unless_the_member
     assert forget_loans(office.database, MORNING, stop) == 2
     gone, kept = office.notices(member_id=forgets), office.notices(member_id=keeps)
     assert {(row.loan_id, row.item_id, row.title) for row in gone} == {(None, None, "")}
+    assert {row.subject_key for row in gone} == {f"forgotten:{row.id}" for row in gone}, "a subject key names the loan"
     assert {row.title for row in kept} == {"Merantau ke Deli"}
     sealed = {row.member_id: row.sealed for row in office.messages()}
     assert sealed[forgets] is None
@@ -58,6 +65,38 @@ def test_after_a_restore_what_may_have_been_sent_is_unknown_and_erased_members_a
     states = {(row.member_id, row.state, row.reason) for row in office.notices()}
     assert states == {(None, "dropped", "MEMBER_ERASED"), (other, "unknown", "RESTORED")}
     assert not office.channels[0].sent
+
+
+def test_an_erased_member_is_in_no_subject_key(office):
+    erased, other = office.owners.add(), office.owners.add()
+    with clock.frozen(MORNING):
+        for member in (erased, other):
+            office.deliver(MemberRegistered(id=str(member), institution_id=str(PADANG), expires_on="2027-11-21"))
+        office.deliver(MemberErased(id=str(erased), version=2))
+    assert {row.subject_key.partition(":")[0] for row in office.notices()} == {"forgotten", "membership_registered"}
+    assert not any(str(erased) in row.subject_key for row in office.notices())
+
+
+def test_messages_of_people_are_deleted_after_their_time_and_what_waits_stays(database):
+    master, stop = MasterKey.new(), threading.Event()
+    with clock.frozen(MORNING), database.transaction(TEST) as session:
+        for number, is_answered in (("+628111", True), ("+628112", False)):
+            inbound = Inbound(f"wamid.{number}", number, "Halo", MORNING)
+            add_inbound(session, [inbound], channel="whatsapp", master=master)
+            pending = Pending(inbound.provider_id, "whatsapp", number, "Halo", MORNING)
+            add_message(
+                session, master, pending, institution_id=PADANG, address_hash=hash_of(master, PADANG, number),
+                member_id=None, language="id", is_answered=is_answered,
+            )  # fmt: skip
+        end_pending(session, "wamid.+628111")
+    kept = {}
+    for days in (29, 31, 91, 401):
+        with clock.frozen(MORNING + timedelta(days=days)):
+            forget_old_rows(SimpleNamespace(database=database), stop)
+        with database.reading(TEST) as session:
+            tables = (InboundMessage, Conversation, ConversationMessage)
+            kept[days] = tuple(session.scalar(select(func.count()).select_from(table)) for table in tables)
+    assert kept == {29: (2, 2, 2), 31: (1, 2, 2), 91: (1, 1, 1), 401: (1, 0, 0)}
 
 
 def test_doctor_says_what_is_late_unknown_or_waits_for_paper_and_metrics_count_it(office):
