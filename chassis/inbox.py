@@ -6,11 +6,12 @@ from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy import Column, String, Table
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from chassis import clock
 from chassis.db import Id, UtcTime, chassis_tables
-from chassis.sql import insert_for
+from chassis.prepared import Prepared
 
 RETENTION = timedelta(days=30)
 
@@ -22,12 +23,16 @@ inbox = Table(
     Column("at", UtcTime, nullable=False),
 )
 
+_INSERT_ONCE = {
+    name: Prepared(dialect.insert(inbox).on_conflict_do_nothing())
+    for name, dialect in (("sqlite", sqlite), ("postgresql", postgresql))
+}
+
 
 def record_delivery(session: Session, consumer: str, event_id: UUID) -> bool:
     """Record that this consumer handles an event; return False when it has handled the event before.
 
     A second delivery at the same time waits for the commit of the first one and then returns False.
     """
-    row = insert_for(session, inbox).values(consumer=consumer, event_id=event_id, at=clock.now())
-    # RETURNING, because drivers count inserts differently in rowcount.
-    return session.execute(row.on_conflict_do_nothing().returning(inbox.c.event_id)).first() is not None
+    row = {"consumer": consumer, "event_id": event_id, "at": clock.now()}
+    return _INSERT_ONCE[session.get_bind().dialect.name].execute(session, row) == 1

@@ -130,7 +130,7 @@ def remind(session: Session, fact: LoanDueSoon, _context: Context) -> None:
             zone=fact.zone or _INSTITUTION_ZONE,
         )
         if is_new:
-            drop_waiting(session, loan.loan_id, (DUE_SOON,), "NEWER_NOTICE", keep=key)
+            drop_waiting(session, loan.loan_id, (DUE_SOON,), "NEWER_NOTICE", keep=f"{DUE_SOON}:{key}")
 
 
 def warn(session: Session, fact: LoanOverdue, _context: Context) -> None:
@@ -151,7 +151,7 @@ def warn(session: Session, fact: LoanOverdue, _context: Context) -> None:
             zone=fact.zone or _INSTITUTION_ZONE,
         )
         if is_new:
-            drop_waiting(session, loan.loan_id, REMINDERS, "NEWER_NOTICE", keep=key)
+            drop_waiting(session, loan.loan_id, REMINDERS, "NEWER_NOTICE", keep=f"{OVERDUE}:{key}")
 
 
 def tell_suspension(session: Session, fact: SuspensionStarted, _context: Context) -> None:

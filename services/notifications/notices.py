@@ -8,12 +8,13 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import and_, bindparam, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from chassis import clock, telemetry
 from chassis.ids import new_id
+from chassis.prepared import Prepared
 from chassis.sql import upsert_newer
 from rangkiang.circulation.v1.events_pb2 import LoanFact
 from services.notifications.institutions import USUAL
@@ -28,18 +29,14 @@ LONGEST_TITLE = 120
 MARKS_KEPT = timedelta(days=30)
 
 _notices: Any = Notice.__table__
-_DROP = (
-    update(_notices)
-    .where(
-        _notices.c.loan_id == bindparam("of_loan"),
-        _notices.c.kind.in_(bindparam("kinds", expanding=True)),
-        _notices.c.state.in_(("waiting", "print")),
-        _notices.c.subject_key.not_in(bindparam("kept", expanding=True)),
+_INSERT_ONCE = {
+    name: Prepared(dialect.insert(_notices).on_conflict_do_nothing(index_elements=["subject_key"]))
+    for name, dialect in (("sqlite", sqlite), ("postgresql", postgresql))
+}
+_STEPS = Prepared(
+    select(_notices.c.facts).where(
+        _notices.c.loan_id == bindparam("of_loan"), _notices.c.kind == OVERDUE, _notices.c.day == bindparam("due_day")
     )
-    .values(state="dropped", reason=bindparam("why"), changed_at=bindparam("moment"))
-)
-_STEPS = select(_notices.c.facts).where(
-    _notices.c.loan_id == bindparam("of_loan"), _notices.c.kind == OVERDUE, _notices.c.day == bindparam("due_day")
 )
 
 
@@ -107,37 +104,34 @@ def make_notice(
         "made_at": now,
         "changed_at": now,
     }
-    # On the connection, with a statement that is built once: the session would build one for each fact.
-    return session.connection().execute(_insert_once(session.get_bind().dialect.name), row).first() is not None
+    return _INSERT_ONCE[session.get_bind().dialect.name].execute(session, row) == 1
 
 
-@lru_cache(maxsize=2)
-def _insert_once(dialect_name: str) -> Any:
-    dialect: Any = sqlite if dialect_name == "sqlite" else postgresql
-    insert = dialect.insert(_notices).values({column.name: bindparam(column.name) for column in _notices.c})
-    return insert.on_conflict_do_nothing(index_elements=["subject_key"]).returning(_notices.c.id)
-
-
-def drop_waiting(session: Session, loan_id: str, kinds: Collection[str], reason: str, *, keep: str = "") -> None:
+def drop_waiting(session: Session, loan_id: str, kinds: tuple[str, ...], reason: str, *, keep: str = "") -> None:
     """Drop notices of a loan that are not sent yet.
 
     reason  LOAN_RETURNED, LOAN_RENEWED or NEWER_NOTICE
-    keep    subject key, without its kind, of a notice that stays
+    keep    subject key of a notice that stays
     """
-    values = {
-        "of_loan": UUID(loan_id),
-        "kept": [f"{kind}:{keep}" for kind in kinds] if keep else [""],
-        "kinds": list(kinds),
-        "why": reason,
-        "moment": clock.now(),
-    }
-    session.connection().execute(_DROP, values)
+    values = {"of_loan": UUID(loan_id), "kept": keep, "why": reason, "moment": clock.now()}
+    _drop(kinds).execute(session, values)
+
+
+@lru_cache(maxsize=16)
+def _drop(kinds: tuple[str, ...]) -> Prepared:
+    is_of_loan = and_(_notices.c.loan_id == bindparam("of_loan"), or_(*(_notices.c.kind == kind for kind in kinds)))
+    is_waiting = or_(_notices.c.state == "waiting", _notices.c.state == "print")
+    return Prepared(
+        update(_notices)
+        .where(is_of_loan, is_waiting, _notices.c.subject_key != bindparam("kept"))
+        .values(state="dropped", reason=bindparam("why"), changed_at=bindparam("moment"))
+    )
 
 
 def has_later_step(session: Session, loan: LoanFact, step: int) -> bool:
     """Return whether a notice of a later step of the ladder exists for the same due day."""
     values = {"of_loan": UUID(loan.loan_id), "due_day": date.fromisoformat(loan.due_on)}
-    return any(row.facts.get("step", 0) > step for row in session.connection().execute(_STEPS, values))
+    return any(row.facts.get("step", 0) > step for row in _STEPS.rows(session, values))
 
 
 def drop_earlier(session: Session, member_id: str, kind: str, *, keep: str, reason: str) -> None:

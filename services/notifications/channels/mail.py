@@ -9,9 +9,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from binascii import b2a_qp
 from dataclasses import dataclass
-from email.message import EmailMessage
-from email.policy import SMTP
 from email.utils import format_datetime
 
 from chassis import clock
@@ -23,6 +22,9 @@ MOST_WORD_BYTES = 45
 _LOCAL = re.compile(r"[^\s@<>()\[\],;:\\\"\x00-\x20\x7f-\x9f\u2028\u2029]{1,64}")
 _LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
 _ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
+# No text that is quoted-printable has "=_" (RFC 2045 §6.7).
+_BOUNDARY = b"=_rangkiang_"
+_QUOTED = b"Content-Transfer-Encoding: quoted-printable\r\n\r\n"
 _LINK = re.compile(r"https?://[!-;=?-~]{1,800}")
 
 
@@ -95,12 +97,28 @@ def compose(
         # RFC 8058 §3.1: one click needs https.
         if message.unsubscribe_url.startswith("https:"):
             headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
-    content = EmailMessage(policy=SMTP.clone(cte_type="7bit"))
-    content.set_content(clean(message.text), cte="quoted-printable")
-    if message.html is not None:
-        content.add_alternative(clean(message.html), subtype="html", cte="quoted-printable")
     lines = [f"{header}: {value}\r\n" for header, value in headers.items() if value]
-    return "".join(lines).encode() + content.as_bytes()
+    return "".join(lines).encode() + _content(message)
+
+
+def _content(message: Message) -> bytes:
+    """Return the headers of the content, an empty line, and the text, with its HTML as the better alternative.
+
+    The standard library's EmailMessage would take half of the time of a notice for this.
+    """
+    plain = _part("plain", message.text)
+    if message.html is None:
+        return b"MIME-Version: 1.0\r\n" + plain
+    begin, end = b"--%s\r\n" % _BOUNDARY, b"--%s--\r\n" % _BOUNDARY
+    head = b'MIME-Version: 1.0\r\nContent-Type: multipart/alternative; boundary="%s"\r\n\r\n' % _BOUNDARY
+    return b"".join((head, begin, plain, begin, _part("html", message.html), end))
+
+
+def _part(subtype: str, text: str) -> bytes:
+    """Return a text with its headers as quoted-printable (RFC 2045 §6.7), which ends with a line."""
+    lines = clean(text).replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n") + "\n"
+    body = b2a_qp(lines.encode(), istext=True).replace(b"\n", b"\r\n")
+    return b"Content-Type: text/%s; charset=utf-8\r\n" % subtype.encode() + _QUOTED + body
 
 
 def _phrase(name: str) -> str:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import bindparam, delete, insert, select
 from sqlalchemy.orm import Session
 
 from chassis import clock
 from chassis.ids import new_id
+from chassis.prepared import Prepared
 from rangkiang.circulation.v1.events_pb2 import LoanFact
 from services.notifications.tables import Webhook, WebhookFact
 
@@ -24,6 +25,14 @@ SCOPES: Mapping[str, str] = {
     "loan.overdue": "facts.loans",
     "member.registered": "facts.members",
 }
+
+_webhooks = Webhook.__table__
+# Most institutions have none, and every fact of a loan asks.
+_SUBSCRIBED = Prepared(
+    select(_webhooks.c.id, _webhooks.c.kinds, _webhooks.c.with_members).where(
+        _webhooks.c.institution_id == bindparam("institution"), _webhooks.c.state == "active"
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +51,6 @@ class Fact:
 
 def note_fact(session: Session, fact: Fact) -> int:
     """Add a fact to what waits for each webhook of its institution. Returns their number."""
-    query = select(Webhook.id, Webhook.kinds, Webhook.with_members)
-    query = query.where(Webhook.institution_id == fact.institution_id, Webhook.state == "active")
     now = clock.now()
     rows = [
         {
@@ -57,7 +64,7 @@ def note_fact(session: Session, fact: Fact) -> int:
             "made_at": now,
             "delivered_at": None,
         }
-        for webhook in session.execute(query)
+        for webhook in _SUBSCRIBED.rows(session, {"institution": fact.institution_id})
         if fact.kind in webhook.kinds
     ]
     if rows:
