@@ -94,19 +94,23 @@ class SmtpChannel:
 
     def _hand_over(self, server: smtplib.SMTP, to: str, mail: bytes, *, is_utf8: bool) -> Outcome:
         """Send one mail in the steps of SMTP, so that it is known what an interruption means."""
-        options = ["SMTPUTF8", "BODY=8BITMIME"] if is_utf8 else []
+        sender = str(self._sender[1])
         try:
-            code, text = server.mail(str(self._sender[1]), options)
+            # Without SMTPUTF8 by docmd: the library's methods would take both addresses apart once more.
+            if is_utf8:
+                code, text = server.mail(sender, ["SMTPUTF8", "BODY=8BITMIME"])
+            else:
+                code, text = server.docmd("MAIL", f"FROM:<{sender}>")
             if code != 250:
                 return self._refused(server, code, text, is_address_bad=False)
-            code, text = server.rcpt(to)
+            code, text = server.docmd("RCPT", f"TO:<{to}>")
             if code not in {250, 251}:
                 return self._refused(server, code, text, is_address_bad=code >= 500 and not _is_policy(text))
             code, text = server.docmd("DATA")
             if code != 354:
                 return self._refused(server, code, text, is_address_bad=False)
             # A line that begins with a dot has another (RFC 5321 §4.5.2); only the dot alone ends the mail.
-            server.send(b"\r\n".join(b"." + line if line[:1] == b"." else line for line in _lines(mail)) + b"\r\n.\r\n")
+            server.send(mail.replace(b"\r\n.", b"\r\n..") + b".\r\n")
         except (smtplib.SMTPException, OSError) as problem:
             return Outcome("temporary", reason=_reason(problem), is_channel_down=True)
         try:
@@ -184,10 +188,6 @@ class _Failure(Exception):
     def __init__(self, outcome: Outcome) -> None:
         super().__init__(outcome.reason)
         self.outcome = outcome
-
-
-def _lines(mail: bytes) -> list[bytes]:
-    return mail.removesuffix(b"\r\n").split(b"\r\n")
 
 
 def _enhanced(text: bytes) -> str:

@@ -12,12 +12,14 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from chassis import clock
 from chassis.ids import new_id
+from chassis.prepared import Prepared
 from chassis.sealing import MasterKey
-from chassis.sql import insert_for, insert_ignore, update_many
+from chassis.sql import insert_ignore, update_many
 from services.notifications.channels.port import Channel, Outcome
 from services.notifications.channels.port import Message as Handed
 from services.notifications.institutions import Places, local_day
@@ -38,6 +40,17 @@ TRIES_AT_ONCE = 3
 RESEND_SECONDS = 60
 NOT_HANDED_OVER = ("CIRCUIT_OPEN", "RATE_LIMITED")
 NO_ANSWER = "NO_ANSWER"
+_days: Any = ChannelDay.__table__
+
+
+def _add_count(insert: Any) -> Prepared:
+    total = {"count": _days.c.count + insert.excluded.count}
+    return Prepared(insert.on_conflict_do_update(index_elements=list(_days.primary_key), set_=total))
+
+
+_ADD_COUNT = {
+    name: _add_count(dialect.insert(_days)) for name, dialect in (("sqlite", sqlite), ("postgresql", postgresql))
+}
 # Notices by their new state and its reason.
 Settled = defaultdict[tuple[str, str], list[UUID]]
 
@@ -321,6 +334,4 @@ def _mark_address(session: Session, draft: Draft, outcome: Outcome, now: datetim
 def _count(session: Session, counts: Counter[tuple[UUID, str, date, str]]) -> None:
     for (institution_id, channel, day, state), count in counts.items():
         row = {"institution_id": institution_id, "channel": channel, "day": day, "state": state, "count": count}
-        insert = insert_for(session, ChannelDay).values(**row)
-        keys = ["institution_id", "channel", "day", "state"]
-        session.execute(insert.on_conflict_do_update(index_elements=keys, set_={"count": ChannelDay.count + count}))
+        _ADD_COUNT[session.get_bind().dialect.name].execute(session, row)

@@ -92,9 +92,13 @@ def render(
     raises    Invalid  NOTICE_KIND_UNKNOWN, TEMPLATE_CHANNEL_UNKNOWN, and as `rendering.render_source`
     """
     key = template_key(kind, channel, language if language in LANGUAGES else "id")
-    template = template_in_force(session, institution_id, key)
+    # Once for the messages that are rendered in one transaction.
+    sources: dict[tuple[UUID, TemplateKey], Source] = session.info.setdefault("sources", {})
+    source = sources.get((institution_id, key))
+    if source is None:
+        source = sources[institution_id, key] = template_in_force(session, institution_id, key).source
     return render_source(
-        template.source,
+        source,
         kind=kind_of(kind),
         channel=channel,
         language=key.language,
