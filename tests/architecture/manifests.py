@@ -110,6 +110,9 @@ def _process(
     for source in container.get("envFrom", ()):
         environment |= objects["ConfigMap", source["configMapRef"]["name"]]["data"]
     for variable in container.get("env", ()):
+        reference = variable.get("valueFrom", {}).get("secretKeyRef", {})
+        if reference.get("optional") and ("Secret", reference["name"]) not in objects:
+            continue
         # As Kubernetes does: a value may use the variables before it.
         value = re.sub(r"\$\((\w+)\)", lambda match: environment[match[1]], _value(variable, objects))
         environment[variable["name"]] = value

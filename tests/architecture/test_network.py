@@ -116,8 +116,30 @@ def test_processes_of_services_reach_the_servers_and_nothing_else():
 def test_a_process_without_servers_reaches_none(overlay, name):
     pod = labels_of(overlay, name)
     assert not any(
-        allows(overlay, "Egress", pod, OUTSIDE, port, same=False) for port in (POSTGRES, RABBITMQ, ELASTICSEARCH, 443)
+        allows(overlay, "Egress", pod, OUTSIDE, port, same=False) for port in (POSTGRES, RABBITMQ, ELASTICSEARCH, 22)
     )
+
+
+@pytest.mark.parametrize(
+    ("overlay", "name", "is_sender"),
+    [
+        ("prod", "notifications-serve", True),
+        ("embedded", "rangkiang", True),
+        ("prod", "notifications-work", False),
+        ("prod", "members-serve", False),
+        ("prod", "gateway", False),
+        ("prod", "import-files", False),
+    ],
+)
+def test_the_sender_of_notices_alone_reaches_mail_servers_and_providers(overlay, name, is_sender):
+    pod = labels_of(overlay, name)
+    reached = {port for port in (25, 443, 465, 587) if allows(overlay, "Egress", pod, OUTSIDE, port, same=False)}
+    assert reached == ({25, 443, 465, 587} if is_sender else set())
+
+
+def test_links_in_notices_lead_to_the_address_of_the_library():
+    serve = kubernetes("prod")["notifications-serve"]
+    assert serve.environment["PUBLIC_URL"] == kubernetes("prod")["gateway"].environment["PUBLIC_URL"]
 
 
 @pytest.mark.parametrize("overlay", ["prod", "embedded", "operators"])
