@@ -24,7 +24,7 @@ class ProviderBody(Body):
     )
 
 
-class TextBody(Body):
+class NoticeTextBody(Body):
     """The text of a template."""
 
     subject: str = Field("", description="Of mails, push messages and letters: one line without data of a member.",
@@ -53,7 +53,7 @@ class PreviewBody(Body):
     kind: str = Field(description="Kind of notices.", pattern=NAME_PATTERN, examples=["due_soon"])
     channel: str = Field(description="email, whatsapp, sms, push or print.", pattern=NAME_PATTERN, examples=["sms"])
     language: str = Field(description="id or en.", pattern=NAME_PATTERN, examples=["id"])
-    text: TextBody | None = Field(None, description="A text that is not saved yet.")
+    text: NoticeTextBody | None = Field(None, description="A text that is not saved yet.")
     facts: dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=500)]] = Field(
         {},
         description="Values of variables, such as those of a loan; the others are samples.",

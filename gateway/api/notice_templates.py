@@ -19,7 +19,7 @@ from gateway.api.notice_template_models import (
     Template,
     Templates,
     TemplateVersions,
-    TextBody,
+    NoticeTextBody,
 )
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.queries import QueryModel
@@ -118,7 +118,7 @@ async def put(
     notice_kind: Kind,
     channel: Channel,
     language: Language,
-    body: TextBody,
+    body: NoticeTextBody,
     notifications: Notifications,
     version: Version,
 ) -> Response:

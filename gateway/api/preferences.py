@@ -25,7 +25,7 @@ _SERVICE = "/rangkiang.notifications.v1.Notifications"
 _NAME = r"^[a-z_]{1,32}$"
 
 
-class AnswerBody(Body):
+class PreferenceAnswerBody(Body):
     """Whether notices of a kind come over a channel."""
 
     kind: str = Field(description="Kind of notices, or all.", pattern=_NAME, examples=["due_soon"])
@@ -36,7 +36,7 @@ class AnswerBody(Body):
 class PreferencesBody(Body):
     """All answers; those that are not named are forgotten."""
 
-    answers: list[AnswerBody] = Field(description="The answers.", max_length=200)
+    answers: list[PreferenceAnswerBody] = Field(description="The answers.", max_length=200)
 
 
 class OptOutBody(Body):
