@@ -77,9 +77,20 @@ def replace_answers(session: Session, member_id: UUID, institution_id: UUID, ans
 def opt_out(session: Session, member_id: UUID, institution_id: UUID, *, kind: str, channel: str) -> None:
     """End notices of a kind over a channel, or of all; answers that allow them end, and other answers stay.
 
+    kind    of a digest it means the kinds that the digest holds, because members choose among those
     raises  Invalid  NOTICE_KIND_UNKNOWN, NOTICE_CHANNEL_UNKNOWN
     """
     _check(kind, channel)
+    for one in _chosen_kinds(kind):
+        _end(session, member_id, institution_id, kind=one, channel=channel)
+
+
+def _chosen_kinds(kind: str) -> list[str]:
+    held = [one.name for one in KINDS.values() if one.family == kind]
+    return held if kind in KINDS and KINDS[kind].is_digest else [kind]
+
+
+def _end(session: Session, member_id: UUID, institution_id: UUID, *, kind: str, channel: str) -> None:
     of_member = Preference.member_id == member_id
     if channel == ALL:
         session.execute(delete(Preference).where(of_member, *([Preference.kind == kind] if kind != ALL else [])))

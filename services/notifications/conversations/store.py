@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -185,13 +186,27 @@ def list_conversations(session: Session, *, state: str, limit: int) -> tuple[lis
 
 def read_lines(session: Session, master: MasterKey, row: Conversation) -> tuple[str, list[Line]]:
     """Return the number and the messages of a conversation, the oldest first. Raises Unavailable SEALED_UNREADABLE."""
-    key = MemberKey.unwrap(master, row.wrapped_key, member=_owner(row.id))
-    query = select(ConversationMessage).where(ConversationMessage.conversation_id == row.id)
-    lines = [
-        Line(line.id, line.is_inbound, key.open(line.sealed, use=_TEXT).decode(), line.state, line.at)
-        for line in session.scalars(query.order_by(ConversationMessage.id))
-    ]
-    return key.open(row.sealed_address, use=_ADDRESS).decode(), lines
+    return read_all_lines(session, master, [row])[0]
+
+
+def read_all_lines(session: Session, master: MasterKey, rows: Sequence[Conversation]) -> list[tuple[str, list[Line]]]:
+    """Return for each conversation its number and its messages, the oldest first; with one statement.
+
+    raises  Unavailable  SEALED_UNREADABLE
+    """
+    query = select(ConversationMessage).where(ConversationMessage.conversation_id.in_([row.id for row in rows]))
+    sealed: dict[UUID, list[ConversationMessage]] = defaultdict(list)
+    for message in session.scalars(query.order_by(ConversationMessage.id)):
+        sealed[message.conversation_id].append(message)
+    opened = []
+    for row in rows:
+        key = MemberKey.unwrap(master, row.wrapped_key, member=_owner(row.id))
+        lines = [
+            Line(line.id, line.is_inbound, key.open(line.sealed, use=_TEXT).decode(), line.state, line.at)
+            for line in sealed[row.id]
+        ]
+        opened.append((key.open(row.sealed_address, use=_ADDRESS).decode(), lines))
+    return opened
 
 
 def waiting_answers(session: Session, *, most: int = 20) -> list[tuple[UUID, UUID]]:

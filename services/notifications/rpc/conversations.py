@@ -98,7 +98,8 @@ class ConversationMethods:
         with self._resources.database.reading(caller) as session:
             rows, total = store.list_conversations(session, state=request.state, limit=limit)
             # Without rows there may be no key yet.
-            listed = [_conversation(row, *store.read_lines(session, self._master(), row)) for row in rows]
+            opened = store.read_all_lines(session, self._master(), rows) if rows else []
+            listed = [_conversation(row, *content) for row, content in zip(rows, opened, strict=True)]
         for row in rows:
             self._conversation_looks.record(
                 caller, "notifications.read_conversation", kind="conversation", object_id=row.id

@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import json
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -36,6 +37,8 @@ FIRST_PAUSE = timedelta(seconds=30)
 LONGEST_PAUSE = timedelta(hours=6)
 # Of one webhook in a turn, so that a busy one does not hold the others.
 MOST_IN_TURN = 50
+# A turn begins no further request after this time, so that a slow receiver does not hold the others either.
+TURN_SECONDS = 10.0
 SEALED_FOR = "webhook"
 CONTACT = "webhook contact"
 ACTIVE, DISABLED = "active", "disabled"
@@ -132,8 +135,10 @@ def body_of(fact: WebhookFact) -> bytes:
 def _take_turn(
     database: Database, master: MasterKey, client: OutgoingClient, turn: Turn, disabled: list[Disabled]
 ) -> int:
-    count = 0
+    count, until = 0, time.monotonic() + TURN_SECONDS
     for delivery in turn.deliveries:
+        if count and time.monotonic() >= until:
+            break
         reason = _send(client, turn, delivery)
         with database.transaction(DELIVERING) as session:
             if reason:

@@ -21,7 +21,7 @@ from services.notifications.conversations.callbacks import Status
 from services.notifications.conversations.statuses import record_status
 from services.notifications.institutions import save_rules
 from services.notifications.members import keys_of, open_text
-from services.notifications.preferences import Answer, opt_out, replace_answers
+from services.notifications.preferences import Answer, list_answers, opt_out, replace_answers
 from services.notifications.sending.owners import SlipCode
 from tests.fakes.notices import ACCEPTED, AWAY, FakeChannel, loan_fact
 from tests.services.notifications.conftest import (
@@ -355,6 +355,16 @@ def test_an_opt_out_of_digests_ends_what_they_hold_but_not_codes(office):
     assert message.codes == ("7KQX-M2TD",)
     assert office.messages()[0].sealed is None, "a code is stored nowhere"
     assert office.notices(kind="due_soon")[0].reason == "NOT_WANTED"
+
+
+def test_who_ends_digests_by_a_link_sees_that_their_kinds_have_ended(office):
+    member = office.owners.add()
+    with office.database.transaction(TEST) as session:
+        replace_answers(session, member, PADANG, [Answer("due_soon", "whatsapp", True)])
+        opt_out(session, member, PADANG, kind="loan_digest", channel="all")
+        answers = list_answers(session, member)
+    # The page of preferences shows kinds, and saves what it shows.
+    assert answers == [Answer("due_soon", "all", False), Answer("overdue", "all", False)]
 
 
 def test_a_slip_that_is_void_has_no_message(office):

@@ -271,6 +271,16 @@ def test_one_receiver_that_is_away_does_not_hold_the_others(partners: Partners, 
     assert len(receiver.requests) == 1
 
 
+def test_a_slow_receiver_has_its_turn_and_does_not_hold_the_others(
+    partners: Partners, receiver: HttpReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "TURN_SECONDS", 0.0)
+    subscribe(partners, receiver.url)
+    for _ in range(3):
+        lend(partners)
+    assert [deliver(partners) for _ in range(4)] == [1, 1, 1, 0]
+
+
 def test_a_client_sees_and_ends_its_own_webhooks_and_staff_all(both: Partners, receiver: HttpReceiver) -> None:
     own = str(new_id())
     made = subscribe(both, receiver.url, session=own)
