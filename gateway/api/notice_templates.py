@@ -14,12 +14,12 @@ from gateway.api.notice_template_models import (
     NoticePreview,
     NoticeTest,
     NoticeTestBody,
+    NoticeTextBody,
     PreviewBody,
     RestoreBody,
     Template,
     Templates,
     TemplateVersions,
-    NoticeTextBody,
 )
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.queries import QueryModel
