@@ -1,4 +1,4 @@
-"""/sitemap.xml and its pages list the record pages; /robots.txt excludes other pages from crawling.
+"""/sitemap.xml and its pages list the pages of records and branches; /robots.txt excludes other pages from crawling.
 
 A sitemap page covers a range of record numbers, so it does not change when records are added outside the range.
 """
@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections import OrderedDict
 from html import escape
+from urllib.parse import quote
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -16,6 +17,7 @@ from starlette.responses import Response
 
 from chassis.errors import NotFound
 from gateway.clients import call, catalog
+from gateway.libraries import libraries
 from gateway.links import absolute_url
 from gateway.responses import respond
 from rangkiang.catalog.v1 import forms_pb2 as wire
@@ -48,10 +50,19 @@ async def index(request: Request) -> Response:
     pages = min(MOST_PAGES, max(1, -(-reply.highest // NUMBERS_A_PAGE)))
     lines = [
         f"<sitemap><loc>{escape(absolute_url(request, f'/sitemap/{page}.xml'))}</loc></sitemap>"
-        for page in range(1, pages + 1)
+        for page in ("branches", *range(1, pages + 1))
     ]
     body = _document("sitemapindex", lines)
     return respond(request, body, MEDIA_TYPE, cache=KEEP, vary="Accept-Encoding")
+
+
+@router.get("/sitemap/branches.xml")
+async def branches(request: Request) -> Response:
+    """Return the list of branches and the page of each."""
+    directory = await libraries(request).directory()
+    paths = [f"/branches/{institution}/{quote(code, safe='')}" for institution, code in directory.branches]
+    lines = [f"<url><loc>{escape(absolute_url(request, path))}</loc></url>" for path in ("/branches", *paths)]
+    return respond(request, _document("urlset", lines), MEDIA_TYPE, cache=KEEP, vary="Accept-Encoding")
 
 
 @router.get("/sitemap/{page}.xml")

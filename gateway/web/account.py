@@ -14,6 +14,7 @@ from gateway.negotiation import language
 from gateway.web.forms import Form, for_signed_in, read_form, redirect, refuse, signed_in_form
 from gateway.web.hits import local_text
 from gateway.web.lending import LoanRow, due_words, error_sentences, sentences, words_of
+from gateway.web.library import institution_name
 from gateway.web.qr_svg import qr_svg
 from gateway.web.rendering import page
 from gateway.web.texts import wording
@@ -128,6 +129,7 @@ async def _page(
         "account.html",
         query="",
         own=own,
+        institution=institution_name(request, own.institution, words.language),
         member=membership.member if membership else None,
         qr=qr_svg(membership.qr, label=words.say("account.qr")) if membership and membership.qr else "",
         category=local_text(membership.member.category_name, words.language) if membership else "",

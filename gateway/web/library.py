@@ -76,6 +76,12 @@ def site_of(request: Request, lang: str) -> Site:
     )
 
 
+def institution_name(request: Request, code: str, lang: str) -> str:
+    """Return the name of an institution, from what this process knows; its code where it knows none."""
+    institution = libraries(request).known_directory().institutions.get(code)
+    return (local_text(institution.name, lang) if institution is not None else "") or code
+
+
 def chosen_branch(request: Request) -> str:
     """Return the branch that the reader has chosen, "INSTITUTION/BRANCH"; empty without a choice."""
     chosen = unquote(request.cookies.get(BRANCH_COOKIE, "")[:200])

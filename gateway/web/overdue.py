@@ -12,8 +12,11 @@ from starlette.responses import Response
 from chassis import clock
 from gateway.api.loan_csv import loans_as_csv
 from gateway.clients import call, circulation
+from gateway.negotiation import language
+from gateway.sessions import session_of
 from gateway.web.forms import for_signed_in
 from gateway.web.lending import LoanRow, branches, loan_rows, names_of, words_of
+from gateway.web.library import institution_name
 from gateway.web.rendering import page
 from rangkiang.circulation.v1 import loans_pb2 as wire
 
@@ -57,7 +60,18 @@ async def slip(request: Request) -> Response:
     message = wire.GetBorrowerRequest(member=request.path_params["member_id"])
     reply = await call(request, circulation(request).GetBorrower, message)
     rows = loan_rows(reply.loans, words_of(request))
-    return page(request, "loan_slip.html", query="", borrower=reply, rows=rows, today=clock.now(), is_private=True)
+    session = session_of(request)
+    assert session is not None  # for_signed_in
+    return page(
+        request,
+        "loan_slip.html",
+        query="",
+        institution=institution_name(request, session.account.institution, language(request)),
+        borrower=reply,
+        rows=rows,
+        today=clock.now(),
+        is_private=True,
+    )
 
 
 def _message(request: Request) -> wire.ListLoansRequest:

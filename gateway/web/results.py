@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import APIRouter
@@ -73,6 +74,7 @@ async def results(request: Request) -> Response:
     page_number = reply.offset // HITS_A_PAGE + 1
     has_pages_before = reply.offset > 0 and links is params  # a cursor belongs to the words of its search
     names = {(facet["name"], value["value"]): value["name"] for facet in filters or () for value in facet["values"]}
+    filters_in_use = chips(links, filters or [], words)
     switches = [
         (name, address(toggle(links, name), opened=with_filters), params.get(name) == list(YES))
         for name in ("by_work", "explain")
@@ -105,7 +107,7 @@ async def results(request: Request) -> Response:
         meant=address({**links, "q": [redact(reply.did_you_mean)]}),
         corrected=reply.corrected,
         relaxed=reply.relaxed,
-        help=_help(reply.help, links, words) if reply.HasField("help") else None,
+        help=_help(reply.help, links, words, filters_in_use) if reply.HasField("help") else None,
         librarian=None
         if reply.total and not reply.relaxed
         else _librarian(request, params, first_value(links, "q"), words),
@@ -123,7 +125,7 @@ async def results(request: Request) -> Response:
         filters=filters,
         drawer_open=opened,
         # The heading names the filter, where it is the only one.
-        chips=[] if heading else chips(links, filters or [], words),
+        chips=[] if heading else filters_in_use,
         without_filters=address({name: values for name, values in links.items() if name not in FACETS}),
         filters_address=address(links, opened=True),
         filters_fragment=address(links, path="/search/filters"),
@@ -190,8 +192,13 @@ def _question(request: Request, params: Params, *, facets: bool) -> wire.SearchR
     )
 
 
-def _help(help_reply: browsing_pb2.Help, params: Params, words: Wording) -> dict[str, Any]:
-    """Return searches that would find something, each with its URL and number of hits."""
+def _help(
+    help_reply: browsing_pb2.Help, params: Params, words: Wording, filters_in_use: Sequence[tuple[str, str, str]]
+) -> dict[str, Any]:
+    """Return searches that would find something, each with its URL and number of hits.
+
+    filters_in_use  as `chips` lists them
+    """
     without = {name: values for name, values in params.items() if name not in FACETS}
     return {
         "failed": list(help_reply.failed),
@@ -199,7 +206,13 @@ def _help(help_reply: browsing_pb2.Help, params: Params, words: Wording) -> dict
             (alternative.query, address({**params, "q": [redact(alternative.query)]}), alternative.total)
             for alternative in help_reply.without
         ],
-        "without_filters": (address(without), help_reply.without_filters) if help_reply.without_filters else None,
+        "without_filters": (
+            address(without),
+            help_reply.without_filters,
+            ", ".join(name for _, name, _ in filters_in_use),
+        )
+        if help_reply.without_filters
+        else None,
         "elsewhere": [
             (
                 local_text(alternative.label, words.language) or alternative.value,

@@ -114,7 +114,7 @@ async def gaya(request: Request) -> Response:
         help={
             "failed": ["suraw"],
             "without": [("surau kami", "/gaya", 2)],
-            "without_filters": ("/gaya", 4),
+            "without_filters": ("/gaya", 4, value["name"]),
             "elsewhere": [("Universitas", "/gaya", 3)],
             "classes": [("800", "/gaya", 9)],
         },

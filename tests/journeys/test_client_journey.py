@@ -151,7 +151,7 @@ def test_an_export_has_the_records_of_the_search(library: Library, client: Clien
 
 def test_the_sitemap_lists_every_record_and_the_feed_lists_the_hits(library: Library, client: Client) -> None:
     pages = etree.fromstring(library.get("/sitemap.xml").content).xpath("//*[local-name()='loc']/text()")
-    assert pages == [f"{library.address}/sitemap/1.xml"]
+    assert pages == [f"{library.address}/sitemap/{page}.xml" for page in ("branches", 1)]
     locations = etree.fromstring(library.get("/sitemap/1.xml").content).xpath("//*[local-name()='loc']/text()")
     assert len(locations) == client.search(q="", limit=1).total
     assert library.get(locations[-1].removeprefix(library.address)).status_code == 200

@@ -8,7 +8,7 @@ from playwright.sync_api import CDPSession, Page
 from tests.web.conftest import PHONE, Visit
 from tests.web.places import PLACES
 
-FIRST_LOAD_BYTES = 60 * 1024
+FIRST_LOAD_BYTES = 31 * 1024
 FIRST_LOAD_REQUESTS = 7  # one of them is the library's logo, for which nothing else waits
 LCP_MILLISECONDS = 2_500
 # 400 kbit/s, 300 ms round trip, a sixth of the processor.

@@ -44,6 +44,13 @@ def test_every_text_of_a_template_exists() -> None:
             assert {f"{key}.one", f"{key}.many"} <= set(TEXTS["id"]), f"{template.name}: {key}"
 
 
+def test_every_text_with_facts_is_given_facts() -> None:
+    for template in (FOLDER / "templates").glob("*.html"):
+        # The script fills in those of data attributes.
+        for key in re.findall(r"(?<!\")\{\{ t\('([a-z_.]+)'\)", template.read_text()):
+            assert "{" not in TEXTS["id"].get(key, ""), f"{template.name}: {key}"
+
+
 def test_every_text_is_used() -> None:
     source = "".join(path.read_text() for path in (*FOLDER.glob("templates/*.html"), *FOLDER.glob("*.py")))
     for key in TEXTS["id"]:

@@ -15,7 +15,7 @@ from chassis.errors import Forbidden, Invalid, NotFound, Outdated, Refused
 from chassis.ids import parse_id
 from services.catalog.institutions.copies import change_institutions
 from services.catalog.institutions.descriptions import Place, change_fields, changed_since, value_of, version_of
-from services.catalog.institutions.fields import BRANCH_FIELDS, INSTITUTION_FIELDS, MOST_PHOTOS, check_field
+from services.catalog.institutions.fields import BRANCH_FIELDS, INSTITUTION_FIELDS, MOST_PHOTOS, check_fields
 from services.catalog.institutions.files import drop_unused_files, files_of
 from services.catalog.tables import Branch, Institution
 
@@ -27,10 +27,10 @@ def edit_institution(
 
     version  that the caller has read
     values   by name of the field
-    raises   the errors of open_place and check_field
+    raises   the errors of open_place and check_fields
     emits    InstitutionsChanged
     """
-    checked = {field: check_field(INSTITUTION_FIELDS, field, value) for field, value in values.items()}
+    checked = check_fields(INSTITUTION_FIELDS, values)
     institution, _ = open_place(session, code, "", version, context=context)
     _change(session, institution, institution, checked, context=context)
     return institution
@@ -43,7 +43,7 @@ def edit_branch(
 
     version, values, raises, emits  as edit_institution
     """
-    checked = {field: check_field(BRANCH_FIELDS, field, value) for field, value in values.items()}
+    checked = check_fields(BRANCH_FIELDS, values)
     institution, branch = open_place(session, institution_code, code, version, context=context)
     if not isinstance(branch, Branch):
         raise NotFound("BRANCH_UNKNOWN", given=code)

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
-from chassis.errors import Invalid
+from chassis.errors import Invalid, Refusal
 from services.catalog.texts import normalize
 
 LINK_KINDS = ("instagram", "facebook", "youtube", "x", "tiktok", "website")
@@ -40,6 +40,23 @@ def check_field(fields: Mapping[str, Check], name: str, value: Any) -> Any:
     if name not in fields:
         raise Invalid("DETAIL_UNKNOWN", field=name[:40], known=", ".join(fields))
     return fields[name](name, value)
+
+
+def check_fields(fields: Mapping[str, Check], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of several fields as they are stored.
+
+    raises  Invalid  with the refusal of every field whose value is wrong
+    """
+    checked: dict[str, Any] = {}
+    refusals: list[Refusal] = []
+    for name, value in values.items():
+        try:
+            checked[name] = check_field(fields, name, value)
+        except Invalid as problem:
+            refusals += problem.refusals
+    if refusals:
+        raise Invalid(refusals=refusals)
+    return checked
 
 
 def check_text(name: str, value: Any, *, longest: int, lines: bool = False) -> str:

@@ -38,7 +38,15 @@ def texts_at(response: httpx.Response, path: str) -> list[str]:
 
 def test_the_index_names_a_page_for_each_range_of_numbers(public_client: httpx.Client) -> None:
     pages = texts_at(public_client.get("/sitemap.xml"), "/s:sitemapindex/s:sitemap/s:loc/text()")
-    assert pages == [f"{PUBLIC}/sitemap/{page}.xml" for page in (1, 2, 3)]
+    assert pages == [f"{PUBLIC}/sitemap/{page}.xml" for page in ("branches", 1, 2, 3)]
+
+
+def test_a_page_names_the_page_of_every_branch(public_client: httpx.Client) -> None:
+    locations = texts_at(public_client.get("/sitemap/branches.xml"), "/s:urlset/s:url/s:loc/text()")
+    assert locations[0] == f"{PUBLIC}/branches"
+    assert f"{PUBLIC}/branches/KOTASOLOK/PUSAT" in locations
+    assert len(set(locations)) == len(locations) > 2
+    assert all(public_client.get(location.removeprefix(PUBLIC)).status_code == 200 for location in locations)
 
 
 def test_the_pages_name_every_record_once_with_its_last_change(public_client: httpx.Client) -> None:
@@ -61,7 +69,10 @@ def test_a_page_that_is_not_there_is_a_404(public_client: httpx.Client, page: st
 
 def test_an_empty_catalogue_has_one_empty_sitemap_page() -> None:
     with served_catalog(FakeCatalog(())) as url, served_gateway(url) as address:
-        assert texts_at(httpx.get(f"{address}/sitemap.xml"), "//s:loc/text()") == [f"{address}/sitemap/1.xml"]
+        assert texts_at(httpx.get(f"{address}/sitemap.xml"), "//s:loc/text()") == [
+            f"{address}/sitemap/branches.xml",
+            f"{address}/sitemap/1.xml",
+        ]
         assert texts_at(httpx.get(f"{address}/sitemap/1.xml"), "//s:loc/text()") == []
 
 
@@ -74,8 +85,8 @@ def test_robots_txt_names_the_sitemap_and_disallows_searches(public_client: http
 
 
 def test_links_follow_the_request_where_no_public_address_is_set(http: httpx.Client) -> None:
-    (location,) = texts_at(http.get("/sitemap.xml", headers={"Host": "perpustakaan.example"}), "//s:loc/text()")
-    assert location == "http://perpustakaan.example/sitemap/1.xml"
+    locations = texts_at(http.get("/sitemap.xml", headers={"Host": "perpustakaan.example"}), "//s:loc/text()")
+    assert locations == [f"http://perpustakaan.example/sitemap/{page}.xml" for page in ("branches", 1)]
 
 
 def test_a_page_is_rendered_once_and_kept_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:

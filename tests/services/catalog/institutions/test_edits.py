@@ -18,7 +18,7 @@ from sqlalchemy import select
 from chassis import audit, blobs, outbox
 from chassis.context import READER, Context, system
 from chassis.db import Database
-from chassis.errors import Error
+from chassis.errors import Error, Invalid
 from chassis.settings import environment_with
 from rangkiang.catalog.v1.events_pb2 import InstitutionsChanged
 from services.catalog.institutions.descriptions import edited_fields, value_of, version_of
@@ -206,6 +206,17 @@ def test_a_value_that_makes_no_sense_is_refused_with_its_field(values: dict[str,
     problem = refusal(check_field, INSTITUTION_FIELDS, field, value)
     assert problem.reason == reason
     assert field in problem.sentence.en
+
+
+def test_every_wrong_field_of_an_edit_is_named_at_once(database: Database, manager: Context) -> None:
+    values = {"phone": "12", "kelurahan": "Nagari", "email": "solok", "address": "a\nb\nc\nd\ne\nf"}
+    with database.transaction(manager) as session, pytest.raises(Invalid) as refused:
+        edit_institution(session, "PKS", 0, values, context=manager)
+    assert {str(refusal.facts["field"]): refusal.reason for refusal in refused.value.refusals} == {
+        "phone": "DETAIL_PHONE",
+        "email": "DETAIL_EMAIL",
+        "address": "DETAIL_TEXT_LINES",
+    }
 
 
 @pytest.mark.parametrize(
