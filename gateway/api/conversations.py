@@ -48,7 +48,7 @@ class ConversationMessage(ResponseModel):
     text: str
     """What was written; empty for pictures and the like."""
     state: str
-    """received, answered, waiting, sending, sent or failed."""
+    """received, answered, waiting, sending, sent, failed or unknown."""
     at: str
     """When it came, or was written."""
 

@@ -164,7 +164,7 @@ def tell_suspension(session: Session, fact: SuspensionStarted, _context: Context
         institution_id=loan.institution_id,
         member_id=loan.member_id,
         loan=loan,
-        facts={"suspended_until": fact.ends_on},
+        facts={"suspended_until": fact.ends_on, "days": fact.days},
     )
 
 

@@ -1,4 +1,4 @@
-"""Members as notifications knows them: copies without names, and the keys of their texts."""
+"""Members as notifications knows them: copies without names, the keys of their texts, and hashes of addresses."""
 
 from __future__ import annotations
 
@@ -147,6 +147,11 @@ def keys_of(
                 added.append(_unknown(member_id, members[member_id], sealed))
     insert_ignore(session, Member, added, key=["id"])
     return keys
+
+
+def hash_address(master: MasterKey, institution_id: UUID, address: str) -> bytes:
+    """Return the keyed hash of an address of an institution's member, as attempts and conversations have it."""
+    return master.lookup(f"notices/address/{institution_id}", address.casefold())
 
 
 def seal_text(key: MemberKey, text: str) -> bytes:

@@ -219,7 +219,7 @@ class ConversationMessage(_message.Message):
     is_inbound: _builtins.bool
     text: _builtins.str
     state: _builtins.str
-    """"received", "answered", "waiting", "sending", "sent" or "failed"."""
+    """"received", "answered", "waiting", "sending", "sent", "failed" or "unknown"."""
     @_builtins.property
     def at(self) -> _timestamp_pb2.Timestamp: ...
     def __init__(

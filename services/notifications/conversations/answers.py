@@ -19,6 +19,7 @@ from services.notifications.channels.port import one_line
 from services.notifications.conversations import store
 from services.notifications.conversations.store import Pending
 from services.notifications.conversations.words import HELP, LOANS, RENEW, STOP, Word, read_word
+from services.notifications.members import hash_address
 from services.notifications.preferences import ALL, opt_out
 
 ANSWERING = system("conversations")
@@ -105,31 +106,32 @@ class Answerer:
             self._master,
             message,
             institution_id=institution_id,
-            address_hash=store.hash_of(self._master, institution_id, message.address),
+            address_hash=hash_address(self._master, institution_id, message.address),
             member_id=owner.member_id if owner else None,
             language=language,
             is_answered=text is not None,
         )
         now = clock.now()
+        if not store.is_window_open(message.at, now):
+            return
         if text is None:
             if row.told_at is not None and now - row.told_at < TOLD_AGAIN:
                 return
             row.told_at = now
             text = sentence("CONVERSATION_HANDED_OVER")
-        # A message that waited for a day is not answered by a machine: WhatsApp takes no free text then.
-        if store.is_window_open(message.at, now):
-            store.add_answer(session, self._master, row, text.in_language(language))
+        store.add_answer(session, self._master, row, text.in_language(language))
 
     def _text_for(self, message: Pending, owner: Owner | None, word: Word | None) -> LocalText | None:
         """Return the answer to a word; None when staff should read the message."""
-        if word is None:
+        if owner and word and word.name == STOP:
+            return sentence("CONVERSATION_STOPPED")
+        # WhatsApp takes no answer a day after the message; and the key of a renewal is kept for two days only.
+        if word is None or not store.is_window_open(message.at, clock.now()):
             return None
         if word.name == HELP:
             return sentence("CONVERSATION_HELP")
         if owner is None:
             return None
-        if word.name == STOP:
-            return sentence("CONVERSATION_STOPPED")
         if word.name == LOANS:
             return loans_text(self._circulation.list_loans(owner))
         assert word.name == RENEW

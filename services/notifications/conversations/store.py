@@ -18,12 +18,14 @@ from chassis.ids import new_id
 from chassis.sealing import MasterKey, MemberKey
 from chassis.sql import insert_for
 from services.notifications.conversations.callbacks import Inbound
+from services.notifications.members import hash_address
 from services.notifications.tables import Attempt, Conversation, ConversationMessage, InboundMessage, Institution
 
 KEPT_MESSAGES = 10
 WINDOW = timedelta(hours=24)
 LONGEST_REPLY = 1_000
 OPEN, DONE = "open", "done"
+UNKNOWN = "unknown"  # of an answer
 _TEXT, _ADDRESS = "conversation text", "conversation address"
 _INBOUND = "inbound message"
 
@@ -85,15 +87,10 @@ def end_pending(session: Session, provider_id: str) -> bool:
     return session.execute(done.values(sealed=None)).rowcount == 1  # type: ignore[attr-defined, no-any-return]
 
 
-def hash_of(master: MasterKey, institution_id: UUID, address: str) -> bytes:
-    """Return the keyed hash of an address, as attempts have it."""
-    return master.lookup(f"notices/address/{institution_id}", address.casefold())
-
-
 def find_institution(session: Session, master: MasterKey, address: str) -> UUID | None:
     """Return the institution that a number writes to: the last one that sent something there, else the first."""
     institutions = session.scalars(select(Institution.id)).all()
-    hashes = [hash_of(master, institution_id, address) for institution_id in institutions]
+    hashes = [hash_address(master, institution_id, address) for institution_id in institutions]
     query = select(Attempt.institution_id).where(Attempt.address_hash.in_(hashes))
     last = session.scalar(query.order_by(Attempt.started_at.desc()).limit(1))
     return last or session.scalar(select(Institution.id).order_by(Institution.code).limit(1))
@@ -220,6 +217,17 @@ def move_answer(session: Session, answer_id: UUID, *, before: str, after: str) -
     """Change the state of an answer. False when it was another one."""
     moved = update(ConversationMessage).where(ConversationMessage.id == answer_id, ConversationMessage.state == before)
     return session.execute(moved.values(state=after)).rowcount == 1  # type: ignore[attr-defined, no-any-return]
+
+
+def end_begun_answers(session: Session) -> int:
+    """Show answers that were begun and have no outcome as unknown, because their process died. Returns their number.
+
+    Staff see their conversations again. The Cloud API would deliver a second request a second time.
+    """
+    begun = update(ConversationMessage).where(ConversationMessage.state == "sending")
+    conversations = session.scalars(begun.values(state=UNKNOWN).returning(ConversationMessage.conversation_id)).all()
+    session.execute(update(Conversation).where(Conversation.id.in_(conversations)).values(state=OPEN))
+    return len(conversations)
 
 
 def is_window_open(last_at: datetime, now: datetime) -> bool:

@@ -192,6 +192,7 @@ def answer_messages(resources: Resources, stop: threading.Event) -> None:
     channels = open_channels(own.channels, allowed_networks=networks(own.outgoing_private_networks))
     by_name = {channel.name: channel for channel in channels if channel.address_kind == "phone"}
     last_reason = ""
+    end_begun_answers(resources)
     with closing(open_wake(resources.database)) as wake:
         while not stop.is_set():
             try:
@@ -209,6 +210,15 @@ def answer_messages(resources: Resources, stop: threading.Event) -> None:
                 wake.wait(LONGEST_PAUSE_SECONDS)
     for channel in channels:
         channel.close()
+
+
+def end_begun_answers(resources: Resources) -> int:
+    """Show answers that a process began and did not end as unknown. Returns their number."""
+    with resources.database.transaction(ANSWERING) as session:
+        count = store.end_begun_answers(session)
+    if count:
+        log.warning("answers_without_outcome", extra={"count": count})
+    return count
 
 
 def send_answers(resources: Resources, channels: dict[str, Channel], master: MasterKey) -> int:
@@ -236,7 +246,8 @@ def send_answers(resources: Resources, channels: dict[str, Channel], master: Mas
             is_in_window=is_in_window,
         )
         outcome = channel.send(message) if channel else None
-        after = {"accepted": "sent", "temporary": "waiting"}.get(outcome.state if outcome else "", "failed")
+        states = {"accepted": "sent", "temporary": "waiting", "unknown": store.UNKNOWN}
+        after = states.get(outcome.state if outcome else "", "failed")
         with database.transaction(ANSWERING) as session:
             store.move_answer(session, answer_id, before="sending", after=after)
         if outcome and outcome.state == "temporary":

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import UUID
 
 from sqlalchemy import update
@@ -23,6 +24,7 @@ from services.notifications.channels.limits import LimitedChannel
 from services.notifications.channels.port import Channel, Outcome
 from services.notifications.channels.port import Message as Handed
 from services.notifications.institutions import Places
+from services.notifications.members import hash_address
 from services.notifications.notices import settle
 from services.notifications.sending.attempts import (
     NOT_HANDED_OVER,
@@ -105,7 +107,7 @@ class Sender:
         master = self._read_master()
         with self._database.reading(SENDING) as session:
             known = read_known(session, work)
-        judge = Judge(known, self._channels, lambda one, address: hash_of(master, one, address), self._closed_until)
+        judge = Judge(known, self._channels, partial(hash_address, master), self._closed_until)
         decisions = [judge.decide(one, contacts.get(one.member_id), now) for one in work]
         with self._database.transaction(SENDING) as session:
             for decision in decisions:
@@ -224,11 +226,6 @@ class Sender:
             if not draft.is_new:
                 ended = update(Message).where(Message.id == draft.message_id, Message.state == "open")
                 session.execute(ended.values(state=state, reason=reason))
-
-
-def hash_of(master: MasterKey, institution_id: UUID, address: str) -> bytes:
-    """Return the keyed hash of an address of an institution's member."""
-    return master.lookup(f"notices/address/{institution_id}", address.casefold())
 
 
 def _by_channel(drafts: Sequence[Draft]) -> dict[Channel, list[Draft]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
@@ -192,7 +193,11 @@ def _notice_facts(
     if KINDS[kind].is_digest:
         entries = [_loan_facts(notice, today, public_url, links) for notice in notices]
         return {"items": entries, "count": len(entries)}
-    facts = {name: value for name, value in first.facts.items() if name in ("suspended_until", "expires_on")}
+    facts = {name: value for name, value in first.facts.items() if name in ("suspended_until", "expires_on", "days")}
+    if first.facts.get("expires_on"):
+        facts["days"] = max(0, (date.fromisoformat(first.facts["expires_on"]) - today).days)
+    if first.facts.get("expires_at"):
+        facts["valid_until"] = moment_of(first.facts["expires_at"]).astimezone(ZoneInfo(zone)).isoformat()
     if first.day is not None and first.loan_id is not None:
         facts |= _loan_facts(first, today, public_url, links)
     facts["title"] = first.title

@@ -64,7 +64,8 @@ class Conversation(Table):
 class ConversationMessage(Table):
     """One of the last ten messages of a conversation.
 
-    state  of inbound ones "received" or "answered"; of outbound ones "waiting", "sending", "sent" or "failed"
+    state  of inbound ones "received" or "answered"; of outbound ones "waiting", "sending", "sent", "failed" or
+           "unknown"
     """
 
     __tablename__ = "conversation_messages"

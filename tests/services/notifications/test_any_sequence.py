@@ -11,7 +11,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from chassis import clock
@@ -19,9 +19,10 @@ from chassis.db import Database
 from chassis.ids import new_id
 from chassis.testing import migrated_database
 from rangkiang.circulation.v1.events_pb2 import LoanDueSoon, LoanOpened, LoanOverdue, LoanRenewed, LoanReturned
+from rangkiang.members.v1.events_pb2 import MembershipExpiring
 from services.notifications.channels.port import Outcome
 from services.notifications.preferences import Answer, replace_answers
-from services.notifications.sending.queue import DIGESTS
+from services.notifications.sending.queue import DIGESTS, WAITING_KINDS
 from services.notifications.service import SERVICE
 from tests.fakes.notices import ACCEPTED, AWAY, FakeChannel, loan_fact
 from tests.services.notifications.conftest import (
@@ -59,6 +60,8 @@ STEPS = st.lists(
         st.tuples(st.just("channel"), st.integers(0, 1), st.sampled_from(sorted(OUTCOMES))),
         st.tuples(st.just("members"), st.booleans()),
         st.tuples(st.just("crash")),
+        st.tuples(st.just("expiring"), st.integers(0, 2)),
+        st.tuples(st.just("evening"), st.integers(0, 2), st.sampled_from(["away", "refused", "closed"])),
         st.tuples(st.just("wait"), st.sampled_from([1, 20, 20, 60, 60, 7 * 60, 11 * 60, 24 * 60])),
     ),
     min_size=5,
@@ -87,6 +90,7 @@ class Story:
             member = office.owners.add(email=f"{new_id().hex}@example.org", phone=phone)
             self.members.append((member, institution))
         self.loans: list[dict[str, object]] = []
+        self.expiries = 0
 
     def tell(self, step: tuple[object, ...]) -> None:
         match step:
@@ -113,9 +117,32 @@ class Story:
                     self.deliver(LoanDueSoon, loan, days=1)
             case ("overdue", int(which)) if loan := self._loan(which):
                 self.deliver(LoanOverdue, loan, step=(1, 7, 14, 30)[which % 4])
+            case ("expiring", int(who)):
+                member, institution = self.members[who]
+                self.expiries += 1
+                ends_on = (self.moment + timedelta(days=30 + self.expiries)).date().isoformat()
+                fact = MembershipExpiring(member_id=str(member), institution_id=str(institution), expires_on=ends_on)
+                with clock.frozen(self.moment):
+                    self.office.deliver(fact, institution=institution)
+            case ("evening", int(who), str(name)):
+                self.refuse_in_the_evening(who, name)
             case _:
                 self.change(step)
         self.send()
+
+    def refuse_in_the_evening(self, who: int, name: str) -> None:
+        """Overdue notices at 19.50, while no channel takes them; the channels are back within the quiet hours."""
+        zone = PLACES[self.members[who][1]][1]
+        local = (self.moment + timedelta(days=1)).astimezone(zone)
+        self.moment = local.replace(hour=19, minute=50).astimezone(UTC)
+        for which in range(len(self.office.channels)):
+            self.change(("channel", which, name))
+        self.tell(("warned", who, 3))
+        self.tell(("expiring", who))
+        for which in range(len(self.office.channels)):
+            self.change(("channel", which, "accepted"))
+        self.tell(("wait", 20))
+        self.tell(("wait", 60))
 
     def change(self, step: tuple[object, ...]) -> None:
         """Change what is around the loans: preferences, channels, members, the sender's process, the clock."""
@@ -156,6 +183,8 @@ class Story:
 
 
 @given(steps=STEPS)
+@example(steps=[("evening", 0, "away")])
+@example(steps=[("evening", 2, "closed")])
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 def test_one_digest_a_day_outside_the_quiet_hours_and_each_reason_ends_well(empty_database: Path, steps: list) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -186,7 +215,7 @@ def check(story: Story) -> None:
     for channel in office.channels:
         for moment, message in channel.tried:
             member = people[message.address]
-            if message.kind in DIGESTS:
+            if message.kind in (*DIGESTS, *WAITING_KINDS):
                 local = moment.astimezone(zones[member])
                 assert 7 <= local.hour < 20, f"{message.kind} at {local}"
         for moment, message in channel.sent:

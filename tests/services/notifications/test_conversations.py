@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -21,8 +22,9 @@ from rangkiang.notifications.v1 import conversations_pb2 as wire
 from services.notifications.channels.opening import open_channels
 from services.notifications.conversations import store
 from services.notifications.conversations.answers import Answerer, Owner, OwnLoan
+from services.notifications.members import hash_address
 from services.notifications.preferences import allows, answers_of
-from services.notifications.rpc.conversations import send_answers
+from services.notifications.rpc.conversations import end_begun_answers, send_answers
 from services.notifications.tables import (
     Attempt,
     ChannelDay,
@@ -311,6 +313,33 @@ def test_answers_go_out_once_and_wait_while_whatsapp_is_away(partners: Partners)
     assert [message.state for message in conversation.messages] == ["answered", "sent"]
 
 
+def test_an_answer_whose_process_died_is_unknown_and_shown_to_staff(both: Partners) -> None:
+    write(both, "PINJAMAN")
+    answer(both, Circulation())
+
+    class Dying:
+        def send(self, _message: object) -> None:
+            raise KeyboardInterrupt
+
+    dying: Any = Dying()
+    with pytest.raises(KeyboardInterrupt):
+        send_answers(both.resources, {"whatsapp": dying}, both.master)
+    assert end_begun_answers(both.resources) == 1
+    assert send_answers(both.resources, {"whatsapp": dying}, both.master) == 0, "nobody gets it twice"
+    [conversation] = listed(both, state="open")
+    assert [message.state for message in conversation.messages] == ["answered", "unknown"]
+
+
+def test_a_word_that_waited_for_a_day_renews_nothing_and_is_for_staff(partners: Partners) -> None:
+    write(partners, "PERPANJANG")
+    circulation = Circulation()
+    with clock.frozen(NOON + timedelta(hours=24)):
+        answer(partners, circulation)
+    [conversation] = listed(partners, state="open")
+    assert [message.state for message in conversation.messages] == ["received"]
+    assert not circulation.keys
+
+
 def add_attempt(partners: Partners, *, provider_id: str = "wamid.1", state: str = "accepted") -> tuple[UUID, UUID]:
     """Add a notice, its message and its attempt; return the ids of the first two."""
     message_id, notice_id = new_id(), new_id()
@@ -332,7 +361,7 @@ def add_attempt(partners: Partners, *, provider_id: str = "wamid.1", state: str 
         session.execute(
             insert(Attempt).values(
                 id=new_id(), institution_id=PKS, message_id=message_id, channel="whatsapp", provider_id=provider_id,
-                address_hash=store.hash_of(partners.master, PKS, f"+{NUMBER}"), state=state, reason="", started_at=NOON,
+                address_hash=hash_address(partners.master, PKS, f"+{NUMBER}"), state=state, reason="", started_at=NOON,
                 ended_at=None,
             )
         )  # fmt: skip
@@ -395,7 +424,7 @@ def test_a_number_that_the_library_wrote_to_belongs_to_that_library(partners: Pa
         session.execute(
             insert(Attempt).values(
                 id=new_id(), institution_id=UNAND, message_id=message_id, channel="whatsapp", provider_id="w",
-                address_hash=store.hash_of(partners.master, UNAND, "+62811"), state="accepted", reason="",
+                address_hash=hash_address(partners.master, UNAND, "+62811"), state="accepted", reason="",
                 started_at=NOON, ended_at=None,
             )
         )  # fmt: skip
@@ -409,7 +438,7 @@ def test_a_number_that_the_library_wrote_to_belongs_to_that_library(partners: Pa
 def test_the_window_is_known_to_the_sender_of_notices(partners: Partners) -> None:
     write(partners, "Halo")
     answer(partners, Circulation())
-    own = store.hash_of(partners.master, PKS, f"+{NUMBER}")
+    own = hash_address(partners.master, PKS, f"+{NUMBER}")
     with partners.database.reading(TEST) as session:
         assert store.open_windows(session, "whatsapp", [own, b"x" * 32]) == {own}
         with clock.frozen(NOON + timedelta(hours=25)):

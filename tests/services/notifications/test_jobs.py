@@ -16,8 +16,9 @@ from rangkiang.circulation.v1.events_pb2 import LoanDueSoon, LoanOpened, LoanRet
 from rangkiang.members.v1.events_pb2 import MemberErased, MemberFact, MemberRegistered, MembersChanged
 from services.notifications.checks import notices, samples
 from services.notifications.conversations.callbacks import Inbound
-from services.notifications.conversations.store import Pending, add_inbound, add_message, end_pending, hash_of
+from services.notifications.conversations.store import Pending, add_inbound, add_message, end_pending
 from services.notifications.jobs import forget_loans, forget_old_rows, settle_restored
+from services.notifications.members import hash_address
 from services.notifications.tables import Conversation, ConversationMessage, InboundMessage
 from tests.fakes.notices import loan_fact
 from tests.services.notifications.conftest import PADANG, PADANG_BRANCH, TEST, Office
@@ -85,7 +86,7 @@ def test_messages_of_people_are_deleted_after_their_time_and_what_waits_stays(da
             add_inbound(session, [inbound], channel="whatsapp", master=master)
             pending = Pending(inbound.provider_id, "whatsapp", number, "Halo", MORNING)
             add_message(
-                session, master, pending, institution_id=PADANG, address_hash=hash_of(master, PADANG, number),
+                session, master, pending, institution_id=PADANG, address_hash=hash_address(master, PADANG, number),
                 member_id=None, language="id", is_answered=is_answered,
             )  # fmt: skip
         end_pending(session, "wamid.+628111")
