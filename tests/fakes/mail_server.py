@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
+import threading
 from dataclasses import dataclass
 from email import message_from_bytes
 from email.message import Message
@@ -44,7 +46,9 @@ class Mail:
 class MailServer:
     """The server. `replies` are given for the next commands (RCPT, DATA), one each, before the usual ones.
 
-    is_silent  the connection is closed after the mail without a reply
+    is_silent   the connection is closed after the mail without a reply
+    held        number of the mail that gets no reply while its connection lasts; 0 for none
+    is_holding  that mail has come
     """
 
     def __init__(self, *, tls: Path | None = None, implicit: bool = False, requires_login: bool = True) -> None:
@@ -54,6 +58,8 @@ class MailServer:
         self.rcpt_replies: list[str] = []
         self.data_replies: list[str] = []
         self.is_silent = False
+        self.held = 0
+        self.is_holding = threading.Event()
         self.requires_login = requires_login
         context = None
         if tls is not None:
@@ -144,6 +150,9 @@ class MailServer:
             sender, envelope.rcpt_tos, content, envelope.mail_options, self._implicit or session.ssl is not None, user
         )
         self.mails.append(mail)
+        if len(self.mails) == self.held:
+            self.is_holding.set()
+            await asyncio.Event().wait()
         if self.is_silent:
             transport = server.transport
             assert transport is not None
