@@ -27,6 +27,7 @@ from services.notifications.tables import Attempt, Message, Notice
 from services.notifications.templates.store import render
 from tests.fakes.notices import FakeChannel, FakeOwners
 from tests.migrated import MigratedDatabases
+from tests.services.notifications.partners import NOON, Partners, opened
 
 TEST = system("test")
 PADANG = UUID("0192f3a4-0000-7000-8000-000000000001")
@@ -137,3 +138,21 @@ class Office:
 @pytest.fixture
 def office(database: Database) -> Office:
     return Office(database)
+
+
+def _opened(kind: str, migrated: MigratedDatabases, folder: Path) -> Iterator[Partners]:
+    with opened(migrated, kind, folder) as partners, clock.frozen(NOON):
+        yield partners
+
+
+@pytest.fixture
+def partners(migrated: MigratedDatabases, tmp_path: Path) -> Iterator[Partners]:
+    yield from _opened("sqlite", migrated, tmp_path)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.servers)])
+def both(request: pytest.FixtureRequest, migrated: MigratedDatabases, tmp_path: Path) -> Iterator[Partners]:
+    """For tests whose statements differ between the databases."""
+    if request.param == "postgresql":
+        request.getfixturevalue("servers")
+    yield from _opened(request.param, migrated, tmp_path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -21,15 +22,20 @@ from chassis.settings import load
 from chassis.urls import resolve
 from rangkiang.catalog.v1.events_pb2 import InstitutionCopy
 from rangkiang.common.v1.text_pb2 import LocalText
+from rangkiang.notifications.v1 import conversations_pb2 as wire
 from rangkiang.notifications.v1.notifications_pb2_grpc import NotificationsStub
+from services.notifications.conversations.answers import Owner
 from services.notifications.institutions import copy_institutions
 from services.notifications.service import SERVICE
-from tests.fakes.whatsapp_cloud import APP_SECRET, VERIFY_TOKEN
+from tests.fakes.whatsapp_cloud import APP_SECRET, VERIFY_TOKEN, sign
 from tests.migrated import MigratedDatabases
 
 TEST = system("test")
 PKS = UUID("0192f3a4-0000-7000-8000-000000000001")
 UNAND = UUID("0192f3a4-0000-7000-8000-000000000002")
+NOON = datetime(2026, 11, 24, 5, 0, tzinfo=UTC)
+SITI = Owner(UUID("0192f3a4-5b6c-7d8e-9f05-23456789abcd"), PKS, "id")
+NUMBER = "6281234567890"
 
 
 @dataclass
@@ -92,3 +98,10 @@ def opened(migrated: MigratedDatabases, kind: str, folder: Path, **variables: st
 def _institution(institution_id: UUID, code: str) -> InstitutionCopy:
     name = LocalText(id=f"Perpustakaan {code}", en=f"{code} Library")
     return InstitutionCopy(id=str(institution_id), version=1, code=code, name=name, kind="public", zone="Asia/Jakarta")
+
+
+def receive(partners: Partners, body: bytes) -> wire.ReceiveWhatsAppReply:
+    reply: wire.ReceiveWhatsAppReply = partners.stub.ReceiveWhatsApp(
+        wire.ReceiveWhatsAppRequest(body=body, signature=sign(body))
+    )
+    return reply

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
+from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -27,13 +25,10 @@ from services.notifications.preferences import allows, answers_of
 from services.notifications.rpc.conversations import end_begun_answers, send_answers
 from services.notifications.tables import (
     Attempt,
-    ChannelDay,
     Conversation,
     InboundMessage,
     Message,
-    Notice,
     Preference,
-    RefusedAddress,
 )
 from tests.fakes.payloads import PAYLOADS
 from tests.fakes.whatsapp_cloud import (
@@ -43,32 +38,8 @@ from tests.fakes.whatsapp_cloud import (
     WhatsAppCloud,
     message_callback,
     sign,
-    status_callback,
 )
-from tests.migrated import MigratedDatabases
-from tests.services.notifications.partners import PKS, TEST, UNAND, Partners, opened
-
-NOON = datetime(2026, 11, 24, 5, 0, tzinfo=UTC)
-SITI = Owner(UUID("0192f3a4-5b6c-7d8e-9f05-23456789abcd"), PKS, "id")
-NUMBER = "6281234567890"
-
-
-def _opened(kind: str, migrated: MigratedDatabases, folder: Path) -> Iterator[Partners]:
-    with opened(migrated, kind, folder) as partners, clock.frozen(NOON):
-        yield partners
-
-
-@pytest.fixture
-def partners(migrated: MigratedDatabases, tmp_path: Path) -> Iterator[Partners]:
-    yield from _opened("sqlite", migrated, tmp_path)
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.servers)])
-def both(request: pytest.FixtureRequest, migrated: MigratedDatabases, tmp_path: Path) -> Iterator[Partners]:
-    """For tests whose statements differ between the databases."""
-    if request.param == "postgresql":
-        request.getfixturevalue("servers")
-    yield from _opened(request.param, migrated, tmp_path)
+from tests.services.notifications.partners import NOON, NUMBER, PKS, SITI, TEST, UNAND, Partners, receive
 
 
 @dataclass
@@ -102,13 +73,6 @@ class Circulation:
             why = LocalText("Sudah dipesan orang lain.", "Somebody else has a hold on it.")
             self.loans = [first, OwnLoan(self.loans[1].title, self.loans[1].due_on, why)]
         return self.loans
-
-
-def receive(partners: Partners, body: bytes) -> wire.ReceiveWhatsAppReply:
-    reply: wire.ReceiveWhatsAppReply = partners.stub.ReceiveWhatsApp(
-        wire.ReceiveWhatsAppRequest(body=body, signature=sign(body))
-    )
-    return reply
 
 
 def write(partners: Partners, text: str, *, number: str = NUMBER) -> None:
@@ -338,78 +302,6 @@ def test_a_word_that_waited_for_a_day_renews_nothing_and_is_for_staff(partners: 
     [conversation] = listed(partners, state="open")
     assert [message.state for message in conversation.messages] == ["received"]
     assert not circulation.keys
-
-
-def add_attempt(partners: Partners, *, provider_id: str = "wamid.1", state: str = "accepted") -> tuple[UUID, UUID]:
-    """Add a notice, its message and its attempt; return the ids of the first two."""
-    message_id, notice_id = new_id(), new_id()
-    with partners.database.transaction(TEST) as session:
-        session.execute(
-            insert(Message).values(
-                id=message_id, institution_id=PKS, member_id=SITI.member_id, kind="due_soon", is_digest=False, day=None,
-                language="id", state="sent", reason="", channel="whatsapp", tries=0, next_at=NOON, since=NOON,
-                sealed=None, made_at=NOON,
-            )
-        )  # fmt: skip
-        session.execute(
-            insert(Notice).values(
-                id=notice_id, institution_id=PKS, member_id=SITI.member_id, kind="due_soon", subject_key=str(notice_id),
-                loan_id=None, item_id=None, branch_id=None, title="", day=None, facts={}, due_at=NOON, state="sent",
-                reason="", message_id=message_id, made_at=NOON, changed_at=NOON, traceparent="",
-            )
-        )  # fmt: skip
-        session.execute(
-            insert(Attempt).values(
-                id=new_id(), institution_id=PKS, message_id=message_id, channel="whatsapp", provider_id=provider_id,
-                address_hash=hash_address(partners.master, PKS, f"+{NUMBER}"), state=state, reason="", started_at=NOON,
-                ended_at=None,
-            )
-        )  # fmt: skip
-    return message_id, notice_id
-
-
-def states(partners: Partners, message_id: UUID, notice_id: UUID) -> set[str]:
-    with partners.database.reading(TEST) as session:
-        attempt = session.scalar(select(Attempt.state).where(Attempt.message_id == message_id))
-        message = session.scalar(select(Message.state).where(Message.id == message_id))
-        notice = session.scalar(select(Notice.state).where(Notice.id == notice_id))
-        return {str(attempt), str(message), str(notice)}
-
-
-def test_statuses_in_any_order_never_go_backwards(both: Partners) -> None:
-    rank = {"sent": 0, "failed": 1, "delivered": 2, "read": 3}
-    for seed in range(12):
-        provider_id = f"wamid.{seed}"
-        ids = add_attempt(both, provider_id=provider_id)
-        order = list(rank) * 2
-        random.Random(seed).shuffle(order)
-        best = ""
-        for status in order:
-            code = 131026 if status == "failed" else 0
-            receive(both, status_callback(provider_id, status, at=int(NOON.timestamp()), code=code))
-            best = max(best or status, status, key=lambda name: rank[name])
-            known = states(both, *ids)
-            assert known == {"sent": {"sent", "accepted"}, "failed": {"failed", "open", "sending"}}.get(best, {best})
-
-
-def test_a_failed_status_marks_the_address_and_is_counted_once(both: Partners) -> None:
-    ids = add_attempt(both)
-    body = status_callback("wamid.1", "failed", at=int(NOON.timestamp()), code=131026)
-    assert [receive(both, body).statuses for _ in range(3)] == [1, 0, 0]
-    assert states(both, *ids) == {"failed", "open", "sending"}, "the next channel has its turn"
-    with both.database.reading(TEST) as session:
-        [row] = session.scalars(select(RefusedAddress))
-        assert (row.member_id, row.reason) == (SITI.member_id, "WHATSAPP_131026")
-        [day] = session.scalars(select(ChannelDay))
-        assert (day.state, day.count) == ("failed", 1)
-
-
-def test_a_status_finds_the_attempt_whose_answer_was_lost_by_our_own_id(partners: Partners) -> None:
-    ids = add_attempt(partners, provider_id="", state="unknown")
-    body = status_callback("wamid.new", "delivered", at=int(NOON.timestamp()), message_id=str(ids[0]))
-    assert receive(partners, body).statuses == 1
-    assert states(partners, *ids) == {"delivered"}
-    assert receive(partners, status_callback("wamid.new", "read", at=int(NOON.timestamp()))).statuses == 1
 
 
 def test_a_number_that_the_library_wrote_to_belongs_to_that_library(partners: Partners) -> None:
