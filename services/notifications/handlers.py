@@ -17,6 +17,7 @@ from rangkiang.circulation.v1.events_pb2 import (
     SuspensionStarted,
 )
 from rangkiang.members.v1.events_pb2 import (
+    ClientRevoked,
     MemberErased,
     MemberRegistered,
     MembersChanged,
@@ -37,7 +38,7 @@ from services.notifications.notices import (
     make_notice,
     read_mark,
 )
-from services.notifications.webhooks.facts import forget_member, note_loan, note_member
+from services.notifications.webhooks.facts import forget_client, forget_member, note_loan, note_member
 
 # Facts of members name no branch; the sender reads the zone of the institution.
 _INSTITUTION_ZONE = institutions.DEFAULT_ZONE
@@ -59,6 +60,11 @@ def erase_member(session: Session, fact: MemberErased, context: Context) -> None
     members.erase_member(session, member_id, institution_id=UUID(context.institution))
     store.erase_member(session, member_id)
     forget_member(session, member_id)
+
+
+def end_webhooks(session: Session, fact: ClientRevoked, _context: Context) -> None:
+    """Delete the webhooks of a revoked client, with what waits for them."""
+    forget_client(session, fact.id)
 
 
 def open_loan(session: Session, fact: LoanOpened, _context: Context) -> None:

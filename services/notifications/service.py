@@ -13,6 +13,7 @@ from rangkiang.circulation.v1.events_pb2 import (
     SuspensionStarted,
 )
 from rangkiang.members.v1.events_pb2 import (
+    ClientRevoked,
     MemberErased,
     MemberRegistered,
     MembersChanged,
@@ -66,6 +67,7 @@ SERVICE = Service(
         Consumer("suspension-started", SuspensionStarted, "services.notifications.handlers:tell_suspension"),
         Consumer("member-registered", MemberRegistered, "services.notifications.handlers:welcome"),
         Consumer("slip-issued", SlipIssued, "services.notifications.handlers:send_slip"),
+        Consumer("client-revoked", ClientRevoked, "services.notifications.handlers:end_webhooks"),
         Consumer("membership-expiring", MembershipExpiring, "services.notifications.handlers:tell_expiry"),
     ),
     projections=(

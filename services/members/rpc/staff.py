@@ -96,7 +96,7 @@ class StaffMethods:
     def RevokeClient(self, request: wire.RevokeClientRequest, context: grpc.ServicerContext) -> wire.RevokeClientReply:
         caller = rpc.context(context)
         with self._database.transaction(caller) as session:
-            client = clients.revoke_client(session, request.id)
+            client = clients.revoke_client(session, request.id, context=caller)
             audit.record(session, caller, "members.revoke_client", kind="client", object_id=client.id)
         return wire.RevokeClientReply(client=_client(client))
 

@@ -97,3 +97,10 @@ def note_member(session: Session, kind: str, *, institution_id: str, member_id: 
 def forget_member(session: Session, member_id: UUID) -> None:
     """Forget the facts of an erased member, sent or not."""
     session.execute(delete(WebhookFact).where(WebhookFact.member_id == member_id))
+
+
+def forget_client(session: Session, client_id: str) -> None:
+    """Delete the webhooks of a client, with what waits for them: nothing may be sent to it any more."""
+    own = select(Webhook.id).where(Webhook.client_id == client_id)
+    session.execute(delete(WebhookFact).where(WebhookFact.webhook_id.in_(own)))
+    session.execute(delete(Webhook).where(Webhook.client_id == client_id))

@@ -12,11 +12,12 @@ import jwt
 import pyotp
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from chassis import auth, clock
 from chassis.auth import Principal
 from chassis.errors import Conflict, Error, Forbidden, Invalid, NotFound, Outdated, Unauthenticated
+from chassis.outbox import outbox
 from rangkiang.members.v1 import cards_pb2, members_pb2, staff_pb2
 from rangkiang.members.v1 import sign_in_pb2 as wire
 from services.members.keys import rotate_signing_key
@@ -265,8 +266,13 @@ def test_a_client_gets_tokens_until_it_is_revoked(office: Office) -> None:
     assert refusal(lambda: office.stub.IssueToken(wrong)) == "CLIENT_REFUSED"
     unknown = wire.IssueTokenRequest(client_id="nobody", client_secret=added.secret)
     assert refusal(lambda: office.stub.IssueToken(unknown)) == "CLIENT_REFUSED"
-    office.stub.RevokeClient(staff_pb2.RevokeClientRequest(id=added.client.id), metadata=bearer(token))
+    for _ in range(2):
+        office.stub.RevokeClient(staff_pb2.RevokeClientRequest(id=added.client.id), metadata=bearer(token))
     assert refusal(lambda: office.stub.IssueToken(request)) == "CLIENT_REFUSED"
+    with office.database.reading(TEST) as session:
+        query = select(outbox.c.body).where(outbox.c.type == "rangkiang.members.v1.ClientRevoked")
+        facts = [json.loads(body) for body in session.scalars(query)]
+    assert facts == [{"id": added.client.id, "institution_id": str(PKS)}]
 
 
 def b64(data: dict[str, Any]) -> str:

@@ -22,7 +22,7 @@ from chassis.errors import Forbidden, Invalid, NotFound, Refused
 from chassis.ids import new_id
 from chassis.outgoing import OutgoingClient
 from rangkiang.circulation.v1.events_pb2 import LoanFact, LoanOpened, LoanReturned
-from rangkiang.members.v1.events_pb2 import MemberRegistered
+from rangkiang.members.v1.events_pb2 import ClientRevoked, MemberRegistered
 from rangkiang.notifications.v1 import webhooks_pb2 as wire
 from services.notifications import handlers
 from services.notifications.rpc.webhooks import tell_owner
@@ -330,6 +330,21 @@ def test_an_erased_member_is_in_no_fact_and_old_facts_go(both: Partners, receive
     with clock.frozen(NOON + timedelta(days=8)), both.database.transaction(TEST) as session:
         delivery.delete_old(session)
         assert session.scalar(select(WebhookFact)) is None
+
+
+def test_a_revoked_client_hears_nothing_more(both: Partners, receiver: HttpReceiver) -> None:
+    revoked = str(new_id())
+    subscribe(both, receiver.url + "/revoked", session=revoked)
+    subscribe(both, receiver.url + "/other")
+    lend(both)
+    fact, context = ClientRevoked(id=revoked, institution_id=str(PKS)), Context(institution=str(PKS))
+    for _ in range(2):
+        with both.database.transaction(TEST) as session:
+            handlers.end_webhooks(session, fact, context)
+    lend(both)
+    assert deliver(both) == 2
+    assert {request.path.rpartition("/")[2] for request in receiver.requests} == {"other"}
+    assert len(listed(both)) == 1
 
 
 def test_a_host_that_nobody_knows_is_refused(partners: Partners) -> None:
