@@ -140,7 +140,8 @@ def samples(resources: Resources) -> Iterator[Sample]:
     yield Sample("rangkiang_index_behind_seconds", "Time for which the oldest of them has waited", seconds)
     for name in _OUTCOMES:
         labels = {"outcome": name}
-        yield Sample("rangkiang_import_records", "Records of imports", getattr(totals, name), labels, "counter")
+        total = int(getattr(totals, name))  # PostgreSQL adds columns of 64 bits up as a decimal
+        yield Sample("rangkiang_import_records", "Records of imports", total, labels, "counter")
     yield Sample("rangkiang_imports_unfinished", "Imports that run or were interrupted", len(runs))
     for source, read, started_at in runs:
         labels = {"source": source}

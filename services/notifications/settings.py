@@ -31,7 +31,7 @@ class NotificationsSettings(OwnSettings):
         description="scheme, host and port of links that must be whole; as each request names them if empty",
     )
     channels: str = Field(
-        default="console: print:",
+        default="print:",
         repr=False,
         description=(
             "URLs of the channels that carry notices, in order of fallback, with blanks between: smtp://… whatsapp://… "

@@ -45,6 +45,7 @@ def test_every_process_of_a_machine_is_in_the_sum(servers: dict[str, str], tmp_p
                     ("http_server_request_duration_seconds_count", "/api/v1/search"): 3,
                     ("rpc_server_call_duration_seconds_count", "rangkiang.catalog.v1.Catalog/Search"): 3,
                     ("rangkiang_handler_waiting_events", "note_source"): 0,
+                    ("rangkiang_import_records_total", "created"): 0,
                     ("rangkiang_lease_held", "relay"): 1,
                     ("db_client_connection_max", "orders"): 12,
                 }

@@ -23,7 +23,7 @@ from tests.servers.state import CHECKOUT, ServerError
 RANGKIANG = str(Path(sys.executable).with_name("rangkiang"))
 SERVICES = tuple(service.name for service in discover())
 WITHOUT_CONSUMERS = {service.name for service in discover() if not service.consumers}
-READY_SECONDS = 60
+READY_SECONDS = 150
 
 
 class Cluster:
