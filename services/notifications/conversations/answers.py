@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from chassis import clock
 from chassis.context import system
 from chassis.db import Database
+from chassis.errors import Invalid, NotFound, Refused
 from chassis.sealing import MasterKey
 from chassis.sentences import LocalText, sentence
 from services.notifications.channels.port import one_line
@@ -77,9 +78,8 @@ class Answerer:
         return sum(self._answer(message) for message in pending)
 
     def _answer(self, message: Pending) -> bool:
-        owner = self._circulation.find_owner(message.address)
         word = read_word(message.text)
-        text = self._text_for(message, owner, word)
+        owner, text = self._owner_and_text(message, word)
         with self._database.transaction(ANSWERING) as session:
             known = owner.institution_id if owner else store.find_institution(session, self._master, message.address)
             # Before the catalogue has named an institution, messages of strangers wait.
@@ -90,6 +90,16 @@ class Answerer:
                 opt_out(session, owner.member_id, owner.institution_id, kind=ALL, channel="whatsapp")
             self._store(session, message, known, owner, word, text)
         return True
+
+    def _owner_and_text(self, message: Pending, word: Word | None) -> tuple[Owner | None, LocalText | None]:
+        """Return whose message it is, and the answer; staff get one that members or circulation refuse."""
+        owner: Owner | None = None
+        try:
+            owner = self._circulation.find_owner(message.address)
+            return owner, self._text_for(message, owner, word)
+        except (Invalid, NotFound, Refused):
+            # Asked again it would be refused again, and nobody who wrote later would be answered.
+            return owner, None
 
     def _store(
         self,

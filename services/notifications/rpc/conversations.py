@@ -38,6 +38,7 @@ from services.notifications.conversations import store
 from services.notifications.conversations.answers import ANSWERING, Answerer, Owner, OwnLoan
 from services.notifications.conversations.callbacks import check_signature, read_callback
 from services.notifications.conversations.statuses import record_status
+from services.notifications.sending.attempts import NOT_HANDED_OVER
 from services.notifications.settings import NotificationsSettings
 from services.notifications.tables import Conversation
 
@@ -191,13 +192,14 @@ def answer_messages(resources: Resources, stop: threading.Event) -> None:
         return
     channels = open_channels(own.channels, allowed_networks=networks(own.outgoing_private_networks))
     by_name = {channel.name: channel for channel in channels if channel.address_kind == "phone"}
+    circulation = CirculationOwners(resources)
     last_reason = ""
     end_begun_answers(resources)
     with closing(open_wake(resources.database)) as wake:
         while not stop.is_set():
             try:
                 master = require_master_key(own.master_key)
-                count = Answerer(resources.database, CirculationOwners(resources), master).run_round()
+                count = Answerer(resources.database, circulation, master).run_round()
                 count += send_answers(resources, by_name, master)
                 last_reason = ""
             except Error as problem:
@@ -222,10 +224,17 @@ def end_begun_answers(resources: Resources) -> int:
 
 
 def send_answers(resources: Resources, channels: dict[str, Channel], master: MasterKey) -> int:
-    """Send answers that wait; one that was begun before a crash is not sent again. Returns their number."""
+    """Send answers that wait; one that was begun before a crash is not sent again.
+
+    One that is refused for now, because its number had many messages, does not hold those of other numbers.
+
+    returns  the number of those that do not wait any more
+    raises   Unavailable  CHANNEL_AWAY
+    """
     database = resources.database
     with database.reading(ANSWERING) as session:
         waiting = store.waiting_answers(session)
+    count = 0
     for answer_id, conversation_id in waiting:
         with database.transaction(ANSWERING) as session:
             if not store.move_answer(session, answer_id, before="waiting", after="sending"):
@@ -250,9 +259,11 @@ def send_answers(resources: Resources, channels: dict[str, Channel], master: Mas
         after = states.get(outcome.state if outcome else "", "failed")
         with database.transaction(ANSWERING) as session:
             store.move_answer(session, answer_id, before="sending", after=after)
-        if outcome and outcome.state == "temporary":
+        if outcome is None or outcome.state != "temporary":
+            count += 1
+        elif outcome.is_channel_down or outcome.reason in NOT_HANDED_OVER:
             raise Unavailable("CHANNEL_AWAY", channel=channel_name)
-    return len(waiting)
+    return count
 
 
 def _sentences(refusals: Any) -> LocalText:

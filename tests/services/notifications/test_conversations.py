@@ -13,7 +13,7 @@ from sqlalchemy import insert, select
 
 from chassis import clock
 from chassis.addresses import networks
-from chassis.errors import Forbidden, NotFound, Refused, Unavailable
+from chassis.errors import Forbidden, Invalid, NotFound, Refused, Unavailable
 from chassis.ids import new_id
 from chassis.sentences import LocalText
 from rangkiang.notifications.v1 import conversations_pb2 as wire
@@ -231,6 +231,43 @@ def test_while_members_is_away_messages_wait_in_order(partners: Partners) -> Non
     circulation.is_away = False
     answer(partners, circulation)
     assert len(texts(partners)) == 1
+
+
+@dataclass
+class RefusingCirculation(Circulation):
+    """Members cannot read the number of one person, and circulation refuses another."""
+
+    def find_owner(self, phone: str) -> Owner | None:
+        if phone == "+8881234567":
+            raise Invalid("PHONE_INVALID", field="phone")
+        return super().find_owner(phone)
+
+    def renew_loans(self, owner: Owner, *, key: str) -> Sequence[OwnLoan]:
+        raise NotFound("MEMBER_NOT_FOUND", id=key)
+
+
+def test_a_message_that_is_refused_is_for_staff_and_holds_no_other(partners: Partners) -> None:
+    write(partners, "PINJAMAN", number="8881234567")
+    write(partners, "PERPANJANG")
+    write(partners, "PINJAMAN")
+    answer(partners, RefusingCirculation())
+    conversations = {row.address: [message.state for message in row.messages] for row in listed(partners)}
+    assert conversations["+8881234567"] == ["received", "waiting"]
+    assert conversations[f"+{NUMBER}"] == ["received", "waiting", "answered", "waiting"]
+
+
+def test_an_answer_that_is_refused_for_now_does_not_hold_those_of_other_numbers(partners: Partners) -> None:
+    other = "6281111111111"
+    for number in (NUMBER, other):
+        write(partners, "BANTUAN", number=number)
+    answer(partners, Circulation())
+    with WhatsAppCloud(open_windows={NUMBER, other}) as cloud:
+        url = f"whatsapp://{PHONE_NUMBER_ID}?token={TOKEN}&host={cloud.host}&tls=none"
+        [channel] = open_channels(url, allowed_networks=networks("127.0.0.0/8"))
+        cloud.errors = [(400, 131056)]
+        assert send_answers(partners.resources, {"whatsapp": channel}, partners.master) == 1
+        assert [document["to"] for document in cloud.accepted] == [other]
+        assert send_answers(partners.resources, {"whatsapp": channel}, partners.master) == 1
 
 
 def test_forty_payloads_stay_text_in_a_conversation(partners: Partners) -> None:
