@@ -77,6 +77,12 @@ def test_the_staff_menu_leads_to_the_forms(manager: Visitor) -> None:
     assert {INSTITUTION, BRANCH} <= set(page.xpath("//main//a/@href"))
 
 
+def test_an_account_has_the_name_of_its_institution(manager: Visitor) -> None:
+    text = manager.open("/account").text_content()
+    assert "Solok City Library" in text
+    assert "KOTASOLOK" not in text
+
+
 def test_a_branch_is_previewed_and_saved_and_readers_see_it_at_once(manager: Visitor) -> None:
     manager.open(BRANCH)
     typed = {
