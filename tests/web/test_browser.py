@@ -32,7 +32,7 @@ def test_everything_works_without_javascript(visit: Visit) -> None:
     page.locator(".hit a").first.click()
     assert page.locator("h1").count() == 1
     page.get_by_role("link", name="English").click()
-    assert "Availability" in page.content()
+    page.locator("#where", has_text="Availability").wait_for()
 
 
 def test_a_record_is_reached_from_the_search_box_with_the_keyboard(visit: Visit) -> None:
