@@ -150,7 +150,7 @@ def test_words_are_answered_from_circulation_as_the_member_who_wrote(site: Site)
     assert site.write("6281266001144", "PINJAMAN") == ["Anda tidak sedang meminjam apa pun."]
     lines = site.write("6281266001133", "perpanjang")
     assert lines[0] == "Diperpanjang: 2 dari 2"
-    assert all(" – sekarang kembali " in line for line in lines[1:])
+    assert all(" – batas kembali sekarang " in line for line in lines[1:])
     lines = site.write("6281266001133", "renew")
     assert lines[0] == "Renewed: 0 of 2"
     assert all(" – still due " in line for line in lines[1:])

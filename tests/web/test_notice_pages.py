@@ -135,7 +135,7 @@ def notices(manager: Visitor) -> dict[str, UUID]:
                 )
             )  # fmt: skip
         for state, count in (("accepted", 31), ("failed", 2)):
-            session.add(ChannelDay(institution_id=DINAS, channel="console", day=now.date(), state=state, count=count))
+            session.add(ChannelDay(institution_id=DINAS, channel="print", day=now.date(), state=state, count=count))
     return ids
 
 
@@ -162,7 +162,7 @@ def test_the_ledger_as_csv_has_no_formula(manager: Visitor, notices: dict[str, U
 def test_a_notice_has_its_attempts_and_is_sent_again_when_it_failed(manager: Visitor, notices: dict[str, UUID]) -> None:
     path = f"/notices/{notices['failed']}"
     manager.open(path)
-    assert "E-mail · taken over" in manager.text
+    assert "E-mail · accepted" in manager.text
     assert "<b>p</b>" in manager.text
     manager.send(f"{path}/resend")
     assert "will be sent again" in manager.text
@@ -173,9 +173,9 @@ def test_a_notice_has_its_attempts_and_is_sent_again_when_it_failed(manager: Vis
 
 def test_channels_have_a_picture_and_the_hours_of_digests(manager: Visitor, notices: dict[str, UUID]) -> None:
     page = manager.open("/notices/channels")
-    assert "31 messages taken over by the provider, 2 failed" in manager.text
+    assert "31 messages accepted by the provider, 2 failed" in manager.text
     labels = page.xpath("//*[local-name()='svg']/@aria-label")
-    assert "Terminal, last 30 days: 31 taken over, 2 failed" in labels
+    assert "Letter, last 30 days: 31 accepted, 2 failed" in labels
     manager.send("/notices/channels", {"opens": "08:30", "closes": "17:00"})
     assert "The sending hours are saved" in manager.text
     assert manager.form("/notices/channels")["opens"] == "08:30"

@@ -117,8 +117,8 @@ def test_loans_are_answered_as_the_member_who_wrote(partners: Partners) -> None:
     [text] = texts(partners)
     assert text.splitlines() == [
         "Pinjaman Anda: 2",
-        "• Laskar Pelangi – kembali 26 November 2026",
-        "• Tenggelamnya Kapal van der Wijck – kembali 30 November 2026",
+        "• Laskar Pelangi – kembalikan paling lambat 26 November 2026",
+        "• Tenggelamnya Kapal van der Wijck – kembalikan paling lambat 30 November 2026",
     ]
     [conversation] = listed(partners)
     assert (conversation.state, conversation.member_id) == ("done", str(SITI.member_id))
@@ -278,7 +278,7 @@ def test_forty_payloads_stay_text_in_a_conversation(partners: Partners) -> None:
         answer(partners, circulation)
         lines = texts(partners)[-1].splitlines()
         assert len(lines) == 2
-        assert lines[1].endswith(" – kembali 26 November 2026")
+        assert lines[1].endswith(" – kembalikan paling lambat 26 November 2026")
 
 
 def test_staff_answer_within_a_day_and_not_after(both: Partners) -> None:
