@@ -31,8 +31,10 @@ def call(library) -> Iterator[Call]:
     inproc.register("circulation", library.servicer, adder, verifier=TokenVerifier(lambda: state))
     stub = CirculationStub(sync_channel("inproc:circulation", library.settings))
 
-    def do(method: str, request: Any, *, member: str, scope: str, key_text: str = "") -> Any:
-        principal = Principal(id=member, institution=str(PKS), session=str(uuid.uuid4()), scopes=frozenset([scope]))
+    def do(method: str, request: Any, *, member: str, scope: str, key_text: str = "", session: str = "") -> Any:
+        principal = Principal(
+            id=member, institution=str(PKS), session=session or str(uuid.uuid4()), scopes=frozenset([scope])
+        )
         token = sign_token(principal, key_id="one", private_key=key.private_bytes_raw())
         metadata = [("authorization", f"Bearer {token}"), ("idempotency-key", key_text or str(uuid.uuid4()))]
         return getattr(stub, method)(request, metadata=metadata)
@@ -131,6 +133,18 @@ def test_a_token_for_the_loans_lists_them_and_one_for_all_renews_them(library, c
     with at("2026-03-05T09:00:00+07:00"):
         renewed = call("RenewOwnLoans", wire.RenewOwnLoansRequest(), member=member, scope=scope)
     assert [one.is_renewed for one in renewed.renewals] == [True]
+
+
+def test_loans_that_are_renewed_by_whatsapp_again_after_a_crash_are_renewed_once(library, call):
+    """The sender of answers has another token then, of the same session, and the same key."""
+    member, _ = lend(library)
+    values = {"member": member, "scope": act_scope("renew_all"), "session": str(uuid.uuid4()), "key_text": "whatsapp-1"}
+    with at("2026-03-05T09:00:00+07:00"):
+        first = call("RenewOwnLoans", wire.RenewOwnLoansRequest(), **values)
+    with at("2026-03-06T09:00:00+07:00"):
+        again = call("RenewOwnLoans", wire.RenewOwnLoansRequest(), **values)
+    assert again == first
+    assert library.rows(Loan)[0].renewals == 1
 
 
 def test_a_full_token_needs_no_act(library, call):

@@ -10,7 +10,7 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from chassis import clock
-from chassis.auth import act_scope
+from chassis.auth import Principal, act_scope
 from chassis.ids import new_id
 from chassis.rpc.client import sync_channel, token_verifier
 from chassis.sealing import MasterKey
@@ -151,11 +151,17 @@ def test_a_link_is_about_what_its_act_is_about(office: Office, sender: Any) -> N
 def test_a_member_who_wrote_from_their_number_has_a_token_for_few_acts(office: Office, sender: Any) -> None:
     member = Desk(office).register("Siti Rahma").id
 
-    def scopes(act: str, subject: str = "") -> frozenset[str]:
+    def principal(act: str, subject: str = "") -> Principal:
         request = wire.IssueMemberActTokenRequest(member_id=member, act=act, subject=subject)
         token = sender.IssueMemberActToken(request).token.token
-        return token_verifier(office.settings).verify(f"Bearer {token}").scopes
+        return token_verifier(office.settings).verify(f"Bearer {token}")
 
+    def scopes(act: str, subject: str = "") -> frozenset[str]:
+        return principal(act, subject).scopes
+
+    # The key of a renewal belongs to the session: with another one it would not be known after a crash.
+    assert principal("renew_all").session == principal("renew_all").session
+    assert principal("renew_all").session != principal("loans").session
     assert scopes("loans") == {act_scope("loans")}
     assert scopes("renew_all") == {act_scope("renew_all")}
     assert scopes("opt_out", "all") == {act_scope("opt_out", "all")}
