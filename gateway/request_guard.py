@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chassis import ids
 from chassis.errors import Error, Invalid
-from chassis.redaction import redact_address
+from gateway.request_log import logged_path
 
 log = logging.getLogger(__name__)
 
@@ -154,7 +154,7 @@ class RequestGuard:
                 receive = _limit_body(scope, receive)
             await self.app(scope, receive, send_with_headers)
         except Exception:
-            log.exception("request_failed", extra={"request_id": request_id, "path": redact_address(scope["path"])})
+            log.exception("request_failed", extra={"request_id": request_id, "path": logged_path(scope)})
             if status:
                 raise
             await self._refuse(Request(scope), unexpected())(scope, receive, send_with_headers)

@@ -24,6 +24,13 @@ access_log = logging.getLogger("gateway.access")
 CLIENT_GONE = 499
 
 
+def logged_path(scope: Scope) -> str:
+    """Return the path of a request for a log: a link of a notice or of a sign-in is a secret."""
+    link = scope.get("path_params", {}).get("link", "")
+    path: str = scope["path"]
+    return redact_address(path.replace(link, "{link}") if link else path)
+
+
 class RequestLog:
     """Records each request after its end.
 
@@ -67,8 +74,7 @@ class RequestLog:
         fields: dict[str, Any] = {
             "request_id": scope["state"]["request_id"],
             "method": scope["method"],
-            # The address of a one-time link is its secret.
-            "path": route if "{link}" in route else redact_address(scope["path"]),
+            "path": logged_path(scope),
             "route": route,
             "status": status,
             "ms": round(seconds * 1000, 2),

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from gateway.request_log import access_log
+from gateway.web import notice_links
 from tests.conditions import eventually
 from tests.fakes.catalog import FakeCatalog
 from tests.fakes.running import served_catalog, served_gateway
@@ -92,3 +93,18 @@ def test_the_secret_of_a_one_time_link_is_in_no_log(access_lines: Any) -> None:
     lines = access_lines()
     assert [line["path"] for line in lines] == ["/sign-in/link/{link}"]
     assert "very-secret" not in str(lines)
+
+
+def test_the_secret_of_a_link_is_in_no_log_of_an_error_either(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_caller: str) -> int:
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(notice_links._failures, "take", fail)
+    with served_catalog(FakeCatalog()) as url, served_gateway(url) as address:
+        assert httpx.get(f"{address}/l/very-secret", headers=ID).status_code == 500
+        eventually(lambda: "request_failed" in caplog.messages)
+    [record] = [record for record in caplog.records if record.getMessage() == "request_failed"]
+    assert record.path == "/l/{link}"  # type: ignore[attr-defined]
+    assert not any("very-secret" in str(vars(record)) for record in caplog.records)
