@@ -15,7 +15,11 @@ from tests.conftest import CHECKOUT
 PAGE = (CHECKOUT / "docs/notices.md").read_text()
 
 
-@pytest.mark.parametrize("line", re.findall(r"CHANNELS=(.+?)(?:`|\n)", PAGE))
+SETTINGS = re.findall(r"(?<!')CHANNELS=\"?(.+?)(?:[`\"]|\n)", PAGE)
+
+
+# One with … names a place that only the reader knows.
+@pytest.mark.parametrize("line", [line for line in SETTINGS if "…" not in line])
 def test_channels_of_the_page_open(line: str, tmp_path: Path) -> None:
     specs = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
     assert len(specs) == 2
