@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
@@ -19,7 +21,9 @@ router = APIRouter()
 
 ORDERS = ("group", "street")
 PAPERS = ("a4", "58mm")
-# A form has the ids of a class: 1,000 of 37 characters.
+# Of one form: letters that are drawn in a second, and notices as notifications takes them at once.
+MOST_LETTERS, MOST_NOTICES = 200, 1_000
+# Their ids have 37 characters.
 _BODY_BYTES = 256 * 1024
 
 
@@ -62,6 +66,20 @@ async def hand_over(request: Request) -> Response:
     return redirect(f"/notices/print?by={_order(fields.text('by'))}&done={reply.count}")
 
 
+def parts_of(letters: Iterable[wire.Letter]) -> Iterator[list[wire.Letter]]:
+    """Divide the letters of a group into parts that are printed and handed over at once."""
+    part: list[wire.Letter] = []
+    notices = 0
+    for letter in letters:
+        notices += len(letter.notice_ids)
+        if part and (len(part) == MOST_LETTERS or notices > MOST_NOTICES):
+            yield part
+            part, notices = [], len(letter.notice_ids)
+        part.append(letter)
+    if part:
+        yield part
+
+
 def _order(name: str) -> str:
     return name if name in ORDERS else ORDERS[0]
 
@@ -78,11 +96,12 @@ async def _page(request: Request, form: Form, *, status: int = 200) -> Response:
         groups=[
             (
                 group,
-                [(letter, moment(letter.oldest_at, words)) for letter in group.letters],
-                " ".join(letter.member_id for letter in group.letters),
-                " ".join(one for letter in group.letters for one in letter.notice_ids),
+                [(letter, moment(letter.oldest_at, words)) for letter in letters],
+                " ".join(letter.member_id for letter in letters),
+                " ".join(one for letter in letters for one in letter.notice_ids),
             )
             for group in reply.groups
+            for letters in parts_of(group.letters)
         ],
         total=sum(len(group.letters) for group in reply.groups),
         by=by,

@@ -15,9 +15,11 @@ from chassis import clock
 from chassis.ids import new_id
 from gateway.web import notices as notice_pages
 from gateway.web.channel_health import picture
+from gateway.web.print_list import parts_of
 from gateway.web.texts import wording
 from rangkiang.catalog.v1.events_pb2 import InstitutionCopy
 from rangkiang.common.v1.text_pb2 import LocalText
+from rangkiang.notifications.v1.print_pb2 import Letter
 from services.notifications import ledger
 from services.notifications.institutions import copy_institutions
 from services.notifications.tables import Attempt, ChannelDay, Message, Notice
@@ -223,3 +225,12 @@ def test_the_pages_of_notices_are_accessible_on_every_screen(
     take_session(page, manager)
     page.goto("/notices" + (f"/{notices['sent']}" if name == "/sent" else name))
     check_accessibility(page)
+
+
+def test_a_large_group_of_letters_is_printed_and_handed_over_in_parts():
+    few = [Letter(member_id=str(number), notice_ids=["1"]) for number in range(450)]
+    many = [Letter(member_id=str(number), notice_ids=["1"] * 300) for number in range(7)]
+    assert [len(part) for part in parts_of(few)] == [200, 200, 50]
+    assert [len(part) for part in parts_of(many)] == [3, 3, 1]
+    assert [letter for part in parts_of(few) for letter in part] == few
+    assert list(parts_of([])) == []
