@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 from uuid import UUID, uuid5
 
+import httpx
 from sqlalchemy import select
 
 from chassis.context import Context, system
@@ -55,3 +57,11 @@ def add_hours(**documents: dict[str, Any]) -> None:
                 caller = Context(institution=str(branch.institution_id), actor="test")
                 version = calendar_of(session, branch.id).version
                 save_calendar(session, branch, version=version, document=known[branch.code], context=caller)
+
+
+def wait_for_hours(address: str) -> None:
+    """Wait until a gateway knows the hours; a page waits for them for a moment only."""
+    until = time.monotonic() + 10
+    while 'class="now"' not in httpx.get(f"{address}/branches/KOTASOLOK/PUSAT", headers={"Accept": "text/html"}).text:
+        assert time.monotonic() < until, "no hours"
+        time.sleep(0.1)

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from tests.fakes.catalog import FakeCatalog
-from tests.fakes.hours import add_hours
+from tests.fakes.hours import add_hours, wait_for_hours
 from tests.fakes.running import served_catalog, served_gateway
 
 CHROMIUM = "/usr/bin/chromium"
@@ -35,6 +35,7 @@ def address(_catalog: FakeCatalog) -> Iterator[str]:
     """Address of a running gateway."""
     with served_catalog(_catalog) as url, served_gateway(url, default_institution="KOTASOLOK") as address:
         add_hours()
+        wait_for_hours(address)
         yield address
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from chassis import clock
 from tests.fakes.catalog import FakeCatalog
-from tests.fakes.hours import WEEK, add_hours
+from tests.fakes.hours import WEEK, add_hours, wait_for_hours
 from tests.fakes.running import served_catalog, served_gateway
 from tests.web.conftest import PHONE, Visit
 from tests.web.places import PLACES
@@ -33,6 +33,7 @@ def site() -> Iterator[httpx.Client]:
         httpx.Client(base_url=address, timeout=10, headers={"Accept": "text/html"}) as client,
     ):
         add_hours(PUSAT=HOLIDAY)
+        wait_for_hours(address)
         yield client
 
 
