@@ -98,7 +98,7 @@ def _serve_inproc(stack: ExitStack, catalog_url: str, *, without: Sequence[str])
         if service.name in without or not service.rpc:
             continue
         data = Path(stack.enter_context(TemporaryDirectory())) / "var"
-        settings = Settings(data=data, service_urls={"catalog": catalog_url})
+        settings = Settings(data=data, service_urls={"catalog": catalog_url}, channels="console: print:")
         database = stack.enter_context(migrated_database(service, settings.database(service.name)))
         stack.callback(_restore, service.name, running.get(service.name), inproc._services.get(service.name))
         resources = running[service.name] = Resources(settings=settings, database=database, service=service)
