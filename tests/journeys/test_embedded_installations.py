@@ -26,7 +26,7 @@ from tests.servers import processes
 
 RANGKIANG = str(Path(sys.executable).with_name("rangkiang"))
 UNIT = CHECKOUT / "systemd" / "rangkiang.service"
-READY_SECONDS = 60
+READY_SECONDS = 150
 
 
 @dataclass(frozen=True)
