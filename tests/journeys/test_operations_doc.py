@@ -128,11 +128,12 @@ def test_every_secret_that_the_manifests_need_is_made_by_a_command_of_the_page()
 
 
 def secrets_of(value: Any) -> set[str]:
-    """Names of the Secrets that an object names."""
+    """Names of the Secrets that an object needs; docs/notices.md makes the optional one of channels."""
     if isinstance(value, list):
         return set().union(*map(secrets_of, value))
     if not isinstance(value, dict):
         return set()
-    own = {value[key]["name"] for key in ("secretKeyRef", "passwordSecret") if key in value}
-    own |= {value["secretName"]} if "secretName" in value else set()
+    references = [value[key] for key in ("secretKeyRef", "passwordSecret") if key in value]
+    own = {reference["name"] for reference in references if not reference.get("optional")}
+    own |= {value["secretName"]} if "secretName" in value and not value.get("optional") else set()
     return own.union(*map(secrets_of, value.values()))
