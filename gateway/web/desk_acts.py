@@ -21,7 +21,7 @@ from rangkiang.members.v1 import cards_pb2, people_pb2
 
 LEND, RETURN, READ_HERE = "lend", "return", "read_here"
 # What nobody may waive, as circulation has it; a test compares.
-FINAL = frozenset({"ITEM_ON_LOAN", "LOAN_ENDED"})
+FINAL = frozenset({"AT_BEFORE_RETURN", "ITEM_ON_LOAN", "LOAN_ENDED"})
 # How a page shows an outcome.
 DONE, LOOK, REFUSED = "done", "look", "refused"
 _LONGEST_CODE = 300

@@ -178,6 +178,9 @@ WITHOUT_HEADER = {
     "DELETE /api/v1/members/{member_id}/cards/{card_id}": "a second time changes nothing",
     "DELETE /api/v1/members/{member_id}/blocks/{block_id}": "a second time changes nothing",
     "DELETE /api/v1/members/{member_id}/merge/{merge_id}": "a second time changes nothing",
+    "POST /api/v1/notices/preview": "shows a text",
+    "POST /api/v1/callbacks/whatsapp": "the provider's message ids say what was seen before",
+    "POST /api/v1/account/opt-out": "a second time changes nothing",
 }
 
 

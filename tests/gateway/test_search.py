@@ -89,7 +89,9 @@ def test_a_misspelt_word_gets_a_suggested_spelling(http: httpx.Client) -> None:
 
 def test_suggestions_complete_the_prefix(http: httpx.Client) -> None:
     page = http.get("/api/v1/suggest?q=ro").json()
-    assert page == {"total": 1, "hits": [{"text": "Robohnya Surau Kami", "kind": "title"}]}
+    (hit,) = page["hits"]
+    assert (page["total"], hit["text"], hit["kind"]) == (1, "Robohnya Surau Kami", "title")
+    assert hit["url"] == f"/records/{hit['id']}"
 
 
 @pytest.mark.parametrize(

@@ -156,6 +156,7 @@ def test_pictures_are_uploaded_and_removed(manager: Visitor, catalog: FakeCatalo
 
 
 def test_the_desk_may_not_change_the_library(address: str) -> None:
+    add_institution(UUID(INSTITUTION_ID), OWN)
     with visitor(address) as desk:
         desk.sign_in(add_staff(new_user("desk"), "desk", institution=UUID(INSTITUTION_ID)))
         assert desk.http.get(INSTITUTION).status_code == 403
