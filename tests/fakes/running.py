@@ -100,14 +100,18 @@ def _serve_inproc(stack: ExitStack, catalog_url: str, *, without: Sequence[str])
         data = Path(stack.enter_context(TemporaryDirectory())) / "var"
         settings = Settings(data=data, service_urls={"catalog": catalog_url}, channels="console: print:")
         database = stack.enter_context(migrated_database(service, settings.database(service.name)))
-        stack.callback(_restore, service.name, running.get(service.name), inproc._services.get(service.name))
+        before = running.get(service.name), inproc._services.get(service.name)
         resources = running[service.name] = Resources(settings=settings, database=database, service=service)
+        stack.callback(_restore, service.name, resources, *before)
         servicer = resolve(service.rpc)(resources)
         verifier = token_verifier(settings, servicer)
         inproc.register(service.name, servicer, resolve(service.adder), verifier=verifier)
 
 
-def _restore(name: str, resources: Resources | None, methods: Any) -> None:
-    """Let calls reach again what they reached before a gateway was served: an outer one goes on after an inner one."""
-    if resources is not None and methods is not None:
+def _restore(name: str, own: Resources, resources: Resources | None, methods: Any) -> None:
+    """Let calls reach again what they reached before a gateway was served: an outer one goes on after an inner one.
+
+    One that was served later and is served still keeps the calls.
+    """
+    if resources is not None and methods is not None and running.get(name) is own:
         running[name], inproc._services[name] = resources, methods
