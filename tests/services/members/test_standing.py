@@ -97,7 +97,7 @@ def test_a_block_is_in_force_until_its_day_or_until_staff_end_it(office: Office)
         assert desk.call("EndBlock", wire.EndBlockRequest(id=new.id, block_id=without.block_id)) == ended
         assert not desk.find("siti").members[0].is_blocked
     assert (with_end.version, without.version, ended.version) == (2, 3, 4)
-    assert bodies(office)[2][1]["members"][0]["blocks"] == [
+    assert bodies(office)[3][1]["members"][0]["blocks"] == [
         {"reason": "conduct", "ends_on": str(today + timedelta(days=3))}, {"reason": "lost_item"},
     ]  # fmt: skip
     desk = Desk(office)
