@@ -58,10 +58,10 @@ def resolve_host(host: str, port: int) -> list[str]:
     raises  Unavailable  HOST_NOT_RESOLVED
     """
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         raise Unavailable("HOST_NOT_RESOLVED", host=host) from None
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+    return list(dict.fromkeys(str(entry[4][0]) for entry in entries))
 
 
 def is_public(address: str) -> bool:

@@ -162,13 +162,13 @@ class Libraries:
 
     async def hours(self, institution: str) -> Hours:
         """Return the opening hours of the branches of an institution by code; none when circulation does not answer."""
-        kept = self._hours_of(institution)
-        return _NO_HOURS if kept is None else await kept.get() or _NO_HOURS
+        hours = self._hours_of(institution)
+        return _NO_HOURS if hours is None else await hours.get() or _NO_HOURS
 
     def known_hours(self, institution: str) -> Hours:
         """Return the hours that were read last, without asking."""
-        kept = self._hours_of(institution)
-        return _NO_HOURS if kept is None else kept.last() or _NO_HOURS
+        hours = self._hours_of(institution)
+        return _NO_HOURS if hours is None else hours.last() or _NO_HOURS
 
     async def prepare(self) -> None:
         """Read what the header and footer of every page show, if it is old."""
@@ -184,10 +184,10 @@ class Libraries:
     def _hours_of(self, institution: str) -> Kept[Hours] | None:
         if institution not in self.known_directory().institutions:
             return None
-        kept = self._hours.get(institution)
-        if kept is None:
-            kept = self._hours[institution] = Kept(lambda: self._read_hours(institution))
-        return kept
+        hours = self._hours.get(institution)
+        if hours is None:
+            hours = self._hours[institution] = Kept(lambda: self._read_hours(institution))
+        return hours
 
     async def _read_directory(self) -> Directory:
         stub = self._clients.stub("catalog", CatalogStub)

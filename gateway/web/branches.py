@@ -72,8 +72,8 @@ async def branch(request: Request) -> Response:
     held, lang = libraries(request), language(request)
     institution, code = request.path_params["institution"], request.path_params["code"]
     directory = await held.directory()
-    found = directory.branches.get((institution, code))
-    if found is None:
+    place = directory.branches.get((institution, code))
+    if place is None:
         raise NotFound("BRANCH_PAGE_NOT_FOUND")
     name = f"{institution}/{code}"
     newest = wire.SearchRequest(
@@ -84,7 +84,7 @@ async def branch(request: Request) -> Response:
     owner = directory.institutions.get(institution)
     permalink = absolute_url(request, branch_path(institution, code))
     linked_data = library(
-        found,
+        place,
         hours.get(code),
         institution=owner,
         url=permalink,
@@ -97,13 +97,13 @@ async def branch(request: Request) -> Response:
         query="",
         permalink=permalink,
         linked_data=in_script(linked_data),
-        branch=_entry(found, hours.get(code), lang),
+        branch=_entry(place, hours.get(code), lang),
         institution=local_text(owner.name, lang) if owner else institution,
         days=week(hours.get(code), lang),
         a_week=A_WEEK,
-        maps=map_links(found, local_text(found.name, lang) or code),
-        services=[local_text(text, lang) for text in found.services],
-        accessibility=[local_text(text, lang) for text in found.accessibility],
+        maps=map_links(place, local_text(place.name, lang) or code),
+        services=[local_text(text, lang) for text in place.services],
+        accessibility=[local_text(text, lang) for text in place.accessibility],
         newest=hits,
         shelves=shelves(hits),
         all_here=f"/search?{urlencode({'branch': name})}",

@@ -66,8 +66,8 @@ def list_notices(session: Session, institution_id: UUID, wanted: NoticeFilter) -
     query = select(Notice, Message).outerjoin(Message, Message.id == Notice.message_id).where(*conditions)
     if wanted.cursor:
         query = query.where(Notice.id < _read_cursor(wanted.cursor))
-    found = session.execute(query.order_by(Notice.id.desc()).limit(limit + 1))
-    rows: list[tuple[Notice, Message | None]] = [(row[0], row[1]) for row in found]
+    page = session.execute(query.order_by(Notice.id.desc()).limit(limit + 1))
+    rows: list[tuple[Notice, Message | None]] = [(row[0], row[1]) for row in page]
     return Page(rows[:limit], total, str(rows[limit - 1][0].id) if len(rows) > limit else "")
 
 

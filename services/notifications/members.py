@@ -47,9 +47,9 @@ def copy_members(session: Session, facts: Iterable[MemberFact]) -> int:
             "is_erased": False,
         }
         if upsert_newer(session, Member, row, key="id", version="version") and fact.merged_into:
-            kept = kept_id(session, member_id)
+            last_id = kept_id(session, member_id)
             waiting = update(Notice).where(Notice.member_id == member_id, Notice.state.in_(("waiting", "print")))
-            session.execute(waiting.values(member_id=kept))
+            session.execute(waiting.values(member_id=last_id))
     return count
 
 

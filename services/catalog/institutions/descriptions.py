@@ -65,9 +65,9 @@ def change_fields(place: Place, values: Mapping[str, Any], *, at: datetime, edit
 def unmark(place: Place, fields: Collection[str]) -> None:
     """Forget that staff have edited these fields."""
     edits = orjson.loads(place.edits or "{}")
-    kept = {field: version for field, version in edits.items() if field not in fields}
-    if kept != edits:
-        _mark(place, kept)
+    remaining = {field: version for field, version in edits.items() if field not in fields}
+    if remaining != edits:
+        _mark(place, remaining)
 
 
 def changed_since(place: Place, version: int) -> Iterable[str]:

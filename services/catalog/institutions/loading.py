@@ -122,10 +122,10 @@ class _Load:
         }
         values |= {name: ids if name == "photos" else "".join(ids) for name, ids in pictures.items()}
         branch = place.code if isinstance(place, Branch) else ""
-        kept = [name for name in edited if name in values and value_of(place, name) != values[name]]
-        self._loaded.edited += [EditedField(self._institution.code, branch, name) for name in kept]
+        edited_names = [name for name in edited if name in values and value_of(place, name) != values[name]]
+        self._loaded.edited += [EditedField(self._institution.code, branch, name) for name in edited_names]
         if not self._replace:
-            values = {name: value for name, value in values.items() if name not in kept}
+            values = {name: value for name, value in values.items() if name not in edited_names}
         changes = change_fields(place, values, at=self._at, edited=False)
         for name in _PICTURES:
             if name in changes:

@@ -95,10 +95,10 @@ class _Writer:
         if name not in _ELEMENTS or (name == "svg" and self._names) or self._names[-1:] == ["style"]:
             _refuse(f"<{name}>")
         self._names.append(name)
-        kept = dict(self._kept(name, attributes))
+        attributes_to_write = dict(self._kept(name, attributes))
         if len(self._names) == 1:
-            kept = {"xmlns": _SVG, **kept}
-        written = "".join(f" {key}={quoteattr(value)}" for key, value in kept.items())
+            attributes_to_write = {"xmlns": _SVG, **attributes_to_write}
+        written = "".join(f" {key}={quoteattr(value)}" for key, value in attributes_to_write.items())
         self.pieces.append(f"<{name}{written}>")
 
     def end(self, _qualified: str) -> None:
@@ -118,7 +118,7 @@ class _Writer:
 
         raises  Invalid  SVG_NOT_ALLOWED: the attribute runs a script; SVG_REFERENCE
         """
-        kept = []
+        pairs = []
         for key, value in attributes.items():
             plain = key.rpartition(" ")[2].lower()
             if plain.startswith("on"):
@@ -127,13 +127,13 @@ class _Writer:
                 if not re.fullmatch(r"#[\w.:-]{1,100}", value, re.ASCII):
                     raise Invalid("SVG_REFERENCE", given=value[:80])
                 if name in _GRADIENTS and key in ("href", _XLINK_HREF):
-                    kept.append(("href", value))
+                    pairs.append(("href", value))
             elif key in _ATTRIBUTES:
                 _check_value(key, value)
                 if "clipPath" in self._names[:-1] and "url" in value.lower():
                     raise Invalid("SVG_REFERENCE", given=value[:80])
-                kept.append((key, value))
-        return kept
+                pairs.append((key, value))
+        return pairs
 
 
 def _check_value(name: str, value: str) -> None:

@@ -67,10 +67,10 @@ def contacts(session: Session, member_ids: Sequence[str], *, master: MasterKey) 
     """
     if len(member_ids) > MOST_CONTACTS:
         raise Invalid("MEMBER_TOO_MANY", field="ids", most=MOST_CONTACTS)
-    asked = list(dict.fromkeys(parse_id(member_id) for member_id in member_ids))
-    known = _members(session, asked)
-    kept = {member_id: member for member_id in asked if (member := _kept(known, member_id)) is not None}
-    members = {member.id: member for member in kept.values()}
+    ids = list(dict.fromkeys(parse_id(member_id) for member_id in member_ids))
+    known = _members(session, ids)
+    members_by_id = {member_id: member for member_id in ids if (member := _kept(known, member_id)) is not None}
+    members = {member.id: member for member in members_by_id.values()}
     guardians = _members(session, {one.guardian_id for one in members.values() if one.guardian_id is not None})
     consents = _consents(session, members)
     kinds = _kinds(session, {member.institution_id for member in members.values()})
@@ -89,7 +89,7 @@ def contacts(session: Session, member_ids: Sequence[str], *, master: MasterKey) 
             _guardian(member, opened, guardians, master) if is_child and not is_organisation else None,
             consents.get(member.id, {}),
         )  # fmt: skip
-    return [replace(found[kept[one].id], asked_id=one) for one in asked if one in kept]
+    return [replace(found[members_by_id[one].id], asked_id=one) for one in ids if one in members_by_id]
 
 
 def find_by_phone(

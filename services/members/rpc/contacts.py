@@ -29,27 +29,27 @@ class ContactMethods(PeopleMethods):
 
     def Contacts(self, request: wire.ContactsRequest, context: grpc.ServicerContext) -> wire.ContactsReply:
         with self._database.reading(rpc.context(context)) as session:
-            found = contacts.contacts(session, list(request.ids), master=self._keys.master)
-        return wire.ContactsReply(members=[_contact(contact) for contact in found])
+            member_contacts = contacts.contacts(session, list(request.ids), master=self._keys.master)
+        return wire.ContactsReply(members=[_contact(contact) for contact in member_contacts])
 
     def ListContacts(self, request: wire.ListContactsRequest, context: grpc.ServicerContext) -> wire.ListContactsReply:
         caller = rpc.context(context)
         with self._database.reading(caller) as session:
-            found = contacts.contacts(session, list(request.ids), master=self._keys.master)
-        for contact in found:
+            member_contacts = contacts.contacts(session, list(request.ids), master=self._keys.master)
+        for contact in member_contacts:
             self._looks.record(caller, "members.read_contact", kind="member", object_id=contact.member.id)
-        return wire.ListContactsReply(members=[_contact(contact) for contact in found])
+        return wire.ListContactsReply(members=[_contact(contact) for contact in member_contacts])
 
     def FindByPhone(self, request: wire.FindByPhoneRequest, context: grpc.ServicerContext) -> wire.FindByPhoneReply:
         institution_id = parse_id(request.institution_id) if request.institution_id else None
         with self._database.reading(rpc.context(context)) as session:
-            found, member = contacts.find_by_phone(
+            outcome, member = contacts.find_by_phone(
                 session, request.phone, institution_id=institution_id, master=self._keys.master
             )
         if member is None:
-            return wire.FindByPhoneReply(found=found)
+            return wire.FindByPhoneReply(found=outcome)
         return wire.FindByPhoneReply(
-            found=found, member_id=str(member.id), institution_id=str(member.institution_id), language=member.language
+            found=outcome, member_id=str(member.id), institution_id=str(member.institution_id), language=member.language
         )
 
     def MakeSlipCode(self, request: wire.MakeSlipCodeRequest, context: grpc.ServicerContext) -> wire.MakeSlipCodeReply:

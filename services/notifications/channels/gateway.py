@@ -122,8 +122,8 @@ class GatewayChannel:
         if place.path:
             value = value_at(parse_json(body), place.path)
             return "" if value is None else one_line(str(value), 100)
-        found = re.search(place.regex, body) if place.regex else None
-        return one_line(found.group(found.lastindex or 0), 100) if found else ""
+        match = re.search(place.regex, body) if place.regex else None
+        return one_line(match.group(match.lastindex or 0), 100) if match else ""
 
     def _written(self, address: str) -> str | None:
         """Return the address as the gateway wants it; None when it cannot be written so."""

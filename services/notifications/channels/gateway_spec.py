@@ -125,12 +125,12 @@ class GatewaySpec(_Part):
 
     @model_validator(mode="after")
     def _has_known_places(self) -> GatewaySpec:
-        asked = [self.ask.url, *_texts(self.ask.fields)] if self.ask else []
-        for url in [self.url, *asked[:1]]:
+        ask_texts = [self.ask.url, *_texts(self.ask.fields)] if self.ask else []
+        for url in [self.url, *ask_texts[:1]]:
             parts = urlsplit(url)
             if parts.scheme not in {"http", "https"} or not parts.hostname or "{" in parts.netloc:
                 raise ValueError("url: http or https, and a host without placeholders")
-        for text in [self.url, *_texts(self.fields), *self.headers.values(), *asked]:
+        for text in [self.url, *_texts(self.fields), *self.headers.values(), *ask_texts]:
             for place in _PLACE.finditer(text):
                 if place["fact"] and place["fact"] not in PLACES:
                     raise ValueError(f"{{{place['fact']}}} is none of {', '.join(PLACES)}, secret:NAME")

@@ -48,11 +48,11 @@ def open_channels(urls: str, *, allowed_networks: Networks = ()) -> tuple[Channe
 
 def names_of(urls: str, scheme: str) -> tuple[str, ...]:
     """Return the names of the channels with a scheme, without opening them. Raises the errors of open_channels."""
-    found = []
+    names = []
     for number, text in enumerate(filter(None, _BETWEEN.split(urls.strip())), 1):
         if known_scheme(text, ADAPTERS) == scheme:
-            found.append(_parse(text, scheme, number).name)
-    return tuple(found)
+            names.append(_parse(text, scheme, number).name)
+    return tuple(names)
 
 
 def _parse(text: str, scheme: str, number: int) -> ChannelUrl:

@@ -94,16 +94,16 @@ def _inbound(part: dict[str, Any]) -> Inbound | None:
 def _body(part: dict[str, Any]) -> str:
     match part.get("type"):
         case "text":
-            found = _get(part, "text", "body")
+            content = _get(part, "text", "body")
         case "button":
-            found = _get(part, "button", "text")
+            content = _get(part, "button", "text")
         case "interactive":
-            found = _get(part, "interactive", "button_reply", "title") or _get(
+            content = _get(part, "interactive", "button_reply", "title") or _get(
                 part, "interactive", "list_reply", "title"
             )
         case _:
-            found = None
-    return _text(found, MOST_TEXT)
+            content = None
+    return _text(content, MOST_TEXT)
 
 
 def _get(value: Any, *names: str) -> Any:

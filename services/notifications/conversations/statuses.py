@@ -74,9 +74,9 @@ def _try_next_channel(session: Session, attempt: Attempt) -> None:
 def _find_attempt(session: Session, status: Status, channels: tuple[str, ...]) -> Attempt | None:
     """Find the attempt by the provider's id; when the answer to the hand-over was lost, by ours."""
     of_channel = Attempt.channel.in_(channels)
-    found = session.scalar(select(Attempt).where(of_channel, Attempt.provider_id == status.provider_id).limit(1))
-    if found is not None or not status.message_id:
-        return found
+    attempt = session.scalar(select(Attempt).where(of_channel, Attempt.provider_id == status.provider_id).limit(1))
+    if attempt is not None or not status.message_id:
+        return attempt
     try:
         message_id = UUID(status.message_id)
     except ValueError:

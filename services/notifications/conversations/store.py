@@ -267,16 +267,16 @@ def _add_line(
     )
     session.add(line)
     session.flush()
-    kept = (
+    newest = (
         select(ConversationMessage.id)
         .where(ConversationMessage.conversation_id == row.id)
         .order_by(ConversationMessage.id.desc())
         .limit(KEPT_MESSAGES)
     )
-    kept_ids = list(session.scalars(kept))
+    newest_ids = list(session.scalars(newest))
     session.execute(
         delete(ConversationMessage).where(
-            ConversationMessage.conversation_id == row.id, ConversationMessage.id.not_in(kept_ids)
+            ConversationMessage.conversation_id == row.id, ConversationMessage.id.not_in(newest_ids)
         )
     )
     return line.id

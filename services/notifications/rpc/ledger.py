@@ -110,7 +110,7 @@ class LedgerMethods:
     def PutSendingRules(
         self, request: wire.PutSendingRulesRequest, context: grpc.ServicerContext
     ) -> wire.PutSendingRulesReply:
-        caller, given = rpc.context(context), request.rules
+        caller, rules = rpc.context(context), request.rules
         with self._database.transaction(caller) as session:
 
             def act() -> wire.PutSendingRulesReply:
@@ -118,9 +118,9 @@ class LedgerMethods:
                 row = save_rules(
                     session,
                     institution_id,
-                    opens=given.opens,
-                    closes=given.closes,
-                    version=given.version,
+                    opens=rules.opens,
+                    closes=rules.closes,
+                    version=rules.version,
                     context=caller,
                 )
                 facts = {"opens": row.opens, "closes": row.closes}

@@ -49,11 +49,11 @@ class ListedLetter:
 def printable(session: Session, institution_id: UUID) -> dict[UUID, list[Notice]]:
     """Return notices of an institution that wait for paper, by member; those that wait longest first."""
     query = select(Notice).where(Notice.institution_id == institution_id, Notice.state == PRINT).order_by(Notice.id)
-    found: dict[UUID, list[Notice]] = defaultdict(list)
+    groups: dict[UUID, list[Notice]] = defaultdict(list)
     for notice in session.scalars(query):
-        if notice.member_id is not None and (notice.member_id in found or len(found) < MOST_LETTERS):
-            found[notice.member_id].append(notice)
-    return found
+        if notice.member_id is not None and (notice.member_id in groups or len(groups) < MOST_LETTERS):
+            groups[notice.member_id].append(notice)
+    return groups
 
 
 def list_letters(
@@ -127,11 +127,11 @@ def hand_over(session: Session, institution_id: UUID, ids: Collection[UUID], *, 
     query = select(Notice.id).where(
         Notice.id.in_(list(ids)), Notice.institution_id == institution_id, Notice.state == PRINT
     )
-    found = list(session.scalars(query.with_for_update()))
-    settle(session, found, "printed")
-    facts = {"notices": [str(one) for one in found]}
+    listed_ids = list(session.scalars(query.with_for_update()))
+    settle(session, listed_ids, "printed")
+    facts = {"notices": [str(one) for one in listed_ids]}
     audit.record(session, context, "notifications.hand_over", kind="letters", object_id=new_id(), facts=facts)
-    return len(found)
+    return len(listed_ids)
 
 
 def _folded(notices: Sequence[Notice]) -> list[tuple[str, tuple[Notice, ...]]]:

@@ -87,8 +87,8 @@ class Sender:
             answers[attempt.id] = channel.ask(str(attempt.message_id)) if channel is not None else None
         with self._database.transaction(SENDING) as session:
             count = recover(session, self._channels, answers, Places(session))
-        asked = sum(answer is not None for answer in answers.values())
-        log.warning("attempts_without_answer", extra={"count": count, "answered_now": asked})
+        answered = sum(answer is not None for answer in answers.values())
+        log.warning("attempts_without_answer", extra={"count": count, "answered_now": answered})
         return count
 
     def run_round(self) -> float:
