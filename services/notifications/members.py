@@ -146,7 +146,24 @@ def keys_of(
             else:
                 added.append(_unknown(member_id, members[member_id], sealed))
     insert_ignore(session, Member, added, key=["id"])
+    if added:
+        _take_stored_keys(session, master, keys, [row["id"] for row in added])
     return keys
+
+
+def _take_stored_keys(
+    session: Session, master: MasterKey, keys: dict[UUID, MemberKey], member_ids: Sequence[UUID]
+) -> None:
+    """Replace keys that were not stored: a handler was first to add the row of the member."""
+    query = select(Member.id, Member.wrapped_key, Member.is_erased).where(Member.id.in_(member_ids)).with_for_update()
+    for row in session.execute(query).all():
+        if row.is_erased:
+            del keys[row.id]
+        elif row.wrapped_key is None:
+            keys[row.id], sealed = MemberKey.new(master, member=_owner(row.id))
+            session.execute(update(Member).where(Member.id == row.id).values(wrapped_key=sealed))
+        else:
+            keys[row.id] = MemberKey.unwrap(master, row.wrapped_key, member=_owner(row.id))
 
 
 def hash_address(master: MasterKey, institution_id: UUID, address: str) -> bytes:

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select
+import pytest
+from sqlalchemy import func, insert, select
+from sqlalchemy.orm import Session
 
 from chassis import clock
-from chassis.sealing import MasterKey
+from chassis.ids import new_id
+from chassis.sealing import MasterKey, MemberKey
 from chassis.service import Erasure
+from chassis.sql import insert_ignore
 from rangkiang.circulation.v1.events_pb2 import LoanDueSoon, LoanOpened, LoanReturned
 from rangkiang.members.v1.events_pb2 import MemberErased, MemberFact, MemberRegistered, MembersChanged
+from services.notifications import members
 from services.notifications.checks import notices, samples
 from services.notifications.conversations.callbacks import Inbound
 from services.notifications.conversations.store import Pending, add_inbound, add_message, end_pending
 from services.notifications.jobs import forget_loans, forget_old_rows, settle_restored
 from services.notifications.members import hash_address
-from services.notifications.tables import Conversation, ConversationMessage, InboundMessage
+from services.notifications.tables import Conversation, ConversationMessage, InboundMessage, Member
 from tests.fakes.notices import loan_fact
 from tests.services.notifications.conftest import PADANG, PADANG_BRANCH, TEST, Office
 
@@ -76,6 +83,24 @@ def test_an_erased_member_is_in_no_subject_key(office):
         office.deliver(MemberErased(id=str(erased), version=2))
     assert {row.subject_key.partition(":")[0] for row in office.notices()} == {"forgotten", "membership_registered"}
     assert not any(str(erased) in row.subject_key for row in office.notices())
+
+
+@pytest.mark.parametrize("has_key", [True, False])
+def test_a_text_can_be_read_when_the_member_s_row_came_while_its_key_was_made(office, monkeypatch, has_key):
+    member = new_id()
+    earlier = MemberKey.new(office.master, member=f"notices/{member}")[1] if has_key else None
+
+    def insert_second(session: Session, table: type[Member], rows: Sequence[dict[str, Any]], **options: Any) -> None:
+        session.execute(insert(Member).values(**{**rows[0], "wrapped_key": earlier}))
+        insert_ignore(session, table, rows, **options)
+
+    monkeypatch.setattr(members, "insert_ignore", insert_second)
+    with office.database.transaction(TEST) as session:
+        sealed = members.seal_text(members.keys_of(session, office.master, {member: PADANG})[member], "Salah Asuhan")
+    monkeypatch.undo()
+    with office.database.transaction(TEST) as session:
+        key = members.keys_of(session, office.master, {member: PADANG}, make=False)[member]
+        assert members.open_text(key, sealed) == "Salah Asuhan"
 
 
 def test_messages_of_people_are_deleted_after_their_time_and_what_waits_stays(database):

@@ -40,24 +40,6 @@ MEMBER = "0192f3a4-5b6c-7d8e-9f05-23456789abcd"
 ALL = ("webhooks.manage", "facts.loans", "facts.members", "members.read")
 
 
-def _opened(kind: str, migrated: MigratedDatabases, folder: Path) -> Iterator[Partners]:
-    with opened(migrated, kind, folder) as partners, clock.frozen(NOON):
-        yield partners
-
-
-@pytest.fixture
-def partners(migrated: MigratedDatabases, tmp_path: Path) -> Iterator[Partners]:
-    yield from _opened("sqlite", migrated, tmp_path)
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.servers)])
-def both(request: pytest.FixtureRequest, migrated: MigratedDatabases, tmp_path: Path) -> Iterator[Partners]:
-    """For tests whose statements differ between the databases."""
-    if request.param == "postgresql":
-        request.getfixturevalue("servers")
-    yield from _opened(request.param, migrated, tmp_path)
-
-
 @pytest.fixture
 def receiver() -> Iterator[HttpReceiver]:
     with HttpReceiver() as server:
