@@ -17,10 +17,12 @@ from chassis.context import READER, system
 from chassis.db import Database
 from chassis.testing import migrated_database
 from chassis.urls import open_url
-from services.catalog import institutions, sample
+from services.catalog import sample
 from services.catalog.importing.pipeline import Import
 from services.catalog.index.indexer import Indexer
 from services.catalog.index.port import ENGINES, Index
+from services.catalog.institutions.file import read_institutions
+from services.catalog.institutions.loading import load_institutions
 from services.catalog.marc import iso2709
 from services.catalog.search.search import search
 from services.catalog.service import SERVICE
@@ -69,9 +71,7 @@ def prepared(folder: Path, search_url: str) -> Iterator[Prepared]:
 def _load(database: Database) -> None:
     context = system("relevance")
     with database.transaction(context) as session:
-        institutions.load_institutions(
-            session, institutions.read_institutions(sample.institutions_path()), context=context
-        )
+        load_institutions(session, read_institutions(sample.institutions_path()), context=context)
     for source, institution in sample.sources():
         Import(
             database,
