@@ -26,7 +26,8 @@ RANGKIANG = str(Path(sys.executable).with_name("rangkiang"))
 # A separate disk that is large, then full, then large again, in a mount namespace of this script.
 ON_A_FULL_DISK = """
 mount -t tmpfs -o size=100m none "$1"
-rangkiang migrate > /dev/null && mount -o remount,size=1500k "$1"
+rangkiang migrate > /dev/null
+mount -o remount,size=$(($(df --output=used "$1" | tail -n 1) + 400))k "$1"
 rangkiang import "$2" --source A --new-source --json; echo $?
 rangkiang migrate --json; echo $?
 mount -o remount,size=100m "$1"
