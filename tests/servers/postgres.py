@@ -14,7 +14,7 @@ OWNER, APP = "rangkiang_owner", "rangkiang_app"
 SETTINGS = """
 listen_addresses = '127.0.0.1'
 unix_socket_directories = ''
-max_connections = 300
+max_connections = 800
 password_encryption = 'scram-sha-256'
 """
 ROLES = f"""
