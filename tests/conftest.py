@@ -12,6 +12,7 @@ import pytest
 from xdist.scheduler import LoadFileScheduling
 
 from chassis import sentences
+from chassis.rpc import client_calls
 from chassis.service import discover
 from tests import servers as development
 from tests.corpus import real
@@ -20,6 +21,8 @@ from tests.migrated import MigratedDatabases
 CHECKOUT = Path(__file__).resolve().parents[1]
 # Processes that the product starts import nothing from the current folder; tests start some with modules of the tests.
 os.environ["PYTHONPATH"] = str(CHECKOUT)
+# Four tests at once share two processors: a call in the process of a test waits longer than one of the product.
+client_calls.DEFAULT_TIMEOUT_SECONDS = 30.0
 sentences.register(CHECKOUT / "tests" / "sentences.toml")
 
 # A test's marker follows from the fixtures it uses: `pytest -m "not servers"` needs none running.

@@ -21,8 +21,12 @@ from chassis.service import Resources, discover
 from chassis.settings import Settings
 from chassis.testing import migrated_database
 from chassis.urls import resolve
+from gateway import clients
 from gateway.app import create_app
 from rangkiang.catalog.v1.catalog_pb2_grpc import add_CatalogServicer_to_server
+
+# As in tests/conftest.py: four tests at once share two processors.
+clients.CALL_SECONDS = 30.0
 
 # Settings and databases of the services that `served_gateway` runs in this process, by name.
 running: dict[str, Resources] = {}

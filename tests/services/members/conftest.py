@@ -14,7 +14,7 @@ import pytest
 from chassis import clock
 from chassis.context import system
 from chassis.db import Database
-from chassis.rpc import client_calls, inproc
+from chassis.rpc import inproc
 from chassis.rpc.client import sync_channel, token_verifier
 from chassis.service import Resources
 from chassis.settings import Settings, load
@@ -88,12 +88,6 @@ class Office:
 
     def __post_init__(self) -> None:
         self.totp: dict[str, Any] = {}
-
-
-@pytest.fixture(autouse=True)
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let calls without a timeout of their own wait longer: four tests at once share the processors."""
-    monkeypatch.setattr(client_calls, "DEFAULT_TIMEOUT_SECONDS", 30.0)
 
 
 @pytest.fixture
