@@ -9,12 +9,13 @@ from typing import Any
 from uuid import UUID
 
 from chassis import clock
+from chassis.db import Database
 from chassis.errors import Unavailable
 from chassis.ids import new_id
 from rangkiang.circulation.v1.events_pb2 import LoanFact
 from rangkiang.members.v1.contacts_pb2 import MemberContact
 from services.notifications.channels.port import AddressKind, Message, Outcome
-from services.notifications.sending.owners import LinkRequest, SlipCode
+from services.notifications.sending.owners import LinkRequest, PlaceQuestion, SlipCode
 
 ACCEPTED = Outcome("accepted", provider_id="p")
 AWAY = Outcome("temporary", reason="PROVIDER_AWAY", is_channel_down=True)
@@ -57,10 +58,14 @@ class FakeChannel:
 
 @dataclass
 class FakeOwners:
-    """Members and the catalogue as the sender asks them."""
+    """Members and the catalogue as the sender asks them.
+
+    database  of the sender: while it has a connection in use, there is no answer
+    """
 
     people: dict[UUID, MemberContact] = field(default_factory=dict)
     is_away: bool = False
+    database: Database | None = None
     codes: dict[str, SlipCode] = field(default_factory=dict)
 
     def add(self, **values: Any) -> UUID:
@@ -82,10 +87,20 @@ class FakeOwners:
         self._answer()
         return [f"token-{number}" for number, _ in enumerate(requests)]
 
-    def place(self, institution_id: UUID, branch_id: UUID | None, language: str) -> Mapping[str, str]:
+    def list_contacts(self, ids: Sequence[UUID], _metadata: Sequence[tuple[str, str]]) -> Mapping[UUID, MemberContact]:
+        return self.contacts(ids)
+
+    def place(self, _question: PlaceQuestion) -> Mapping[str, str]:
+        self._refuse_in_transaction()
         return {"phone": "(0751) 123456"}
 
+    def _refuse_in_transaction(self) -> None:
+        if self.database is not None:
+            engines = (self.database.writer, self.database.reader)
+            assert not any(engine.pool.checkedout() for engine in engines), "a call inside a transaction"
+
     def _answer(self) -> None:
+        self._refuse_in_transaction()
         if self.is_away:
             raise Unavailable("SERVICE_UNAVAILABLE", service="members", code="UNAVAILABLE")
 

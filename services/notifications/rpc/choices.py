@@ -28,6 +28,7 @@ from services.notifications.sending import letters
 from services.notifications.sending.letters import ListedLetter
 from services.notifications.sending.owners import MOST_ASKED
 from services.notifications.templates.kinds import CHANNELS
+from services.notifications.templates.letter_pdf import print_letters
 
 MOST_HANDED_OVER = 1_000
 MOST_ANSWERS = 200
@@ -110,14 +111,17 @@ class ChoiceMethods:
         self, request: print_pb2.PrintLettersRequest, context: grpc.ServicerContext
     ) -> print_pb2.PrintLettersReply:
         caller = rpc.context(context)
+        paper = letters.check_paper(request.paper or "a4")
         listed = self._letters(caller, context, by=request.by, only=set(request.member_ids))
         institution_id = parse_id(caller.institution)
+        folded = letters.fold_letters(institution_id, listed)
+        places = {question: self._owners.place(question) for question in {one.place for one in folded}}
         with self._database.reading(caller) as session:
-            pdf, count = letters.print_list(
-                session, institution_id, listed, owners=self._owners, paper=request.paper or "a4"
-            )
+            printed = letters.render_letters(session, institution_id, folded, places_named=places)
+        # Outside of the transaction: a thousand letters take seconds.
+        pdf = print_letters(printed, paper=paper)
         ids = [str(notice.id) for one in listed for notice in one.notices]
-        return print_pb2.PrintLettersReply(pdf=pdf, letters=count, notice_ids=ids)
+        return print_pb2.PrintLettersReply(pdf=pdf, letters=len(printed), notice_ids=ids)
 
     def HandOver(self, request: print_pb2.HandOverRequest, context: grpc.ServicerContext) -> print_pb2.HandOverReply:
         caller = rpc.context(context)

@@ -10,7 +10,7 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from chassis.errors import Error
+from chassis.errors import Error, TooLate, Unavailable
 from chassis.rpc.client import SyncChannel, sync_channel
 from chassis.settings import Settings
 from rangkiang.catalog.v1 import catalog_pb2
@@ -45,6 +45,7 @@ class BranchPlaces:
         self._settings = settings
         self._channels: dict[str, SyncChannel] = {}
         self._known: dict[UUID, _Institution] = {}
+        self._away_until = 0.0
 
     def describe(self, institution_id: UUID, branch_id: UUID | None, language: str) -> Mapping[str, str]:
         """Return branch_address, opening_hours and phone, as far as they are known.
@@ -52,7 +53,8 @@ class BranchPlaces:
         branch_id  None for what concerns no branch: that of an institution with one, else the institution itself
         """
         known = self._known.setdefault(institution_id, _Institution())
-        if time.monotonic() >= known.until:
+        # One that is away is not asked for each institution: notices of all of them would wait.
+        if time.monotonic() >= max(known.until, self._away_until):
             self._ask(institution_id, known)
         branch = str(branch_id) if branch_id else next(iter(known.branches), "") if len(known.branches) == 1 else ""
         contact = known.branches.get(branch, known.contact)
@@ -78,6 +80,8 @@ class BranchPlaces:
         except Error as problem:
             log.info("place_not_asked", extra={"why": problem.reason})
             known.until = time.monotonic() + AGAIN_SECONDS
+            if isinstance(problem, (Unavailable, TooLate)):
+                self._away_until = known.until
 
     def _hours(self, institution: str) -> dict[str, Sequence[rules_pb2.OpeningDay]]:
         circulation: Any = CirculationStub(self._channel("circulation"))

@@ -21,7 +21,7 @@ from rangkiang.members.v1 import contacts_pb2 as wire
 from rangkiang.members.v1.members_pb2_grpc import MembersStub
 from services.notifications.channels.opening import open_channels
 from services.notifications.rpc.places import BranchPlaces
-from services.notifications.sending.owners import LinkRequest, SlipCode
+from services.notifications.sending.owners import LinkRequest, PlaceQuestion, SlipCode
 from services.notifications.sending.sender import LONGEST_PAUSE_SECONDS, Sender
 from services.notifications.settings import NotificationsSettings
 from services.notifications.templates.store import render
@@ -71,8 +71,8 @@ class ServiceOwners:
         reply = self._members().MakeActLinks(wire.MakeActLinksRequest(links=links), timeout=ASK_SECONDS)
         return list(reply.tokens)
 
-    def place(self, institution_id: UUID, branch_id: UUID | None, language: str) -> Mapping[str, str]:
-        return self._places.describe(institution_id, branch_id, language)
+    def place(self, question: PlaceQuestion) -> Mapping[str, str]:
+        return self._places.describe(question.institution_id, question.branch_id, question.language)
 
     def _members(self) -> Any:
         if self._channel is None:

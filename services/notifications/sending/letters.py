@@ -18,12 +18,12 @@ from chassis.ids import new_id
 from rangkiang.members.v1.contacts_pb2 import MemberContact
 from services.notifications.institutions import Places, local_day
 from services.notifications.notices import settle
-from services.notifications.sending.owners import Owners
+from services.notifications.sending.owners import PlaceQuestion
 from services.notifications.sending.recipients import PRINT, Recipient
 from services.notifications.sending.texts import in_order, letter_facts
 from services.notifications.tables import Notice
 from services.notifications.templates.kinds import KINDS
-from services.notifications.templates.letter_pdf import PrintedLetter, print_letters
+from services.notifications.templates.letter_pdf import PAPERS, Paper, PrintedLetter
 from services.notifications.templates.store import render
 
 GROUPINGS = ("group", "street")
@@ -44,6 +44,20 @@ class ListedLetter:
     address: str
     group: str
     notices: tuple[Notice, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FoldedLetter:
+    """One sheet of paper: the loans of a member, or another notice.
+
+    kind   of the notice, or of the digest
+    place  which place it names
+    """
+
+    listed: ListedLetter
+    kind: str
+    notices: tuple[Notice, ...]
+    place: PlaceQuestion
 
 
 def printable(session: Session, institution_id: UUID) -> dict[UUID, list[Notice]]:
@@ -80,46 +94,66 @@ def list_letters(
     return sorted(letters, key=lambda one: (not one.group, one.group.casefold(), one.contact.name.casefold()))
 
 
-def print_list(
-    session: Session, institution_id: UUID, letters: Sequence[ListedLetter], *, owners: Owners, paper: str
-) -> tuple[bytes, int]:
-    """Return the letters as a PDF, and their number: one for the loans of a member, and one for each other notice.
+def check_paper(paper: str) -> Paper:
+    """Return a paper that letters are printed on. Raises Invalid PAPER_UNKNOWN."""
+    for known in PAPERS:
+        if paper == known:
+            return known
+    raise Invalid("PAPER_UNKNOWN", paper=paper[:16])
 
-    paper   "a4" or "58mm"
-    raises  Invalid  PAPER_UNKNOWN
+
+def fold_letters(institution_id: UUID, letters: Sequence[ListedLetter]) -> list[FoldedLetter]:
+    """Return the sheets of these letters: one for the loans of a member, and one for each other notice."""
+    return [
+        FoldedLetter(
+            letter, kind, notices, PlaceQuestion(institution_id, notices[0].branch_id, letter.recipient.language)
+        )
+        for letter in letters
+        for kind, notices in _folded(letter.notices)
+    ]
+
+
+def render_letters(
+    session: Session,
+    institution_id: UUID,
+    letters: Sequence[FoldedLetter],
+    *,
+    places_named: Mapping[PlaceQuestion, Mapping[str, str]],
+) -> list[PrintedLetter]:
+    """Render letters for print.
+
+    places_named  what owners said about the places of the letters
     """
-    if paper not in ("a4", "58mm"):
-        raise Invalid("PAPER_UNKNOWN", paper=paper[:16])
     places = Places(session)
     institution = places.institutions.get(institution_id)
     zone = places.zone_of(institution_id, None)
     today = local_day(clock.now(), zone)
     printed: list[PrintedLetter] = []
     for letter in letters:
-        for kind, notices in _folded(letter.notices):
-            language = letter.recipient.language
-            facts = letter_facts(
-                institution_id, kind, notices, letter.contact, letter.recipient, zone=zone, today=today, places=places,
-                owners=owners,
-            )  # fmt: skip
-            rendered = render(
-                session, institution_id=institution_id, kind=kind, channel=PRINT, language=language, facts=facts
+        contact, recipient = letter.listed.contact, letter.listed.recipient
+        language = recipient.language
+        facts = letter_facts(
+            institution_id, letter.kind, letter.notices, contact, recipient, zone=zone, today=today, places=places,
+            place=places_named[letter.place],
+        )  # fmt: skip
+        rendered = render(
+            session, institution_id=institution_id, kind=letter.kind, channel=PRINT, language=language, facts=facts
+        )
+        name = (institution.name_en if language == "en" else institution.name_id) if institution else ""
+        lines = [contact.group, *letter.listed.address.splitlines()]
+        if recipient.name != contact.name:
+            lines.insert(0, contact.name)
+        printed.append(
+            PrintedLetter(
+                library=name,
+                recipient=recipient.name,
+                address=[line for line in lines if line],
+                on=today,
+                language=language,
+                blocks=rendered.blocks,
             )
-            name = (institution.name_en if language == "en" else institution.name_id) if institution else ""
-            lines = [letter.contact.group, *letter.address.splitlines()]
-            if letter.recipient.name != letter.contact.name:
-                lines.insert(0, letter.contact.name)
-            printed.append(
-                PrintedLetter(
-                    library=name,
-                    recipient=letter.recipient.name,
-                    address=[line for line in lines if line],
-                    on=today,
-                    language=language,
-                    blocks=rendered.blocks,
-                )
-            )
-    return print_letters(printed, paper="a4" if paper == "a4" else "58mm"), len(printed)
+        )
+    return printed
 
 
 def hand_over(session: Session, institution_id: UUID, ids: Collection[UUID], *, context: Context) -> int:

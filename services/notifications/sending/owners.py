@@ -34,8 +34,22 @@ class SlipCode:
     number: str
 
 
+@dataclass(frozen=True, slots=True)
+class PlaceQuestion:
+    """Which place a message names, and in which language.
+
+    branch_id  None for the institution
+    """
+
+    institution_id: UUID
+    branch_id: UUID | None
+    language: str
+
+
 class Owners(Protocol):
-    """Each method raises Unavailable or TooLate when the owner does not answer: then notices wait."""
+    """Asked outside of transactions. Each method but `place` raises Unavailable or TooLate without an answer: then
+    notices wait.
+    """
 
     def contacts(self, ids: Sequence[UUID]) -> Mapping[UUID, MemberContact]:
         """Return how to reach members, at most 500, by the id asked for; unknown and erased ones are left out."""
@@ -49,6 +63,6 @@ class Owners(Protocol):
         """Return the last part of each link, at most 500; "" for an unknown member."""
         ...
 
-    def place(self, institution_id: UUID, branch_id: UUID | None, language: str) -> Mapping[str, str]:
+    def place(self, question: PlaceQuestion) -> Mapping[str, str]:
         """Return address, telephone and opening hours of a branch, as far as they are known."""
         ...

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -35,9 +35,9 @@ from services.notifications.sending.attempts import (
     unanswered,
 )
 from services.notifications.sending.decisions import Decision, Judge
-from services.notifications.sending.owners import MOST_ASKED, LinkRequest, Owners
+from services.notifications.sending.owners import MOST_ASKED, LinkRequest, Owners, PlaceQuestion
 from services.notifications.sending.queue import Known, Work, find_work, next_moment, read_known
-from services.notifications.sending.texts import Draft, Renderer, link_requests, render_message
+from services.notifications.sending.texts import Draft, Renderer, link_requests, place_question, render_message
 from services.notifications.tables import ChannelState, Message, Notice
 from services.notifications.templates.kinds import KINDS
 
@@ -126,12 +126,13 @@ class Sender:
         """Render and hand over, in batches that a crash may leave without an answer."""
         ready = self._with_codes(drafts)
         links = self._ask_links(ready, now)
+        places = {question: self._owners.place(question) for question in {place_question(one) for one in ready}}
         for channel, of_channel in _by_channel(ready).items():
             size = TOGETHER if channel.deduplicates else TOGETHER_UNKNOWN
             for start in range(0, len(of_channel), size):
                 if self._closed_until.get(channel.name, now) > now:
                     break
-                pairs = list(self._rendered(of_channel[start : start + size], known, links))
+                pairs = self._render_drafts(of_channel[start : start + size], known, places, links)
                 with self._database.transaction(SENDING) as session:
                     begun = begin_attempts(session, pairs, master)
                 results = [(one, self._send(one)) for one in begun]
@@ -166,9 +167,15 @@ class Sender:
                     links[request.member_id][request.act, request.subject] = token
         return links
 
-    def _rendered(
-        self, drafts: Sequence[Draft], known: Known, links: Mapping[UUID, Mapping[tuple[str, str], str]]
-    ) -> Iterator[tuple[Draft, Handed]]:
+    def _render_drafts(
+        self,
+        drafts: Sequence[Draft],
+        known: Known,
+        places: Mapping[PlaceQuestion, Mapping[str, str]],
+        links: Mapping[UUID, Mapping[tuple[str, str], str]],
+    ) -> list[tuple[Draft, Handed]]:
+        """Render drafts; those that cannot be rendered have failed."""
+        rendered: list[tuple[Draft, Handed]] = []
         failed: list[Draft] = []
         with self._database.reading(SENDING) as session:
             for draft in drafts:
@@ -178,7 +185,7 @@ class Sender:
                         draft,
                         render=self._render,
                         places=known.places,
-                        owners=self._owners,
+                        place=places[place_question(draft)],
                         public_url=self._public_url,
                         links=links.get(draft.member_id, {}),
                     )
@@ -186,9 +193,10 @@ class Sender:
                     log.warning("notice_not_rendered", extra={"kind": draft.kind, "reason": problem.reason})
                     failed.append(draft)
                 else:
-                    yield draft, handed
+                    rendered.append((draft, handed))
         for draft in failed:
             self._end(draft, "failed", NOT_RENDERED)
+        return rendered
 
     def _send(self, begun: Begun) -> Outcome:
         channel = begun.draft.option.channel

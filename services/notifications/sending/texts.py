@@ -17,7 +17,7 @@ from services.notifications.channels.port import ProviderTemplate
 from services.notifications.conversations.store import open_windows
 from services.notifications.institutions import Places, local_day
 from services.notifications.notices import OVERDUE, REMINDERS, moment_of
-from services.notifications.sending.owners import LinkRequest, Owners, SlipCode
+from services.notifications.sending.owners import LinkRequest, PlaceQuestion, SlipCode
 from services.notifications.sending.recipients import Option, Recipient
 from services.notifications.tables import Notice
 from services.notifications.templates.kinds import KINDS
@@ -62,6 +62,11 @@ class Draft:
         return not KINDS[self.kind].goes_at_once
 
 
+def place_question(draft: Draft) -> PlaceQuestion:
+    """Return which place a message names."""
+    return PlaceQuestion(draft.institution_id, draft.notices[0].branch_id, draft.recipient.language)
+
+
 def link_requests(draft: Draft, now: datetime) -> list[LinkRequest]:
     """Return the links that a message needs: one to renew each loan, and one to end notices of its kind."""
     requests = [
@@ -80,19 +85,20 @@ def render_message(
     *,
     render: Renderer,
     places: Places,
-    owners: Owners,
+    place: Mapping[str, str],
     public_url: str,
     links: Mapping[tuple[str, str], str],
 ) -> Handed:
     """Render a message for a channel.
 
+    place   address, telephone and hours, as the owner of `place_question` has answered
     links   last parts of links, by act and subject
     raises  Invalid  the template cannot be rendered with these facts
     """
     language, option = draft.recipient.language, draft.option
     stop = links.get((OPT_OUT, draft.kind), "")
     unsubscribe_url = f"{public_url}{LINK_PATH}{stop}" if stop and public_url else ""
-    facts = _facts(draft, places=places, owners=owners, public_url=public_url, links=links)
+    facts = _facts(draft, places=places, place=place, public_url=public_url, links=links)
     rendered = render(
         session,
         institution_id=draft.institution_id,
@@ -132,18 +138,18 @@ def letter_facts(
     zone: str,
     today: date,
     places: Places,
-    owners: Owners,
+    place: Mapping[str, str],
 ) -> dict[str, Any]:
     """Return the facts of a letter, which has no links."""
-    facts = _place_facts(institution_id, notices[0], contact, recipient, places=places, owners=owners)
+    facts = _place_facts(institution_id, notices[0], contact, recipient, places=places, place=place)
     return facts | _notice_facts(kind, notices, zone=zone, today=today, public_url="", links={})
 
 
 def _facts(
-    draft: Draft, *, places: Places, owners: Owners, public_url: str, links: Mapping[tuple[str, str], str]
+    draft: Draft, *, places: Places, place: Mapping[str, str], public_url: str, links: Mapping[tuple[str, str], str]
 ) -> dict[str, Any]:
     facts = _place_facts(
-        draft.institution_id, draft.notices[0], draft.contact, draft.recipient, places=places, owners=owners
+        draft.institution_id, draft.notices[0], draft.contact, draft.recipient, places=places, place=place
     )
     facts |= _notice_facts(
         draft.kind, draft.notices, zone=draft.zone, today=draft.today, public_url=public_url, links=links
@@ -163,7 +169,7 @@ def _place_facts(
     recipient: Recipient,
     *,
     places: Places,
-    owners: Owners,
+    place: Mapping[str, str],
 ) -> dict[str, Any]:
     language = recipient.language
     institution = places.institutions.get(institution_id)
@@ -176,7 +182,7 @@ def _place_facts(
         "institution_name": _name(institution, language),
         "branch_name": _name(branch or institution, language),
         "card_number": contact.number,
-        **owners.place(institution_id, notice.branch_id, language),
+        **place,
     }
 
 

@@ -15,6 +15,7 @@ from services.notifications.templates.markup import Block, Span
 from services.notifications.templates.values import short_date
 
 Paper = Literal["a4", "58mm"]
+PAPERS: tuple[Paper, ...] = ("a4", "58mm")
 _MM = 72 / 25.4
 _A4 = (210 * _MM, 297 * _MM)
 _A4_MARGIN = 25 * _MM

@@ -82,6 +82,7 @@ class Office:
     public_url: str = ""
 
     def __post_init__(self) -> None:
+        self.owners.database = self.database
         self.sender = self.new_sender()
 
     def new_sender(self) -> Sender:

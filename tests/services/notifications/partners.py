@@ -46,6 +46,7 @@ class Partners:
     resources: Resources
     master: MasterKey
     stub: Any
+    servicer: Any
     principals: dict[str, Principal]
 
     def caller(self, *scopes: str, institution: UUID = PKS, session: str = "") -> list[tuple[str, str]]:
@@ -90,7 +91,7 @@ def opened(migrated: MigratedDatabases, kind: str, folder: Path, **variables: st
         inproc.register("notifications", servicer, resolve(SERVICE.adder), verifier=verifier)
         stub = NotificationsStub(sync_channel("inproc:notifications", settings))
         try:
-            yield Partners(database, resources, master, stub, principals)
+            yield Partners(database, resources, master, stub, servicer, principals)
         finally:
             inproc.unregister("notifications")
 

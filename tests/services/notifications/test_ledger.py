@@ -8,16 +8,23 @@ from uuid import UUID
 
 import pytest
 from pypdfium2 import PdfDocument
+from sqlalchemy import select
 
 from chassis import clock
 from chassis.context import Context
 from chassis.errors import Invalid, NotFound, Refused
 from rangkiang.circulation.v1.events_pb2 import LoanOpened, LoanOverdue
+from rangkiang.notifications.v1 import print_pb2
 from services.notifications import ledger
+from services.notifications.handlers import warn as warn_of
 from services.notifications.ledger import NoticeFilter
+from services.notifications.notices import settle
 from services.notifications.sending import letters
-from tests.fakes.notices import ACCEPTED, FakeChannel, loan_fact
+from services.notifications.tables import Notice
+from services.notifications.templates.letter_pdf import PAPERS, print_letters
+from tests.fakes.notices import ACCEPTED, FakeChannel, FakeOwners, loan_fact
 from tests.services.notifications.conftest import JAYAPURA, PADANG, PADANG_BRANCH, Office
+from tests.services.notifications.partners import PKS, Partners
 
 MORNING = datetime(2026, 11, 21, 2, tzinfo=UTC)
 DESK = Context(institution=str(PADANG), actor="desk")
@@ -105,16 +112,22 @@ def test_letters_are_listed_by_class_or_street_printed_and_handed_over(office):
     office.send()
     with office.database.reading(DESK) as session:
         waiting = letters.printable(session, PADANG)
-        by_class = letters.list_letters(waiting, office.owners.people, by="group")
-        by_street = letters.list_letters(waiting, office.owners.people, by="street")
-        for paper in ("a4", "58mm"):
-            pdf, count = letters.print_list(session, PADANG, by_class, owners=office.owners, paper=paper)
-            text = "".join(page.get_textpage().get_text_range() for page in PdfDocument(pdf))
-            assert count == 2
-            assert "Robohnya Surau Kami" in " ".join(text.split())
-        with pytest.raises(Invalid, match="PAPER_UNKNOWN"):
-            letters.print_list(session, PADANG, by_class, owners=office.owners, paper="a5")
-        ids = [notice.id for letter in by_class for notice in letter.notices]
+        session.expunge_all()
+    by_class = letters.list_letters(waiting, office.owners.people, by="group")
+    by_street = letters.list_letters(waiting, office.owners.people, by="street")
+    folded = letters.fold_letters(PADANG, by_class)
+    places = {letter.place: office.owners.place(letter.place) for letter in folded}
+    with office.database.reading(DESK) as session:
+        printed = letters.render_letters(session, PADANG, folded, places_named=places)
+    assert len(printed) == 2
+    for paper in PAPERS:
+        text = "".join(
+            page.get_textpage().get_text_range() for page in PdfDocument(print_letters(printed, paper=paper))
+        )
+        assert "Robohnya Surau Kami" in " ".join(text.split())
+    with pytest.raises(Invalid, match="PAPER_UNKNOWN"):
+        letters.check_paper("a5")
+    ids = [notice.id for letter in by_class for notice in letter.notices]
     assert [(letter.group, letter.contact.name) for letter in by_class] == [("VII A", "Ani"), ("VII B", "Budi")]
     assert {letter.group for letter in by_street} == {"Jl. Merdeka"}
     with office.database.transaction(STRANGER) as session:
@@ -132,3 +145,17 @@ def test_a_message_over_the_second_channel_is_counted_there(database):
     with database.reading(replace(DESK)) as session:
         smtp, sms = ledger.channel_health(session, PADANG, ["smtp", "sms"])
     assert (smtp.days, [count for _, _, count in sms.days]) == ([], [1])
+
+
+def test_the_print_list_asks_other_services_outside_of_transactions(partners: Partners):
+    owners = FakeOwners(database=partners.database)
+    partners.servicer._owners = owners
+    member = owners.add(email="", address="Jl. Merdeka No. 1")
+    fact = loan_fact(member, PKS, due_on=date(2026, 11, 20), title="Robohnya Surau Kami")
+    with partners.database.transaction(DESK) as session:
+        warn_of(session, LoanOverdue(loan=fact, step=1, days=1, zone="Asia/Jakarta"), Context(institution=str(PKS)))
+        settle(session, session.scalars(select(Notice.id)).all(), "print")
+    metadata = partners.caller("notices.write")
+    reply = partners.stub.PrintLetters(print_pb2.PrintLettersRequest(by="street", paper="58mm"), metadata=metadata)
+    assert (reply.letters, len(reply.notice_ids)) == (1, 1)
+    assert "(0751) 123456" in PdfDocument(reply.pdf)[0].get_textpage().get_text_range()

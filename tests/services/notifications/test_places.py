@@ -89,4 +89,5 @@ def test_owners_are_asked_once_in_a_quarter_of_an_hour_also_when_they_do_not_ans
     assert owners.calls == 3
     owners.down, owners.calls, known = True, 0, BranchPlaces(Settings())
     assert [known.describe(OWN, PUSAT, "id") for _ in range(5)] == [{}] * 5
+    assert known.describe(UUID(int=9), None, "id") == {}, "nor for another institution"
     assert owners.calls == 1
