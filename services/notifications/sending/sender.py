@@ -24,7 +24,7 @@ from services.notifications.channels.limits import LimitedChannel
 from services.notifications.channels.port import Channel, Outcome
 from services.notifications.channels.port import Message as Handed
 from services.notifications.institutions import Places
-from services.notifications.members import hash_address
+from services.notifications.members import hash_address, keys_of
 from services.notifications.notices import settle
 from services.notifications.sending.attempts import (
     NOT_HANDED_OVER,
@@ -109,10 +109,13 @@ class Sender:
             known = read_known(session, work)
         judge = Judge(known, self._channels, partial(hash_address, master), self._closed_until)
         decisions = [judge.decide(one, contacts.get(one.member_id), now) for one in work]
+        drafts = [one.draft for one in decisions if one.draft is not None]
         with self._database.transaction(SENDING) as session:
             for decision in decisions:
                 _write_decision(session, decision)
-        self._hand_over([one.draft for one in decisions if one.draft is not None], known, master, now)
+            # Together, so that no batch has to add keys; it reads them again, because a member may be erased meanwhile.
+            keys_of(session, master, {draft.member_id: draft.institution_id for draft in drafts})
+        self._hand_over(drafts, known, master, now)
         return 0.0
 
     def _ask_contacts(self, work: Sequence[Work]) -> dict[UUID, MemberContact]:
@@ -128,17 +131,34 @@ class Sender:
         links = self._ask_links(ready, now)
         places = {question: self._owners.place(question) for question in {place_question(one) for one in ready}}
         for channel, of_channel in _by_channel(ready).items():
-            size = TOGETHER if channel.deduplicates else TOGETHER_UNKNOWN
-            for start in range(0, len(of_channel), size):
+            if self._closed_until.get(channel.name, now) <= now:
+                self._hand_over_to(channel, self._render_drafts(of_channel, known, places, links), master, now)
+
+    def _hand_over_to(
+        self, channel: Channel, pairs: Sequence[tuple[Draft, Handed]], master: MasterKey, now: datetime
+    ) -> None:
+        """Hand over to a channel. What came of a batch is committed with the next one: a commit waits for the disk."""
+        size = TOGETHER if channel.deduplicates else TOGETHER_UNKNOWN
+        results: list[tuple[Begun, Outcome]] = []
+        try:
+            for start in range(0, len(pairs), size):
                 if self._closed_until.get(channel.name, now) > now:
                     break
-                pairs = self._render_drafts(of_channel[start : start + size], known, places, links)
                 with self._database.transaction(SENDING) as session:
-                    begun = begin_attempts(session, pairs, master)
+                    self._record(session, channel, results)
+                    begun = begin_attempts(session, pairs[start : start + size], master)
+                results = []
                 results = [(one, self._send(one)) for one in begun]
+        finally:
+            # Also when the next batch could not begin.
+            if results:
                 with self._database.transaction(SENDING) as session:
-                    record_outcomes(session, results)
-                    self._write_health(session, channel)
+                    self._record(session, channel, results)
+
+    def _record(self, session: Session, channel: Channel, results: Sequence[tuple[Begun, Outcome]]) -> None:
+        if results:
+            record_outcomes(session, results)
+            self._write_health(session, channel)
 
     def _with_codes(self, drafts: Sequence[Draft]) -> list[Draft]:
         """Have the codes of slips made; a slip that is void by now has no message."""

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from chassis import clock
+from chassis.context import Context
+from chassis.db import Database
+from chassis.errors import Unavailable
 from rangkiang.circulation.v1.events_pb2 import LoanOpened
 from tests.fakes.notices import FakeChannel, loan_fact
 from tests.services.notifications.conftest import PADANG, PADANG_BRANCH, Office
@@ -78,3 +83,37 @@ def test_a_crash_leaves_at_most_five_unknown_and_the_others_are_sent(database):
     assert (states.count("sent"), states.count("unknown")) == (25, 5)
     addresses = [message.address for _, message in channel.sent]
     assert len(addresses) == len(set(addresses)) == 28
+
+
+class BusyOnce:
+    """A database whose transaction with this number is refused, as one is that waited too long for its turn."""
+
+    def __init__(self, database: Database, number: int) -> None:
+        self._database, self._number = database, number
+
+    def reading(self, context: Context):
+        return self._database.reading(context)
+
+    @contextmanager
+    def transaction(self, context: Context) -> Iterator:
+        self._number -= 1
+        if self._number == 0:
+            raise Unavailable("DATABASE_BUSY")
+        with self._database.transaction(context) as session:
+            yield session
+
+
+def test_what_was_handed_over_is_recorded_when_the_next_batch_cannot_begin(database):
+    office = Office(database)
+    with clock.frozen(MORNING):
+        for _ in range(12):
+            lend(office)
+        # Decisions, the first five, the next five.
+        office.database = BusyOnce(database, 3)
+        with pytest.raises(Unavailable):
+            office.new_sender().run_round()
+        office.database = database
+        assert [row.state for row in office.attempts()] == ["accepted"] * 5
+        office.send()
+    addresses = [message.address for _, message in office.channels[0].sent]
+    assert len(addresses) == len(set(addresses)) == 12
