@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from markupsafe import Markup
-from reportlab.graphics.barcode.qrencoder import QRCode, QRErrorCorrectLevel
 
 # White modules around the code, as the standard wants.
 QUIET = 4
@@ -14,6 +13,9 @@ def qr_svg(text: str, *, label: str) -> Markup:
 
     label  for readers who do not see it
     """
+    # A tenth of a second, and few pages draw a code.
+    from reportlab.graphics.barcode.qrencoder import QRCode, QRErrorCorrectLevel
+
     code = QRCode(None, QRErrorCorrectLevel.M)
     code.addData(text)
     code.make()

@@ -20,9 +20,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from chassis.addresses import networks
 from chassis.certificates import make_certificates
-from chassis.rpc.server import GRACE_SECONDS
+from chassis.rpc.server import GRACE_SECONDS, MOST_JOBS
 from chassis.service import discover, service_names, settings_models
-from chassis.settings import variables
+from chassis.settings import Settings, variables
 from tests import servers as development
 from tests.architecture.manifests import Process, compose, kubernetes, rendered
 from tests.servers import processes
@@ -40,6 +40,7 @@ PORTS = {"PORT", "GRPC_PORT", "GRPC_HEALTH_PORT"}
 CERTIFICATES = {"GRPC_CERT": "{}.crt", "GRPC_KEY": "{}.key", "GRPC_CA": "services-authority.crt"}
 PROBE_SECONDS = 60
 LONGEST_DNS_LAG_SECONDS = 5
+CONNECTIONS_OF_WORK = 20  # at most, as docs/operations.md counts them
 
 
 @pytest.mark.parametrize("overlay", ["dev", "prod"])
@@ -187,6 +188,25 @@ def test_production_scales_and_spreads_its_deployments_and_protects_them_from_dr
         }
         for spread in pod["topologySpreadConstraints"]:
             assert "app.kubernetes.io/name" in spread["matchLabelKeys"], "counted for each Deployment by itself"
+
+
+def test_postgresql_has_connections_for_every_replica():
+    (postgres,) = (
+        item["spec"]
+        for item in rendered("operators")
+        if item["kind"] == "Cluster" and item["apiVersion"].startswith("postgresql.cnpg.io")
+    )
+    replicas = {
+        item["spec"]["scaleTargetRef"]["name"]: item["spec"]["maxReplicas"]
+        for item in rendered("operators")
+        if item["kind"] == "HorizontalPodAutoscaler"
+    }
+    serve = Settings().grpc_threads + 1 + MOST_JOBS
+    command = serve
+    connections = command + sum(
+        replicas[f"{name}-serve"] * serve + 2 * CONNECTIONS_OF_WORK * (name in CONSUMERS) for name in SERVICES
+    )
+    assert connections < int(postgres["postgresql"]["parameters"]["max_connections"])
 
 
 @pytest.mark.parametrize("overlay", ["prod", "embedded"])
