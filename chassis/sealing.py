@@ -137,6 +137,12 @@ def require_master_key(path: Path) -> MasterKey:
     return master
 
 
+def refuse_other_key(master: MasterKey, fingerprint: str, path: Path) -> None:
+    """Compare a master key with the fingerprint that a database has stored. Raises Unavailable MASTER_KEY_OTHER."""
+    if master.fingerprint != fingerprint:
+        raise Unavailable("MASTER_KEY_OTHER", file=str(path))
+
+
 def make_master_key(path: Path) -> MasterKey:
     """Write a new master key, readable by its owner alone; when another process was first, return its key.
 

@@ -16,8 +16,7 @@ from chassis import clock
 from chassis.auth import TOKEN_SECONDS, Principal, sign_token
 from chassis.context import system
 from chassis.db import Database
-from chassis.errors import Unavailable
-from chassis.sealing import MasterKey, make_master_key, read_master_key, require_master_key
+from chassis.sealing import MasterKey, make_master_key, read_master_key, refuse_other_key, require_master_key
 from chassis.sql import insert_ignore
 from services.members import tables
 from services.members.settings import MembersSettings
@@ -54,8 +53,7 @@ class Keys:
                     row = {"fingerprint": master.fingerprint, "made_at": clock.now(), "printed_at": None}
                     insert_ignore(session, tables.MasterKey, [row])
                     fingerprint = master.fingerprint
-        if fingerprint != master.fingerprint:
-            raise Unavailable("MASTER_KEY_OTHER", file=str(path))
+        refuse_other_key(master, fingerprint, path)
         return master
 
     def sign(self, principal: Principal) -> str:

@@ -12,13 +12,17 @@ from sqlalchemy.orm import Session
 from chassis import clock
 from chassis.addresses import networks
 from chassis.context import system
-from chassis.errors import Invalid
-from chassis.health import Finding
+from chassis.errors import Invalid, Unavailable
+from chassis.health import NOTHING_TO_DO, Finding
 from chassis.metrics import Sample
+from chassis.sealing import refuse_other_key, require_master_key
 from chassis.sentences import sentence
 from chassis.service import Resources
 from services.notifications.channels.limits import FAILURES
 from services.notifications.channels.opening import open_channels
+from services.notifications.keys import stored_fingerprint
+from services.notifications.members import TEXT_KEY_DAMAGED
+from services.notifications.sending.decisions import CONTACT_UNREADABLE
 from services.notifications.settings import NotificationsSettings
 from services.notifications.tables import Attempt, Conversation, Message, Notice, Webhook
 
@@ -29,6 +33,7 @@ WAITED = timedelta(hours=24)
 # The sender goes on within seconds; a channel that is away has its messages open, not its notices waiting.
 LATE = timedelta(hours=1)
 LETTERS_WAIT = timedelta(days=3)
+DAMAGE_SHOWN = timedelta(days=7)
 OPEN_STATES = ("waiting", "sending", "print", "unknown")
 _FAILED = ("temporary", "unknown")
 
@@ -58,6 +63,23 @@ def channels(resources: Resources) -> list[Finding]:
     return findings or [Finding(part, True, sentence("CHECK_CHANNELS", names=", ".join(names)))]
 
 
+def master_key(resources: Resources) -> list[Finding]:
+    """Check that the master key is there and is the one of this database; notices wait without it.
+
+    raises  Invalid  MASTER_KEY_UNREADABLE, MASTER_KEY_EXPOSED
+    """
+    with resources.database.reading(DOCTOR) as session:
+        fingerprint = stored_fingerprint(session)
+    if fingerprint is None:
+        return []
+    path, part = resources.settings.of(NotificationsSettings).master_key, "notices master key"
+    try:
+        refuse_other_key(require_master_key(path), fingerprint, path)
+    except Unavailable as problem:
+        return [Finding(part, False, problem.sentence, NOTHING_TO_DO)]
+    return [Finding(part, True, sentence("CHECK_NOTICES_KEY"), NOTHING_TO_DO)]
+
+
 def notices(resources: Resources) -> list[Finding]:
     """Check that what is due is sent, that nothing is unknown, and that letters are handed over."""
     now = clock.now()
@@ -65,10 +87,15 @@ def notices(resources: Resources) -> list[Finding]:
         late = _late(session)
         unknown = _count(session, Notice.state == "unknown")
         letters = _count(session, Notice.state == "print", Notice.changed_at < now - LETTERS_WAIT)
+        is_damaged = Notice.reason.in_((CONTACT_UNREADABLE, TEXT_KEY_DAMAGED))
+        damaged = _count(session, Notice.state == "failed", is_damaged, Notice.changed_at > now - DAMAGE_SHOWN)
     part, findings = "notices", list[Finding]()
     if late:
         message = sentence("CHECK_NOTICES_LATE", count=late)
         findings.append(Finding(part, False, message, sentence("CHECK_NOTICES_LATE_ADVICE")))
+    if damaged:
+        message = sentence("CHECK_NOTICES_DAMAGED", count=damaged)
+        findings.append(Finding(part, False, message, sentence("CHECK_NOTICES_DAMAGED_ADVICE")))
     if unknown:
         message = sentence("CHECK_NOTICES_UNKNOWN", count=unknown)
         findings.append(Finding(part, True, message, sentence("CHECK_NOTICES_UNKNOWN_ADVICE")))

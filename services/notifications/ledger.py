@@ -14,10 +14,10 @@ from sqlalchemy.orm import Session
 
 from chassis import audit, clock
 from chassis.context import Context
-from chassis.errors import Invalid, NotFound, Refused
+from chassis.errors import Invalid, NotFound, Refused, Unavailable
 from chassis.ids import parse_id
 from chassis.sealing import MasterKey
-from services.notifications.members import keys_of, open_text
+from services.notifications.members import TEXT_KEY_DAMAGED, forget_damaged_key, keys_of, open_text
 from services.notifications.notices import settle
 from services.notifications.tables import Attempt, ChannelDay, ChannelState, Member, Message, Notice, RefusedAddress
 
@@ -99,16 +99,28 @@ def open_message(session: Session, message: Message | None, master: MasterKey) -
     if message is None or message.sealed is None or message.member_id is None:
         return "", ""
     members = {message.member_id: message.institution_id}
-    key = keys_of(session, master, members, make=False).get(message.member_id)
-    if key is None:
+    keys = keys_of(session, master, members, make=False)
+    if message.member_id not in keys:
         return "", ""
+    key = keys[message.member_id]
+    if key is None:
+        raise Unavailable("SEALED_UNREADABLE")
     content = json.loads(open_text(key, message.sealed))
     return content["subject"], content["text"]
 
 
-def resend(session: Session, institution_id: UUID, notice_id: str, *, context: Context) -> Notice:
+def needs_key(session: Session, institution_id: UUID, notice_id: str) -> bool:
+    """Return whether sending a notice again needs the master key: the key of its member was damaged."""
+    notice, _ = find_notice(session, institution_id, notice_id)
+    return notice.reason == TEXT_KEY_DAMAGED
+
+
+def resend(
+    session: Session, institution_id: UUID, notice_id: str, *, context: Context, master: MasterKey | None = None
+) -> Notice:
     """Let a notice wait again, in a message of its own; addresses of its member that were refused are tried again.
 
+    master  replaces a damaged key of the member; None when `needs_key` says no
     raises  NotFound  NOTICE_NOT_FOUND
             Refused   NOTICE_NOT_RESENDABLE  it is sent, waits, or has no member or reason any more
     """
@@ -116,6 +128,8 @@ def resend(session: Session, institution_id: UUID, notice_id: str, *, context: C
     if notice.state not in RESENDABLE or notice.member_id is None:
         raise Refused("NOTICE_NOT_RESENDABLE", state=notice.state)
     session.execute(delete(RefusedAddress).where(RefusedAddress.member_id == notice.member_id))
+    if master is not None:
+        forget_damaged_key(session, master, notice.member_id)
     audit.record(session, context, "notifications.resend", kind="notice", object_id=notice.id)
     settle(session, [notice.id], "waiting", message_id=None, due_at=clock.now())
     session.refresh(notice)

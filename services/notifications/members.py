@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.orm import Session
 
+from chassis.errors import Unavailable
 from chassis.prepared import Prepared
 from chassis.sealing import MasterKey, MemberKey
 from chassis.service import Erasure
@@ -19,6 +20,8 @@ from services.notifications.tables import Member, Message, Notice, Preference, R
 MOST_MERGES = 20  # members that were merged one into the next
 NEWEST = 2**62  # no fact is newer than an erasure
 ERASED = "MEMBER_ERASED"
+# Why a notice has failed: its text could not be sealed.
+TEXT_KEY_DAMAGED = "TEXT_KEY_DAMAGED"
 _USE = "notice"
 _members = Member.__table__
 _IS_ERASED = Prepared(select(_members.c.is_erased).where(_members.c.id == bindparam("member")))
@@ -118,12 +121,11 @@ def erasures(session: Session) -> list[Erasure]:
 
 def keys_of(
     session: Session, master: MasterKey, members: Mapping[UUID, UUID], *, make: bool = True
-) -> dict[UUID, MemberKey]:
-    """Return the keys of members' texts, by id; members that were erased have none.
+) -> dict[UUID, MemberKey | None]:
+    """Return the keys of members' texts, by id; None for a damaged one. Members that were erased are left out.
 
     members  id of the institution by id of the member
     make     make keys that are missing; else they are left out
-    raises   Unavailable  SEALED_UNREADABLE
     """
     ids = list(members)
     query = select(Member.id, Member.wrapped_key, Member.is_erased).where(Member.id.in_(ids))
@@ -131,15 +133,15 @@ def keys_of(
     rows = session.execute(query.with_for_update() if make else query).all()
     wrapped = {row.id: row.wrapped_key for row in rows}
     erased = {row.id for row in rows if row.is_erased}
-    keys: dict[UUID, MemberKey] = {}
+    keys: dict[UUID, MemberKey | None] = {}
     added: list[dict[str, Any]] = []
     for member_id in ids:
         if member_id in erased:
             continue
         if wrapped.get(member_id) is not None:
-            keys[member_id] = MemberKey.unwrap(master, wrapped[member_id], member=_owner(member_id))
+            keys[member_id] = _unwrap(master, wrapped[member_id], member_id)
         elif make:
-            key, sealed = MemberKey.new(master, member=_owner(member_id))
+            key, sealed = MemberKey.new(master, member=text_key_owner(member_id))
             keys[member_id] = key
             if member_id in wrapped:
                 session.execute(update(Member).where(Member.id == member_id).values(wrapped_key=sealed))
@@ -151,8 +153,20 @@ def keys_of(
     return keys
 
 
+def forget_damaged_key(session: Session, master: MasterKey, member_id: UUID) -> None:
+    """Delete the key of a member's texts when it is damaged, with the texts that nobody can read; a new one is made.
+
+    master  of this database
+    """
+    row = session.get(Member, member_id, with_for_update=True)
+    if row is None or row.wrapped_key is None or _unwrap(master, row.wrapped_key, member_id) is not None:
+        return
+    row.wrapped_key = None
+    session.execute(update(Message).where(Message.member_id == member_id).values(sealed=None))
+
+
 def _take_stored_keys(
-    session: Session, master: MasterKey, keys: dict[UUID, MemberKey], member_ids: Sequence[UUID]
+    session: Session, master: MasterKey, keys: dict[UUID, MemberKey | None], member_ids: Sequence[UUID]
 ) -> None:
     """Replace keys that were not stored: a handler was first to add the row of the member."""
     query = select(Member.id, Member.wrapped_key, Member.is_erased).where(Member.id.in_(member_ids)).with_for_update()
@@ -160,10 +174,18 @@ def _take_stored_keys(
         if row.is_erased:
             del keys[row.id]
         elif row.wrapped_key is None:
-            keys[row.id], sealed = MemberKey.new(master, member=_owner(row.id))
+            keys[row.id], sealed = MemberKey.new(master, member=text_key_owner(row.id))
             session.execute(update(Member).where(Member.id == row.id).values(wrapped_key=sealed))
         else:
-            keys[row.id] = MemberKey.unwrap(master, row.wrapped_key, member=_owner(row.id))
+            keys[row.id] = _unwrap(master, row.wrapped_key, row.id)
+
+
+def _unwrap(master: MasterKey, wrapped: bytes, member_id: UUID) -> MemberKey | None:
+    """Return the key of a member's texts; None when it is damaged: the keys of others are read nevertheless."""
+    try:
+        return MemberKey.unwrap(master, wrapped, member=text_key_owner(member_id))
+    except Unavailable:
+        return None
 
 
 def hash_address(master: MasterKey, institution_id: UUID, address: str) -> bytes:
@@ -199,6 +221,7 @@ def _unknown(member_id: UUID, institution_id: UUID, wrapped: bytes) -> dict[str,
     }
 
 
-def _owner(member_id: UUID) -> str:
+def text_key_owner(member_id: UUID) -> str:
+    """Return whose the key of a member's texts is, as it is wrapped."""
     # Another purpose than the key of members has: neither can be put into the place of the other.
     return f"notices/{member_id}"

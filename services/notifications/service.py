@@ -49,6 +49,7 @@ SERVICE = Service(
     commands="services.notifications.commands:app",
     checks=(
         "services.notifications.checks:notices",
+        "services.notifications.checks:master_key",
         "services.notifications.checks:channels",
         "services.notifications.checks:partners",
     ),

@@ -130,6 +130,7 @@ class MemberContact(_message.Message):
     CONSENTS_FIELD_NUMBER: _builtins.int
     KEEPS_HISTORY_FIELD_NUMBER: _builtins.int
     IS_ORGANISATION_FIELD_NUMBER: _builtins.int
+    IS_UNREADABLE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """As asked for."""
     merged_into: _builtins.str
@@ -159,6 +160,8 @@ class MemberContact(_message.Message):
     """Agreed that the history of their loans is kept."""
     is_organisation: _builtins.bool
     """An organisation; then `name` is its name and `phone` of the person who answers for it."""
+    is_unreadable: _builtins.bool
+    """The key of this member is damaged: e-mail, phone and address are empty, although they may be known."""
     @_builtins.property
     def guardian(self) -> Global___GuardianContact:
         """Of a child; absent when none is known."""
@@ -188,10 +191,11 @@ class MemberContact(_message.Message):
         consents: _abc.Iterable[Global___ConsentAnswer] | None = ...,
         keeps_history: _builtins.bool = ...,
         is_organisation: _builtins.bool = ...,
+        is_unreadable: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["guardian", b"guardian"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "consents", b"consents", "email", b"email", "group", b"group", "guardian", b"guardian", "id", b"id", "institution_id", b"institution_id", "is_child", b"is_child", "is_organisation", b"is_organisation", "keeps_history", b"keeps_history", "kelurahan", b"kelurahan", "language", b"language", "merged_into", b"merged_into", "name", b"name", "number", b"number", "phone", b"phone", "school", b"school", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "consents", b"consents", "email", b"email", "group", b"group", "guardian", b"guardian", "id", b"id", "institution_id", b"institution_id", "is_child", b"is_child", "is_organisation", b"is_organisation", "is_unreadable", b"is_unreadable", "keeps_history", b"keeps_history", "kelurahan", b"kelurahan", "language", b"language", "merged_into", b"merged_into", "name", b"name", "number", b"number", "phone", b"phone", "school", b"school", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -10,7 +10,7 @@ from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session
 
 from chassis import clock
-from chassis.errors import Invalid
+from chassis.errors import Invalid, Unavailable
 from chassis.ids import parse_id
 from chassis.sealing import MasterKey
 from services.members.people import sealed, values
@@ -43,6 +43,7 @@ class Contact:
     asked_id  the id that was asked for; of a merged member another one than the member's
     guardian  of a child; None when none is known
     consents  the last answer for each purpose
+    is_unreadable  the member's key is damaged: nothing that is sealed is known
     """
 
     asked_id: UUID
@@ -52,6 +53,7 @@ class Contact:
     is_organisation: bool = False
     guardian: Reach | None = None
     consents: dict[str, bool] = field(default_factory=dict)
+    is_unreadable: bool = False
 
     @property
     def keeps_history(self) -> bool:
@@ -77,7 +79,7 @@ def contacts(session: Session, member_ids: Sequence[str], *, master: MasterKey) 
     today = clock.now().date()
     found: dict[UUID, Contact] = {}
     for member in members.values():
-        opened = sealed.open_values(member, master)
+        opened, is_unreadable = _open_values(member, master)
         category = Category(kind=kinds.get((member.institution_id, member.category), "person"))
         is_child = Facts(str(member.id), opened, category, today).is_child
         is_organisation = category.kind == "organisation"
@@ -87,7 +89,7 @@ def contacts(session: Session, member_ids: Sequence[str], *, master: MasterKey) 
             _with_phone(reach, opened["responsible_phone"]) if is_organisation else reach,
             is_child and not is_organisation, is_organisation,
             _guardian(member, opened, guardians, master) if is_child and not is_organisation else None,
-            consents.get(member.id, {}),
+            consents.get(member.id, {}), is_unreadable,
         )  # fmt: skip
     return [replace(found[members_by_id[one].id], asked_id=one) for one in ids if one in members_by_id]
 
@@ -161,6 +163,19 @@ def _kinds(session: Session, institutions: Collection[UUID]) -> dict[tuple[UUID,
     return {(row.institution_id, row.code): row.kind for row in rows}
 
 
+def _open_values(member: Member, master: MasterKey) -> tuple[dict[str, str], bool]:
+    """Return the sealed values of a member, "" for what is not known, and whether the key is damaged or missing.
+
+    One such member does not keep notices from the others.
+    """
+    if member.sealed and not member.wrapped_key:
+        return dict.fromkeys(values.SEALED, ""), True
+    try:
+        return sealed.open_values(member, master), False
+    except Unavailable:
+        return dict.fromkeys(values.SEALED, ""), True
+
+
 def _reach(member: Member, opened: dict[str, str]) -> Reach:
     name = " ".join(part for part in (member.title_before, member.name) if part)
     name = ", ".join(part for part in (name, member.title_after) if part)
@@ -170,7 +185,7 @@ def _reach(member: Member, opened: dict[str, str]) -> Reach:
 def _guardian(member: Member, opened: dict[str, str], known: dict[UUID, Member], master: MasterKey) -> Reach | None:
     guardian = _kept(known, member.guardian_id) if member.guardian_id is not None else None
     if guardian is not None:
-        return _with_phone(_reach(guardian, sealed.open_values(guardian, master)), opened["guardian_phone"])
+        return _with_phone(_reach(guardian, _open_values(guardian, master)[0]), opened["guardian_phone"])
     if not member.guardian_name:
         return None
     language = member.language or "id"

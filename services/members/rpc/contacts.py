@@ -124,6 +124,7 @@ def _contact(contact: Contact) -> wire.MemberContact:
         consents=[wire.ConsentAnswer(purpose=purpose, given=given) for purpose, given in contact.consents.items()],
         keeps_history=contact.keeps_history,
         is_organisation=contact.is_organisation,
+        is_unreadable=contact.is_unreadable,
     )
     guardian = contact.guardian
     if guardian is not None:

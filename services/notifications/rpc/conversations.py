@@ -38,6 +38,7 @@ from services.notifications.conversations import store
 from services.notifications.conversations.answers import ANSWERING, Answerer, Owner, OwnLoan
 from services.notifications.conversations.callbacks import check_signature, read_callback
 from services.notifications.conversations.statuses import record_status
+from services.notifications.keys import read_own_master
 from services.notifications.sending.attempts import NOT_HANDED_OVER
 from services.notifications.settings import NotificationsSettings
 from services.notifications.tables import Conversation
@@ -75,7 +76,7 @@ class ConversationMethods:
             raise Forbidden("CALLBACK_NOT_EXPECTED")
         check_signature(request.body, request.signature, own.whatsapp_app_secret)
         statuses, messages = read_callback(request.body)
-        master, today = self._master(), clock.now().date()
+        master, today = read_own_master(self._resources.database, own.master_key), clock.now().date()
         names = names_of(own.channels, WHATSAPP) or (WHATSAPP,)
         with self._resources.database.transaction(CALLBACKS) as session:
             changed = [record_status(session, status, channels=names, day=today) for status in statuses]
@@ -198,7 +199,7 @@ def answer_messages(resources: Resources, stop: threading.Event) -> None:
     with closing(open_wake(resources.database)) as wake:
         while not stop.is_set():
             try:
-                master = require_master_key(own.master_key)
+                master = read_own_master(resources.database, own.master_key)
                 count = Answerer(resources.database, circulation, master).run_round()
                 count += send_answers(resources, by_name, master)
                 last_reason = ""

@@ -19,6 +19,7 @@ from rangkiang.notifications.v1 import notices_pb2 as wire
 from services.notifications import ledger
 from services.notifications.channels.port import Channel
 from services.notifications.institutions import rules_of, save_rules
+from services.notifications.keys import read_own_master
 from services.notifications.settings import NotificationsSettings
 from services.notifications.tables import Attempt, Message, Notice, SendingRules
 
@@ -80,10 +81,14 @@ class LedgerMethods:
 
     def ResendNotice(self, request: wire.ResendNoticeRequest, context: grpc.ServicerContext) -> wire.ResendNoticeReply:
         caller = rpc.context(context)
+        institution_id = parse_id(caller.institution)
+        with self._database.reading(caller) as session:
+            needs_key = ledger.needs_key(session, institution_id, request.id)
+        master = read_own_master(self._database, self._settings.master_key) if needs_key else None
         with self._database.transaction(caller) as session:
 
             def act() -> wire.ResendNoticeReply:
-                notice = ledger.resend(session, parse_id(caller.institution), request.id, context=caller)
+                notice = ledger.resend(session, institution_id, request.id, context=caller, master=master)
                 return wire.ResendNoticeReply(notice=_notice(notice, None))
 
             return once(session, caller, request, wire.ResendNoticeReply, act)

@@ -14,12 +14,12 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from chassis.addresses import networks
 from chassis.errors import Error, NotFound, Refused
 from chassis.rpc.client import SyncChannel, sync_channel
-from chassis.sealing import require_master_key
 from chassis.service import Resources
 from chassis.wake import open_wake
 from rangkiang.members.v1 import contacts_pb2 as wire
 from rangkiang.members.v1.members_pb2_grpc import MembersStub
 from services.notifications.channels.opening import open_channels
+from services.notifications.keys import read_own_master
 from services.notifications.rpc.places import BranchPlaces
 from services.notifications.sending.owners import LinkRequest, PlaceQuestion, SlipCode
 from services.notifications.sending.sender import LONGEST_PAUSE_SECONDS, Sender
@@ -89,7 +89,7 @@ def send_notices(resources: Resources, stop: threading.Event) -> None:
         resources.database,
         ServiceOwners(resources),
         channels,
-        read_master=lambda: require_master_key(own.master_key),
+        read_master=lambda: read_own_master(resources.database, own.master_key),
         render=render,
         public_url=own.public_url,
     )

@@ -16,13 +16,13 @@ from chassis.addresses import networks
 from chassis.errors import Error
 from chassis.idempotency import once
 from chassis.outgoing import OutgoingClient
-from chassis.sealing import require_master_key
 from chassis.sentences import sentence
 from chassis.service import Resources
 from chassis.wake import open_wake
 from rangkiang.notifications.v1 import webhooks_pb2 as wire
 from services.notifications.channels.opening import open_channels
 from services.notifications.channels.port import Message
+from services.notifications.keys import read_own_master
 from services.notifications.settings import NotificationsSettings
 from services.notifications.tables import Webhook
 from services.notifications.webhooks import delivery, subscriptions
@@ -45,7 +45,7 @@ class WebhookMethods:
         caller = rpc.context(context)
         own = self._resources.settings.of(NotificationsSettings)
         subscriptions.check_request(request.url, list(request.kinds), caller.scopes, _client(own))
-        master = require_master_key(own.master_key)
+        master = read_own_master(self._resources.database, own.master_key)
         with self._resources.database.transaction(caller) as session:
 
             def act() -> wire.CreateWebhookReply:
@@ -109,7 +109,7 @@ def deliver_facts(resources: Resources, stop: threading.Event) -> None:
     with closing(open_wake(resources.database)) as wake:
         while not stop.is_set():
             try:
-                master = require_master_key(own.master_key)
+                master = read_own_master(resources.database, own.master_key)
                 count = delivery.run_round(resources.database, master, client, tell=partial(tell_owner, own))
                 if time.monotonic() - cleaned_at > CLEANING_SECONDS:
                     with resources.database.transaction(delivery.DELIVERING) as session:

@@ -23,7 +23,7 @@ from chassis.sql import insert_ignore, update_many
 from services.notifications.channels.port import Channel, Outcome
 from services.notifications.channels.port import Message as Handed
 from services.notifications.institutions import Places, local_day
-from services.notifications.members import keys_of, seal_text
+from services.notifications.members import TEXT_KEY_DAMAGED, keys_of, seal_text
 from services.notifications.notices import settle
 from services.notifications.sending.decisions import ALL_CHANNELS_FAILED
 from services.notifications.sending.recipients import PRINT
@@ -68,9 +68,7 @@ def begin_attempts(session: Session, pairs: Sequence[tuple[Draft, Handed]], mast
     """Write messages and attempts that are handed over after the commit.
 
     One whose notices were dropped since they were read, or whose member was erased, is left out: the next round reads
-    them again.
-
-    raises  Unavailable  SEALED_UNREADABLE
+    them again. One whose text cannot be sealed, because the key of its member is damaged, has failed.
     """
     now = clock.now()
     ids = [notice.id for draft, _ in pairs for notice in draft.notices]
@@ -85,10 +83,14 @@ def begin_attempts(session: Session, pairs: Sequence[tuple[Draft, Handed]], mast
         allowed = {("waiting", None), ("sending", draft.message_id)}
         if draft.member_id not in keys or any(states.get(one.id) not in allowed for one in draft.notices):
             continue
+        key = keys[draft.member_id]
+        if key is None:
+            end_draft(session, draft, "failed", TEXT_KEY_DAMAGED)
+            continue
         sealed = None
         if not KINDS[draft.kind].has_code:
             content = json.dumps({"subject": handed.subject, "text": handed.text}, ensure_ascii=False)
-            sealed = seal_text(keys[draft.member_id], content)
+            sealed = seal_text(key, content)
         _write_message(session, draft, sealed, now, messages)
         changed = {"state": "sending", "reason": "", "message_id": draft.message_id, "changed_at": now}
         notices += [{"id": notice.id, **changed} for notice in draft.notices]
@@ -114,6 +116,14 @@ def begin_attempts(session: Session, pairs: Sequence[tuple[Draft, Handed]], mast
             session.connection().execute(insert(table), rows)
     update_many(session, Notice, notices, key="id")
     return begun
+
+
+def end_draft(session: Session, draft: Draft, state: str, reason: str) -> None:
+    """End the notices of a draft, and its message when it was tried before."""
+    settle(session, [notice.id for notice in draft.notices], state, reason=reason)
+    if not draft.is_new:
+        ended = update(Message).where(Message.id == draft.message_id, Message.state == "open")
+        session.execute(ended.values(state=state, reason=reason))
 
 
 def _write_message(

@@ -21,6 +21,8 @@ from services.notifications.templates.kinds import KINDS
 RENEWAL_RECEIPT = "renewal_receipt"
 ALL_CHANNELS_FAILED = "ALL_CHANNELS_FAILED"
 MEMBER_UNKNOWN, KIND_UNKNOWN = "MEMBER_UNKNOWN", "KIND_UNKNOWN"
+# Members cannot open what it has sealed of this member; of others it can.
+CONTACT_UNREADABLE = "CONTACT_UNREADABLE"
 # A channel that is away so long is left for the next one.
 PATIENCE = timedelta(hours=6)
 
@@ -64,9 +66,10 @@ class Judge:
         decision = Decision(work)
         if not work.notices:
             return decision
-        if contact is None:
+        if contact is None or contact.is_unreadable:
+            state, reason = ("dropped", MEMBER_UNKNOWN) if contact is None else ("failed", CONTACT_UNREADABLE)
             for notice in work.notices:
-                decision.end(notice, "dropped", MEMBER_UNKNOWN)
+                decision.end(notice, state, reason)
             return decision
         zone = self._zone(work)
         today = local_day(now, zone)

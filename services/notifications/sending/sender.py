@@ -25,11 +25,11 @@ from services.notifications.channels.port import Channel, Outcome
 from services.notifications.channels.port import Message as Handed
 from services.notifications.institutions import Places
 from services.notifications.members import hash_address, keys_of
-from services.notifications.notices import settle
 from services.notifications.sending.attempts import (
     NOT_HANDED_OVER,
     Begun,
     begin_attempts,
+    end_draft,
     record_outcomes,
     recover,
     unanswered,
@@ -171,7 +171,7 @@ class Sender:
             if code is not None:
                 ready.append(replace(draft, code=code))
             else:
-                self._end(draft, "dropped", "CODE_VOID")
+                self._end([draft], "dropped", "CODE_VOID")
         return ready
 
     def _ask_links(self, drafts: Sequence[Draft], now: datetime) -> dict[UUID, dict[tuple[str, str], str]]:
@@ -214,9 +214,14 @@ class Sender:
                     failed.append(draft)
                 else:
                     rendered.append((draft, handed))
-        for draft in failed:
-            self._end(draft, "failed", NOT_RENDERED)
+        self._end(failed, "failed", NOT_RENDERED)
         return rendered
+
+    def _end(self, drafts: Sequence[Draft], state: str, reason: str) -> None:
+        if drafts:
+            with self._database.transaction(SENDING) as session:
+                for draft in drafts:
+                    end_draft(session, draft, state, reason)
 
     def _send(self, begun: Begun) -> Outcome:
         channel = begun.draft.option.channel
@@ -247,13 +252,6 @@ class Sender:
         values = {"circuit": seen[0], "failures": seen[1], "reason": seen[2][:64], "at": clock.now()}
         insert = insert_for(session, ChannelState).values(name=channel.name, **values)
         session.execute(insert.on_conflict_do_update(index_elements=["name"], set_=values))
-
-    def _end(self, draft: Draft, state: str, reason: str) -> None:
-        with self._database.transaction(SENDING) as session:
-            settle(session, [notice.id for notice in draft.notices], state, reason=reason)
-            if not draft.is_new:
-                ended = update(Message).where(Message.id == draft.message_id, Message.state == "open")
-                session.execute(ended.values(state=state, reason=reason))
 
 
 def _by_channel(drafts: Sequence[Draft]) -> dict[Channel, list[Draft]]:

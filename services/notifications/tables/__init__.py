@@ -5,7 +5,7 @@ from __future__ import annotations
 from services.notifications.tables.base import Table
 from services.notifications.tables.choices import ChannelDay, ChannelState, Preference, RefusedAddress
 from services.notifications.tables.conversations import Conversation, ConversationMessage, InboundMessage
-from services.notifications.tables.copies import Branch, Institution, LoanMark, Member, SendingRules
+from services.notifications.tables.copies import Branch, Institution, LoanMark, Member, SendingRules, StoredMasterKey
 from services.notifications.tables.notices import Attempt, Message, Notice
 from services.notifications.tables.templates import TemplateVersion
 from services.notifications.tables.webhooks import Webhook, WebhookFact
@@ -26,6 +26,7 @@ __all__ = [
     "Preference",
     "RefusedAddress",
     "SendingRules",
+    "StoredMasterKey",
     "Table",
     "TemplateVersion",
     "Webhook",

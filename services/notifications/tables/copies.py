@@ -70,6 +70,17 @@ class Member(Table):
     wrapped_key: Mapped[bytes | None] = mapped_column(LargeBinary)
 
 
+class StoredMasterKey(Table):
+    """The fingerprint of the master key that seals this database; one row.
+
+    seen_at  when it was first used
+    """
+
+    __tablename__ = "master_keys"
+    fingerprint: Mapped[str] = mapped_column(String(32), primary_key=True)
+    seen_at: Mapped[datetime]
+
+
 class LoanMark(Table):
     """How far a loan is, without its member, so that late facts make no notices.
 

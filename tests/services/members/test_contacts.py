@@ -116,6 +116,20 @@ def test_a_merged_member_is_the_kept_one_and_an_erased_one_is_left_out(office: O
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("key", [b"", b"x" * 60], ids=["destroyed", "damaged"])
+def test_a_member_whose_key_cannot_be_read_does_not_keep_the_others_from_their_notices(
+    office: Office, sender: Any, key: bytes
+) -> None:
+    desk = Desk(office)
+    damaged = desk.register("Rosna", phone="081266001133").id
+    other = desk.register("Siti Rahma", phone="081266001122").id
+    with office.database.transaction(TEST) as session:
+        session.execute(update(Member).where(Member.id == UUID(damaged)).values(wrapped_key=key))
+    first, second = contacts(sender, damaged, other)
+    assert (first.name, first.phone, first.is_unreadable) == ("Rosna", "", True)
+    assert (second.phone, second.is_unreadable) == ("+6281266001122", False)
+
+
 def test_as_many_statements_for_many_members_as_for_one(office: Office, sender: Any) -> None:
     desk = Desk(office)
     guardian = desk.register("Rosna", phone="081266001133").id

@@ -1,0 +1,93 @@
+"""The master key of notifications: with another one nothing is sealed, notices wait, and doctor says why."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+from sqlalchemy import delete
+
+from chassis import clock
+from chassis.errors import Unavailable
+from chassis.ids import new_id
+from chassis.sealing import make_master_key
+from services.notifications.checks import master_key
+from services.notifications.keys import KEYS_TRIED, read_own_master
+from services.notifications.members import keys_of
+from services.notifications.sending.sender import Sender
+from services.notifications.settings import NotificationsSettings
+from services.notifications.tables import Member, StoredMasterKey
+from services.notifications.templates.store import render
+from tests.services.notifications.conftest import PADANG, TEST
+from tests.services.notifications.test_sender import MORNING, lend, remind, sent
+
+
+@pytest.fixture
+def key_file(tmp_path):
+    return tmp_path / "master-key"
+
+
+@pytest.fixture
+def office(office, key_file):
+    """An office whose sender reads the key from its file, and which has sent a receipt with it."""
+    office.master = make_master_key(key_file)
+    office.sender = Sender(
+        office.database,
+        office.owners,
+        office.channels,
+        read_master=lambda: read_own_master(office.database, key_file),
+        render=render,
+    )
+    with clock.frozen(MORNING):
+        lend(office, office.owners.add())
+        office.send()
+    return office
+
+
+def write_key(key_file, content):
+    key_file.write_bytes(content)
+    key_file.chmod(0o600)
+
+
+def doctor(office, key_file):
+    settings = NotificationsSettings(master_key_file=key_file)
+    resources = SimpleNamespace(database=office.database, settings=SimpleNamespace(of=lambda _: settings))
+    return [(finding.ok, finding.message.en) for finding in master_key(resources)]
+
+
+@pytest.mark.parametrize("is_missing", [False, True])
+def test_with_a_wrong_or_missing_master_key_everything_waits_and_doctor_says_so(office, key_file, is_missing):
+    assert [ok for ok, _ in doctor(office, key_file)] == [True]
+    right, reason = key_file.read_bytes(), "MASTER_KEY_MISSING" if is_missing else "MASTER_KEY_OTHER"
+    key_file.unlink()
+    if not is_missing:
+        make_master_key(key_file)
+    with clock.frozen(MORNING):
+        # The second one has no key yet: with the wrong one its key would be lost.
+        remind(office, office.owners.add())
+        with pytest.raises(Unavailable, match=reason):
+            office.send()
+    assert [row.state for row in office.notices(kind="due_soon")] == ["waiting"]
+    ((ok, message),) = doctor(office, key_file)
+    assert not ok
+    assert str(key_file) in message
+    write_key(key_file, right)
+    office.send_at(MORNING)
+    assert len(sent(office)) == 2
+
+
+@pytest.mark.parametrize("damaged", [0, KEYS_TRIED - 1])
+def test_a_database_of_an_earlier_release_takes_only_the_key_that_opens_what_it_has_sealed(office, key_file, damaged):
+    members = [new_id() for _ in range(damaged)]
+    with office.database.transaction(TEST) as session:
+        keys_of(session, office.master, dict.fromkeys(members, PADANG))
+        session.execute(delete(StoredMasterKey))
+        for member in members:
+            session.get_one(Member, member).wrapped_key = b"x" * 60
+    right = key_file.read_bytes()
+    key_file.unlink()
+    make_master_key(key_file)
+    with pytest.raises(Unavailable, match="MASTER_KEY_OTHER"):
+        read_own_master(office.database, key_file)
+    write_key(key_file, right)
+    assert read_own_master(office.database, key_file).fingerprint == office.master.fingerprint
