@@ -1,4 +1,4 @@
-"""Institutions, branches and opening hours for pages, held in memory and asked of their services once a minute at most.
+"""Institutions, branches and opening hours for pages, held in memory and asked of their services now and then.
 
 A page waits `WAIT_SECONDS` at most, and only for the first answer. When circulation does not answer, pages say nothing
 of hours; when the catalogue does not, they go on with the names that they had.
@@ -28,8 +28,10 @@ from rangkiang.circulation.v1 import rules_pb2
 from rangkiang.circulation.v1.circulation_pb2_grpc import CirculationStub
 
 FRESH_SECONDS = 60.0
-# An answer of this age is still shown while the next one is on its way.
-USABLE_SECONDS = 120.0
+# Hours: an answer that is older is still shown while the next one is on its way, for a minute in all, so a changed
+# calendar is on every page within a minute.
+FRESH_HOURS_SECONDS = 30.0
+USABLE_HOURS_SECONDS = 60.0
 RETRY_SECONDS = 5.0
 WAIT_SECONDS = 0.15
 CALL_SECONDS = 1.0
@@ -44,9 +46,10 @@ _NO_HOURS: Hours = MappingProxyType({})
 
 
 class Kept(Generic[Value]):
-    """A value that a service is asked for once a minute at most, for one event loop.
+    """A value that a service is asked for now and then, for one event loop.
 
     read            asks the service; raises Error
+    fresh_seconds   the age until which it is not asked again
     usable_seconds  the age from which a value counts as none
     ticks           for tests: seconds of a clock that only goes forward
     """
@@ -55,10 +58,12 @@ class Kept(Generic[Value]):
         self,
         read: Callable[[], Awaitable[Value]],
         *,
-        usable_seconds: float = USABLE_SECONDS,
+        fresh_seconds: float = FRESH_SECONDS,
+        usable_seconds: float = math.inf,
         ticks: Callable[[], float] = time.monotonic,
     ) -> None:
         self._read = read
+        self._fresh_seconds = fresh_seconds
         self._usable_seconds = usable_seconds
         self._ticks = ticks
         self._value: Value | None = None
@@ -70,7 +75,7 @@ class Kept(Generic[Value]):
 
     async def get(self) -> Value | None:
         """Return the value, None when there is none; an old one is read again beside the page."""
-        if self._ticks() - self._read_at < FRESH_SECONDS:
+        if self._ticks() - self._read_at < self._fresh_seconds:
             return self._value
         task = self._ask()
         if task is not None and not self._is_late and (self._is_outdated or self.last() is None):
@@ -84,7 +89,7 @@ class Kept(Generic[Value]):
 
     def renew(self) -> None:
         """Let the next page read again and wait for the answer: somebody has just changed the value here."""
-        self._read_at = min(self._read_at, self._ticks() - FRESH_SECONDS)
+        self._read_at = min(self._read_at, self._ticks() - self._fresh_seconds)
         self._tried_at = -math.inf
         self._is_late, self._is_outdated = False, True
 
@@ -95,12 +100,13 @@ class Kept(Generic[Value]):
         return self._task
 
     async def _keep(self) -> None:
+        asked_at = self._ticks()
         try:
             self._value = await self._read()
         except Error:
             self._is_late = True
         else:
-            self._read_at, self._is_late, self._is_outdated = self._ticks(), False, False
+            self._read_at, self._is_late, self._is_outdated = asked_at, False, False
         finally:
             self._task = None
 
@@ -146,7 +152,7 @@ class Libraries:
     def __init__(self, clients: Clients, default_institution: str) -> None:
         self._clients = clients
         self._default = default_institution
-        self._directory: Kept[Directory] = Kept(self._read_directory, usable_seconds=math.inf)
+        self._directory: Kept[Directory] = Kept(self._read_directory)
         self._hours: dict[str, Kept[Hours]] = {}
 
     async def directory(self) -> Directory:
@@ -186,7 +192,11 @@ class Libraries:
             return None
         hours = self._hours.get(institution)
         if hours is None:
-            hours = self._hours[institution] = Kept(lambda: self._read_hours(institution))
+            hours = self._hours[institution] = Kept(
+                lambda: self._read_hours(institution),
+                fresh_seconds=FRESH_HOURS_SECONDS,
+                usable_seconds=USABLE_HOURS_SECONDS,
+            )
         return hours
 
     async def _read_directory(self) -> Directory:
@@ -219,7 +229,7 @@ async def _call(method: Any, message: Any) -> Any:
 
 
 class PreparedLibraries:
-    """ASGI: before a page, reads what every page shows; nothing is asked while that is younger than a minute."""
+    """ASGI: before a page, reads what every page shows; nothing is asked while that is fresh."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
