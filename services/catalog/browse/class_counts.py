@@ -45,7 +45,8 @@ def classes(database: Database, index: Index, *, context: Context, parent: str =
     """List the classes directly under `parent` that have records; under "" the ten main ones, and 2X if it has some.
 
     Below three digits the tree goes down as far as the numbers of the collection. A number without a caption whose
-    records are all in one number below it is passed over. 2X is a class of its own; its records count under 297 too.
+    records are all in one number below it is passed over, and so is the only number below a class, where the records
+    are in several below that one. 2X is a class of its own; its records count under 297 too.
     raises  NotFound     CLASS_UNKNOWN
             Unavailable  SEARCH_UNAVAILABLE, INDEX_BUILDING, DATABASE_UNAVAILABLE
     """
@@ -76,7 +77,12 @@ def classes(database: Database, index: Index, *, context: Context, parent: str =
         return code
 
     top = [code for code in MAIN_AND_ISLAM if code in MAIN or code in counts]
-    children = {pass_over(code) for code in children_of.get(value, ())} if value else top
+    children = {pass_over(code) for code in children_of.get(value, ())} if value else set(top)
+    # A list of one number is no choice: it leads on to where the collection branches.
+    below = children
+    while len(below) == 1 and "." in (only := next(iter(below))) and counts[only] == counts.get(value):
+        below = {pass_over(code) for code in children_of.get(only, ())}
+    children = below if len(below) > 1 else children
     ways = [build_class(code) for code in class_path(value)] if value else []
     return Classes(
         classes=[build_class(child) for child in sorted(children, key=notation)],
