@@ -39,7 +39,8 @@ class FakeCatalog(FakeForms, FakeShelves, FakeItems, FakeInstitutions, CatalogSe
         start = self._start(request)
         words = request.query.lower().split()
         partly = "planet" in words  # a word that only the first hit has
-        words = [word for word in words if word != "planet"]
+        relaxed = "komet" in words  # a word that no hit has
+        words = [word for word in words if word not in ("planet", "komet")]
         matches = [book for book in self.books if all(word in book.words for word in words)]
         hits = [
             book for book in matches if all(_fits(book, filter_.facet, filter_.values) for filter_ in request.filters)
@@ -53,10 +54,13 @@ class FakeCatalog(FakeForms, FakeShelves, FakeItems, FakeInstitutions, CatalogSe
         for hit in page[not start :] if partly else ():
             hit.lacks.append("planet")
             hit.because.id, hit.because.en = "Termasuk golongan 520 Astronomi", "Is in class 520 Astronomy"
+        for hit in page if relaxed else ():
+            hit.lacks.append("komet")
         return wire.SearchReply(
             total=len(hits),
             hits=page,
             complete=1 if partly else 0,
+            relaxed=relaxed,
             next=f"fake-{end}" if end < len(hits) else "",
             offset=start,
             previous=f"fake-{start - (request.limit or 10)}" if start > (request.limit or 10) else "",
@@ -65,7 +69,7 @@ class FakeCatalog(FakeForms, FakeShelves, FakeItems, FakeInstitutions, CatalogSe
             did_you_mean="surau" if request.query == "suroe" else "",
             read_as_words=request.query.count("(") != request.query.count(")"),
             degraded=self.degraded,
-            help=None if hits else help_for(request.query),
+            help=help_for(request.query) if relaxed or not hits else None,
         )
 
     def Suggest(self, request: wire.SuggestRequest, context: Any) -> wire.SuggestReply:

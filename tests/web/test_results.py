@@ -71,6 +71,7 @@ def test_new_books_are_one_tap_from_home(visit: Visit) -> None:
         "/search?audience=child",
         "/search?sort=year",
         "/search?q=surau&branch=KOTASOLOK/PUSAT&language=ind",
+        "/search?q=surau+komet",
     ],
 )
 def test_the_first_hit_begins_in_the_upper_half_of_a_phone(visit: Visit, path: str, locale: str) -> None:

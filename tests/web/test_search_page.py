@@ -67,6 +67,16 @@ def test_hits_with_a_part_of_the_words_stand_under_their_heading_and_say_what_th
     assert "Hasil yang memuat sebagian kata" not in http.get("/search?q=surau").text
 
 
+def test_where_no_title_has_all_the_words_the_count_says_so_and_the_hits_what_they_lack(http: httpx.Client) -> None:
+    html = http.get("/search?q=minangkabau+komet").text
+    assert "tidak ada yang memuat semua kata; ini yang paling dekat" in html
+    assert "none has all the words; these come closest" in http.get("/search?q=minangkabau+komet&lang=en").text
+    assert html.count('<ol class="hits">') == 1
+    assert "Tidak memuat “komet”" in html
+    assert "Hasil yang memuat sebagian kata" not in html
+    assert "paling dekat" not in http.get("/search?q=minangkabau").text
+
+
 def test_without_hits_the_page_links_to_searches_with_hits(http: httpx.Client) -> None:
     html = http.get("/search?q=surau+xyzzy&language=ind").text
     assert "Tidak ada judul yang memuat “xyzzy”." in html
