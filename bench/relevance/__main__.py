@@ -4,8 +4,8 @@
     python -m bench.relevance tuning        print the results of tuning searches that are not perfect
     python -m bench.relevance words         count the words of unknown_words.txt that are replaced by others (tantivy)
 
-Without either, the table of bench/README.md is replaced. The test half is reported only as totals, so that nobody
-tunes to its searches.
+Without either, the table of bench/README.md is replaced. The test half and the later sets are reported only as
+totals, so that nobody tunes to their searches.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from uuid import uuid4
 
 from bench.relevance.corrected import Corrected, real_words
 from bench.relevance.figures import Figure, figures, ndcg
-from bench.relevance.judging import HALVES, NOTHING, THIRD, Judged, read
+from bench.relevance.judging import HALVES, LATER_SETS, NOTHING, Judged, read
 from bench.relevance.library import Prepared, prepared
 from bench.report import replace_section
 from services.catalog.sample.books_toml import books
@@ -41,7 +41,8 @@ def main() -> None:
             print_imperfect(embedded.answer(read(HALVES["tuning"])))
             return
         with prepared_on("elasticsearch") as cluster:
-            sets = {f"{half} half": path for half, path in HALVES.items()} | {"third set": THIRD}
+            sets = {f"{half} half": path for half, path in HALVES.items()}
+            sets |= {f"{name} set": path for name, path in LATER_SETS.items()}
             table = "\n".join(section(name, read(path), embedded, cluster) for name, path in sets.items())
     print(table)
     replace_section("relevance", f"### Relevance\n\n{table}")
@@ -62,7 +63,7 @@ def prepared_on(engine: str) -> Iterator[Prepared]:
 
 
 def section(name: str, searches: list[Judged], embedded: Prepared, cluster: Prepared) -> str:
-    """Return the table of one half, or of the third set."""
+    """Return the table of one half, or of a later set."""
     embedded_figures, cluster_figures = figures(embedded.answer(searches)), figures(cluster.answer(searches))
     return HEAD.format(name=name) + "".join(
         line(kind, embedded_figures[kind], cluster_figures[kind]) for kind in embedded_figures

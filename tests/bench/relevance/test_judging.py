@@ -1,4 +1,4 @@
-"""The judged searches are valid, there are enough of each kind, and no search is in both halves."""
+"""The judged searches are valid, there are enough of each kind, and no search is in two of the sets."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from bench.relevance.judging import HALVES, KINDS, read
+from bench.relevance.judging import HALVES, KINDS, LATER_SETS, read
 
 MIN_OF_A_KIND = 4
 LATER_KINDS = {"test": {"question", "cross-language", "minangkabau"}}  # the test half is not changed
@@ -25,6 +25,16 @@ def test_a_half_has_searches_of_every_kind(half):
 def test_no_search_is_in_both_halves():
     test, tuning = ({search.text.casefold() for search in read(path)} for path in HALVES.values())
     assert not test & tuning
+
+
+def test_a_later_set_is_valid():
+    assert {name: len(read(path)) for name, path in LATER_SETS.items()} == {"third": 70, "fourth": 70}
+
+
+def test_no_search_of_the_fourth_set_is_in_another_set():
+    # The third set, which is not changed, has searches in common with the halves.
+    others = {search.text.casefold() for path in (*HALVES.values(), LATER_SETS["third"]) for search in read(path)}
+    assert not others & {search.text.casefold() for search in read(LATER_SETS["fourth"])}
 
 
 @pytest.mark.parametrize(
