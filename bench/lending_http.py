@@ -62,13 +62,13 @@ def main() -> None:
         environment, start = _edition(stack, Path(folder), arguments)
         _load(Path(folder), environment, arguments)
         edition = stack.enter_context(start())
-        databases = {name: stack.enter_context(closing(_database(name, edition))) for name in _SERVICES}
+        databases = {name: stack.enter_context(closing(open_database(name, edition))) for name in _SERVICES}
         _fill(databases, arguments)
         if arguments.idle:
             _idle(edition, arguments.idle)
             return
-        barcodes = _barcodes(databases["circulation"])
-        token = _token(edition)
+        barcodes = barcodes_of(databases["circulation"])
+        token = fetch_token(edition)
         for desks in arguments.desks:
             with _importing(Path(folder), edition, arguments.beside_import):
                 _measure(edition, databases, token(), barcodes, desks=desks, arguments=arguments)
@@ -104,7 +104,7 @@ def _edition(
     cluster = Cluster(prefix="bench_lending_")
     cluster.environment |= {"RATE_LIMIT": "0", "REQUESTS_AT_ONCE": "0", "LOG_LEVEL": "WARNING"}
     for service in cluster.ports:
-        servers.drop_database(cluster.prefix + service)
+        servers.dropopen_database(cluster.prefix + service)
     stack.callback(cluster.remove)
     cluster.migrate()
     return cluster.environment, lambda: _cluster(cluster)
@@ -125,7 +125,7 @@ def _cluster(cluster: Any) -> Iterator[Edition]:
         cluster.stop()
 
 
-def _command(environment: Mapping[str, str], *words: str) -> Any:
+def run_command(environment: Mapping[str, str], *words: str) -> Any:
     """Run a command of the operator. Returns its line of JSON."""
     result = subprocess.run(
         [*RANGKIANG, *words, "--json"], env=environment, capture_output=True, text=True, check=False
@@ -141,15 +141,15 @@ def _load(folder: Path, environment: Mapping[str, str], arguments: argparse.Name
     if arguments.edition == "embedded":
         subprocess.run([*RANGKIANG, "migrate"], env=environment, check=True, stdout=subprocess.DEVNULL)
     institutions = folder / "institutions.toml"
-    institutions.write_text(_INSTITUTION)
-    _command(environment, "institutions", "load", str(institutions))
+    institutions.write_text(INSTITUTION_FILE)
+    run_command(environment, "institutions", "load", str(institutions))
     file = folder / "records.mrc"
     file.write_bytes(b"".join(iso2709.encode(record) for record in generate.records(arguments.records)))
-    _command(environment, "import", str(file), "--source", "BENCH", "--new-source", "--institution", CODE)
+    run_command(environment, "import", str(file), "--source", "BENCH", "--new-source", "--institution", CODE)
     print(f"imported {arguments.records:,} records in {time.perf_counter() - start:.0f} s", flush=True)
 
 
-_INSTITUTION = """
+INSTITUTION_FILE = """
 [[institution]]
 code = "PKS"
 kind = "public"
@@ -166,7 +166,7 @@ name = {{ id = "{code}", en = "{code}" }}
 )
 
 
-def _database(name: str, edition: Edition) -> Database:
+def open_database(name: str, edition: Edition) -> Database:
     return load(name).open_database(load_settings(dict(edition.environment)))
 
 
@@ -196,15 +196,15 @@ def _fill(databases: Mapping[str, Database], arguments: argparse.Namespace) -> N
     )
 
 
-def _barcodes(database: Database) -> list[str]:
+def barcodes_of(database: Database) -> list[str]:
     """Return barcodes of the desk's branch, in a mixed order."""
     with database.reading(BENCH) as session:
         query = select(Copy.barcode).join(Branch, Branch.id == Copy.branch_id).where(Branch.code == BRANCH)
         return sorted(session.scalars(query), key=lambda barcode: barcode[::-1])
 
 
-def _token(edition: Edition) -> Callable[[], str]:
-    client = _command(edition.environment, "client", "create", "desks", "--institution", CODE, "--role", "desk")
+def fetch_token(edition: Edition) -> Callable[[], str]:
+    client = run_command(edition.environment, "client", "create", "desks", "--institution", CODE, "--role", "desk")
 
     def fetch() -> str:
         request = urllib.request.Request(
@@ -245,17 +245,17 @@ def _measure(
     desks: int,
     arguments: argparse.Namespace,
 ) -> None:
-    cpu = _cpu_seconds(edition.pids)
+    cpu = cpu_seconds(edition.pids)
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
         pairs, client_cpu = process.submit(
             drive, edition.address, token, barcodes, desks=desks, seconds=arguments.seconds, members=arguments.members
         ).result()
-    end, acts_cpu = time.monotonic(), _cpu_seconds(edition.pids) - cpu
+    end, acts_cpu = time.monotonic(), cpu_seconds(edition.pids) - cpu
     while not _effects_are_there(databases):
         if time.monotonic() - end > LONGEST_WAIT_SECONDS:
             raise SystemExit("effects are missing")
         time.sleep(0.25)
-    late, all_cpu = time.monotonic() - end, _cpu_seconds(edition.pids) - cpu
+    late, all_cpu = time.monotonic() - end, cpu_seconds(edition.pids) - cpu
     number = len(pairs)
     print(
         f"{arguments.edition}, {desks} desks, load {os.getloadavg()[0]:.1f}:"
@@ -288,7 +288,7 @@ def drive(
 
     def work(_number: int) -> list[tuple[float, float]]:
         pairs = []
-        with closing(_Desk(place, token)) as desk:
+        with closing(Desk(place, token)) as desk:
             while time.monotonic() < stop:
                 number = next(numbers)
                 item, member = barcodes[number % len(barcodes)], f"M{number * 13 % members:07}"
@@ -302,7 +302,7 @@ def drive(
     return pairs, time.process_time() - cpu
 
 
-class _Desk:
+class Desk:
     """A connection that sends a request and waits for its response, with little more than the socket."""
 
     def __init__(self, place: str, token: str) -> None:
@@ -342,21 +342,21 @@ class _Desk:
 def _idle(edition: Edition, seconds: int) -> None:
     """Print CPU time and memory of an edition without requests."""
     time.sleep(20)  # what the start has left to do
-    cpu = _cpu_seconds(edition.pids)
+    cpu = cpu_seconds(edition.pids)
     time.sleep(seconds)
-    part = (_cpu_seconds(edition.pids) - cpu) / seconds
+    part = (cpu_seconds(edition.pids) - cpu) / seconds
     memory, own = (sum(parts.resident(pid, field) for pid in edition.pids) // 1024 for field in ("Pss:", "Pss_Anon:"))
     print(f"idle: {part * 100:.1f} % of a core; {memory:,} MB in all processes, {own:,} MB without mapped files")
 
 
-def _cpu_seconds(pids: Sequence[int]) -> float:
+def cpu_seconds(pids: Sequence[int]) -> float:
     """Return the CPU time of processes and their descendants, those that have ended included."""
     seconds = 0.0
     for pid in pids:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         seconds += sum(int(field) for field in fields[11:15]) / TICKS
         for task in Path(f"/proc/{pid}/task").iterdir():
-            seconds += _cpu_seconds([int(child) for child in (task / "children").read_text().split()])
+            seconds += cpu_seconds([int(child) for child in (task / "children").read_text().split()])
     return seconds
 
 

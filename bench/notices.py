@@ -1,34 +1,46 @@
-"""How fast notices are made from facts, and overdue notices are rendered and handed to an SMTP server.
+"""Notices: facts handled, overdue notices beside searches, receipts while desks work, and a mail server that is away.
 
-    python -m bench.notices [10000]
+    python -m bench.notices [--only facts hand-over overdue desks] [--count 10000] [--workers 2]
 
-Prints wall and CPU time of this process; the SMTP server is another process, and members answer from memory.
+Every part has its reference in the same run: bare sqlite3 transactions for facts, the standard library's client for
+mails, and the same searches and check-outs without notices, or with the mail server there. `facts` and `hand-over` run
+in this process, with members who answer from memory; the others measure the embedded edition (bench.notices_up).
 """
 
 from __future__ import annotations
 
-import socket
-import subprocess
+import argparse
+import os
+import smtplib
+import sqlite3
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
+from google.protobuf.json_format import MessageToJson
+
+from bench import notices_up
+from bench.mail_sink import MailSink, smtp_url
 from chassis import clock
+from chassis.bus import Event
+from chassis.bus.local import LocalBus
+from chassis.bus.local_delivery import Deliveries
 from chassis.context import system
 from chassis.db import Database
 from chassis.ids import new_id
-from chassis.inbox import record_delivery
 from chassis.sealing import MasterKey
+from chassis.service import Resources
+from chassis.settings import load as load_settings
 from chassis.testing import migrated_database
 from rangkiang.catalog.v1.events_pb2 import InstitutionCopy
 from rangkiang.circulation.v1.events_pb2 import LoanOverdue
 from rangkiang.common.v1.text_pb2 import LocalText
-from services.notifications import handlers
 from services.notifications.channels.opening import open_channels
 from services.notifications.institutions import copy_institutions
 from services.notifications.sending.sender import Sender
@@ -38,50 +50,108 @@ from tests.fakes.notices import FakeOwners, loan_fact
 
 BENCH = system("bench")
 INSTITUTION = UUID("0192f3a4-0000-7000-8000-000000000001")
-_SERVER = """
-import asyncio, sys
-from aiosmtpd.smtp import SMTP
-class Sink:
-    count = 0
-    async def handle_DATA(self, server, session, envelope):
-        Sink.count += 1
-        return "250 taken"
-async def serve():
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: SMTP(Sink(), loop=loop), "127.0.0.1", int(sys.argv[1]))
-    print("ready", flush=True)
-    async with server:
-        await server.serve_forever()
-asyncio.run(serve())
-"""
+MORNING = datetime(2026, 11, 21, 2, tzinfo=UTC)  # 09.00 WIB
+PARTS = ("facts", "hand-over", "overdue", "desks")
+# What a fact writes at least: the mark of its loan, the notice, its inbox row; and its delivery is deleted.
+BARE = (
+    "CREATE TABLE deliveries (id BLOB PRIMARY KEY, body TEXT)",
+    "CREATE TABLE inbox (consumer TEXT, id BLOB, at TEXT, PRIMARY KEY (consumer, id))",
+    "CREATE TABLE marks (id BLOB PRIMARY KEY, version INTEGER, due_on TEXT)",
+    "CREATE TABLE notices (id BLOB PRIMARY KEY, key TEXT UNIQUE, member BLOB, loan BLOB, facts TEXT, due_at TEXT)",
+    "CREATE INDEX notices_member ON notices (member, id)",
+    "CREATE INDEX notices_loan ON notices (loan)",
+    "CREATE INDEX notices_due ON notices (due_at, id)",
+)
+TOGETHER = 100
 
 
 def main() -> None:
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
+    arguments = _parser().parse_args()
+    print(f"load {os.getloadavg()[0]:.1f}; Python {sys.version.split()[0]}; {os.cpu_count()} cores", flush=True)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        if {"facts", "hand-over"} & set(arguments.only):
+            _measure_in_process(folder, arguments.count, arguments.only)
+        if {"overdue", "desks"} & set(arguments.only):
+            notices_up.measure(folder, arguments)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bench.notices", description=__doc__.partition("\n\n    ")[0])
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--count", type=int, default=10_000, help="facts, and notices")
+    parser.add_argument("--workers", type=int, default=2, help="processes of `up`")
+    parser.add_argument("--records", type=int, default=10_000)
+    parser.add_argument("--searches", type=float, default=20, help="a second, of one client")
+    parser.add_argument("--desks", type=int, default=8)
+    parser.add_argument("--pause", type=float, default=0.5, help="seconds of a desk between two check-outs; 0: none")
+    parser.add_argument("--seconds", type=float, default=20, help="of each round of desks, and of searches alone")
+    return parser
+
+
+def _measure_in_process(folder: Path, count: int, only: Sequence[str]) -> None:
     owners = FakeOwners()
-    morning = datetime(2026, 11, 21, 2, tzinfo=UTC)
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        migrated_database(SERVICE, f"sqlite:///{folder}/notifications.db") as database,
-    ):
+    settings = load_settings({"DATA": str(folder / "var")})
+    with migrated_database(SERVICE, f"sqlite:///{folder}/notifications.db") as database:
+        resources = Resources(settings=settings, database=database, service=SERVICE)
         _add_institution(database)
-        facts = [_fact(owners.add(), morning) for _ in range(count)]
-        with clock.frozen(morning), _measured("facts handled", count):
-            for fact in facts:
-                with database.transaction(BENCH) as session:
-                    if record_delivery(session, "loan-overdue", new_id()):
-                        handlers.warn(session, fact, BENCH)
-        with _smtp_server(Path(folder)) as port:
-            channels = open_channels(f"smtp://127.0.0.1:{port}?tls=none&from=perpustakaan@example.org&rate=100000")
-            master = MasterKey.new()
-            sender = Sender(database, owners, channels, read_master=lambda: master, render=render)
-            with clock.frozen(morning), _measured("notices handed over", count):
-                while not sender.run_round():
+        with clock.frozen(MORNING), closing(Deliveries(resources)) as deliveries:
+            LocalBus([resources]).publish([_event(owners.add()) for _ in range(count)])
+            with _measured("facts handled", count) as seconds:
+                while deliveries.run_due(threading.Event()):
                     pass
-            for channel in channels:
-                channel.close()
-        with database.reading(BENCH) as session:
-            print(dict(session.connection().exec_driver_sql("SELECT state, count(*) FROM notices GROUP BY 1").all()))
+        if "facts" in only:
+            bare = _bare_facts(folder / "bare.db", count)
+            print(f"  the same rows with bare sqlite3: {bare:.1f} s; ratio {seconds[0] / bare:.1f}", flush=True)
+        if "hand-over" in only:
+            _measure_hand_over(folder, database, owners, count)
+
+
+def _measure_hand_over(folder: Path, database: Database, owners: FakeOwners, count: int) -> None:
+    master = MasterKey.new()
+    with MailSink(folder) as sink:
+        channels = open_channels(smtp_url(sink.port))
+        sender = Sender(database, owners, channels, read_master=lambda: master, render=render)
+        with clock.frozen(MORNING), _measured("notices handed over", count) as seconds:
+            while not sender.run_round():
+                pass
+        for channel in channels:
+            channel.close()
+        bare = hand_over_bare(sink, count)
+        print(f"  the same mails with smtplib: {bare:.1f} s; ratio {seconds[0] / bare:.1f}", flush=True)
+    with database.reading(BENCH) as session:
+        print(dict(session.connection().exec_driver_sql("SELECT state, count(*) FROM notices GROUP BY 1").all()))
+
+
+def hand_over_bare(sink: MailSink, count: int) -> float:
+    """Hand the last mail over so many times, over one connection. Returns the seconds."""
+    mail = sink.last_mail()
+    start = time.perf_counter()
+    with smtplib.SMTP("127.0.0.1", sink.port) as client:
+        for number in range(count):
+            client.sendmail("perpustakaan@example.org", [f"{number}@example.org"], mail)
+    return time.perf_counter() - start
+
+
+def _bare_facts(file: Path, count: int) -> float:
+    """Write what facts write, with prepared SQL and nothing else. Returns the seconds."""
+    ids = [new_id().bytes for _ in range(count)]
+    with closing(sqlite3.connect(file, isolation_level=None)) as database:
+        for statement in ("PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL", *BARE):
+            database.execute(statement)
+        database.executemany("INSERT INTO deliveries VALUES (?, ?)", [(one, "x" * 500) for one in ids])
+        start = time.perf_counter()
+        for begin in range(0, count, TOGETHER):
+            database.execute("BEGIN IMMEDIATE")
+            for one in ids[begin : begin + TOGETHER]:
+                database.execute("SELECT body FROM deliveries WHERE id = ?", (one,)).fetchone()
+                database.execute("INSERT INTO marks VALUES (?, 1, '2026-11-14')", (one,))
+                row = (one, f"overdue:{one.hex()}", one, one, '{"step": 7, "zone": "Asia/Jakarta"}', "2026-11-21")
+                database.execute("INSERT INTO notices VALUES (?, ?, ?, ?, ?, ?)", row)
+                database.execute("INSERT INTO inbox VALUES ('loan-overdue', ?, '2026-11-21')", (one,))
+                database.execute("DELETE FROM deliveries WHERE id = ?", (one,))
+            database.execute("COMMIT")
+        return time.perf_counter() - start
 
 
 def _add_institution(database: Database) -> None:
@@ -91,33 +161,24 @@ def _add_institution(database: Database) -> None:
         copy_institutions(session, [copy])
 
 
-def _fact(member: UUID, morning: datetime) -> LoanOverdue:
-    due_on = (morning - timedelta(days=7)).date()
-    return LoanOverdue(loan=loan_fact(member, INSTITUTION, due_on=due_on), step=7, days=7, zone="Asia/Jakarta")
+def _event(member: UUID) -> Event:
+    loan = loan_fact(member, INSTITUTION, due_on=(MORNING - timedelta(days=7)).date())
+    fact = LoanOverdue(loan=loan, step=7, days=7, zone="Asia/Jakarta")
+    return Event(
+        id=new_id(), type=LoanOverdue.DESCRIPTOR.full_name, body=MessageToJson(fact, preserving_proto_field_name=True),
+        aggregate_id=loan.loan_id, version=1, institution=str(INSTITUTION), actor="system:bench", occurred_at=MORNING,
+    )  # fmt: skip
 
 
 @contextmanager
-def _measured(what: str, count: int) -> Iterator[None]:
+def _measured(what: str, count: int) -> Iterator[list[float]]:
+    """Print the time of the block, and add its seconds to the list that it yields."""
+    seconds: list[float] = []
     wall, cpu = time.perf_counter(), time.process_time()
-    yield
+    yield seconds
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    seconds.append(wall)
     print(f"{count} {what}: {wall:.1f} s ({count / wall:.0f}/s); CPU of this process {cpu:.1f} s ({count / cpu:.0f}/s)")
-
-
-@contextmanager
-def _smtp_server(folder: Path) -> Iterator[int]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    script = folder / "smtp_server.py"
-    script.write_text(_SERVER)
-    with subprocess.Popen([sys.executable, str(script), str(port)], stdout=subprocess.PIPE) as server:
-        assert server.stdout is not None
-        server.stdout.readline()
-        try:
-            yield port
-        finally:
-            server.kill()
 
 
 if __name__ == "__main__":

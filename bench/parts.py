@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -74,6 +74,15 @@ def import_file(data: Path, file: Path, size: int) -> Row:
     return Row("import, file to database and index", 1, size / seconds, NO_FIGURE, note=note)
 
 
+def environment_of(data: Path) -> dict[str, str]:
+    """Return the environment of commands for this data."""
+    return {**os.environ, "DATA": str(data)}
+
+
+def migrate(environment: Mapping[str, str]) -> None:
+    subprocess.run([*RANGKIANG, "migrate"], env=environment, check=True, stdout=subprocess.DEVNULL)
+
+
 def copy_items(data: Path) -> None:
     """Run `up` until circulation has copied every item and no fact waits: no search is measured beside that work."""
     with up(data, workers=1):
@@ -122,9 +131,10 @@ def resident(pid: int, field: str = "Pss:") -> int:
 
 
 @contextlib.contextmanager
-def up(data: Path, *, workers: int) -> Iterator[Running]:
-    """Start the embedded edition with this data; stop it afterwards."""
+def up(data: Path, *, workers: int, **settings: str) -> Iterator[Running]:
+    """Start the embedded edition with this data and other settings; stop it afterwards."""
     environ = {**os.environ, "DATA": str(data), "PORT": "0", "WORKERS": str(workers), "LOG_LEVEL": "WARNING"}
+    environ |= settings
     environ |= {"RATE_LIMIT": "0", "REQUESTS_AT_ONCE": "0"}  # all requests come from one address
     yield from _running([*RANGKIANG, "up", "--json"], environ)
 

@@ -1,0 +1,243 @@
+"""Notices of the embedded edition: overdue ones beside searches, and receipts while desks work."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import http.client
+import itertools
+import multiprocessing
+import statistics
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from urllib.parse import quote
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import func, select
+
+from bench import generate, lending_http, parts
+from bench.lending_http import BRANCH, CODE, INSTITUTION_FILE, Desk, Edition, barcodes_of, cpu_seconds, run_command
+from bench.mail_sink import MailSink, smtp_url
+from chassis import clock
+from chassis.bus.local import deliveries
+from chassis.context import Context, system
+from chassis.db import Database
+from chassis.outbox import outbox
+from chassis.wake import announce_commits
+from rangkiang.circulation.v1.events_pb2 import LoanOverdue
+from services.catalog.marc import iso2709
+from services.circulation.tables import Borrower, Copy
+from services.notifications.handlers import warn
+from services.notifications.tables import Member, Notice
+from tests.fakes.notices import loan_fact
+
+BENCH = system("bench")
+LONGEST_WAIT_SECONDS = 900.0
+SERVICES = ("catalog", "members", "circulation", "notifications")
+ZONES = ("Asia/Jakarta", "Europe/Lisbon", "America/Los_Angeles", "Pacific/Auckland")
+
+
+def measure(folder: Path, arguments: argparse.Namespace) -> None:
+    """Fill an edition with records and members who have an e-mail address, and measure it."""
+    data = folder / "up"
+    with ExitStack() as stack:
+        sink = stack.enter_context(MailSink(folder))
+        environment = parts.environment_of(data)
+        _load(folder, environment, arguments)
+        server = stack.enter_context(parts.up(data, workers=arguments.workers, CHANNELS=smtp_url(sink.port)))
+        edition = Edition(server.address, environment, [server.pid])
+        databases = {name: stack.enter_context(closing(lending_http.open_database(name, edition))) for name in SERVICES}
+        start = time.perf_counter()
+        parts.wait_until(lambda: _is_filled(databases, arguments))
+        sent = len(sink.mails())  # welcomes of the members
+        print(f"copied in {time.perf_counter() - start:.0f} s; {sent} mails to new members", flush=True)
+        if "overdue" in arguments.only:
+            _measure_overdue(edition, databases["notifications"], sink, arguments)
+        if "desks" in arguments.only:
+            _measure_desks(edition, databases["circulation"], sink, arguments)
+
+
+def _zone() -> str:
+    """Return a zone in which it is day, so that no notice waits for the end of the quiet hours."""
+    return max(ZONES, key=lambda zone: -abs(datetime.now(ZoneInfo(zone)).hour - 13))
+
+
+def _load(folder: Path, environment: Mapping[str, str], arguments: argparse.Namespace) -> None:
+    start = time.perf_counter()
+    parts.migrate(environment)
+    institutions, members, records = (folder / name for name in ("institutions.toml", "members.csv", "records.mrc"))
+    institutions.write_text(INSTITUTION_FILE.replace("Asia/Jakarta", _zone()))
+    run_command(environment, "institutions", "load", str(institutions))
+    records.write_bytes(b"".join(iso2709.encode(record) for record in generate.records(arguments.records)))
+    run_command(environment, "import", str(records), "--source", "BENCH", "--new-source", "--institution", CODE)
+    with members.open("w", newline="", encoding="utf-8") as lines:
+        writer = csv.writer(lines, delimiter=";")
+        writer.writerow(["nomor", "nama", "email", "tgl lahir", "alamat", "kategori"])
+        for number in range(arguments.count):
+            address = f"m{number:06}@example.org"
+            writer.writerow([f"M{number:06}", f"Siti Rahmawati {number}", address, "1/2/1980", "Jl. Pandan", "umum"])
+    run_command(environment, "members", "import", str(members), "--institution", CODE)
+    print(f"loaded {arguments.records:,} records, {arguments.count:,} members in {time.perf_counter() - start:.0f} s")
+
+
+def _is_filled(databases: Mapping[str, Database], arguments: argparse.Namespace) -> bool:
+    """Return whether every member is known everywhere, and no fact and no notice waits."""
+    counts = []
+    for name, table in (("circulation", Borrower), ("notifications", Member)):
+        with databases[name].reading(BENCH) as session:
+            counts.append(session.scalar(select(func.count()).select_from(table)))
+    waiting = 0
+    for database in databases.values():
+        with database.reading(BENCH) as session:
+            waiting += session.scalar(select(func.count()).select_from(deliveries)) or 0
+            unpublished = select(func.count()).select_from(outbox).where(outbox.c.published_at.is_(None))
+            waiting += session.scalar(unpublished) or 0
+    with databases["circulation"].reading(BENCH) as session:
+        copies = session.scalar(select(func.count()).select_from(Copy)) or 0
+    return counts == [arguments.count] * 2 and not waiting and copies >= arguments.records and _is_sent(databases)
+
+
+def _is_sent(databases: Mapping[str, Database]) -> bool:
+    with databases["notifications"].reading(BENCH) as session:
+        return session.scalar(select(Notice.id).where(Notice.state.in_(("waiting", "sending"))).limit(1)) is None
+
+
+def _measure_overdue(edition: Edition, database: Database, sink: MailSink, arguments: argparse.Namespace) -> None:
+    with _searching(edition, arguments.searches) as before:
+        time.sleep(arguments.seconds)
+    sent, cpu = len(sink.mails()), cpu_seconds(edition.pids)
+    count = _add_overdue(database)
+    start = time.time()
+    with _searching(edition, arguments.searches) as beside:
+        parts.wait_until(lambda: len(sink.mails()) >= sent + count, seconds=LONGEST_WAIT_SECONDS)
+    seconds = sink.mails()[sent + count - 1][0] - start
+    cpu = cpu_seconds(edition.pids) - cpu
+    with _searching(edition, arguments.searches) as after:
+        time.sleep(arguments.seconds)
+    print(
+        f"{count} overdue notices: the last was handed over after {seconds:.1f} s ({count / seconds:.0f}/s);"
+        f" {cpu:.1f} s of CPU time of the edition, with searches"
+    )
+    alone = [*before, *after]
+    for name, value in (("p50", _p50), ("p95", _p95)):
+        figures = [1e3 * value(some) for some in (before, after, beside)]
+        print(
+            f"  searches, {name}: {figures[0]:.1f} and {figures[1]:.1f} ms alone, {figures[2]:.1f} ms beside;"
+            f" ratio {value(beside) / value(alone):.2f} ({len(alone)} and {len(beside)} searches)",
+            flush=True,
+        )
+
+
+def _add_overdue(database: Database) -> int:
+    """Add an overdue notice of every member in one transaction. Returns their number."""
+    announce_commits(database)
+    with database.reading(BENCH) as session:
+        members = session.execute(select(Member.id, Member.institution_id)).all()
+    due_on = (clock.now() - timedelta(days=7)).date()
+    with database.transaction(BENCH) as session:
+        for row in members:
+            fact = LoanOverdue(loan=loan_fact(row.id, row.institution_id, due_on=due_on), step=7, days=7, zone=_zone())
+            warn(session, fact, Context(institution=str(row.institution_id), actor="system:bench"))
+    return len(members)
+
+
+@contextmanager
+def _searching(edition: Edition, per_second: float) -> Iterator[list[float]]:
+    """Search at a steady pace beside the block; fill the list with the seconds of each search."""
+    stop, seconds = threading.Event(), []
+    thread = threading.Thread(target=_search, args=(edition.address, per_second, stop, seconds))
+    thread.start()
+    try:
+        yield seconds
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _search(address: str, per_second: float, stop: threading.Event, seconds: list[float]) -> None:
+    queries = itertools.cycle(generate.queries(2_000))
+    with closing(http.client.HTTPConnection(address.partition("://")[2])) as client:
+        begun = time.perf_counter()
+        while not stop.is_set():
+            start = time.perf_counter()
+            client.request("GET", f"/api/v1/search?q={quote(next(queries))}")
+            response = client.getresponse()
+            response.read()
+            if response.status != 200:
+                raise SystemExit(f"a search was answered with {response.status}")
+            seconds.append(time.perf_counter() - start)
+            stop.wait(max(0.0, begun + len(seconds) / per_second - time.perf_counter()))
+
+
+def _measure_desks(edition: Edition, database: Database, sink: MailSink, arguments: argparse.Namespace) -> None:
+    """Lend at desks in four rounds, with the mail server there and away in turn; receipts are those of the first."""
+    barcodes, token = barcodes_of(database), lending_http.fetch_token(edition)()
+    rounds: dict[bool, list[float]] = {True: [], False: []}
+    first: dict[str, float] = {}
+    used = 0
+    for number, is_there in enumerate((True, False, True, False)):
+        if not is_there:
+            sink.stop()
+        elif number:
+            sink.start()
+        sent = len(sink.mails())
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
+            acts = process.submit(
+                lend, edition.address, token, barcodes[used:], used, arguments.desks, arguments.pause, arguments.seconds
+            ).result()
+        used += len(acts)
+        rounds[is_there] += [seconds for _, seconds, _ in acts]
+        if number == 0:
+            first = {address: moment for address, _, moment in acts}
+            parts.wait_until(lambda: len(sink.mails()) >= sent + len(first), seconds=LONGEST_WAIT_SECONDS)  # noqa: B023
+            came = {address: moment for moment, address in reversed(sink.mails()[sent:])}
+            late = [came[address] - moment for address, moment in first.items()]
+            print(
+                f"{arguments.desks} desks, {len(acts) / arguments.seconds:.0f} check-outs a second: receipts handed"
+                f" over after p50 {_p50(late):.2f} s, p95 {_p95(late):.2f} s, longest {max(late):.2f} s"
+            )
+    there, away = rounds[True], rounds[False]
+    print(
+        f"  check-outs, mail server there: p50 {1e3 * _p50(there):.1f} ms, p95 {1e3 * _p95(there):.1f} ms; away:"
+        f" p50 {1e3 * _p50(away):.1f} ms, p95 {1e3 * _p95(away):.1f} ms; ratio of p95 {_p95(away) / _p95(there):.2f}"
+        f" ({len(there)} and {len(away)} check-outs)",
+        flush=True,
+    )
+
+
+def lend(
+    address: str, token: str, barcodes: Sequence[str], first: int, desks: int, pause: float, seconds: float
+) -> list[tuple[str, float, float]]:
+    """Lend an item to a member in turn, at so many desks. Returns address, seconds and moment of each check-out."""
+    place, stop = address.partition("://")[2], time.monotonic() + seconds
+    numbers = itertools.count()
+
+    def work(_desk: int) -> list[tuple[str, float, float]]:
+        acts = []
+        with closing(Desk(place, token)) as desk:
+            while time.monotonic() < stop:
+                number = next(numbers)
+                if number >= len(barcodes):
+                    raise SystemExit("no item is left: --records, or fewer --seconds")
+                member = first + number
+                body = {"member": f"M{member:06}", "item": barcodes[number], "branch": BRANCH}
+                taken = desk.post("check-outs", body, 201)
+                acts.append((f"m{member:06}@example.org", taken, time.time()))
+                time.sleep(max(0.0, pause - taken))
+        return acts
+
+    with ThreadPoolExecutor(desks) as threads:
+        return [act for some in threads.map(work, range(desks)) for act in some]
+
+
+def _p50(seconds: Sequence[float]) -> float:
+    return statistics.median(seconds)
+
+
+def _p95(seconds: Sequence[float]) -> float:
+    return sorted(seconds)[int(len(seconds) * 0.95)]
