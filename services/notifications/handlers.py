@@ -24,7 +24,7 @@ from rangkiang.members.v1.events_pb2 import (
     MembershipExpiring,
     SlipIssued,
 )
-from services.notifications import institutions, members
+from services.notifications import institutions, members, merging
 from services.notifications.conversations import store
 from services.notifications.notices import (
     DUE_SOON,
@@ -51,7 +51,7 @@ def copy_institutions(session: Session, fact: InstitutionsChanged, _context: Con
 
 def copy_members(session: Session, fact: MembersChanged, _context: Context) -> None:
     """Keep members that came, changed or went to another member."""
-    members.copy_members(session, fact.members)
+    merging.copy_members(session, fact.members)
 
 
 def erase_member(session: Session, fact: MemberErased, context: Context) -> None:

@@ -98,11 +98,11 @@ def open_message(session: Session, message: Message | None, master: MasterKey) -
     """
     if message is None or message.sealed is None or message.member_id is None:
         return "", ""
-    members = {message.member_id: message.institution_id}
-    keys = keys_of(session, master, members, make=False)
-    if message.member_id not in keys:
+    owner_id = message.key_member_id or message.member_id
+    keys = keys_of(session, master, {owner_id: message.institution_id}, make=False)
+    if owner_id not in keys:
         return "", ""
-    key = keys[message.member_id]
+    key = keys[owner_id]
     if key is None:
         raise Unavailable("SEALED_UNREADABLE")
     content = json.loads(open_text(key, message.sealed))

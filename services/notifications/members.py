@@ -1,20 +1,19 @@
-"""Members as notifications knows them: copies without names, the keys of their texts, and hashes of addresses."""
+"""Members as notifications knows them: without names, the keys of their texts, and hashes of addresses."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import and_, bindparam, delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from chassis.errors import Unavailable
 from chassis.prepared import Prepared
 from chassis.sealing import MasterKey, MemberKey
 from chassis.service import Erasure
-from chassis.sql import insert_for, insert_ignore, update_many, upsert_newer
-from rangkiang.members.v1.events_pb2 import MemberFact
+from chassis.sql import insert_for, insert_ignore, update_many
 from services.notifications.tables import Member, Message, Notice, Preference, RefusedAddress
 
 MOST_MERGES = 20  # members that were merged one into the next
@@ -24,36 +23,12 @@ ERASED = "MEMBER_ERASED"
 TEXT_KEY_DAMAGED = "TEXT_KEY_DAMAGED"
 _USE = "notice"
 _members = Member.__table__
-_IS_ERASED = Prepared(select(_members.c.is_erased).where(_members.c.id == bindparam("member")))
+_STANDING = Prepared(select(_members.c.is_erased, _members.c.merged_into).where(_members.c.id == bindparam("member")))
 
 
 def is_empty(session: Session) -> bool:
     """Return whether no member has been copied yet."""
     return session.scalar(select(Member.id).limit(1)) is None
-
-
-def copy_members(session: Session, facts: Iterable[MemberFact]) -> int:
-    """Store members; those with the same or a newer version stay, and erased ones. Returns the number given.
-
-    Notices of a member that was merged into another go with it.
-    """
-    count = 0
-    for fact in facts:
-        count += 1
-        member_id = UUID(fact.id)
-        row = {
-            "id": member_id,
-            "institution_id": UUID(fact.institution_id),
-            "version": fact.version,
-            "keeps_history": fact.keeps_history,
-            "merged_into": UUID(fact.merged_into) if fact.merged_into else None,
-            "is_erased": False,
-        }
-        if upsert_newer(session, Member, row, key="id", version="version") and fact.merged_into:
-            last_id = kept_id(session, member_id)
-            waiting = update(Notice).where(Notice.member_id == member_id, Notice.state.in_(("waiting", "print")))
-            session.execute(waiting.values(member_id=last_id))
-    return count
 
 
 def kept_id(session: Session, member_id: UUID) -> UUID:
@@ -66,10 +41,13 @@ def kept_id(session: Session, member_id: UUID) -> UUID:
     return member_id
 
 
-def is_erased(session: Session, member_id: UUID) -> bool:
-    """Return whether a member was erased."""
-    row = _IS_ERASED.first(session, {"member": member_id})
-    return row is not None and bool(row.is_erased)
+def addressee(session: Session, member_id: UUID) -> UUID | None:
+    """Return who hears what is about a member: after merges the kept one; None for one who was erased."""
+    row = _STANDING.first(session, {"member": member_id})
+    if row is not None and row.merged_into is not None:
+        member_id = kept_id(session, member_id)
+        row = _STANDING.first(session, {"member": member_id})
+    return None if row is not None and row.is_erased else member_id
 
 
 def erase_member(session: Session, member_id: UUID, *, institution_id: UUID) -> None:
@@ -103,6 +81,7 @@ def erase_member(session: Session, member_id: UUID, *, institution_id: UUID) -> 
         .where(Message.member_id == member_id, Message.state.in_(("open", "print")))
         .values(state="dropped", reason=ERASED)
     )
+    session.execute(update(Message).where(_is_sealed_by(member_id)).values(sealed=None, key_member_id=None))
     session.execute(update(Message).where(Message.member_id == member_id).values(member_id=None, day=None, sealed=None))
     for table in (Preference, RefusedAddress):
         session.execute(delete(table).where(table.member_id == member_id))
@@ -162,7 +141,12 @@ def forget_damaged_key(session: Session, master: MasterKey, member_id: UUID) -> 
     if row is None or row.wrapped_key is None or _unwrap(master, row.wrapped_key, member_id) is not None:
         return
     row.wrapped_key = None
-    session.execute(update(Message).where(Message.member_id == member_id).values(sealed=None))
+    session.execute(update(Message).where(_is_sealed_by(member_id)).values(sealed=None))
+
+
+def _is_sealed_by(member_id: UUID) -> Any:
+    is_own = and_(Message.member_id == member_id, Message.key_member_id.is_(None))
+    return or_(is_own, Message.key_member_id == member_id)
 
 
 def _take_stored_keys(

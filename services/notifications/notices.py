@@ -18,7 +18,7 @@ from chassis.prepared import Prepared
 from chassis.sql import upsert_newer
 from rangkiang.circulation.v1.events_pb2 import LoanFact
 from services.notifications.institutions import USUAL
-from services.notifications.members import is_erased
+from services.notifications.members import addressee
 from services.notifications.tables import LoanMark, Notice
 
 # Kinds that facts of loans make or end; the others are named by their handlers alone.
@@ -80,8 +80,8 @@ def make_notice(
     day   that it is about, ISO 8601
     zone  waits in the quiet hours of this zone; "" goes at once
     """
-    member = UUID(member_id) if member_id else None
-    if member is None or is_erased(session, member):
+    member = addressee(session, UUID(member_id)) if member_id else None
+    if member is None:
         return False
     now = clock.now()
     row = {

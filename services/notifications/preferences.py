@@ -85,6 +85,42 @@ def opt_out(session: Session, member_id: UUID, institution_id: UUID, *, kind: st
         _end(session, member_id, institution_id, kind=one, channel=channel)
 
 
+def restrict_answers(session: Session, kept_id: UUID, merged_id: UUID) -> None:
+    """Keep of two members' answers the stricter ones: the kept one gets what both want. Those of the merged one stay.
+
+    Without answers of the merged member nothing changes.
+    """
+    answers = answers_of(session, [kept_id, merged_id])
+    if not answers[merged_id]:
+        return
+    institution_id = session.scalar(select(Preference.institution_id).where(Preference.member_id == merged_id).limit(1))
+    assert institution_id is not None
+    both = stricter_answers(answers[kept_id], answers[merged_id])
+    session.execute(delete(Preference).where(Preference.member_id == kept_id))
+    rows = [_row(kept_id, institution_id, Answer(kind, channel, both[kind, channel])) for kind, channel in both]
+    if rows:
+        session.execute(insert(Preference), rows)
+
+
+def stricter_answers(first: Answers, second: Answers) -> dict[tuple[str, str], bool]:
+    """Return the fewest answers that allow what both allow."""
+    named = [*first, *second]
+    kinds = [ALL, *sorted({kind for kind, _ in named} - {ALL})]
+    channels = [ALL, *sorted({channel for _, channel in named} - {ALL})]
+    # From the most general to the most specific, so that an answer which says nothing new is left out.
+    keys = [
+        *((ALL, channel) for channel in channels),
+        *((kind, ALL) for kind in kinds[1:]),
+        *((kind, channel) for kind in kinds[1:] for channel in channels[1:]),
+    ]
+    both: dict[tuple[str, str], bool] = {}
+    for key in keys:
+        allowed = _allows_one(first, *key) and _allows_one(second, *key)
+        if _allows_one(both, *key) != allowed:
+            both[key] = allowed
+    return both
+
+
 def _chosen_kinds(kind: str) -> list[str]:
     held = [one.name for one in KINDS.values() if one.family == kind]
     return held if kind in KINDS and KINDS[kind].is_digest else [kind]

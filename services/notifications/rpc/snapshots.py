@@ -14,8 +14,10 @@ from rangkiang.catalog.v1.catalog_pb2 import SnapshotRequest
 from rangkiang.catalog.v1.catalog_pb2_grpc import CatalogStub
 from rangkiang.members.v1.events_pb2 import SnapshotRequest as MembersSnapshotRequest
 from rangkiang.members.v1.members_pb2_grpc import MembersStub
-from services.notifications import institutions, members
+from services.notifications import institutions, members, merging
+from services.notifications.conversations import store
 from services.notifications.tables import Member
+from services.notifications.webhooks.facts import forget_member
 
 RESYNC = system("resync")
 # A page is written in parts, so that other writers have their turn between two of them.
@@ -44,7 +46,7 @@ def copy_members(resources: Resources, channel: SyncChannel) -> int:
         reply = stub.Snapshot(MembersSnapshotRequest(cursor=cursor))
         for start in range(0, len(reply.members), PART):
             with resources.database.transaction(RESYNC) as session:
-                count += members.copy_members(session, reply.members[start : start + PART])
+                count += merging.copy_members(session, reply.members[start : start + PART])
             time.sleep(PAUSE_SECONDS)
         for erased_id in reply.erased_ids:
             _erase(resources, UUID(erased_id))
@@ -59,3 +61,5 @@ def _erase(resources: Resources, member_id: UUID) -> None:
         institution_id = session.scalar(select(Member.institution_id).where(Member.id == member_id))
         if institution_id is not None:
             members.erase_member(session, member_id, institution_id=institution_id)
+            store.erase_member(session, member_id)
+            forget_member(session, member_id)

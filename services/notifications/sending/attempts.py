@@ -136,6 +136,7 @@ def _write_message(
         "language": draft.recipient.language,
         "channel": draft.option.channel.name,
         "sealed": sealed,
+        "key_member_id": None,
     }
     if not draft.is_new:
         session.execute(update(Message).where(Message.id == draft.message_id).values(**values))

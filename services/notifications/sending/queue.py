@@ -64,13 +64,16 @@ def next_moment(session: Session, now: datetime) -> datetime | None:
 
 
 def find_work(session: Session, now: datetime) -> list[Work]:
-    """Return the next work, at most a message a member and lane."""
+    """Return the next work, at most a message a member and lane: a merge may leave two that wait to be tried again."""
     retried = _retries(session, now)
     urgent = _new_at_once(session, now)
     digests: list[Work] = []
     if len(retried) + len(urgent) < MEMBERS_A_ROUND:
         digests = _new_digests(session, now)
-    return [*urgent, *retried, *digests]
+    next_work: dict[tuple[UUID, bool], Work] = {}
+    for work in (*urgent, *retried, *digests):
+        next_work.setdefault((work.member_id, work.is_digest), work)
+    return list(next_work.values())
 
 
 def read_known(session: Session, work: Iterable[Work]) -> Known:

@@ -14,6 +14,7 @@ from services.notifications.tables.base import Table
 _WAITING = "state = 'waiting'"
 _PRINT = "state = 'print'"
 _OPEN = "state = 'open'"
+_MOVED = "key_member_id IS NOT NULL"
 _STARTED = "state = 'started'"
 
 
@@ -30,6 +31,7 @@ class Message(Table):
     next_at     when it is tried again
     since       when it was first tried over that channel
     sealed      subject and text as they were handed over, under the member's key; None before, and when forgotten
+    key_member_id  whose key sealed them, when that member was merged into member_id since; else None
     """
 
     __tablename__ = "messages"
@@ -45,6 +47,7 @@ class Message(Table):
         Index("messages_open", "next_at", sqlite_where=_OPEN, postgresql_where=_OPEN),
         Index("messages_member", "member_id"),
         Index("messages_made", "made_at"),
+        Index("messages_key", "key_member_id", sqlite_where=_MOVED, postgresql_where=_MOVED),
     )
     id: Mapped[UUID] = mapped_column(primary_key=True)
     institution_id: Mapped[UUID]
@@ -60,6 +63,7 @@ class Message(Table):
     next_at: Mapped[datetime]
     since: Mapped[datetime]
     sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
+    key_member_id: Mapped[UUID | None]
     made_at: Mapped[datetime]
 
 

@@ -1,0 +1,64 @@
+"""Copies of members; what is kept of a merged member goes to the kept one, and of their answers the stricter ones stay.
+
+Undoing a merge gives the separated member its own answers again, which stay in the table. Notices stay with the kept
+member, as the loans do that they are about, and so do the stricter answers until somebody changes them: nobody hears
+again what they had ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session, aliased
+
+from chassis.sql import upsert_newer
+from rangkiang.members.v1.events_pb2 import MemberFact
+from services.notifications.members import kept_id
+from services.notifications.preferences import restrict_answers
+from services.notifications.tables import Conversation, Member, Message, Notice, RefusedAddress
+
+
+def copy_members(session: Session, facts: Iterable[MemberFact]) -> int:
+    """Store members; those with the same or a newer version stay, and erased ones. Returns the number given."""
+    count = 0
+    for fact in facts:
+        count += 1
+        member_id = UUID(fact.id)
+        into = UUID(fact.merged_into) if fact.merged_into else None
+        known = select(Member.merged_into).where(Member.id == member_id)
+        is_merge = into is not None and session.scalar(known) != into
+        row = {
+            "id": member_id,
+            "institution_id": UUID(fact.institution_id),
+            "version": fact.version,
+            "keeps_history": fact.keeps_history,
+            "merged_into": into,
+            "is_erased": False,
+        }
+        if upsert_newer(session, Member, row, key="id", version="version") and is_merge:
+            _move(session, member_id, kept_id(session, member_id))
+    return count
+
+
+def _move(session: Session, merged_id: UUID, kept: UUID) -> None:
+    """Move what is kept of a merged member to the kept one."""
+    own = aliased(Message)
+    days = select(own.day).where(own.member_id == kept, own.day.is_not(None))
+    of_merged = Message.member_id == merged_id
+    # Both may have had a digest that day; the kept one's says that there is none more.
+    session.execute(
+        update(Message).where(of_merged, Message.day.in_(days)).values(day=None), execution_options=_WITHOUT_SESSION
+    )
+    # The texts stay sealed under the key that sealed them.
+    key = func.coalesce(Message.key_member_id, Message.member_id)
+    session.execute(
+        update(Message).where(of_merged).values(member_id=kept, key_member_id=key), execution_options=_WITHOUT_SESSION
+    )
+    for table in (Notice, RefusedAddress, Conversation):
+        session.execute(update(table).where(table.member_id == merged_id).values(member_id=kept))
+    restrict_answers(session, kept, merged_id)
+
+
+_WITHOUT_SESSION = {"synchronize_session": False}

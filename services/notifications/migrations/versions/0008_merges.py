@@ -1,0 +1,20 @@
+"""Messages of a merged member go to the kept one; their texts stay under the key that sealed them."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+from chassis.db import Id
+
+revision = "0008"
+down_revision = "0007"
+branch_labels = None
+depends_on = None
+works_with = "0001"
+
+
+def upgrade() -> None:
+    op.add_column("messages", sa.Column("key_member_id", Id, nullable=True))
+    condition = sa.text("key_member_id IS NOT NULL")
+    op.create_index("messages_key", "messages", ["key_member_id"], sqlite_where=condition, postgresql_where=condition)
