@@ -5,7 +5,7 @@
     ├── Unauthenticated  the caller has no valid credential                       UNAUTHENTICATED      401
     ├── Forbidden        the caller is known and not allowed                      PERMISSION_DENIED    403
     ├── NotFound         the object does not exist                                NOT_FOUND            404
-    │   └── Gone         it was deleted, at `deleted_at`                          NOT_FOUND            410
+    │   └── Gone         it was deleted at `deleted_at`, or ended at `expired_at` NOT_FOUND            410
     ├── Conflict         another caller changes the same data at the same time    ABORTED              409
     ├── Refused          one or more rules refuse the act                         FAILED_PRECONDITION  409
     ├── Outdated         If-Match names an earlier version                        OUT_OF_RANGE         412
@@ -181,10 +181,11 @@ def error_for(grpc_code: str, facts: Collection[str] = ()) -> type[Error]:
     """
     for kind in _KINDS:
         if kind.grpc_code == grpc_code:
-            return Gone if kind is NotFound and "deleted_at" in facts else kind
+            return Gone if kind is NotFound and not _GONE.isdisjoint(facts) else kind
     return Error
 
 
+_GONE = frozenset({"deleted_at", "expired_at"})
 _KINDS = (
     Invalid, Unauthenticated, Forbidden, NotFound, Conflict, Refused, Outdated, KeyReused, TooMany, Unavailable,
     TooLate,

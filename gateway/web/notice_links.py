@@ -12,7 +12,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from chassis.errors import Error, NotFound, TooMany
+from chassis.errors import Error, Gone, NotFound, TooMany
 from gateway import sessions
 from gateway.callers import address_of
 from gateway.clients import call, circulation, members, notifications
@@ -36,7 +36,10 @@ ONE_CLICK = ("List-Unsubscribe", "One-Click")
 
 @router.get("/l/{link}")
 async def show(request: Request) -> Response:
-    reply = await _open(request)
+    try:
+        reply = await _open(request)
+    except Gone:
+        return _over_page(request, "expired")
     if reply.act == "renew":
         return await _loan_page(request, reply)
     return _opt_out_page(request, reply)
@@ -47,7 +50,10 @@ async def act(request: Request) -> Response:
     """Renew the loan, or end the notices; a form says which, so that a mail program's button renews nothing."""
     refuse_other_sites(request)
     fields = await request.form(max_files=0, max_fields=5)
-    reply = await _open(request)
+    try:
+        reply = await _open(request)
+    except Gone:
+        return _over_page(request, "expired")
     wanted = str(fields.get("act", ""))
     if reply.act == "opt_out" and (wanted == "opt_out" or fields.get(ONE_CLICK[0]) == ONE_CLICK[1]):
         message = notices_pb2.OptOutRequest(kind=reply.subject, channel="all")
@@ -62,14 +68,20 @@ async def _open(request: Request) -> contacts_pb2.IssueActTokenReply:
     """Return what a link is for; the calls of this request carry its token, whoever is signed in.
 
     raises  NotFound  ACT_LINK_INVALID
-                      ACT_LINK_EXPIRED
+            Gone      ACT_LINK_EXPIRED
             TooMany   LINKS_TOO_MANY
     """
     caller = address_of(request.scope)
     if _failures.take(caller) < 0:
         raise TooMany("LINKS_TOO_MANY", seconds=60)
     token: str = request.path_params["link"]
-    reply = await call(request, members(request).IssueActToken, contacts_pb2.IssueActTokenRequest(token=token[:300]))
+    try:
+        message = contacts_pb2.IssueActTokenRequest(token=token[:300])
+        reply = await call(request, members(request).IssueActToken, message)
+    except Gone:
+        # Members has made it: nobody guesses.
+        _failures.charge(caller, -1)
+        raise
     _failures.charge(caller, -1)
     sessions.forward(request, b"authorization", f"Bearer {reply.token.token}")
     # A repeated form has the answer of the first.
@@ -83,7 +95,7 @@ async def _renew(request: Request, reply: contacts_pb2.IssueActTokenReply) -> Re
     try:
         renewed = await call(request, circulation(request).RenewOwnLoan, message)
     except NotFound:
-        raise
+        return _over_page(request, "used")
     except Error as problem:
         reasons = tuple(error_sentences(request, problem))
         return await _loan_page(request, reply, reasons=reasons, status=problem.http_status)
@@ -98,7 +110,11 @@ async def _loan_page(
     status: int = 200,
 ) -> Response:
     loan_id, _, due_on = reply.subject.partition(":")
-    own = await call(request, circulation(request).GetOwnLoan, loans_pb2.GetOwnLoanRequest(id=loan_id, due_on=due_on))
+    message = loans_pb2.GetOwnLoanRequest(id=loan_id, due_on=due_on)
+    try:
+        own = await call(request, circulation(request).GetOwnLoan, message)
+    except NotFound:
+        return _over_page(request, "used")
     reasons = reasons or sentences(own.refusals, words_of(request).language)
     return _loan_shown(request, own.loan, reasons=reasons, status=status)
 
@@ -120,6 +136,14 @@ def _loan_shown(
         status=status,
         is_private=True,
     )
+
+
+def _over_page(request: Request, why: str) -> Response:
+    """Say that a link does nothing any more, and what to do instead; not whose it was, nor what it was about.
+
+    why  "expired", or "used" when its loan has ended
+    """
+    return page(request, "notice_link.html", query="", act="over", why=why, status=410, is_private=True)
 
 
 def _opt_out_page(request: Request, reply: contacts_pb2.IssueActTokenReply, *, is_done: bool = False) -> Response:

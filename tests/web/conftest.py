@@ -61,6 +61,8 @@ def browser() -> Iterator[Browser]:
 
 
 Visit = Callable[..., Page]
+# The browser's line about a page that is not there, or not any more.
+_STATUSES = ("status of 404", "status of 410")
 
 
 def wait_for_filters(page: Page) -> None:
@@ -130,4 +132,4 @@ def visit(browser: Browser, address: str, _windows: dict[str, Window]) -> Iterat
             window.page.evaluate("localStorage.clear()")
             window.page.context.clear_cookies()
     errors = [error_text for window in windows for error_text in window.errors]
-    assert [error_text for error_text in errors if "status of 404" not in error_text] == []
+    assert [error_text for error_text in errors if not any(status in error_text for status in _STATUSES)] == []

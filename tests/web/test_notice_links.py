@@ -13,7 +13,7 @@ from sqlalchemy import select
 from chassis import clock
 from chassis.context import system
 from gateway.web import notice_links
-from services.circulation.tables import Borrower, Loan
+from services.circulation.tables import Borrower, Copy, Loan
 from services.members.keys import Keys
 from services.members.people.act_links import ActLink, make_token
 from services.members.settings import MembersSettings
@@ -129,21 +129,45 @@ def test_a_refused_renewal_says_every_reason_and_what_to_do(desk: Visitor, shelf
     assert "ask the library" in answer.text
 
 
-def test_a_link_that_is_forged_old_or_anothers_says_what_to_do(desk: Visitor, shelf: Shelf, mail: httpx.Client) -> None:
+def check_says_nothing(text: str, *loans: Loan) -> None:
+    """Check that a page names neither the title, the barcode nor the borrower of loans."""
+    for loan in loans:
+        with running["circulation"].database.reading(TEST) as session:
+            copy = session.get_one(Copy, loan.copy_id)
+            borrower = session.get_one(Borrower, loan.borrower_id)
+        for secret in (copy.title, copy.barcode, borrower.card, str(loan.id), str(loan.borrower_id)):
+            assert secret not in text
+
+
+def test_a_link_that_is_forged_old_or_anothers_says_what_to_do(
+    desk: Visitor, shelf: Shelf, mail: httpx.Client, visit: Visit
+) -> None:
     loan, other = lend(desk, shelf), lend(desk, shelf)
     link = renewal_link(loan)
     forged = link[:-2] + ("AA" if link[-2:] != "AA" else "BB")
     theirs = link_of(other.borrower_id, "renew", f"{loan.id}:{loan.due_on.isoformat()}")
-    for one in (forged, theirs, "/l/x", "/l/" + "A" * 400):
+    for one in (forged, "/l/x", "/l/" + "A" * 400):
         for answer in (mail.get(one), mail.post(one, data={"act": "renew"})):
             assert answer.status_code == 404, one
+    # Members has made this one, so it is not forged; but that loan is not its member's.
+    for answer in (mail.get(theirs), mail.post(theirs, data={"act": "renew"})):
+        assert answer.status_code == 410
+        assert "loan has ended" in answer.text
+        check_says_nothing(answer.text, loan, other)
     assert "Copy the whole link" in mail.get(forged).text
     with clock.frozen(clock.now() - timedelta(days=8)):
         old = renewal_link(loan)
-    answer = mail.get(old)
-    assert (answer.status_code, "This link has expired" in answer.text) == (404, True)
-    assert mail.post(old, data={"act": "renew"}).status_code == 404
+    for answer in (mail.get(old), mail.post(old, data={"act": "renew"})):
+        assert (answer.status_code, answer.headers["cache-control"]) == (410, "no-store")
+        assert "It has expired" in answer.text
+        assert "Sign in" in answer.text
+        assert "desk" in answer.text
+        check_says_nothing(answer.text, loan)
+    in_indonesian = mail.get(old, headers={"Accept-Language": "id"})
+    assert "sudah habis" in in_indonesian.text
     assert stored(loan) == (1, 0)
+    page = visit(old, size=PHONE)
+    check_accessibility(page)
     assert mail.post(link, data={"act": "renew"}, headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
     assert stored(loan) == (1, 0)
 

@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 
 from chassis import clock
 from chassis.auth import Principal, act_scope
-from chassis.errors import Invalid, NotFound
+from chassis.errors import Gone, Invalid, NotFound
 from chassis.ids import parse_id
 from chassis.sealing import MasterKey
 from services.members.people.contacts import MOST_MERGES
@@ -73,7 +73,7 @@ def read_token(token: str, *, master: MasterKey) -> ActLink:
     """Return what a link is for.
 
     raises  NotFound  ACT_LINK_INVALID  members has not made it
-                      ACT_LINK_EXPIRED
+            Gone      ACT_LINK_EXPIRED
     """
     raw = _decode(token)
     body, mac = raw[:-_MAC_BYTES], raw[-_MAC_BYTES:]
@@ -82,7 +82,7 @@ def read_token(token: str, *, master: MasterKey) -> ActLink:
     act = _ACTS[body[0]]
     expires_at = datetime.fromtimestamp(int.from_bytes(body[17:_HEAD_BYTES], "big") * 60, UTC)
     if expires_at <= clock.now():
-        raise NotFound("ACT_LINK_EXPIRED")
+        raise Gone("ACT_LINK_EXPIRED", expired_at=expires_at.isoformat())
     return ActLink(UUID(bytes=body[1:17]), act, _subject_text(act, body[_HEAD_BYTES:]), expires_at)
 
 
