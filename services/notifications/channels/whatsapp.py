@@ -24,13 +24,22 @@ _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _ID = re.compile(r"[0-9]{5,20}")
 _VERSION = re.compile(r"v[0-9]{1,3}\.[0-9]")
 
-# Codes of errors, by what a sender does after them. https://developers.facebook.com/docs/whatsapp/cloud-api/support/error-codes
-TOO_FAST = frozenset({4, 80007, 130429, 131048, 131056, 133016})
-AWAY = frozenset({1, 2, 131000, 131016, 131057, 133004})
-# The account, the key or the bill: nothing goes until somebody has acted.
-NOT_AUTHORISED = frozenset({0, 3, 10, 190, 368, 130497, 131005, 131031, 131042, 131045, 133000, 133005, 133010})
+# Codes of errors, by what a sender does after them; any other is a refusal of this message, such as those of templates
+# (132000 to 132018) and of marketing (130472, 131049, 131050).
+# https://developers.facebook.com/documentation/business-messaging/whatsapp/support/error-codes (of 18 June 2026)
+# Many messages to one person in a short time; others may go.
+PAIR_LIMIT = 131056
+# The limit of the application, of the account, or of the number's throughput.
+TOO_FAST = frozenset({4, 80007, 130429})
+# 131057 and 2494100: the account or its number is in maintenance.
+AWAY = frozenset({1, 2, 131000, 131016, 131057, 133004, 2494100})
+# The key (0, 190), permissions (3, 10, 131005), the number (33 deleted, 131037 without an approved name, 131045, 133006
+# and 133010 not registered), bans (368, 131031), quality (131048) or the bill (131042): nothing goes until somebody has
+# acted.
+NEEDS_STAFF = frozenset({0, 3, 10, 33, 190, 368, 131005, 131031, 131037, 131042, 131045, 131048, 133006, 133010})
 PERMISSIONS = range(200, 300)
-BAD_ADDRESS = frozenset({131026, 131021, 131030})
+# 131026: not on WhatsApp, an old version, or terms that are not accepted; 131021: the number of the library itself.
+BAD_ADDRESS = frozenset({131021, 131026})
 WINDOW_CLOSED = 131047
 
 
@@ -86,9 +95,11 @@ class WhatsAppChannel:
 def outcome_of_error(code: int, *, retry_after_seconds: int | None = None) -> Outcome:
     """Return what an error code means, in a reply or in a status `failed`."""
     reason = f"WHATSAPP_{code}"
-    if code in TOO_FAST:
+    if code == PAIR_LIMIT:
         return Outcome("temporary", reason=reason, retry_after_seconds=retry_after_seconds or 60)
-    if code in AWAY or code in NOT_AUTHORISED or code in PERMISSIONS:
+    if code in TOO_FAST:
+        return Outcome("temporary", "", reason, retry_after_seconds or 60, is_channel_down=True)
+    if code in AWAY or code in NEEDS_STAFF or code in PERMISSIONS:
         return Outcome("temporary", "", reason, retry_after_seconds, is_channel_down=True)
     if code in BAD_ADDRESS:
         return Outcome("permanent", reason=reason, is_address_bad=True)
