@@ -136,8 +136,8 @@ def test_the_numbers_in_the_page_are_those_of_the_code() -> None:
         (f"least {validation.SHORTEST_WILDCARD} letters; at most {validation.MOST_WILDCARDS} stars", ENGLISH),
         (f"banyak {MOST_DEPTH} tingkat", INDONESIAN),
         (f"most {MOST_DEPTH} levels", ENGLISH),
-        (f"banyak {fallback.MOST_CANDIDATES} calon", INDONESIAN),
-        (f"most {fallback.MOST_CANDIDATES} candidates", ENGLISH),
+        (f"banyak {fallback.MOST_CANDIDATES} cantuman", INDONESIAN),
+        (f"most {fallback.MOST_CANDIDATES} records", ENGLISH),
         (f"{days} hari", INDONESIAN),
         (f"{days} days", ENGLISH),
     }
