@@ -40,7 +40,7 @@ app = typer.Typer(add_completion=False, no_args_is_help=True)
 def backup(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="New folder, or an empty one.")], json: Json = False
 ) -> None:
-    """Copy all databases to a folder, as they are at one moment, while work goes on."""
+    """Copy all databases to a folder, as they are at one moment, while the services run."""
     services = discover()
     settings = process_settings(services)
     with telemetry.command(settings):
@@ -57,11 +57,14 @@ def backup(
 def restore(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a backup.")],
     replace: Annotated[
-        bool, typer.Option("--replace", help="Replace databases that are not empty; each is kept beside its successor.")
+        bool,
+        typer.Option(
+            "--replace", help="Replace databases that are not empty; the old files are kept in the same folder."
+        ),
     ] = False,
     json: Json = False,
 ) -> None:
-    """Put all databases of a backup in their places, while no server runs."""
+    """Restore all databases of a backup; no process of Rangkiang may run."""
     from chassis.restore import restore_backup
 
     services = discover()

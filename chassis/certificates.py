@@ -59,15 +59,13 @@ def tls() -> None:
 @app.command()
 def init(
     folder: Annotated[Path | None, typer.Argument(metavar="DIR", help="DATA/tls by default.")] = None,
-    host: Annotated[
-        list[str] | None, typer.Option("--host", help="A name or address of this machine besides those that it has.")
-    ] = None,
+    host: Annotated[list[str] | None, typer.Option("--host", help="One more name or address of this machine.")] = None,
     renew: Annotated[
         bool, typer.Option("--renew", help="Keep the authorities and keys of DIR, if any, and sign anew.")
     ] = False,
     json: Json = False,
 ) -> None:
-    """Make a certificate of this machine and one of each service, and their authorities."""
+    """Make a certificate for this machine, one for each service, and their authorities."""
     settings = process_settings(discover(), gateway=True)
     with telemetry.command(settings):
         folder = (folder or settings.data / "tls").absolute()

@@ -32,15 +32,18 @@ if TYPE_CHECKING:
 DONE, FINDINGS, USAGE, UNAVAILABLE = 0, 1, 2, 3
 # Commands of the chassis and the gateway that are imported when they are called: their place and their line of help.
 LAZY = {
-    "audit": ("chassis.audit.commands:app", "Who did what, and whether the record of it is unchanged."),
-    "backup": ("chassis.backup:app", "Copy all databases to a folder, as they are at one moment, while work goes on."),
+    "audit": ("chassis.audit.commands:app", "Verify and list the audit: who did what, and when."),
+    "backup": (
+        "chassis.backup:app",
+        "Copy all databases to a folder, as they are at one moment, while the services run.",
+    ),
     "dead": ("chassis.dead:app", "Events that a handler could not process."),
     "desk": ("gateway.desk_command:app", "Lend, return and count items: one scan per line of standard input."),
-    "restore": ("chassis.backup:app", "Put all databases of a backup in their places, while no server runs."),
+    "restore": ("chassis.backup:app", "Restore all databases of a backup; no process of Rangkiang may run."),
     "tls": ("chassis.certificates:app", "Certificates of this machine and of the services."),
     "resync": (
         "chassis.resync:app",
-        "Copy again what a service keeps of other services; rows that are current stay as they are.",
+        "Copy again the data that a service keeps from other services; current rows do not change.",
     ),
 }
 COMMANDS_FILE = "commands.toml"
@@ -132,9 +135,9 @@ def root(
 
 @app.command()
 def up(
-    port: Annotated[int | None, typer.Option(help="Port; the same as PORT.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; the same as PORT.")] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on; the same as HOST.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes; the same as WORKERS.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Number of worker processes; the same as WORKERS.")] = None,
     json: Json = False,
 ) -> None:
     """Run everything in one place: all services, the local bus and the web pages."""
@@ -173,7 +176,7 @@ def work(service: str, json: Json = False) -> None:
 
 @app.command()
 def gateway(
-    port: Annotated[int | None, typer.Option(help="Port; the same as PORT.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; the same as PORT.")] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on; the same as HOST.")] = None,
     json: Json = False,
 ) -> None:

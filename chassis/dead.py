@@ -59,7 +59,7 @@ def replay(service: Service, keys: Keys = None, everything: Everything = False, 
 
 @app.command()
 def drop(service: Service, keys: Keys = None, everything: Everything = False, json: Json = False) -> None:
-    """Delete events; they will never have an effect."""
+    """Delete events; their handlers never process them."""
     with _open_dead_list(service) as dead:
         count = dead.drop(_select_keys(dead, keys, everything))
     print_json({"dropped": count}) if json else print_text(f"{count} dropped")

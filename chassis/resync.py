@@ -62,7 +62,7 @@ def resync(
     service: Annotated[str, typer.Argument(help="The service that keeps the copies.")],
     json: Json = False,
 ) -> None:
-    """Copy again what a service keeps of other services; rows that are current stay as they are."""
+    """Copy again the data that a service keeps from other services; current rows do not change."""
     manifest = load(service)
     if not manifest.projections:
         known = ", ".join(other.name for other in discover() if other.projections)

@@ -31,16 +31,16 @@ class Mode(StrEnum):
 def desk(
     url: Annotated[str, typer.Option(help="Address of the library, such as https://192.168.1.10:8443.")],
     branch: Annotated[str, typer.Option(help="Code of the branch of this desk.")],
-    mode: Annotated[Mode, typer.Option(help="What is done with the first items.")] = Mode.lend,
+    mode: Annotated[Mode, typer.Option(help="The act for the first scans: lend, return or read-here.")] = Mode.lend,
     authority: Annotated[
         Path | None, typer.Option(help="Certificate of the library's own authority; DATA/tls/authority.crt by default.")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="One line of JSON for each act.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one line of JSON for each act.")] = False,
 ) -> None:
     """Lend, return and count items: one scan per line of standard input.
 
-    RANGKIANG_TOKEN is the access token; or RANGKIANG_CLIENT_ID and RANGKIANG_CLIENT_SECRET are those of a client.
-    Lines besides scans: /u new borrower, /k returns, /b read here, /p renew all, /o REASON waives the last refusal.
+    Set RANGKIANG_TOKEN to an access token, or RANGKIANG_CLIENT_ID and RANGKIANG_CLIENT_SECRET to those of a client.
+    Commands between scans: /u new borrower, /k returns, /b read here, /p renew all, /o REASON waives the last refusal.
     """
     settings = load()
     own = settings.data / "tls" / "authority.crt"

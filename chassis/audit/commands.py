@@ -30,7 +30,7 @@ COLUMNS = (
     "number", "id", "at", "institution", "actor", "session", "act", "kind", "object", "facts", "sealed", "request_id",
 )  # fmt: skip
 
-app = typer.Typer(name="audit", no_args_is_help=True, help="Who did what, and whether the record of it is unchanged.")
+app = typer.Typer(name="audit", no_args_is_help=True, help="Verify and list the audit: who did what, and when.")
 Json = Annotated[bool, typer.Option("--json", help="End with one line of JSON.")]
 
 
@@ -85,11 +85,15 @@ def _as_json(result: Verification) -> dict[str, Any]:
 def list_(
     service: Annotated[str, typer.Argument(help="Name of the service.")],
     actor: Annotated[str, typer.Option(help="Id of the person or client.")] = "",
-    act: Annotated[str, typer.Option(help="An act, such as members.register; `members.` for all that begin so.")] = "",
+    act: Annotated[
+        str, typer.Option(help="An act, such as members.register; `members.` selects all acts that begin with this.")
+    ] = "",
     object_: Annotated[str, typer.Option("--object", help="Id of the object, or KIND:ID.")] = "",
     from_: Annotated[str, typer.Option("--from", help="First day or time, ISO 8601; UTC without a zone.")] = "",
-    to: Annotated[str, typer.Option("--to", help="Last day, or the time before which; as --from.")] = "",
-    limit: Annotated[int, typer.Option(min=1, help="Rows of the table, and with --json; the newest.")] = 100,
+    to: Annotated[str, typer.Option("--to", help="Last day, or the end of the time; written as --from.")] = "",
+    limit: Annotated[
+        int, typer.Option(min=1, help="Number of rows in the table and with --json; the newest rows.")
+    ] = 100,
     form: Annotated[Format, typer.Option("--format", help="csv and jsonl give all rows, oldest first.")] = Format.table,
     json: Json = False,
 ) -> None:

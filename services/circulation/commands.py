@@ -37,11 +37,13 @@ PUT_ASIDE = 1  # exit code
 # More findings than anybody reads; the counts are complete.
 MOST_FINDINGS = 10_000
 
-InstitutionCode = Annotated[str, typer.Option("--institution", help="Its code; not needed when there is one.")]
+InstitutionCode = Annotated[
+    str, typer.Option("--institution", help="Code of the institution; not needed when there is only one.")
+]
 Json = Annotated[bool, typer.Option("--json", help="End with one line of JSON.")]
 
 app = typer.Typer()
-calendars_app = typer.Typer(no_args_is_help=True, help="When branches are open.")
+calendars_app = typer.Typer(no_args_is_help=True, help="Calendars: when branches are open.")
 app.add_typer(calendars_app, name="calendars")
 loans_app = typer.Typer(no_args_is_help=True, help="Loans: import them from an earlier system.")
 app.add_typer(loans_app, name="loans")
@@ -71,7 +73,7 @@ def load_calendars(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the file; save nothing.")] = False,
     json: Json = False,
 ) -> None:
-    """Replace the calendars of the branches that a TOML file names; all of them, or none after a fault."""
+    """Replace the calendars of the branches that a TOML file names; when the file has a fault, replace none."""
     code, documents = _read_file(file)
     moved = 0
     with open_circulation() as resources:
@@ -127,12 +129,12 @@ def loans() -> None:
 def import_loans(
     file: Annotated[Path, typer.Argument(help="A CSV file with the columns barcode, card, lent, due.")],
     institution: InstitutionCode = "",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen; change nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would happen; change nothing.")] = False,
     json: Json = False,
 ) -> None:
     """Add the loans that were open under an earlier system; a repeated import changes nothing.
 
-    Exit code 1: rows were put aside.
+    Exit code 1: rows were rejected.
     """
     findings: list[dict[str, Any]] = []
 
@@ -174,7 +176,7 @@ def report_lending(
     institution: InstitutionCode = "",
     json: Json = False,
 ) -> None:
-    """Count loans, renewals, returns, uses in the library and refusals, as ISO 2789 does."""
+    """Count loans, renewals, returns, uses in the library and refusals as ISO 2789 defines them."""
     with open_circulation() as resources:
         owner = _institution(resources, institution)
         today = clock.now().astimezone(ZoneInfo(owner.zone)).date()

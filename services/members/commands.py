@@ -117,7 +117,7 @@ def create_client(
     role: Annotated[str, typer.Option(help="desk, cataloguer, manager or administrator.")],
     json: Json = False,
 ) -> None:
-    """Add a client, and print its secret, which is stored nowhere."""
+    """Add a client, and print its secret, which is not stored."""
     with open_members() as resources:
         owner = _institution(resources, institution)
         with resources.database.transaction(OPERATOR) as session:
@@ -182,14 +182,16 @@ def members() -> None:
 @members_app.command("import")
 def import_members(
     file: Annotated[Path, typer.Argument(help="A .csv file with ; or , or an .xlsx file.")],
-    institution: Annotated[str, typer.Option(help="Code of the institution; not needed when there is one.")] = "",
-    mapping: Annotated[Path | None, typer.Option("--map", help="TOML: which column has which field.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen; change nothing.")] = False,
+    institution: Annotated[str, typer.Option(help="Code of the institution; not needed when there is only one.")] = "",
+    mapping: Annotated[
+        Path | None, typer.Option("--map", help="A TOML file that names the column of each field.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would happen; change nothing.")] = False,
     json: Json = False,
 ) -> None:
-    """Add the members of a file, and change those that it has otherwise; a repeated import changes nothing.
+    """Add the members of a file, and update those that exist; a repeated import changes nothing.
 
-    Exit code 1: rows were put aside.
+    Exit code 1: rows were rejected.
     """
     begun = time.monotonic()
     findings: list[dict[str, Any]] = []

@@ -52,7 +52,7 @@ def try_channel(
     template: Annotated[str, typer.Option("--template", help="WhatsApp: a template without parameters.")] = "",
     json: Json = False,
 ) -> None:
-    """Send a test to yourself. Exit code 1: it was not taken."""
+    """Send a test message to yourself. Exit code 1: the provider did not accept it."""
     settings, channels = _open()
     channel = next((one for one in channels if one.name == name), None)
     if channel is None:
@@ -82,10 +82,10 @@ def try_channel(
 
 @channels_app.command("push-keys")
 def push_keys(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder outside of the databases.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder outside the folders of the databases.")],
     json: Json = False,
 ) -> None:
-    """Make the pair of keys that signs web push."""
+    """Make the pair of keys that signs web push messages."""
     settings = process_settings([load("notifications")])
     try:
         key = make_keys(folder)

@@ -134,7 +134,7 @@ def test_the_reader_sees_until_when_and_renews_one_or_all(
         reader.send(first)
         assert "Renewed" in reader.text
         [refused] = reader.page.xpath("//ul[contains(@class, 'loans')]//p[@class='hint']")
-        assert "All renewals are used up" in refused.text_content()
+        assert "renewals is reached" in refused.text_content()
         reader.send("/account/loans/renewals")
         assert "2 loans renewed" in reader.text
         assert len(reader.page.xpath("//ul[contains(@class, 'loans')]//p[@class='hint']")) == 3

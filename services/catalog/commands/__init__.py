@@ -71,17 +71,23 @@ def _code(code: str) -> str:
 @app.command("import")
 def import_(
     paths: Annotated[list[str], typer.Argument(help="Files or folders; - reads standard input.")],
-    source: Annotated[str, typer.Option(help="Code of the source these records come from.")],
-    new_source: Annotated[bool, typer.Option("--new-source", help="The source may be new.")] = False,
+    source: Annotated[str, typer.Option(help="Code of the source of these records.")],
+    new_source: Annotated[bool, typer.Option("--new-source", help="Create the source when it does not exist.")] = False,
     institution: Annotated[str, typer.Option(help="Institution of a new source.")] = "",
     delete_missing: Annotated[
-        bool, typer.Option("--delete-missing", help="A complete load: delete the source's records that it lacks.")
+        bool,
+        typer.Option(
+            "--delete-missing", help="The files are complete: delete the source's records that they do not have."
+        ),
     ] = False,
     most_missing: Annotated[
-        int | None, typer.Option(min=0, help="With --delete-missing: as many as this, not only 5 % of the source.")
+        int | None,
+        typer.Option(
+            min=0, help="With --delete-missing: delete up to this number of records, not only 5 % of the source."
+        ),
     ] = None,
-    report: Annotated[Path | None, typer.Option(help="Write findings here, a JSON line each.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen; change nothing.")] = False,
+    report: Annotated[Path | None, typer.Option(help="File for the findings, one line of JSON each.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would happen; change nothing.")] = False,
     json: Json = False,
 ) -> None:
     """Load MARC records: ISO 2709, MARCXML or MARC-in-JSON, plain or gzip.
@@ -129,7 +135,7 @@ def imports() -> None:
 
 @imports_app.command("forget")
 def forget_rejected_records(
-    source: Annotated[str, typer.Option(help="Only imports of this source.")] = "",
+    source: Annotated[str, typer.Option(help="Only imports from this source.")] = "",
     days: Annotated[int, typer.Option(min=0, help="Only imports that began more than this many days ago.")] = 0,
     json: Json = False,
 ) -> None:
@@ -203,7 +209,7 @@ def _load_sample_of(service: Service, settings: Settings) -> dict[str, int]:
 
 @index_app.command("rebuild")
 def index_rebuild(json: Json = False) -> None:
-    """Build a new index while the live one answers, then replace it."""
+    """Build a new index while the current one answers, then replace it."""
     with open_catalogue(working=True) as resources, bar_for(quiet=json) as bar:
         rebuild = request_rebuild(resources.database)
         task = bar.add_task("index", total=None, note="")

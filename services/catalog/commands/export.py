@@ -32,18 +32,21 @@ KEEP_SECONDS = 1.0
 
 def export(
     form: Annotated[
-        FormatName, typer.Option("--format", help="marcjson, json, brief and jsonld: one record a line.")
+        FormatName, typer.Option("--format", help="marcjson, json, brief and jsonld have one record per line.")
     ] = "marc",
-    query: Annotated[str, typer.Option(help="Only what this search finds.")] = "",
+    query: Annotated[str, typer.Option(help="Only the records that this search finds.")] = "",
     filters: Annotated[
         list[str] | None,
-        typer.Option("--filter", help="Only with this value of a facet, such as language=min; can be repeated."),
+        typer.Option(
+            "--filter", help="Only records with this value of a facet, such as language=min; can be repeated."
+        ),
     ] = None,
-    source: Annotated[str, typer.Option(help="Only this source's records.")] = "",
-    deleted: Annotated[bool, typer.Option("--deleted", help="Deleted records too; MARC and json say which.")] = False,
+    source: Annotated[str, typer.Option(help="Only records of this source.")] = "",
+    deleted: Annotated[bool, typer.Option("--deleted", help="Also deleted records; MARC and json mark them.")] = False,
     to: Annotated[Path | None, typer.Option(help="File to write; standard output when not given.")] = None,
     as_received: Annotated[
-        bool, typer.Option("--as-received", help="Repaired records as their original bytes; with --format marc.")
+        bool,
+        typer.Option("--as-received", help="Export repaired records with their original bytes; with --format marc."),
     ] = False,
     json: Json = False,
 ) -> None:

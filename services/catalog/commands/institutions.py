@@ -30,12 +30,13 @@ def load_institutions(
         typer.Argument(help="A TOML file; services/catalog/sample/institutions.toml is one. Pictures are beside it."),
     ],
     replace: Annotated[
-        bool, typer.Option("--replace", help="Replace what staff have edited on a page by what the file says.")
+        bool,
+        typer.Option("--replace", help="Replace fields that staff have edited on a page with the fields of the file."),
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the file; change nothing.")] = False,
     json: Json = False,
 ) -> None:
-    """Load institutions and branches from a TOML file; what staff have edited on a page is listed and stays."""
+    """Load institutions and branches from a TOML file; fields that staff edited on a page are listed and stay."""
     entries = read_institutions(file)
     context = system("institutions")
     loaded = loading.LoadCounts()
@@ -68,11 +69,13 @@ def classes() -> None:
 @classes_app.command("load")
 def load_classes(
     file: Annotated[Path, typer.Argument(help="A TOML file; services/catalog/sample/classes.toml is one.")],
-    institution: Annotated[str, typer.Option(help="Whose captions they are, when the file does not say.")] = "",
+    institution: Annotated[
+        str, typer.Option(help="Institution of the captions, when the file does not name one.")
+    ] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the file; change nothing.")] = False,
     json: Json = False,
 ) -> None:
-    """Replace an institution's captions, and the words by which readers ask for its classes, with those of a file."""
+    """Replace an institution's captions of classes, and the words that readers use for them, with those of a file."""
     file_institution, captions = class_counts.read_captions(file)
     with open_catalogue() as resources, resources.database.transaction(system("classes")) as session:
         owner = file_institution or institution or resources.settings.of(CatalogSettings).default_institution
@@ -85,10 +88,10 @@ def load_classes(
 
 @classes_app.command("show")
 def show_classes(
-    usual: Annotated[bool, typer.Option("--usual", help="List those of this release instead.")] = False,
+    usual: Annotated[bool, typer.Option("--usual", help="List the captions of this release instead.")] = False,
     json: Json = False,
 ) -> None:
-    """List the libraries' captions in shelf order, with the words by which readers ask for the classes."""
+    """List the libraries' captions in shelf order, with the words that readers use for the classes."""
     if usual:
         listed = {value: (row.caption, tuple(map(str, row.words))) for value, row in class_table().items()}
     else:

@@ -44,9 +44,11 @@ def report() -> None:
 
 @app.command()
 def searches(
-    failed: Annotated[bool, typer.Option("--failed", help="Only searches that found nothing.")] = False,
+    failed: Annotated[bool, typer.Option("--failed", help="Only searches without hits.")] = False,
     since: Annotated[str, typer.Option(help="First day, such as 2026-11-01; 30 days ago when not given.")] = "",
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many of the most frequent to list.")] = 50,
+    limit: Annotated[
+        int, typer.Option(min=1, max=10_000, help="Number of searches to list, the most frequent first.")
+    ] = 50,
     form: Annotated[Form, typer.Option("--format", help="csv goes to standard output, with names of columns.")] = (
         Form.table
     ),

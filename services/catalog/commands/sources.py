@@ -96,7 +96,7 @@ def drop_source(
     code: Annotated[str, typer.Argument(help="Code of the source.")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count what would be deleted; change nothing.")] = False,
     undo: Annotated[
-        bool, typer.Option("--undo", help="Bring the records back, until the source's next import.")
+        bool, typer.Option("--undo", help="Restore the records; possible until the source's next import.")
     ] = False,
     json: Json = False,
 ) -> None:
@@ -146,7 +146,7 @@ def show_source(code: Annotated[str, typer.Argument(help="Code of the source.")]
 def map_source(
     code: Annotated[str, typer.Argument(help="Code of the source.")],
     file: Annotated[Path | None, typer.Argument(help="The map, a TOML file.")] = None,
-    usual: Annotated[bool, typer.Option("--usual", help="Forget the source's own map.")] = False,
+    usual: Annotated[bool, typer.Option("--usual", help="Delete the source's own map.")] = False,
     json: Json = False,
 ) -> None:
     """Store an item map for a source and read the items of its records again; later imports use it."""

@@ -21,7 +21,7 @@ from services.catalog.works.overrides import join_work as join_works
 from services.catalog.works.overrides import split_record as split_work
 
 ACTOR = system("works")
-Reason = Annotated[str, typer.Option(help="Why; it is kept and shown with the edition.")]
+Reason = Annotated[str, typer.Option(help="The reason; it is stored and shown with the edition.")]
 RecordId = Annotated[str, typer.Argument(metavar="RECORD", help="Id of the record, as in its page's address.")]
 WorkId = Annotated[str, typer.Argument(metavar="WORK", help="Id of the work, or of a record of it.")]
 
@@ -80,7 +80,7 @@ def split(record: RecordId, reason: Reason, json: Json = False) -> None:
 
 @app.command()
 def join(record: RecordId, work: WorkId, reason: Reason, json: Json = False) -> None:
-    """Put a record into a work permanently, whatever its source says."""
+    """Put a record into a work permanently: no later import moves it out."""
     record_id, work_id = parse_id(record), parse_id(work)
     with open_catalogue(working=True) as resources:
         with resources.database.transaction(ACTOR) as session:

@@ -232,7 +232,7 @@ def test_doctor_says_which_requests_are_near_or_over_their_time(office: Office) 
     assert finding()[0]
     ask(desk, member)
     now = clock.now()
-    assert finding() == (True, "Requests about personal data without an answer: 1; each has more than a day left.")
+    assert finding() == (True, "Requests about personal data without an answer: 1. Each is due in more than a day.")
     with clock.frozen(now + timedelta(hours=49)):
         well, message = finding()
         assert (well, "0 are overdue, 1 are due within a day" in message) == (False, True)

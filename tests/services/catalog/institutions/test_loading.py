@@ -121,9 +121,9 @@ def test_the_sample_library_has_five_branches_of_three_institutions(database: Da
         (GOOD.replace('"PST"', f'"{"P" * 65}"'), "code"),
         ('institution = "PKS"', "institution: it must be a table"),
         (GOOD.split("[[institution.branch]]")[0] + 'branch = "PST"', "branch PKS: it must be a table"),
-        (GOOD + GOOD, "institution PKS is there twice"),
+        (GOOD + GOOD, "institution PKS occurs twice"),
         (GOOD.replace("Asia/Jakarta", "Asia"), "zone must be one such as Asia/Jakarta"),
-        (GOOD.replace('"JYP"', '"PST"'), "branch PKS/PST is there twice"),
+        (GOOD.replace('"JYP"', '"PST"'), "branch PKS/PST occurs twice"),
     ],
 )  # fmt: skip
 def test_a_bad_file_is_refused_as_a_whole_and_says_what_is_wrong(
