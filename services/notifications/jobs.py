@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -23,6 +24,7 @@ from services.notifications.tables import (
     ConversationMessage,
     InboundMessage,
     LoanMark,
+    Member,
     Message,
     Notice,
 )
@@ -32,6 +34,7 @@ ROWS_KEPT = timedelta(days=400)
 # Callbacks come again for some days; what somebody wrote is not needed long after its answer.
 CALLBACKS_KEPT, CONVERSATIONS_KEPT = timedelta(days=30), timedelta(days=90)
 BATCH = 200
+MEMBERS_TOGETHER = 100
 PAUSE_SECONDS = 0.005
 FORGETTING, RESTORE = system("forgetting"), system("restore")
 RESTORED = "RESTORED"
@@ -44,6 +47,7 @@ def forget_old_rows(resources: Resources, stop: threading.Event) -> None:
     """
     now = clock.now()
     forget_loans(resources.database, now - KEPT, stop)
+    forget_histories(resources.database, now - KEPT, stop)
     oldest = now - ROWS_KEPT
     database = resources.database
     delete_rows(database, FORGETTING, LoanMark.__table__, LoanMark.returned_at <= now - MARKS_KEPT, stop)  # type: ignore[arg-type]
@@ -91,17 +95,50 @@ def forget_loans(database: Database, until: datetime, stop: threading.Event) -> 
         if not rows:
             break
         after = rows[-1].id
-        forgotten = [row for row in rows if row.member_id not in keepers]
-        gone: dict[str, Any] = {"loan_id": None, "item_id": None, "title": ""}
-        with database.transaction(FORGETTING) as session:
-            # The subject key names the loan too.
-            keys = [{"id": row.id, "subject_key": forgotten_key(row.id), **gone} for row in forgotten]
-            update_many(session, Notice, keys, key="id")
-            messages = [row.message_id for row in forgotten if row.message_id is not None]
-            session.execute(update(Message).where(Message.id.in_(messages)).values(sealed=None))
-        count += len(forgotten)
+        count += _forget(database, [row for row in rows if row.member_id not in keepers])
         stop.wait(PAUSE_SECONDS)
     return count
+
+
+def forget_histories(database: Database, until: datetime, stop: threading.Event) -> int:
+    """Do the same for members who ended the history of their loans since: for all older notices of theirs.
+
+    The marks of loans that were returned long ago are deleted; a notice whose loan has none is of such a loan.
+    """
+    count = 0
+    is_old = or_(LoanMark.id.is_(None), LoanMark.returned_at <= until)
+    while not stop.is_set():
+        ended = select(Member.id, Member.history_ended_at).where(Member.history_ended_at.is_not(None))
+        with database.reading(FORGETTING) as session:
+            members = session.execute(ended.order_by(Member.id).limit(MEMBERS_TOGETHER)).all()
+            ids = [row.id for row in members]
+            query = select(Notice.id, Notice.message_id).outerjoin(LoanMark, LoanMark.id == Notice.loan_id)
+            rows = session.execute(query.where(Notice.member_id.in_(ids), Notice.loan_id.is_not(None), is_old)).all()
+        if not members:
+            break
+        for start in range(0, len(rows), BATCH):
+            count += _forget(database, rows[start : start + BATCH])
+            stop.wait(PAUSE_SECONDS)
+        latest = max(row.history_ended_at for row in members)
+        done = update(Member).where(Member.id.in_(ids), Member.history_ended_at <= latest)
+        with database.transaction(FORGETTING) as session:
+            session.execute(done.values(history_ended_at=None))
+    return count
+
+
+def _forget(database: Database, rows: Sequence[Any]) -> int:
+    """Take loan, item, title and text off notices. Returns their number.
+
+    rows  (id, message_id)
+    """
+    # The subject key names the loan too.
+    gone: dict[str, Any] = {"loan_id": None, "item_id": None, "title": ""}
+    values = [{"id": row.id, "subject_key": forgotten_key(row.id), **gone} for row in rows]
+    messages = [row.message_id for row in rows if row.message_id is not None]
+    with database.transaction(FORGETTING) as session:
+        update_many(session, Notice, values, key="id")
+        session.execute(update(Message).where(Message.id.in_(messages)).values(sealed=None))
+    return len(rows)
 
 
 def settle_restored(resources: Resources) -> None:

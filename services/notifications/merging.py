@@ -13,6 +13,7 @@ from uuid import UUID
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session, aliased
 
+from chassis import clock
 from chassis.sql import upsert_newer
 from rangkiang.members.v1.events_pb2 import MemberFact
 from services.notifications.members import kept_id
@@ -27,8 +28,9 @@ def copy_members(session: Session, facts: Iterable[MemberFact]) -> int:
         count += 1
         member_id = UUID(fact.id)
         into = UUID(fact.merged_into) if fact.merged_into else None
-        known = select(Member.merged_into).where(Member.id == member_id)
-        is_merge = into is not None and session.scalar(known) != into
+        query = select(Member.merged_into, Member.keeps_history).where(Member.id == member_id)
+        known = session.execute(query).first()
+        is_merge = into is not None and (known is None or known.merged_into != into)
         row = {
             "id": member_id,
             "institution_id": UUID(fact.institution_id),
@@ -37,7 +39,11 @@ def copy_members(session: Session, facts: Iterable[MemberFact]) -> int:
             "merged_into": into,
             "is_erased": False,
         }
-        if upsert_newer(session, Member, row, key="id", version="version") and is_merge:
+        if not upsert_newer(session, Member, row, key="id", version="version"):
+            continue
+        if known is not None and known.keeps_history and not fact.keeps_history:
+            _end_history(session, member_id)
+        if is_merge:
             _move(session, member_id, kept_id(session, member_id))
     return count
 
@@ -59,6 +65,14 @@ def _move(session: Session, merged_id: UUID, kept: UUID) -> None:
     for table in (Notice, RefusedAddress, Conversation):
         session.execute(update(table).where(table.member_id == merged_id).values(member_id=kept))
     restrict_answers(session, kept, merged_id)
+    # The merged one may have kept a history that the kept one does not.
+    _end_history(session, kept)
+
+
+def _end_history(session: Session, member_id: UUID) -> None:
+    """Have loans leave the older notices of a member who does not keep their history."""
+    ended = update(Member).where(Member.id == member_id, Member.keeps_history.is_(False))
+    session.execute(ended.values(history_ended_at=clock.now()))
 
 
 _WITHOUT_SESSION = {"synchronize_session": False}

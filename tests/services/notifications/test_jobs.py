@@ -61,6 +61,53 @@ def test_14_days_after_the_return_loan_title_and_text_are_gone_unless_the_member
     assert sealed[keeps] is not None
 
 
+def history(office: Office, member: UUID, *, version: int, keeps: bool) -> None:
+    fact = MemberFact(id=str(member), version=version, institution_id=str(PADANG), keeps_history=keeps)
+    office.deliver(MembersChanged(members=[fact]))
+
+
+def forget(office: Office, moment: datetime) -> None:
+    with clock.frozen(moment):
+        forget_old_rows(SimpleNamespace(database=office.database), threading.Event())
+
+
+@pytest.mark.parametrize("days", [20, 60])
+def test_who_ends_the_history_later_has_no_loans_in_older_notices_either(office, days):
+    """After 60 days the marks of the loans are deleted too."""
+    member, other = office.owners.add(), office.owners.add()
+    with clock.frozen(MORNING):
+        for one in (member, other):
+            history(office, one, version=1, keeps=True)
+            lend_and_return(office, one)
+    forget(office, MORNING + timedelta(days=days))
+    assert {row.title for row in office.notices()} == {"Merantau ke Deli"}
+    later = MORNING + timedelta(days=days)
+    with clock.frozen(later):
+        history(office, member, version=2, keeps=False)
+        # This loan is open: it stays on its notice until 14 days after its return.
+        office.deliver(LoanOpened(loan=loan_fact(member, PADANG, title="Salah Asuhan")))
+    forget(office, later)
+    assert sorted((row.title, row.loan_id is None) for row in office.notices(member_id=member)) == [
+        ("", True), ("", True), ("Salah Asuhan", False)
+    ]  # fmt: skip
+    assert [message.sealed for message in office.messages() if message.member_id == member] == [None, None]
+    assert {row.title for row in office.notices(member_id=other)} == {"Merantau ke Deli"}
+
+
+def test_the_history_of_a_merged_member_ends_when_the_kept_one_has_none(office):
+    kept, merged = office.owners.add(), office.owners.add()
+    with clock.frozen(MORNING):
+        history(office, kept, version=1, keeps=False)
+        history(office, merged, version=1, keeps=True)
+        lend_and_return(office, merged)
+    forget(office, MORNING + timedelta(days=60))
+    fact = MemberFact(id=str(merged), version=2, institution_id=str(PADANG), keeps_history=True, merged_into=str(kept))
+    with clock.frozen(MORNING + timedelta(days=60)):
+        office.deliver(MembersChanged(members=[fact]))
+    forget(office, MORNING + timedelta(days=61))
+    assert {row.title for row in office.notices(member_id=kept)} == {""}
+
+
 def test_after_a_restore_what_may_have_been_sent_is_unknown_and_erased_members_are_erased_again(office):
     erased, other = office.owners.add(), office.owners.add()
     with clock.frozen(MORNING):
