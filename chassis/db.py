@@ -21,7 +21,7 @@ from chassis.context import READER, Context
 from chassis.db_errors import translate_connection_errors, translate_errors, translate_folder_error
 from chassis.errors import Conflict, Unavailable
 from chassis.nesting import transaction_on
-from chassis.prepared import Statements
+from chassis.prepared import SessionStatements, Statements, add_statements
 from chassis.table_access import SET_INSTITUTION, limit_to_institution, stored_institution
 from chassis.urls import check_url, known_scheme
 from chassis.write_turn import WriteTurn
@@ -52,11 +52,26 @@ class Id(TypeDecorator[UUID]):
             return dialect.type_descriptor(LargeBinary(16))
         return dialect.type_descriptor(Uuid())
 
+    def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any] | None:
+        # SQLAlchemy's own calls two functions more for each value.
+        return _bytes_of if dialect.name == "sqlite" else super().bind_processor(dialect)
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any] | None:
+        return _uuid_of if dialect.name == "sqlite" else super().result_processor(dialect, coltype)
+
     def process_bind_param(self, value: UUID | None, dialect: Dialect) -> Any:
         return value.bytes if value is not None and dialect.name == "sqlite" else value
 
     def process_result_value(self, value: Any, dialect: Dialect) -> UUID | None:
         return UUID(bytes=value) if isinstance(value, bytes) else value
+
+
+def _bytes_of(value: UUID | None) -> bytes | None:
+    return None if value is None else value.bytes
+
+
+def _uuid_of(value: Any) -> UUID | None:
+    return UUID(bytes=value) if isinstance(value, bytes) else value
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -340,7 +355,10 @@ class Database:
     def _set_context(self, session: Session, context: Context, *, is_write: bool) -> None:
         """Set the institution and, on PostgreSQL in the same statement, the longest time of a statement."""
         if self.is_sqlite:
-            session.connection().info["institution"] = stored_institution(context.institution)
+            opened = session.connection()
+            opened.info["institution"] = stored_institution(context.institution)
+            engine = self.writer if is_write else self.reader
+            add_statements(session, SessionStatements(engine, opened.connection.cursor(), self._limit_institution))
         else:
             connection: Any = session.connection().connection.dbapi_connection
             timeout = self._limits.limit_statements(connection, context, is_write=is_write)

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Engine, Select
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from chassis import telemetry
@@ -43,8 +44,49 @@ class Statements:
             self._cursor.execute(self._limit(statement), parameters)
         return self._cursor
 
+    def fetch(self, statement: str, parameters: Any) -> list[Any]:
+        """Execute a SELECT, or a statement with RETURNING. Returns the driver's rows."""
+        return list(self.run(statement, parameters).fetchall())
+
+
+class SessionStatements(Statements):
+    """The same in the transaction of a session, on SQLite: errors of the driver are those that a session raises."""
+
+    __slots__ = ()
+
+    def run(self, statement: str, parameters: Any) -> Any:
+        try:
+            return super().run(statement, parameters)
+        except self._driver_error as problem:
+            raise self._wrapped(problem) from problem
+
+    def fetch(self, statement: str, parameters: Any) -> list[Any]:
+        try:
+            return super().fetch(statement, parameters)
+        except self._driver_error as problem:
+            raise self._wrapped(problem) from problem
+
+    @property
+    def _driver_error(self) -> type[Exception]:
+        error: type[Exception] = self._bind.dialect.loaded_dbapi.Error
+        return error
+
+    def _wrapped(self, problem: Exception) -> Exception:
+        return DBAPIError.instance(None, None, problem, self._driver_error, dialect=self._bind.dialect)
+
 
 AnySession = Session | Statements
+_STATEMENTS = "statements"  # of a session's `info`
+
+
+def add_statements(session: Session, statements: SessionStatements) -> None:
+    """Let prepared statements of a session run on the driver's connection of its transaction."""
+    session.info[_STATEMENTS] = statements
+
+
+def statements_of(session: AnySession) -> Statements | None:
+    """Return what runs statements of this transaction on the driver's connection; None on PostgreSQL's sessions."""
+    return session if isinstance(session, Statements) else session.info.get(_STATEMENTS)
 
 
 class Prepared:
@@ -59,37 +101,43 @@ class Prepared:
 
     def execute(self, session: AnySession, values: Mapping[str, Any]) -> int:
         """Execute an INSERT, UPDATE or DELETE in an open transaction. Returns the number of rows."""
-        cursor, _ = self._run(session, values)
-        count = int(cursor.rowcount)
-        if count and isinstance(session, Statements):
-            session.wrote = True
+        statements = statements_of(session)
+        form = self._form(session, statements, values)
+        if statements is None:
+            return int(_connection(session).exec_driver_sql(form.sql, form.parameters(values)).rowcount)
+        count = int(statements.run(form.sql, form.parameters(values)).rowcount)
+        if count:
+            statements.wrote = True
         return count
 
     def rows(self, session: AnySession, values: Mapping[str, Any]) -> list[Any]:
         """Return the rows of a SELECT as named tuples, with values of its columns' types."""
-        cursor, form = self._run(session, values)
-        return [form.read(row) for row in cursor.fetchall()]
+        statements = statements_of(session)
+        form = self._form(session, statements, values)
+        parameters = form.parameters(values)
+        if statements is None:
+            rows: Any = _connection(session).exec_driver_sql(form.sql, parameters)
+        else:
+            rows = statements.fetch(form.sql, parameters)
+        return [form.read(row) for row in rows]
 
     def first(self, session: AnySession, values: Mapping[str, Any]) -> Any:
         """Return the first row of a SELECT; None without one."""
         rows = self.rows(session, values)
         return rows[0] if rows else None
 
-    def _run(self, session: AnySession, values: Mapping[str, Any]) -> tuple[Any, _Form]:
-        target: Statements | Connection
-        if isinstance(session, Statements):
-            target, dialect = session, session.get_bind().dialect
-        else:
-            target = session.connection()
-            dialect = target.dialect
+    def _form(self, session: AnySession, statements: Statements | None, values: Mapping[str, Any]) -> _Form:
+        dialect = (session if statements is None else statements).get_bind().dialect
         key = (dialect.name, frozenset(values))
         form = self._forms.get(key)
         if form is None:
             form = self._forms[key] = _Form(self._statement, dialect, values)
-        parameters = form.parameters(values)
-        if isinstance(target, Statements):
-            return target.run(form.sql, parameters), form
-        return target.exec_driver_sql(form.sql, parameters), form
+        return form
+
+
+def _connection(session: AnySession) -> Connection:
+    assert isinstance(session, Session)
+    return session.connection()
 
 
 class _Form:
@@ -98,7 +146,6 @@ class _Form:
     def __init__(self, statement: Any, dialect: Any, values: Mapping[str, Any]) -> None:
         compiled = statement.compile(dialect=dialect, column_keys=list(values))
         self.sql: str = compiled.string
-        self._names: Sequence[str] = compiled.positiontup or ()
         binds = {name: bind for bind, name in compiled.bind_names.items()}
         processors = {name: bind.type.dialect_impl(dialect).bind_processor(dialect) for name, bind in binds.items()}
         # Values that the statement has itself, as in `version + 1`.
@@ -107,7 +154,13 @@ class _Form:
             for name, bind in binds.items()
             if name not in values
         }
-        self._processors = [(name, processor) for name, processor in processors.items() if name not in self._own]
+        self._by_place = bool(compiled.positional)
+        self._names = list(compiled.positiontup or ()) if self._by_place else list(binds)
+        self._converted = [
+            (place, processors[name])
+            for place, name in enumerate(self._names)
+            if processors[name] and name not in self._own
+        ]
         self._readers: list[tuple[int, Callable[[Any], Any]]] = []
         if isinstance(statement, Select):
             columns = list(statement.selected_columns)
@@ -119,10 +172,12 @@ class _Form:
 
     def parameters(self, values: Mapping[str, Any]) -> Any:
         """Return the parameters of the driver."""
-        parameters = self._own.copy()
-        for name, processor in self._processors:
-            parameters[name] = values[name] if processor is None else processor(values[name])
-        return tuple([parameters[name] for name in self._names]) if self._names else parameters
+        if self._own:
+            values = {**values, **self._own}
+        parameters = [values[name] for name in self._names]
+        for place, processor in self._converted:
+            parameters[place] = processor(parameters[place])
+        return tuple(parameters) if self._by_place else dict(zip(self._names, parameters, strict=True))
 
     def read(self, row: Sequence[Any]) -> Any:
         """Return a row of the driver as a named tuple."""

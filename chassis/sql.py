@@ -14,6 +14,8 @@ from sqlalchemy import String, Table, and_, bindparam, cast, delete, func, selec
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import DeclarativeBase, Session
 
+from chassis.prepared import Prepared, statements_of
+
 if TYPE_CHECKING:
     from sqlalchemy import CursorResult
 
@@ -63,17 +65,16 @@ def upsert_newer(session: Session, table: Any, row: Mapping[str, Any], *, key: s
     """
     table = getattr(table, "__table__", table)
     statement = _upsert_newer(session.get_bind().dialect.name, table, tuple(row), key, version)
-    # On the connection, because the session would compile it for its objects.
-    return session.connection().execute(statement, row).first() is not None
+    return statement.execute(session, row) == 1
 
 
 @functools.lru_cache(maxsize=64)
-def _upsert_newer(dialect_name: str, table: Table, columns: tuple[str, ...], key: str, version: str) -> Any:
+def _upsert_newer(dialect_name: str, table: Table, columns: tuple[str, ...], key: str, version: str) -> Prepared:
     dialect: Any = sqlite if dialect_name == "sqlite" else postgresql
     insert = dialect.insert(table).values({name: bindparam(name) for name in columns})
     values = {name: insert.excluded[name] for name in columns if name != key}
     newer = table.c[version] < insert.excluded[version]
-    return insert.on_conflict_do_update(index_elements=[key], set_=values, where=newer).returning(table.c[key])
+    return Prepared(insert.on_conflict_do_update(index_elements=[key], set_=values, where=newer))
 
 
 def delete_rows(database: Database, context: Context, table: Table, condition: Any, stop: threading.Event) -> int:
@@ -118,9 +119,23 @@ def run_sql(session: Session, statement: str, parameters: Sequence[Any]) -> Curs
     return connection.exec_driver_sql(statement, _stored(parameters))
 
 
+def fetch_sql(session: Session, statement: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """Return all rows of a SELECT, or of a statement with RETURNING, as the driver gives them; arguments as `run_sql`.
+
+    On SQLite it takes a third of the time of `run_sql`, which handlers of frequent facts notice.
+    """
+    statements = statements_of(session)
+    if statements is not None:
+        return statements.fetch(statement, _stored(parameters))
+    return [tuple(row) for row in run_sql(session, statement, parameters)]
+
+
 def run_many(session: Session, statement: str, rows: Sequence[Sequence[Any]]) -> None:
     """Run a statement once for each row of parameters; see run_sql."""
     if not rows:
+        return
+    if len(rows) == 1 and (statements := statements_of(session)) is not None:
+        statements.run(statement, _stored(rows[0]))
         return
     connection = session.connection()
     if connection.dialect.name == "postgresql":

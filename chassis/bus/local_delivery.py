@@ -1,7 +1,8 @@
 """Runs the handlers of one machine's bus.
 
-Up to 100 due events of a handler are one transaction, with a savepoint for each; one that fails is rolled back to its
-savepoint and put off alone. After a death of the process the next events are tried one by one.
+Up to 100 due events of a handler are one transaction. When one fails, they are handled once more with a savepoint for
+each: it is rolled back to its savepoint and put off alone. After a death of the process the next events are tried one
+by one.
 """
 
 from __future__ import annotations
@@ -116,18 +117,22 @@ class Deliveries:
             for row in rows:
                 self._attempt(consumer, row)
             return len(rows)
-        batch = Batch(self._database, consumer, self._crash_marker)
-        try:
-            count = batch.handle(rows)
-        except Exception as problem:
-            # Not of one event, or it ended the transaction: each is tried alone, and counts its own errors.
-            log.info("events_tried_alone", extra={"handler": consumer.name, "why": str(problem)[:200]})
-            for row in rows:
-                self._attempt(consumer, row)
-            return len(rows)
-        for row, failure in batch.failures:
-            self._fail(row, failure)
-        return count
+        # Savepoints take as long as a handler, and events that fail are rare.
+        for with_savepoints in (False, True):
+            batch = Batch(self._database, consumer, self._crash_marker, with_savepoints=with_savepoints)
+            try:
+                count = batch.handle(rows)
+            except Exception as problem:
+                reason = str(problem)[:200]
+                continue
+            for row, failure in batch.failures:
+                self._fail(row, failure)
+            return count
+        # Not of one event, or it ended the transaction: each is tried alone, and counts its own errors.
+        log.info("events_tried_alone", extra={"handler": consumer.name, "why": reason})
+        for row in rows:
+            self._attempt(consumer, row)
+        return len(rows)
 
     def _attempt(self, consumer: Consumer | None, row: Any) -> None:
         """Handle one row in its own transaction."""
@@ -186,11 +191,15 @@ class Deliveries:
 class Batch:
     """Several events of one handler in one transaction.
 
-    failures  rows whose effect was rolled back, with their errors
+    with_savepoints  an event that fails is rolled back alone; otherwise the first failure ends the transaction
+    failures         rows whose effect was rolled back, with their errors
     """
 
-    def __init__(self, database: Database, consumer: Consumer, crash_marker: CrashMarker) -> None:
+    def __init__(
+        self, database: Database, consumer: Consumer, crash_marker: CrashMarker, *, with_savepoints: bool
+    ) -> None:
         self._database, self._consumer, self._crash_marker = database, consumer, crash_marker
+        self._with_savepoints = with_savepoints
         self._handler = resolve(consumer.handler)
         self.failures: list[tuple[Any, Exception]] = []
 
@@ -198,7 +207,8 @@ class Batch:
         """Handle the rows in order and commit their effects, inbox rows and deletions together.
 
         returns  the number of rows that are settled, from the first
-        raises   the errors of `Database.transaction`, or that of an event which ended the transaction
+        raises   the errors of `Database.transaction`, that of an event which ended the transaction, or without
+                 savepoints that of any event
         """
         # Read before the write turn.
         work = [(row, event, self._read(event)) for row in rows for event in [event_of(row, event_id=row.event_id)]]
@@ -237,26 +247,37 @@ class Batch:
             session.execute(delete(deliveries).where(_are(handled, name)))
 
     def _run(self, session: Session, row: Any, event: Event, message: Message | Invalid) -> bool:
-        """Run the handler within a savepoint. Returns whether it has its effect.
+        """Run the handler. Returns whether it has its effect.
 
-        raises  the error of the handler, when it ended the transaction and so the effects of the others
+        raises  the error of the handler, when it ended the transaction and so the effects of the others, or without
+                savepoints
         """
-        driver_connection = session.connection().connection.dbapi_connection
         try:
-            if isinstance(message, Invalid):
-                raise message
-            with _span(self._consumer, event), self._crash_marker.marking(_key(row)), session.begin_nested():
-                self._handler(session, message, context_of(event))
-        except Exception as problem:
-            # After any error the row stays, and the event is tried again. SQLite rolls all back when its disk is full.
-            if not getattr(driver_connection, "in_transaction", True):
-                raise
-            self.failures.append((row, problem))
-            return False
+            if not self._with_savepoints:
+                self._call(session, row, event, message)
+                session.flush()
+                return True
+            driver_connection = session.connection().connection.dbapi_connection
+            try:
+                with session.begin_nested():
+                    self._call(session, row, event, message)
+                return True
+            except Exception as problem:
+                # After any error the row stays, and the event is tried again. SQLite rolls all back when its disk is
+                # full.
+                if not getattr(driver_connection, "in_transaction", True):
+                    raise
+                self.failures.append((row, problem))
+                return False
         finally:
             # The next event reads rows as they are, not as this one has left them in the session.
             session.expunge_all()
-        return True
+
+    def _call(self, session: Session, row: Any, event: Event, message: Message | Invalid) -> None:
+        if isinstance(message, Invalid):
+            raise message
+        with _span(self._consumer, event), self._crash_marker.marking(_key(row)):
+            self._handler(session, message, context_of(event))
 
 
 class CrashMarker:

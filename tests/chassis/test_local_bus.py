@@ -107,7 +107,8 @@ def test_of_many_events_some_fail_and_the_others_have_their_effect_once(installa
     installation.receive(*names)
     installation.publish()
     written, orders = transactions(installation), Deliveries(installation.orders)
-    assert [orders.run_due(NEVER), orders.run_due(NEVER), orders.run_due(NEVER)] == [200, 50, 0]
+    with clock.frozen(clock.now()):  # on a busy machine those that were put off for a second would be due again
+        assert [orders.run_due(NEVER), orders.run_due(NEVER), orders.run_due(NEVER)] == [200, 50, 0]
     assert installation.placed() == [name for name in names if not name.startswith("rotten")]
     assert delivery_rows(installation) == [(1, False)] * 3
     # Of 100, 100 and 50 events, and of the three that were put off.

@@ -8,13 +8,14 @@ from datetime import datetime
 from hashlib import sha256
 from uuid import UUID
 
-from sqlalchemy import delete, func, or_, select
+from sqlalchemy import bindparam, delete, func, or_, select
 from sqlalchemy.orm import Session
 
 from chassis.context import Context
 from chassis.db import Database
 from chassis.errors import Conflict
 from chassis.events import emit
+from chassis.prepared import Prepared
 from chassis.sql import in_parts, update_many
 from rangkiang.catalog.v1.events_pb2 import RecordsChanged
 from services.catalog.importing.decode import IncomingRecord
@@ -188,21 +189,31 @@ def count_out(session: Session, numbers: Sequence[int]) -> int:
     return count
 
 
+_records, _items = Record.__table__, Item.__table__
+_sources, _institutions = Source.__table__, Institution.__table__
+_is_leaving = select(_items.c.id).where(_items.c.record_number == bindparam("number"), _items.c.is_leaving).exists()
+# Each return asks. A record that an earlier release deleted has items that are not marked.
+_RETURNED = Prepared(
+    select(
+        _records.c.id,
+        _records.c.marc,
+        _records.c.deleted_at,
+        _sources.c.code,
+        _institutions.c.code.label("institution"),
+    )
+    .join(_sources, _sources.c.id == _records.c.source_id)
+    .join(_institutions, _institutions.c.id == _sources.c.institution_id)
+    .where(_records.c.number == bindparam("number"), or_(_records.c.deleted_at.is_not(None), _is_leaving))
+)
+
+
 def remove_returned_items(session: Session, number: int, *, at: datetime, context: Context) -> None:
     """Remove the items of a record that are leaving and no longer out.
 
     The caller has locked the record.
     emits  ItemsChanged, RecordsChanged
     """
-    leaving = select(Item.id).where(Item.record_number == number, Item.is_leaving).exists()
-    statement = (
-        select(Record.id, Record.marc, Record.deleted_at, Source.code, Institution.code.label("institution"))
-        .join(Source, Source.id == Record.source_id)
-        .join(Institution, Institution.id == Source.institution_id)
-    )
-    # A record that an earlier release deleted has items that are not marked.
-    wanted = or_(Record.deleted_at.is_not(None), leaving)
-    row = session.execute(statement.where(Record.number == number, wanted)).first()
+    row = _RETURNED.first(session, {"number": number})
     if row is None:
         return
     target = open_target(session, source=row.code, institution=row.institution)

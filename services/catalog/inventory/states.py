@@ -14,7 +14,7 @@ from chassis import clock
 from chassis.context import Context
 from chassis.db import Database
 from chassis.ids import parse_id
-from chassis.sql import insert_for, run_sql
+from chassis.sql import fetch_sql, insert_for, run_many, run_sql
 from rangkiang.circulation.v1.events_pb2 import LoanFact, PoliciesChanged
 from services.catalog.importing.deletion import remove_returned_items
 from services.catalog.index.queue import enqueue
@@ -49,7 +49,7 @@ def put_state(session: Session, loan: LoanFact, *, context: Context) -> bool:
     number = _lock_record_of(session, item_id)
     due_on = loan.due_on if state == "on_loan" else ""
     values = (item_id, parse_id(loan.institution_id), state, loan.state_version, due_on)
-    if run_sql(session, _PUT, values).first() is None:
+    if not fetch_sql(session, _PUT, values):
         return False
     if number is not None:
         refresh_holdings(session, [number])
@@ -63,8 +63,7 @@ def _lock_record_of(session: Session, item_id: UUID) -> int | None:
 
     An import may move the item, or bring it back, while this waits for its lock.
     """
-    statement = "SELECT record_number FROM items WHERE id = ?"
-    number: int | None = run_sql(session, statement, [item_id]).scalar()
+    number = _record_number(session, item_id)
     if session.get_bind().dialect.name != "postgresql":
         return number
     while True:
@@ -72,11 +71,17 @@ def _lock_record_of(session: Session, item_id: UUID) -> int | None:
             run_sql(session, "SELECT id FROM gone_items WHERE id = ? FOR UPDATE", [item_id]).all()
         else:
             lock_records(session, [number])
-        locked, number = number, run_sql(session, statement, [item_id]).scalar()
+        locked, number = number, _record_number(session, item_id)
         if number == locked:
             return number
 
 
+def _record_number(session: Session, item_id: UUID) -> int | None:
+    rows = fetch_sql(session, "SELECT record_number FROM items WHERE id = ?", [item_id])
+    return rows[0][0] if rows else None
+
+
+_SET_HOLDINGS = "UPDATE records SET holdings = ?, index_changes = index_changes + ? WHERE number = ?"
 _RECORD = "SELECT holdings, version + index_changes FROM records WHERE number = ?"
 
 
@@ -89,14 +94,13 @@ def refresh_holdings(session: Session, numbers: Sequence[int]) -> int:
     changed, computed = 0, load_holdings(session, numbers)
     for number in sorted(numbers):
         holdings = computed[number]
-        packed, version = run_sql(session, _RECORD, [number]).one()
+        ((packed, version),) = fetch_sql(session, _RECORD, [number])
         stored = decompress(bytes(packed))
         if holdings == stored:
             continue
         changed += 1
         is_for_index = can_be_borrowed(holdings) != can_be_borrowed(stored)
-        statement = "UPDATE records SET holdings = ?, index_changes = index_changes + ? WHERE number = ?"
-        run_sql(session, statement, [compress(holdings), int(is_for_index), number])
+        run_many(session, _SET_HOLDINGS, [(compress(holdings), int(is_for_index), number)])
         if is_for_index:
             enqueue(session, [(number, version + 1)])
     return changed

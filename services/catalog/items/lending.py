@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from chassis.sql import in_parts, run_sql
+from chassis.sql import fetch_sql, in_parts, run_sql
 from services.catalog.items.availability import NOT_LENT, ItemFacts, Lending, holdings, is_read_here
 from services.catalog.tables import ItemState, LendingRules
 
@@ -78,12 +78,31 @@ WHERE i.record_number {} ORDER BY i.record_number, i.position
 """
 
 
+class _ItemRow(NamedTuple):
+    record_number: int
+    branch_id: UUID | bytes
+    barcode: str
+    call_number: str
+    collection: str
+    material: str
+    status: str
+    copy: str
+    access: str
+    institution: str
+    branch: str
+    name_id: str
+    name_en: str
+    state: str | None
+    due_on: str | None
+    rules: bytes | None
+
+
 def _rows(session: Session, numbers: Sequence[int]) -> Iterable[tuple[Any, ItemFacts]]:
     if session.get_bind().dialect.name == "postgresql":
-        result = run_sql(session, _ITEMS.format("= ANY(?)"), [list(numbers)])
+        rows = fetch_sql(session, _ITEMS.format("= ANY(?)"), [list(numbers)])
     else:
-        result = run_sql(session, _ITEMS.format(f"IN ({','.join('?' * len(numbers))})"), numbers)
-    for row in result:
+        rows = fetch_sql(session, _ITEMS.format(f"IN ({','.join('?' * len(numbers))})"), numbers)
+    for row in map(_ItemRow._make, rows):
         yield (
             row,
             ItemFacts(
