@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, cast
 
 import orjson
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.json_format import Parse, ParseError
 from google.protobuf.message import Message
 from sqlalchemy.orm import Session
@@ -53,7 +53,7 @@ def context_of(event: Event) -> Context:
 
 def read_body(consumer: Consumer, event: Event) -> Message:
     """Parse the body as its message and ignore unknown fields. Raises Invalid EVENT_UNREADABLE."""
-    fields = _plain_fields(consumer.event)
+    fields = _plain_fields(cast(Any, consumer.event))
     if fields is not None and (values := _plain_values(event.body, fields)) is not None:
         return consumer.event(**values)
     try:
@@ -77,7 +77,7 @@ def _plain_fields(message_type: type[Message]) -> _Fields | None:
         return None
 
 
-def _readers(descriptor: Descriptor) -> _Fields:
+def _readers(descriptor: Any) -> _Fields:
     readers: dict[str, Callable[[Any], Any]] = {}
     for field in descriptor.fields:
         if field.is_repeated:
