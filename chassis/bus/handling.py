@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from functools import lru_cache, partial
 from typing import Any, cast
@@ -53,9 +54,10 @@ def context_of(event: Event) -> Context:
 
 def read_body(consumer: Consumer, event: Event) -> Message:
     """Parse the body as its message and ignore unknown fields. Raises Invalid EVENT_UNREADABLE."""
-    fields = _plain_fields(cast(Any, consumer.event))
-    if fields is not None and (values := _plain_values(event.body, fields)) is not None:
-        return consumer.event(**values)
+    fields = _plain_fields(cast("Any", consumer.event))
+    if fields is not None:
+        with suppress(ValueError, TypeError, KeyError, AttributeError):  # whatever else it is, Parse judges it
+            return consumer.event(**_read_fields(fields, orjson.loads(event.body)))
     try:
         return Parse(event.body, consumer.event(), ignore_unknown_fields=True)
     except (ParseError, RecursionError) as problem:
@@ -85,7 +87,7 @@ def _readers(descriptor: Any) -> _Fields:
         if field.cpp_type != FieldDescriptor.CPPTYPE_MESSAGE:
             readers[field.name] = _READERS[field.cpp_type]
         elif field.message_type.full_name == "google.protobuf.Timestamp":
-            readers[field.name] = datetime.fromisoformat
+            readers[field.name] = _read_time
         else:
             readers[field.name] = partial(_read_fields, _readers(field.message_type))
     return readers
@@ -103,19 +105,17 @@ def _read_integer(value: Any) -> int:
     return int(value)
 
 
+def _read_time(value: Any) -> datetime:
+    if not value.endswith("Z"):
+        raise TypeError
+    return datetime.fromisoformat(value)
+
+
 _READERS = {
     FieldDescriptor.CPPTYPE_STRING: _read_text,
     FieldDescriptor.CPPTYPE_INT32: _read_integer,
     FieldDescriptor.CPPTYPE_INT64: _read_integer,
 }
-
-
-def _plain_values(body: str, fields: _Fields) -> dict[str, Any] | None:
-    """Return the values of a body with these fields; None for any that Parse has to judge."""
-    try:
-        return _read_fields(fields, orjson.loads(body))
-    except (ValueError, TypeError, KeyError, AttributeError):
-        return None
 
 
 def _read_fields(fields: _Fields, values: Any) -> dict[str, Any]:
