@@ -12,7 +12,7 @@ from contextlib import closing
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import Column, Index, Table, and_, select, update
+from sqlalchemy import Column, Index, Integer, Table, and_, bindparam, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -25,6 +25,7 @@ from chassis.db import Database, Id, UtcTime, chassis_tables
 from chassis.db_errors import is_outage
 from chassis.errors import Error
 from chassis.ids import earliest_id
+from chassis.prepared import Prepared
 from chassis.service import Resources
 from chassis.sql import delete_rows
 from chassis.urls import open_url
@@ -47,6 +48,9 @@ outbox = Table(
     Column("published_at", UtcTime, nullable=True),
 )
 unpublished_rows = outbox.c.published_at.is_(None)
+_UNPUBLISHED = Prepared(
+    select(outbox).where(unpublished_rows).order_by(outbox.c.id).limit(bindparam("most", type_=Integer))
+)
 Index("outbox_unpublished", outbox.c.id, sqlite_where=unpublished_rows, postgresql_where=unpublished_rows)
 
 
@@ -66,8 +70,9 @@ class Relay:
         returns  the number of marked events
         raises   Unavailable  BUS_UNAVAILABLE, DATABASE_UNAVAILABLE
         """
-        with self._database.reading(RELAY) as session:
-            events = unpublished(session, limit=1 if self._locks_rows else BATCH)
+        with self._database.prepared_reading(RELAY) as statements:
+            rows = _UNPUBLISHED.rows(statements, {"most": 1 if self._locks_rows else BATCH})
+        events = [event_of(row, event_id=row.id) for row in rows]
         if not events:
             return 0
         if self._locks_rows:

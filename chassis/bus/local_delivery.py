@@ -18,7 +18,7 @@ from typing import Any
 from uuid import UUID
 
 from google.protobuf.message import Message
-from sqlalchemy import and_, delete, insert, select, update
+from sqlalchemy import and_, bindparam, delete, insert, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -28,11 +28,12 @@ from chassis.bus.event_columns import event_of
 from chassis.bus.handling import context_of, handle, read_body
 from chassis.bus.local import LOCAL, deliveries
 from chassis.context import system
-from chassis.db import Database
+from chassis.db import Database, UtcTime
 from chassis.db_errors import is_outage
 from chassis.errors import Error, Invalid
 from chassis.ids import parse_id
 from chassis.inbox import inbox
+from chassis.prepared import Prepared
 from chassis.service import Consumer, Resources
 from chassis.urls import resolve
 from chassis.wake import Wake, open_wake
@@ -44,6 +45,15 @@ TOGETHER = 100  # events in one transaction
 TURN_SECONDS = 0.005  # of a transaction while acts wait for theirs
 GATHER_SECONDS = 0.005  # a busy loop waits so long for more events, and has one transaction for them
 SWEEP_SECONDS = 1.0
+
+
+# Each commit in the database, such as an act at a desk, is a reason to look.
+_DUE = Prepared(
+    select(deliveries)
+    .where(~deliveries.c.dead, deliveries.c.next_at <= bindparam("now", type_=UtcTime))
+    .order_by(deliveries.c.next_at, deliveries.c.event_id)
+    .limit(BATCH)
+)
 
 
 def deliver(resources: Resources, stop: threading.Event) -> None:
@@ -89,13 +99,8 @@ class Deliveries:
         if not self._marker_read:
             self._one_by_one = self._count_crash()
             self._marker_read = True
-        with self._database.reading(LOCAL) as session:
-            due = session.execute(
-                select(deliveries)
-                .where(~deliveries.c.dead, deliveries.c.next_at <= clock.now())
-                .order_by(deliveries.c.next_at, deliveries.c.event_id)
-                .limit(BATCH)
-            ).all()
+        with self._database.prepared_reading(LOCAL) as statements:
+            due = _DUE.rows(statements, {"now": clock.now()})
         rows_by_handler: dict[str, list[Any]] = {}
         for row in due:
             rows_by_handler.setdefault(row.handler, []).append(row)

@@ -15,7 +15,10 @@ from chassis.service import Consumer
 from rangkiang.circulation.v1.events_pb2 import LoanOpened
 
 LOAN_OPENED = Consumer("loan-opened", LoanOpened, "nowhere:handle")
-WHOLE = '{"loan":{"loan_id":"a","state_version":"7","state":"on_loan","due_at":"2026-12-03T09:00:00.5Z","due_on":"2026-12-03"}}'
+WHOLE = (
+    '{"loan":{"loan_id":"a","state_version":"7","state":"on_loan",'
+    '"due_at":"2026-12-03T09:00:00.5Z","due_on":"2026-12-03"}}'
+)
 
 
 def event(body: str) -> Event:

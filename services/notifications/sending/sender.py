@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -111,6 +111,7 @@ class Sender:
         decisions = [judge.decide(one, contacts.get(one.member_id), now) for one in work]
         drafts = [one.draft for one in decisions if one.draft is not None]
         with self._database.transaction(SENDING) as session:
+            _write_endings(session, decisions)
             for decision in decisions:
                 _write_decision(session, decision)
             # Together, so that no batch has to add keys; it reads them again, because a member may be erased meanwhile.
@@ -261,11 +262,19 @@ def _by_channel(drafts: Sequence[Draft]) -> dict[Channel, list[Draft]]:
     return grouped
 
 
-def _write_decision(session: Session, decision: Decision) -> None:
-    """Write what ends and what is put off; drafts are written with their attempts."""
-    work = decision.work
-    for (state, reason), notices in decision.ended.items():
+def _write_endings(session: Session, decisions: Iterable[Decision]) -> None:
+    """Write the notices that end, those of one state and reason together: most members of a round have the same."""
+    ended: dict[tuple[str, str], list[Notice]] = defaultdict(list)
+    for decision in decisions:
+        for key, notices in decision.ended.items():
+            ended[key] += notices
+    for (state, reason), notices in ended.items():
         settle_unchanged(session, notices, state, reason)
+
+
+def _write_decision(session: Session, decision: Decision) -> None:
+    """Write what is put off, and messages that end; drafts are written with their attempts."""
+    work = decision.work
     message = work.message
     if decision.put_off is not None:
         ended = {notice.id for notices in decision.ended.values() for notice in notices}
