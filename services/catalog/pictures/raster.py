@@ -93,7 +93,11 @@ def _decode(content: bytes, width: int) -> Image.Image:
             image.load()
             orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
             # Each step lets go of the picture before it.
-            plain: Image.Image = image if image.mode == mode else image.convert(mode)
+            plain: Image.Image = image
+            if image.mode.startswith("I"):
+                # Grey in 16 bits, as of a scanner: Pillow would cut what is above 255 to white.
+                plain, mode = image.point(lambda value: value * (1 / 257)).convert("L"), "RGB"
+            plain = plain if plain.mode == mode else plain.convert(mode)
             side = round(width * _TALLEST)
             plain.thumbnail((side, side), Image.Resampling.LANCZOS)
     except Invalid:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import pytest
 from PIL import Image, ImageChops, ImageOps
+from PIL.PngImagePlugin import PngInfo
 
 from chassis.blobs import Rendition
 from chassis.errors import Invalid
@@ -170,6 +171,65 @@ def test_an_animation_becomes_its_first_picture() -> None:
     frames[0].save(buffer, "WEBP", save_all=True, append_images=frames[1:])
     (photo,) = renditions_of("photo", buffer.getvalue())
     assert opened(photo).getpixel((9, 9))[0] > 200
+
+
+@pytest.mark.parametrize("kind", ["photo", "logo"])
+@pytest.mark.parametrize(
+    ("image", "encoding", "colour"),
+    [
+        (Image.new("CMYK", (40, 40), (255, 0, 0, 0)), "JPEG", (0, 255, 255)),  # of a printer's program
+        (Image.new("CMYK", (40, 40), (0, 0, 0, 0)), "JPEG", (255, 255, 255)),
+        (Image.new("I;16", (40, 40), 0x8080), "PNG", (128, 128, 128)),  # of a scanner
+        (Image.new("I;16", (40, 40), 0x0101), "PNG", (1, 1, 1)),
+        (Image.new("1", (40, 40), 1), "PNG", (255, 255, 255)),
+        (Image.new("LA", (40, 40), (90, 255)), "PNG", (90, 90, 90)),
+    ],
+)  # fmt: skip
+def test_colours_of_other_models_and_depths_stay_what_they_are(
+    kind: str, image: Image.Image, encoding: str, colour: tuple[int, int, int]
+) -> None:
+    buffer = io.BytesIO()
+    image.save(buffer, encoding, quality=95)
+    (rendition,) = renditions_of(kind, buffer.getvalue())
+    stored = opened(rendition)
+    assert stored.mode in ("RGB", "RGBA")
+    pixel = stored.convert("RGB").getpixel((20, 20))
+    assert isinstance(pixel, tuple)
+    assert max(abs(one - other) for one, other in zip(pixel, colour, strict=True)) <= 2
+
+
+@pytest.mark.parametrize("transparent", [0, 0x8080])
+def test_a_grey_of_sixteen_bits_that_is_transparent_is_stored(transparent: int) -> None:
+    buffer = io.BytesIO()
+    Image.new("I;16", (40, 40), 0x8080).save(buffer, "PNG", transparency=transparent)
+    assert [rendition.width for rendition in renditions_of("logo", buffer.getvalue())] == [40]
+
+
+@pytest.mark.parametrize("kind", ["photo", "logo"])
+@pytest.mark.parametrize("encoding", ["JPEG", "PNG", "WEBP"])
+def test_the_place_and_the_words_of_a_camera_are_gone_from_each_format(kind: str, encoding: str) -> None:
+    exif = Image.Exif()
+    exif[0x010E] = "rumah kepala layanan"
+    exif.get_ifd(0x8825)[2] = (0.0, 47.0, 35.0)
+    notes = PngInfo()
+    notes.add_itxt("XML:com.adobe.xmp", "<x:xmpmeta>rumah kepala layanan</x:xmpmeta>")
+    more = {"pnginfo": notes} if encoding == "PNG" else {"xmp": b"<x:xmpmeta>rumah kepala layanan</x:xmpmeta>"}
+    content = encoded(encoding, exif=exif, **more)
+    assert b"rumah" in content
+    for rendition in renditions_of(kind, content):
+        assert b"rumah" not in rendition.content
+        assert b"xmpmeta" not in rendition.content
+        assert not opened(rendition).getexif()
+
+
+def test_an_animated_png_becomes_its_first_picture() -> None:
+    frames = [Image.new("RGB", (50, 50), colour) for colour in ("red", "blue")]
+    buffer = io.BytesIO()
+    frames[0].save(buffer, "PNG", save_all=True, append_images=frames[1:])
+    (logo,) = renditions_of("logo", buffer.getvalue())
+    assert b"acTL" not in logo.content
+    assert getattr(opened(logo), "n_frames", 1) == 1
+    assert opened(logo).convert("RGB").getpixel((9, 9)) == (255, 0, 0)
 
 
 def test_an_unknown_kind_is_refused() -> None:
