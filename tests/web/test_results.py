@@ -120,6 +120,21 @@ def test_a_suggested_title_opens_its_record_with_the_keyboard(visit: Visit) -> N
     page.wait_for_url(f"**/records/{BOOKS[0].id}")
 
 
+@pytest.mark.parametrize(("key", "caret"), [("Home", 0), ("End", 4), ("ArrowLeft", 3)])
+def test_keys_of_the_text_lead_from_a_suggestion_back_to_it(visit: Visit, key: str, caret: int) -> None:
+    page = visit("/")
+    box = page.get_by_role("combobox")
+    box.press_sequentially("robo", delay=20)
+    page.get_by_role("option").first.wait_for()
+    page.keyboard.press("ArrowDown")
+    assert box.get_attribute("aria-activedescendant")
+    page.keyboard.press(key)
+    assert box.get_attribute("aria-activedescendant") is None
+    assert page.evaluate("document.activeElement.selectionStart") == caret
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/search?q=robo")
+
+
 def test_escape_closes_suggestions_and_enter_searches_what_is_typed(visit: Visit) -> None:
     page = visit("/")
     box = page.get_by_role("combobox")

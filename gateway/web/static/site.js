@@ -103,6 +103,8 @@
       } else if (event.key === "Enter" && active >= 0 && !list.hidden) {
         event.preventDefault();
         open(all[active]);
+      } else if (["Home", "End", "ArrowLeft", "ArrowRight"].includes(event.key)) {
+        choose(-1); // back to the text, where the key moves the caret
       } else if (event.key === "Escape" && !list.hidden) {
         event.preventDefault();
         close();
