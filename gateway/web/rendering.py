@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 import orjson
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -34,6 +34,7 @@ VARY = "Accept-Encoding, Accept-Language, Cookie, Save-Data"
 YEAR_SECONDS = 365 * 24 * 3600
 # A path on this host: not another host (`//`, `/\\`), no line ends.
 _LOCAL_TARGET = re.compile(r"/(?![/\\])[^\s\\]{0,2000}")
+_SPAN = re.compile(r"([0-9]{2}[.:][0-9]{2}–[0-9]{2}[.:][0-9]{2})")
 # (scope, path, text) of the links in the header of those who may use them.
 DESK_LINKS = (
     ("loans.lend", "/desk", "lending.heading"),
@@ -55,6 +56,14 @@ _templates = Environment(
     auto_reload=False,
     cache_size=-1,
 )
+
+
+def _unbroken(text: str) -> Markup:
+    """Keep each span of hours on one line."""
+    return Markup(_SPAN.sub(r'<span class="span">\1</span>', str(escape(text))))  # noqa: S704 - escaped
+
+
+_templates.filters["unbroken"] = _unbroken
 _templates.globals |= {
     "static": assets.address,
     "weave": lambda shelf: Markup(motif(WEAVES[shelf], THREADS[0])),  # noqa: S704 - our own drawing
@@ -103,6 +112,7 @@ def error_page(request: Request, error: Error) -> Response:
             "query": request.query_params.get("q", "")[:500],
             "status": error.http_status,
             "heading": problems.title(error.http_status, lang),
+            "reason": error.reason,
             "sentence": error.sentence.in_language(lang),
             "request_id": request_id(request),
         },

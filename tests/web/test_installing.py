@@ -110,6 +110,17 @@ def test_the_service_worker_keeps_files_and_the_offline_page_alone(http: httpx.C
     assert "No connection" in offline
 
 
+def test_the_page_that_a_phone_keeps_has_no_hours_and_no_search(http: httpx.Client) -> None:
+    now = re.compile(r">Perpustakaan Pusat</a> <span>([^<]*)</span>")
+    pages = [http.get(path, headers={"Accept-Language": "id"}).text for path in ("/", "/offline")]
+    front, offline = (now.search(html) for html in pages)
+    assert front is not None
+    assert front[1]
+    assert offline is not None
+    assert offline[1] == ""
+    assert 'id="q"' not in pages[1]
+
+
 # The paths of what the browser keeps for the service worker.
 KEPT = """async () => {
     const caches_of_site = await Promise.all((await caches.keys()).map(name => caches.open(name)));
