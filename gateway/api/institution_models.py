@@ -125,6 +125,8 @@ class Branch(ResponseModel):
     """Where it is; absent when unknown."""
     photo: Picture | None = None
     """Its photo; absent without one."""
+    photo_alt: Text
+    """What the photo shows, for readers who do not see it; empty: pages say whose photo it is."""
     services: list[Text]
     """What there is."""
     accessibility: list[Text]
@@ -211,6 +213,7 @@ class BranchBody(_PlaceBody):
     """What changes of a branch; a member that is absent stays as it is."""
 
     position: PositionBody | None = Field(None, description="Where it is; null when that is to be unknown.")
+    photo_alt: TextBody = _texts("What the photo shows, for readers who do not see it.")
     services: list[TextBody] = Field(default_factory=list, description="What there is.", max_length=_MOST)
     accessibility: list[TextBody] = Field(
         default_factory=list, description="What helps readers with disabilities.", max_length=_MOST
@@ -236,6 +239,7 @@ def branch_of(message: wire.Branch) -> Branch:
         confirmed=message.confirmed,
         position=Position(latitude=position.latitude, longitude=position.longitude) if is_known else None,
         photo=picture(message.photo),
+        photo_alt=serializers.text(message.photo_alt),
         services=[serializers.text(text) for text in message.services],
         accessibility=[serializers.text(text) for text in message.accessibility],
     )
@@ -297,6 +301,7 @@ BRANCH_EXAMPLE: dict[str, Any] = {
     "confirmed": True,
     "contact": _CONTACT_EXAMPLE,
     "position": {"latitude": -0.7893, "longitude": 100.6543},
+    "photo_alt": {"id": "Rak anak di dekat jendela", "en": "Children's shelves beside the window"},
     "services": [{"id": "Ruang baca anak", "en": "Children's room"}],
     "accessibility": [{"id": "Jalur landai di pintu masuk", "en": "Ramp at the entrance"}],
 }

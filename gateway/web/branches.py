@@ -18,13 +18,14 @@ from gateway.negotiation import language
 from gateway.opening_hours import OpeningHours
 from gateway.partners.linked_libraries import library, library_system
 from gateway.web import preferences
-from gateway.web.hits import hit, local_text, shelves
+from gateway.web.covers import with_pictures
+from gateway.web.hits import Nearness, brief_record, local_text, shelves
 from gateway.web.hours import A_WEEK, MOBILE, now_in_words, week
 from gateway.web.library import branch_path, contact_lines, map_links, picture_address, place_of
 from gateway.web.record import optional
 from gateway.web.rendering import in_script, page
+from rangkiang.catalog.v1 import browsing_pb2
 from rangkiang.catalog.v1 import catalog_pb2 as wire
-from rangkiang.catalog.v1 import facets_pb2
 
 router = APIRouter()
 
@@ -76,11 +77,14 @@ async def branch(request: Request) -> Response:
     if place is None:
         raise NotFound("BRANCH_PAGE_NOT_FOUND")
     name = f"{institution}/{code}"
-    newest = wire.SearchRequest(
-        sort="year", limit=NEWEST, branch=name, filters=[facets_pb2.Filter(facet="branch", values=[name])]
+    arrivals = browsing_pb2.ListArrivalsRequest(branch=name, limit=NEWEST)
+    hours, new = await asyncio.gather(
+        held.hours(institution), optional(call(request, catalog(request).ListArrivals, arrivals))
     )
-    hours, new = await asyncio.gather(held.hours(institution), optional(call(request, catalog(request).Search, newest)))
-    hits = [hit(result, lang) for result in new.hits] if new else []
+    here = Nearness(is_filtered=True)
+    hits = await with_pictures(
+        request, [brief_record(record, lang, nearness=here) for record in new.records] if new else []
+    )
     owner = directory.institutions.get(institution)
     permalink = absolute_url(request, branch_path(institution, code))
     linked_data = library(
@@ -125,4 +129,5 @@ def _entry(branch: wire.Branch, hours: OpeningHours | None, lang: str) -> dict[s
         "place": place_of(branch.contact),
         "contact": contact_lines(branch.contact),
         "photo": picture_address(branch.photo, width=PHOTO_WIDTH),
+        "photo_alt": local_text(branch.photo_alt, lang),
     }

@@ -58,9 +58,11 @@ def hit(result: catalog_pb2.Hit, lang: str, nearness: Nearness = Nearness()) -> 
     }
 
 
-def brief_record(record: browsing_pb2.Shown, lang: str, *, reason: str = "") -> dict[str, Any]:
+def brief_record(
+    record: browsing_pb2.Shown, lang: str, *, reason: str = "", nearness: Nearness = Nearness()
+) -> dict[str, Any]:
     """Return a record for templates of other lists, with the reason why it is listed."""
-    return {**_template_record(record.id, record.brief, record.holdings, lang, {}), "reason": reason}
+    return {**_template_record(record.id, record.brief, record.holdings, lang, {}, nearness), "reason": reason}
 
 
 def _template_record(

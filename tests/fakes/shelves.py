@@ -23,7 +23,7 @@ CLASSES = {
 
 
 class FakeShelves:
-    """Answers CountFacet, ListClasses, ListNeighbours, ListSimilar, Browse and GetWork."""
+    """Answers CountFacet, ListClasses, ListNeighbours, ListArrivals, ListSimilar, Browse and GetWork."""
 
     books: tuple[Book, ...] = BOOKS
 
@@ -81,6 +81,15 @@ class FakeShelves:
             branch="PUSAT",
             branch_name=WireText(id="Perpustakaan Pusat", en="Central Library"),
         )
+
+    def ListArrivals(self, request: wire.ListArrivalsRequest, context: Any) -> wire.ListArrivalsReply:
+        self._receive(request, context)
+        here = [
+            book
+            for book in reversed(self.books)
+            if any(f"{entry['institution']}/{entry['branch']}" == request.branch for entry in book.holdings())
+        ]
+        return wire.ListArrivalsReply(records=[_record(book) for book in here[: request.limit or 6]])
 
     def ListSimilar(self, request: wire.ListSimilarRequest, context: Any) -> wire.ListSimilarReply:
         self._receive(request, context)

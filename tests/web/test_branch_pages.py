@@ -11,6 +11,7 @@ import lxml.html
 import pytest
 
 from chassis import clock
+from tests.fakes.books import BOOKS
 from tests.fakes.catalog import FakeCatalog
 from tests.fakes.hours import WEEK, add_hours, wait_for_hours
 from tests.fakes.running import served_catalog, served_gateway
@@ -74,10 +75,18 @@ def test_a_branch_says_where_it_is_and_how_to_reach_it(site):
     assert "Jalur landai" in text
 
 
-def test_a_branch_shows_what_is_new_there(site):
+def test_a_branch_shows_what_came_there_last(site):
     page = page_of(site, PUSAT)
-    assert page.xpath("//section[@aria-labelledby='newest']//h3/a")
+    titles = [text_of(title) for title in page.xpath("//section[@aria-labelledby='newest']//h3/a")]
+    here = [book.title for book in BOOKS if ("KOTASOLOK", "PUSAT") in {(item[0], item[1]) for item in book.items}]
+    assert titles == here[::-1][: len(titles)]
+    assert titles
     assert "/search?branch=KOTASOLOK%2FPUSAT" in {str(link) for link in page.xpath("//main//a/@href")}
+
+
+def test_no_line_ends_within_a_span_of_hours(site):
+    spans = page_of(site, PUSAT).xpath("//*[@class='span']/text()")
+    assert {"08.00–16.00", "08.00–11.30", "13.30–16.30"} <= set(spans)
 
 
 def test_a_branch_without_hours_says_so(site):
@@ -123,7 +132,10 @@ def test_the_places_of_a_record_link_to_their_branches_and_say_whether_they_are_
 
 
 def test_an_unknown_branch_is_not_found(site):
-    assert site.get("/branches/KOTASOLOK/NONE").status_code == 404
+    answer = site.get("/branches/KOTASOLOK/NONE", headers={"Accept-Language": "id"})
+    assert answer.status_code == 404
+    error = lxml.html.fromstring(answer.text)
+    assert error.xpath("//main//a[@href='/branches']/text()") == ["Semua perpustakaan"]
 
 
 def test_from_a_title_to_the_hours_of_a_branch_takes_two_taps(visit: Visit) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from uuid import UUID
 
+import lxml.html
 import pytest
 
 from gateway.web.library_fields import BRANCH_FIELDS, INSTITUTION_FIELDS, LINK_KINDS, fill, values_of
@@ -153,6 +154,22 @@ def test_pictures_are_uploaded_and_removed(manager: Visitor, catalog: FakeCatalo
     manager.response = manager.http.post(f"{INSTITUTION}/pictures", data=fields, files={"picture": ("", b"", "")})
     assert manager.response.status_code == 400
     assert errors(manager.page) == {"logo-error": "No file is chosen."}
+
+
+def test_the_photo_of_a_branch_has_the_words_of_staff_in_each_language_else_the_branch_s_name(
+    manager: Visitor, catalog: FakeCatalog
+) -> None:
+    def words(language: str) -> str:
+        page = lxml.html.fromstring(manager.http.get(f"/branches/KOTASOLOK/LAING?lang={language}").text)
+        return str(page.xpath("//img[@class='photo']/@alt")[0])
+
+    catalog.branches[OWN, "LAING"].photo = "0" * 64
+    manager.open(BRANCH)
+    manager.send(BRANCH, {"photo_alt.id": "", "photo_alt.en": "", "email": "foto@example.org"})
+    assert (words("id"), words("en")) == ("Foto Cabang Laing", "Photo of Laing Branch")
+    manager.open(BRANCH)
+    manager.send(BRANCH, {"photo_alt.id": "Rak anak di dekat jendela", "photo_alt.en": "Children's shelves"})
+    assert (words("id"), words("en")) == ("Rak anak di dekat jendela", "Children's shelves")
 
 
 def test_the_desk_may_not_change_the_library(address: str) -> None:

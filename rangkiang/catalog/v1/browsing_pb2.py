@@ -26,7 +26,7 @@ from rangkiang.catalog.v1 import facets_pb2 as rangkiang_dot_catalog_dot_v1_dot_
 from rangkiang.common.v1 import text_pb2 as rangkiang_dot_common_dot_v1_dot_text__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#rangkiang/catalog/v1/browsing.proto\x12\x14rangkiang.catalog.v1\x1a!rangkiang/catalog/v1/facets.proto\x1a\x1erangkiang/common/v1/text.proto\"4\n\x05Shown\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05\x62rief\x18\x02 \x01(\x0c\x12\x10\n\x08holdings\x18\x03 \x01(\x0c\"\x8d\x01\n\x11\x43ountFacetRequest\x12\r\n\x05query\x18\x01 \x01(\t\x12-\n\x07\x66ilters\x18\x02 \x03(\x0b\x32\x1c.rangkiang.catalog.v1.Filter\x12\r\n\x05\x66\x61\x63\x65t\x18\x03 \x01(\t\x12\x0c\n\x04sort\x18\x04 \x01(\t\x12\x0e\n\x06offset\x18\x05 \x01(\r\x12\r\n\x05limit\x18\x06 \x01(\r\"`\n\x0f\x43ountFacetReply\x12\x30\n\x06values\x18\x01 \x03(\x0b\x32 .rangkiang.catalog.v1.FacetValue\x12\x0c\n\x04more\x18\x02 \x01(\x08\x12\r\n\x05total\x18\x03 \x01(\x04\"$\n\x12ListClassesRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\"|\n\x10ListClassesReply\x12,\n\x07\x63lasses\x18\x01 \x03(\x0b\x32\x1b.rangkiang.catalog.v1.Class\x12)\n\x04path\x18\x02 \x03(\x0b\x32\x1b.rangkiang.catalog.v1.Class\x12\x0f\n\x07without\x18\x03 \x01(\x04\"\xa8\x01\n\x05\x43lass\x12\r\n\x05value\x18\x01 \x01(\t\x12\x10\n\x08notation\x18\x02 \x01(\t\x12/\n\x07\x63\x61ption\x18\x03 \x01(\x0b\x32\x1e.rangkiang.common.v1.LocalText\x12\r\n\x05\x63ount\x18\x04 \x01(\x04\x12\x0f\n\x07\x64ivided\x18\x05 \x01(\x08\x12-\n\x05under\x18\x06 \x01(\x0b\x32\x1e.rangkiang.common.v1.LocalText\"I\n\x15ListNeighboursRequest\x12\x11\n\trecord_id\x18\x01 \x01(\t\x12\x0e\n\x06\x62ranch\x18\x02 \x01(\t\x12\r\n\x05limit\x18\x03 \x01(\r\"\xa4\x01\n\x13ListNeighboursReply\x12\x33\n\nneighbours\x18\x01 \x03(\x0b\x32\x1f.rangkiang.catalog.v1.Neighbour\x12\x13\n\x0binstitution\x18\x02 \x01(\t\x12\x0e\n\x06\x62ranch\x18\x03 \x01(\t\x12\x33\n\x0b\x62ranch_name\x18\x04 \x01(\x0b\x32\x1e.rangkiang.common.v1.LocalText\"[\n\tNeighbour\x12+\n\x06record\x18\x01 \x01(\x0b\x32\x1b.rangkiang.catalog.v1.Shown\x12\x13\n\x0b\x63\x61ll_number\x18\x02 \x01(\t\x12\x0c\n\x04here\x18\x03 \x01(\x08\"6\n\x12ListSimilarRequest\x12\x11\n\trecord_id\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\r\"B\n\x10ListSimilarReply\x12.\n\x07similar\x18\x01 \x03(\x0b\x32\x1d.rangkiang.catalog.v1.Similar\"f\n\x07Similar\x12+\n\x06record\x18\x01 \x01(\x0b\x32\x1b.rangkiang.catalog.v1.Shown\x12.\n\x06reason\x18\x02 \x01(\x0b\x32\x1e.rangkiang.common.v1.LocalText\"Z\n\rBrowseRequest\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0c\n\x04term\x18\x02 \x01(\t\x12\x0e\n\x06\x62\x65\x66ore\x18\x03 \x01(\r\x12\r\n\x05\x61\x66ter\x18\x04 \x01(\r\x12\x0e\n\x06\x63ursor\x18\x05 \x01(\t\"m\n\x0b\x42rowseReply\x12/\n\x08headings\x18\x01 \x03(\x0b\x32\x1d.rangkiang.catalog.v1.Heading\x12\x10\n\x08previous\x18\x02 \x01(\t\x12\x0c\n\x04next\x18\x03 \x01(\t\x12\r\n\x05place\x18\x04 \x01(\r\"\x87\x01\n\x07Heading\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x04\x12\x0b\n\x03see\x18\x03 \x03(\t\x12\x10\n\x08see_also\x18\x04 \x03(\t\x12+\n\x06record\x18\x05 \x01(\x0b\x32\x1b.rangkiang.catalog.v1.Shown\x12\x13\n\x0bother_forms\x18\x06 \x03(\t\"\xc6\x01\n\x04Help\x12\x0e\n\x06\x66\x61iled\x18\x01 \x03(\t\x12\x32\n\x07without\x18\x02 \x03(\x0b\x32!.rangkiang.catalog.v1.Alternative\x12\x17\n\x0fwithout_filters\x18\x03 \x01(\x04\x12\x33\n\telsewhere\x18\x04 \x03(\x0b\x32 .rangkiang.catalog.v1.FacetValue\x12,\n\x07\x63lasses\x18\x05 \x03(\x0b\x32\x1b.rangkiang.catalog.v1.Class\"+\n\x0b\x41lternative\x12\r\n\x05query\x18\x01 \x01(\t\x12\r\n\x05total\x18\x02 \x01(\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#rangkiang/catalog/v1/browsing.proto\x12\x14rangkiang.catalog.v1\x1a!rangkiang/catalog/v1/facets.proto\x1a\x1erangkiang/common/v1/text.proto\"4\n\x05Shown\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05\x62rief\x18\x02 \x01(\x0c\x12\x10\n\x08holdings\x18\x03 \x01(\x0c\"\x8d\x01\n\x11\x43ountFacetRequest\x12\r\n\x05query\x18\x01 \x01(\t\x12-\n\x07\x66ilters\x18\x02 \x03(\x0b\x32\x1c.rangkiang.catalog.v1.Filter\x12\r\n\x05\x66\x61\x63\x65t\x18\x03 \x01(\t\x12\x0c\n\x04sort\x18\x04 \x01(\t\x12\x0e\n\x06offset\x18\x05 \x01(\r\x12\r\n\x05limit\x18\x06 \x01(\r\"`\n\x0f\x43ountFacetReply\x12\x30\n\x06values\x18\x01 \x03(\x0b\x32 .rangkiang.catalog.v1.FacetValue\x12\x0c\n\x04more\x18\x02 \x01(\x08\x12\r\n\x05total\x18\x03 \x01(\x04\"$\n\x12ListClassesRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\"|\n\x10ListClassesReply\x12,\n\x07\x63lasses\x18\x01 \x03(\x0b\x32\x1b.rangkiang.catalog.v1.Class\x12)\n\x04path\x18\x02 \x03(\x0b\x32\x1b.rangkiang.catalog.v1.Class\x12\x0f\n\x07without\x18\x03 \x01(\x04\"\xa8\x01\n\x05\x43lass\x12\r\n\x05value\x18\x01 \x01(\t\x12\x10\n\x08notation\x18\x02 \x01(\t\x12/\n\x07\x63\x61ption\x18\x03 \x01(\x0b\x32\x1e.rangkiang.common.v1.LocalText\x12\r\n\x05\x63ount\x18\x04 \x01(\x04\x12\x0f\n\x07\x64ivided\x18\x05 \x01(\x08\x12-\n\x05under\x18\x06 \x01(\x0b\x32\x1e.rangkiang.common.v1.LocalText\"I\n\x15ListNeighboursRequest\x12\x11\n\trecord_id\x18\x01 \x01(\t\x12\x0e\n\x06\x62ranch\x18\x02 \x01(\t\x12\r\n\x05limit\x18\x03 \x01(\r\"\xa4\x01\n\x13ListNeighboursReply\x12\x33\n\nneighbours\x18\x01 \x03(\x0b\x32\x1f.rangkiang.catalog.v1.Neighbour\x12\x13\n\x0binstitution\x18\x02 \x01(\t\x12\x0e\n\x06\x62ranch\x18\x03 \x01(\t\x12\x33\n\x0b\x62ranch_name\x18\x04 \x01(\x0b\x32\x1e.rangkiang.common.v1.LocalText\"[\n\tNeighbour\x12+\n\x06record\x18\x01 \x01(\x0b\x32\x1b.rangkiang.catalog.v1.Shown\x12\x13\n\x0b\x63\x61ll_number\x18\x02 \x01(\t\x12\x0c\n\x04here\x18\x03 \x01(\x08\"4\n\x13ListArrivalsRequest\x12\x0e\n\x06\x62ranch\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\r\"A\n\x11ListArrivalsReply\x12,\n\x07records\x18\x01 \x03(\x0b\x32\x1b.rangkiang.catalog.v1.Shown\"6\n\x12ListSimilarRequest\x12\x11\n\trecord_id\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\r\"B\n\x10ListSimilarReply\x12.\n\x07similar\x18\x01 \x03(\x0b\x32\x1d.rangkiang.catalog.v1.Similar\"f\n\x07Similar\x12+\n\x06record\x18\x01 \x01(\x0b\x32\x1b.rangkiang.catalog.v1.Shown\x12.\n\x06reason\x18\x02 \x01(\x0b\x32\x1e.rangkiang.common.v1.LocalText\"Z\n\rBrowseRequest\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0c\n\x04term\x18\x02 \x01(\t\x12\x0e\n\x06\x62\x65\x66ore\x18\x03 \x01(\r\x12\r\n\x05\x61\x66ter\x18\x04 \x01(\r\x12\x0e\n\x06\x63ursor\x18\x05 \x01(\t\"m\n\x0b\x42rowseReply\x12/\n\x08headings\x18\x01 \x03(\x0b\x32\x1d.rangkiang.catalog.v1.Heading\x12\x10\n\x08previous\x18\x02 \x01(\t\x12\x0c\n\x04next\x18\x03 \x01(\t\x12\r\n\x05place\x18\x04 \x01(\r\"\x87\x01\n\x07Heading\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x04\x12\x0b\n\x03see\x18\x03 \x03(\t\x12\x10\n\x08see_also\x18\x04 \x03(\t\x12+\n\x06record\x18\x05 \x01(\x0b\x32\x1b.rangkiang.catalog.v1.Shown\x12\x13\n\x0bother_forms\x18\x06 \x03(\t\"\xc6\x01\n\x04Help\x12\x0e\n\x06\x66\x61iled\x18\x01 \x03(\t\x12\x32\n\x07without\x18\x02 \x03(\x0b\x32!.rangkiang.catalog.v1.Alternative\x12\x17\n\x0fwithout_filters\x18\x03 \x01(\x04\x12\x33\n\telsewhere\x18\x04 \x03(\x0b\x32 .rangkiang.catalog.v1.FacetValue\x12,\n\x07\x63lasses\x18\x05 \x03(\x0b\x32\x1b.rangkiang.catalog.v1.Class\"+\n\x0b\x41lternative\x12\r\n\x05query\x18\x01 \x01(\t\x12\r\n\x05total\x18\x02 \x01(\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -51,20 +51,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTNEIGHBOURSREPLY']._serialized_end=999
   _globals['_NEIGHBOUR']._serialized_start=1001
   _globals['_NEIGHBOUR']._serialized_end=1092
-  _globals['_LISTSIMILARREQUEST']._serialized_start=1094
-  _globals['_LISTSIMILARREQUEST']._serialized_end=1148
-  _globals['_LISTSIMILARREPLY']._serialized_start=1150
-  _globals['_LISTSIMILARREPLY']._serialized_end=1216
-  _globals['_SIMILAR']._serialized_start=1218
-  _globals['_SIMILAR']._serialized_end=1320
-  _globals['_BROWSEREQUEST']._serialized_start=1322
-  _globals['_BROWSEREQUEST']._serialized_end=1412
-  _globals['_BROWSEREPLY']._serialized_start=1414
-  _globals['_BROWSEREPLY']._serialized_end=1523
-  _globals['_HEADING']._serialized_start=1526
-  _globals['_HEADING']._serialized_end=1661
-  _globals['_HELP']._serialized_start=1664
-  _globals['_HELP']._serialized_end=1862
-  _globals['_ALTERNATIVE']._serialized_start=1864
-  _globals['_ALTERNATIVE']._serialized_end=1907
+  _globals['_LISTARRIVALSREQUEST']._serialized_start=1094
+  _globals['_LISTARRIVALSREQUEST']._serialized_end=1146
+  _globals['_LISTARRIVALSREPLY']._serialized_start=1148
+  _globals['_LISTARRIVALSREPLY']._serialized_end=1213
+  _globals['_LISTSIMILARREQUEST']._serialized_start=1215
+  _globals['_LISTSIMILARREQUEST']._serialized_end=1269
+  _globals['_LISTSIMILARREPLY']._serialized_start=1271
+  _globals['_LISTSIMILARREPLY']._serialized_end=1337
+  _globals['_SIMILAR']._serialized_start=1339
+  _globals['_SIMILAR']._serialized_end=1441
+  _globals['_BROWSEREQUEST']._serialized_start=1443
+  _globals['_BROWSEREQUEST']._serialized_end=1533
+  _globals['_BROWSEREPLY']._serialized_start=1535
+  _globals['_BROWSEREPLY']._serialized_end=1644
+  _globals['_HEADING']._serialized_start=1647
+  _globals['_HEADING']._serialized_end=1782
+  _globals['_HELP']._serialized_start=1785
+  _globals['_HELP']._serialized_end=1983
+  _globals['_ALTERNATIVE']._serialized_start=1985
+  _globals['_ALTERNATIVE']._serialized_end=2028
 # @@protoc_insertion_point(module_scope)

@@ -298,6 +298,52 @@ class Neighbour(_message.Message):
 Global___Neighbour: _TypeAlias = Neighbour  # noqa: Y015
 
 @_typing.final
+class ListArrivalsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BRANCH_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    branch: _builtins.str
+    """"INSTITUTION/BRANCH"."""
+    limit: _builtins.int
+    """At most 20; 0 means 6."""
+    def __init__(
+        self,
+        *,
+        branch: _builtins.str = ...,
+        limit: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["branch", b"branch", "limit", b"limit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListArrivalsRequest: _TypeAlias = ListArrivalsRequest  # noqa: Y015
+
+@_typing.final
+class ListArrivalsReply(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECORDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def records(self) -> _containers.RepeatedCompositeFieldContainer[Global___Shown]:
+        """The last first; of those that came on one day the newest publications first. Each record once."""
+
+    def __init__(
+        self,
+        *,
+        records: _abc.Iterable[Global___Shown] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["records", b"records"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListArrivalsReply: _TypeAlias = ListArrivalsReply  # noqa: Y015
+
+@_typing.final
 class ListSimilarRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

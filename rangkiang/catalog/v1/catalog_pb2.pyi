@@ -925,6 +925,7 @@ class Branch(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     EDITED_FIELDS_FIELD_NUMBER: _builtins.int
     ID_FIELD_NUMBER: _builtins.int
+    PHOTO_ALT_FIELD_NUMBER: _builtins.int
     code: _builtins.str
     institution: _builtins.str
     kind: _builtins.str
@@ -958,6 +959,10 @@ class Branch(_message.Message):
     def edited_fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Fields that staff have edited on a page: a load of the file keeps them."""
 
+    @_builtins.property
+    def photo_alt(self) -> _text_pb2.LocalText:
+        """What the photo shows, for readers who do not see it; empty: pages say whose photo it is."""
+
     def __init__(
         self,
         *,
@@ -977,10 +982,11 @@ class Branch(_message.Message):
         version: _builtins.int = ...,
         edited_fields: _abc.Iterable[_builtins.str] | None = ...,
         id: _builtins.str = ...,
+        photo_alt: _text_pb2.LocalText | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["contact", b"contact", "name", b"name", "position", b"position"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["contact", b"contact", "name", b"name", "photo_alt", b"photo_alt", "position", b"position"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accessibility", b"accessibility", "code", b"code", "confirmed", b"confirmed", "contact", b"contact", "edited_fields", b"edited_fields", "id", b"id", "institution", b"institution", "isil", b"isil", "kind", b"kind", "name", b"name", "npp", b"npp", "photo", b"photo", "position", b"position", "services", b"services", "version", b"version", "zone", b"zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accessibility", b"accessibility", "code", b"code", "confirmed", b"confirmed", "contact", b"contact", "edited_fields", b"edited_fields", "id", b"id", "institution", b"institution", "isil", b"isil", "kind", b"kind", "name", b"name", "npp", b"npp", "photo", b"photo", "photo_alt", b"photo_alt", "position", b"position", "services", b"services", "version", b"version", "zone", b"zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1064,7 +1070,7 @@ class EditBranchRequest(_message.Message):
     @_builtins.property
     def fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """"name", "kind", "npp", "isil", "address", "kelurahan", "phone", "whatsapp", "email", "links", "position",
-        "services", "accessibility".
+        "services", "accessibility", "photo_alt".
         """
 
     def __init__(

@@ -75,6 +75,11 @@ class CatalogStub:
                 request_serializer=rangkiang_dot_catalog_dot_v1_dot_browsing__pb2.ListNeighboursRequest.SerializeToString,
                 response_deserializer=rangkiang_dot_catalog_dot_v1_dot_browsing__pb2.ListNeighboursReply.FromString,
                 _registered_method=True)
+        self.ListArrivals = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/ListArrivals',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_browsing__pb2.ListArrivalsRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_browsing__pb2.ListArrivalsReply.FromString,
+                _registered_method=True)
         self.ListSimilar = channel.unary_unary(
                 '/rangkiang.catalog.v1.Catalog/ListSimilar',
                 request_serializer=rangkiang_dot_catalog_dot_v1_dot_browsing__pb2.ListSimilarRequest.SerializeToString,
@@ -220,6 +225,13 @@ class CatalogServicer:
 
     def ListNeighbours(self, request, context):
         """What stands left and right of an item on its shelf.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListArrivals(self, request, context):
+        """Records of the items that came to a branch last.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -392,6 +404,11 @@ def add_CatalogServicer_to_server(servicer, server):
                     servicer.ListNeighbours,
                     request_deserializer=rangkiang_dot_catalog_dot_v1_dot_browsing__pb2.ListNeighboursRequest.FromString,
                     response_serializer=rangkiang_dot_catalog_dot_v1_dot_browsing__pb2.ListNeighboursReply.SerializeToString,
+            ),
+            'ListArrivals': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListArrivals,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_browsing__pb2.ListArrivalsRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_browsing__pb2.ListArrivalsReply.SerializeToString,
             ),
             'ListSimilar': grpc.unary_unary_rpc_method_handler(
                     servicer.ListSimilar,
@@ -679,6 +696,33 @@ class Catalog:
             '/rangkiang.catalog.v1.Catalog/ListNeighbours',
             rangkiang_dot_catalog_dot_v1_dot_browsing__pb2.ListNeighboursRequest.SerializeToString,
             rangkiang_dot_catalog_dot_v1_dot_browsing__pb2.ListNeighboursReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListArrivals(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/ListArrivals',
+            rangkiang_dot_catalog_dot_v1_dot_browsing__pb2.ListArrivalsRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_browsing__pb2.ListArrivalsReply.FromString,
             options,
             channel_credentials,
             insecure,

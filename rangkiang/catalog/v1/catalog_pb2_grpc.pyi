@@ -52,6 +52,8 @@ class CatalogStub:
     """The classes under a class, with the library's own captions and how many records each has."""
     ListNeighbours: _grpc.UnaryUnaryMultiCallable[_browsing_pb2.ListNeighboursRequest, _browsing_pb2.ListNeighboursReply]
     """What stands left and right of an item on its shelf."""
+    ListArrivals: _grpc.UnaryUnaryMultiCallable[_browsing_pb2.ListArrivalsRequest, _browsing_pb2.ListArrivalsReply]
+    """Records of the items that came to a branch last."""
     ListSimilar: _grpc.UnaryUnaryMultiCallable[_browsing_pb2.ListSimilarRequest, _browsing_pb2.ListSimilarReply]
     """Records like this one, each with the reason."""
     Browse: _grpc.UnaryUnaryMultiCallable[_browsing_pb2.BrowseRequest, _browsing_pb2.BrowseReply]
@@ -107,6 +109,8 @@ class CatalogAsyncStub(CatalogStub):
     """The classes under a class, with the library's own captions and how many records each has."""
     ListNeighbours: _aio.UnaryUnaryMultiCallable[_browsing_pb2.ListNeighboursRequest, _browsing_pb2.ListNeighboursReply]  # type: ignore[assignment]
     """What stands left and right of an item on its shelf."""
+    ListArrivals: _aio.UnaryUnaryMultiCallable[_browsing_pb2.ListArrivalsRequest, _browsing_pb2.ListArrivalsReply]  # type: ignore[assignment]
+    """Records of the items that came to a branch last."""
     ListSimilar: _aio.UnaryUnaryMultiCallable[_browsing_pb2.ListSimilarRequest, _browsing_pb2.ListSimilarReply]  # type: ignore[assignment]
     """Records like this one, each with the reason."""
     Browse: _aio.UnaryUnaryMultiCallable[_browsing_pb2.BrowseRequest, _browsing_pb2.BrowseReply]  # type: ignore[assignment]
@@ -201,6 +205,14 @@ class CatalogServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_browsing_pb2.ListNeighboursReply, _abc.Awaitable[_browsing_pb2.ListNeighboursReply]]:
         """What stands left and right of an item on its shelf."""
+
+    @_abc_1.abstractmethod
+    def ListArrivals(
+        self,
+        request: _browsing_pb2.ListArrivalsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_browsing_pb2.ListArrivalsReply, _abc.Awaitable[_browsing_pb2.ListArrivalsReply]]:
+        """Records of the items that came to a branch last."""
 
     @_abc_1.abstractmethod
     def ListSimilar(

@@ -14,7 +14,7 @@ from services.catalog.tables import Branch, Institution
 Place = Institution | Branch
 
 _LISTS = ("links", "services", "accessibility", "photos")
-_LOCAL_TEXTS = ("short_name", "motto")
+_LOCAL_TEXTS = ("short_name", "motto", "photo_alt")
 
 
 def value_of(place: Place, field: str) -> Any:

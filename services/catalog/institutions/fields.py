@@ -222,7 +222,13 @@ INSTITUTION_FIELDS: Mapping[str, Check] = MappingProxyType(
     {**_OF_BOTH, "short_name": _local_text(40), "motto": _local_text(200)}
 )
 BRANCH_FIELDS: Mapping[str, Check] = MappingProxyType(
-    {**_OF_BOTH, "position": check_position, "services": check_local_texts, "accessibility": check_local_texts}
+    {
+        **_OF_BOTH,
+        "position": check_position,
+        "services": check_local_texts,
+        "accessibility": check_local_texts,
+        "photo_alt": _local_text(200),
+    }
 )
 # Fields with columns of their own; the others are members of `details`.
 COLUMNS = ("kind", "npp", "isil")

@@ -99,3 +99,11 @@ class BrowseMethods(ServicerPart):
             branch=shelf.branch,
             branch_name=wire_text(shelf.branch_name),
         )
+
+    def ListArrivals(
+        self, request: browsing_pb2.ListArrivalsRequest, context: grpc.ServicerContext
+    ) -> browsing_pb2.ListArrivalsReply:
+        records = shelves.list_arrivals(
+            self._database, context=rpc.context(context), branch=request.branch, limit=request.limit
+        )
+        return browsing_pb2.ListArrivalsReply(records=[wire_brief(record) for record in records])

@@ -123,7 +123,7 @@ def _plain_value(message: wire.Institution | wire.Branch, field: str) -> Any:
         case "position":
             is_known = isinstance(message, wire.Branch) and message.HasField("position")
             return {"latitude": value.latitude, "longitude": value.longitude} if is_known else None
-        case "name" | "short_name" | "motto":
+        case "name" | "short_name" | "motto" | "photo_alt":
             return {"id": value.id, "en": value.en}
         case _:
             return value
@@ -162,6 +162,7 @@ def _wire_branch(row: Branch, institution: str) -> wire.Branch:
         contact=_wire_contact(row),
         position=None if position is None else wire.Position(**position),
         photo=value_of(row, "photo"),
+        photo_alt=WireText(**value_of(row, "photo_alt")),
         services=[WireText(**text) for text in value_of(row, "services")],
         accessibility=[WireText(**text) for text in value_of(row, "accessibility")],
         version=row.version,

@@ -95,6 +95,7 @@ class Item(Table):
         UniqueConstraint("institution_id", "barcode"),
         Index("items_by_record", "record_number"),
         Index("items_on_shelf", "branch_id", "call_sort", "record_number"),
+        Index("items_by_arrival", "branch_id", "id"),
         _partial("items_by_wanted_barcode", "wanted_barcode IS NOT NULL", "institution_id", "wanted_barcode"),
         _partial("items_added_at_desk", "is_fast_add", "institution_id", "id"),
     )

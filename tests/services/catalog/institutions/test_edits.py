@@ -199,7 +199,7 @@ def test_hostile_texts_are_stored_as_they_are(database: Database, manager: Conte
         assert value_of(place(database, "PST"), "services") == services
 
 
-def test_a_branch_takes_services_and_accessibility_and_forgets_its_position(
+def test_a_branch_takes_services_accessibility_and_words_of_its_photo_and_forgets_its_position(
     database: Database, manager: Context
 ) -> None:
     assert value_of(place(database, "PST"), "position") == {"latitude": -0.7893, "longitude": 100.6543}
@@ -207,8 +207,11 @@ def test_a_branch_takes_services_and_accessibility_and_forgets_its_position(
     edit_pst(database, manager, 1, services=[], accessibility=texts, position=None)
     row = place(database, "PST")
     assert (value_of(row, "accessibility"), value_of(row, "position")) == (texts, None)
-    assert refusal(edit_pst, database, manager, 2, services=texts * 21).reason == "DETAIL_LIST"
-    assert refusal(edit_pst, database, manager, 2, short_name=texts[0]).reason == "DETAIL_UNKNOWN"
+    edit_pst(database, manager, 2, photo_alt={"id": "Rak anak", "en": ""})
+    assert value_of(place(database, "PST"), "photo_alt") == {"id": "Rak anak", "en": ""}
+    assert refusal(edit_pst, database, manager, 3, photo_alt={"id": "a" * 201, "en": ""}).reason == "DETAIL_TEXT_LONG"
+    assert refusal(edit_pst, database, manager, 3, services=texts * 21).reason == "DETAIL_LIST"
+    assert refusal(edit_pst, database, manager, 3, short_name=texts[0]).reason == "DETAIL_UNKNOWN"
 
 
 def test_a_new_name_of_a_branch_follows_to_its_records(

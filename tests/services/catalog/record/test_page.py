@@ -160,6 +160,8 @@ def test_neighbours_and_classes_over_the_wire(call: Any, resources: Resources) -
     ]
     assert (reply.institution, reply.branch, reply.branch_name.id) == ("PKS", "PST", "PST")
     assert orjson.loads(reply.neighbours[0].record.brief)["title"] == "Surau itu roboh"
+    arrivals = call("ListArrivals", browsing.ListArrivalsRequest(branch="PKS/TJH", limit=2))
+    assert [orjson.loads(record.brief)["title"] for record in arrivals.records] == ["Surau itu roboh"]
     classes = call("ListClasses", browsing.ListClassesRequest())
     counts = {class_.notation: class_.count for class_ in classes.classes if class_.count}
     assert counts == {"000": 1, "300": 1}
