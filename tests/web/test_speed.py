@@ -17,7 +17,7 @@ CPU_RATE = 6
 # Other processes on the machine can only slow a page down, so the fastest load counts.
 TRIES = 3
 
-first_pages = pytest.mark.parametrize("path", [PLACES["home"], PLACES["results"], PLACES["record"]])
+first_pages = pytest.mark.parametrize("path", [PLACES[name] for name in ("home", "results", "record", "branch")])
 
 
 def observe_requests(page: Page) -> CDPSession:

@@ -88,6 +88,12 @@ def test_a_code_has_the_same_caption_in_filters_and_on_the_record() -> None:
             assert captions == [name.id, name.en], (kind, code)
 
 
+def test_no_title_of_a_page_names_the_product_where_the_library_s_name_follows() -> None:
+    for language, texts in TEXTS.items():
+        named = [key for key, text in texts.items() if key.endswith("title") and "Rangkiang" in text]
+        assert named == [], language
+
+
 def test_numbers_have_the_format_of_the_language() -> None:
     assert (wording("id").number(1234567), wording("en").number(1234567)) == ("1.234.567", "1,234,567")
     assert wording("en").count("record.items", 1) == "1 item"
