@@ -35,13 +35,17 @@ class Statements:
         """Return the engine, as a session does."""
         return self._bind
 
-    def run(self, statement: str, parameters: Any) -> Any:
-        """Execute a statement with the driver's placeholders and values. Returns the cursor."""
+    def run(self, statement: str, parameters: Any, *, many: bool = False) -> Any:
+        """Execute a statement with the driver's placeholders and values. Returns the cursor.
+
+        many  parameters are those of many rows, for each of which it is executed
+        """
+        execute = self._cursor.executemany if many else self._cursor.execute
         if telemetry.is_tracing():
             with telemetry.span(statement.split(None, 1)[0], kind="client", db_statement=statement):
-                self._cursor.execute(self._limit(statement), parameters)
+                execute(self._limit(statement), parameters)
         else:
-            self._cursor.execute(self._limit(statement), parameters)
+            execute(self._limit(statement), parameters)
         return self._cursor
 
     def fetch(self, statement: str, parameters: Any) -> list[Any]:
@@ -54,9 +58,9 @@ class SessionStatements(Statements):
 
     __slots__ = ()
 
-    def run(self, statement: str, parameters: Any) -> Any:
+    def run(self, statement: str, parameters: Any, *, many: bool = False) -> Any:
         try:
-            return super().run(statement, parameters)
+            return super().run(statement, parameters, many=many)
         except self._driver_error as problem:
             raise self._wrapped(problem) from problem
 
@@ -109,6 +113,18 @@ class Prepared:
         if count:
             statements.wrote = True
         return count
+
+    def execute_many(self, session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Execute an INSERT, UPDATE or DELETE once for each of some rows, which have values of the same names."""
+        if not rows:
+            return
+        statements = statements_of(session)
+        form = self._form(session, statements, rows[0])
+        parameters = [form.parameters(row) for row in rows]
+        if statements is None:
+            session.connection().exec_driver_sql(form.sql, parameters)
+        else:
+            statements.run(form.sql, parameters, many=True)
 
     def rows(self, session: AnySession, values: Mapping[str, Any]) -> list[Any]:
         """Return the rows of a SELECT as named tuples, with values of its columns' types."""

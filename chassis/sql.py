@@ -175,5 +175,11 @@ def update_many(session: Session, table: Any, rows: Rows, *, key: str) -> None:
     table = getattr(table, "__table__", table)
     # The key's parameter must not have the name of a column.
     values = [{f"where_{key}" if name == key else name: value for name, value in row.items()} for row in rows]
-    # On the connection, because the session would treat these rows as an update of its objects.
-    session.connection().execute(update(table).where(table.c[key] == bindparam(f"where_{key}")), values)
+    # Not by the session, which would treat these rows as an update of its objects.
+    _update(table, key, tuple(rows[0])).execute_many(session, values)
+
+
+@functools.lru_cache(maxsize=128)
+def _update(table: Table, key: str, columns: tuple[str, ...]) -> Prepared:
+    values = {name: bindparam(name, type_=table.c[name].type) for name in columns if name != key}
+    return Prepared(update(table).where(table.c[key] == bindparam(f"where_{key}")).values(values))

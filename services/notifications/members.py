@@ -23,6 +23,10 @@ ERASED = "MEMBER_ERASED"
 TEXT_KEY_DAMAGED = "TEXT_KEY_DAMAGED"
 _USE = "notice"
 _members = Member.__table__
+_KEYS = select(_members.c.id, _members.c.wrapped_key, _members.c.is_erased).where(
+    _members.c.id.in_(bindparam("ids", expanding=True))
+)
+_LOCKED_KEYS = _KEYS.with_for_update()
 _STANDING = Prepared(select(_members.c.is_erased, _members.c.merged_into).where(_members.c.id == bindparam("member")))
 
 
@@ -107,9 +111,8 @@ def keys_of(
     make     make keys that are missing; else they are left out
     """
     ids = list(members)
-    query = select(Member.id, Member.wrapped_key, Member.is_erased).where(Member.id.in_(ids))
     # Readers lock nothing: their transaction may not.
-    rows = session.execute(query.with_for_update() if make else query).all()
+    rows = session.connection().execute(_LOCKED_KEYS if make else _KEYS, {"ids": ids}).all()
     wrapped = {row.id: row.wrapped_key for row in rows}
     erased = {row.id for row in rows if row.is_erased}
     keys: dict[UUID, MemberKey | None] = {}
@@ -153,8 +156,7 @@ def _take_stored_keys(
     session: Session, master: MasterKey, keys: dict[UUID, MemberKey | None], member_ids: Sequence[UUID]
 ) -> None:
     """Replace keys that were not stored: a handler was first to add the row of the member."""
-    query = select(Member.id, Member.wrapped_key, Member.is_erased).where(Member.id.in_(member_ids)).with_for_update()
-    for row in session.execute(query).all():
+    for row in session.connection().execute(_LOCKED_KEYS, {"ids": member_ids}).all():
         if row.is_erased:
             del keys[row.id]
         elif row.wrapped_key is None:

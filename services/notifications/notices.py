@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from chassis import clock, telemetry
 from chassis.ids import new_id
 from chassis.prepared import Prepared
-from chassis.sql import upsert_newer
+from chassis.sql import update_many, upsert_newer
 from rangkiang.circulation.v1.events_pb2 import LoanFact
 from services.notifications.institutions import USUAL
 from services.notifications.members import addressee
@@ -147,10 +147,8 @@ def drop_earlier(session: Session, member_id: str, kind: str, *, keep: str, reas
 
 def settle(session: Session, ids: Collection[UUID], state: str, *, reason: str = "", **values: Any) -> None:
     """Give notices a state and its reason."""
-    if ids:
-        changed: dict[str, Any] = {"state": state, "reason": reason, "changed_at": clock.now(), **values}
-        # On the connection: the session would compare each of its objects.
-        session.connection().execute(update(_notices).where(_notices.c.id.in_(list(ids))).values(**changed))
+    changed: dict[str, Any] = {"state": state, "reason": reason, "changed_at": clock.now(), **values}
+    update_many(session, Notice, [{"id": one, **changed} for one in ids], key="id")
 
 
 def moment_of(text: str) -> datetime:

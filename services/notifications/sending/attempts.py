@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -41,6 +41,15 @@ RESEND_SECONDS = 60
 NOT_HANDED_OVER = ("CIRCUIT_OPEN", "RATE_LIMITED")
 NO_ANSWER = "NO_ANSWER"
 _days: Any = ChannelDay.__table__
+_notices: Any = Notice.__table__
+_messages: Any = Message.__table__
+_INSERT_MESSAGES, _INSERT_ATTEMPTS = Prepared(insert(_messages)), Prepared(insert(Attempt))
+_ARE_SENT = Prepared(update(_messages).where(_messages.c.id == bindparam("message")).values(state="sent", reason=""))
+_IDS: Any = bindparam("ids", expanding=True)
+_STATES_OF_NOTICES = (
+    select(_notices.c.id, _notices.c.state, _notices.c.message_id).where(_notices.c.id.in_(_IDS)).with_for_update()
+)
+_STATES_OF_MESSAGES = select(_messages.c.id, _messages.c.state, _messages.c.channel).where(_messages.c.id.in_(_IDS))
 
 
 def _add_count(insert: Any) -> Prepared:
@@ -72,8 +81,8 @@ def begin_attempts(session: Session, pairs: Sequence[tuple[Draft, Handed]], mast
     """
     now = clock.now()
     ids = [notice.id for draft, _ in pairs for notice in draft.notices]
-    query = select(Notice.id, Notice.state, Notice.message_id).where(Notice.id.in_(ids)).with_for_update()
-    states = {row.id: (row.state, row.message_id) for row in session.execute(query)}
+    rows = session.connection().execute(_STATES_OF_NOTICES, {"ids": ids})
+    states = {row.id: (row.state, row.message_id) for row in rows}
     keys = keys_of(session, master, {draft.member_id: draft.institution_id for draft, _ in pairs})
     begun: list[Begun] = []
     attempts: list[dict[str, Any]] = []
@@ -110,10 +119,9 @@ def begin_attempts(session: Session, pairs: Sequence[tuple[Draft, Handed]], mast
             }
         )
         begun.append(Begun(draft, handed, attempt_id))
-    # On the connection: one statement for the batch. The messages first, which the others name.
-    for table, rows in ((Message, messages), (Attempt, attempts)):
-        if rows:
-            session.connection().execute(insert(table), rows)
+    # The messages first, which the others name.
+    _INSERT_MESSAGES.execute_many(session, messages)
+    _INSERT_ATTEMPTS.execute_many(session, attempts)
     update_many(session, Notice, notices, key="id")
     return begun
 
@@ -162,37 +170,40 @@ def record_outcomes(session: Session, results: Sequence[tuple[Begun, Outcome]]) 
     """Write what came of attempts, and what becomes of their messages."""
     now = clock.now()
     counts: Counter[tuple[UUID, str, date, str]] = Counter()
-    messages = {
-        message.id: message
-        for message in session.scalars(
-            select(Message).where(Message.id.in_([one.draft.message_id for one, _ in results]))
-        )
-    }
+    ids = [one.draft.message_id for one, _ in results]
+    states = {row.id: row for row in session.connection().execute(_STATES_OF_MESSAGES, {"ids": ids})}
     # A callback may have been sooner: what it says is later than the provider's answer.
-    results = [one for one in results if not _has_callback(one[0], messages.get(one[0].draft.message_id))]
+    results = [one for one in results if not _has_callback(one[0], states.get(one[0].draft.message_id))]
     ended: list[dict[str, Any]] = []
     for begun, outcome in results:
         if outcome.state != "temporary" or outcome.reason not in NOT_HANDED_OVER:
             ended.append(_ended(begun.attempt_id, outcome, now))
     update_many(session, Attempt, ended, key="id")
     settled: Settled = defaultdict(list)
+    sent: list[dict[str, Any]] = []
     for begun, outcome in results:
         draft = begun.draft
-        message = messages.get(draft.message_id)
-        if message is None or message.state != "open":
+        state = states.get(draft.message_id)
+        if state is None or state.state != "open":
             continue
         channel = draft.option.channel
         if outcome.state == "temporary" and outcome.reason in NOT_HANDED_OVER:
             session.execute(delete(Attempt).where(Attempt.id == begun.attempt_id))
-            message.next_at = now + timedelta(seconds=outcome.retry_after_seconds or RESEND_SECONDS)
+            next_at = now + timedelta(seconds=outcome.retry_after_seconds or RESEND_SECONDS)
+            session.execute(update(Message).where(Message.id == draft.message_id).values(next_at=next_at))
             continue
         counts[draft.institution_id, channel.name, local_day(now, draft.zone), outcome.state] += 1
         if outcome.is_address_bad:
             _mark_address(session, draft, outcome, now)
         notice_ids = [notice.id for notice in draft.notices]
+        if outcome.state == "accepted":
+            # Nearly every message: together, without reading the rest of its row.
+            sent.append({"message": draft.message_id})
+            settled["sent", ""] += notice_ids
+            continue
         _settle_message(
             session,
-            message,
+            session.get_one(Message, draft.message_id),
             outcome,
             now=now,
             notice_ids=notice_ids,
@@ -200,11 +211,12 @@ def record_outcomes(session: Session, results: Sequence[tuple[Begun, Outcome]]) 
             deduplicates=channel.deduplicates,
             settled=settled,
         )
+    _ARE_SENT.execute_many(session, sent)
     _write_settled(session, settled)
     _count(session, counts)
 
 
-def _has_callback(begun: Begun, message: Message | None) -> bool:
+def _has_callback(begun: Begun, message: Any) -> bool:
     """Return whether a callback has said what became of a message: delivered, read, or on to the next channel."""
     if message is None:
         return False
