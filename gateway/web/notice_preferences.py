@@ -1,4 +1,4 @@
-"""Which notices a member wants, and over which channels: /account/notices, and the desk's page of a member."""
+"""Which notices a member wants, over which channels and on which devices: /account/notices, and the desk's page."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from gateway.web.lending import may, words_of
 from gateway.web.notices import notice_rows
 from gateway.web.rendering import page
 from rangkiang.members.v1 import people_pb2
+from rangkiang.notifications.v1 import devices_pb2
 from rangkiang.notifications.v1 import notices_pb2 as wire
 
 router = APIRouter()
@@ -24,6 +25,15 @@ ALL = "all"
 # A letter is what is left when nothing else reaches a member: nobody chooses it.
 _NOT_CHOSEN = ("print",)
 _LAST = 20
+# The first word that a User-Agent has: many name Chrome and Safari besides.
+_BROWSERS = (
+    ("Edg", "Edge"), ("OPR/", "Opera"), ("SamsungBrowser/", "Samsung Internet"), ("Firefox/", "Firefox"),
+    ("FxiOS/", "Firefox"), ("Chrome/", "Chrome"), ("CriOS/", "Chrome"), ("Safari/", "Safari"),
+)  # fmt: skip
+_SYSTEMS = (
+    ("Android", "Android"), ("iPhone", "iPhone"), ("iPad", "iPad"), ("Windows", "Windows"), ("CrOS", "ChromeOS"),
+    ("Macintosh", "macOS"), ("Linux", "Linux"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +87,49 @@ async def change_of_member(request: Request) -> Response:
     return redirect(f"/members/{member_id}/notices?saved=1")
 
 
+@router.post("/account/notices/devices")
+@for_signed_in
+async def add_device(request: Request) -> Response:
+    """Add the browser that sends the form; its script has filled in the subscription."""
+    fields = await read_form(request)
+    message = devices_pb2.AddOwnDeviceRequest(
+        endpoint=fields.text("endpoint"),
+        p256dh=fields.text("p256dh"),
+        auth=fields.text("auth"),
+        name=device_name(request.headers.get("user-agent", "")),
+    )
+    try:
+        await call(request, notifications(request).AddOwnDevice, message)
+    except Error as problem:
+        form = refuse(request, signed_in_form(request), problem, {})
+        return await _own_page(request, form, status=problem.http_status)
+    return redirect("/account/notices?device=added#devices")
+
+
+@router.post("/account/notices/devices/{device_id}/remove")
+@for_signed_in
+async def remove_device(request: Request) -> Response:
+    await read_form(request)
+    message = devices_pb2.RemoveOwnDeviceRequest(id=request.path_params["device_id"])
+    try:
+        await call(request, notifications(request).RemoveOwnDevice, message)
+    except Error as problem:
+        form = refuse(request, signed_in_form(request), problem, {})
+        return await _own_page(request, form, status=problem.http_status)
+    return redirect("/account/notices?device=removed#devices")
+
+
+def device_name(user_agent: str) -> str:
+    """Return a name by which a member recognises a browser: "Chrome, Android"; "" for an unknown one."""
+    browser = next((name for word, name in _BROWSERS if word in user_agent), "")
+    system = next((name for word, name in _SYSTEMS if word in user_agent), "")
+    return ", ".join(filter(None, (browser, system)))
+
+
 async def _own_page(request: Request, form: Form, *, status: int = 200) -> Response:
     stub = notifications(request)
     preferences = (await call(request, stub.GetOwnPreferences, wire.GetOwnPreferencesRequest())).preferences
+    devices = await call(request, stub.ListOwnDevices, devices_pb2.ListOwnDevicesRequest())
     last = (await call(request, stub.ListOwnNotices, wire.ListOwnNoticesRequest(limit=_LAST))).notices
     return page(
         request,
@@ -88,6 +138,8 @@ async def _own_page(request: Request, form: Form, *, status: int = 200) -> Respo
         path="/account/notices",
         back=("/account", "account.heading"),
         member=None,
+        devices=devices,
+        device=request.query_params.get("device", ""),
         choices=choices(preferences),
         rows=notice_rows(last, words_of(request), {}),
         may_save=True,

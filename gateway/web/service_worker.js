@@ -1,4 +1,5 @@
-// Rangkiang: a page that says that the device is offline, and the files which it needs; never a page of anybody.
+// Rangkiang: a page that says that the device is offline, and the files which it needs, never a page of anybody; and
+// notices that the member has asked for on this device.
 "use strict";
 const NAME = "shell-__VERSION__";
 const OFFLINE = "/offline";
@@ -32,4 +33,22 @@ self.addEventListener("fetch", (event) => {
   else if (FILES.includes(url.pathname)) {
     event.respondWith(kept(url.pathname).then((file) => file || fetch(request)));
   }
+});
+self.addEventListener("push", (event) => {
+  let notice = {};
+  try {
+    notice = event.data.json();
+  } catch { /* browsers want something shown for each message */ }
+  const { title, body, tag, lang, url } = notice;
+  const options = { body: body || "", tag, lang, icon: "/icons/192.png", data: { url } };
+  event.waitUntil(self.registration.showNotification(title || "Perpustakaan", options));
+});
+self.addEventListener("notificationclick", (event) => {
+  event.notification.close();
+  const account = new URL("/account", location.origin);
+  let target = account;
+  try {
+    target = new URL(event.notification.data.url || account);
+  } catch { /* no address */ }
+  event.waitUntil(self.clients.openWindow((target.origin === location.origin ? target : account).href));
 });

@@ -14,7 +14,7 @@ from chassis.prepared import Prepared
 from chassis.sealing import MasterKey, MemberKey
 from chassis.service import Erasure
 from chassis.sql import insert_for, insert_ignore, update_many
-from services.notifications.tables import Member, Message, Notice, Preference, RefusedAddress
+from services.notifications.tables import Member, Message, Notice, Preference, PushDevice, RefusedAddress
 
 MOST_MERGES = 20  # members that were merged one into the next
 NEWEST = 2**62  # no fact is newer than an erasure
@@ -87,7 +87,7 @@ def erase_member(session: Session, member_id: UUID, *, institution_id: UUID) -> 
     )
     session.execute(update(Message).where(_is_sealed_by(member_id)).values(sealed=None, key_member_id=None))
     session.execute(update(Message).where(Message.member_id == member_id).values(member_id=None, day=None, sealed=None))
-    for table in (Preference, RefusedAddress):
+    for table in (Preference, PushDevice, RefusedAddress):
         session.execute(delete(table).where(table.member_id == member_id))
 
 
@@ -136,7 +136,7 @@ def keys_of(
 
 
 def forget_damaged_key(session: Session, master: MasterKey, member_id: UUID) -> None:
-    """Delete the key of a member's texts when it is damaged, with the texts that nobody can read; a new one is made.
+    """Delete the key of a member's texts when it is damaged, with what nobody can read; a new one is made.
 
     master  of this database
     """
@@ -145,6 +145,7 @@ def forget_damaged_key(session: Session, master: MasterKey, member_id: UUID) -> 
         return
     row.wrapped_key = None
     session.execute(update(Message).where(_is_sealed_by(member_id)).values(sealed=None))
+    session.execute(delete(PushDevice).where(PushDevice.member_id == member_id))
 
 
 def _is_sealed_by(member_id: UUID) -> Any:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session, aliased
 
 from chassis import clock
@@ -18,7 +18,7 @@ from chassis.sql import upsert_newer
 from rangkiang.members.v1.events_pb2 import MemberFact
 from services.notifications.members import kept_id
 from services.notifications.preferences import restrict_answers
-from services.notifications.tables import Conversation, Member, Message, Notice, RefusedAddress
+from services.notifications.tables import Conversation, Member, Message, Notice, PushDevice, RefusedAddress
 
 
 def copy_members(session: Session, facts: Iterable[MemberFact]) -> int:
@@ -65,6 +65,8 @@ def _move(session: Session, merged_id: UUID, kept: UUID) -> None:
     for table in (Notice, RefusedAddress, Conversation):
         session.execute(update(table).where(table.member_id == merged_id).values(member_id=kept))
     restrict_answers(session, kept, merged_id)
+    # Sealed under the key of a member who is no more: the person adds the browser once more.
+    session.execute(delete(PushDevice).where(PushDevice.member_id == merged_id))
     # The merged one may have kept a history that the kept one does not.
     _end_history(session, kept)
 

@@ -36,6 +36,7 @@ SERVICE = Service(
         "notices",
         "attempts",
         "preferences",
+        "push_devices",
         "refused_addresses",
         "channel_days",
         "template_versions",

@@ -72,6 +72,7 @@ SAMPLE = {
             "conversation_id",
             "notice_id",
             "webhook_id",
+            "device_id",
         ),
         "0192f3a4-5b6c-7d8e-9f05-23456789abcd",
     ),

@@ -121,7 +121,7 @@ def webpush(stack: ExitStack, _tls: Path, folder: Path) -> Rig:
     make_keys(folder / "vapid")
     return Rig(
         one(f"webpush:?keys={folder / 'vapid'}&contact=pustaka@kota.example"),
-        service.subscription,
+        f"[{service.subscription}]",
         lambda: [document["body"] for document in service.shown.values()],
         refuse=lambda: setattr(service, "status", 410),
         silence=lambda: setattr(service, "is_silent", True),

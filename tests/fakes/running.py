@@ -63,6 +63,7 @@ def served_gateway(
     routers: Sequence[APIRouter] = (),
     urls: Mapping[str, str] | None = None,
     without: Sequence[str] = (),
+    own_settings: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Iterator[str]:
     """Serve a gateway for that catalogue on a free loopback port, by default without rate limit; yield its address.
@@ -71,10 +72,11 @@ def served_gateway(
     routers  additional routes
     urls     of services that these routes call
     without  services that run elsewhere
+    own_settings  of the services in this process
     """
     settings = Settings(service_urls={"catalog": catalog_url, **(urls or {})}, **{"rate_limit": 0, **options})
     services = ExitStack()
-    _serve_inproc(services, catalog_url, without=("catalog", *without))
+    _serve_inproc(services, catalog_url, without=("catalog", *without), own=own_settings or {})
     app = create_app(settings)
     for router in routers:
         app.include_router(router)
@@ -96,13 +98,13 @@ def served_gateway(
         services.close()
 
 
-def _serve_inproc(stack: ExitStack, catalog_url: str, *, without: Sequence[str]) -> None:
+def _serve_inproc(stack: ExitStack, catalog_url: str, *, without: Sequence[str], own: Mapping[str, Any]) -> None:
     """Register every service except these as `inproc:<service>`, without jobs and handlers, until the stack closes."""
     for service in discover():
         if service.name in without or not service.rpc:
             continue
         data = Path(stack.enter_context(TemporaryDirectory())) / "var"
-        settings = Settings(data=data, service_urls={"catalog": catalog_url}, channels="console: print:")
+        settings = Settings(data=data, service_urls={"catalog": catalog_url}, **{"channels": "console: print:", **own})
         database = stack.enter_context(migrated_database(service, settings.database(service.name)))
         before = running.get(service.name), inproc._services.get(service.name)
         resources = running[service.name] = Resources(settings=settings, database=database, service=service)

@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from rangkiang.notifications.v1 import conversations_pb2 as rangkiang_dot_notifications_dot_v1_dot_conversations__pb2
+from rangkiang.notifications.v1 import devices_pb2 as rangkiang_dot_notifications_dot_v1_dot_devices__pb2
 from rangkiang.notifications.v1 import notices_pb2 as rangkiang_dot_notifications_dot_v1_dot_notices__pb2
 from rangkiang.notifications.v1 import print_pb2 as rangkiang_dot_notifications_dot_v1_dot_print__pb2
 from rangkiang.notifications.v1 import templates_pb2 as rangkiang_dot_notifications_dot_v1_dot_templates__pb2
@@ -193,6 +194,21 @@ class NotificationsStub:
                 '/rangkiang.notifications.v1.Notifications/SendTest',
                 request_serializer=rangkiang_dot_notifications_dot_v1_dot_templates__pb2.SendTestRequest.SerializeToString,
                 response_deserializer=rangkiang_dot_notifications_dot_v1_dot_templates__pb2.SendTestReply.FromString,
+                _registered_method=True)
+        self.ListOwnDevices = channel.unary_unary(
+                '/rangkiang.notifications.v1.Notifications/ListOwnDevices',
+                request_serializer=rangkiang_dot_notifications_dot_v1_dot_devices__pb2.ListOwnDevicesRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_notifications_dot_v1_dot_devices__pb2.ListOwnDevicesReply.FromString,
+                _registered_method=True)
+        self.AddOwnDevice = channel.unary_unary(
+                '/rangkiang.notifications.v1.Notifications/AddOwnDevice',
+                request_serializer=rangkiang_dot_notifications_dot_v1_dot_devices__pb2.AddOwnDeviceRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_notifications_dot_v1_dot_devices__pb2.AddOwnDeviceReply.FromString,
+                _registered_method=True)
+        self.RemoveOwnDevice = channel.unary_unary(
+                '/rangkiang.notifications.v1.Notifications/RemoveOwnDevice',
+                request_serializer=rangkiang_dot_notifications_dot_v1_dot_devices__pb2.RemoveOwnDeviceRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_notifications_dot_v1_dot_devices__pb2.RemoveOwnDeviceReply.FromString,
                 _registered_method=True)
 
 
@@ -413,6 +429,26 @@ class NotificationsServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListOwnDevices(self, request, context):
+        """Browsers that show the caller's notices.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AddOwnDevice(self, request, context):
+        """Adds a browser of the caller; one that is there already is renewed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemoveOwnDevice(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_NotificationsServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -570,6 +606,21 @@ def add_NotificationsServicer_to_server(servicer, server):
                     servicer.SendTest,
                     request_deserializer=rangkiang_dot_notifications_dot_v1_dot_templates__pb2.SendTestRequest.FromString,
                     response_serializer=rangkiang_dot_notifications_dot_v1_dot_templates__pb2.SendTestReply.SerializeToString,
+            ),
+            'ListOwnDevices': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListOwnDevices,
+                    request_deserializer=rangkiang_dot_notifications_dot_v1_dot_devices__pb2.ListOwnDevicesRequest.FromString,
+                    response_serializer=rangkiang_dot_notifications_dot_v1_dot_devices__pb2.ListOwnDevicesReply.SerializeToString,
+            ),
+            'AddOwnDevice': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddOwnDevice,
+                    request_deserializer=rangkiang_dot_notifications_dot_v1_dot_devices__pb2.AddOwnDeviceRequest.FromString,
+                    response_serializer=rangkiang_dot_notifications_dot_v1_dot_devices__pb2.AddOwnDeviceReply.SerializeToString,
+            ),
+            'RemoveOwnDevice': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemoveOwnDevice,
+                    request_deserializer=rangkiang_dot_notifications_dot_v1_dot_devices__pb2.RemoveOwnDeviceRequest.FromString,
+                    response_serializer=rangkiang_dot_notifications_dot_v1_dot_devices__pb2.RemoveOwnDeviceReply.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -1410,6 +1461,87 @@ class Notifications:
             '/rangkiang.notifications.v1.Notifications/SendTest',
             rangkiang_dot_notifications_dot_v1_dot_templates__pb2.SendTestRequest.SerializeToString,
             rangkiang_dot_notifications_dot_v1_dot_templates__pb2.SendTestReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListOwnDevices(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.notifications.v1.Notifications/ListOwnDevices',
+            rangkiang_dot_notifications_dot_v1_dot_devices__pb2.ListOwnDevicesRequest.SerializeToString,
+            rangkiang_dot_notifications_dot_v1_dot_devices__pb2.ListOwnDevicesReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddOwnDevice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.notifications.v1.Notifications/AddOwnDevice',
+            rangkiang_dot_notifications_dot_v1_dot_devices__pb2.AddOwnDeviceRequest.SerializeToString,
+            rangkiang_dot_notifications_dot_v1_dot_devices__pb2.AddOwnDeviceReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemoveOwnDevice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.notifications.v1.Notifications/RemoveOwnDevice',
+            rangkiang_dot_notifications_dot_v1_dot_devices__pb2.RemoveOwnDeviceRequest.SerializeToString,
+            rangkiang_dot_notifications_dot_v1_dot_devices__pb2.RemoveOwnDeviceReply.FromString,
             options,
             channel_credentials,
             insecure,

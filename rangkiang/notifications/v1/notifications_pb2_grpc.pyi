@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from grpc import aio as _aio
 from rangkiang.notifications.v1 import conversations_pb2 as _conversations_pb2
+from rangkiang.notifications.v1 import devices_pb2 as _devices_pb2
 from rangkiang.notifications.v1 import notices_pb2 as _notices_pb2
 from rangkiang.notifications.v1 import print_pb2 as _print_pb2
 from rangkiang.notifications.v1 import templates_pb2 as _templates_pb2
@@ -95,6 +96,11 @@ class NotificationsStub:
     """Makes a disabled webhook active again, and sends facts again from a cursor."""
     SendTest: _grpc.UnaryUnaryMultiCallable[_templates_pb2.SendTestRequest, _templates_pb2.SendTestReply]
     """Sends a notice with samples, by the template in force, to an address of the caller."""
+    ListOwnDevices: _grpc.UnaryUnaryMultiCallable[_devices_pb2.ListOwnDevicesRequest, _devices_pb2.ListOwnDevicesReply]
+    """Browsers that show the caller's notices."""
+    AddOwnDevice: _grpc.UnaryUnaryMultiCallable[_devices_pb2.AddOwnDeviceRequest, _devices_pb2.AddOwnDeviceReply]
+    """Adds a browser of the caller; one that is there already is renewed."""
+    RemoveOwnDevice: _grpc.UnaryUnaryMultiCallable[_devices_pb2.RemoveOwnDeviceRequest, _devices_pb2.RemoveOwnDeviceReply]
 
 @_typing.type_check_only
 class NotificationsAsyncStub(NotificationsStub):
@@ -159,6 +165,11 @@ class NotificationsAsyncStub(NotificationsStub):
     """Makes a disabled webhook active again, and sends facts again from a cursor."""
     SendTest: _aio.UnaryUnaryMultiCallable[_templates_pb2.SendTestRequest, _templates_pb2.SendTestReply]  # type: ignore[assignment]
     """Sends a notice with samples, by the template in force, to an address of the caller."""
+    ListOwnDevices: _aio.UnaryUnaryMultiCallable[_devices_pb2.ListOwnDevicesRequest, _devices_pb2.ListOwnDevicesReply]  # type: ignore[assignment]
+    """Browsers that show the caller's notices."""
+    AddOwnDevice: _aio.UnaryUnaryMultiCallable[_devices_pb2.AddOwnDeviceRequest, _devices_pb2.AddOwnDeviceReply]  # type: ignore[assignment]
+    """Adds a browser of the caller; one that is there already is renewed."""
+    RemoveOwnDevice: _aio.UnaryUnaryMultiCallable[_devices_pb2.RemoveOwnDeviceRequest, _devices_pb2.RemoveOwnDeviceReply]  # type: ignore[assignment]
 
 class NotificationsServicer(metaclass=_abc_1.ABCMeta):
     """Notices: what members hear of their loans and memberships, over which channel, and what became of it."""
@@ -406,5 +417,28 @@ class NotificationsServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_templates_pb2.SendTestReply, _abc.Awaitable[_templates_pb2.SendTestReply]]:
         """Sends a notice with samples, by the template in force, to an address of the caller."""
+
+    @_abc_1.abstractmethod
+    def ListOwnDevices(
+        self,
+        request: _devices_pb2.ListOwnDevicesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_devices_pb2.ListOwnDevicesReply, _abc.Awaitable[_devices_pb2.ListOwnDevicesReply]]:
+        """Browsers that show the caller's notices."""
+
+    @_abc_1.abstractmethod
+    def AddOwnDevice(
+        self,
+        request: _devices_pb2.AddOwnDeviceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_devices_pb2.AddOwnDeviceReply, _abc.Awaitable[_devices_pb2.AddOwnDeviceReply]]:
+        """Adds a browser of the caller; one that is there already is renewed."""
+
+    @_abc_1.abstractmethod
+    def RemoveOwnDevice(
+        self,
+        request: _devices_pb2.RemoveOwnDeviceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_devices_pb2.RemoveOwnDeviceReply, _abc.Awaitable[_devices_pb2.RemoveOwnDeviceReply]]: ...
 
 def add_NotificationsServicer_to_server(servicer: NotificationsServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

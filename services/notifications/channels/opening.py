@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from chassis.addresses import Networks
@@ -53,6 +54,16 @@ def names_of(urls: str, scheme: str) -> tuple[str, ...]:
         if known_scheme(text, ADAPTERS) == scheme:
             names.append(_parse(text, scheme, number).name)
     return tuple(names)
+
+
+def push_application_key(urls: str) -> str:
+    """Return the key by which browsers subscribe to the first channel of web push; "" without such a channel."""
+    from services.notifications.channels.webpush import public_key
+
+    for number, text in enumerate(filter(None, _BETWEEN.split(urls.strip())), 1):
+        if known_scheme(text, ADAPTERS) == "webpush":
+            return public_key(Path(_parse(text, "webpush", number).take("keys")))
+    return ""
 
 
 def _parse(text: str, scheme: str, number: int) -> ChannelUrl:

@@ -34,7 +34,7 @@ class Message:
 
     id               stable: a second attempt has the same; Message-ID of a mail, key against repetition of a provider
     kind             kind of the notice
-    address          e-mail address, phone number in E.164, subscription of a browser as JSON; "" where none is needed
+    address          e-mail address, phone number in E.164, subscriptions of browsers as a JSON list; "" for none
     subject          one line, without member data
     html             the same text as HTML; None without it
     unsubscribe_url  link that ends notices of this kind with one POST
@@ -68,6 +68,7 @@ class Outcome:
     retry_after_seconds  the provider's wish
     is_address_bad       permanent because of the address: it is marked, and the desk hears of it
     is_channel_down      the channel and not the message failed: it counts for the channel's circuit
+    ended_endpoints      of browsers whose subscriptions have ended, whatever became of the others
     """
 
     state: State
@@ -76,6 +77,7 @@ class Outcome:
     retry_after_seconds: int | None = None
     is_address_bad: bool = False
     is_channel_down: bool = False
+    ended_endpoints: tuple[str, ...] = field(default=(), repr=False)
 
 
 class Channel(Protocol):

@@ -7,9 +7,10 @@ import hashlib
 import json
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from webpush import VAPID, WebPush, WebPushSubscription
 from webpush.vapid import VAPIDException
 
@@ -23,6 +24,9 @@ PRIVATE_KEY, PUBLIC_KEY = "vapid-private.pem", "vapid-public.pem"
 TTL_SECONDS = 86_400
 # A record of RFC 8188 has 4,096 bytes; push services take no more than one.
 MOST_BYTES = 3_000
+MOST_DEVICES = 10
+_SUBSCRIPTIONS = TypeAdapter(list[WebPushSubscription])
+_ORDER = ("accepted", "unknown", "temporary", "permanent")
 _LINK = re.compile(r"https?://[!-;=?-~]{1,800}")
 
 
@@ -39,12 +43,28 @@ class WebPushChannel:
         self._client = client
 
     def send(self, message: Message) -> Outcome:
-        """Hand a message over."""
+        """Hand a message over to each browser of the person: accepted when one push service takes it."""
         try:
-            subscription = WebPushSubscription.model_validate_json(message.address)
-            prepared = self._encryption.get(_payload(message), subscription)
-        except (ValidationError, ValueError):
+            subscriptions = _SUBSCRIPTIONS.validate_json(message.address)
+            # As they were added: the validated address may be written in another way.
+            endpoints = [entry["endpoint"] for entry in json.loads(message.address)]
+        except ValidationError:
+            subscriptions, endpoints = [], []
+        pairs = zip(subscriptions[:MOST_DEVICES], endpoints[:MOST_DEVICES], strict=True)
+        outcomes = [self._send(message, subscription, endpoint) for subscription, endpoint in pairs]
+        if not outcomes:
             return Outcome("permanent", reason="ADDRESS_INVALID", is_address_bad=True)
+        ended = tuple(endpoint for one in outcomes for endpoint in one.ended_endpoints)
+        # One that may have the message comes before one that may get it later; the latter would show it twice.
+        best = min(outcomes, key=lambda outcome: _ORDER.index(outcome.state))
+        is_bad = all(outcome.is_address_bad for outcome in outcomes)
+        return replace(best, ended_endpoints=ended, is_address_bad=is_bad)
+
+    def _send(self, message: Message, subscription: WebPushSubscription, endpoint: str) -> Outcome:
+        try:
+            prepared = self._encryption.get(_payload(message), subscription)
+        except ValueError:
+            return _bad(endpoint, "ADDRESS_INVALID")
         headers = {
             **{name: str(value) for name, value in prepared.headers.items()},
             "Content-Type": "application/octet-stream",
@@ -52,21 +72,19 @@ class WebPushChannel:
             "Topic": _topic(message.id),
         }
         try:
-            reply = self._client.request(
-                "POST", str(subscription.endpoint), content=prepared.encrypted, headers=headers
-            )
+            reply = self._client.request("POST", endpoint, content=prepared.encrypted, headers=headers)
         except NoReply:
             return Outcome("unknown", reason="PUSH_WITHOUT_REPLY")
         except (Invalid, Refused):
             # The browser named an address that this machine does not call.
-            return Outcome("permanent", reason="PUSH_ADDRESS_REFUSED", is_address_bad=True)
+            return _bad(endpoint, "PUSH_ADDRESS_REFUSED")
         except Unavailable as problem:
             return Outcome("temporary", reason=problem.reason)
         reason = f"PUSH_{reply.status}"
         if 200 <= reply.status < 300:
             return Outcome("accepted", provider_id=one_line(reply.headers.get("location", ""), 200))
         if reply.status in {404, 410}:
-            return Outcome("permanent", reason="PUSH_SUBSCRIPTION_ENDED", is_address_bad=True)
+            return _bad(endpoint, "PUSH_SUBSCRIPTION_ENDED")
         if reply.status in {400, 401, 403}:
             # RFC 8292 §4.2: the signature or its key.
             return Outcome("permanent", reason=reason, is_channel_down=True)
@@ -80,6 +98,10 @@ class WebPushChannel:
 
     def close(self) -> None:
         """Close nothing: each browser has its own push service."""
+
+
+def _bad(endpoint: str, reason: str) -> Outcome:
+    return Outcome("permanent", reason=reason, is_address_bad=True, ended_endpoints=(endpoint,))
 
 
 def make_keys(folder: Path) -> str:

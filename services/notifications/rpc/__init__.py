@@ -10,6 +10,7 @@ from rangkiang.notifications.v1.notifications_pb2_grpc import NotificationsServi
 from services.notifications.channels.opening import open_channels
 from services.notifications.rpc.choices import ChoiceMethods
 from services.notifications.rpc.conversations import ConversationMethods
+from services.notifications.rpc.devices import DeviceMethods
 from services.notifications.rpc.ledger import LedgerMethods
 from services.notifications.rpc.sending import ServiceOwners
 from services.notifications.rpc.templates import TemplateMethods
@@ -18,7 +19,13 @@ from services.notifications.settings import NotificationsSettings
 
 
 class Notifications(
-    LedgerMethods, ChoiceMethods, TemplateMethods, ConversationMethods, WebhookMethods, NotificationsServicer
+    LedgerMethods,
+    ChoiceMethods,
+    DeviceMethods,
+    TemplateMethods,
+    ConversationMethods,
+    WebhookMethods,
+    NotificationsServicer,
 ):
     """The servicer of the whole contract."""
 

@@ -25,6 +25,7 @@ from services.notifications.channels.port import Message as Handed
 from services.notifications.institutions import Places, local_day
 from services.notifications.members import TEXT_KEY_DAMAGED, keys_of, seal_text
 from services.notifications.notices import settle
+from services.notifications.push_devices import forget_endpoints
 from services.notifications.sending.decisions import ALL_CHANNELS_FAILED
 from services.notifications.sending.recipients import PRINT
 from services.notifications.sending.texts import Draft
@@ -193,6 +194,8 @@ def record_outcomes(session: Session, results: Sequence[tuple[Begun, Outcome]]) 
             session.execute(update(Message).where(Message.id == draft.message_id).values(next_at=next_at))
             continue
         counts[draft.institution_id, channel.name, local_day(now, draft.zone), outcome.state] += 1
+        if outcome.ended_endpoints:
+            forget_endpoints(session, draft.member_id, outcome.ended_endpoints)
         if outcome.is_address_bad:
             _mark_address(session, draft, outcome, now)
         notice_ids = [notice.id for notice in draft.notices]

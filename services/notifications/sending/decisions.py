@@ -124,6 +124,7 @@ class Judge:
             answers=self.known.answers.get(work.member_id, {}),
             refused=self.known.refused,
             hash_of=lambda address: self.hash_of(notice.institution_id, address),
+            push_address=self.known.devices.get(work.member_id, ""),
             is_requested=kind.has_code,
         )
 

@@ -43,6 +43,7 @@ class Known:
     """What decides about work, read in one transaction.
 
     sent_days  days on which a member has got a digest, and its message
+    devices    addresses for web push by member
     """
 
     places: Places
@@ -50,6 +51,7 @@ class Known:
     answers: dict[UUID, dict[tuple[str, str], bool]]
     refused: set[bytes] = field(default_factory=set)
     sent_days: dict[tuple[UUID, date], UUID] = field(default_factory=dict)
+    devices: dict[UUID, str] = field(default_factory=dict)
 
 
 def next_moment(session: Session, now: datetime) -> datetime | None:

@@ -54,12 +54,14 @@ def find_recipient(
     answers: Mapping[tuple[str, str], bool],
     refused: Collection[bytes],
     hash_of: Callable[[str], bytes],
+    push_address: str = "",
     is_requested: bool = False,
 ) -> Recipient:
     """Find the recipient of a notice and the channels in order of fallback.
 
     answers       preferences of the member by kind and channel
     refused       hashes of addresses that a provider refused for good
+    push_address  of the member's own browsers; "" without one
     is_requested  the member asked for it now, a code: preferences do not stop it
     """
     guardian = contact.guardian if contact.is_child and contact.HasField("guardian") else None
@@ -72,7 +74,10 @@ def find_recipient(
     if contact.is_child and guardian is None:
         # Nobody is known who may read a child's notices: a letter goes home with the child.
         emails = phones = ""
-    addresses = {"email": emails, "phone": phones, "push": "", "none": contact.id}
+    if contact.is_child:
+        # Devices are of the member, and a child's notices go to the guardian.
+        push_address = ""
+    addresses = {"email": emails, "phone": phones, "push": push_address, "none": contact.id}
     reachable: list[Option] = []
     for channel in _in_order(channels, kind):
         address = addresses[channel.address_kind]

@@ -25,6 +25,7 @@ from services.notifications.channels.port import Channel, Outcome
 from services.notifications.channels.port import Message as Handed
 from services.notifications.institutions import Places
 from services.notifications.members import hash_address, keys_of
+from services.notifications.push_devices import push_addresses
 from services.notifications.sending.attempts import (
     NOT_HANDED_OVER,
     Begun,
@@ -107,6 +108,9 @@ class Sender:
         master = self._read_master()
         with self._database.reading(SENDING) as session:
             known = read_known(session, work)
+            if any(channel.address_kind == "push" for channel in self._channels):
+                institutions = {one.member_id: one.notices[0].institution_id for one in work if one.notices}
+                known.devices = push_addresses(session, master, institutions)
         judge = Judge(known, self._channels, partial(hash_address, master), self._closed_until)
         decisions = [judge.decide(one, contacts.get(one.member_id), now) for one in work]
         drafts = [one.draft for one in decisions if one.draft is not None]

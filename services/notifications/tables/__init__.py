@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.notifications.tables.base import Table
-from services.notifications.tables.choices import ChannelDay, ChannelState, Preference, RefusedAddress
+from services.notifications.tables.choices import ChannelDay, ChannelState, Preference, PushDevice, RefusedAddress
 from services.notifications.tables.conversations import Conversation, ConversationMessage, InboundMessage
 from services.notifications.tables.copies import Branch, Institution, LoanMark, Member, SendingRules, StoredMasterKey
 from services.notifications.tables.notices import Attempt, Message, Notice
@@ -24,6 +24,7 @@ __all__ = [
     "Message",
     "Notice",
     "Preference",
+    "PushDevice",
     "RefusedAddress",
     "SendingRules",
     "StoredMasterKey",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import LargeBinary, String
+from sqlalchemy import Index, LargeBinary, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from services.notifications.tables.base import Table
@@ -24,6 +24,28 @@ class Preference(Table):
     institution_id: Mapped[UUID]
     allowed: Mapped[bool]
     changed_at: Mapped[datetime]
+
+
+class PushDevice(Table):
+    """A browser that a member has allowed to show notices.
+
+    endpoint_hash  SHA-256 of the endpoint, a random address that only the browser and its push service know
+    sealed         its subscription (JSON) under the member's key of texts
+    name           as the member reads it: "Chrome, Android"
+    """
+
+    __tablename__ = "push_devices"
+    __table_args__ = (
+        UniqueConstraint("institution_id", "endpoint_hash"),
+        Index("push_devices_member", "member_id", "made_at"),
+    )
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    institution_id: Mapped[UUID]
+    member_id: Mapped[UUID]
+    endpoint_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+    sealed: Mapped[bytes] = mapped_column(LargeBinary)
+    name: Mapped[str] = mapped_column(String(60))
+    made_at: Mapped[datetime]
 
 
 class RefusedAddress(Table):

@@ -1,0 +1,141 @@
+"""Browsers that show the caller's own notices (web push): listed, added and removed."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query
+from pydantic import Field, WithJsonSchema
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.api.member_models import Body
+from gateway.api.members import ERRORS, private
+from gateway.api.openapi import ApiRoute, documented
+from gateway.api.queries import QueryModel
+from gateway.api.schemas import ID_PATTERN, ResponseModel
+from gateway.api.serializers import plain
+from gateway.clients import Notifications, call
+from rangkiang.notifications.v1 import devices_pb2 as wire
+
+router = APIRouter(tags=["notices"], route_class=ApiRoute)
+
+_SERVICE = "/rangkiang.notifications.v1.Notifications"
+_ID = "0192f3a4-5b6c-7d8e-9f21-23456789abcd"
+_KEY = "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4"
+_CHANGE_ERRORS = (*ERRORS, 404, 409, 422)
+DeviceId = Annotated[
+    str,
+    Path(description="A device's identifier (UUID).", examples=[_ID]),
+    WithJsonSchema({"type": "string", "pattern": ID_PATTERN}),
+]
+
+
+class KeysBody(Body):
+    """What a message to the browser is encrypted with."""
+
+    p256dh: str = Field(description="Public key, base64url.", max_length=200, examples=[_KEY])
+    auth: str = Field(description="Secret, base64url.", max_length=64, examples=["BTBZMqHH6r4Tts7J_aSIgg"], repr=False)
+
+
+class NewDevice(Body):
+    """A subscription, as `PushSubscription.toJSON()` of a browser has it, and a name."""
+
+    endpoint: str = Field(
+        description="Address at the browser's push service: https, and a public host.",
+        max_length=1_000,
+        examples=["https://push.example.net/v1/xyz"],
+        repr=False,
+    )
+    keys: KeysBody = Field(description="The browser's keys.")
+    name: str = Field("", description="As the member reads it.", max_length=60, examples=["Chrome, Android"])
+
+
+class Device(ResponseModel):
+    """A browser that shows the caller's notices."""
+
+    id: str
+    """Its identifier."""
+    name: str
+    """As the member reads it."""
+    mark: str
+    """SHA-256 of the endpoint, in hexadecimal."""
+    made_at: str | None = None
+    """When it was added."""
+
+
+class Devices(ResponseModel):
+    """The caller's browsers."""
+
+    hits: list[Device]
+    """The oldest first."""
+    application_key: str
+    """applicationServerKey for `PushManager.subscribe`; empty when the library sends no web push."""
+
+
+class DeviceReference(ResponseModel):
+    """A browser that was added or removed."""
+
+    id: str
+    """Its identifier."""
+
+
+_DEVICE = {"id": _ID, "name": "Chrome, Android", "mark": "9f86d081", "made_at": "2026-11-24T03:12:00Z"}
+
+
+@router.get(
+    "/account/devices",
+    response_model=Devices,
+    **documented(
+        operation="list_own_devices",
+        summary="Browsers that show the caller's notices",
+        example={"hits": [_DEVICE], "application_key": _KEY},
+        errors=ERRORS,
+    ),
+)
+async def list_own_devices(
+    request: Request, query: Annotated[QueryModel, Query()], notifications: Notifications
+) -> Response:
+    """For a member who is signed in."""
+    reply = await call(request, notifications.ListOwnDevices, wire.ListOwnDevicesRequest())
+    hits = [Device(**plain(device)) for device in reply.devices]
+    return private(Devices(hits=hits, application_key=reply.application_key))
+
+
+@router.post(
+    "/account/devices",
+    response_model=DeviceReference,
+    status_code=201,
+    **documented(
+        operation="add_own_device",
+        summary="Show the caller's notices in a browser",
+        example={"id": _ID},
+        status=201,
+        errors=_CHANGE_ERRORS,
+        method=f"{_SERVICE}/AddOwnDevice",
+    ),
+)
+async def add_own_device(request: Request, body: NewDevice, notifications: Notifications) -> Response:
+    """At most five; a browser that is there already is renewed."""
+    message = wire.AddOwnDeviceRequest(
+        endpoint=body.endpoint, p256dh=body.keys.p256dh, auth=body.keys.auth, name=body.name
+    )
+    reply = await call(request, notifications.AddOwnDevice, message)
+    return private(DeviceReference(id=reply.id), status=201)
+
+
+@router.delete(
+    "/account/devices/{device_id}",
+    response_model=DeviceReference,
+    **documented(
+        operation="remove_own_device",
+        summary="Show no more notices in a browser",
+        example={"id": _ID},
+        errors=_CHANGE_ERRORS,
+        method=f"{_SERVICE}/RemoveOwnDevice",
+    ),
+)
+async def remove_own_device(request: Request, device_id: DeviceId, notifications: Notifications) -> Response:
+    """Its subscription is forgotten."""
+    await call(request, notifications.RemoveOwnDevice, wire.RemoveOwnDeviceRequest(id=device_id))
+    return private(DeviceReference(id=device_id))

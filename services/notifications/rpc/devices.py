@@ -1,0 +1,75 @@
+"""Methods of members for the browsers that show their notices."""
+
+from __future__ import annotations
+
+import grpc
+
+from chassis import audit, rpc
+from chassis.addresses import networks
+from chassis.db import Database
+from chassis.idempotency import once
+from chassis.ids import parse_id
+from chassis.outgoing import OutgoingClient
+from chassis.sealing import require_master_key
+from rangkiang.notifications.v1 import devices_pb2 as wire
+from services.notifications import push_devices
+from services.notifications.channels.opening import push_application_key
+from services.notifications.push_devices import Subscription
+from services.notifications.rpc.ledger import timestamp
+from services.notifications.settings import NotificationsSettings
+
+
+class DeviceMethods:
+    """The part of the servicer for web push."""
+
+    _database: Database
+    _settings: NotificationsSettings
+
+    def ListOwnDevices(
+        self, _request: wire.ListOwnDevicesRequest, context: grpc.ServicerContext
+    ) -> wire.ListOwnDevicesReply:
+        caller = rpc.context(context)
+        with self._database.reading(caller) as session:
+            listed = push_devices.list_devices(session, parse_id(caller.actor))
+            devices = [
+                wire.Device(id=str(one.row.id), name=one.row.name, mark=one.mark, made_at=timestamp(one.row.made_at))
+                for one in listed
+            ]
+        key = push_application_key(self._settings.channels)
+        return wire.ListOwnDevicesReply(devices=devices, application_key=key)
+
+    def AddOwnDevice(self, request: wire.AddOwnDeviceRequest, context: grpc.ServicerContext) -> wire.AddOwnDeviceReply:
+        caller = rpc.context(context)
+        subscription = Subscription(request.endpoint, request.p256dh, request.auth)
+        allowed = networks(self._settings.outgoing_private_networks)
+        push_devices.check_subscription(subscription, OutgoingClient(allowed=allowed))
+        master = require_master_key(self._settings.master_key)
+        with self._database.transaction(caller) as session:
+
+            def act() -> wire.AddOwnDeviceReply:
+                device = push_devices.add_device(
+                    session,
+                    master,
+                    subscription,
+                    member_id=parse_id(caller.actor),
+                    institution_id=parse_id(caller.institution),
+                    name=request.name,
+                )
+                audit.record(session, caller, "notifications.add_device", kind="push_device", object_id=device.id)
+                return wire.AddOwnDeviceReply(id=str(device.id))
+
+            return once(session, caller, request, wire.AddOwnDeviceReply, act)
+
+    def RemoveOwnDevice(
+        self, request: wire.RemoveOwnDeviceRequest, context: grpc.ServicerContext
+    ) -> wire.RemoveOwnDeviceReply:
+        caller = rpc.context(context)
+        device_id = parse_id(request.id)
+        with self._database.transaction(caller) as session:
+
+            def act() -> wire.RemoveOwnDeviceReply:
+                push_devices.remove_device(session, parse_id(caller.actor), device_id)
+                audit.record(session, caller, "notifications.remove_device", kind="push_device", object_id=device_id)
+                return wire.RemoveOwnDeviceReply()
+
+            return once(session, caller, request, wire.RemoveOwnDeviceReply, act)

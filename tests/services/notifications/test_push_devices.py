@@ -1,0 +1,238 @@
+"""Browsers that show notices: kept sealed, bounded, guarded, reached by the real sender, forgotten at their end."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from sqlalchemy import select
+
+from chassis.addresses import networks
+from chassis.db import Database
+from chassis.errors import Invalid, NotFound, Refused
+from chassis.ids import new_id
+from chassis.outgoing import OutgoingClient
+from rangkiang.circulation.v1.events_pb2 import LoanOpened
+from rangkiang.members.v1.contacts_pb2 import GuardianContact
+from rangkiang.members.v1.events_pb2 import MemberErased, MemberFact
+from rangkiang.notifications.v1 import devices_pb2 as wire
+from services.notifications.channels.opening import open_channels, push_application_key
+from services.notifications.channels.webpush import make_keys, public_key
+from services.notifications.merging import copy_members
+from services.notifications.push_devices import (
+    MOST_DEVICES,
+    Subscription,
+    add_device,
+    check_subscription,
+    list_devices,
+    remove_device,
+)
+from services.notifications.tables import PushDevice
+from tests.fakes.notices import FakeChannel, loan_fact
+from tests.fakes.push_service import PushService
+from tests.services.notifications.conftest import JAYAPURA, PADANG, PADANG_BRANCH, TEST, Office
+from tests.services.notifications.partners import Partners
+
+LOOPBACK = networks("127.0.0.0/8")
+
+
+def subscription_of(service: PushService) -> Subscription:
+    document = json.loads(service.subscription)
+    return Subscription(document["endpoint"], document["keys"]["p256dh"], document["keys"]["auth"])
+
+
+def elsewhere(number: int, service: PushService) -> Subscription:
+    """Another browser, at an address that nobody calls in these tests."""
+    known = subscription_of(service)
+    return Subscription(f"https://push.example/{number}", known.p256dh, known.auth)
+
+
+@pytest.fixture
+def service():
+    with PushService() as service:
+        yield service
+
+
+@pytest.fixture
+def pushing(database: Database, tmp_path: Path) -> Office:
+    """A library whose first channel is the real web push, and whose second one is a mail."""
+    make_keys(tmp_path / "vapid")
+    url = f"webpush:?keys={tmp_path / 'vapid'}&contact=pustaka@kota.example"
+    return Office(database, channels=[*open_channels(url, allowed_networks=LOOPBACK), FakeChannel()])  # type: ignore[list-item]
+
+
+def add(office: Office, member: UUID, subscription: Subscription, *, institution: UUID = PADANG) -> UUID:
+    with office.database.transaction(TEST) as session:
+        device = add_device(
+            session, office.master, subscription, member_id=member, institution_id=institution, name="Chrome, Android"
+        )
+        return device.id
+
+
+def devices(office: Office, member: UUID) -> list[str]:
+    with office.database.reading(TEST) as session:
+        return [one.mark for one in list_devices(session, member)]
+
+
+def lend(office: Office, member: UUID) -> None:
+    office.deliver(LoanOpened(loan=loan_fact(member, PADANG, branch_id=PADANG_BRANCH)))
+
+
+def test_a_receipt_is_decrypted_by_the_browser_that_the_member_added(pushing: Office, service: PushService) -> None:
+    member = pushing.owners.add(email="siti@example.org")
+    add(pushing, member, subscription_of(service))
+    lend(pushing, member)
+    pushing.send()
+    (shown,) = service.shown.values()
+    assert "Merantau ke Deli" in shown["body"]
+    assert "Siti" not in shown["title"]
+    assert [(row.channel, row.state) for row in pushing.attempts()] == [("webpush", "accepted")]
+    assert pushing.channels[1].sent == []
+
+
+def test_a_message_reaches_every_device_and_one_that_has_ended_is_forgotten(pushing: Office) -> None:
+    member = pushing.owners.add(email="siti@example.org")
+    with PushService() as phone, PushService() as laptop:
+        add(pushing, member, subscription_of(phone))
+        add(pushing, member, subscription_of(laptop))
+        phone.status = 410
+        lend(pushing, member)
+        pushing.send()
+        assert [len(one.shown) for one in (phone, laptop)] == [0, 1]
+        assert devices(pushing, member) == [subscription_of(laptop).hash.hex()]
+        assert [row.state for row in pushing.attempts()] == ["accepted"]
+
+
+def test_without_a_device_that_takes_it_the_next_channel_carries_the_notice(
+    pushing: Office, service: PushService
+) -> None:
+    member = pushing.owners.add(email="siti@example.org")
+    add(pushing, member, subscription_of(service))
+    service.status = 410
+    lend(pushing, member)
+    pushing.send()
+    assert devices(pushing, member) == []
+    assert [message.address for _, message in pushing.channels[1].sent] == ["siti@example.org"]
+
+
+def test_a_child_s_notice_goes_to_the_guardian_and_not_to_the_child_s_browser(
+    pushing: Office, service: PushService
+) -> None:
+    guardian = GuardianContact(name="Rahmi", language="id", email="rahmi@example.org")
+    member = pushing.owners.add(is_child=True, guardian=guardian)
+    add(pushing, member, subscription_of(service))
+    lend(pushing, member)
+    pushing.send()
+    assert service.shown == {}
+    assert [message.address for _, message in pushing.channels[1].sent] == ["rahmi@example.org"]
+
+
+def test_subscriptions_are_sealed_under_the_member_s_key(office: Office, service: PushService) -> None:
+    member, known = new_id(), subscription_of(service)
+    add(office, member, known)
+    with office.database.reading(TEST) as session:
+        (row,) = session.scalars(select(PushDevice))
+        stored = b"".join(value for value in vars(row).values() if isinstance(value, bytes)) + row.name.encode()
+    for secret in (known.endpoint, known.auth, known.p256dh):
+        assert secret.encode() not in stored
+
+
+def test_a_member_has_a_bounded_number_of_devices_and_the_same_browser_counts_once(
+    office: Office, service: PushService
+) -> None:
+    member = new_id()
+    for number in range(MOST_DEVICES):
+        add(office, member, elsewhere(number, service))
+    add(office, member, elsewhere(0, service))
+    with pytest.raises(Refused) as refusal:
+        add(office, member, elsewhere(MOST_DEVICES, service))
+    assert refusal.value.reason == "PUSH_DEVICES_TOO_MANY"
+    assert len(devices(office, member)) == MOST_DEVICES
+
+
+def test_a_browser_shows_the_notices_of_the_member_who_added_it_last(office: Office, service: PushService) -> None:
+    first, second, other_library = new_id(), new_id(), new_id()
+    add(office, first, elsewhere(1, service))
+    add(office, second, elsewhere(1, service))
+    add(office, other_library, elsewhere(1, service), institution=JAYAPURA)
+    assert [len(devices(office, one)) for one in (first, second, other_library)] == [0, 1, 1]
+
+
+def test_only_the_member_removes_a_device(office: Office, service: PushService) -> None:
+    member = new_id()
+    device_id = add(office, member, elsewhere(1, service))
+    with office.database.transaction(TEST) as session, pytest.raises(NotFound):
+        remove_device(session, new_id(), device_id)
+    with office.database.transaction(TEST) as session:
+        remove_device(session, member, device_id)
+    assert devices(office, member) == []
+
+
+def test_devices_go_with_an_erased_member_and_with_one_who_was_merged(office: Office, service: PushService) -> None:
+    erased, merged, kept = new_id(), new_id(), new_id()
+    for number, member in enumerate((erased, merged, kept)):
+        add(office, member, elsewhere(number, service))
+    office.deliver(MemberErased(id=str(erased), version=9))
+    with office.database.transaction(TEST) as session:
+        fact = MemberFact(id=str(merged), institution_id=str(PADANG), version=2, merged_into=str(kept))
+        copy_members(session, [fact])
+    assert [len(devices(office, one)) for one in (erased, merged, kept)] == [0, 0, 1]
+    with office.database.transaction(TEST) as session, pytest.raises(NotFound):
+        add_device(session, office.master, elsewhere(9, service), member_id=erased, institution_id=PADANG, name="")
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "reason"),
+    [
+        ("https://169.254.169.254/latest", "OUTGOING_ADDRESS_REFUSED"),
+        ("https://127.0.0.1/push", "OUTGOING_ADDRESS_REFUSED"),
+        ("https://[::1]/push", "OUTGOING_ADDRESS_REFUSED"),
+        ("https://2130706433/push", "OUTGOING_ADDRESS_REFUSED"),
+        ("http://8.8.8.8/push", "OUTGOING_NEEDS_HTTPS"),
+        ("file:///etc/passwd", "OUTGOING_URL_INVALID"),
+        ("https://8.8.8.8/" + "x" * 1_000, "PUSH_SUBSCRIPTION_INVALID"),
+    ],
+)
+def test_an_endpoint_is_guarded_as_webhooks_are(endpoint: str, reason: str, service: PushService) -> None:
+    known = subscription_of(service)
+    with pytest.raises((Invalid, Refused)) as refusal:
+        check_subscription(Subscription(endpoint, known.p256dh, known.auth), OutgoingClient())
+    assert refusal.value.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("p256dh", "auth"), [("", ""), ("BAAA", "BTBZMqHH6r4Tts7J_aSIgg"), (None, "short"), ("€", "€")]
+)
+def test_keys_that_no_browser_has_are_refused(p256dh: str | None, auth: str, service: PushService) -> None:
+    known = subscription_of(service)
+    with pytest.raises(Invalid) as refusal:
+        check_subscription(Subscription("https://8.8.8.8/p", p256dh or known.p256dh, auth), OutgoingClient())
+    assert refusal.value.reason == "PUSH_SUBSCRIPTION_INVALID"
+
+
+def test_a_member_adds_lists_and_removes_a_device_over_the_contract(both: Partners, service: PushService) -> None:
+    known = subscription_of(service)
+    caller = both.caller("self")[:1]
+    request = wire.AddOwnDeviceRequest(
+        endpoint=known.endpoint, p256dh=known.p256dh, auth=known.auth, name="Chrome\n, Android"
+    )
+    keyed = [*caller, ("idempotency-key", "a-1")]
+    reply = both.stub.AddOwnDevice(request, metadata=keyed)
+    assert both.stub.AddOwnDevice(request, metadata=keyed).id == reply.id
+    (device,) = both.stub.ListOwnDevices(wire.ListOwnDevicesRequest(), metadata=caller).devices
+    assert (device.id, device.name, device.mark) == (reply.id, "Chrome , Android", known.hash.hex())
+    stranger = both.caller("self")[:1]
+    remove = wire.RemoveOwnDeviceRequest(id=reply.id)
+    with pytest.raises(NotFound):
+        both.stub.RemoveOwnDevice(remove, metadata=[*stranger, ("idempotency-key", "b-1")])
+    both.stub.RemoveOwnDevice(remove, metadata=[*caller, ("idempotency-key", "a-2")])
+    assert not both.stub.ListOwnDevices(wire.ListOwnDevicesRequest(), metadata=caller).devices
+
+
+def test_browsers_get_the_key_of_the_channel(tmp_path: Path) -> None:
+    make_keys(tmp_path / "vapid")
+    channels = f"smtp://mail.example.org:25 webpush:?keys={tmp_path / 'vapid'}&contact=pustaka@kota.example print:"
+    assert push_application_key(channels) == public_key(tmp_path / "vapid") != ""
+    assert push_application_key("print:") == ""

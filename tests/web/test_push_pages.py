@@ -1,0 +1,229 @@
+"""Notices on this device: asked for by a click, stored by the page, sent by the real sender, shown by the worker."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from chassis.addresses import networks
+from chassis.sealing import make_master_key, require_master_key
+from gateway.web.notice_preferences import device_name
+from services.notifications.channels.opening import open_channels
+from services.notifications.channels.webpush import make_keys, public_key
+from services.notifications.notices import make_notice
+from services.notifications.sending.sender import Sender
+from services.notifications.settings import NotificationsSettings
+from services.notifications.templates.store import render
+from tests.fakes.accounts import PASSWORD, PKS, TEST, Staff, add_staff, new_user
+from tests.fakes.catalog import FakeCatalog
+from tests.fakes.notices import FakeOwners, loan_fact
+from tests.fakes.push_service import PushService
+from tests.fakes.running import running, served_catalog, served_gateway
+from tests.web.accessibility import check_accessibility, take_session
+from tests.web.conftest import PHONE
+from tests.web.test_member_acts import number_of
+from tests.web.test_member_pages import register
+from tests.web.visitors import Visitor, visitor
+
+PAGE = "/account/notices"
+# What Chromium asks of Google's push service, a fake answers at the browser's border: all else is the browser's own.
+PUSH_MANAGER = """(subscription) => {
+  let current = null;
+  window.asked = [];
+  PushManager.prototype.getSubscription = async () => current;
+  PushManager.prototype.subscribe = async (options) => {
+    window.asked.push(options);
+    if (Notification.permission !== "granted") throw new DOMException("denied", "NotAllowedError");
+    const value = JSON.parse(subscription);
+    current = { endpoint: value.endpoint, toJSON: () => value, unsubscribe: async () => { current = null; } };
+    localStorage.setItem("subscribed", "yes");
+    return current;
+  };
+  if (localStorage.getItem("subscribed")) {
+    const value = JSON.parse(subscription);
+    current = { endpoint: value.endpoint, toJSON: () => value,
+      unsubscribe: async () => { current = null; localStorage.removeItem("subscribed"); } };
+  }
+}"""
+
+SHOWN = """async () => {
+  for (let turn = 0; turn < 200; turn++) {
+    const [first] = await (await navigator.serviceWorker.ready).getNotifications();
+    if (first) return [first.title, first.body];
+    await new Promise((done) => setTimeout(done, 50));
+  }
+  return ["", ""];
+}"""
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("push") / "vapid"
+    make_keys(folder)
+    return folder
+
+
+def channels(keys: Path) -> str:
+    return f"webpush:?keys={keys}&contact=pustaka@kota.example print:"
+
+
+@pytest.fixture(scope="module")
+def site(keys: Path) -> Iterator[str]:
+    """A gateway whose notifications send web push, also to this machine."""
+    own = {"channels": channels(keys), "outgoing_private_networks": "127.0.0.0/8"}
+    with served_catalog(FakeCatalog()) as url, served_gateway(url, own_settings=own) as address:
+        make_master_key(running["notifications"].settings.of(NotificationsSettings).master_key)
+        yield address
+
+
+@pytest.fixture(scope="module")
+def member(site: str) -> Iterator[tuple[Visitor, UUID]]:
+    """The browser of a signed-in member, without JavaScript, and the member's id."""
+    with visitor(site) as desk, visitor(site) as reader:
+        assert desk.sign_in(add_staff(new_user("manager"), "manager")).status_code == 303
+        path = register(desk, name="Siti Rahmawati", phone="0813 5555 4444")
+        number = number_of(desk, path)
+        desk.open(path)
+        desk.send(f"{path}/slips")
+        code = desk.page.xpath("//dl//code/text()")[1]
+        reader.open("/sign-in/slip")
+        reader.send("/sign-in/slip", {"number": number, "password": PASSWORD, "repeated": PASSWORD, "code": code})
+        reader.sign_in(Staff("", number, ""))
+        yield reader, UUID(path.rpartition("/")[2])
+
+
+@pytest.fixture
+def service() -> Iterator[PushService]:
+    with PushService() as service:
+        yield service
+
+
+@pytest.fixture
+def device(browser: Browser, site: str, service: PushService, member: tuple[Visitor, UUID]) -> Iterator[BrowserContext]:
+    """A phone that is signed in as the member."""
+    width, height = PHONE
+    context = browser.new_context(base_url=site, locale="en-US", viewport={"width": width, "height": height})
+    context.add_init_script(f"({PUSH_MANAGER})({json.dumps(service.subscription)})")
+    yield context
+    context.close()
+
+
+def opened(device: BrowserContext, member: tuple[Visitor, UUID]) -> Page:
+    page = device.new_page()
+    page.goto("/sign-in")
+    take_session(page, member[0])
+    page.goto(PAGE)
+    return page
+
+
+def send_receipt(keys: Path, member_id: UUID) -> None:
+    """Let the real sender send a receipt to whoever of the member takes it."""
+    notifications = running["notifications"]
+    owners = FakeOwners()
+    known = owners.add(name="Siti Rahmawati")
+    contact = owners.people.pop(known)
+    contact.id = str(member_id)
+    owners.people[member_id] = contact
+    with notifications.database.transaction(TEST) as session:
+        loan = loan_fact(member_id, PKS)
+        facts = {"loan_id": loan.loan_id}
+        make_notice(
+            session, "loan_receipt", key=loan.loan_id, institution_id=str(PKS), member_id=str(member_id), loan=loan,
+            day=loan.due_on, facts=facts,
+        )  # fmt: skip
+    own = notifications.settings.of(NotificationsSettings)
+    sender = Sender(
+        notifications.database,
+        owners,
+        open_channels(channels(keys), allowed_networks=networks("127.0.0.0/8")),
+        read_master=lambda: require_master_key(own.master_key),
+        render=render,
+    )
+    while not sender.run_round():
+        pass
+
+
+def test_a_member_adds_this_device_gets_a_notice_on_it_and_removes_it(
+    device: BrowserContext, member: tuple[Visitor, UUID], service: PushService, keys: Path
+) -> None:
+    device.grant_permissions(["notifications"])
+    page = opened(device, member)
+    assert page.evaluate("window.asked") == []
+    page.get_by_role("button", name="Show them on this device").click()
+    expect(page.get_by_text("This device is added.")).to_be_visible()
+    expect(page.get_by_text("this device", exact=True)).to_be_visible()
+    expect(page.get_by_role("button", name="Show them on this device")).to_be_hidden()
+    check_accessibility(page)
+
+    send_receipt(keys, member[1])
+    (shown,) = service.shown.values()
+    assert "Merantau ke Deli" in shown["body"]
+
+    # The browser's own service worker shows what the library has sent.
+    worker = device.new_cdp_session(page)
+    versions: list[dict[str, str]] = []
+    worker.on("ServiceWorker.workerRegistrationUpdated", lambda event: versions.extend(event["registrations"]))
+    worker.send("ServiceWorker.enable")
+    page.wait_for_function("navigator.serviceWorker.ready.then(() => true)")
+    page.wait_for_timeout(100)
+    message = {"origin": page.url.partition("/account")[0], "registrationId": versions[-1]["registrationId"]}
+    worker.send("ServiceWorker.deliverPushMessage", {**message, "data": json.dumps(shown)})
+    title, body = page.evaluate(SHOWN)
+    assert (title, body) == (shown["title"], shown["body"])
+
+    page.get_by_role("button", name="Remove – Chrome, Linux").click()
+    expect(page.get_by_text("The device is removed.")).to_be_visible()
+    service.shown.clear()
+    send_receipt(keys, member[1])
+    assert service.shown == {}
+
+
+def test_a_browser_that_was_refused_the_permission_says_how_to_give_it(
+    device: BrowserContext, member: tuple[Visitor, UUID]
+) -> None:
+    page = opened(device, member)
+    page.evaluate("Notification.requestPermission = async () => 'denied'")
+    page.get_by_role("button", name="Show them on this device").click()
+    expect(page.get_by_text("The browser does not allow notices from this site.")).to_be_visible()
+    assert page.evaluate("window.asked") == []
+
+
+def test_without_javascript_a_sentence_says_what_is_missing(member: tuple[Visitor, UUID]) -> None:
+    reader, _ = member
+    page = reader.open(PAGE)
+    assert "To add this device, turn on JavaScript in the browser." in reader.text
+    assert page.xpath("//form[contains(@action, 'notices/devices')]/@hidden")
+
+
+def test_a_subscription_to_the_own_network_is_refused_beside_the_form(member: tuple[Visitor, UUID]) -> None:
+    reader, _ = member
+    reader.open(PAGE)
+    with PushService() as known:
+        keys = json.loads(known.subscription)["keys"]
+    answer = reader.send(f"{PAGE}/devices", {"endpoint": "https://10.0.0.1/push", **keys})
+    assert answer.status_code == 409
+    assert "10.0.0.1 may not be called" in reader.text
+
+
+def test_the_page_gives_browsers_the_key_of_the_library(member: tuple[Visitor, UUID], keys: Path) -> None:
+    reader, _ = member
+    assert reader.open(PAGE).xpath("//form/@data-add") == [public_key(keys)]
+
+
+@pytest.mark.parametrize(
+    ("user_agent", "name"),
+    [
+        ("Mozilla/5.0 (Linux; Android 14; K) AppleWebKit/537.36 Chrome/126.0 Mobile Safari/537.36", "Chrome, Android"),
+        ("Mozilla/5.0 (Windows NT 10.0; Win64; x64) Chrome/126.0.0.0 Safari/537.36 Edg/126.0.0.0", "Edge, Windows"),
+        ("Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) Version/17.5 Safari/604.1", "Safari, iPhone"),
+        ("Mozilla/5.0 (X11; Linux x86_64; rv:127.0) Gecko/20100101 Firefox/127.0", "Firefox, Linux"),
+        ("curl/8", ""),
+    ],
+)  # fmt: skip
+def test_a_device_is_named_as_its_member_knows_it(user_agent: str, name: str) -> None:
+    assert device_name(user_agent) == name
