@@ -12,7 +12,7 @@ from starlette.responses import Response
 from gateway.api.member_models import MEMBER_ID_EXAMPLE, Body
 from gateway.api.members import private
 from gateway.api.openapi import ApiRoute, documented
-from gateway.api.queries import OneOf, QueryModel, WholeNumber, number
+from gateway.api.queries import OneOf, QueryModel, WholeNumber, number, text
 from gateway.api.schemas import ResponseModel
 from gateway.api.serializers import plain
 from gateway.clients import Notifications, call
@@ -29,6 +29,7 @@ ConversationId = Annotated[str, Path(description="A conversation's identifier (U
 
 class ConversationsQuery(QueryModel):
     state: Annotated[str, OneOf(("", "open", "done"))] = Field("", description="open or done; both when empty.")
+    cursor: str = text("`next` of the page before, with the same state.", longest=64)
     limit: Annotated[int, WholeNumber(1, 200)] = number(50, "Conversations on a page.")
 
 
@@ -72,15 +73,21 @@ class Conversation(ResponseModel):
     """Until then free text may be sent."""
     messages: list[ConversationMessage]
     """The last ten, the oldest first."""
+    taken_by: str
+    """The account of staff that sees to it; empty when nobody has taken it over, and when it is done."""
+    taken_at: str | None = None
+    """Since when."""
 
 
 class Conversations(ResponseModel):
-    """Conversations, the one that waits longest first."""
+    """Conversations: open ones with the one that waits longest first, those that are done with the newest first."""
 
     total: int
     """Conversations in all."""
     hits: list[Conversation]
     """The conversations."""
+    next: str | None = None
+    """Cursor of the next page; absent on the last one, and without a state."""
 
 
 class ConversationState(ResponseModel):
@@ -98,6 +105,7 @@ _EXAMPLE = {
     "channel": "whatsapp",
     "address": "+6281266001133",
     "state": "open",
+    "taken_by": "",
     "last_at": "2026-11-24T03:12:00Z",
     "window_until": "2026-11-25T03:12:00Z",
     "messages": [
@@ -126,10 +134,50 @@ async def list_conversations(
     request: Request, query: Annotated[ConversationsQuery, Query()], notifications: Notifications
 ) -> Response:
     """Each look is recorded."""
-    message = wire.ListConversationsRequest(state=query.state, limit=query.limit)
+    message = wire.ListConversationsRequest(state=query.state, limit=query.limit, cursor=query.cursor)
     reply = await call(request, notifications.ListConversations, message)
     hits = [Conversation(**plain(hit)) for hit in reply.conversations]
-    return private(Conversations(total=reply.total, hits=hits))
+    return private(Conversations(total=reply.total, hits=hits, next=reply.cursor or None))
+
+
+@router.get(
+    "/conversations/{conversation_id}",
+    response_model=Conversation,
+    **documented(
+        operation="get_conversation",
+        summary="A conversation with its last messages",
+        example=_EXAMPLE,
+        errors=(*_READ_ERRORS, 404),
+    ),
+)
+async def get_conversation(
+    request: Request,
+    conversation_id: ConversationId,
+    query: Annotated[QueryModel, Query()],
+    notifications: Notifications,
+) -> Response:
+    """Each look is recorded."""
+    reply = await call(request, notifications.GetConversation, wire.GetConversationRequest(id=conversation_id))
+    return private(Conversation(**plain(reply.conversation)))
+
+
+@router.post(
+    "/conversations/{conversation_id}/take",
+    response_model=ConversationState,
+    **documented(
+        operation="take_conversation",
+        summary="Take a conversation over",
+        example={"id": _ID, "state": "open"},
+        errors=_WRITE_ERRORS,
+        method=f"{SERVICE}/TakeConversation",
+    ),
+)
+async def take_conversation(
+    request: Request, conversation_id: ConversationId, notifications: Notifications
+) -> Response:
+    """Colleagues see that the caller sees to it; also one that a colleague has taken."""
+    reply = await call(request, notifications.TakeConversation, wire.TakeConversationRequest(id=conversation_id))
+    return private(ConversationState(id=reply.id, state=reply.state))
 
 
 @router.post(

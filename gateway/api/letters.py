@@ -72,6 +72,8 @@ class Letters(ResponseModel):
 
     groups: list[LetterGroup]
     """Classes or streets in their order."""
+    has_more: bool
+    """There are other letters, which wait less long."""
 
 
 class HandedOver(ResponseModel):
@@ -97,7 +99,7 @@ _LETTER = {
     **documented(
         operation="list_letters",
         summary="Members whom no channel reaches",
-        example={"groups": [{"name": "SMPN 1 · VII B", "letters": [_LETTER]}]},
+        example={"groups": [{"name": "SMPN 1 · VII B", "letters": [_LETTER]}], "has_more": False},
         errors=ERRORS,
     ),
 )
@@ -106,7 +108,7 @@ async def list_letters(
 ) -> Response:
     """The print list by class or street; needs members.contact too."""
     reply = await call(request, notifications.ListPrint, print_pb2.ListPrintRequest(by=query.by))
-    return private(Letters(groups=[LetterGroup(**plain(group)) for group in reply.groups]))
+    return private(Letters(groups=[LetterGroup(**plain(group)) for group in reply.groups], has_more=reply.has_more))
 
 
 @router.get(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import AsyncIterator, Iterable
 from typing import Final
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from chassis.spreadsheets import spreadsheet_cell
 from gateway.api.loan_csv import CSV
@@ -16,7 +17,7 @@ from gateway.clients import call, notifications
 from rangkiang.notifications.v1 import notices_pb2 as wire
 
 # Notices of one call, and of one file.
-_PAGE, _MOST = 500, 50_000
+_PAGE, _MOST = 500, 200_000
 # Spreadsheets read a file as UTF-8 only when it begins with the byte order mark.
 _MARK: Final = "\ufeff"
 _COLUMNS: Final = (
@@ -26,19 +27,31 @@ _COLUMNS: Final = (
 
 
 async def notices_as_csv(request: Request, message: wire.ListNoticesRequest) -> Response:
-    """Respond with all notices of a list, whatever its pages; of a longer list the first 50,000."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer)
-    writer.writerow(_COLUMNS)
-    message.limit, count = _PAGE, 0
-    while count < _MOST:
-        reply = await call(request, notifications(request).ListNotices, message)
-        for notice in reply.notices:
-            row = plain(notice)
-            writer.writerow([spreadsheet_cell(str(row[name] or "")) for name in _COLUMNS])
-        count += len(reply.notices)
-        if not reply.cursor:
-            break
-        message.cursor = reply.cursor
+    """Respond with all notices of a list, whatever its pages; of a longer list the newest 200,000.
+
+    The first page is read before the response begins, so that a refusal is a problem document.
+    """
+    message.limit, message.without_total = _PAGE, True
+    stub = notifications(request)
+    first = await call(request, stub.ListNotices, message)
+
+    async def lines() -> AsyncIterator[str]:
+        reply, count = first, 0
+        yield _MARK + _line(_COLUMNS)
+        while True:
+            yield "".join(_line(str(row[name] or "") for name in _COLUMNS) for row in map(plain, reply.notices))
+            count += len(reply.notices)
+            if not reply.cursor or count >= _MOST:
+                return
+            message.cursor = reply.cursor
+            # A failure ends the connection before its end, so that nobody takes a part for the whole.
+            reply = await call(request, stub.ListNotices, message)
+
     headers = {"Cache-Control": "no-store", "Content-Disposition": 'attachment; filename="notices.csv"'}
-    return Response(_MARK + buffer.getvalue(), media_type=f"{CSV}; charset=utf-8", headers=headers)
+    return StreamingResponse(lines(), media_type=f"{CSV}; charset=utf-8", headers=headers)
+
+
+def _line(cells: Iterable[str]) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer).writerow(map(spreadsheet_cell, cells))
+    return buffer.getvalue()

@@ -79,13 +79,17 @@ class Notice(ResponseModel):
     """The same for notices that went in one message."""
     language: str
     """id or en; empty before the first attempt."""
+    zone: str
+    """IANA zone of the branch, else of the institution."""
 
 
 class Notices(ResponseModel):
     """A page of notices."""
 
     total: int
-    """Notices of all pages."""
+    """Notices of all pages; at most 1,000."""
+    has_more: bool
+    """There are more than `total`."""
     hits: list[Notice]
     """The notices, the newest first."""
     next: str | None = None
@@ -146,6 +150,7 @@ _NOTICE = {
     "channel": "smtp",
     "message_id": "0192f3a4-5b6c-7d8e-9f12-23456789abcd",
     "language": "id",
+    "zone": "Asia/Jakarta",
 }
 _ATTEMPT = {
     "id": "0192f3a4-5b6c-7d8e-9f13-23456789abcd",
@@ -164,7 +169,7 @@ _ATTEMPT = {
     **documented(
         operation="list_notices",
         summary="Notices of the institution",
-        example={"total": 1, "hits": [_NOTICE]},
+        example={"total": 1, "has_more": False, "hits": [_NOTICE]},
         errors=ERRORS,
         content={CSV: {"schema": {"type": "string"}}},
     ),
@@ -177,7 +182,7 @@ async def list_notices(
         return await notices_as_csv(request, query.message())
     reply = await call(request, notifications.ListNotices, query.message())
     hits = [Notice(**plain(notice)) for notice in reply.notices]
-    return private(Notices(total=reply.total, hits=hits, next=reply.cursor or None))
+    return private(Notices(total=reply.total, has_more=reply.has_more, hits=hits, next=reply.cursor or None))
 
 
 @router.get(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Query
 from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
@@ -12,6 +12,7 @@ from starlette.responses import Response
 from gateway.api.member_models import Body
 from gateway.api.members import private
 from gateway.api.openapi import ApiRoute, documented
+from gateway.api.queries import QueryModel, WholeNumber, number, text
 from gateway.api.schemas import ResponseModel
 from gateway.api.serializers import plain
 from gateway.clients import Notifications, call
@@ -60,7 +61,9 @@ class Webhook(ResponseModel):
     id: str
     """Its identifier."""
     client_id: str
-    """The client that made it."""
+    """The client that made it, or the account of staff."""
+    made_by_staff: bool
+    """A person of staff made it, for the institution."""
     url: str
     """Where facts go."""
     kinds: list[str]
@@ -68,7 +71,7 @@ class Webhook(ResponseModel):
     with_members: bool
     """Facts have ids of members."""
     state: str
-    """active, or disabled after failures of a day."""
+    """active, or disabled: by its owner (reason STOPPED), or after failures of a day."""
     reason: str
     """Of the last failure; empty after a delivery."""
     failures: int
@@ -110,6 +113,42 @@ class Replayed(ResponseModel):
     """Facts that are sent again."""
 
 
+class Delivery(ResponseModel):
+    """A fact for a webhook, without what it says."""
+
+    id: str
+    """Its identifier: the cursor of a replay."""
+    kind: str
+    """Which fact."""
+    occurred_at: str | None = None
+    """When it happened."""
+    delivered_at: str | None = None
+    """When it was taken; absent while it waits."""
+
+
+class Deliveries(ResponseModel):
+    """Facts of the last 7 days for a webhook."""
+
+    webhook: Webhook
+    """The webhook."""
+    hits: list[Delivery]
+    """The newest first."""
+    next: str | None = None
+    """Cursor of the next page; absent on the last one."""
+
+
+class Disabled(ResponseModel):
+    """A subscription that rests."""
+
+    webhook: Webhook
+    """The subscription."""
+
+
+class DeliveriesQuery(QueryModel):
+    cursor: str = text("`next` of the page before.", longest=64)
+    limit: Annotated[int, WholeNumber(1, 200)] = number(50, "Facts on a page.")
+
+
 class Deleted(ResponseModel):
     """A subscription that is gone."""
 
@@ -120,6 +159,7 @@ class Deleted(ResponseModel):
 _EXAMPLE = {
     "id": _ID,
     "client_id": _ID,
+    "made_by_staff": False,
     "url": _URL,
     "kinds": ["loan.opened", "loan.returned"],
     "with_members": False,
@@ -187,6 +227,46 @@ async def replay_webhook(
     message = wire.ReplayWebhookRequest(id=webhook_id, cursor=body.cursor)
     reply = await call(request, notifications.ReplayWebhook, message)
     return private(Replayed(webhook=Webhook(**plain(reply.webhook)), count=reply.count))
+
+
+@router.get(
+    "/webhooks/{webhook_id}/deliveries",
+    response_model=Deliveries,
+    **documented(
+        operation="list_deliveries",
+        summary="Which facts a webhook got",
+        example={
+            "webhook": _EXAMPLE,
+            "hits": [{"id": _ID, "kind": "loan.opened", "occurred_at": "2026-11-24T03:12:00Z"}],
+        },
+        errors=(*_READ_ERRORS, 404),
+    ),
+)
+async def list_deliveries(
+    request: Request, webhook_id: WebhookId, query: Annotated[DeliveriesQuery, Query()], notifications: Notifications
+) -> Response:
+    """Of the last 7 days; `id` is the cursor of a replay."""
+    message = wire.ListDeliveriesRequest(id=webhook_id, limit=query.limit, cursor=query.cursor)
+    reply = await call(request, notifications.ListDeliveries, message)
+    hits = [Delivery(**plain(delivery)) for delivery in reply.deliveries]
+    return private(Deliveries(webhook=Webhook(**plain(reply.webhook)), hits=hits, next=reply.cursor or None))
+
+
+@router.post(
+    "/webhooks/{webhook_id}/disable",
+    response_model=Disabled,
+    **documented(
+        operation="disable_webhook",
+        summary="Send nothing more for now",
+        example={"webhook": {**_EXAMPLE, "state": "disabled", "reason": "STOPPED"}},
+        errors=_WRITE_ERRORS,
+        method=f"{SERVICE}/DisableWebhook",
+    ),
+)
+async def disable_webhook(request: Request, webhook_id: WebhookId, notifications: Notifications) -> Response:
+    """Until a replay; what happens meanwhile is not kept for it."""
+    reply = await call(request, notifications.DisableWebhook, wire.DisableWebhookRequest(id=webhook_id))
+    return private(Disabled(webhook=Webhook(**plain(reply.webhook))))
 
 
 @router.delete(

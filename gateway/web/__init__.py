@@ -12,6 +12,7 @@ from gateway.web import (
     channel_health,
     classes,
     consents,
+    conversations,
     covers,
     data_requests,
     desk,
@@ -41,6 +42,7 @@ from gateway.web import (
     staff,
     style_guide,
     trust,
+    webhooks,
     works,
 )
 from gateway.web.rendering import error_page
@@ -81,6 +83,8 @@ MODULES = (
     print_list,
     channel_health,
     notice_preferences,
+    conversations,
+    webhooks,
     # After the pages below /notices, which are no ids.
     notices,
     policies,

@@ -89,7 +89,7 @@ async def _page(request: Request, form: Form | None = None, *, status: int = 200
         request,
         "channel_health.html",
         query="",
-        channels=[_view(channel, words) for channel in reply.channels],
+        channels=[_view(channel, words, reply.zone) for channel in reply.channels],
         form=form,
         may_save=may(request, "notices.manage"),
         is_saved=request.query_params.get("saved") == "1",
@@ -98,14 +98,14 @@ async def _page(request: Request, form: Form | None = None, *, status: int = 200
     )
 
 
-def _view(status: wire.ChannelStatus, words: Wording) -> ChannelView:
+def _view(status: wire.ChannelStatus, words: Wording, zone: str) -> ChannelView:
     days = _count(status.days)
     taken, failed = sum(good for good, _ in days.values()), sum(bad for _, bad in days.values())
     name = words.code("notice_channel", status.name)
     label = words.say("notices.picture", channel=name, taken=words.number(taken), failed=words.number(failed))
     return ChannelView(
         status=status,
-        last_at=moment(status.last_at, words),
+        last_at=moment(status.last_at, words, zone),
         why=words.code("notice_reason", status.last_reason) if status.last_reason else "",
         picture=picture(days, today=clock.now().date(), label=label),
         days=[(words.day(day), good, bad) for day, (good, bad) in sorted(days.items(), reverse=True)],

@@ -156,7 +156,9 @@ async def _member_page(request: Request, form: Form, *, status: int = 200) -> Re
     stub = notifications(request)
     question = wire.GetPreferencesRequest(member_id=member_id)
     preferences = (await call(request, stub.GetPreferences, question)).preferences
-    last = await call(request, stub.ListNotices, wire.ListNoticesRequest(member_id=member_id, limit=_LAST))
+    last = await call(
+        request, stub.ListNotices, wire.ListNoticesRequest(member_id=member_id, limit=_LAST, without_total=True)
+    )
     return page(
         request,
         "notice_preferences.html",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC
 from typing import Any
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
@@ -31,8 +32,7 @@ KINDS = (
 )  # fmt: skip
 RESENT = ("failed", "unknown", "print")
 _PAGE, _LAST = 50, 5
-# Of the times on the page, which name it.
-_ZONE, _ZONE_NAME = ZoneInfo("Asia/Jakarta"), "WIB"
+USUAL_ZONE = "Asia/Jakarta"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,7 @@ async def ledger(request: Request) -> Response:
         query="",
         rows=notice_rows(reply.notices, words_of(request), names),
         total=reply.total,
+        has_more=reply.has_more,
         filters=filters,
         states=STATES,
         kinds=KINDS,
@@ -108,7 +109,7 @@ async def last_notices(request: Request, member_id: str) -> list[NoticeRow] | No
     """Return the last notices of a member; None when notifications does not answer, or the reader may not see them."""
     if not may(request, "notices.read"):
         return None
-    message = wire.ListNoticesRequest(member_id=member_id, limit=_LAST)
+    message = wire.ListNoticesRequest(member_id=member_id, limit=_LAST, without_total=True)
     try:
         reply = await call(request, notifications(request).ListNotices, message)
     except (Unavailable, TooLate, NotFound):
@@ -121,19 +122,21 @@ def notice_rows(notices: Any, words: Wording, names: dict[str, str]) -> list[Not
         NoticeRow(
             notice,
             names.get(notice.member_id, ""),
-            moment(notice.due_at if notice.state == "waiting" else notice.changed_at, words),
+            moment(notice.due_at if notice.state == "waiting" else notice.changed_at, words, notice.zone),
             words.code("notice_reason", notice.reason) if notice.reason else "",
         )
         for notice in notices
     ]
 
 
-def moment(timestamp: Timestamp, words: Wording) -> str:
-    """Return a day and a time with its zone: `27 November 2026 14.30 WIB`; "" for no moment."""
+def moment(timestamp: Timestamp, words: Wording, zone: str) -> str:
+    """Return a day and a time with the name of its zone: `27 November 2026 14.30 WITA`; "" for no moment."""
     if not timestamp.seconds:
         return ""
-    at = timestamp.ToDatetime(ZoneInfo("UTC")).astimezone(_ZONE)
-    return f"{words.day(at)} {at.strftime('%H.%M' if words.language == 'id' else '%H:%M')} {_ZONE_NAME}"
+    at = timestamp.ToDatetime(UTC).astimezone(ZoneInfo(zone or USUAL_ZONE))
+    # A zone without a name of its own is one that no Indonesian library has.
+    name = words.texts.get(f"calendars.zones.{zone or USUAL_ZONE}", f"{at:%Z}")
+    return f"{words.day(at.date())} {words.clock(at)} {name}"
 
 
 def _message(request: Request) -> wire.ListNoticesRequest:
@@ -160,10 +163,10 @@ async def _notice_page(request: Request, form: Form, *, status: int = 200) -> Re
         subject=reply.subject,
         text=reply.text,
         attempts=[
-            (attempt, moment(attempt.started_at, words), words.code("notice_reason", attempt.reason))
+            (attempt, moment(attempt.started_at, words, reply.notice.zone), words.code("notice_reason", attempt.reason))
             for attempt in reply.attempts
         ],
-        due_at=moment(reply.notice.due_at, words),
+        due_at=moment(reply.notice.due_at, words, reply.notice.zone),
         form=form,
         may_resend=may(request, "notices.write") and reply.notice.state in RESENT,
         is_resent=request.query_params.get("resent") == "1",

@@ -96,7 +96,7 @@ async def _page(request: Request, form: Form, *, status: int = 200) -> Response:
         groups=[
             (
                 group,
-                [(letter, moment(letter.oldest_at, words)) for letter in letters],
+                [(letter, moment(letter.oldest_at, words, reply.zone)) for letter in letters],
                 " ".join(letter.member_id for letter in letters),
                 " ".join(one for letter in letters for one in letter.notice_ids),
             )
@@ -104,6 +104,7 @@ async def _page(request: Request, form: Form, *, status: int = 200) -> Response:
             for letters in parts_of(group.letters)
         ],
         total=sum(len(group.letters) for group in reply.groups),
+        has_more=reply.has_more,
         by=by,
         orders=ORDERS,
         papers=PAPERS,

@@ -25,6 +25,7 @@ from services.notifications.members import TEXT_KEY_DAMAGED
 from services.notifications.sending.decisions import CONTACT_UNREADABLE
 from services.notifications.settings import NotificationsSettings
 from services.notifications.tables import Attempt, Conversation, Message, Notice, Webhook
+from services.notifications.webhooks.subscriptions import STOPPED
 
 DOCTOR = system("doctor")
 # Older failures say nothing about today.
@@ -131,7 +132,9 @@ def _count(session: Session, *conditions: Any) -> int:
 def partners(resources: Resources) -> list[Finding]:
     """Check that no webhook of a partner is disabled, and that nobody who wrote waits for longer than a day."""
     with resources.database.reading(DOCTOR) as session:
-        disabled = session.scalars(select(Webhook.id).where(Webhook.state == "disabled")).all()
+        disabled = session.scalars(
+            select(Webhook.id).where(Webhook.state == "disabled", Webhook.reason != STOPPED)
+        ).all()
         waiting = session.scalar(
             select(func.count())
             .select_from(Conversation)

@@ -109,6 +109,12 @@ class Places:
         return self._windows.get(institution_id, USUAL)
 
 
+def own_zone(session: Session, institution_id: UUID) -> str:
+    """Return the zone of an institution."""
+    row = session.get(Institution, institution_id)
+    return row.zone if row is not None and row.zone else DEFAULT_ZONE
+
+
 def read_window(row: SendingRules) -> Window:
     """Return the window of saved rules."""
     return Window(time.fromisoformat(row.opens), time.fromisoformat(row.closes))

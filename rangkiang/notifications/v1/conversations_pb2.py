@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.rangkiang/notifications/v1/conversations.proto\x12\x1arangkiang.notifications.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"9\n\x16ReceiveWhatsAppRequest\x12\x0c\n\x04\x62ody\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\t\":\n\x14ReceiveWhatsAppReply\x12\x10\n\x08statuses\x18\x01 \x01(\x05\x12\x10\n\x08messages\x18\x02 \x01(\x05\"4\n\x15VerifyWhatsAppRequest\x12\x0c\n\x04mode\x18\x01 \x01(\t\x12\r\n\x05token\x18\x02 \x01(\t\"\x15\n\x13VerifyWhatsAppReply\"8\n\x18ListConversationsRequest\x12\r\n\x05state\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\x05\"h\n\x16ListConversationsReply\x12?\n\rconversations\x18\x01 \x03(\x0b\x32(.rangkiang.notifications.v1.Conversation\x12\r\n\x05total\x18\x02 \x01(\x03\"\x80\x02\n\x0c\x43onversation\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\tmember_id\x18\x02 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x03 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x04 \x01(\t\x12\r\n\x05state\x18\x05 \x01(\t\x12+\n\x07last_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0cwindow_until\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x41\n\x08messages\x18\x08 \x03(\x0b\x32/.rangkiang.notifications.v1.ConversationMessage\"z\n\x13\x43onversationMessage\x12\n\n\x02id\x18\x01 \x01(\t\x12\x12\n\nis_inbound\x18\x02 \x01(\x08\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\r\n\x05state\x18\x04 \x01(\t\x12&\n\x02\x61t\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"4\n\x18ReplyConversationRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\"&\n\x18\x43loseConversationRequest\x12\n\n\x02id\x18\x01 \x01(\t\"3\n\x16ReplyConversationReply\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\"3\n\x16\x43loseConversationReply\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.rangkiang/notifications/v1/conversations.proto\x12\x1arangkiang.notifications.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"9\n\x16ReceiveWhatsAppRequest\x12\x0c\n\x04\x62ody\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\t\":\n\x14ReceiveWhatsAppReply\x12\x10\n\x08statuses\x18\x01 \x01(\x05\x12\x10\n\x08messages\x18\x02 \x01(\x05\"4\n\x15VerifyWhatsAppRequest\x12\x0c\n\x04mode\x18\x01 \x01(\t\x12\r\n\x05token\x18\x02 \x01(\t\"\x15\n\x13VerifyWhatsAppReply\"H\n\x18ListConversationsRequest\x12\r\n\x05state\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\x05\x12\x0e\n\x06\x63ursor\x18\x03 \x01(\t\"\x86\x01\n\x16ListConversationsReply\x12?\n\rconversations\x18\x01 \x03(\x0b\x32(.rangkiang.notifications.v1.Conversation\x12\r\n\x05total\x18\x02 \x01(\x03\x12\x0e\n\x06\x63ursor\x18\x03 \x01(\t\x12\x0c\n\x04zone\x18\x04 \x01(\t\"$\n\x16GetConversationRequest\x12\n\n\x02id\x18\x01 \x01(\t\"d\n\x14GetConversationReply\x12>\n\x0c\x63onversation\x18\x01 \x01(\x0b\x32(.rangkiang.notifications.v1.Conversation\x12\x0c\n\x04zone\x18\x02 \x01(\t\"%\n\x17TakeConversationRequest\x12\n\n\x02id\x18\x01 \x01(\t\"2\n\x15TakeConversationReply\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\"\xc0\x02\n\x0c\x43onversation\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\tmember_id\x18\x02 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x03 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x04 \x01(\t\x12\r\n\x05state\x18\x05 \x01(\t\x12+\n\x07last_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0cwindow_until\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x41\n\x08messages\x18\x08 \x03(\x0b\x32/.rangkiang.notifications.v1.ConversationMessage\x12\x10\n\x08taken_by\x18\t \x01(\t\x12,\n\x08taken_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"z\n\x13\x43onversationMessage\x12\n\n\x02id\x18\x01 \x01(\t\x12\x12\n\nis_inbound\x18\x02 \x01(\x08\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\r\n\x05state\x18\x04 \x01(\t\x12&\n\x02\x61t\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"4\n\x18ReplyConversationRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\"&\n\x18\x43loseConversationRequest\x12\n\n\x02id\x18\x01 \x01(\t\"3\n\x16ReplyConversationReply\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\"3\n\x16\x43loseConversationReply\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,19 +41,27 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_VERIFYWHATSAPPREPLY']._serialized_start=284
   _globals['_VERIFYWHATSAPPREPLY']._serialized_end=305
   _globals['_LISTCONVERSATIONSREQUEST']._serialized_start=307
-  _globals['_LISTCONVERSATIONSREQUEST']._serialized_end=363
-  _globals['_LISTCONVERSATIONSREPLY']._serialized_start=365
-  _globals['_LISTCONVERSATIONSREPLY']._serialized_end=469
-  _globals['_CONVERSATION']._serialized_start=472
-  _globals['_CONVERSATION']._serialized_end=728
-  _globals['_CONVERSATIONMESSAGE']._serialized_start=730
-  _globals['_CONVERSATIONMESSAGE']._serialized_end=852
-  _globals['_REPLYCONVERSATIONREQUEST']._serialized_start=854
-  _globals['_REPLYCONVERSATIONREQUEST']._serialized_end=906
-  _globals['_CLOSECONVERSATIONREQUEST']._serialized_start=908
-  _globals['_CLOSECONVERSATIONREQUEST']._serialized_end=946
-  _globals['_REPLYCONVERSATIONREPLY']._serialized_start=948
-  _globals['_REPLYCONVERSATIONREPLY']._serialized_end=999
-  _globals['_CLOSECONVERSATIONREPLY']._serialized_start=1001
-  _globals['_CLOSECONVERSATIONREPLY']._serialized_end=1052
+  _globals['_LISTCONVERSATIONSREQUEST']._serialized_end=379
+  _globals['_LISTCONVERSATIONSREPLY']._serialized_start=382
+  _globals['_LISTCONVERSATIONSREPLY']._serialized_end=516
+  _globals['_GETCONVERSATIONREQUEST']._serialized_start=518
+  _globals['_GETCONVERSATIONREQUEST']._serialized_end=554
+  _globals['_GETCONVERSATIONREPLY']._serialized_start=556
+  _globals['_GETCONVERSATIONREPLY']._serialized_end=656
+  _globals['_TAKECONVERSATIONREQUEST']._serialized_start=658
+  _globals['_TAKECONVERSATIONREQUEST']._serialized_end=695
+  _globals['_TAKECONVERSATIONREPLY']._serialized_start=697
+  _globals['_TAKECONVERSATIONREPLY']._serialized_end=747
+  _globals['_CONVERSATION']._serialized_start=750
+  _globals['_CONVERSATION']._serialized_end=1070
+  _globals['_CONVERSATIONMESSAGE']._serialized_start=1072
+  _globals['_CONVERSATIONMESSAGE']._serialized_end=1194
+  _globals['_REPLYCONVERSATIONREQUEST']._serialized_start=1196
+  _globals['_REPLYCONVERSATIONREQUEST']._serialized_end=1248
+  _globals['_CLOSECONVERSATIONREQUEST']._serialized_start=1250
+  _globals['_CLOSECONVERSATIONREQUEST']._serialized_end=1288
+  _globals['_REPLYCONVERSATIONREPLY']._serialized_start=1290
+  _globals['_REPLYCONVERSATIONREPLY']._serialized_end=1341
+  _globals['_CLOSECONVERSATIONREPLY']._serialized_start=1343
+  _globals['_CLOSECONVERSATIONREPLY']._serialized_end=1394
 # @@protoc_insertion_point(module_scope)

@@ -113,19 +113,23 @@ class ListConversationsRequest(_message.Message):
 
     STATE_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
+    CURSOR_FIELD_NUMBER: _builtins.int
     state: _builtins.str
     """"open", "done", or empty for both."""
     limit: _builtins.int
     """0 for the usual page of 50; at most 200."""
+    cursor: _builtins.str
+    """Of the page before, with the same state."""
     def __init__(
         self,
         *,
         state: _builtins.str = ...,
         limit: _builtins.int = ...,
+        cursor: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["limit", b"limit", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "limit", b"limit", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -137,7 +141,13 @@ class ListConversationsReply(_message.Message):
 
     CONVERSATIONS_FIELD_NUMBER: _builtins.int
     TOTAL_FIELD_NUMBER: _builtins.int
+    CURSOR_FIELD_NUMBER: _builtins.int
+    ZONE_FIELD_NUMBER: _builtins.int
     total: _builtins.int
+    cursor: _builtins.str
+    """Of the next page; empty at the end, and without a state."""
+    zone: _builtins.str
+    """IANA zone of the institution, for times on pages."""
     @_builtins.property
     def conversations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Conversation]: ...
     def __init__(
@@ -145,14 +155,100 @@ class ListConversationsReply(_message.Message):
         *,
         conversations: _abc.Iterable[Global___Conversation] | None = ...,
         total: _builtins.int = ...,
+        cursor: _builtins.str = ...,
+        zone: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversations", b"conversations", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversations", b"conversations", "cursor", b"cursor", "total", b"total", "zone", b"zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListConversationsReply: _TypeAlias = ListConversationsReply  # noqa: Y015
+
+@_typing.final
+class GetConversationRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetConversationRequest: _TypeAlias = GetConversationRequest  # noqa: Y015
+
+@_typing.final
+class GetConversationReply(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONVERSATION_FIELD_NUMBER: _builtins.int
+    ZONE_FIELD_NUMBER: _builtins.int
+    zone: _builtins.str
+    """IANA zone of the institution, for times on pages."""
+    @_builtins.property
+    def conversation(self) -> Global___Conversation: ...
+    def __init__(
+        self,
+        *,
+        conversation: Global___Conversation | None = ...,
+        zone: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation", "zone", b"zone"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetConversationReply: _TypeAlias = GetConversationReply  # noqa: Y015
+
+@_typing.final
+class TakeConversationRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TakeConversationRequest: _TypeAlias = TakeConversationRequest  # noqa: Y015
+
+@_typing.final
+class TakeConversationReply(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    state: _builtins.str
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        state: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TakeConversationReply: _TypeAlias = TakeConversationReply  # noqa: Y015
 
 @_typing.final
 class Conversation(_message.Message):
@@ -168,6 +264,8 @@ class Conversation(_message.Message):
     LAST_AT_FIELD_NUMBER: _builtins.int
     WINDOW_UNTIL_FIELD_NUMBER: _builtins.int
     MESSAGES_FIELD_NUMBER: _builtins.int
+    TAKEN_BY_FIELD_NUMBER: _builtins.int
+    TAKEN_AT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     member_id: _builtins.str
     """Empty when the number belongs to no member or to several."""
@@ -176,6 +274,8 @@ class Conversation(_message.Message):
     """E.164."""
     state: _builtins.str
     """"open" until staff have answered or closed it; "done"."""
+    taken_by: _builtins.str
+    """The account of staff that has taken it over; empty when nobody has, and when it is done."""
     @_builtins.property
     def last_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -186,6 +286,8 @@ class Conversation(_message.Message):
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[Global___ConversationMessage]:
         """The last ten, the oldest first."""
 
+    @_builtins.property
+    def taken_at(self) -> _timestamp_pb2.Timestamp: ...
     def __init__(
         self,
         *,
@@ -197,10 +299,12 @@ class Conversation(_message.Message):
         last_at: _timestamp_pb2.Timestamp | None = ...,
         window_until: _timestamp_pb2.Timestamp | None = ...,
         messages: _abc.Iterable[Global___ConversationMessage] | None = ...,
+        taken_by: _builtins.str = ...,
+        taken_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["last_at", b"last_at", "window_until", b"window_until"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["last_at", b"last_at", "taken_at", b"taken_at", "window_until", b"window_until"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "channel", b"channel", "id", b"id", "last_at", b"last_at", "member_id", b"member_id", "messages", b"messages", "state", b"state", "window_until", b"window_until"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "channel", b"channel", "id", b"id", "last_at", b"last_at", "member_id", b"member_id", "messages", b"messages", "state", b"state", "taken_at", b"taken_at", "taken_by", b"taken_by", "window_until", b"window_until"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

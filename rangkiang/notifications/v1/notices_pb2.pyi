@@ -39,6 +39,7 @@ class Notice(_message.Message):
     CHANNEL_FIELD_NUMBER: _builtins.int
     MESSAGE_ID_FIELD_NUMBER: _builtins.int
     LANGUAGE_FIELD_NUMBER: _builtins.int
+    ZONE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     member_id: _builtins.str
     kind: _builtins.str
@@ -56,6 +57,8 @@ class Notice(_message.Message):
     message_id: _builtins.str
     """Of several notices that went in one message, the same."""
     language: _builtins.str
+    zone: _builtins.str
+    """IANA zone of the branch, else of the institution."""
     @_builtins.property
     def made_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -83,10 +86,11 @@ class Notice(_message.Message):
         channel: _builtins.str = ...,
         message_id: _builtins.str = ...,
         language: _builtins.str = ...,
+        zone: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["changed_at", b"changed_at", "due_at", b"due_at", "made_at", b"made_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed_at", b"changed_at", "channel", b"channel", "due_at", b"due_at", "id", b"id", "item_id", b"item_id", "kind", b"kind", "language", b"language", "loan_id", b"loan_id", "made_at", b"made_at", "member_id", b"member_id", "message_id", b"message_id", "reason", b"reason", "state", b"state", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed_at", b"changed_at", "channel", b"channel", "due_at", b"due_at", "id", b"id", "item_id", b"item_id", "kind", b"kind", "language", b"language", "loan_id", b"loan_id", "made_at", b"made_at", "member_id", b"member_id", "message_id", b"message_id", "reason", b"reason", "state", b"state", "title", b"title", "zone", b"zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -101,12 +105,15 @@ class ListNoticesRequest(_message.Message):
     KIND_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
     CURSOR_FIELD_NUMBER: _builtins.int
+    WITHOUT_TOTAL_FIELD_NUMBER: _builtins.int
     member_id: _builtins.str
     state: _builtins.str
     kind: _builtins.str
     limit: _builtins.int
     """0 for the usual page of 50; at most 500."""
     cursor: _builtins.str
+    without_total: _builtins.bool
+    """Only the notices: counting costs more than a page of them."""
     def __init__(
         self,
         *,
@@ -115,10 +122,11 @@ class ListNoticesRequest(_message.Message):
         kind: _builtins.str = ...,
         limit: _builtins.int = ...,
         cursor: _builtins.str = ...,
+        without_total: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "kind", b"kind", "limit", b"limit", "member_id", b"member_id", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "kind", b"kind", "limit", b"limit", "member_id", b"member_id", "state", b"state", "without_total", b"without_total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -131,9 +139,13 @@ class ListNoticesReply(_message.Message):
     NOTICES_FIELD_NUMBER: _builtins.int
     TOTAL_FIELD_NUMBER: _builtins.int
     CURSOR_FIELD_NUMBER: _builtins.int
+    HAS_MORE_FIELD_NUMBER: _builtins.int
     total: _builtins.int
+    """At most 1,000."""
     cursor: _builtins.str
     """Of the next page; empty at the end."""
+    has_more: _builtins.bool
+    """There are more than `total`."""
     @_builtins.property
     def notices(self) -> _containers.RepeatedCompositeFieldContainer[Global___Notice]: ...
     def __init__(
@@ -142,10 +154,11 @@ class ListNoticesReply(_message.Message):
         notices: _abc.Iterable[Global___Notice] | None = ...,
         total: _builtins.int = ...,
         cursor: _builtins.str = ...,
+        has_more: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "notices", b"notices", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "has_more", b"has_more", "notices", b"notices", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -615,16 +628,20 @@ class GetChannelStatusReply(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CHANNELS_FIELD_NUMBER: _builtins.int
+    ZONE_FIELD_NUMBER: _builtins.int
+    zone: _builtins.str
+    """IANA zone of the institution, for times on pages."""
     @_builtins.property
     def channels(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChannelStatus]: ...
     def __init__(
         self,
         *,
         channels: _abc.Iterable[Global___ChannelStatus] | None = ...,
+        zone: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channels", b"channels"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channels", b"channels", "zone", b"zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -160,6 +160,16 @@ class NotificationsStub:
                 request_serializer=rangkiang_dot_notifications_dot_v1_dot_conversations__pb2.ListConversationsRequest.SerializeToString,
                 response_deserializer=rangkiang_dot_notifications_dot_v1_dot_conversations__pb2.ListConversationsReply.FromString,
                 _registered_method=True)
+        self.GetConversation = channel.unary_unary(
+                '/rangkiang.notifications.v1.Notifications/GetConversation',
+                request_serializer=rangkiang_dot_notifications_dot_v1_dot_conversations__pb2.GetConversationRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_notifications_dot_v1_dot_conversations__pb2.GetConversationReply.FromString,
+                _registered_method=True)
+        self.TakeConversation = channel.unary_unary(
+                '/rangkiang.notifications.v1.Notifications/TakeConversation',
+                request_serializer=rangkiang_dot_notifications_dot_v1_dot_conversations__pb2.TakeConversationRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_notifications_dot_v1_dot_conversations__pb2.TakeConversationReply.FromString,
+                _registered_method=True)
         self.ReplyConversation = channel.unary_unary(
                 '/rangkiang.notifications.v1.Notifications/ReplyConversation',
                 request_serializer=rangkiang_dot_notifications_dot_v1_dot_conversations__pb2.ReplyConversationRequest.SerializeToString,
@@ -184,6 +194,16 @@ class NotificationsStub:
                 '/rangkiang.notifications.v1.Notifications/DeleteWebhook',
                 request_serializer=rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.DeleteWebhookRequest.SerializeToString,
                 response_deserializer=rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.DeleteWebhookReply.FromString,
+                _registered_method=True)
+        self.ListDeliveries = channel.unary_unary(
+                '/rangkiang.notifications.v1.Notifications/ListDeliveries',
+                request_serializer=rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.ListDeliveriesRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.ListDeliveriesReply.FromString,
+                _registered_method=True)
+        self.DisableWebhook = channel.unary_unary(
+                '/rangkiang.notifications.v1.Notifications/DisableWebhook',
+                request_serializer=rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.DisableWebhookRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.DisableWebhookReply.FromString,
                 _registered_method=True)
         self.ReplayWebhook = channel.unary_unary(
                 '/rangkiang.notifications.v1.Notifications/ReplayWebhook',
@@ -381,6 +401,20 @@ class NotificationsServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetConversation(self, request, context):
+        """One of them; the look is recorded.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TakeConversation(self, request, context):
+        """Says that the caller sees to it, so that no colleague answers too.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ReplyConversation(self, request, context):
         """Answers with free text, within 24 hours of the person's last message.
         """
@@ -411,6 +445,20 @@ class NotificationsServicer:
 
     def DeleteWebhook(self, request, context):
         """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListDeliveries(self, request, context):
+        """Facts of the last 7 days for a webhook, and which of them were taken.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DisableWebhook(self, request, context):
+        """Sends nothing more until a replay; what happens meanwhile is not kept for it.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -572,6 +620,16 @@ def add_NotificationsServicer_to_server(servicer, server):
                     request_deserializer=rangkiang_dot_notifications_dot_v1_dot_conversations__pb2.ListConversationsRequest.FromString,
                     response_serializer=rangkiang_dot_notifications_dot_v1_dot_conversations__pb2.ListConversationsReply.SerializeToString,
             ),
+            'GetConversation': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetConversation,
+                    request_deserializer=rangkiang_dot_notifications_dot_v1_dot_conversations__pb2.GetConversationRequest.FromString,
+                    response_serializer=rangkiang_dot_notifications_dot_v1_dot_conversations__pb2.GetConversationReply.SerializeToString,
+            ),
+            'TakeConversation': grpc.unary_unary_rpc_method_handler(
+                    servicer.TakeConversation,
+                    request_deserializer=rangkiang_dot_notifications_dot_v1_dot_conversations__pb2.TakeConversationRequest.FromString,
+                    response_serializer=rangkiang_dot_notifications_dot_v1_dot_conversations__pb2.TakeConversationReply.SerializeToString,
+            ),
             'ReplyConversation': grpc.unary_unary_rpc_method_handler(
                     servicer.ReplyConversation,
                     request_deserializer=rangkiang_dot_notifications_dot_v1_dot_conversations__pb2.ReplyConversationRequest.FromString,
@@ -596,6 +654,16 @@ def add_NotificationsServicer_to_server(servicer, server):
                     servicer.DeleteWebhook,
                     request_deserializer=rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.DeleteWebhookRequest.FromString,
                     response_serializer=rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.DeleteWebhookReply.SerializeToString,
+            ),
+            'ListDeliveries': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDeliveries,
+                    request_deserializer=rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.ListDeliveriesRequest.FromString,
+                    response_serializer=rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.ListDeliveriesReply.SerializeToString,
+            ),
+            'DisableWebhook': grpc.unary_unary_rpc_method_handler(
+                    servicer.DisableWebhook,
+                    request_deserializer=rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.DisableWebhookRequest.FromString,
+                    response_serializer=rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.DisableWebhookReply.SerializeToString,
             ),
             'ReplayWebhook': grpc.unary_unary_rpc_method_handler(
                     servicer.ReplayWebhook,
@@ -1283,6 +1351,60 @@ class Notifications:
             _registered_method=True)
 
     @staticmethod
+    def GetConversation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.notifications.v1.Notifications/GetConversation',
+            rangkiang_dot_notifications_dot_v1_dot_conversations__pb2.GetConversationRequest.SerializeToString,
+            rangkiang_dot_notifications_dot_v1_dot_conversations__pb2.GetConversationReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TakeConversation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.notifications.v1.Notifications/TakeConversation',
+            rangkiang_dot_notifications_dot_v1_dot_conversations__pb2.TakeConversationRequest.SerializeToString,
+            rangkiang_dot_notifications_dot_v1_dot_conversations__pb2.TakeConversationReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ReplyConversation(request,
             target,
             options=(),
@@ -1407,6 +1529,60 @@ class Notifications:
             '/rangkiang.notifications.v1.Notifications/DeleteWebhook',
             rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.DeleteWebhookRequest.SerializeToString,
             rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.DeleteWebhookReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDeliveries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.notifications.v1.Notifications/ListDeliveries',
+            rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.ListDeliveriesRequest.SerializeToString,
+            rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.ListDeliveriesReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DisableWebhook(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.notifications.v1.Notifications/DisableWebhook',
+            rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.DisableWebhookRequest.SerializeToString,
+            rangkiang_dot_notifications_dot_v1_dot_webhooks__pb2.DisableWebhookReply.FromString,
             options,
             channel_credentials,
             insecure,

@@ -83,6 +83,10 @@ class NotificationsStub:
     """Whether WhatsApp asks with the word that was given to it."""
     ListConversations: _grpc.UnaryUnaryMultiCallable[_conversations_pb2.ListConversationsRequest, _conversations_pb2.ListConversationsReply]
     """What people wrote to the library that no word answers; each look is recorded."""
+    GetConversation: _grpc.UnaryUnaryMultiCallable[_conversations_pb2.GetConversationRequest, _conversations_pb2.GetConversationReply]
+    """One of them; the look is recorded."""
+    TakeConversation: _grpc.UnaryUnaryMultiCallable[_conversations_pb2.TakeConversationRequest, _conversations_pb2.TakeConversationReply]
+    """Says that the caller sees to it, so that no colleague answers too."""
     ReplyConversation: _grpc.UnaryUnaryMultiCallable[_conversations_pb2.ReplyConversationRequest, _conversations_pb2.ReplyConversationReply]
     """Answers with free text, within 24 hours of the person's last message."""
     CloseConversation: _grpc.UnaryUnaryMultiCallable[_conversations_pb2.CloseConversationRequest, _conversations_pb2.CloseConversationReply]
@@ -92,6 +96,10 @@ class NotificationsStub:
     ListWebhooks: _grpc.UnaryUnaryMultiCallable[_webhooks_pb2.ListWebhooksRequest, _webhooks_pb2.ListWebhooksReply]
     """Those of the calling client; for people of staff, all of the institution."""
     DeleteWebhook: _grpc.UnaryUnaryMultiCallable[_webhooks_pb2.DeleteWebhookRequest, _webhooks_pb2.DeleteWebhookReply]
+    ListDeliveries: _grpc.UnaryUnaryMultiCallable[_webhooks_pb2.ListDeliveriesRequest, _webhooks_pb2.ListDeliveriesReply]
+    """Facts of the last 7 days for a webhook, and which of them were taken."""
+    DisableWebhook: _grpc.UnaryUnaryMultiCallable[_webhooks_pb2.DisableWebhookRequest, _webhooks_pb2.DisableWebhookReply]
+    """Sends nothing more until a replay; what happens meanwhile is not kept for it."""
     ReplayWebhook: _grpc.UnaryUnaryMultiCallable[_webhooks_pb2.ReplayWebhookRequest, _webhooks_pb2.ReplayWebhookReply]
     """Makes a disabled webhook active again, and sends facts again from a cursor."""
     SendTest: _grpc.UnaryUnaryMultiCallable[_templates_pb2.SendTestRequest, _templates_pb2.SendTestReply]
@@ -152,6 +160,10 @@ class NotificationsAsyncStub(NotificationsStub):
     """Whether WhatsApp asks with the word that was given to it."""
     ListConversations: _aio.UnaryUnaryMultiCallable[_conversations_pb2.ListConversationsRequest, _conversations_pb2.ListConversationsReply]  # type: ignore[assignment]
     """What people wrote to the library that no word answers; each look is recorded."""
+    GetConversation: _aio.UnaryUnaryMultiCallable[_conversations_pb2.GetConversationRequest, _conversations_pb2.GetConversationReply]  # type: ignore[assignment]
+    """One of them; the look is recorded."""
+    TakeConversation: _aio.UnaryUnaryMultiCallable[_conversations_pb2.TakeConversationRequest, _conversations_pb2.TakeConversationReply]  # type: ignore[assignment]
+    """Says that the caller sees to it, so that no colleague answers too."""
     ReplyConversation: _aio.UnaryUnaryMultiCallable[_conversations_pb2.ReplyConversationRequest, _conversations_pb2.ReplyConversationReply]  # type: ignore[assignment]
     """Answers with free text, within 24 hours of the person's last message."""
     CloseConversation: _aio.UnaryUnaryMultiCallable[_conversations_pb2.CloseConversationRequest, _conversations_pb2.CloseConversationReply]  # type: ignore[assignment]
@@ -161,6 +173,10 @@ class NotificationsAsyncStub(NotificationsStub):
     ListWebhooks: _aio.UnaryUnaryMultiCallable[_webhooks_pb2.ListWebhooksRequest, _webhooks_pb2.ListWebhooksReply]  # type: ignore[assignment]
     """Those of the calling client; for people of staff, all of the institution."""
     DeleteWebhook: _aio.UnaryUnaryMultiCallable[_webhooks_pb2.DeleteWebhookRequest, _webhooks_pb2.DeleteWebhookReply]  # type: ignore[assignment]
+    ListDeliveries: _aio.UnaryUnaryMultiCallable[_webhooks_pb2.ListDeliveriesRequest, _webhooks_pb2.ListDeliveriesReply]  # type: ignore[assignment]
+    """Facts of the last 7 days for a webhook, and which of them were taken."""
+    DisableWebhook: _aio.UnaryUnaryMultiCallable[_webhooks_pb2.DisableWebhookRequest, _webhooks_pb2.DisableWebhookReply]  # type: ignore[assignment]
+    """Sends nothing more until a replay; what happens meanwhile is not kept for it."""
     ReplayWebhook: _aio.UnaryUnaryMultiCallable[_webhooks_pb2.ReplayWebhookRequest, _webhooks_pb2.ReplayWebhookReply]  # type: ignore[assignment]
     """Makes a disabled webhook active again, and sends facts again from a cursor."""
     SendTest: _aio.UnaryUnaryMultiCallable[_templates_pb2.SendTestRequest, _templates_pb2.SendTestReply]  # type: ignore[assignment]
@@ -364,6 +380,22 @@ class NotificationsServicer(metaclass=_abc_1.ABCMeta):
         """What people wrote to the library that no word answers; each look is recorded."""
 
     @_abc_1.abstractmethod
+    def GetConversation(
+        self,
+        request: _conversations_pb2.GetConversationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_conversations_pb2.GetConversationReply, _abc.Awaitable[_conversations_pb2.GetConversationReply]]:
+        """One of them; the look is recorded."""
+
+    @_abc_1.abstractmethod
+    def TakeConversation(
+        self,
+        request: _conversations_pb2.TakeConversationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_conversations_pb2.TakeConversationReply, _abc.Awaitable[_conversations_pb2.TakeConversationReply]]:
+        """Says that the caller sees to it, so that no colleague answers too."""
+
+    @_abc_1.abstractmethod
     def ReplyConversation(
         self,
         request: _conversations_pb2.ReplyConversationRequest,
@@ -401,6 +433,22 @@ class NotificationsServicer(metaclass=_abc_1.ABCMeta):
         request: _webhooks_pb2.DeleteWebhookRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_webhooks_pb2.DeleteWebhookReply, _abc.Awaitable[_webhooks_pb2.DeleteWebhookReply]]: ...
+
+    @_abc_1.abstractmethod
+    def ListDeliveries(
+        self,
+        request: _webhooks_pb2.ListDeliveriesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_webhooks_pb2.ListDeliveriesReply, _abc.Awaitable[_webhooks_pb2.ListDeliveriesReply]]:
+        """Facts of the last 7 days for a webhook, and which of them were taken."""
+
+    @_abc_1.abstractmethod
+    def DisableWebhook(
+        self,
+        request: _webhooks_pb2.DisableWebhookRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_webhooks_pb2.DisableWebhookReply, _abc.Awaitable[_webhooks_pb2.DisableWebhookReply]]:
+        """Sends nothing more until a replay; what happens meanwhile is not kept for it."""
 
     @_abc_1.abstractmethod
     def ReplayWebhook(

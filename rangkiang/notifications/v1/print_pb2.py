@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&rangkiang/notifications/v1/print.proto\x12\x1arangkiang.notifications.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x1e\n\x10ListPrintRequest\x12\n\n\x02\x62y\x18\x01 \x01(\t\"H\n\x0eListPrintReply\x12\x36\n\x06groups\x18\x01 \x03(\x0b\x32&.rangkiang.notifications.v1.PrintGroup\"O\n\nPrintGroup\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x33\n\x07letters\x18\x02 \x03(\x0b\x32\".rangkiang.notifications.v1.Letter\"\x8d\x01\n\x06Letter\x12\x11\n\tmember_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x03 \x01(\t\x12\x12\n\nnotice_ids\x18\x04 \x03(\t\x12\x0e\n\x06titles\x18\x05 \x03(\t\x12-\n\toldest_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"D\n\x13PrintLettersRequest\x12\x12\n\nmember_ids\x18\x01 \x03(\t\x12\n\n\x02\x62y\x18\x02 \x01(\t\x12\r\n\x05paper\x18\x03 \x01(\t\"E\n\x11PrintLettersReply\x12\x0b\n\x03pdf\x18\x01 \x01(\x0c\x12\x0f\n\x07letters\x18\x02 \x01(\x05\x12\x12\n\nnotice_ids\x18\x03 \x03(\t\"%\n\x0fHandOverRequest\x12\x12\n\nnotice_ids\x18\x01 \x03(\t\"\x1e\n\rHandOverReply\x12\r\n\x05\x63ount\x18\x01 \x01(\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&rangkiang/notifications/v1/print.proto\x12\x1arangkiang.notifications.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x1e\n\x10ListPrintRequest\x12\n\n\x02\x62y\x18\x01 \x01(\t\"h\n\x0eListPrintReply\x12\x36\n\x06groups\x18\x01 \x03(\x0b\x32&.rangkiang.notifications.v1.PrintGroup\x12\x0c\n\x04zone\x18\x02 \x01(\t\x12\x10\n\x08has_more\x18\x03 \x01(\x08\"O\n\nPrintGroup\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x33\n\x07letters\x18\x02 \x03(\x0b\x32\".rangkiang.notifications.v1.Letter\"\x8d\x01\n\x06Letter\x12\x11\n\tmember_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x03 \x01(\t\x12\x12\n\nnotice_ids\x18\x04 \x03(\t\x12\x0e\n\x06titles\x18\x05 \x03(\t\x12-\n\toldest_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"D\n\x13PrintLettersRequest\x12\x12\n\nmember_ids\x18\x01 \x03(\t\x12\n\n\x02\x62y\x18\x02 \x01(\t\x12\r\n\x05paper\x18\x03 \x01(\t\"E\n\x11PrintLettersReply\x12\x0b\n\x03pdf\x18\x01 \x01(\x0c\x12\x0f\n\x07letters\x18\x02 \x01(\x05\x12\x12\n\nnotice_ids\x18\x03 \x03(\t\"%\n\x0fHandOverRequest\x12\x12\n\nnotice_ids\x18\x01 \x03(\t\"\x1e\n\rHandOverReply\x12\r\n\x05\x63ount\x18\x01 \x01(\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,17 +35,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTPRINTREQUEST']._serialized_start=103
   _globals['_LISTPRINTREQUEST']._serialized_end=133
   _globals['_LISTPRINTREPLY']._serialized_start=135
-  _globals['_LISTPRINTREPLY']._serialized_end=207
-  _globals['_PRINTGROUP']._serialized_start=209
-  _globals['_PRINTGROUP']._serialized_end=288
-  _globals['_LETTER']._serialized_start=291
-  _globals['_LETTER']._serialized_end=432
-  _globals['_PRINTLETTERSREQUEST']._serialized_start=434
-  _globals['_PRINTLETTERSREQUEST']._serialized_end=502
-  _globals['_PRINTLETTERSREPLY']._serialized_start=504
-  _globals['_PRINTLETTERSREPLY']._serialized_end=573
-  _globals['_HANDOVERREQUEST']._serialized_start=575
-  _globals['_HANDOVERREQUEST']._serialized_end=612
-  _globals['_HANDOVERREPLY']._serialized_start=614
-  _globals['_HANDOVERREPLY']._serialized_end=644
+  _globals['_LISTPRINTREPLY']._serialized_end=239
+  _globals['_PRINTGROUP']._serialized_start=241
+  _globals['_PRINTGROUP']._serialized_end=320
+  _globals['_LETTER']._serialized_start=323
+  _globals['_LETTER']._serialized_end=464
+  _globals['_PRINTLETTERSREQUEST']._serialized_start=466
+  _globals['_PRINTLETTERSREQUEST']._serialized_end=534
+  _globals['_PRINTLETTERSREPLY']._serialized_start=536
+  _globals['_PRINTLETTERSREPLY']._serialized_end=605
+  _globals['_HANDOVERREQUEST']._serialized_start=607
+  _globals['_HANDOVERREQUEST']._serialized_end=644
+  _globals['_HANDOVERREPLY']._serialized_start=646
+  _globals['_HANDOVERREPLY']._serialized_end=676
 # @@protoc_insertion_point(module_scope)

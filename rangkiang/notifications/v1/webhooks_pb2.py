@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)rangkiang/notifications/v1/webhooks.proto\x12\x1arangkiang.notifications.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe0\x02\n\x07Webhook\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\tclient_id\x18\x02 \x01(\t\x12\x0b\n\x03url\x18\x03 \x01(\t\x12\r\n\x05kinds\x18\x04 \x03(\t\x12\x14\n\x0cwith_members\x18\x05 \x01(\x08\x12\r\n\x05state\x18\x06 \x01(\t\x12\x0e\n\x06reason\x18\x07 \x01(\t\x12+\n\x07made_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x11last_delivered_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rfailing_since\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x66\x61ilures\x18\x0b \x01(\x05\x12+\n\x07next_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07waiting\x18\r \x01(\x03\"C\n\x14\x43reateWebhookRequest\x12\x0b\n\x03url\x18\x01 \x01(\t\x12\r\n\x05kinds\x18\x02 \x03(\t\x12\x0f\n\x07\x63ontact\x18\x03 \x01(\t\"Z\n\x12\x43reateWebhookReply\x12\x34\n\x07webhook\x18\x01 \x01(\x0b\x32#.rangkiang.notifications.v1.Webhook\x12\x0e\n\x06secret\x18\x02 \x01(\t\"\x15\n\x13ListWebhooksRequest\"J\n\x11ListWebhooksReply\x12\x35\n\x08webhooks\x18\x01 \x03(\x0b\x32#.rangkiang.notifications.v1.Webhook\"\"\n\x14\x44\x65leteWebhookRequest\x12\n\n\x02id\x18\x01 \x01(\t\"\x14\n\x12\x44\x65leteWebhookReply\"2\n\x14ReplayWebhookRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\t\"Y\n\x12ReplayWebhookReply\x12\x34\n\x07webhook\x18\x01 \x01(\x0b\x32#.rangkiang.notifications.v1.Webhook\x12\r\n\x05\x63ount\x18\x02 \x01(\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)rangkiang/notifications/v1/webhooks.proto\x12\x1arangkiang.notifications.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf7\x02\n\x07Webhook\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\tclient_id\x18\x02 \x01(\t\x12\x0b\n\x03url\x18\x03 \x01(\t\x12\r\n\x05kinds\x18\x04 \x03(\t\x12\x14\n\x0cwith_members\x18\x05 \x01(\x08\x12\r\n\x05state\x18\x06 \x01(\t\x12\x0e\n\x06reason\x18\x07 \x01(\t\x12+\n\x07made_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x11last_delivered_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rfailing_since\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x66\x61ilures\x18\x0b \x01(\x05\x12+\n\x07next_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07waiting\x18\r \x01(\x03\x12\x15\n\rmade_by_staff\x18\x0e \x01(\x08\"C\n\x14\x43reateWebhookRequest\x12\x0b\n\x03url\x18\x01 \x01(\t\x12\r\n\x05kinds\x18\x02 \x03(\t\x12\x0f\n\x07\x63ontact\x18\x03 \x01(\t\"Z\n\x12\x43reateWebhookReply\x12\x34\n\x07webhook\x18\x01 \x01(\x0b\x32#.rangkiang.notifications.v1.Webhook\x12\x0e\n\x06secret\x18\x02 \x01(\t\"\x15\n\x13ListWebhooksRequest\"g\n\x11ListWebhooksReply\x12\x35\n\x08webhooks\x18\x01 \x03(\x0b\x32#.rangkiang.notifications.v1.Webhook\x12\r\n\x05kinds\x18\x02 \x03(\t\x12\x0c\n\x04zone\x18\x03 \x01(\t\"B\n\x15ListDeliveriesRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\x05\x12\x0e\n\x06\x63ursor\x18\x03 \x01(\t\"\x87\x01\n\x08\x44\x65livery\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12/\n\x0boccurred_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0c\x64\x65livered_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xa3\x01\n\x13ListDeliveriesReply\x12\x34\n\x07webhook\x18\x01 \x01(\x0b\x32#.rangkiang.notifications.v1.Webhook\x12\x38\n\ndeliveries\x18\x02 \x03(\x0b\x32$.rangkiang.notifications.v1.Delivery\x12\x0e\n\x06\x63ursor\x18\x03 \x01(\t\x12\x0c\n\x04zone\x18\x04 \x01(\t\"#\n\x15\x44isableWebhookRequest\x12\n\n\x02id\x18\x01 \x01(\t\"K\n\x13\x44isableWebhookReply\x12\x34\n\x07webhook\x18\x01 \x01(\x0b\x32#.rangkiang.notifications.v1.Webhook\"\"\n\x14\x44\x65leteWebhookRequest\x12\n\n\x02id\x18\x01 \x01(\t\"\x14\n\x12\x44\x65leteWebhookReply\"2\n\x14ReplayWebhookRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\t\"Y\n\x12ReplayWebhookReply\x12\x34\n\x07webhook\x18\x01 \x01(\x0b\x32#.rangkiang.notifications.v1.Webhook\x12\r\n\x05\x63ount\x18\x02 \x01(\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,21 +33,31 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'rangkiang.notifications.v1.
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_WEBHOOK']._serialized_start=107
-  _globals['_WEBHOOK']._serialized_end=459
-  _globals['_CREATEWEBHOOKREQUEST']._serialized_start=461
-  _globals['_CREATEWEBHOOKREQUEST']._serialized_end=528
-  _globals['_CREATEWEBHOOKREPLY']._serialized_start=530
-  _globals['_CREATEWEBHOOKREPLY']._serialized_end=620
-  _globals['_LISTWEBHOOKSREQUEST']._serialized_start=622
-  _globals['_LISTWEBHOOKSREQUEST']._serialized_end=643
-  _globals['_LISTWEBHOOKSREPLY']._serialized_start=645
-  _globals['_LISTWEBHOOKSREPLY']._serialized_end=719
-  _globals['_DELETEWEBHOOKREQUEST']._serialized_start=721
-  _globals['_DELETEWEBHOOKREQUEST']._serialized_end=755
-  _globals['_DELETEWEBHOOKREPLY']._serialized_start=757
-  _globals['_DELETEWEBHOOKREPLY']._serialized_end=777
-  _globals['_REPLAYWEBHOOKREQUEST']._serialized_start=779
-  _globals['_REPLAYWEBHOOKREQUEST']._serialized_end=829
-  _globals['_REPLAYWEBHOOKREPLY']._serialized_start=831
-  _globals['_REPLAYWEBHOOKREPLY']._serialized_end=920
+  _globals['_WEBHOOK']._serialized_end=482
+  _globals['_CREATEWEBHOOKREQUEST']._serialized_start=484
+  _globals['_CREATEWEBHOOKREQUEST']._serialized_end=551
+  _globals['_CREATEWEBHOOKREPLY']._serialized_start=553
+  _globals['_CREATEWEBHOOKREPLY']._serialized_end=643
+  _globals['_LISTWEBHOOKSREQUEST']._serialized_start=645
+  _globals['_LISTWEBHOOKSREQUEST']._serialized_end=666
+  _globals['_LISTWEBHOOKSREPLY']._serialized_start=668
+  _globals['_LISTWEBHOOKSREPLY']._serialized_end=771
+  _globals['_LISTDELIVERIESREQUEST']._serialized_start=773
+  _globals['_LISTDELIVERIESREQUEST']._serialized_end=839
+  _globals['_DELIVERY']._serialized_start=842
+  _globals['_DELIVERY']._serialized_end=977
+  _globals['_LISTDELIVERIESREPLY']._serialized_start=980
+  _globals['_LISTDELIVERIESREPLY']._serialized_end=1143
+  _globals['_DISABLEWEBHOOKREQUEST']._serialized_start=1145
+  _globals['_DISABLEWEBHOOKREQUEST']._serialized_end=1180
+  _globals['_DISABLEWEBHOOKREPLY']._serialized_start=1182
+  _globals['_DISABLEWEBHOOKREPLY']._serialized_end=1257
+  _globals['_DELETEWEBHOOKREQUEST']._serialized_start=1259
+  _globals['_DELETEWEBHOOKREQUEST']._serialized_end=1293
+  _globals['_DELETEWEBHOOKREPLY']._serialized_start=1295
+  _globals['_DELETEWEBHOOKREPLY']._serialized_end=1315
+  _globals['_REPLAYWEBHOOKREQUEST']._serialized_start=1317
+  _globals['_REPLAYWEBHOOKREQUEST']._serialized_end=1367
+  _globals['_REPLAYWEBHOOKREPLY']._serialized_start=1369
+  _globals['_REPLAYWEBHOOKREPLY']._serialized_end=1458
 # @@protoc_insertion_point(module_scope)

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, literal, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from chassis import clock
+from chassis.db import Id, UtcTime
 from chassis.errors import Invalid, NotFound, Refused
 from chassis.ids import new_id
 from chassis.sealing import MasterKey, MemberKey
@@ -162,23 +163,69 @@ def reply(session: Session, read_master: Callable[[], MasterKey], conversation_i
     if not is_window_open(row.last_at, clock.now()):
         raise Refused("WINDOW_CLOSED")
     add_answer(session, read_master(), row, text)
-    row.state = DONE
+    _end(row)
     return row
 
 
 def close(session: Session, conversation_id: UUID) -> Conversation:
     """End a conversation. Raises NotFound CONVERSATION_UNKNOWN."""
     row = _locked(session, conversation_id)
-    row.state = DONE
+    _end(row)
     return row
 
 
-def list_conversations(session: Session, *, state: str, limit: int) -> tuple[list[Conversation], int]:
-    """Return conversations, the one that waits longest first, and their number."""
+def take(session: Session, conversation_id: UUID, account: str) -> Conversation:
+    """Note that a person of staff sees to an open conversation, also one that a colleague had taken.
+
+    raises  NotFound  CONVERSATION_UNKNOWN
+            Refused   CONVERSATION_DONE
+    """
+    row = _locked(session, conversation_id)
+    if row.state != OPEN:
+        raise Refused("CONVERSATION_DONE")
+    row.taken_by, row.taken_at = account, clock.now()
+    return row
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of conversations, their number in all, and the cursor of the next page; "" at the end."""
+
+    rows: list[Conversation]
+    total: int
+    cursor: str
+
+
+def list_conversations(session: Session, *, state: str, limit: int, cursor: str = "") -> Page:
+    """List conversations: open ones in the order in which they wait, those that are done with the newest first.
+
+    cursor  of the page before, for one state; without a state there is one page
+    raises  Invalid  NOTICES_CURSOR_INVALID
+    """
     where = [Conversation.state == state] if state else []
-    query = select(Conversation).where(*where).order_by(Conversation.state.desc(), Conversation.last_at).limit(limit)
     total = session.scalar(select(func.count()).select_from(Conversation).where(*where)) or 0
-    return list(session.scalars(query)), total
+    place = tuple_(Conversation.last_at, Conversation.id)
+    if cursor and state:
+        last = session.get(Conversation, _read_cursor(cursor))
+        if last is None:
+            raise Invalid("NOTICES_CURSOR_INVALID")
+        here = tuple_(literal(last.last_at, UtcTime), literal(last.id, Id))
+        where.append(place < here if state == DONE else place > here)
+    keys = (Conversation.last_at, Conversation.id)
+    order = [key.desc() for key in keys] if state == DONE else [Conversation.state.desc(), *keys]
+    rows = list(session.scalars(select(Conversation).where(*where).order_by(*order).limit(limit + 1)))
+    return Page(rows[:limit], total, str(rows[limit - 1].id) if state and len(rows) > limit else "")
+
+
+def find(session: Session, conversation_id: str) -> Conversation:
+    """Return a conversation of the caller's institution. Raises NotFound CONVERSATION_UNKNOWN."""
+    try:
+        row = session.get(Conversation, UUID(conversation_id))
+    except ValueError:
+        row = None
+    if row is None:
+        raise NotFound("CONVERSATION_UNKNOWN", id=conversation_id[:40])
+    return row
 
 
 def read_lines(session: Session, master: MasterKey, row: Conversation) -> tuple[str, list[Line]]:
@@ -280,6 +327,17 @@ def _add_line(
         )
     )
     return line.id
+
+
+def _end(row: Conversation) -> None:
+    row.state, row.taken_by, row.taken_at = DONE, None, None
+
+
+def _read_cursor(cursor: str) -> UUID:
+    try:
+        return UUID(cursor)
+    except ValueError:
+        raise Invalid("NOTICES_CURSOR_INVALID") from None
 
 
 def _locked(session: Session, conversation_id: UUID) -> Conversation:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +20,7 @@ from rangkiang.members.v1 import contacts_pb2
 from rangkiang.notifications.v1 import notices_pb2 as wire
 from rangkiang.notifications.v1 import print_pb2
 from services.notifications import preferences
+from services.notifications.institutions import own_zone
 from services.notifications.ledger import require_member
 from services.notifications.preferences import ALL, Answer
 from services.notifications.rpc.ledger import timestamp
@@ -92,7 +93,8 @@ class ChoiceMethods:
         return wire.OptOutReply(kind=kind, channel=channel)
 
     def ListPrint(self, request: print_pb2.ListPrintRequest, context: grpc.ServicerContext) -> print_pb2.ListPrintReply:
-        listed = self._letters(rpc.context(context), context, by=request.by)
+        caller = rpc.context(context)
+        listed, has_more = self._letters(caller, context, by=request.by)
         groups: dict[str, list[print_pb2.Letter]] = {}
         for one in listed:
             letter = print_pb2.Letter(
@@ -105,14 +107,17 @@ class ChoiceMethods:
             )
             groups.setdefault(one.group, []).append(letter)
         named = [print_pb2.PrintGroup(name=name, letters=of_group) for name, of_group in groups.items()]
-        return print_pb2.ListPrintReply(groups=named)
+        with self._database.reading(caller) as session:
+            zone = own_zone(session, parse_id(caller.institution))
+        return print_pb2.ListPrintReply(groups=named, zone=zone, has_more=has_more)
 
     def PrintLetters(
         self, request: print_pb2.PrintLettersRequest, context: grpc.ServicerContext
     ) -> print_pb2.PrintLettersReply:
         caller = rpc.context(context)
         paper = letters.check_paper(request.paper or "a4")
-        listed = self._letters(caller, context, by=request.by, only=set(request.member_ids))
+        only = {parse_id(one) for one in request.member_ids[:MOST_HANDED_OVER]}
+        listed, _ = self._letters(caller, context, by=request.by, only=only)
         institution_id = parse_id(caller.institution)
         folded = letters.fold_letters(institution_id, listed)
         places = {question: self._owners.place(question) for question in {one.place for one in folded}}
@@ -142,20 +147,18 @@ class ChoiceMethods:
         grpc_context: Any,
         *,
         by: str,
-        only: set[str] = frozenset(),  # type: ignore[assignment]
-    ) -> list[ListedLetter]:
-        """Read the print list; members records that the caller looks at names and addresses."""
+        only: Collection[UUID] = (),
+    ) -> tuple[list[ListedLetter], bool]:
+        """Read the print list, and whether there is more; members records that the caller looks at addresses."""
         with self._database.reading(caller) as session:
-            notices: Mapping[UUID, Sequence[Any]] = letters.printable(session, parse_id(caller.institution))
+            found = letters.printable(session, parse_id(caller.institution), only=only)
             session.expunge_all()
-        if only:
-            notices = {member_id: of_member for member_id, of_member in notices.items() if str(member_id) in only}
         metadata = [pair for pair in grpc_context.invocation_metadata() if pair[0] == "authorization"]
         contacts: dict[UUID, contacts_pb2.MemberContact] = {}
-        ids = list(notices)
+        ids = list(found.by_member)
         for start in range(0, len(ids), MOST_ASKED):
             contacts.update(self._owners.list_contacts(ids[start : start + MOST_ASKED], metadata))
-        return letters.list_letters(notices, contacts, by=by)
+        return letters.list_letters(found.by_member, contacts, by=by), found.has_more
 
 
 def _preferences(session: Session, member_id: UUID) -> wire.Preferences:

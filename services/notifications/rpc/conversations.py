@@ -18,7 +18,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from chassis import audit, clock, rpc
 from chassis.addresses import networks
 from chassis.audit.looks import Looks
-from chassis.context import system
+from chassis.context import Context, system
 from chassis.errors import Error, Forbidden, Unavailable
 from chassis.idempotency import once
 from chassis.ids import parse_id
@@ -38,6 +38,7 @@ from services.notifications.conversations import store
 from services.notifications.conversations.answers import ANSWERING, Answerer, Owner, OwnLoan
 from services.notifications.conversations.callbacks import check_signature, read_callback
 from services.notifications.conversations.statuses import record_status
+from services.notifications.institutions import own_zone
 from services.notifications.keys import read_own_master
 from services.notifications.sending.attempts import NOT_HANDED_OVER
 from services.notifications.settings import NotificationsSettings
@@ -98,15 +99,43 @@ class ConversationMethods:
         caller = rpc.context(context)
         limit = min(request.limit or USUAL_CONVERSATIONS, MOST_CONVERSATIONS)
         with self._resources.database.reading(caller) as session:
-            rows, total = store.list_conversations(session, state=request.state, limit=limit)
+            page = store.list_conversations(session, state=request.state, limit=limit, cursor=request.cursor)
             # Without rows there may be no key yet.
-            opened = store.read_all_lines(session, self._master(), rows) if rows else []
-            listed = [_conversation(row, *content) for row, content in zip(rows, opened, strict=True)]
-        for row in rows:
-            self._conversation_looks.record(
-                caller, "notifications.read_conversation", kind="conversation", object_id=row.id
-            )
-        return wire.ListConversationsReply(conversations=listed, total=total)
+            opened = store.read_all_lines(session, self._master(), page.rows) if page.rows else []
+            listed = [_conversation(row, *content) for row, content in zip(page.rows, opened, strict=True)]
+            zone = own_zone(session, parse_id(caller.institution))
+        for row in page.rows:
+            self._record_look(caller, row.id)
+        return wire.ListConversationsReply(conversations=listed, total=page.total, cursor=page.cursor, zone=zone)
+
+    def GetConversation(
+        self, request: wire.GetConversationRequest, context: grpc.ServicerContext
+    ) -> wire.GetConversationReply:
+        caller = rpc.context(context)
+        with self._resources.database.reading(caller) as session:
+            row = store.find(session, request.id)
+            conversation = _conversation(row, *store.read_lines(session, self._master(), row))
+            zone = own_zone(session, parse_id(caller.institution))
+        self._record_look(caller, row.id)
+        return wire.GetConversationReply(conversation=conversation, zone=zone)
+
+    def TakeConversation(
+        self, request: wire.TakeConversationRequest, context: grpc.ServicerContext
+    ) -> wire.TakeConversationReply:
+        caller = rpc.context(context)
+        with self._resources.database.transaction(caller) as session:
+
+            def act() -> wire.TakeConversationReply:
+                row = store.take(session, parse_id(request.id), caller.actor)
+                audit.record(session, caller, "notifications.take_conversation", kind="conversation", object_id=row.id)
+                return wire.TakeConversationReply(id=str(row.id), state=row.state)
+
+            return once(session, caller, request, wire.TakeConversationReply, act)
+
+    def _record_look(self, caller: Context, conversation_id: UUID) -> None:
+        self._conversation_looks.record(
+            caller, "notifications.read_conversation", kind="conversation", object_id=conversation_id
+        )
 
     def ReplyConversation(
         self, request: wire.ReplyConversationRequest, context: grpc.ServicerContext
@@ -281,6 +310,8 @@ def _conversation(row: Conversation, address: str, lines: Sequence[store.Line]) 
         state=row.state,
         last_at=_timestamp(row.last_at),
         window_until=_timestamp(row.last_at + store.WINDOW),
+        taken_by=row.taken_by or "",
+        taken_at=_timestamp(row.taken_at) if row.taken_at is not None else None,
     )
     for line in lines:
         message.messages.add(

@@ -18,7 +18,7 @@ from chassis.sealing import require_master_key
 from rangkiang.notifications.v1 import notices_pb2 as wire
 from services.notifications import ledger
 from services.notifications.channels.port import Channel
-from services.notifications.institutions import rules_of, save_rules
+from services.notifications.institutions import Places, own_zone, rules_of, save_rules
 from services.notifications.keys import read_own_master
 from services.notifications.settings import NotificationsSettings
 from services.notifications.tables import Attempt, Message, Notice, SendingRules
@@ -44,21 +44,24 @@ class LedgerMethods:
             kind=request.kind,
             limit=max(0, request.limit),
             cursor=request.cursor,
+            counts=not request.without_total,
         )
         with self._database.reading(caller) as session:
             page = ledger.list_notices(session, parse_id(caller.institution), wanted)
-            notices = [_notice(notice, message) for notice, message in page.rows]
-        return wire.ListNoticesReply(notices=notices, total=page.total, cursor=page.cursor)
+            places = Places(session)
+            notices = [_notice(notice, message, places) for notice, message in page.rows]
+        return wire.ListNoticesReply(notices=notices, total=page.total, has_more=page.has_more, cursor=page.cursor)
 
     def ListOwnNotices(
         self, request: wire.ListOwnNoticesRequest, context: grpc.ServicerContext
     ) -> wire.ListOwnNoticesReply:
         caller = rpc.context(context)
         limit = min(max(1, request.limit or MOST_OWN), MOST_OWN)
-        wanted = ledger.NoticeFilter(member=caller.actor, limit=limit)
+        wanted = ledger.NoticeFilter(member=caller.actor, limit=limit, counts=False)
         with self._database.reading(caller) as session:
             page = ledger.list_notices(session, parse_id(caller.institution), wanted)
-            notices = [_notice(notice, message) for notice, message in page.rows]
+            places = Places(session)
+            notices = [_notice(notice, message, places) for notice, message in page.rows]
         return wire.ListOwnNoticesReply(notices=notices)
 
     def GetNotice(self, request: wire.GetNoticeRequest, context: grpc.ServicerContext) -> wire.GetNoticeReply:
@@ -71,7 +74,7 @@ class LedgerMethods:
                 subject, text = ledger.open_message(session, message, require_master_key(self._settings.master_key))
                 text = _LINK.sub("/l/…", text)
             reply = wire.GetNoticeReply(
-                notice=_notice(notice, message),
+                notice=_notice(notice, message, Places(session)),
                 subject=subject,
                 text=text,
                 attempts=[_attempt(attempt) for attempt in attempts],
@@ -89,7 +92,7 @@ class LedgerMethods:
 
             def act() -> wire.ResendNoticeReply:
                 notice = ledger.resend(session, institution_id, request.id, context=caller, master=master)
-                return wire.ResendNoticeReply(notice=_notice(notice, None))
+                return wire.ResendNoticeReply(notice=_notice(notice, None, Places(session)))
 
             return once(session, caller, request, wire.ResendNoticeReply, act)
 
@@ -103,7 +106,8 @@ class LedgerMethods:
             raise NotFound("CHANNEL_NOT_FOUND", channel=request.name[:16], known=known)
         with self._database.reading(caller) as session:
             rows = ledger.channel_health(session, parse_id(caller.institution), names)
-        return wire.GetChannelStatusReply(channels=[_channel(row) for row in rows])
+            zone = own_zone(session, parse_id(caller.institution))
+        return wire.GetChannelStatusReply(channels=[_channel(row) for row in rows], zone=zone)
 
     def GetSendingRules(
         self, _request: wire.GetSendingRulesRequest, context: grpc.ServicerContext
@@ -142,7 +146,7 @@ class LedgerMethods:
             return once(session, caller, request, wire.PutSendingRulesReply, act)
 
 
-def _notice(notice: Notice, message: Message | None) -> wire.Notice:
+def _notice(notice: Notice, message: Message | None, places: Places) -> wire.Notice:
     return wire.Notice(
         id=str(notice.id),
         member_id=str(notice.member_id or ""),
@@ -158,6 +162,7 @@ def _notice(notice: Notice, message: Message | None) -> wire.Notice:
         channel=message.channel if message is not None else "",
         message_id=str(notice.message_id or ""),
         language=message.language if message is not None else "",
+        zone=places.zone_of(notice.institution_id, notice.branch_id),
     )
 
 

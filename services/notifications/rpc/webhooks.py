@@ -15,6 +15,7 @@ from chassis import audit, clock, rpc
 from chassis.addresses import networks
 from chassis.errors import Error
 from chassis.idempotency import once
+from chassis.ids import parse_id
 from chassis.outgoing import OutgoingClient
 from chassis.sentences import sentence
 from chassis.service import Resources
@@ -22,15 +23,18 @@ from chassis.wake import open_wake
 from rangkiang.notifications.v1 import webhooks_pb2 as wire
 from services.notifications.channels.opening import open_channels
 from services.notifications.channels.port import Message
+from services.notifications.institutions import own_zone
 from services.notifications.keys import read_own_master
 from services.notifications.settings import NotificationsSettings
-from services.notifications.tables import Webhook
+from services.notifications.tables import Webhook, WebhookFact
 from services.notifications.webhooks import delivery, subscriptions
+from services.notifications.webhooks.facts import SCOPES
 
 log = logging.getLogger(__name__)
 
 AWAY_SECONDS = 5.0
 LONGEST_PAUSE_SECONDS = 5.0
+USUAL_DELIVERIES, MOST_DELIVERIES = 50, 200
 CLEANING_SECONDS = 3_600.0
 
 
@@ -66,7 +70,40 @@ class WebhookMethods:
         with self._resources.database.reading(caller) as session:
             rows = subscriptions.list_own(session, caller)
             waiting = delivery.count_waiting(session, [row.id for row in rows])
-            return wire.ListWebhooksReply(webhooks=[_webhook(row, waiting.get(row.id, 0)) for row in rows])
+            zone = own_zone(session, parse_id(caller.institution))
+            listed = [_webhook(row, waiting.get(row.id, 0)) for row in rows]
+        kinds = [kind for kind, scope in SCOPES.items() if scope in caller.scopes]
+        return wire.ListWebhooksReply(webhooks=listed, kinds=kinds, zone=zone)
+
+    def ListDeliveries(
+        self, request: wire.ListDeliveriesRequest, context: grpc.ServicerContext
+    ) -> wire.ListDeliveriesReply:
+        caller = rpc.context(context)
+        limit = min(max(0, request.limit) or USUAL_DELIVERIES, MOST_DELIVERIES)
+        with self._resources.database.reading(caller) as session:
+            row = subscriptions.find_own(session, caller, request.id, locks=False)
+            facts, cursor = subscriptions.list_deliveries(session, row, limit=limit, cursor=request.cursor)
+            waiting = delivery.count_waiting(session, [row.id])
+            return wire.ListDeliveriesReply(
+                webhook=_webhook(row, waiting.get(row.id, 0)),
+                deliveries=[_delivery(fact) for fact in facts],
+                cursor=cursor,
+                zone=own_zone(session, parse_id(caller.institution)),
+            )
+
+    def DisableWebhook(
+        self, request: wire.DisableWebhookRequest, context: grpc.ServicerContext
+    ) -> wire.DisableWebhookReply:
+        caller = rpc.context(context)
+        with self._resources.database.transaction(caller) as session:
+
+            def act() -> wire.DisableWebhookReply:
+                row = subscriptions.find_own(session, caller, request.id)
+                subscriptions.disable(row)
+                audit.record(session, caller, "notifications.disable_webhook", kind="webhook", object_id=row.id)
+                return wire.DisableWebhookReply(webhook=_webhook(row))
+
+            return once(session, caller, request, wire.DisableWebhookReply, act)
 
     def DeleteWebhook(
         self, request: wire.DeleteWebhookRequest, context: grpc.ServicerContext
@@ -152,6 +189,14 @@ def _client(own: NotificationsSettings) -> OutgoingClient:
     return OutgoingClient(allowed=networks(own.outgoing_private_networks), total_seconds=10.0, most_bytes=4_096)
 
 
+def _delivery(fact: WebhookFact) -> wire.Delivery:
+    message = wire.Delivery(id=str(fact.id), kind=fact.kind)
+    message.occurred_at.FromDatetime(fact.occurred_at)
+    if fact.delivered_at is not None:
+        message.delivered_at.FromDatetime(fact.delivered_at)
+    return message
+
+
 def _webhook(row: Webhook, waiting: int = 0) -> wire.Webhook:
     message = wire.Webhook(
         id=str(row.id),
@@ -163,6 +208,7 @@ def _webhook(row: Webhook, waiting: int = 0) -> wire.Webhook:
         reason=row.reason,
         failures=row.failures,
         waiting=waiting,
+        made_by_staff=bool(row.made_by_staff),
     )
     for name in ("made_at", "last_delivered_at", "failing_since", "next_at"):
         moment = getattr(row, name)

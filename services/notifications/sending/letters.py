@@ -27,7 +27,7 @@ from services.notifications.templates.letter_pdf import PAPERS, Paper, PrintedLe
 from services.notifications.templates.store import render
 
 GROUPINGS = ("group", "street")
-MOST_LETTERS = 1_000
+MOST_LETTERS, MOST_LISTED = 1_000, 4_000  # members, and notices
 # "Jl. Bagindo Aziz Chan No. 12, RT 3" is a house of the street before the number.
 _HOUSE = re.compile(r"\s*(,|\b(no|nomor|number|rt|rw|blok)\b\.?|\d).*$", re.IGNORECASE)
 
@@ -60,14 +60,33 @@ class FoldedLetter:
     place: PlaceQuestion
 
 
-def printable(session: Session, institution_id: UUID) -> dict[UUID, list[Notice]]:
-    """Return notices of an institution that wait for paper, by member; those that wait longest first."""
-    query = select(Notice).where(Notice.institution_id == institution_id, Notice.state == PRINT).order_by(Notice.id)
+@dataclass(frozen=True, slots=True)
+class Printable:
+    """Notices that wait for paper, by member.
+
+    has_more  there are others, which wait less long
+    """
+
+    by_member: dict[UUID, list[Notice]]
+    has_more: bool
+
+
+def printable(session: Session, institution_id: UUID, *, only: Collection[UUID] = ()) -> Printable:
+    """Return notices of an institution that wait for paper, those that wait longest first, of MOST_LETTERS members.
+
+    only  of these members
+    """
+    query = select(Notice).where(Notice.institution_id == institution_id, Notice.state == PRINT)
+    query = query.where(Notice.member_id.in_(list(only)) if only else Notice.member_id.is_not(None))
+    rows = list(session.scalars(query.order_by(Notice.id).limit(MOST_LISTED + 1)))
     groups: dict[UUID, list[Notice]] = defaultdict(list)
-    for notice in session.scalars(query):
-        if notice.member_id is not None and (notice.member_id in groups or len(groups) < MOST_LETTERS):
-            groups[notice.member_id].append(notice)
-    return groups
+    has_more = len(rows) > MOST_LISTED
+    for notice in rows[:MOST_LISTED]:
+        if notice.member_id in groups or len(groups) < MOST_LETTERS:
+            groups[notice.member_id].append(notice)  # type: ignore[index]
+        else:
+            has_more = True
+    return Printable(groups, has_more)  # type: ignore[arg-type]
 
 
 def list_letters(

@@ -39,6 +39,7 @@ class Conversation(Table):
     state         "open" or "done"
     last_at       of the person's last message: free text may be sent for 24 hours
     told_at       when the person last heard that staff will answer
+    taken_by      account of staff that sees to it, since taken_at; None when nobody does, and when it is done
     """
 
     __tablename__ = "conversations"
@@ -58,6 +59,8 @@ class Conversation(Table):
     state: Mapped[str] = mapped_column(String(16))
     last_at: Mapped[datetime]
     told_at: Mapped[datetime | None]
+    taken_by: Mapped[str | None] = mapped_column(String(128))
+    taken_at: Mapped[datetime | None]
     made_at: Mapped[datetime]
 
 

@@ -15,8 +15,10 @@ _WAITING = "delivered_at IS NULL"
 
 
 class Webhook(Table):
-    """A subscription of a client.
+    """A subscription of a client, or of an institution for whom a person of staff made it.
 
+    client_id      of the client, or of the account of staff
+    made_by_staff  None for those before there was this column
     kinds          names of facts
     with_members   facts have ids of members
     sealed_secret  signs what is sent, under the master key
@@ -31,6 +33,7 @@ class Webhook(Table):
     id: Mapped[UUID] = mapped_column(primary_key=True)
     institution_id: Mapped[UUID]
     client_id: Mapped[str] = mapped_column(String(128))
+    made_by_staff: Mapped[bool | None]
     url: Mapped[str] = mapped_column(String(1_000))
     kinds: Mapped[list[str]] = mapped_column(JSON)
     with_members: Mapped[bool]

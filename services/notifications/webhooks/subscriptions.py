@@ -17,11 +17,12 @@ from chassis.outgoing import OutgoingClient
 from chassis.sealing import MasterKey
 from services.notifications.channels.mail import parse_address
 from services.notifications.tables import Webhook, WebhookFact
-from services.notifications.webhooks.delivery import ACTIVE, CONTACT, SEALED_FOR
+from services.notifications.webhooks.delivery import ACTIVE, CONTACT, DISABLED, SEALED_FOR
 from services.notifications.webhooks.facts import MEMBERS_SCOPE, SCOPES
 
 MOST_WEBHOOKS = 10  # of one client
 LONGEST_URL = 1_000
+STOPPED = "STOPPED"  # why a webhook is disabled: by its owner
 # People of staff see the webhooks of every client; a client its own.
 STAFF_SCOPE = "reports.read"
 
@@ -55,7 +56,8 @@ def create(
     address = parse_address(contact) if contact else None
     if contact and address is None:
         raise Invalid("WEBHOOK_CONTACT_INVALID")
-    of_client = Webhook.client_id == caller.session
+    # Of a client both are its id; a person of staff has another session tomorrow.
+    of_client = Webhook.client_id == caller.actor
     if (session.scalar(select(func.count()).select_from(Webhook).where(of_client)) or 0) >= MOST_WEBHOOKS:
         raise Refused("WEBHOOK_LIMIT_REACHED", most=MOST_WEBHOOKS)
     secret = "rkwh_" + secrets.token_urlsafe(32)
@@ -63,7 +65,8 @@ def create(
     row = Webhook(
         id=new_id(),
         institution_id=parse_id(caller.institution),
-        client_id=caller.session,
+        client_id=caller.actor,
+        made_by_staff=caller.actor != caller.session,
         url=url,
         kinds=sorted(set(kinds)),
         with_members=MEMBERS_SCOPE in caller.scopes,
@@ -86,16 +89,37 @@ def list_own(session: Session, caller: Context) -> list[Webhook]:
     """Return the caller's webhooks; for staff those of the institution."""
     query = select(Webhook).order_by(Webhook.made_at)
     if STAFF_SCOPE not in caller.scopes:
-        query = query.where(Webhook.client_id == caller.session)
+        query = query.where(Webhook.client_id == caller.actor)
     return list(session.scalars(query))
 
 
-def find_own(session: Session, caller: Context, webhook_id: str) -> Webhook:
-    """Return one of the caller's webhooks, locked. Raises NotFound WEBHOOK_UNKNOWN."""
-    row = session.scalar(select(Webhook).where(Webhook.id == parse_id(webhook_id)).with_for_update())
-    if row is None or (STAFF_SCOPE not in caller.scopes and row.client_id != caller.session):
+def find_own(session: Session, caller: Context, webhook_id: str, *, locks: bool = True) -> Webhook:
+    """Return one of the caller's webhooks, locked unless it is only read. Raises NotFound WEBHOOK_UNKNOWN."""
+    query = select(Webhook).where(Webhook.id == parse_id(webhook_id))
+    row = session.scalar(query.with_for_update() if locks else query)
+    if row is None or (STAFF_SCOPE not in caller.scopes and row.client_id != caller.actor):
         raise NotFound("WEBHOOK_UNKNOWN", id=webhook_id)
     return row
+
+
+def disable(row: Webhook) -> None:
+    """Send nothing more until a replay: facts that happen meanwhile are not kept for it."""
+    row.state, row.reason = DISABLED, STOPPED
+
+
+def list_deliveries(session: Session, row: Webhook, *, limit: int, cursor: str) -> tuple[list[WebhookFact], str]:
+    """Return facts for a webhook, the newest first, and the cursor of the next page; "" at the end.
+
+    raises  NotFound  WEBHOOK_CURSOR_UNKNOWN
+    """
+    query = select(WebhookFact).where(WebhookFact.webhook_id == row.id)
+    if cursor:
+        try:
+            query = query.where(WebhookFact.id < UUID(cursor))
+        except ValueError:
+            raise NotFound("WEBHOOK_CURSOR_UNKNOWN", id=cursor[:40]) from None
+    facts = list(session.scalars(query.order_by(WebhookFact.id.desc()).limit(limit + 1)))
+    return facts[:limit], str(facts[limit - 1].id) if len(facts) > limit else ""
 
 
 def remove(session: Session, row: Webhook) -> None:

@@ -49,11 +49,13 @@ class Partners:
     servicer: Any
     principals: dict[str, Principal]
 
-    def caller(self, *scopes: str, institution: UUID = PKS, session: str = "") -> list[tuple[str, str]]:
-        """Metadata of a caller with these scopes, and a key for its write."""
+    def caller(
+        self, *scopes: str, institution: UUID = PKS, session: str = "", actor: str = ""
+    ) -> list[tuple[str, str]]:
+        """Metadata of a caller with these scopes, and a key for its write; of a client unless `actor` is an account."""
         token = f"token-{len(self.principals)}"
         client = session or str(new_id())
-        self.principals[token] = Principal(client, str(institution), client, frozenset(scopes))
+        self.principals[token] = Principal(actor or client, str(institution), client, frozenset(scopes))
         return [("authorization", f"Bearer {token}"), ("idempotency-key", str(new_id()))]
 
 

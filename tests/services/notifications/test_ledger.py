@@ -111,7 +111,7 @@ def test_letters_are_listed_by_class_or_street_printed_and_handed_over(office):
         warn(office, member, title="Robohnya Surau Kami")
     office.send()
     with office.database.reading(DESK) as session:
-        waiting = letters.printable(session, PADANG)
+        waiting = letters.printable(session, PADANG).by_member
         session.expunge_all()
     by_class = letters.list_letters(waiting, office.owners.people, by="group")
     by_street = letters.list_letters(waiting, office.owners.people, by="street")

@@ -24,7 +24,7 @@ from chassis.outgoing import OutgoingClient
 from rangkiang.circulation.v1.events_pb2 import LoanFact, LoanOpened, LoanReturned
 from rangkiang.members.v1.events_pb2 import ClientRevoked, MemberRegistered
 from rangkiang.notifications.v1 import webhooks_pb2 as wire
-from services.notifications import handlers
+from services.notifications import checks, handlers
 from services.notifications.rpc.webhooks import tell_owner
 from services.notifications.settings import NotificationsSettings
 from services.notifications.tables import Webhook, WebhookFact
@@ -332,3 +332,58 @@ def test_a_revoked_client_hears_nothing_more(both: Partners, receiver: HttpRecei
 def test_a_host_that_nobody_knows_is_refused(partners: Partners) -> None:
     with pytest.raises(Refused):
         subscribe(partners, "https://no-such-host.invalid/hook")
+
+
+def test_a_webhook_of_staff_belongs_to_the_account_in_every_session(both: Partners, receiver: HttpReceiver) -> None:
+    account = str(new_id())
+    request = wire.CreateWebhookRequest(url=receiver.url, kinds=["loan.opened"])
+    made = both.stub.CreateWebhook(request, metadata=both.caller(*ALL, actor=account)).webhook
+    assert (made.client_id, made.made_by_staff) == (account, True)
+    # Another session of the same person, then a person without reports.read, then a manager.
+    assert [one.id for one in listed(both, scopes=("webhooks.manage",), actor=account)] == [made.id]
+    assert listed(both, scopes=("webhooks.manage",), actor=str(new_id())) == []
+    assert [one.id for one in listed(both, actor=str(new_id()))] == [made.id]
+    later = both.caller("webhooks.manage", actor=account)
+    disabled = both.stub.DisableWebhook(wire.DisableWebhookRequest(id=made.id), metadata=later).webhook
+    assert (disabled.state, disabled.reason) == ("disabled", "STOPPED")
+    for _ in range(9):
+        both.stub.CreateWebhook(request, metadata=both.caller(*ALL, actor=account))
+    with pytest.raises(Refused) as refusal:
+        both.stub.CreateWebhook(request, metadata=both.caller(*ALL, actor=account))
+    assert refusal.value.reason == "WEBHOOK_LIMIT_REACHED"
+
+
+def test_a_disabled_webhook_gets_nothing_until_a_replay_and_doctor_says_nothing(
+    both: Partners, receiver: HttpReceiver
+) -> None:
+    own = str(new_id())
+    made = subscribe(both, receiver.url, session=own).webhook
+    lend(both)
+    metadata = partial(both.caller, "webhooks.manage", session=own)
+    both.stub.DisableWebhook(wire.DisableWebhookRequest(id=made.id), metadata=metadata())
+    lend(both)
+    assert deliver(both) == 0
+    assert checks.partners(both.resources) == []
+    both.stub.ReplayWebhook(wire.ReplayWebhookRequest(id=made.id), metadata=metadata())
+    lend(both)
+    assert deliver(both) == 2
+
+
+def test_deliveries_are_listed_the_newest_first_with_those_that_wait(both: Partners, receiver: HttpReceiver) -> None:
+    own = str(new_id())
+    made = subscribe(both, receiver.url, session=own).webhook
+    for _ in range(3):
+        lend(both)
+    deliver(both)
+    lend(both)
+    metadata = both.caller("webhooks.manage", session=own)
+    first = both.stub.ListDeliveries(wire.ListDeliveriesRequest(id=made.id, limit=3), metadata=metadata)
+    assert [one.HasField("delivered_at") for one in first.deliveries] == [False, True, True]
+    assert (first.webhook.waiting, first.zone) == (1, "Asia/Jakarta")
+    rest = wire.ListDeliveriesRequest(id=made.id, limit=3, cursor=first.cursor)
+    second = both.stub.ListDeliveries(rest, metadata=metadata)
+    assert (len(second.deliveries), second.cursor) == (1, "")
+    again = wire.ReplayWebhookRequest(id=made.id, cursor=first.deliveries[2].id)
+    assert both.stub.ReplayWebhook(again, metadata=both.caller("webhooks.manage", session=own)).count == 2
+    with pytest.raises(NotFound):
+        both.stub.ListDeliveries(wire.ListDeliveriesRequest(id=made.id), metadata=both.caller("webhooks.manage"))

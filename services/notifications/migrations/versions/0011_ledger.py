@@ -1,0 +1,21 @@
+"""Pages of the ledger and of the print list are read from an index, whatever they are filtered by."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0011"
+down_revision = "0010"
+branch_labels = None
+depends_on = None
+works_with = "0001"
+
+
+def upgrade() -> None:
+    op.create_index("notices_state", "notices", ["institution_id", "state", "id"])
+    op.create_index("notices_kind", "notices", ["institution_id", "kind", "id"])
+    is_print = sa.text("state = 'print'")
+    op.create_index(
+        "notices_print_oldest", "notices", ["institution_id", "id"], sqlite_where=is_print, postgresql_where=is_print
+    )
