@@ -10,10 +10,10 @@ from chassis.db import Database
 from chassis.idempotency import once
 from chassis.ids import parse_id
 from chassis.outgoing import OutgoingClient
-from chassis.sealing import require_master_key
 from rangkiang.notifications.v1 import devices_pb2 as wire
 from services.notifications import push_devices
 from services.notifications.channels.opening import push_application_key
+from services.notifications.keys import read_own_master
 from services.notifications.push_devices import Subscription
 from services.notifications.rpc.ledger import timestamp
 from services.notifications.settings import NotificationsSettings
@@ -43,7 +43,7 @@ class DeviceMethods:
         subscription = Subscription(request.endpoint, request.p256dh, request.auth)
         allowed = networks(self._settings.outgoing_private_networks)
         push_devices.check_subscription(subscription, OutgoingClient(allowed=allowed))
-        master = require_master_key(self._settings.master_key)
+        master = read_own_master(self._database, self._settings.master_key)
         with self._database.transaction(caller) as session:
 
             def act() -> wire.AddOwnDeviceReply:
