@@ -76,6 +76,16 @@ def test_every_variable_is_a_setting(overlay):
     assert not {name: variables for name, variables in unknown_variables.items() if variables}
 
 
+@pytest.mark.parametrize("overlay", ["prod", "embedded"])
+def test_when_members_are_reminded_and_where_notices_go_is_set_in_the_manifests(overlay):
+    processes = kubernetes(overlay)
+    lending, notices = (
+        ("rangkiang", "rangkiang") if overlay == "embedded" else ("circulation-serve", "notifications-serve")
+    )
+    assert {"DUE_SOON_DAYS", "OVERDUE_DAYS"} <= set(processes[lending].environment)
+    assert {"PUBLIC_URL", "OUTGOING_PRIVATE_NETWORKS"} <= set(processes[notices].environment)
+
+
 def test_compose_and_kubernetes_agree_on_the_environment():
     # The cluster logs JSON, compose logs text.
     differing = {"LOG_FORMAT"}

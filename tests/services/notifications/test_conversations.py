@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -14,7 +13,6 @@ from sqlalchemy import insert, select
 
 from chassis import clock
 from chassis.addresses import networks
-from chassis.audit import acts
 from chassis.errors import Forbidden, Invalid, NotFound, Refused, Unavailable
 from chassis.ids import new_id
 from chassis.sentences import LocalText
@@ -374,77 +372,3 @@ def test_the_window_is_known_to_the_sender_of_notices(partners: Partners) -> Non
         assert store.open_windows(session, "whatsapp", [own, b"x" * 32]) == {own}
         with clock.frozen(NOON + timedelta(hours=25)):
             assert store.open_windows(session, "whatsapp", [own]) == set()
-
-
-def keep(partners: Partners, number: str, *, institution: UUID = PKS) -> str:
-    """Store a message that waits for staff; return the id of its conversation."""
-    at = clock.now()
-    pending = store.Pending(f"wamid.{new_id()}", "whatsapp", f"+{number}", "Apakah buka?", at)
-    with partners.database.transaction(TEST) as session:
-        row = store.add_message(
-            session, partners.master, pending, institution_id=institution, member_id=None, language="id",
-            address_hash=hash_address(partners.master, institution, f"+{number}"), is_answered=False,
-        )  # fmt: skip
-        return str(row.id)
-
-
-def test_a_conversation_is_taken_over_until_it_is_done(both: Partners) -> None:
-    conversation_id = keep(both, NUMBER)
-    first, second = str(new_id()), str(new_id())
-    take, get = wire.TakeConversationRequest(id=conversation_id), wire.GetConversationRequest(id=conversation_id)
-    for account in (first, second):
-        both.stub.TakeConversation(take, metadata=both.caller("notices.write", actor=account))
-        conversation = both.stub.GetConversation(get, metadata=both.caller("notices.write")).conversation
-        assert conversation.taken_by == account
-        assert conversation.HasField("taken_at")
-    close = wire.CloseConversationRequest(id=conversation_id)
-    both.stub.CloseConversation(close, metadata=both.caller("notices.write"))
-    reply = both.stub.GetConversation(get, metadata=both.caller("notices.write"))
-    assert (reply.conversation.state, reply.conversation.taken_by, reply.zone) == ("done", "", "Asia/Jakarta")
-    with pytest.raises(Refused) as refusal:
-        both.stub.TakeConversation(take, metadata=both.caller("notices.write", actor=first))
-    assert refusal.value.reason == "CONVERSATION_DONE"
-    # The next message is for whoever sees it first.
-    keep(both, NUMBER)
-    assert both.stub.GetConversation(get, metadata=both.caller("notices.write")).conversation.state == "open"
-
-
-def test_a_conversation_of_another_library_is_not_found_and_each_look_is_recorded(both: Partners) -> None:
-    conversation_id = keep(both, NUMBER)
-    get = wire.GetConversationRequest(id=conversation_id)
-    for request in (get, wire.GetConversationRequest(id="no-id")):
-        with pytest.raises(NotFound):
-            both.stub.GetConversation(request, metadata=both.caller("notices.write", institution=UNAND))
-    both.stub.GetConversation(get, metadata=both.caller("notices.write"))
-    recorded: list[str] = []
-    for _ in range(100):
-        with both.database.reading(TEST) as session:
-            recorded = list(session.scalars(select(acts.c.act).where(acts.c.object == conversation_id)))
-        if recorded:
-            break
-        time.sleep(0.1)  # looks are written in batches
-    assert recorded == ["notifications.read_conversation"]
-
-
-def test_open_conversations_come_in_the_order_in_which_they_wait_page_by_page(both: Partners) -> None:
-    ids = []
-    for minute in range(5):
-        with clock.frozen(NOON + timedelta(minutes=minute)):
-            ids.append(keep(both, f"62812000000{minute}"))
-
-    def pages(state: str) -> list[str]:
-        listed_ids: list[str] = []
-        cursor = ""
-        while True:
-            request = wire.ListConversationsRequest(state=state, limit=2, cursor=cursor)
-            reply = both.stub.ListConversations(request, metadata=both.caller("notices.write"))
-            assert reply.total == 5
-            listed_ids += [one.id for one in reply.conversations]
-            cursor = reply.cursor
-            if not cursor:
-                return listed_ids
-
-    assert pages("open") == ids
-    for one in ids:
-        both.stub.CloseConversation(wire.CloseConversationRequest(id=one), metadata=both.caller("notices.write"))
-    assert pages("done") == ids[::-1]
