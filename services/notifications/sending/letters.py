@@ -82,11 +82,13 @@ def printable(session: Session, institution_id: UUID, *, only: Collection[UUID] 
     groups: dict[UUID, list[Notice]] = defaultdict(list)
     has_more = len(rows) > MOST_LISTED
     for notice in rows[:MOST_LISTED]:
+        if notice.member_id is None:
+            continue
         if notice.member_id in groups or len(groups) < MOST_LETTERS:
-            groups[notice.member_id].append(notice)  # type: ignore[index]
+            groups[notice.member_id].append(notice)
         else:
             has_more = True
-    return Printable(groups, has_more)  # type: ignore[arg-type]
+    return Printable(groups, has_more)
 
 
 def list_letters(
