@@ -1,4 +1,4 @@
-"""One trace leads from a desk's check-out to the hand-over of its receipt: over the outbox, the bus and the notice."""
+"""One trace leads from a desk's check-out to the mail server: over the outbox, the bus, the notice and the sender."""
 
 from __future__ import annotations
 
@@ -15,26 +15,29 @@ from chassis import clock, telemetry
 from chassis.bus.amqp import AmqpBus
 from chassis.bus.local import LocalBus
 from chassis.bus.local_delivery import Deliveries
+from chassis.db import Database
 from chassis.outbox import Bus, Relay
 from chassis.service import Resources
 from chassis.settings import Settings, load
+from services.notifications.channels.opening import open_channels
 from services.notifications.service import SERVICE
 from tests import servers as development
 from tests.conditions import eventually
 from tests.example_services.installation import drain, start_worker, stop_workers, wait_until_ready
+from tests.fakes.mail_server import MailServer
 from tests.fakes.span_receiver import Receiver
 from tests.migrated import MigratedDatabases
 from tests.services.circulation.library import opened
 from tests.services.notifications.conftest import Office, add_institutions
 
-DESK, SENT = "POST /api/v1/check-outs", "send smtp"
+DESK, SENT, HANDED_OVER = "POST /api/v1/check-outs", "send smtp", "SMTP DATA"
 
 
 def lend_and_send(
     migrated: MigratedDatabases, folder: Path, kind: str, settings: Settings, receiver: Receiver, office: Office,
-    carry: Callable[[Relay], None], bus: Bus,
+    server: MailServer, carry: Callable[[Relay], None], bus: Bus,
 ) -> list[tuple[str, str]]:  # fmt: skip
-    """Lend an item in a trace, carry the fact to notifications, and send. Returns the spans, the last first."""
+    """Lend an item in a trace, carry the fact to notifications, and mail. Returns the spans, the last first."""
     folder.mkdir()
     with opened(migrated, kind, folder) as library:
         member = office.owners.add(email="siti@example.org")
@@ -48,10 +51,11 @@ def lend_and_send(
                 office.send()
         finally:
             telemetry.stop()
-    assert [message.kind for _, message in office.channels[0].sent] == ["loan_receipt"]
+            office.channels[0].close()
+    assert [mail.recipients for mail in server.mails] == [["siti@example.org"]]
     # The handler's process sends its spans by itself.
-    eventually(lambda: receiver.chains(SENT)[0][-1][0] == DESK, seconds=20)
-    (chain,) = receiver.chains(SENT)
+    eventually(lambda: receiver.chains(HANDED_OVER)[0][-1][0] == DESK, seconds=20)
+    (chain,) = receiver.chains(HANDED_OVER)
     return chain
 
 
@@ -61,7 +65,19 @@ def receiver():
         yield receiver
 
 
-def test_embedded(migrated: MigratedDatabases, tmp_path: Path, receiver: Receiver) -> None:
+@pytest.fixture
+def server():
+    with MailServer(requires_login=False) as server:
+        yield server
+
+
+def mailing_office(notices: Database, server: MailServer) -> Office:
+    """Return notifications whose channel is this mail server."""
+    sender = "Perpustakaan%20Kota%20<pustaka%40kota.example>"
+    return Office(notices, channels=list(open_channels(f"smtp://127.0.0.1:{server.port}?tls=none&from={sender}")))
+
+
+def test_embedded(migrated: MigratedDatabases, tmp_path: Path, receiver: Receiver, server: MailServer) -> None:
     settings = load({"DATA": str(tmp_path / "var"), **receiver.variables})
     with migrated.open(SERVICE, "sqlite", tmp_path) as notices:
         add_institutions(notices)
@@ -73,13 +89,16 @@ def test_embedded(migrated: MigratedDatabases, tmp_path: Path, receiver: Receive
                 assert deliveries.run_due(threading.Event())
 
         folder, bus = tmp_path / "lending", LocalBus([listener])
-        chain = lend_and_send(migrated, folder, "sqlite", settings, receiver, Office(notices), carry, bus)
-    (sent, handled, desk) = chain
-    assert (sent, desk) == ((SENT, "desk"), (DESK, "desk"))
+        office = mailing_office(notices, server)
+        chain = lend_and_send(migrated, folder, "sqlite", settings, receiver, office, server, carry, bus)
+    (handed_over, sent, handled, desk) = chain
+    assert (handed_over, sent, desk) == ((HANDED_OVER, "desk"), (SENT, "desk"), (DESK, "desk"))
     assert handled[0].startswith("process ")
 
 
-def test_cluster(servers: dict[str, str], migrated: MigratedDatabases, tmp_path: Path, receiver: Receiver) -> None:
+def test_cluster(
+    servers: dict[str, str], migrated: MigratedDatabases, tmp_path: Path, receiver: Receiver, server: MailServer
+) -> None:
     vhost = f"test_{uuid.uuid4().hex[:12]}"
     with migrated.open(SERVICE, "postgresql", tmp_path) as notices:
         add_institutions(notices)
@@ -87,7 +106,7 @@ def test_cluster(servers: dict[str, str], migrated: MigratedDatabases, tmp_path:
         settings = load({"DATABASE_URL": url, "BUS_URL": development.create_vhost(vhost), **receiver.variables})
         listener = Resources(settings=settings, database=notices, service=SERVICE)
         worker = start_worker(listener, manifest="services.notifications.service:SERVICE", **receiver.variables)
-        office = Office(notices)
+        office = mailing_office(notices, server)
 
         def carry(relay: Relay) -> None:
             drain(relay)
@@ -97,11 +116,11 @@ def test_cluster(servers: dict[str, str], migrated: MigratedDatabases, tmp_path:
             wait_until_ready(worker)
             folder = tmp_path / "lending"
             with closing(AmqpBus(settings.bus_url)) as bus:
-                chain = lend_and_send(migrated, folder, "postgresql", settings, receiver, office, carry, bus)
+                chain = lend_and_send(migrated, folder, "postgresql", settings, receiver, office, server, carry, bus)
         finally:
             stop_workers(worker)
             development.drop_vhost(vhost)
-    (sent, handled, desk) = chain
-    assert (sent, desk) == ((SENT, "desk"), (DESK, "desk"))
+    (handed_over, sent, handled, desk) = chain
+    assert (handed_over, sent, desk) == ((HANDED_OVER, "desk"), (SENT, "desk"), (DESK, "desk"))
     assert handled[0].startswith("process ")
     assert handled[1] == "notifications-work"

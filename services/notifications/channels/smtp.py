@@ -10,6 +10,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from chassis import telemetry
 from chassis.addresses import Networks
 from chassis.errors import Invalid
 from services.notifications.channels.mail import MailAddress, compose, parse_address, parse_sender
@@ -76,7 +77,9 @@ class SmtpChannel:
                 return failure.outcome
             if not to.is_ascii and not server.has_extn("smtputf8"):
                 return Outcome("permanent", reason="ADDRESS_NEEDS_SMTPUTF8", is_address_bad=True)
-            outcome = self._hand_over(server, str(to), mail, is_utf8=not to.is_ascii)
+            where: dict[str, str | int] = {"server_address": self._host, "server_port": self._port}
+            with telemetry.span("SMTP DATA", kind="client", messaging_message_id=message.id, **where):
+                outcome = self._hand_over(server, str(to), mail, is_utf8=not to.is_ascii)
             self._mails += 1
             self._used_at = time.monotonic()
             if outcome.is_channel_down or outcome.state == "unknown":
