@@ -77,8 +77,10 @@ class SmtpChannel:
                 return failure.outcome
             if not to.is_ascii and not server.has_extn("smtputf8"):
                 return Outcome("permanent", reason="ADDRESS_NEEDS_SMTPUTF8", is_address_bad=True)
-            where: dict[str, str | int] = {"server_address": self._host, "server_port": self._port}
-            with telemetry.span("SMTP DATA", kind="client", messaging_message_id=message.id, **where):
+            with telemetry.span(
+                "SMTP DATA", kind="client", messaging_message_id=message.id, server_address=self._host,
+                server_port=self._port,
+            ):  # fmt: skip
                 outcome = self._hand_over(server, str(to), mail, is_utf8=not to.is_ascii)
             self._mails += 1
             self._used_at = time.monotonic()

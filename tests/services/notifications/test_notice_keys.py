@@ -11,12 +11,13 @@ from chassis import clock
 from chassis.errors import Unavailable
 from chassis.ids import new_id
 from chassis.sealing import make_master_key
+from services.notifications import checks, ledger
 from services.notifications.checks import master_key
 from services.notifications.keys import KEYS_TRIED, read_own_master
 from services.notifications.members import keys_of
 from services.notifications.sending.sender import Sender
 from services.notifications.settings import NotificationsSettings
-from services.notifications.tables import Member, StoredMasterKey
+from services.notifications.tables import Member, Message, StoredMasterKey
 from services.notifications.templates.store import render
 from tests.services.notifications.conftest import PADANG, TEST
 from tests.services.notifications.test_sender import MORNING, lend, remind, sent
@@ -91,3 +92,46 @@ def test_a_database_of_an_earlier_release_takes_only_the_key_that_opens_what_it_
         read_own_master(office.database, key_file)
     write_key(key_file, right)
     assert read_own_master(office.database, key_file).fingerprint == office.master.fingerprint
+
+
+def damage_key(office, member):
+    with office.database.transaction(TEST) as session:
+        session.get_one(Member, member).wrapped_key = b"x" * 60
+
+
+def test_a_damaged_key_fails_the_notices_of_its_member_alone_and_sending_again_makes_a_new_one(office):
+    damaged, other = office.owners.add(), office.owners.add()
+    with clock.frozen(MORNING):
+        for member in (damaged, other):
+            lend(office, member)
+        office.send()
+        damage_key(office, damaged)
+        for member in (damaged, other):
+            remind(office, member)
+        office.send()
+    (failed,) = office.notices(kind="due_soon", member_id=damaged)
+    assert (failed.state, failed.reason) == ("failed", "TEXT_KEY_DAMAGED")
+    assert [row.state for row in office.notices(kind="due_soon", member_id=other)] == ["sent"]
+    with clock.frozen(MORNING):
+        ok = [finding.ok for finding in checks.notices(SimpleNamespace(database=office.database))]
+    assert ok == [False]
+    with clock.frozen(MORNING), office.database.transaction(TEST) as session:
+        assert ledger.needs_key(session, PADANG, str(failed.id))
+        ledger.resend(session, PADANG, str(failed.id), context=TEST, master=office.master)
+    office.send_at(MORNING)
+    (again,) = office.notices(kind="due_soon", member_id=damaged)
+    with office.database.reading(TEST) as session:
+        _, text = ledger.open_message(session, session.get(Message, again.message_id), office.master)
+    assert "Merantau ke Deli" in text
+
+
+def test_a_member_whose_contact_cannot_be_read_fails_alone(office):
+    damaged, other = office.owners.add(is_unreadable=True), office.owners.add()
+    with clock.frozen(MORNING):
+        for member in (damaged, other):
+            lend(office, member)
+        office.send()
+    states = {
+        row.member_id: (row.state, row.reason) for one in (damaged, other) for row in office.notices(member_id=one)
+    }
+    assert states == {damaged: ("failed", "CONTACT_UNREADABLE"), other: ("sent", "")}

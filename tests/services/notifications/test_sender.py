@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from types import SimpleNamespace
 from uuid import UUID
 
 import pytest
@@ -17,7 +16,6 @@ from chassis.ids import new_id
 from rangkiang.circulation.v1.events_pb2 import LoanDueSoon, LoanOpened, LoanOverdue, LoanReturned
 from rangkiang.members.v1.contacts_pb2 import ConsentAnswer, GuardianContact
 from rangkiang.members.v1.events_pb2 import MemberErased, SlipIssued
-from services.notifications import checks, ledger
 from services.notifications.channels.port import Outcome
 from services.notifications.conversations.callbacks import Status
 from services.notifications.conversations.statuses import record_status
@@ -25,7 +23,6 @@ from services.notifications.institutions import save_rules
 from services.notifications.members import keys_of, open_text
 from services.notifications.preferences import Answer, list_answers, opt_out, replace_answers
 from services.notifications.sending.owners import SlipCode
-from services.notifications.tables import Member, Message
 from tests.fakes.notices import ACCEPTED, AWAY, FakeChannel, loan_fact
 from tests.services.notifications.conftest import (
     JAYAPURA,
@@ -397,44 +394,3 @@ def test_texts_are_sealed_and_no_address_is_stored(office):
     with office.database.transaction(TEST) as session:
         assert keys_of(session, office.master, {member: PADANG}) == {}
     assert office.messages()[0].sealed is None
-
-
-def damage_key(office: Office, member: UUID) -> None:
-    with office.database.transaction(TEST) as session:
-        session.get_one(Member, member).wrapped_key = b"x" * 60
-
-
-def test_a_damaged_key_fails_the_notices_of_its_member_alone_and_sending_again_makes_a_new_one(office):
-    damaged, other = office.owners.add(), office.owners.add()
-    with clock.frozen(MORNING):
-        for member in (damaged, other):
-            lend(office, member)
-        office.send()
-        damage_key(office, damaged)
-        for member in (damaged, other):
-            remind(office, member)
-        office.send()
-    (failed,) = office.notices(kind="due_soon", member_id=damaged)
-    assert (failed.state, failed.reason) == ("failed", "TEXT_KEY_DAMAGED")
-    assert [row.state for row in office.notices(kind="due_soon", member_id=other)] == ["sent"]
-    with clock.frozen(MORNING):
-        ok = [finding.ok for finding in checks.notices(SimpleNamespace(database=office.database))]
-    assert ok == [False]
-    with clock.frozen(MORNING), office.database.transaction(TEST) as session:
-        assert ledger.needs_key(session, PADANG, str(failed.id))
-        ledger.resend(session, PADANG, str(failed.id), context=TEST, master=office.master)
-    office.send_at(MORNING)
-    (again,) = office.notices(kind="due_soon", member_id=damaged)
-    with office.database.reading(TEST) as session:
-        _, text = ledger.open_message(session, session.get(Message, again.message_id), office.master)
-    assert "Merantau ke Deli" in text
-
-
-def test_a_member_whose_contact_cannot_be_read_fails_alone(office):
-    damaged, other = office.owners.add(is_unreadable=True), office.owners.add()
-    with clock.frozen(MORNING):
-        for member in (damaged, other):
-            lend(office, member)
-        office.send()
-    states = {row.member_id: (row.state, row.reason) for row in office.notices()}
-    assert states == {damaged: ("failed", "CONTACT_UNREADABLE"), other: ("sent", "")}
