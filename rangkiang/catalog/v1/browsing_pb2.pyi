@@ -328,7 +328,9 @@ class ListArrivalsReply(_message.Message):
     RECORDS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def records(self) -> _containers.RepeatedCompositeFieldContainer[Global___Shown]:
-        """The last first; of those that came on one day the newest publications first. Each record once."""
+        """The last first; of those that came on one day the newest publications first. Each record once. After those that
+        came since a large import: the newest publications of the branch.
+        """
 
     def __init__(
         self,

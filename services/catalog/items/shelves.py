@@ -1,4 +1,4 @@
-"""Shelves: the records next to a record's item, in call-number order, and those that came to a branch last."""
+"""Shelves: the records next to a record's item, in call-number order."""
 
 from __future__ import annotations
 
@@ -6,27 +6,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-import orjson
 from sqlalchemy import Select, select, tuple_
 from sqlalchemy.orm import Session
 
 from chassis.context import Context
 from chassis.db import Database
-from chassis.errors import Invalid, NotFound
+from chassis.errors import Invalid
 from chassis.ids import parse_id
 from chassis.sentences import LocalText
 from services.catalog import queries
-from services.catalog.items.availability import sort_holdings, split_branch
+from services.catalog.items.availability import split_branch
 from services.catalog.tables import Branch, Institution, Item
 
 MOST_EACH_SIDE = 20
 USUAL_EACH_SIDE = 5
 PAGE = 60  # items a query: a record may have many adjacent copies
 MOST_PAGES = 10
-MOST_ARRIVALS = 20
-USUAL_ARRIVALS = 6
-LAST_ITEMS = 200  # items among which arrivals are chosen
-_DAY_MILLISECONDS = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,55 +70,6 @@ def list_neighbours(database: Database, *, context: Context, record_id: str, bra
         position.institution,
         position.branch,
         position.branch_name,
-    )
-
-
-def list_arrivals(database: Database, *, context: Context, branch: str, limit: int = 0) -> list[queries.Brief]:
-    """List the records of the items that came to a branch last, each once.
-
-    An item came on the day when the catalogue first had it, which its id says. An import brings thousands on one day,
-    so the newest publications of a day come first.
-
-    branch  "INSTITUTION/BRANCH"; the first of the holdings of each record
-    limit   1 to 20; 0 for 6
-    raises  Invalid      LIMIT_OUT_OF_BOUNDS
-            NotFound     BRANCH_UNKNOWN
-            Unavailable  DATABASE_UNAVAILABLE
-    """
-    if not 0 <= limit <= MOST_ARRIVALS:
-        raise Invalid("LIMIT_OUT_OF_BOUNDS", limit=limit, most=MOST_ARRIVALS)
-    codes = split_branch(branch)
-    if codes is None:
-        raise NotFound("BRANCH_UNKNOWN", given=branch[:80])
-    with database.reading(context) as session:
-        branch_id = session.scalar(
-            select(Branch.id)
-            .join(Institution, Institution.id == Branch.institution_id)
-            .where(Institution.code == codes[0], Branch.code == codes[1])
-        )
-        if branch_id is None:
-            raise NotFound("BRANCH_UNKNOWN", given=branch[:80])
-        days: dict[int, int] = {}
-        for row in session.execute(arrivals_query(branch_id, LAST_ITEMS)):
-            days.setdefault(row.record_number, (row.id.int >> 80) // _DAY_MILLISECONDS)
-    briefs = queries.briefs(database, list(days))
-    order = {
-        number: (days[number], int(orjson.loads(brief.brief).get("year") or 0)) for number, brief in briefs.items()
-    }
-    numbers = sorted((number for number in days if number in order), key=order.__getitem__, reverse=True)
-    return [
-        (brief := briefs[number])._replace(holdings=sort_holdings(brief.holdings, branch))
-        for number in numbers[: limit or USUAL_ARRIVALS]
-    ]
-
-
-def arrivals_query(branch_id: UUID, limit: int) -> Select[UUID, int]:
-    """Build the query of list_arrivals; its order is that of the index items_by_arrival."""
-    return (
-        select(Item.id, Item.record_number)
-        .where(Item.branch_id == branch_id, Item.status == "in_service", Item.is_leaving.is_(False))
-        .order_by(Item.id.desc())
-        .limit(limit)
     )
 
 

@@ -8,6 +8,7 @@ from chassis import rpc
 from chassis.ids import parse_id
 from rangkiang.catalog.v1 import browsing_pb2, works_pb2
 from services.catalog.browse import class_counts
+from services.catalog.browse.arrivals import list_arrivals
 from services.catalog.browse.lists import browse
 from services.catalog.items import shelves
 from services.catalog.rpc.protobuf import ServicerPart, wire_brief, wire_class, wire_text
@@ -103,7 +104,7 @@ class BrowseMethods(ServicerPart):
     def ListArrivals(
         self, request: browsing_pb2.ListArrivalsRequest, context: grpc.ServicerContext
     ) -> browsing_pb2.ListArrivalsReply:
-        records = shelves.list_arrivals(
-            self._database, context=rpc.context(context), branch=request.branch, limit=request.limit
+        records = list_arrivals(
+            self._database, self._index, context=rpc.context(context), branch=request.branch, limit=request.limit
         )
         return browsing_pb2.ListArrivalsReply(records=[wire_brief(record) for record in records])

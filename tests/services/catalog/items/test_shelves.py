@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
 import orjson
 import pytest
-from sqlalchemy import event, insert, select, text, update
+from sqlalchemy import event, insert, select, text
 from sqlalchemy.orm import Session
 
-from chassis import clock
 from chassis.context import READER, system
 from chassis.db import Database
 from chassis.errors import Invalid, NotFound
-from chassis.ids import earliest_id, new_id
-from services.catalog.items.shelves import Shelf, arrivals_query, list_arrivals, list_neighbours, shelf_query
+from chassis.ids import new_id
+from services.catalog.items.shelves import Shelf, list_neighbours, shelf_query
 from services.catalog.marc.record import Record as Marc
 from services.catalog.tables import Branch, Item, Record
 from tests.builders import book
@@ -100,50 +97,6 @@ def test_invalid_requests_for_neighbours_are_refused(database: Database, shelf: 
     assert refusal.value.reason == "LIMIT_OUT_OF_BOUNDS"
 
 
-@pytest.fixture
-def arrivals(database: Database, import_: Importer) -> None:
-    """Items of two branches; those of Baru came today, the others a week ago."""
-    import_(
-        [
-            book("1", "Lama", year="1990", items=[("PST", "A1"), ("TJH", "A2")]),
-            book("2", "Lebih muda", year="2020", items=[("PST", "B1"), ("PST", "B2")]),
-            book("3", "Di tempat lain", year="2024", items=[("TJH", "C1")]),
-            book("4", "Hilang", year="2025", items=[("PST", "D1")]),
-            book("5", "Baru di sini", year="1971", items=[("TJH", "E1"), ("PST", "E2")]),
-        ]
-    )
-    week_ago = clock.now() - timedelta(days=7)
-    with database.transaction(system("test")) as session:
-        session.execute(update(Item).where(Item.barcode == "D1").values(status="missing"))
-        for at, item in enumerate(session.scalars(select(Item).where(Item.barcode != "E2"))):
-            session.execute(update(Item).where(Item.id == item.id).values(id=UUID(int=earliest_id(week_ago).int + at)))
-
-
-def arrived(database: Database, branch: str, **parameters: Any) -> list[str]:
-    records = list_arrivals(database, context=READER, branch=branch, **parameters)
-    return [orjson.loads(record.brief)["title"] for record in records]
-
-
-def test_what_came_to_a_branch_last_is_first_and_of_one_day_the_newest_publication(
-    database: Database, arrivals: None
-) -> None:
-    assert arrived(database, "PKS/PST") == ["Baru di sini", "Lebih muda", "Lama"]
-    assert arrived(database, "PKS/TJH") == ["Di tempat lain", "Lama", "Baru di sini"]
-    assert arrived(database, "PKS/PST", limit=1) == ["Baru di sini"]
-    (newest,) = list_arrivals(database, context=READER, branch="PKS/PST", limit=1)
-    assert orjson.loads(newest.holdings)[0]["branch"] == "PST"
-
-
-def test_invalid_requests_for_arrivals_are_refused(database: Database, arrivals: None) -> None:
-    for branch in ("PKS/NONE", "PST", ""):
-        with pytest.raises(NotFound) as unknown:
-            arrived(database, branch)
-        assert unknown.value.reason == "BRANCH_UNKNOWN"
-    with pytest.raises(Invalid) as refusal:
-        arrived(database, "PKS/PST", limit=21)
-    assert refusal.value.reason == "LIMIT_OUT_OF_BOUNDS"
-
-
 def test_the_shelf_query_uses_its_database_index(database: Database, import_: Importer) -> None:
     import_([_record_at("1", "Satu", "PST", ["813 NAV r"])])
     with database.transaction(system("test")) as session:
@@ -161,19 +114,13 @@ def test_the_shelf_query_uses_its_database_index(database: Database, import_: Im
         if not database.is_sqlite:
             session.execute(text("ANALYZE items"))
         for leftwards in (True, False):
-            plan = _plan(session, shelf_query(branch.id, (" 813.01500    ", 1), leftwards=leftwards, limit=60))
+            plan = plan_of(session, shelf_query(branch.id, (" 813.01500    ", 1), leftwards=leftwards, limit=60))
             assert "items_on_shelf" in plan
             assert "Sort" not in plan
             assert "TEMP B-TREE" not in plan
-        if not database.is_sqlite:  # without statistics it takes a branch for one item, and sorts that
-            session.execute(text("SET LOCAL enable_bitmapscan = off"))
-        plan = _plan(session, arrivals_query(branch.id, 60))
-        assert "items_by_arrival" in plan
-        assert "Sort" not in plan
-        assert "TEMP B-TREE" not in plan
 
 
-def _plan(session: Session, query: Any) -> str:
+def plan_of(session: Session, query: Any) -> str:
     """Return the database's plan of a query: the statement is explained instead of run."""
     connection = session.connection()
     word = "EXPLAIN QUERY PLAN " if connection.dialect.name == "sqlite" else "EXPLAIN "
