@@ -46,7 +46,7 @@ def index(database: Database, import_: Importer, tmp_path: Path) -> Iterator[Ind
         barcodes = session.scalars(select(Item.barcode).where(Item.barcode != "E2").order_by(Item.barcode)).all()
         for at, barcode in enumerate(barcodes):
             session.execute(update(Item).where(Item.barcode == barcode).values(id=UUID(int=week_ago + at)))
-    index = open_url(f"tantivy://{tmp_path}/index", ENGINES)
+    index = open_url(f"tantivy:///{tmp_path}/index", ENGINES)
     run_indexer(database, index)
     yield index
     index.close()
