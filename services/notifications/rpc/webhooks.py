@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 
 AWAY_SECONDS = 5.0
 LONGEST_PAUSE_SECONDS = 5.0
+PAUSE_SECONDS = 0.1
 USUAL_DELIVERIES, MOST_DELIVERIES = 50, 200
 CLEANING_SECONDS = 3_600.0
 
@@ -160,6 +161,8 @@ def deliver_facts(resources: Resources, stop: threading.Event) -> None:
                 stop.wait(AWAY_SECONDS)
                 continue
             if not count:
+                # At most ten rounds a second, however often the sender's transactions wake this thread.
+                stop.wait(PAUSE_SECONDS)
                 wake.wait(LONGEST_PAUSE_SECONDS)
 
 
