@@ -6,7 +6,7 @@ import base64
 import binascii
 import hashlib
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -156,11 +156,6 @@ def forget_endpoints(session: Session, member_id: UUID, endpoints: Sequence[str]
     hashes = [hash_endpoint(endpoint) for endpoint in endpoints]
     own = (PushDevice.member_id == member_id, PushDevice.endpoint_hash.in_(hashes))
     session.execute(delete(PushDevice).where(*own))
-
-
-def forget_devices(session: Session, member_ids: Collection[UUID]) -> None:
-    """Remove the devices of members who were erased, or merged into another."""
-    session.execute(delete(PushDevice).where(PushDevice.member_id.in_(list(member_ids))))
 
 
 def _decoded(text: str) -> bytes:

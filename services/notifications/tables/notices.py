@@ -93,7 +93,6 @@ class Notice(Table):
         Index("notices_state", "institution_id", "state", "id"),
         Index("notices_kind", "institution_id", "kind", "id"),
         Index("notices_print", "institution_id", "member_id", sqlite_where=_PRINT, postgresql_where=_PRINT),
-        Index("notices_print_oldest", "institution_id", "id", sqlite_where=_PRINT, postgresql_where=_PRINT),
     )
     id: Mapped[UUID] = mapped_column(primary_key=True)
     institution_id: Mapped[UUID]

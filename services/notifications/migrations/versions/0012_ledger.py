@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlalchemy as sa
 from alembic import op
 
 revision = "0012"
@@ -15,7 +14,3 @@ works_with = "0001"
 def upgrade() -> None:
     op.create_index("notices_state", "notices", ["institution_id", "state", "id"])
     op.create_index("notices_kind", "notices", ["institution_id", "kind", "id"])
-    is_print = sa.text("state = 'print'")
-    op.create_index(
-        "notices_print_oldest", "notices", ["institution_id", "id"], sqlite_where=is_print, postgresql_where=is_print
-    )
