@@ -67,9 +67,9 @@ def _raise_file_limit() -> None:
     Each connection is one; the usual limit of 1,024 is for programs that call select().
     """
     limit, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MOST_FILES if most == resource.RLIM_INFINITY else min(most, MOST_FILES)
-    if limit != resource.RLIM_INFINITY and limit < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+    new_limit = MOST_FILES if most == resource.RLIM_INFINITY else min(most, MOST_FILES)
+    if limit != resource.RLIM_INFINITY and limit < new_limit:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (new_limit, most))
 
 
 def _listen(host: str, port: int) -> socket.socket:

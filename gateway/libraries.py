@@ -1,4 +1,4 @@
-"""Institutions, branches and opening hours for pages, held in memory and asked of their services now and then.
+"""Institutions, branches and opening hours for pages, cached in memory and reloaded from their services.
 
 A page waits `WAIT_SECONDS` at most, and only for the first answer. When circulation does not answer, pages say nothing
 of hours; when the catalogue does not, they go on with the names that they had.
@@ -46,7 +46,7 @@ _NO_HOURS: Hours = MappingProxyType({})
 
 
 class Kept(Generic[Value]):
-    """A value that a service is asked for now and then, for one event loop.
+    """A cached value of a service, for one event loop.
 
     read            asks the service; raises Error
     fresh_seconds   the age until which it is not asked again
@@ -74,7 +74,7 @@ class Kept(Generic[Value]):
         self._task: asyncio.Task[None] | None = None
 
     async def get(self) -> Value | None:
-        """Return the value, None when there is none; an old one is read again beside the page."""
+        """Return the value, None when there is none; an old one is reloaded in the background."""
         if self._ticks() - self._read_at < self._fresh_seconds:
             return self._value
         task = self._ask()
@@ -88,7 +88,7 @@ class Kept(Generic[Value]):
         return self._value if self._ticks() - self._read_at < self._usable_seconds else None
 
     def renew(self) -> None:
-        """Let the next page read again and wait for the answer: somebody has just changed the value here."""
+        """Let the next page reload the value and wait for it, because somebody has just changed it here."""
         self._read_at = min(self._read_at, self._ticks() - self._fresh_seconds)
         self._tried_at = -math.inf
         self._is_late, self._is_outdated = False, True
@@ -137,7 +137,7 @@ class Directory:
         return self.institutions.get(default)
 
 
-# Each page asks for the same one.
+# Every page needs the same one.
 @lru_cache(maxsize=4)
 def _main_branch(directory: Directory, institution: str) -> catalog_pb2.Branch | None:
     return next(iter(directory.branches_of(institution)), None)
@@ -147,7 +147,7 @@ NO_DIRECTORY = Directory(MappingProxyType({}), MappingProxyType({}))
 
 
 class Libraries:
-    """What this process knows of institutions, branches and their hours."""
+    """The institutions, branches and hours that this process has cached."""
 
     def __init__(self, clients: Clients, default_institution: str) -> None:
         self._clients = clients
@@ -159,7 +159,7 @@ class Libraries:
         return await self._directory.get() or NO_DIRECTORY
 
     def known_directory(self) -> Directory:
-        """Return what was read last, without asking."""
+        """Return the cached directory, without a call."""
         return self._directory.last() or NO_DIRECTORY
 
     def owner(self) -> catalog_pb2.Institution | None:
@@ -172,12 +172,12 @@ class Libraries:
         return _NO_HOURS if hours is None else await hours.get() or _NO_HOURS
 
     def known_hours(self, institution: str) -> Hours:
-        """Return the hours that were read last, without asking."""
+        """Return the cached hours, without a call."""
         hours = self._hours_of(institution)
         return _NO_HOURS if hours is None else hours.last() or _NO_HOURS
 
     async def prepare(self) -> None:
-        """Read what the header and footer of every page show, if it is old."""
+        """Reload the data of every page's header and footer, if it is old."""
         await self._directory.get()
         owner = self.owner()
         if owner is not None:

@@ -24,7 +24,7 @@ SIGNATURE = "x-hub-signature-256"
 
 
 class Question(QueryModel):
-    """The question with which WhatsApp checks the address."""
+    """WhatsApp's request to verify the address."""
 
     mode: str = text("`subscribe`.", longest=40, example="subscribe", alias="hub.mode")
     token: str = text("The word that the library gave to WhatsApp.", longest=200, alias="hub.verify_token")
@@ -37,7 +37,7 @@ class Received(ResponseModel):
     statuses: int
     """Statuses that changed an attempt."""
     messages: int
-    """Messages that are new."""
+    """Messages that were stored; repeated ones are not counted."""
 
 
 @router.get(
@@ -53,7 +53,7 @@ class Received(ResponseModel):
 async def verify_whatsapp(
     request: Request, query: Annotated[Question, Query()], notifications: Notifications
 ) -> Response:
-    """Repeats the challenge when the word is right."""
+    """Repeats the challenge when the verify token is correct."""
     message = wire.VerifyWhatsAppRequest(mode=query.mode, token=query.token)
     await call(request, notifications.VerifyWhatsApp, message)
     return PlainTextResponse(query.challenge, headers={"Cache-Control": "no-store"})

@@ -108,7 +108,7 @@ class SlipCode(ResponseModel):
     """A code for paper, or one that is sent."""
 
     code: str
-    """Works once, for 24 hours and five tries; it is shown nowhere else. Empty for a code that is sent."""
+    """Works once, for 24 hours and five tries; it is shown only here. Empty for a code that is sent."""
     sent: bool
     """True for a code that the member receives as a notice."""
 
@@ -123,7 +123,7 @@ class Scanned(ResponseModel):
     item: LentItem | None = None
     """The item of the barcode."""
     item_state: str = ""
-    """in, on_loan or transit; empty for what is no item."""
+    """in, on_loan or transit; empty when the code is not an item."""
     card_state: str
     """active, lost or replaced; revoked: a QR code that is no longer valid."""
     looks_like: str
@@ -222,7 +222,7 @@ async def make_slip(
     ),
 )
 async def use_slip(request: Request, body: SlipBody, members: Members) -> Response:
-    """The answer for an unknown number is that for a wrong code. Other sessions of the member end."""
+    """An unknown number gets the same answer as a wrong code. Other sessions of the member end."""
     require_secure(request)
     message = wire.UseSlipRequest(
         number=body.number, code=body.code, password=body.password, address=address_of(request.scope)

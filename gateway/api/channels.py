@@ -1,4 +1,4 @@
-"""Channels of notices and how they do; and when an institution sends digests."""
+"""Channels of notices and their health; and the hours in which an institution sends digests."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class ChannelDay(ResponseModel):
 
 
 class ChannelStatus(ResponseModel):
-    """How a channel does."""
+    """The health of a channel."""
 
     name: str
     """Name of the channel."""
@@ -53,13 +53,13 @@ class ChannelStatus(ResponseModel):
     waiting: int
     """Messages that wait for another attempt."""
     last_reason: str
-    """Of the last failure, for machines."""
+    """Reason of the last failure, for machines."""
     last_at: str | None = None
-    """When its state changed."""
+    """Time of the last change of its state."""
     days: list[ChannelDay]
-    """Of the last 30 days."""
+    """Counts of the last 30 days."""
     refused_addresses: int
-    """Addresses that it refused for good."""
+    """Number of addresses that it refused permanently."""
 
 
 class Channels(ResponseModel):
@@ -142,6 +142,6 @@ async def list_channels(
 async def get_channel(
     request: Request, channel: ChannelName, query: Annotated[QueryModel, Query()], notifications: Notifications
 ) -> Response:
-    """Its circuit, what waits for it, and the institution's counts of the last 30 days."""
+    """The state of each channel, its waiting messages, and the institution's counts of the last 30 days."""
     reply = await call(request, notifications.GetChannelStatus, wire.GetChannelStatusRequest(name=channel))
     return private(ChannelStatus(**plain(reply.channels[0])))

@@ -1,4 +1,4 @@
-"""POST /check-outs, /check-ins and /in-library-uses: what happens at the desk, one item a request."""
+"""POST /check-outs, /check-ins and /in-library-uses: acts at the desk, one item for each request."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class CheckedOut(ResponseModel):
 
 
 class CheckedIn(ResponseModel):
-    """An item that came back."""
+    """An item that was returned."""
 
     item: LentItem
     """The item."""
@@ -112,7 +112,7 @@ class CheckedIn(ResponseModel):
     suspension: Suspension | None = None
     """The borrower's suspension that begins with this return."""
     notes: list[Refusal]
-    """What the desk should know."""
+    """Notes for the desk."""
     repeated: bool
     """True when the same scan was done within 60 seconds: nothing was changed."""
 
@@ -150,7 +150,7 @@ def _or_ok(arguments: dict[str, Any], model: type[ResponseModel], description: s
     ),
 )
 async def check_out(request: Request, body: CheckOutBody, circulation: Circulation) -> Response:
-    """Lends an item to a member. A refusal has all reasons; nothing is changed then."""
+    """Lends an item to a member. A refusal has all reasons and changes nothing."""
     if body.dry_run:
         message = wire.PreviewCheckOutRequest(check_out=body.message())
         loan = (await call(request, circulation.PreviewCheckOut, message)).loan
@@ -180,7 +180,7 @@ async def check_out(request: Request, body: CheckOutBody, circulation: Circulati
     ),
 )
 async def check_in(request: Request, body: ItemBody, circulation: Circulation) -> Response:
-    """Ends the loan of an item, or notes that it came home. What returns elsewhere is in transit until it is home."""
+    """Ends the loan of an item, or its transit. An item that is returned at another branch is in transit to its own."""
     message = wire.CheckInRequest(item=body.item, branch=body.branch, at=body.moment())
     reply = await call(request, circulation.CheckIn, message)
     return private(

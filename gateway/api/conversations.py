@@ -1,4 +1,4 @@
-"""What people wrote to the library, for staff."""
+"""Conversations with people who wrote to the library, for staff."""
 
 from __future__ import annotations
 
@@ -45,17 +45,17 @@ class ConversationMessage(ResponseModel):
     id: str
     """Its identifier."""
     is_inbound: bool
-    """The person wrote it."""
+    """True when the person wrote it, false for an answer."""
     text: str
     """What was written; empty for pictures and the like."""
     state: str
     """received, answered, waiting, sending, sent, failed or unknown."""
     at: str
-    """When it came, or was written."""
+    """Time at which it was received or written."""
 
 
 class Conversation(ResponseModel):
-    """What somebody wrote, and the answers."""
+    """The messages of a person, and the answers."""
 
     id: str
     """Its identifier."""
@@ -70,7 +70,7 @@ class Conversation(ResponseModel):
     last_at: str
     """When the person wrote last."""
     window_until: str
-    """Until then free text may be sent."""
+    """Free text may be sent until this time."""
     messages: list[ConversationMessage]
     """The last ten, the oldest first."""
     taken_by: str

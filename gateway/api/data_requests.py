@@ -1,4 +1,4 @@
-"""What members ask about their own data: recorded with its time, listed, answered; and copies of all that is kept."""
+"""Data requests of members: recorded with their time, listed and answered; and copies of all stored data."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ _KIND = Field(description="access, correction or erasure.", max_length=40, examp
 
 
 class OwnRequestBody(Body):
-    """What the caller asks about their own data."""
+    """A request of the caller about their own data."""
 
     kind: str = _KIND
     text: str = _TEXT
 
 
 class RequestBody(OwnRequestBody):
-    """What a member asked at the desk or on paper."""
+    """A request that a member made at the desk or on paper."""
 
     how: str = Field("desk", description="desk or form.", max_length=40, examples=["desk"])
     by_guardian: bool = Field(False, description="True when the guardian asked.", examples=[False])
@@ -67,20 +67,20 @@ class NewRequest(ResponseModel):
 
 
 class DataRequest(ResponseModel):
-    """What a member asked about their own data."""
+    """A request of a member about their own data."""
 
     id: str
     """Identifier (UUID)."""
     member_id: str
     """Identifier (UUID) of the member."""
     kind: Literal["access", "correction", "erasure"]
-    """What they ask for."""
+    """access, correction or erasure."""
     how: str
     """web, desk or form."""
     by_guardian: bool
-    """Whether the guardian asked."""
+    """True when the guardian made the request."""
     text: str
-    """What they wrote."""
+    """Text of the request."""
     received_at: str
     """When it was received, UTC."""
     due_at: str
@@ -90,7 +90,7 @@ class DataRequest(ResponseModel):
     outcome: str
     """done or refused; empty while it is open."""
     answer: str
-    """For the member."""
+    """Text of the answer, for the member."""
 
 
 class DataRequests(ResponseModel):
@@ -99,7 +99,7 @@ class DataRequests(ResponseModel):
     total: int
     """Requests in this list."""
     has_more: bool
-    """There are more."""
+    """True when there are more."""
     hits: list[DataRequest]
     """The requests."""
 
@@ -167,7 +167,7 @@ async def add_own(request: Request, body: OwnRequestBody, members: Members) -> R
     **documented(operation="get_own_data", summary="All data of the caller", example=_COPY, errors=(*ERRORS, 404)),
 )
 async def own_data(request: Request, query: Annotated[QueryModel, Query()]) -> Response:
-    """Everything that members keeps about the caller, and the open loans, as one JSON document."""
+    """All data that the members service stores about the caller, and the open loans, as one JSON document."""
     return as_file(await own_copy(request))
 
 
@@ -225,7 +225,7 @@ async def answer(request: Request, request_id: RequestId, body: AnswerBody, memb
     **documented(operation="get_member_data", summary="All data of a member", example=_COPY, errors=(*ERRORS, 404)),
 )
 async def data(request: Request, member_id: MemberId, query: Annotated[QueryModel, Query()]) -> Response:
-    """Everything that is kept about a member, with the loans of their history, as one JSON document."""
+    """All data that is stored about a member, with the loan history, as one JSON document."""
     return as_file(await copy_of(request, member_id))
 
 

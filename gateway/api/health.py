@@ -40,7 +40,7 @@ async def live(query: Annotated[QueryModel, Query()]) -> Response:
     **documented(operation="ready", summary="Readers can be served", example={"status": "ready"}, errors=(400, 503)),
 )
 async def ready(query: Annotated[QueryModel, Query()], request: Request, services: Services) -> Response:
-    """The catalogue is ready, and this process is not about to end; other services may not answer."""
+    """True when the catalogue is ready and this process is not stopping; other services are not checked."""
     if request.app.state.is_draining:
         raise Unavailable("NOT_READY", why="DRAINING")
     try:

@@ -1,4 +1,4 @@
-"""What staff change of their institution and its branches: fields, the logo and photos."""
+"""Edits of staff to their institution and its branches: fields, the logo and photos."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ router = APIRouter(tags=["institutions"], route_class=ApiRoute)
 
 _SERVICE = "/rangkiang.catalog.v1.Catalog"
 _ERRORS = (400, 401, 403, 404, 409, 429, 503, 504)
-# Above the limit of the service, which says what to do.
+# Above the limit of the service, so that the service refuses with its own sentence.
 LONGEST_PICTURE_BYTES = 3 * 1024 * 1024
 _CONTACT = ("address", "kelurahan", "phone", "whatsapp", "email", "links")
 _STORED = {"picture": {"id": FILE_EXAMPLE, "url": f"/files/{FILE_EXAMPLE}"}, "version": 2}
@@ -64,7 +64,7 @@ def _documented(operation: str, summary: str, example: Any, method: str, kinds: 
 async def edit_institution(
     request: Request, institution: InstitutionCode, body: InstitutionBody, catalog: Catalog, version: Version
 ) -> Response:
-    """Change what the caller's institution says of itself; loads of the institutions file keep it."""
+    """Change the description of the caller's institution; later loads of the institutions file keep the change."""
     message = wire.EditInstitutionRequest(
         code=institution,
         version=version,
@@ -88,7 +88,7 @@ async def edit_branch(
     catalog: Catalog,
     version: Version,
 ) -> Response:
-    """Change what the caller's institution says of one of its branches; loads of the institutions file keep it."""
+    """Change the description of a branch of the caller's institution; later loads of the file keep the change."""
     message = wire.EditBranchRequest(
         institution=institution,
         code=code,

@@ -1,4 +1,4 @@
-"""Models of the routes of institutions and branches: what they say of themselves, and their examples."""
+"""Models of the routes of institutions and branches, and their examples."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gateway.api.member_models import Body
 from gateway.api.schemas import ResponseModel, Text
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 
-# Texts are limited by the service, which names the field; these limit what it has to look at.
+# The service limits texts and names the field; these limits only bound its input.
 _LONGEST = 2_000
 _MOST = 100
 FILE_EXAMPLE = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
@@ -26,7 +26,7 @@ class SocialLink(ResponseModel):
 
 
 class Contact(ResponseModel):
-    """How to reach a library; a part that it has not given is empty."""
+    """Contact data of a library; unknown parts are empty."""
 
     address: str
     """Street and number; lines are separated by line feeds."""
@@ -39,7 +39,7 @@ class Contact(ResponseModel):
     email: str
     """E-mail address."""
     links: list[SocialLink]
-    """Its other places on the web."""
+    """Its web site and accounts."""
 
 
 class Position(ResponseModel):
@@ -82,7 +82,7 @@ class Institution(ResponseModel):
     zone: str
     """Time zone, by its name in tz."""
     contact: Contact
-    """How to reach it."""
+    """Contact data."""
     logo: Picture | None = None
     """Its logo; absent without one."""
     photos: list[Picture]
@@ -120,17 +120,17 @@ class Branch(ResponseModel):
     confirmed: bool
     """False when only an import has named the branch and it has no description yet."""
     contact: Contact
-    """How to reach it."""
+    """Contact data."""
     position: Position | None = None
-    """Where it is; absent when unknown."""
+    """Its position; absent when unknown."""
     photo: Picture | None = None
     """Its photo; absent without one."""
     photo_alt: Text
     """What the photo shows, for readers who do not see it; empty: pages say whose photo it is."""
     services: list[Text]
-    """What there is."""
+    """Services of the branch."""
     accessibility: list[Text]
-    """What helps readers with disabilities."""
+    """Facilities for readers with disabilities."""
 
 
 class Branches(ResponseModel):
@@ -186,7 +186,7 @@ def _texts(description: str) -> Any:
 
 
 class _PlaceBody(Body):
-    """What changes; a member that is absent stays as it is."""
+    """The changes; an absent field does not change."""
 
     name: TextBody = _texts("Its name.")
     kind: str = _text("Kind of library.", "public")
@@ -203,14 +203,14 @@ class _PlaceBody(Body):
 
 
 class InstitutionBody(_PlaceBody):
-    """What changes of an institution; a member that is absent stays as it is."""
+    """Changes of an institution; an absent field does not change."""
 
     short_name: TextBody = _texts("Its name in a few words.")
     motto: TextBody = _texts("Its motto.")
 
 
 class BranchBody(_PlaceBody):
-    """What changes of a branch; a member that is absent stays as it is."""
+    """Changes of a branch; an absent field does not change."""
 
     position: PositionBody | None = Field(None, description="Where it is; null when that is to be unknown.")
     photo_alt: TextBody = _texts("What the photo shows, for readers who do not see it.")

@@ -69,7 +69,7 @@ async def institutions(request: Request, query: Annotated[QueryModel, Query()], 
 async def institution(
     request: Request, institution: InstitutionCode, query: Annotated[QueryModel, Query()], catalog: Catalog
 ) -> Response:
-    """What a library says of itself; its version is also the ETag."""
+    """The description of a library; its version is also the ETag."""
     reply = await call(request, catalog.ListInstitutions, wire.ListInstitutionsRequest(code=institution))
     return public(institution_of(reply.institutions[0]), version=reply.institutions[0].version)
 
@@ -103,7 +103,7 @@ async def branch(
     query: Annotated[QueryModel, Query()],
     catalog: Catalog,
 ) -> Response:
-    """What a library says of one of its branches; its version is also the ETag."""
+    """The description of a branch; its version is also the ETag."""
     message = wire.ListBranchesRequest(institution=institution, code=code)
     reply = await call(request, catalog.ListBranches, message)
     return public(branch_of(reply.branches[0]), version=reply.branches[0].version)

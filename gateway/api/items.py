@@ -32,7 +32,7 @@ _PLAIN = f"^[^{CONTROL}]*$"
 
 
 class FastAddBody(Body):
-    """An item in hand: its barcode and branch, and a record or the title of a new one."""
+    """A new item: its barcode and branch, and a record or the title of a new one."""
 
     barcode: str = Field(description="As scanned.", min_length=1, max_length=64, pattern=_PLAIN, examples=["KS0000987"])
     branch: str = Field(
@@ -52,7 +52,7 @@ class FastAddBody(Body):
 
 
 class ChangedItemBody(Body):
-    """What changes; a member that is absent stays as it is."""
+    """The changes; an absent field does not change."""
 
     barcode: str | None = Field(
         None, description="As scanned.", min_length=1, max_length=64, pattern=_PLAIN, examples=["KS0000988"]

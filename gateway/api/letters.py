@@ -47,22 +47,22 @@ class Letter(ResponseModel):
     member_id: str
     """The member."""
     name: str
-    """Of the member, or of the guardian of a child."""
+    """Name of the member, or of the guardian of a child."""
     address: str
-    """Where the letter goes."""
+    """Address of the letter."""
     notice_ids: list[str]
     """The notices in it."""
     titles: list[str]
     """Titles in it."""
     oldest_at: str | None = None
-    """Since when the first one waits."""
+    """Time since which the first notice waits."""
 
 
 class LetterGroup(ResponseModel):
     """Letters of one class, or of one street."""
 
     name: str
-    """The class or street; empty for those without."""
+    """The class or street; empty when it is unknown."""
     letters: list[Letter]
     """In order of name."""
 

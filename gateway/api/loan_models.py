@@ -29,7 +29,7 @@ LoanId = Annotated[
 
 
 class LentItem(ResponseModel):
-    """One physical piece, as lending knows it."""
+    """An item with its lending data."""
 
     id: str
     """Identifier (UUID)."""
@@ -38,7 +38,7 @@ class LentItem(ResponseModel):
     title: str
     """Title of its record, shortened to 120 characters."""
     call_number: str
-    """Where it is on the shelf."""
+    """Call number."""
     enumeration: str
     """Volume or number of a series."""
     record_id: str
@@ -83,7 +83,7 @@ class Loan(ResponseModel):
     overdue_days: int
     """Open days since the due day; 0 when not overdue."""
     returned_at: str | None = None
-    """When it came back; absent while it is out."""
+    """Time of the return; absent while it is on loan."""
     version: int
     """Version of the loan."""
 
@@ -100,7 +100,7 @@ class Suspension(ResponseModel):
 
 
 class Renewal(ResponseModel):
-    """What became of one loan: renewed, or refused for these reasons."""
+    """The result for one loan: renewed, or refused with these reasons."""
 
     loan: Loan
     """The loan, with its due day after the act."""

@@ -1,4 +1,4 @@
-"""Loans of the institution: listed as JSON and CSV, explained and renewed; and what a member has."""
+"""Loans of the institution: listed as JSON and CSV, explained and renewed; and the loans of a member."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class PolicyOfLoan(ResponseModel):
     renewals: int
     """Renewals that are allowed."""
     loan_limit: int
-    """Most loans of a member; 0 for no limit of its own."""
+    """Most loans of a member; 0 means no separate limit."""
 
 
 class CalendarDay(ResponseModel):
@@ -137,7 +137,7 @@ class LoanExplained(ResponseModel):
 
 
 class Borrower(ResponseModel):
-    """What a member has and may borrow; circulation knows no names."""
+    """The loans of a member, and whether the member may borrow; without the name."""
 
     member: str
     """Identifier (UUID) of the member."""
@@ -156,7 +156,7 @@ class Borrower(ResponseModel):
     suspension: Suspension | None = None
     """A period without loans."""
     refusals: list[Refusal]
-    """Why nothing can be lent now, whatever the item."""
+    """Refusals that apply to every item."""
     loans: list[Loan]
     """The member's loans."""
 

@@ -1,4 +1,4 @@
-"""A copy of all that is kept about one member, for the member: one JSON document."""
+"""A copy of all data that is stored about a member: one JSON document."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ async def copy_of(request: Request, member_id: str) -> dict[str, Any]:
 def _document(
     reply: wire.ExportMemberReply | wire.ExportOwnMemberReply, loans: list[loans_pb2.Loan] | None
 ) -> dict[str, Any]:
-    """`loans` is null when circulation does not answer: nobody takes the copy for a complete one."""
+    """`loans` is null when circulation does not answer, so that an incomplete copy is recognised."""
     return {
         "made_at": clock.now().isoformat(timespec="seconds"),
         "member": plain(reply.member),

@@ -35,7 +35,7 @@ class Body(BaseModel):
 
 
 class GuardianBody(Body):
-    """Who answers for a child: a member, or a name."""
+    """The guardian of a child: a member, or a name."""
 
     member_id: str | None = _text("A member of the same institution.", MEMBER_ID_EXAMPLE, longest=64)
     name: str | None = _text("Name of somebody who is no member.", "Rahmawati")
@@ -59,7 +59,7 @@ class AliasBody(Body):
 
 
 class ConsentBody(Body):
-    """What somebody agreed to or withdrew."""
+    """A consent that was given or withdrawn."""
 
     purpose: str = Field(description="What for.", max_length=64, examples=["loan_history"])
     text_version: str = Field(description="Version of the text they read.", max_length=64, examples=["2026-11"])
@@ -113,7 +113,7 @@ class MemberBody(Body):
 
 
 class ShownBody(MemberBody):
-    """Fields and what was seen or agreed."""
+    """Fields, documents that were seen, and consents."""
 
     evidence: list[str] = Field(
         [],
@@ -158,7 +158,7 @@ class ChangedMemberBody(ShownBody):
 
 
 class SearchBody(Body):
-    """A search that must not be in an address: by words, a phone number, an e-mail address or a NIK."""
+    """A search whose text must not be in a URL: by words, a phone number, an e-mail address or a NIK."""
 
     q: str = Field("", description="Words of the name, a number, or a phone number.", max_length=200, examples=["siti"])
     nik: str = Field("", description="National identity number.", max_length=64, examples=[""], repr=False)
@@ -226,7 +226,7 @@ class FoundMembers(ResponseModel):
     total: int
     """Members in all, counted up to 200."""
     has_more: bool
-    """There are more than `total`."""
+    """True when there are more than `total`."""
     hits: list[ListedMember]
     """The members, by name; a member of that number is first."""
     next: str | None = None
@@ -254,7 +254,7 @@ class Categories(ResponseModel):
 
 
 class Member(ListedMember):
-    """A member with everything that is theirs."""
+    """A member with all their data."""
 
     version: int
     """Version, for If-Match."""
@@ -275,13 +275,13 @@ class Member(ListedMember):
     education: str
     """Education."""
     disability: str
-    """If they told."""
+    """Disability, if the member mentions one."""
     note: str
-    """Of the desk."""
+    """Notes of the desk staff."""
     guardian: dict[str, str] | None = None
-    """Who answers for a child: member_id, name, relation, phone."""
+    """The guardian of a child: member_id, name, relation, phone."""
     responsible: dict[str, str] | None = None
-    """Who answers for an organisation: name, position, phone."""
+    """The responsible person of an organisation: name, position, phone."""
     registered_at: str
     """When they became a member, UTC."""
     blocks: list[dict[str, Any]]
@@ -291,7 +291,7 @@ class Member(ListedMember):
     evidence: list[dict[str, Any]]
     """Documents that were seen: kind, seen_by, at."""
     consents: list[dict[str, Any]]
-    """What they agreed to or withdrew, the oldest first."""
+    """Consents that were given or withdrawn, the oldest first."""
     contact: dict[str, str] | None = None
     """NIK, phone, email, address and birth_date; only for callers with members.contact."""
     merged_into: str
@@ -299,9 +299,9 @@ class Member(ListedMember):
     merges: list[dict[str, Any]]
     """Merges into this member that can be undone: id, merged_id, at."""
     open_loans: int
-    """Loans that are not back yet, as circulation has reported."""
+    """Number of open loans, as reported by circulation."""
     overdue_loans: int
-    """Of these, the ones that were due before today."""
+    """Number of these that were due before today."""
 
 
 LISTED_MEMBER_EXAMPLE: dict[str, Any] = {

@@ -46,7 +46,7 @@ _SERVICE = "/rangkiang.members.v1.Members"
     **documented(operation="find_members", summary="Find members", example=_FOUND, errors=ERRORS),
 )
 async def find(request: Request, query: Annotated[MembersQuery, Query()], members: Members) -> Response:
-    """Members whose words begin with each word of the query: Moh. finds Muhammad, titles are left aside."""
+    """Members whose words begin with each word of the query: Moh. finds Muhammad, titles are ignored."""
     message = wire.SearchMembersRequest(q=query.q, limit=query.limit, cursor=query.cursor)
     return _found(await call(request, members.SearchMembers, message))
 
@@ -63,7 +63,7 @@ async def find(request: Request, query: Annotated[MembersQuery, Query()], member
     ),
 )
 async def search(request: Request, body: SearchBody, members: Members) -> Response:
-    """As GET /members, and by a phone number, an e-mail address or a NIK, which never stand in an address."""
+    """As GET /members, and by a phone number, an e-mail address or a NIK, which must not be in a URL."""
     message = wire.SearchMembersRequest(**body.model_dump(), by_contact=True)
     return _found(await call(request, members.SearchMembers, message))
 

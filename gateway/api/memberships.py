@@ -1,4 +1,4 @@
-"""What staff do to a membership: renewals, blocks, merges and erasure."""
+"""Acts of staff on a membership: renewals, blocks, merges and erasure."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ async def block(request: Request, member_id: MemberId, body: BlockBody, members:
     ),
 )
 async def end_block(request: Request, member_id: MemberId, block_id: BlockId, members: Members) -> Response:
-    """The audit keeps that it was there."""
+    """The audit keeps the block."""
     reply = await call(request, members.EndBlock, wire.EndBlockRequest(id=member_id, block_id=block_id))
     return private(Changed(version=reply.version), version=reply.version)
 
@@ -184,7 +184,7 @@ async def merge(request: Request, member_id: MemberId, body: MergeBody, members:
     ),
 )
 async def undo_merge(request: Request, member_id: MemberId, merge_id: MergeId, members: Members) -> Response:
-    """What came with the merged member goes back to it, but for loans."""
+    """The data of the merged member is separated again, except loans."""
     reply = await call(request, members.UndoMerge, wire.UndoMergeRequest(id=member_id, merge_id=merge_id))
     return private(Changed(version=reply.version), version=reply.version)
 

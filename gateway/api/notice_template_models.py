@@ -1,4 +1,4 @@
-"""What the routes of notices' templates take and give."""
+"""Models of the routes of templates."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class RestoreBody(Body):
 
 
 class PreviewBody(Body):
-    """A notice to look at; without a text that of the template in force."""
+    """A preview; without a text, of the template in force."""
 
     kind: str = Field(description="Kind of notices.", pattern=NAME_PATTERN, examples=["due_soon"])
     channel: str = Field(description="email, whatsapp, sms, push or print.", pattern=NAME_PATTERN, examples=["sms"])
@@ -63,22 +63,22 @@ class PreviewBody(Body):
 
 
 class NoticeTestBody(Body):
-    """Where a test goes."""
+    """The address of a test."""
 
     to: str = Field(description="An e-mail address or a phone number.", max_length=254, examples=["081234567890"])
 
 
 class NoticeTest(ResponseModel):
-    """What came of a test."""
+    """The outcome of a test."""
 
     state: str
     """accepted, temporary, permanent or unknown; started for a repeated request."""
     reason: str
-    """Why, for machines."""
+    """Reason, for machines."""
 
 
 class Provider(ResponseModel):
-    """A template that the provider keeps."""
+    """A template that is stored at the provider."""
 
     name: str
     """Its name; empty for channels without one."""
@@ -92,15 +92,15 @@ class TemplateText(ResponseModel):
     """The text of a template."""
 
     subject: str
-    """Of mails, push messages and letters."""
+    """Subject of mails, push messages and letters."""
     body: str
-    """With variables and markup."""
+    """Body, with variables and markup."""
     provider: Provider
-    """Of WhatsApp."""
+    """The provider's template, for WhatsApp."""
 
 
 class Template(ResponseModel):
-    """What a notice of a kind reads like on a channel in a language."""
+    """The text of a kind of notice for a channel and a language."""
 
     kind: str
     """Kind of notices."""
@@ -128,12 +128,12 @@ class TemplateVersions(ResponseModel):
 
 
 class TemplateVariable(ResponseModel):
-    """What a template may use."""
+    """A variable that a template may use."""
 
     name: str
-    """As it is written in a text."""
+    """Its name in a text."""
     label: Text
-    """What it is."""
+    """Its description."""
     type: str
     """text, date, moment, number, flag, link, code or list."""
     in_subject: bool
@@ -141,7 +141,7 @@ class TemplateVariable(ResponseModel):
     is_required: bool
     """True when each text must use it, or another of those that are required together."""
     fields: list[str]
-    """Of a list: what each entry has."""
+    """For a list: the fields of each entry."""
 
 
 class TemplateKind(ResponseModel):
@@ -154,7 +154,7 @@ class TemplateKind(ResponseModel):
     channels: list[str]
     """Channels that are used when a member chose none, in their order."""
     variables: list[TemplateVariable]
-    """What its templates may use."""
+    """Variables of its templates."""
     is_digest: bool
     """True when it is folded into one message a day."""
     is_marketing: bool
@@ -184,21 +184,21 @@ class Templates(ResponseModel):
     channels: list[str]
     """Every channel."""
     saved: list[SavedTemplate]
-    """Templates that are not the first text any more."""
+    """Templates that differ from the default text."""
 
 
 class NoticePreview(ResponseModel):
-    """What a notice reads like."""
+    """A rendered notice."""
 
     subject: str
-    """Of mails, push messages and letters."""
+    """Subject of mails, push messages and letters."""
     text: str
-    """As plain text."""
+    """Plain text."""
     html: str
-    """Of mails."""
+    """HTML of mails."""
     provider: Provider
-    """Of WhatsApp, with the values of its parameters."""
+    """For WhatsApp: the provider's template with the values of its parameters."""
     sms_length: int
-    """Of SMS: places of its alphabet; 160 are one message."""
+    """For SMS: number of characters; 160 fit into one message."""
     sms_messages: int
-    """Of SMS: messages that are paid for."""
+    """For SMS: number of messages that are charged."""

@@ -1,4 +1,4 @@
-"""Notices: the ledger as JSON and CSV, a notice with its attempts, and sending it again."""
+"""Notices: lists as JSON and CSV, a notice with its attempts, and sending it again."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class NoticesQuery(QueryModel):
 
 
 class Notice(ResponseModel):
-    """What a member is to hear, or has heard."""
+    """A notice to a member, sent or waiting."""
 
     id: str
     """Identifier (UUID)."""
@@ -60,23 +60,23 @@ class Notice(ResponseModel):
     loan_id: str
     """The loan; empty 14 days after its return, and for other kinds."""
     item_id: str
-    """The item, as the loan."""
+    """The item; empty when the loan is."""
     title: str
-    """Title of the item, as the loan."""
+    """Title of the item; empty when the loan is."""
     state: str
     """waiting, sending, sent, delivered, read, failed, dropped, print, printed or unknown."""
     reason: str
-    """Why it is in that state, for machines; often empty."""
+    """Reason of the state, for machines; often empty."""
     made_at: str | None = None
     """ISO 8601, UTC."""
     due_at: str | None = None
-    """From when it may be sent."""
+    """Earliest time of sending."""
     changed_at: str | None = None
-    """When its state changed."""
+    """Time of the last change of its state."""
     channel: str
-    """Of the last attempt; empty before it."""
+    """Channel of the last attempt; empty before it."""
     message_id: str
-    """The same for notices that went in one message."""
+    """Identifier of the message; notices in one message have the same."""
     language: str
     """id or en; empty before the first attempt."""
     zone: str
@@ -108,7 +108,7 @@ class Attempt(ResponseModel):
     state: str
     """started, accepted, temporary, permanent, unknown, delivered, read or failed."""
     reason: str
-    """Of a refusal, for machines."""
+    """Reason of a refusal, for machines."""
     started_at: str | None = None
     """ISO 8601, UTC."""
     ended_at: str | None = None
@@ -121,11 +121,11 @@ class NoticeInFull(ResponseModel):
     notice: Notice
     """The notice."""
     subject: str
-    """As it was sent."""
+    """Subject as it was sent."""
     text: str
-    """As it was sent; empty before, when it was forgotten, and when it had a code."""
+    """Text as it was sent; empty before that, after it was deleted, and when it had a code."""
     attempts: list[Attempt]
-    """The first at first."""
+    """Attempts, the first at first."""
 
 
 class ResentNotice(ResponseModel):
@@ -227,6 +227,6 @@ async def get_notice(
     ),
 )
 async def resend(request: Request, notice_id: NoticeId, notifications: Notifications) -> Response:
-    """One that failed, is unknown, or is or was on the print list."""
+    """A notice that failed, is unknown, or is or was on the print list can be sent again."""
     reply = await call(request, notifications.ResendNotice, wire.ResendNoticeRequest(id=notice_id))
     return private(ResentNotice(notice=Notice(**plain(reply.notice))))

@@ -41,7 +41,7 @@ class ClosedDay(ResponseModel):
     """A closing that includes the day."""
 
     why: str
-    """Its reason; empty when nobody has given one."""
+    """Its reason; empty when none was entered."""
     is_estimated: bool
     """True when the date is an estimate, as of holidays by the moon."""
 

@@ -1,4 +1,4 @@
-"""What members want to hear and over which channels: at the desk, and by members themselves; their own notices."""
+"""Preferences of notices by kind and channel, at the desk and by members themselves; and members' own notices."""
 
 from __future__ import annotations
 

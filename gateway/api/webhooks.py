@@ -29,7 +29,7 @@ WebhookId = Annotated[str, Path(description="A webhook's identifier (UUID).", ex
 
 
 class NewWebhook(Body):
-    """What a partner wants to hear, and where."""
+    """A subscription: kinds of events, and an address."""
 
     url: str = Field(description="Address with https and a public host.", max_length=1_000, examples=[_URL])
     kinds: list[str] = Field(
@@ -281,6 +281,6 @@ async def disable_webhook(request: Request, webhook_id: WebhookId, notifications
     ),
 )
 async def delete_webhook(request: Request, webhook_id: WebhookId, notifications: Notifications) -> Response:
-    """What waits for it is deleted."""
+    """Its waiting events are deleted."""
     await call(request, notifications.DeleteWebhook, wire.DeleteWebhookRequest(id=webhook_id))
     return private(Deleted(id=webhook_id))

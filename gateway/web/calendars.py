@@ -88,7 +88,7 @@ async def save_calendar(request: Request) -> Response:
         }
         refuse(request, form, problem, {field: place for field, place in places.items() if place in form.values})
         if isinstance(problem, Outdated):
-            # The reader has now seen that somebody else changed it: saving again is a decision.
+            # The page shows that somebody else changed it, so saving again is a decision.
             form.values = {**form.values, "version": str(problem.facts.get("version", calendar.version))}
         return await _page(request, form, calendar, status=problem.http_status)
     if reply.moved_total:

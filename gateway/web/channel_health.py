@@ -1,4 +1,4 @@
-"""/notices/channels — how the channels do, with a picture of the last 30 days, and when digests are sent."""
+"""/notices/channels — the health of channels, with a chart of the last 30 days, and the hours of digests."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ async def set_hours(request: Request) -> Response:
     except Error as problem:
         form = refuse(request, signed_in_form(request, values), problem, _PLACES)
         if isinstance(problem, Outdated):
-            # The reader has now seen that somebody else changed them: saving again is a decision.
+            # The page shows that somebody else changed them, so saving again is a decision.
             form.values = {**values, "version": str(problem.facts.get("version", 0))}
         return await _page(request, form, status=problem.http_status)
     return redirect("/notices/channels?saved=1")

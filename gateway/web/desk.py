@@ -1,4 +1,4 @@
-"""/desk — one box for every scan: cards, items, names and titles; what was done stands below it.
+"""/desk — one box for every scan: cards, items, names and titles; the outcome is below the box.
 
 The page works by forms alone. With JavaScript it sends the same forms one after the other, and shows the part of the
 response between `work` and the end of its outcome (static/desk.js).
@@ -43,7 +43,7 @@ MODES = (LEND, RETURN, READ_HERE)
 
 @dataclass(frozen=True, slots=True)
 class Borrower:
-    """The borrower whose turn it is, for templates.
+    """The current borrower, for templates.
 
     name      None when members does not answer
     category  its name, or its code when members does not answer
@@ -85,7 +85,7 @@ async def act(request: Request) -> Response:
     try:
         outcome = await working.act(fields)
     except (Unavailable, TooLate) as problem:
-        # Nobody knows whether the act was done: the same key does it once.
+        # It is unknown whether the act was done; with the same key it is done once.
         form = replace(form, key=fields.get("key", form.key), values={"code": fields.get("code", "")})
         outcome = Outcome(
             desk_acts.REFUSED,

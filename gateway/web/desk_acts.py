@@ -1,4 +1,4 @@
-"""Acts of the desk: what was scanned, what was done with it, and what the page says about it."""
+"""Acts of the desk: find out what was scanned, act, and describe the outcome for the page."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from rangkiang.circulation.v1 import loans_pb2 as wire
 from rangkiang.members.v1 import cards_pb2, people_pb2
 
 LEND, RETURN, READ_HERE = "lend", "return", "read_here"
-# What nobody may waive, as circulation has it; a test compares.
+# Refusals that cannot be waived, as in circulation; a test compares.
 FINAL = frozenset({"AT_BEFORE_RETURN", "ITEM_ON_LOAN", "LOAN_ENDED"})
 # How a page shows an outcome.
 DONE, LOOK, REFUSED = "done", "look", "refused"
@@ -31,7 +31,7 @@ _NO_ANSWER = (Unavailable, TooLate)
 
 @dataclass(slots=True)
 class Choice:
-    """One of several things that a text can mean; its button sends `fields`."""
+    """One of several meanings of a typed text; its button sends `fields`."""
 
     label: str
     detail: str
@@ -40,7 +40,7 @@ class Choice:
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of a scan or a key.
+    """The outcome of a scan or a key.
 
     tone       DONE, LOOK (something to read or to choose) or REFUSED
     lines      sentences below the heading
@@ -69,7 +69,7 @@ class Desk:
     institution  code
     branch       code of the desk's branch
     branches     names of all branches, by code
-    member       id of the borrower whose turn it is; "" between borrowers
+    member       id of the current borrower; "" between borrowers
     is_without_members  members did not answer
     """
 
@@ -85,7 +85,7 @@ class Desk:
         return words_of(self.request).say(key, **facts)
 
     async def act(self, fields: Fields) -> Outcome:
-        """Do what a form asks for, and return what became of it.
+        """Do the act of a form, and return its outcome.
 
         raises  Unavailable, TooLate  nobody knows what became of it
         """
@@ -108,7 +108,7 @@ class Desk:
         return await self._scan(fields, code)
 
     async def _scan(self, fields: Fields, code: str) -> Outcome:
-        """Find out what a code is, and act on it: a card opens a borrower, an item is lent, taken back or counted."""
+        """Find out what a code is, and act on it: a card opens a borrower, an item is lent, returned or counted."""
         for form in _forms_of(code):
             card, item = await asyncio.gather(self._card(form), self._item(form))
             if card is not None and item is not None:
@@ -125,7 +125,7 @@ class Desk:
         return await self._search(code)
 
     async def _handle(self, act: str, fields: Fields, code: str, found: wire.FindItemReply | None) -> Outcome:
-        """Lend, take back or count an item."""
+        """Lend, return or count an item."""
         item = found.item if found is not None else None
         number = item.id if item is not None else code
         if self.mode == RETURN:
@@ -211,12 +211,12 @@ class Desk:
             return outcome
 
     def _offer_fast_add(self, outcome: Outcome, code: str, title: str = "", author: str = "") -> None:
-        """Offer the form for an item in hand that nobody knows. What is not a number of a scanner is no barcode."""
+        """Offer the form for an unknown item, if the text looks like a scanned number."""
         if _is_number(code) and may(self.request, "items.fast_add"):
             outcome.fast_add = {"code": code, "title": title, "author": author}
 
     async def _fast_add(self, fields: Fields, code: str, *, is_search: bool) -> Outcome:
-        """Add an item to a record or to a new one, and then lend it, take it back or count it; or offer records."""
+        """Add an item to a record or to a new one, then lend, return or count it; or offer records."""
         title, author = fields.text("title"), fields.text("author")
         if is_search:
             choices = await self._titles(title, is_own=True)
@@ -245,7 +245,7 @@ class Desk:
         return await self._handle("item", fields, code, await self._added(code))
 
     async def _added(self, code: str) -> wire.FindItemReply | None:
-        """Return an item that the catalogue has just added; circulation asks it, and hears of the item by itself."""
+        """Return an item that the catalogue has just added; circulation requests unknown items from the catalogue."""
         for pause in (0.0, 0.2, 0.5):
             await asyncio.sleep(pause)
             if (found := await self._item(code)) is not None:
@@ -261,7 +261,7 @@ class Desk:
         return Outcome(DONE, self.say("lending.opened"))
 
     async def _opened(self, card: cards_pb2.ScanReply | wire.GetBorrowerReply, code: str) -> Outcome:
-        """Begin with the borrower of a card. A card that is no longer valid opens nobody by itself."""
+        """Open the borrower of a card. A card that is no longer valid opens none; the page offers its member."""
         if isinstance(card, cards_pb2.ScanReply):
             if card.card_state not in ("", "active"):
                 state = words_of(self.request).code("card_state", card.card_state)
@@ -274,7 +274,7 @@ class Desk:
         return Outcome(DONE, self.say("lending.opened"), code)
 
     async def _card(self, code: str) -> cards_pb2.ScanReply | wire.GetBorrowerReply | None:
-        """Return the member of a card. Without members: what circulation knows of the number."""
+        """Return the member of a card. When members does not answer, return circulation's copy by the number."""
         try:
             scanned = await call(self.request, members(self.request).Scan, cards_pb2.ScanRequest(code=code))
         except (*_NO_ANSWER, Forbidden):
@@ -303,7 +303,7 @@ class Desk:
         return Outcome(LOOK, self.say("lending.which"), code, [], choices=choices)
 
     async def _show(self, code: str, found: wire.FindItemReply) -> Outcome:
-        """Say what is known of an item that was scanned between borrowers."""
+        """Show the state of an item that was scanned without a borrower."""
         lines = [self.say(f"lending.state.{found.state}") if found.state else ""]
         choices = []
         if found.HasField("loan"):

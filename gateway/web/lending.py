@@ -1,4 +1,4 @@
-"""What the pages of lending share: due days in words, names of borrowers, and the branch of the desk."""
+"""Common parts of the lending pages: due days in words, names of borrowers, and the branch of the desk."""
 
 from __future__ import annotations
 
@@ -65,11 +65,11 @@ def sentences(refusals: Iterable[refusal_pb2.Refusal], lang: str) -> tuple[str, 
 
 async def names_of(request: Request, ids: Iterable[str]) -> dict[str, str] | None:
     """Return the names of members by id; None when members does not answer, or the reader may not see them."""
-    wanted = sorted(set(filter(None, ids)))
+    member_ids = sorted(set(filter(None, ids)))
     names: dict[str, str] = {}
     try:
-        for begin in range(0, len(wanted), _MOST_NAMES):
-            message = people_pb2.ListMembersRequest(ids=wanted[begin : begin + _MOST_NAMES])
+        for begin in range(0, len(member_ids), _MOST_NAMES):
+            message = people_pb2.ListMembersRequest(ids=member_ids[begin : begin + _MOST_NAMES])
             reply = await call(request, members(request).ListMembers, message)
             names |= {member.id: member.name for member in reply.members}
     except (Unavailable, TooLate, Forbidden):

@@ -1,4 +1,4 @@
-"""/desk/libraries — managers change what the institution and its branches say of themselves, and their pictures."""
+"""/desk/libraries — managers edit the descriptions and pictures of the institution and its branches."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ router = APIRouter()
 ROOT = "/desk/libraries"
 SCOPE = "institutions.write"
 PREVIEW_WIDTH = 480
-# Above the limit of the service, which says what to do.
+# Above the limit of the service, so that the service refuses with its own sentence.
 _LONGEST_UPLOAD_BYTES = 3 * 1024 * 1024
 _PICTURE_REASONS = ("PICTURE_BYTES", "PICTURE_DAMAGED", "PICTURE_FORMAT", "PICTURE_PIXELS", "PHOTOS_FULL")
 
 
 @dataclass(frozen=True, slots=True)
 class Edited:
-    """What a page edits: the institution (`code` is "") or one of its branches, as the catalogue has it now."""
+    """The object of an edit page: the institution (`code` is "") or one of its branches, in its present state."""
 
     institution: str
     code: str
@@ -203,14 +203,14 @@ async def _send(request: Request, edited: Edited, values: Values, changed: list[
 
 
 def _form(request: Request, values: Values, place: Place, *, before: Values | None = None, version: str = "") -> Form:
-    """Return a form; it carries what it began with, so that only what was changed is sent."""
+    """Return a form with its original values, so that only changed fields are sent."""
     began = values if before is None else before
     hidden = {"before": orjson.dumps(began).decode(), "version": version or str(place.version)}
     return signed_in_form(request, {**values, **hidden, "logo": "", "photo": ""})
 
 
 def _before(fields: Fields) -> Values:
-    """Return what the form began with; nothing of it when it was not JSON of texts."""
+    """Return the original values of the form; empty when they are not JSON of texts."""
     try:
         before = orjson.loads(fields.get("before", ""))
     except orjson.JSONDecodeError:
@@ -279,10 +279,10 @@ def _preview(edited: Edited, values: Values, changed: list[str], lang: str) -> d
 
 
 def _conflict(request: Request, latest: Edited, values: Values, before: Values) -> Response:
-    """Show what somebody else saved and what was typed, where they differ; saving again is a decision."""
+    """Show where the saved values of somebody else differ from the typed ones; saving again is a decision."""
     now = values_of(latest.place, latest.fields)
     mine = changed_fields(values, before, latest.fields)
-    # What nobody here has changed is what it is now.
+    # Fields that the form has not changed get their present value.
     merged = {
         name: values[name] if field in mine else now[name] for field in latest.fields for name in inputs_of(field)
     }

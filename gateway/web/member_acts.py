@@ -93,16 +93,16 @@ async def print_card(request: Request) -> Response:
 async def make_slip(request: Request) -> Response:
     """Show a code for a new password, this time only; or let it be sent to the member, and not be seen here."""
     fields = await read_form(request)
-    wanted = cards_pb2.MakeSlipRequest(id=_member(request), send="send" in fields)
+    message = cards_pb2.MakeSlipRequest(id=_member(request), send="send" in fields)
     try:
-        reply = await call(request, members(request).MakeSlip, wanted)
+        reply = await call(request, members(request).MakeSlip, message)
     except NotFound:
         raise
     except Error as problem:
         form = refuse(request, signed_in_form(request, fields), problem, _PLACES)
         return await member_page(request, form, status=problem.http_status)
-    message = people_pb2.GetMemberRequest(id=_member(request))
-    member = (await call(request, members(request).GetMember, message)).member
+    member_request = people_pb2.GetMemberRequest(id=_member(request))
+    member = (await call(request, members(request).GetMember, member_request)).member
     return page(request, "slip.html", query="", member=member, slip_code=reply.code)
 
 

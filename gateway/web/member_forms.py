@@ -109,7 +109,7 @@ async def change_member(request: Request) -> Response:
     except Error as problem:
         refuse(request, form, problem, _PLACES)
         if isinstance(problem, Outdated):
-            # The reader has now seen that somebody else changed it: saving again is a decision.
+            # The page shows that somebody else changed it, so saving again is a decision.
             form.values = {**form.values, "version": str(problem.facts.get("version", version))}
         return await _page(request, form, member=await _get(request), status=problem.http_status)
     return redirect(f"/members/{message.id}")
@@ -148,11 +148,11 @@ def _message(fields: Fields) -> wire.MemberFields:
 async def _duplicates(request: Request, problem: Error) -> list[dict[str, Any]]:
     """Return the likely duplicates that a refusal names: id, number, score, reasons, and the member as in lists."""
     words = wording(language(request))
-    found = [refusal.facts for refusal in problem.refusals if refusal.reason == "MEMBER_LIKELY_DUPLICATE"]
+    duplicates = [refusal.facts for refusal in problem.refusals if refusal.reason == "MEMBER_LIKELY_DUPLICATE"]
     replies = await asyncio.gather(
         *(
             call(request, members(request).SearchMembers, wire.SearchMembersRequest(q=str(facts["number"]), limit=1))
-            for facts in found
+            for facts in duplicates
         )
     )
     return [
@@ -163,7 +163,7 @@ async def _duplicates(request: Request, problem: Error) -> list[dict[str, Any]]:
             "reasons": ", ".join(words.code("duplicate", reason) for reason in str(facts["reasons"]).split(", ")),
             "member": reply.members[0] if reply.members else None,
         }
-        for facts, reply in zip(found, replies, strict=True)
+        for facts, reply in zip(duplicates, replies, strict=True)
     ]
 
 

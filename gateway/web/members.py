@@ -33,7 +33,7 @@ CARD_STATES = ("lost", "replaced", "revoked")
 async def box(request: Request) -> Response:
     # Asks for no member, and refuses readers who may not.
     await call(request, members(request).ListCategories, wire.ListCategoriesRequest())
-    return page(request, "members.html", query="", form=signed_in_form(request, {"q": ""}), found=None)
+    return page(request, "members.html", query="", form=signed_in_form(request, {"q": ""}), results=None)
 
 
 @router.post("/members")
@@ -48,18 +48,18 @@ async def search(request: Request) -> Response:
     if scanned := await _scan(request, fields.text("q")):
         return redirect(scanned)
     if not fields.text("q"):
-        return page(request, "members.html", query="", form=form, found=None)
+        return page(request, "members.html", query="", form=form, results=None)
     message = wire.SearchMembersRequest(
         q=fields.text("q")[:200], limit=PAGE, cursor=fields.get("cursor", ""), by_contact=True
     )
     try:
-        found = await call(request, members(request).SearchMembers, message)
+        reply = await call(request, members(request).SearchMembers, message)
     except Error as problem:
         refuse(request, form, problem, {})
-        return page(request, "members.html", query="", form=form, found=None, status=problem.http_status)
-    if len(found.members) == 1 and not message.cursor:
-        return redirect(f"/members/{found.members[0].id}")
-    return page(request, "members.html", query="", form=form, found=found, categories=await category_names(request))
+        return page(request, "members.html", query="", form=form, results=None, status=problem.http_status)
+    if len(reply.members) == 1 and not message.cursor:
+        return redirect(f"/members/{reply.members[0].id}")
+    return page(request, "members.html", query="", form=form, results=reply, categories=await category_names(request))
 
 
 async def _scan(request: Request, text: str) -> str:
@@ -83,7 +83,7 @@ async def member(request: Request) -> Response:
 async def member_page(request: Request, form: Form, *, status: int = 200) -> Response:
     """Render the page of a member; `form` is that of each of its acts."""
     member_id = request.path_params["member_id"]
-    found = (await call(request, members(request).GetMember, wire.GetMemberRequest(id=member_id))).member
+    details = (await call(request, members(request).GetMember, wire.GetMemberRequest(id=member_id))).member
     lang = language(request)
     words = wording(lang)
     return page(
@@ -91,8 +91,8 @@ async def member_page(request: Request, form: Form, *, status: int = 200) -> Res
         "member.html",
         query="",
         form=form,
-        member=found,
-        category=local_text(found.category_name, lang) or found.category,
+        member=details,
+        category=local_text(details.category_name, lang) or details.category,
         scanned=scanned if (scanned := request.query_params.get("card", "")) in CARD_STATES else "",
         block_reasons=[(reason, words.code("block", reason)) for reason in BLOCK_REASONS],
         alias_kinds=[(kind, words.code("card", kind)) for kind in ALIASES],

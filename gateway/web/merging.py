@@ -38,10 +38,10 @@ async def search(request: Request) -> Response:
     form = signed_in_form(request, {"q": fields.text("q")})
     message = wire.SearchMembersRequest(q=fields.text("q")[:200], limit=_LIST, by_contact=True)
     try:
-        found = await call(request, members(request).SearchMembers, message)
+        reply = await call(request, members(request).SearchMembers, message)
     except Error as problem:
         return await _search_page(request, refuse(request, form, problem, {}), status=problem.http_status)
-    return await _search_page(request, form, found=found)
+    return await _search_page(request, form, reply=reply)
 
 
 @router.get("/members/{member_id}/merge/{other_id}")
@@ -86,7 +86,7 @@ async def undo(request: Request) -> Response:
 
 
 async def _search_page(
-    request: Request, form: Form, *, found: wire.SearchMembersReply | None = None, status: int = 200
+    request: Request, form: Form, *, reply: wire.SearchMembersReply | None = None, status: int = 200
 ) -> Response:
     _check_scope(request)
     member_id = request.path_params["member_id"]
@@ -97,8 +97,8 @@ async def _search_page(
         query="",
         form=form,
         member=member,
-        candidates=[other for other in found.members if other.id != member.id] if found is not None else None,
-        categories=await category_names(request) if found is not None else {},
+        candidates=[other for other in reply.members if other.id != member.id] if reply is not None else None,
+        categories=await category_names(request) if reply is not None else {},
         status=status,
     )
 

@@ -54,12 +54,12 @@ async def act(request: Request) -> Response:
         reply = await _open(request)
     except Gone:
         return _over_page(request, "expired")
-    wanted = str(fields.get("act", ""))
-    if reply.act == "opt_out" and (wanted == "opt_out" or fields.get(ONE_CLICK[0]) == ONE_CLICK[1]):
+    chosen_act = str(fields.get("act", ""))
+    if reply.act == "opt_out" and (chosen_act == "opt_out" or fields.get(ONE_CLICK[0]) == ONE_CLICK[1]):
         message = notices_pb2.OptOutRequest(kind=reply.subject, channel="all")
         await call(request, notifications(request).OptOut, message)
         return _opt_out_page(request, reply, is_done=True)
-    if reply.act == "renew" and wanted == "renew":
+    if reply.act == "renew" and chosen_act == "renew":
         return await _renew(request, reply)
     raise NotFound("ROUTE_NOT_FOUND")
 
@@ -79,7 +79,7 @@ async def _open(request: Request) -> contacts_pb2.IssueActTokenReply:
         message = contacts_pb2.IssueActTokenRequest(token=token[:300])
         reply = await call(request, members(request).IssueActToken, message)
     except Gone:
-        # Members has made it: nobody guesses.
+        # Members has made this link, so it was not guessed.
         _failures.charge(caller, -1)
         raise
     _failures.charge(caller, -1)
@@ -139,7 +139,7 @@ def _loan_shown(
 
 
 def _over_page(request: Request, why: str) -> Response:
-    """Say that a link does nothing any more, and what to do instead; not whose it was, nor what it was about.
+    """Show that a link is no longer valid and what to do; without its member and its subject.
 
     why  "expired", or "used" when its loan has ended
     """

@@ -22,7 +22,7 @@ from rangkiang.notifications.v1 import notices_pb2 as wire
 router = APIRouter()
 
 ALL = "all"
-# A letter is what is left when nothing else reaches a member: nobody chooses it.
+# Letters are the last resort when no channel reaches a member, so they are not a choice.
 _NOT_CHOSEN = ("print",)
 _LAST = 20
 # The first word that a User-Agent has: many name Chrome and Safari besides.

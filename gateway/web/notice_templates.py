@@ -1,4 +1,4 @@
-"""/notices/templates — what notices read like: edited with a preview beside the text, and every version of it."""
+"""/notices/templates — the texts of notices: edited beside a preview, with all their versions."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ NOTES = {
 }
 _BODY_BYTES = 128 * 1024
 _LOANS = 10
-# How texts are written, and what it means.
+# The markup of texts, and its meaning.
 MARKUP = (
     ("# Info", "heading"),
     ("- Info", "item"),
@@ -128,7 +128,7 @@ async def change_template(request: Request) -> Response:
     except Error as problem:
         refuse(request, form, problem, _PLACES)
         if isinstance(problem, Outdated):
-            # The reader has now seen that somebody else changed it: saving again is a decision.
+            # The page shows that somebody else changed it, so saving again is a decision.
             form.values = {**form.values, "version": str(problem.facts.get("version", 0))}
         return await _editor(request, place, form, status=problem.http_status)
     return redirect(f"{place.path}?saved=1")
@@ -257,7 +257,7 @@ async def _loans(request: Request) -> list[loans_pb2.Loan]:
 
 
 async def _facts(request: Request, place: Place, loans: list[loans_pb2.Loan], loan_id: str) -> dict[str, str]:
-    """Return what a real loan says of a notice; nothing without one."""
+    """Return the facts of a real loan for a preview; empty without a loan."""
     loan = next((loan for loan in loans if loan.id == loan_id), None)
     if loan is None:
         return {}
@@ -291,7 +291,7 @@ def _values(template: wire.Template) -> dict[str, str]:
 
 
 def _typed(fields: Fields) -> dict[str, str]:
-    """Return what stands in a form; its lines end as those of stored texts."""
+    """Return the content of a form, with the line ends of stored texts."""
     names = ("version", "subject", "provider_name", "provider_language", "provider_parameters", "loan")
     return {**{name: fields.text(name)[:500] for name in names}, "body": fields.get("body", "").replace("\r\n", "\n")}
 

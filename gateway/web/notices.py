@@ -1,4 +1,4 @@
-"""/notices — what members were told: the ledger with filters and CSV, and one notice with its attempts."""
+"""/notices — the list of notices with filters and CSV, and one notice with its attempts."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ async def save_policies(request: Request) -> Response:
     except Error as problem:
         refuse(request, form, problem, _places(problem))
         if isinstance(problem, Outdated):
-            # The reader has now seen that somebody else changed them: saving again is a decision.
+            # The page shows that somebody else changed them, so saving again is a decision.
             form.values = {**form.values, "version": str(problem.facts.get("version", read_version))}
         return await _page(request, form, len(rows), status=problem.http_status)
     if act == "check":

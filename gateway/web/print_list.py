@@ -56,7 +56,7 @@ async def letters(request: Request) -> Response:
 @for_signed_in
 @accept_bodies(_BODY_BYTES)
 async def hand_over(request: Request) -> Response:
-    """Note that the letters of the form were handed over."""
+    """Record that the letters of the form were handed over."""
     fields = await read_form(request)
     message = wire.HandOverRequest(notice_ids=fields.text("notices").split())
     try:

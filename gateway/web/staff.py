@@ -132,8 +132,8 @@ async def _person_page(request: Request, form: Form, *, status: int = 200) -> Re
 
 
 async def _find(request: Request) -> wire.StaffMember:
-    listed = (await call(request, members(request).ListStaff, wire.ListStaffRequest())).staff
-    for found in listed:
-        if found.id == request.path_params["account_id"]:
-            return found
+    staff = (await call(request, members(request).ListStaff, wire.ListStaffRequest())).staff
+    for member in staff:
+        if member.id == request.path_params["account_id"]:
+            return member
     raise NotFound("ROUTE_NOT_FOUND")

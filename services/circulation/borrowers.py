@@ -20,7 +20,7 @@ from services.circulation.tables import Borrower, BorrowerNumber, Loan, Suspensi
 MOST_MERGES = 20  # members that were merged one into the next
 
 
-# Built once: every look at a borrower executes one of them.
+# Built once, because every read of a borrower executes one of them.
 _OF_INSTITUTION = select(Borrower).where(Borrower.institution_id == bindparam("institution_id"), ~Borrower.is_erased)
 _FOUND = (
     _OF_INSTITUTION.where(Borrower.id == bindparam("borrower_id")),
@@ -57,7 +57,7 @@ def copy_members(session: Session, facts: Iterable[MemberFact]) -> int:
 
 
 def erase_member(session: Session, borrower_id: UUID, version: int, *, institution_id: UUID | None = None) -> None:
-    """Take a member off every loan and empty its copy, which stays so that no older fact brings it back.
+    """Remove a member from every loan and empty its copy. The copy stays, so that no older fact restores the member.
 
     institution_id  stores the empty copy of a member that is not known yet
     """
@@ -112,7 +112,7 @@ def find_borrower(session: Session, institution_id: UUID, text: str) -> Borrower
 
 
 def _versions(session: Session, ids: Sequence[UUID]) -> dict[UUID, int]:
-    """Return the versions of known members; no fact is newer than an erasure."""
+    """Return the versions of known members; an erased member has the highest version."""
     query = select(Borrower.id, Borrower.version, Borrower.is_erased).where(Borrower.id.in_(ids)).with_for_update()
     return {row.id: 2**62 if row.is_erased else row.version for row in session.execute(query)}
 
@@ -139,7 +139,7 @@ def _move_loans(session: Session, merged_id: UUID, into_id: UUID) -> None:
     kept_borrower_id = kept_id(session, into_id)
     for table in (Loan, Suspension):
         session.execute(update(table).where(table.borrower_id == merged_id).values(borrower_id=kept_borrower_id))
-    # An act that has read the loans of either member before is judged again.
+    # An act that has read the loans of one of the two members before is judged again.
     changed = update(Borrower).where(Borrower.id.in_([merged_id, kept_borrower_id]))
     session.execute(changed.values(lending_version=Borrower.lending_version + 1))
 

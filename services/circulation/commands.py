@@ -34,7 +34,7 @@ OPERATOR = system("operator")
 _LISTS = ("closed", "seasons", "confirmed_years")
 
 PUT_ASIDE = 1  # exit code
-# More findings than anybody reads; the counts are complete.
+# Findings beyond this number are not kept; the counts are complete.
 MOST_FINDINGS = 10_000
 
 InstitutionCode = Annotated[

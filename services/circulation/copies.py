@@ -1,4 +1,4 @@
-"""Copies of items as the catalogue describes them, found by id or barcode."""
+"""Copies of the catalogue's items, found by id or barcode."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _NEW: dict[str, Any] = {
 }
 
 
-# Built once: every look at an item executes one of them.
+# Built once, because every read of an item executes one of them.
 _OF_INSTITUTION = select(Copy).where(Copy.institution_id == bindparam("institution_id"))
 _BY_ID = _OF_INSTITUTION.where(Copy.id == bindparam("item_id"))
 _BY_BARCODE = _OF_INSTITUTION.where(Copy.barcode == bindparam("barcode"), ~Copy.is_gone).limit(2)
-# Who brings an item that has left the catalogue has its barcode alone.
+# An item that has left the catalogue can be found only by its barcode.
 _GONE = _OF_INSTITUTION.where(Copy.barcode == bindparam("barcode"), Copy.is_gone, Copy.state != IN).limit(2)
 
 
@@ -60,7 +60,7 @@ def copy_items(session: Session, items: Iterable[ItemCopy]) -> int:
 def find_copy(session: Session, institution_id: UUID, text: str) -> Copy | None:
     """Return a copy by its id or barcode, in one institution; None when none or several have the barcode.
 
-    A gone item that is lent or on its way is found by its barcode, too, when no other item has it.
+    A gone item that is on loan or in transit is also found by its barcode, when no other item has it.
     """
     item_id = read_id(text)
     values = {"institution_id": institution_id, "item_id": item_id, "barcode": text}

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 LOAN, RENEWAL, RETURN, IN_LIBRARY_USE = "loan", "renewal", "return", "in_library_use"
 DESK, SELF, PAPER = "desk", "self", "paper"
 FLUSH_SECONDS = 1.0
-MOST_WAITING = 10_000  # distinct counts; more than an hour of refusals while the database does not answer
+MOST_WAITING = 10_000  # distinct counts; enough for an hour of refusals while the database does not answer
 COUNTING = system("counts")
 
 _daily_facts: Any = DailyFact.__table__
@@ -83,7 +83,7 @@ class RefusalCounter:
             self._start()
 
     def flush(self) -> None:
-        """Write the counts; those that the database does not take are tried again a second later."""
+        """Write the counts; those that the database refuses are tried again a second later."""
         with self._lock:
             counts, self._counts, self._timer = self._counts, Counter(), None
         if not counts:
@@ -98,7 +98,7 @@ class RefusalCounter:
                 self._start()
 
     def close(self) -> None:
-        """Write what is left."""
+        """Write the remaining counts."""
         with self._lock:
             if self._timer is not None:
                 self._timer.cancel()

@@ -1,4 +1,4 @@
-"""What facts of the catalogue and of members mean to circulation. Each fact is whole; an older one changes nothing."""
+"""Handlers of facts of the catalogue and of members. Each fact has the complete state; an older one changes nothing."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from services.circulation import borrowers, copies, institutions
 
 
 def copy_institutions(session: Session, fact: InstitutionsChanged, _context: Context) -> None:
-    """Keep institutions and branches that the catalogue added or changed."""
+    """Store institutions and branches that the catalogue added or changed."""
     institutions.copy_institutions(session, fact.institutions)
 
 
 def copy_items(session: Session, fact: ItemsChanged, _context: Context) -> None:
-    """Keep items that the catalogue added, changed or deleted; their loans stay."""
+    """Store items that the catalogue added, changed or deleted; their loans stay."""
     copies.copy_items(session, fact.items)
 
 
 def copy_members(session: Session, fact: MembersChanged, _context: Context) -> None:
-    """Keep members that came, changed or went to another member, whose loans go with them."""
+    """Store members that were added, changed or merged; the loans of a merged member move to the kept one."""
     borrowers.copy_members(session, fact.members)
 
 
 def erase_member(session: Session, fact: MemberErased, context: Context) -> None:
-    """Take an erased member off every loan."""
+    """Remove an erased member from every loan."""
     institution_id = copies.read_id(context.institution)
     borrowers.erase_member(session, UUID(fact.id), fact.version, institution_id=institution_id)

@@ -1,4 +1,4 @@
-"""Import of what was out under an earlier system: a CSV file of barcode, card, day of the loan and due day."""
+"""Import of open loans from an earlier system: a CSV file of barcode, card, day of the loan and due day."""
 
 from __future__ import annotations
 

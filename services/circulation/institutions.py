@@ -1,4 +1,4 @@
-"""Institutions and their branches as circulation knows them: copies of the catalogue's rows."""
+"""Copies of the catalogue's institutions and branches."""
 
 from __future__ import annotations
 

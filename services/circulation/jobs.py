@@ -1,4 +1,4 @@
-"""Jobs of circulation: borrowers leave returned loans; closings move loans; opening hours are kept; reminders."""
+"""Jobs of circulation: remove borrowers from returned loans, move loans off closed days, store open hours, remind."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FORGETTING, CLOSINGS = system("forgetting"), system("closings")
 
 
 def forget_borrowers(resources: Resources, stop: threading.Event) -> None:
-    """Take each borrower off the loans that were returned 14 days ago, unless the borrower keeps a history."""
+    """Remove each borrower from the loans that were returned 14 days ago, unless the borrower keeps a history."""
     forget_since(resources.database, clock.now() - KEPT, stop)
 
 
@@ -57,10 +57,10 @@ def remind(resources: Resources, stop: threading.Event) -> None:
 
 
 def forget_since(database: Database, until: datetime, stop: threading.Event) -> int:
-    """Take borrowers off loans that were returned until a moment, in batches. Returns the number of loans."""
+    """Remove borrowers from loans that were returned until a moment, in batches. Returns the number of loans."""
     count = 0
     while not stop.is_set():
-        # Read outside the write turn: it is looked for in all loans.
+        # Read outside the write turn, because the query reads all loans.
         with database.reading(FORGETTING) as session:
             ids = _returned_loans(session, until)
         if not ids:

@@ -116,7 +116,7 @@ def _day(calendar: Calendar, day: date) -> OpeningDay:
     closing, season = closing_of(calendar, day), season_of(calendar, day)
     return OpeningDay(
         date=day,
-        # Without hours a loan is due on any day, but that says nothing about the door.
+        # Without hours a loan may be due on any day, but it is unknown whether the branch is open.
         hours=hours_of(calendar, day) if has_hours(calendar, day) else (),
         is_closed=closing is not None,
         why=closing.why if closing is not None else "",

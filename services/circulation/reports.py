@@ -1,4 +1,4 @@
-"""Reports: sums of the daily facts, as ISO 2789 counts lending; and what other rules would have meant for them."""
+"""Reports: sums of the daily facts as ISO 2789 defines them; and the effect that other rules would have had."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _COLUMNS = {
     "region": DailyFact.region,
     "channel": DailyFact.channel,
 }
-# Refusals are counted by day and branch alone.
+# Refusals are counted only by day and branch.
 _REFUSAL_COLUMNS = {"branch": RefusalCount.branch, "month": RefusalCount.date}
 _KINDS = {"loan": "loans", "renewal": "renewals", "return": "returns", "in_library_use": "in_library_uses"}
 
@@ -51,7 +51,7 @@ class LendingCount:
 
 @dataclass(slots=True)
 class PolicyPreview:
-    """Loans that were made under earlier rules: not for loan by the new ones, or lent for longer or shorter."""
+    """Loans under earlier rules: how many the new rules would not allow, or would make longer or shorter."""
 
     loans: int = 0
     refused: int = 0

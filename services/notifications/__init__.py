@@ -1,1 +1,1 @@
-"""What members hear: notices of loans and memberships, the channels that carry them, and what became of each."""
+"""Notices to members about loans and memberships, the channels that send them, and the outcome of each."""

@@ -28,10 +28,10 @@ from services.notifications.tables import Attempt, Conversation, Message, Notice
 from services.notifications.webhooks.subscriptions import STOPPED
 
 DOCTOR = system("doctor")
-# Older failures say nothing about today.
+# Older failures do not describe the present state.
 LOOKED_AT = timedelta(hours=24)
 WAITED = timedelta(hours=24)
-# The sender goes on within seconds; a channel that is away has its messages open, not its notices waiting.
+# The sender needs seconds. When a channel does not answer, its messages are open, and no notice is waiting.
 LATE = timedelta(hours=1)
 LETTERS_WAIT = timedelta(days=3)
 DAMAGE_SHOWN = timedelta(days=7)
@@ -82,7 +82,7 @@ def master_key(resources: Resources) -> list[Finding]:
 
 
 def notices(resources: Resources) -> list[Finding]:
-    """Check that what is due is sent, that nothing is unknown, and that letters are handed over."""
+    """Check that due notices are sent, that no outcome is unknown, and that letters are handed over."""
     now = clock.now()
     with resources.database.reading(DOCTOR) as session:
         late = _late(session)
@@ -130,7 +130,7 @@ def _count(session: Session, *conditions: Any) -> int:
 
 
 def partners(resources: Resources) -> list[Finding]:
-    """Check that no webhook of a partner is disabled, and that nobody who wrote waits for longer than a day."""
+    """Check that no webhook is disabled, and that no conversation waits for longer than a day."""
     with resources.database.reading(DOCTOR) as session:
         disabled = session.scalars(
             select(Webhook.id).where(Webhook.state == "disabled", Webhook.reason != STOPPED)

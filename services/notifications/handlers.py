@@ -1,4 +1,4 @@
-"""What facts of other services mean to notifications: each makes a notice, or ends the reason of one."""
+"""Handlers of other services' facts: each creates a notice, or drops notices that are no longer needed."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def renew_loan(session: Session, fact: LoanRenewed, _context: Context) -> None:
 
 
 def return_loan(session: Session, fact: LoanReturned, _context: Context) -> None:
-    """Drop what waits about the loan, and make a receipt of the return."""
+    """Drop waiting notices of the loan, and make a receipt of the return."""
     note_loan(session, "loan.returned", fact.loan)
     loan = fact.loan
     mark = read_mark(session, loan, returned=True)

@@ -1,4 +1,4 @@
-"""Institutions and branches as notifications knows them: copies of the catalogue's rows, and when each sends."""
+"""Copies of the catalogue's institutions and branches, and the sending hours of each institution."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def copy_institutions(session: Session, copies: Iterable[InstitutionCopy]) -> in
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The part of a day in which digests go, in the member's zone; never within the quiet hours 20.00-07.00."""
+    """The hours in which digests are sent, in the member's zone; never within the quiet hours 20.00-07.00."""
 
     opens: time = QUIET_UNTIL
     closes: time = QUIET_FROM
@@ -92,7 +92,7 @@ def local_day(moment: datetime, zone: str) -> date:
 
 
 class Places:
-    """Zones and windows of institutions and branches, read once for many notices."""
+    """Zones and sending windows of institutions and branches, read once for many notices."""
 
     def __init__(self, session: Session) -> None:
         self.institutions = {row.id: row for row in session.scalars(select(Institution))}

@@ -1,4 +1,4 @@
-"""The ledger that staff read: notices with their state, their attempts, and how channels do."""
+"""The list of notices for staff: states, attempts, and the health of channels."""
 
 from __future__ import annotations
 
@@ -55,28 +55,28 @@ class Page:
     cursor: str
 
 
-def list_notices(session: Session, institution_id: UUID, wanted: NoticeFilter) -> Page:
+def list_notices(session: Session, institution_id: UUID, notice_filter: NoticeFilter) -> Page:
     """List notices of an institution.
 
     raises  Invalid  NOTICE_STATE_UNKNOWN, NOTICES_CURSOR_INVALID, ID_NOT_READABLE
     """
-    if wanted.state and wanted.state not in STATES:
-        raise Invalid("NOTICE_STATE_UNKNOWN", state=wanted.state[:32], known=", ".join(STATES))
+    if notice_filter.state and notice_filter.state not in STATES:
+        raise Invalid("NOTICE_STATE_UNKNOWN", state=notice_filter.state[:32], known=", ".join(STATES))
     conditions = [Notice.institution_id == institution_id]
-    if wanted.member:
-        conditions.append(Notice.member_id == parse_id(wanted.member))
-    if wanted.state:
-        conditions.append(Notice.state == wanted.state)
-    if wanted.kind:
-        conditions.append(Notice.kind == wanted.kind)
+    if notice_filter.member:
+        conditions.append(Notice.member_id == parse_id(notice_filter.member))
+    if notice_filter.state:
+        conditions.append(Notice.state == notice_filter.state)
+    if notice_filter.kind:
+        conditions.append(Notice.kind == notice_filter.kind)
     total = 0
-    if wanted.counts:
+    if notice_filter.counts:
         counted = select(Notice.id).where(*conditions).limit(MOST_COUNTED + 1).subquery()
         total = session.scalar(select(func.count()).select_from(counted)) or 0
-    limit = min(wanted.limit or USUAL_PAGE, LONGEST_PAGE)
+    limit = min(notice_filter.limit or USUAL_PAGE, LONGEST_PAGE)
     query = select(Notice, Message).outerjoin(Message, Message.id == Notice.message_id).where(*conditions)
-    if wanted.cursor:
-        query = query.where(Notice.id < _read_cursor(wanted.cursor))
+    if notice_filter.cursor:
+        query = query.where(Notice.id < _read_cursor(notice_filter.cursor))
     page = session.execute(query.order_by(Notice.id.desc()).limit(limit + 1))
     rows: list[tuple[Notice, Message | None]] = [(row[0], row[1]) for row in page]
     return Page(
@@ -90,11 +90,11 @@ def list_notices(session: Session, institution_id: UUID, wanted: NoticeFilter) -
 def find_notice(session: Session, institution_id: UUID, notice_id: str) -> tuple[Notice, Message | None]:
     """Return a notice of an institution. Raises NotFound NOTICE_NOT_FOUND."""
     try:
-        wanted = UUID(notice_id)
+        parsed_id = UUID(notice_id)
     except ValueError:
         raise NotFound("NOTICE_NOT_FOUND", id=notice_id[:40]) from None
     query = select(Notice, Message).outerjoin(Message, Message.id == Notice.message_id)
-    row = session.execute(query.where(Notice.id == wanted, Notice.institution_id == institution_id)).first()
+    row = session.execute(query.where(Notice.id == parsed_id, Notice.institution_id == institution_id)).first()
     if row is None:
         raise NotFound("NOTICE_NOT_FOUND", id=notice_id[:40])
     return row[0], row[1]
@@ -154,7 +154,7 @@ def resend(
 
 @dataclass(frozen=True, slots=True)
 class ChannelHealth:
-    """How a channel does.
+    """The health of a channel.
 
     state  "well", "failing" or "open"
     days   (day, state, count) of the last 30 days
@@ -170,7 +170,7 @@ class ChannelHealth:
 
 
 def channel_health(session: Session, institution_id: UUID, names: Sequence[str]) -> list[ChannelHealth]:
-    """Return how channels do: what the sender has seen, and the institution's counts."""
+    """Return the health of channels: the state of their circuits, and the institution's counts."""
     since = (clock.now() - timedelta(days=DAYS_SHOWN)).date()
     states = {row.name: row for row in session.scalars(select(ChannelState))}
     is_waiting = (Message.institution_id == institution_id, Message.state == "open")

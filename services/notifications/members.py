@@ -1,4 +1,4 @@
-"""Members as notifications knows them: without names, the keys of their texts, and hashes of addresses."""
+"""Copies of members without names, the keys of their texts, and hashes of addresses."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from chassis.sql import insert_for, insert_ignore, update_many
 from services.notifications.tables import Member, Message, Notice, Preference, PushDevice, RefusedAddress
 
 MOST_MERGES = 20  # members that were merged one into the next
-NEWEST = 2**62  # no fact is newer than an erasure
+NEWEST = 2**62  # higher than any version, so that no later fact changes an erased member
 ERASED = "MEMBER_ERASED"
 # Why a notice has failed: its text could not be sealed.
 TEXT_KEY_DAMAGED = "TEXT_KEY_DAMAGED"
@@ -46,7 +46,7 @@ def kept_id(session: Session, member_id: UUID) -> UUID:
 
 
 def addressee(session: Session, member_id: UUID) -> UUID | None:
-    """Return who hears what is about a member: after merges the kept one; None for one who was erased."""
+    """Return the member who receives notices about a member: after merges the kept one; None after an erasure."""
     row = _STANDING.first(session, {"member": member_id})
     if row is not None and row.merged_into is not None:
         member_id = kept_id(session, member_id)

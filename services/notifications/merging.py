@@ -1,4 +1,4 @@
-"""Copies of members; what is kept of a merged member goes to the kept one, and of their answers the stricter ones stay.
+"""Copies of members. A merge moves notices to the kept member and keeps the stricter preferences.
 
 Undoing a merge gives the separated member its own answers again, which stay in the table. Notices stay with the kept
 member, as the loans do that they are about, and so do the stricter answers until somebody changes them: nobody hears

@@ -1,4 +1,4 @@
-"""Notices are made from facts, once each, and dropped when their reason has gone."""
+"""Creates notices from facts, once each, and drops those that are no longer needed."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _STEPS = Prepared(
 
 
 def read_mark(session: Session, loan: LoanFact, *, returned: bool = False) -> LoanMark | None:
-    """Store how far a loan is, unless that is known to be further; return what is known then.
+    """Store the state of a loan unless a later state is stored; return the stored state.
 
     returned  the loan has ended
     """

@@ -1,4 +1,4 @@
-"""What members want to hear and over which channels; the most specific answer decides."""
+"""Preferences of members: which notices, over which channels. The most specific answer decides."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Answer:
 
 
 def kinds() -> list[str]:
-    """List the kinds that members may end: a code that somebody has asked for is always sent."""
+    """List the kinds that members may stop. A code is always sent, because somebody has requested it."""
     return [kind.name for kind in KINDS.values() if not kind.is_digest and not kind.has_code]
 
 
@@ -48,10 +48,10 @@ def _allows_one(answers: Answers, kind: str, channel: str) -> bool:
 
 def answers_of(session: Session, member_ids: Sequence[UUID]) -> dict[UUID, dict[tuple[str, str], bool]]:
     """Return the answers of members, by id."""
-    found: dict[UUID, dict[tuple[str, str], bool]] = {member_id: {} for member_id in member_ids}
+    answers: dict[UUID, dict[tuple[str, str], bool]] = {member_id: {} for member_id in member_ids}
     for row in session.scalars(select(Preference).where(Preference.member_id.in_(list(member_ids)))):
-        found[row.member_id][row.kind, row.channel] = row.allowed
-    return found
+        answers[row.member_id][row.kind, row.channel] = row.allowed
+    return answers
 
 
 def list_answers(session: Session, member_id: UUID) -> list[Answer]:
@@ -65,11 +65,11 @@ def replace_answers(session: Session, member_id: UUID, institution_id: UUID, ans
 
     raises  Invalid  NOTICE_KIND_UNKNOWN, NOTICE_CHANNEL_UNKNOWN
     """
-    wanted = {(answer.kind, answer.channel): answer for answer in answers}
-    for answer in wanted.values():
+    answers_by_key = {(answer.kind, answer.channel): answer for answer in answers}
+    for answer in answers_by_key.values():
         _check(answer.kind, answer.channel)
     session.execute(delete(Preference).where(Preference.member_id == member_id))
-    rows = [_row(member_id, institution_id, answer) for answer in wanted.values()]
+    rows = [_row(member_id, institution_id, answer) for answer in answers_by_key.values()]
     if rows:
         session.execute(insert(Preference), rows)
 

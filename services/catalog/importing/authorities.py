@@ -82,13 +82,13 @@ def store_authorities(
 
 def delete_authorities(session: Session, rows: Sequence[tuple[int, int, bytes]], *, why: bytes = b"deleted") -> None:
     """Delete the forms of authority records, (number, version, fingerprint); a later record brings them back."""
-    for some in in_parts(rows):
+    for chunk in in_parts(rows):
         changes = [
             {"number": number, "version": version + 1, "fingerprint": sha256(why + fingerprint).digest()}
-            for number, version, fingerprint in some
+            for number, version, fingerprint in chunk
         ]
         update_many(session, Authority, changes, key="number")
-        numbers = [number for number, _version, _fingerprint in some]
+        numbers = [number for number, _version, _fingerprint in chunk]
         session.execute(delete(AuthorityForm).where(AuthorityForm.authority_number.in_(numbers)))
 
 

@@ -72,9 +72,9 @@ def delete_records(
     lock_works(session)
     session.execute(select(Source.id).where(Source.id == target.source_id).with_for_update())
     columns = (Record.number, Record.id, Record.version, Record.index_changes, Record.marc, Record.fingerprint)
-    wanted = Record.number.in_(sorted(numbers))
+    of_numbers = Record.number.in_(sorted(numbers))
     of_source = (Record.source_id == target.source_id, Record.deleted_at.is_(None))
-    rows = session.execute(select(*columns).where(wanted, *of_source).order_by(Record.number)).all()
+    rows = session.execute(select(*columns).where(of_numbers, *of_source).order_by(Record.number)).all()
     if not rows:
         return NOTHING
     claims = [
@@ -183,9 +183,9 @@ def simulate_deletions(
 def count_out(session: Session, numbers: Sequence[int]) -> int:
     """Count the items of records that are out: a deletion keeps them until they come back."""
     count = 0
-    for some in in_parts(numbers):
+    for chunk in in_parts(numbers):
         statement = select(func.count()).select_from(Item).join(ItemState, ItemState.item_id == Item.id)
-        count += session.scalar(statement.where(Item.record_number.in_(some), ItemState.state != IN)) or 0
+        count += session.scalar(statement.where(Item.record_number.in_(chunk), ItemState.state != IN)) or 0
     return count
 
 

@@ -264,11 +264,16 @@ def stored_records(
     if doubtful:
         rows += session.execute(of_source.where(Record.control_key.in_(doubtful)))
     elsewhen = [row.number for row in rows if row.run != run]
-    seen = select(ImportSeen.record_number).where(ImportSeen.run == run, ImportSeen.record_number.in_(elsewhen))
-    met = set(session.scalars(seen)) if elsewhen else set()
+    seen_here = select(ImportSeen.record_number).where(ImportSeen.run == run, ImportSeen.record_number.in_(elsewhen))
+    seen = set(session.scalars(seen_here)) if elsewhen else set()
     return {
         row.control_key: StoredRecord(
-            row.number, row.id, row.fingerprint, row.version, row.index_changes, row.run == run or row.number in met
+            row.number,
+            row.id,
+            row.fingerprint,
+            row.version,
+            row.index_changes,
+            row.run == run or row.number in seen,
         )
         for row in rows
     }

@@ -1,1 +1,1 @@
-"""Institutions and their branches: what they say of themselves, from a file, from staff, and for other services."""
+"""Institutions and their branches: descriptions from a file or from staff, and copies for other services."""

@@ -1,4 +1,4 @@
-"""What other services may copy of institutions and branches, and the fact that it changed."""
+"""Copies of institutions and branches for other services, and the fact of a change."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def change_institutions(session: Session, ids: Sequence[UUID], *, context: Conte
 
 
 def copies_of_institutions(session: Session, ids: Sequence[UUID] | None = None) -> list[InstitutionCopy]:
-    """Return what other services may copy of these institutions, or of all: each with its branches."""
+    """Return copies of these institutions, or of all, each with its branches."""
     institutions = select(Institution).order_by(Institution.code)
     branches = select(Branch).order_by(Branch.code)
     if ids is not None:

@@ -63,7 +63,7 @@ def change_fields(place: Place, values: Mapping[str, Any], *, at: datetime, edit
 
 
 def unmark(place: Place, fields: Collection[str]) -> None:
-    """Forget that staff have edited these fields."""
+    """Remove the mark that staff have edited these fields."""
     edits = orjson.loads(place.edits or "{}")
     remaining = {field: version for field, version in edits.items() if field not in fields}
     if remaining != edits:

@@ -32,8 +32,8 @@ def copy_page(session: Session, cursor: str) -> tuple[list[ItemCopy], str]:
     """
     after = parse_id(cursor) if cursor else UUID(int=0)
     live = session.execute(_LIVE.where(Item.id > after).order_by(Item.id).limit(PAGE)).all()
-    gone = session.scalars(select(GoneItem).where(GoneItem.id > after).order_by(GoneItem.id).limit(PAGE)).all()
-    rows: list[Any] = [*live, *gone]
+    gone_items = session.scalars(select(GoneItem).where(GoneItem.id > after).order_by(GoneItem.id).limit(PAGE)).all()
+    rows: list[Any] = [*live, *gone_items]
     page = sorted(rows, key=lambda row: row.id)[:PAGE]
     facts: dict[int, RecordFacts] = {}
     copies = [_gone_copy(row) if isinstance(row, GoneItem) else _copy(row, facts) for row in page]
@@ -48,9 +48,9 @@ def copy_of_item(session: Session, *, item_id: str, barcode: str, institution_id
     """
     if item_id:
         row = session.execute(_LIVE.where(Item.id == parse_id(item_id))).first()
-        gone = None if row is not None else session.get(GoneItem, parse_id(item_id))
-        if gone is not None:
-            return _gone_copy(gone)
+        gone_item = None if row is not None else session.get(GoneItem, parse_id(item_id))
+        if gone_item is not None:
+            return _gone_copy(gone_item)
     else:
         of_institution = Item.institution_id == parse_id(institution_id)
         row = session.execute(_LIVE.where(of_institution, Item.barcode == barcode)).first()

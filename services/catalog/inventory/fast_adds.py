@@ -141,7 +141,7 @@ def _add_item(
     session: Session, record: Any, barcode: str, branch_id: UUID, institution_id: UUID, context: Context
 ) -> UUID:
     """Add the item; a barcode that was in the catalogue before brings its id back."""
-    gone = session.scalars(
+    gone_item = session.scalars(
         select(GoneItem)
         .where(GoneItem.institution_id == institution_id, GoneItem.barcode == barcode)
         .order_by(GoneItem.gone_at.desc())
@@ -149,7 +149,7 @@ def _add_item(
         .with_for_update()
     ).first()
     last = session.scalar(select(func.max(Item.position)).where(Item.record_number == record.number))
-    item_id, version = (new_id(), 1) if gone is None else (gone.id, gone.version + 1)
+    item_id, version = (new_id(), 1) if gone_item is None else (gone_item.id, gone_item.version + 1)
     columns = {
         "institution_id": institution_id,
         "record_number": record.number,
@@ -162,7 +162,7 @@ def _add_item(
         **dict.fromkeys(("call_sort", "room", "enumeration", "chronology", "pieces"), ""),
     }
     copy = copy_json(item_id, columns, record_id=record.id, facts=facts_of_packed(record.marc))
-    if gone is not None:
+    if gone_item is not None:
         session.execute(delete(GoneItem).where(GoneItem.id == item_id).execution_options(synchronize_session=False))
     session.execute(insert(Item).values(id=item_id, version=version, told=digest_of(copy), **columns))
     emit_items(session, [with_version(copy, version)], context=context)

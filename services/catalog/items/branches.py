@@ -55,9 +55,9 @@ def open_branches(
     # Another import, or a file of institutions, may create the same branch at the same time.
     insert_ignore(session, Branch, rows, key=("institution_id", "code"))
     columns = select(Branch.code, Branch.id, Branch.name_id, Branch.name_en)
-    for some in in_parts(codes):
+    for chunk in in_parts(codes):
         result = session.execute(
-            columns.where(Branch.institution_id == branch_index.institution_id, Branch.code.in_(some))
+            columns.where(Branch.institution_id == branch_index.institution_id, Branch.code.in_(chunk))
         )
         branch_index.branches |= {row.code: (row.id, LocalText(row.name_id, row.name_en)) for row in result}
     opened = [str(row["code"]) for row in rows if branch_index.branches[str(row["code"])][0] == row["id"]]

@@ -214,81 +214,81 @@ class _Planner:
         """Find the stored item of one claimed item, or make one."""
         number = claim.record_number
         barcode = facts.barcode or None
-        wanted: str | None = None
+        wanted_barcode: str | None = None
         row: Stored | None = None
-        gone: Any = None
+        gone_item: Any = None
         if barcode is not None:
             row = self._wanting.get((number, barcode))
             if winners[barcode] == number:
                 winners[barcode] = None  # a record that names a barcode twice has one item of it
                 row = self._by_source.get(barcode) or row
-                gone = None if barcode in self._by_source else self._gone.get(barcode)
+                gone_item = None if barcode in self._by_source else self._gone.get(barcode)
             else:
-                barcode, wanted = None, barcode
-        if gone is not None:
+                barcode, wanted_barcode = None, barcode
+        if gone_item is not None:
             row = None
         elif row is None or row.id in self._taken:
             row = self._by_position.get((number, position))
             row = None if row is not None and row.id in self._taken else row
-        known = row if row is not None else gone
+        known = row if row is not None else gone_item
         if known is not None and known.own_barcode is not None:
             holder = self._by_barcode.get(known.own_barcode)
-            if wanted is None and known.source_barcode != barcode:
+            if wanted_barcode is None and known.source_barcode != barcode:
                 self._plan.source_barcodes.append((known.id, barcode))
             if holder is None or holder.id == known.id:
                 barcode = known.own_barcode
         if known is not None and known.own_status is not None:
             facts = facts._replace(status=known.own_status)
-        if barcode is None and wanted is not None:
+        if barcode is None and wanted_barcode is not None:
             self._plan.warnings.append((claim.ordinal, BARCODE_IN_USE))
         if facts.barcode != barcode:
             facts = facts._replace(barcode=barcode)
         if row is not None and row.record_number not in self._of_record and row.deleted_at is None:
             self._plan.affected.add(row.record_number)
-        self._put(claim, self._columns(number, position, facts, wanted), facts, row, gone)
+        self._put(claim, self._columns(number, position, facts, wanted_barcode), facts, row, gone_item)
 
-    def _columns(self, number: int, position: int, facts: ItemFacts, wanted: str | None) -> dict[str, Any]:
+    def _columns(self, number: int, position: int, facts: ItemFacts, wanted_barcode: str | None) -> dict[str, Any]:
         return {
             "institution_id": self._branch_index.institution_id,
             "record_number": number,
             "branch_id": self._branch_index.branches[facts.branch][0],
             "position": position,
-            "wanted_barcode": wanted,
+            "wanted_barcode": wanted_barcode,
             "is_fast_add": False,
             "is_leaving": False,
             **{name: getattr(facts, name) for name in _FACTS},
         }
 
     def _put(
-        self, claim: RecordItems, columns: dict[str, Any], facts: ItemFacts, row: Stored | None, gone: Any = None
+        self, claim: RecordItems, columns: dict[str, Any], facts: ItemFacts, row: Stored | None, gone_item: Any = None
     ) -> None:
         """Plan the row of one item of a claiming record."""
         number, plan = claim.record_number, self._plan
-        known = row if row is not None else gone
+        known = row if row is not None else gone_item
         item_id = new_id() if known is None else known.id
         copy = copy_json(item_id, columns, record_id=claim.record_id, facts=claim.facts)
-        told = digest_of(copy)
+        copy_digest = digest_of(copy)
         self._placed.append((number, item_id, columns["branch_id"], facts))
         if known is not None:
             self._known.append(item_id)
         if row is None:
-            version = 1 if gone is None else gone.version + 1
-            columns.update(id=item_id, version=version, told=told)
+            version = 1 if gone_item is None else gone_item.version + 1
+            columns.update(id=item_id, version=version, told=copy_digest)
             plan.inserted.append(columns)
             plan.copies.append(with_version(copy, version))
             plan.changed.add(number)
             plan.visible.add(number)
-            if gone is not None:
+            if gone_item is not None:
                 plan.returned.append(item_id)
             return
         self._taken.add(item_id)
-        version = row.version + (told != row.told)
+        version = row.version + (copy_digest != row.told)
         stored = row._mapping
         different = {name for name, value in columns.items() if stored[name] != value}
-        if told != row.told:
+        if copy_digest != row.told:
             plan.copies.append(with_version(copy, version))
-        if different or told != row.told:
-            plan.updated.append(columns | {"id": item_id, "version": version, "told": told})
+        if different or copy_digest != row.told:
+            plan.updated.append(columns | {"id": item_id, "version": version, "told": copy_digest})
         if different:
             plan.changed.add(number)
         if stored["access"] is None and not columns["access"] and columns["barcode"] is not None:
@@ -318,12 +318,12 @@ class _Planner:
             return
         barcodes = sorted(source for row in free if (source := source_barcode_of(row)) is not None)
         waiting: dict[str, Any] = {}
-        for some in in_parts(barcodes):
+        for chunk in in_parts(barcodes):
             statement = (
                 select(*Item.__table__.columns, Record.id.label("record_id"), Record.marc)
                 .join(Record, Record.number == Item.record_number)
                 .where(Item.institution_id == self._branch_index.institution_id, Item.barcode.is_(None))
-                .where(Item.wanted_barcode.in_(some), Item.record_number.notin_(self._of_record))
+                .where(Item.wanted_barcode.in_(chunk), Item.record_number.notin_(self._of_record))
                 .order_by(Item.record_number.desc(), Item.position.desc())
             )
             waiting |= {row.wanted_barcode: row for row in self._session.execute(statement)}
@@ -351,8 +351,8 @@ class _Planner:
                 "is_leaving": False,
             }
             copy = copy_json(row.id, columns, record_id=waiter.record_id, facts=facts)
-            version, told = row.version + 1, digest_of(copy)
-            self._plan.updated.append(columns | {"id": row.id, "version": version, "told": told})
+            version, copy_digest = row.version + 1, digest_of(copy)
+            self._plan.updated.append(columns | {"id": row.id, "version": version, "told": copy_digest})
             self._plan.copies.append(with_version(copy, version))
             self._plan.affected.add(waiter.record_number)
             self._remove(waiter, None, waiter.record_id, facts)
@@ -361,12 +361,12 @@ class _Planner:
         """Keep an item that is out as withdrawn; it goes when it comes back (inventory.states)."""
         columns = {name: row._mapping[name] for name in _COLUMNS} | {"status": "withdrawn", "is_leaving": True}
         copy = copy_json(row.id, columns, record_id=claim.record_id, facts=claim.facts)
-        told = digest_of(copy)
+        copy_digest = digest_of(copy)
         self._plan.kept.add(row.id)
-        version = row.version + (told != row.told)
-        if told != row.told or not row.is_leaving:
-            self._plan.updated.append(columns | {"id": row.id, "version": version, "told": told})
-        if told != row.told:
+        version = row.version + (copy_digest != row.told)
+        if copy_digest != row.told or not row.is_leaving:
+            self._plan.updated.append(columns | {"id": row.id, "version": version, "told": copy_digest})
+        if copy_digest != row.told:
             self._plan.copies.append(with_version(copy, version))
 
     def _remove(self, row: Any, barcode: str | None, record_id: UUID, facts: RecordFacts) -> None:

@@ -47,8 +47,8 @@ def load_states(session: Session, item_ids: Sequence[UUID]) -> dict[UUID, tuple[
     columns = select(ItemState.item_id, ItemState.state, ItemState.due_on)
     return {
         row.item_id: (row.state, row.due_on)
-        for some in in_parts(item_ids)
-        for row in session.execute(columns.where(ItemState.item_id.in_(some)))
+        for chunk in in_parts(item_ids)
+        for row in session.execute(columns.where(ItemState.item_id.in_(chunk)))
     }
 
 

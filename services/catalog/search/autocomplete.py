@@ -116,7 +116,7 @@ def _titles(database: Database, index: Index, context: Context, words: Sequence[
     request = Request(_match_beginning("title", words), sort="year", limit=_MOST_CANDIDATES)
     numbers = _search_numbers(index, request)
     briefs = queries.briefs(database, numbers)
-    found: list[Suggestion] = []
+    suggestions: list[Suggestion] = []
     others: list[int] = []
     for number in numbers:
         if number not in briefs:
@@ -125,10 +125,10 @@ def _titles(database: Database, index: Index, context: Context, words: Sequence[
         whole_title = f"{brief['title']} : {brief['subtitle']}" if "subtitle" in brief else brief["title"]
         text = next((text for text in (brief["title"], whole_title) if _has_words(tokens(text), words)), "")
         if text:
-            found.append(Suggestion(text, "title", briefs[number].id))
+            suggestions.append(Suggestion(text, "title", briefs[number].id))
         else:
             others.append(number)
-    titles = _best_first((*titles, *found), words)
+    titles = _best_first((*titles, *suggestions), words)
     if len(titles) < share and others:
         titles += _variants(database, context, others[:share], words)
     return titles

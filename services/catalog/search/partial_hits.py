@@ -69,8 +69,8 @@ def match_partly(index: Index, query: Query, complete: Match, ideas: Ideas) -> P
     record has count as missing. Records with more words, and with rarer words, come first.
     raises  Unavailable  SEARCH_UNAVAILABLE, INDEX_BUILDING
     """
-    wanted = [part for part in query.parts if isinstance(part, Word) and _may_be_missing(part)][:MOST_WORDS]
-    words = [WantedWord(part.text, frozenset(map(root, tokens(part.text))), match_of(part)) for part in wanted]
+    word_parts = [part for part in query.parts if isinstance(part, Word) and _may_be_missing(part)][:MOST_WORDS]
+    words = [WantedWord(part.text, frozenset(map(root, tokens(part.text))), match_of(part)) for part in word_parts]
     if not words:
         return None
     translations, classes = list(ideas.translations), list(ideas.classes)

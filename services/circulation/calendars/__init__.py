@@ -65,7 +65,7 @@ class Calendar:
 
 @dataclass(frozen=True, slots=True)
 class CalendarDay:
-    """A day that decided about a due day, and why it is closed."""
+    """A day that was tried as the due day, and the reason when it is closed."""
 
     date: date
     is_open: bool

@@ -172,7 +172,7 @@ def _checked(value: Any, field: str, read: Callable[[Any], date], faults: list[R
 
 
 def _date(value: Any) -> date:
-    """TOML has dates of its own."""
+    """TOML has its own date type."""
     day = value if isinstance(value, date) and not isinstance(value, datetime) else date.fromisoformat(value)
     if day.year not in YEARS:
         raise ValueError(value)

@@ -1,4 +1,4 @@
-"""What every act at a desk has: who acts, when, what is waived; and the guarded writes that acts share."""
+"""The common part of acts at a desk: actor, time, waived refusals, and the guarded writes."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Act:
 
     @property
     def actor(self) -> Context:
-        """The context for audit and facts; it does not name a borrower who acts for himself."""
+        """The context for audit and facts; when a borrower acts without staff, it has no actor."""
         return replace(self.caller, actor="member", session="") if self.channel == "self" else self.caller
 
     def today(self, calendar: Calendar) -> date:
@@ -98,7 +98,7 @@ def begin_act(
 
 @dataclass(slots=True)
 class Trace:
-    """What an act leaves beside its effect: its row of the audit and its fact, made before the write turn."""
+    """The audit row and the fact of an act, made before the write turn."""
 
     rows: dict[str, Any] = field(default_factory=dict)
 
@@ -162,7 +162,7 @@ _CHANGE_BORROWER = Prepared(
     )
     .values(lending_version=_borrowers.c.lending_version + 1)
 )
-# With the state after the act, and the act for the same scan within a minute.
+# The new state, and the act, which answers the same scan within a minute.
 _MOVE_COPY_TO = Prepared(
     _MOVE.values(
         state=bindparam("new_state"),

@@ -1,4 +1,4 @@
-"""Check-in: an item comes back, to its branch or to another one; and reading in the library."""
+"""Check-in: an item is returned at its own or another branch; and reading in the library."""
 
 from __future__ import annotations
 
@@ -221,8 +221,8 @@ def _plan(copy: AnyCopy, desk: BranchFacts, branches: Branches) -> CheckIn:
 def _plan_return(session: AnySession, act: Act, plan: CheckIn, facts: ActFacts) -> None:
     loan, borrower = facts.loan, facts.borrower
     if loan is None:
-        raise StaleFacts  # on PostgreSQL another desk has taken it back since
-    # Of two desks' clocks one may be some seconds behind; paper says what it says.
+        raise StaleFacts  # on PostgreSQL another desk has checked it in since
+    # The clock of another desk may be some seconds behind. A time on paper is used as it is.
     if act.at < loan.lent_at and act.channel == counts.PAPER:
         raise Refused("AT_BEFORE_LOAN", lent_at=loan.lent_at.isoformat(timespec="minutes"))
     plan.loan, plan.borrower = loan, borrower
@@ -298,12 +298,12 @@ def _plan_suspension(session: AnySession, act: Act, plan: CheckIn, loan: AnyLoan
 
 
 def _plan_move(act: Act, plan: CheckIn, branches: Branches) -> None:
-    """Plan the scan of an item that is not lent: it comes home, is sent home, or is where it belongs."""
+    """Plan the scan of an item that is not on loan: it arrives at its branch, is sent there, or is already there."""
     copy = plan.copy
     if copy.state == TRANSIT:
         plan.notes.append(Refusal("ITEM_WAS_IN_TRANSIT", to=branches.code_of(copy.transit_to)))
         if plan.state == TRANSIT and copy.transit_to == copy.branch_id:
-            return  # scanned on its way
+            return  # scanned while in transit
     else:
         plan.notes.append(Refusal("ITEM_WAS_NOT_ON_LOAN"))
         if plan.state == IN:
@@ -322,7 +322,7 @@ def _is_repeated(act: Act, copy: AnyCopy, desk: BranchFacts) -> bool:
 
 
 def _repeated(session: AnySession, act: Act, copy: AnyCopy, desk: BranchFacts, branches: Branches) -> CheckIn:
-    """Return what the first scan has answered."""
+    """Return the answer of the first scan."""
     plan = _plan(copy, desk, branches)
     plan.is_repeated = True
     facts = renewal_facts(session, act.institution_id, copy.act_loan_id) if copy.act_loan_id is not None else None

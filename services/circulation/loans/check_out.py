@@ -122,7 +122,7 @@ def write_check_out(session: AnySession, act: Act, plan: CheckOut) -> None:
 
 
 def unknown(item: str, member: str) -> list[Refusal]:
-    """Return the refusals of an item and a member that nobody knows; "" for a known one."""
+    """Return the refusals of an unknown item and an unknown member; "" for a known one."""
     refusals = [Refusal("COPY_UNKNOWN", given=item[:64])] if item else []
     return [*refusals, Refusal("BORROWER_UNKNOWN", given=member[:64])] if member else refusals
 
@@ -136,7 +136,7 @@ def loans_of_borrower(session: AnySession, borrower_id: UUID) -> tuple[rules.Ope
 def borrower_facts(
     borrower: AnyBorrower, *, today: date, suspended_until: date | None, loans: tuple[rules.OpenLoan, ...] = ()
 ) -> rules.BorrowerFacts:
-    """Return what decides about a borrower.
+    """Return the facts about a borrower that the rules need.
 
     suspended_until  the last day of the suspensions, also when it is over
     """
@@ -175,7 +175,7 @@ def days_json(days: tuple[CalendarDay, ...]) -> list[dict[str, Any]]:
 
 @lru_cache(maxsize=256)
 def policy_json(row: PolicyRow) -> dict[str, Any]:
-    """Return a row of the policies as values that JSON has; nobody may change them."""
+    """Return a row of the policies as JSON values; callers must not change them."""
     (document,) = write_rows([row])
     return document
 

@@ -1,4 +1,4 @@
-"""Closings: open loans that are due on a day that has become a closed one are due on the next open day."""
+"""Closings: an open loan that is due on a newly closed day becomes due on the next open day."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _MOVE_LOAN = Prepared(
 
 @dataclass(frozen=True, slots=True)
 class MovedLoan:
-    """A loan that is due on a later day than before, and whom that concerns."""
+    """A loan that was moved to a later due day, with its item and borrower."""
 
     loan_id: UUID
     member_id: UUID | None
@@ -61,7 +61,7 @@ def move_due_days(database: Database, branch_id: UUID, *, caller: Context) -> li
     """Move the open loans of a branch off closed days, from today on. Returns them, the first due first.
 
     A write turn has a few loans. Those that another act changes at the same time are read again; what remains after
-    that, or after a death, is moved by the job.
+    that, or after a crash, is moved by the job.
 
     emits   LoanRenewed for each
     """

@@ -1,4 +1,4 @@
-"""What decides about an act, in one statement: copy, borrower, loan, and the versions of the rules.
+"""The facts that an act needs, in one statement: copy, borrower, loan, and the versions of the rules.
 
 The statement reads the versions that guard an act together with what they guard. On PostgreSQL what a later statement
 reads may be newer than them; then the guard misses.
@@ -157,7 +157,7 @@ _MEMBER = {
     by_id: Prepared(select(_borrowers.c.id, _borrowers.c.merged_into).where(~_borrowers.c.is_erased, condition))
     for by_id, condition in _OF_MEMBER.items()
 }
-# Who brings an item that has left the catalogue has its barcode alone; a second scan of its return finds it, too.
+# An item that has left the catalogue can be found only by its barcode; a second scan of its return finds it, too.
 _GONE = Prepared(
     select(_copies.c.id)
     .where(_copies.c.institution_id == bindparam("institution"), _copies.c.barcode == bindparam("item"))
@@ -194,7 +194,7 @@ _LOCK_COPIES_OF_LOANS = {
 def check_out_facts(
     session: AnySession, institution_id: UUID, *, item: str, member: str, branch: str, lock: bool = False
 ) -> ActFacts:
-    """Read what decides about a check-out.
+    """Read the facts for a check-out.
 
     item, member  ids, or numbers as scanned; those that are unknown, or of several rows, are None
     branch        code of the desk's branch
@@ -222,7 +222,7 @@ def check_out_facts(
 
 
 def item_facts(session: AnySession, institution_id: UUID, *, item: str, branch: str, lock: bool = False) -> ActFacts:
-    """Read what decides about a check-in or a reading here; the borrower is that of the open loan. Else as above."""
+    """Read the facts for a check-in or a reading here; the borrower is that of the open loan. Otherwise as above."""
     item_id = read_id(item)
     values = {"institution": institution_id, "item": item_id or item, "branch": branch}
     if lock:
@@ -247,7 +247,7 @@ def find_borrower_id(session: AnySession, institution_id: UUID, member: str) -> 
 
 
 def renewal_facts(session: AnySession, institution_id: UUID, loan_id: UUID, *, lock: bool = False) -> ActFacts | None:
-    """Read what decides about the renewal of a loan; None for an unknown one."""
+    """Read the facts for the renewal of a loan; None for an unknown one."""
     values = {"institution": institution_id, "loan": loan_id}
     if lock:
         _LOCK_COPIES_OF_LOANS["id"].rows(session, {"institution": institution_id, "given": loan_id})
@@ -261,7 +261,7 @@ def renewal_facts(session: AnySession, institution_id: UUID, loan_id: UUID, *, l
 def renewals_facts(
     session: AnySession, institution_id: UUID, borrower_id: UUID, *, lock: bool = False
 ) -> list[ActFacts]:
-    """Read what decides about the renewal of each open loan of a borrower, the one that is due first at first."""
+    """Read the facts for the renewal of each open loan of a borrower, the one that is due first at first."""
     if lock:
         _LOCK_COPIES_OF_LOANS["borrower_id"].rows(session, {"institution": institution_id, "given": borrower_id})
         _lock_borrower(session, institution_id, borrower_id)
@@ -278,7 +278,7 @@ def _lock_borrower(session: AnySession, institution_id: UUID, borrower_id: UUID)
 
 
 def _gone_copy(session: AnySession, institution_id: UUID, rows: list[Any], item: str) -> UUID | None:
-    """Return the gone copy that is lent, on its way or just back and has the scanned barcode, when no other has it."""
+    """Return the gone copy with this barcode that is on loan, in transit or just returned; no other copy has it."""
     if not rows or rows[0].copy_id is not None or read_id(item) is not None:
         return None
     values = {"institution": institution_id, "item": item, "since": clock.now() - REPETITION}

@@ -1,4 +1,4 @@
-"""Lists of loans, and what is known of an item or a borrower."""
+"""Lists of loans, and the state of an item or a borrower."""
 
 from __future__ import annotations
 
@@ -55,21 +55,21 @@ class LoanPage:
     cursor: str
 
 
-def list_loans(session: Session, institution_id: UUID, wanted: LoanFilter, *, now: datetime) -> LoanPage:
+def list_loans(session: Session, institution_id: UUID, loan_filter: LoanFilter, *, now: datetime) -> LoanPage:
     """List loans of an institution.
 
     raises  NotFound  BORROWER_UNKNOWN, COPY_UNKNOWN, BRANCH_UNKNOWN
             Invalid   LOANS_CURSOR_INVALID
     """
-    conditions = _conditions(session, institution_id, wanted, now)
+    conditions = _conditions(session, institution_id, loan_filter, now)
     count: Select[Any] = select(func.count()).select_from(Loan)
-    if wanted.group:
+    if loan_filter.group:
         count = count.join(Borrower, Borrower.id == Loan.borrower_id)
     total = session.execute(count.where(*conditions)).scalar_one()
-    limit = min(wanted.limit or DEFAULT_LIMIT, HIGHEST_LIMIT)
+    limit = min(loan_filter.limit or DEFAULT_LIMIT, HIGHEST_LIMIT)
     query = LOANS.where(*conditions).order_by(Loan.due_at, Loan.id).limit(limit + 1)
-    if wanted.cursor:
-        due_at, loan_id = _read_cursor(wanted.cursor)
+    if loan_filter.cursor:
+        due_at, loan_id = _read_cursor(loan_filter.cursor)
         query = query.where(or_(Loan.due_at > due_at, and_(Loan.due_at == due_at, Loan.id > loan_id)))
     rows = session.execute(query).all()
     branches = branches_of(session, institution_id)
@@ -98,7 +98,7 @@ def suspension_of(session: Session, borrower_id: UUID, *, today: date) -> Suspen
 
 @dataclass(frozen=True, slots=True)
 class BorrowerView:
-    """What a borrower has and may borrow."""
+    """The loans of a borrower, and whether the borrower may borrow more."""
 
     borrower: Borrower
     loans: list[LoanView]
@@ -143,7 +143,7 @@ def view_borrower(session: Session, act: Act, member: str) -> BorrowerView:
 
 @dataclass(frozen=True, slots=True)
 class ItemView:
-    """What is known of an item; `to` is the code of the branch that an item in transit goes to."""
+    """The state of an item; `to` is the code of the branch to which an item in transit is sent."""
 
     copy: Copy
     home: str
@@ -205,23 +205,23 @@ def explain_loan(session: Session, act: Act, loan_id: str) -> Explanation:
     return Explanation(loan, view, steps)
 
 
-def _conditions(session: Session, institution_id: UUID, wanted: LoanFilter, now: datetime) -> list[Any]:
+def _conditions(session: Session, institution_id: UUID, loan_filter: LoanFilter, now: datetime) -> list[Any]:
     conditions: list[Any] = [Loan.institution_id == institution_id]
-    if not wanted.with_returned or wanted.is_overdue:
+    if not loan_filter.with_returned or loan_filter.is_overdue:
         conditions.append(Loan.returned_at.is_(None))
-    if wanted.is_overdue:
+    if loan_filter.is_overdue:
         conditions.append(Loan.due_at < now)
-    if wanted.member:
-        conditions.append(Loan.borrower_id == find_known_borrower(session, institution_id, wanted.member).id)
-    if wanted.branch:
-        conditions.append(Loan.branch_id == branches_of(session, institution_id).by_code(wanted.branch).id)
-    if wanted.item:
-        copy = find_copy(session, institution_id, wanted.item)
+    if loan_filter.member:
+        conditions.append(Loan.borrower_id == find_known_borrower(session, institution_id, loan_filter.member).id)
+    if loan_filter.branch:
+        conditions.append(Loan.branch_id == branches_of(session, institution_id).by_code(loan_filter.branch).id)
+    if loan_filter.item:
+        copy = find_copy(session, institution_id, loan_filter.item)
         if copy is None:
-            raise NotFound(refusals=unknown(wanted.item, ""))
+            raise NotFound(refusals=unknown(loan_filter.item, ""))
         conditions.append(Loan.copy_id == copy.id)
-    if wanted.group:
-        conditions += [Borrower.id == Loan.borrower_id, Borrower.group == wanted.group]
+    if loan_filter.group:
+        conditions += [Borrower.id == Loan.borrower_id, Borrower.group == loan_filter.group]
     return conditions
 
 

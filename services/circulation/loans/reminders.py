@@ -48,7 +48,7 @@ Position = tuple[datetime, UUID]
 
 @dataclass(frozen=True, slots=True)
 class Night:
-    """The reminders of one institution's branches in one zone, as far as they are.
+    """The progress of the reminders of one institution's branches in one zone.
 
     night     the day that is being done
     done_on   the last day that was done for every loan
@@ -105,7 +105,7 @@ def _begin(database: Database, institution_id: UUID, zone: str, today: date) -> 
         row = session.get(ReminderNight, (institution_id, zone))
     if row is None:
         with database.transaction(REMINDERS) as session:
-            # A library that begins has the steps of its first night alone, not those of years.
+            # A new library emits only the steps of its first night, not those of years.
             yesterday = today - timedelta(days=1)
             first = {"institution_id": institution_id, "zone": zone, "night": yesterday, "done_on": yesterday}
             insert_ignore(session, ReminderNight, [first | {"position": [], "parts": [], "version": 1}])
@@ -120,7 +120,7 @@ def _begin(database: Database, institution_id: UUID, zone: str, today: date) -> 
         return stored
     parts = stored.parts
     if stored.position is not None:
-        # The night before was not finished: what it did counts up to its last loan.
+        # The previous night was not finished: it counts as done up to its last loan.
         parts = ((stored.position, stored.night), *(part for part in parts if part[0] > stored.position))
     return replace(stored, night=today, position=None, parts=parts)
 
@@ -232,7 +232,7 @@ def _emit(session: Session, turn: Sequence[Reminder]) -> int:
 
 
 def _store(session: Session, night: Night) -> bool:
-    """Store how far a night is, unless another process has stored something since it was read."""
+    """Store the progress of a night, unless another process has changed the row since it was read."""
     table = ReminderNight
     changed = session.execute(
         update(table)

@@ -1,4 +1,4 @@
-"""A loan as desks and borrowers see it, with its copy, borrower and branches."""
+"""Views of loans for desks and borrowers, with copy, borrower and branches."""
 
 from __future__ import annotations
 

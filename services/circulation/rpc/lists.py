@@ -1,4 +1,4 @@
-"""Methods that read loans: lists, explanations, what is known of an item and of a borrower; and the snapshot."""
+"""Methods that read loans: lists, explanations, the state of an item and of a borrower; and the snapshot."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class ListMethods:
 
     def ListLoans(self, request: wire.ListLoansRequest, context: grpc.ServicerContext) -> wire.ListLoansReply:
         caller = rpc.context(context)
-        wanted = LoanFilter(
+        loan_filter = LoanFilter(
             member=request.member,
             branch=request.branch,
             item=request.item,
@@ -65,7 +65,7 @@ class ListMethods:
             cursor=request.cursor,
         )
         with self._database.reading(caller) as session:
-            page = list_loans(session, parse_id(caller.institution), wanted, now=clock.now())
+            page = list_loans(session, parse_id(caller.institution), loan_filter, now=clock.now())
         return wire.ListLoansReply(
             loans=[loan_message(view) for view in page.loans], total=page.total, cursor=page.cursor
         )

@@ -38,7 +38,7 @@ LONGEST_NUMBER = 300
 
 
 class LoanMethods:
-    """The part of the servicer that lends and takes back."""
+    """The part of the servicer for check-outs and check-ins."""
 
     _database: Database
     _owners: Owners
@@ -69,13 +69,13 @@ class LoanMethods:
     def PreviewCheckOut(
         self, request: wire.PreviewCheckOutRequest, context: grpc.ServicerContext
     ) -> wire.PreviewCheckOutReply:
-        caller, given = rpc.context(context), request.check_out
-        act = _act(caller, given)
-        item, member = _scanned(given.item, "item"), _scanned(given.member, "member")
+        caller, check_out = rpc.context(context), request.check_out
+        act = _act(caller, check_out)
+        item, member = _scanned(check_out.item, "item"), _scanned(check_out.member, "member")
 
         def read() -> CheckOut:
             with self._database.prepared_reading(caller) as session:
-                return plan_check_out(session, act, item=item, member=member, branch=given.branch)
+                return plan_check_out(session, act, item=item, member=member, branch=check_out.branch)
 
         planned = self._owners.retry_known(caller, context, read, item=item, member=member)
         loan = loan_message(planned.view)
@@ -242,7 +242,7 @@ class LoanMethods:
                 effect = effect_row(caller, request, answer)
                 with self._database.prepared_transaction(caller) as statements:
                     if not store_effect(statements, effect):
-                        raise StaleFacts  # the key has a reply, or its first call still runs: `once` says which
+                        raise StaleFacts  # the key has a reply, or its first call still runs; `once` handles both
                     write(statements, planned)
                 return answer
 

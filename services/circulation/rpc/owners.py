@@ -1,4 +1,4 @@
-"""Asks catalogue and members once about an item or a member that is not known here yet."""
+"""Requests an unknown item or member from the catalogue or members, once."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Result = TypeVar("Result")
 
 
 class Owners:
-    """The services that own items and members; channels are opened at the first question."""
+    """Clients of the services that own items and members; channels are opened at the first call."""
 
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
@@ -35,7 +35,7 @@ class Owners:
     def retry_known(
         self, caller: Context, grpc_context: Any, read: Callable[[], Result], *, item: str = "", member: str = ""
     ) -> Result:
-        """Run a function that reads copies; ask the owners about what it does not know, and run it once more.
+        """Run a function that reads copies; request unknown ones from their owners, and run it once more.
 
         read          raises NotFound COPY_UNKNOWN or BORROWER_UNKNOWN, outside every transaction
         grpc_context  of the call: the owners get the caller's own token
@@ -81,7 +81,7 @@ class Owners:
 
 
 def _ask(call: Callable[[], Any]) -> Any:
-    """Return the reply; None when the owner does not know it or does not answer, as lending then says "unknown"."""
+    """Return the reply; None when the owner does not know the object or does not answer: it then counts as unknown."""
     try:
         return call()
     except NotFound:

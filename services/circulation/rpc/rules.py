@@ -1,4 +1,4 @@
-"""Methods of the lending rules: policies, calendars, and what was lent."""
+"""Methods of the lending rules: policies, calendars and reports."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from services.circulation.policies_store import check_policies, current_policies
 from services.circulation.reports import count_lending, preview_policies
 from services.circulation.tables import Branch
 
-# How the library marks a date that nobody has decreed yet.
+# The mark of the package `holidays` for a date without a decree.
 _ESTIMATED = re.compile(r" \((?:perkiraan|estimated)\)")
 _LANGUAGES = {"en": "en_US"}
 OPENING_HOURS = system("opening-hours")
@@ -114,7 +114,7 @@ class RuleMethods:
     def ListOpeningHours(
         self, request: wire.ListOpeningHoursRequest, _context: grpc.ServicerContext
     ) -> wire.ListOpeningHoursReply:
-        # Hours are public, whoever asks: a reader belongs to no institution.
+        # Hours are public for every caller: a reader belongs to no institution.
         with self._database.reading(OPENING_HOURS) as session:
             hours, cursor = list_opening_hours(
                 session,

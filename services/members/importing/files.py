@@ -124,11 +124,11 @@ def _header(titles: list[str], mapping: ColumnMap, path: Path) -> dict[int, str]
     folded = [fold_column(title) for title in titles[:MOST_COLUMNS]]
     header: dict[int, str] = {}
     for name, known in COLUMNS.items():
-        given = mapping.columns.get(name)
-        names = (fold_column(given),) if given is not None else known
+        mapped_title = mapping.columns.get(name)
+        names = (fold_column(mapped_title),) if mapped_title is not None else known
         place = next((folded.index(one) for one in names if one in folded), None)
-        if given is not None and place is None:
-            raise Invalid("MEMBERS_COLUMN_MISSING", file=str(path), column=given)
+        if mapped_title is not None and place is None:
+            raise Invalid("MEMBERS_COLUMN_MISSING", file=str(path), column=mapped_title)
         if place is not None and place not in header:
             header[place] = name
     if "name" not in header.values():

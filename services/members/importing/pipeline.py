@@ -143,26 +143,26 @@ class _Batch:
         """Read the members of these rows: by number, alias, NIK, or what names a row that has none of them."""
         codes = [code for row in rows for code in (row.code, *row.aliases) if code]
         query = select(Card.code, Card.member_id).where(Card.institution_id == self._institution_id)
-        for some in _parts(codes):
-            found_codes = self._session.execute(query.where(Card.code.in_(some)))
+        for chunk in _parts(codes):
+            found_codes = self._session.execute(query.where(Card.code.in_(chunk)))
             self._by_code.update({row.code: row.member_id for row in found_codes})
         for row in rows:
             if not row.is_put_aside():
                 self._hashes[row.number] = self._hashes_of(row)
-        wanted = [hashes[kind] for hashes in self._hashes.values() for kind in ("nik", "import") if kind in hashes]
+        hash_values = [hashes[kind] for hashes in self._hashes.values() for kind in ("nik", "import") if kind in hashes]
         lookup = MemberLookup
-        for some in _parts(wanted):
-            found = self._session.execute(
+        for chunk in _parts(hash_values):
+            rows_of_hash = self._session.execute(
                 select(lookup.kind, lookup.hash, lookup.member_id).where(
                     lookup.institution_id == self._institution_id,
                     lookup.kind.in_(("nik", "import")),
-                    lookup.hash.in_(some),
+                    lookup.hash.in_(chunk),
                 )
             )
-            self._by_hash.update({(row.kind, bytes(row.hash)): row.member_id for row in found})
+            self._by_hash.update({(row.kind, bytes(row.hash)): row.member_id for row in rows_of_hash})
         ids = [*self._by_code.values(), *self._by_hash.values()]
-        for some in _parts(ids):
-            query_members = select(Member).where(Member.id.in_(some))
+        for chunk in _parts(ids):
+            query_members = select(Member).where(Member.id.in_(chunk))
             self._members.update({member.id: member for member in self._session.scalars(query_members)})
 
     def _hashes_of(self, row: Row) -> dict[str, bytes]:
@@ -245,9 +245,9 @@ class _Batch:
     def write(self) -> bool:
         """Write the new members and emit the facts; return whether there was anything to write."""
         without = [draft for draft, code in self._drafts if not code]
-        given = iter(numbers.take_numbers(self._session, self._institution_id, len(without)) if without else ())
+        new_numbers = iter(numbers.take_numbers(self._session, self._institution_id, len(without)) if without else ())
         for draft, code in self._drafts:
-            draft.member["number"] = code or next(given)
+            draft.member["number"] = code or next(new_numbers)
             owner: dict[str, Any] = {"institution_id": self._institution_id, "member_id": draft.member["id"]}
             kind, at = ("old_card" if code else "card"), draft.member["registered_at"]
             draft.cards.insert(0, drafts.card_row(draft.member["number"], kind, at=at, has_qr=True, **owner))

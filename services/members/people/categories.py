@@ -51,9 +51,9 @@ def seeds_of(kind: str) -> list[Category]:
 
 def fill(session: Session, institution_id: UUID) -> list[Category]:
     """Return the categories of an institution; store its seeds when it has none."""
-    found = categories_of(session, institution_id)
-    if found:
-        return found
+    categories = categories_of(session, institution_id)
+    if categories:
+        return categories
     kind = session.scalar(select(Institution.kind).where(Institution.id == institution_id)) or ""
     rows = [
         {

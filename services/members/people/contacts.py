@@ -77,21 +77,21 @@ def contacts(session: Session, member_ids: Sequence[str], *, master: MasterKey) 
     consents = _consents(session, members)
     kinds = _kinds(session, {member.institution_id for member in members.values()})
     today = clock.now().date()
-    found: dict[UUID, Contact] = {}
+    contacts_by_id: dict[UUID, Contact] = {}
     for member in members.values():
         opened, is_unreadable = _open_values(member, master)
         category = Category(kind=kinds.get((member.institution_id, member.category), "person"))
         is_child = Facts(str(member.id), opened, category, today).is_child
         is_organisation = category.kind == "organisation"
         reach = _reach(member, opened)
-        found[member.id] = Contact(
+        contacts_by_id[member.id] = Contact(
             member.id, member,
             _with_phone(reach, opened["responsible_phone"]) if is_organisation else reach,
             is_child and not is_organisation, is_organisation,
             _guardian(member, opened, guardians, master) if is_child and not is_organisation else None,
             consents.get(member.id, {}), is_unreadable,
         )  # fmt: skip
-    return [replace(found[members_by_id[one].id], asked_id=one) for one in ids if one in members_by_id]
+    return [replace(contacts_by_id[members_by_id[one].id], asked_id=one) for one in ids if one in members_by_id]
 
 
 def find_by_phone(

@@ -71,13 +71,13 @@ def find_duplicates(
                 reasons[member_id].add(reason)
     words = names.name_words(values["name"])
     candidates = {*reasons, *_of_name(session, institution_id, words)}
-    found = []
+    duplicates = []
     for member in load(session, sorted(candidates)):
         duplicate = _judge(member, words, values, reasons[member.id])
         if duplicate is not None:
-            found.append(duplicate)
-    found.sort(key=lambda duplicate: (-duplicate.score, duplicate.member_id))
-    return found[:MOST_SHOWN]
+            duplicates.append(duplicate)
+    duplicates.sort(key=lambda duplicate: (-duplicate.score, duplicate.member_id))
+    return duplicates[:MOST_SHOWN]
 
 
 def _judge(member: Member, words: list[str], values: Mapping[str, str], reasons: set[str]) -> Duplicate | None:

@@ -44,10 +44,10 @@ def renew(
         problems.append(Refusal("END_DATE_PASSED", field="expires_on"))
     store.raise_all(problems)
     assert chosen is not None
-    given = end["expires_on"]
+    end_date = end["expires_on"]
     begin = max(today, member.expires_on or today)
     member.category = chosen.code
-    member.expires_on = date.fromisoformat(given) if given else categories.end_of(chosen, begin)
+    member.expires_on = date.fromisoformat(end_date) if end_date else categories.end_of(chosen, begin)
     store.touch(member, ["expires_on", "category"] if category else ["expires_on"])
     audit.record(
         session, context, "members.renew", kind="member", object_id=member.id,

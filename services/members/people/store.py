@@ -88,30 +88,30 @@ def register(session: Session, new: NewMember, *, context: Context, master: Mast
     emits   MembersChanged, MemberRegistered
     """
     institution_id = parse_id(context.institution)
-    given, problems = values.clean({"name": "", **new.fields})
-    given = with_titles_apart(given, new.fields)
+    cleaned, problems = values.clean({"name": "", **new.fields})
+    cleaned = with_titles_apart(cleaned, new.fields)
     number, aliases, code_problems = _clean_codes(new)
     problems += code_problems + _check_lists(new.evidence, new.consents)
     numbers.lock(session, institution_id)
     known = categories.fill(session, institution_id)
-    category = next((one for one in known if one.code == given.get("category")), None)
+    category = next((one for one in known if one.code == cleaned.get("category")), None)
     if category is None:
-        problems.append(categories.unknown_category(known, given.get("category", "")))
+        problems.append(categories.unknown_category(known, cleaned.get("category", "")))
     else:
         today = clock.now().date()
-        problems += refusals(Facts("", given, category, today))
-    problems += _check_guardian(session, institution_id, given)
-    hashes = sealed.hashes_of(given, institution_id=institution_id, master=master)
+        problems += refusals(Facts("", cleaned, category, today))
+    problems += _check_guardian(session, institution_id, cleaned)
+    hashes = sealed.hashes_of(cleaned, institution_id=institution_id, master=master)
     problems += check_unique(session, institution_id, hashes, [number, *aliases])
-    if "name" in given:
-        likely = duplicates.find_duplicates(session, institution_id, given, hashes)
+    if "name" in cleaned:
+        likely = duplicates.find_duplicates(session, institution_id, cleaned, hashes)
         problems += [one.refusal() for one in likely if str(one.member_id) not in new.confirmed]
     raise_all(problems)
     assert category is not None
     now = clock.now()
-    ends = given.get("expires_on", "")
+    ends = cleaned.get("expires_on", "")
     row = drafts.draft(
-        given, institution_id=institution_id, master=master, at=now, hashes=hashes,
+        cleaned, institution_id=institution_id, master=master, at=now, hashes=hashes,
         expires_on=date.fromisoformat(ends) if ends else categories.end_of(category, now.date()),
     )  # fmt: skip
     owner = {"institution_id": institution_id, "member_id": row.member["id"]}
@@ -150,19 +150,19 @@ def change(
     if version != member.version:
         changed = sorted(name for name, at in member.changed_fields.items() if at > version)
         raise Outdated.at_version(member.version, given=version, changed=changed, changed_at=member.changed_at)
-    given, problems = values.clean(fields)
-    given = with_titles_apart(given, fields)
+    cleaned, problems = values.clean(fields)
+    cleaned = with_titles_apart(cleaned, fields)
     problems += _check_lists(evidence, consents)
     before = drafts.all_values(member, master)
-    after = before | given
+    after = before | cleaned
     known = categories.fill(session, member.institution_id)
     category = next((one for one in known if one.code == after["category"]), None)
     if category is None:
         problems.append(categories.unknown_category(known, after["category"]))
-    elif given:  # a consent is noted whatever the fields are
+    elif cleaned:  # a consent is noted whatever the fields are
         problems += refusals(Facts(str(member.id), after, category, clock.now().date()))
-    if "guardian_id" in given:
-        problems += _check_guardian(session, member.institution_id, given)
+    if "guardian_id" in cleaned:
+        problems += _check_guardian(session, member.institution_id, cleaned)
     changed = [name for name in after if after[name] != before[name]]
     hashes = sealed.hashes_of(after, institution_id=member.institution_id, master=master)
     if "nik" in changed:
@@ -282,16 +282,16 @@ def raise_all(problems: Sequence[Refusal]) -> None:
         raise kind(refusals=tuple(problems))
 
 
-def with_titles_apart(given: dict[str, str], typed: Mapping[str, str]) -> dict[str, str]:
+def with_titles_apart(fields: dict[str, str], typed: Mapping[str, str]) -> dict[str, str]:
     """Move titles out of the name, unless the same request gives them in their own field."""
-    if "name" not in given:
-        return given
-    before, name, after = names.split_titles(given["name"])
-    given = {**given, "name": name}
+    if "name" not in fields:
+        return fields
+    before, name, after = names.split_titles(fields["name"])
+    fields = {**fields, "name": name}
     for field_name, title in (("title_before", before), ("title_after", after)):
         if title and not typed.get(field_name):
-            given[field_name] = title
-    return given
+            fields[field_name] = title
+    return fields
 
 
 def _clean_codes(new: NewMember) -> tuple[str, dict[str, str], list[Refusal]]:

@@ -1,4 +1,4 @@
-"""Gateways of SMS and WhatsApp that libraries rent: one request over HTTP a message, described by a file of TOML."""
+"""Rented SMS and WhatsApp gateways: one HTTP request for each message, described by a TOML file."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class GatewayChannel:
         except NoReply:
             return Outcome("unknown", reason="GATEWAY_WITHOUT_REPLY", is_channel_down=True)
         except Refused as refusal:
-            # A reply that is too large comes after the message was taken; an address that is refused comes before.
+            # A reply that is too large may follow an accepted message; a refused address means that nothing was sent.
             is_late = refusal.reason == "OUTGOING_REPLY_TOO_LARGE"
             return Outcome("unknown" if is_late else "temporary", reason=refusal.reason, is_channel_down=True)
         except Unavailable as problem:
@@ -66,7 +66,7 @@ class GatewayChannel:
         return self._judge(reply)
 
     def ask(self, message_id: str) -> Outcome | None:
-        """Ask the gateway about a message, when its description says how."""
+        """Query the state of a message, when the description of the gateway has a status request."""
         question = self._spec.ask
         if question is None:
             return None

@@ -1,4 +1,4 @@
-"""What a rented gateway of SMS or WhatsApp wants, as data: URL, fields, headers, and what its replies mean.
+"""The description of a rented SMS or WhatsApp gateway: URL, fields, headers, and the meaning of its replies.
 
 An operator writes it as TOML from the gateway's own description; docs/notices.md explains it with examples.
 """
@@ -41,7 +41,7 @@ class JsonRule(_Part):
 
 
 class Rule(_Part):
-    """What a reply must have, all of it.
+    """Conditions for a reply; all must be true.
 
     status  status codes
     regex   found in the body
@@ -61,7 +61,7 @@ class Rule(_Part):
         return value
 
     def holds(self, status: int, body: str, document: Any) -> bool:
-        """Return whether a reply has all that this rule names."""
+        """Return whether a reply meets all conditions."""
         if self.status and status not in self.status:
             return False
         if self.json_value and not _has(document, self.json_value):
@@ -83,14 +83,14 @@ class Refusal(Rule):
 
 
 class Id(_Part):
-    """Where a reply has the gateway's id of the message."""
+    """The place of the gateway's message id in a reply."""
 
     path: str = ""
     regex: str = ""
 
 
 class Question(_Part):
-    """How the gateway is asked about a message by its id."""
+    """The request for the state of a message, by its id."""
 
     url: str
     fields: Values = {}

@@ -16,7 +16,7 @@ from services.notifications.channels.port import AddressKind, Channel, Message, 
 
 log = logging.getLogger(__name__)
 
-FAILURES = 5  # in a row, until the circuit opens
+FAILURES = 5  # consecutive failures that open the circuit
 OPEN_SECONDS = 30.0  # at first; twice as long after each probe that fails
 MOST_OPEN_SECONDS = 900.0
 RATES = {"email": (20.0, 100), "phone": (10.0, 40), "push": (50.0, 200), "none": (1e6, 1_000_000)}
@@ -33,7 +33,7 @@ class Rate:
         self._at = monotonic()
 
     def wait_seconds(self) -> float:
-        """Take a turn if there is one and return 0; else return the seconds until the next one."""
+        """Take a token and return 0, or return the seconds until there is one."""
         now = self._monotonic()
         self._allowance = min(float(self.burst), self._allowance + (now - self._at) * self.per_second)
         self._at = now
@@ -45,7 +45,7 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class CircuitState:
-    """What doctor and staff see of a circuit.
+    """The state of a circuit, as doctor and staff see it.
 
     circuit   closed: messages go; open: they wait; half-open: one message is tried
     failures  in a row
@@ -70,7 +70,7 @@ class Circuit:
         self._is_probing = False
 
     def wait_seconds(self) -> float:
-        """Return 0 when a message may go, else the seconds to wait. After an opening the first to go is the probe."""
+        """Return 0 when a message may be sent, else the seconds to wait. After the pause one message is the probe."""
         if self._opened_at is None:
             return 0.0
         left = self._opened_at + self._open_seconds - self._monotonic()
@@ -82,11 +82,11 @@ class Circuit:
         return 0.0
 
     def forget_probe(self) -> None:
-        """Let another message be the probe: this one was not sent."""
+        """Allow another probe, because this message was not sent."""
         self._is_probing = False
 
     def note(self, outcome: Outcome) -> None:
-        """Count an outcome: a refusal of one message says that the channel works."""
+        """Count an outcome. A refused message counts as success of the channel, because the channel has answered."""
         was_probe, self._is_probing = self._is_probing, False
         if not outcome.is_channel_down:
             self._failures, self._reason, self._opened_at, self._open_seconds = 0, "", None, OPEN_SECONDS
@@ -107,7 +107,7 @@ class Circuit:
 
 
 class LimitedChannel:
-    """A channel behind its rate and its circuit; what may not go now is a temporary outcome that says when."""
+    """A channel with its rate and circuit; a message that must wait has a temporary outcome with the seconds."""
 
     def __init__(
         self,
@@ -140,7 +140,7 @@ class LimitedChannel:
                 self._sleep(seconds)
                 seconds = self._rate.wait_seconds()
             if seconds:
-                # A probe that did not go is tried again.
+                # A probe that was not sent is tried again.
                 self._circuit.forget_probe()
                 return Outcome("temporary", reason="RATE_LIMITED", retry_after_seconds=max(1, round(seconds)))
         outcome = self.channel.send(message)
@@ -156,7 +156,7 @@ class LimitedChannel:
         return outcome
 
     def ask(self, message_id: str) -> Outcome | None:
-        """Ask the provider what became of a message."""
+        """Query the provider for the outcome of a message."""
         return self.channel.ask(message_id)
 
     def state(self) -> CircuitState:

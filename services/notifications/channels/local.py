@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 
 
 class ConsoleChannel:
-    """Writes what would be sent to the log, without codes and with addresses masked."""
+    """Writes messages to the log instead of sending them, without codes and with masked addresses."""
 
     deduplicates = True
 
@@ -40,7 +40,7 @@ class ConsoleChannel:
         return Outcome("accepted", provider_id=message.id)
 
     def ask(self, _message_id: str) -> Outcome | None:
-        """Return None: nothing remembers it."""
+        """Return None: the log cannot be queried."""
         return None
 
     def close(self) -> None:
@@ -57,7 +57,7 @@ class PrintChannel:
         self.name = name
 
     def send(self, message: Message) -> Outcome:
-        """Accept the message; its row is the list."""
+        """Accept the message; the list shows its row."""
         return Outcome("accepted", provider_id=message.id)
 
     def ask(self, message_id: str) -> Outcome | None:

@@ -1,6 +1,6 @@
 """Notices as mails: RFC 5322 with text and HTML, unsubscription with one click (RFC 8058), automatic (RFC 3834).
 
-Everything that people or institutions wrote passes `one_line` before it is a header, and addresses are taken apart and
+Every text of people or institutions passes `one_line` before it becomes a header, and addresses are parsed and
 built anew, so that no name adds a header or a recipient.
 """
 
@@ -30,7 +30,7 @@ _LINK = re.compile(r"https?://[!-;=?-~]{1,800}")
 
 @dataclass(frozen=True, slots=True)
 class MailAddress:
-    """An address that may stand in a header: the domain is in ASCII, the local part may be UTF-8 (RFC 6531)."""
+    """An address that is safe in a header: the domain is in ASCII, the local part may be UTF-8 (RFC 6531)."""
 
     local: str
     domain: str
@@ -104,7 +104,7 @@ def compose(
 def _content(message: Message) -> bytes:
     """Return the headers of the content, an empty line, and the text, with its HTML as the better alternative.
 
-    The standard library's EmailMessage would take half of the time of a notice for this.
+    The standard library's EmailMessage would take half of the CPU time of a notice.
     """
     plain = _part("plain", message.text)
     if message.html is None:

@@ -1,4 +1,4 @@
-"""The port of channels: what a message is, what came of sending it, and what an adapter gets of its URL."""
+"""The port of channels: messages, outcomes, and the parts of a channel's URL."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NOT_TEXT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\
 
 @dataclass(frozen=True, slots=True)
 class ProviderTemplate:
-    """A template that the provider keeps: WhatsApp sends nothing else outside its window of 24 hours.
+    """A template stored at the provider. Outside its 24-hour window WhatsApp accepts only these.
 
     parameters  texts for {{1}}, {{2}} …
     """
@@ -57,16 +57,16 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of an attempt.
+    """The outcome of an attempt.
 
-    state                accepted   the provider has the message and answers for it
-                         temporary  it was not taken; a later attempt may succeed
-                         permanent  it was not taken and never will be
+    state                accepted   the provider has accepted the message
+                         temporary  it was not accepted; a later attempt may succeed
+                         permanent  it was not accepted, and a later attempt would fail too
                          unknown    it was handed over and no answer came
     provider_id          the provider's id of the message
     reason               stable, for machines: UPPER_SNAKE; without addresses and secrets
-    retry_after_seconds  the provider's wish
-    is_address_bad       permanent because of the address: it is marked, and the desk hears of it
+    retry_after_seconds  the time to wait that the provider states
+    is_address_bad       permanent because of the address: it is marked as refused, and the desk sees this
     is_channel_down      the channel and not the message failed: it counts for the channel's circuit
     ended_endpoints      of browsers whose subscriptions have ended, whatever became of the others
     """
@@ -97,7 +97,7 @@ class Channel(Protocol):
         ...
 
     def ask(self, message_id: str) -> Outcome | None:
-        """Ask the provider what became of a message; None when it cannot be asked or knows no such message."""
+        """Query the outcome of a message; None when the provider has no such query or does not know the message."""
         ...
 
     def close(self) -> None:
@@ -127,7 +127,7 @@ class ChannelUrl:
     burst: int | None = None
 
     def take(self, option: str, default: str = "") -> str:
-        """Return an option and remove it, so that `finish` finds those that nobody knows."""
+        """Return an option and remove it, so that `finish` finds unknown options."""
         return self.options.pop(option, default)
 
     def take_seconds(self, option: str, default: float) -> float:
@@ -172,7 +172,7 @@ def one_line(text: str, most: int = 200) -> str:
 
 
 def clean(text: str) -> str:
-    """Return a text without characters that no reader sees and that change what is around them."""
+    """Return a text without invisible characters and without those that change the direction of text."""
     return _NOT_TEXT.sub("", text.replace("\r\n", "\n"))
 
 
@@ -184,7 +184,7 @@ def hide_codes(message: Message, text: str) -> str:
 
 
 def masked(address: str) -> str:
-    """Return an address by which a developer recognises it and nobody else does."""
+    """Return an address with most of its characters masked; a developer still recognises it."""
     if "@" in address:
         local, _, domain = address.partition("@")
         return f"{local[:1]}…@{domain}"

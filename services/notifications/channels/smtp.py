@@ -89,7 +89,7 @@ class SmtpChannel:
             return outcome
 
     def ask(self, _message_id: str) -> Outcome | None:
-        """Return None: SMTP has no question about a mail."""
+        """Return None: SMTP has no status query."""
         return None
 
     def close(self) -> None:
@@ -98,7 +98,7 @@ class SmtpChannel:
             self._drop()
 
     def _hand_over(self, server: smtplib.SMTP, to: str, mail: bytes, *, is_utf8: bool) -> Outcome:
-        """Send one mail in the steps of SMTP, so that it is known what an interruption means."""
+        """Send one mail command by command, so that the outcome is known when the connection breaks."""
         sender = str(self._sender[1])
         try:
             # Without SMTPUTF8 by docmd: the library's methods would take both addresses apart once more.
@@ -204,7 +204,7 @@ def _enhanced(text: bytes) -> str:
 
 
 def _is_policy(text: bytes) -> bool:
-    """Whether a refusal of a recipient is about us: relaying, reputation or content (5.7.x), not about the address."""
+    """Whether a refusal is about the sender (relaying, reputation or content, 5.7.x), not about the recipient."""
     return text.startswith(b"5.7.") or b"relay" in text.lower()
 
 

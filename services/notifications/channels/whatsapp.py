@@ -47,7 +47,7 @@ class WhatsAppChannel:
     """Sends through the number of the library."""
 
     address_kind: AddressKind = "phone"
-    # The Cloud API keeps no key of a message: a second request is a second message.
+    # The Cloud API has no idempotency key: a second request is a second message.
     deduplicates = False
 
     def __init__(self, name: str, *, url: str, token: str, client: OutgoingClient) -> None:
@@ -70,7 +70,7 @@ class WhatsAppChannel:
             "messaging_product": "whatsapp",
             "recipient_type": "individual",
             "to": message.address[1:],
-            # Comes back with each status, also when the answer to this request is lost.
+            # Each status has this id, also when the answer to this request is lost.
             "biz_opaque_callback_data": message.id,
             **content,
         }
@@ -85,7 +85,7 @@ class WhatsAppChannel:
         return _judge(reply)
 
     def ask(self, _message_id: str) -> Outcome | None:
-        """Return None: the Cloud API has no question about a message; its statuses come with our id."""
+        """Return None: the Cloud API has no status query; its callbacks carry our id."""
         return None
 
     def close(self) -> None:

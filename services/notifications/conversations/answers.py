@@ -1,4 +1,4 @@
-"""What the library answers to a message by itself: words about a member's own loans, and that staff will answer."""
+"""Automatic answers: to the known words, about a member's own loans; to other messages, that staff will answer."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from services.notifications.preferences import ALL, opt_out
 
 ANSWERING = system("conversations")
 MOST_LOANS = 15
-# Somebody who writes several messages hears once that staff will answer.
+# A person who writes several messages gets this answer once.
 TOLD_AGAIN = timedelta(hours=12)
 
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """The one member whose number wrote."""
+    """The member with the number that wrote."""
 
     member_id: UUID
     institution_id: UUID
@@ -64,7 +64,7 @@ class Circulation(Protocol):
 
 
 class Answerer:
-    """Answers what waits."""
+    """Answers waiting messages."""
 
     def __init__(self, database: Database, circulation: Circulation, master: MasterKey) -> None:
         self._database = database
@@ -86,19 +86,19 @@ class Answerer:
             if known is None or not store.end_pending(session, message.provider_id):
                 return False
             if owner and word and word.name == STOP:
-                # Of every kind, whatever the member has chosen before.
+                # Of every kind; it replaces earlier preferences.
                 opt_out(session, owner.member_id, owner.institution_id, kind=ALL, channel="whatsapp")
             self._store(session, message, known, owner, word, text)
         return True
 
     def _owner_and_text(self, message: Pending, word: Word | None) -> tuple[Owner | None, LocalText | None]:
-        """Return whose message it is, and the answer; staff get one that members or circulation refuse."""
+        """Return the member and the answer. A message that members or circulation refuse goes to staff."""
         owner: Owner | None = None
         try:
             owner = self._circulation.find_owner(message.address)
             return owner, self._text_for(message, owner, word)
         except (Invalid, NotFound, Refused):
-            # Asked again it would be refused again, and nobody who wrote later would be answered.
+            # A repeated call would be refused again, and would block all later messages.
             return owner, None
 
     def _store(

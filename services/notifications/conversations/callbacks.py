@@ -1,4 +1,4 @@
-"""Callbacks of WhatsApp: their signature, and what they say. Statuses come in any order, and everything comes twice."""
+"""WhatsApp callbacks: their signature and content. Statuses come in any order, and each callback may come twice."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PREFIX = "sha256="
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What became of a message that was sent.
+    """The status of a message that was sent.
 
     message_id  ours, when the provider gives it back
     status      "sent", "delivered", "read" or "failed"
@@ -57,7 +57,7 @@ def check_signature(body: bytes, signature: str, secret: str) -> None:
 
 
 def read_callback(body: bytes) -> tuple[list[Status], list[Inbound]]:
-    """Read a callback whose signature is right. What this release does not know is left out.
+    """Read a callback with a valid signature. Parts that this release does not know are ignored.
 
     raises  Invalid  CALLBACK_UNREADABLE
     """

@@ -1,4 +1,4 @@
-"""What a provider's callback says of a message that was sent; states never go backwards."""
+"""Statuses from a provider's callback; a state never changes to an earlier one."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def record_status(session: Session, status: Status, *, channels: tuple[str, ...]
 
 
 def _try_next_channel(session: Session, attempt: Attempt) -> None:
-    """Let the sender go on as after a refusal: the next channel, else a letter; unless it has gone on already."""
+    """Continue with the next channel, or else with a letter, unless the sender has already done so."""
     newest = select(Attempt.id).where(Attempt.message_id == attempt.message_id).order_by(Attempt.id.desc()).limit(1)
     if session.scalar(newest) != attempt.id:
         return

@@ -83,7 +83,7 @@ def read_pending(session: Session, master: MasterKey, *, most: int = 20) -> list
 
 
 def end_pending(session: Session, provider_id: str) -> bool:
-    """Forget the content of a message that is in its conversation. False when another process was first."""
+    """Delete the inbox copy of a message that is in its conversation. False when another process was first."""
     done = update(InboundMessage).where(InboundMessage.provider_id == provider_id, InboundMessage.sealed.is_not(None))
     return session.execute(done.values(sealed=None)).rowcount == 1  # type: ignore[attr-defined, no-any-return]
 
@@ -278,7 +278,7 @@ def end_begun_answers(session: Session) -> int:
 
 
 def is_window_open(last_at: datetime, now: datetime) -> bool:
-    """Return whether WhatsApp takes free text: the person has written in the last 24 hours."""
+    """Return whether WhatsApp accepts free text: the person has written in the last 24 hours."""
     return now - last_at < WINDOW
 
 

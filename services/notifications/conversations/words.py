@@ -1,4 +1,4 @@
-"""The words that the library answers by itself: PINJAMAN, PERPANJANG, BERHENTI, BANTUAN, and how people write them."""
+"""The words with an automatic answer: PINJAMAN, PERPANJANG, BERHENTI, BANTUAN, and their usual misspellings."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _POLITE = frozenset((
 ))
 # fmt: on
 _NOT_WORD = re.compile(r"[^a-z ]+")
-# A typing error or two of a long word; a short word is too near to others.
+# One or two typing errors in a long word; a short word is too similar to others.
 _LEAST_LIKENESS = 0.8
 _LEAST_LETTERS = 5
 _MOST_WORDS = 3

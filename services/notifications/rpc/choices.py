@@ -36,7 +36,7 @@ MOST_ANSWERS = 200
 
 
 class ChoiceMethods:
-    """The part of the servicer for what members choose, and for those whom no channel reaches."""
+    """The part of the servicer for preferences, and for the print list of members without a channel."""
 
     _database: Database
     _looks: Looks

@@ -55,7 +55,7 @@ USUAL_CONVERSATIONS, MOST_CONVERSATIONS = 50, 200
 
 
 class ConversationMethods:
-    """The part of the servicer that hears what people write."""
+    """The part of the servicer for callbacks and conversations."""
 
     _resources: Resources
 
@@ -165,7 +165,7 @@ class ConversationMethods:
 
 
 class CirculationOwners:
-    """Asks members and circulation over their contracts, with a limited token of the member who wrote."""
+    """Calls members and circulation over their contracts, with a limited token of the member who wrote."""
 
     def __init__(self, resources: Resources) -> None:
         self._resources = resources

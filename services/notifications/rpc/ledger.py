@@ -38,7 +38,7 @@ class LedgerMethods:
 
     def ListNotices(self, request: wire.ListNoticesRequest, context: grpc.ServicerContext) -> wire.ListNoticesReply:
         caller = rpc.context(context)
-        wanted = ledger.NoticeFilter(
+        notice_filter = ledger.NoticeFilter(
             member=request.member_id,
             state=request.state,
             kind=request.kind,
@@ -47,7 +47,7 @@ class LedgerMethods:
             counts=not request.without_total,
         )
         with self._database.reading(caller) as session:
-            page = ledger.list_notices(session, parse_id(caller.institution), wanted)
+            page = ledger.list_notices(session, parse_id(caller.institution), notice_filter)
             places = Places(session)
             notices = [_notice(notice, message, places) for notice, message in page.rows]
         return wire.ListNoticesReply(notices=notices, total=page.total, has_more=page.has_more, cursor=page.cursor)
@@ -57,9 +57,9 @@ class LedgerMethods:
     ) -> wire.ListOwnNoticesReply:
         caller = rpc.context(context)
         limit = min(max(1, request.limit or MOST_OWN), MOST_OWN)
-        wanted = ledger.NoticeFilter(member=caller.actor, limit=limit, counts=False)
+        notice_filter = ledger.NoticeFilter(member=caller.actor, limit=limit, counts=False)
         with self._database.reading(caller) as session:
-            page = ledger.list_notices(session, parse_id(caller.institution), wanted)
+            page = ledger.list_notices(session, parse_id(caller.institution), notice_filter)
             places = Places(session)
             notices = [_notice(notice, message, places) for notice, message in page.rows]
         return wire.ListOwnNoticesReply(notices=notices)

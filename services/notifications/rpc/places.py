@@ -1,4 +1,4 @@
-"""Where books are returned, when that branch is open and which number to ask: asked of catalogue and circulation."""
+"""Address, opening hours and phone number of a branch, from the catalogue and circulation."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _DAYS = 14
 
 @dataclass(slots=True)
 class _Institution:
-    """What is known of an institution and its branches, until a moment of the monotonic clock."""
+    """Cached data of an institution and its branches; `until` is a time of the monotonic clock."""
 
     until: float = 0.0
     contact: catalog_pb2.Contact = field(default_factory=catalog_pb2.Contact)
@@ -39,7 +39,7 @@ class _Institution:
 
 
 class BranchPlaces:
-    """Remembers what owners said for a quarter of an hour. Without an answer a notice goes without it."""
+    """Caches answers of other services for 15 minutes. Without an answer notices are sent without them."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -53,7 +53,7 @@ class BranchPlaces:
         branch_id  None for what concerns no branch: that of an institution with one, else the institution itself
         """
         known = self._known.setdefault(institution_id, _Institution())
-        # One that is away is not asked for each institution: notices of all of them would wait.
+        # A service that does not answer is not called again for each institution: all notices would wait.
         if time.monotonic() >= max(known.until, self._away_until):
             self._ask(institution_id, known)
         branch = str(branch_id) if branch_id else next(iter(known.branches), "") if len(known.branches) == 1 else ""

@@ -1,4 +1,4 @@
-"""The job of the sender, and its questions to members over their contract."""
+"""The sender's job, and its calls to members over their contract."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ AWAY_SECONDS = 5.0
 
 
 class ServiceOwners:
-    """Asks members over its contract; the channel is opened at the first question."""
+    """Calls members over its contract; the gRPC channel is opened at the first call."""
 
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
@@ -82,7 +82,7 @@ class ServiceOwners:
 
 
 def send_notices(resources: Resources, stop: threading.Event) -> None:
-    """Send what waits until `stop`; while members is away, notices wait."""
+    """Send waiting notices until `stop`. While members does not answer, notices wait."""
     own = resources.settings.of(NotificationsSettings)
     channels = open_channels(own.channels, allowed_networks=networks(own.outgoing_private_networks))
     sender = Sender(

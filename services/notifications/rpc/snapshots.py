@@ -56,7 +56,7 @@ def copy_members(resources: Resources, channel: SyncChannel) -> int:
 
 
 def _erase(resources: Resources, member_id: UUID) -> None:
-    """Destroy what is kept of an erased member; of one that is not known here, there is nothing."""
+    """Destroy the data of an erased member; an unknown member has none."""
     with resources.database.transaction(RESYNC) as session:
         institution_id = session.scalar(select(Member.institution_id).where(Member.id == member_id))
         if institution_id is not None:

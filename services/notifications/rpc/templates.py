@@ -1,4 +1,4 @@
-"""Methods of templates: what notices read like, previews, and tests that staff send to themselves."""
+"""Methods of templates: texts, previews, and tests that staff send to themselves."""
 
 from __future__ import annotations
 
@@ -178,7 +178,7 @@ def _sample(kind: Kind, language: str, institution: Institution | None) -> dict[
 
 
 def _refuse_too_many_tests(session: Session, actor: str) -> None:
-    """Refuse a test when the account has sent several in this hour: tests go to any address, without consent.
+    """Refuse a test when the account has sent several in this hour, because tests go to any address without consent.
 
     raises  TooMany  NOTICE_TESTS_TOO_MANY
     """

@@ -167,7 +167,7 @@ def deliver_facts(resources: Resources, stop: threading.Event) -> None:
 
 
 def tell_owner(own: NotificationsSettings, webhook: delivery.Disabled) -> None:
-    """Write to the owner of a webhook that was disabled, over the first channel of mails; doctor says it too."""
+    """Send a mail to the owner of a disabled webhook, over the first mail channel; doctor reports the webhook too."""
     channels = open_channels(own.channels, allowed_networks=networks(own.outgoing_private_networks))
     channel = next((one for one in channels if one.address_kind == "email"), None)
     if channel is not None:

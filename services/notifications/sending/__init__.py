@@ -1,1 +1,1 @@
-"""Sending: what waits is folded, rendered and handed over; each attempt has its row before it goes."""
+"""Sending: waiting notices are folded, rendered and handed over; each attempt has a row before the hand-over."""

@@ -1,4 +1,4 @@
-"""Attempts: a row before each hand-over, what came of it after, and those that a crash left without an answer."""
+"""Attempts: a row before each hand-over, its outcome afterwards, and recovery of those that a crash left open."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ from services.notifications.templates.kinds import KINDS
 
 log = logging.getLogger(__name__)
 
-# Seconds until the next attempt over the same channel; after the last one the next channel has its turn.
+# Seconds until the next attempt over the same channel; after the last one the next channel is used.
 BACK_OFF_SECONDS = (60, 300, 900, 3_600, 10_800, 21_600)
-# What cannot wait for hours goes to the next channel sooner.
+# Notices that cannot wait for hours use the next channel sooner.
 TRIES_AT_ONCE = 3
 RESEND_SECONDS = 60
 NOT_HANDED_OVER = ("CIRCUIT_OPEN", "RATE_LIMITED")
@@ -168,7 +168,7 @@ def _write_message(
 
 
 def record_outcomes(session: Session, results: Sequence[tuple[Begun, Outcome]]) -> None:
-    """Write what came of attempts, and what becomes of their messages."""
+    """Write the outcomes of attempts, and the new states of their messages."""
     now = clock.now()
     counts: Counter[tuple[UUID, str, date, str]] = Counter()
     ids = [one.draft.message_id for one, _ in results]
@@ -292,7 +292,7 @@ def _settle_message(
             query = select(func.count()).where(
                 Attempt.message_id == message.id, Attempt.channel == message.channel, Attempt.state == "unknown"
             )
-            # This attempt is one of them already.
+            # This attempt is already one of them.
             if deduplicates and (session.scalar(query) or 0) <= 1:
                 message.next_at = now + timedelta(seconds=RESEND_SECONDS)
                 return

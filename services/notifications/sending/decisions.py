@@ -1,4 +1,4 @@
-"""What becomes of work now: dropped, put off, printed, or a draft for a channel; pure."""
+"""Decides about waiting notices: dropped, postponed, printed, or drafted for a channel. Pure functions."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ ALL_CHANNELS_FAILED = "ALL_CHANNELS_FAILED"
 MEMBER_UNKNOWN, KIND_UNKNOWN = "MEMBER_UNKNOWN", "KIND_UNKNOWN"
 # Members cannot open what it has sealed of this member; of others it can.
 CONTACT_UNREADABLE = "CONTACT_UNREADABLE"
-# A channel that is away so long is left for the next one.
+# When a channel is closed for this long, the next channel is used.
 PATIENCE = timedelta(hours=6)
 
 
 @dataclass(slots=True)
 class Decision:
-    """What becomes of one member's work.
+    """The decision about one member's work.
 
     ended      notices by state ("dropped", "print" or "failed") and reason
     put_off    the moment until which the rest waits
@@ -47,7 +47,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """Decides about work with what is known.
+    """Decides about work, with data read before.
 
     hash_of       keyed hash of an address of an institution
     closed_until  channels that take nothing for now
@@ -131,7 +131,7 @@ class Judge:
     def _keep_or_end(
         self, notice: Notice, recipient: Recipient, work: Work, decision: Decision, kept: list[Notice]
     ) -> None:
-        """Keep a notice that a channel may still carry; else print or end it, and say why."""
+        """Keep a notice that a channel may still send; else print or end it, with a reason."""
         left = _untried(recipient.options, work)
         if left:
             kept.append(notice)
@@ -159,7 +159,7 @@ class Judge:
     def _next_option(
         self, options: Sequence[Option], work: Work, kept: Sequence[Notice], now: datetime
     ) -> Option | None:
-        """Return the channel to try now; None while those that are left take nothing."""
+        """Return the channel to try now; None while the remaining channels are closed."""
         left = _untried(options, work)
         current = work.message.channel if work.message is not None else ""
         left = sorted(left, key=lambda option: option.channel.name != current)
@@ -196,7 +196,7 @@ def _fold(
     for notice in kept[1:]:
         names = {option.channel.name for option in recipients[notice.kind].options}
         shared = tuple(option for option in options if option.channel.name in names)
-        # One that no channel of the others may carry goes on another day.
+        # A notice that needs another channel than the others is sent on another day.
         if shared:
             options = shared
             folded.append(notice)
@@ -219,7 +219,7 @@ def reason_gone(notice: Notice, mark: LoanMark | None, *, today: date, now: date
         return "DAY_PASSED"
     facts = notice.facts
     for name in ("suspended_until", "expires_on"):
-        # A welcome names the end of the membership too, and is never late for it.
+        # A welcome also names the end of the membership, and is never too late.
         if facts.get(name) and notice.kind != "membership_registered" and today.isoformat() > facts[name]:
             return "DAY_PASSED"
     if facts.get("expires_at") and moment_of(facts["expires_at"]) <= now:

@@ -178,7 +178,7 @@ def render_letters(
 
 
 def hand_over(session: Session, institution_id: UUID, ids: Collection[UUID], *, context: Context) -> int:
-    """Note that letters were handed over. Returns the number of notices; those that are not on the list stay."""
+    """Record that letters were handed over. Returns the number of notices; those that are not on the list stay."""
     query = select(Notice.id).where(
         Notice.id.in_(list(ids)), Notice.institution_id == institution_id, Notice.state == PRINT
     )

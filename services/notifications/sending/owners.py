@@ -28,7 +28,7 @@ class LinkRequest:
 
 @dataclass(frozen=True, slots=True)
 class SlipCode:
-    """A code that is stored nowhere, and the number that its member signs in with."""
+    """A code, which is not stored, and the number with which the member signs in."""
 
     code: str
     number: str
@@ -47,7 +47,7 @@ class PlaceQuestion:
 
 
 class Owners(Protocol):
-    """Asked outside of transactions. Each method but `place` raises Unavailable or TooLate without an answer: then
+    """Called outside transactions. Each method but `place` raises Unavailable or TooLate without an answer; then
     notices wait.
     """
 

@@ -1,4 +1,4 @@
-"""What waits to be sent, in order: codes and receipts first, then digests; of a member one message at a time."""
+"""The queue of waiting notices: codes and receipts first, then digests; one message at a time for each member."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ WAITING_KINDS = tuple(kind.name for kind in KINDS.values() if kind.goes_at_once 
 
 @dataclass(slots=True)
 class Work:
-    """What one member is to get next: notices of one lane, and their message when it was tried before.
+    """The next work for one member: notices of one lane, and their message when it was tried before.
 
     tried_channels  of the message
     """
@@ -40,7 +40,7 @@ class Work:
 
 @dataclass(slots=True)
 class Known:
-    """What decides about work, read in one transaction.
+    """The data for decisions about work, read in one transaction.
 
     sent_days  days on which a member has got a digest, and its message
     devices    addresses for web push by member
@@ -79,7 +79,7 @@ def find_work(session: Session, now: datetime) -> list[Work]:
 
 
 def read_known(session: Session, work: Iterable[Work]) -> Known:
-    """Read what decides about this work."""
+    """Read the data for decisions about this work."""
     all_work = list(work)
     members = list({one.member_id for one in all_work})
     loans = list({notice.loan_id for one in all_work for notice in one.notices if notice.loan_id is not None})
@@ -147,7 +147,7 @@ def _new_at_once(session: Session, now: datetime) -> list[Work]:
 def _new_digests(session: Session, now: datetime) -> list[Work]:
     is_ready = and_(Notice.state == "waiting", Notice.kind.in_(DIGESTS), Notice.due_at <= now)
     query = select(Notice.member_id).where(is_ready, ~_has_open_message(is_digest=True))
-    # Some have several; the rest has its turn in the next round.
+    # Some members have several notices; the others follow in the next round.
     members = list(dict.fromkeys(session.scalars(query.order_by(Notice.due_at, Notice.id).limit(3 * MEMBERS_A_ROUND))))
     ids = [member_id for member_id in members if member_id is not None][:MEMBERS_A_ROUND]
     return [Work(member_id, True, notices) for member_id, notices in _waiting_digests(session, ids).items()]
@@ -155,13 +155,13 @@ def _new_digests(session: Session, now: datetime) -> list[Work]:
 
 def _waiting_digests(session: Session, members: list[UUID]) -> dict[UUID, list[Notice]]:
     """Return every notice of these members that belongs into a digest, whenever it would be due."""
-    found: dict[UUID, list[Notice]] = {}
+    notices: dict[UUID, list[Notice]] = {}
     if members:
         query = select(Notice).where(Notice.member_id.in_(members), Notice.state == "waiting", Notice.kind.in_(DIGESTS))
         for notice in session.scalars(query):
             if notice.member_id is not None:
-                found.setdefault(notice.member_id, []).append(notice)
-    return found
+                notices.setdefault(notice.member_id, []).append(notice)
+    return notices
 
 
 def _has_open_message(*, is_digest: bool) -> Any:

@@ -14,7 +14,7 @@ MARKETING_PURPOSE = "news"
 LANGUAGES = ("id", "en")
 PRINT = "print"
 
-# Why a notice goes nowhere.
+# Reasons for a notice without a channel.
 NOT_WANTED, NO_CONSENT, NO_ADDRESS = "NOT_WANTED", "NO_CONSENT", "NO_ADDRESS"
 
 
@@ -72,7 +72,7 @@ def find_recipient(
         return Recipient(name, language, (), NO_CONSENT)
     emails, phones = (source.email, source.phone)
     if contact.is_child and guardian is None:
-        # Nobody is known who may read a child's notices: a letter goes home with the child.
+        # No guardian is known: the notice is printed as a letter that the child takes home.
         emails = phones = ""
     if contact.is_child:
         # Devices are of the member, and a child's notices go to the guardian.
@@ -87,9 +87,9 @@ def find_recipient(
         if address_hash not in refused:
             templates = template_channel(channel.name, channel.address_kind)
             reachable.append(Option(channel, templates, address, address_hash))
-    wanted = tuple(one for one in reachable if is_requested or allows(answers, kind.name, one.templates))
-    if wanted:
-        return Recipient(name, language, wanted)
+    options = tuple(one for one in reachable if is_requested or allows(answers, kind.name, one.templates))
+    if options:
+        return Recipient(name, language, options)
     if reachable or not allows(answers, kind.name, PRINT):
         return Recipient(name, language, (), NOT_WANTED)
     return Recipient(name, language, (), NO_ADDRESS)

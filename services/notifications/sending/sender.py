@@ -155,7 +155,7 @@ class Sender:
                 results = []
                 results = [(one, self._send(one)) for one in begun]
         finally:
-            # Also when the next batch could not begin.
+            # Also when the next batch could not be started.
             if results:
                 with self._database.transaction(SENDING) as session:
                     self._record(session, channel, results)
@@ -166,7 +166,7 @@ class Sender:
             self._write_health(session, channel)
 
     def _with_codes(self, drafts: Sequence[Draft]) -> list[Draft]:
-        """Have the codes of slips made; a slip that is void by now has no message."""
+        """Request the codes of slips; a slip that is no longer valid gets no message."""
         ready: list[Draft] = []
         for draft in drafts:
             if not KINDS[draft.kind].has_code:
@@ -235,7 +235,7 @@ class Sender:
             try:
                 outcome = channel.send(begun.handed)
             except (Error, OSError) as problem:
-                # It may have been handed over before; an adapter's own outcomes are better than this.
+                # The message may have been handed over before the exception, so the outcome is unknown.
                 log.warning("channel_failed", extra={"channel": channel.name, "why": type(problem).__name__})
                 outcome = Outcome("unknown", reason="CHANNEL_FAILED", is_channel_down=True)
         if outcome.state == "unknown" and (answer := channel.ask(begun.handed.id)) is not None:
@@ -246,7 +246,7 @@ class Sender:
         return outcome
 
     def _write_health(self, session: Session, channel: Channel) -> None:
-        """Write how a channel does when that has changed, for doctor and staff, who are in other processes."""
+        """Write the health of a channel when it has changed, because doctor and staff pages run in other processes."""
         if not isinstance(channel, LimitedChannel):
             return
         state = channel.state()

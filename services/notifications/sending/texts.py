@@ -1,4 +1,4 @@
-"""What a message says: facts for its template, rendered and ready for a channel."""
+"""The text of a message: facts for its template, rendered for a channel."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def render_message(
         unsubscribe_url=unsubscribe_url,
     )
     provider = rendered.provider
-    # WhatsApp takes free text for people who wrote in the last 24 hours, and templates otherwise.
+    # WhatsApp accepts free text for people who wrote in the last 24 hours, and only templates for others.
     has_window = option.templates == "whatsapp" and bool(
         open_windows(session, option.channel.name, [option.address_hash])
     )
@@ -177,7 +177,7 @@ def _place_facts(
     return {
         "member_name": contact.name,
         "recipient_name": recipient.name,
-        # A guardian hears of the child's loans, not of their own.
+        # A guardian gets notices about the child's loans, so the text names the child.
         "is_for_child": contact.is_child and recipient.name != contact.name,
         "institution_name": _name(institution, language),
         "branch_name": _name(branch or institution, language),

@@ -23,7 +23,7 @@ _WITH_SUBJECT = ("email", "push", "print")
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """What a template may use.
+    """A variable that a template may use.
 
     type        text, date, moment, number, flag, link, code or list
     sample      for previews without a real loan: a value, a value by language, or the entries of a list
@@ -85,7 +85,7 @@ class Kind:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What people write of a template.
+    """The editable parts of a template.
 
     subject     of mails and push messages; "" for other channels
     body        the markup

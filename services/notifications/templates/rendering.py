@@ -46,7 +46,7 @@ _INLINER = css_inline.CSSInliner(extra_css=_STYLES, load_remote_stylesheets=Fals
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A notice in words.
+    """A rendered notice.
 
     html      of mails; None for other channels
     provider  of WhatsApp; None for other channels

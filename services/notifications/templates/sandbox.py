@@ -73,7 +73,7 @@ FILTERS: Mapping[str, Callable[..., str]] = {
 
 @pass_context
 def _keep_value(context: Context, value: Any) -> str:
-    """Put a value aside, and its number into the text in its place."""
+    """Store a value, and put its number into the text in its place."""
     values: list[str] = context[_VALUES]
     values.append(one_line(value))
     return f"{VALUE_BEGINS}{len(values) - 1}{VALUE_ENDS}"
