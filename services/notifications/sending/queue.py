@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -42,7 +42,7 @@ class Work:
 class Known:
     """The data for decisions about work, read in one transaction.
 
-    sent_days  days on which a member has got a digest, and its message
+    sent_days  days from yesterday on, in any zone, on which a member has got a digest, and its message
     devices    addresses for web push by member
     """
 
@@ -78,7 +78,7 @@ def find_work(session: Session, now: datetime) -> list[Work]:
     return list(next_work.values())
 
 
-def read_known(session: Session, work: Iterable[Work]) -> Known:
+def read_known(session: Session, work: Iterable[Work], now: datetime) -> Known:
     """Read the data for decisions about this work."""
     all_work = list(work)
     members = list({one.member_id for one in all_work})
@@ -86,7 +86,10 @@ def read_known(session: Session, work: Iterable[Work]) -> Known:
     refused = session.scalars(select(RefusedAddress.address_hash).where(RefusedAddress.member_id.in_(members)))
     days = session.execute(
         select(Message.member_id, Message.day, Message.id).where(
-            Message.member_id.in_(members), Message.is_digest, Message.day.is_not(None)
+            # Earlier days decide nothing; a zone is at most a day behind UTC.
+            Message.member_id.in_(members),
+            Message.is_digest,
+            Message.day >= now.date() - timedelta(days=1),
         )
     )
     return Known(

@@ -107,7 +107,7 @@ class Sender:
         contacts = self._ask_contacts(work)
         master = self._read_master()
         with self._database.reading(SENDING) as session:
-            known = read_known(session, work)
+            known = read_known(session, work, now)
             if any(channel.address_kind == "push" for channel in self._channels):
                 institutions = {one.member_id: one.notices[0].institution_id for one in work if one.notices}
                 known.devices = push_addresses(session, master, institutions)

@@ -55,6 +55,7 @@ class RefusedAddress(Table):
     """
 
     __tablename__ = "refused_addresses"
+    __table_args__ = (Index("refused_addresses_member", "member_id"),)
     address_hash: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
     institution_id: Mapped[UUID] = mapped_column(primary_key=True)
     member_id: Mapped[UUID]
