@@ -17,6 +17,7 @@ from tests.fakes.hours import WEEK, add_hours, wait_for_hours
 from tests.fakes.running import served_catalog, served_gateway
 from tests.web.conftest import PHONE, Visit
 from tests.web.places import PLACES
+from tests.web.test_browser import Taps
 
 PUSAT = "/branches/KOTASOLOK/PUSAT"
 # 14.00 in Solok on a Monday, Idul Adha on the Wednesday.
@@ -138,10 +139,17 @@ def test_an_unknown_branch_is_not_found(site):
     assert error.xpath("//main//a[@href='/branches']/text()") == ["Semua perpustakaan"]
 
 
-def test_from_a_title_to_the_hours_of_a_branch_takes_two_taps(visit: Visit) -> None:
-    page = visit(PLACES["results"], size=PHONE, has_touch=True, is_mobile=True)
-    page.locator(".hit h2 a, .hit h3 a").first.tap()
+@pytest.mark.parametrize("locale", ["id-ID", "en-GB"])
+def test_from_a_title_to_the_hours_of_a_branch_takes_two_taps_and_no_scroll(visit: Visit, locale: str) -> None:
+    page = visit("/search?q=siti", size=PHONE, locale=locale, has_touch=True, is_mobile=True)
+    taps = Taps(page)
+    taps.tap(page.locator(".hit h2 a").first)
     page.wait_for_url("**/records/**")
-    page.locator(".branch h3 a").first.tap()
+    taps.tap(page.locator(".branch h3 a").first)
     page.wait_for_url("**/branches/**")
-    assert page.locator(".week").is_visible() or page.locator(".now").is_visible()
+    now = page.locator(".now").bounding_box()
+    today = page.locator(".week .today").bounding_box()
+    assert now is not None
+    assert today is not None
+    assert today["y"] + today["height"] <= PHONE[1]
+    assert (taps.count, page.evaluate("scrollY")) == (2, 0)
