@@ -34,16 +34,16 @@ NOTES = {"taken": "conversations.taken", "answered": "conversations.answered", "
 class ConversationRow:
     """A conversation for templates.
 
-    who      name of the member, else the number
+    name     of the member, else the number
     text     beginning of the person's last message
-    taker    "" when nobody has taken it over, "self" or "other"
+    owner    "" when nobody has taken it over, "self" or "other"
     """
 
     conversation: wire.Conversation
-    who: str
+    name: str
     at: str
     text: str
-    taker: str
+    owner: str
 
 
 @router.get("/notices/conversations")
