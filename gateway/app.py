@@ -19,7 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route, compile_path
+from starlette.routing import Match, Route, compile_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from chassis import telemetry
@@ -46,6 +46,7 @@ from gateway.settings import GatewaySettings
 from gateway.web.trust import local_authority
 
 API = "/api/v1"
+_API_PATHS = f"{API}/"
 HOT_ROUTES = (*search.HOT_ROUTES, *records.HOT_ROUTES)
 
 # The media types of an error; the first is for a client whose Accept names no type.
@@ -117,7 +118,7 @@ def create_app(settings: Settings) -> FastAPI:
     # Before the routers, which document the same routes: the first match serves the request.
     app.router.routes += [_bare_route(route, prefix=API) for route in HOT_ROUTES]
     for module in (*partners.MODULES, *web.MODULES):
-        app.router.routes += [_bare_route(route) for route in module.router.routes]
+        app.router.routes += [_bare_route(route, kind=PageRoute) for route in module.router.routes]
     templates = templates_of(app.router.routes)
     for router in api_routers():
         app.include_router(router, prefix=API)
@@ -185,9 +186,18 @@ class ApiCors:
         await (self._with_cors if is_api else self._app)(scope, receive, send)
 
 
-def _bare_route(route: Any, prefix: str = "") -> Route:
+class PageRoute(Route):
+    """A route outside the API. It compares no path of the API: each request there would compare those of all pages."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        if scope["path"].startswith(_API_PATHS):
+            return Match.NONE, {}
+        return super().matches(scope)
+
+
+def _bare_route(route: Any, prefix: str = "", kind: type[Route] = Route) -> Route:
     """Make a route whose endpoint takes only the request, without FastAPI's layers."""
-    return Route(prefix + route.path, route.endpoint, methods=route.methods, name=route.name)
+    return kind(prefix + route.path, route.endpoint, methods=route.methods, name=route.name)
 
 
 async def _openapi(request: Request) -> Response:
