@@ -140,8 +140,9 @@ async def _webhook_page(request: Request, form: Form, *, status: int = 200) -> R
         webhook=webhook,
         why=why(webhook, words),
         moments=[
-            (words.say(f"webhooks.{name}"), moment(getattr(webhook, name), words, reply.zone))
-            for name in ("made_at", "last_delivered_at", "failing_since")
+            (words.say("webhooks.made_at"), moment(webhook.made_at, words, reply.zone)),
+            (words.say("webhooks.last_delivered_at"), moment(webhook.last_delivered_at, words, reply.zone)),
+            (words.say("webhooks.failing_since"), moment(webhook.failing_since, words, reply.zone)),
         ],
         next_at=moment(webhook.next_at, words, reply.zone) if webhook.failures else "",
         deliveries=[
