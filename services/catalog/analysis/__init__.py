@@ -9,16 +9,25 @@ from __future__ import annotations
 
 from services.catalog.analysis.folding import MAX_TOKEN, elided_words, fold, is_stop_word, spell_out, squeeze, tokens
 from services.catalog.analysis.identifiers import is_isbn, isbn13, isbns_of, issn_of
+from services.catalog.analysis.minangkabau import variants_of
 from services.catalog.analysis.names import ARTICLES, TITLES, initials, name_forms, name_key
 from services.catalog.analysis.spelling import as_old, is_old
 from services.catalog.analysis.stemming import root
-from services.catalog.analysis.vocabulary import is_light_word, reading_of, variants_of
+from services.catalog.analysis.vocabulary import (
+    audience_of,
+    is_light_word,
+    is_weak_word,
+    light_words,
+    meanings_of,
+    reading_of,
+)
 
 __all__ = [
     "ARTICLES",
     "MAX_TOKEN",
     "TITLES",
     "as_old",
+    "audience_of",
     "elided_words",
     "fold",
     "initials",
@@ -26,9 +35,12 @@ __all__ = [
     "is_light_word",
     "is_old",
     "is_stop_word",
+    "is_weak_word",
     "isbn13",
     "isbns_of",
     "issn_of",
+    "light_words",
+    "meanings_of",
     "name_forms",
     "name_key",
     "reading_of",

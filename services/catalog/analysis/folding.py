@@ -35,12 +35,20 @@ _CJK = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _ANY = re.compile(rf"[{_CJK}]|[^\W_{_CJK}]+")
 
 # Words too common to rank by: used only when a query has no other words, such as "Yang" alone.
-_COMMON = """
-yang dan di ke dari untuk dengan pada dalam oleh sebuah para atau itu ini adalah ialah juga serta bagi akan tentang
-apa apakah siapa siapakah mengapa kenapa bagaimana bagaimanakah kapan dimana buku the of and a an in on for to from by
-with at or is are was were what who whom why how when where which about book books
-"""
-_STOP_WORDS = frozenset(_COMMON.split())
+_COMMON = frozenset(
+    """
+    yang dan di ke dari untuk dengan pada dalam oleh sebuah para atau itu ini adalah ialah juga serta bagi akan the of
+    and a an in on for to from by with at or is are was were which
+    """.split()
+)
+# Those of them that a title seldom has and a question has.
+_QUESTION = frozenset(
+    """
+    tentang apa apakah siapa siapakah mengapa kenapa bagaimana bagaimanakah kapan dimana buku what who whom why how when
+    where about book books
+    """.split()
+)
+_STOP_WORDS = _COMMON | _QUESTION
 
 
 def fold(text: str) -> str:
@@ -80,3 +88,8 @@ def squeeze(text: str) -> str:
 def is_stop_word(token: str) -> bool:
     """Return True for words too common to rank by, and for question words."""
     return token in _STOP_WORDS
+
+
+def is_question_word(token: str) -> bool:
+    """Return True for a stop word that shows that a question is asked."""
+    return token in _QUESTION

@@ -1,4 +1,4 @@
-"""The vocabulary of readers: light words, shortened words, and words that stand for each other.
+"""The vocabulary of readers: light and weak words, shortened words, words that stand for each other or mean the same.
 
 The release has one (vocabulary.txt, which describes the form); a library may add its own. It changes queries only, so
 no index is rebuilt when it changes.
@@ -6,17 +6,18 @@ no index is rebuilt when it changes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import chain
 from pathlib import Path
 
-from services.catalog.analysis.folding import is_stop_word, tokens
+from services.catalog.analysis.folding import is_question_word, is_stop_word, tokens
 from services.catalog.analysis.stemming import root
 
 MOST_TOGETHER = 8  # words of one statement that stand for each other: each costs every query with one of them
 _FILE = Path(__file__).with_name("vocabulary.txt")
+AUDIENCES = ("child", "teen")  # codes of record.codes
 _NONE: tuple[str, ...] = ()
 
 
@@ -32,26 +33,48 @@ class VocabularyFault(ValueError):
 class Vocabulary:
     """
     light     words that order hits a little and never make a search empty
+    weak      words for a kind of book or of people, which are light in a question
+    together  pairs of words that are one, so that the first is not weak: cerita rakyat
     words     real words, which a correction never replaces
     readings  shortened word -> the word that is meant
     variants  root -> roots of the words that stand for it
+    meanings  root -> words that mean the same, which are searched only where few records have the typed words
+    audiences root -> for whom a book is that is asked for with this word: child, teen
     """
 
     light: frozenset[str]
+    weak: frozenset[str]
+    together: frozenset[tuple[str, str]]
     words: frozenset[str]
     readings: Mapping[str, str]
     variants: Mapping[str, tuple[str, ...]]
+    meanings: Mapping[str, tuple[str, ...]]
+    audiences: Mapping[str, str]
 
 
 def parse_vocabulary(*texts: str) -> Vocabulary:
     """Parse one vocabulary of several texts. Raises VocabularyFault for the first line that is no statement."""
     light: set[str] = set()
+    weak: set[str] = set()
+    together: set[tuple[str, str]] = set()
     real: set[str] = set()
+    audiences: dict[str, str] = {}
+    meanings: dict[str, dict[str, None]] = {}
     readings: dict[str, str] = {}
     groups: list[list[str]] = []
     for number, line in chain.from_iterable(map(_statements, texts)):
         if line.startswith("light:"):
             light.update(_words(line.removeprefix("light:").split(), number, line))
+        elif line.startswith("weak:"):
+            weak.update(_words(line.removeprefix("weak:").split(), number, line))
+        elif line.startswith("together:"):
+            pair = _words(line.removeprefix("together:").split(), number, line)
+            if len(pair) != 2:
+                raise VocabularyFault(number, line)
+            together.add((pair[0], pair[1]))
+        elif line.partition(":")[0] in AUDIENCES:
+            audience, _, listed = line.partition(":")
+            audiences.update((root(word), audience) for word in _words(listed.split(), number, line))
         elif line.startswith("word:"):
             real.update(_words(line.removeprefix("word:").split(), number, line))
         elif ">" in line:
@@ -59,11 +82,16 @@ def parse_vocabulary(*texts: str) -> Vocabulary:
             if len(meant) != 1 or meant[0] == short:
                 raise VocabularyFault(number, line)
             readings[short] = meant[0]
-        elif "=" in line:
-            words = _words(line.split("="), number, line)
+        elif "=" in line or "~" in line:
+            words = _words(line.split("=" if "=" in line else "~"), number, line)
             if not 2 <= len(set(words)) == len(words) <= MOST_TOGETHER:
                 raise VocabularyFault(number, line)
-            groups.append(words)
+            if "=" in line:
+                groups.append(words)
+            else:
+                real.update(words)
+                for word in words:
+                    meanings.setdefault(root(word), {}).update((other, None) for other in words if other != word)
         else:
             raise VocabularyFault(number, line)
     light.update(short for short, meant in readings.items() if meant in light or is_stop_word(meant))
@@ -74,8 +102,17 @@ def parse_vocabulary(*texts: str) -> Vocabulary:
         roots = [root(word) for word in words]
         for word_root in roots:
             variants.setdefault(word_root, {}).update((other, None) for other in roots if other != word_root)
-    together = {of: tuple(others)[:MOST_TOGETHER] for of, others in variants.items() if others}
-    return Vocabulary(frozenset(light), frozenset(real), readings, together)
+    stand_for = {of: tuple(others)[:MOST_TOGETHER] for of, others in variants.items() if others}
+    return Vocabulary(
+        frozenset(light),
+        frozenset(weak),
+        frozenset(together),
+        frozenset(real),
+        readings,
+        stand_for,
+        {of: tuple(others)[:MOST_TOGETHER] for of, others in meanings.items()},
+        audiences,
+    )
 
 
 def use_vocabulary(own: str = "") -> Vocabulary:
@@ -92,6 +129,39 @@ def use_vocabulary(own: str = "") -> Vocabulary:
 def is_light_word(token: str) -> bool:
     """Return True for stop words, words of questions and of politeness: the other words of a query decide."""
     return is_stop_word(token) or token in (_current or use_vocabulary()).light
+
+
+def light_words(words: Sequence[str]) -> Collection[str]:
+    """Return the light ones of the words of one query. Weak words are light in a question that has other words.
+
+    `novel tentang laut` asks for laut, while `novel laut` may be a title.
+    """
+    vocabulary = _current or use_vocabulary()
+    light = {word for word in words if is_stop_word(word) or word in vocabulary.light}
+    if not light or vocabulary.weak.isdisjoint(words):
+        return light
+    if any(word in vocabulary.light or is_question_word(word) for word in light):
+        pairs = set(zip(words, words[1:], strict=False)) & vocabulary.together
+        bound = {word for pair in pairs for word in pair}
+        weak = {word for word in words if word in vocabulary.weak and word not in bound}
+        if not light.union(weak).issuperset(words):
+            return light | weak
+    return light
+
+
+def is_weak_word(token: str) -> bool:
+    """Return True for a word that says what kind of book is asked for, or that many titles have."""
+    return token in (_current or use_vocabulary()).weak
+
+
+def meanings_of(word_root: str) -> tuple[str, ...]:
+    """Return the words that mean the same as the words of a root."""
+    return (_current or use_vocabulary()).meanings.get(word_root, _NONE)
+
+
+def audience_of(word_root: str) -> str:
+    """Return for whom a book is that is asked for with the words of a root: child, teen; "" for most words."""
+    return (_current or use_vocabulary()).audiences.get(word_root, "")
 
 
 def is_own_word(token: str) -> bool:

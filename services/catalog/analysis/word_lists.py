@@ -45,6 +45,14 @@ def is_real_word(token: str) -> bool:
     return any(map(_is_listed, (token, *(token.removesuffix(ending) for ending in ends))))
 
 
+def is_indonesian_word(word: str) -> bool:
+    """Return True for a word that the Indonesian list has as it stands."""
+    if not word.isascii():
+        return False
+    indonesian, _english = _lists()
+    return indonesian.has(word.encode())
+
+
 def _is_listed(word: str) -> bool:
     if word in WHOLE or word in IRREGULAR or is_own_word(word):
         return True

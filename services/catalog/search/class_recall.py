@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
@@ -17,7 +17,16 @@ from chassis.context import READER
 from chassis.db import Database
 from chassis.sentences import LocalText
 from services.catalog import queries
-from services.catalog.analysis import is_light_word, root, tokens
+from services.catalog.analysis import (
+    audience_of,
+    is_light_word,
+    is_weak_word,
+    light_words,
+    meanings_of,
+    root,
+    tokens,
+    variants_of,
+)
 from services.catalog.index.matches import And, Between, Boosted, DisMax, Keyword, Match, Prefix, Term
 from services.catalog.record.class_table import (
     ClassRow,
@@ -32,6 +41,7 @@ from services.catalog.search.ranking import weights
 MOST_CLASSES = 3  # that a query meets
 MOST_BONUSES = 2
 MOST_TRANSLATIONS = 8
+MOST_MEANINGS = 8
 CACHE_SECONDS = 30.0
 _PARTS = re.compile(r"[,:;()/]|\bdan\b|\band\b|&")  # "Ular, buaya, dan kura-kura" is three phrases
 _POSSESSIVE = re.compile(r"['’]s?\b")
@@ -61,10 +71,18 @@ class Translation(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Ideas:
-    """What a query means by the table. classes: the most specific first."""
+    """What a query means by the table and the vocabulary.
+
+    classes       the most specific first
+    translations  by the table: their words count as known, even if no record has them
+    meanings      by the vocabulary
+    audience      for whom the books are that are asked for: child, teen; else ""
+    """
 
     classes: Sequence[MetClass] = ()
     translations: Sequence[Translation] = ()
+    meanings: Sequence[Translation] = ()
+    audience: str = ""
 
     @property
     def roots(self) -> Roots:
@@ -113,11 +131,13 @@ class ClassFinder:
     def find(self, query: Query) -> Ideas:
         """Find the classes and the translations of a query's words. Longer phrases hide those that they contain."""
         roots = frozenset(roots_of(query))
+        typed = {variant: typed_root for typed_root in sorted(roots) for variant in variants_of(typed_root)}
+        typed |= {typed_root: typed_root for typed_root in roots}  # form of a typed word -> its root
         met = {
             phrase: None
-            for word_root in sorted(roots)
+            for word_root in sorted(typed)
             for phrase in self._phrases.get(word_root, ())
-            if phrase.roots <= roots
+            if typed.keys() >= phrase.roots
         }
         longest = [phrase for phrase in met if not any(phrase.roots < other.roots for other in met)]
         longest.sort(key=lambda phrase: (-len(phrase.roots), -len(phrase.key), phrase.key))
@@ -125,17 +145,25 @@ class ClassFinder:
         for phrase in longest:
             if len(phrase.key) == 1:  # a main class is too wide
                 continue
-            classes[phrase.key] = classes.get(phrase.key, frozenset()) | phrase.roots
+            classes[phrase.key] = classes.get(phrase.key, frozenset()) | {typed[form] for form in phrase.roots}
         ordered = sorted(classes.items(), key=lambda pair: (-len(pair[1]), -len(pair[0]), pair[0]))
         translations = {
-            Translation(phrase.roots, other): None
+            Translation(frozenset(typed[form] for form in phrase.roots), other): None
             for phrase in longest
             for other in phrase.others
             if not phrase.roots.issuperset(map(root, tokens(other)))
         }
+        meanings = {
+            Translation(frozenset((typed_root,)), other): None
+            for form, typed_root in typed.items()
+            for other in meanings_of(form)
+        }
+        strong = frozenset(_strong_roots(query)) or roots
         return Ideas(
-            [MetClass(key, met_roots, met_roots == roots) for key, met_roots in ordered[:MOST_CLASSES]],
+            [MetClass(key, met_roots, met_roots >= strong) for key, met_roots in ordered[:MOST_CLASSES]],
             list(translations)[:MOST_TRANSLATIONS],
+            [meaning for meaning in meanings if meaning not in translations][:MOST_MEANINGS],
+            next(filter(None, map(audience_of, sorted(roots))), ""),
         )
 
 
@@ -168,11 +196,33 @@ def _merge(own: Mapping[str, queries.OwnClass]) -> dict[str, ClassRow]:
 
 def roots_of(query: Query) -> Iterator[str]:
     """Yield the roots of the words that decide: not those of fields, and no light words."""
-    for part in query.parts:
-        if isinstance(part, Word) and not part.field and not part.prefix:
-            for token in _words(part.text):
-                if not is_light_word(token):
-                    yield root(token)
+    words = _plain_words(query)
+    light = light_words(words)
+    for word in words:
+        if word not in light:
+            yield root(word)
+
+
+def _strong_roots(query: Query) -> Iterator[str]:
+    words = _plain_words(query)
+    light = light_words(words)
+    for word in words:
+        if word not in light and not is_weak_word(word):
+            yield root(word)
+
+
+def light_words_of(query: Query) -> Collection[str]:
+    """Return the light words of a query, folded."""
+    return light_words(_plain_words(query))
+
+
+def _plain_words(query: Query) -> list[str]:
+    return [
+        word
+        for part in query.parts
+        if isinstance(part, Word) and not part.field and not part.prefix
+        for word in _words(part.text)
+    ]
 
 
 def class_match(key: str, boost: float = 0.0) -> Match:
@@ -189,11 +239,17 @@ def class_match(key: str, boost: float = 0.0) -> Match:
 
 
 def with_classes(match: Match, ideas: Ideas) -> Match:
-    """Add a small bonus for the records of classes that all the words of the query meet."""
-    bonus = tuple(
+    """Add a small bonus for the records of classes that all the words meet, and for those of the audience asked for."""
+    bonus = [
         class_match(met.key, weights.IN_CLASS * len(met.roots)) for met in ideas.classes[:MOST_BONUSES] if met.whole
-    )
-    return Boosted(match, bonus) if bonus else match
+    ]
+    if ideas.audience:
+        bonus.append(audience_match(ideas.audience))
+    return Boosted(match, tuple(bonus)) if bonus else match
+
+
+def audience_match(audience: str) -> Match:
+    return Keyword("facet_audience", (audience,), weights.FOR_AUDIENCE)
 
 
 def recall_choices(met: MetClass) -> list[tuple[str, Match]]:

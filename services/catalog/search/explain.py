@@ -19,6 +19,7 @@ from services.catalog.index.matches import And, Between, DisMax, Keyword, Match,
 from services.catalog.index.matches import Phrase as SideBySide
 from services.catalog.index.port import Index, Request, Sort
 from services.catalog.index.queue import load_changes
+from services.catalog.record.captions import caption
 from services.catalog.record.index_document import BEGINNING, END, KIND_SIGNS
 from services.catalog.search.class_recall import ClassFinder, MetClass, recall_choices
 from services.catalog.search.execution import Answer
@@ -178,6 +179,8 @@ def _describe(leaf: Leaf, fields: Fields, typed_words: Mapping[str, str]) -> Loc
             return sentence("WHY_TOGETHER", word=" ".join(words), place=sentence(PLACES[field_name]))
         case Keyword(field="opening", values=(value,)) if value.endswith(END):
             return sentence("WHY_WHOLE_TITLE")
+        case Keyword(field="facet_audience", values=(audience,)):
+            return sentence("WHY_AUDIENCE", name=caption("audience", audience) or LocalText(audience, audience))
         case Keyword(field=field) if field in KEYWORDS:
             return sentence(KEYWORDS[field])
         case _:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from chassis.sentences import LocalText, sentence
-from services.catalog.analysis import is_light_word, root, tokens
+from services.catalog.analysis import audience_of, is_weak_word, root, tokens
 from services.catalog.index.matches import And, Between, DisMax, Match, Not, Or, scaled
 from services.catalog.index.port import REACH, Index
 from services.catalog.record.classes import notation
@@ -17,7 +17,9 @@ from services.catalog.search.class_recall import (
     Ideas,
     MetClass,
     Translation,
+    audience_match,
     class_match,
+    light_words_of,
     recall_choices,
     recall_match,
     translation_match,
@@ -31,11 +33,12 @@ MOST_BY_NUMBER, MOST_BY_RARITY = 0.6, 0.5  # shares of the words that must be kn
 
 
 class WantedWord(NamedTuple):
-    """A word that a hit may lack."""
+    """A word that a hit may lack. is_weak: it says little, so it does not decide whether enough words are known."""
 
     text: str
     roots: frozenset[str]
     match: Match
+    is_weak: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +72,15 @@ def match_partly(index: Index, query: Query, complete: Match, ideas: Ideas) -> P
     record has count as missing. Records with more words, and with rarer words, come first.
     raises  Unavailable  SEARCH_UNAVAILABLE, INDEX_BUILDING
     """
-    word_parts = [part for part in query.parts if isinstance(part, Word) and _may_be_missing(part)][:MOST_WORDS]
-    words = [WantedWord(part.text, frozenset(map(root, tokens(part.text))), match_of(part)) for part in word_parts]
+    light = light_words_of(query)
+    words = [
+        _wanted(part)
+        for part in query.parts
+        if isinstance(part, Word) and _is_plain(part) and not light.issuperset(tokens(part.text))
+    ][:MOST_WORDS]
     if not words:
         return None
-    translations, classes = list(ideas.translations), list(ideas.classes)
+    translations, classes = [*ideas.translations, *ideas.meanings], list(ideas.classes)
     matches = [word.match for word in words]
     matches += map(translation_match, translations)
     matches += (class_match(met.key) for met in classes)
@@ -81,7 +88,8 @@ def match_partly(index: Index, query: Query, complete: Match, ideas: Ideas) -> P
     word_totals = totals[: len(words)]
     known_translations = [t for t, total in zip(translations, totals[len(words) :], strict=False) if total]
     known_classes = [c for c, total in zip(classes, totals[len(words) + len(translations) :], strict=True) if total]
-    recalled = ideas.roots  # a word of the table is a known word, though no record has it
+    # A word of the table is a known word, though no record has it.
+    recalled = ideas.roots.union(*(translation.roots for translation in known_translations))
     known = [(total, word) for total, word in zip(word_totals, words, strict=True) if total]
     if not _has_enough_known(documents, words, word_totals, recalled):
         return None
@@ -146,8 +154,15 @@ def describe_class(key: str, finder: ClassFinder) -> LocalText:
     return sentence("WHY_CLASS", name=LocalText(f"{number} {caption.id}".strip(), f"{number} {caption.en}".strip()))
 
 
-def _may_be_missing(part: Word) -> bool:
-    return _is_plain(part) and not all(is_light_word(token) for token in tokens(part.text))
+def _wanted(part: Word) -> WantedWord:
+    """Build the match of a word: a weak one weighs less, and a book for children is one that `anak` asks for."""
+    words = tokens(part.text)
+    is_weak = all(map(is_weak_word, words))
+    match = scaled(match_of(part), weights.WEAK) if is_weak else match_of(part)
+    audience = next(filter(None, (audience_of(root(word)) for word in words)), "")
+    if audience:
+        match = DisMax((match, scaled(audience_match(audience), weights.OF_AUDIENCE)), 1.0)
+    return WantedWord(part.text, frozenset(map(root, words)), match, is_weak)
 
 
 def _is_plain(part: Part) -> bool:
@@ -161,11 +176,13 @@ def _has_enough_known(
 
     recalled  roots of words that are known by their meaning
     """
-    rarities = [math.log1p((documents - min(total, documents) + 0.5) / (total + 0.5)) for total in totals]
+    decisive = [(word, total) for word, total in zip(words, totals, strict=True) if not word.is_weak]
+    decisive = decisive or list(zip(words, totals, strict=True))
+    rarities = [math.log1p((documents - min(total, documents) + 0.5) / (total + 0.5)) for _word, total in decisive]
     known = [
-        rarity for word, total, rarity in zip(words, totals, rarities, strict=True) if total or word.roots <= recalled
+        rarity for (word, total), rarity in zip(decisive, rarities, strict=True) if total or word.roots <= recalled
     ]
-    return len(known) >= MOST_BY_NUMBER * len(words) or sum(known) > MOST_BY_RARITY * sum(rarities)
+    return len(known) >= MOST_BY_NUMBER * len(decisive) or sum(known) > MOST_BY_RARITY * sum(rarities)
 
 
 def _with_translations(word: WantedWord, translations: Sequence[Translation]) -> Match:

@@ -16,6 +16,7 @@ from services.catalog.analysis import (
     is_light_word,
     is_old,
     is_stop_word,
+    light_words,
     name_key,
     reading_of,
     root,
@@ -84,7 +85,12 @@ def rank(query: Query, *, scored: bool = True) -> Match:
 
 
 def _mark_context(query_tokens: Sequence[_Token]) -> None:
-    """Mark adjacent initials as content, and words with a j beside words in old spelling as perhaps old."""
+    """Mark weak words of a question as light, adjacent initials as content, words with a j beside old ones as old."""
+    plain_tokens = [token for token in query_tokens if not token.field]
+    if any(token.is_light for token in plain_tokens):
+        light = light_words([token.text for token in plain_tokens])
+        for token in plain_tokens:
+            token.is_light = token.is_light or token.text in light
     for start, end in _initial_runs(query_tokens):
         for token in query_tokens[start:end]:
             token.is_light = False

@@ -50,3 +50,8 @@ OF_CLASS, OF_BROADER_CLASS, WHOLE_QUERY = 8.0, 4.0, 1.5
 # with all the words, a book about birds comes before a novel with a bird in its title.
 # Measured on the tuning half: 1, 2 and 4 raise nDCG@10 of subjects by 0.012, 0.017 and 0.020.
 IN_CLASS = 2.0
+# For the records of the audience that the query asks for (anak: children), and what that is multiplied by among the hits
+# with a part of the words.
+FOR_AUDIENCE, OF_AUDIENCE = 1.5, 4.0
+# Among hits with a part of the words, a weak word (cerita, novel) beside others: multiplied by this.
+WEAK = 0.4

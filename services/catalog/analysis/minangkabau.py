@@ -1,0 +1,67 @@
+"""Indonesian words behind Minangkabau spellings: regular sound changes, checked by the lists of real words.
+
+Minangkabau and Indonesian words differ by rule: gunuang is gunung, padeh is pedas, marantau is merantau. A word that is
+in no list is changed back, and what comes out counts only where it is a real word. Pairs that follow no rule, and words
+that are spelt like another Indonesian word, are in vocabulary.txt.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+
+from services.catalog.analysis.stemming import root
+from services.catalog.analysis.vocabulary import variants_of as vocabulary_variants
+from services.catalog.analysis.word_lists import is_indonesian_word, is_real_word
+
+SHORTEST, LONGEST = 4, 20  # letters of a word that is changed back
+MOST_SPELLINGS = 2  # of one word: each costs a search a look-up
+_REMEMBERED = 20_000  # words: readers repeat theirs
+# The end of a Minangkabau word and the ends of the Indonesian word, the commonest first.
+_ENDS = (
+    ("iang", ("ing",)), ("uang", ("ung",)), ("aik", ("at", "ait", "it")), ("uik", ("ut", "up", "uit")),
+    ("iak", ("ik", "iat")), ("uak", ("uk", "uat")), ("iah", ("ih",)), ("uah", ("uh",)), ("uih", ("us",)),
+    ("aih", ("as",)), ("eh", ("as", "es")), ("ih", ("is",)), ("ek", ("at", "et", "ap")), ("ik", ("it",)),
+    ("ok", ("ap", "at")), ("uk", ("ut",)), ("ia", ("ir", "il")), ("ua", ("ur", "ul")), ("ie", ("i", "ir")), ("o", ("a",)),
+)  # fmt: skip
+_PREFIXES = (("ma", "me"), ("ba", "ber"), ("ba", "be"), ("pa", "pe"), ("ta", "ter"), ("ka", "ke"), ("sa", "se"))
+# What none of these begins or ends is not Minangkabau by its sound: most words are not looked up.
+_MAY_BE = re.compile(
+    rf"[a-z]+(?:{'|'.join(end for end, _others in _ENDS)})\Z|(?:{'|'.join(prefix for prefix, _other in _PREFIXES)})[a-z]+\Z"
+)
+_NONE: tuple[str, ...] = ()
+
+
+def variants_of(word_root: str) -> tuple[str, ...]:
+    """Return the roots of the words that stand for the words of a root: by the vocabulary, or else by sound."""
+    return vocabulary_variants(word_root) or spellings_of(word_root)
+
+
+@lru_cache(_REMEMBERED)
+def spellings_of(word: str) -> tuple[str, ...]:
+    """Return the roots of the Indonesian words that a Minangkabau word may be; none for a real word."""
+    if not SHORTEST <= len(word) <= LONGEST or not _MAY_BE.match(word) or is_real_word(word):
+        return _NONE
+    found: dict[str, None] = {}
+    for spelling in _changed_back(word):
+        if len(spelling) >= SHORTEST and is_indonesian_word(spelling):
+            found[root(spelling)] = None
+            if len(found) == MOST_SPELLINGS:
+                break
+    return tuple(found)
+
+
+def _changed_back(word: str) -> Iterator[str]:
+    """Yield what the word may be in Indonesian: with its end changed, then with its beginning, then with both."""
+    ends = [word[: -len(end)] + other for end, others in _ENDS if word.endswith(end) for other in others]
+    yield from ends
+    for start in (*ends, word):
+        yield from (other + start[2:] for prefix, other in _PREFIXES if start.startswith(prefix))
+        first, _, rest = start.partition("a")
+        second, has_two, last = rest.partition("a")
+        if has_two:
+            yield f"{first}e{second}e{last}"  # parampuan is perempuan
+        if rest and start is not word:
+            yield f"{first}e{rest}"  # talua is telur
+    yield from ("h" + end for end in ends)  # aluih is halus
