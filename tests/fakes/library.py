@@ -44,10 +44,14 @@ def book(
     branch: str = "PST",
     barcode: str = "",
     call_number: str = "",
+    audience: str = " ",
 ) -> Record:
-    """A MARC record with these values; ` : ` in the title begins the subtitle."""
+    """A MARC record with these values; ` : ` in the title begins the subtitle. audience: its code in 008/22."""
     title_proper, _, subtitle = title.partition(" : ")
-    fields = [["008", f"260101s{year:04}    io            000 0 {language} d"], ["245", "00", "a", title_proper]]
+    fields = [
+        ["008", f"260101s{year:04}    io     {audience}      000 0 {language} d"],
+        ["245", "00", "a", title_proper],
+    ]
     if subtitle:
         fields[-1] += ["b", subtitle]
     for tag, value in (("020", isbn), ("100", author), ("520", summary), ("650", subject)):

@@ -36,17 +36,75 @@ _ANY = re.compile(rf"[{_CJK}]|[^\W_{_CJK}]+")
 
 # Words too common to rank by: used only when a query has no other words, such as "Yang" alone.
 _COMMON = frozenset(
-    """
-    yang dan di ke dari untuk dengan pada dalam oleh sebuah para atau itu ini adalah ialah juga serta bagi akan the of
-    and a an in on for to from by with at or is are was were which
-    """.split()
+    [
+        "yang",
+        "dan",
+        "di",
+        "ke",
+        "dari",
+        "untuk",
+        "dengan",
+        "pada",
+        "dalam",
+        "oleh",
+        "sebuah",
+        "para",
+        "atau",
+        "itu",
+        "ini",
+        "adalah",
+        "ialah",
+        "juga",
+        "serta",
+        "bagi",
+        "akan",
+        "the",
+        "of",
+        "and",
+        "a",
+        "an",
+        "in",
+        "on",
+        "for",
+        "to",
+        "from",
+        "by",
+        "with",
+        "at",
+        "or",
+        "is",
+        "are",
+        "was",
+        "were",
+        "which",
+    ]
 )
 # Those of them that a title seldom has and a question has.
 _QUESTION = frozenset(
-    """
-    tentang apa apakah siapa siapakah mengapa kenapa bagaimana bagaimanakah kapan dimana buku what who whom why how when
-    where about book books
-    """.split()
+    [
+        "tentang",
+        "apa",
+        "apakah",
+        "siapa",
+        "siapakah",
+        "mengapa",
+        "kenapa",
+        "bagaimana",
+        "bagaimanakah",
+        "kapan",
+        "dimana",
+        "buku",
+        "what",
+        "who",
+        "whom",
+        "why",
+        "how",
+        "when",
+        "where",
+        "about",
+        "book",
+        "books",
+    ]
 )
 _STOP_WORDS = _COMMON | _QUESTION
 

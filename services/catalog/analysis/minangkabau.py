@@ -23,12 +23,14 @@ _ENDS = (
     ("iang", ("ing",)), ("uang", ("ung",)), ("aik", ("at", "ait", "it")), ("uik", ("ut", "up", "uit")),
     ("iak", ("ik", "iat")), ("uak", ("uk", "uat")), ("iah", ("ih",)), ("uah", ("uh",)), ("uih", ("us",)),
     ("aih", ("as",)), ("eh", ("as", "es")), ("ih", ("is",)), ("ek", ("at", "et", "ap")), ("ik", ("it",)),
-    ("ok", ("ap", "at")), ("uk", ("ut",)), ("ia", ("ir", "il")), ("ua", ("ur", "ul")), ("ie", ("i", "ir")), ("o", ("a",)),
+    ("ok", ("ap", "at")), ("uk", ("ut",)), ("ia", ("ir", "il")), ("ua", ("ur", "ul")),
+    ("ie", ("i", "ir")), ("o", ("a",)),
 )  # fmt: skip
 _PREFIXES = (("ma", "me"), ("ba", "ber"), ("ba", "be"), ("pa", "pe"), ("ta", "ter"), ("ka", "ke"), ("sa", "se"))
 # What none of these begins or ends is not Minangkabau by its sound: most words are not looked up.
 _MAY_BE = re.compile(
-    rf"[a-z]+(?:{'|'.join(end for end, _others in _ENDS)})\Z|(?:{'|'.join(prefix for prefix, _other in _PREFIXES)})[a-z]+\Z"
+    rf"[a-z]+(?:{'|'.join(end for end, _others in _ENDS)})\Z"
+    rf"|(?:{'|'.join(prefix for prefix, _other in _PREFIXES)})[a-z]+\Z"
 )
 _NONE: tuple[str, ...] = ()
 

@@ -6,10 +6,10 @@ no index is rebuilt when it changes.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cache
-from itertools import chain
+from itertools import chain, pairwise
 from pathlib import Path
 
 from services.catalog.analysis.folding import is_question_word, is_stop_word, tokens
@@ -17,6 +17,7 @@ from services.catalog.analysis.stemming import root
 
 MOST_TOGETHER = 8  # words of one statement that stand for each other: each costs every query with one of them
 _FILE = Path(__file__).with_name("vocabulary.txt")
+MOST_BESIDE_WEAK = 2  # words beside which a weak word is light
 AUDIENCES = ("child", "teen")  # codes of record.codes
 _NONE: tuple[str, ...] = ()
 
@@ -52,7 +53,7 @@ class Vocabulary:
     audiences: Mapping[str, str]
 
 
-def parse_vocabulary(*texts: str) -> Vocabulary:
+def parse_vocabulary(*texts: str) -> Vocabulary:  # noqa: C901 - one branch for each kind of statement
     """Parse one vocabulary of several texts. Raises VocabularyFault for the first line that is no statement."""
     light: set[str] = set()
     weak: set[str] = set()
@@ -131,22 +132,22 @@ def is_light_word(token: str) -> bool:
     return is_stop_word(token) or token in (_current or use_vocabulary()).light
 
 
-def light_words(words: Sequence[str]) -> Collection[str]:
-    """Return the light ones of the words of one query. Weak words are light in a question that has other words.
+def light_words(words: Sequence[str]) -> Set[str]:
+    """Return the light ones of the words of one query.
 
-    `novel tentang laut` asks for laut, while `novel laut` may be a title.
+    Weak words are light in a question, and beside two words or more that are not: `novel tentang laut` asks for laut,
+    while `novel laut` may be a title.
     """
     vocabulary = _current or use_vocabulary()
     light = {word for word in words if is_stop_word(word) or word in vocabulary.light}
-    if not light or vocabulary.weak.isdisjoint(words):
+    if vocabulary.weak.isdisjoint(words):
         return light
-    if any(word in vocabulary.light or is_question_word(word) for word in light):
-        pairs = set(zip(words, words[1:], strict=False)) & vocabulary.together
-        bound = {word for pair in pairs for word in pair}
-        weak = {word for word in words if word in vocabulary.weak and word not in bound}
-        if not light.union(weak).issuperset(words):
-            return light | weak
-    return light
+    pairs = vocabulary.together.intersection(pairwise(words))
+    bound = {word for pair in pairs for word in pair}
+    weak = {word for word in words if word in vocabulary.weak and word not in bound}
+    others = len(set(words) - light - weak)
+    is_question = any(word in vocabulary.light or is_question_word(word) for word in light)
+    return light | weak if others >= (1 if is_question else MOST_BESIDE_WEAK) else light
 
 
 def is_weak_word(token: str) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
@@ -116,7 +116,7 @@ class ClassFinder:
                     self._add(key, word, ())
 
     def _add(self, key: str, word: str, others: tuple[str, ...]) -> None:
-        roots = frozenset(root(token) for token in _words(word) if not is_light_word(token))
+        roots = frozenset(root(token) for token in words_of(word) if not is_light_word(token))
         for first in roots:  # a phrase is looked up by each of its words
             self._phrases.setdefault(first, []).append(_Phrase(roots, key, others))
 
@@ -131,6 +131,7 @@ class ClassFinder:
     def find(self, query: Query) -> Ideas:
         """Find the classes and the translations of a query's words. Longer phrases hide those that they contain."""
         roots = frozenset(roots_of(query))
+        strong = frozenset(_strong_roots(query)) or roots
         typed = {variant: typed_root for typed_root in sorted(roots) for variant in variants_of(typed_root)}
         typed |= {typed_root: typed_root for typed_root in roots}  # form of a typed word -> its root
         met = {
@@ -145,7 +146,8 @@ class ClassFinder:
         for phrase in longest:
             if len(phrase.key) == 1:  # a main class is too wide
                 continue
-            classes[phrase.key] = classes.get(phrase.key, frozenset()) | {typed[form] for form in phrase.roots}
+            met_roots = frozenset(typed[form] for form in phrase.roots)
+            classes[phrase.key] = classes.get(phrase.key, frozenset()) | (met_roots & strong or met_roots)
         ordered = sorted(classes.items(), key=lambda pair: (-len(pair[1]), -len(pair[0]), pair[0]))
         translations = {
             Translation(frozenset(typed[form] for form in phrase.roots), other): None
@@ -157,8 +159,8 @@ class ClassFinder:
             Translation(frozenset((typed_root,)), other): None
             for form, typed_root in typed.items()
             for other in meanings_of(form)
+            if root(other) not in typed
         }
-        strong = frozenset(_strong_roots(query)) or roots
         return Ideas(
             [MetClass(key, met_roots, met_roots >= strong) for key, met_roots in ordered[:MOST_CLASSES]],
             list(translations)[:MOST_TRANSLATIONS],
@@ -211,7 +213,7 @@ def _strong_roots(query: Query) -> Iterator[str]:
             yield root(word)
 
 
-def light_words_of(query: Query) -> Collection[str]:
+def light_words_of(query: Query) -> Set[str]:
     """Return the light words of a query, folded."""
     return light_words(_plain_words(query))
 
@@ -221,7 +223,7 @@ def _plain_words(query: Query) -> list[str]:
         word
         for part in query.parts
         if isinstance(part, Word) and not part.field and not part.prefix
-        for word in _words(part.text)
+        for word in words_of(part.text)
     ]
 
 
@@ -255,9 +257,9 @@ def audience_match(audience: str) -> Match:
 def recall_choices(met: MetClass) -> list[tuple[str, Match]]:
     """Return the met class with the match of its records, then broader classes with that of the records shelved there.
 
-    The more words of the query meet the class, the greater is the weight.
+    The weight is that of one word of the query that meets the class.
     """
-    factor = len(met.roots) * (weights.WHOLE_QUERY if met.whole else 1.0)
+    factor = weights.WHOLE_QUERY if met.whole else 1.0
     choices = [(met.key, class_match(met.key, weights.OF_CLASS * factor))]
     if met.key[:2] != "2X":
         for broader in ancestors(met.key)[:2]:
@@ -278,6 +280,6 @@ def translation_match(translation: Translation) -> Match:
     return terms[0] if len(terms) == 1 else And(terms)
 
 
-def _words(text: str) -> list[str]:
+def words_of(text: str) -> list[str]:
     """Return the tokens of a text; "women's" is women."""
     return tokens(_POSSESSIVE.sub("", text))

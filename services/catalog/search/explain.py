@@ -41,6 +41,7 @@ KEYWORDS = {
     "identifier": "WHY_IDENTIFIER",
     "name": "WHY_NAME",
     "opening": "WHY_OPENING",
+    "facet_subject": "WHY_WHOLE_SUBJECT",
 }
 SORTED = {
     "year": "WHY_SORTED_YEAR",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from chassis.sentences import LocalText, sentence
-from services.catalog.analysis import audience_of, is_weak_word, root, tokens
+from services.catalog.analysis import audience_of, is_weak_word, root
 from services.catalog.index.matches import And, Between, DisMax, Match, Not, Or, scaled
 from services.catalog.index.port import REACH, Index
 from services.catalog.record.classes import notation
@@ -18,11 +18,11 @@ from services.catalog.search.class_recall import (
     MetClass,
     Translation,
     audience_match,
-    class_match,
     light_words_of,
     recall_choices,
     recall_match,
     translation_match,
+    words_of,
 )
 from services.catalog.search.query.tree import Part, Query, Word
 from services.catalog.search.ranking import weights
@@ -76,14 +76,14 @@ def match_partly(index: Index, query: Query, complete: Match, ideas: Ideas) -> P
     words = [
         _wanted(part)
         for part in query.parts
-        if isinstance(part, Word) and _is_plain(part) and not light.issuperset(tokens(part.text))
+        if isinstance(part, Word) and _is_plain(part) and not light >= set(words_of(part.text))
     ][:MOST_WORDS]
     if not words:
         return None
     translations, classes = [*ideas.translations, *ideas.meanings], list(ideas.classes)
     matches = [word.match for word in words]
     matches += map(translation_match, translations)
-    matches += (class_match(met.key) for met in classes)
+    matches += map(recall_match, classes)
     documents, *totals = index.totals([And(()), *matches])
     word_totals = totals[: len(words)]
     known_translations = [t for t, total in zip(translations, totals[len(words) :], strict=False) if total]
@@ -95,14 +95,17 @@ def match_partly(index: Index, query: Query, complete: Match, ideas: Ideas) -> P
         return None
     if len(words) < 2:
         known = []  # the word itself is what the query without hits, or with few, has searched
-    enough: list[Match] = []
+    searched: list[WantedWord] = []
     reached = 0
     for total, word in sorted(known, key=lambda pair: pair[0]):
         reached += total
-        if not enough or reached <= REACH:
-            enough.append(_with_translations(word, known_translations))
-    enough += [translation_match(t) for t in known_translations if not _is_of_one(t, [word for _total, word in known])]
-    enough += map(recall_match, known_classes)
+        if not searched or reached <= REACH:
+            searched.append(word)
+    enough = [
+        choices[0] if len(choices) == 1 else DisMax(tuple(choices), weights.PARTLY_TIE)
+        for word in words
+        if (choices := _choices(word, words, word in searched, known_translations, known_classes))
+    ]
     if not enough:
         return None
     part: Match = Or(tuple(enough))
@@ -156,7 +159,7 @@ def describe_class(key: str, finder: ClassFinder) -> LocalText:
 
 def _wanted(part: Word) -> WantedWord:
     """Build the match of a word: a weak one weighs less, and a book for children is one that `anak` asks for."""
-    words = tokens(part.text)
+    words = words_of(part.text)
     is_weak = all(map(is_weak_word, words))
     match = scaled(match_of(part), weights.WEAK) if is_weak else match_of(part)
     audience = next(filter(None, (audience_of(root(word)) for word in words)), "")
@@ -185,10 +188,23 @@ def _has_enough_known(
     return len(known) >= MOST_BY_NUMBER * len(decisive) or sum(known) > MOST_BY_RARITY * sum(rarities)
 
 
-def _with_translations(word: WantedWord, translations: Sequence[Translation]) -> Match:
-    others = [translation_match(translation) for translation in translations if _is_of_one(translation, [word])]
-    return DisMax((word.match, *others), 0.0) if others else word.match
+def _choices(
+    word: WantedWord,
+    words: Sequence[WantedWord],
+    is_searched: bool,
+    translations: Sequence[Translation],
+    classes: Sequence[MetClass],
+) -> list[Match]:
+    """List what a record may have for a word: the word, its part of words of the same meaning, or the class it meets.
 
-
-def _is_of_one(translation: Translation, words: Sequence[WantedWord]) -> bool:
-    return any(translation.roots == word.roots for word in words)
+    The best counts, so that a record with something for each word comes before one with the word and its class.
+    """
+    choices = [word.match] if is_searched else []
+    for translation in translations:
+        if word.roots <= translation.roots:
+            shared = sum(other.roots <= translation.roots for other in words)
+            factor = weights.WEAK if word.is_weak and shared == 1 else 1 / shared
+            choices.append(scaled(translation_match(translation), factor))
+    if is_searched and len(choices) > 1:
+        choices = [DisMax(tuple(choices), 0.0)]  # else the English edition of `gadis pantai` comes before the typed one
+    return [*choices, *(recall_match(met) for met in classes if word.roots <= met.roots)]

@@ -87,7 +87,7 @@ def rank(query: Query, *, scored: bool = True) -> Match:
 def _mark_context(query_tokens: Sequence[_Token]) -> None:
     """Mark weak words of a question as light, adjacent initials as content, words with a j beside old ones as old."""
     plain_tokens = [token for token in query_tokens if not token.field]
-    if any(token.is_light for token in plain_tokens):
+    if len(plain_tokens) > 1:
         light = light_words([token.text for token in plain_tokens])
         for token in plain_tokens:
             token.is_light = token.is_light or token.text in light
@@ -274,7 +274,19 @@ def _closeness_bonuses(query: Query, query_tokens: Sequence[_Token]) -> list[Mat
             bonuses.append(Phrase("title", typed_words, weights.TITLE_HAS))
     if "title" not in fields and len(typed_words) <= _MOST_CLOSE_WORDS:
         bonuses.append(Keyword("name", (name_key([root(word) for word in typed_words]),), weights.WHOLE_NAME))
+    content_words = [token.text for token in query_tokens if not token.is_light]
+    if not any(fields) and 1 < len(content_words) <= _MOST_CLOSE_WORDS:
+        bonuses.append(_whole_subject(content_words))
     return bonuses
+
+
+def _whole_subject(words: Sequence[str]) -> Keyword:
+    """Match records with a subject heading that is these words, in the usual ways to write capitals.
+
+    Not for one word: its subject ranks below an author of that name.
+    """
+    heading = " ".join(words)
+    return Keyword("facet_subject", (heading, heading.capitalize(), heading.title()), weights.WHOLE_SUBJECT)
 
 
 def _or_identifier(query: Query, query_tokens: Sequence[_Token], match: Match) -> Match:

@@ -7,14 +7,28 @@ from pathlib import Path
 
 import pytest
 
-from services.catalog.analysis import exceptions, is_light_word, reading_of, root, tokens, variants_of
+from services.catalog.analysis import (
+    audience_of,
+    exceptions,
+    is_light_word,
+    light_words,
+    meanings_of,
+    reading_of,
+    root,
+    tokens,
+    variants_of,
+)
+from services.catalog.analysis.minangkabau import MOST_SPELLINGS, spellings_of
 from services.catalog.analysis.vocabulary import VocabularyFault, parse_vocabulary, use_vocabulary
 from services.catalog.analysis.word_lists import is_real_word
 
 
 @pytest.fixture
 def own_vocabulary() -> Iterator[None]:
-    use_vocabulary("# ours\nlight: indak\nsmpn > sekolah\nitiak = itik\nword: parabek\n")
+    use_vocabulary(
+        "# ours\nlight: indak\nweak: bacoan\nsmpn > sekolah\nitiak = itik\n"
+        "word: parabek\nsurau ~ langgar\nteen: bujang\n"
+    )
     yield
     use_vocabulary()
 
@@ -59,6 +73,66 @@ def test_words_that_stand_for_each_other_do_so_both_ways(pair: str) -> None:
     assert left in variants_of(right)
 
 
+@pytest.mark.parametrize(
+    ("query", "light"),
+    [
+        ("novel tentang laut", "novel tentang"),
+        ("kenapa orang merantau", "kenapa orang"),
+        ("cerita anak nakal", "cerita"),
+        ("novel laut", ""),
+        ("cerita", ""),
+        ("cari novel", "cari"),
+        ("buku cerita rakyat", "buku"),
+        ("cerita dari blora", "dari"),
+    ],
+)
+def test_a_weak_word_is_light_in_a_question_and_beside_two_others(query: str, light: str) -> None:
+    assert sorted(light_words(query.split())) == sorted(light.split())
+
+
+@pytest.mark.parametrize("pair", ["labour buruh", "perempuan women", "gadang besar", "hewan binatang"])
+def test_words_mean_the_same_both_ways(pair: str) -> None:
+    left, right = pair.split()
+    assert right in meanings_of(root(left))
+    assert left in meanings_of(root(right))
+
+
+def test_a_word_asks_for_books_of_an_audience() -> None:
+    assert [audience_of(root(word)) for word in ("bocah", "kids", "remaja", "surau")] == ["child", "child", "teen", ""]
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("jariang", "jaring"),
+        ("jantuang", "jantung"),
+        ("rambuik", "rambut"),
+        ("pasia", "pasir"),
+        ("kasua", "kasur"),
+        ("putuih", "putus"),
+        ("haruih", "harus"),
+        ("manulih", "tulis"),
+        ("talua", "telur"),
+        ("parampuan", "perempuan"),
+        ("baluik", "belut"),
+        ("agamo", "agama"),
+    ],
+)
+def test_a_minangkabau_word_is_known_by_its_sound(word: str, meant: str) -> None:
+    assert meant in variants_of(root(word))
+
+
+@pytest.mark.parametrize(
+    "word", ["surau", "rantau", "randai", "bulan", "sejarah", "xyzzy", "pramoedya", "kartini", "abu"]
+)
+def test_other_words_are_not_changed_by_sound(word: str) -> None:
+    assert spellings_of(root(word)) == ()
+
+
+def test_a_word_has_a_bounded_number_of_spellings() -> None:
+    assert len(spellings_of("lambok")) <= MOST_SPELLINGS
+
+
 @pytest.mark.usefixtures("own_vocabulary")
 def test_a_library_adds_words_of_its_own() -> None:
     assert is_light_word("indak")
@@ -66,11 +140,28 @@ def test_a_library_adds_words_of_its_own() -> None:
     assert variants_of("itik") == ("itiak",)
     assert is_real_word("parabek")
     assert reading_of("bhs") == "bahasa"
+    assert list(light_words(["apa", "bacoan", "bujang"])) != ["apa"]
+    assert "langgar" in meanings_of("surau")
+    assert audience_of("bujang") == "teen"
 
 
 @pytest.mark.parametrize(
     "line",
-    ["komputer", "= computer", "a > b > c", "bhs >", "light:", "Besar = kecil", "sama = sama", "light: é", "x = y z"],
+    [
+        "komputer",
+        "= computer",
+        "a > b > c",
+        "bhs >",
+        "light:",
+        "Besar = kecil",
+        "sama = sama",
+        "light: é",
+        "x = y z",
+        "weak:",
+        "a ~",
+        "together: cerita",
+        "child:",
+    ],
 )
 def test_a_line_that_is_no_statement_is_refused_by_its_number(line: str) -> None:
     with pytest.raises(VocabularyFault) as fault:

@@ -135,6 +135,88 @@ def test_another_language_and_the_class_bring_records_in_and_say_why(shelf: Libr
     ]
 
 
+def test_a_class_without_records_brings_in_those_of_the_class_above_it(shelf: Library) -> None:
+    result = shelf.find("kenapa ada siang dan malam")
+    assert titles(result) == ["Kosmos"]
+    assert result.hits[0].because is not None
+    assert result.hits[0].because.en == "Is in class 520 Astronomy"
+
+
+def test_words_that_mean_the_same_are_searched_where_few_records_have_the_typed_ones(shelf: Library) -> None:
+    hit = shelf.find("planet prince").hits[0]
+    assert hit.because is not None
+    assert (hit.because.en, list(hit.lacks)) == ("“pangeran” means the same as “prince”", [])
+    assert shelf.find("xyzzy prince").total == 0
+    assert shelf.find("qqqq").total == 0
+
+
+@pytest.fixture(params=["tantivy", "elasticsearch"])
+def other_shelf(
+    request: pytest.FixtureRequest, tmp_path: Path, migrated: MigratedDatabases, servers: dict[str, str]
+) -> Iterator[Library]:
+    """An empty library on each engine."""
+    name = fresh_name().replace("_", "-")
+    url = f"tantivy:///{tmp_path}/index" if request.param == "tantivy" else f"{servers['SEARCH_ROOT_URL']}/{name}"
+    with migrated.open(SERVICE, "sqlite", tmp_path) as database:
+        library = Library(database, begun(open_url(url, ENGINES)))
+        yield library
+        library.index.close()
+    drop_indices(name)
+
+
+def test_a_word_for_readers_lifts_the_books_of_that_audience_and_finds_them(other_shelf: Library) -> None:
+    books = [
+        book("Laut biru", subject="Anak; Laut"),
+        book("Laut dalam", subject="Laut; Anak", audience="j"),
+        book("Kota laut", subject="Laut", audience="j"),
+        book("Kota lain"),
+    ]
+    other_shelf.put(books)
+    eventually(lambda: other_shelf.find("").total == len(books))
+    result = other_shelf.find("laut anak", explain=True)
+    assert (titles(result), result.complete) == (["Laut dalam", "Laut biru", "Kota laut"], 2)
+    assert "Audience: Children" in [reason.text.en for reason in result.hits[0].reasons]
+    assert "Audience: Children" in [reason.text.en for reason in result.hits[2].reasons]
+    assert result.hits[2].lacks == ()
+
+
+def test_a_record_with_something_for_each_word_comes_before_one_with_a_word_and_its_class(other_shelf: Library) -> None:
+    books = [
+        book("Biografi Hatta", call_number="920 HAT b"),
+        book("Biografi Sjahrir", call_number="920 SJA b"),
+        book("Panggil aku Kartini", subject="Perempuan", call_number="920 KAR p"),
+        book("Perempuan di pasar", call_number="899.2213 PER"),
+        *(book(f"Cerita kota {number}", call_number="899.2213 CER") for number in range(8)),
+    ]
+    other_shelf.put(books)
+    eventually(lambda: other_shelf.find("").total == len(books))
+    assert titles(other_shelf.find("biografi perempuan"))[0] == "Panggil aku Kartini"
+
+
+def test_a_weak_word_is_not_needed_in_a_question(other_shelf: Library) -> None:
+    books = [book("Ombak : sebuah roman", subject="Laut"), book("Kisah gunung"), book("Kisah kota")]
+    other_shelf.put(books)
+    eventually(lambda: other_shelf.find("").total == len(books))
+    assert titles(other_shelf.find("kisah tentang laut")) == ["Ombak"]
+    assert not other_shelf.find("kisah tentang laut").relaxed
+    assert other_shelf.find("kisah laut").relaxed
+
+
+def test_a_subject_that_is_the_search_comes_first_and_the_reason_says_so(other_shelf: Library) -> None:
+    books = [
+        book("Sastra dan kritik sastra lama : sastra, kritik", summary="Kritik. Sastra."),
+        book("Chairil pelopor angkatan empat puluh lima", subject="Kritik sastra"),
+        *(book(f"Cerita kota {number}") for number in range(8)),
+    ]
+    other_shelf.put(books)
+    eventually(lambda: other_shelf.find("").total == len(books))
+    hits = other_shelf.find("kritik sastra", explain=True).hits
+    reasons = [{reason.text.en for reason in hit.reasons} for hit in hits]
+    assert ["A subject is exactly as searched" in texts for texts in reasons] == [
+        "pelopor" in orjson.loads(hit.brief)["title"] for hit in hits
+    ]
+
+
 def test_reasons_name_the_class_and_the_words_of_the_same_meaning(sample_library: Library) -> None:
     hit = sample_library.find("chicken farming", explain=True).hits[0]
     reasons = {reason.text.en: reason.weight for reason in hit.reasons}
