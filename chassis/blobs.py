@@ -16,7 +16,8 @@ from sqlalchemy import Column, LargeBinary, String, Table, delete, func, select,
 from sqlalchemy.orm import Session
 
 from chassis import clock
-from chassis.db import BigNumber, Id, UtcTime, chassis_tables
+from chassis.column_types import BigNumber, Id, UtcTime
+from chassis.db import chassis_tables
 from chassis.errors import NotFound, Refused
 from chassis.sql import insert_for
 

@@ -5,16 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
-from uuid import UUID
 
-from sqlalchemy import BigInteger, DateTime, Engine, Integer, LargeBinary, MetaData, Uuid, text
-from sqlalchemy.engine import URL, Connection, Dialect, make_url
+from sqlalchemy import Engine, MetaData, text
+from sqlalchemy.engine import URL, Connection, make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session
-from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from chassis import sqlite, telemetry
 from chassis.context import READER, Context
@@ -29,9 +26,6 @@ from chassis.write_turn import WriteTurn
 # The chassis' own tables, which are in the database of every service; their revisions are in chassis/migrations.
 chassis_tables = MetaData()
 
-# 64 bits for counts and generated numbers; SQLite generates row ids only for its own INTEGER.
-BigNumber = BigInteger().with_variant(Integer, "sqlite")
-
 WRITE_WAIT_SECONDS = 60.0  # longest wait of a writer without a deadline
 DRIVERS = dict.fromkeys(("sqlite", "sqlite+pysqlite", "postgresql+psycopg"), "")
 
@@ -39,56 +33,6 @@ _SET_CONTEXT = text(f"{SET_INSTITUTION.format(':institution')}, set_config('stat
 _DRIVERS_SET_CONTEXT = f"{SET_INSTITUTION.format('%s')}, set_config('statement_timeout', %s, true)"
 
 Result = TypeVar("Result")
-
-
-class Id(TypeDecorator[UUID]):
-    """A UUID: PostgreSQL's own type; 16 bytes on SQLite, half the size of SQLAlchemy's text in rows and indexes."""
-
-    impl = LargeBinary
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        if dialect.name == "sqlite":
-            return dialect.type_descriptor(LargeBinary(16))
-        return dialect.type_descriptor(Uuid())
-
-    def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any] | None:
-        # SQLAlchemy's own calls two functions more for each value.
-        return _bytes_of if dialect.name == "sqlite" else super().bind_processor(dialect)
-
-    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any] | None:
-        return _uuid_of if dialect.name == "sqlite" else super().result_processor(dialect, coltype)
-
-    def process_bind_param(self, value: UUID | None, dialect: Dialect) -> Any:
-        return value.bytes if value is not None and dialect.name == "sqlite" else value
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> UUID | None:
-        return UUID(bytes=value) if isinstance(value, bytes) else value
-
-
-def _bytes_of(value: UUID | None) -> bytes | None:
-    return None if value is None else value.bytes
-
-
-def _uuid_of(value: Any) -> UUID | None:
-    return UUID(bytes=value) if isinstance(value, bytes) else value
-
-
-class UtcTime(TypeDecorator[datetime]):
-    """A time, aware UTC; SQLite stores no zone, so results get UTC."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is not None and value.tzinfo is None:
-            raise ValueError("a time without a zone")
-        return None if value is None else value.astimezone(UTC)
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 class Guard(Protocol):

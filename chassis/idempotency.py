@@ -18,8 +18,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from chassis import clock
+from chassis.column_types import UtcTime
 from chassis.context import REPLAYED, Context
-from chassis.db import UtcTime, chassis_tables
+from chassis.db import chassis_tables
 from chassis.errors import Conflict, KeyReused, Refused
 from chassis.prepared import Prepared, Statements
 

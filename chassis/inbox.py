@@ -10,7 +10,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from chassis import clock
-from chassis.db import Id, UtcTime, chassis_tables
+from chassis.column_types import Id, UtcTime
+from chassis.db import chassis_tables
 from chassis.prepared import Prepared
 
 RETENTION = timedelta(days=30)

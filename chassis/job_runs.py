@@ -9,8 +9,9 @@ from sqlalchemy import Column, String, Table, select, update
 from sqlalchemy.orm import Session
 
 from chassis import clock
+from chassis.column_types import UtcTime
 from chassis.context import system
-from chassis.db import Database, UtcTime, chassis_tables
+from chassis.db import Database, chassis_tables
 from chassis.service import Job
 from chassis.sql import insert_for
 

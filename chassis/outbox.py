@@ -20,8 +20,9 @@ from chassis import bus as buses
 from chassis import clock, idempotency, inbox
 from chassis.bus import Bus, Event
 from chassis.bus.event_columns import envelope_columns, event_of
+from chassis.column_types import Id, UtcTime
 from chassis.context import system
-from chassis.db import Database, Id, UtcTime, chassis_tables
+from chassis.db import Database, chassis_tables
 from chassis.db_errors import is_outage
 from chassis.errors import Error
 from chassis.ids import earliest_id

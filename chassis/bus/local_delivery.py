@@ -27,8 +27,9 @@ from chassis.bus import BACKOFF_SECONDS, Event
 from chassis.bus.event_columns import event_of
 from chassis.bus.handling import context_of, handle, read_body
 from chassis.bus.local import LOCAL, deliveries
+from chassis.column_types import UtcTime
 from chassis.context import system
-from chassis.db import Database, UtcTime
+from chassis.db import Database
 from chassis.db_errors import is_outage
 from chassis.errors import Error, Invalid
 from chassis.ids import parse_id

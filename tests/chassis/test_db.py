@@ -13,8 +13,9 @@ import pytest
 from sqlalchemy import Column, Integer, MetaData, Table, func, insert, select, text
 from sqlalchemy.exc import IntegrityError
 
+from chassis.column_types import Id, UtcTime
 from chassis.context import READER, Context, system
-from chassis.db import Database, Id, UtcTime
+from chassis.db import Database
 from chassis.errors import Unavailable
 from chassis.ids import new_id
 

@@ -14,7 +14,7 @@ from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute, Session
 from sqlalchemy.types import TypeDecorator
 from zstandard import DICT_TYPE_RAWCONTENT, ZstdCompressionDict, ZstdCompressor, ZstdDecompressor
 
-from chassis.db import BigNumber, Id, UtcTime
+from chassis.column_types import BigNumber, Id, UtcTime
 
 
 class Table(DeclarativeBase):

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import delete, func, or_, select, text, update
 from sqlalchemy.orm import Session
 
+from chassis.column_types import Id
 from chassis.context import Context
-from chassis.db import Id
 from chassis.events import emit
 from chassis.ids import new_id
 from rangkiang.catalog.v1.events_pb2 import RecordsChanged

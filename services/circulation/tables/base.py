@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import JSON, Date
 from sqlalchemy.orm import DeclarativeBase
 
-from chassis.db import BigNumber, Id, UtcTime
+from chassis.column_types import BigNumber, Id, UtcTime
 
 
 class Table(DeclarativeBase):

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import LargeBinary
 from sqlalchemy.orm import DeclarativeBase
 
-from chassis.db import BigNumber, Id, UtcTime
+from chassis.column_types import BigNumber, Id, UtcTime
 
 
 class Table(DeclarativeBase):

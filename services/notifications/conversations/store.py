@@ -13,7 +13,7 @@ from sqlalchemy import delete, func, literal, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from chassis import clock
-from chassis.db import Id, UtcTime
+from chassis.column_types import Id, UtcTime
 from chassis.errors import Invalid, NotFound, Refused
 from chassis.ids import new_id
 from chassis.sealing import MasterKey, MemberKey

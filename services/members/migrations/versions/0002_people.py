@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from chassis.db import BigNumber, Id
+from chassis.column_types import BigNumber, Id
 from chassis.table_access import protect_rows
 
 revision = "0002"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from chassis.db import BigNumber
+from chassis.column_types import BigNumber
 
 revision = "0006"
 down_revision = "0005"

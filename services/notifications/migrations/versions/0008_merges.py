@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from chassis.db import Id
+from chassis.column_types import Id
 
 revision = "0008"
 down_revision = "0007"

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 from alembic import op
 
-from chassis.db import UtcTime
+from chassis.column_types import UtcTime
 
 revision = "0009"
 down_revision = "0008"
