@@ -1,51 +1,36 @@
-"""The web pages: server-rendered, one module per page. They work without JavaScript, which only makes them faster."""
+"""The web pages: server-rendered, one module a page. They work without JavaScript, which only makes them faster.
+
+`site` has pages for readers, `account` for members, `desk` for staff; `covers` draws covers and pictures.
+"""
 
 from __future__ import annotations
 
-from gateway.web import (
-    account,
+from gateway.web import assets, installing, pictures, preferences, style_guide, trust
+from gateway.web.account import notice_links, notice_preferences, own_data, profile, sign_in
+from gateway.web.covers import images
+from gateway.web.desk import (
     api_clients,
-    assets,
-    branches,
-    browse,
     calendars,
     channel_health,
-    classes,
     consents,
     conversations,
-    covers,
     data_requests,
-    desk,
-    filters,
-    home,
-    installing,
     library_edits,
-    marcview,
     member_acts,
     member_forms,
     members,
     merging,
-    neighbours,
-    notice_links,
-    notice_preferences,
     notice_templates,
     notices,
     overdue,
-    own_data,
-    pictures,
     policies,
-    preferences,
     print_list,
-    record,
-    results,
-    sign_in,
+    scan_box,
     staff,
-    style_guide,
-    trust,
     webhooks,
-    works,
 )
 from gateway.web.rendering import error_page
+from gateway.web.site import branches, browse, classes, filters, home, marcview, neighbours, record, results, works
 
 MODULES = (
     home,
@@ -58,14 +43,14 @@ MODULES = (
     branches,
     browse,
     classes,
-    covers,
+    images,
     pictures,
     preferences,
     style_guide,
     trust,
     installing,
     sign_in,
-    account,
+    profile,
     own_data,
     notice_links,
     staff,
@@ -77,7 +62,7 @@ MODULES = (
     merging,
     consents,
     data_requests,
-    desk,
+    scan_box,
     overdue,
     notice_templates,
     print_list,

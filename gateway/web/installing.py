@@ -15,7 +15,8 @@ from starlette.responses import Response
 from chassis.errors import NotFound
 from gateway.negotiation import LANGUAGES, language
 from gateway.responses import respond
-from gateway.web import assets, card_png
+from gateway.web import assets
+from gateway.web.covers import card_png
 from gateway.web.library import site_of
 from gateway.web.rendering import page
 from gateway.web.texts import wording

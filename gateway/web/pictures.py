@@ -12,7 +12,7 @@ from chassis.errors import NotFound
 from gateway.clients import call, catalog
 from gateway.request_guard import limit_document
 from gateway.responses import respond
-from gateway.web.covers import CACHE_FOREVER, SVG
+from gateway.web.covers.images import CACHE_FOREVER, SVG
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 
 router = APIRouter()

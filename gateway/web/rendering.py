@@ -25,8 +25,8 @@ from gateway.negotiation import LANGUAGE_COOKIE, LANGUAGES, language
 from gateway.request_guard import request_id
 from gateway.responses import respond
 from gateway.web import assets
+from gateway.web.covers.motifs import THREADS, WEAVES, motif
 from gateway.web.library import site_of
-from gateway.web.motifs import THREADS, WEAVES, motif
 from gateway.web.texts import wording
 
 HTML = "text/html; charset=utf-8"

@@ -15,17 +15,17 @@ from gateway.api.queries import SORTS
 from gateway.api.schemas import RECORD_ID_EXAMPLE
 from gateway.negotiation import language
 from gateway.responses import respond
-from gateway.web.citing import citations
-from gateway.web.cover_svg import cover
-from gateway.web.covers import CACHE_SHORTLY, SVG
+from gateway.web.covers.cover_svg import cover
+from gateway.web.covers.images import CACHE_SHORTLY, SVG
+from gateway.web.covers.motifs import WEAVES
+from gateway.web.desk.staff import role_options
 from gateway.web.forms import Form
-from gateway.web.hits import hit
 from gateway.web.hours import Now
 from gateway.web.library import ContactLine
-from gateway.web.motifs import WEAVES
-from gateway.web.record_rows import rows
 from gateway.web.rendering import page
-from gateway.web.staff import role_options
+from gateway.web.site.citing import citations
+from gateway.web.site.hits import hit
+from gateway.web.site.record_rows import rows
 from gateway.web.texts import wording
 from rangkiang.catalog.v1 import catalog_pb2
 from rangkiang.common.v1 import text_pb2

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from gateway.request_log import access_log
-from gateway.web import notice_links
+from gateway.web.account import notice_links
 from tests.conditions import eventually
 from tests.fakes.catalog import FakeCatalog
 from tests.fakes.running import served_catalog, served_gateway

@@ -6,7 +6,7 @@ from typing import Any
 
 from playwright.sync_api import Locator, Page
 
-from gateway.web.record import is_long
+from gateway.web.site.record import is_long
 from tests.fakes.books import BOOKS
 from tests.web.conftest import PHONE, Visit, wait_for_filters
 from tests.web.places import BOOK, HOSTILE, RECORD

@@ -12,11 +12,11 @@ import httpx
 import pytest
 from PIL import Image
 
-from gateway.web.card_png import MARK, card, drawable
-from gateway.web.cover_svg import columns, cover, wrap
-from gateway.web.covers import LARGEST_PICTURE_BYTES, find_picture, isbns, to_isbn10
-from gateway.web.motifs import THREADS, WEAVES
-from gateway.web.svg_path import polygons
+from gateway.web.covers.card_png import MARK, card, drawable
+from gateway.web.covers.cover_svg import columns, cover, wrap
+from gateway.web.covers.images import LARGEST_PICTURE_BYTES, find_picture, isbns, to_isbn10
+from gateway.web.covers.motifs import THREADS, WEAVES
+from gateway.web.covers.svg_path import polygons
 from tests.fakes.books import BOOKS, SCRIPT, Book
 from tests.fakes.catalog import FakeCatalog
 from tests.fakes.running import served_catalog, served_gateway

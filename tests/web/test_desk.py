@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 from chassis.errors import Unavailable
 from chassis.rpc import inproc
 from gateway import sessions
-from gateway.web import desk_acts
+from gateway.web.desk import desk_acts
 from services.circulation import rules
 from tests.fakes import catalog
 from tests.fakes.accounts import Staff, add_staff, new_user

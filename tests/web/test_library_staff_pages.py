@@ -8,7 +8,7 @@ from uuid import UUID
 import lxml.html
 import pytest
 
-from gateway.web.library_fields import BRANCH_FIELDS, INSTITUTION_FIELDS, LINK_KINDS, fill, values_of
+from gateway.web.desk.library_fields import BRANCH_FIELDS, INSTITUTION_FIELDS, LINK_KINDS, fill, values_of
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 from rangkiang.common.v1.text_pb2 import LocalText
 from services.catalog.institutions.fields import BRANCH_FIELDS as STORED_BRANCH_FIELDS

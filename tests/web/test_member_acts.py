@@ -13,7 +13,7 @@ from PIL import Image
 
 from chassis import clock
 from gateway import sessions
-from gateway.web import members as member_pages
+from gateway.web.desk import members as member_pages
 from services.members.people import values
 from tests.fakes.accounts import PASSWORD, Staff, add_staff, new_user
 from tests.web.accessibility import (

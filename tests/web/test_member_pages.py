@@ -9,7 +9,7 @@ import pytest
 
 from chassis import clock
 from gateway import sessions
-from gateway.web import member_forms
+from gateway.web.desk import member_forms
 from services.members.people import values
 from tests.fakes.accounts import PASSWORD, Staff, add_staff, new_user
 from tests.web.accessibility import (

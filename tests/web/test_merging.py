@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gateway.web import consents
+from gateway.web.desk import consents
 from services.members.people import facts, values
 from tests.fakes.accounts import add_staff, new_user
 from tests.web.accessibility import (

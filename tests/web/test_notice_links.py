@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from chassis import clock
 from chassis.context import system
-from gateway.web import notice_links
+from gateway.web.account import notice_links
 from services.circulation.tables import Borrower, Copy, Loan
 from services.members.keys import Keys
 from services.members.people.act_links import ActLink, make_token

@@ -13,9 +13,9 @@ import pytest
 
 from chassis import clock
 from chassis.ids import new_id
-from gateway.web import notices as notice_pages
-from gateway.web.channel_health import picture
-from gateway.web.print_list import parts_of
+from gateway.web.desk import notices as notice_pages
+from gateway.web.desk.channel_health import picture
+from gateway.web.desk.print_list import parts_of
 from gateway.web.texts import wording
 from rangkiang.catalog.v1.events_pb2 import InstitutionCopy
 from rangkiang.common.v1.text_pb2 import LocalText

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from chassis.addresses import networks
 from chassis.sealing import make_master_key, require_master_key
-from gateway.web.notice_preferences import device_name
+from gateway.web.account.notice_preferences import device_name
 from services.notifications.channels.opening import open_channels
 from services.notifications.channels.webpush import make_keys, public_key
 from services.notifications.notices import make_notice

@@ -8,8 +8,8 @@ import re
 import httpx
 import pytest
 
-from gateway.web.citing import citations
-from gateway.web.record_rows import is_right_to_left, online_links, rows
+from gateway.web.site.citing import citations
+from gateway.web.site.record_rows import is_right_to_left, online_links, rows
 from gateway.web.texts import wording
 from tests.fakes.books import BOOKS
 from tests.fakes.catalog import FakeCatalog

@@ -11,7 +11,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from gateway import web
-from gateway.web.staff import ROLES
+from gateway.web.desk.staff import ROLES
 from services.members.roles import roles
 from tests.fakes.accounts import PASSWORD, Staff, add_staff, new_user
 from tests.web.accessibility import (

@@ -7,11 +7,11 @@ from pathlib import Path
 import gateway.web
 from gateway.api.queries import FACETS, SORTS
 from gateway.negotiation import LANGUAGES
-from gateway.web.browse import KINDS
-from gateway.web.citing import citations
-from gateway.web.filters import ORDERS
-from gateway.web.record import DOWNLOADS
-from gateway.web.record_rows import FULLER, ROWS
+from gateway.web.site.browse import KINDS
+from gateway.web.site.citing import citations
+from gateway.web.site.filters import ORDERS
+from gateway.web.site.record import DOWNLOADS
+from gateway.web.site.record_rows import FULLER, ROWS
 from gateway.web.texts import wording
 from services.catalog.record.captions import CAPTIONS
 

@@ -120,8 +120,8 @@ def test_texts_are_normalised_in_one_place() -> None:
     }
     # Texts of bounded length, or one letter at a time.
     bounded = {
-        "gateway/web/card_png.py",
-        "gateway/web/cover_svg.py",
+        "gateway/web/covers/card_png.py",
+        "gateway/web/covers/cover_svg.py",
         "services/notifications/conversations/words.py",
         "services/notifications/templates/gsm.py",
         "services/notifications/templates/letter_pdf.py",

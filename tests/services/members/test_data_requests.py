@@ -13,8 +13,8 @@ from sqlalchemy import text
 from chassis import clock
 from chassis.errors import NotFound
 from chassis.service import Resources
-from gateway.web import consents as consent_pages
-from gateway.web import data_requests as pages
+from gateway.web.desk import consents as consent_pages
+from gateway.web.desk import data_requests as pages
 from rangkiang.members.v1 import people_pb2
 from rangkiang.members.v1 import requests_pb2 as wire
 from services.members import checks

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.web.covers import find_picture
+from gateway.web.covers.images import find_picture
 from tests.builders import book, iso
 from tests.conftest import CHECKOUT
 from tests.services.catalog.commands.running import RANGKIANG, Outcome, Rangkiang, run

@@ -1,0 +1,152 @@
+"""/l/{link} — what a member does from a notice: renew one loan, or end notices of a kind.
+
+GET and HEAD show and change nothing, because mail scanners open links. The link itself says whose it is, so the form
+needs neither a cookie nor a session; it gives no access to anything else of the account.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from chassis.errors import Error, Gone, NotFound, TooMany
+from gateway import sessions
+from gateway.callers import address_of
+from gateway.clients import call, circulation, members, notifications
+from gateway.limits import Buckets
+from gateway.web.desk.lending import due_words, error_sentences, sentences, words_of
+from gateway.web.forms import refuse_other_sites
+from gateway.web.rendering import page
+from gateway.web.site.hits import local_text
+from rangkiang.circulation.v1 import loans_pb2
+from rangkiang.members.v1 import contacts_pb2
+from rangkiang.notifications.v1 import notices_pb2
+
+router = APIRouter()
+
+# Links that members has not made, of one address in a minute: nobody can guess one, and nobody should try.
+MOST_FAILURES = 20
+_failures = Buckets(MOST_FAILURES)
+# The form of a mail program's button (RFC 8058).
+ONE_CLICK = ("List-Unsubscribe", "One-Click")
+
+
+@router.get("/l/{link}")
+async def show(request: Request) -> Response:
+    try:
+        reply = await _open(request)
+    except Gone:
+        return _over_page(request, "expired")
+    if reply.act == "renew":
+        return await _loan_page(request, reply)
+    return _opt_out_page(request, reply)
+
+
+@router.post("/l/{link}")
+async def act(request: Request) -> Response:
+    """Renew the loan, or end the notices; a form says which, so that a mail program's button renews nothing."""
+    refuse_other_sites(request)
+    fields = await request.form(max_files=0, max_fields=5)
+    try:
+        reply = await _open(request)
+    except Gone:
+        return _over_page(request, "expired")
+    chosen_act = str(fields.get("act", ""))
+    if reply.act == "opt_out" and (chosen_act == "opt_out" or fields.get(ONE_CLICK[0]) == ONE_CLICK[1]):
+        message = notices_pb2.OptOutRequest(kind=reply.subject, channel="all")
+        await call(request, notifications(request).OptOut, message)
+        return _opt_out_page(request, reply, is_done=True)
+    if reply.act == "renew" and chosen_act == "renew":
+        return await _renew(request, reply)
+    raise NotFound("ROUTE_NOT_FOUND")
+
+
+async def _open(request: Request) -> contacts_pb2.IssueActTokenReply:
+    """Return what a link is for; the calls of this request carry its token, whoever is signed in.
+
+    raises  NotFound  ACT_LINK_INVALID
+            Gone      ACT_LINK_EXPIRED
+            TooMany   LINKS_TOO_MANY
+    """
+    caller = address_of(request.scope)
+    if _failures.take(caller) < 0:
+        raise TooMany("LINKS_TOO_MANY", seconds=60)
+    token: str = request.path_params["link"]
+    try:
+        message = contacts_pb2.IssueActTokenRequest(token=token[:300])
+        reply = await call(request, members(request).IssueActToken, message)
+    except Gone:
+        # Members has made this link, so it was not guessed.
+        _failures.charge(caller, -1)
+        raise
+    _failures.charge(caller, -1)
+    sessions.forward(request, b"authorization", f"Bearer {reply.token.token}")
+    # A repeated form has the answer of the first.
+    sessions.forward(request, b"idempotency-key", f"link-{sha256(token.encode()).hexdigest()[:40]}")
+    return reply
+
+
+async def _renew(request: Request, reply: contacts_pb2.IssueActTokenReply) -> Response:
+    loan_id, _, due_on = reply.subject.partition(":")
+    message = loans_pb2.RenewOwnLoanRequest(id=loan_id, due_on=due_on)
+    try:
+        renewed = await call(request, circulation(request).RenewOwnLoan, message)
+    except NotFound:
+        return _over_page(request, "used")
+    except Error as problem:
+        reasons = tuple(error_sentences(request, problem))
+        return await _loan_page(request, reply, reasons=reasons, status=problem.http_status)
+    return _loan_shown(request, renewed.loan, reasons=(), renewed=True)
+
+
+async def _loan_page(
+    request: Request,
+    reply: contacts_pb2.IssueActTokenReply,
+    *,
+    reasons: tuple[str, ...] = (),
+    status: int = 200,
+) -> Response:
+    loan_id, _, due_on = reply.subject.partition(":")
+    message = loans_pb2.GetOwnLoanRequest(id=loan_id, due_on=due_on)
+    try:
+        own = await call(request, circulation(request).GetOwnLoan, message)
+    except NotFound:
+        return _over_page(request, "used")
+    reasons = reasons or sentences(own.refusals, words_of(request).language)
+    return _loan_shown(request, own.loan, reasons=reasons, status=status)
+
+
+def _loan_shown(
+    request: Request, loan: loans_pb2.Loan, *, reasons: tuple[str, ...], renewed: bool = False, status: int = 200
+) -> Response:
+    words = words_of(request)
+    return page(
+        request,
+        "notice_link.html",
+        query="",
+        act="renew",
+        loan=loan,
+        due=due_words(loan, words),
+        branch=local_text(loan.branch_name, words.language) or loan.branch,
+        reasons=reasons,
+        is_done=renewed,
+        status=status,
+        is_private=True,
+    )
+
+
+def _over_page(request: Request, why: str) -> Response:
+    """Show that a link is no longer valid and what to do; without its member and its subject.
+
+    why  "expired", or "used" when its loan has ended
+    """
+    return page(request, "notice_link.html", query="", act="over", why=why, status=410, is_private=True)
+
+
+def _opt_out_page(request: Request, reply: contacts_pb2.IssueActTokenReply, *, is_done: bool = False) -> Response:
+    texts = words_of(request).texts
+    kind = texts.get(f"notice_link.kind.{reply.subject}", texts["notice_link.kind.other"])
+    return page(request, "notice_link.html", query="", act="opt_out", kind=kind, is_done=is_done, is_private=True)

@@ -1,0 +1,206 @@
+"""Which notices a member wants, over which channels and on which devices: /account/notices, and the desk's page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from chassis.errors import Error
+from gateway.clients import call, members, notifications
+from gateway.web.desk.lending import may, words_of
+from gateway.web.desk.notices import notice_rows
+from gateway.web.forms import Fields, Form, for_signed_in, read_form, redirect, refuse, signed_in_form
+from gateway.web.rendering import page
+from rangkiang.members.v1 import people_pb2
+from rangkiang.notifications.v1 import devices_pb2
+from rangkiang.notifications.v1 import notices_pb2 as wire
+
+router = APIRouter()
+
+ALL = "all"
+# Letters are the last resort when no channel reaches a member, so they are not a choice.
+_NOT_CHOSEN = ("print",)
+_LAST = 20
+# The first word that a User-Agent has: many name Chrome and Safari besides.
+_BROWSERS = (
+    ("Edg", "Edge"), ("OPR/", "Opera"), ("SamsungBrowser/", "Samsung Internet"), ("Firefox/", "Firefox"),
+    ("FxiOS/", "Firefox"), ("Chrome/", "Chrome"), ("CriOS/", "Chrome"), ("Safari/", "Safari"),
+)  # fmt: skip
+_SYSTEMS = (
+    ("Android", "Android"), ("iPhone", "iPhone"), ("iPad", "iPad"), ("Windows", "Windows"), ("CrOS", "ChromeOS"),
+    ("Macintosh", "macOS"), ("Linux", "Linux"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class KindChoices:
+    """A kind of notices, and for each channel whether the member wants it there."""
+
+    kind: str
+    channels: list[tuple[str, bool]]
+
+
+@router.get("/account/notices")
+@for_signed_in
+async def own_notices(request: Request) -> Response:
+    return await _own_page(request, signed_in_form(request))
+
+
+@router.post("/account/notices")
+@for_signed_in
+async def change_own(request: Request) -> Response:
+    fields = await read_form(request)
+    known = (await call(request, notifications(request).GetOwnPreferences, wire.GetOwnPreferencesRequest())).preferences
+    message = wire.PutOwnPreferencesRequest(preferences=_refusals(fields, known))
+    try:
+        await call(request, notifications(request).PutOwnPreferences, message)
+    except Error as problem:
+        form = refuse(request, signed_in_form(request), problem, {})
+        return await _own_page(request, form, status=problem.http_status)
+    return redirect("/account/notices?saved=1")
+
+
+@router.get("/members/{member_id}/notices")
+@for_signed_in
+async def member_notices(request: Request) -> Response:
+    return await _member_page(request, signed_in_form(request))
+
+
+@router.post("/members/{member_id}/notices")
+@for_signed_in
+async def change_of_member(request: Request) -> Response:
+    """Change the preferences of a member who asks for it at the desk."""
+    fields = await read_form(request)
+    member_id: str = request.path_params["member_id"]
+    question = wire.GetPreferencesRequest(member_id=member_id)
+    known = (await call(request, notifications(request).GetPreferences, question)).preferences
+    message = wire.PutPreferencesRequest(member_id=member_id, preferences=_refusals(fields, known))
+    try:
+        await call(request, notifications(request).PutPreferences, message)
+    except Error as problem:
+        form = refuse(request, signed_in_form(request), problem, {})
+        return await _member_page(request, form, status=problem.http_status)
+    return redirect(f"/members/{member_id}/notices?saved=1")
+
+
+@router.post("/account/notices/devices")
+@for_signed_in
+async def add_device(request: Request) -> Response:
+    """Add the browser that sends the form; its script has filled in the subscription."""
+    fields = await read_form(request)
+    message = devices_pb2.AddOwnDeviceRequest(
+        endpoint=fields.text("endpoint"),
+        p256dh=fields.text("p256dh"),
+        auth=fields.text("auth"),
+        name=device_name(request.headers.get("user-agent", "")),
+    )
+    try:
+        await call(request, notifications(request).AddOwnDevice, message)
+    except Error as problem:
+        form = refuse(request, signed_in_form(request), problem, {})
+        return await _own_page(request, form, status=problem.http_status)
+    return redirect("/account/notices?device=added#devices")
+
+
+@router.post("/account/notices/devices/{device_id}/remove")
+@for_signed_in
+async def remove_device(request: Request) -> Response:
+    await read_form(request)
+    message = devices_pb2.RemoveOwnDeviceRequest(id=request.path_params["device_id"])
+    try:
+        await call(request, notifications(request).RemoveOwnDevice, message)
+    except Error as problem:
+        form = refuse(request, signed_in_form(request), problem, {})
+        return await _own_page(request, form, status=problem.http_status)
+    return redirect("/account/notices?device=removed#devices")
+
+
+def device_name(user_agent: str) -> str:
+    """Return a name by which a member recognises a browser: "Chrome, Android"; "" for an unknown one."""
+    browser = next((name for word, name in _BROWSERS if word in user_agent), "")
+    system = next((name for word, name in _SYSTEMS if word in user_agent), "")
+    return ", ".join(filter(None, (browser, system)))
+
+
+async def _own_page(request: Request, form: Form, *, status: int = 200) -> Response:
+    stub = notifications(request)
+    preferences = (await call(request, stub.GetOwnPreferences, wire.GetOwnPreferencesRequest())).preferences
+    devices = await call(request, stub.ListOwnDevices, devices_pb2.ListOwnDevicesRequest())
+    last = (await call(request, stub.ListOwnNotices, wire.ListOwnNoticesRequest(limit=_LAST))).notices
+    return page(
+        request,
+        "notice_preferences.html",
+        query="",
+        path="/account/notices",
+        back=("/account", "account.heading"),
+        member=None,
+        devices=devices,
+        device=request.query_params.get("device", ""),
+        choices=choices(preferences),
+        rows=notice_rows(last, words_of(request), {}),
+        may_save=True,
+        form=form,
+        is_saved=request.query_params.get("saved") == "1",
+        is_private=True,
+        status=status,
+    )
+
+
+async def _member_page(request: Request, form: Form, *, status: int = 200) -> Response:
+    member_id: str = request.path_params["member_id"]
+    member = (await call(request, members(request).GetMember, people_pb2.GetMemberRequest(id=member_id))).member
+    stub = notifications(request)
+    question = wire.GetPreferencesRequest(member_id=member_id)
+    preferences = (await call(request, stub.GetPreferences, question)).preferences
+    last = await call(
+        request, stub.ListNotices, wire.ListNoticesRequest(member_id=member_id, limit=_LAST, without_total=True)
+    )
+    return page(
+        request,
+        "notice_preferences.html",
+        query="",
+        path=f"/members/{member_id}/notices",
+        back=(f"/members/{member_id}", ""),
+        member=member,
+        choices=choices(preferences),
+        rows=notice_rows(last.notices, words_of(request), {}),
+        may_save=may(request, "notices.write"),
+        form=form,
+        is_saved=request.query_params.get("saved") == "1",
+        is_private=True,
+        status=status,
+    )
+
+
+def choices(preferences: wire.Preferences) -> list[KindChoices]:
+    """Return for each kind and channel whether it is wanted: the most specific answer decides, without one it is."""
+    answers = {(answer.kind, answer.channel): answer.allowed for answer in preferences.answers}
+
+    def is_wanted(kind: str, channel: str) -> bool:
+        for key in ((kind, channel), (kind, ALL), (ALL, channel), (ALL, ALL)):
+            if key in answers:
+                return answers[key]
+        return True
+
+    return [
+        KindChoices(kind, [(channel, is_wanted(kind, channel)) for channel in _chosen(preferences.channels)])
+        for kind in preferences.kinds
+    ]
+
+
+def _refusals(fields: Fields, known: wire.Preferences) -> list[wire.Preference]:
+    """Return the answers that a form gives: a box without a tick is a no."""
+    return [
+        wire.Preference(kind=kind, channel=channel, allowed=False)
+        for kind in known.kinds
+        for channel in _chosen(known.channels)
+        if f"{kind}.{channel}" not in fields
+    ]
+
+
+def _chosen(channels: Iterable[str]) -> list[str]:
+    return [channel for channel in channels if channel not in _NOT_CHOSEN]

@@ -1,0 +1,108 @@
+"""/account/data — the member's own data: consents to give and withdraw, a copy to download, requests to the library."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from chassis.errors import Error, NotFound
+from gateway.api.member_copy import as_file, own_copy
+from gateway.clients import call, members
+from gateway.negotiation import language
+from gateway.web.desk.consents import TEXT_VERSION, Asked, asked_of
+from gateway.web.desk.data_requests import KINDS, request_rows
+from gateway.web.forms import Form, for_signed_in, read_form, redirect, refuse, signed_in_form
+from gateway.web.rendering import page
+from gateway.web.texts import wording
+from rangkiang.members.v1 import requests_pb2 as wire
+
+router = APIRouter()
+
+
+class Person(NamedTuple):
+    """The caller or one of their children, with each purpose and the last answer."""
+
+    member_id: str
+    name: str
+    is_own: bool
+    may_give: bool
+    asked: list[Asked]
+
+
+@router.get("/account/data")
+@for_signed_in
+async def own_data(request: Request) -> Response:
+    return await _page(request, signed_in_form(request))
+
+
+@router.get("/account/data.json")
+@for_signed_in
+async def download(request: Request) -> Response:
+    """A copy of all that is kept about the reader."""
+    return as_file(await own_copy(request))
+
+
+@router.post("/account/consents")
+@for_signed_in
+async def answer(request: Request) -> Response:
+    """Give or withdraw a consent, of the reader or of a child whose guardian they are."""
+    fields = await read_form(request)
+    message = wire.AnswerOwnConsentRequest(
+        member_id=fields.text("member_id"),
+        purpose=fields.text("purpose"),
+        text_version=TEXT_VERSION,
+        given=fields.text("given") == "1",
+    )
+    try:
+        await call(request, members(request).AnswerOwnConsent, message)
+    except NotFound:
+        raise
+    except Error as problem:
+        return await _page(request, refuse(request, signed_in_form(request), problem, {}), status=problem.http_status)
+    return redirect("/account/data?changed=consents")
+
+
+@router.post("/account/data-requests")
+@for_signed_in
+async def add(request: Request) -> Response:
+    """Ask for access, a correction or an erasure."""
+    fields = await read_form(request)
+    message = wire.AddOwnDataRequestRequest(kind=fields.text("kind"), text=fields.get("text", ""))
+    try:
+        await call(request, members(request).AddOwnDataRequest, message)
+    except NotFound:
+        raise
+    except Error as problem:
+        form = refuse(request, signed_in_form(request, fields), problem, {})
+        return await _page(request, form, status=problem.http_status)
+    return redirect("/account/data?changed=requests")
+
+
+async def _page(request: Request, form: Form, *, status: int = 200) -> Response:
+    consents = await call(request, members(request).ListOwnConsents, wire.ListOwnConsentsRequest())
+    requests = await call(request, members(request).ListOwnDataRequests, wire.ListOwnDataRequestsRequest())
+    words = wording(language(request))
+    people = [
+        Person(
+            one.member_id,
+            one.name,
+            is_own=position == 0,
+            may_give=position > 0 or not one.is_child,
+            asked=asked_of(one.consents, words),
+        )
+        for position, one in enumerate(consents.people)
+    ]
+    return page(
+        request,
+        "own_data.html",
+        query="",
+        form=form,
+        people=people,
+        rows=request_rows(requests.requests, words),
+        kinds=[(kind, words.code("data_request", kind)) for kind in KINDS],
+        changed=request.query_params.get("changed", ""),
+        status=status,
+    )

@@ -1,0 +1,1 @@
+"""Drawn covers and pictures of links."""

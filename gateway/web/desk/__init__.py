@@ -1,0 +1,1 @@
+"""Pages for staff: the desk, members, notices, rules, libraries, staff and programs."""

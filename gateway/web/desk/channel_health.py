@@ -1,0 +1,148 @@
+"""/notices/channels — the health of channels, with a chart of the last 30 days, and the hours of digests."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from fastapi import APIRouter
+from markupsafe import Markup
+from starlette.requests import Request
+from starlette.responses import Response
+
+from chassis import clock
+from chassis.errors import Error, Outdated
+from gateway.clients import call, notifications
+from gateway.web.desk.lending import may, words_of
+from gateway.web.desk.notices import moment
+from gateway.web.forms import Form, for_signed_in, read_form, redirect, refuse, signed_in_form
+from gateway.web.rendering import page
+from gateway.web.texts import Wording
+from rangkiang.notifications.v1 import notices_pb2 as wire
+
+router = APIRouter()
+
+DAYS = 30
+# States of attempts that came to an end, as bars from below.
+GOOD = ("accepted", "sent", "delivered", "read", "printed")
+_BAR, _GAP, _HEIGHT = 8, 2, 60
+_PLACES = {"SENDING_WINDOW": "opens"}
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelView:
+    """A channel for templates.
+
+    days     (day, taken over, not taken over) of the last 30 days that have any
+    picture  the same as SVG
+    """
+
+    status: wire.ChannelStatus
+    last_at: str
+    why: str
+    picture: Markup
+    days: list[tuple[str, int, int]]
+    taken: int
+    failed: int
+
+
+@router.get("/notices/channels")
+@for_signed_in
+async def channels(request: Request) -> Response:
+    return await _page(request)
+
+
+@router.post("/notices/channels")
+@for_signed_in
+async def set_hours(request: Request) -> Response:
+    """Change the hours in which digests are sent."""
+    fields = await read_form(request)
+    version = fields.text("version")
+    values = {"opens": fields.text("opens")[:5], "closes": fields.text("closes")[:5], "version": version}
+    rules = wire.SendingRules(
+        opens=values["opens"],
+        closes=values["closes"],
+        version=int(version) if version.isdecimal() and len(version) < 19 else 0,
+    )
+    try:
+        await call(request, notifications(request).PutSendingRules, wire.PutSendingRulesRequest(rules=rules))
+    except Error as problem:
+        form = refuse(request, signed_in_form(request, values), problem, _PLACES)
+        if isinstance(problem, Outdated):
+            # The page shows that somebody else changed them, so saving again is a decision.
+            form.values = {**values, "version": str(problem.facts.get("version", 0))}
+        return await _page(request, form, status=problem.http_status)
+    return redirect("/notices/channels?saved=1")
+
+
+async def _page(request: Request, form: Form | None = None, *, status: int = 200) -> Response:
+    reply = await call(request, notifications(request).GetChannelStatus, wire.GetChannelStatusRequest())
+    if form is None:
+        rules = (await call(request, notifications(request).GetSendingRules, wire.GetSendingRulesRequest())).rules
+        values = {"opens": rules.opens, "closes": rules.closes, "version": str(rules.version)}
+        form = signed_in_form(request, values)
+    words = words_of(request)
+    return page(
+        request,
+        "channel_health.html",
+        query="",
+        channels=[_view(channel, words, reply.zone) for channel in reply.channels],
+        form=form,
+        may_save=may(request, "notices.manage"),
+        is_saved=request.query_params.get("saved") == "1",
+        is_private=True,
+        status=status,
+    )
+
+
+def _view(status: wire.ChannelStatus, words: Wording, zone: str) -> ChannelView:
+    days = _count(status.days)
+    taken, failed = sum(good for good, _ in days.values()), sum(bad for _, bad in days.values())
+    name = words.code("notice_channel", status.name)
+    label = words.say("notices.picture", channel=name, taken=words.number(taken), failed=words.number(failed))
+    return ChannelView(
+        status=status,
+        last_at=moment(status.last_at, words, zone),
+        why=words.code("notice_reason", status.last_reason) if status.last_reason else "",
+        picture=picture(days, today=clock.now().date(), label=label),
+        days=[(words.day(day), good, bad) for day, (good, bad) in sorted(days.items(), reverse=True)],
+        taken=taken,
+        failed=failed,
+    )
+
+
+def _count(rows: Iterable[wire.ChannelDay]) -> dict[date, tuple[int, int]]:
+    """Return for each day how many messages were taken over and how many were not."""
+    days: dict[date, list[int]] = defaultdict(lambda: [0, 0])
+    for row in rows:
+        days[date.fromisoformat(row.day)][row.state not in GOOD] += row.count
+    return {day: (good, bad) for day, (good, bad) in days.items()}
+
+
+def picture(days: dict[date, tuple[int, int]], *, today: date, label: str) -> Markup:
+    """Return an SVG with a bar for each of the last 30 days: what was taken over from below, what was not above it."""
+    last = max([today, *days])
+    dates = [last - timedelta(days=DAYS - 1 - place) for place in range(DAYS)]
+    most = max([1, *(good + bad for good, bad in days.values())])
+    width = DAYS * (_BAR + _GAP) - _GAP
+    bars: list[Any] = []
+    for place, day in enumerate(dates):
+        good, bad = days.get(day, (0, 0))
+        x, top = place * (_BAR + _GAP), float(_HEIGHT)
+        for count, name in ((good, "good"), (bad, "bad")):
+            height = max(1.5, count / most * (_HEIGHT - 4)) if count else 0
+            top -= height
+            if height:
+                bars.append(
+                    Markup('<rect class="{}" x="{}" y="{}" width="{}" height="{}"/>').format(
+                        name, x, f"{top:.1f}", _BAR, f"{height:.1f}"
+                    )
+                )
+    # The line below is there on days without messages too.
+    bars.append(Markup('<path class="ground" d="M0 {0}H{1}"/>').format(_HEIGHT, width))
+    return Markup('<svg class="chart" role="img" aria-label="{}" viewBox="0 -2 {} {}">{}</svg>').format(
+        label, width, _HEIGHT + 3, Markup("").join(bars)
+    )

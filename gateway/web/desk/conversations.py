@@ -1,0 +1,168 @@
+"""/notices/conversations — what people wrote to the library that no word answers: taken over, answered, ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from chassis import clock
+from chassis.errors import Error, NotFound
+from gateway.clients import call, notifications
+from gateway.sessions import session_of
+from gateway.web.desk.lending import names_of, words_of
+from gateway.web.desk.notices import moment
+from gateway.web.forms import Form, for_signed_in, read_form, redirect, refuse, signed_in_form
+from gateway.web.rendering import page
+from gateway.web.texts import Wording
+from rangkiang.notifications.v1 import conversations_pb2 as wire
+
+router = APIRouter()
+
+STATES = ("open", "done")
+LONGEST_REPLY = 1_000
+_PAGE = 50
+_SNIPPET = 120
+_PLACES = {"REPLY_EMPTY": "text", "REPLY_TOO_LONG": "text", "WINDOW_CLOSED": "text"}
+NOTES = {"taken": "conversations.taken", "answered": "conversations.answered", "closed": "conversations.closed"}
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationRow:
+    """A conversation for templates.
+
+    name     of the member, else the number
+    text     beginning of the person's last message
+    owner    "" when nobody has taken it over, "self" or "other"
+    """
+
+    conversation: wire.Conversation
+    name: str
+    at: str
+    text: str
+    owner: str
+
+
+@router.get("/notices/conversations")
+@for_signed_in
+async def list_conversations(request: Request) -> Response:
+    state = request.query_params.get("state", "")
+    state = state if state in STATES else STATES[0]
+    cursor = request.query_params.get("cursor", "")[:64]
+    message = wire.ListConversationsRequest(state=state, limit=_PAGE, cursor=cursor)
+    reply = await call(request, notifications(request).ListConversations, message)
+    names = await names_of(request, [one.member_id for one in reply.conversations]) or {}
+    words = words_of(request)
+    after = f"/notices/conversations?{urlencode({'state': state, 'cursor': reply.cursor})}" if reply.cursor else ""
+    return page(
+        request,
+        "conversations.html",
+        query="",
+        rows=[_row(request, one, names, words, reply.zone) for one in reply.conversations],
+        total=reply.total,
+        state=state,
+        states=STATES,
+        note=NOTES.get(request.query_params.get("note", ""), ""),
+        first=f"/notices/conversations?state={state}" if cursor else "",
+        after=after,
+        is_private=True,
+    )
+
+
+@router.get("/notices/conversations/{conversation_id}")
+@for_signed_in
+async def show_conversation(request: Request) -> Response:
+    return await _page(request, signed_in_form(request, {"text": ""}))
+
+
+@router.post("/notices/conversations/{conversation_id}/take")
+@for_signed_in
+async def take_conversation(request: Request) -> Response:
+    await read_form(request)
+    conversation_id: str = request.path_params["conversation_id"]
+    message = wire.TakeConversationRequest(id=conversation_id)
+    try:
+        await call(request, notifications(request).TakeConversation, message)
+    except NotFound:
+        raise
+    except Error as problem:
+        return await _refused(request, problem, "")
+    return redirect(f"/notices/conversations/{conversation_id}?note=taken")
+
+
+@router.post("/notices/conversations/{conversation_id}/reply")
+@for_signed_in
+async def reply_conversation(request: Request) -> Response:
+    """Answer, and return to those that wait."""
+    fields = await read_form(request)
+    text = fields.get("text", "").replace("\r\n", "\n").strip()
+    message = wire.ReplyConversationRequest(id=request.path_params["conversation_id"], text=text[: LONGEST_REPLY + 1])
+    try:
+        await call(request, notifications(request).ReplyConversation, message)
+    except NotFound:
+        raise
+    except Error as problem:
+        return await _refused(request, problem, text)
+    return redirect("/notices/conversations?note=answered")
+
+
+@router.post("/notices/conversations/{conversation_id}/close")
+@for_signed_in
+async def close_conversation(request: Request) -> Response:
+    """End a conversation that needs no answer, and return to those that wait."""
+    await read_form(request)
+    message = wire.CloseConversationRequest(id=request.path_params["conversation_id"])
+    try:
+        await call(request, notifications(request).CloseConversation, message)
+    except NotFound:
+        raise
+    except Error as problem:
+        return await _refused(request, problem, "")
+    return redirect("/notices/conversations?note=closed")
+
+
+async def _refused(request: Request, problem: Error, text: str) -> Response:
+    form = refuse(request, signed_in_form(request, {"text": text}), problem, _PLACES)
+    return await _page(request, form, status=problem.http_status)
+
+
+async def _page(request: Request, form: Form, *, status: int = 200) -> Response:
+    message = wire.GetConversationRequest(id=request.path_params["conversation_id"])
+    reply = await call(request, notifications(request).GetConversation, message)
+    conversation = reply.conversation
+    names = await names_of(request, [conversation.member_id]) or {}
+    words = words_of(request)
+    return page(
+        request,
+        "conversation.html",
+        query="",
+        row=_row(request, conversation, names, words, reply.zone),
+        lines=[(line, moment(line.at, words, reply.zone)) for line in conversation.messages],
+        taken_at=moment(conversation.taken_at, words, reply.zone),
+        window_until=moment(conversation.window_until, words, reply.zone),
+        may_reply=conversation.window_until.seconds > clock.now().timestamp(),
+        longest=LONGEST_REPLY,
+        note=NOTES.get(request.query_params.get("note", ""), ""),
+        form=form,
+        is_private=True,
+        status=status,
+    )
+
+
+def _row(
+    request: Request, conversation: wire.Conversation, names: dict[str, str], words: Wording, zone: str
+) -> ConversationRow:
+    inbound = [line.text for line in conversation.messages if line.is_inbound]
+    text = " ".join(inbound[-1].split()) if inbound else ""
+    session = session_of(request)
+    own_id = session.account.id if session else ""
+    return ConversationRow(
+        conversation,
+        names.get(conversation.member_id, "") or conversation.address,
+        moment(conversation.last_at, words, zone),
+        text if len(text) <= _SNIPPET else text[: _SNIPPET - 1].rstrip() + "…",
+        ("self" if conversation.taken_by == own_id else "other") if conversation.taken_by else "",
+    )

@@ -1,0 +1,155 @@
+"""/data-requests — what members ask about their own data: open ones by their time, and those of one member."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from chassis import clock
+from chassis.errors import Error, NotFound
+from gateway.api.member_copy import as_file, copy_of
+from gateway.clients import call, members
+from gateway.negotiation import language
+from gateway.web.desk.lending import names_of
+from gateway.web.forms import Form, for_signed_in, read_form, redirect, refuse, signed_in_form
+from gateway.web.rendering import page
+from gateway.web.texts import Wording, wording
+from rangkiang.members.v1 import people_pb2
+from rangkiang.members.v1 import requests_pb2 as wire
+
+router = APIRouter()
+
+# As members has them; a test compares.
+KINDS = ("access", "correction", "erasure")
+WAYS = ("desk", "form")
+OUTCOMES = ("done", "refused")
+_NEAR_HOURS = 24
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRow:
+    """A request for templates; `left` is "" once it is answered, `is_near` within a day of its time and after it."""
+
+    request: wire.DataRequest
+    left: str
+    is_near: bool
+    name: str = ""
+
+
+def request_rows(
+    requests: Iterable[wire.DataRequest], words: Wording, names: dict[str, str] | None = None
+) -> list[RequestRow]:
+    """Return requests for templates, with the time that is left of each."""
+    now = clock.now()
+    rows = []
+    for request in requests:
+        if request.HasField("answered_at"):
+            rows.append(RequestRow(request, "", is_near=False))
+            continue
+        due_at = request.due_at.ToDatetime(UTC)
+        is_near = (due_at - now).total_seconds() < _NEAR_HOURS * 3600
+        name = (names or {}).get(request.member_id, "")
+        rows.append(RequestRow(request, _left(due_at, now, words), is_near=is_near, name=name))
+    return rows
+
+
+def _left(due_at: datetime, now: datetime, words: Wording) -> str:
+    """Return `2 hari 5 jam lagi`, or for how long it is over its time."""
+    seconds = int((due_at - now).total_seconds())
+    hours, minutes = divmod(abs(seconds) // 60, 60)
+    if seconds < 0:
+        return words.say("data.late", hours=hours, minutes=minutes)
+    days, day_hours = divmod(hours, 24)
+    if days:
+        return words.say("data.left_days", days=days, hours=day_hours)
+    return words.say("data.left_hours", hours=hours, minutes=minutes)
+
+
+@router.get("/data-requests")
+@for_signed_in
+async def open_requests(request: Request) -> Response:
+    """Show the open requests of the institution, the first due first."""
+    reply = await call(request, members(request).ListDataRequests, wire.ListDataRequestsRequest())
+    names = await names_of(request, [row.member_id for row in reply.requests])
+    rows = request_rows(reply.requests, wording(language(request)), names)
+    return page(request, "data_requests.html", query="", rows=rows, has_more=reply.has_more)
+
+
+@router.get("/members/{member_id}/data-requests")
+@for_signed_in
+async def of_member(request: Request) -> Response:
+    return await _page(request, signed_in_form(request))
+
+
+@router.post("/members/{member_id}/data-requests")
+@for_signed_in
+async def add(request: Request) -> Response:
+    """Record a request from the desk or on paper."""
+    fields = await read_form(request)
+    message = wire.AddDataRequestRequest(
+        id=request.path_params["member_id"],
+        kind=fields.text("kind"),
+        text=fields.get("text", ""),
+        how=fields.text("how"),
+        by_guardian="by_guardian" in fields,
+    )
+    try:
+        await call(request, members(request).AddDataRequest, message)
+    except NotFound:
+        raise
+    except Error as problem:
+        form = refuse(request, signed_in_form(request, fields), problem, {})
+        return await _page(request, form, status=problem.http_status)
+    return redirect(f"/members/{message.id}/data-requests")
+
+
+@router.post("/members/{member_id}/data-requests/{request_id}/answer")
+@for_signed_in
+async def answer(request: Request) -> Response:
+    fields = await read_form(request)
+    message = wire.AnswerDataRequestRequest(
+        id=request.path_params["request_id"], outcome=fields.text("outcome"), answer=fields.get("answer", "")
+    )
+    try:
+        await call(request, members(request).AnswerDataRequest, message)
+    except NotFound:
+        raise
+    except Error as problem:
+        form = refuse(request, signed_in_form(request), problem, {})
+        # Several requests have a field of this name: what was typed goes back to its own.
+        form.general += form.errors.values()
+        form.errors.clear()
+        return await _page(request, form, typed={message.id: message.answer}, status=problem.http_status)
+    return redirect(f"/members/{request.path_params['member_id']}/data-requests")
+
+
+@router.get("/members/{member_id}/data.json")
+@for_signed_in
+async def download(request: Request) -> Response:
+    """A copy of all that is kept about the member, for them."""
+    return as_file(await copy_of(request, request.path_params["member_id"]))
+
+
+async def _page(request: Request, form: Form, *, typed: dict[str, str] | None = None, status: int = 200) -> Response:
+    member_id = request.path_params["member_id"]
+    member = (await call(request, members(request).GetMember, people_pb2.GetMemberRequest(id=member_id))).member
+    reply = await call(request, members(request).ListDataRequests, wire.ListDataRequestsRequest(id=member.id))
+    words = wording(language(request))
+    return page(
+        request,
+        "member_requests.html",
+        query="",
+        form=form,
+        member=member,
+        rows=request_rows(reply.requests, words),
+        typed=typed or {},
+        kinds=[(kind, words.code("data_request", kind)) for kind in KINDS],
+        ways=[(way, words.code("consent_way", way)) for way in WAYS],
+        outcomes=[(outcome, words.say(f"data.act.{outcome}")) for outcome in OUTCOMES],
+        status=status,
+    )

@@ -1,0 +1,141 @@
+"""Acts on a member's page: renewals, blocks, cards and their PDF, and the slip with a code for a new password."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from chassis.errors import Error, NotFound
+from gateway.clients import call, members
+from gateway.negotiation import language
+from gateway.web.desk.members import member_page
+from gateway.web.forms import for_signed_in, read_form, redirect, refuse, signed_in_form
+from gateway.web.rendering import page
+from gateway.web.texts import wording
+from rangkiang.members.v1 import cards_pb2, people_pb2
+
+router = APIRouter()
+
+# The field of the form that a refusal concerns, by the name that members gives it.
+_PLACES = {
+    "alias.kind": "alias_kind",
+    "alias.code": "alias_code",
+    "CARD_NUMBER_IN_USE": "alias_code",
+    "expires_on": "expires_on",
+    "reason": "reason",
+    "note": "note",
+    "ends_on": "ends_on",
+}
+
+
+@router.post("/members/{member_id}/renewals")
+@for_signed_in
+async def renew(request: Request) -> Response:
+    fields = await read_form(request)
+    message = people_pb2.RenewMembershipRequest(id=_member(request), expires_on=fields.text("expires_on"))
+    return await _act(request, call(request, members(request).RenewMembership, message), fields)
+
+
+@router.post("/members/{member_id}/blocks")
+@for_signed_in
+async def block(request: Request) -> Response:
+    fields = await read_form(request)
+    message = people_pb2.BlockMemberRequest(
+        id=_member(request), reason=fields.text("reason"), note=fields.text("note"), ends_on=fields.text("ends_on")
+    )
+    return await _act(request, call(request, members(request).BlockMember, message), fields)
+
+
+@router.post("/members/{member_id}/blocks/{block_id}/end")
+@for_signed_in
+async def end_block(request: Request) -> Response:
+    fields = await read_form(request)
+    message = people_pb2.EndBlockRequest(id=_member(request), block_id=request.path_params["block_id"])
+    return await _act(request, call(request, members(request).EndBlock, message), fields)
+
+
+@router.post("/members/{member_id}/cards")
+@for_signed_in
+async def issue_card(request: Request) -> Response:
+    """Replace a lost or damaged card, or add a number from elsewhere."""
+    fields = await read_form(request)
+    # Exactly as it is scanned: `text` would strip it.
+    alias = people_pb2.Alias(kind=fields.text("alias_kind"), code=fields.get("alias_code", ""))
+    act = fields.text("act")
+    message = cards_pb2.IssueCardRequest(id=_member(request), act=act, alias=alias if act == "alias" else None)
+    return await _act(request, call(request, members(request).IssueCard, message), fields)
+
+
+@router.post("/members/{member_id}/cards/{card_id}/end")
+@for_signed_in
+async def end_card(request: Request) -> Response:
+    fields = await read_form(request)
+    message = cards_pb2.EndCardRequest(id=_member(request), card_id=request.path_params["card_id"])
+    return await _act(request, call(request, members(request).EndCard, message), fields)
+
+
+@router.get("/members/{member_id}/card.pdf")
+@for_signed_in
+async def print_card(request: Request) -> Response:
+    layout = request.query_params.get("layout", "card")[:20]
+    message = cards_pb2.PrintCardsRequest(ids=[_member(request)], layout=layout)
+    reply = await call(request, members(request).PrintCards, message)
+    headers = {"Cache-Control": "no-store", "Content-Disposition": f'attachment; filename="{layout}.pdf"'}
+    return Response(reply.pdf, media_type="application/pdf", headers=headers)
+
+
+@router.post("/members/{member_id}/slips")
+@for_signed_in
+async def make_slip(request: Request) -> Response:
+    """Show a code for a new password, this time only; or let it be sent to the member, and not be seen here."""
+    fields = await read_form(request)
+    message = cards_pb2.MakeSlipRequest(id=_member(request), send="send" in fields)
+    try:
+        reply = await call(request, members(request).MakeSlip, message)
+    except NotFound:
+        raise
+    except Error as problem:
+        form = refuse(request, signed_in_form(request, fields), problem, _PLACES)
+        return await member_page(request, form, status=problem.http_status)
+    member_request = people_pb2.GetMemberRequest(id=_member(request))
+    member = (await call(request, members(request).GetMember, member_request)).member
+    return page(request, "slip.html", query="", member=member, slip_code=reply.code)
+
+
+@router.post("/members/{member_id}/erasure")
+@for_signed_in
+async def erase(request: Request) -> Response:
+    """Erase a member; the box that says so must be ticked, because nobody can undo it."""
+    fields = await read_form(request)
+    form = signed_in_form(request, fields)
+    if "sure" not in fields:
+        form.errors["sure"] = wording(language(request)).say("members.erase_unsure")
+        return await member_page(request, form, status=400)
+    try:
+        await call(request, members(request).EraseMember, people_pb2.EraseMemberRequest(id=_member(request)))
+    except NotFound:
+        raise
+    except Error as problem:
+        return await member_page(request, refuse(request, form, problem, _PLACES), status=problem.http_status)
+    return redirect("/members")
+
+
+async def _act(request: Request, act: Awaitable[Any], fields: dict[str, str]) -> Response:
+    """Await an act and show the member again, with the refusal and what was typed when there is one."""
+    try:
+        await act
+    except NotFound:
+        raise
+    except Error as problem:
+        form = refuse(request, signed_in_form(request, fields), problem, _PLACES)
+        return await member_page(request, form, status=problem.http_status)
+    return redirect(f"/members/{_member(request)}")
+
+
+def _member(request: Request) -> str:
+    member_id: str = request.path_params["member_id"]
+    return member_id

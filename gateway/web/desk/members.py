@@ -1,0 +1,109 @@
+"""/members — the desk finds a member, and sees what it must know of one."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from chassis.errors import Error
+from gateway.clients import call, members
+from gateway.negotiation import language
+from gateway.sessions import session_of
+from gateway.web.desk.notices import last_notices
+from gateway.web.forms import Form, for_signed_in, read_form, redirect, refuse, signed_in_form
+from gateway.web.rendering import page
+from gateway.web.site.hits import local_text
+from gateway.web.texts import wording
+from rangkiang.members.v1 import cards_pb2
+from rangkiang.members.v1 import people_pb2 as wire
+
+router = APIRouter()
+
+PAGE = 20
+# As members has them; a test compares.
+BLOCK_REASONS = ("lost_item", "damaged_item", "unpaid", "conduct", "wrong_data", "other")
+ALIASES = ("old_card", "nim", "nisn", "rfid", "other")
+# Of a scanned card that is not the current one.
+CARD_STATES = ("lost", "replaced", "revoked")
+
+
+@router.get("/members")
+@for_signed_in
+async def box(request: Request) -> Response:
+    # Asks for no member, and refuses readers who may not.
+    await call(request, members(request).ListCategories, wire.ListCategoriesRequest())
+    return page(request, "members.html", query="", form=signed_in_form(request, {"q": ""}), results=None)
+
+
+@router.post("/members")
+@for_signed_in
+async def search(request: Request) -> Response:
+    """Find members by number, name, phone, school or class; the only hit is opened.
+
+    A form and no address, because a phone number may be typed into the box.
+    """
+    fields = await read_form(request)
+    form = signed_in_form(request, {"q": fields.text("q")})
+    if scanned := await _scan(request, fields.text("q")):
+        return redirect(scanned)
+    if not fields.text("q"):
+        return page(request, "members.html", query="", form=form, results=None)
+    message = wire.SearchMembersRequest(
+        q=fields.text("q")[:200], limit=PAGE, cursor=fields.get("cursor", ""), by_contact=True
+    )
+    try:
+        reply = await call(request, members(request).SearchMembers, message)
+    except Error as problem:
+        refuse(request, form, problem, {})
+        return page(request, "members.html", query="", form=form, results=None, status=problem.http_status)
+    if len(reply.members) == 1 and not message.cursor:
+        return redirect(f"/members/{reply.members[0].id}")
+    return page(request, "members.html", query="", form=form, results=reply, categories=await category_names(request))
+
+
+async def _scan(request: Request, text: str) -> str:
+    """Return the address of the member whose card was scanned into the box; "" for other texts."""
+    session = session_of(request)
+    if not text or session is None or "scans" not in session.account.scopes:
+        return ""
+    reply = await call(request, members(request).Scan, cards_pb2.ScanRequest(code=text[:300]))
+    if reply.kind != "member":
+        return ""
+    state = f"?card={reply.card_state}" if reply.card_state not in ("", "active") else ""
+    return f"/members/{reply.member.id}{state}"
+
+
+@router.get("/members/{member_id}")
+@for_signed_in
+async def member(request: Request) -> Response:
+    return await member_page(request, signed_in_form(request))
+
+
+async def member_page(request: Request, form: Form, *, status: int = 200) -> Response:
+    """Render the page of a member; `form` is that of each of its acts."""
+    member_id = request.path_params["member_id"]
+    details = (await call(request, members(request).GetMember, wire.GetMemberRequest(id=member_id))).member
+    lang = language(request)
+    words = wording(lang)
+    return page(
+        request,
+        "member.html",
+        query="",
+        form=form,
+        member=details,
+        category=local_text(details.category_name, lang) or details.category,
+        scanned=scanned if (scanned := request.query_params.get("card", "")) in CARD_STATES else "",
+        block_reasons=[(reason, words.code("block", reason)) for reason in BLOCK_REASONS],
+        alias_kinds=[(kind, words.code("card", kind)) for kind in ALIASES],
+        notices=await last_notices(request, member_id),
+        status=status,
+    )
+
+
+async def category_names(request: Request) -> dict[str, str]:
+    """Return the names of the institution's categories by code, in their order."""
+    reply = await call(request, members(request).ListCategories, wire.ListCategoriesRequest())
+    return {
+        category.code: local_text(category.name, language(request)) or category.code for category in reply.categories
+    }

@@ -1,0 +1,162 @@
+"""/members/{id}/merge — two memberships of one person: found, compared, merged, and separated again."""
+
+from __future__ import annotations
+
+import asyncio
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from chassis.errors import Error, Forbidden, NotFound
+from gateway.clients import call, members
+from gateway.negotiation import language
+from gateway.sessions import session_of
+from gateway.web.desk.members import category_names, member_page
+from gateway.web.forms import Form, for_signed_in, read_form, redirect, refuse, signed_in_form
+from gateway.web.rendering import page
+from gateway.web.site.hits import local_text
+from gateway.web.texts import Wording, wording
+from rangkiang.members.v1 import people_pb2 as wire
+
+router = APIRouter()
+
+_LIST = 20
+
+
+@router.get("/members/{member_id}/merge")
+@for_signed_in
+async def begin(request: Request) -> Response:
+    return await _search_page(request, signed_in_form(request, {"q": ""}))
+
+
+@router.post("/members/{member_id}/merge/search")
+@for_signed_in
+async def search(request: Request) -> Response:
+    """Find the other membership. A form and no address, because a phone number may be typed into the box."""
+    fields = await read_form(request)
+    form = signed_in_form(request, {"q": fields.text("q")})
+    message = wire.SearchMembersRequest(q=fields.text("q")[:200], limit=_LIST, by_contact=True)
+    try:
+        reply = await call(request, members(request).SearchMembers, message)
+    except Error as problem:
+        return await _search_page(request, refuse(request, form, problem, {}), status=problem.http_status)
+    return await _search_page(request, form, reply=reply)
+
+
+@router.get("/members/{member_id}/merge/{other_id}")
+@for_signed_in
+async def compare(request: Request) -> Response:
+    return await _compare_page(request, request.path_params["other_id"], signed_in_form(request))
+
+
+@router.post("/members/{member_id}/merge")
+@for_signed_in
+async def merge(request: Request) -> Response:
+    """Merge the other member into this one; the box that says that they are one person must be ticked."""
+    fields = await read_form(request)
+    form, other_id = signed_in_form(request, fields), fields.text("merged_id")
+    if "sure" not in fields:
+        form.errors["sure"] = wording(language(request)).say("members.merging.unsure")
+        return await _compare_page(request, other_id, form, status=400)
+    message = wire.MergeMembersRequest(id=request.path_params["member_id"], merged_id=other_id)
+    try:
+        await call(request, members(request).MergeMembers, message)
+    except NotFound:
+        raise
+    except Error as problem:
+        return await _compare_page(request, other_id, refuse(request, form, problem, {}), status=problem.http_status)
+    return redirect(f"/members/{message.id}")
+
+
+@router.post("/members/{member_id}/merge/{merge_id}/undo")
+@for_signed_in
+async def undo(request: Request) -> Response:
+    fields = await read_form(request)
+    member_id = request.path_params["member_id"]
+    message = wire.UndoMergeRequest(id=member_id, merge_id=request.path_params["merge_id"])
+    try:
+        await call(request, members(request).UndoMerge, message)
+    except NotFound:
+        raise
+    except Error as problem:
+        form = refuse(request, signed_in_form(request, fields), problem, {})
+        return await member_page(request, form, status=problem.http_status)
+    return redirect(f"/members/{member_id}")
+
+
+async def _search_page(
+    request: Request, form: Form, *, reply: wire.SearchMembersReply | None = None, status: int = 200
+) -> Response:
+    _check_scope(request)
+    member_id = request.path_params["member_id"]
+    member = await _get(request, member_id)
+    return page(
+        request,
+        "merge_search.html",
+        query="",
+        form=form,
+        member=member,
+        candidates=[other for other in reply.members if other.id != member.id] if reply is not None else None,
+        categories=await category_names(request) if reply is not None else {},
+        status=status,
+    )
+
+
+async def _compare_page(request: Request, other_id: str, form: Form, *, status: int = 200) -> Response:
+    _check_scope(request)
+    kept, other = await asyncio.gather(_get(request, request.path_params["member_id"]), _get(request, other_id))
+    words = wording(language(request))
+    return page(
+        request,
+        "merge_compare.html",
+        query="",
+        form=form,
+        member=kept,
+        other=other,
+        rows=_rows(kept, other, words),
+        status=status,
+    )
+
+
+def _check_scope(request: Request) -> None:
+    """Refuse staff who may not merge, before a form is shown to them. Raises Forbidden SCOPE_NEEDED."""
+    session = session_of(request)
+    if session is not None and "members.merge" not in session.account.scopes:
+        raise Forbidden("SCOPE_NEEDED", scope="members.merge")
+
+
+async def _get(request: Request, member_id: str) -> wire.Member:
+    return (await call(request, members(request).GetMember, wire.GetMemberRequest(id=member_id))).member
+
+
+def _rows(kept: wire.Member, other: wire.Member, words: Wording) -> list[tuple[str, str, str]]:
+    """Return (label, value of the kept member, value of the other) of what either of them has."""
+    rows = zip(_values(kept, words).items(), _values(other, words).values(), strict=True)
+    return [(words.say(key), one, two) for (key, one), two in rows if one or two]
+
+
+def _values(member: wire.Member, words: Wording) -> dict[str, str]:
+    contact = member.contact
+    born = [member.birth_place, words.day(contact.birth_date) or str(member.birth_year or "")]
+    guardian = member.guardian.name or (words.say("members.heading_one") if member.guardian.member_id else "")
+    return {
+        "account.number": member.number,
+        "members.name": ", ".join(filter(None, (f"{member.title_before} {member.name}".strip(), member.title_after))),
+        "members.category": local_text(member.category_name, words.language) or member.category,
+        "members.birth": ", ".join(filter(None, born)),
+        "members.sex": words.code("sex", member.sex) if member.sex else "",
+        "members.nik": contact.nik,
+        "members.phone": contact.phone,
+        "members.email": contact.email,
+        "members.address": contact.address,
+        "members.school": ", ".join(filter(None, (member.school, member.group))),
+        "members.occupation": member.occupation,
+        "members.guardian": guardian,
+        "members.responsible": member.responsible.name,
+        "members.registered": words.day(member.registered_at),
+        "members.expires_on": words.day(member.expires_on) if member.expires_on else words.say("members.no_end"),
+        "members.cards": ", ".join(card.code for card in member.cards),
+        "members.blocks": ", ".join(words.code("block", block.reason) for block in member.blocks),
+        "members.merging.loans": str(member.open_loans or ""),
+    }

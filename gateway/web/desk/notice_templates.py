@@ -1,0 +1,313 @@
+"""/notices/templates — the texts of notices: edited beside a preview, with all their versions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from chassis import clock
+from chassis.errors import Error, Forbidden, Invalid, NotFound, Outdated, TooLate, Unavailable
+from gateway.clients import call, circulation, notifications
+from gateway.negotiation import language
+from gateway.request_guard import accept_bodies
+from gateway.web.desk.lending import branches, due_words, may, names_of, words_of
+from gateway.web.forms import Fields, Form, for_signed_in, read_form, redirect, refuse, signed_in_form
+from gateway.web.rendering import page
+from gateway.web.site.hits import local_text
+from gateway.web.texts import Wording, wording
+from rangkiang.circulation.v1 import loans_pb2
+from rangkiang.notifications.v1 import templates_pb2 as wire
+
+router = APIRouter()
+
+LANGUAGES = ("id", "en")
+WITH_SUBJECT = ("email", "push", "print")
+# Channels on which staff can try a text, and states of a test that was handed over.
+TRIED = ("email", "whatsapp", "sms")
+TAKEN = ("accepted", "started")
+NOTES = {
+    "saved": "notices.template_saved",
+    "tested": "notices.test_sent",
+    "not_tested": "notices.test_not_sent",
+}
+_BODY_BYTES = 128 * 1024
+_LOANS = 10
+# The markup of texts, and its meaning.
+MARKUP = (
+    ("# Info", "heading"),
+    ("- Info", "item"),
+    ("**Info**", "bold"),
+    ("[Info]({{ renew_link }})", "link"),
+    ("{{ due_on|date }}", "date"),
+    ("{% if phone %}…{% endif %}", "if"),
+    ("{% for item in items %}\n- {{ item.title }}\n{% endfor %}", "for"),
+)
+_PLACES = {name: name for name in ("subject", "body", "provider_name", "provider_language", "provider_parameters")}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Which template a page is about."""
+
+    kind: wire.TemplateKind
+    channel: str
+    language: str
+
+    @property
+    def path(self) -> str:
+        return f"/notices/templates/{self.kind.name}/{self.channel}/{self.language}"
+
+    def title(self, words: Wording) -> str:
+        label = local_text(self.kind.label, words.language)
+        channel, tongue = words.code("notice_channel", self.channel), words.code("notice_language", self.language)
+        return f"{label} – {channel}, {tongue}"
+
+
+@router.get("/notices/templates")
+@for_signed_in
+async def list_templates(request: Request) -> Response:
+    reply = await call(request, notifications(request).ListTemplates, wire.ListTemplatesRequest())
+    words = words_of(request)
+    versions = {(one.kind, one.channel, one.language): one.version for one in reply.saved}
+    kinds = [
+        (
+            local_text(kind.label, words.language),
+            kind,
+            [
+                (
+                    words.code("notice_channel", channel),
+                    [
+                        (Place(kind, channel, tongue).path, tongue, versions.get((kind.name, channel, tongue), 0))
+                        for tongue in LANGUAGES
+                    ],
+                )
+                for channel in reply.channels
+                if channel in kind.channels
+            ],
+        )
+        for kind in reply.kinds
+    ]
+    return page(request, "notice_templates.html", query="", kinds=kinds)
+
+
+@router.get("/notices/templates/{notice_kind}/{channel}/{tongue}")
+@for_signed_in
+async def show_template(request: Request) -> Response:
+    place = await _place(request)
+    message = wire.GetTemplateRequest(kind=place.kind.name, channel=place.channel, language=place.language)
+    template = (await call(request, notifications(request).GetTemplate, message)).template
+    form = signed_in_form(request, _values(template))
+    note = next((text for name, text in NOTES.items() if request.query_params.get(name)), "")
+    return await _editor(request, place, form, note=note)
+
+
+@router.post("/notices/templates/{notice_kind}/{channel}/{tongue}")
+@for_signed_in
+@accept_bodies(_BODY_BYTES)
+async def change_template(request: Request) -> Response:
+    """Save a text, show what it reads like, or show it as a mail in a window of its own."""
+    place, fields = await _place(request), await read_form(request)
+    form = signed_in_form(request, _typed(fields))
+    act = fields.get("act", "preview")
+    if act != "save":
+        return await _editor(request, place, form, as_mail=act == "mail")
+    message = wire.PutTemplateRequest(
+        kind=place.kind.name,
+        channel=place.channel,
+        language=place.language,
+        version=_version(fields),
+        text=_text(form.values),
+    )
+    try:
+        await call(request, notifications(request).PutTemplate, message)
+    except Error as problem:
+        refuse(request, form, problem, _PLACES)
+        if isinstance(problem, Outdated):
+            # The page shows that somebody else changed it, so saving again is a decision.
+            form.values = {**form.values, "version": str(problem.facts.get("version", 0))}
+        return await _editor(request, place, form, status=problem.http_status)
+    return redirect(f"{place.path}?saved=1")
+
+
+@router.post("/notices/templates/{notice_kind}/{channel}/{tongue}/test")
+@for_signed_in
+async def send_test(request: Request) -> Response:
+    """Send the text in force, with samples, to an address of the reader."""
+    place, fields = await _place(request), await read_form(request)
+    names = {"kind": place.kind.name, "channel": place.channel, "language": place.language}
+    try:
+        reply = await call(
+            request, notifications(request).SendTest, wire.SendTestRequest(**names, to=fields.text("to")[:254])
+        )
+    except Error as problem:
+        template = (await call(request, notifications(request).GetTemplate, wire.GetTemplateRequest(**names))).template
+        form = signed_in_form(request, _values(template) | {"to": fields.text("to")[:254]})
+        refuse(request, form, problem, {"to": "to"})
+        return await _editor(request, place, form, status=problem.http_status)
+    return redirect(f"{place.path}?{'tested' if reply.state in TAKEN else 'not_tested'}=1")
+
+
+@router.get("/notices/templates/{notice_kind}/{channel}/{tongue}/versions")
+@for_signed_in
+async def list_versions(request: Request) -> Response:
+    return await _versions_page(request, await _place(request), signed_in_form(request))
+
+
+@router.post("/notices/templates/{notice_kind}/{channel}/{tongue}/versions")
+@for_signed_in
+async def restore_version(request: Request) -> Response:
+    """Return to an earlier version."""
+    place, fields = await _place(request), await read_form(request)
+    earlier = fields.text("earlier")
+    message = wire.RestoreTemplateRequest(
+        kind=place.kind.name,
+        channel=place.channel,
+        language=place.language,
+        version=_version(fields),
+        earlier=int(earlier) if earlier.isdecimal() and len(earlier) < 10 else 0,
+    )
+    try:
+        await call(request, notifications(request).RestoreTemplate, message)
+    except Error as problem:
+        form = refuse(request, signed_in_form(request), problem, {})
+        return await _versions_page(request, place, form, status=problem.http_status)
+    return redirect(f"{place.path}?saved=1")
+
+
+async def _place(request: Request) -> Place:
+    """Return which template the address names. Raises NotFound ROUTE_NOT_FOUND."""
+    params = request.path_params
+    reply = await call(request, notifications(request).ListTemplates, wire.ListTemplatesRequest())
+    kind = next((kind for kind in reply.kinds if kind.name == params["notice_kind"]), None)
+    if kind is None or params["channel"] not in reply.channels or params["tongue"] not in LANGUAGES:
+        raise NotFound("ROUTE_NOT_FOUND")
+    return Place(kind, params["channel"], params["tongue"])
+
+
+async def _versions_page(request: Request, place: Place, form: Form, *, status: int = 200) -> Response:
+    message = wire.ListTemplateVersionsRequest(kind=place.kind.name, channel=place.channel, language=place.language)
+    versions = (await call(request, notifications(request).ListTemplateVersions, message)).versions
+    return page(
+        request,
+        "notice_versions.html",
+        query="",
+        place=place,
+        heading=place.title(words_of(request)),
+        versions=versions,
+        form=form,
+        may_save=may(request, "templates.write"),
+        status=status,
+    )
+
+
+async def _editor(
+    request: Request, place: Place, form: Form, *, note: str = "", as_mail: bool = False, status: int = 200
+) -> Response:
+    words = wording(language(request))
+    loans = await _loans(request)
+    preview = None
+    message = wire.PreviewNoticeRequest(
+        kind=place.kind.name,
+        channel=place.channel,
+        language=place.language,
+        text=_text(form.values),
+        facts=await _facts(request, place, loans, form.values.get("loan", "")),
+    )
+    try:
+        preview = await call(request, notifications(request).PreviewNotice, message)
+    except Invalid as problem:
+        if not form.errors and not form.general:
+            refuse(request, form, problem, _PLACES)
+            status = problem.http_status
+    if as_mail and preview is not None and preview.html:
+        # In a window of its own: its styles are in its elements, and nothing of it runs or loads.
+        request.scope["state"]["is_drawing"] = True
+        return HTMLResponse(preview.html, headers={"Cache-Control": "no-store"})
+    return page(
+        request,
+        "notice_template.html",
+        query="",
+        place=place,
+        heading=place.title(words),
+        form=form,
+        preview=preview,
+        variables=[(one, local_text(one.label, words.language)) for one in place.kind.variables],
+        loans=[(loan.id, f"{loan.item.title} – {due_words(loan, words)}") for loan in loans],
+        has_subject=place.channel in WITH_SUBJECT,
+        may_test=place.channel in TRIED and may(request, "templates.write"),
+        may_save=may(request, "templates.write"),
+        note=note,
+        markup=MARKUP,
+        status=status,
+    )
+
+
+async def _loans(request: Request) -> list[loans_pb2.Loan]:
+    """Return the loans of the institution that are due first, for previews; none when circulation does not answer."""
+    try:
+        reply = await call(request, circulation(request).ListLoans, loans_pb2.ListLoansRequest(limit=_LOANS))
+    except (Unavailable, TooLate, Forbidden, NotFound):
+        return []
+    return list(reply.loans)
+
+
+async def _facts(request: Request, place: Place, loans: list[loans_pb2.Loan], loan_id: str) -> dict[str, str]:
+    """Return the facts of a real loan for a preview; empty without a loan."""
+    loan = next((loan for loan in loans if loan.id == loan_id), None)
+    if loan is None:
+        return {}
+    names = await names_of(request, [loan.member_id]) or {}
+    name = names.get(loan.member_id, "")
+    branch_names = dict(await branches(request))
+    facts = {
+        "title": loan.item.title[:200],
+        "due_on": loan.due_on,
+        "days": str(abs((date.fromisoformat(loan.due_on) - clock.now().date()).days)) if loan.due_on else "",
+        "branch_name": branch_names.get(loan.branch, ""),
+        "member_name": name,
+        "recipient_name": name,
+    }
+    # Without the address and the hours of this branch: those of the sample are of another one.
+    known = {variable.name for variable in place.kind.variables}
+    return {key: value for key, value in facts.items() if value and key in known}
+
+
+def _values(template: wire.Template) -> dict[str, str]:
+    text = template.text
+    return {
+        "version": str(template.version),
+        "subject": text.subject,
+        "body": text.body,
+        "provider_name": text.provider.name,
+        "provider_language": text.provider.language,
+        "provider_parameters": " ".join(text.provider.parameters),
+        "loan": "",
+    }
+
+
+def _typed(fields: Fields) -> dict[str, str]:
+    """Return the content of a form, with the line ends of stored texts."""
+    names = ("version", "subject", "provider_name", "provider_language", "provider_parameters", "loan")
+    return {**{name: fields.text(name)[:500] for name in names}, "body": fields.get("body", "").replace("\r\n", "\n")}
+
+
+def _text(values: Mapping[str, str]) -> wire.TemplateText:
+    return wire.TemplateText(
+        subject=values["subject"],
+        body=values["body"],
+        provider=wire.ProviderTemplate(
+            name=values["provider_name"],
+            language=values["provider_language"],
+            parameters=values["provider_parameters"].replace(",", " ").split(),
+        ),
+    )
+
+
+def _version(fields: Fields) -> int:
+    version = fields.text("version")
+    return int(version) if version.isascii() and version.isdigit() and len(version) < 19 else 0

@@ -1,0 +1,175 @@
+"""/notices — the list of notices with filters and CSV, and one notice with its attempts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC
+from typing import Any
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter
+from google.protobuf.timestamp_pb2 import Timestamp
+from starlette.requests import Request
+from starlette.responses import Response
+
+from chassis.errors import Error, NotFound, TooLate, Unavailable
+from gateway.api.notice_csv import notices_as_csv
+from gateway.clients import call, notifications
+from gateway.web.desk.lending import may, names_of, words_of
+from gateway.web.forms import Form, for_signed_in, read_form, redirect, refuse, signed_in_form
+from gateway.web.rendering import page
+from gateway.web.texts import Wording
+from rangkiang.notifications.v1 import notices_pb2 as wire
+
+router = APIRouter()
+
+# As notifications has them; a test compares.
+STATES = ("waiting", "sending", "sent", "delivered", "read", "failed", "unknown", "print", "printed", "dropped")
+KINDS = (
+    "loan_receipt", "return_receipt", "renewal_receipt", "due_soon", "overdue", "suspension_started",
+    "membership_registered", "membership_expiring", "slip",
+)  # fmt: skip
+RESENT = ("failed", "unknown", "print")
+_PAGE, _LAST = 50, 5
+USUAL_ZONE = "Asia/Jakarta"
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeRow:
+    """A notice for templates.
+
+    at   when it was sent, or may be sent: in words
+    why  why it is in its state; "" without a reason
+    """
+
+    notice: wire.Notice
+    name: str
+    at: str
+    why: str
+
+
+@router.get("/notices")
+@for_signed_in
+async def ledger(request: Request) -> Response:
+    message = _message(request)
+    message.limit = _PAGE
+    reply = await call(request, notifications(request).ListNotices, message)
+    names = await names_of(request, [notice.member_id for notice in reply.notices]) or {}
+    filters = {
+        name: value
+        for name, value in (("member", message.member_id), ("state", message.state), ("kind", message.kind))
+        if value
+    }
+    return page(
+        request,
+        "notices.html",
+        query="",
+        rows=notice_rows(reply.notices, words_of(request), names),
+        total=reply.total,
+        has_more=reply.has_more,
+        filters=filters,
+        states=STATES,
+        kinds=KINDS,
+        first=f"/notices?{urlencode(filters)}" if message.cursor else "",
+        after=f"/notices?{urlencode({**filters, 'cursor': reply.cursor})}" if reply.cursor else "",
+        csv=f"/notices.csv?{urlencode(filters)}",
+        is_private=True,
+    )
+
+
+@router.get("/notices.csv")
+@for_signed_in
+async def ledger_csv(request: Request) -> Response:
+    return await notices_as_csv(request, _message(request))
+
+
+@router.get("/notices/{notice_id}")
+@for_signed_in
+async def show_notice(request: Request) -> Response:
+    return await _notice_page(request, signed_in_form(request))
+
+
+@router.post("/notices/{notice_id}/resend")
+@for_signed_in
+async def resend(request: Request) -> Response:
+    await read_form(request)
+    notice_id: str = request.path_params["notice_id"]
+    try:
+        await call(request, notifications(request).ResendNotice, wire.ResendNoticeRequest(id=notice_id))
+    except NotFound:
+        raise
+    except Error as problem:
+        form = refuse(request, signed_in_form(request), problem, {})
+        return await _notice_page(request, form, status=problem.http_status)
+    return redirect(f"/notices/{notice_id}?resent=1")
+
+
+async def last_notices(request: Request, member_id: str) -> list[NoticeRow] | None:
+    """Return the last notices of a member; None when notifications does not answer, or the reader may not see them."""
+    if not may(request, "notices.read"):
+        return None
+    message = wire.ListNoticesRequest(member_id=member_id, limit=_LAST, without_total=True)
+    try:
+        reply = await call(request, notifications(request).ListNotices, message)
+    except (Unavailable, TooLate, NotFound):
+        return None
+    return notice_rows(reply.notices, words_of(request), {})
+
+
+def notice_rows(notices: Any, words: Wording, names: dict[str, str]) -> list[NoticeRow]:
+    return [
+        NoticeRow(
+            notice,
+            names.get(notice.member_id, ""),
+            moment(notice.due_at if notice.state == "waiting" else notice.changed_at, words, notice.zone),
+            words.code("notice_reason", notice.reason) if notice.reason else "",
+        )
+        for notice in notices
+    ]
+
+
+def moment(timestamp: Timestamp, words: Wording, zone: str) -> str:
+    """Return a day and a time with the name of its zone: `27 November 2026 14.30 WITA`; "" for no moment."""
+    if not timestamp.seconds:
+        return ""
+    at = timestamp.ToDatetime(UTC).astimezone(ZoneInfo(zone or USUAL_ZONE))
+    # A zone without a name of its own is one that no Indonesian library has.
+    name = words.texts.get(f"calendars.zones.{zone or USUAL_ZONE}", f"{at:%Z}")
+    return f"{words.day(at.date())} {words.clock(at)} {name}"
+
+
+def _message(request: Request) -> wire.ListNoticesRequest:
+    params = request.query_params
+    return wire.ListNoticesRequest(
+        member_id=params.get("member", "")[:64],
+        state=params.get("state", "")[:16],
+        kind=params.get("kind", "")[:32],
+        cursor=params.get("cursor", "")[:500],
+    )
+
+
+async def _notice_page(request: Request, form: Form, *, status: int = 200) -> Response:
+    message = wire.GetNoticeRequest(id=request.path_params["notice_id"])
+    reply = await call(request, notifications(request).GetNotice, message)
+    words = words_of(request)
+    names = await names_of(request, [reply.notice.member_id]) or {}
+    (row,) = notice_rows([reply.notice], words, names)
+    return page(
+        request,
+        "notice.html",
+        query="",
+        row=row,
+        subject=reply.subject,
+        text=reply.text,
+        attempts=[
+            (attempt, moment(attempt.started_at, words, reply.notice.zone), words.code("notice_reason", attempt.reason))
+            for attempt in reply.attempts
+        ],
+        due_at=moment(reply.notice.due_at, words, reply.notice.zone),
+        form=form,
+        may_resend=may(request, "notices.write") and reply.notice.state in RESENT,
+        is_resent=request.query_params.get("resent") == "1",
+        is_private=True,
+        status=status,
+    )

@@ -1,0 +1,126 @@
+"""/desk/overdue — overdue loans by class or study programme, letters to print, and the slip of a borrower's loans."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import groupby
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from chassis import clock
+from gateway.api.loan_csv import loans_as_csv
+from gateway.clients import call, circulation
+from gateway.negotiation import language
+from gateway.sessions import session_of
+from gateway.web.desk.lending import LoanRow, branches, loan_rows, names_of, words_of
+from gateway.web.forms import for_signed_in
+from gateway.web.library import institution_name
+from gateway.web.rendering import page
+from rangkiang.circulation.v1 import loans_pb2 as wire
+
+router = APIRouter()
+
+_PAGE, _MOST = 500, 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The overdue loans of a class or study programme; of everybody else without a name."""
+
+    name: str
+    borrowers: list[tuple[str, list[LoanRow]]]
+
+
+@router.get("/desk/overdue")
+@for_signed_in
+async def overdue(request: Request) -> Response:
+    """Show the overdue loans of the institution, or of one branch or group."""
+    return await _list(request, "overdue.html")
+
+
+@router.get("/desk/overdue/letters")
+@for_signed_in
+async def letters(request: Request) -> Response:
+    """Show a letter for each group, each on a page of its own when it is printed."""
+    return await _list(request, "letters.html")
+
+
+@router.get("/desk/overdue.csv")
+@for_signed_in
+async def overdue_csv(request: Request) -> Response:
+    return await loans_as_csv(request, _message(request))
+
+
+@router.get("/desk/slips/{member_id}")
+@for_signed_in
+async def slip(request: Request) -> Response:
+    """Show the loans of a borrower on 58 mm, without a name: slips are lost."""
+    message = wire.GetBorrowerRequest(member=request.path_params["member_id"])
+    reply = await call(request, circulation(request).GetBorrower, message)
+    rows = loan_rows(reply.loans, words_of(request))
+    session = session_of(request)
+    assert session is not None  # for_signed_in
+    return page(
+        request,
+        "loan_slip.html",
+        query="",
+        institution=institution_name(request, session.account.institution, language(request)),
+        borrower=reply,
+        rows=rows,
+        today=clock.now(),
+        is_private=True,
+    )
+
+
+def _message(request: Request) -> wire.ListLoansRequest:
+    params = request.query_params
+    return wire.ListLoansRequest(
+        is_overdue=True, branch=params.get("branch", "")[:64], group=params.get("group", "")[:200], limit=_PAGE
+    )
+
+
+async def _list(request: Request, template: str) -> Response:
+    message, total = _message(request), 0
+    loans: list[wire.Loan] = []
+    while True:
+        reply = await call(request, circulation(request).ListLoans, message)
+        loans += reply.loans
+        total = total or reply.total
+        if not reply.cursor or len(loans) >= _MOST:
+            break
+        message.cursor = reply.cursor
+    names = await names_of(request, [loan.member_id for loan in loans])
+    rows = loan_rows(loans, words_of(request), names)
+    return page(
+        request,
+        template,
+        query="",
+        groups=_groups(rows),
+        total=total,
+        is_cut=len(loans) < total,
+        are_names_missing=names is None,
+        branch=message.branch,
+        group=message.group,
+        branches=await branches(request),
+        query_string=request.url.query,
+        today=clock.now(),
+        is_private=True,
+    )
+
+
+def _groups(rows: list[LoanRow]) -> list[Group]:
+    """Return the loans by group and borrower, by name; those without a group are last."""
+
+    def group_of(row: LoanRow) -> tuple[bool, str]:
+        return not row.loan.group, row.loan.group
+
+    def borrower_of(row: LoanRow) -> tuple[str, str]:
+        return row.borrower, row.loan.member_id
+
+    ordered = sorted(rows, key=lambda row: (*group_of(row), *borrower_of(row), row.loan.due_on))
+    return [
+        Group(name, [(borrower[0], list(own)) for borrower, own in groupby(members, borrower_of)])
+        for (_, name), members in groupby(ordered, group_of)
+    ]

@@ -1,0 +1,116 @@
+"""/notices/print — letters for members whom no channel reaches: printed by class or street, and handed over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from chassis.errors import Error
+from gateway.clients import call, notifications
+from gateway.request_guard import accept_bodies
+from gateway.web.desk.lending import may, words_of
+from gateway.web.desk.notices import moment
+from gateway.web.forms import Form, for_signed_in, read_form, redirect, refuse, signed_in_form
+from gateway.web.rendering import page
+from rangkiang.notifications.v1 import print_pb2 as wire
+
+router = APIRouter()
+
+ORDERS = ("group", "street")
+PAPERS = ("a4", "58mm")
+# Of one form: letters that are drawn in a second, and notices as notifications takes them at once.
+MOST_LETTERS, MOST_NOTICES = 200, 1_000
+# Their ids have 37 characters.
+_BODY_BYTES = 256 * 1024
+
+
+@router.get("/notices/print")
+@for_signed_in
+async def print_list(request: Request) -> Response:
+    return await _page(request, signed_in_form(request))
+
+
+@router.post("/notices/print/letters")
+@for_signed_in
+@accept_bodies(_BODY_BYTES)
+async def letters(request: Request) -> Response:
+    """Return the letters of the members that the form names as a PDF."""
+    fields = await read_form(request)
+    message = wire.PrintLettersRequest(
+        member_ids=fields.text("members").split(),
+        by=_order(fields.text("by")),
+        paper=paper if (paper := fields.text("paper")) in PAPERS else PAPERS[0],
+    )
+    try:
+        reply = await call(request, notifications(request).PrintLetters, message)
+    except Error as problem:
+        return await _page(request, refuse(request, signed_in_form(request), problem, {}), status=problem.http_status)
+    headers = {"Cache-Control": "no-store", "Content-Disposition": f'inline; filename="letters-{message.paper}.pdf"'}
+    return Response(reply.pdf, media_type="application/pdf", headers=headers)
+
+
+@router.post("/notices/print/handed-over")
+@for_signed_in
+@accept_bodies(_BODY_BYTES)
+async def hand_over(request: Request) -> Response:
+    """Record that the letters of the form were handed over."""
+    fields = await read_form(request)
+    message = wire.HandOverRequest(notice_ids=fields.text("notices").split())
+    try:
+        reply = await call(request, notifications(request).HandOver, message)
+    except Error as problem:
+        return await _page(request, refuse(request, signed_in_form(request), problem, {}), status=problem.http_status)
+    return redirect(f"/notices/print?by={_order(fields.text('by'))}&done={reply.count}")
+
+
+def parts_of(letters: Iterable[wire.Letter]) -> Iterator[list[wire.Letter]]:
+    """Divide the letters of a group into parts that are printed and handed over at once."""
+    part: list[wire.Letter] = []
+    notices = 0
+    for letter in letters:
+        notices += len(letter.notice_ids)
+        if part and (len(part) == MOST_LETTERS or notices > MOST_NOTICES):
+            yield part
+            part, notices = [], len(letter.notice_ids)
+        part.append(letter)
+    if part:
+        yield part
+
+
+def _order(name: str) -> str:
+    return name if name in ORDERS else ORDERS[0]
+
+
+async def _page(request: Request, form: Form, *, status: int = 200) -> Response:
+    by = _order(request.query_params.get("by", ""))
+    reply = await call(request, notifications(request).ListPrint, wire.ListPrintRequest(by=by))
+    words = words_of(request)
+    done = request.query_params.get("done", "")
+    return page(
+        request,
+        "print_list.html",
+        query="",
+        groups=[
+            (
+                group,
+                [(letter, moment(letter.oldest_at, words, reply.zone)) for letter in letters],
+                " ".join(letter.member_id for letter in letters),
+                " ".join(one for letter in letters for one in letter.notice_ids),
+            )
+            for group in reply.groups
+            for letters in parts_of(group.letters)
+        ],
+        total=sum(len(group.letters) for group in reply.groups),
+        has_more=reply.has_more,
+        by=by,
+        orders=ORDERS,
+        papers=PAPERS,
+        form=form,
+        done=int(done) if done.isdecimal() and len(done) < 7 else 0,
+        may_write=may(request, "notices.write"),
+        is_private=True,
+        status=status,
+    )

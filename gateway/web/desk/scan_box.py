@@ -1,0 +1,171 @@
+"""/desk — one box for every scan: cards, items, names and titles; the outcome is below the box.
+
+The page works by forms alone. With JavaScript it sends the same forms one after the other, and shows the part of the
+response between `work` and the end of its outcome (static/desk.js).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from chassis.errors import Invalid, NotFound, TooLate, Unavailable
+from gateway.clients import call, circulation
+from gateway.negotiation import language
+from gateway.sessions import session_of, set_cookie
+from gateway.web.desk import desk_acts
+from gateway.web.desk.desk_acts import LEND, READ_HERE, RETURN, Desk, Outcome
+from gateway.web.desk.lending import (
+    BRANCH_COOKIE,
+    LoanRow,
+    branches,
+    chosen_branch,
+    error_sentences,
+    loan_rows,
+    may,
+    names_of,
+    sentences,
+    words_of,
+)
+from gateway.web.desk.members import category_names
+from gateway.web.forms import Form, for_signed_in, read_form, redirect, signed_in_form
+from gateway.web.rendering import YEAR_SECONDS, page
+from rangkiang.circulation.v1 import loans_pb2 as wire
+
+router = APIRouter()
+
+MODES = (LEND, RETURN, READ_HERE)
+
+
+@dataclass(frozen=True, slots=True)
+class Borrower:
+    """The current borrower, for templates.
+
+    name      None when members does not answer
+    category  its name, or its code when members does not answer
+    refusals  why nothing can be lent now
+    """
+
+    reply: wire.GetBorrowerReply
+    name: str | None
+    category: str
+    refusals: tuple[str, ...]
+    loans: list[LoanRow]
+
+
+@router.get("/desk")
+@for_signed_in
+async def desk(request: Request) -> Response:
+    """Show the box; `member=` opens a borrower, `mode=` is what the desk does."""
+    mode = request.query_params.get("mode", LEND)
+    member = request.query_params.get("member", "")[:64]
+    return await _page(request, mode if mode in MODES else LEND, member, None, await branches(request))
+
+
+@router.post("/desk")
+@for_signed_in
+async def act(request: Request) -> Response:
+    """Do one act of the desk. When a service does not answer, the same form with its key can be sent again."""
+    fields = await read_form(request)
+    mode, member = fields.get("mode", LEND), fields.text("member")[:64]
+    session = session_of(request)
+    offered = await branches(request)
+    branch = chosen_branch(request, offered)
+    if branch is None or session is None:
+        return redirect("/desk")
+    working = Desk(
+        request, mode if mode in MODES else LEND, session.account.institution, branch[0], dict(offered), member
+    )
+    form = signed_in_form(request)
+    status = 200
+    try:
+        outcome = await working.act(fields)
+    except (Unavailable, TooLate) as problem:
+        # It is unknown whether the act was done; with the same key it is done once.
+        form = replace(form, key=fields.get("key", form.key), values={"code": fields.get("code", "")})
+        outcome = Outcome(
+            desk_acts.REFUSED,
+            words_of(request).say("lending.no_answer"),
+            fields.text("code"),
+            error_sentences(request, problem),
+        )
+        status = problem.http_status
+    return await _page(
+        request, working.mode, working.member, outcome, offered, form=form, status=status, is_part="part" in fields
+    )
+
+
+@router.post("/desk/branch")
+@for_signed_in
+async def choose_branch(request: Request) -> Response:
+    """Remember the branch of this desk in the browser."""
+    fields = await read_form(request)
+    code = fields.text("branch")
+    if code not in dict(await branches(request)):
+        raise Invalid("BRANCH_UNREADABLE")
+    response = redirect("/desk")
+    set_cookie(request, response, BRANCH_COOKIE, code, seconds=YEAR_SECONDS)
+    return response
+
+
+async def _page(
+    request: Request,
+    mode: str,
+    member: str,
+    outcome: Outcome | None,
+    offered: list[tuple[str, str]],
+    *,
+    form: Form | None = None,
+    status: int = 200,
+    is_part: bool = False,
+) -> Response:
+    form = form or signed_in_form(request)
+    branch = chosen_branch(request, offered)
+    if branch is None or request.query_params.get("branch") == "choose":
+        return page(request, "desk_branch.html", query="", form=form, branches=offered, chosen=branch)
+    borrower = await _borrower(request, member) if member and status == 200 else None
+    return page(
+        request,
+        "desk_part.html" if is_part else "desk.html",
+        query="",
+        form=form,
+        mode=mode,
+        modes=MODES,
+        branch=branch,
+        can_change_branch=len(offered) > 1,
+        member=member,
+        borrower=borrower,
+        outcome=outcome,
+        may_renew=may(request, "loans.renew"),
+        status=status,
+        is_private=True,
+    )
+
+
+async def _borrower(request: Request, member: str) -> Borrower | None:
+    """Return what the panel of a borrower shows; None for an unknown one, who is not known to lending yet."""
+    message = wire.GetBorrowerRequest(member=member)
+    try:
+        reply = await call(request, circulation(request).GetBorrower, message)
+    except (NotFound, Invalid):
+        return None
+    names, categories = await asyncio.gather(names_of(request, [reply.member_id]), _categories(request))
+    words = words_of(request)
+    return Borrower(
+        reply,
+        None if names is None else names.get(reply.member_id, ""),
+        categories.get(reply.category, reply.category),
+        sentences(reply.refusals, language(request)),
+        loan_rows(reply.loans, words),
+    )
+
+
+async def _categories(request: Request) -> dict[str, str]:
+    try:
+        return await category_names(request)
+    except (Unavailable, TooLate):
+        return {}

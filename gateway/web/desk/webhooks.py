@@ -1,0 +1,171 @@
+"""/notices/webhooks — facts for partners' systems: subscriptions of the institution, their deliveries, replays."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from chassis.errors import Error, NotFound
+from gateway.clients import call, notifications
+from gateway.web.desk.lending import words_of
+from gateway.web.desk.notices import moment
+from gateway.web.forms import Form, for_signed_in, read_form, redirect, refuse, signed_in_form
+from gateway.web.rendering import page
+from gateway.web.texts import Wording
+from rangkiang.notifications.v1 import webhooks_pb2 as wire
+
+router = APIRouter()
+
+STOPPED = "STOPPED"
+NOTES = ("disabled", "active", "replayed", "deleted")
+_PAGE = 50
+_PLACES = {
+    "OUTGOING_URL_INVALID": "url",
+    "OUTGOING_ADDRESS_REFUSED": "url",
+    "OUTGOING_NEEDS_HTTPS": "url",
+    "HOST_NOT_RESOLVED": "url",
+    "WEBHOOK_KINDS_INVALID": "kinds",
+    "WEBHOOK_SCOPE_MISSING": "kinds",
+    "WEBHOOK_CONTACT_INVALID": "contact",
+}
+
+
+@router.get("/notices/webhooks")
+@for_signed_in
+async def list_webhooks(request: Request) -> Response:
+    return await _list_page(request, signed_in_form(request, {"kinds": []}))
+
+
+@router.post("/notices/webhooks")
+@for_signed_in
+async def create_webhook(request: Request) -> Response:
+    """Add a webhook and show its secret, this time only."""
+    fields = await read_form(request)
+    values = {"url": fields.text("url"), "contact": fields.text("contact"), "kinds": fields.many("kinds")[:20]}
+    message = wire.CreateWebhookRequest(url=fields.text("url"), kinds=values["kinds"], contact=fields.text("contact"))
+    form = signed_in_form(request, values)
+    if not values["kinds"]:
+        form.errors["kinds"] = words_of(request).say("webhooks.choose")
+        return await _list_page(request, form, status=400)
+    try:
+        reply = await call(request, notifications(request).CreateWebhook, message)
+    except Error as problem:
+        return await _list_page(request, refuse(request, form, problem, _PLACES), status=problem.http_status)
+    return page(request, "webhook_added.html", query="", webhook=reply.webhook, secret=reply.secret, is_private=True)
+
+
+@router.get("/notices/webhooks/{webhook_id}")
+@for_signed_in
+async def show_webhook(request: Request) -> Response:
+    return await _webhook_page(request, signed_in_form(request))
+
+
+@router.post("/notices/webhooks/{webhook_id}/replay")
+@for_signed_in
+async def replay_webhook(request: Request) -> Response:
+    """Make a webhook active again; with a cursor, send again from that fact on."""
+    fields = await read_form(request)
+    webhook_id: str = request.path_params["webhook_id"]
+    message = wire.ReplayWebhookRequest(id=webhook_id, cursor=fields.text("cursor")[:64])
+    try:
+        reply = await call(request, notifications(request).ReplayWebhook, message)
+    except Error as problem:
+        return await _refused(request, problem)
+    note = f"replayed&count={reply.count}" if message.cursor else "active"
+    return redirect(f"/notices/webhooks/{webhook_id}?note={note}")
+
+
+@router.post("/notices/webhooks/{webhook_id}/disable")
+@for_signed_in
+async def disable_webhook(request: Request) -> Response:
+    await read_form(request)
+    webhook_id: str = request.path_params["webhook_id"]
+    try:
+        await call(request, notifications(request).DisableWebhook, wire.DisableWebhookRequest(id=webhook_id))
+    except Error as problem:
+        return await _refused(request, problem)
+    return redirect(f"/notices/webhooks/{webhook_id}?note=disabled")
+
+
+@router.post("/notices/webhooks/{webhook_id}/delete")
+@for_signed_in
+async def delete_webhook(request: Request) -> Response:
+    await read_form(request)
+    message = wire.DeleteWebhookRequest(id=request.path_params["webhook_id"])
+    try:
+        await call(request, notifications(request).DeleteWebhook, message)
+    except Error as problem:
+        return await _refused(request, problem)
+    return redirect("/notices/webhooks?note=deleted")
+
+
+async def _refused(request: Request, problem: Error) -> Response:
+    if isinstance(problem, NotFound) and problem.reason == "WEBHOOK_UNKNOWN":
+        raise problem
+    form = refuse(request, signed_in_form(request), problem, {})
+    return await _webhook_page(request, form, status=problem.http_status)
+
+
+async def _list_page(request: Request, form: Form, *, status: int = 200) -> Response:
+    reply = await call(request, notifications(request).ListWebhooks, wire.ListWebhooksRequest())
+    words = words_of(request)
+    return page(
+        request,
+        "webhooks.html",
+        query="",
+        webhooks=[(one, why(one, words), moment(one.last_delivered_at, words, reply.zone)) for one in reply.webhooks],
+        kind_choices=[(kind, words.code("fact_kind", kind), "") for kind in reply.kinds],
+        form=form,
+        note=_note(request),
+        is_private=True,
+        status=status,
+    )
+
+
+async def _webhook_page(request: Request, form: Form, *, status: int = 200) -> Response:
+    webhook_id: str = request.path_params["webhook_id"]
+    cursor = request.query_params.get("cursor", "")[:64]
+    message = wire.ListDeliveriesRequest(id=webhook_id, limit=_PAGE, cursor=cursor)
+    reply = await call(request, notifications(request).ListDeliveries, message)
+    words, here = words_of(request), f"/notices/webhooks/{webhook_id}"
+    webhook = reply.webhook
+    count = request.query_params.get("count", "")
+    return page(
+        request,
+        "webhook.html",
+        query="",
+        webhook=webhook,
+        why=why(webhook, words),
+        moments=[
+            (words.say("webhooks.made_at"), moment(webhook.made_at, words, reply.zone)),
+            (words.say("webhooks.last_delivered_at"), moment(webhook.last_delivered_at, words, reply.zone)),
+            (words.say("webhooks.failing_since"), moment(webhook.failing_since, words, reply.zone)),
+        ],
+        next_at=moment(webhook.next_at, words, reply.zone) if webhook.failures else "",
+        deliveries=[
+            (one, moment(one.occurred_at, words, reply.zone), moment(one.delivered_at, words, reply.zone))
+            for one in reply.deliveries
+        ],
+        first=here if cursor else "",
+        after=f"{here}?{urlencode({'cursor': reply.cursor})}" if reply.cursor else "",
+        form=form,
+        note=_note(request),
+        replayed=int(count) if count.isascii() and count.isdecimal() and len(count) < 7 else 0,
+        is_private=True,
+        status=status,
+    )
+
+
+def why(webhook: wire.Webhook, words: Wording) -> str:
+    """Return what the last failure was, in words; "" without one."""
+    if webhook.reason.startswith("HTTP_"):
+        return words.say("webhooks.answered", status=webhook.reason.removeprefix("HTTP_"))
+    return words.code("webhook_reason", webhook.reason) if webhook.reason else ""
+
+
+def _note(request: Request) -> str:
+    note = request.query_params.get("note", "")
+    return note if note in NOTES else ""

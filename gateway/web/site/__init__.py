@@ -1,0 +1,1 @@
+"""Pages for readers: home, results, records, works, lists and branches."""

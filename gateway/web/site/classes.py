@@ -1,0 +1,80 @@
+"""/golongan — the tree of classes: the ten main classes, and their divisions with the library's captions."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from chassis.errors import NotFound
+from gateway.clients import call, catalog
+from gateway.negotiation import language
+from gateway.web.rendering import page
+from gateway.web.site.hits import local_text, shelf
+from gateway.web.texts import Wording, wording
+from rangkiang.catalog.v1 import browsing_pb2
+
+router = APIRouter()
+
+LONGEST_CLASS = 16
+
+
+@router.get("/golongan")
+async def main_classes(request: Request) -> Response:
+    return await _classes(request, "")
+
+
+@router.get("/golongan/{parent}")
+async def divisions(request: Request) -> Response:
+    parent = request.path_params["parent"]
+    if len(parent) > LONGEST_CLASS or not parent.replace(".", "").isalnum() or not parent.isascii():
+        raise NotFound("CLASS_NOT_FOUND", given=parent[:40])
+    return await _classes(request, parent)
+
+
+async def _classes(request: Request, parent: str) -> Response:
+    reply = await call(request, catalog(request).ListClasses, browsing_pb2.ListClassesRequest(parent=parent))
+    words = wording(language(request))
+    lang = words.language
+    path = [class_data(entry, lang) for entry in reply.path]
+    return page(
+        request,
+        "classes.html",
+        query="",
+        here=path[-1] if path else None,
+        trail=[
+            ("/golongan", words.say("classes.way")),
+            *((entry["divisions"], f"{entry['notation']} {entry['name']}".strip()) for entry in path[:-1]),
+        ],
+        classes=[_with_general_name(class_data(class_, lang), path, words) for class_ in reply.classes],
+        without=reply.without,
+    )
+
+
+def _with_general_name(division: dict[str, Any], path: list[dict[str, Any]], words: Wording) -> dict[str, Any]:
+    """Name a division without a caption that has its class's number: it has the general records of the class.
+
+    Another without a caption stands under the heading of the page, if that is the caption above it.
+    """
+    if division["name"] or not path:
+        return division
+    if division["notation"] == path[-1]["notation"]:
+        return {**division, "name": words.say("classes.in_general", name=path[-1]["name"]), "under": ""}
+    return {**division, "under": ""} if division["under"] in (path[-1]["name"], path[-1]["under"]) else division
+
+
+def class_data(class_: browsing_pb2.Class, lang: str) -> dict[str, Any]:
+    """Return a class for templates: its name, and the URLs of its divisions and of its records."""
+    return {
+        "notation": class_.notation,
+        "name": local_text(class_.caption, lang),
+        "under": local_text(class_.under, lang),
+        "count": class_.count,
+        "shelf": shelf(class_.notation),
+        "search": f"/search?{urlencode({'class': class_.value})}",
+        "divisions": f"/golongan/{class_.value}",
+        "divided": class_.divided,
+    }
