@@ -14,8 +14,8 @@ from urllib.parse import quote, unquote, urlencode
 from starlette.requests import Request
 
 from gateway.libraries import Directory, libraries
+from gateway.web.hits import Nearness, local_text
 from gateway.web.hours import Now, now_in_words
-from gateway.web.site.hits import Nearness, local_text
 from gateway.web.texts import wording
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 

@@ -11,9 +11,9 @@ from starlette.responses import RedirectResponse, Response
 from chassis.errors import Invalid
 from gateway.clients import call, catalog
 from gateway.negotiation import language
+from gateway.web.hits import local_text
 from gateway.web.library import BRANCH_COOKIE, BRANCH_PATTERN, chosen_branch
 from gateway.web.rendering import local_target, page, remember
-from gateway.web.site.hits import local_text
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 
 router = APIRouter()

@@ -20,11 +20,11 @@ from gateway.web.covers.images import CACHE_SHORTLY, SVG
 from gateway.web.covers.motifs import WEAVES
 from gateway.web.desk.staff import role_options
 from gateway.web.forms import Form
+from gateway.web.hits import hit
 from gateway.web.hours import Now
 from gateway.web.library import ContactLine
 from gateway.web.rendering import page
 from gateway.web.site.citing import citations
-from gateway.web.site.hits import hit
 from gateway.web.site.record_rows import rows
 from gateway.web.texts import wording
 from rangkiang.catalog.v1 import catalog_pb2

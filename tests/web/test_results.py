@@ -15,8 +15,8 @@ from playwright.sync_api import Locator, Page
 from gateway.libraries import Directory
 from gateway.web.covers.cover_svg import small_cover
 from gateway.web.covers.images import list_pictures, shrink
+from gateway.web.hits import Nearness, lead_holding
 from gateway.web.library import librarian, nearness_of
-from gateway.web.site.hits import Nearness, lead_holding
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 from tests.fakes.books import BOOKS
 from tests.fakes.catalog import FakeCatalog

@@ -19,8 +19,8 @@ from gateway.clients import call, circulation, members, notifications
 from gateway.limits import Buckets
 from gateway.web.desk.lending import due_words, error_sentences, sentences, words_of
 from gateway.web.forms import refuse_other_sites
+from gateway.web.hits import local_text
 from gateway.web.rendering import page
-from gateway.web.site.hits import local_text
 from rangkiang.circulation.v1 import loans_pb2
 from rangkiang.members.v1 import contacts_pb2
 from rangkiang.notifications.v1 import notices_pb2

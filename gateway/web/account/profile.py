@@ -13,10 +13,10 @@ from gateway.clients import call, circulation, members
 from gateway.negotiation import language
 from gateway.web.desk.lending import LoanRow, due_words, error_sentences, sentences, words_of
 from gateway.web.forms import Form, for_signed_in, read_form, redirect, refuse, signed_in_form
+from gateway.web.hits import local_text
 from gateway.web.library import institution_name
 from gateway.web.qr_svg import qr_svg
 from gateway.web.rendering import page
-from gateway.web.site.hits import local_text
 from gateway.web.texts import wording
 from rangkiang.circulation.v1 import loans_pb2
 from rangkiang.members.v1 import cards_pb2

@@ -19,8 +19,8 @@ from gateway.negotiation import language
 from gateway.request_guard import accept_bodies
 from gateway.sessions import session_of
 from gateway.web.forms import Fields, Form, for_signed_in, read_form, redirect, refuse, signed_in_form
+from gateway.web.hits import local_text
 from gateway.web.rendering import page
-from gateway.web.site.hits import local_text
 from gateway.web.texts import wording
 from rangkiang.circulation.v1 import rules_pb2 as wire
 

@@ -33,9 +33,9 @@ from gateway.web.desk.library_fields import (
     values_of,
 )
 from gateway.web.forms import Fields, Form, for_signed_in, read_form, read_upload, redirect, refuse, signed_in_form
+from gateway.web.hits import local_text
 from gateway.web.library import branch_path, contact_lines, map_links, picture_address, place_of
 from gateway.web.rendering import page
-from gateway.web.site.hits import local_text
 from gateway.web.texts import Wording, wording
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 

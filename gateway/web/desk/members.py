@@ -12,8 +12,8 @@ from gateway.negotiation import language
 from gateway.sessions import session_of
 from gateway.web.desk.notices import last_notices
 from gateway.web.forms import Form, for_signed_in, read_form, redirect, refuse, signed_in_form
+from gateway.web.hits import local_text
 from gateway.web.rendering import page
-from gateway.web.site.hits import local_text
 from gateway.web.texts import wording
 from rangkiang.members.v1 import cards_pb2
 from rangkiang.members.v1 import people_pb2 as wire

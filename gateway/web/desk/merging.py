@@ -14,8 +14,8 @@ from gateway.negotiation import language
 from gateway.sessions import session_of
 from gateway.web.desk.members import category_names, member_page
 from gateway.web.forms import Form, for_signed_in, read_form, redirect, refuse, signed_in_form
+from gateway.web.hits import local_text
 from gateway.web.rendering import page
-from gateway.web.site.hits import local_text
 from gateway.web.texts import Wording, wording
 from rangkiang.members.v1 import people_pb2 as wire
 

@@ -17,8 +17,8 @@ from gateway.negotiation import language
 from gateway.request_guard import accept_bodies
 from gateway.web.desk.lending import branches, due_words, may, names_of, words_of
 from gateway.web.forms import Fields, Form, for_signed_in, read_form, redirect, refuse, signed_in_form
+from gateway.web.hits import local_text
 from gateway.web.rendering import page
-from gateway.web.site.hits import local_text
 from gateway.web.texts import Wording, wording
 from rangkiang.circulation.v1 import loans_pb2
 from rangkiang.notifications.v1 import templates_pb2 as wire

@@ -17,8 +17,8 @@ from gateway.request_guard import accept_bodies
 from gateway.sessions import session_of
 from gateway.web.desk.members import category_names
 from gateway.web.forms import Fields, Form, for_signed_in, read_form, redirect, refuse, signed_in_form
+from gateway.web.hits import local_text
 from gateway.web.rendering import page
-from gateway.web.site.hits import local_text
 from gateway.web.texts import Wording, wording
 from rangkiang.circulation.v1 import loans_pb2, rules_pb2
 from rangkiang.common.v1.text_pb2 import LocalText

@@ -19,10 +19,10 @@ from gateway.opening_hours import OpeningHours
 from gateway.partners.linked_libraries import library, library_system
 from gateway.web import preferences
 from gateway.web.covers.images import with_pictures
+from gateway.web.hits import Nearness, brief_record, local_text, shelves
 from gateway.web.hours import A_WEEK, MOBILE, now_in_words, week
 from gateway.web.library import branch_path, contact_lines, map_links, picture_address, place_of
 from gateway.web.rendering import in_script, page
-from gateway.web.site.hits import Nearness, brief_record, local_text, shelves
 from gateway.web.site.record import optional
 from rangkiang.catalog.v1 import browsing_pb2
 from rangkiang.catalog.v1 import catalog_pb2 as wire

@@ -13,8 +13,8 @@ from chassis.errors import NotFound
 from gateway.api.queries import OneOf, QueryModel, read_query, text
 from gateway.clients import call, catalog
 from gateway.negotiation import language
+from gateway.web.hits import brief_record
 from gateway.web.rendering import page
-from gateway.web.site.hits import brief_record
 from rangkiang.catalog.v1 import browsing_pb2
 
 router = APIRouter()

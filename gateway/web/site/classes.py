@@ -12,8 +12,8 @@ from starlette.responses import Response
 from chassis.errors import NotFound
 from gateway.clients import call, catalog
 from gateway.negotiation import language
+from gateway.web.hits import local_text, shelf
 from gateway.web.rendering import page
-from gateway.web.site.hits import local_text, shelf
 from gateway.web.texts import Wording, wording
 from rangkiang.catalog.v1 import browsing_pb2
 

@@ -24,8 +24,8 @@ from gateway.web.addresses import (
     read_page,
     search_parameters,
 )
+from gateway.web.hits import local_text
 from gateway.web.rendering import page
-from gateway.web.site.hits import local_text
 from gateway.web.texts import Wording, wording
 from rangkiang.catalog.v1 import browsing_pb2, catalog_pb2, facets_pb2
 

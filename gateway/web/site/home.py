@@ -13,10 +13,10 @@ from gateway.libraries import libraries
 from gateway.negotiation import language
 from gateway.web import preferences
 from gateway.web.covers.images import with_pictures
+from gateway.web.hits import hit, local_text, shelves
 from gateway.web.library import branch_path, nearness_of
 from gateway.web.rendering import page
 from gateway.web.site.classes import class_data
-from gateway.web.site.hits import hit, local_text, shelves
 from gateway.web.site.record import optional
 from rangkiang.catalog.v1 import browsing_pb2
 from rangkiang.catalog.v1 import catalog_pb2 as wire

@@ -10,9 +10,9 @@ from gateway.api.schemas import check_record_id
 from gateway.clients import call, catalog
 from gateway.negotiation import language
 from gateway.web import preferences
+from gateway.web.hits import local_text, shelves
 from gateway.web.library import BRANCH_PATTERN
 from gateway.web.rendering import page
-from gateway.web.site.hits import local_text, shelves
 from gateway.web.site.record import spines
 from rangkiang.catalog.v1 import browsing_pb2
 

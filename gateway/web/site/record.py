@@ -22,10 +22,10 @@ from gateway.negotiation import language
 from gateway.partners.coins import title_of
 from gateway.web import preferences
 from gateway.web.covers.images import find_picture, isbns, names
+from gateway.web.hits import ABSENT, brief_record, hit, holdings, local_text, shelf, shelves
 from gateway.web.library import with_pages
 from gateway.web.rendering import in_script, page
 from gateway.web.site.citing import citations
-from gateway.web.site.hits import ABSENT, brief_record, hit, holdings, local_text, shelf, shelves
 from gateway.web.site.record_rows import is_right_to_left, online_links, rows, titles_beside, web_addresses
 from gateway.web.texts import Wording, wording
 from rangkiang.catalog.v1 import browsing_pb2, facets_pb2, forms_pb2

@@ -30,11 +30,11 @@ from gateway.web.addresses import (
     toggle,
 )
 from gateway.web.covers.images import with_pictures
+from gateway.web.hits import hit, local_text, shelves
 from gateway.web.library import ContactLine, librarian, nearness_of
 from gateway.web.rendering import page
 from gateway.web.site.browse import FACETED, list_address
 from gateway.web.site.filters import SHOWN_FACETS, chips, facet_data, filters_of
-from gateway.web.site.hits import hit, local_text, shelves
 from gateway.web.site.record import optional
 from gateway.web.site.result_headings import find_heading, heading_of, other_forms, single_heading, topics
 from gateway.web.texts import Wording, wording

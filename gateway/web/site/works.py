@@ -13,8 +13,8 @@ from gateway.clients import call, catalog
 from gateway.links import absolute_url
 from gateway.negotiation import language
 from gateway.web import preferences
+from gateway.web.hits import brief_record, local_text, shelves
 from gateway.web.rendering import page
-from gateway.web.site.hits import brief_record, local_text, shelves
 from rangkiang.catalog.v1 import works_pb2
 
 router = APIRouter()

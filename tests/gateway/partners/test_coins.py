@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from gateway.partners.coins import title_of
-from gateway.web.site.hits import ABSENT
+from gateway.web.hits import ABSENT
 from services.catalog import sample
 from services.catalog.marc.record import Record
 from services.catalog.record.display import display
