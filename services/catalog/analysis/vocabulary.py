@@ -17,7 +17,7 @@ from services.catalog.analysis.stemming import root
 
 MOST_TOGETHER = 8  # words of one statement that stand for each other: each costs every query with one of them
 _FILE = Path(__file__).with_name("vocabulary.txt")
-MOST_BESIDE_WEAK = 2  # words beside which a weak word is light
+ENOUGH_BESIDE_WEAK = 2  # words beside which a weak word is light
 AUDIENCES = ("child", "teen")  # codes of record.codes
 _NONE: tuple[str, ...] = ()
 
@@ -147,7 +147,7 @@ def light_words(words: Sequence[str]) -> Set[str]:
     weak = {word for word in words if word in vocabulary.weak and word not in bound}
     others = len(set(words) - light - weak)
     is_question = any(word in vocabulary.light or is_question_word(word) for word in light)
-    return light | weak if others >= (1 if is_question else MOST_BESIDE_WEAK) else light
+    return light | weak if others >= (1 if is_question else ENOUGH_BESIDE_WEAK) else light
 
 
 def is_weak_word(token: str) -> bool:

@@ -42,11 +42,12 @@ class Classes:
 
 
 def classes(database: Database, index: Index, *, context: Context, parent: str = "") -> Classes:
-    """List the classes directly under `parent` that have records; under "" the ten main ones, and 2X if it has some.
+    """List the next classes under `parent` that have records; under "" the ten main ones, and 2X if it has some.
 
-    Below three digits the tree goes down as far as the numbers of the collection. A number without a caption whose
-    records are all in one number below it is passed over, and so is the only number below a class, where the records
-    are in several below that one. 2X is a class of its own; its records count under 297 too.
+    Below three digits the tree goes down as far as the numbers of the collection. They are the classes directly under
+    `parent`, except that a number without a caption whose records are all in one number below it is passed over, and
+    so is the only number below a class, where the records are in several below that one. 2X is a class of its own;
+    its records count under 297 too.
     raises  NotFound     CLASS_UNKNOWN
             Unavailable  SEARCH_UNAVAILABLE, INDEX_BUILDING, DATABASE_UNAVAILABLE
     """

@@ -32,7 +32,7 @@ def test_a_later_set_is_valid():
 
 
 def test_no_search_of_the_fourth_set_is_in_another_set():
-    # The third set, which is not changed, has searches in common with the halves.
+    # The third set has searches in common with the halves.
     others = {search.text.casefold() for path in (*HALVES.values(), LATER_SETS["third"]) for search in read(path)}
     assert not others & {search.text.casefold() for search in read(LATER_SETS["fourth"])}
 
