@@ -239,7 +239,7 @@ async def replay_webhook(
             "webhook": _EXAMPLE,
             "hits": [{"id": _ID, "kind": "loan.opened", "occurred_at": "2026-11-24T03:12:00Z"}],
         },
-        errors=(*_READ_ERRORS, 404),
+        errors=(400, *_READ_ERRORS, 404),
     ),
 )
 async def list_deliveries(
