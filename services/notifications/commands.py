@@ -31,7 +31,12 @@ app.add_typer(channels_app, name="channels")
 def _open() -> tuple[Settings, tuple[Channel, ...]]:
     settings = process_settings([load("notifications")])
     own = settings.of(NotificationsSettings)
-    return settings, open_channels(own.channels, allowed_networks=networks(own.outgoing_private_networks))
+    channels = open_channels(
+        own.channels,
+        allowed_networks=networks(own.outgoing_private_networks),
+        push_networks=networks(own.push_private_networks),
+    )
+    return settings, channels
 
 
 @channels_app.command("list")

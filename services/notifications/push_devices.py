@@ -65,7 +65,7 @@ def check_subscription(subscription: Subscription, client: OutgoingClient) -> No
     """Check a subscription before the transaction: its host is resolved.
 
     raises  Invalid  PUSH_SUBSCRIPTION_INVALID, OUTGOING_URL_INVALID
-            Refused  OUTGOING_ADDRESS_REFUSED, OUTGOING_NEEDS_HTTPS, HOST_NOT_RESOLVED
+            Refused  PUSH_ADDRESS_REFUSED, HOST_NOT_RESOLVED
     """
     try:
         ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), _decoded(subscription.p256dh))
@@ -78,6 +78,9 @@ def check_subscription(subscription: Subscription, client: OutgoingClient) -> No
         client.check(subscription.endpoint)
     except Unavailable as problem:
         raise Refused("HOST_NOT_RESOLVED", **problem.facts) from None
+    except Refused as problem:
+        # The sentence of webhooks names the setting for addresses that staff write.
+        raise Refused("PUSH_ADDRESS_REFUSED", **problem.facts) from None
 
 
 def add_device(

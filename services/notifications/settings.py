@@ -52,6 +52,13 @@ class NotificationsSettings(OwnSettings):
             "commas; without them only public addresses are called"
         ),
     )
+    push_private_networks: Annotated[str, AfterValidator(_networks)] = Field(
+        default="",
+        description=(
+            "addresses and networks that are not public and where push services of browsers may be, separated by "
+            "commas: any member names such an address; for tests, and for an intranet with its own push service"
+        ),
+    )
 
     @property
     def master_key(self) -> Path:

@@ -64,7 +64,7 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def one(urls: str) -> Channel:
-    [channel] = open_channels(urls, allowed_networks=LOOPBACK)
+    [channel] = open_channels(urls, allowed_networks=LOOPBACK, push_networks=LOOPBACK)
     return channel
 
 

@@ -76,7 +76,7 @@ def channels(keys: Path) -> str:
 @pytest.fixture(scope="module")
 def site(keys: Path) -> Iterator[str]:
     """A gateway whose notifications send web push, also to this machine."""
-    own = {"channels": channels(keys), "outgoing_private_networks": "127.0.0.0/8"}
+    own = {"channels": channels(keys), "push_private_networks": "127.0.0.0/8"}
     with served_catalog(FakeCatalog()) as url, served_gateway(url, own_settings=own) as address:
         make_master_key(running["notifications"].settings.of(NotificationsSettings).master_key)
         yield address
@@ -141,7 +141,7 @@ def send_receipt(keys: Path, member_id: UUID) -> None:
     sender = Sender(
         notifications.database,
         owners,
-        open_channels(channels(keys), allowed_networks=networks("127.0.0.0/8")),
+        open_channels(channels(keys), push_networks=networks("127.0.0.0/8")),
         read_master=lambda: require_master_key(own.master_key),
         render=render,
     )

@@ -26,11 +26,12 @@ _BETWEEN = re.compile(r"\s*[\s,]\s*(?=[a-z][a-z0-9+]*:)")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,15}")
 
 
-def open_channels(urls: str, *, allowed_networks: Networks = ()) -> tuple[Channel, ...]:
+def open_channels(urls: str, *, allowed_networks: Networks = (), push_networks: Networks = ()) -> tuple[Channel, ...]:
     """Open the channels of the setting CHANNELS, in order of fallback, each behind its rate and its circuit.
 
     urls              URLs with blanks or commas between
     allowed_networks  networks that are not public, where gateways may be
+    push_networks     the same for push services, whose addresses members' browsers name
     raises            Invalid  CHANNELS_EMPTY, CHANNEL_URL_INVALID, CHANNEL_NAME_TAKEN, CHANNEL_OPTION_…, URL_SCHEME_…
                                and those of each adapter: never with a part of the URL that may be a secret
     """
@@ -40,7 +41,8 @@ def open_channels(urls: str, *, allowed_networks: Networks = ()) -> tuple[Channe
         url = _parse(text, scheme, number)
         if any(channel.name == url.name for channel in channels):
             raise Invalid("CHANNEL_NAME_TAKEN", channel=url.name)
-        channel: Channel = resolve(ADAPTERS[scheme])(url, allowed_networks=allowed_networks)
+        allowed = push_networks if scheme == "webpush" else allowed_networks
+        channel: Channel = resolve(ADAPTERS[scheme])(url, allowed_networks=allowed)
         channels.append(LimitedChannel(channel, rate=url.rate, burst=url.burst))
     if not channels:
         raise Invalid("CHANNELS_EMPTY", known=", ".join(sorted(ADAPTERS)))

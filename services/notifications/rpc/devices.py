@@ -41,7 +41,7 @@ class DeviceMethods:
     def AddOwnDevice(self, request: wire.AddOwnDeviceRequest, context: grpc.ServicerContext) -> wire.AddOwnDeviceReply:
         caller = rpc.context(context)
         subscription = Subscription(request.endpoint, request.p256dh, request.auth)
-        allowed = networks(self._settings.outgoing_private_networks)
+        allowed = networks(self._settings.push_private_networks)
         push_devices.check_subscription(subscription, OutgoingClient(allowed=allowed))
         master = read_own_master(self._database, self._settings.master_key)
         with self._database.transaction(caller) as session:

@@ -84,7 +84,11 @@ class ServiceOwners:
 def send_notices(resources: Resources, stop: threading.Event) -> None:
     """Send waiting notices until `stop`. While members does not answer, notices wait."""
     own = resources.settings.of(NotificationsSettings)
-    channels = open_channels(own.channels, allowed_networks=networks(own.outgoing_private_networks))
+    channels = open_channels(
+        own.channels,
+        allowed_networks=networks(own.outgoing_private_networks),
+        push_networks=networks(own.push_private_networks),
+    )
     sender = Sender(
         resources.database,
         ServiceOwners(resources),

@@ -79,6 +79,7 @@ def opened(migrated: MigratedDatabases, kind: str, folder: Path, **variables: st
             "WHATSAPP_VERIFY_TOKEN_FILE": str(folder / "verify-token"),
             "MASTER_KEY_FILE": str(folder / "master-key"),
             "OUTGOING_PRIVATE_NETWORKS": "127.0.0.0/8",
+            "PUSH_PRIVATE_NETWORKS": "127.0.0.0/8",
             **variables,
         }
     )

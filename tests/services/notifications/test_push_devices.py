@@ -32,8 +32,9 @@ from services.notifications.push_devices import (
 from services.notifications.tables import PushDevice
 from tests.fakes.notices import FakeChannel, loan_fact
 from tests.fakes.push_service import PushService
+from tests.migrated import MigratedDatabases
 from tests.services.notifications.conftest import JAYAPURA, PADANG, PADANG_BRANCH, TEST, Office
-from tests.services.notifications.partners import Partners
+from tests.services.notifications.partners import Partners, opened
 
 LOOPBACK = networks("127.0.0.0/8")
 
@@ -60,7 +61,7 @@ def pushing(database: Database, tmp_path: Path) -> Office:
     """A library whose first channel is the real web push, and whose second one is a mail."""
     make_keys(tmp_path / "vapid")
     url = f"webpush:?keys={tmp_path / 'vapid'}&contact=pustaka@kota.example"
-    return Office(database, channels=[*open_channels(url, allowed_networks=LOOPBACK), FakeChannel()])  # type: ignore[list-item]
+    return Office(database, channels=[*open_channels(url, push_networks=LOOPBACK), FakeChannel()])  # type: ignore[list-item]
 
 
 def add(office: Office, member: UUID, subscription: Subscription, *, institution: UUID = PADANG) -> UUID:
@@ -186,20 +187,46 @@ def test_devices_go_with_an_erased_member_and_with_one_who_was_merged(office: Of
 @pytest.mark.parametrize(
     ("endpoint", "reason"),
     [
-        ("https://169.254.169.254/latest", "OUTGOING_ADDRESS_REFUSED"),
-        ("https://127.0.0.1/push", "OUTGOING_ADDRESS_REFUSED"),
-        ("https://[::1]/push", "OUTGOING_ADDRESS_REFUSED"),
-        ("https://2130706433/push", "OUTGOING_ADDRESS_REFUSED"),
-        ("http://8.8.8.8/push", "OUTGOING_NEEDS_HTTPS"),
+        ("https://169.254.169.254/latest", "PUSH_ADDRESS_REFUSED"),
+        ("https://127.0.0.1/push", "PUSH_ADDRESS_REFUSED"),
+        ("https://[::1]/push", "PUSH_ADDRESS_REFUSED"),
+        ("https://2130706433/push", "PUSH_ADDRESS_REFUSED"),
+        ("http://8.8.8.8/push", "PUSH_ADDRESS_REFUSED"),
         ("file:///etc/passwd", "OUTGOING_URL_INVALID"),
         ("https://8.8.8.8/" + "x" * 1_000, "PUSH_SUBSCRIPTION_INVALID"),
     ],
 )
-def test_an_endpoint_is_guarded_as_webhooks_are(endpoint: str, reason: str, service: PushService) -> None:
+def test_an_endpoint_is_called_over_https_and_at_a_public_address_only(
+    endpoint: str, reason: str, service: PushService
+) -> None:
     known = subscription_of(service)
     with pytest.raises((Invalid, Refused)) as refusal:
         check_subscription(Subscription(endpoint, known.p256dh, known.auth), OutgoingClient())
     assert refusal.value.reason == reason
+
+
+def test_networks_that_staff_open_to_gateways_are_closed_to_the_addresses_of_members(
+    migrated: MigratedDatabases, tmp_path: Path, service: PushService
+) -> None:
+    known = subscription_of(service)
+    request = wire.AddOwnDeviceRequest(endpoint=known.endpoint, p256dh=known.p256dh, auth=known.auth, name="Chrome")
+    with opened(migrated, "sqlite", tmp_path, PUSH_PRIVATE_NETWORKS="") as partners, pytest.raises(Refused) as refusal:
+        partners.stub.AddOwnDevice(request, metadata=partners.caller("self"))
+    assert refusal.value.reason == "PUSH_ADDRESS_REFUSED"
+
+
+def test_nothing_is_sent_to_an_endpoint_in_a_network_of_gateways(
+    database: Database, tmp_path: Path, service: PushService
+) -> None:
+    make_keys(tmp_path / "vapid")
+    url = f"webpush:?keys={tmp_path / 'vapid'}&contact=pustaka@kota.example"
+    office = Office(database, channels=[*open_channels(url, allowed_networks=LOOPBACK), FakeChannel()])  # type: ignore[list-item]
+    member = office.owners.add(email="siti@example.org")
+    add(office, member, subscription_of(service))
+    lend(office, member)
+    office.send()
+    assert service.server.requests == []
+    assert [message.address for _, message in office.channels[1].sent] == ["siti@example.org"]
 
 
 @pytest.mark.parametrize(
