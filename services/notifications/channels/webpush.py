@@ -7,8 +7,9 @@ import hashlib
 import json
 import os
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 from webpush import VAPID, WebPush, WebPushSubscription
@@ -25,7 +26,14 @@ TTL_SECONDS = 86_400
 # A record of RFC 8188 has 4,096 bytes; push services take no more than one.
 MOST_BYTES = 3_000
 MOST_DEVICES = 10
+# One thread sends to all members, so a push service that keeps it waiting delays the others.
+REQUEST_SECONDS = 3.0
+REFUSALS = 3  # of the signature in a row, by one endpoint, while other push services take it
+MOST_REMEMBERED = 2_000  # endpoints
+Value = TypeVar("Value")
 _SUBSCRIPTIONS = TypeAdapter(list[WebPushSubscription])
+# The first is of a request that was handed over, the second of one that was not; each may have used all its seconds.
+_WITHOUT_REPLY = ("PUSH_WITHOUT_REPLY", "OUTGOING_NOT_REACHED", "HOST_NOT_RESOLVED")
 _ORDER = ("accepted", "unknown", "temporary", "permanent")
 _LINK = re.compile(r"https?://[!-;=?-~]{1,800}")
 
@@ -41,17 +49,30 @@ class WebPushChannel:
         self.name = name
         self._encryption = encryption
         self._client = client
+        self._refusals: dict[str, _Refusals] = {}
+        self._silent: dict[str, None] = {}
+        self._accepted = 0
 
     def send(self, message: Message) -> Outcome:
-        """Hand a message over to each browser of the person: accepted when one push service takes it."""
+        """Hand a message over to each browser of the person: accepted when one push service takes it.
+
+        It ends at the first push service that does not reply; this one is the last of its person from then on.
+        """
         try:
             subscriptions = _SUBSCRIPTIONS.validate_json(message.address)
             # As they were added: the validated address may be written in another way.
             endpoints = [entry["endpoint"] for entry in json.loads(message.address)]
         except ValidationError:
             subscriptions, endpoints = [], []
-        pairs = zip(subscriptions[:MOST_DEVICES], endpoints[:MOST_DEVICES], strict=True)
-        outcomes = [self._send(message, subscription, endpoint) for subscription, endpoint in pairs]
+        pairs = list(zip(subscriptions[:MOST_DEVICES], endpoints[:MOST_DEVICES], strict=True))
+        outcomes: list[Outcome] = []
+        for subscription, endpoint in sorted(pairs, key=lambda pair: pair[1] in self._silent):
+            outcome = self._send(message, subscription, endpoint)
+            outcomes.append(outcome)
+            if outcome.reason in _WITHOUT_REPLY:
+                _remember(self._silent, endpoint, None)
+                break
+            self._silent.pop(endpoint, None)
         if not outcomes:
             return Outcome("permanent", reason="ADDRESS_INVALID", is_address_bad=True)
         ended = tuple(endpoint for one in outcomes for endpoint in one.ended_endpoints)
@@ -75,22 +96,38 @@ class WebPushChannel:
             reply = self._client.request("POST", endpoint, content=prepared.encrypted, headers=headers)
         except NoReply:
             return Outcome("unknown", reason="PUSH_WITHOUT_REPLY")
-        except (Invalid, Refused):
-            # The browser named an address that this machine does not call.
-            return _bad(endpoint, "PUSH_ADDRESS_REFUSED")
+        except Invalid:
+            return _bad(endpoint, "ADDRESS_INVALID")
+        except Refused as problem:
+            if problem.reason == "OUTGOING_REPLY_TOO_LARGE":
+                return Outcome("unknown", reason="PUSH_REPLY_TOO_LARGE")
+            # A wrong answer of DNS ends no subscription: the device stays, and the next channel carries the notice.
+            return Outcome("permanent", reason="PUSH_ADDRESS_REFUSED")
         except Unavailable as problem:
             return Outcome("temporary", reason=problem.reason)
         reason = f"PUSH_{reply.status}"
         if 200 <= reply.status < 300:
+            self._accepted += 1
+            self._refusals.pop(endpoint, None)
             return Outcome("accepted", provider_id=one_line(reply.headers.get("location", ""), 200))
         if reply.status in {404, 410}:
             return _bad(endpoint, "PUSH_SUBSCRIPTION_ENDED")
-        if reply.status in {400, 401, 403}:
-            # RFC 8292 §4.2: the signature or its key.
-            return Outcome("permanent", reason=reason, is_channel_down=True)
+        if reply.status in {401, 403} and self._is_refused_for_good(endpoint):
+            return _bad(endpoint, reason)
         if reply.status == 429 or reply.status >= 500:
             return Outcome("temporary", "", reason, reply.retry_after_seconds())
+        # Of this endpoint alone, which its browser has named: 401 and 403 too say nothing about the channel.
         return Outcome("permanent", reason=reason)
+
+    def _is_refused_for_good(self, endpoint: str) -> bool:
+        """Count that an endpoint refused the signature (RFC 8292 §4.2): its browser subscribed with another key.
+
+        While no push service takes the signature, the library's key or clock may be wrong, and no subscription ends.
+        """
+        refusals = self._refusals.get(endpoint) or _Refusals(0, self._accepted)
+        refusals = replace(refusals, count=refusals.count + 1)
+        _remember(self._refusals, endpoint, refusals)
+        return refusals.count >= REFUSALS and self._accepted > refusals.accepted_before
 
     def ask(self, _message_id: str) -> Outcome | None:
         """Return None: push services keep no id of ours."""
@@ -98,6 +135,25 @@ class WebPushChannel:
 
     def close(self) -> None:
         """Close nothing: each browser has its own push service."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusals:
+    """Refusals of the signature in a row.
+
+    accepted_before  messages that push services had accepted at the first one
+    """
+
+    count: int
+    accepted_before: int
+
+
+def _remember(remembered: dict[str, Value], endpoint: str, value: Value) -> None:
+    """Keep a value of an endpoint; the oldest ones are forgotten."""
+    remembered.pop(endpoint, None)
+    remembered[endpoint] = value
+    if len(remembered) > MOST_REMEMBERED:
+        del remembered[next(iter(remembered))]
 
 
 def _bad(endpoint: str, reason: str) -> Outcome:
@@ -176,4 +232,5 @@ def open_webpush(url: ChannelUrl, *, allowed_networks: Networks = ()) -> WebPush
         encryption = WebPush(private, public, subscriber=str(address), ttl=TTL_SECONDS)
     except (OSError, ValueError, VAPIDException) as problem:
         raise url.unusable(private, problem) from None
-    return WebPushChannel(url.name, encryption=encryption, client=OutgoingClient(allowed=allowed_networks))
+    client = OutgoingClient(allowed=allowed_networks, connect_seconds=REQUEST_SECONDS, total_seconds=REQUEST_SECONDS)
+    return WebPushChannel(url.name, encryption=encryption, client=client)

@@ -196,7 +196,8 @@ def record_outcomes(session: Session, results: Sequence[tuple[Begun, Outcome]]) 
         counts[draft.institution_id, channel.name, local_day(now, draft.zone), outcome.state] += 1
         if outcome.ended_endpoints:
             forget_endpoints(session, draft.member_id, outcome.ended_endpoints)
-        if outcome.is_address_bad:
+        # A device that has ended is gone; the address of a member's devices is the list of those that are left.
+        if outcome.is_address_bad and channel.address_kind != "push":
             _mark_address(session, draft, outcome, now)
         notice_ids = [notice.id for notice in draft.notices]
         if outcome.state == "accepted":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from uuid import UUID
@@ -51,12 +51,14 @@ class Judge:
 
     hash_of       keyed hash of an address of an institution
     closed_until  channels that take nothing for now
+    away          those of them whose circuit is open: they do not work, while others only keep their rate
     """
 
     known: Known
     channels: Sequence[Channel]
     hash_of: Callable[[UUID, str], bytes]
     closed_until: Mapping[str, datetime]
+    away: Collection[str] = ()
 
     def decide(self, work: Work, contact: MemberContact | None, now: datetime) -> Decision:
         """Decide about the work of one member.
@@ -168,8 +170,12 @@ class Judge:
             is_closed = self.closed_until.get(option.channel.name, now) > now
             if not is_closed:
                 return option
+            # A browser is no reason to be late: what goes at once goes to the address that the member gave.
+            is_replaced = (
+                option.channel.address_kind == "push" and not work.is_digest and option.channel.name in self.away
+            )
             is_last = number == len(left) - 1
-            if is_last or now - oldest < PATIENCE:
+            if is_last or (now - oldest < PATIENCE and not is_replaced):
                 return None
         return None
 

@@ -84,7 +84,8 @@ def find_recipient(
         if not address:
             continue
         address_hash = hash_of(address)
-        if address_hash not in refused:
+        # Earlier releases marked devices too: a browser that is added again may be reached again.
+        if channel.address_kind == "push" or address_hash not in refused:
             templates = template_channel(channel.name, channel.address_kind)
             reachable.append(Option(channel, templates, address, address_hash))
     options = tuple(one for one in reachable if is_requested or allows(answers, kind.name, one.templates))

@@ -73,6 +73,7 @@ class Sender:
         self._database, self._owners, self._channels = database, owners, channels
         self._read_master, self._render, self._public_url = read_master, render, public_url.rstrip("/")
         self._closed_until: dict[str, datetime] = {}
+        self._away: set[str] = set()
         self._seen: dict[str, tuple[str, int, str]] = {}
 
     def recover(self) -> int:
@@ -99,6 +100,7 @@ class Sender:
         """
         now = clock.now()
         self._closed_until = {name: until for name, until in self._closed_until.items() if until > now}
+        self._away &= self._closed_until.keys()
         with self._database.reading(SENDING) as session:
             work = find_work(session, now)
             moment = None if work else next_moment(session, now)
@@ -111,7 +113,7 @@ class Sender:
             if any(channel.address_kind == "push" for channel in self._channels):
                 institutions = {one.member_id: one.notices[0].institution_id for one in work if one.notices}
                 known.devices = push_addresses(session, master, institutions)
-        judge = Judge(known, self._channels, partial(hash_address, master), self._closed_until)
+        judge = Judge(known, self._channels, partial(hash_address, master), self._closed_until, self._away)
         decisions = [judge.decide(one, contacts.get(one.member_id), now) for one in work]
         drafts = [one.draft for one in decisions if one.draft is not None]
         with self._database.transaction(SENDING) as session:
@@ -243,6 +245,8 @@ class Sender:
         if outcome.state == "temporary" and outcome.reason in NOT_HANDED_OVER:
             seconds = outcome.retry_after_seconds or 1
             self._closed_until[channel.name] = clock.now() + timedelta(seconds=seconds)
+            if outcome.reason == "CIRCUIT_OPEN":
+                self._away.add(channel.name)
         return outcome
 
     def _write_health(self, session: Session, channel: Channel) -> None:

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 from sqlalchemy import select
 
-from chassis.addresses import networks
+from chassis import clock
+from chassis.addresses import Networks, networks
 from chassis.db import Database
 from chassis.errors import Invalid, NotFound, Refused
 from chassis.ids import new_id
-from chassis.outgoing import OutgoingClient
-from rangkiang.circulation.v1.events_pb2 import LoanOpened
+from chassis.outgoing import MOST_BYTES, OutgoingClient
+from rangkiang.circulation.v1.events_pb2 import LoanDueSoon, LoanOpened
 from rangkiang.members.v1.contacts_pb2 import GuardianContact
 from rangkiang.members.v1.events_pb2 import MemberErased, MemberFact
 from rangkiang.notifications.v1 import devices_pb2 as wire
+from services.notifications.channels.limits import FAILURES
 from services.notifications.channels.opening import open_channels, push_application_key
-from services.notifications.channels.webpush import make_keys, public_key
+from services.notifications.channels.port import Channel, Message, Outcome
+from services.notifications.channels.webpush import REFUSALS, make_keys, public_key
 from services.notifications.merging import copy_members
 from services.notifications.push_devices import (
     MOST_DEVICES,
@@ -30,6 +34,7 @@ from services.notifications.push_devices import (
     remove_device,
 )
 from services.notifications.tables import PushDevice
+from tests.fakes.http_receiver import Answer
 from tests.fakes.notices import FakeChannel, loan_fact
 from tests.fakes.push_service import PushService
 from tests.migrated import MigratedDatabases
@@ -37,6 +42,7 @@ from tests.services.notifications.conftest import JAYAPURA, PADANG, PADANG_BRANC
 from tests.services.notifications.partners import Partners, opened
 
 LOOPBACK = networks("127.0.0.0/8")
+MORNING = datetime(2026, 11, 21, 2, tzinfo=UTC)  # 09.00 WIB
 
 
 def subscription_of(service: PushService) -> Subscription:
@@ -263,3 +269,110 @@ def test_browsers_get_the_key_of_the_channel(tmp_path: Path) -> None:
     channels = f"smtp://mail.example.org:25 webpush:?keys={tmp_path / 'vapid'}&contact=pustaka@kota.example print:"
     assert push_application_key(channels) == public_key(tmp_path / "vapid") != ""
     assert push_application_key("print:") == ""
+
+
+def message_to(*endpoints: PushService, number: int = 0) -> Message:
+    address = json.dumps([json.loads(one.subscription) for one in endpoints])
+    return Message(id=f"m-{number}", kind="loan_receipt", address=address, language="id", subject="Buku", text="Teks")
+
+
+def open_push(folder: Path, *, push_networks: Networks = LOOPBACK) -> Channel:
+    make_keys(folder / "vapid")
+    [channel] = open_channels(
+        f"webpush:?keys={folder / 'vapid'}&contact=pustaka@kota.example", push_networks=push_networks
+    )
+    return channel
+
+
+def test_a_message_ends_at_the_first_push_service_that_does_not_reply_which_is_then_the_last(tmp_path: Path) -> None:
+    channel = open_push(tmp_path)
+    with PushService() as silent, PushService() as other, PushService() as third:
+        silent.is_silent = True
+        outcomes = [channel.send(message_to(silent, other, third, number=number)).state for number in range(2)]
+        assert outcomes == ["unknown", "accepted"]
+        assert [len(one.server.requests) for one in (silent, other, third)] == [2, 1, 1]
+
+
+def test_a_push_service_has_a_few_seconds(tmp_path: Path) -> None:
+    channel = open_push(tmp_path)
+    with PushService() as slow:
+        slow.server.answer = lambda _request: Answer(201, body=b"x" * 10, seconds_per_byte=1)
+        assert channel.send(message_to(slow)).state == "unknown"
+
+
+@pytest.mark.parametrize("status", [400, 401, 403])
+def test_refusals_of_one_endpoint_do_not_close_the_channel(tmp_path: Path, status: int) -> None:
+    channel = open_push(tmp_path)
+    with PushService() as hostile, PushService() as other:
+        hostile.status = status
+        for number in range(FAILURES + 1):
+            assert channel.send(message_to(hostile, number=number)).state == "permanent"
+        assert channel.send(message_to(other)).state == "accepted"
+
+
+def test_an_endpoint_that_goes_on_refusing_the_signature_has_ended(tmp_path: Path) -> None:
+    channel = open_push(tmp_path)
+    with PushService() as former, PushService() as other:
+        former.status = 403
+        outcomes = [channel.send(message_to(former, other, number=number)) for number in range(REFUSALS)]
+    ended = json.loads(former.subscription)["endpoint"]
+    assert [one.ended_endpoints for one in outcomes] == [()] * (REFUSALS - 1) + [(ended,)]
+
+
+def test_no_endpoint_ends_while_every_push_service_refuses_the_signature(tmp_path: Path) -> None:
+    channel = open_push(tmp_path)
+    with PushService() as one, PushService() as other:
+        one.status = other.status = 403
+        for number in range(2 * REFUSALS):
+            assert channel.send(message_to(one, other, number=number)).ended_endpoints == ()
+
+
+def test_a_receipt_takes_the_next_channel_while_the_circuit_of_web_push_is_open_and_a_digest_waits(
+    database: Database,
+) -> None:
+    push = FakeChannel("webpush", "push", outcome=Outcome("temporary", reason="CIRCUIT_OPEN", retry_after_seconds=600))
+    office = Office(database, channels=[push, FakeChannel()])
+    member = office.owners.add(email="siti@example.org")
+    with PushService() as service:
+        add(office, member, subscription_of(service))
+    with clock.frozen(MORNING):
+        lend(office, member)
+        office.deliver(
+            LoanDueSoon(
+                loan=loan_fact(member, PADANG, branch_id=PADANG_BRANCH), days=3, on="2026-11-21", zone="Asia/Jakarta"
+            )
+        )
+        office.send()
+    assert [message.kind for _, message in office.channels[1].sent] == ["loan_receipt"]
+
+
+def test_a_wrong_answer_of_dns_ends_no_device_and_marks_no_address(
+    database: Database, tmp_path: Path, service: PushService
+) -> None:
+    refusing = Office(database, channels=[open_push(tmp_path, push_networks=()), FakeChannel()])  # type: ignore[list-item]
+    member = refusing.owners.add(email="siti@example.org")
+    add(refusing, member, subscription_of(service))
+    lend(refusing, member)
+    refusing.send()
+    assert [message.address for _, message in refusing.channels[1].sent] == ["siti@example.org"]
+    assert len(devices(refusing, member)) == 1
+
+
+def test_a_browser_that_is_added_again_after_its_end_is_reached(pushing: Office, service: PushService) -> None:
+    member = pushing.owners.add(email="siti@example.org")
+    add(pushing, member, subscription_of(service))
+    service.status = 410
+    lend(pushing, member)
+    pushing.send()
+    service.status = 201
+    add(pushing, member, subscription_of(service))
+    lend(pushing, member)
+    pushing.send()
+    assert len(service.shown) == 1
+
+
+def test_a_reply_that_is_too_large_ends_no_device(tmp_path: Path, service: PushService) -> None:
+    channel = open_push(tmp_path)
+    service.server.answer = lambda _request: Answer(201, body=b"x" * (MOST_BYTES + 1))
+    outcome = channel.send(message_to(service))
+    assert (outcome.state, outcome.is_address_bad, outcome.ended_endpoints) == ("unknown", False, ())
