@@ -1,4 +1,4 @@
-"""The vocabulary of readers: light and weak words, shortened words, words that stand for each other or mean the same.
+"""The vocabulary of readers: light and weak words, shortened words, words that stand for each other or are related.
 
 The release has one (vocabulary.txt, which describes the form); a library may add its own. It changes queries only, so
 no index is rebuilt when it changes.
@@ -6,8 +6,8 @@ no index is rebuilt when it changes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field
 from functools import cache
 from itertools import chain, pairwise
 from pathlib import Path
@@ -18,7 +18,6 @@ from services.catalog.analysis.stemming import root
 MOST_TOGETHER = 8  # words of one statement that stand for each other: each costs every query with one of them
 _FILE = Path(__file__).with_name("vocabulary.txt")
 ENOUGH_BESIDE_WEAK = 2  # words beside which a weak word is light
-AUDIENCES = ("child", "teen")  # codes of record.codes
 _NONE: tuple[str, ...] = ()
 
 
@@ -39,8 +38,8 @@ class Vocabulary:
     words     real words, which a correction never replaces
     readings  shortened word -> the word that is meant
     variants  root -> roots of the words that stand for it
-    meanings  root -> words that mean the same, which are searched only where few records have the typed words
-    audiences root -> for whom a book is that is asked for with this word: child, teen
+    meanings  root -> words of the same or a related meaning, searched only where few records have the typed words
+    audiences root -> for whom a book is that is asked for with this word: child, teen (codes of record.codes)
     """
 
     light: frozenset[str]
@@ -53,67 +52,15 @@ class Vocabulary:
     audiences: Mapping[str, str]
 
 
-def parse_vocabulary(*texts: str) -> Vocabulary:  # noqa: C901 - one branch for each kind of statement
+def parse_vocabulary(*texts: str) -> Vocabulary:
     """Parse one vocabulary of several texts. Raises VocabularyFault for the first line that is no statement."""
-    light: set[str] = set()
-    weak: set[str] = set()
-    together: set[tuple[str, str]] = set()
-    real: set[str] = set()
-    audiences: dict[str, str] = {}
-    meanings: dict[str, dict[str, None]] = {}
-    readings: dict[str, str] = {}
-    groups: list[list[str]] = []
+    collected = _Collected()
     for number, line in chain.from_iterable(map(_statements, texts)):
-        if line.startswith("light:"):
-            light.update(_words(line.removeprefix("light:").split(), number, line))
-        elif line.startswith("weak:"):
-            weak.update(_words(line.removeprefix("weak:").split(), number, line))
-        elif line.startswith("together:"):
-            pair = _words(line.removeprefix("together:").split(), number, line)
-            if len(pair) != 2:
-                raise VocabularyFault(number, line)
-            together.add((pair[0], pair[1]))
-        elif line.partition(":")[0] in AUDIENCES:
-            audience, _, listed = line.partition(":")
-            audiences.update((root(word), audience) for word in _words(listed.split(), number, line))
-        elif line.startswith("word:"):
-            real.update(_words(line.removeprefix("word:").split(), number, line))
-        elif ">" in line:
-            short, *meant = _words(line.split(">"), number, line)
-            if len(meant) != 1 or meant[0] == short:
-                raise VocabularyFault(number, line)
-            readings[short] = meant[0]
-        elif "=" in line or "~" in line:
-            words = _words(line.split("=" if "=" in line else "~"), number, line)
-            if not 2 <= len(set(words)) == len(words) <= MOST_TOGETHER:
-                raise VocabularyFault(number, line)
-            if "=" in line:
-                groups.append(words)
-            else:
-                real.update(words)
-                for word in words:
-                    meanings.setdefault(root(word), {}).update((other, None) for other in words if other != word)
-        else:
-            raise VocabularyFault(number, line)
-    light.update(short for short, meant in readings.items() if meant in light or is_stop_word(meant))
-    real.update(readings, readings.values())
-    variants: dict[str, dict[str, None]] = {}
-    for words in groups:
-        real.update(words)
-        roots = [root(word) for word in words]
-        for word_root in roots:
-            variants.setdefault(word_root, {}).update((other, None) for other in roots if other != word_root)
-    stand_for = {of: tuple(others)[:MOST_TOGETHER] for of, others in variants.items() if others}
-    return Vocabulary(
-        frozenset(light),
-        frozenset(weak),
-        frozenset(together),
-        frozenset(real),
-        readings,
-        stand_for,
-        {of: tuple(others)[:MOST_TOGETHER] for of, others in meanings.items()},
-        audiences,
-    )
+        try:
+            collected.add(line)
+        except _NoStatement:
+            raise VocabularyFault(number, line) from None
+    return collected.vocabulary()
 
 
 def use_vocabulary(own: str = "") -> Vocabulary:
@@ -156,7 +103,7 @@ def is_weak_word(token: str) -> bool:
 
 
 def meanings_of(word_root: str) -> tuple[str, ...]:
-    """Return the words that mean the same as the words of a root."""
+    """Return the words of the same or a related meaning as the words of a root."""
     return (_current or use_vocabulary()).meanings.get(word_root, _NONE)
 
 
@@ -195,8 +142,104 @@ def _statements(text: str) -> Iterator[tuple[int, str]]:
             yield number, statement
 
 
-def _words(texts: list[str], number: int, line: str) -> list[str]:
-    words = [text.strip() for text in texts]
-    if not words or not all(len(word) > 1 and tokens(word) == [word] for word in words):
-        raise VocabularyFault(number, line)
-    return words
+class _NoStatement(ValueError):
+    """A line or its words are of no known form."""
+
+
+@dataclass(slots=True)
+class _Collected:
+    """What the statements of a vocabulary say, as far as they are read."""
+
+    light: set[str] = field(default_factory=set)
+    weak: set[str] = field(default_factory=set)
+    together: set[tuple[str, str]] = field(default_factory=set)
+    words: set[str] = field(default_factory=set)
+    readings: dict[str, str] = field(default_factory=dict)
+    variants: dict[str, dict[str, None]] = field(default_factory=dict)
+    meanings: dict[str, dict[str, None]] = field(default_factory=dict)
+    audiences: dict[str, str] = field(default_factory=dict)
+
+    def add(self, line: str) -> None:
+        """Add one statement. Raises _NoStatement."""
+        name, colon, listed = line.partition(":")
+        sign = next((sign for sign in _RELATIONS if sign in line), "")
+        if colon and name in _LISTS:
+            words, add_words = listed.split(), _LISTS[name]
+        elif sign:
+            words, add_words = [text.strip() for text in line.split(sign)], _RELATIONS[sign]
+        else:
+            raise _NoStatement
+        if not words or not all(len(word) > 1 and tokens(word) == [word] for word in words):
+            raise _NoStatement
+        add_words(self, words)
+        self.words.update(words)
+
+    def add_light(self, words: Sequence[str]) -> None:
+        self.light.update(words)
+
+    def add_weak(self, words: Sequence[str]) -> None:
+        self.weak.update(words)
+
+    def add_together(self, words: Sequence[str]) -> None:
+        if len(words) != 2:
+            raise _NoStatement
+        self.together.add((words[0], words[1]))
+
+    def add_real(self, _words: Sequence[str]) -> None:
+        """Add nothing more: the words of every statement are real."""
+
+    def add_child(self, words: Sequence[str]) -> None:
+        self.audiences.update((root(word), "child") for word in words)
+
+    def add_teen(self, words: Sequence[str]) -> None:
+        self.audiences.update((root(word), "teen") for word in words)
+
+    def add_reading(self, words: Sequence[str]) -> None:
+        if len(words) != 2 or words[0] == words[1]:
+            raise _NoStatement
+        self.readings[words[0]] = words[1]
+
+    def add_equivalents(self, words: Sequence[str]) -> None:
+        _refuse_other_than_a_few(words)
+        roots = [root(word) for word in words]
+        for word_root in roots:
+            self.variants.setdefault(word_root, {}).update((other, None) for other in roots if other != word_root)
+
+    def add_meanings(self, words: Sequence[str]) -> None:
+        _refuse_other_than_a_few(words)
+        for word in words:
+            self.meanings.setdefault(root(word), {}).update((other, None) for other in words if other != word)
+
+    def vocabulary(self) -> Vocabulary:
+        shortened = {short for short, meant in self.readings.items() if meant in self.light or is_stop_word(meant)}
+        return Vocabulary(
+            light=frozenset(self.light | shortened),
+            weak=frozenset(self.weak),
+            together=frozenset(self.together),
+            words=frozenset(self.words),
+            readings=self.readings,
+            variants={of: tuple(others)[:MOST_TOGETHER] for of, others in self.variants.items() if others},
+            meanings={of: tuple(others)[:MOST_TOGETHER] for of, others in self.meanings.items()},
+            audiences=self.audiences,
+        )
+
+
+def _refuse_other_than_a_few(words: Sequence[str]) -> None:
+    """Words that stand for each other or are related are two to MOST_TOGETHER, each once."""
+    if not 2 <= len(set(words)) == len(words) <= MOST_TOGETHER:
+        raise _NoStatement
+
+
+_LISTS: Mapping[str, Callable[[_Collected, Sequence[str]], None]] = {
+    "light": _Collected.add_light,
+    "weak": _Collected.add_weak,
+    "together": _Collected.add_together,
+    "child": _Collected.add_child,
+    "teen": _Collected.add_teen,
+    "word": _Collected.add_real,
+}
+_RELATIONS: Mapping[str, Callable[[_Collected, Sequence[str]], None]] = {
+    ">": _Collected.add_reading,
+    "=": _Collected.add_equivalents,
+    "~": _Collected.add_meanings,
+}

@@ -27,7 +27,7 @@ from services.catalog.analysis.word_lists import is_real_word
 def own_vocabulary() -> Iterator[None]:
     use_vocabulary(
         "# ours\nlight: indak\nweak: bacoan\nsmpn > sekolah\nitiak = itik\n"
-        "word: parabek\nsurau ~ langgar\nteen: bujang\n"
+        "word: parabek\nsurau ~ langgar\nteen: bujangko\nchild: ketekko\ntogether: bacoan adaikko\n"
     )
     yield
     use_vocabulary()
@@ -65,7 +65,8 @@ def test_a_shortened_word_is_read_as_the_word_that_is_meant(short: str, meant: s
 
 
 @pytest.mark.parametrize(
-    "pair", ["komputer computer", "sistem system", "kamanakan kemenakan", "urang orang", "baso bahasa"]
+    "pair",
+    ["komputer computer", "sistem system", "kamanakan kemenakan", "urang orang", "baso bahasa", "mambuek membuat"],
 )
 def test_words_that_stand_for_each_other_do_so_both_ways(pair: str) -> None:
     left, right = map(root, pair.split())
@@ -140,9 +141,16 @@ def test_a_library_adds_words_of_its_own() -> None:
     assert variants_of("itik") == ("itiak",)
     assert is_real_word("parabek")
     assert reading_of("bhs") == "bahasa"
-    assert list(light_words(["apa", "bacoan", "bujang"])) != ["apa"]
+    assert light_words(["apa", "bacoan", "parabek"]) == {"apa", "bacoan"}
+    assert light_words(["apa", "bacoan", "adaikko", "parabek"]) == {"apa"}
     assert "langgar" in meanings_of("surau")
-    assert audience_of("bujang") == "teen"
+    assert [audience_of(root(word)) for word in ("bujangko", "ketekko")] == ["teen", "child"]
+
+
+@pytest.mark.usefixtures("own_vocabulary")
+@pytest.mark.parametrize("word", ["indak", "bacoan", "smpn", "itiak", "parabek", "bujangko", "ketekko", "adaikko"])
+def test_every_word_of_the_vocabulary_is_real(word: str) -> None:
+    assert is_real_word(word)
 
 
 @pytest.mark.parametrize(
@@ -160,6 +168,8 @@ def test_a_library_adds_words_of_its_own() -> None:
         "weak:",
         "a ~",
         "together: cerita",
+        "together: cerita rakyat lama",
+        "surau: langgar",
         "child:",
     ],
 )

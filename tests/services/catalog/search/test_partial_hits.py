@@ -129,7 +129,7 @@ def test_another_language_and_the_class_bring_records_in_and_say_why(shelf: Libr
     assert titles(result) == ["Beternak ayam kampung", "Unggas air", "Pengantar peternakan"]
     because = [hit.because and hit.because.en for hit in result.hits]
     assert because == [
-        "“beternak ayam” means the same as “chicken farming”",
+        "“beternak ayam” is related to “chicken farming”",
         "Is in class 636.5 Chickens and poultry",
         "Is in class 636 Livestock and pets",
     ]
@@ -145,7 +145,7 @@ def test_a_class_without_records_brings_in_those_of_the_class_above_it(shelf: Li
 def test_words_that_mean_the_same_are_searched_where_few_records_have_the_typed_ones(shelf: Library) -> None:
     hit = shelf.find("planet prince").hits[0]
     assert hit.because is not None
-    assert (hit.because.en, list(hit.lacks)) == ("“pangeran” means the same as “prince”", [])
+    assert (hit.because.en, list(hit.lacks)) == ("“pangeran” is related to “prince”", [])
     assert shelf.find("xyzzy prince").total == 0
     assert shelf.find("qqqq").total == 0
 
@@ -222,7 +222,7 @@ def test_reasons_name_the_class_and_the_words_of_the_same_meaning(sample_library
     reasons = {reason.text.en: reason.weight for reason in hit.reasons}
     assert set(reasons) == {
         "Is in class 636.5 Chickens and poultry",
-        "“beternak ayam” means the same as “chicken farming”",
+        "“beternak ayam” is related to “chicken farming”",
     }
     assert sum(reasons.values()) == pytest.approx(hit.score, rel=0.01)
 
@@ -257,4 +257,4 @@ def test_a_librarys_own_words_are_used(open_library: Callable[[], Library]) -> N
         load_captions(session, "SOLOK", {"636.5": row})
     (hit,) = library.find("itiakmanila").hits
     assert hit.because is not None
-    assert hit.because.id == "“itiak” searti dengan “itiakmanila”"
+    assert hit.because.id == "“itiak” berkaitan dengan “itiakmanila”"
