@@ -129,16 +129,20 @@ class ClassFinder:
         return self.caption(key) or label_under(key, {above: row.caption for above, row in self.rows.items()})
 
     def find(self, query: Query) -> Ideas:
-        """Find the classes and the translations of a query's words. Longer phrases hide those that they contain."""
+        """Find the classes and the translations of a query's words. Longer phrases hide those that they contain.
+
+        A phrase may have words that are light in this query, beside one that is not: `belajar bahasa inggris` is one.
+        """
         roots = frozenset(roots_of(query))
         strong = frozenset(_strong_roots(query)) or roots
-        typed = {variant: typed_root for typed_root in sorted(roots) for variant in variants_of(typed_root)}
-        typed |= {typed_root: typed_root for typed_root in roots}  # form of a typed word -> its root
+        listed = frozenset(root(word) for word in _plain_words(query) if not is_light_word(word))
+        typed = {variant: typed_root for typed_root in sorted(listed) for variant in variants_of(typed_root)}
+        typed |= {typed_root: typed_root for typed_root in listed}  # form of a typed word -> its root
         met = {
             phrase: None
             for word_root in sorted(typed)
             for phrase in self._phrases.get(word_root, ())
-            if typed.keys() >= phrase.roots
+            if typed.keys() >= phrase.roots and not roots.isdisjoint(typed[form] for form in phrase.roots)
         }
         longest = [phrase for phrase in met if not any(phrase.roots < other.roots for other in met)]
         longest.sort(key=lambda phrase: (-len(phrase.roots), -len(phrase.key), phrase.key))
@@ -158,6 +162,7 @@ class ClassFinder:
         meanings = {
             Translation(frozenset((typed_root,)), other): None
             for form, typed_root in typed.items()
+            if typed_root in roots
             for other in meanings_of(form)
             if root(other) not in typed
         }
@@ -165,8 +170,14 @@ class ClassFinder:
             [MetClass(key, met_roots, met_roots >= strong) for key, met_roots in ordered[:MOST_CLASSES]],
             list(translations)[:MOST_TRANSLATIONS],
             [meaning for meaning in meanings if meaning not in translations][:MOST_MEANINGS],
-            next(filter(None, map(audience_of, sorted(roots))), ""),
+            _audience_asked_for(roots),
         )
+
+
+def _audience_asked_for(roots: Roots) -> str:
+    """Return for whom the books are that are asked for: `anak remaja` asks for teenagers' books, not for children's."""
+    audiences = set(map(audience_of, roots))
+    return next((audience for audience in ("teen", "child") if audience in audiences), "")
 
 
 _finders: WeakKeyDictionary[Database, tuple[float, Mapping[str, queries.OwnClass], ClassFinder]] = WeakKeyDictionary()

@@ -74,7 +74,7 @@ def match_partly(index: Index, query: Query, complete: Match, ideas: Ideas) -> P
     """
     light = light_words_of(query)
     words = [
-        _wanted(part)
+        _wanted(part, ideas.audience)
         for part in query.parts
         if isinstance(part, Word) and _is_plain(part) and not light >= set(words_of(part.text))
     ][:MOST_WORDS]
@@ -157,13 +157,15 @@ def describe_class(key: str, finder: ClassFinder) -> LocalText:
     return sentence("WHY_CLASS", name=LocalText(f"{number} {caption.id}".strip(), f"{number} {caption.en}".strip()))
 
 
-def _wanted(part: Word) -> WantedWord:
-    """Build the match of a word: a weak one weighs less, and a book for children is one that `anak` asks for."""
+def _wanted(part: Word, audience: str) -> WantedWord:
+    """Build the match of a word: a weak one weighs less, and a book for children is one that `anak` asks for.
+
+    audience  for whom the books are that the query asks for: `anak remaja` asks for no children's books
+    """
     words = words_of(part.text)
     is_weak = all(map(is_weak_word, words))
     match = scaled(match_of(part), weights.WEAK) if is_weak else match_of(part)
-    audience = next(filter(None, (audience_of(root(word)) for word in words)), "")
-    if audience:
+    if audience and audience in {audience_of(root(word)) for word in words}:
         match = DisMax((match, scaled(audience_match(audience), weights.OF_AUDIENCE)), 1.0)
     return WantedWord(part.text, frozenset(map(root, words)), match, is_weak)
 

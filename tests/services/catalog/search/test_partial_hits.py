@@ -180,6 +180,19 @@ def test_a_word_for_readers_lifts_the_books_of_that_audience_and_finds_them(othe
     assert result.hits[2].lacks == ()
 
 
+def test_words_for_teenagers_and_children_together_lift_the_books_of_teenagers(other_shelf: Library) -> None:
+    books = [
+        book("Laut dalam", subject="Anak; Remaja", audience="j"),
+        book("Laut luas", subject="Anak; Remaja", audience="d"),
+        book("Laut kita", subject="Remaja", audience="j"),
+    ]
+    other_shelf.put(books)
+    eventually(lambda: other_shelf.find("").total == len(books))
+    result = other_shelf.find("anak remaja")
+    assert titles(result) == ["Laut luas", "Laut dalam", "Laut kita"]
+    assert result.hits[2].lacks == ("anak",)
+
+
 def test_a_record_with_something_for_each_word_comes_before_one_with_a_word_and_its_class(other_shelf: Library) -> None:
     books = [
         book("Biografi Hatta", call_number="920 HAT b"),
