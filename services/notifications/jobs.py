@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, or_, select, update
+from sqlalchemy import and_, literal, or_, select, tuple_, update
 
 from chassis import clock
+from chassis.column_types import Id
 from chassis.context import system
 from chassis.db import Database
 from chassis.service import Resources
@@ -24,7 +25,6 @@ from services.notifications.tables import (
     ConversationMessage,
     InboundMessage,
     LoanMark,
-    Member,
     Message,
     Notice,
 )
@@ -34,7 +34,7 @@ ROWS_KEPT = timedelta(days=400)
 # Callbacks come again for some days; what somebody wrote is not needed long after its answer.
 CALLBACKS_KEPT, CONVERSATIONS_KEPT = timedelta(days=30), timedelta(days=90)
 BATCH = 200
-MEMBERS_TOGETHER = 100
+PAGE = 1_000
 PAUSE_SECONDS = 0.005
 FORGETTING, RESTORE = system("forgetting"), system("restore")
 RESTORED = "RESTORED"
@@ -47,7 +47,6 @@ def forget_old_rows(resources: Resources, stop: threading.Event) -> None:
     """
     now = clock.now()
     forget_loans(resources.database, now - KEPT, stop)
-    forget_histories(resources.database, now - KEPT, stop)
     oldest = now - ROWS_KEPT
     database = resources.database
     delete_rows(database, FORGETTING, LoanMark.__table__, LoanMark.returned_at <= now - MARKS_KEPT, stop)  # type: ignore[arg-type]
@@ -77,52 +76,33 @@ def _ended(now: datetime) -> Any:
 def forget_loans(database: Database, until: datetime, stop: threading.Event) -> int:
     """Take loan, item, title and text off the notices of loans that were returned until a moment. Returns their number.
 
-    Members who keep the history of their loans keep these too.
+    Members who keep the history of their loans keep these too, until they end it or are merged into one without it.
     """
-    count, after = 0, UUID(int=0)
+    # The mark of a loan that was returned long ago is deleted; that of a loan in a young notice may still come.
+    is_old = or_(LoanMark.returned_at <= until, and_(LoanMark.id.is_(None), Notice.made_at <= until))
+    place = tuple_(Notice.loan_id, Notice.id)
+    count, after = 0, (UUID(int=0), UUID(int=0))
     while not stop.is_set():
+        # A page of all notices with a loan, from the index of loans, so that none takes long where many keep theirs.
         # Read outside the write turn.
         query = (
-            select(Notice.id, Notice.member_id, Notice.message_id)
-            .join(LoanMark, LoanMark.id == Notice.loan_id)
-            .where(LoanMark.returned_at <= until, Notice.id > after)
-            .order_by(Notice.id)
-            .limit(BATCH)
+            select(Notice.id, Notice.loan_id, Notice.member_id, Notice.message_id, is_old.label("is_old"))
+            .outerjoin(LoanMark, LoanMark.id == Notice.loan_id)
+            .where(place > tuple_(*(literal(one, Id) for one in after)))
+            .order_by(Notice.loan_id, Notice.id)
+            .limit(PAGE)
         )
         with database.reading(FORGETTING) as session:
             rows = session.execute(query).all()
-            keepers = history_keepers(session, [row.member_id for row in rows if row.member_id is not None])
+            old = [row for row in rows if row.is_old]
+            keepers = history_keepers(session, [row.member_id for row in old if row.member_id is not None])
         if not rows:
             break
-        after = rows[-1].id
-        count += _forget(database, [row for row in rows if row.member_id not in keepers])
+        after = (rows[-1].loan_id, rows[-1].id)
+        forgotten = [row for row in old if row.member_id not in keepers]
+        for start in range(0, len(forgotten), BATCH):
+            count += _forget(database, forgotten[start : start + BATCH])
         stop.wait(PAUSE_SECONDS)
-    return count
-
-
-def forget_histories(database: Database, until: datetime, stop: threading.Event) -> int:
-    """Do the same for members who ended the history of their loans since: for all older notices of theirs.
-
-    The marks of loans that were returned long ago are deleted; a notice whose loan has none is of such a loan.
-    """
-    count = 0
-    is_old = or_(LoanMark.id.is_(None), LoanMark.returned_at <= until)
-    while not stop.is_set():
-        ended = select(Member.id, Member.history_ended_at).where(Member.history_ended_at.is_not(None))
-        with database.reading(FORGETTING) as session:
-            members = session.execute(ended.order_by(Member.id).limit(MEMBERS_TOGETHER)).all()
-            ids = [row.id for row in members]
-            query = select(Notice.id, Notice.message_id).outerjoin(LoanMark, LoanMark.id == Notice.loan_id)
-            rows = session.execute(query.where(Notice.member_id.in_(ids), Notice.loan_id.is_not(None), is_old)).all()
-        if not members:
-            break
-        for start in range(0, len(rows), BATCH):
-            count += _forget(database, rows[start : start + BATCH])
-            stop.wait(PAUSE_SECONDS)
-        latest = max(row.history_ended_at for row in members)
-        done = update(Member).where(Member.id.in_(ids), Member.history_ended_at <= latest)
-        with database.transaction(FORGETTING) as session:
-            session.execute(done.values(history_ended_at=None))
     return count
 
 

@@ -13,7 +13,6 @@ from uuid import UUID
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session, aliased
 
-from chassis import clock
 from chassis.sql import upsert_newer
 from rangkiang.members.v1.events_pb2 import MemberFact
 from services.notifications.members import kept_id
@@ -28,8 +27,7 @@ def copy_members(session: Session, facts: Iterable[MemberFact]) -> int:
         count += 1
         member_id = UUID(fact.id)
         into = UUID(fact.merged_into) if fact.merged_into else None
-        query = select(Member.merged_into, Member.keeps_history).where(Member.id == member_id)
-        known = session.execute(query).first()
+        known = session.execute(select(Member.merged_into).where(Member.id == member_id)).first()
         is_merge = into is not None and (known is None or known.merged_into != into)
         row = {
             "id": member_id,
@@ -41,8 +39,6 @@ def copy_members(session: Session, facts: Iterable[MemberFact]) -> int:
         }
         if not upsert_newer(session, Member, row, key="id", version="version"):
             continue
-        if known is not None and known.keeps_history and not fact.keeps_history:
-            _end_history(session, member_id)
         if is_merge:
             _move(session, member_id, kept_id(session, member_id))
     return count
@@ -67,14 +63,6 @@ def _move(session: Session, merged_id: UUID, kept: UUID) -> None:
     restrict_answers(session, kept, merged_id)
     # Sealed under the key of a member who is no more: the person adds the browser once more.
     session.execute(delete(PushDevice).where(PushDevice.member_id == merged_id))
-    # The merged one may have kept a history that the kept one does not.
-    _end_history(session, kept)
-
-
-def _end_history(session: Session, member_id: UUID) -> None:
-    """Have loans leave the older notices of a member who does not keep their history."""
-    ended = update(Member).where(Member.id == member_id, Member.keeps_history.is_(False))
-    session.execute(ended.values(history_ended_at=clock.now()))
 
 
 _WITHOUT_SESSION = {"synchronize_session": False}

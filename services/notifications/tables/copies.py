@@ -5,12 +5,10 @@ from __future__ import annotations
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, String, UniqueConstraint
+from sqlalchemy import ForeignKey, LargeBinary, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from services.notifications.tables.base import Table
-
-_ENDED = "history_ended_at IS NOT NULL"
 
 
 class Institution(Table):
@@ -60,11 +58,9 @@ class Member(Table):
     merged_into  the member that this one was merged into
     is_erased    the row stays without values, so that no late fact makes a notice
     wrapped_key  key of the texts of this member's notices, under the master key; None before the first one
-    history_ended_at  when the member ended the history of their loans, until the older notices are without loans too
     """
 
     __tablename__ = "members"
-    __table_args__ = (Index("members_history_ended", "id", sqlite_where=_ENDED, postgresql_where=_ENDED),)
     id: Mapped[UUID] = mapped_column(primary_key=True)
     institution_id: Mapped[UUID]
     version: Mapped[int]
@@ -72,7 +68,6 @@ class Member(Table):
     merged_into: Mapped[UUID | None]
     is_erased: Mapped[bool]
     wrapped_key: Mapped[bytes | None] = mapped_column(LargeBinary)
-    history_ended_at: Mapped[datetime | None]
 
 
 class StoredMasterKey(Table):

@@ -94,6 +94,21 @@ def test_who_ends_the_history_later_has_no_loans_in_older_notices_either(office,
     assert {row.title for row in office.notices(member_id=other)} == {"Merantau ke Deli"}
 
 
+@pytest.mark.parametrize("days", [20, 60])
+def test_a_history_whose_end_a_replica_of_an_earlier_release_copied_is_forgotten_too(office, days):
+    member = office.owners.add()
+    with clock.frozen(MORNING):
+        history(office, member, version=1, keeps=True)
+        lend_and_return(office, member)
+    forget(office, MORNING + timedelta(days=days))
+    with office.database.transaction(TEST) as session:
+        row = session.get_one(Member, member)
+        row.version, row.keeps_history = 2, False
+    forget(office, MORNING + timedelta(days=days + 1))
+    assert {(row.title, row.loan_id) for row in office.notices()} == {("", None)}
+    assert {message.sealed for message in office.messages()} == {None}
+
+
 def test_the_history_of_a_merged_member_ends_when_the_kept_one_has_none(office):
     kept, merged = office.owners.add(), office.owners.add()
     with clock.frozen(MORNING):

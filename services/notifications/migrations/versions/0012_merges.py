@@ -7,8 +7,8 @@ from alembic import op
 
 from chassis.column_types import Id
 
-revision = "0008"
-down_revision = "0007"
+revision = "0012"
+down_revision = "0011"
 branch_labels = None
 depends_on = None
 works_with = "0001"
