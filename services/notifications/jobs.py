@@ -18,6 +18,7 @@ from chassis.service import Resources
 from chassis.sql import delete_rows, update_many
 from services.notifications.conversations.store import DONE
 from services.notifications.members import erase_member, forgotten_key, history_keepers
+from services.notifications.merging import complete_merges
 from services.notifications.notices import MARKS_KEPT
 from services.notifications.tables import (
     Attempt,
@@ -43,9 +44,12 @@ RESTORED = "RESTORED"
 def forget_old_rows(resources: Resources, stop: threading.Event) -> None:
     """Take loans that were returned 14 days ago off their notices, and delete rows that are no longer needed.
 
+    Merges that an earlier release has copied are completed.
     Counts by channel and day stay.
     """
     now = clock.now()
+    # First, because the kept member may have no history where the merged one has.
+    complete_merges(resources.database, FORGETTING, stop)
     forget_loans(resources.database, now - KEPT, stop)
     oldest = now - ROWS_KEPT
     database = resources.database

@@ -65,6 +65,7 @@ def erase_member(session: Session, member_id: UUID, *, institution_id: UUID) -> 
         "version": NEWEST,
         "keeps_history": False,
         "merged_into": None,
+        "moved_to": None,
         "is_erased": True,
         "wrapped_key": None,
     }

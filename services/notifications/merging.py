@@ -7,17 +7,23 @@ again what they had ended.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable
 from uuid import UUID
 
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session, aliased
 
+from chassis.context import Context
+from chassis.db import Database
 from chassis.sql import upsert_newer
 from rangkiang.members.v1.events_pb2 import MemberFact
 from services.notifications.members import kept_id
 from services.notifications.preferences import restrict_answers
 from services.notifications.tables import Conversation, Member, Message, Notice, PushDevice, RefusedAddress
+
+# Of one run of the job, and members that are found with one statement.
+MOST_COMPLETED, READ_TOGETHER = 5_000, 200
 
 
 def copy_members(session: Session, facts: Iterable[MemberFact]) -> int:
@@ -27,21 +33,56 @@ def copy_members(session: Session, facts: Iterable[MemberFact]) -> int:
         count += 1
         member_id = UUID(fact.id)
         into = UUID(fact.merged_into) if fact.merged_into else None
-        known = session.execute(select(Member.merged_into).where(Member.id == member_id)).first()
-        is_merge = into is not None and (known is None or known.merged_into != into)
+        moved_to = session.scalar(select(Member.moved_to).where(Member.id == member_id))
         row = {
             "id": member_id,
             "institution_id": UUID(fact.institution_id),
             "version": fact.version,
             "keeps_history": fact.keeps_history,
             "merged_into": into,
+            "moved_to": into,
             "is_erased": False,
         }
         if not upsert_newer(session, Member, row, key="id", version="version"):
             continue
-        if is_merge:
+        if into is not None and into != moved_to:
             _move(session, member_id, kept_id(session, member_id))
     return count
+
+
+def complete_merges(database: Database, context: Context, stop: threading.Event) -> int:
+    """Move what is kept of members whose merge an earlier release has copied, once. Returns the number of members."""
+    is_behind = Member.moved_to.is_distinct_from(Member.merged_into)
+    count, after = 0, UUID(int=0)
+    while count < MOST_COMPLETED and not stop.is_set():
+        query = select(Member.id).where(is_behind, Member.id > after).order_by(Member.id).limit(READ_TOGETHER)
+        with database.reading(context) as session:
+            ids = session.scalars(query).all()
+        if not ids:
+            break
+        after = ids[-1]
+        for member_id in ids:
+            if stop.is_set():
+                break
+            with database.transaction(context) as session:
+                count += _complete(session, member_id)
+    return count
+
+
+def _complete(session: Session, member_id: UUID) -> bool:
+    """Move what is kept of one member, unless another process was first. Returns whether it was merged."""
+    row = session.scalar(select(Member).where(Member.id == member_id).with_for_update())
+    if row is None or row.moved_to == row.merged_into:
+        return False
+    row.moved_to = row.merged_into
+    session.flush()
+    if row.merged_into is None:
+        return False
+    kept = kept_id(session, member_id)
+    # Of an erased one the merged members are erased too, each by a fact of its own.
+    if not session.scalar(select(Member.is_erased).where(Member.id == kept)):
+        _move(session, member_id, kept)
+    return True
 
 
 def _move(session: Session, merged_id: UUID, kept: UUID) -> None:

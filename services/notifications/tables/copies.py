@@ -56,6 +56,7 @@ class Member(Table):
 
     version      of members' row; an older fact changes nothing
     merged_into  the member that this one was merged into
+    moved_to     merged_into when the notices moved; another value until then, as earlier releases leave it
     is_erased    the row stays without values, so that no late fact makes a notice
     wrapped_key  key of the texts of this member's notices, under the master key; None before the first one
     """
@@ -66,6 +67,7 @@ class Member(Table):
     version: Mapped[int]
     keeps_history: Mapped[bool]
     merged_into: Mapped[UUID | None]
+    moved_to: Mapped[UUID | None]
     is_erased: Mapped[bool]
     wrapped_key: Mapped[bytes | None] = mapped_column(LargeBinary)
 

@@ -1,4 +1,4 @@
-"""Messages of a merged member go to the kept one; their texts stay under the key that sealed them."""
+"""Messages of a merged member go to the kept one, once; their texts stay under the key that sealed them."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ works_with = "0001"
 
 
 def upgrade() -> None:
+    op.add_column("members", sa.Column("moved_to", Id, nullable=True))
     op.add_column("messages", sa.Column("key_member_id", Id, nullable=True))
     condition = sa.text("key_member_id IS NOT NULL")
     op.create_index("messages_key", "messages", ["key_member_id"], sqlite_where=condition, postgresql_where=condition)
