@@ -6,8 +6,10 @@ import base64
 import binascii
 import hashlib
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -18,10 +20,12 @@ from chassis import clock
 from chassis.errors import Invalid, NotFound, Refused, Unavailable
 from chassis.ids import new_id
 from chassis.outgoing import OutgoingClient
-from chassis.sealing import MasterKey
+from chassis.sealing import MasterKey, MemberKey
 from services.notifications.channels.port import one_line
 from services.notifications.members import forget_damaged_key, keys_of
 from services.notifications.tables import PushDevice
+
+log = logging.getLogger(__name__)
 
 MOST_DEVICES = 5  # of one member
 LONGEST_ENDPOINT, LONGEST_NAME = 1_000, 60
@@ -137,7 +141,6 @@ def push_addresses(session: Session, master: MasterKey, members: Mapping[UUID, U
     """Return the address of each member for web push: a JSON list of subscriptions. Those without devices are left out.
 
     members  id of the institution by id of the member
-    raises   Unavailable  SEALED_UNREADABLE
     """
     query = select(PushDevice).where(PushDevice.member_id.in_(list(members))).order_by(PushDevice.id)
     devices: dict[UUID, list[PushDevice]] = {}
@@ -146,12 +149,29 @@ def push_addresses(session: Session, master: MasterKey, members: Mapping[UUID, U
     if not devices:
         return {}
     keys = keys_of(session, master, {one: members[one] for one in devices}, make=False)
-    return {
-        member_id: json.dumps([json.loads(key.open(device.sealed, use=_USE)) for device in devices[member_id]])
-        for member_id, key in keys.items()
+    addresses: dict[UUID, str] = {}
+    for member_id, key in keys.items():
         # Without its key nobody can read them: the next channel carries the notice.
-        if key is not None
-    }
+        opened = [_open(key, device) for device in devices[member_id]] if key is not None else []
+        subscriptions = [one for one in opened if one is not None]
+        if subscriptions:
+            addresses[member_id] = json.dumps(subscriptions)
+    return addresses
+
+
+def _open(key: MemberKey, device: PushDevice) -> object | None:
+    """Return the subscription of a device; None for one that is damaged: all others still get their notices."""
+    try:
+        return json.loads(key.open(device.sealed, use=_USE))
+    except Unavailable:
+        _report_damaged(device.id)
+        return None
+
+
+@lru_cache(maxsize=1_000)
+def _report_damaged(device_id: UUID) -> None:
+    """Log a damaged device, once: it is read in each round."""
+    log.warning("push_device_unreadable", extra={"device": str(device_id)})
 
 
 def forget_endpoints(session: Session, member_id: UUID, endpoints: Sequence[str]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from chassis import clock
 from chassis.addresses import Networks, networks
@@ -376,3 +376,28 @@ def test_a_reply_that_is_too_large_ends_no_device(tmp_path: Path, service: PushS
     service.server.answer = lambda _request: Answer(201, body=b"x" * (MOST_BYTES + 1))
     outcome = channel.send(message_to(service))
     assert (outcome.state, outcome.is_address_bad, outcome.ended_endpoints) == ("unknown", False, ())
+
+
+def test_a_damaged_device_is_left_out_and_logged_once_and_all_others_get_their_notices(
+    pushing: Office, service: PushService, caplog: pytest.LogCaptureFixture
+) -> None:
+    member, another = (pushing.owners.add(email=f"{name}@example.org") for name in ("siti", "budi"))
+    for owner, known in ((member, subscription_of(service)), (another, elsewhere(1, service))):
+        add(pushing, owner, known)
+    damaged = [add(pushing, member, elsewhere(2, service)), devices_of(pushing, another)]
+    with pushing.database.transaction(TEST) as session:
+        session.execute(update(PushDevice).where(PushDevice.id.in_(damaged)).values(sealed=b"\x00" * 64))
+    for _ in range(2):
+        lend(pushing, member)
+        lend(pushing, another)
+    pushing.send()
+    assert len(service.shown) == 2
+    assert [message.address for _, message in pushing.channels[1].sent] == ["budi@example.org"] * 2
+    lines = [record for record in caplog.records if record.getMessage() == "push_device_unreadable"]
+    assert len(lines) == len(damaged)
+
+
+def devices_of(office: Office, member: UUID) -> UUID:
+    with office.database.reading(TEST) as session:
+        (one,) = list_devices(session, member)
+        return one.row.id
