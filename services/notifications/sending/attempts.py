@@ -44,13 +44,26 @@ NO_ANSWER = "NO_ANSWER"
 _days: Any = ChannelDay.__table__
 _notices: Any = Notice.__table__
 _messages: Any = Message.__table__
+_attempts: Any = Attempt.__table__
 _INSERT_MESSAGES, _INSERT_ATTEMPTS = Prepared(insert(_messages)), Prepared(insert(Attempt))
-_ARE_SENT = Prepared(update(_messages).where(_messages.c.id == bindparam("message")).values(state="sent", reason=""))
+_ARE_SENT = Prepared(
+    update(_messages)
+    .where(_messages.c.id == bindparam("message"), _messages.c.state == "open")
+    .values(state="sent", reason="")
+)
+# A state that another transaction has written meanwhile is later: the notice was dropped, its member erased.
+_SETTLE = Prepared(
+    update(_notices)
+    .where(_notices.c.id == bindparam("notice"), _notices.c.state == "sending")
+    .values(state=bindparam("new_state"), reason=bindparam("why"), changed_at=bindparam("moment"))
+)
 _IDS: Any = bindparam("ids", expanding=True)
 _STATES_OF_NOTICES = (
     select(_notices.c.id, _notices.c.state, _notices.c.message_id).where(_notices.c.id.in_(_IDS)).with_for_update()
 )
-_STATES_OF_MESSAGES = select(_messages.c.id, _messages.c.state, _messages.c.channel).where(_messages.c.id.in_(_IDS))
+# Locked, because a callback changes the attempt first: it comes before all that is read here, or after the commit.
+_STARTED = select(_attempts.c.id).where(_attempts.c.id.in_(_IDS), _attempts.c.state == "started").with_for_update()
+_STATES_OF_MESSAGES = select(_messages.c.id, _messages.c.state).where(_messages.c.id.in_(_IDS))
 
 
 def _add_count(insert: Any) -> Prepared:
@@ -171,10 +184,12 @@ def record_outcomes(session: Session, results: Sequence[tuple[Begun, Outcome]]) 
     """Write the outcomes of attempts, and the new states of their messages."""
     now = clock.now()
     counts: Counter[tuple[UUID, str, date, str]] = Counter()
-    ids = [one.draft.message_id for one, _ in results]
-    states = {row.id: row for row in session.connection().execute(_STATES_OF_MESSAGES, {"ids": ids})}
+    connection = session.connection()
     # A callback may have been sooner: what it says is later than the provider's answer.
-    results = [one for one in results if not _has_callback(one[0], states.get(one[0].draft.message_id))]
+    started = set(connection.scalars(_STARTED, {"ids": [one.attempt_id for one, _ in results]}))
+    results = [(one, outcome) for one, outcome in results if one.attempt_id in started]
+    ids = [one.draft.message_id for one, _ in results]
+    states = {row.id: row.state for row in connection.execute(_STATES_OF_MESSAGES, {"ids": ids})}
     ended: list[dict[str, Any]] = []
     for begun, outcome in results:
         if outcome.state != "temporary" or outcome.reason not in NOT_HANDED_OVER:
@@ -184,8 +199,7 @@ def record_outcomes(session: Session, results: Sequence[tuple[Begun, Outcome]]) 
     sent: list[dict[str, Any]] = []
     for begun, outcome in results:
         draft = begun.draft
-        state = states.get(draft.message_id)
-        if state is None or state.state != "open":
+        if states.get(draft.message_id) != "open":
             continue
         channel = draft.option.channel
         if outcome.state == "temporary" and outcome.reason in NOT_HANDED_OVER:
@@ -205,9 +219,12 @@ def record_outcomes(session: Session, results: Sequence[tuple[Begun, Outcome]]) 
             sent.append({"message": draft.message_id})
             settled["sent", ""] += notice_ids
             continue
+        message = _lock_open(session, draft.message_id)
+        if message is None:
+            continue
         _settle_message(
             session,
-            session.get_one(Message, draft.message_id),
+            message,
             outcome,
             now=now,
             notice_ids=notice_ids,
@@ -220,12 +237,10 @@ def record_outcomes(session: Session, results: Sequence[tuple[Begun, Outcome]]) 
     _count(session, counts)
 
 
-def _has_callback(begun: Begun, message: Any) -> bool:
-    """Return whether a callback has said what became of a message: delivered, read, or on to the next channel."""
-    if message is None:
-        return False
-    has_left = message.state == "open" and message.channel != begun.draft.option.channel.name
-    return has_left or message.state in ("delivered", "read")
+def _lock_open(session: Session, message_id: UUID) -> Message | None:
+    """Return a message and keep it as it is until the commit; None when it has ended."""
+    query = select(Message).where(Message.id == message_id, Message.state == "open").with_for_update()
+    return session.scalar(query.execution_options(populate_existing=True))
 
 
 def recover(session: Session, channels: Sequence[Channel], answers: dict[UUID, Outcome | None], places: Places) -> int:
@@ -236,15 +251,16 @@ def recover(session: Session, channels: Sequence[Channel], answers: dict[UUID, O
     now = clock.now()
     by_name = {channel.name: channel for channel in channels}
     counts: Counter[tuple[UUID, str, date, str]] = Counter()
-    rows = session.scalars(select(Attempt).where(Attempt.id.in_(list(answers)), Attempt.state == "started")).all()
+    unended = select(Attempt).where(Attempt.id.in_(list(answers)), Attempt.state == "started")
+    rows = session.scalars(unended.with_for_update()).all()
     settled: Settled = defaultdict(list)
     for attempt in rows:
         outcome = answers[attempt.id] or Outcome("unknown", reason=NO_ANSWER)
-        message = session.get(Message, attempt.message_id)
+        message = _lock_open(session, attempt.message_id)
         update_many(session, Attempt, [_ended(attempt.id, outcome, now)], key="id")
         zone = places.zone_of(attempt.institution_id, None)
         counts[attempt.institution_id, attempt.channel, local_day(now, zone), outcome.state] += 1
-        if message is None or message.state != "open":
+        if message is None:
             continue
         notice_ids = list(
             session.scalars(select(Notice.id).where(Notice.message_id == message.id, Notice.state == "sending"))
@@ -332,8 +348,10 @@ def _leave_channel(
 
 
 def _write_settled(session: Session, settled: Settled) -> None:
+    moment = clock.now()
     for (state, reason), ids in settled.items():
-        settle(session, ids, state, reason=reason)
+        rows = [{"notice": one, "new_state": state, "why": reason, "moment": moment} for one in ids]
+        _SETTLE.execute_many(session, rows)
 
 
 def _ended(attempt_id: UUID, outcome: Outcome, now: datetime) -> dict[str, Any]:

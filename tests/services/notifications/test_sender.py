@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
 import pytest
+from sqlalchemy import event
 
 from chassis import clock
 from chassis.context import Context
@@ -23,6 +25,7 @@ from services.notifications.institutions import save_rules
 from services.notifications.members import keys_of, open_text
 from services.notifications.preferences import Answer, list_answers, opt_out, replace_answers
 from services.notifications.sending.owners import SlipCode
+from services.notifications.service import SERVICE
 from tests.fakes.notices import ACCEPTED, AWAY, FakeChannel, loan_fact
 from tests.services.notifications.conftest import (
     JAYAPURA,
@@ -31,6 +34,7 @@ from tests.services.notifications.conftest import (
     PADANG_BRANCH,
     TEST,
     Office,
+    add_institutions,
 )
 
 MORNING = datetime(2026, 11, 21, 2, tzinfo=UTC)  # 09.00 WIB
@@ -282,6 +286,53 @@ def test_a_callback_before_the_answer_of_the_provider_stays(database):
         office.send()
     assert [row.state for row in office.attempts()] == ["delivered"]
     assert office.states() == [("due_soon", "delivered", "")]
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("status", ["delivered", "failed"])
+def test_a_callback_that_comes_while_the_answer_is_written_stays(servers, migrated, tmp_path, status):
+    with migrated.open(SERVICE, "postgresql", tmp_path) as database:
+        add_institutions(database)
+        whatsapp = CallbackChannel("whatsapp", "phone", database=database)
+        office = Office(database, channels=[whatsapp])
+        callback = threading.Thread(target=lambda: whatsapp.call(sent(office)[0].id, status))
+
+        def call_back(_connection, _cursor, statement, *_rest):
+            if whatsapp.sent and callback.ident is None and "FROM messages" in statement:
+                callback.start()
+                # It has ended, or waits for a row that the sender has locked.
+                callback.join(timeout=1)
+
+        event.listen(database.writer, "after_cursor_execute", call_back)
+        with clock.frozen(MORNING):
+            remind(office, office.owners.add(phone="+6281234567890"))
+            office.sender.run_round()
+            callback.join()
+        (attempt,), (message,), (notice,) = office.attempts(), office.messages(), office.notices()
+    assert attempt.state == status
+    assert (message.state, notice.state) == (("open", "sending") if status == "failed" else (status, status))
+
+
+@pytest.mark.servers
+def test_a_member_who_is_erased_while_the_answer_is_written_stays_erased(servers, migrated, tmp_path):
+    with migrated.open(SERVICE, "postgresql", tmp_path) as database:
+        add_institutions(database)
+        office = Office(database)
+        member = office.owners.add()
+        erasure = threading.Thread(target=lambda: office.deliver(MemberErased(id=str(member), version=9)))
+
+        def erase(_connection, _cursor, statement, *_rest):
+            if sent(office) and erasure.ident is None and "FROM messages" in statement:
+                erasure.start()
+                erasure.join(timeout=1)
+
+        event.listen(database.writer, "after_cursor_execute", erase)
+        with clock.frozen(MORNING):
+            lend(office, member)
+            office.sender.run_round()
+            erasure.join()
+        assert [(row.state, row.reason) for row in office.notices()] == [("dropped", "MEMBER_ERASED")]
+        assert [row.state for row in office.messages()] == ["dropped"]
 
 
 def test_after_six_tries_the_next_channel_has_its_turn_and_after_the_last_a_letter(database):
