@@ -15,7 +15,7 @@ from chassis.addresses import networks
 from chassis.errors import Error, NotFound, Refused
 from chassis.rpc.client import SyncChannel, sync_channel
 from chassis.service import Resources
-from chassis.wake import open_wake
+from chassis.wake import Wake, open_wake
 from rangkiang.members.v1 import contacts_pb2 as wire
 from rangkiang.members.v1.members_pb2_grpc import MembersStub
 from services.notifications.channels.opening import open_channels
@@ -97,23 +97,35 @@ def send_notices(resources: Resources, stop: threading.Event) -> None:
         render=render,
         public_url=own.public_url,
     )
-    last_reason = ""
     try:
         with closing(open_wake(resources.database)) as wake:
-            sender.recover()
-            while not stop.is_set():
-                try:
-                    seconds = sender.run_round()
-                    last_reason = ""
-                except Error as problem:
-                    # Once a change of the reason: it is tried again every few seconds.
-                    if problem.reason != last_reason:
-                        log.warning("sender_waits", extra={"reason": problem.reason})
-                    last_reason, seconds = problem.reason, AWAY_SECONDS
-                    stop.wait(seconds)
-                    continue
-                if seconds:
-                    wake.wait(min(seconds, LONGEST_PAUSE_SECONDS))
+            send_until(stop, sender, wake)
     finally:
         for channel in channels:
             channel.close()
+
+
+def send_until(stop: threading.Event, sender: Sender, wake: Wake) -> None:
+    """Run rounds until `stop`. At first and after each error the attempts without an outcome are ended.
+
+    An error of the database may come between a hand-over and the commit of its outcome; without this the next round
+    would hand the same messages over again.
+    """
+    last_reason, is_recovered = "", False
+    while not stop.is_set():
+        try:
+            if not is_recovered:
+                sender.recover()
+                is_recovered = True
+            seconds = sender.run_round()
+            last_reason = ""
+        except Error as problem:
+            is_recovered = False
+            # Once a change of the reason: it is tried again every few seconds.
+            if problem.reason != last_reason:
+                log.warning("sender_waits", extra={"reason": problem.reason})
+            last_reason = problem.reason
+            stop.wait(AWAY_SECONDS)
+            continue
+        if seconds:
+            wake.wait(min(seconds, LONGEST_PAUSE_SECONDS))

@@ -50,6 +50,8 @@ LONGEST_PAUSE_SECONDS = 5.0
 TOGETHER, TOGETHER_UNKNOWN = 25, 5
 NOT_RENDERED = "NOT_RENDERED"
 FAILURES_SHOWN = 100
+# Circuit, failures and reason, as they were written last.
+Health = tuple[str, int, str]
 
 
 class Sender:
@@ -74,10 +76,14 @@ class Sender:
         self._read_master, self._render, self._public_url = read_master, render, public_url.rstrip("/")
         self._closed_until: dict[str, datetime] = {}
         self._away: set[str] = set()
-        self._seen: dict[str, tuple[str, int, str]] = {}
+        self._seen: dict[str, Health] = {}
+        self._unrecorded: dict[UUID, Outcome] = {}
 
     def recover(self) -> int:
-        """End attempts of a sender that died: ask the provider, else send again once or show them as unknown."""
+        """End attempts of a sender that died, or whose outcomes could not be committed.
+
+        An outcome that this process does not know is asked of the provider; else it sends again once or shows unknown.
+        """
         with self._database.reading(SENDING) as session:
             attempts = unanswered(session)
         if not attempts:
@@ -85,10 +91,12 @@ class Sender:
         by_name = {channel.name: channel for channel in self._channels}
         answers: dict[UUID, Outcome | None] = {}
         for attempt in attempts:
-            channel = by_name.get(attempt.channel)
-            answers[attempt.id] = channel.ask(str(attempt.message_id)) if channel is not None else None
+            answers[attempt.id] = self._unrecorded.get(attempt.id)
+            if answers[attempt.id] is None and (channel := by_name.get(attempt.channel)) is not None:
+                answers[attempt.id] = channel.ask(str(attempt.message_id))
         with self._database.transaction(SENDING) as session:
             count = recover(session, self._channels, answers, Places(session))
+        self._unrecorded.clear()
         answered = sum(answer is not None for answer in answers.values())
         log.warning("attempts_without_answer", extra={"count": count, "answered_now": answered})
         return count
@@ -152,20 +160,31 @@ class Sender:
                 if self._closed_until.get(channel.name, now) > now:
                     break
                 with self._database.transaction(SENDING) as session:
-                    self._record(session, channel, results)
+                    health = self._record(session, channel, results)
                     begun = begin_attempts(session, pairs[start : start + size], master)
+                self._note_recorded(health)
                 results = []
                 results = [(one, self._send(one)) for one in begun]
+                self._unrecorded = {one.attempt_id: outcome for one, outcome in results}
         finally:
             # Also when the next batch could not be started.
             if results:
                 with self._database.transaction(SENDING) as session:
-                    self._record(session, channel, results)
+                    health = self._record(session, channel, results)
+                self._note_recorded(health)
 
-    def _record(self, session: Session, channel: Channel, results: Sequence[tuple[Begun, Outcome]]) -> None:
-        if results:
-            record_outcomes(session, results)
-            self._write_health(session, channel)
+    def _record(
+        self, session: Session, channel: Channel, results: Sequence[tuple[Begun, Outcome]]
+    ) -> dict[str, Health]:
+        """Write outcomes. Returns the health that was written, by channel, for `_note_recorded` after the commit."""
+        if not results:
+            return {}
+        record_outcomes(session, results)
+        return self._write_health(session, channel)
+
+    def _note_recorded(self, health: Mapping[str, Health]) -> None:
+        self._seen.update(health)
+        self._unrecorded.clear()
 
     def _with_codes(self, drafts: Sequence[Draft]) -> list[Draft]:
         """Request the codes of slips; a slip that is no longer valid gets no message."""
@@ -249,18 +268,18 @@ class Sender:
                 self._away.add(channel.name)
         return outcome
 
-    def _write_health(self, session: Session, channel: Channel) -> None:
+    def _write_health(self, session: Session, channel: Channel) -> dict[str, Health]:
         """Write the health of a channel when it has changed, because doctor and staff pages run in other processes."""
         if not isinstance(channel, LimitedChannel):
-            return
+            return {}
         state = channel.state()
         seen = (state.circuit, min(state.failures, FAILURES_SHOWN), state.reason)
         if self._seen.get(channel.name) == seen:
-            return
-        self._seen[channel.name] = seen
+            return {}
         values = {"circuit": seen[0], "failures": seen[1], "reason": seen[2][:64], "at": clock.now()}
         insert = insert_for(session, ChannelState).values(name=channel.name, **values)
         session.execute(insert.on_conflict_do_update(index_elements=["name"], set_=values))
+        return {channel.name: seen}
 
 
 def _by_channel(drafts: Sequence[Draft]) -> dict[Channel, list[Draft]]:

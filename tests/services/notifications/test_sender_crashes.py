@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import select
 
 from chassis import clock
 from chassis.context import Context
 from chassis.db import Database
 from chassis.errors import Unavailable
 from rangkiang.circulation.v1.events_pb2 import LoanOpened
+from services.notifications.channels.limits import LimitedChannel
+from services.notifications.rpc.sending import send_until
+from services.notifications.tables import ChannelState
 from tests.fakes.notices import FakeChannel, loan_fact
-from tests.services.notifications.conftest import PADANG, PADANG_BRANCH, Office
+from tests.services.notifications.conftest import PADANG, PADANG_BRANCH, TEST, Office
 
 MORNING = datetime(2026, 11, 21, 2, tzinfo=UTC)  # 09.00 WIB
 
@@ -117,3 +122,73 @@ def test_what_was_handed_over_is_recorded_when_the_next_batch_cannot_begin(datab
         office.send()
     addresses = [message.address for _, message in office.channels[0].sent]
     assert len(addresses) == len(set(addresses)) == 12
+
+
+class LosesCommit(BusyOnce):
+    """A database that goes away at the commit of the transaction with this number; nothing of it is kept."""
+
+    @contextmanager
+    def transaction(self, context: Context) -> Iterator:
+        self._number -= 1
+        with self._database.transaction(context) as session:
+            yield session
+            if self._number == 0:
+                raise Unavailable("DATABASE_UNAVAILABLE")
+
+
+class Stop(threading.Event):
+    """It is set when the sender finds nothing more to do, and nobody waits."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        return self.is_set()
+
+
+class Idle:
+    """The sender waits for work: the end of the test."""
+
+    def __init__(self, stop: Stop) -> None:
+        self._stop = stop
+
+    def wait(self, _seconds: float) -> None:
+        self._stop.set()
+
+    def close(self) -> None:
+        pass
+
+
+def run_with_lost_commit(office: Office, *, number: int) -> None:
+    """Run the sender's job on a database that loses one commit, until nothing is left for now."""
+    database, stop = office.database, Stop()
+    office.database = LosesCommit(database, number)
+    try:
+        send_until(stop, office.new_sender(), Idle(stop))
+    finally:
+        office.database = database
+
+
+def test_what_was_handed_over_before_the_database_went_away_is_not_handed_over_again(database):
+    office = Office(database)
+    with clock.frozen(MORNING):
+        for _ in range(3):
+            lend(office)
+        # Decisions, attempts, outcomes.
+        run_with_lost_commit(office, number=3)
+    assert len(office.channels[0].sent) == 3
+    assert [row.state for row in office.attempts()] == ["accepted"] * 3
+    assert [row.state for row in office.notices()] == ["sent"] * 3
+
+
+def test_the_health_of_a_channel_is_written_again_when_its_commit_was_lost(database):
+    channel = LimitedChannel(FakeChannel())
+    office = Office(database, channels=[channel])
+    sender = office.new_sender()
+    sender._database = LosesCommit(database, 3)
+    with clock.frozen(MORNING):
+        lend(office)
+        with pytest.raises(Unavailable):
+            sender.run_round()
+        sender.recover()
+        lend(office)
+        sender.run_round()
+    with database.reading(TEST) as session:
+        assert [(row.name, row.circuit) for row in session.scalars(select(ChannelState))] == [("smtp", "closed")]
