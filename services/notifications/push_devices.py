@@ -10,6 +10,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -159,7 +160,7 @@ def push_addresses(session: Session, master: MasterKey, members: Mapping[UUID, U
     return addresses
 
 
-def _open(key: MemberKey, device: PushDevice) -> object | None:
+def _open(key: MemberKey, device: PushDevice) -> Any:
     """Return the subscription of a device; None for one that is damaged: all others still get their notices."""
     try:
         return json.loads(key.open(device.sealed, use=_USE))
