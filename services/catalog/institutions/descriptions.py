@@ -44,10 +44,13 @@ def version_of(place: Place) -> int:
 def change_fields(place: Place, values: Mapping[str, Any], *, at: datetime, edited: bool) -> dict[str, list[Any]]:
     """Give fields new values, and the place a new version if one of them is another than before.
 
-    values   by field, as fields.check_field returns them
+    values   by field, as fields.check_field returns them; another photo of a branch empties the description of the one
+             before, unless it brings its own
     edited   by staff on a page: a load of the file keeps them from now on
     returns  before and after of each field that changed
     """
+    if "photo" in values and "photo_alt" not in values and value_of(place, "photo") not in ("", values["photo"]):
+        values = {**values, "photo_alt": _empty("photo_alt")}
     changes = {field: [before, value] for field, value in values.items() if (before := value_of(place, field)) != value}
     if changes:
         version = version_of(place) + 1

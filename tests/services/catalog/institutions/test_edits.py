@@ -214,6 +214,37 @@ def test_a_branch_takes_services_accessibility_and_words_of_its_photo_and_forget
     assert refusal(edit_pst, database, manager, 3, short_name=texts[0]).reason == "DETAIL_UNKNOWN"
 
 
+def test_another_photo_of_a_branch_leaves_no_description_of_the_one_before(
+    database: Database, manager: Context
+) -> None:
+    words, nothing = {"id": "Rak anak", "en": "Children's shelves"}, {"id": "", "en": ""}
+    of_file = encoded(size=(200, 100))
+    version = edit_pst(database, manager, 1, photo_alt=words)
+    _, version = put(database, manager, version, kind="photo", branch="PST", content=of_file)
+    assert value_of(place(database, "PST"), "photo_alt") == words
+    file_id, version = put(database, manager, version, kind="photo", branch="PST", content=encoded(size=(70, 70)))
+    assert value_of(place(database, "PST"), "photo_alt") == nothing
+    with database.transaction(manager) as session:
+        version = remove_picture(session, "PKS", "PST", version, file_id, context=manager)
+    # A description that is written before the upload belongs to the photo that comes.
+    version = edit_pst(database, manager, version, photo_alt=words)
+    put(database, manager, version, kind="photo", branch="PST", content=of_file)
+    assert value_of(place(database, "PST"), "photo_alt") == words
+
+
+def test_another_photo_in_the_file_leaves_no_description_of_the_one_before(
+    database: Database, load: Callable[..., LoadCounts], tmp_path: Path
+) -> None:
+    words = '\nphoto_alt = { id = "Rak anak", en = "Shelves" }'
+    photo = 'photo = "depan.jpg"'
+    load(FILE.replace(photo, photo + words))
+    (tmp_path / "rak.jpg").write_bytes(encoded(size=(70, 70)))
+    load(FILE.replace(photo, 'photo = "rak.jpg"'))
+    assert value_of(place(database, "PST"), "photo_alt") == {"id": "", "en": ""}
+    load(FILE.replace(photo, photo + words))
+    assert value_of(place(database, "PST"), "photo_alt") == {"id": "Rak anak", "en": "Shelves"}
+
+
 def test_a_new_name_of_a_branch_follows_to_its_records(
     import_: Importer, database: Database, load: Callable[..., LoadCounts], manager: Context
 ) -> None:
