@@ -37,7 +37,7 @@ self.addEventListener("fetch", (event) => {
 self.addEventListener("push", (event) => {
   let notice = {};
   try {
-    notice = event.data.json();
+    notice = event.data.json() || {};
   } catch { /* browsers want something shown for each message */ }
   const { title, body, tag, lang, url } = notice;
   const options = { body: body || "", tag, lang, icon: "/icons/192.png", data: { url } };

@@ -122,6 +122,18 @@ def opened(device: BrowserContext, member: tuple[Visitor, UUID]) -> Page:
     return page
 
 
+def deliver(device: BrowserContext, page: Page, message: object) -> None:
+    """Give the page's service worker a push message, as the browser does."""
+    worker = device.new_cdp_session(page)
+    versions: list[dict[str, str]] = []
+    worker.on("ServiceWorker.workerRegistrationUpdated", lambda event: versions.extend(event["registrations"]))
+    worker.send("ServiceWorker.enable")
+    page.wait_for_function("navigator.serviceWorker.ready.then(() => true)")
+    page.wait_for_timeout(100)
+    address = {"origin": page.url.partition("/account")[0], "registrationId": versions[-1]["registrationId"]}
+    worker.send("ServiceWorker.deliverPushMessage", {**address, "data": json.dumps(message)})
+
+
 def send_receipt(keys: Path, member_id: UUID) -> None:
     """Let the real sender send a receipt to whoever of the member takes it."""
     notifications = running["notifications"]
@@ -174,14 +186,7 @@ def test_a_member_adds_this_device_gets_a_notice_on_it_and_removes_it(
     assert "Merantau ke Deli" in shown["body"]
 
     # The browser's own service worker shows what the library has sent.
-    worker = device.new_cdp_session(page)
-    versions: list[dict[str, str]] = []
-    worker.on("ServiceWorker.workerRegistrationUpdated", lambda event: versions.extend(event["registrations"]))
-    worker.send("ServiceWorker.enable")
-    page.wait_for_function("navigator.serviceWorker.ready.then(() => true)")
-    page.wait_for_timeout(100)
-    message = {"origin": page.url.partition("/account")[0], "registrationId": versions[-1]["registrationId"]}
-    worker.send("ServiceWorker.deliverPushMessage", {**message, "data": json.dumps(shown)})
+    deliver(device, page, shown)
     title, body = page.evaluate(SHOWN)
     assert (title, body) == (shown["title"], shown["body"])
 
@@ -200,6 +205,27 @@ def test_a_browser_that_was_refused_the_permission_says_how_to_give_it(
     page.get_by_role("button", name="Show them on this device").click()
     expect(page.get_by_text("The browser does not allow notices from this site.")).to_be_visible()
     assert page.evaluate("window.asked") == []
+
+
+def test_a_question_that_is_closed_without_an_answer_is_no_refusal(
+    device: BrowserContext, member: tuple[Visitor, UUID]
+) -> None:
+    page = opened(device, member)
+    page.evaluate("Notification.requestPermission = async () => { window.answered = true; return 'default'; }")
+    button = page.get_by_role("button", name="Show them on this device")
+    button.click()
+    page.wait_for_function("window.answered")
+    expect(button).to_be_enabled()
+    expect(page.get_by_text("The browser does not allow notices from this site.")).to_be_hidden()
+    expect(page.get_by_text("The device could not be added.")).to_be_hidden()
+    assert page.evaluate("window.asked") == []
+
+
+def test_a_message_without_content_still_shows_a_notice(device: BrowserContext, member: tuple[Visitor, UUID]) -> None:
+    device.grant_permissions(["notifications"])
+    page = opened(device, member)
+    deliver(device, page, None)
+    assert page.evaluate(SHOWN) == ["Perpustakaan", ""]
 
 
 def test_without_javascript_a_sentence_says_what_is_missing(member: tuple[Visitor, UUID]) -> None:

@@ -36,7 +36,9 @@
     event.preventDefault();
     button.disabled = true;
     try {
-      if ((await Notification.requestPermission()) !== "granted") return show("denied");
+      const answer = await Notification.requestPermission();
+      // Who closes the question has refused nothing, and is asked again.
+      if (answer !== "granted") return show(answer === "denied" ? "denied" : "");
       const { endpoint, keys } = (await subscribe()).toJSON();
       for (const [name, value] of Object.entries({ endpoint, ...keys })) {
         if (form.elements[name]) form.elements[name].value = value;
