@@ -52,7 +52,7 @@ def test_every_text_with_facts_is_given_facts() -> None:
 
 
 def test_every_text_is_used() -> None:
-    source = "".join(path.read_text() for path in (*FOLDER.glob("templates/*.html"), *FOLDER.glob("*.py")))
+    source = "".join(path.read_text() for path in (*FOLDER.glob("templates/*.html"), *FOLDER.rglob("*.py")))
     for key in TEXTS["id"]:
         stem = key.removesuffix(".one").removesuffix(".many")
         prefix = stem.rpartition(".")[0]
