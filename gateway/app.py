@@ -187,7 +187,10 @@ class ApiCors:
 
 
 class PageRoute(Route):
-    """A route outside the API. It compares no path of the API: each request there would compare those of all pages."""
+    """A route outside the API.
+
+    It skips requests to the API, which would otherwise be compared with the path of every page.
+    """
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         if scope["path"].startswith(_API_PATHS):

@@ -1,7 +1,7 @@
 """Institutions, branches and opening hours for pages, cached in memory and reloaded from their services.
 
-A page waits `WAIT_SECONDS` at most, and only for the first answer. When circulation does not answer, pages say nothing
-of hours; when the catalogue does not, they go on with the names that they had.
+A page waits `WAIT_SECONDS` at most, and only when no usable answer is cached. When circulation does not answer, pages
+say nothing of hours; when the catalogue does not, they go on with the names that they had.
 """
 
 from __future__ import annotations

@@ -124,7 +124,7 @@ async def put_rules(request: Request, body: RulesBody, version: Version, notific
 @router.get(
     "/channels",
     response_model=Channels,
-    **documented(operation="list_channels", summary="How channels do", example={"hits": [_CHANNEL]}, errors=ERRORS),
+    **documented(operation="list_channels", summary="Health of channels", example={"hits": [_CHANNEL]}, errors=ERRORS),
 )
 async def list_channels(
     request: Request, query: Annotated[QueryModel, Query()], notifications: Notifications
@@ -137,11 +137,13 @@ async def list_channels(
 @router.get(
     "/channels/{channel}/status",
     response_model=ChannelStatus,
-    **documented(operation="get_channel_status", summary="How a channel does", example=_CHANNEL, errors=(*ERRORS, 404)),
+    **documented(
+        operation="get_channel_status", summary="Health of a channel", example=_CHANNEL, errors=(*ERRORS, 404)
+    ),
 )
 async def get_channel(
     request: Request, channel: ChannelName, query: Annotated[QueryModel, Query()], notifications: Notifications
 ) -> Response:
-    """The state of each channel, its waiting messages, and the institution's counts of the last 30 days."""
+    """The state of a channel, its waiting messages, and the institution's counts of the last 30 days."""
     reply = await call(request, notifications.GetChannelStatus, wire.GetChannelStatusRequest(name=channel))
     return private(ChannelStatus(**plain(reply.channels[0])))

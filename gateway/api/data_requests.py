@@ -164,10 +164,13 @@ async def add_own(request: Request, body: OwnRequestBody, members: Members) -> R
 @router.get(
     "/account/data",
     response_model=dict[str, Any],
-    **documented(operation="get_own_data", summary="All data of the caller", example=_COPY, errors=(*ERRORS, 404)),
+    **documented(operation="get_own_data", summary="Copy of the caller's data", example=_COPY, errors=(*ERRORS, 404)),
 )
 async def own_data(request: Request, query: Annotated[QueryModel, Query()]) -> Response:
-    """All data that the members service stores about the caller, and the open loans, as one JSON document."""
+    """The data about the caller that members stores, with the open loans.
+
+    It does not contain notices, devices and conversations.
+    """
     return as_file(await own_copy(request))
 
 
@@ -222,10 +225,13 @@ async def answer(request: Request, request_id: RequestId, body: AnswerBody, memb
 @router.get(
     "/members/{member_id}/data",
     response_model=dict[str, Any],
-    **documented(operation="get_member_data", summary="All data of a member", example=_COPY, errors=(*ERRORS, 404)),
+    **documented(operation="get_member_data", summary="Copy of a member's data", example=_COPY, errors=(*ERRORS, 404)),
 )
 async def data(request: Request, member_id: MemberId, query: Annotated[QueryModel, Query()]) -> Response:
-    """All data that is stored about a member, with the loan history, as one JSON document."""
+    """The data about a member that members stores, with the loan history.
+
+    It does not contain notices, devices and conversations.
+    """
     return as_file(await copy_of(request, member_id))
 
 

@@ -1,4 +1,4 @@
-"""A copy of all data that is stored about a member: one JSON document."""
+"""A copy of the data about a member that members stores, with loans: one JSON document."""
 
 from __future__ import annotations
 

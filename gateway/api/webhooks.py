@@ -1,4 +1,4 @@
-"""Webhooks: facts that a partner's system gets over HTTP."""
+"""Webhooks: events that a partner's system gets over HTTP."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class NewWebhook(Body):
     )
     contact: str = Field(
         "",
-        description="E-mail address that hears when the webhook is disabled.",
+        description="E-mail address that gets a mail when the webhook is disabled after a day of failures.",
         max_length=320,
         examples=["sistem@kampus.example"],
         repr=False,
@@ -48,10 +48,13 @@ class NewWebhook(Body):
 
 
 class ReplayBody(Body):
-    """From where facts are sent again."""
+    """The event from which events are sent again."""
 
     cursor: str = Field(
-        "", description="Id of a fact of the last 7 days; empty: nothing is sent again.", max_length=64, examples=[_ID]
+        "",
+        description="Id of an event of the last 7 days; empty: nothing is sent again.",
+        max_length=64,
+        examples=[_ID],
     )
 
 
@@ -65,27 +68,27 @@ class Webhook(ResponseModel):
     made_by_staff: bool
     """A person of staff made it, for the institution."""
     url: str
-    """Where facts go."""
+    """The address to which events are sent."""
     kinds: list[str]
-    """Which facts."""
+    """Kinds of events."""
     with_members: bool
-    """Facts have ids of members."""
+    """Events have ids of members, without names and contact data."""
     state: str
-    """active, or disabled: by its owner (reason STOPPED), or after failures of a day."""
+    """active, or disabled: by its owner (reason STOPPED), or after a day of failures."""
     reason: str
-    """Of the last failure; empty after a delivery."""
+    """Reason of the last failure; empty after a delivery."""
     failures: int
-    """In a row."""
+    """Failures in a row."""
     waiting: int
-    """Facts that wait."""
+    """Number of events that wait."""
     made_at: str | None = None
     """When it was made."""
     last_delivered_at: str | None = None
-    """When a fact was taken last."""
+    """Time of the last delivery."""
     failing_since: str | None = None
-    """The first failure since then."""
+    """Time of the first failure after the last delivery."""
     next_at: str | None = None
-    """When the next fact may be sent."""
+    """When the next event may be sent."""
 
 
 class MadeWebhook(Webhook):
@@ -105,29 +108,29 @@ class Webhooks(ResponseModel):
 
 
 class Replayed(ResponseModel):
-    """A subscription that goes on."""
+    """A subscription that is active again."""
 
     webhook: Webhook
     """The subscription."""
     count: int
-    """Facts that are sent again."""
+    """Number of events that are sent again."""
 
 
 class Delivery(ResponseModel):
-    """A fact for a webhook, without what it says."""
+    """An event for a webhook, without its data."""
 
     id: str
     """Its identifier: the cursor of a replay."""
     kind: str
-    """Which fact."""
+    """Kind of the event."""
     occurred_at: str | None = None
     """When it happened."""
     delivered_at: str | None = None
-    """When it was taken; absent while it waits."""
+    """When it was delivered; absent while it waits."""
 
 
 class Deliveries(ResponseModel):
-    """Facts of the last 7 days for a webhook."""
+    """Events of the last 7 days for a webhook."""
 
     webhook: Webhook
     """The webhook."""
@@ -138,7 +141,7 @@ class Deliveries(ResponseModel):
 
 
 class Disabled(ResponseModel):
-    """A subscription that rests."""
+    """A disabled subscription."""
 
     webhook: Webhook
     """The subscription."""
@@ -146,7 +149,7 @@ class Disabled(ResponseModel):
 
 class DeliveriesQuery(QueryModel):
     cursor: str = text("`next` of the page before.", longest=64)
-    limit: Annotated[int, WholeNumber(1, 200)] = number(50, "Facts on a page.")
+    limit: Annotated[int, WholeNumber(1, 200)] = number(50, "Events on a page.")
 
 
 class Deleted(ResponseModel):
@@ -195,7 +198,7 @@ async def list_webhooks(request: Request, notifications: Notifications) -> Respo
     status_code=201,
     **documented(
         operation="create_webhook",
-        summary="Subscribe to facts",
+        summary="Subscribe to events",
         example={**_EXAMPLE, "secret": "rkwh_zAs4g7HVwIe5QZzQdDuaPGmBnACtT1wAzAs4g7HVwIe"},
         status=201,
         errors=_WRITE_ERRORS,
@@ -214,7 +217,7 @@ async def create_webhook(request: Request, body: NewWebhook, notifications: Noti
     response_model=Replayed,
     **documented(
         operation="replay_webhook",
-        summary="Go on, and send facts again",
+        summary="Activate a webhook, and send events again",
         example={"webhook": _EXAMPLE, "count": 12},
         errors=_WRITE_ERRORS,
         method=f"{SERVICE}/ReplayWebhook",
@@ -234,7 +237,7 @@ async def replay_webhook(
     response_model=Deliveries,
     **documented(
         operation="list_deliveries",
-        summary="Which facts a webhook got",
+        summary="Events for a webhook",
         example={
             "webhook": _EXAMPLE,
             "hits": [{"id": _ID, "kind": "loan.opened", "occurred_at": "2026-11-24T03:12:00Z"}],
@@ -245,7 +248,7 @@ async def replay_webhook(
 async def list_deliveries(
     request: Request, webhook_id: WebhookId, query: Annotated[DeliveriesQuery, Query()], notifications: Notifications
 ) -> Response:
-    """Of the last 7 days; `id` is the cursor of a replay."""
+    """Events of the last 7 days, the newest first; `id` is the cursor of a replay."""
     message = wire.ListDeliveriesRequest(id=webhook_id, limit=query.limit, cursor=query.cursor)
     reply = await call(request, notifications.ListDeliveries, message)
     hits = [Delivery(**plain(delivery)) for delivery in reply.deliveries]
@@ -257,14 +260,14 @@ async def list_deliveries(
     response_model=Disabled,
     **documented(
         operation="disable_webhook",
-        summary="Send nothing more for now",
+        summary="Disable a webhook",
         example={"webhook": {**_EXAMPLE, "state": "disabled", "reason": "STOPPED"}},
         errors=_WRITE_ERRORS,
         method=f"{SERVICE}/DisableWebhook",
     ),
 )
 async def disable_webhook(request: Request, webhook_id: WebhookId, notifications: Notifications) -> Response:
-    """Until a replay; what happens meanwhile is not kept for it."""
+    """Nothing is sent until a replay. Events that happen meanwhile are not kept for it."""
     reply = await call(request, notifications.DisableWebhook, wire.DisableWebhookRequest(id=webhook_id))
     return private(Disabled(webhook=Webhook(**plain(reply.webhook))))
 

@@ -87,12 +87,12 @@ def test_a_message_is_taken_over_and_answered_and_the_next_one_is_shown(manager:
     assert HOSTILE in desk.text
     desk.open(path)
     desk.send(f"{path}/take")
-    assert "You see to this conversation" in desk.text
+    assert "You are handling this conversation" in desk.text
     manager.open(path)
-    assert "A colleague has seen to this since" in manager.text
+    assert "A colleague has been handling this since" in manager.text
     assert "WITA" in manager.text
     desk.send(f"{path}/reply", {"text": "Ya, pukul 08.00 sampai 16.00."})
-    assert "The reply is sent and the conversation is done." in desk.text
+    assert "The reply is being sent, and the conversation is done." in desk.text
     desk.open(f"{LIST}?state=done")
     assert "+6281266001101" in desk.text
     desk.open(path)
@@ -109,6 +109,12 @@ def test_after_a_day_a_reply_is_refused_and_what_was_typed_stays(desk: Visitor) 
     assert answer.status_code == 409
     assert "Terlambat" in answer.text
     assert "more than 24 hours old" in answer.text
+    desk.open(path)
+    desk.send(f"{path}/close")
+    with clock.frozen(clock.now() + timedelta(minutes=5)):
+        answer = desk.http.post(f"{path}/reply", data={**form, "text": "Terlambat"}, follow_redirects=True)
+    assert "Terlambat" in answer.text
+    assert "then mark this as done" not in answer.text
 
 
 def test_a_message_without_need_for_an_answer_is_marked_as_done(desk: Visitor) -> None:
@@ -186,12 +192,13 @@ def test_deliveries_are_paged_and_sent_again_from_a_fact(manager: Visitor, deliv
     assert len(entries) == 10
     cursor = entries[0].xpath(".//input[@name='cursor']/@value")[0]
     manager.send(f"{delivered}/replay", {"cursor": cursor})
-    assert "48 facts are sent again." in manager.text
+    assert "48 events are sent again." in manager.text
     assert "answered HTTP 500" not in manager.text
 
 
 def test_every_fact_has_words(manager: Visitor) -> None:
     manager.open(HOOKS)
+    assert "Events contain ids of members, without names and contact data." in manager.text
     labels = {option.get("value"): option for option in manager.page.xpath("//input[@name='kinds']")}
     assert set(labels) == set(SCOPES)
     assert all(kind not in labels[kind].getparent().text_content() for kind in labels)

@@ -1,4 +1,4 @@
-"""/notices/webhooks — facts for partners' systems: subscriptions of the institution, their deliveries, replays."""
+"""/notices/webhooks — events for partners' systems: subscriptions of the institution, their deliveries, replays."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from rangkiang.notifications.v1 import webhooks_pb2 as wire
 
 router = APIRouter()
 
-STOPPED = "STOPPED"
 NOTES = ("disabled", "active", "replayed", "deleted")
 _PAGE = 50
 _PLACES = {
@@ -66,7 +65,7 @@ async def show_webhook(request: Request) -> Response:
 @router.post("/notices/webhooks/{webhook_id}/replay")
 @for_signed_in
 async def replay_webhook(request: Request) -> Response:
-    """Make a webhook active again; with a cursor, send again from that fact on."""
+    """Make a webhook active again; with a cursor, send again from that event on."""
     fields = await read_form(request)
     webhook_id: str = request.path_params["webhook_id"]
     message = wire.ReplayWebhookRequest(id=webhook_id, cursor=fields.text("cursor")[:64])
