@@ -147,8 +147,10 @@ def _take_turn(
                     address = master.open(contact, use=CONTACT).decode()
                     disabled.append(Disabled(turn.webhook_id, turn.url, address, reason))
                 break
-            _note_delivery(session, turn.webhook_id, delivery.fact_id)
+            is_active = _note_delivery(session, turn.webhook_id, delivery.fact_id)
         count += 1
+        if not is_active:
+            break
     return count
 
 
@@ -168,11 +170,13 @@ def _send(client: OutgoingClient, turn: Turn, delivery: Delivery) -> str:
     return "" if 200 <= reply.status < 300 else f"HTTP_{reply.status}"
 
 
-def _note_delivery(session: Session, webhook_id: UUID, fact_id: UUID) -> None:
+def _note_delivery(session: Session, webhook_id: UUID, fact_id: UUID) -> bool:
+    """Note that a fact was taken. Returns False when the webhook was stopped or deleted meanwhile: its turn ends."""
     now = clock.now()
     session.execute(update(WebhookFact).where(WebhookFact.id == fact_id).values(delivered_at=now))
     well = {"failures": 0, "failing_since": None, "reason": "", "last_delivered_at": now}
-    session.execute(update(Webhook).where(Webhook.id == webhook_id).values(**well))
+    noted = update(Webhook).where(Webhook.id == webhook_id, Webhook.state == ACTIVE).values(**well)
+    return session.execute(noted).rowcount == 1  # type: ignore[attr-defined, no-any-return]
 
 
 def _note_failure(session: Session, webhook_id: UUID, reason: str) -> bytes | None:

@@ -30,7 +30,7 @@ from services.notifications.settings import NotificationsSettings
 from services.notifications.tables import Webhook, WebhookFact
 from services.notifications.webhooks import delivery
 from services.notifications.webhooks.facts import forget_member
-from tests.fakes.http_receiver import Answer, HttpReceiver
+from tests.fakes.http_receiver import Answer, HttpReceiver, Received
 from tests.fakes.mail_server import MailServer
 from tests.migrated import MigratedDatabases
 from tests.services.notifications.partners import PKS, TEST, UNAND, Partners, opened
@@ -367,6 +367,30 @@ def test_a_disabled_webhook_gets_nothing_until_a_replay_and_doctor_says_nothing(
     both.stub.ReplayWebhook(wire.ReplayWebhookRequest(id=made.id), metadata=metadata())
     lend(both)
     assert deliver(both) == 2
+
+
+@pytest.mark.parametrize("act", ["disable", "delete"])
+def test_a_webhook_that_is_stopped_during_its_turn_gets_no_further_fact(
+    both: Partners, receiver: HttpReceiver, act: str
+) -> None:
+    own = str(new_id())
+    made = subscribe(both, receiver.url, session=own).webhook
+    for _ in range(3):
+        lend(both)
+
+    def stop(_request: Received) -> Answer:
+        metadata = both.caller("webhooks.manage", session=own)
+        if act == "disable":
+            both.stub.DisableWebhook(wire.DisableWebhookRequest(id=made.id), metadata=metadata)
+        else:
+            both.stub.DeleteWebhook(wire.DeleteWebhookRequest(id=made.id), metadata=metadata)
+        return Answer()
+
+    receiver.answer = stop
+    assert deliver(both) == 1
+    assert len(receiver.requests) == 1
+    assert [(one.state, one.reason) for one in listed(both)] == [("disabled", "STOPPED")] * (act == "disable")
+    assert checks.partners(both.resources) == []
 
 
 def test_deliveries_are_listed_the_newest_first_with_those_that_wait(both: Partners, receiver: HttpReceiver) -> None:
