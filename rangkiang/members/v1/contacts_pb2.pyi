@@ -161,7 +161,9 @@ class MemberContact(_message.Message):
     is_organisation: _builtins.bool
     """An organisation; then `name` is its name and `phone` of the person who answers for it."""
     is_unreadable: _builtins.bool
-    """The key of this member is damaged: e-mail, phone and address are empty, although they may be known."""
+    """The key of this member is damaged, or of the guardian of a child: e-mail, phone and address of that one are empty,
+    although they may be known.
+    """
     @_builtins.property
     def guardian(self) -> Global___GuardianContact:
         """Of a child; absent when none is known."""

@@ -43,7 +43,7 @@ class Contact:
     asked_id  the id that was asked for; of a merged member another one than the member's
     guardian  of a child; None when none is known
     consents  the last answer for each purpose
-    is_unreadable  the member's key is damaged: nothing that is sealed is known
+    is_unreadable  the key of the member, or of a child's guardian, is damaged: nothing that is sealed is known of them
     """
 
     asked_id: UUID
@@ -84,12 +84,14 @@ def contacts(session: Session, member_ids: Sequence[str], *, master: MasterKey) 
         is_child = Facts(str(member.id), opened, category, today).is_child
         is_organisation = category.kind == "organisation"
         reach = _reach(member, opened)
+        guardian, is_guardian_unreadable = None, False
+        if is_child and not is_organisation:
+            guardian, is_guardian_unreadable = _guardian(member, opened, guardians, master)
         contacts_by_id[member.id] = Contact(
             member.id, member,
             _with_phone(reach, opened["responsible_phone"]) if is_organisation else reach,
             is_child and not is_organisation, is_organisation,
-            _guardian(member, opened, guardians, master) if is_child and not is_organisation else None,
-            consents.get(member.id, {}), is_unreadable,
+            guardian, consents.get(member.id, {}), is_unreadable or is_guardian_unreadable,
         )  # fmt: skip
     return [replace(contacts_by_id[members_by_id[one].id], asked_id=one) for one in ids if one in members_by_id]
 
@@ -182,14 +184,18 @@ def _reach(member: Member, opened: dict[str, str]) -> Reach:
     return Reach(member.id, name, member.language or "id", opened["email"], opened["phone"], opened["address"])
 
 
-def _guardian(member: Member, opened: dict[str, str], known: dict[UUID, Member], master: MasterKey) -> Reach | None:
+def _guardian(
+    member: Member, opened: dict[str, str], known: dict[UUID, Member], master: MasterKey
+) -> tuple[Reach | None, bool]:
+    """Return how to reach the guardian of a child, and whether the guardian's own values cannot be read."""
     guardian = _kept(known, member.guardian_id) if member.guardian_id is not None else None
     if guardian is not None:
-        return _with_phone(_reach(guardian, _open_values(guardian, master)[0]), opened["guardian_phone"])
+        values_of_guardian, is_unreadable = _open_values(guardian, master)
+        return _with_phone(_reach(guardian, values_of_guardian), opened["guardian_phone"]), is_unreadable
     if not member.guardian_name:
-        return None
+        return None, False
     language = member.language or "id"
-    return Reach(None, member.guardian_name, language, "", opened["guardian_phone"], opened["address"])
+    return Reach(None, member.guardian_name, language, "", opened["guardian_phone"], opened["address"]), False
 
 
 def _with_phone(reach: Reach, phone: str) -> Reach:

@@ -96,6 +96,8 @@ def list_letters(
 ) -> list[ListedLetter]:
     """Return the letters in order of class or street, then of name.
 
+    A member whose address cannot be read gets no letter; the notices wait until it can be.
+
     raises  Invalid  PRINT_ORDER_UNKNOWN
     """
     if (by or GROUPINGS[0]) not in GROUPINGS:
@@ -103,7 +105,7 @@ def list_letters(
     letters: list[ListedLetter] = []
     for member_id, of_member in notices.items():
         contact = contacts.get(member_id)
-        if contact is None:
+        if contact is None or contact.is_unreadable:
             continue
         guardian = contact.guardian if contact.is_child and contact.HasField("guardian") else None
         name = guardian.name if guardian is not None and guardian.name else contact.name

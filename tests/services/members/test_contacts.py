@@ -130,6 +130,19 @@ def test_a_member_whose_key_cannot_be_read_does_not_keep_the_others_from_their_n
     assert (second.phone, second.is_unreadable) == ("+6281266001122", False)
 
 
+def test_a_child_whose_guardian_s_key_is_damaged_is_unreadable(office: Office, sender: Any) -> None:
+    desk = Desk(office)
+    mother = desk.register("Rosna", email="rosna@example.org", phone="081266001133").id
+    child = desk.register(
+        "Aisyah", category="anak", birth_date=f"{clock.now().year - 9}-01-02",
+        guardian=people_pb2.Guardian(member_id=mother, relation="mother"),
+    ).id  # fmt: skip
+    with office.database.transaction(TEST) as session:
+        session.execute(update(Member).where(Member.id == UUID(mother)).values(wrapped_key=b"x" * 60))
+    (found,) = contacts(sender, child)
+    assert (found.guardian.name, found.guardian.email, found.is_unreadable) == ("Rosna", "", True)
+
+
 def test_as_many_statements_for_many_members_as_for_one(office: Office, sender: Any) -> None:
     desk = Desk(office)
     guardian = desk.register("Rosna", phone="081266001133").id

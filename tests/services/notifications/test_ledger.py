@@ -137,6 +137,21 @@ def test_letters_are_listed_by_class_or_street_printed_and_handed_over(office):
     assert {row.state for row in office.notices()} == {"printed"}
 
 
+def test_a_member_whose_address_cannot_be_read_has_no_letter_and_the_notice_waits(office):
+    damaged, other = office.owners.add(email="", name="Budi"), office.owners.add(email="", name="Ani")
+    for member in (damaged, other):
+        warn(office, member)
+    office.send()
+    office.owners.people[damaged].is_unreadable = True
+    with office.database.reading(DESK) as session:
+        waiting = letters.printable(session, PADANG).by_member
+        session.expunge_all()
+    assert set(waiting) == {damaged, other}
+    listed = letters.list_letters(waiting, office.owners.people, by="group")
+    assert [letter.contact.name for letter in listed] == ["Ani"]
+    assert {row.state for row in office.notices()} == {"print"}
+
+
 def test_a_message_over_the_second_channel_is_counted_there(database):
     office = Office(database, channels=[FakeChannel("smtp"), FakeChannel("sms", "phone", outcome=ACCEPTED)])
     member = office.owners.add(email="", phone="+6281234567890")
