@@ -11,7 +11,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence, Set
 from contextlib import closing, contextmanager
 from datetime import timedelta
 from typing import Any
@@ -31,7 +31,7 @@ from chassis.column_types import UtcTime
 from chassis.context import system
 from chassis.db import Database
 from chassis.db_errors import is_outage
-from chassis.errors import Error, Invalid
+from chassis.errors import Conflict, Error, Invalid, Unavailable
 from chassis.ids import parse_id
 from chassis.inbox import inbox
 from chassis.prepared import Prepared
@@ -129,6 +129,8 @@ class Deliveries:
             try:
                 count = batch.handle(rows)
             except Exception as problem:
+                if _is_of_database(problem, has_begun=batch.has_begun):
+                    raise
                 reason = str(problem)[:200]
                 continue
             for row, failure in batch.failures:
@@ -146,10 +148,13 @@ class Deliveries:
             self._put_off(row, error=f"no handler {row.handler} in this release", dead=True)
             return
         event = event_of(row, event_id=row.event_id)
+        claim = Claim(row)
         try:
             with _span(consumer, event), self._crash_marker.marking(_key(row)):
-                handle(self._database, consumer, event, claim=_claim(row))
+                handle(self._database, consumer, event, claim=claim)
         except Exception as problem:
+            if _is_of_database(problem, has_begun=claim.has_begun):
+                raise
             # After any error the row stays, and the event is tried again.
             self._fail(row, problem)
 
@@ -199,6 +204,7 @@ class Batch:
 
     with_savepoints  an event that fails is rolled back alone; otherwise the first failure ends the transaction
     failures         rows whose effect was rolled back, with their errors
+    has_begun        its transaction was opened
     """
 
     def __init__(
@@ -208,6 +214,7 @@ class Batch:
         self._with_savepoints = with_savepoints
         self._handler = resolve(consumer.handler)
         self.failures: list[tuple[Any, Exception]] = []
+        self.has_begun = False
 
     def handle(self, rows: Sequence[Any]) -> int:
         """Handle the rows in order and commit their effects, inbox rows and deletions together.
@@ -223,6 +230,7 @@ class Batch:
             self._crash_marker.marking(f"{name}/"),
             self._database.transaction(system(f"handler:{name}")) as session,
         ):
+            self.has_begun = True
             end = time.monotonic() + TURN_SECONDS
             known_ids = select(inbox.c.event_id).where(inbox.c.consumer == name, inbox.c.event_id.in_(ids))
             waiting = set(session.scalars(select(deliveries.c.event_id).where(_are(ids, name))))
@@ -343,14 +351,30 @@ def _are(event_ids: Sequence[UUID], handler: str) -> Any:
     return and_(deliveries.c.handler == handler, deliveries.c.event_id.in_(event_ids))
 
 
-def _claim(row: Any) -> Callable[[Session], bool]:
-    """Delete the row first: a second process then has nothing to do; a failed handler rolls the deletion back."""
+class Claim:
+    """Deletes the row first: a second process then has nothing to do; a failed handler rolls the deletion back.
 
-    def claim(session: Session) -> bool:
-        deleted = session.execute(delete(deliveries).where(_is(row.event_id, row.handler)))
+    has_begun  the transaction was opened
+    """
+
+    def __init__(self, row: Any) -> None:
+        self._row = row
+        self.has_begun = False
+
+    def __call__(self, session: Session) -> bool:
+        self.has_begun = True
+        deleted = session.execute(delete(deliveries).where(_is(self._row.event_id, self._row.handler)))
         return bool(deleted.rowcount == 1)  # type: ignore[attr-defined]
 
-    return claim
+
+def _is_of_database(problem: Exception, *, has_begun: bool) -> bool:
+    """Return whether no event is the reason of a failure: no transaction could be opened, or the lease is lost.
+
+    Inside a transaction a timeout may be that of one event's own statement, which counts as its attempt.
+    """
+    if isinstance(problem, Conflict) and problem.reason == "LEASE_LOST":
+        return True
+    return isinstance(problem, Unavailable) and not has_begun
 
 
 def _key(row: Any) -> str:

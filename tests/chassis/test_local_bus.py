@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -20,6 +21,7 @@ from chassis.bus import BACKOFF_SECONDS, local_delivery
 from chassis.bus.local import deliveries, open_local
 from chassis.bus.local_delivery import Deliveries, deliver
 from chassis.context import Context, system
+from chassis.errors import Unavailable
 from chassis.migrate import migrate
 from chassis.service import Resources, discover
 from chassis.settings import load
@@ -157,6 +159,48 @@ def test_an_event_that_ends_the_transaction_of_many_is_tried_alone(installation:
     installation.publish()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(handlers, "place_order", roll_back)
+        Deliveries(installation.orders).run_due(NEVER)
+    assert installation.placed() == ["guava", "papaya"]
+    assert delivery_rows(installation) == [(1, False)]
+
+
+@pytest.mark.parametrize("names", [["mango"], ["guava", "mango", "papaya"]])
+def test_a_database_that_admits_no_transaction_is_tried_once_and_counts_no_attempt(
+    installation: Installation, names: list[str]
+) -> None:
+    database, refused = installation.orders.database, []
+    transaction = database.transaction
+
+    @contextmanager
+    def busy(context: Context) -> Iterator[Session]:
+        if "handler:" in context.actor:
+            refused.append(context)
+            raise Unavailable("DATABASE_BUSY")
+        with transaction(context) as session:
+            yield session
+
+    installation.receive(*names)
+    installation.publish()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(database, "transaction", busy)
+        with pytest.raises(Unavailable):
+            Deliveries(installation.orders).run_due(NEVER)
+    assert len(refused) == 1
+    assert delivery_rows(installation) == [(0, False)] * len(names)
+    Deliveries(installation.orders).run_due(NEVER)
+    assert installation.placed() == names
+
+
+def test_an_event_whose_own_statement_takes_too_long_is_put_off_alone(installation: Installation) -> None:
+    def time_out(session: Session, fact: ArticleReceived, context: Context) -> None:
+        if fact.name == "mango":
+            raise Unavailable("DATABASE_BUSY")
+        place_order(session, fact, context)
+
+    installation.receive("guava", "mango", "papaya")
+    installation.publish()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(handlers, "place_order", time_out)
         Deliveries(installation.orders).run_due(NEVER)
     assert installation.placed() == ["guava", "papaya"]
     assert delivery_rows(installation) == [(1, False)]
