@@ -21,14 +21,17 @@ TOLERANCE = 0.02
 SUCCESS = {"test": 0.9846, "tuning": 0.9878}
 NDCG = {
     "test": {
-        "title": 0.9945, "half-remembered": 0.9939, "author": 1.0, "name": 0.9815, "subject": 0.9548,
-        "child": 0.9425, "typo": 1.0, "old-spelling": 0.9775, "number": 1.0, "stem": 0.9772, "phrase": 1.0,
-        "operators": 1.0, "transliteration": 0.9945, ALL: 0.9842,
+        "title": 0.9948, "half-remembered": 0.994, "author": 1.0, "name": 0.9815, "subject": 0.9621, "child": 0.977,
+        "typo": 1.0, "old-spelling": 0.9775, "number": 1.0, "stem": 0.9773, "phrase": 1.0, "operators": 1.0,
+        "transliteration": 0.9946, ALL: 0.9878,
     },
+    # The stem figure was 0.9942 until 2026-11-27. One search is lower, `penanaman padi`: Pengantar Agronomi comes
+    # before Revolusi Sebatang Jerami since that day's change of the search. Which part of the change does it is not
+    # known.
     "tuning": {
-        "title": 0.9928, "half-remembered": 1.0, "author": 1.0, "name": 1.0, "subject": 0.9012, "child": 0.8053,
-        "typo": 0.9198, "old-spelling": 0.9935, "number": 1.0, "stem": 0.9915, "phrase": 1.0, "operators": 0.9408,
-        "transliteration": 1.0, "question": 0.8311, "cross-language": 0.8392, "minangkabau": 0.8873, ALL: 0.9235,
+        "title": 0.9979, "half-remembered": 1.0, "author": 1.0, "name": 1.0, "subject": 0.9329, "child": 0.8548,
+        "typo": 0.9198, "old-spelling": 0.9939, "number": 1.0, "stem": 0.9922, "phrase": 1.0, "operators": 0.983,
+        "transliteration": 1.0, "question": 0.8938, "cross-language": 0.8678, "minangkabau": 0.9463, ALL: 0.9384,
     },
 }  # fmt: skip
 AIMS = {"success": 0.9, "ndcg": 0.85}  # of the test half; the recorded levels are above them
