@@ -26,8 +26,10 @@ from services.notifications.tables import (
     ConversationMessage,
     InboundMessage,
     LoanMark,
+    Member,
     Message,
     Notice,
+    PushDevice,
 )
 
 KEPT = timedelta(days=14)
@@ -61,6 +63,8 @@ def forget_old_rows(resources: Resources, stop: threading.Event) -> None:
         (InboundMessage, and_(InboundMessage.received_at <= now - CALLBACKS_KEPT, InboundMessage.sealed.is_(None))),
         (ConversationMessage, ConversationMessage.conversation_id.in_(select(Conversation.id).where(_ended(now)))),
         (Conversation, _ended(now)),
+        # A replica of a release without devices leaves them when it erases a member.
+        (PushDevice, PushDevice.member_id.in_(select(Member.id).where(Member.is_erased))),
     ):
         delete_rows(database, FORGETTING, table.__table__, condition, stop)  # type: ignore[arg-type]
 
