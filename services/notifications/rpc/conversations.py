@@ -97,7 +97,7 @@ class ConversationMethods:
         self, request: wire.ListConversationsRequest, context: grpc.ServicerContext
     ) -> wire.ListConversationsReply:
         caller = rpc.context(context)
-        limit = min(request.limit or USUAL_CONVERSATIONS, MOST_CONVERSATIONS)
+        limit = min(max(0, request.limit) or USUAL_CONVERSATIONS, MOST_CONVERSATIONS)
         with self._resources.database.reading(caller) as session:
             page = store.list_conversations(session, state=request.state, limit=limit, cursor=request.cursor)
             # Without rows there may be no key yet.

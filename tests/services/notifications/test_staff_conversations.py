@@ -75,6 +75,10 @@ def test_open_conversations_come_in_the_order_in_which_they_wait_page_by_page(bo
         with clock.frozen(NOON + timedelta(minutes=minute)):
             ids.append(keep(both, f"62812000000{minute}"))
 
+    negative = wire.ListConversationsRequest(state="open", limit=-1)
+    reply = both.stub.ListConversations(negative, metadata=both.caller("notices.write"))
+    assert [one.id for one in reply.conversations] == ids
+
     def pages(state: str) -> list[str]:
         listed_ids: list[str] = []
         cursor = ""
