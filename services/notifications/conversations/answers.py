@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Protocol
 from uuid import UUID
@@ -22,6 +23,8 @@ from services.notifications.conversations.store import Pending
 from services.notifications.conversations.words import HELP, LOANS, RENEW, STOP, Word, read_word
 from services.notifications.members import hash_address
 from services.notifications.preferences import ALL, opt_out
+
+log = logging.getLogger(__name__)
 
 ANSWERING = system("conversations")
 MOST_LOANS = 15
@@ -78,6 +81,8 @@ class Answerer:
         return sum(self._answer(message) for message in pending)
 
     def _answer(self, message: Pending) -> bool:
+        if message.is_unreadable:
+            return self._show_unreadable(message)
         word = read_word(message.text)
         owner, text = self._owner_and_text(message, word)
         with self._database.transaction(ANSWERING) as session:
@@ -89,6 +94,21 @@ class Answerer:
                 # Of every kind; it replaces earlier preferences.
                 opt_out(session, owner.member_id, owner.institution_id, kind=ALL, channel="whatsapp")
             self._store(session, message, known, owner, word, text)
+        return True
+
+    def _show_unreadable(self, message: Pending) -> bool:
+        """Show staff that somebody wrote: in the conversation without a number, which nobody can answer."""
+        shown = sentence("CONVERSATION_UNREADABLE")
+        with self._database.transaction(ANSWERING) as session:
+            institution_id = store.find_institution(session, self._master, message.address)
+            if institution_id is None or not store.end_pending(session, message.provider_id):
+                return False
+            text = replace(message, text=f"{shown.id}\n{shown.en}")
+            store.add_message(
+                session, self._master, text, institution_id=institution_id, member_id=None, language="id",
+                address_hash=hash_address(self._master, institution_id, message.address), is_answered=False,
+            )  # fmt: skip
+        log.warning("message_unreadable", extra={"provider_id": message.provider_id})
         return True
 
     def _owner_and_text(self, message: Pending, word: Word | None) -> tuple[Owner | None, LocalText | None]:

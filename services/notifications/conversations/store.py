@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from chassis import clock
 from chassis.column_types import Id, UtcTime
-from chassis.errors import Invalid, NotFound, Refused
+from chassis.errors import Invalid, NotFound, Refused, Unavailable
 from chassis.ids import new_id
 from chassis.sealing import MasterKey, MemberKey
 from chassis.sql import insert_for
@@ -33,13 +33,17 @@ _INBOUND = "inbound message"
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A message that waits for its answer."""
+    """A message that waits for its answer.
+
+    is_unreadable  what is stored is damaged: address and text are ""
+    """
 
     provider_id: str
     channel: str
     address: str
     text: str
     at: datetime
+    is_unreadable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +76,20 @@ def add_inbound(session: Session, messages: Iterable[Inbound], *, channel: str, 
 
 
 def read_pending(session: Session, master: MasterKey, *, most: int = 20) -> list[Pending]:
-    """Return the oldest messages without an answer."""
+    """Return the oldest messages without an answer; a damaged one does not keep the others from theirs.
+
+    master  of this database: with another one each message would be damaged
+    """
     query = select(InboundMessage).where(InboundMessage.sealed.is_not(None)).order_by(InboundMessage.sent_at)
     pending = []
     for row in session.scalars(query.limit(most)):
         assert row.sealed is not None
-        address, text = json.loads(master.open(row.sealed, use=_INBOUND))
-        pending.append(Pending(row.provider_id, row.channel, address, text, row.sent_at))
+        address, text, is_unreadable = "", "", False
+        try:
+            address, text = json.loads(master.open(row.sealed, use=_INBOUND))
+        except Unavailable:
+            is_unreadable = True
+        pending.append(Pending(row.provider_id, row.channel, address, text, row.sent_at, is_unreadable))
     return pending
 
 

@@ -274,7 +274,8 @@ def send_answers(resources: Resources, channels: dict[str, Channel], master: Mas
             channel_name, language = row.channel, row.language
             is_in_window = store.is_window_open(row.last_at, clock.now())
         text = next((line.text for line in lines if line.id == answer_id), "")
-        channel = channels.get(channel_name)
+        # Without a number: the conversation of messages that cannot be read.
+        channel = channels.get(channel_name) if address else None
         message = Message(
             id=str(answer_id),
             kind="conversation",

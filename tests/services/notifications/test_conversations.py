@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 
 from chassis import clock
 from chassis.addresses import networks
@@ -254,6 +254,31 @@ def test_a_message_that_is_refused_is_for_staff_and_holds_no_other(partners: Par
     conversations = {row.address: [message.state for message in row.messages] for row in listed(partners)}
     assert conversations["+8881234567"] == ["received", "waiting"]
     assert conversations[f"+{NUMBER}"] == ["received", "waiting", "answered", "waiting"]
+
+
+def test_a_message_that_cannot_be_read_is_shown_to_staff_and_holds_no_other(
+    both: Partners, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(both, "PINJAMAN", number="6281200000001")
+    with both.database.transaction(TEST) as session:
+        session.execute(update(InboundMessage).values(sealed=b"x" * 60))
+    write(both, "PINJAMAN")
+    for _ in range(2):
+        answer(both, Circulation())
+    assert [record.message for record in caplog.records].count("message_unreadable") == 1
+    unreadable, readable = sorted(listed(both), key=lambda one: one.address)
+    assert (unreadable.address, unreadable.state, readable.address) == ("", "open", f"+{NUMBER}")
+    assert ["tidak dapat dibaca" in message.text for message in unreadable.messages] == [True]
+    # Nobody can be reached there: a reply of staff fails, and holds no other answer.
+    reply = wire.ReplyConversationRequest(id=unreadable.id, text="Silakan menulis lagi.")
+    both.stub.ReplyConversation(reply, metadata=both.caller("notices.write"))
+    with WhatsAppCloud(open_windows={NUMBER}) as cloud:
+        url = f"whatsapp://{PHONE_NUMBER_ID}?token={TOKEN}&host={cloud.host}&tls=none"
+        [channel] = open_channels(url, allowed_networks=networks("127.0.0.0/8"))
+        assert send_answers(both.resources, {"whatsapp": channel}, both.master) == 2
+        assert len(cloud.accepted) == 1
+    states = {one.address: [message.state for message in one.messages] for one in listed(both)}
+    assert states == {"": ["received", "failed"], f"+{NUMBER}": ["answered", "sent"]}
 
 
 def test_an_answer_that_is_refused_for_now_does_not_hold_those_of_other_numbers(partners: Partners) -> None:
