@@ -242,7 +242,7 @@ def test_a_subscription_to_the_own_network_is_refused_beside_the_form(member: tu
         keys = json.loads(known.subscription)["keys"]
     answer = reader.send(f"{PAGE}/devices", {"endpoint": "https://10.0.0.1/push", **keys})
     assert answer.status_code == 409
-    assert "10.0.0.1 may not be called" in reader.text
+    assert "Notices cannot be sent to 10.0.0.1" in reader.text
 
 
 def test_the_page_gives_browsers_the_key_of_the_library(member: tuple[Visitor, UUID], keys: Path) -> None:

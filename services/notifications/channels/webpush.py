@@ -7,6 +7,8 @@ import hashlib
 import json
 import os
 import re
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -32,7 +34,6 @@ REFUSALS = 3  # of the signature in a row, by one endpoint, while other push ser
 MOST_REMEMBERED = 2_000  # endpoints
 Value = TypeVar("Value")
 _SUBSCRIPTIONS = TypeAdapter(list[WebPushSubscription])
-# The first is of a request that was handed over, the second of one that was not; each may have used all its seconds.
 _WITHOUT_REPLY = ("PUSH_WITHOUT_REPLY", "OUTGOING_NOT_REACHED", "HOST_NOT_RESOLVED")
 _ORDER = ("accepted", "unknown", "temporary", "permanent")
 _LINK = re.compile(r"https?://[!-;=?-~]{1,800}")
@@ -45,10 +46,18 @@ class WebPushChannel:
     # The message's topic replaces one that waits, and its tag one that is shown.
     deduplicates = True
 
-    def __init__(self, name: str, *, encryption: WebPush, client: OutgoingClient) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        encryption: WebPush,
+        client: OutgoingClient,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.name = name
         self._encryption = encryption
         self._client = client
+        self._monotonic = monotonic
         self._refusals: dict[str, _Refusals] = {}
         self._silent: dict[str, None] = {}
         self._accepted = 0
@@ -56,7 +65,8 @@ class WebPushChannel:
     def send(self, message: Message) -> Outcome:
         """Hand a message over to each browser of the person: accepted when one push service takes it.
 
-        It ends at the first push service that does not reply; this one is the last of its person from then on.
+        It ends at the first push service that does not reply, and when its seconds are used: also a host that is not
+        resolved or not reached may take long. Those are the last of their person from then on.
         """
         try:
             subscriptions = _SUBSCRIPTIONS.validate_json(message.address)
@@ -66,13 +76,16 @@ class WebPushChannel:
             subscriptions, endpoints = [], []
         pairs = list(zip(subscriptions[:MOST_DEVICES], endpoints[:MOST_DEVICES], strict=True))
         outcomes: list[Outcome] = []
+        end = self._monotonic() + REQUEST_SECONDS
         for subscription, endpoint in sorted(pairs, key=lambda pair: pair[1] in self._silent):
             outcome = self._send(message, subscription, endpoint)
             outcomes.append(outcome)
             if outcome.reason in _WITHOUT_REPLY:
                 _remember(self._silent, endpoint, None)
+            else:
+                self._silent.pop(endpoint, None)
+            if outcome.reason == "PUSH_WITHOUT_REPLY" or self._monotonic() >= end:
                 break
-            self._silent.pop(endpoint, None)
         if not outcomes:
             return Outcome("permanent", reason="ADDRESS_INVALID", is_address_bad=True)
         ended = tuple(endpoint for one in outcomes for endpoint in one.ended_endpoints)

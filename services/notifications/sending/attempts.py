@@ -205,6 +205,9 @@ def record_outcomes(session: Session, results: Sequence[tuple[Begun, Outcome]]) 
         if outcome.state == "temporary" and outcome.reason in NOT_HANDED_OVER:
             session.execute(delete(Attempt).where(Attempt.id == begun.attempt_id))
             next_at = now + timedelta(seconds=outcome.retry_after_seconds or RESEND_SECONDS)
+            if outcome.reason == "CIRCUIT_OPEN" and channel.address_kind == "push" and not draft.is_digest:
+                # Without a browser it takes the next channel at once, if there is one.
+                next_at = now
             session.execute(update(Message).where(Message.id == draft.message_id).values(next_at=next_at))
             continue
         counts[draft.institution_id, channel.name, local_day(now, draft.zone), outcome.state] += 1

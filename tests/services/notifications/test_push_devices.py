@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,11 +13,12 @@ from uuid import UUID
 
 import pytest
 from sqlalchemy import select, update
+from webpush import WebPush
 
 from chassis import clock
 from chassis.addresses import Networks, networks
 from chassis.db import Database
-from chassis.errors import Invalid, NotFound, Refused
+from chassis.errors import Invalid, NotFound, Refused, Unavailable
 from chassis.ids import new_id
 from chassis.outgoing import MOST_BYTES, OutgoingClient
 from rangkiang.circulation.v1.events_pb2 import LoanDueSoon, LoanOpened
@@ -26,7 +28,15 @@ from rangkiang.notifications.v1 import devices_pb2 as wire
 from services.notifications.channels.limits import FAILURES
 from services.notifications.channels.opening import open_channels, push_application_key
 from services.notifications.channels.port import Channel, Message, Outcome
-from services.notifications.channels.webpush import REFUSALS, make_keys, public_key
+from services.notifications.channels.webpush import (
+    PRIVATE_KEY,
+    PUBLIC_KEY,
+    REFUSALS,
+    REQUEST_SECONDS,
+    WebPushChannel,
+    make_keys,
+    public_key,
+)
 from services.notifications.jobs import forget_old_rows
 from services.notifications.merging import copy_members
 from services.notifications.push_devices import (
@@ -308,6 +318,31 @@ def test_a_message_ends_at_the_first_push_service_that_does_not_reply_which_is_t
         outcomes = [channel.send(message_to(silent, other, third, number=number)).state for number in range(2)]
         assert outcomes == ["unknown", "accepted"]
         assert [len(one.server.requests) for one in (silent, other, third)] == [2, 1, 1]
+
+
+def test_hosts_that_are_not_resolved_in_time_end_a_message_and_others_do_not(tmp_path: Path) -> None:
+    make_keys(tmp_path)
+    now = [0.0]
+    seconds = {"slow.example": REQUEST_SECONDS, "gone.example": 0.1}
+
+    def resolve(host: str, _port: int) -> list[str]:
+        now[0] += seconds.get(host, 0)
+        if host in seconds:
+            raise Unavailable("HOST_NOT_RESOLVED", host=host)
+        return ["127.0.0.1"]
+
+    channel = WebPushChannel(
+        "webpush",
+        encryption=WebPush(tmp_path / PRIVATE_KEY, tmp_path / PUBLIC_KEY, subscriber="pustaka@kota.example"),
+        client=OutgoingClient(allowed=LOOPBACK, resolve=resolve),
+        monotonic=lambda: now[0],
+    )
+    with PushService() as service:
+        known = json.loads(service.subscription)
+        for host, states in (("gone.example", ["accepted"]), ("slow.example", ["temporary", "accepted"])):
+            both = json.dumps([known | {"endpoint": f"https://{host}/push"}, known])
+            message = replace(message_to(service), address=both)
+            assert [channel.send(message).state for _ in states] == states
 
 
 def test_a_push_service_has_a_few_seconds(tmp_path: Path) -> None:
