@@ -161,7 +161,7 @@ def _row(
     own_id = session.account.id if session else ""
     return ConversationRow(
         conversation,
-        names.get(conversation.member_id, "") or conversation.address,
+        names.get(conversation.member_id, "") or conversation.address or words.say("conversations.no_number"),
         moment(conversation.last_at, words, zone),
         text if len(text) <= _SNIPPET else text[: _SNIPPET - 1].rstrip() + "…",
         ("self" if conversation.taken_by == own_id else "other") if conversation.taken_by else "",
