@@ -20,7 +20,7 @@ schema.config.phases.coverage.enabled = False
 
 
 @schema.parametrize()
-@settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=5, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_the_api_is_as_described_with_a_real_catalogue(case: Case, library: Library) -> None:
     call_as_described(case, library.address)
 

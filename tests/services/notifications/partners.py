@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from chassis.auth import Principal
-from chassis.context import system
+from chassis.context import Context, system
 from chassis.db import Database
 from chassis.ids import new_id
 from chassis.rpc import inproc
@@ -21,9 +21,11 @@ from chassis.service import Resources
 from chassis.settings import load
 from chassis.urls import resolve
 from rangkiang.catalog.v1.events_pb2 import InstitutionCopy
+from rangkiang.circulation.v1.events_pb2 import LoanFact, LoanOpened, LoanReturned
 from rangkiang.common.v1.text_pb2 import LocalText
 from rangkiang.notifications.v1 import conversations_pb2 as wire
 from rangkiang.notifications.v1.notifications_pb2_grpc import NotificationsStub
+from services.notifications import handlers
 from services.notifications.conversations.answers import Owner
 from services.notifications.institutions import copy_institutions
 from services.notifications.service import SERVICE
@@ -36,6 +38,7 @@ UNAND = UUID("0192f3a4-0000-7000-8000-000000000002")
 NOON = datetime(2026, 11, 24, 5, 0, tzinfo=UTC)
 SITI = Owner(UUID("0192f3a4-5b6c-7d8e-9f05-23456789abcd"), PKS, "id")
 NUMBER = "6281234567890"
+MEMBER = "0192f3a4-5b6c-7d8e-9f05-23456789abcd"
 
 
 @dataclass
@@ -109,3 +112,27 @@ def receive(partners: Partners, body: bytes) -> wire.ReceiveWhatsAppReply:
         wire.ReceiveWhatsAppRequest(body=body, signature=sign(body))
     )
     return reply
+
+
+def lend(
+    partners: Partners, *, loan_id: str = "", version: int = 1, institution: UUID = PKS, returned: bool = False
+) -> str:
+    """Hand on the fact of a loan of MEMBER, or of its return. Returns the loan's id."""
+    loan = LoanFact(
+        loan_id=loan_id or str(new_id()),
+        institution_id=str(institution),
+        item_id=str(new_id()),
+        state_version=version,
+        member_id=MEMBER,
+        due_on="2026-12-01",
+        branch_id=str(new_id()),
+        title="Rahasia <b>Judul</b>",
+    )
+    loan.due_at.FromDatetime(NOON + timedelta(days=7))
+    context = Context(institution=str(institution), actor="system:test")
+    with partners.database.transaction(TEST) as session:
+        if returned:
+            handlers.return_loan(session, LoanReturned(loan=loan), context)
+        else:
+            handlers.open_loan(session, LoanOpened(loan=loan), context)
+    return loan.loan_id

@@ -21,7 +21,6 @@ from chassis.context import Context
 from chassis.errors import Forbidden, Invalid, NotFound, Refused
 from chassis.ids import new_id
 from chassis.outgoing import OutgoingClient
-from rangkiang.circulation.v1.events_pb2 import LoanFact, LoanOpened, LoanReturned
 from rangkiang.members.v1.events_pb2 import ClientRevoked, MemberRegistered
 from rangkiang.notifications.v1 import webhooks_pb2 as wire
 from services.notifications import checks, handlers
@@ -33,10 +32,9 @@ from services.notifications.webhooks.facts import forget_member
 from tests.fakes.http_receiver import Answer, HttpReceiver, Received
 from tests.fakes.mail_server import MailServer
 from tests.migrated import MigratedDatabases
-from tests.services.notifications.partners import PKS, TEST, UNAND, Partners, opened
+from tests.services.notifications.partners import MEMBER, PKS, TEST, UNAND, Partners, lend, opened
 
 NOON = datetime(2026, 11, 24, 5, 0, tzinfo=UTC)
-MEMBER = "0192f3a4-5b6c-7d8e-9f05-23456789abcd"
 ALL = ("webhooks.manage", "facts.loans", "facts.members", "members.read")
 
 
@@ -53,29 +51,6 @@ def subscribe(
     metadata = partners.caller(*scopes, institution=institution, session=session)
     reply: wire.CreateWebhookReply = partners.stub.CreateWebhook(request, metadata=metadata)
     return reply
-
-
-def lend(
-    partners: Partners, *, loan_id: str = "", version: int = 1, institution: UUID = PKS, returned: bool = False
-) -> str:
-    loan = LoanFact(
-        loan_id=loan_id or str(new_id()),
-        institution_id=str(institution),
-        item_id=str(new_id()),
-        state_version=version,
-        member_id=MEMBER,
-        due_on="2026-12-01",
-        branch_id=str(new_id()),
-        title="Rahasia <b>Judul</b>",
-    )
-    loan.due_at.FromDatetime(NOON + timedelta(days=7))
-    context = Context(institution=str(institution), actor="system:test")
-    with partners.database.transaction(TEST) as session:
-        if returned:
-            handlers.return_loan(session, LoanReturned(loan=loan), context)
-        else:
-            handlers.open_loan(session, LoanOpened(loan=loan), context)
-    return loan.loan_id
 
 
 def deliver(partners: Partners) -> int:
