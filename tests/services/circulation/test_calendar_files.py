@@ -96,6 +96,6 @@ def test_doctor_names_branches_without_hours_or_confirmed_holidays(resources):
             "The holidays of the next 30 days are not confirmed at 2 branches: PKS/papua, PKS/pusat.",
         ]
         run(resources, FILE)
-        assert say() == ["Opening hours and holidays of 2 branches are noted."]
+        assert say() == ["Opening hours and holidays of 2 branches are recorded."]
     with clock.frozen(datetime(2026, 12, 10, tzinfo=UTC)):
         assert say() == ["The holidays of the next 30 days are not confirmed at 2 branches: PKS/papua, PKS/pusat."]
