@@ -194,7 +194,7 @@ def _measure_desks(edition: Edition, database: Database, sink: MailSink, argumen
         rounds[is_there] += [seconds for _, seconds, _ in acts]
         if number == 0:
             first = {address: moment for address, _, moment in acts}
-            parts.wait_until(lambda: len(sink.mails()) >= sent + len(first), seconds=LONGEST_WAIT_SECONDS)  # noqa: B023
+            _wait_for_mails(sink, sent + len(first))
             came = {address: moment for moment, address in reversed(sink.mails()[sent:])}
             late = [came[address] - moment for address, moment in first.items()]
             print(
@@ -233,6 +233,10 @@ def lend(
 
     with ThreadPoolExecutor(desks) as threads:
         return [act for some in threads.map(work, range(desks)) for act in some]
+
+
+def _wait_for_mails(sink: MailSink, count: int) -> None:
+    parts.wait_until(lambda: len(sink.mails()) >= count, seconds=LONGEST_WAIT_SECONDS)
 
 
 def _p50(seconds: Sequence[float]) -> float:

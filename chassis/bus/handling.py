@@ -56,7 +56,7 @@ def read_body(consumer: Consumer, event: Event) -> Message:
     """Parse the body as its message and ignore unknown fields. Raises Invalid EVENT_UNREADABLE."""
     fields = _plain_fields(cast("Any", consumer.event))
     if fields is not None:
-        with suppress(ValueError, TypeError, KeyError, AttributeError):  # whatever else it is, Parse judges it
+        with suppress(ValueError, TypeError, KeyError, AttributeError):  # Parse decides about any other form
             return consumer.event(**_read_fields(fields, orjson.loads(event.body)))
     try:
         return Parse(event.body, consumer.event(), ignore_unknown_fields=True)
@@ -69,7 +69,7 @@ _Fields = Mapping[str, Callable[[Any], Any]]
 
 @lru_cache(maxsize=256)
 def _plain_fields(message_type: type[Message]) -> _Fields | None:
-    """Return how to read each field of a message of texts, integers, times and such messages; None for any other.
+    """Return the reader of each field of a message of texts, integers, times and messages of these; else None.
 
     Facts of loans are such messages, and three services read each of them: Parse takes eight times as long.
     """

@@ -48,7 +48,7 @@ GATHER_SECONDS = 0.005  # a busy loop waits so long for more events, and has one
 SWEEP_SECONDS = 1.0
 
 
-# Each commit in the database, such as an act at a desk, is a reason to look.
+# Prepared, because it runs after each commit in the database, such as an act at a desk.
 _DUE = Prepared(
     select(deliveries)
     .where(~deliveries.c.dead, deliveries.c.next_at <= bindparam("now", type_=UtcTime))
@@ -136,7 +136,7 @@ class Deliveries:
             for row, failure in batch.failures:
                 self._fail(row, failure)
             return count
-        # Not of one event, or it ended the transaction: each is tried alone, and counts its own errors.
+        # No single event is known to be the cause, or the transaction ended: each event is tried alone.
         log.info("events_tried_alone", extra={"handler": consumer.name, "why": reason})
         for row in rows:
             self._attempt(consumer, row)
@@ -368,7 +368,7 @@ class Claim:
 
 
 def _is_of_database(problem: Exception, *, has_begun: bool) -> bool:
-    """Return whether no event is the reason of a failure: no transaction could be opened, or the lease is lost.
+    """Return whether a failure is not caused by an event: no transaction could be opened, or the lease is lost.
 
     Inside a transaction a timeout may be that of one event's own statement, which counts as its attempt.
     """

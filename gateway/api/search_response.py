@@ -37,7 +37,7 @@ class Hit(ListedRecord):
     lacks: list[str] | None = None
     """Words of the query that this record does not have, where hits with a part of the words are among the hits."""
     because: Text | None = None
-    """Why it is a hit although it does not have all words as typed: words that mean the same, or its class."""
+    """Why it is a hit although it does not have all words as typed: related words, or its class."""
 
 
 class Alternative(ResponseModel):

@@ -50,7 +50,7 @@ def forget_old_rows(resources: Resources, stop: threading.Event) -> None:
     Counts by channel and day stay.
     """
     now = clock.now()
-    # First, because the kept member may have no history where the merged one has.
+    # First: the kept member decides whether the history of a merged member stays.
     complete_merges(resources.database, FORGETTING, stop)
     forget_loans(resources.database, now - KEPT, stop)
     oldest = now - ROWS_KEPT
@@ -86,13 +86,13 @@ def forget_loans(database: Database, until: datetime, stop: threading.Event) -> 
 
     Members who keep the history of their loans keep these too, until they end it or are merged into one without it.
     """
-    # The mark of a loan that was returned long ago is deleted; that of a loan in a young notice may still come.
+    # A loan without a mark was returned long ago, unless its notice is new and the mark is still to come.
     is_old = or_(LoanMark.returned_at <= until, and_(LoanMark.id.is_(None), Notice.made_at <= until))
     place = tuple_(Notice.loan_id, Notice.id)
     count, after = 0, (UUID(int=0), UUID(int=0))
     while not stop.is_set():
-        # A page of all notices with a loan, from the index of loans, so that none takes long where many keep theirs.
-        # Read outside the write turn.
+        # All notices with a loan, page by page in the order of an index: where many members keep their history, a
+        # query for the others alone would read long. Read outside the write turn.
         query = (
             select(Notice.id, Notice.loan_id, Notice.member_id, Notice.message_id, is_old.label("is_old"))
             .outerjoin(LoanMark, LoanMark.id == Notice.loan_id)

@@ -1,8 +1,8 @@
 """Copies of members. A merge moves notices to the kept member and keeps the stricter preferences.
 
 Undoing a merge gives the separated member its own answers again, which stay in the table. Notices stay with the kept
-member, as the loans do that they are about, and so do the stricter answers until somebody changes them: nobody hears
-again what they had ended.
+member, as their loans do. The stricter answers stay there too until somebody changes them, so that nobody gets notices
+again that they had ended.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from services.notifications.members import kept_id
 from services.notifications.preferences import restrict_answers
 from services.notifications.tables import Conversation, Member, Message, Notice, PushDevice, RefusedAddress
 
-# Of one run of the job, and members that are found with one statement.
+# Merges that one run of the job completes, and members that one statement reads.
 MOST_COMPLETED, READ_TOGETHER = 5_000, 200
+_WITHOUT_SESSION = {"synchronize_session": False}  # no row of these tables is in the session
 
 
 def copy_members(session: Session, facts: Iterable[MemberFact]) -> int:
@@ -51,7 +52,7 @@ def copy_members(session: Session, facts: Iterable[MemberFact]) -> int:
 
 
 def complete_merges(database: Database, context: Context, stop: threading.Event) -> int:
-    """Move what is kept of members whose merge an earlier release has copied, once. Returns the number of members."""
+    """Complete merges that an earlier release has copied without moving notices. Returns the number of members."""
     is_behind = Member.moved_to.is_distinct_from(Member.merged_into)
     count, after = 0, UUID(int=0)
     while count < MOST_COMPLETED and not stop.is_set():
@@ -70,7 +71,7 @@ def complete_merges(database: Database, context: Context, stop: threading.Event)
 
 
 def _complete(session: Session, member_id: UUID) -> bool:
-    """Move what is kept of one member, unless another process was first. Returns whether it was merged."""
+    """Complete the merge of one member, unless another process did. Returns whether the member is merged."""
     row = session.scalar(select(Member).where(Member.id == member_id).with_for_update())
     if row is None or row.moved_to == row.merged_into:
         return False
@@ -78,32 +79,30 @@ def _complete(session: Session, member_id: UUID) -> bool:
     session.flush()
     if row.merged_into is None:
         return False
-    kept = kept_id(session, member_id)
-    # Of an erased one the merged members are erased too, each by a fact of its own.
-    if not session.scalar(select(Member.is_erased).where(Member.id == kept)):
-        _move(session, member_id, kept)
+    kept_member_id = kept_id(session, member_id)
+    # When the kept member is erased, each merged member is erased by a fact of its own.
+    if not session.scalar(select(Member.is_erased).where(Member.id == kept_member_id)):
+        _move(session, member_id, kept_member_id)
     return True
 
 
-def _move(session: Session, merged_id: UUID, kept: UUID) -> None:
-    """Move what is kept of a merged member to the kept one."""
+def _move(session: Session, merged_id: UUID, kept_member_id: UUID) -> None:
+    """Move notices, messages, refused addresses, conversations and answers of a merged member to the kept member."""
     own = aliased(Message)
-    days = select(own.day).where(own.member_id == kept, own.day.is_not(None))
+    days = select(own.day).where(own.member_id == kept_member_id, own.day.is_not(None))
     of_merged = Message.member_id == merged_id
-    # Both may have had a digest that day; the kept one's says that there is none more.
+    # Both may have had a digest on one day, and a member has one digest a day.
     session.execute(
         update(Message).where(of_merged, Message.day.in_(days)).values(day=None), execution_options=_WITHOUT_SESSION
     )
     # The texts stay sealed under the key that sealed them.
     key = func.coalesce(Message.key_member_id, Message.member_id)
     session.execute(
-        update(Message).where(of_merged).values(member_id=kept, key_member_id=key), execution_options=_WITHOUT_SESSION
+        update(Message).where(of_merged).values(member_id=kept_member_id, key_member_id=key),
+        execution_options=_WITHOUT_SESSION,
     )
     for table in (Notice, RefusedAddress, Conversation):
-        session.execute(update(table).where(table.member_id == merged_id).values(member_id=kept))
-    restrict_answers(session, kept, merged_id)
-    # Sealed under the key of a member who is no more: the person adds the browser once more.
+        session.execute(update(table).where(table.member_id == merged_id).values(member_id=kept_member_id))
+    restrict_answers(session, kept_member_id, merged_id)
+    # A device is sealed under the merged member's key, so the person adds the browser again.
     session.execute(delete(PushDevice).where(PushDevice.member_id == merged_id))
-
-
-_WITHOUT_SESSION = {"synchronize_session": False}

@@ -35,7 +35,7 @@ _USE = "push device"
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """What a browser gives to those who may send to it (Push API, `PushSubscription.toJSON`).
+    """A subscription of a browser (Push API, `PushSubscription.toJSON`).
 
     p256dh, auth  key and secret of the browser, base64url
     """
@@ -97,7 +97,7 @@ def add_device(
     institution_id: UUID,
     name: str,
 ) -> PushDevice:
-    """Add a browser to a member's devices; one that another member of the institution had is this member's now.
+    """Add a browser to a member's devices. A device of another member of the institution moves to this member.
 
     raises  Refused  PUSH_DEVICES_TOO_MANY
     """
@@ -152,7 +152,7 @@ def push_addresses(session: Session, master: MasterKey, members: Mapping[UUID, U
     keys = keys_of(session, master, {one: members[one] for one in devices}, make=False)
     addresses: dict[UUID, str] = {}
     for member_id, key in keys.items():
-        # Without its key nobody can read them: the next channel carries the notice.
+        # Without the key the subscriptions cannot be read, and the next channel sends the notice.
         opened = [_open(key, device) for device in devices[member_id]] if key is not None else []
         subscriptions = [one for one in opened if one is not None]
         if subscriptions:
@@ -161,7 +161,7 @@ def push_addresses(session: Session, master: MasterKey, members: Mapping[UUID, U
 
 
 def _open(key: MemberKey, device: PushDevice) -> Any:
-    """Return the subscription of a device; None for one that is damaged: all others still get their notices."""
+    """Return the subscription of a device; None when it is damaged, so that the sender goes on with the others."""
     try:
         return json.loads(key.open(device.sealed, use=_USE))
     except Unavailable:

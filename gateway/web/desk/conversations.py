@@ -1,11 +1,13 @@
-"""/notices/conversations — what people wrote to the library that no word answers: taken over, answered, ended."""
+"""/notices/conversations — messages to the library that staff answer: taken over, answered, closed."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter
+from google.protobuf.message import Message
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -84,49 +86,44 @@ async def take_conversation(request: Request) -> Response:
     await read_form(request)
     conversation_id: str = request.path_params["conversation_id"]
     message = wire.TakeConversationRequest(id=conversation_id)
-    try:
-        await call(request, notifications(request).TakeConversation, message)
-    except NotFound:
-        raise
-    except Error as problem:
-        return await _refused(request, problem, "")
-    return redirect(f"/notices/conversations/{conversation_id}?note=taken")
+    next_page = f"/notices/conversations/{conversation_id}?note=taken"
+    return await _act(request, notifications(request).TakeConversation, message, next_page)
 
 
 @router.post("/notices/conversations/{conversation_id}/reply")
 @for_signed_in
 async def reply_conversation(request: Request) -> Response:
-    """Answer, and return to those that wait."""
+    """Answer, and return to the list of open conversations."""
     fields = await read_form(request)
     text = fields.get("text", "").replace("\r\n", "\n").strip()
     message = wire.ReplyConversationRequest(id=request.path_params["conversation_id"], text=text[: LONGEST_REPLY + 1])
-    try:
-        await call(request, notifications(request).ReplyConversation, message)
-    except NotFound:
-        raise
-    except Error as problem:
-        return await _refused(request, problem, text)
-    return redirect("/notices/conversations?note=answered")
+    next_page = "/notices/conversations?note=answered"
+    return await _act(request, notifications(request).ReplyConversation, message, next_page, text=text)
 
 
 @router.post("/notices/conversations/{conversation_id}/close")
 @for_signed_in
 async def close_conversation(request: Request) -> Response:
-    """End a conversation that needs no answer, and return to those that wait."""
+    """Close a conversation that needs no answer, and return to the list of open conversations."""
     await read_form(request)
     message = wire.CloseConversationRequest(id=request.path_params["conversation_id"])
+    next_page = "/notices/conversations?note=closed"
+    return await _act(request, notifications(request).CloseConversation, message, next_page)
+
+
+async def _act(request: Request, method: Any, message: Message, next_page: str, *, text: str = "") -> Response:
+    """Call a method and redirect to the next page; a refusal is shown on the page of the conversation.
+
+    text  of the reply, which stays in its field
+    """
     try:
-        await call(request, notifications(request).CloseConversation, message)
+        await call(request, method, message)
     except NotFound:
         raise
     except Error as problem:
-        return await _refused(request, problem, "")
-    return redirect("/notices/conversations?note=closed")
-
-
-async def _refused(request: Request, problem: Error, text: str) -> Response:
-    form = refuse(request, signed_in_form(request, {"text": text}), problem, _PLACES)
-    return await _page(request, form, status=problem.http_status)
+        form = refuse(request, signed_in_form(request, {"text": text}), problem, _PLACES)
+        return await _page(request, form, status=problem.http_status)
+    return redirect(next_page)
 
 
 async def _page(request: Request, form: Form, *, status: int = 200) -> Response:

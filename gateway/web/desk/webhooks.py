@@ -115,7 +115,9 @@ async def _list_page(request: Request, form: Form, *, status: int = 200) -> Resp
         request,
         "webhooks.html",
         query="",
-        webhooks=[(one, why(one, words), moment(one.last_delivered_at, words, reply.zone)) for one in reply.webhooks],
+        webhooks=[
+            (one, failure_text(one, words), moment(one.last_delivered_at, words, reply.zone)) for one in reply.webhooks
+        ],
         kind_choices=[(kind, words.code("fact_kind", kind), "") for kind in reply.kinds],
         form=form,
         note=_note(request),
@@ -137,7 +139,7 @@ async def _webhook_page(request: Request, form: Form, *, status: int = 200) -> R
         "webhook.html",
         query="",
         webhook=webhook,
-        why=why(webhook, words),
+        why=failure_text(webhook, words),
         moments=[
             (words.say("webhooks.made_at"), moment(webhook.made_at, words, reply.zone)),
             (words.say("webhooks.last_delivered_at"), moment(webhook.last_delivered_at, words, reply.zone)),
@@ -158,8 +160,8 @@ async def _webhook_page(request: Request, form: Form, *, status: int = 200) -> R
     )
 
 
-def why(webhook: wire.Webhook, words: Wording) -> str:
-    """Return what the last failure was, in words; "" without one."""
+def failure_text(webhook: wire.Webhook, words: Wording) -> str:
+    """Return the reason of the last failure, in words; "" without a failure."""
     if webhook.reason.startswith("HTTP_"):
         return words.say("webhooks.answered", status=webhook.reason.removeprefix("HTTP_"))
     return words.code("webhook_reason", webhook.reason) if webhook.reason else ""

@@ -199,7 +199,7 @@ class Hit(_message.Message):
 
     @_builtins.property
     def because(self) -> _text_pb2.LocalText:
-        """Why it is a hit although it has not all words as typed: words that mean the same, or its class."""
+        """Why it is a hit although it has not all words as typed: related words, or its class."""
 
     def __init__(
         self,

@@ -27,7 +27,7 @@ _ENDS = (
     ("ie", ("i", "ir")), ("o", ("a",)),
 )  # fmt: skip
 _PREFIXES = (("ma", "me"), ("ba", "ber"), ("ba", "be"), ("pa", "pe"), ("ta", "ter"), ("ka", "ke"), ("sa", "se"))
-# What none of these begins or ends is not Minangkabau by its sound: most words are not looked up.
+# Words without such a beginning or end follow no rule, so most words need no look-up.
 _MAY_BE = re.compile(
     rf"[a-z]+(?:{'|'.join(end for end, _others in _ENDS)})\Z"
     rf"|(?:{'|'.join(prefix for prefix, _other in _PREFIXES)})[a-z]+\Z"
@@ -45,13 +45,13 @@ def spellings_of(word: str) -> tuple[str, ...]:
     """Return the roots of the Indonesian words that a Minangkabau word may be; none for a real word."""
     if not SHORTEST <= len(word) <= LONGEST or not _MAY_BE.match(word) or is_real_word(word):
         return _NONE
-    found: dict[str, None] = {}
+    roots: dict[str, None] = {}
     for spelling in _changed_back(word):
         if len(spelling) >= SHORTEST and is_indonesian_word(spelling):
-            found[root(spelling)] = None
-            if len(found) == MOST_SPELLINGS:
+            roots[root(spelling)] = None
+            if len(roots) == MOST_SPELLINGS:
                 break
-    return tuple(found)
+    return tuple(roots)
 
 
 def _changed_back(word: str) -> Iterator[str]:

@@ -27,9 +27,9 @@ def list_arrivals(
 ) -> list[queries.Brief]:
     """List the records of the items that came to a branch last, each once.
 
-    An item came on the day when the catalogue first had it, which its id says; of one day the newest publications come
-    first. A day with more items than are read, as of an import, counts for nothing: after what came since, the newest
-    publications of the branch follow.
+    The day of arrival is the day when the catalogue first had the item; its id holds it. Within a day the newest
+    publications come first. When a day has more items than LAST_ITEMS, as after an import, that day is left out, and
+    the newest publications of the branch fill the list.
 
     branch  "INSTITUTION/BRANCH"; the first of the holdings of each record
     limit   1 to 20; 0 for 6

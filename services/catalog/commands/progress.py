@@ -124,10 +124,12 @@ def summary(
         return
     deleted = f", {counts.deleted} deleted" if counts.deleted else ""
     missing = f" {counts.missing} missing ones deleted;" if counts.missing else ""
-    kept = f" {counts.kept} items on loan or in transit are deleted when they are returned;" if counts.kept else ""
+    kept_items = (
+        f" {counts.kept} items on loan or in transit are deleted when they are returned;" if counts.kept else ""
+    )
     print_text(
         f"{'(dry run) ' if dry_run else ''}{counts.read} read: {counts.created} created, {counts.updated} updated, "
-        f"{counts.unchanged} unchanged{deleted}, {counts.put_aside} rejected;{missing}{kept} "
+        f"{counts.unchanged} unchanged{deleted}, {counts.put_aside} rejected;{missing}{kept_items} "
         f"{counts.warnings} warnings; {seconds:.1f} s"
     )
     for row in counts.findings.rows():

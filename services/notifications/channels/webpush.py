@@ -65,12 +65,12 @@ class WebPushChannel:
     def send(self, message: Message) -> Outcome:
         """Hand a message over to each browser of the person: accepted when one push service takes it.
 
-        It ends at the first push service that does not reply, and when its seconds are used: also a host that is not
-        resolved or not reached may take long. Those are the last of their person from then on.
+        It ends at the first push service that does not reply, and after REQUEST_SECONDS, because a host that cannot be
+        resolved or reached may take long as well. The next message tries such endpoints last.
         """
         try:
             subscriptions = _SUBSCRIPTIONS.validate_json(message.address)
-            # As they were added: the validated address may be written in another way.
+            # The endpoints as they were added: validation may change how a URL is written.
             endpoints = [entry["endpoint"] for entry in json.loads(message.address)]
         except ValidationError:
             subscriptions, endpoints = [], []
@@ -89,7 +89,7 @@ class WebPushChannel:
         if not outcomes:
             return Outcome("permanent", reason="ADDRESS_INVALID", is_address_bad=True)
         ended = tuple(endpoint for one in outcomes for endpoint in one.ended_endpoints)
-        # One that may have the message comes before one that may get it later; the latter would show it twice.
+        # "unknown" before "temporary": a second attempt would show a message twice that was taken.
         best = min(outcomes, key=lambda outcome: _ORDER.index(outcome.state))
         is_bad = all(outcome.is_address_bad for outcome in outcomes)
         return replace(best, ended_endpoints=ended, is_address_bad=is_bad)
@@ -129,7 +129,7 @@ class WebPushChannel:
             return _bad(endpoint, reason)
         if reply.status == 429 or reply.status >= 500:
             return Outcome("temporary", "", reason, reply.retry_after_seconds())
-        # Of this endpoint alone, which its browser has named: 401 and 403 too say nothing about the channel.
+        # The endpoint comes from a browser, so its refusals, 401 and 403 too, say nothing about the channel.
         return Outcome("permanent", reason=reason)
 
     def _is_refused_for_good(self, endpoint: str) -> bool:

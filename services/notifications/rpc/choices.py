@@ -151,14 +151,14 @@ class ChoiceMethods:
     ) -> tuple[list[ListedLetter], bool]:
         """Read the print list, and whether there is more; members records that the caller looks at addresses."""
         with self._database.reading(caller) as session:
-            found = letters.printable(session, parse_id(caller.institution), only=only)
+            waiting = letters.printable(session, parse_id(caller.institution), only=only)
             session.expunge_all()
         metadata = [pair for pair in grpc_context.invocation_metadata() if pair[0] == "authorization"]
         contacts: dict[UUID, contacts_pb2.MemberContact] = {}
-        ids = list(found.by_member)
+        ids = list(waiting.by_member)
         for start in range(0, len(ids), MOST_ASKED):
             contacts.update(self._owners.list_contacts(ids[start : start + MOST_ASKED], metadata))
-        return letters.list_letters(found.by_member, contacts, by=by), found.has_more
+        return letters.list_letters(waiting.by_member, contacts, by=by), waiting.has_more
 
 
 def _preferences(session: Session, member_id: UUID) -> wire.Preferences:

@@ -106,10 +106,10 @@ def send_notices(resources: Resources, stop: threading.Event) -> None:
 
 
 def send_until(stop: threading.Event, sender: Sender, wake: Wake) -> None:
-    """Run rounds until `stop`. At first and after each error the attempts without an outcome are ended.
+    """Run rounds until `stop`. Before the first round and after each error, end the attempts without an outcome.
 
-    An error of the database may come between a hand-over and the commit of its outcome; without this the next round
-    would hand the same messages over again.
+    The database may fail between a hand-over and the commit of its outcome. The next round would then hand the same
+    messages over again.
     """
     last_reason, is_recovered = "", False
     while not stop.is_set():
@@ -121,7 +121,7 @@ def send_until(stop: threading.Event, sender: Sender, wake: Wake) -> None:
             last_reason = ""
         except Error as problem:
             is_recovered = False
-            # Once a change of the reason: it is tried again every few seconds.
+            # Logged when the reason changes, because the round is tried again every few seconds.
             if problem.reason != last_reason:
                 log.warning("sender_waits", extra={"reason": problem.reason})
             last_reason = problem.reason

@@ -21,7 +21,7 @@ from services.notifications.templates.kinds import KINDS
 RENEWAL_RECEIPT = "renewal_receipt"
 ALL_CHANNELS_FAILED = "ALL_CHANNELS_FAILED"
 MEMBER_UNKNOWN, KIND_UNKNOWN = "MEMBER_UNKNOWN", "KIND_UNKNOWN"
-# Members cannot open what it has sealed of this member; of others it can.
+# The service members cannot decrypt the contact data of this member.
 CONTACT_UNREADABLE = "CONTACT_UNREADABLE"
 # When a channel is closed for this long, the next channel is used.
 PATIENCE = timedelta(hours=6)
@@ -51,7 +51,7 @@ class Judge:
 
     hash_of       keyed hash of an address of an institution
     closed_until  channels that take nothing for now
-    away          those of them whose circuit is open: they do not work, while others only keep their rate
+    away          those of them whose circuit is open; the others have only reached their rate
     """
 
     known: Known
@@ -170,7 +170,7 @@ class Judge:
             is_closed = self.closed_until.get(option.channel.name, now) > now
             if not is_closed:
                 return option
-            # A browser is no reason to be late: what goes at once goes to the address that the member gave.
+            # A receipt or code does not wait for web push: it goes to the address that the member gave.
             is_replaced = (
                 option.channel.address_kind == "push" and not work.is_digest and option.channel.name in self.away
             )

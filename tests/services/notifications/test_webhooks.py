@@ -65,7 +65,7 @@ def listed(partners: Partners, **caller: Any) -> list[wire.Webhook]:
 
 
 def test_facts_come_signed_in_order_and_once(both: Partners, receiver: HttpReceiver) -> None:
-    made = subscribe(both, receiver.url)
+    created = subscribe(both, receiver.url)
     loans = [lend(both) for _ in range(5)]
     lend(both, loan_id=loans[0], version=2, returned=True)
     assert deliver(both) == 6
@@ -75,7 +75,7 @@ def test_facts_come_signed_in_order_and_once(both: Partners, receiver: HttpRecei
     assert documents[-1]["kind"] == "loan.returned"
     for request, document in zip(receiver.requests, documents, strict=True):
         parts = dict(part.split("=") for part in request.headers["rangkiang-signature"].split(","))
-        expected = hmac.new(made.secret.encode(), f"{parts['t']}.".encode() + request.body, hashlib.sha256)
+        expected = hmac.new(created.secret.encode(), f"{parts['t']}.".encode() + request.body, hashlib.sha256)
         assert parts == {"t": str(int(NOON.timestamp())), "v1": expected.hexdigest()}
         assert request.headers["rangkiang-delivery"] == document["id"]
         assert "Judul" not in request.body.decode(), "titles are asked for by id"
@@ -163,7 +163,7 @@ def test_after_failures_a_webhook_waits_longer_each_time_and_nothing_is_lost(
 
 def test_failures_of_a_day_disable_it_and_a_replay_sends_everything(both: Partners, receiver: HttpReceiver) -> None:
     client = str(new_id())
-    made = subscribe(both, receiver.url, session=client)
+    created = subscribe(both, receiver.url, session=client)
     loans = [lend(both)]
     assert deliver(both) == 1
     first = json.loads(receiver.requests[0].body)["id"]
@@ -183,7 +183,7 @@ def test_failures_of_a_day_disable_it_and_a_replay_sends_everything(both: Partne
     receiver.requests.clear()
     with clock.frozen(moment):
         assert deliver(both) == 0
-        request = wire.ReplayWebhookRequest(id=made.webhook.id, cursor=first)
+        request = wire.ReplayWebhookRequest(id=created.webhook.id, cursor=first)
         with pytest.raises(NotFound):
             both.stub.ReplayWebhook(request, metadata=both.caller("webhooks.manage"))
         reply = both.stub.ReplayWebhook(request, metadata=both.caller("webhooks.manage", session=client))
@@ -240,12 +240,12 @@ def test_a_slow_receiver_has_its_turn_and_does_not_hold_the_others(
 
 def test_a_client_sees_and_ends_its_own_webhooks_and_staff_all(both: Partners, receiver: HttpReceiver) -> None:
     own = str(new_id())
-    made = subscribe(both, receiver.url, session=own)
+    created = subscribe(both, receiver.url, session=own)
     subscribe(both, receiver.url)
-    assert [webhook.id for webhook in listed(both, scopes=("webhooks.manage",), session=own)] == [made.webhook.id]
+    assert [webhook.id for webhook in listed(both, scopes=("webhooks.manage",), session=own)] == [created.webhook.id]
     assert len(listed(both)) == 2
     assert listed(both, institution=UNAND) == []
-    request = wire.DeleteWebhookRequest(id=made.webhook.id)
+    request = wire.DeleteWebhookRequest(id=created.webhook.id)
     for stranger in (both.caller("webhooks.manage"), both.caller(*ALL, "reports.read", institution=UNAND)):
         with pytest.raises(NotFound):
             both.stub.DeleteWebhook(request, metadata=stranger)
@@ -258,14 +258,14 @@ def test_a_client_sees_and_ends_its_own_webhooks_and_staff_all(both: Partners, r
 def test_the_secret_is_shown_once_and_is_not_in_the_database(both: Partners, receiver: HttpReceiver) -> None:
     request = wire.CreateWebhookRequest(url=receiver.url, kinds=["loan.opened"])
     metadata = both.caller(*ALL)
-    made = both.stub.CreateWebhook(request, metadata=metadata)
-    assert made.secret.startswith("rkwh_")
+    created = both.stub.CreateWebhook(request, metadata=metadata)
+    assert created.secret.startswith("rkwh_")
     with pytest.raises(Refused) as refusal:
         both.stub.CreateWebhook(request, metadata=metadata)
     assert refusal.value.reason == "REPLY_NOT_KEPT"
     with both.database.reading(TEST) as session:
         [row] = session.scalars(select(Webhook))
-        assert made.secret.encode() not in row.sealed_secret
+        assert created.secret.encode() not in row.sealed_secret
 
 
 def test_a_client_has_at_most_ten(partners: Partners, receiver: HttpReceiver) -> None:
@@ -312,14 +312,14 @@ def test_a_host_that_nobody_knows_is_refused(partners: Partners) -> None:
 def test_a_webhook_of_staff_belongs_to_the_account_in_every_session(both: Partners, receiver: HttpReceiver) -> None:
     account = str(new_id())
     request = wire.CreateWebhookRequest(url=receiver.url, kinds=["loan.opened"])
-    made = both.stub.CreateWebhook(request, metadata=both.caller(*ALL, actor=account)).webhook
-    assert (made.client_id, made.made_by_staff) == (account, True)
+    webhook = both.stub.CreateWebhook(request, metadata=both.caller(*ALL, actor=account)).webhook
+    assert (webhook.client_id, webhook.made_by_staff) == (account, True)
     # Another session of the same person, then a person without reports.read, then a manager.
-    assert [one.id for one in listed(both, scopes=("webhooks.manage",), actor=account)] == [made.id]
+    assert [one.id for one in listed(both, scopes=("webhooks.manage",), actor=account)] == [webhook.id]
     assert listed(both, scopes=("webhooks.manage",), actor=str(new_id())) == []
-    assert [one.id for one in listed(both, actor=str(new_id()))] == [made.id]
+    assert [one.id for one in listed(both, actor=str(new_id()))] == [webhook.id]
     later = both.caller("webhooks.manage", actor=account)
-    disabled = both.stub.DisableWebhook(wire.DisableWebhookRequest(id=made.id), metadata=later).webhook
+    disabled = both.stub.DisableWebhook(wire.DisableWebhookRequest(id=webhook.id), metadata=later).webhook
     assert (disabled.state, disabled.reason) == ("disabled", "STOPPED")
     for _ in range(9):
         both.stub.CreateWebhook(request, metadata=both.caller(*ALL, actor=account))
@@ -332,14 +332,14 @@ def test_a_disabled_webhook_gets_nothing_until_a_replay_and_doctor_says_nothing(
     both: Partners, receiver: HttpReceiver
 ) -> None:
     own = str(new_id())
-    made = subscribe(both, receiver.url, session=own).webhook
+    webhook = subscribe(both, receiver.url, session=own).webhook
     lend(both)
     metadata = partial(both.caller, "webhooks.manage", session=own)
-    both.stub.DisableWebhook(wire.DisableWebhookRequest(id=made.id), metadata=metadata())
+    both.stub.DisableWebhook(wire.DisableWebhookRequest(id=webhook.id), metadata=metadata())
     lend(both)
     assert deliver(both) == 0
     assert checks.partners(both.resources) == []
-    both.stub.ReplayWebhook(wire.ReplayWebhookRequest(id=made.id), metadata=metadata())
+    both.stub.ReplayWebhook(wire.ReplayWebhookRequest(id=webhook.id), metadata=metadata())
     lend(both)
     assert deliver(both) == 2
 
@@ -349,16 +349,16 @@ def test_a_webhook_that_is_stopped_during_its_turn_gets_no_further_fact(
     both: Partners, receiver: HttpReceiver, act: str
 ) -> None:
     own = str(new_id())
-    made = subscribe(both, receiver.url, session=own).webhook
+    webhook = subscribe(both, receiver.url, session=own).webhook
     for _ in range(3):
         lend(both)
 
     def stop(_request: Received) -> Answer:
         metadata = both.caller("webhooks.manage", session=own)
         if act == "disable":
-            both.stub.DisableWebhook(wire.DisableWebhookRequest(id=made.id), metadata=metadata)
+            both.stub.DisableWebhook(wire.DisableWebhookRequest(id=webhook.id), metadata=metadata)
         else:
-            both.stub.DeleteWebhook(wire.DeleteWebhookRequest(id=made.id), metadata=metadata)
+            both.stub.DeleteWebhook(wire.DeleteWebhookRequest(id=webhook.id), metadata=metadata)
         return Answer()
 
     receiver.answer = stop
@@ -370,19 +370,19 @@ def test_a_webhook_that_is_stopped_during_its_turn_gets_no_further_fact(
 
 def test_deliveries_are_listed_the_newest_first_with_those_that_wait(both: Partners, receiver: HttpReceiver) -> None:
     own = str(new_id())
-    made = subscribe(both, receiver.url, session=own).webhook
+    webhook = subscribe(both, receiver.url, session=own).webhook
     for _ in range(3):
         lend(both)
     deliver(both)
     lend(both)
     metadata = both.caller("webhooks.manage", session=own)
-    first = both.stub.ListDeliveries(wire.ListDeliveriesRequest(id=made.id, limit=3), metadata=metadata)
+    first = both.stub.ListDeliveries(wire.ListDeliveriesRequest(id=webhook.id, limit=3), metadata=metadata)
     assert [one.HasField("delivered_at") for one in first.deliveries] == [False, True, True]
     assert (first.webhook.waiting, first.zone) == (1, "Asia/Jakarta")
-    rest = wire.ListDeliveriesRequest(id=made.id, limit=3, cursor=first.cursor)
+    rest = wire.ListDeliveriesRequest(id=webhook.id, limit=3, cursor=first.cursor)
     second = both.stub.ListDeliveries(rest, metadata=metadata)
     assert (len(second.deliveries), second.cursor) == (1, "")
-    again = wire.ReplayWebhookRequest(id=made.id, cursor=first.deliveries[2].id)
+    again = wire.ReplayWebhookRequest(id=webhook.id, cursor=first.deliveries[2].id)
     assert both.stub.ReplayWebhook(again, metadata=both.caller("webhooks.manage", session=own)).count == 2
     with pytest.raises(NotFound):
-        both.stub.ListDeliveries(wire.ListDeliveriesRequest(id=made.id), metadata=both.caller("webhooks.manage"))
+        both.stub.ListDeliveries(wire.ListDeliveriesRequest(id=webhook.id), metadata=both.caller("webhooks.manage"))

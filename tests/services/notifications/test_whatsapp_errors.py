@@ -29,10 +29,10 @@ WAITS, STOPS, REFUSED, BAD_ADDRESS = "waits", "stops the channel", "refused", "b
 )  # fmt: skip
 def test_a_code_says_whether_a_message_waits_the_channel_stops_or_the_next_channel_has_its_turn(code, expected):
     outcome = outcome_of_error(code)
-    found = {
+    classes = {
         ("temporary", False): WAITS,
         ("temporary", True): STOPS,
         ("permanent", False): BAD_ADDRESS if outcome.is_address_bad else REFUSED,
     }
-    assert found[outcome.state, outcome.is_channel_down] == expected
+    assert classes[outcome.state, outcome.is_channel_down] == expected
     assert outcome.is_address_bad == (expected == BAD_ADDRESS)
