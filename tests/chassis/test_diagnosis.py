@@ -108,7 +108,7 @@ def test_a_relay_that_holds_its_lease_and_does_nothing_is_found(either: Settings
         advice = failed(either)["orders outgoing events"].advice
     assert f"PID {pid}" in advice.en
     assert f"PID {pid}" in advice.id
-    assert "end it" in advice.en
+    assert "stop it" in advice.en
 
 
 def test_an_event_of_this_minute_is_not_late(settings: Settings) -> None:

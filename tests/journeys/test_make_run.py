@@ -8,7 +8,6 @@ import resource
 import signal
 import socket
 import subprocess
-import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -16,7 +15,7 @@ from pathlib import Path
 from tests.conftest import CHECKOUT
 from tests.servers import processes
 
-FIRST_RUN_SECONDS = 60
+FIRST_RUN_CPU_SECONDS = 60  # measured 20; the environment is there
 NEXT_RUN_CPU_SECONDS = 10  # measured 2.8; a set-up or a new import would take longer
 
 
@@ -26,7 +25,6 @@ class Run:
     def __init__(self, data: Path, port: int) -> None:
         environment = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
         self.address = f"http://127.0.0.1:{port}"
-        self.start = time.monotonic()
         self.process = subprocess.Popen(
             ["make", "run", f"PORT={port}", f"DATA={data}"],
             env=environment,
@@ -37,16 +35,15 @@ class Run:
             start_new_session=True,
         )
 
-    def until_address(self) -> float:
-        """Wait until the address is printed and responds; return the seconds since the start."""
+    def until_address(self) -> None:
+        """Wait until the address is printed and responds."""
         assert self.process.stdout is not None
         lines = []
         for line in self.process.stdout:
             lines.append(line)
             if self.address in line:
-                seconds = time.monotonic() - self.start
                 assert self.get("/api/v1/health/live")["status"] == "live"
-                return seconds
+                return
         raise AssertionError("".join(lines))
 
     def get(self, path: str) -> dict:
@@ -71,24 +68,31 @@ def failure_output(data: Path, port: int) -> str:
     return output
 
 
-def test_the_first_run_serves_a_library_within_a_minute_and_later_runs_in_seconds(tmp_path):
+def cpu_seconds() -> float:
+    """CPU time of all child processes that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def test_the_first_run_loads_real_books_and_the_next_run_does_not_load_them_again(tmp_path):
     data, port = tmp_path / "var", processes.free_port()
+    before = cpu_seconds()
     run = Run(data, port)
     try:
-        assert run.until_address() < FIRST_RUN_SECONDS
+        run.until_address()
         page = run.get("/api/v1/search?q=minangkabau")
         assert page["total"] > 0
         assert page["hits"]
     finally:
         run.interrupt()
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    first = cpu_seconds()
+    assert first - before < FIRST_RUN_CPU_SECONDS
     run = Run(data, port)
     try:
         run.until_address()
     finally:
         run.interrupt()
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < NEXT_RUN_CPU_SECONDS
+    assert cpu_seconds() - first < NEXT_RUN_CPU_SECONDS
 
 
 def test_a_taken_port_is_a_clear_error(tmp_path):

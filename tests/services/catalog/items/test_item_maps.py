@@ -102,7 +102,7 @@ def test_the_default_map_has_the_same_form_and_can_be_pickled() -> None:
         ("[[way]]\nfield = '990'\nbarcode = 'a'\nstatus = [{code = 's', is = 'gone'}]", "way 1: status", "“gone”"),
         ("[[way]]\nfield = '990'\nbarcode = 'a'\nstatus = [{code = 's', says = 'x'}]", "way 1: status", "unknown"),
         ("[[way]]\nfield = '990'\nbarcode = 'a'\nread_here = [{code = 7}]", "way 1: read_here", "quotes"),
-        ("[[way]]\nfield = '990'\nbarcode = 'a'\nitems_in = ['876']", "way 1", "go together"),
+        ("[[way]]\nfield = '990'\nbarcode = 'a'\nitems_in = ['876']", "way 1", "needed together"),
         ("[[way]]\nfield = '990'\nbarcode = 'a'\n[branches]\n01 = 2", "branches", "lines"),
         ("[[way]]\nfield = '990'\nbarcode = 'a'\n[statuses]\nx = 'y'", "statuses.x", "“y”"),
         ("[shelves]\na = 'b'", "file", "unknown: shelves"),
