@@ -10,30 +10,41 @@ from typing import Any
 
 import httpx
 import jsonschema
-import orjson
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
 from schemathesis import Case
+from schemathesis.schemas import BaseSchema
 
 from chassis.auth import Principal
-from gateway.app import describe
 from gateway.problems import MEDIA_TYPE
 from services.members.keys import Keys
 from services.members.people.store import NewMember, register
 from services.members.roles import scopes_of
 from services.members.settings import MembersSettings
-from tests.described import call_as_described
+from tests.described import DOCUMENT, call_as_described, schema_of
 from tests.fakes import lending
 from tests.fakes.accounts import PKS, TEST, add_institution
 from tests.fakes.running import running
 
-schema = schemathesis.openapi.from_dict(orjson.loads(describe()))
-with_token = schema.include(lambda context: "401" in context.operation.definition.raw["responses"])
 ROLES = itertools.cycle(("desk", "member", "administrator"))
 
 
-@schema.parametrize()
+def with_token(operation: dict[str, Any]) -> bool:
+    return "401" in operation["responses"]
+
+
+@pytest.fixture(params=DOCUMENT["paths"])
+def described(request: pytest.FixtureRequest) -> BaseSchema:
+    return schema_of(request)
+
+
+@pytest.fixture(params=[path for path, methods in DOCUMENT["paths"].items() if any(map(with_token, methods.values()))])
+def described_with_token(request: pytest.FixtureRequest) -> BaseSchema:
+    return schema_of(request)
+
+
+@schemathesis.pytest.from_fixture("described").parametrize()
 @settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_responses_are_as_described(case: Case, address: str) -> None:
     call_as_described(case, address)
@@ -60,7 +71,11 @@ def sign(address: str) -> Callable[[str], tuple[str, dict[str, str]]]:
     return sign
 
 
-@with_token.parametrize()
+@(
+    schemathesis.pytest.from_fixture("described_with_token")
+    .include(lambda context: with_token(context.operation.definition.raw))
+    .parametrize()
+)
 @settings(max_examples=9, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_responses_to_callers_with_a_token_are_as_described(
     case: Case, address: str, sign: Callable[[str], tuple[str, dict[str, str]]]

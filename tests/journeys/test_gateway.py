@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-import orjson
+import pytest
 import schemathesis
 from axe_playwright_python.sync_playwright import Axe
 from hypothesis import HealthCheck, settings
 from playwright.sync_api import sync_playwright
 from schemathesis import Case
+from schemathesis.schemas import BaseSchema
 
-from gateway.app import describe
-from tests.described import call_as_described
+from tests.described import DOCUMENT, call_as_described, schema_of
 from tests.journeys.library import Library
 from tests.web.conftest import CHROMIUM, CHROMIUM_ARGS
 
-schema = schemathesis.openapi.from_dict(orjson.loads(describe()))
-# tests/gateway/test_openapi.py sends requests at the limits of each parameter; what they get depends on no data.
-schema.config.phases.coverage.enabled = False
+
+@pytest.fixture(params=DOCUMENT["paths"])
+def described(request: pytest.FixtureRequest) -> BaseSchema:
+    schema = schema_of(request)
+    # tests/gateway/test_openapi.py sends requests at the limits of each parameter; what they get depends on no data.
+    schema.config.phases.coverage.enabled = False
+    return schema
 
 
-@schema.parametrize()
+@schemathesis.pytest.from_fixture("described").parametrize()
+@pytest.mark.usefixtures("library")
 @settings(max_examples=5, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_the_api_is_as_described_with_a_real_catalogue(case: Case, library: Library) -> None:
     call_as_described(case, library.address)
