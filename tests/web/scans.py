@@ -84,5 +84,5 @@ def type_scans(page: Page, *codes: str, end: str = "Enter") -> None:
 
 def wait_until_sent(page: Page) -> list[str]:
     """Wait until no scan waits. Returns the headings of the outcomes, the newest first."""
-    expect(page.locator(".outcome.waiting")).to_have_count(0, timeout=20_000)
+    expect(page.locator(".outcome.waiting")).to_have_count(0, timeout=60_000)
     return page.locator(".outcome .word").all_inner_texts()

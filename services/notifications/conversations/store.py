@@ -48,13 +48,17 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A message of a conversation, open."""
+    """A message of a conversation, open.
+
+    is_unreadable  what is stored is damaged: the text is ""
+    """
 
     id: UUID
     is_inbound: bool
     text: str
     state: str
     at: datetime
+    is_unreadable: bool = False
 
 
 def add_inbound(session: Session, messages: Iterable[Inbound], *, channel: str, master: MasterKey) -> int:
@@ -143,6 +147,10 @@ def add_message(
             made_at=now,
         )
         session.add(row)
+    elif _read_key(master, row) is None:
+        # Its messages stay unreadable; those from now on can be read.
+        key, row.wrapped_key = MemberKey.new(master, member=_owner(row.id))
+        row.sealed_address = key.seal(message.address.encode(), use=_ADDRESS)
     row.member_id = member_id
     row.language = language
     row.last_at = max(row.last_at, message.at)
@@ -240,14 +248,14 @@ def find(session: Session, conversation_id: str) -> Conversation:
 
 
 def read_lines(session: Session, master: MasterKey, row: Conversation) -> tuple[str, list[Line]]:
-    """Return the number and the messages of a conversation, the oldest first. Raises Unavailable SEALED_UNREADABLE."""
+    """Return the number and the messages of a conversation, as `read_all_lines` does."""
     return read_all_lines(session, master, [row])[0]
 
 
 def read_all_lines(session: Session, master: MasterKey, rows: Sequence[Conversation]) -> list[tuple[str, list[Line]]]:
     """Return for each conversation its number and its messages, the oldest first; with one statement.
 
-    raises  Unavailable  SEALED_UNREADABLE
+    A number that is damaged is "", and a damaged message is unreadable: neither hides the others.
     """
     query = select(ConversationMessage).where(ConversationMessage.conversation_id.in_([row.id for row in rows]))
     sealed: dict[UUID, list[ConversationMessage]] = defaultdict(list)
@@ -255,12 +263,12 @@ def read_all_lines(session: Session, master: MasterKey, rows: Sequence[Conversat
         sealed[message.conversation_id].append(message)
     opened = []
     for row in rows:
-        key = MemberKey.unwrap(master, row.wrapped_key, member=_owner(row.id))
-        lines = [
-            Line(line.id, line.is_inbound, key.open(line.sealed, use=_TEXT).decode(), line.state, line.at)
-            for line in sealed[row.id]
-        ]
-        opened.append((key.open(row.sealed_address, use=_ADDRESS).decode(), lines))
+        key = _read_key(master, row)
+        lines = []
+        for line in sealed[row.id]:
+            text = _open(key, line.sealed, use=_TEXT)
+            lines.append(Line(line.id, line.is_inbound, text or "", line.state, line.at, is_unreadable=text is None))
+        opened.append((_open(key, row.sealed_address, use=_ADDRESS) or "", lines))
     return opened
 
 
@@ -356,6 +364,22 @@ def _locked(session: Session, conversation_id: UUID) -> Conversation:
     if row is None:
         raise NotFound("CONVERSATION_UNKNOWN", id=str(conversation_id))
     return row
+
+
+def _read_key(master: MasterKey, row: Conversation) -> MemberKey | None:
+    """Return the key of a conversation; None when it is damaged."""
+    try:
+        return MemberKey.unwrap(master, row.wrapped_key, member=_owner(row.id))
+    except Unavailable:
+        return None
+
+
+def _open(key: MemberKey | None, sealed: bytes, *, use: str) -> str | None:
+    """Return what is sealed; None when it or the key is damaged."""
+    try:
+        return key.open(sealed, use=use).decode() if key else None
+    except Unavailable:
+        return None
 
 
 def _owner(conversation_id: UUID) -> str:

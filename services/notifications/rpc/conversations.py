@@ -24,7 +24,7 @@ from chassis.idempotency import once
 from chassis.ids import parse_id
 from chassis.rpc.client import SyncChannel, sync_channel
 from chassis.sealing import MasterKey, require_master_key
-from chassis.sentences import LocalText
+from chassis.sentences import LocalText, sentence
 from chassis.service import Resources
 from chassis.wake import open_wake
 from rangkiang.circulation.v1 import loans_pb2
@@ -273,16 +273,16 @@ def send_answers(resources: Resources, channels: dict[str, Channel], master: Mas
             address, lines = store.read_lines(session, master, row)
             channel_name, language = row.channel, row.language
             is_in_window = store.is_window_open(row.last_at, clock.now())
-        text = next((line.text for line in lines if line.id == answer_id), "")
+        answer = next((line for line in lines if line.id == answer_id and not line.is_unreadable), None)
         # Without a number: the conversation of messages that cannot be read.
-        channel = channels.get(channel_name) if address else None
+        channel = channels.get(channel_name) if address and answer else None
         message = Message(
             id=str(answer_id),
             kind="conversation",
             address=address,
             language=language,
             subject="",
-            text=text,
+            text=answer.text if answer else "",
             is_in_window=is_in_window,
         )
         outcome = channel.send(message) if channel else None
@@ -314,9 +314,11 @@ def _conversation(row: Conversation, address: str, lines: Sequence[store.Line]) 
         taken_by=row.taken_by or "",
         taken_at=_timestamp(row.taken_at) if row.taken_at is not None else None,
     )
+    damaged = sentence("MESSAGE_DAMAGED")
     for line in lines:
+        text = f"{damaged.id}\n{damaged.en}" if line.is_unreadable else line.text
         message.messages.add(
-            id=str(line.id), is_inbound=line.is_inbound, text=line.text, state=line.state, at=_timestamp(line.at)
+            id=str(line.id), is_inbound=line.is_inbound, text=text, state=line.state, at=_timestamp(line.at)
         )
     return message
 

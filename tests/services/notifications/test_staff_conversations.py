@@ -7,15 +7,18 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from chassis import clock
 from chassis.audit import acts
 from chassis.errors import NotFound, Refused
 from chassis.ids import new_id
 from rangkiang.notifications.v1 import conversations_pb2 as wire
+from services.notifications.channels.local import ConsoleChannel
 from services.notifications.conversations import store
 from services.notifications.members import hash_address
+from services.notifications.rpc.conversations import send_answers
+from services.notifications.tables import Conversation, ConversationMessage
 from tests.services.notifications.partners import NOON, NUMBER, PKS, TEST, UNAND, Partners
 
 
@@ -95,3 +98,42 @@ def test_open_conversations_come_in_the_order_in_which_they_wait_page_by_page(bo
     for one in ids:
         both.stub.CloseConversation(wire.CloseConversationRequest(id=one), metadata=both.caller("notices.write"))
     assert pages("done") == ids[::-1]
+
+
+@pytest.mark.parametrize("damage", ["message", "key"])
+def test_a_damaged_message_or_key_hides_nothing_else_and_later_messages_can_be_read(
+    both: Partners, damage: str
+) -> None:
+    damaged, other = keep(both, NUMBER), keep(both, "6281200000001")
+    if damage == "message":
+        harm = update(ConversationMessage).where(ConversationMessage.conversation_id == UUID(damaged))
+        harm = harm.values(sealed=b"x" * 60)
+    else:
+        harm = update(Conversation).where(Conversation.id == UUID(damaged)).values(wrapped_key=b"x" * 60)
+    with both.database.transaction(TEST) as session:
+        session.execute(harm)
+
+    def texts() -> dict[str, list[str]]:
+        listed = both.stub.ListConversations(wire.ListConversationsRequest(), metadata=both.caller("notices.write"))
+        return {row.id: [message.text for message in row.messages] for row in listed.conversations}
+
+    [text] = texts()[damaged]
+    assert "tidak dapat dibaca" in text
+    assert texts()[other] == ["Apakah buka?"]
+    assert keep(both, NUMBER) == damaged
+    assert texts()[damaged] == [text, "Apakah buka?"]
+    get = wire.GetConversationRequest(id=damaged)
+    assert both.stub.GetConversation(get, metadata=both.caller("notices.write")).conversation.address == f"+{NUMBER}"
+
+
+def test_an_answer_that_is_damaged_before_it_goes_is_not_sent(both: Partners) -> None:
+    conversation_id = keep(both, NUMBER)
+    reply = wire.ReplyConversationRequest(id=conversation_id, text="Buka sampai pukul 20.00.")
+    both.stub.ReplyConversation(reply, metadata=both.caller("notices.write"))
+    with both.database.transaction(TEST) as session:
+        session.execute(update(ConversationMessage).values(sealed=b"x" * 60))
+    channel = ConsoleChannel("whatsapp", "phone")
+    assert send_answers(both.resources, {"whatsapp": channel}, both.master) == 1
+    get = wire.GetConversationRequest(id=conversation_id)
+    conversation = both.stub.GetConversation(get, metadata=both.caller("notices.write")).conversation
+    assert [message.state for message in conversation.messages] == ["received", "failed"]
