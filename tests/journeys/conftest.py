@@ -12,13 +12,13 @@ from tests.journeys.library import Library, cluster, embedded
 
 @pytest.fixture(scope="package")
 def embedded_library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
-    with embedded(tmp_path_factory.mktemp("embedded")) as library:
+    with embedded(tmp_path_factory.mktemp("embedded"), ranked=True) as library:
         yield library
 
 
 @pytest.fixture(scope="package")
 def cluster_library(servers: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
-    with cluster(tmp_path_factory.mktemp("cluster")) as library:
+    with cluster(tmp_path_factory.mktemp("cluster"), ranked=True) as library:
         yield library
 
 

@@ -70,7 +70,7 @@ class Cluster:
         """Create missing databases and migrate all of them."""
         for service in self.ports:
             servers.ensure_database(self.prefix + service)
-            self.run("migrate", service, DATABASE_OWNER_URL=self.owner_url)
+        self.run("migrate", *self.ports, DATABASE_OWNER_URL=self.owner_url)
 
     def run(self, *command: str, **changes: str) -> None:
         """Run a command of the CLI to its end with the settings of the cluster."""
