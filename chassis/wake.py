@@ -27,6 +27,7 @@ CHANNEL = "rangkiang_wake"
 # NOTIFY inside writers' transactions halves their rate, so another connection sends it, at most this often.
 NOTIFY_EVERY_SECONDS = 0.005
 RECONNECT_SECONDS = 1.0
+STOP_POLL_SECONDS = 0.5
 
 _announced: weakref.WeakSet[Database] = weakref.WeakSet()
 
@@ -34,11 +35,19 @@ _announced: weakref.WeakSet[Database] = weakref.WeakSet()
 class Wake(Protocol):
     """A connection on which one thread waits for writes; each waiting thread opens its own."""
 
-    def wait(self, seconds: float) -> None:
-        """Return when a transaction has written since the last return, or after `seconds`."""
+    def wait(self, seconds: float) -> bool:
+        """Return when a transaction has written since the last return, or after `seconds`. False after `seconds`."""
         ...
 
     def close(self) -> None: ...
+
+
+def wait_until(stop: threading.Event, wake: Wake, seconds: float) -> None:
+    """Wait as `wake` does for more than a second, but not much longer than until `stop`."""
+    end = time.monotonic() + seconds
+    while not stop.is_set() and (left := end - time.monotonic()) > 0:
+        if wake.wait(min(left, STOP_POLL_SECONDS)):
+            return
 
 
 def announce_commits(database: Database) -> None:
@@ -97,11 +106,12 @@ class _SocketWake:
         finally:
             os.close(handle)
 
-    def wait(self, seconds: float) -> None:
-        select.select([self._socket], [], [], seconds)
+    def wait(self, seconds: float) -> bool:
+        readable, _, _ = select.select([self._socket], [], [], seconds)
         with contextlib.suppress(BlockingIOError):
             while True:
                 self._socket.recv(1)
+        return bool(readable)
 
     def close(self) -> None:
         self._path.unlink(missing_ok=True)
@@ -166,15 +176,15 @@ class _ListenWake:
         with contextlib.suppress(self._error):
             self._listen()
 
-    def wait(self, seconds: float) -> None:
+    def wait(self, seconds: float) -> bool:
         start = time.monotonic()
         try:
-            for _ in self._listen().notifies(timeout=seconds, stop_after=1):
-                pass
+            return bool(list(self._listen().notifies(timeout=seconds, stop_after=1)))
         except self._error as problem:
             log.debug("wake_not_received", extra={"reason": type(problem).__name__})
             self.close()
             time.sleep(max(0.0, min(seconds, RECONNECT_SECONDS) - (time.monotonic() - start)))
+            return False
 
     def close(self) -> None:
         _close_connection(self._connection)

@@ -14,7 +14,7 @@ from sqlalchemy import Column, MetaData, String, Table, insert, select, text, up
 
 from chassis.context import system
 from chassis.db import Database
-from chassis.wake import Wake, announce_commits, open_wake
+from chassis.wake import Wake, announce_commits, open_wake, wait_until
 
 notes = Table("notes", MetaData(), Column("line", String(20)))
 
@@ -53,7 +53,7 @@ def write(database: Database) -> None:
         session.execute(insert(notes).values(line="a"))
 
 
-def seconds(call: Callable[[], None]) -> float:
+def seconds(call: Callable[[], object]) -> float:
     start = time.monotonic()
     call()
     return time.monotonic() - start
@@ -82,6 +82,17 @@ def test_a_commit_before_the_wait_is_not_missed(database: Database, wake: Wake) 
 
 def test_without_a_commit_the_wait_ends_at_its_timeout(wake: Wake) -> None:
     assert 0.2 <= seconds(lambda: wake.wait(0.2)) < 2
+
+
+def test_a_long_wait_ends_when_its_job_must_stop(database: Database, wake: Wake) -> None:
+    stop = threading.Event()
+    timer = threading.Timer(0.2, stop.set)
+    timer.start()
+    assert seconds(lambda: wait_until(stop, wake, 60)) < 30
+    timer.join()
+    stop.clear()
+    write(database)
+    assert seconds(lambda: wait_until(stop, wake, 60)) < 30
 
 
 def test_a_transaction_that_writes_no_row_wakes_no_waiter(database: Database, wake: Wake) -> None:

@@ -26,7 +26,7 @@ from chassis.rpc.client import SyncChannel, sync_channel
 from chassis.sealing import MasterKey, require_master_key
 from chassis.sentences import LocalText, sentence
 from chassis.service import Resources
-from chassis.wake import open_wake
+from chassis.wake import open_wake, wait_until
 from rangkiang.circulation.v1 import loans_pb2
 from rangkiang.circulation.v1.circulation_pb2_grpc import CirculationStub
 from rangkiang.members.v1 import contacts_pb2
@@ -239,7 +239,7 @@ def answer_messages(resources: Resources, stop: threading.Event) -> None:
                 stop.wait(AWAY_SECONDS)
                 continue
             if not count:
-                wake.wait(LONGEST_PAUSE_SECONDS)
+                wait_until(stop, wake, LONGEST_PAUSE_SECONDS)
     for channel in channels:
         channel.close()
 

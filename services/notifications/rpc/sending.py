@@ -15,7 +15,7 @@ from chassis.addresses import networks
 from chassis.errors import Error, NotFound, Refused
 from chassis.rpc.client import SyncChannel, sync_channel
 from chassis.service import Resources
-from chassis.wake import Wake, open_wake
+from chassis.wake import Wake, open_wake, wait_until
 from rangkiang.members.v1 import contacts_pb2 as wire
 from rangkiang.members.v1.members_pb2_grpc import MembersStub
 from services.notifications.channels.opening import open_channels
@@ -128,4 +128,4 @@ def send_until(stop: threading.Event, sender: Sender, wake: Wake) -> None:
             stop.wait(AWAY_SECONDS)
             continue
         if seconds:
-            wake.wait(min(seconds, LONGEST_PAUSE_SECONDS))
+            wait_until(stop, wake, min(seconds, LONGEST_PAUSE_SECONDS))

@@ -19,7 +19,7 @@ from chassis.ids import parse_id
 from chassis.outgoing import OutgoingClient
 from chassis.sentences import sentence
 from chassis.service import Resources
-from chassis.wake import open_wake
+from chassis.wake import open_wake, wait_until
 from rangkiang.notifications.v1 import webhooks_pb2 as wire
 from services.notifications.channels.opening import open_channels
 from services.notifications.channels.port import Message
@@ -163,7 +163,7 @@ def deliver_facts(resources: Resources, stop: threading.Event) -> None:
             if not count:
                 # At most ten rounds a second, however often the sender's transactions wake this thread.
                 stop.wait(PAUSE_SECONDS)
-                wake.wait(LONGEST_PAUSE_SECONDS)
+                wait_until(stop, wake, LONGEST_PAUSE_SECONDS)
 
 
 def tell_owner(own: NotificationsSettings, webhook: delivery.Disabled) -> None:
