@@ -36,7 +36,7 @@ MEMBERS, ROUNDS, DESKS = 200, 10, 4
 FIRST = "Agus Budi Chandra Dewi Eka Fajar Gita Hasan Indah Joko Kartini Lukman Maya Nurul Oki Putri Rudi Sari Tono Umi".split()  # noqa: SIM905, E501
 LAST = "Piliang Koto Chaniago Sikumbang Tanjung Jambak Guci Melayu Caniago Sinapa".split()  # noqa: SIM905
 RECORDS, ITEMS_OF_DESK, MOST_OUT = 40, 20, 5
-SECONDS = 60  # until every effect is there, at most
+SECONDS = 180  # until every effect is there, at most: four tests share two processors
 
 
 @dataclass
