@@ -1,4 +1,4 @@
-"""What doctor checks in the catalogue, and what metrics show of it."""
+"""Checks of the catalogue for doctor, and its figures for metrics."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from services.catalog.settings import CatalogSettings
 from services.catalog.tables import Branch, ImportRun, IndexQueue, Record, RejectedRecord, Source
 
 SEARCH_SECONDS = 5
-LATE_SECONDS = 60  # a record waits a second; an import, until its commit
-BACKLOG = 5_000  # queued records from which on search results are noticeably late
+LATE_SECONDS = 60  # usually a record waits one second, and a record of an import until the commit
+BACKLOG = 5_000  # with more queued records, readers notice that search results are late
 
 
 def index(resources: Resources) -> list[Finding]:
@@ -99,7 +99,7 @@ def branches(resources: Resources) -> list[Finding]:
 
 
 def works(resources: Resources) -> list[Finding]:
-    """Check for records of an older release without a work and positions in lists, or grouped by older rules."""
+    """Check for records of an older release: without a work and positions in lists, or grouped by older rules."""
     with resources.database.reading(READER) as session:
         left = backfill.count_incomplete(session) + regrouping.count_left(session)
     if not left:
@@ -140,7 +140,7 @@ def samples(resources: Resources) -> Iterator[Sample]:
     yield Sample("rangkiang_index_behind_seconds", "Time for which the oldest of them has waited", seconds)
     for name in _OUTCOMES:
         labels = {"outcome": name}
-        total = int(getattr(totals, name))  # PostgreSQL adds columns of 64 bits up as a decimal
+        total = int(getattr(totals, name))  # PostgreSQL returns the sum of 64-bit columns as a decimal
         yield Sample("rangkiang_import_records", "Records of imports", total, labels, "counter")
     yield Sample("rangkiang_imports_unfinished", "Imports that run or were interrupted", len(runs))
     for source, read, started_at in runs:
@@ -160,7 +160,7 @@ def index_lag(session: Session) -> tuple[int, float]:
 
 
 def search_disk(resources: Resources) -> list[Finding]:
-    """Check the disks of Elasticsearch, and that it does not refuse writes because one was full. Raises Unavailable."""
+    """Check the disks of Elasticsearch, and whether it refuses writes because a disk was full. Raises Unavailable."""
     parts = urlsplit(resources.settings.of(CatalogSettings).search)
     if parts.scheme not in ("http", "https"):
         return []

@@ -1,4 +1,4 @@
-"""What facts of circulation mean to the catalogue."""
+"""Handlers of circulation's facts in the catalogue."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from services.catalog.inventory import states
 
 
 def keep_state(session: Session, fact: LoanOpened | LoanRenewed | LoanReturned | CopyMoved, context: Context) -> None:
-    """Keep the state of the item, and show it in the holdings of its record."""
+    """Store the state of the item, and show it in the holdings of its record."""
     states.put_state(session, fact.loan, context=context)
 
 
 def keep_rules(session: Session, fact: PoliciesChanged, _context: Context) -> None:
-    """Keep which items are only read in the library."""
+    """Store which items may only be read in the library."""
     states.put_rules(session, fact)

@@ -2,7 +2,7 @@
 
 Each word is indexed in two forms. `tokens` gives the exact form: folded, without case, diacritics and apostrophes,
 hyphens split. `root` gives the root: one spelling for all variants, without affixes, singular. One rule gives the root
-for all languages, because the language of a query is unknown: a query word is one look-up.
+for all languages, because the language of a query is unknown and a query word should cost one look-up.
 """
 
 from __future__ import annotations

@@ -74,7 +74,7 @@ tingkuluak suntiang deta destar karih kurambik silek sitaralak pasumandan batipu
 pariangan sungayang lintau solok salido painan tarusan bayang tiku kinali talu rao bonjol tuanku imam paderi padri
 dubalang manti malin urang hulubalang
 """
-# Words in names of regions that are derivations all the same: Kepulauan Riau is found by pulau.
+# Words in names of regions that must be stemmed: pulau finds Kepulauan Riau.
 _NO_NAMES = _words("bagian kepulauan pegunungan seribu dan")
 
 
@@ -83,7 +83,7 @@ def _regions() -> frozenset[str]:
     return frozenset(word for line in lines if not line.startswith("#") for word in tokens(line)) - _NO_NAMES
 
 
-# All names of provinces, regencies and cities: mentawai is not tawa, penajam not ajam, banggai not bangga.
+# Names of provinces, regencies and cities are not derivations: mentawai is not tawa, penajam is not ajam.
 WHOLE = _words(_PLACES + _ROOTS + _FOREIGN + _MINANGKABAU) | _regions()
 
 # Derivations that the stemmer cuts at the wrong place, and irregular ones.

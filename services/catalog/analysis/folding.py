@@ -1,4 +1,4 @@
-"""Folding: gives different ways to write a word the same form.
+"""Folding: different ways to write a word get the same form.
 
 Apostrophes and similar signs (hamza, ʿayn, primes, the soft sign) are removed: Qur'an, Qurʾan and Quran are equal, and
 so are Jum'at and Jumat. Hyphens separate tokens: laki-laki is `laki laki`, and Quran matches al-Quran. Chinese and
@@ -27,9 +27,9 @@ _MARKS = re.compile(
     r"\ufe20-\ufe2f]+"
 )
 _PLAIN = re.compile(r"[a-z0-9]+")
-# A word that is written once with a 2 (laki2, anak2nya, ke-kanak2an): in letters to friends and in old titles.
+# A reduplicated word that is written once, with a 2 (laki2, anak2nya, ke-kanak2an), as in old titles.
 _REPEATED = re.compile(r"(?<![^\W_])([^\W\d_]{3,})[2²](nya|an|kan|ku|mu|lah|pun|i|)(?![^\W_])", re.IGNORECASE)
-# An article that French and Italian join to a word: L'amour, d'Artagnan. Others are not written alone.
+# A French or Italian article or preposition before a word: L'amour, d'Artagnan. Readers also type the word alone.
 _ELIDED = re.compile(rf"(?<![^\W_])[ldLD][{re.escape(_APOSTROPHES)}](?=([^\W\d_]{{3,}}))")
 _CJK = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _ANY = re.compile(rf"[{_CJK}]|[^\W_{_CJK}]+")
@@ -79,7 +79,7 @@ _COMMON = frozenset(
         "which",
     ]
 )
-# Those of them that a title seldom has and a question has.
+# Stop words that are common in questions and rare in titles.
 _QUESTION = frozenset(
     [
         "tentang",
@@ -129,12 +129,12 @@ def tokens(text: str) -> list[str]:
 
 
 def spell_out(text: str) -> str:
-    """Write words with a 2 twice: anak2nya is anak anaknya."""
+    """Replace the 2 after a word by the word itself: anak2nya is anak anaknya."""
     return _REPEATED.sub(r"\1 \1\2", text) if "2" in text or "²" in text else text
 
 
 def elided_words(text: str) -> list[str]:
-    """List the words after L' and D' without them, folded: amour of L'amour. `tokens` has them as one word, lamour."""
+    """List the words that follow L' or D', folded: amour of L'amour. `tokens` returns lamour, one word."""
     return [token for word in _ELIDED.findall(text) for token in tokens(word)]
 
 
@@ -149,5 +149,5 @@ def is_stop_word(token: str) -> bool:
 
 
 def is_question_word(token: str) -> bool:
-    """Return True for a stop word that shows that a question is asked."""
+    """Return True for a stop word that is common in questions and rare in titles."""
     return token in _QUESTION

@@ -1,8 +1,8 @@
 """Indonesian words behind Minangkabau spellings: regular sound changes, checked by the lists of real words.
 
 Minangkabau and Indonesian words differ by rule: gunuang is gunung, padeh is pedas, marantau is merantau. A word that is
-in no list is changed back, and what comes out counts only where it is a real word. Pairs that follow no rule, and words
-that are spelt like another Indonesian word, are in vocabulary.txt.
+in no list is changed by these rules, and the result is used only if it is a real word. Pairs that follow no rule, and
+words that are spelt like another Indonesian word, are in vocabulary.txt.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from services.catalog.analysis.vocabulary import variants_of as vocabulary_varia
 from services.catalog.analysis.word_lists import is_indonesian_word, is_real_word
 
 SHORTEST, LONGEST = 4, 20  # letters of a word that is changed back
-MOST_SPELLINGS = 2  # of one word: each costs a search a look-up
-_REMEMBERED = 20_000  # words: readers repeat theirs
+MOST_SPELLINGS = 2  # of one word; each adds a look-up to a search
+_REMEMBERED = 20_000  # cached words, because searches repeat words
 # The end of a Minangkabau word and the ends of the Indonesian word, the commonest first.
 _ENDS = (
     ("iang", ("ing",)), ("uang", ("ung",)), ("aik", ("at", "ait", "it")), ("uik", ("ut", "up", "uit")),
@@ -36,7 +36,7 @@ _NONE: tuple[str, ...] = ()
 
 
 def variants_of(word_root: str) -> tuple[str, ...]:
-    """Return the roots of the words that stand for the words of a root: by the vocabulary, or else by sound."""
+    """Return the roots of the variants of a root: those of the vocabulary, or else those by sound changes."""
     return vocabulary_variants(word_root) or spellings_of(word_root)
 
 
@@ -55,7 +55,7 @@ def spellings_of(word: str) -> tuple[str, ...]:
 
 
 def _changed_back(word: str) -> Iterator[str]:
-    """Yield what the word may be in Indonesian: with its end changed, then with its beginning, then with both."""
+    """Yield possible Indonesian forms: with the end changed, then with the beginning changed, then with both."""
     ends = [word[: -len(end)] + other for end, others in _ENDS if word.endswith(end) for other in others]
     yield from ends
     for start in (*ends, word):

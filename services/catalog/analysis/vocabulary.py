@@ -1,7 +1,7 @@
-"""The vocabulary of readers: light and weak words, shortened words, words that stand for each other or are related.
+"""The vocabulary of readers: light and weak words, abbreviations, variants and related words.
 
-The release has one (vocabulary.txt, which describes the form); a library may add its own. It changes queries only, so
-no index is rebuilt when it changes.
+The release has one (vocabulary.txt, which describes the syntax); a library may add its own. Only queries use the
+vocabulary, so a change needs no new index.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from pathlib import Path
 from services.catalog.analysis.folding import is_question_word, is_stop_word, tokens
 from services.catalog.analysis.stemming import root
 
-MOST_TOGETHER = 8  # words of one statement that stand for each other: each costs every query with one of them
+MOST_TOGETHER = 8  # variants or related words in one statement; each one slows every query with one of the others
 _FILE = Path(__file__).with_name("vocabulary.txt")
-ENOUGH_BESIDE_WEAK = 2  # words beside which a weak word is light
+ENOUGH_BESIDE_WEAK = 2  # a weak word is light beside this many other words
 _NONE: tuple[str, ...] = ()
 
 
 class VocabularyFault(ValueError):
-    """A line that is no statement. line: from 1; text: the line."""
+    """A line that is not a statement. line: its number, from 1; text: the line."""
 
     def __init__(self, line: int, text: str) -> None:
         super().__init__(f"line {line}: {text}")
@@ -32,14 +32,14 @@ class VocabularyFault(ValueError):
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
     """
-    light     words that order hits a little and never make a search empty
+    light     words that change the order of hits a little and never exclude a hit
     weak      words for a kind of book or of people, which are light in a question
-    together  pairs of words that are one, so that the first is not weak: cerita rakyat
-    words     real words, which a correction never replaces
+    together  pairs of words that form one term, so that the first is not weak: cerita rakyat
+    words     real words, which spelling correction never replaces
     readings  shortened word -> the word that is meant
     variants  root -> roots of the words that stand for it
     meanings  root -> words of the same or a related meaning, searched only where few records have the typed words
-    audiences root -> for whom a book is that is asked for with this word: child, teen (codes of record.codes)
+    audiences root -> the audience that a query with this word asks for: child or teen (codes of record.codes)
     """
 
     light: frozenset[str]
@@ -53,7 +53,7 @@ class Vocabulary:
 
 
 def parse_vocabulary(*texts: str) -> Vocabulary:
-    """Parse one vocabulary of several texts. Raises VocabularyFault for the first line that is no statement."""
+    """Parse several texts as one vocabulary. Raises VocabularyFault for the first line that is not a statement."""
     collected = _Collected()
     for number, line in chain.from_iterable(map(_statements, texts)):
         try:
@@ -64,9 +64,10 @@ def parse_vocabulary(*texts: str) -> Vocabulary:
 
 
 def use_vocabulary(own: str = "") -> Vocabulary:
-    """Use the release's vocabulary and a library's own, the text of its file, from now on in this process.
+    """Use the release's vocabulary and a library's own in this process from now on.
 
-    raises  VocabularyFault  a line of `own` is no statement
+    own     text of the library's vocabulary file
+    raises  VocabularyFault  a line of `own` is not a statement
     """
     vocabulary = parse_vocabulary(_FILE.read_text(encoding="utf-8"), own) if own else _shipped()
     global _current
@@ -75,15 +76,15 @@ def use_vocabulary(own: str = "") -> Vocabulary:
 
 
 def is_light_word(token: str) -> bool:
-    """Return True for stop words, words of questions and of politeness: the other words of a query decide."""
+    """Return True for stop words and for words of questions and politeness; the other words of a query decide."""
     return is_stop_word(token) or token in (_current or use_vocabulary()).light
 
 
 def light_words(words: Sequence[str]) -> Set[str]:
-    """Return the light ones of the words of one query.
+    """Return those words of one query that are light.
 
-    Weak words are light in a question, and beside two words or more that are not: `novel tentang laut` asks for laut,
-    while `novel laut` may be a title.
+    A weak word is light in a question, and beside ENOUGH_BESIDE_WEAK words that are not weak: `novel tentang laut` asks
+    for laut, but `novel laut` may be a title.
     """
     vocabulary = _current or use_vocabulary()
     light = {word for word in words if is_stop_word(word) or word in vocabulary.light}
@@ -98,7 +99,7 @@ def light_words(words: Sequence[str]) -> Set[str]:
 
 
 def is_weak_word(token: str) -> bool:
-    """Return True for a word that says what kind of book is asked for, or that many titles have."""
+    """Return True for a word that names a kind of book, or that many titles contain."""
     return token in (_current or use_vocabulary()).weak
 
 
@@ -108,7 +109,7 @@ def meanings_of(word_root: str) -> tuple[str, ...]:
 
 
 def audience_of(word_root: str) -> str:
-    """Return for whom a book is that is asked for with the words of a root: child, teen; "" for most words."""
+    """Return the audience that the words of a root ask for: child or teen; "" for most words."""
     return (_current or use_vocabulary()).audiences.get(word_root, "")
 
 
@@ -118,12 +119,12 @@ def is_own_word(token: str) -> bool:
 
 
 def reading_of(token: str) -> str:
-    """Return the word that a shortened word stands for; most words are unchanged."""
+    """Return the word that an abbreviation stands for; most words are unchanged."""
     return (_current or use_vocabulary()).readings.get(token, token)
 
 
 def variants_of(word_root: str) -> tuple[str, ...]:
-    """Return the roots of the words that stand for the words of a root."""
+    """Return the roots of the vocabulary's variants of a root."""
     return (_current or use_vocabulary()).variants.get(word_root, _NONE)
 
 
@@ -143,12 +144,12 @@ def _statements(text: str) -> Iterator[tuple[int, str]]:
 
 
 class _NoStatement(ValueError):
-    """A line or its words are of no known form."""
+    """A line does not have the form of a statement."""
 
 
 @dataclass(slots=True)
 class _Collected:
-    """What the statements of a vocabulary say, as far as they are read."""
+    """The vocabulary of the statements that have been read."""
 
     light: set[str] = field(default_factory=set)
     weak: set[str] = field(default_factory=set)
@@ -186,7 +187,7 @@ class _Collected:
         self.together.add((words[0], words[1]))
 
     def add_real(self, _words: Sequence[str]) -> None:
-        """Add nothing more: the words of every statement are real."""
+        """Do nothing: `add` has already added the words, as it does for every statement."""
 
     def add_child(self, words: Sequence[str]) -> None:
         self.audiences.update((root(word), "child") for word in words)
@@ -225,7 +226,7 @@ class _Collected:
 
 
 def _refuse_other_than_a_few(words: Sequence[str]) -> None:
-    """Words that stand for each other or are related are two to MOST_TOGETHER, each once."""
+    """Refuse fewer than two words, more than MOST_TOGETHER, or the same word twice. Raises _NoStatement."""
     if not 2 <= len(set(words)) == len(words) <= MOST_TOGETHER:
         raise _NoStatement
 

@@ -1,6 +1,6 @@
 """Lists of real words, Indonesian and English: a query's word that is in them is never replaced by another.
 
-Read at the first unknown word of a process: 0.8 MB in memory. Their heads say where the words come from.
+A process reads them at its first unknown word: 0.8 MB in memory. The comment at the top of each list names its source.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _SHORTEST = 4  # letters
 
 
 class _WordList(NamedTuple):
-    """text: the words in order, a line each. starts: first letter -> where its words begin."""
+    """text: the words in order, one a line. starts: first letter -> offset of its first word."""
 
     text: bytes
     starts: Mapping[int, int]
@@ -37,7 +37,8 @@ class _WordList(NamedTuple):
 def is_real_word(token: str) -> bool:
     """Return True for a word of the lists, the vocabulary or the stemmer's exceptions, also with a clitic or -s.
 
-    Other derivations are in the lists themselves: the root of a misspelt word may be a real word (peelangi: elang).
+    Other derivations must be in the lists themselves, because the root of a misspelt word may be a real word (peelangi:
+    elang).
     """
     if is_light_word(token) or token in VARIANTS:
         return True
@@ -46,7 +47,7 @@ def is_real_word(token: str) -> bool:
 
 
 def is_indonesian_word(word: str) -> bool:
-    """Return True for a word that the Indonesian list has as it stands."""
+    """Return True for a word that is in the Indonesian list in this form."""
     if not word.isascii():
         return False
     indonesian, _english = _lists()

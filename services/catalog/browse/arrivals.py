@@ -1,4 +1,4 @@
-"""What came to a branch last."""
+"""New arrivals: the records whose items came to a branch last."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from services.catalog.tables import Branch, Institution, Item
 
 MOST_ARRIVALS = 20
 USUAL_ARRIVALS = 6
-LAST_ITEMS = 200  # items that are read: those of an import may be a hundred thousand
+LAST_ITEMS = 200  # items that are read; an import may add a hundred thousand
 _DAY_MILLISECONDS = 86_400_000
 
 
@@ -31,7 +31,7 @@ def list_arrivals(
     publications come first. When a day has more items than LAST_ITEMS, as after an import, that day is left out, and
     the newest publications of the branch fill the list.
 
-    branch  "INSTITUTION/BRANCH"; the first of the holdings of each record
+    branch  "INSTITUTION/BRANCH"; its holdings come first in each record
     limit   1 to 20; 0 for 6
     raises  Invalid      LIMIT_OUT_OF_BOUNDS
             NotFound     BRANCH_UNKNOWN
@@ -64,7 +64,7 @@ def list_arrivals(
 
 
 def arrivals_query(branch_id: UUID, limit: int) -> Select[UUID, int]:
-    """Build the query of the last items of a branch; its order is that of the index items_by_arrival."""
+    """Build the query of the last items of a branch, in the order of the table's index items_by_arrival."""
     return (
         select(Item.id, Item.record_number)
         .where(Item.branch_id == branch_id, Item.status == "in_service", Item.is_leaving.is_(False))
@@ -74,7 +74,7 @@ def arrivals_query(branch_id: UUID, limit: int) -> Select[UUID, int]:
 
 
 def _days_of_records(database: Database, context: Context, branch: str) -> tuple[dict[int, int], bool]:
-    """Return record number -> the day of its last item here, the last first, and whether there are older ones."""
+    """Return record number -> day of its last item at the branch, latest first; and whether more items may follow."""
     codes = split_branch(branch)
     if codes is None:
         raise NotFound("BRANCH_UNKNOWN", given=branch[:80])

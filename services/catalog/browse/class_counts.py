@@ -27,14 +27,19 @@ from services.catalog.tables import ClassCaption, Institution
 
 MAIN = frozenset("0123456789")
 MAIN_AND_ISLAM = (*sorted(MAIN), "2X")
-MOST_CLASSES = 5_000  # ten, a hundred, a thousand, and those under 2X; or the numbers below one of a hundred
+MOST_CLASSES = 5_000  # classes of up to three digits and those under 2X; or numbers below a class of two digits
 MOST_CAPTIONS = 5_000
 LONGEST_CAPTION = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Classes:
-    """The classes under a class, in shelf order; path: from the main class to it; without: records without a class."""
+    """The classes under a class.
+
+    classes  in shelf order
+    path     from the main class to this class
+    without  number of records without a class
+    """
 
     classes: list[Class]
     path: list[Class]
@@ -44,10 +49,11 @@ class Classes:
 def classes(database: Database, index: Index, *, context: Context, parent: str = "") -> Classes:
     """List the next classes under `parent` that have records; under "" the ten main ones, and 2X if it has some.
 
-    Below three digits the tree goes down as far as the numbers of the collection. They are the classes directly under
-    `parent`, except that a number without a caption whose records are all in one number below it is passed over, and
-    so is the only number below a class, where the records are in several below that one. 2X is a class of its own;
-    its records count under 297 too.
+    After three digits the tree has the numbers that the records use. The list has the numbers directly under `parent`,
+    with two exceptions. A number without a caption is replaced by the number below it, when that one has all its
+    records. If `parent` has only one number below it, the list has the numbers below that one. 2X is a class of its
+    own; its records count under 297 too.
+
     raises  NotFound     CLASS_UNKNOWN
             Unavailable  SEARCH_UNAVAILABLE, INDEX_BUILDING, DATABASE_UNAVAILABLE
     """
@@ -71,7 +77,7 @@ def classes(database: Database, index: Index, *, context: Context, parent: str =
         return Class(code, label, counts.get(code, 0), code in children_of, under)
 
     def pass_over(code: str) -> str:
-        """Return the class to list for a class: itself, or the first below it that says more."""
+        """Return the class to list for a class: itself, or the first below it with a caption or several classes."""
         below = children_of.get(code, ())
         while len(below) == 1 and "." in below[0] and counts[below[0]] == counts[code] and not label_of(code):
             code, below = below[0], children_of.get(below[0], ())
@@ -79,7 +85,7 @@ def classes(database: Database, index: Index, *, context: Context, parent: str =
 
     top = [code for code in MAIN_AND_ISLAM if code in MAIN or code in counts]
     children = {pass_over(code) for code in children_of.get(value, ())} if value else set(top)
-    # A list of one number is no choice: it leads on to where the collection branches.
+    # A list of one number offers no choice, so the list continues below it, down to the first class with several.
     below = children
     while len(below) == 1 and "." in (only := next(iter(below))) and counts[only] == counts.get(value):
         below = {pass_over(code) for code in children_of.get(only, ())}
@@ -87,7 +93,7 @@ def classes(database: Database, index: Index, *, context: Context, parent: str =
     ways = [build_class(code) for code in class_path(value)] if value else []
     return Classes(
         classes=[build_class(child) for child in sorted(children, key=notation)],
-        # Numbers with decimals that have no caption say nothing on the way.
+        # A number with decimals and without a caption tells readers nothing.
         path=[way for way in ways if way.value == value or "." not in way.value or way.caption],
         without=without,
     )
@@ -107,14 +113,14 @@ def _counts(index: Index, value: str) -> tuple[dict[str, int], int]:
 
 
 def read_captions(path: Path) -> tuple[str, dict[str, ClassRow]]:
-    """Read and check a file of captions: the institution's code ("" when it names none), and class -> caption.
+    """Read and check a file of captions; returns the institution's code ("" when it names none), and class -> caption.
 
         institution = "PKS"
         [classes]
         "810" = { id = "Sastra Amerika", en = "American literature" }
         "636.5" = { id = "Unggas", en = "Poultry", words = ["ayam = chicken, hen", "itik, bebek = duck"] }
 
-    Words are those by which readers ask for the class; a class without them keeps those of the release.
+    `words` are the words that readers use for the class; a class without them keeps those of the release.
 
     raises  NotFound PATH_NOT_FOUND; Invalid CLASSES_FILE, with where and what
     """
@@ -147,7 +153,7 @@ def read_captions(path: Path) -> tuple[str, dict[str, ClassRow]]:
 def load_captions(
     session: Session, institution: str, captions: Mapping[str, ClassRow], *, dry_run: bool = False
 ) -> int:
-    """Replace the captions of an institution; returns how many it has now.
+    """Replace the captions of an institution. Returns how many it now has.
 
     dry_run  only check the institution, and change nothing
     raises  NotFound  INSTITUTION_NOT_FOUND

@@ -55,10 +55,11 @@ class HeadingWriter:
 
 
 def delete_unused_headings(database: Database, index: Index) -> int:
-    """Delete the headings that no record uses, batch by batch; returns how many.
+    """Delete the headings that no record uses, batch by batch. Returns how many.
 
-    Works only while no import runs and the index queue is empty, or headings of records that are not yet indexed would
-    be deleted; ends early when an import starts.
+    Does nothing while an import runs or the index queue has rows, because it would delete the headings of records that
+    are not yet indexed. Ends early when an import starts.
+
     raises  Unavailable  SEARCH_UNAVAILABLE, INDEX_BUILDING, DATABASE_UNAVAILABLE
     """
     deleted, entry, position = 0, tuple_(Heading.kind, Heading.sort, Heading.text), ("", "", "")

@@ -27,8 +27,8 @@ from services.catalog.tables import Authority, AuthorityForm, Branch, Heading, I
 KINDS = ("author", "subject", "series", "title", "call_number")
 USUAL, MOST = 20, 50
 LONGEST_TERM = 200
-EXTRA_ROWS = 10  # read beyond the limit, because some headings may have no record any more
-ROUNDS = 5  # with more, the page is short; its cursor continues
+EXTRA_ROWS = 10  # read beyond the limit, because some headings may no longer have a record
+ROUNDS = 5  # of reading; after the last the page is short, and its cursor continues
 MOST_FORMS = 20  # of one heading
 BRANCHES_AT_ONCE = 50  # SELECTs in one statement
 _LONGEST_CURSOR = 2_000
@@ -123,7 +123,7 @@ def browse(
 class Position:
     """A position in a list.
 
-    sort, tie    sort key of the entry at the position, and what orders entries of the same key: a heading or a number
+    sort, tie    sort key of the entry at the position; the heading or number that orders entries with the same key
     back         read backwards from the position
     after_entry  leave out the entry at the position
     """
@@ -342,7 +342,7 @@ def _call_numbers(session: Session, position: Position, limit: int) -> list[Row]
 
 
 def _number_of(position: Position) -> int:
-    """Return the record number of a position among titles or call numbers; 0 when its tie is no number."""
+    """Return the record number of a position among titles or call numbers; 0 when its tie is not a number."""
     return int(position.tie) if position.tie.isascii() and position.tie.isdigit() and len(position.tie) < 19 else 0
 
 

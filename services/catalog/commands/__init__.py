@@ -191,9 +191,9 @@ def sample_load(
 
 
 def _load_sample_of(service: Service, settings: Settings) -> dict[str, int]:
-    """Add the made-up rows of another service, and return how many of what.
+    """Add the sample rows of another service. Returns kind -> number of rows.
 
-    A library whose other databases are not there has a catalogue alone.
+    Without a database of that service nothing is added, because a library may run the catalogue alone.
     """
     with closing(service.open_database(settings)) as database:
         try:

@@ -1,4 +1,4 @@
-"""Opens the catalogue's database for a command, runs jobs meanwhile, and waits until the index has what was written."""
+"""Opens the catalogue's database for a command, runs its jobs meanwhile, and waits for the index."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Json = Annotated[bool, typer.Option("--json", help="End with one line of JSON.")
 
 @contextlib.contextmanager
 def open_catalogue(*, working: bool = False) -> Iterator[Resources]:
-    """Open the catalogue's database; `working`: also run its jobs, which take free leases."""
+    """Open the catalogue's database; with `working` also run its jobs, as far as their leases are free."""
     service = load("catalog")
     settings = process_settings([service])
     with telemetry.command(settings), contextlib.closing(service.open_database(settings)) as database:

@@ -97,7 +97,7 @@ def export(
 
 
 def _filters(values: list[str]) -> dict[str, tuple[str, ...]]:
-    """`facet=value` as often as it stands, values of one facet together."""
+    """Parse `facet=value` options. Returns facet -> values."""
     filters: dict[str, tuple[str, ...]] = {}
     for text in values:
         facet, equals, value = text.partition("=")

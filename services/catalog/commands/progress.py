@@ -38,11 +38,11 @@ def show(bar: Progress, progress: ImportProgress, *, name: str) -> None:
     """Update the progress bar of an import: bytes, records per second, rejected records."""
     task = next((task for task in bar.tasks if task.description == name), None)
     if task is None:
-        # Without a total rich takes 100.
+        # None, because rich takes 100 when no total is given.
         bar.add_task(name, total=progress.bytes_total or None, note="", first=progress.counts.read)
         task = bar.tasks[-1]
     note = f"{progress.counts.read} records"
-    # Of the first second, and of records read before the bar began, nobody knows the rate.
+    # The rate is unknown in the first second, and leaves out records that were read before the bar began.
     if (seconds := task.elapsed or 0) >= 1:
         note += f" · {(progress.counts.read - task.fields['first']) / seconds:,.0f}/s"
     note += f" · {progress.counts.put_aside} rejected"
@@ -94,7 +94,7 @@ def summary(
     """Print the summary, and the findings by reason with examples.
 
     language  of the sentences
-    added     how many rows of what the sample library has now and had not before
+    added     of the sample library: kind -> number of rows that were added
     refusal   why missing records were not deleted
     """
     result: dict[str, Any] = {

@@ -85,7 +85,7 @@ def _show(rows: list[dict[str, object]], speaks: str, since: str) -> None:
 
 
 def _inert(text: str) -> str:
-    """Return a cell that no spreadsheet reads as a formula (OWASP "CSV injection")."""
+    """Return the text as a cell that no spreadsheet reads as a formula (OWASP "CSV injection")."""
     return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
 
 

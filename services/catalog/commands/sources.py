@@ -1,4 +1,4 @@
-"""`sources`: sources of records, how items are read from them, and what their last imports found."""
+"""`sources`: sources of records, their item maps, and the findings of their last imports."""
 
 from __future__ import annotations
 

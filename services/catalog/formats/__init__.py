@@ -89,7 +89,7 @@ FORMS: Mapping[str, Form] = {
     "csv": Form("text/csv; charset=utf-8; header=present", "csv", csv.document, csv.row, csv.head()),
 }
 
-# The formats that can say that a record is deleted.
+# The formats that can mark a record as deleted.
 WITH_DELETIONS = ("marc", "marcxml", "marcjson", "json")
 
 __all__ = ["FORMS", "WITH_DELETIONS", "Entry", "Form"]

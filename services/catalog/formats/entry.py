@@ -19,7 +19,7 @@ class Entry:
     holdings     UTF-8 JSON list, one entry per branch
     source, institution   by code
     address      URL of the record's page; "" when the catalogue's public URL is not configured
-    deleted_at   of a deleted record, whose leader says so in position 05; None of others
+    deleted_at   of a deleted record, which has d in leader position 05; None for others
     """
 
     record: Record

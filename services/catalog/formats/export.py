@@ -30,7 +30,7 @@ from services.catalog.tables import OriginalRecord, Record, Source
 Rows = Sequence[Row[*tuple[Any, ...]]]
 
 PAGE = 500
-# Record numbers that one index request covers; one reply has all matches among them.
+# Record numbers in one index request, so that one reply has all matches among them.
 NUMBERS_PER_REQUEST = 2_000
 
 
@@ -42,8 +42,8 @@ class ExportRequest:
     query, filters  as in a search, without spelling correction; empty for all records
     source          code of a source, to export only its records
     address         URL of a record's page with `{id}` for the id; "" when the public URL is not configured
-    as_received     records that were repaired on import, as the bytes that came; only with the form "marc"
-    deleted         also deleted records, which say so; only without a search, and in WITH_DELETIONS
+    as_received     write records that were repaired on import with their original bytes; only with the form "marc"
+    deleted         write deleted records too, marked as deleted; only without a search, and in WITH_DELETIONS
     """
 
     form: str = "marc"
@@ -132,7 +132,7 @@ def export(
 
 
 def _originals(database: Database, context: Context, rows: Rows) -> dict[int, bytes]:
-    """Return record -> its bytes in ISO 2709 as they came, for records that were repaired."""
+    """Return record number -> the original bytes in ISO 2709, for records that were repaired."""
     statement = select(OriginalRecord.record_number, OriginalRecord.raw).where(
         OriginalRecord.record_number.in_([row.number for row in rows]), OriginalRecord.format == "marc"
     )
@@ -141,7 +141,7 @@ def _originals(database: Database, context: Context, rows: Rows) -> dict[int, by
 
 
 def check_deletions(request: ExportRequest) -> None:
-    """Check that an export with deleted records can say which they are.
+    """Refuse an export with deleted records in a format that cannot mark them, or of a search.
 
     raises  Invalid  DELETIONS_NOT_IN_FORM
     """

@@ -27,7 +27,7 @@ AVAILABILITY: Final = {
     "out_until": "https://schema.org/OutOfStock",
     "not_available": "https://schema.org/OutOfStock",
 }
-# schema.org has no word for "ask the library", so such an offer does not say whether it is available.
+# schema.org has no term for "ask the library", so an offer in this state has no availability.
 UNSAID: Final = "ask_the_library"
 LEND: Final = "http://purl.org/goodrelations/v1#LeaseOut"
 # MARC language code -> BCP 47, which prefers two letters; other codes stay as they are.

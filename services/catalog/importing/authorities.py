@@ -1,4 +1,4 @@
-"""Authority records of an import: each is stored with the forms it names."""
+"""Authority records of an import, stored with their forms."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from services.catalog.marc.record import Record as Marc
 from services.catalog.record.headings import authority_of, heading_sort
 from services.catalog.tables import Authority, AuthorityForm, fresh_numbers
 
-REMEMBERED = 300_000  # keys of one run; a forgotten key would be updated instead of stored a second time
+REMEMBERED = 300_000  # keys of one run; a second record under a forgotten key updates the first
 
 DROPPED = b"dropped"  # in the fingerprint of a record that was deleted with its source
 _HAS_FORMS = exists().where(AuthorityForm.authority_number == Authority.number)
@@ -29,7 +29,7 @@ _HAS_FORMS = exists().where(AuthorityForm.authority_number == Authority.number)
 class AuthorityDecision:
     """The changes of one batch: (key, incoming) of new records; (number, version, incoming) of changed ones.
 
-    deleted  (number, version, fingerprint) of records whose source says that they are deleted
+    deleted  (number, version, fingerprint) of records that their source has marked as deleted
     """
 
     created: list[tuple[str, IncomingAuthority]] = field(default_factory=list)
@@ -48,7 +48,7 @@ def store_authorities(
 ) -> AuthorityDecision:
     """Store at most 500 authority records of one source with their forms. The caller holds lock_works.
 
-    met  keys of this run with their fingerprints: a second, different record under one key is another record
+    met  key -> fingerprint of this run: a different record under a key of this run is stored as another record
     """
     decision = decide(session, batch, source_id=source_id, met=met)
     rows: list[dict[str, Any]] = []

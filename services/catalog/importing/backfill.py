@@ -1,4 +1,4 @@
-"""Reads stored records again: items by another item map, and what an older release did not store."""
+"""Reads stored records again: for items by another item map, and for data that an older release did not store."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def reread_items(
 
 
 def fill_missing_items(database: Database, context: Context, stop: threading.Event) -> int:
-    """Read again the items of older releases, which have no sort key, or nothing that says how they are used.
+    """Read again the items that an older release stored without a sort key or without their use.
 
     returns  records whose items changed
     """

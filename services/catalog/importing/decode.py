@@ -35,7 +35,7 @@ from services.catalog.works.keys import RecordKeys, record_keys_of
 
 BATCH = 500
 ENTITIES_DECODED = "ENTITIES_DECODED"
-# Warnings of records that are stored otherwise than their bytes say; the bytes are kept.
+# Warnings of records that were repaired; their original bytes are stored too.
 REPAIRS = frozenset((ENTITIES_DECODED, *(code for code in WARNINGS if "_SAID_" in code and code != "UTF8_SAID_MARC8")))
 _ENTITY = re.compile(
     r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|amp|lt|gt|quot|apos|nbsp|[A-Za-z](?:acute|grave|circ|uml|tilde|cedil|ring"
@@ -46,8 +46,8 @@ _CONTROL = re.compile(
     re.IGNORECASE,
 )
 _NO_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffd]")
-CHUNK_BYTES = 4 * 1024 * 1024  # a batch ends here even when it is short: a record may have megabytes
-GIVE_WAY = 5  # of a decoding process: writing, indexing and answering have priority
+CHUNK_BYTES = 4 * 1024 * 1024  # ends a batch with fewer records, because a record may have megabytes
+GIVE_WAY = 5  # added to the niceness of a decoding process: writing, indexing and answering come first
 
 
 @dataclass(slots=True)
@@ -57,9 +57,9 @@ class IncomingRecord:
     key          import key within the source (conventions.md): control key, or `sha256:…` of a record without a number
     marc         marc.Record.pack()
     record_keys  its positions in lists, its headings and the keys of its work
-    facts        what copies of its items have of it
+    facts        data of the record that copies of its items hold
     original     format and bytes of a record that was repaired (REPAIRS)
-    deletes      it deletes the record with its key (leader position 05)
+    deletes      True for d in leader position 05: the record deletes the stored record with its key
     """
 
     ordinal: int
@@ -138,7 +138,7 @@ class PreparedBatch:
 
 
 def follow_parent() -> None:
-    """End this process when the import's process ends, even by kill -9; a pool's worker would wait for ever."""
+    """End this process when the import's process ends, even by kill -9; otherwise a pool's worker waits for ever."""
     parent = parent_process()
     assert parent is not None
 
@@ -152,7 +152,7 @@ def follow_parent() -> None:
 
 
 def prepare(path: str, institution: str, chunk: list[Frame], item_map: ItemMap = USUAL) -> PreparedBatch:
-    """Decode frames and compute all that a row needs. Takes and returns plain data: it runs in other processes.
+    """Decode frames and compute the data of the rows. Takes and returns plain data, because it runs in other processes.
 
     institution  code of the source's institution
     item_map     how items are read from its records
@@ -187,7 +187,7 @@ def prepare(path: str, institution: str, chunk: list[Frame], item_map: ItemMap =
 
 
 def decode_entities(record: Record) -> bool:
-    """Decode the entities (`&amp;`, `&#233;`) of each field whose every "&" begins one, once; tell whether any had."""
+    """Decode entities (`&amp;`, `&#233;`), once, in each field where every "&" begins one. Returns whether any had."""
     is_changed = False
     for row in record.fields:
         text = "\x1f".join(row[3::2])
@@ -209,7 +209,7 @@ def incoming_of(
     position: int = 0,
     warnings: tuple[str, ...] = (),
 ) -> IncomingRecord:
-    """Compute all that the row of a record needs; ordinal and position are those of its frame in a file."""
+    """Compute the data of a record's row; ordinal and position are those of its frame in a file."""
     fingerprint = record.fingerprint()
     tags = by_tag(record.fields)
     names = names_of(tags)
@@ -230,7 +230,7 @@ def incoming_of(
 
 
 def is_deletion(record: Record) -> bool:
-    """Tell whether a record says that it is deleted (leader position 05)."""
+    """Tell whether a record is marked as deleted (leader position 05)."""
     return record.leader[5:6] == "d"
 
 
@@ -270,7 +270,7 @@ def find_files(paths: list[str]) -> list[Path]:
 
 
 def _files_at(path: Path) -> list[Path]:
-    """Return the file, or the sorted files of the folder, after each was opened once. Raises OSError."""
+    """Return the file, or the sorted files of the folder; opens each to check that it can be read. Raises OSError."""
     if path.is_dir():
         files = []
         for folder, _, names in os.walk(path, onerror=_raise):

@@ -1,4 +1,4 @@
-"""Deletes records: each stays as a tombstone, which a later record of its source brings back with its id."""
+"""Deletes records: each stays as a tombstone; a later record with its key restores it under the same id."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from services.catalog.tables import ImportSeen, Institution, Item, ItemState, Re
 from services.catalog.works.assignment import emit_moved_records, lock_works, remove_records
 
 BATCH = 500
-ATTEMPTS = 5  # of a batch that another writer stops
+ATTEMPTS = 5  # at a batch that another writer stops
 
 
 @dataclass(frozen=True, slots=True)
 class Deleted:
-    """How many records are tombstones now, how many items went, and how many are out and go when they come back."""
+    """Numbers of records that became tombstones, of deleted items, and of items out that are deleted at return."""
 
     records: int = 0
     items: int = 0
@@ -48,7 +48,7 @@ NOTHING = Deleted()
 
 
 def tombstone_of(fingerprint: bytes) -> bytes:
-    """Return the fingerprint of a deleted record: any record with its key differs, so an import brings it back."""
+    """Return the fingerprint of a deleted record: every record with its key differs, so an import restores it."""
     return sha256(b"deleted" + fingerprint).digest()
 
 
@@ -62,11 +62,12 @@ def delete_records(
     sequence: int,
     context: Context,
 ) -> Deleted:
-    """Delete at most BATCH records of one source with their items; deleted ones are left out.
+    """Delete at most BATCH records of one source with their items; skips records that are already deleted.
 
-    An item that is out stays, withdrawn, until it comes back. A barcode goes to a record that waits for it.
+    An item that is out stays as withdrawn until it is returned. A freed barcode goes to a record that waits for it.
+
     at     becomes their deleted_at
-    act    id of the aggregate of the fact, with `sequence` as its version
+    act    aggregate id of the event; `sequence` is its version
     emits  RecordsChanged, ItemsChanged
     """
     lock_works(session)
@@ -122,9 +123,9 @@ def delete_in_batches(
     act: str,
     on_batch: Callable[[Session, Deleted], None] = lambda _session, _done: None,
 ) -> Deleted:
-    """Delete records of a source, a transaction for each batch, which another writer may stop; see delete_records.
+    """Delete records of a source, one transaction a batch, repeated when another writer stops it; see delete_records.
 
-    on_batch  is called in each transaction with what was deleted until then
+    on_batch  is called in each transaction with the counts until then
     """
     done = NOTHING
     for start in range(0, len(numbers), BATCH):
@@ -145,7 +146,7 @@ def delete_in_batches(
 
 
 def divide(batch: Sequence[IncomingRecord]) -> tuple[list[IncomingRecord], list[IncomingRecord]]:
-    """Divide a batch into records to store and records that delete. The last word on a key decides."""
+    """Divide a batch into records to store and records that delete. The last record of a key decides."""
     if not any(incoming.deletes for incoming in batch):
         return list(batch), []
     records = [incoming for incoming in batch if not incoming.deletes]
@@ -157,7 +158,7 @@ def divide(batch: Sequence[IncomingRecord]) -> tuple[list[IncomingRecord], list[
 
 
 def live_numbers(session: Session, source_id: UUID, deletions: Sequence[IncomingRecord]) -> set[int]:
-    """Return the numbers of the live records that deletions name. The second record under one key stays."""
+    """Return the numbers of the live records with the keys of `deletions`; a second record under a key is not one."""
     keys = sorted({incoming.key for incoming in deletions})
     statement = select(Record.number).where(Record.source_id == source_id, Record.deleted_at.is_(None))
     return set(session.scalars(statement.where(Record.control_key.in_(keys))))
@@ -166,9 +167,9 @@ def live_numbers(session: Session, source_id: UUID, deletions: Sequence[Incoming
 def simulate_deletions(
     stored: dict[str, StoredRecord], deletions: Sequence[IncomingRecord], live: Collection[int]
 ) -> int:
-    """Mark the records that deletions name in the memory of a dry run; returns how many they delete.
+    """Mark records as deleted in the memory of a dry run. Returns how many the deletions delete.
 
-    live  numbers of the records that the tables have; a record that the dry run has created has number 0
+    live  numbers of the records in the tables; a record that the dry run has created has number 0
     """
     count = 0
     for incoming in deletions:
@@ -181,7 +182,7 @@ def simulate_deletions(
 
 
 def count_out(session: Session, numbers: Sequence[int]) -> int:
-    """Count the items of records that are out: a deletion keeps them until they come back."""
+    """Count the items of these records that are out: a deletion keeps them until they are returned."""
     count = 0
     for chunk in in_parts(numbers):
         statement = select(func.count()).select_from(Item).join(ItemState, ItemState.item_id == Item.id)
@@ -192,7 +193,7 @@ def count_out(session: Session, numbers: Sequence[int]) -> int:
 _records, _items = Record.__table__, Item.__table__
 _sources, _institutions = Source.__table__, Institution.__table__
 _is_leaving = select(_items.c.id).where(_items.c.record_number == bindparam("number"), _items.c.is_leaving).exists()
-# Each return asks. A record that an earlier release deleted has items that are not marked.
+# Prepared, because each return runs it. The items of a record that an earlier release deleted are not marked.
 _RETURNED = Prepared(
     select(
         _records.c.id,

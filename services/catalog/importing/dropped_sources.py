@@ -1,4 +1,4 @@
-"""`sources drop`: deletes all records of a source, and brings them back until its next import."""
+"""`sources drop`: deletes all records of a source, and can restore them until its next import."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ from services.catalog.tables import Institution, Item, OriginalRecord, Record, S
 class DroppedSource:
     """What dropping a source did, or would do.
 
-    records, authorities  that were deleted, or brought back
-    items                 that went, or came back
-    kept                  items that are out: they are withdrawn when they come back
+    records, authorities  number of records that were deleted or restored
+    items                 number of items that were deleted or restored
+    kept                  number of items that are out: they are withdrawn when they are returned
     """
 
     records: int = 0
@@ -84,7 +84,7 @@ def drop_source(
 def undo_drop(
     database: Database, context: Context, code: str, *, on_progress: Callable[[int], None] = lambda _: None
 ) -> DroppedSource:
-    """Bring back the records that were deleted with their source. The same call continues after a kill.
+    """Restore the records that were deleted with their source. The same call continues after a kill.
 
     raises  NotFound  SOURCE_NOT_FOUND
             Refused   SOURCE_NOT_DROPPED: it is in use, or an import has used it again

@@ -1,4 +1,4 @@
-"""Tells what a file that is no MARC seems to be, from its first bytes, so that the report says what to do with it."""
+"""Recognises files without MARC records by their first bytes, so that the report can say what to do with them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ REASONS = frozenset(
 
 
 def kind_of(head: bytes) -> str:
-    """Return what a file is that cannot have MARC records, as one of REASONS; "" when it may have some.
+    """Return the kind of a file that cannot have MARC records, one of REASONS; "" for a file that may have some.
 
     head  at most HEAD_BYTES of its beginning
     """
@@ -52,7 +52,7 @@ def _begin_of_gzip(head: bytes) -> bytes:
     try:
         return zlib.decompressobj(wbits=31).decompress(head, HEAD_BYTES)
     except zlib.error:
-        return b""  # the reader says what is damaged
+        return b""  # the reader reports the damage
 
 
 def _kind_of_plain(head: bytes) -> str:
@@ -92,16 +92,16 @@ def _kind_of_text(text: bytes) -> str:
     if _SQL.match(text):
         return "FILE_IS_SQL"
     lines = [line for line in text.splitlines()[:20] if line.strip()]
-    # The last line of a head may be cut.
+    # Without the last line, which may be incomplete.
     counts = [[line.count(delimiter) for line in lines[: max(1, len(lines) - 1)]] for delimiter in _DELIMITERS]
     if len(lines) > 1 and any(min(count) >= 1 for count in counts):
         return "FILE_IS_CSV"
-    # A file with digits first may be the beginning of a damaged record.
+    # A file that begins with digits may begin with a damaged record.
     return "" if text[:5].isdigit() or len(lines) < 2 else "FILE_IS_TEXT"
 
 
 def peek(stream: BinaryIO) -> bytes:
-    """Return the next bytes of a stream, at most HEAD_BYTES, and leave them there; none of one that cannot be read."""
+    """Return the next bytes of a stream, at most HEAD_BYTES, without consuming them; b"" if it cannot be read."""
     buffered: Any = stream
     try:
         if stream.seekable():

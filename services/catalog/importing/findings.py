@@ -1,4 +1,4 @@
-"""What an import found, by reason: how many records it rejected or warns about, with a few examples."""
+"""Findings of an import: for each reason the number of rejected or doubtful records, with a few examples."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LONGEST_TEXT = 120  # characters of an example's key and detail
 
 @dataclass(slots=True)
 class Finding:
-    """One reason. put_aside: its records were rejected; examples: path, record, key and detail of the first."""
+    """One reason. put_aside: its records were rejected; examples: path, record, key and detail of the first records."""
 
     reason: str
     put_aside: bool
@@ -33,7 +33,7 @@ class Findings:
 
     @classmethod
     def read(cls, text: str) -> Findings:
-        """Read what `text` wrote."""
+        """Parse the output of `text`."""
         rows = [Finding(**row) for row in orjson.loads(text)]
         return cls({(row.reason, row.put_aside): row for row in rows})
 

@@ -1,4 +1,4 @@
-"""`--delete-missing`: deletes the records of a source that a complete load does not have."""
+"""`--delete-missing`: deletes the records of a source that are not in a complete load."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ class MissingRecords:
     ) -> None:
         """Delete what is missing, batch by batch, or set `refusal`. A killed run continues.
 
-        counts  of the run, whose `missing` and `kept` grow
-        met     of a dry run, the numbers of the records that it met or deleted; None when the tables say so
+        counts  of the run; this adds to `missing` and `kept`
+        met     numbers of the records that a dry run met or deleted; None for a real run, which has them in its tables
         """
         with database.reading(context) as session:
             source_id = session.scalar(select(Source.id).where(Source.code == source))
             if source_id is None:
                 return
             numbers, live = _missing(session, source_id, run, met)
-        # What a killed run has deleted counts too, so that its continuation decides alike.
+        # Includes the deletions of a killed run, so that its continuation decides as the killed run did.
         before = live + counts.missing
         self.found = len(numbers) + counts.missing
         self.refusal = self._refuse(before=before, put_aside=counts.put_aside)
@@ -84,13 +84,13 @@ def met_numbers(simulated: dict[str, StoredRecord]) -> set[int]:
 
 
 def _missing(session: Session, source_id: object, run: int, met: set[int] | None) -> tuple[list[int], int]:
-    """Return the numbers of the live records of a source that a run did not meet, and how many it has not created."""
+    """Return the numbers of the live records that a run did not meet, and the number of those it did not create."""
     of_source = (Record.source_id == source_id, Record.deleted_at.is_(None))
     is_created = and_(Record.run == run, Record.version == 1)
     live = session.scalar(select(func.count()).select_from(Record).where(*of_source, ~is_created)) or 0
     statement = select(Record.number).where(*of_source).order_by(Record.number)
     if met is not None:
         return [number for number in session.scalars(statement) if number not in met], live
-    # Records with a higher number of a run were written by an import that began later.
+    # A record with a higher run number was written by an import that began later.
     is_seen = exists().where(ImportSeen.run == run, ImportSeen.record_number == Record.number)
     return list(session.scalars(statement.where(Record.run < run, ~is_seen))), live

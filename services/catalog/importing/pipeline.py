@@ -67,7 +67,7 @@ from services.catalog.tables import Source
 log = logging.getLogger(__name__)
 
 IN_FLIGHT = 3  # chunks being decoded at once
-MOST_SHOWN = 200  # bytes of a file that is no MARC, in the table of rejected records
+MOST_SHOWN = 200  # bytes of a file without MARC, in the table of rejected records
 DATABASE_REFUSED_RECORD = "DATABASE_REFUSED_RECORD"
 
 
@@ -107,7 +107,7 @@ class Import:
         processes    number of decoding processes; 0 decodes in this process
         dry_run      decide and count, write nothing
         new_source   the source may be new, or dropped
-        missing      delete the records of the source that the files do not have
+        missing      delete the records of the source that are not in the files
         on_progress  is called after each batch
         report       is called with each rejected record and each warning
         """
@@ -145,7 +145,7 @@ class Import:
                     self._load(pool, target, run, at, path, skip=ordinal if at == file else 0)
                 self._bytes_before += self._bytes_of_file if str(path) == "-" else path.stat().st_size
         except BrokenProcessPool:
-            # One process that ends breaks the pool; what is committed stays.
+            # When one process ends, the pool is broken; committed batches stay.
             raise Unavailable("DECODER_ENDED", records=self.counts.read) from None
         finally:
             if pool is not None:
@@ -161,7 +161,7 @@ class Import:
         return self.counts
 
     def _begin(self) -> tuple[ImportTarget | None, int, int, int]:
-        """Return the source, the run's number, and the file and record it has reached."""
+        """Return the source, the run's number, and the file and record that it has reached."""
         if self._simulated is not None:
             with self._database.reading(self._context) as session:
                 check_source(session, self._source, is_new=self._new_source)
@@ -250,8 +250,8 @@ class Import:
 
         A batch that PostgreSQL rolls back for another writer, such as a loan, is stored again.
 
-        raw      ordinal -> bytes of the record in the file
-        returns  what was committed, each with its outcome
+        raw     ordinal -> bytes of the record in the file
+        yields  each committed batch with its outcome
         """
         keys = [key for record in prepared.authorities for key in (record.key, alternative_key(record))]
         met = {key: self._authorities_met.get(key) for key in keys}
@@ -270,7 +270,7 @@ class Import:
             else:
                 yield prepared, outcome
                 return
-            # What was rolled back must not be remembered as stored.
+            # Keys that were rolled back must not count as stored.
             self._authorities_met.update((key, value) for key, value in met.items() if value is not None)
             for key in (key for key, value in met.items() if value is None):
                 self._authorities_met.pop(key, None)
@@ -368,7 +368,7 @@ def _count(outcome: Outcome, prepared: PreparedBatch, authorities: AuthorityDeci
 
 
 def _is_refusal_of_data(problem: Exception) -> bool:
-    """Tell whether the database refused a value, so that the same statement with other values may succeed."""
+    """Tell whether the database refused a value; the same statement with other values may succeed."""
     if not isinstance(problem, StatementError) or isinstance(problem, DataError | IntegrityError):
         return True
     # PostgreSQL's class 54: a value over a limit, such as the size of an index row

@@ -23,12 +23,12 @@ from services.catalog.works.assignment import (
 )
 from services.catalog.works.keys import RULES, keys_of, unpack
 
-BATCH = 500  # records whose works a transaction regroups whole
-MOST_RECORDS = 5_000  # read in one transaction; the works of fewer records of the batch are regrouped beyond it
+BATCH = 500  # records in one transaction, which regroups their works completely
+MOST_RECORDS = 5_000  # read in one transaction; beyond it, the works of fewer than BATCH records are regrouped
 
 
 def begin(database: Database, context: Context) -> None:
-    """Let regroup_records begin with the first record, whatever rules the records have been grouped by."""
+    """Let regroup_records begin at the first record again, by whichever rules the records are grouped now."""
     with database.transaction(context) as session:
         _save(session, rules=0, reached=0)
 

@@ -1,4 +1,4 @@
-"""Records that imports have rejected: stored with their reason and bytes, bounded for each source, and deleted."""
+"""Records that imports have rejected: stores them with reason and bytes, up to a limit a source, and deletes them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def store(session: Session, rejected: Sequence[Rejected], *, run: int, source_id
     ]
     session.execute(insert(RejectedRecord), rows)
     runs = select(ImportRun.number).where(ImportRun.source_id == source_id)
-    # Their ids are in the order of time.
+    # Ids are UUIDv7, so their order is that of time.
     oldest = (
         select(RejectedRecord.id)
         .where(RejectedRecord.run.in_(runs))

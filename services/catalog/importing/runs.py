@@ -1,4 +1,4 @@
-"""Runs of imports: counts, progress and what a run has found, stored with each batch so that a killed run continues."""
+"""Runs of imports: counts, progress and findings, stored with each batch so that a killed run can continue."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ COLUMNS = ("read", "created", "updated", "unchanged", "put_aside", "deleted", "m
 class Counts:
     """Counts of an import: created + updated + unchanged + deleted + put_aside = read.
 
-    deleted  records that the source says are deleted
-    missing  records that were deleted because a complete load does not have them
-    kept     items of both that are out: they are withdrawn when they come back
+    deleted  records that the source has marked as deleted
+    missing  records that were deleted because they are not in a complete load
+    kept     items of both that are out: they are withdrawn when they are returned
     """
 
     read: int = 0
@@ -66,7 +66,7 @@ class Counts:
         self.findings.include(other.findings)
 
     def copy(self) -> Counts:
-        """Return counts that a batch may change and a rollback forgets."""
+        """Return a copy for a batch to change, so that a rollback loses only the copy."""
         return replace(self, new_branches=list(self.new_branches))
 
     def columns(self) -> dict[str, Any]:
@@ -127,6 +127,6 @@ def end_runs(session: Session, source_id: UUID) -> None:
 
 
 def _file_identity(path: Path) -> tuple[str, int, int]:
-    """What identifies a file and its version."""
+    """Return the path, size and time of change, which identify a file and its version."""
     status = path.stat()
     return path_text(path.absolute()), status.st_size, status.st_mtime_ns

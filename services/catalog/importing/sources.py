@@ -19,7 +19,7 @@ from services.catalog.items.item_maps import USUAL, ItemMap, read_map
 from services.catalog.tables import ImportRun, Institution, Record, Source
 
 NEAR_NAMES, LIKENESS = 3, 0.5
-OF_DESKS = "desk:"  # sources of brief records that desks add begin so
+OF_DESKS = "desk:"  # begins the codes of sources of brief records that desks add
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +47,10 @@ class SourceSummary:
 
 
 def check_source(session: Session, code: str, *, is_new: bool) -> None:
-    """Check the source of an import, so that a mistyped name loads no library a second time.
+    """Check the source of an import, so that a mistyped code does not load a library a second time.
 
-    is_new  the operator says that the source may be new
-    raises  Invalid  SOURCE_UNKNOWN, with names like it; SOURCE_DROPPED
+    is_new  the operator allows a new source
+    raises  Invalid  SOURCE_UNKNOWN, with similar codes; SOURCE_DROPPED
     """
     row = session.execute(select(Source.dropped_at).where(Source.code == code)).first()
     if is_new or (row is not None and row.dropped_at is None):
@@ -66,7 +66,7 @@ def check_source(session: Session, code: str, *, is_new: bool) -> None:
 
 
 def use_again(session: Session, source_id: UUID) -> None:
-    """Use a source that was dropped; its deleted records can then no longer be brought back together."""
+    """Use a dropped source again; its deleted records can then no longer be restored together."""
     dropped = (Source.id == source_id, Source.dropped_at.is_not(None))
     session.execute(update(Source).where(*dropped).values(dropped_at=None))
 
@@ -133,7 +133,7 @@ def sources(session: Session) -> list[SourceSummary]:
 
 
 def source(session: Session, code: str) -> SourceSummary:
-    """One source.
+    """Return one source.
 
     raises  NotFound  SOURCE_NOT_FOUND
     """
@@ -146,8 +146,9 @@ def source(session: Session, code: str) -> SourceSummary:
 def set_item_map(
     database: Database, context: Context, *, code: str, text: str, on_progress: Callable[[int], None] = lambda _: None
 ) -> int:
-    """Store an item map for a source ("": the usual one) and read the items of its records again.
+    """Store an item map for a source and read the items of its records again.
 
+    text         TOML; "" for the usual item map
     on_progress  is called after each batch with the number of records read
     returns      the number of records whose items changed
     raises       Invalid   ITEM_MAP; then nothing is changed

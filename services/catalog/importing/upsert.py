@@ -36,7 +36,7 @@ from services.catalog.works.assignment import (
     lock_works,
 )
 
-NO_RUN = -1  # of a write or a dry run that is no import; such records are stored with run 0
+NO_RUN = -1  # for a dry run and for a write that is not an import; such records are stored with run 0
 ZONE = "Asia/Jakarta"  # of an institution that is not described yet
 DUPLICATE_CONTROL_NUMBER = "DUPLICATE_CONTROL_NUMBER"
 
@@ -192,7 +192,7 @@ def upsert_batch(
 
 
 def put_holdings(session: Session, numbers: Collection[int], *, at: datetime, context: Context) -> None:
-    """Compute the holdings of records whose items came from, or went to, another record: a new version of each.
+    """Compute the holdings of records after items moved between records; each gets a new version.
 
     emits  RecordsChanged
     """
@@ -215,7 +215,7 @@ def put_holdings(session: Session, numbers: Collection[int], *, at: datetime, co
 
 
 def decide(stored: dict[str, StoredRecord], batch: Sequence[IncomingRecord], numbers: Iterator[int]) -> Decision:
-    """Decide for each record of a batch whether it is new, changed or unchanged, and update `there`.
+    """Decide for each record of a batch whether it is new, changed or unchanged, and update `stored`.
 
     The second of two different records under one key in one run is another record, stored under the key and its hash;
     only a later run updates.
@@ -254,7 +254,7 @@ def stored_records(
     of_source = select(*columns).where(Record.source_id == source_id)
     times = Counter(incoming.key for incoming in batch)
     rows = list(session.execute(of_source.where(Record.control_key.in_(times))))
-    # Alternative keys matter only where another record has the key; a dry run keeps them in memory.
+    # Alternative keys are needed only where another record has the key; a dry run keeps them in memory.
     taken = {row.control_key: row.fingerprint for row in rows}
     doubtful = [
         alternative_key(incoming)
@@ -325,7 +325,7 @@ def _write(
 
 
 def _write_originals(session: Session, target: ImportTarget, decision: Decision) -> None:
-    """Keep the bytes of repaired records, and of no others."""
+    """Store the original bytes of repaired records, and delete those of other records."""
     changed = [change.row.number for change in decision.touched if not change.fresh]
     if changed:
         session.execute(delete(OriginalRecord).where(OriginalRecord.record_number.in_(changed)))

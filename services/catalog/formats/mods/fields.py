@@ -1,4 +1,4 @@
-"""A record's fields by tag for the MODS mapping; fields in another script (880) are under the tag they repeat."""
+"""A record's fields by tag for the MODS mapping; a field in another script (880) has the tag of its linked field."""
 
 from __future__ import annotations
 
