@@ -146,7 +146,7 @@ def test_a_form_whose_session_has_ended_is_sent_again_after_the_sign_in(address:
         typed = {"name": "Kept Person", "category": "umum", "address": "Jl. Pandan 4", "evidence": ["ktp", "kk"]}
         reader.send("/members/new", typed, follow=False)
         assert reader.response.status_code == 401
-        assert "What you typed is kept" in reader.text
+        assert "Your entries are kept" in reader.text
         assert "Jl. Pandan 4" not in reader.response.text
         reader.send("/sign-in", {"user": clerk.user, "password": "wrong words"})
         reader.send("/sign-in", {"user": clerk.user, "password": PASSWORD})
