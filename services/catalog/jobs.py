@@ -1,4 +1,4 @@
-"""Jobs of the catalogue: indexing, deletion of old searches, older releases' records, holdings by new rules."""
+"""Jobs of the catalogue: indexing, deletion of old searches, completing old records, holdings after new rules."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def index(resources: Resources, stop: threading.Event) -> None:
 
 
 def delete_old_searches(resources: Resources, _stop: threading.Event) -> None:
-    """Delete searches older than QUERY_LOG_DAYS; all of them where QUERY_LOG is off."""
+    """Delete searches older than QUERY_LOG_DAYS, or all when QUERY_LOG is off."""
     settings = resources.settings.of(CatalogSettings)
     days = settings.query_log_days if settings.query_log == "on" else -1
     first = clock.now().date() - timedelta(days=days)
@@ -43,7 +43,7 @@ def fill_shelves(resources: Resources, stop: threading.Event) -> None:
 
 
 def complete_records(resources: Resources, stop: threading.Event) -> None:
-    """Give records of an older release their works, positions in lists and headings; regroup works of older rules."""
+    """Give records of an older release works, positions in lists and headings; regroup works after new rules."""
     backfill.complete_records(resources.database, system("works"), stop)
     regrouping.regroup_records(resources.database, system("works"), stop)
 
@@ -54,7 +54,7 @@ def follow_rules(resources: Resources, stop: threading.Event) -> None:
 
 
 def delete_empty_fast_adds(resources: Resources, stop: threading.Event) -> None:
-    """Delete brief records of desks whose item an import has taken to its own record."""
+    """Delete brief records of desks whose item an import has moved to another record."""
     fast_adds.delete_empty_records(resources.database, system("fast_adds"), stop)
 
 

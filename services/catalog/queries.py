@@ -29,7 +29,7 @@ from services.catalog.tables import (
 def select_records(*, deleted: bool = False) -> Select[*tuple[Any, ...]]:
     """Select records: number, id, version, marc, holdings, updated_at, deleted_at, codes of source and institution.
 
-    deleted  deleted ones too
+    deleted  select deleted records too
     """
     statement = (
         select(
@@ -112,7 +112,7 @@ def work_not_found(work_id: UUID) -> NotFound:
 
 
 def items(session: Session, record_number: int) -> Sequence[Row[*tuple[Any, ...]]]:
-    """Return a record's items by branch, then in shelf order, with what circulation says of them."""
+    """Return a record's items by branch, then in shelf order, with their state and the rules of their institution."""
     return session.execute(
         select(
             Item.id,
@@ -162,7 +162,7 @@ def institutions(session: Session, *, code: str = "") -> Sequence[Institution]:
 def branches(session: Session, *, institution: str = "", code: str = "") -> Sequence[tuple[Branch, str]]:
     """List branches with their institution's code, by both codes; only those of `institution` when given.
 
-    code    of one branch of that institution
+    code    return only this branch of that institution
     raises  NotFound  INSTITUTION_NOT_FOUND, BRANCH_UNKNOWN
     """
     statement = select(Branch, Institution.code).join(Institution, Institution.id == Branch.institution_id)
@@ -189,7 +189,9 @@ class Brief(NamedTuple):
 def briefs(database: Database, numbers: Sequence[int]) -> dict[int, Brief]:
     """Return brief records by number, without deleted ones; one SELECT.
 
-    Every search calls this. The SQL is text because building a statement costs more than running it.
+    Every search calls this. The SQL is text, because SQLAlchemy takes longer to build the statement than the database
+    to run it.
+
     raises  Unavailable  DATABASE_UNAVAILABLE
     """
     if not numbers:
@@ -200,7 +202,7 @@ def briefs(database: Database, numbers: Sequence[int]) -> dict[int, Brief]:
             number: Brief(_id_text(record_id), decompress(brief), decompress(holdings))
             for number, record_id, brief, holdings in rows
         }
-    # The driver takes longer to write a list or to read a UUID than to pass a text.
+    # A list is passed and an id read as text, because that is faster in the driver than lists and UUIDs.
     array = f"{{{','.join(map(str, numbers))}}}"
     rows = database.rows(_BRIEFS.format("id::text", "= ANY(%s::bigint[])"), (array,))
     return {
@@ -241,7 +243,7 @@ def headings_with_prefix(database: Database, kind: str, beginning: str, limit: i
 
 
 def preferred_headings(database: Database, kind: str, beginning: str, limit: int) -> list[str]:
-    """Return the headings to use instead of forms with this prefix, in the order of the forms, each once.
+    """Return the headings to use instead of unused forms with this prefix, each once, in the order of the forms.
 
     raises  Unavailable  DATABASE_UNAVAILABLE
     """
@@ -269,7 +271,7 @@ def other_forms(database: Database, forms: list[str]) -> list[tuple[str, str]]:
 
 
 def _id_text(raw: bytes) -> str:
-    """Format a UUID without creating a UUID object: a third of the time, ten times per search."""
+    """Format a UUID without a UUID object, in a third of the time; a search does this ten times."""
     text = raw.hex()
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
@@ -324,7 +326,7 @@ class OwnClass(NamedTuple):
 
 
 def own_classes(session: Session) -> dict[str, OwnClass]:
-    """Return the libraries' own rows by key of the class table; the first institution by code wins."""
+    """Return key of the class table -> the libraries' own row; of several institutions, the first by code."""
     rows = session.execute(
         select(ClassCaption.notation, ClassCaption.name_id, ClassCaption.name_en, ClassCaption.words)
         .join(Institution, Institution.id == ClassCaption.institution_id)
@@ -334,5 +336,5 @@ def own_classes(session: Session) -> dict[str, OwnClass]:
 
 
 def class_captions(session: Session) -> dict[str, LocalText]:
-    """Return captions by key of the class table; the first institution by code wins."""
+    """Return key of the class table -> the libraries' own caption; of several institutions, the first by code."""
     return {key: row.caption for key, row in own_classes(session).items()}

@@ -20,19 +20,19 @@ from services.catalog.tables.operations import MOST_CHARACTERS
 MOST_ENTRIES = 1_000  # of one call
 LONGEST_QUERY = MOST_CHARACTERS  # of one entry
 LONGEST_TEXT = 100  # of a stored query
-# One stranger may send thousands of searches an hour. Rows over the bound are counted, not stored.
+# Anyone may send thousands of searches an hour. Searches over this bound are counted, not stored.
 MOST_ROWS_A_DAY = 20_000
-# A gateway sends a batch again while the catalogue does not answer, and its clock may be a little ahead.
+# The gateway repeats a batch until the catalogue answers, and the gateway's clock may be a little ahead.
 OLDEST_DAYS, LATEST_DAYS = 30, 1
 LANGUAGES = ("id", "en")
-# The query of the one row of a day whose total is the number of searches over MOST_ROWS_A_DAY.
+# Query of the row of a day that counts, in `total`, the searches over MOST_ROWS_A_DAY.
 OVER_BOUND = ""
 HIDDEN = "…"
 _LARGEST = 2**31 - 1
 _MAIL = re.compile(r"[^\s@]+@[^\s@]+")
 # Ten digits or more, with any separators: a NIK has 16, a telephone number 10 to 13.
 _DIGITS = re.compile(r"\+?\d(?:[\s.\-–—()/]*\d){9,}[xX]?")
-# The number of a member's card; some are ISBN-10 of English books, too, and those are struck without their hyphens.
+# The number of a member's card. Some are also ISBN-10 of English books; these are removed if typed without hyphens.
 _CARD = re.compile(r"1\d{9,11}")
 
 
@@ -48,10 +48,10 @@ class SearchEntry:
 
 
 def log_searches(session: Session, searches: Sequence[SearchEntry]) -> int:
-    """Store searches; removes what may be personal data, and skips empty queries.
+    """Store searches without possible personal data; skips empty queries.
 
-    Only the number of the searches of a day over MOST_ROWS_A_DAY is stored. Processes that store at the same time do
-    not see each other's rows, so a day may have MOST_ENTRIES more for each of them.
+    Searches over MOST_ROWS_A_DAY are only counted. Processes that store at the same time do not see each other's rows,
+    so a day may have MOST_ENTRIES more for each process.
 
     returns  the number of stored searches
     raises   Invalid  SEARCHES_OUT_OF_BOUNDS more than 1,000, a query over 500 characters, or an invalid day or language
@@ -96,11 +96,12 @@ def _add_over_bound(session: Session, day: str, searches: int) -> None:
 
 
 def strip_personal_data(text: str, *, has_hits: bool) -> str:
-    """Return a query of at most 100 characters in single spaces and lower case, without data of persons.
+    """Return a query of at most 100 characters, in lower case with single spaces, without personal data.
 
-    E-mail addresses are removed. An ISBN with a valid check digit stays, and so does a single number that has hits: a
-    barcode. Any other ten digits or more may be a NIK, a card or a telephone number. Control characters are removed
-    first, and the text is cut before any expression reads it: an expression may take the square of the length.
+    E-mail addresses are removed. An ISBN with a valid check digit stays, and so does a query that is one number and has
+    hits, because it is a barcode. Other sequences of ten digits or more are removed: they may be a NIK, a card number
+    or a telephone number. The text is cut before the regular expressions run, because their time may grow with the
+    square of the length.
     """
     text = _cut(" ".join("".join(c for c in text if c.isprintable() or c.isspace()).lower().split()))
     if not (has_hits and _DIGITS.fullmatch(text)):
@@ -113,7 +114,7 @@ def _is_isbn(number: str) -> bool:
 
 
 def _cut(text: str) -> str:
-    """Cut a text to LONGEST_TEXT, at a blank: half of an address or of a number could not be recognised any more."""
+    """Cut a text to LONGEST_TEXT, at a blank, because half of an address or number would not be recognised."""
     if len(text) <= LONGEST_TEXT:
         return text
     words, _, _unfinished = text[:LONGEST_TEXT].rpartition(" ")
@@ -194,11 +195,11 @@ def report_searches(session: Session, *, since: str, failed: bool, limit: int) -
 
 
 def count_over_bound(session: Session, *, since: str) -> int:
-    """Count the searches that were not stored because their day had MOST_ROWS_A_DAY rows; since: ISO 8601."""
+    """Count the searches that were not stored because a day had MOST_ROWS_A_DAY rows. since: first day, ISO 8601."""
     statement = select(func.sum(Search.total)).where(Search.day >= since, Search.query == OVER_BOUND)
     return int(session.scalar(statement) or 0)
 
 
 def forget_searches(session: Session, *, before: str) -> None:
-    """Delete the searches of the days before this one (ISO 8601)."""
+    """Delete the searches of the days before `before`, ISO 8601."""
     session.execute(delete(Search).where(Search.day < before))

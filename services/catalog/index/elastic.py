@@ -62,7 +62,7 @@ from services.catalog.index.work_grouping import Edition, ScoredHit, group_by_wo
 SEARCH_SECONDS = 3  # readers get an answer within five seconds
 CONNECTIONS = 32
 COMPARE_SECONDS = 10  # between two comparisons of the live index's marker
-NEIGHBOURS = 64  # the nearest tokens whose documents are counted
+NEIGHBOURS = 64  # near tokens, nearest first, whose documents are counted
 
 ANSWER = (
     "hits.total.value,hits.hits.sort,hits.hits.fields,hits.hits.matched_queries,aggregations,"
@@ -301,7 +301,7 @@ class ElasticIndex:
         raise search_unavailable("shards failed")
 
     def _post(self, path: str, content: bytes) -> dict[str, Any]:
-        """Send a search through the client's transport: its own method, which makes spans, takes a third more CPU time.
+        """Send a search through the client's transport; the client's own method takes a third more CPU time for spans.
 
         raises  TransportError, ApiError
         """
@@ -342,7 +342,8 @@ class ElasticIndex:
         """Return the name of the index state that answered. Raises Unavailable INDEX_FOREIGN."""
         options = [option for part in response.get("suggest", {}).get(STATE, ()) for option in part.get("options", ())]
         if not options:
-            # Many bulks in a row can hide the state; then every page reports that the index may have changed.
+            # After many bulks in a row the suggester may return no state; then every page says that the index may have
+            # changed.
             self._compare_at = 0.0
             with _search_errors():
                 self._compare_marker()

@@ -1,8 +1,8 @@
 """A node of Elasticsearch's client whose HTTP takes a third of the CPU time.
 
-urllib3 connects, verifies, pools and sets timeouts as always. Of a request it writes each header by itself, and it
-reads a response through the parser of e-mail: together a third of the time of a search. Here a request is one write,
-and httptools, the parser of our own HTTP server, reads the response.
+urllib3 still connects, verifies, pools and sets timeouts. But urllib3 writes each header of a request separately and
+parses a response as e-mail, which together take a third of the time of a search. This node sends a request in one
+write and parses the response with httptools, which our HTTP server uses too.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class _FastMessages:
     def request(
         self: Any, method: str, url: str, body: bytes | None = None, headers: Any = None, **options: Any
     ) -> None:
-        self._is_fast = method != "HEAD"  # a response to HEAD announces a body that does not come
+        self._is_fast = method != "HEAD"  # a response to HEAD has the length of a body, but no body
         if not self._is_fast:
             super().request(method, url, body=body, headers=headers, **options)  # type: ignore[misc]
             return
@@ -81,7 +81,7 @@ class _FastMessages:
 
 
 class _Response:
-    """What httptools calls while it parses."""
+    """Callbacks of httptools while it parses a response."""
 
     def __init__(self) -> None:
         self.headers = HTTPHeaderDict()
@@ -100,4 +100,4 @@ class _Response:
 
     def on_message_complete(self) -> None:
         self.is_complete = True
-        self.keeps_alive = self.parser.should_keep_alive()  # afterwards the parser has forgotten it
+        self.keeps_alive = self.parser.should_keep_alive()  # must be read now: later the parser no longer knows it

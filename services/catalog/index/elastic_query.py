@@ -41,7 +41,7 @@ STATE = "state"
 # The suggester reads deleted states too, newest first; with a size of one it may read a deleted one and return nothing.
 STATES = 50
 NOTHING: Json = {"match_none": {}}
-# Every document of a record begins each analysed field with START; the marker does not.
+# Every analysed field of a record begins with START; the marker has no such field.
 EVERYTHING: Json = {"constant_score": {"filter": {"term": {WORD_FIELDS[0]: START}}, "boost": 0}}
 
 
@@ -58,7 +58,7 @@ def settings() -> Json:
 def mappings(marker: Json) -> Json:
     """Return the fields of the index.
 
-    marker  what the index says of itself: its form, its alias and its owner
+    marker  form, base name and owner of the index, as Names.marker returns them
     """
     text: Json = {"type": "text", "analyzer": "whitespace"}
     keyword: Json = {"type": "keyword"}
@@ -164,7 +164,7 @@ def near_tokens_body(token: str, fields: Iterable[str], distance: int, size: int
         "prefix_length": 1,
         "min_word_length": 1,
         "max_edits": distance,
-        "max_term_freq": 1_000_000_000,  # also for common tokens
+        "max_term_freq": 1_000_000_000,  # so that common tokens are found too
         "accuracy": 0.01,
         "size": size,
     }

@@ -24,10 +24,10 @@ YEAR_2025 = 1_735_689_600  # a weight has 31 bits
 class Names:
     """The names of one installation's indexes of this form: `<base>-<installation>-<form>-<rebuild>`.
 
-    Behind the alias `live` is the live index and behind `coming` the unfinished one. The aliases have the installation
-    and the form in their names, so no answer and no write of another one can be taken for its own.
+    The alias `live` names the live index, the alias `coming` the unfinished one. The names of the aliases have the
+    installation and the form, so that no other installation or form reads or writes these indexes.
 
-    base  as SEARCH_URL names it
+    base  the last part of SEARCH_URL
     """
 
     def __init__(self, base: str, installation: Installation) -> None:
@@ -36,7 +36,7 @@ class Names:
 
     @property
     def live(self) -> str:
-        """Raises Unavailable DATABASE_UNAVAILABLE until the installation's id is known."""
+        """Return the alias. Raises Unavailable DATABASE_UNAVAILABLE until the installation's id is known."""
         if not self._live:
             self._live = f"{self.base}-{self.installation.id()}-{self.form}"
         return self._live
@@ -47,14 +47,14 @@ class Names:
 
     @property
     def marker(self) -> Json:
-        """Of an index of this installation and form, in the `_meta` of its mapping."""
+        """Return the marker of this installation's indexes of this form; it is the `_meta` of their mapping."""
         return {"form": self.form, "base": self.base, "owner": self.installation.id()}
 
     def index(self, rebuild: str) -> str:
         return f"{self.live}-{rebuild}"
 
     def require_own(self, index: str) -> None:
-        """Refuse an answer of another index. Raises Unavailable INDEX_FOREIGN."""
+        """Refuse an answer from another installation's index. Raises Unavailable INDEX_FOREIGN."""
         if not index.startswith(f"{self.live}-"):
             raise index_foreign(index, "", self.installation)
 
@@ -85,7 +85,7 @@ class ElasticRebuild:
     def _index(self) -> str:
         return self._names.index(self.name)
 
-    def write(self, changes: Iterable[Change], *, durable: bool = True) -> None:  # a bulk is always durable
+    def write(self, changes: Iterable[Change], *, durable: bool = True) -> None:  # every bulk is durable
         bulk_write(self._client, self._names, self._names.coming, changes)
 
     def swap(self) -> None:
@@ -124,7 +124,7 @@ def find_markers(client: Elasticsearch, base: str) -> dict[str, Json]:
     return {
         name: marker
         for name, marker in markers.items()
-        # An index of a release whose markers had no owner is called `<base>-<rebuild>`.
+        # Releases whose markers had no owner named their indexes `<base>-<rebuild>`.
         if "form" in marker and (marker["base"] == base if "base" in marker else name.rpartition("-")[0] == base)
     }
 
@@ -155,7 +155,7 @@ def _state_document(stamp: str) -> Json:
 
 
 def _send_bulk(client: Elasticsearch, names: Names, alias: str, lines: list[bytes]) -> None:
-    """Send one bulk. A refresh may happen during it, so the state gets a new name before the changes and after them."""
+    """Send one bulk. It renames the state before and after the changes, because a refresh may happen in between."""
     stamp = new_id().hex
     action = orjson.dumps({"index": {"_id": MARKER}})
     first_state, last_state = (orjson.dumps(_state_document(f"{stamp}{part}")) for part in ("a", "b"))
@@ -167,7 +167,7 @@ def _send_bulk(client: Elasticsearch, names: Names, alias: str, lines: list[byte
             require_alias=True,
             filter_path="errors,items.*._index,items.*.status,items.*.error.type,items.*.error.reason",
         )
-    # A refused item has the alias as its index when the alias does not exist.
+    # When the alias does not exist, a refused item names the alias as its index.
     written = (result for item in response["items"] for result in item.values() if "error" not in result)
     for index in {result["_index"] for result in written}:
         names.require_own(index)

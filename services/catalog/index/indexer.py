@@ -33,8 +33,8 @@ from services.catalog.tables import IndexRebuild, Record
 log = logging.getLogger(__name__)
 
 BATCH = 500
-# Each commit costs 90 ms and adds a segment that every search reads, so a commit collects changes for this long.
-# During a command no reader waits for the changes: a commit collects for longer, until no more changes come.
+# Each commit takes 90 ms and adds a segment that every search reads, so a commit collects changes for this long. #
+# During a command no reader waits for the changes, so a commit collects for longer, until no more changes come.
 COMMIT_SECONDS = 1.0
 COMMAND_COMMIT_SECONDS, QUIET_SECONDS = 20.0, 0.3
 MOST_RECORDS_A_COMMIT = 10_000  # of average size: 40 MB of the writer's memory
@@ -42,7 +42,7 @@ SCAN_BATCH = 2_000
 PACE_SECONDS = 0.2  # between two steps
 SWEEP_SECONDS = 1.0
 MOST_FAILURES = 5
-SETTLED_SECONDS = 2.0  # after a write, until the index counts all documents
+SETTLED_SECONDS = 2.0  # after a write: by then the index counts all documents
 CHECK_SECONDS = 10.0  # between two comparisons of the index's marker
 
 
@@ -63,8 +63,8 @@ class ScanProgress:
 class Indexer:
     """Keeps one index up to date with one database. Its progress is in the tables, so another indexer can continue.
 
-    A former holder of the lease cannot commit, and each swap follows a commit. Documents
-    that a former holder still writes are refused by their versions.
+    A former holder of the lease cannot commit, and each swap follows a commit. The index refuses documents that a
+    former holder still writes, by their versions.
 
     has_backlog  more work is ready, so the next step need not wait for a larger batch
     """
@@ -78,7 +78,7 @@ class Indexer:
         self._rebuild: Rebuild | None = None
         self._request: UUID | None = None
         self._is_checked = self._is_sound = self._is_compared = self.has_backlog = False
-        self._is_out_of_reach = False  # there is a live index, and its engine cannot read it at the moment
+        self._is_out_of_reach = False  # the live index exists, but its engine cannot read it now
         self._written_at, self._check_at = 0.0, 0.0
         self._scan = ScanProgress()
 
@@ -107,7 +107,7 @@ class Indexer:
     def give_up(self, problem: Unavailable) -> None:
         """Mark the unfinished rebuilds as failed, with the problem.
 
-        A running one whose engine cannot be reached is not lost: it continues later.
+        A running rebuild whose engine cannot be reached does not fail: it continues later.
         """
         states = ("wanted",) if problem.reason == "SEARCH_UNAVAILABLE" else ("wanted", "running")
         with self._database.transaction(ACTOR) as session:
@@ -118,7 +118,7 @@ class Indexer:
             )
 
     def _check_index(self) -> None:
-        """Check the live index whole at first, later its marker. No fault deletes it: a rebuild replaces it."""
+        """Check the whole live index once, later only its marker. A faulty index stays until a rebuild replaces it."""
         self._check_at = time.monotonic() + CHECK_SECONDS
         if self._is_checked and not (self._is_sound and self._index.marker_fault()):
             return
@@ -143,7 +143,7 @@ class Indexer:
             return next_request(session) is not None
 
     def _abandon_leftover(self) -> None:
-        """Delete old indexes that a kill has left, and an unfinished one whose request has failed."""
+        """Delete old indexes that remained after a kill, and an unfinished one whose request has failed."""
         if self._is_sound:
             self._index.delete_old()
         with self._database.reading(READER) as session:
@@ -226,7 +226,7 @@ class Indexer:
             self._index.delete_old()
 
     def _drain_queue(self) -> int:
-        """Write queued changes, as many as fit one commit, to the index; then delete their rows. Returns how many.
+        """Write the queued changes of one commit to the index, then delete their rows. Returns their number.
 
         Without a sound index the rows stay until the rebuild.
         """
@@ -248,7 +248,7 @@ class Indexer:
             dequeue(session, list(versions.items()))
 
     def _queued_changes(self, versions: dict[int, int], most: int) -> Iterator[Change]:
-        """Yield queued changes batch by batch, at most `most`, for a limited time; add their versions to `versions`."""
+        """Yield at most `most` queued changes, for a limited time; add their versions to `versions`."""
         deadline = time.monotonic() + (COMMIT_SECONDS if self._readers_wait else COMMAND_COMMIT_SECONDS)
         last_number, is_quiet = 0, False
         while len(versions) < most and time.monotonic() < deadline:
@@ -269,7 +269,7 @@ class Indexer:
 
 
 def run(resources: Resources, stop: threading.Event) -> None:
-    """Keep the index up to date until `stop`, as the holder of its lease; a step after each commit and each second."""
+    """Keep the index up to date until `stop`, as the holder of its lease: one step after each commit or second."""
     index = open_index(resources)
     wake = open_wake(resources.database)
     failures, reason, failed_at = 0, "", 0.0

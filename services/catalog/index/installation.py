@@ -27,7 +27,7 @@ def open_index_at(url: str, database: Database) -> port.Index:
 
 
 def was_built_here(database: Database, name: str) -> bool:
-    """Tell whether an index of this name was built from this database: its name is the id of a rebuild."""
+    """Tell whether an index was built from this database: then its name is the id of one of the database's rebuilds."""
     try:
         rebuild_id = UUID(hex=name)
     except ValueError:

@@ -1,8 +1,8 @@
 """Finds the tokens within a few edits of a token: compares it with all tokens of a set at once, by operations on bits.
 
-An integer has one bit for each token of the set. For each letter of the token that is looked up, and each place where
-this letter may be in another token, a few operations on such integers give the tokens that are still near enough. So
-20,000 tokens take half a millisecond; one by one they would take 40.
+An integer has one bit for each token of the set. For each letter of the token, and each place that the letter may have
+in another token, a few operations on such integers select the tokens that are still near enough. 20,000 tokens take
+half a millisecond; one by one they take 40.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class _Digits(dict[int, str]):
 
 
 class TokenSet:
-    """A set of tokens. 20,000 take half a megabyte, with what look-ups add.
+    """A set of tokens. 20,000 tokens take half a megabyte, including the masks of look-ups.
 
     _texts   length -> all tokens of this length in order, without a space
     _counts  length -> their number
@@ -43,7 +43,7 @@ class TokenSet:
         """
         near_tokens: list[tuple[int, str]] = []
         cells = self._last_row(token, limit)
-        end = len(self)  # of the bits of the tokens of a length; the first token has the highest bit
+        end = len(self)  # position after the bits of one length; the first token has the highest bit
         for length, count in self._counts.items():
             start, text = end - count, self._texts[length]
             nearer = 0
@@ -60,10 +60,10 @@ class TokenSet:
         return sorted(near_tokens)
 
     def _last_row(self, token: str, limit: int) -> list[list[int]]:
-        """Return, for each length and each number of edits, the tokens whose beginning of this length is the token.
+        """Return [length][edits]: the tokens whose first `length` letters are at most `edits` edits from `token`.
 
-        This is the usual table of edit distances (optimal string alignment), for all tokens at once: row[length][edits]
-        belongs to the first letters of `token`, one letter more in each row.
+        This is the usual table of edit distances (optimal string alignment), for all tokens at once. Each turn of the
+        loop computes the table for one more letter of `token`.
         """
         every = (1 << len(self)) - 1
         levels = range(limit + 1)

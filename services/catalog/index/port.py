@@ -38,7 +38,7 @@ class Installation(Protocol):
 
 
 class _NoInstallation:
-    """Of an index without a database, in tests and measurements."""
+    """The installation of an index without a database, in tests and measurements."""
 
     def id(self) -> str:
         return "none"
@@ -55,7 +55,7 @@ class Request:
     """One search of the index.
 
     filters  facet -> chosen values; values of one facet are alternatives, facets restrict together
-    facets   which facets to count; a facet's own filter does not narrow its own counts (multi-select)
+    facets   facets to count; a facet's own filter does not narrow its counts (multi-select)
     facet_order  "count": most frequent first, then by value; "value": by value; the first `facet_size` in this order
     offset   hits to skip; offset + limit is at most REACH
     by_work  hits are works among the first REACH records, in the order of their first records: of each work the best
@@ -90,7 +90,7 @@ class Hits:
     """The answer to one Request.
 
     total       exact count
-    numbers     record numbers in order; equal scores by the beginning of the title, other ties by number, lowest first
+    numbers     record numbers in order; equal scores by the title's beginning, other ties by number, lowest first
     scores      as long as numbers; 0.0 unless sorted by relevance
     facets      facet -> (value, count), in the requested order; a chosen value is always in the list
     generation  name of the index state that answered; it changes with every change that a reader can see
@@ -110,7 +110,7 @@ class Hits:
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """What is added up over all records, from the tables or from an index, to compare the two.
+    """Sums over all records, from the tables or from an index, to compare the two.
 
     documents  number of records
     numbers    sum of their numbers
@@ -125,11 +125,11 @@ class Sums:
 class Index(Protocol):
     """A live index. Many threads may use it at once; only the holder of the index lease writes.
 
-    Every index is made by a rebuild and has its name. Its marker holds its form and the id of the installation that
-    made it. An index whose marker has another form or another installation answers no search and is not written.
-    Searches raise Unavailable: SEARCH_UNAVAILABLE when the engine does not answer, INDEX_BUILDING while there is no
-    sound index of this form, INDEX_FOREIGN when the answer is of another installation's index. Writes raise the same,
-    or INDEX_NOT_WRITTEN; the same changes may be written again.
+    A rebuild makes each index and gives it its name. The marker of an index holds its form and the id of the
+    installation that made it. An index of another form or installation is neither searched nor written. Searches raise
+    Unavailable: SEARCH_UNAVAILABLE when the engine does not answer, INDEX_BUILDING while there is no sound index of
+    this form, INDEX_FOREIGN when another installation's index answers. Writes raise the same, or INDEX_NOT_WRITTEN; the
+    caller may write the same changes again.
     """
 
     def search(self, request: Request) -> Hits:
@@ -182,7 +182,7 @@ class Index(Protocol):
         ...
 
     def marker_fault(self) -> str:
-        """Compare the marker of the live index; cheap. Returns INDEX_MISSING, INDEX_OUTDATED or "".
+        """Check the marker of the live index, which is cheap. Returns INDEX_MISSING, INDEX_OUTDATED or "".
 
         INDEX_MISSING   there is no index
         INDEX_OUTDATED  it has the form of another release
@@ -194,9 +194,9 @@ class Index(Protocol):
     def fault(self) -> str:
         """Return the fault of this index as a reason code; "" when it is sound. Checks every byte where the engine can.
 
-        The codes and errors of marker_fault, and
+        Besides the codes and errors of marker_fault:
         INDEX_ROTTEN   its bytes have changed since they were written, or a part is missing
-        An index whose parts the engine cannot read at the moment is SEARCH_UNAVAILABLE, not rotten.
+        When the engine cannot read a part at the moment, this raises SEARCH_UNAVAILABLE instead.
         """
         ...
 
@@ -221,7 +221,7 @@ class Index(Protocol):
     def delete_old(self) -> None:
         """Delete the older indexes of this installation, if the live index answers; those of others stay.
 
-        A newer one is of a newer release, whose processes run beside this one during an upgrade.
+        A newer index stays too: it is of a newer release, whose processes run beside this one during an upgrade.
         """
         ...
 
@@ -239,7 +239,7 @@ class Rebuild(Protocol):
         ...
 
     def swap(self) -> None:
-        """Make it the live index in one step: no search fails or reads a part of it. The old index stays."""
+        """Make it the live index in one step: no search fails or reads an incomplete index. The old index stays."""
         ...
 
     def abandon(self) -> None: ...
@@ -255,8 +255,8 @@ def search_unavailable(why: object) -> Unavailable:
 
 def index_foreign(index: str, owner: str, installation: Installation) -> Unavailable:
     """
-    index  as the engine names it: an index of Elasticsearch, a folder
-    owner  of its marker
+    index  the engine's name: an index of Elasticsearch, or a folder
+    owner  the owner in its marker
     """
     return Unavailable("INDEX_FOREIGN", index=index, owner=owner or "-", installation=installation.id())
 

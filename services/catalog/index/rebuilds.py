@@ -28,7 +28,7 @@ def request_rebuild(database: Database) -> UUID:
 
 
 def rebuild_progress(database: Database, rebuild_id: UUID) -> IndexRebuild:
-    """Return a request with its progress; `finished_at` is set when it is done, or failed with an `error`.
+    """Return a request with its progress; `finished_at` is set when it is done or has failed with an `error`.
 
     raises  NotFound  REBUILD_NOT_FOUND
     """
@@ -41,9 +41,10 @@ def rebuild_progress(database: Database, rebuild_id: UUID) -> IndexRebuild:
 
 
 def index_fault(database: Database, index: Index) -> str:
-    """Return the fault of the index as a reason code, "" when it is sound: the codes of the port, those of compare, and
+    """Return the fault of the index as a reason code; "" when it is sound.
 
-    INDEX_STRANGE  this installation made it, but its database does not know it: the database was restored from a dump
+    The codes are those of Index.fault and compare, and one more:
+    INDEX_STRANGE  the database has no request for it, although this installation made it: a dump was restored
 
     raises  Unavailable  SEARCH_UNAVAILABLE, INDEX_FOREIGN
     """
@@ -57,11 +58,12 @@ def compare(database: Database, index: Index) -> str:
     """Compare the documents of the index with the records, if the queue is empty; returns a fault or "".
 
     INDEX_INCOMPLETE  the number of documents is not the number of records
-    INDEX_STALE       they are as many, but other records or other versions
+    INDEX_STALE       the numbers are equal, but the index has other records or other versions
 
-    An older dump that is restored under a newer index is always found. Numbers and versions only grow: with as many
-    documents as records, a record that one of the two lacks changes the sum of the numbers, because new numbers are
-    higher than all before; and otherwise each update since the dump has made the sum of the versions higher.
+    This always finds a database that was restored from a dump older than the index, because record numbers and
+    versions only grow. If the index has other records, and as many, the sums of the numbers differ, because new numbers
+    are higher than all before. If it has the same records, each update since the dump has increased the sum of the
+    versions in the index.
     """
     last_sums = None
     for _attempt in range(2):
@@ -78,7 +80,7 @@ def compare(database: Database, index: Index) -> str:
 
 
 def _sums_of_tables(database: Database) -> tuple[Sums, int]:
-    """Add up the records; with the length of the queue. One statement, so both are of the same moment."""
+    """Return the sums of the records, and the length of the queue; one statement, so both are of the same moment."""
     length = select(func.count()).select_from(IndexQueue).scalar_subquery()
     sums = select(func.count(), func.sum(Record.number), func.sum(Record.version + Record.index_changes), length)
     with database.reading(READER) as session:

@@ -23,7 +23,7 @@ from services.catalog.index.port import Change, FacetOrder, Request, Sort
 from services.catalog.index.work_grouping import pack_edition
 from services.catalog.record.index_document import FACETS, KEYWORDS, START, TEXT_FIELDS, Document
 
-# Increase it when the same record would give another document: existing indexes are then rebuilt automatically.
+# Increase it when records get other documents: then existing indexes are rebuilt automatically.
 FORM_NUMBER = 7
 FORM = hashlib.sha256(repr((FORM_NUMBER, TEXT_FIELDS, FACETS, KEYWORDS, START)).encode()).hexdigest()[:16]
 
@@ -34,7 +34,7 @@ FACET_FIELDS = {name: f"facet_{name}" for name in FACETS}
 FILTER_FIELDS = {**FACET_FIELDS, "class": FACET_FIELDS["class_path"]}
 INTEGERS = ("number", "year", "work", "class_number")  # searched by range
 KEYWORD_FIELDS = (*KEYWORDS, *FACET_FIELDS.values())
-UNINDEXED = ("newest", "oldest", "edition", "version", "title_order")  # integers that are sorted, read or added up
+UNINDEXED = ("newest", "oldest", "edition", "version", "title_order")  # integers that are only sorted, read or summed
 NUMBER_BITS = 40
 LONGEST_VALUE = 1000  # characters of a keyword; Lucene refuses a document with a term of more than 32,766 bytes
 LONGEST_TITLE_KEY = 200
@@ -75,7 +75,7 @@ def stored_fields(document: Document) -> dict[str, Any]:
 
 
 def pack_title(title_sort: str) -> int:
-    """Pack the first twelve characters of a title into an integer that sorts like them: it breaks ties of scores."""
+    """Pack the first twelve characters of a title into an integer that sorts as they do; it breaks ties of scores."""
     packed = 0
     for character in title_sort[:_PACKED].ljust(_PACKED):
         packed = packed * len(_CHARACTERS) + max(_CHARACTERS.find(character), 0)

@@ -48,8 +48,8 @@ from services.catalog.index.tantivy_writing import FolderWriter, TantivyRebuild
 REFRESH_SECONDS = 0.2  # how old a result may be while another process writes
 OPEN_TRIES = 20
 PREFIX = "tantivy:///"
-NEIGHBOURS = 64  # the nearest tokens whose documents are counted
-MOST_COUNTS = 4_000  # remembered with one state of the index: 4 MB
+NEIGHBOURS = 64  # near tokens, nearest first, whose documents are counted
+MOST_COUNTS = 4_000  # cached for one state of the index: 4 MB
 MOST_TOKENS = 1_000_000  # in the token sets of one state of the index: 30 MB
 
 Key = TypeVar("Key")
@@ -70,8 +70,8 @@ def open_index(url: str, *, installation: Installation = NO_INSTALLATION) -> Tan
 class Snapshot:
     """One state of the live index.
 
-    token_sets  tokens of these fields with this first letter; read for the first misspelt word with this letter
-    totals, value_counts  the newest results of totals (by match and filters) and of count_values (by field and value)
+    token_sets  tokens by fields and first letter; read when the first misspelt word with this letter comes
+    totals, value_counts  newest results of totals (by match and filters) and of count_values (by field and value)
     """
 
     folder: Path
@@ -194,7 +194,7 @@ class TantivyIndex:
         name = self.name()
         if not name:
             return "INDEX_MISSING"
-        # A damaged manifest names no owner, so that the name of the rebuild decides whose index it is.
+        # A damaged manifest names no owner; then the name of the rebuild shows which installation made the index.
         marker = files.read_marker(self._root / name) or files.Marker("", "")
         if marker == self._marker:
             return ""
@@ -233,7 +233,7 @@ class TantivyIndex:
         return self._rebuild
 
     def delete_old(self) -> None:
-        """Readers can still use a deleted index: they have mapped its files."""
+        """See the port. Readers can still use a deleted index, because they have mapped its files."""
         self.count()
         live, unfinished = self.name(), files.read_pointer(self._root, "next")
         with engine_errors(index_not_written):
@@ -277,7 +277,7 @@ class TantivyIndex:
             return snapshot
         try:
             self._refresh_at = time.monotonic() + REFRESH_SECONDS
-            # The thread that had the lock before may have refreshed it.
+            # The previous holder of the lock may have refreshed it.
             snapshot = self._open_newest(self._newest)
             self._newest = snapshot
             return snapshot
@@ -333,7 +333,7 @@ def _open_snapshot(folder: Path, stamp: files.Stamp, current: Snapshot | None) -
 
 
 def _remember(counts: dict[Key, int], key: Key, count: int) -> None:
-    """Store a count of one state of the index; the first ones are forgotten when there are many."""
+    """Store a count for one state of the index; at MOST_COUNTS the oldest quarter is removed."""
     if len(counts) >= MOST_COUNTS:
         for old_key in list(counts)[: MOST_COUNTS // 4]:
             counts.pop(old_key, None)
@@ -353,7 +353,7 @@ def _tokens_with_first_letter(snapshot: Snapshot, fields: Sequence[str], letter:
     if tokens is None:
         lists = (snapshot.searcher.terms_with_prefix(field, letter) for field in fields)
         tokens = TokenSet(token for terms in lists for token, _count in terms)
-        with contextlib.suppress(RuntimeError):  # another thread adds a set at the same moment
+        with contextlib.suppress(RuntimeError):  # another thread may add a set meanwhile
             while snapshot.token_sets and sum(map(len, snapshot.token_sets.values())) + len(tokens) > MOST_TOKENS:
                 snapshot.token_sets.pop(next(iter(snapshot.token_sets)), None)
         snapshot.token_sets[key] = tokens

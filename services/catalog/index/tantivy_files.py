@@ -21,14 +21,14 @@ Stamp = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Marker:
-    """What the manifest of an index says: its form and the installation that made it."""
+    """The marker in the manifest of an index: its form and the installation that made it."""
 
     form: str
     owner: str
 
 
 def read_pointer(root: Path, pointer: str) -> str:
-    """Return the index that `current` or `next` names; "" when the file is missing or holds no name."""
+    """Return the name of the index in `current` or `next`; "" when the file is missing or has no valid name."""
     try:
         name = (root / pointer).read_bytes().strip().decode("ascii", "replace")
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
@@ -53,7 +53,7 @@ def delete_pointer(root: Path, pointer: str) -> None:
 
 
 def stamp(root: Path, name: str) -> Stamp:
-    """Return numbers that change with every new live index and every commit; two stats. Raises FileNotFoundError."""
+    """Return a stamp that changes with every new live index and commit; costs two stats. Raises FileNotFoundError."""
     pointer, read_meta = (root / "current").stat(), (root / name / "meta.json").stat()
     return (pointer.st_ino, pointer.st_mtime_ns, read_meta.st_ino, read_meta.st_mtime_ns)
 
@@ -77,7 +77,7 @@ def write_manifest(folder: Path, marker: Marker) -> None:
 
 
 def read_marker(folder: Path) -> Marker | None:
-    """Return the marker of an index; None when the folder is no index or its manifest is damaged."""
+    """Return the marker of an index; None when the folder is not an index or its manifest is damaged."""
     try:
         manifest: Any = json.loads((folder / MANIFEST).read_text("ascii"))
     except (OSError, ValueError):

@@ -92,16 +92,17 @@ class QueryTranslator:
         return _boolean([(Occur.Must, query), *((Occur.Must, part) for part in self._queries(parts))])
 
     def _boosted(self, query: Query, bonus: Iterable[Match]) -> Query:
-        """Nest one bonus per level, so that each is tested at the query's hits only; bonuses of one level are all read.
+        """Add bonuses, each one level further out, so that tantivy tests each at the query's hits only.
 
-        A bonus that no document has is left out: to test it at every hit takes a tenth of a search.
+        For bonuses on one level tantivy reads all their documents. A bonus that no document has is left out, because to
+        test it at every hit takes a tenth of a search.
         """
         for part in filter(self.may_match, bonus):
             query = Query.boolean_query([(Occur.Must, query), (Occur.Should, self.query(part))])
         return query
 
     def may_match(self, match: Match) -> bool:
-        """Tell whether any document may match, by the counts of its tokens alone."""
+        """Tell whether any document may match; reads only the counts of the tokens."""
         match match:
             case Term(field=field, token=token) | Keyword(field=field, values=(token,)):
                 return self._document_count(field, token) > 0
@@ -130,7 +131,7 @@ class QueryTranslator:
                 return Query.const_score_query(Query.term_query(fields, field, token), boost)
             case Phrase(field=field, tokens=tokens, boost=boost):
                 return Query.const_score_query(Query.phrase_query(fields, field, list(tokens)), boost)
-            case Keyword(field=field, values=(value,), boost=boost):  # a set of one costs fifteen times a term
+            case Keyword(field=field, values=(value,), boost=boost):  # a set of one costs as much as fifteen terms
                 return Query.const_score_query(Query.term_query(fields, field, value), boost)
             case Keyword(field=field, values=values, boost=boost):
                 return Query.const_score_query(Query.term_set_query(fields, field, list(values)), boost)

@@ -20,7 +20,7 @@ from services.catalog.index.stored_fields import (
 from services.catalog.index.work_grouping import Edition, HitPage, ScoredHit, group_by_work
 
 TIE_MARGIN = 40  # hits read beyond the page, because they may tie with its last hit
-SCORE_DIGITS = 4  # scores of the same words, added in another order, may differ in the sixth digit
+SCORE_DIGITS = 4  # of a score: the sum of the same parts in another order may differ in the sixth digit
 USUAL_EDITIONS = 500  # most pages of works have fewer
 SEGMENT_VALUES = 300  # most frequent values of each segment that are read first
 MOST_BUCKETS = 65_000  # tantivy's own limit
@@ -107,7 +107,7 @@ def _sorted_hits(searcher: Searcher, request: Request, query: Query) -> tuple[in
 
 
 def _by_relevance(searcher: Searcher, query: Query, offset: int, limit: int) -> tuple[int, list[TantivyHit]]:
-    """Sort ties by title and number; tantivy has them in the order of the last merge, so read to the last tie's end."""
+    """Sort ties by title and number. Reads all hits that tie with the last, because tantivy returns ties unsorted."""
     page_end = offset + limit
     size = page_end + TIE_MARGIN
     while True:
@@ -144,8 +144,8 @@ def first_facet_values(searcher: Searcher, query: Query, facets: Sequence[str], 
 def most_frequent_values(searcher: Searcher, query: Query, facets: Sequence[str], size: int) -> dict[str, ValueCounts]:
     """Return facet -> its `size` most frequent values, with exact counts, ties by value.
 
-    The terms aggregation shortens each segment's list and returns the possible error of the counts. Where the error
-    could change the result, a second aggregation counts the candidates of all facets exactly.
+    The terms aggregation cuts each segment's list and returns the largest possible error of the counts. Where this
+    error may change the result, a second aggregation counts the candidates of all facets exactly.
     """
     candidates = 3 * size + 10
     options = {
@@ -198,7 +198,7 @@ def add_up(searcher: Searcher) -> Sums:
 
 
 def _recount_options(aggregation: dict[str, Any], counts: ValueCounts, size: int) -> dict[str, Any] | None:
-    """Return options of the second aggregation, which makes a facet's counts exact; None when they are exact."""
+    """Return the options of the second aggregation, for exact counts; None when the counts are already exact."""
     error, other_count = aggregation.get("doc_count_error_upper_bound") or 0, aggregation["sum_other_doc_count"]
     if len(counts) > size and other_count:
         last_count, least_count = counts[-1][1], counts[size - 1][1]

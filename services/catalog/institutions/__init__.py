@@ -1,1 +1,1 @@
-"""Institutions and their branches: descriptions from a file or from staff, and copies for other services."""
+"""Institutions and their branches: their descriptions, by a file or by staff, and copies for other services."""

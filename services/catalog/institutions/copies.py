@@ -1,4 +1,4 @@
-"""Copies of institutions and branches for other services, and the fact of a change."""
+"""Copies of institutions and branches for other services, and the event of a change."""
 
 from __future__ import annotations
 

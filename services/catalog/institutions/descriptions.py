@@ -1,4 +1,4 @@
-"""Reads and changes the fields of an institution or a branch, whichever column or member they are in."""
+"""Reads and changes the fields of an institution or a branch, in columns of their own or in `details`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LOCAL_TEXTS = ("short_name", "motto", "photo_alt")
 
 
 def value_of(place: Place, field: str) -> Any:
-    """Return the value of a field; of one that was never given, its empty value."""
+    """Return the value of a field; the field's empty value when it was never set."""
     if field == "name":
         return {"id": place.name_id, "en": place.name_en}
     if field in COLUMNS or field == "zone":
@@ -32,22 +32,22 @@ def details_of(place: Place) -> dict[str, Any]:
 
 
 def edited_fields(place: Place) -> list[str]:
-    """Return the names of the fields that staff have edited on a page and no load has replaced, in order."""
+    """Return the sorted names of the fields that staff have edited on a page and no later load has replaced."""
     return sorted(orjson.loads(place.edits or "{}"))
 
 
 def version_of(place: Place) -> int:
-    """Return the version by which edits are guarded."""
+    """Return the version that an edit must name."""
     return (place.own_version if isinstance(place, Institution) else place.version) or 0
 
 
 def change_fields(place: Place, values: Mapping[str, Any], *, at: datetime, edited: bool) -> dict[str, list[Any]]:
-    """Give fields new values, and the place a new version if one of them is another than before.
+    """Set fields, and give the place a new version if a value changed.
 
-    values   by field, as fields.check_field returns them; another photo of a branch empties the description of the one
-             before, unless it brings its own
-    edited   by staff on a page: a load of the file keeps them from now on
-    returns  before and after of each field that changed
+    values   field -> value, as fields.check_field returns it; a new photo of a branch without a new description deletes
+             the old description
+    edited   staff edited them on a page, so later loads of the file keep them
+    returns  field -> [old value, new value], for each field that changed
     """
     if "photo" in values and "photo_alt" not in values and value_of(place, "photo") not in ("", values["photo"]):
         values = {**values, "photo_alt": _empty("photo_alt")}
@@ -74,7 +74,7 @@ def unmark(place: Place, fields: Collection[str]) -> None:
 
 
 def changed_since(place: Place, version: int) -> Iterable[str]:
-    """Return the fields that staff have edited since a version; the kind of the place when it was something else."""
+    """Return the fields that staff have edited since a version; else "institution" or "branch", for other changes."""
     fields = [field for field, edit in sorted(orjson.loads(place.edits or "{}").items()) if edit > version]
     return fields or ["institution" if isinstance(place, Institution) else "branch"]
 

@@ -1,4 +1,4 @@
-"""Edits of institutions and branches by staff, field by field, and of their pictures, one by one."""
+"""Edits of institutions and branches by staff: fields, and pictures one by one."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from services.catalog.tables import Branch, Institution
 def edit_institution(
     session: Session, code: str, version: int, values: Mapping[str, Any], *, context: Context
 ) -> Institution:
-    """Give fields of the caller's institution new values.
+    """Set fields of the caller's institution.
 
-    version  that the caller has read
-    values   by name of the field
+    version  the version that the caller has read
+    values   field -> value
     raises   the errors of open_place and check_fields
     emits    InstitutionsChanged
     """
@@ -39,9 +39,9 @@ def edit_institution(
 def edit_branch(
     session: Session, institution_code: str, code: str, version: int, values: Mapping[str, Any], *, context: Context
 ) -> Branch:
-    """Give fields of a branch of the caller's institution new values.
+    """Set fields of a branch of the caller's institution.
 
-    version, values, raises, emits  as edit_institution
+    version, values, raises, emits  as in edit_institution
     """
     checked = check_fields(BRANCH_FIELDS, values)
     institution, branch = open_place(session, institution_code, code, version, context=context)
@@ -61,7 +61,7 @@ def put_picture(
     *,
     context: Context,
 ) -> tuple[str, int]:
-    """Store a logo, which replaces the one before, or a photo: the one of a branch, or one more of an institution.
+    """Store a logo or a photo. It replaces the logo, or the photo of a branch; an institution gets one more photo.
 
     renditions  from pictures.renditions_of
     returns     id of the file, new version of the place
@@ -86,7 +86,7 @@ def put_picture(
 
 
 def remove_picture(session: Session, code: str, branch: str, version: int, file_id: str, *, context: Context) -> int:
-    """Take a picture from the caller's institution, or from one of its branches. Returns the new version.
+    """Remove a picture of the caller's institution or of one of its branches. Returns the new version.
 
     raises  NotFound  FILE_NOT_FOUND
             the errors of open_place
@@ -109,7 +109,7 @@ def remove_picture(session: Session, code: str, branch: str, version: int, file_
 def open_place(
     session: Session, code: str, branch: str, version: int, *, context: Context
 ) -> tuple[Institution, Place]:
-    """Lock the caller's institution, and return it with the place that is edited: itself or a branch.
+    """Lock the caller's institution, and return it with the place to edit: the institution itself or a branch.
 
     raises  NotFound   INSTITUTION_NOT_FOUND, BRANCH_UNKNOWN
             Forbidden  INSTITUTION_NOT_YOURS

@@ -1,4 +1,4 @@
-"""The fields by which institutions and branches describe themselves: which there are, and which values they take.
+"""The fields in the descriptions of institutions and branches, and their allowed values.
 
 A value is a text, a text in two languages {"id", "en"}, a list of these, a list of links [{"kind", "url"}], a position
 {"latitude", "longitude"} or None. Values of the file and of the pages pass the same checks.
@@ -25,14 +25,14 @@ _MOST_LINES = 5
 
 _EMAIL = re.compile(r"[^\s@<>()\[\],;:\"\\]{1,64}@[^\s@<>()\[\],;:\"\\]{1,180}\.[A-Za-z0-9-]{2,63}")
 _HOST = re.compile(r"[\w-]+(\.[\w-]+)+", re.ASCII)
-# Characters that end a line or turn the direction of the text around them: what follows would look like another text.
+# Characters that end a line or change the direction of text: after them the text may look like another one.
 _UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 
 Check = Callable[[str, Any], Any]
 
 
 def check_field(fields: Mapping[str, Check], name: str, value: Any) -> Any:
-    """Return the value as it is stored.
+    """Check the value of a field, and return it as it is stored.
 
     fields  INSTITUTION_FIELDS or BRANCH_FIELDS
     raises  Invalid  DETAIL_UNKNOWN, and the errors of the field's check
@@ -43,9 +43,9 @@ def check_field(fields: Mapping[str, Check], name: str, value: Any) -> Any:
 
 
 def check_fields(fields: Mapping[str, Check], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of several fields as they are stored.
+    """Check the values of several fields, and return them as they are stored.
 
-    raises  Invalid  with the refusal of every field whose value is wrong
+    raises  Invalid  with a refusal for every invalid value
     """
     checked: dict[str, Any] = {}
     refusals: list[Refusal] = []
@@ -147,7 +147,7 @@ def check_url(name: str, value: Any) -> str:
 
 
 def check_links(name: str, value: Any) -> list[dict[str, str]]:
-    """Check links to a library's other places on the web, one of each kind.
+    """Check links to a library's other sites, one of each kind.
 
     raises  Invalid  DETAIL_LIST, DETAIL_LINK, DETAIL_LINK_TWICE, and the errors of check_url
     """
@@ -176,7 +176,7 @@ def check_local_texts(name: str, value: Any) -> list[dict[str, str]]:
 
 
 def check_position(name: str, value: Any) -> dict[str, float] | None:
-    """Check a position in degrees, WGS 84. None and {} are none.
+    """Check a position in degrees, WGS 84; None and {} mean no position.
 
     raises  Invalid  DETAIL_POSITION
     """
@@ -230,9 +230,9 @@ BRANCH_FIELDS: Mapping[str, Check] = MappingProxyType(
         "photo_alt": _local_text(200),
     }
 )
-# Fields with columns of their own; the others are members of `details`.
+# Fields with their own columns; the others are members of `details`.
 COLUMNS = ("kind", "npp", "isil")
 CONTACT_FIELDS = ("address", "kelurahan", "phone", "whatsapp", "email", "links")
-# Files in `details`; staff change them one by one.
+# Files in `details`; edits.put_picture and remove_picture change them one by one.
 INSTITUTION_PICTURES = ("logo", "photos")
 BRANCH_PICTURES = ("photo",)

@@ -1,4 +1,4 @@
-"""Reads institutions and branches from a TOML file; its pictures are files beside it."""
+"""Reads institutions and branches from a TOML file; the pictures are files in its folder."""
 
 from __future__ import annotations
 
@@ -86,18 +86,18 @@ def _check_fields(
             elif field not in _OWN_KEYS:
                 entry[field] = check_field(fields, field, value)
         except Invalid as problem:
-            # Sentences of values name their field, those of pictures do not.
+            # The sentences about values name the field; those about pictures do not.
             place = f"{where}, {field}" if field in pictures else where
             raise _file_error(path, sentence("INSTITUTIONS_FILE_FIELD", where=place, why=problem.sentence)) from problem
 
 
 def _links_of(value: Any) -> Any:
-    """Return links by kind, as people write them, in the form of a field."""
+    """Convert links from kind -> URL, as the file has them, to the form of the field."""
     return [{"kind": kind, "url": url} for kind, url in value.items()] if isinstance(value, dict) else value
 
 
 def _read_pictures(folder: Path, field: str, value: Any) -> list[list[Rendition]]:
-    """Read a picture, or a list of them where the field is one: "" and [] are none."""
+    """Read one picture, or a list of pictures if the field is a list; "" and [] mean none."""
     paths = value if field == "photos" else [value] if value else []
     if not isinstance(paths, list) or len(paths) > MOST_PHOTOS or not all(isinstance(name, str) for name in paths):
         raise Invalid("DETAIL_LIST", field=field, most=MOST_PHOTOS)

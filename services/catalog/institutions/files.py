@@ -1,4 +1,4 @@
-"""Pictures of institutions and branches: stored, removed, and taken out of use when nothing shows them."""
+"""Pictures of institutions and branches: marks files that nothing shows any more as unused."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def files_of(session: Session, institution_id: UUID) -> set[str]:
 
 
 def drop_unused_files(session: Session, institution_id: UUID, before: Set[str]) -> None:
-    """Take out of use what the institution showed before and does not show now."""
+    """Mark the files that the institution showed before and no longer shows as unused."""
     unused = before - files_of(session, institution_id)
     if unused:
         blobs.drop(session, institution_id, unused)

@@ -1,4 +1,4 @@
-"""Stores institutions and branches of a file; what staff have edited on a page stays, unless it is to be replaced."""
+"""Stores institutions and branches of a file; fields that staff have edited on a page stay, unless told to replace."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _PICTURES = {"logo", "photo", "photos"}
 
 
 class EditedField(NamedTuple):
-    """A field that staff have edited on a page, and that the file would change. branch: its code; "" for none."""
+    """A field that staff have edited and for which the file has another value. branch: its code, or ""."""
 
     institution: str
     branch: str
@@ -38,7 +38,7 @@ class EditedField(NamedTuple):
 class LoadCounts:
     """Number of institutions and branches in the file, and how many of both were new or changed.
 
-    edited  fields that staff have edited to other values than the file's: they stayed, or were replaced
+    edited  fields with other values than in the file, because staff edited them; they stayed or were replaced
     """
 
     institutions: int = 0
@@ -55,8 +55,8 @@ def load_institutions(
     Branches that an import created become confirmed. Branch names in holdings are updated.
 
     entries  from file.read_institutions
-    replace  also the fields that staff have edited on a page
-    emits    InstitutionsChanged  with those that came or changed, or have a branch that did
+    replace  replace the fields that staff have edited on a page too
+    emits    InstitutionsChanged  with institutions that are new, changed, or have a new or changed branch
     """
     loaded = LoadCounts()
     changed_ids: list[UUID] = []
@@ -113,7 +113,7 @@ class _Load:
         self.is_institution_changed = False
 
     def store(self, place: Place, entry: Mapping[str, Any]) -> bool:
-        """Give a place the values of its table in the file. Returns whether anything changed."""
+        """Set the fields of a place from its table in the file. Returns whether anything changed."""
         values = {name: value for name, value in entry.items() if name not in _PICTURES | {"code", "branch"}}
         edited = edited_fields(place)
         values |= {name: "" for name in COLUMNS if name not in entry and name not in edited}

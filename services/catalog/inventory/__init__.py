@@ -1,1 +1,1 @@
-"""Items between imports: copies for other services, what circulation says, edits, and items that a desk adds."""
+"""Items between imports: copies for other services, states from circulation, edits, and items that a desk adds."""

@@ -1,4 +1,4 @@
-"""Copies of items for other services: page by page, or of one item."""
+"""Copies of items for other services: a page of items, or one item."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LIVE = select(*Item.__table__.columns, Record.id.label("record_id"), Record.mar
 
 
 def copy_page(session: Session, cursor: str) -> tuple[list[ItemCopy], str]:
-    """Return at most PAGE items in the order of their ids, gone ones among them, and the cursor of the next page.
+    """Return at most PAGE items in order of their ids, including gone items, and the cursor of the next page.
 
     cursor  "" for the first page
     raises  the errors of parse_id
@@ -41,7 +41,7 @@ def copy_page(session: Session, cursor: str) -> tuple[list[ItemCopy], str]:
 
 
 def copy_of_item(session: Session, *, item_id: str, barcode: str, institution_id: str) -> ItemCopy:
-    """Return the copy of one item, by its id (a gone item too), or else by its barcode in an institution.
+    """Return the copy of one item: by its id, also of a gone item, or else by its barcode in an institution.
 
     raises  NotFound  ITEM_NOT_FOUND
             the errors of parse_id
@@ -60,7 +60,7 @@ def copy_of_item(session: Session, *, item_id: str, barcode: str, institution_id
 
 
 def _copy(row: Any, known: dict[int, RecordFacts]) -> ItemCopy:
-    """Build the copy of a stored item. known: facts by record number; grows."""
+    """Build the copy of a stored item. known: cache of facts by record number."""
     facts = known.get(row.record_number)
     if facts is None:
         facts = known[row.record_number] = facts_of_packed(row.marc)

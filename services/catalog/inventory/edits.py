@@ -1,4 +1,4 @@
-"""Items that staff change: their barcode and status, which later imports keep."""
+"""Edits of items by staff: their barcode and status, which later imports keep."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ USUALLY_LISTED, MOST_LISTED = 50, 200
 
 @dataclass(frozen=True, slots=True)
 class EditedItem:
-    """An item as an editor sees it. branch: its code."""
+    """An item for editing. branch: its code."""
 
     id: UUID
     version: int
@@ -94,9 +94,9 @@ def change_item(
     status: str | None,
     context: Context,
 ) -> EditedItem:
-    """Give an item another barcode or status; None leaves it as it is.
+    """Change the barcode or the status of an item; None does not change it.
 
-    version  that the caller has read
+    version  the version that the caller has read
     raises   NotFound  ITEM_NOT_FOUND
              Outdated  VERSION_OUTDATED
              Invalid   BARCODE_INVALID, STATUS_UNKNOWN, and the errors of parse_id
@@ -152,7 +152,7 @@ def refuse_taken_barcode(session: Session, barcode: str | None, institution_id: 
 
 
 def _override(session: Session, row: Any, barcode: str | None, status: str | None) -> None:
-    """Remember the values for later imports. A barcode that a desk added is the item's own already."""
+    """Store the values for later imports. An item that a desk added holds its barcode itself."""
     source = source_barcode_of(row)
     values = {
         "source_barcode": source,

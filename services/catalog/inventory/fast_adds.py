@@ -1,4 +1,4 @@
-"""Items that a desk has in hand and the catalogue does not know, and brief records for those that have none."""
+"""Items that a desk adds because the catalogue does not have them, and brief records for those without a record."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from services.catalog.tables import Branch, GoneItem, Institution, Item, Record,
 from services.catalog.texts import without_controls
 
 LONGEST_TITLE, LONGEST_AUTHOR = 500, 200
-# Control numbers of brief records, and codes of their sources, begin so.
+# Control numbers of brief records begin with PREFIX, and codes of their sources with SOURCE.
 PREFIX, SOURCE = "DESK", "desk:"
 
 
@@ -46,10 +46,10 @@ def fast_add(
     author: str = "",
     context: Context,
 ) -> ItemCopy:
-    """Add an item to a record of the caller's institution, or to a new brief record. An import takes it over later.
+    """Add an item to a record of the caller's institution, or to a new brief record; a later import takes it over.
 
     branch  code of a branch of the institution
-    title   of a new record, instead of record_id; with its author, as `Navis, A. A.`
+    title   title of a new record, instead of record_id; `author` in the form `Navis, A. A.`
     raises  Invalid   BARCODE_INVALID, BRANCH_UNKNOWN, FAST_ADD_NEEDS_ONE, FAST_ADD_TEXT, and the errors of parse_id
             NotFound  RECORD_UNKNOWN
             Refused   BARCODE_TAKEN
@@ -79,7 +79,7 @@ def fast_add(
 
 
 def delete_empty_records(database: Database, context: Context, stop: threading.Event) -> int:
-    """Delete brief records whose item an import has taken to its own record. Returns their number.
+    """Delete brief records whose item an import has moved to another record. Returns their number.
 
     emits  RecordsChanged
     """
@@ -140,7 +140,7 @@ def _add_record(
 def _add_item(
     session: Session, record: Any, barcode: str, branch_id: UUID, institution_id: UUID, context: Context
 ) -> UUID:
-    """Add the item; a barcode that was in the catalogue before brings its id back."""
+    """Add the item; a barcode that was in the catalogue before keeps its former id."""
     gone_item = session.scalars(
         select(GoneItem)
         .where(GoneItem.institution_id == institution_id, GoneItem.barcode == barcode)

@@ -23,11 +23,11 @@ from services.catalog.items.lending import IN, load_holdings, lock_records
 from services.catalog.tables import Institution, ItemState, LendingRules, Record, compress, decompress
 
 PAGE = 200  # records that a job compares at once
-MOST_WRITTEN = 5  # records that a job writes in one transaction: a desk waits for it
+MOST_WRITTEN = 5  # records that a job writes in one transaction, because a desk waits for its end
 
 
 def is_empty(session: Session) -> bool:
-    """Return whether circulation has said nothing yet."""
+    """Return whether the catalogue has no states and no rules from circulation yet."""
     tables = (ItemState.item_id, LendingRules.institution_id)
     return all(session.scalar(select(column).limit(1)) is None for column in tables)
 
@@ -41,7 +41,7 @@ WHERE item_states.state_version < excluded.state_version RETURNING item_id
 
 
 def put_state(session: Session, loan: LoanFact, *, context: Context) -> bool:
-    """Store the state of an item and update the holdings of its record. An item that is leaving goes when it is back.
+    """Store the state of an item and update the holdings of its record. A returned item that is leaving is removed.
 
     Neither the record's version nor updated_at changes. Returns False when a newer state is stored already.
     """
@@ -61,7 +61,7 @@ def put_state(session: Session, loan: LoanFact, *, context: Context) -> bool:
 def _lock_record_of(session: Session, item_id: UUID) -> int | None:
     """Lock the record of an item, and return its number; None for an item that the catalogue does not have.
 
-    An import may move the item, or bring it back, while this waits for its lock.
+    While this waits for the lock, an import may move the item to another record or restore it.
     """
     number = _record_number(session, item_id)
     if session.get_bind().dialect.name != "postgresql":
@@ -88,8 +88,9 @@ _RECORD = "SELECT holdings, version + index_changes FROM records WHERE number = 
 def refresh_holdings(session: Session, numbers: Sequence[int]) -> int:
     """Compute the holdings of records again. The caller has locked them.
 
-    A record is queued for the index when it can be borrowed and could not before, or the other way round.
-    returns  how many records have other holdings than before
+    A record is queued for the index when "can be borrowed" has changed.
+
+    returns  number of records whose holdings changed
     """
     changed, computed = 0, load_holdings(session, numbers)
     for number in sorted(numbers):
@@ -120,7 +121,7 @@ def put_rules(session: Session, fact: PoliciesChanged) -> bool:
 
 
 def put_states(database: Database, loans: Iterable[LoanFact], context: Context) -> int:
-    """Store states of a snapshot, a few in each transaction. Returns their number."""
+    """Store the states of a snapshot, a few in each transaction. Returns their number."""
     count, some = 0, []
     for loan in loans:
         some.append(loan)
@@ -139,9 +140,9 @@ def _put_some(database: Database, loans: Sequence[LoanFact], context: Context) -
 
 
 def follow_rules(database: Database, context: Context, stop: threading.Event) -> int:
-    """Update the holdings that do not follow the rules of their institution, or the names of its branches, yet.
+    """Update the holdings that have older rules of their institution, or older names of its branches.
 
-    returns  how many records have other holdings than before
+    returns  number of records whose holdings changed
     """
     changed = 0
     while not stop.is_set():
@@ -167,7 +168,7 @@ def follow_rules(database: Database, context: Context, stop: threading.Event) ->
 def _refresh_page(database: Database, context: Context, institution_id: UUID, *, after: int) -> tuple[int, int | None]:
     """Update the holdings of an institution's next records.
 
-    returns  how many records have other holdings than before, number of the last record; None at the end
+    returns  number of records whose holdings changed; number of the last record, None at the end
     """
     with database.reading(context) as session:
         of_institution = (Record.institution_id == institution_id, Record.number > after)

@@ -26,7 +26,7 @@ __all__ = [
     "split_branch",
 ]
 
-# Best first: the answer of a holding is the best of its items.
+# Best first: a holding has the best availability of its items.
 AVAILABILITIES = ("can_be_borrowed", "online", "read_here_only", "ask_the_library", "out_until", "not_available")
 _READ_HERE = frozenset({"reference", "closed_stacks"})
 
@@ -35,8 +35,8 @@ class Lending(NamedTuple):
     """What circulation says of an item.
 
     state         "in", "on_loan" or "transit"
-    due_on        day until which it is out, ISO 8601; "" when it is not lent
-    is_read_here  whether the policy of the default category lends it to nobody; None before the first policy
+    due_on        day on which it is due, ISO 8601; "" when it is not lent
+    is_read_here  True when the policy of the default category allows no loan; None before the first policy
     """
 
     state: str = "in"
@@ -48,7 +48,7 @@ NOT_LENT = Lending()
 
 
 class RecordFacts(NamedTuple):
-    """What other services may copy of the record of an item.
+    """The data of an item's record that other services may copy.
 
     title  at most 120 characters
     class_number  DDC class, three digits, or the library's own such as 2X4; "" without one
@@ -78,9 +78,9 @@ class ItemFacts(NamedTuple):
     enumeration, chronology   "Jilid 2", "Vol. 3 No. 2"; "Mei 2026"
     pieces       accompanying material
     call_sort    sort key of call number, volume and copy; "" without a call number
-    lending      what circulation says of it; sources do not say it
-    access       ONLINE: an e-resource, not a piece; ASK: its source has a note, such as a loan in an earlier system, of
-                 which only the library knows whether it still holds; "" for all others
+    lending      from circulation; sources do not have it
+    access       ONLINE: an e-resource, not a piece; ASK: its source has a note, such as a loan in an earlier system,
+                 and only the library knows whether the note is still true; "" for all others
     """
 
     barcode: str | None = None
@@ -103,7 +103,7 @@ class ItemFacts(NamedTuple):
 def availability_of(item: Any, lending: Lending) -> str:
     """Return the availability of an item, one of AVAILABILITIES.
 
-    Circulation's state decides only while the status is "in_service". Nobody can scan an item without a barcode, so
+    Circulation's state decides only while the status is "in_service". An item without a barcode cannot be scanned, so
     only the library knows whether it can be borrowed.
 
     item  ItemFacts, or a row with status, barcode, collection and access
@@ -136,12 +136,13 @@ def is_read_here(rules: Mapping[tuple[str, str], bool] | None, collection: str, 
 def holdings(
     items: Iterable[ItemFacts], names: Mapping[tuple[str, str], tuple[str, str]] | None = None, *, institution: str = ""
 ) -> list[dict[str, Any]]:
-    """List one entry per branch, sorted by branch code; withdrawn items are ignored.
+    """Return the holdings of these items: one entry per branch, by branch code; withdrawn items are ignored.
 
     An entry is `{"institution", "branch", "branch_name": {"id", "en"}, "call_number", "items", "available", "answer"}`:
     `available` counts the items that can be borrowed now, `answer` is the best availability of the branch's items. With
     the answer "out_until", `due_on` is the earliest day on which a lent item is due.
-    names        (institution, branch) -> its name in Indonesian and English; a branch without a name shows its code
+
+    names        (institution, branch) -> name in Indonesian and English; a branch without a name has its code as name
     institution  institution of the items that have none
     """
     entries: dict[tuple[str, str], dict[str, Any]] = {}
@@ -182,7 +183,7 @@ def can_be_borrowed(holdings_json: bytes) -> bool:
 def sort_holdings(
     holdings_json: bytes, branch: str, filters: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 ) -> bytes:
-    """Sort holdings: branches that the filters ask for, the reader's branch, then other branches of its institution.
+    """Sort holdings: branches in the filters first, then the reader's branch, then others of its institution.
 
     holdings_json  JSON of holdings(); returned unchanged when the order does not change
     branch         the reader's branch, "INSTITUTION/BRANCH"
@@ -208,6 +209,6 @@ def sort_holdings(
 
 
 def split_branch(text: str) -> tuple[str, str] | None:
-    """Split "INSTITUTION/BRANCH" into its codes; None for other text: a bookmark of an old address is no error."""
+    """Split "INSTITUTION/BRANCH" into its codes; None for other text, which bookmarks of old addresses may have."""
     institution, slash, branch = text.partition("/")
     return (institution, branch) if slash and institution and branch else None

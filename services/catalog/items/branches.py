@@ -37,7 +37,7 @@ def resolve_branches(branch_index: BranchIndex, items: Sequence[ItemFacts]) -> l
 def open_branches(
     session: Session, branch_index: BranchIndex, items: Iterable[ItemFacts], *, context: Context
 ) -> list[str]:
-    """Create an unconfirmed branch for each unknown code; returns the new codes.
+    """Create an unconfirmed branch for each unknown code. Returns the new codes.
 
     emits  InstitutionsChanged, when there are new branches
     """
@@ -52,7 +52,7 @@ def open_branches(
         }
         for code in codes
     ]  # fmt: skip
-    # Another import, or a file of institutions, may create the same branch at the same time.
+    # Another import or a load of institutions may create the same branch at the same time.
     insert_ignore(session, Branch, rows, key=("institution_id", "code"))
     columns = select(Branch.code, Branch.id, Branch.name_id, Branch.name_en)
     for chunk in in_parts(codes):

@@ -62,7 +62,7 @@ class CallNumber:
 
     @property
     def sort_key(self) -> str:
-        """A key that sorts by code point, part by part: A before R, 813 before 813.5 before 814, NAV before NAZ.
+        """Return a key that sorts by code point, part by part: A before R, 813 before 813.5 before 814, NAV before NAZ.
 
         Volumes sort by number: jil. 2 before jil. 10. 2X sorts between 299 and 300. "" for an empty call number.
         """
@@ -70,7 +70,7 @@ class CallNumber:
 
     @property
     def _start(self) -> str:
-        """The sort key without volume and copy; "" when the call number has no other part."""
+        """Return the sort key without volume and copy; "" when the call number has no other part."""
         parts = (
             _natural(self.prefix),
             _decimal(self.class_number),
@@ -203,7 +203,7 @@ def _roman(letters: str) -> int:
 
 
 def _plain(part: str) -> str:
-    """Convert to upper case without accents; blanks separate parts of a key, so they become hyphens."""
+    """Convert to upper case without accents; blanks become hyphens, because blanks separate the parts of a key."""
     if not part:
         return ""
     if part.isascii():

@@ -1,4 +1,4 @@
-"""What other services may copy of an item: its JSON, the digest that shows a change, and the fact that has it."""
+"""Copies of items for other services: the JSON of a copy, a digest to find changes, and the event with copies."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MOST_ITEMS_A_FACT = 200
 
 
 def copy_json(item_id: UUID, columns: Mapping[str, Any], *, record_id: UUID, facts: RecordFacts) -> bytes:
-    """Return an ItemCopy without its version, as UTF-8 JSON. The import writes one an item, so no message is built."""
+    """Return an ItemCopy without its version, as UTF-8 JSON: an import writes one an item, and a message is slower."""
     return orjson.dumps(
         {
             "id": item_id,
@@ -46,7 +46,7 @@ def copy_json(item_id: UUID, columns: Mapping[str, Any], *, record_id: UUID, fac
 
 @lru_cache(maxsize=10_000)
 def _class_in(call_number: str) -> str:
-    """Return the class of a call number, three digits or 2X with one more; "" without one."""
+    """Return the class of a call number: three digits, or 2X with one more character; "" without one."""
     number = parse(call_number).class_number.upper()[:3] if call_number else ""
     return number.rstrip(".") if number.isdigit() or number.startswith("2X") else ""
 
@@ -62,7 +62,7 @@ def with_version(copy: bytes, version: int, *, gone: bool = False) -> bytes:
 
 
 def emit_items(session: Session, copies: Sequence[bytes], *, context: Context) -> None:
-    """Publish items that came, changed or went.
+    """Publish items that are new, changed or gone.
 
     copies  UTF-8 JSON of ItemCopy, each with its version
     emits   ItemsChanged, of at most MOST_ITEMS_A_FACT items

@@ -20,7 +20,7 @@ from services.catalog.items.lending import IN, lending_of, load_rules, load_stat
 from services.catalog.tables import GoneItem, Item, ItemOverride, Record
 
 BARCODE_IN_USE = "BARCODE_IN_USE"
-# Columns that readers and the index see; the others only appear with the item.
+# Columns that readers and the index see. The others are shown only with the item itself.
 VISIBLE = (
     *("record_number", "branch_id", "barcode", "call_number", "collection", "material", "status", "copy", "access"),
 )
@@ -30,10 +30,10 @@ Stored = Row[*tuple[Any, ...]]
 
 @dataclass(frozen=True, slots=True)
 class RecordItems:
-    """The items that a record claims; `fresh` when the tables have no items of the record.
+    """The items that a record names. fresh: the tables have no items of the record.
 
-    is_deleted  the record is being deleted: it claims nothing
-    is_return   only its items that are leaving are looked at: one of them may be back
+    is_deleted  the record is being deleted, so it names no items
+    is_return   an item of the record was returned, so only items that are leaving are examined
     """
 
     record_number: int
@@ -48,14 +48,14 @@ class RecordItems:
 
 @dataclass(slots=True)
 class ItemPlan:
-    """The changes of the tables that give records their items.
+    """The changes of the tables after which records have the items that they claim.
 
-    items     record number -> its items, as the tables will have them and with what circulation says
-    warnings  (ordinal, BARCODE_IN_USE): an item is stored without the barcode that another item has
-    copies    JSON of ItemCopy of items that came, changed or went
-    changed   claiming records that have another item than before; `visible`: readers or the index see the difference
-    affected  other records that gave an item to, or took one from, a claiming record
-    kept      items that are out, and that no record names: they stay until they come back
+    items     record number -> its items as they will be in the tables, with their lending
+    warnings  (ordinal, BARCODE_IN_USE): another item has the barcode, so this item is stored without it
+    copies    JSON of ItemCopy of items that are new, changed or gone
+    changed   claiming records with different items than before; `visible`: those where readers or the index see it
+    affected  other records that an item moved from or to
+    kept      items that are out and that no record names: they stay until they are returned
     """
 
     items: dict[int, list[ItemFacts]] = field(default_factory=dict)
@@ -79,9 +79,9 @@ def plan_items(
     *,
     facts_of: Callable[[bytes], RecordFacts],
 ) -> ItemPlan:
-    """Plan the items of these records, which stay locked. Call open_branches with their items first.
+    """Plan the items of these records, which the caller has locked. Call open_branches with their items first.
 
-    facts_of  reads what copies have of a record from records.marc
+    facts_of  reads the record's facts for copies from records.marc
     """
     return _Planner(session, branch_index, claims, facts_of).plan()
 
@@ -114,7 +114,7 @@ _STORED = (
 
 
 def source_barcode_of(row: Stored) -> str | None:
-    """Return the barcode by which the record of a stored item names it."""
+    """Return the barcode that a stored item has in its record."""
     barcode: str | None = row.barcode if row.own_barcode is None else row.source_barcode
     return barcode
 
@@ -143,7 +143,7 @@ class _Planner:
         self._taken: set[UUID] = set()
         # (record number, item id, branch id, facts) in the order of the records
         self._placed: list[tuple[int, UUID, UUID, ItemFacts]] = []
-        self._known: list[UUID] = []  # ids that circulation may know
+        self._known: list[UUID] = []  # ids of items that circulation may have states of
 
     def plan(self) -> ItemPlan:
         lock_records(self._session, self._numbers)
@@ -185,7 +185,7 @@ class _Planner:
         columns = columns.add_columns(ItemOverride.status.label("own_status"), ItemOverride.source_barcode)
         gone = columns.join(ItemOverride, ItemOverride.item_id == GoneItem.id, isouter=True)
         gone = gone.where(GoneItem.institution_id == self._branch_index.institution_id).order_by(GoneItem.gone_at)
-        # Locked, so that a fact about a gone item waits until the item is back.
+        # Locked, so that a handler of a fact about a gone item waits until this transaction has restored the item.
         gone = gone.with_for_update(of=GoneItem)
         free = [barcode for barcode in claimed if barcode not in self._by_source]
         if free:
@@ -193,7 +193,7 @@ class _Planner:
             self._gone = {row.barcode: row for row in rows}
 
     def _winners(self) -> dict[str, int | None]:
-        """Decide for each claimed barcode which record gets its item; None: an item of another record keeps it."""
+        """Return claimed barcode -> the record that gets its item; None where an item of another record keeps it."""
         claimants: dict[str, list[int]] = {}
         for claim in self._claims:
             for facts in claim.items:
@@ -211,7 +211,7 @@ class _Planner:
         return claimants[0] if is_free else None
 
     def _place(self, claim: RecordItems, position: int, facts: ItemFacts, winners: dict[str, int | None]) -> None:
-        """Find the stored item of one claimed item, or make one."""
+        """Find the stored item of one claimed item, or plan a new one."""
         number = claim.record_number
         barcode = facts.barcode or None
         wanted_barcode: str | None = None
@@ -220,7 +220,7 @@ class _Planner:
         if barcode is not None:
             row = self._wanting.get((number, barcode))
             if winners[barcode] == number:
-                winners[barcode] = None  # a record that names a barcode twice has one item of it
+                winners[barcode] = None  # a record that names a barcode twice gets one item with it
                 row = self._by_source.get(barcode) or row
                 gone_item = None if barcode in self._by_source else self._gone.get(barcode)
             else:
@@ -297,7 +297,7 @@ class _Planner:
             plan.visible.add(number)
 
     def _keep_fast_adds(self) -> None:
-        """Keep the items of claiming records that a desk added; their copies follow the record."""
+        """Keep the items of claiming records that a desk added; their copies are renewed with the record."""
         codes = {branch_id: code for code, (branch_id, _) in self._branch_index.branches.items()}
         for row, claim in self._untaken():
             if row.is_fast_add and not (claim.is_deleted or claim.is_return):
@@ -307,12 +307,12 @@ class _Planner:
                 self._put(claim, columns, facts, row)
 
     def _untaken(self) -> list[tuple[Stored, RecordItems]]:
-        """List the stored items of the claiming records that no claim has taken."""
+        """List the stored items of the claiming records that no claim has used."""
         rows = (row for row in self._rows.values() if row.record_number in self._numbers and row.id not in self._taken)
         return [(row, self._of_record[row.record_number]) for row in rows]
 
     def _release(self) -> None:
-        """Remove the items that no record claims now, those that are out later; a barcode goes to who waits for it."""
+        """Remove the items that no record claims, but keep those out; give a barcode to an item that waits for it."""
         free = [row for row, claim in self._untaken() if row.is_leaving or not claim.is_return]
         if not free:
             return
@@ -358,7 +358,7 @@ class _Planner:
             self._remove(waiter, None, waiter.record_id, facts)
 
     def _keep(self, row: Stored, claim: RecordItems) -> None:
-        """Keep an item that is out as withdrawn; it goes when it comes back (inventory.states)."""
+        """Keep an item that is out as withdrawn; inventory.states removes it when it is returned."""
         columns = {name: row._mapping[name] for name in _COLUMNS} | {"status": "withdrawn", "is_leaving": True}
         copy = copy_json(row.id, columns, record_id=claim.record_id, facts=claim.facts)
         copy_digest = digest_of(copy)
@@ -377,7 +377,7 @@ class _Planner:
         self._plan.copies.append(copy)
 
     def _add_lending(self) -> None:
-        """Add what circulation says. The records are locked, so no other transaction changes it until this one ends."""
+        """Add lending to the items. The records are locked, so states do not change until this transaction ends."""
         states = load_states(self._session, self._known)
         rules = load_rules(self._session, self._branch_index.institution_id)
         for number, item_id, branch_id, facts in self._placed:

@@ -15,7 +15,7 @@ from chassis.toml_files import parse_toml
 from services.catalog.marc.record import Field
 
 STATUSES = ("in_process", "in_service", "in_repair", "missing", "proposed_for_withdrawal", "withdrawn")
-# What a word of a source may say instead of a status; see availability.ItemFacts.access.
+# A word of a source may have one of these meanings instead of a status; see availability.ItemFacts.access.
 ONLINE, ASK = "online", "ask_the_library"
 _MEANINGS = (*STATUSES, ONLINE, ASK)
 PLACES = (
@@ -47,7 +47,7 @@ class TextRule:
 
     @property
     def single(self) -> str:
-        """The code, if the rule selects the first occurrence of one subfield; else ""."""
+        """Return the code, if the rule selects the first occurrence of one subfield; else ""."""
         (code, occurrence), *more = self.parts[0]
         return code if occurrence == 1 and not more and len(self.parts) == 1 else ""
 
@@ -79,7 +79,7 @@ def _occurrences_of(field: Field, code: str, occurrence: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """Fits a field whose subfield is neither blank nor 0, begins with `begins`, and not with `begins_not`."""
+    """Fits a field whose subfield is not blank or 0, begins with `begins` and does not begin with `begins_not`."""
 
     code: str
     begins: str = ""
@@ -115,7 +115,7 @@ class ItemMap:
     """The patterns of a source in order, and tables that translate its codes. Import processes receive it pickled.
 
     tags        tags of all fields that describe items
-    beginnings  (beginning of a note, its meaning) of `statuses`, the longest first; they end in * there
+    beginnings  (beginning of a note, meaning) of the keys of `statuses` that end in *, longest first
     """
 
     patterns: tuple[ItemPattern, ...]

@@ -1,4 +1,4 @@
-"""What circulation says of items: their states, the rules of reading in the library, and the holdings of both."""
+"""The lending of items: states and rules from circulation, and the holdings that follow from them."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from services.catalog.items.availability import NOT_LENT, ItemFacts, Lending, ho
 from services.catalog.tables import ItemState, LendingRules
 
 Rules = Mapping[tuple[str, str], bool]
-IN = "in"  # the state of an item that is where it belongs
+IN = "in"  # the state of an item that is neither lent nor in transit
 
 
 def lock_records(session: Session, numbers: Iterable[int]) -> None:
-    """Lock records in the order of their numbers; whoever changes their items or holdings locks them first.
+    """Lock records in the order of their numbers. Call this before a change of their items or holdings.
 
-    On SQLite one transaction writes at a time.
+    On SQLite it does nothing, because only one transaction writes at a time.
     """
     ordered = sorted(numbers)
     if ordered and session.get_bind().dialect.name == "postgresql":
@@ -38,12 +38,12 @@ def load_rules(session: Session, institution_id: UUID) -> Rules | None:
 
 @lru_cache(maxsize=64)
 def read_rules(rules: bytes) -> Rules:
-    """Return LendingRules.rules by collection and branch id."""
+    """Parse LendingRules.rules. Returns (collection, branch id) -> whether the items are only read in the library."""
     return {(collection, branch): is_only_read for collection, branch, is_only_read in orjson.loads(rules)}
 
 
 def load_states(session: Session, item_ids: Sequence[UUID]) -> dict[UUID, tuple[str, str]]:
-    """Return (state, due_on) of items that circulation has named."""
+    """Return item id -> (state, due_on), for items that have a state."""
     columns = select(ItemState.item_id, ItemState.state, ItemState.due_on)
     return {
         row.item_id: (row.state, row.due_on)
@@ -53,13 +53,13 @@ def load_states(session: Session, item_ids: Sequence[UUID]) -> dict[UUID, tuple[
 
 
 def lending_of_row(row: Any) -> Lending:
-    """Return what circulation says of the item of a row with state, due_on, rules, collection and branch_id."""
+    """Return the lending of an item from a row with state, due_on, rules, collection and branch_id."""
     state = None if row.state is None else (row.state, row.due_on)
     return lending_of(state, None if row.rules is None else read_rules(row.rules), row.collection, row.branch_id)
 
 
 def lending_of(state: tuple[str, str] | None, rules: Rules | None, collection: str, branch_id: UUID | bytes) -> Lending:
-    """Return what circulation says of an item."""
+    """Return the lending of an item."""
     if state is None and rules is None:
         return NOT_LENT
     known, due_on = state or ("in", "")
@@ -121,7 +121,7 @@ def _rows(session: Session, numbers: Sequence[int]) -> Iterable[tuple[Any, ItemF
 
 
 def load_items(session: Session, numbers: Sequence[int]) -> dict[int, list[ItemFacts]]:
-    """Return the items of records, in order, with what circulation says of them and without room and numbering."""
+    """Return record number -> its items in order, with lending, without room and numbering."""
     items: dict[int, list[ItemFacts]] = {}
     for row, facts in _rows(session, numbers):
         items.setdefault(row.record_number, []).append(facts)

@@ -46,13 +46,13 @@ class Numbering:
                 self._texts.append(text)
 
     def only_issue(self, links: set[str], *, alone: bool) -> str | None:
-        """Return the link of the only 863 of these links, of the only 863 at all when `alone`; None for several."""
+        """Return the link of the only 863 with one of these links, or of the only 863 when `alone`; else None."""
         series = self._links_of_series if alone else links & self._links_of_series.keys()
         issues = list(islice((issue for link in series for issue in self._links_of_series[link]), 2))
         return issues[0] if len(issues) == 1 else None
 
     def text(self, links: set[str], *, alone: bool) -> str:
-        """Return the textual holdings of these links, all when `alone`; as many as an enumeration can hold."""
+        """Return the textual holdings of these links, or all when `alone`; at most MOST_TEXTS."""
         if alone:
             return "; ".join(self._texts[:MOST_TEXTS])
         linked = links & self._texts_of_link.keys()
@@ -72,7 +72,7 @@ class Numbering:
 
 
 def links_of(field: Field) -> set[str]:
-    """Return the numbers of $8 (without sequence) and the materials of $3: both link item records to a field."""
+    """Return the numbers of $8, without sequence, and the materials of $3; both link item records to a field."""
     return {
         code + (value.partition(".")[0] if code == "8" else value).strip()
         for code, value in zip(field[2::2], field[3::2], strict=False)
@@ -101,7 +101,7 @@ def _issue(caption: Field, number: Field) -> tuple[str, str]:
 
 
 def _date(caption: Field, number: Field) -> str:
-    """Build `2 Mei 2026` from $i year, $j month, $k day; captions may give the subfields another order."""
+    """Build `2 Mei 2026` from $i year, $j month, $k day; the captions may assign the subfields differently."""
     year, month, day = "", "", ""
     for code in "ijkl":
         value, word = _value(number, code), _value(caption, code).lower()

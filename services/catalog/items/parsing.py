@@ -105,7 +105,7 @@ def _read_items(pattern: ItemPattern, fields: Sequence[Field], tags: Tags, item_
 
 
 class _ItemRecords:
-    """Item records by their links. One item record is linked to MOST_PAIRS fields at most, so the work is linear."""
+    """Item records by their links. Each is linked to at most MOST_PAIRS fields, so the time is linear."""
 
     def __init__(self, item_records: list[Field]) -> None:
         self._item_records = item_records
@@ -209,7 +209,7 @@ def _add_issue(item: ItemFacts, links: list[str], numbering: Numbering) -> ItemF
 def _complete(items: list[ItemFacts], tags: Tags, leader: str) -> list[ItemFacts]:
     """Remove repeated barcodes; add accompanying material (300 $e), volume and copy of call numbers, and sort keys.
 
-    What has no barcode in the record of an e-resource is the e-resource.
+    In the record of an e-resource, an item without a barcode is the e-resource itself.
     """
     electronic = any(item.barcode is None for item in items) and is_online(leader, tags)
     seen: set[str] = set()
@@ -250,7 +250,7 @@ def _complete(items: list[ItemFacts], tags: Tags, leader: str) -> list[ItemFacts
 
 
 def _is_item(pattern: ItemPattern, first_values: Mapping[str, str]) -> bool:
-    """Tell whether a field has all subfields of one group in `has`; a group of one must not be blank."""
+    """Tell whether a field has all subfields of one group in `has`; the subfield of a group of one must have text."""
     keys = first_values.keys()
     return any(codes <= keys and (len(codes) > 1 or first_values[min(codes)].strip()) for codes in pattern.has)
 
@@ -258,7 +258,7 @@ def _is_item(pattern: ItemPattern, first_values: Mapping[str, str]) -> bool:
 def _status(pattern: ItemPattern, field: Field, first_values: Mapping[str, str], item_map: ItemMap) -> str:
     """Return the status of the first condition that fits, else of the status words, which may say ONLINE or ASK.
 
-    A text of several subfields is looked up as a whole, then each of them. "" for unknown words.
+    A text of several subfields is looked up whole, then each subfield by itself. Returns "" for unknown words.
     """
     for condition in pattern.status:
         if condition.fits(first_values):

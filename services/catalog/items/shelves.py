@@ -20,7 +20,7 @@ from services.catalog.tables import Branch, Institution, Item
 
 MOST_EACH_SIDE = 20
 USUAL_EACH_SIDE = 5
-PAGE = 60  # items a query: a record may have many adjacent copies
+PAGE = 60  # items in one query, because a record may have many adjacent copies
 MOST_PAGES = 10
 
 
@@ -35,7 +35,7 @@ class Neighbour:
 
 @dataclass(frozen=True, slots=True)
 class Shelf:
-    """A section of a branch's shelves, left to right; without neighbours when the record has no shelf position."""
+    """A section of a branch's shelves, left to right; empty when the record has no shelf position."""
 
     neighbours: list[Neighbour]
     institution: str = ""
@@ -109,7 +109,7 @@ class ShelfPosition:
 def shelf_position_of(session: Session, record_number: int, branch: tuple[str, str] | None) -> ShelfPosition | None:
     """Find the shelf position of a record; None when no item has a call number.
 
-    branch  codes (institution, branch) of the preferred branch; without an item there, the first item decides
+    branch  codes (institution, branch) of the preferred branch; without an item there, that of the first item
     """
     rows = session.execute(
         select(
@@ -148,7 +148,7 @@ def items_along_shelf(
 
 
 def shelf_query(branch_id: UUID, at: tuple[str, int], *, leftwards: bool, limit: int) -> Select[str, int, str]:
-    """Build the query of items_along_shelf; its order is that of the index items_on_shelf."""
+    """Build the query of items_along_shelf, in the order of the table's index items_on_shelf."""
     order = (Item.call_sort, Item.record_number)
     key = tuple_(*order)
     return (

@@ -21,8 +21,8 @@ WIDE_STARTS = {
 }
 DECLARED = re.compile(rb"\s*<\?xml\s[^>]*?encoding\s*=\s*[\"']([A-Za-z0-9._-]+)[\"']")
 
-# Encodings of text, by Python's names. Python has others that are not of text (hex, zlib), or in which one text has
-# several forms (utf-7, unicode_escape).
+# Encodings of text, by Python's names. Python also has codecs that are not for text (hex, zlib), and some in which one
+# # text has several forms (utf-7, unicode_escape).
 TEXT_CODECS = frozenset(
     (
         *("ascii", "utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"),
@@ -93,7 +93,7 @@ class Source:
             first = stream.read(CHUNK)
 
     def _gunzip(self, stream: BinaryIO, packed: bytes) -> Iterator[bytes]:
-        """Decompress gzip members, also with zero padding between them; stops with a fault at damage or at a bomb."""
+        """Decompress gzip members, also with zero padding between them; ends with a fault at damage or over a limit."""
         consumed = produced = 0
         inflater = zlib.decompressobj(31)
         while True:
@@ -165,7 +165,7 @@ def _text_codec(name: str) -> str | None:
 
 
 def _sound_part(inflater: zlib._Decompress, packed: bytes) -> bytes:
-    """Decompress a damaged piece up to the damage: less than one chunk, because a full chunk raised no error."""
+    """Decompress a damaged piece up to the damage; less than one chunk, because a full chunk would raise no error."""
     sound = bytearray()
     try:
         for index in range(len(packed)):

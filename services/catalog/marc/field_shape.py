@@ -1,4 +1,4 @@
-"""Builds leaders and fields in one form from every format, and collects the warnings of a record."""
+"""Builds leaders and fields in the same form from every format, and collects the warnings of a record."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def _without_subfields(field: Field) -> Field:
 
 
 def odd_field(tag: str, parts: list[str], warnings: list[str]) -> Field:
-    """Build an irregular field of ISO 2709 from its text, split at subfield delimiters."""
+    """Build an irregular field of ISO 2709 from the parts of its text between subfield delimiters."""
     head = parts[0]
     if len(parts) == 1 and not tag.isdigit():
         return [tag, head]
@@ -124,7 +124,7 @@ def odd_field(tag: str, parts: list[str], warnings: list[str]) -> Field:
 
 
 def is_unimarc(tags: Collection[str], coded: str) -> bool:
-    """Tell whether a record is UNIMARC: a title in 200, none in 245, and a 100 of coded data instead of a name.
+    """Tell whether a record is UNIMARC: it has a title in 200 and none in 245, and its 100 has coded data, no name.
 
     coded  text of the first 100, with or without its delimiters
     """

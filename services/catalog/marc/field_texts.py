@@ -1,4 +1,4 @@
-"""Decodes the texts of the fields of an ISO 2709 record: in the encoding of its leader, or in another that fits."""
+"""Decodes the fields of an ISO 2709 record, in the encoding that the leader names or in another that fits."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Layout:
 
 
 def decode_texts(layout: Layout, coding: str, warnings: list[str]) -> list[str]:
-    """Decode the fields in the encoding of the leader, or in another one that explains the bytes, with a warning.
+    """Decode the fields in the leader's encoding, or with a warning in another one in which all bytes are text.
 
     coding  leader position 9
     raises  MarcError  BAD_UTF8, BAD_MARC8, CODING_UNKNOWN
@@ -73,9 +73,9 @@ def _texts_in_marc8(layout: Layout, warnings: list[str]) -> list[str]:
 
 
 def _read_otherwise(layout: Layout, said: str, warnings: list[str]) -> list[str]:
-    """Read the fields in another encoding than the leader's and warn of it; nothing when no reading explains them.
+    """Read the fields in another encoding than the leader's, with a warning; empty when no encoding fits all bytes.
 
-    said  the leader's encoding in the code of the warning; "" when position 9 is no code of an encoding
+    said  name of the leader's encoding in the warning's code; "" when position 9 does not name an encoding
     """
     from services.catalog.marc import readings
 

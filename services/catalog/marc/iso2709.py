@@ -1,8 +1,8 @@
 """Decodes and encodes one record in ISO 2709, as MARC 21 uses it.
 
-Terminators have priority and the directory confirms them: a directory is used when it agrees exactly with the
-terminators, whatever the leader contains. So records with wrong lengths or base addresses, records over 99,999 bytes
-and fields over 9,999 bytes are either read without ambiguity or rejected.
+Terminators have priority over the leader: a directory is used if it agrees exactly with the terminators, even if the
+leader does not. So records with wrong lengths or base addresses, records over 99,999 bytes and fields over 9,999 bytes
+are read without ambiguity or rejected.
 """
 
 from __future__ import annotations

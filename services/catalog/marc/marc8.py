@@ -1,4 +1,4 @@
-"""Converts MARC-8 to Unicode strictly: a byte that the tables do not contain is an error, never a blank.
+"""Converts MARC-8 to Unicode strictly: a byte that is not in the tables is an error; it does not become a blank.
 
 The tables are pymarc's, from the Library of Congress (MARC 21 Specifications, Character Sets and Encoding Options,
 Part 3). Every field begins in ASCII and ANSEL; combining marks precede their letter in MARC-8 and follow it in Unicode.
@@ -47,7 +47,7 @@ def decode(raw: bytes) -> str:
             text.append(chr(byte))
             at += 1
             if byte == DELIMITER and at < end and 0x20 < raw[at] < 0x7F:
-                text.append(chr(raw[at]))  # the code is ASCII, whatever set is active
+                text.append(chr(raw[at]))  # the code of a subfield is ASCII in every character set
                 at += 1
             continue
         charset = g0 if byte < 0x80 else g1
@@ -104,9 +104,9 @@ def _no_marks_left(marks: list[str], at: int) -> None:
 def looks_like_latin1(pieces: list[bytes]) -> bool:
     """Tell whether fields that the leader declares as MARC-8 are probably Latin-1.
 
-    The bytes E0–FE are combining marks in ANSEL and letters in Latin-1. The fields are probably Latin-1 when such bytes
-    occur, none composes with the following letter to a Unicode letter (ligatures over two letters are ignored), and
-    there are no three bytes above ASCII in sequence, as in other eight-bit codes.
+    The bytes E0–FE are combining marks in ANSEL and letters in Latin-1. The fields are probably Latin-1 when they have
+    such bytes, and no such byte composes with the next letter to a Unicode letter (ligatures over two letters are
+    ignored). Three bytes above ASCII in a row are a sign of another eight-bit code.
     """
     joined = b"\x1e".join(pieces)
     above = ABOVE_ASCII.findall(joined)
@@ -116,7 +116,7 @@ def looks_like_latin1(pieces: list[bytes]) -> bool:
 
 
 def share_of_letters(pieces: list[bytes]) -> float:
-    """Return which part of the marks E0–FE compose with the next letter to a letter of Unicode; 0 without marks."""
+    """Return the share of the marks E0–FE that compose with the next letter to a Unicode letter; 0 without marks."""
     marks = MARK_AND_NEXT.findall(JOINED_LETTERS.sub(b"", b"\x1e".join(pieces)))
     return sum(_composes(mark, following) for mark, following in marks) / len(marks) if marks else 0
 

@@ -207,17 +207,17 @@ def _count_keys(document: dict[str, Any]) -> int:
 
 
 def _kind(entry: object) -> str:
-    """Describe a value without its content, which may have any depth."""
+    """Name the type of a value; its content is left out, because it may have any depth."""
     return f"an object with {len(entry)} keys" if isinstance(entry, dict) else type(entry).__name__
 
 
 def _check_keys(raw: bytes) -> None:
-    """Read the object a second time, with the keys that orjson does not report.
+    """Read the object a second time to find repeated keys, which orjson does not report.
 
     raises  MarcError  DUPLICATE_KEYS, JSON_MALFORMED
     """
     try:
-        # Numbers stay text: Python refuses to convert one of thousands of digits.
+        # Numbers stay text, because Python refuses to convert a number of thousands of digits.
         json.loads(raw, object_pairs_hook=_refuse_duplicates, parse_int=str, parse_float=str)
     except RecursionError:
         raise MarcError("JSON_MALFORMED", "too many objects or lists inside one another") from None

@@ -65,8 +65,8 @@ NO_NAMESPACES = Scope({}, None)
 class _Pass:
     """One run of the parser, from the beginning of the document or from a record after a fault.
 
-    Positions are offsets in the stream. `opened` are the elements that enclose the record: they are opened again, so
-    that their end tags match.
+    Positions are offsets in the stream. `opened` has the elements that enclose the record. The parser reads their start
+    tags again, so that their end tags match.
     """
 
     def __init__(self, begin: int, opened: list[tuple[str, Scope]]) -> None:
@@ -183,7 +183,7 @@ def _take(source: Source, current: _Pass) -> Iterator[Piece]:
 
 
 def _drop_parsed(source: Source, current: _Pass, fed: int) -> _Stop | None:
-    """Drop bytes before the open record or the parser's position; an endless record or token returns a stop."""
+    """Drop bytes before the open record or the parser's position. Returns a stop if a record or token is too long."""
     if current.record is not None and current.record > source.position:
         source.at += current.record - source.position
     elif current.record is None:

@@ -38,7 +38,7 @@ def frames(stream: BinaryIO, *, skip_to: int = 0) -> Iterator[Frame]:
 
 def _sniff(source: Source) -> tuple[str, Pieces]:
     while not (start := source.window[source.at :].lstrip()):
-        source.at = len(source.window)  # blanks are dropped chunk by chunk
+        source.at = len(source.window)  # drops leading blanks chunk by chunk
         if not source.more():
             break
     if start[:1] == b"<":

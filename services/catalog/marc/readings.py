@@ -1,4 +1,4 @@
-"""Other readings of fields whose bytes are not text in the encoding that the leader names."""
+"""Reads fields in other encodings, when their bytes are not text in the encoding that the leader names."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import re
 from services.catalog.marc import marc8
 from services.catalog.texts import normalize
 
-# A code is one ASCII character in every encoding, so no reading explains another byte after a delimiter.
+# A subfield code is one ASCII character in every encoding, so with another byte after a delimiter no encoding fits.
 _FOREIGN_CODE = re.compile(rb"\x1f[^\x20-\x7e]")
-# Marks of ISO 5426 are signs in MARC-8 (℗, ♯, degree …), which stand at no letter.
+# These bytes are combining marks in ISO 5426 and signs in MARC-8 (℗, ♯, degree …), which are not next to letters.
 _SIGN_AT_LETTER = re.compile(rb"[\xc0-\xc2\xc4\xc8](?=[A-Za-z])|(?<=[A-Za-z])[\xc3\xc5-\xc7](?=[A-Za-z])(?!\xc7)")
 _MARK_AND_NEXT = re.compile(rb"([\xc0-\xdb])(?=(.?))", re.DOTALL)
-# In Latin-1 the marks of ISO 5426 are capitals.
+# The bytes of ISO 5426's combining marks are capitals in Latin-1.
 _CAPITAL_AFTER_SMALL = re.compile(rb"(?<=[a-z])[\xc0-\xde]")
-# Letters and signs of Latin-1, with those of Windows-1252 that texts have: quotation marks, dashes, the euro.
+# Letters and signs of Latin-1, and of Windows-1252: quotation marks, dashes, the euro.
 _LATIN1_RUN = re.compile(rb"[\x80-\xff]+")
 _NOT_LATIN1 = re.compile(rb"[\x81\x8d\x8f\x90\x9d]")
 _LONGEST_RUN = 2
@@ -38,10 +38,10 @@ _MARKS = {
 
 
 def read_pieces(pieces: list[bytes], *, is_said_utf8: bool) -> tuple[list[str], str] | None:
-    """Read fields in the first of MARC-8, ISO 5426 and Latin-1 that explains every byte; None when none does.
+    """Read fields in the first of MARC-8, ISO 5426 and Latin-1 in which every byte is text; None when none fits.
 
-    is_said_utf8  the leader names UTF-8: fields that are UTF-8 are read so; else the leader names MARC-8
-    returns       the texts, and the name of the reading in a warning: MARC8, ISO5426 or LATIN1
+    is_said_utf8  True when the leader names UTF-8: fields that are UTF-8 are read as UTF-8; False for MARC-8
+    returns       the texts, and the name of the encoding in a warning: MARC8, ISO5426 or LATIN1
     """
     foreign = [piece for piece in pieces if not piece.isascii() and not (is_said_utf8 and _is_utf8(piece))]
     if any(_FOREIGN_CODE.search(piece) for piece in foreign):
@@ -59,7 +59,7 @@ def read_pieces(pieces: list[bytes], *, is_said_utf8: bool) -> tuple[list[str], 
 
 
 def is_misread_as_marc8(pieces: list[bytes]) -> bool:
-    """Tell whether fields that are MARC-8 byte by byte make better sense in ISO 5426."""
+    """Tell whether fields whose every byte is valid MARC-8 are more likely ISO 5426."""
     above = [piece for piece in pieces if not piece.isascii()]
     return any(_SIGN_AT_LETTER.search(piece) for piece in above) and _as_iso5426(above) is not None
 
@@ -86,7 +86,7 @@ def _as_marc8(pieces: list[bytes]) -> list[str] | None:
 
 
 def _as_iso5426(pieces: list[bytes]) -> list[str] | None:
-    """Read ISO 5426, if every mark makes a letter of Unicode with its letter and one of them is no capital."""
+    """Read ISO 5426, if every mark composes with its letter and one mark follows a small letter."""
     marks = [match for piece in pieces for match in _MARK_AND_NEXT.findall(piece)]
     if not marks or not all(_composes(mark, following) for mark, following in marks):
         return None
@@ -102,9 +102,9 @@ def _composes(mark: bytes, following: bytes) -> bool:
 
 
 def _as_latin1(pieces: list[bytes]) -> list[str] | None:
-    """Read Latin-1, if bytes above ASCII stand alone or in pairs, one of them a letter at other letters.
+    """Read Latin-1, if bytes above ASCII are single or in pairs, and one is a letter next to a letter.
 
-    Text with a stray byte in which most marks of MARC-8 make a letter is damaged MARC-8.
+    If at least half of the marks compose as in MARC-8, the text is damaged MARC-8, and this returns None.
     """
     if marc8.share_of_letters(pieces) >= HALF:
         return None
@@ -118,7 +118,7 @@ def _as_latin1(pieces: list[bytes]) -> list[str] | None:
 
 
 def decode_iso5426(raw: bytes) -> str | None:
-    """Decode one field; None when a byte is in no half of the set or a mark has no letter."""
+    """Decode one field; None when a byte is not in the set or a mark has no letter."""
     text: list[str] = []
     marks: list[str] = []
     for byte in raw:

@@ -1,4 +1,4 @@
-"""The MARC 21 record as stored, complete, in order, not normalised, and functions that read its fields.
+"""The MARC 21 record as stored (complete, in order, not normalised), and functions that read its fields.
 
 A field is a flat list of strings, cheap to create and ready for orjson. A control field is `[tag, value]`; a data field
 is `[tag, indicators, code, value, code, value …]` with indicators of two characters. Text of a data field before its
@@ -40,7 +40,7 @@ def subfields_to_write(field: Field) -> Iterator[tuple[str, str]]:
 
 
 def field_text(field: Field, codes: str = "", sep: str = " ") -> str:
-    """Join the values of these subfields, of all without codes; a control field gives its value unchanged."""
+    """Join the values of these subfields, or of all when `codes` is ""; a control field returns its value unchanged."""
     if len(field) == 2:
         return field[1]
     return sep.join(value for code, value in subfields(field) if value and (not codes or (code and code in codes)))
@@ -57,7 +57,7 @@ def by_tag(fields: Iterable[Field]) -> dict[str, list[Field]]:
 def readable(field: Field) -> Field:
     """Return a bibliographic field whose text before the first subfield is a subfield $a; other fields unchanged.
 
-    Holdings, items and local fields keep their shape: item maps name what they read.
+    Holdings, items and local fields are not changed, because item maps name the subfields that they read.
     """
     if len(field) < 4 or field[2] or not field[3] or field[0] >= "841":
         return field
@@ -145,7 +145,7 @@ class Record:
 
     @classmethod
     def unpack(cls, packed: bytes) -> Record:
-        """Read a record that `pack` wrote."""
+        """Read the output of `pack`."""
         leader, *fields = orjson.loads(packed)
         return cls(leader, fields)
 

@@ -1,4 +1,4 @@
-"""Pictures that staff upload: what is accepted, and the renditions that are served; never the uploaded bytes."""
+"""Pictures that staff upload: checks them and makes the renditions to serve; the uploaded bytes are not served."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ KINDS = ("logo", "photo")
 def renditions_of(kind: str, content: bytes) -> list[Rendition]:
     """Return the renditions of an uploaded picture, the widest first.
 
-    kind    "logo": PNG or WebP, or SVG as it was drawn; "photo": JPEG
+    kind    "logo", for PNG, WebP or SVG renditions; "photo", for JPEG renditions
     raises  Invalid  PICTURE_KIND_UNKNOWN, PICTURE_BYTES, and the errors of clean_svg, encode_logo and encode_photo
     """
     if kind not in KINDS:

@@ -1,4 +1,4 @@
-"""Decodes JPEG, PNG and WebP, and encodes them again: without metadata, in the widths that pages show.
+"""Decodes JPEG, PNG and WebP, and encodes them without metadata in the widths that pages show.
 
 Sizes are read from the header first, because a few kilobytes can describe a picture that fills the memory.
 """
@@ -14,20 +14,21 @@ from PIL import ExifTags, Image
 from chassis.blobs import Rendition
 from chassis.errors import Invalid
 
-# Photos of phones have 12 million. A JPEG is decoded in the size that is needed, the others whole: 48 MB and copies.
+# A photo of a phone has 12 million pixels. Pillow decodes a JPEG in the size that is needed, and the others whole, #
+# which takes 48 MB and more for copies.
 MOST_PIXELS = {"image/jpeg": 24_000_000, "image/png": 12_000_000, "image/webp": 12_000_000}
 MOST_SIDE = 16_000
 PHOTO_WIDTHS = (1600, 960, 480)
-LOGO_WIDTHS = (512, 192, 96)  # also those of a phone's home screen
+LOGO_WIDTHS = (512, 192, 96)  # includes the sizes of a phone's home screen
 _TALLEST = 1.5  # height of a rendition, as a part of its width
-_SMALL_LOGO_BYTES = 40_000  # of PNG; where it is larger, WebP is tried
+_SMALL_LOGO_BYTES = 40_000  # of a PNG; if it is larger, WebP is tried
 _JPEG_QUALITY, _WEBP_QUALITY = 80, 88
 _PILLOW_NAMES = {"image/jpeg": "JPEG", "image/png": "PNG", "image/webp": "WEBP"}
-# Pillow's own limit would be an error without the size; _check_pixels comes after the header and before any decoding.
+# Pillow's limit raises an error without the size, so _check_pixels replaces it: after the header, before decoding.
 Image.MAX_IMAGE_PIXELS = None
-# One picture at a time: decoded pictures of several calls together would be too large.
+# One picture at a time, because decoded pictures of several calls take too much memory.
 _turn = threading.Lock()
-# How a picture is turned so that it is upright, by EXIF's Orientation.
+# EXIF's Orientation -> the transposition that makes a picture upright.
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -79,10 +80,10 @@ def encode_logo(content: bytes) -> list[Rendition]:
 
 
 def _decode(content: bytes, width: int) -> Image.Image:
-    """Return a picture as RGB or RGBA, upright, its pixels alone, no larger than a rendition of this width needs."""
+    """Return a picture as RGB or RGBA, upright, without metadata, no larger than a rendition of this width needs."""
     media_type = _media_type(content)
     if media_type == "image/webp":
-        # Pillow allocates two canvases before it says their size.
+        # Checked before Pillow opens it, because Pillow allocates two canvases before it tells the size.
         _check_pixels(media_type, *_webp_size(content))
     try:
         with Image.open(io.BytesIO(content), formats=[_PILLOW_NAMES[media_type]]) as image:
@@ -92,10 +93,10 @@ def _decode(content: bytes, width: int) -> Image.Image:
             mode = "RGBA" if has_alpha else "RGB"
             image.load()
             orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-            # Each step lets go of the picture before it.
+            # One variable for all steps, so that each step frees the picture of the step before.
             plain: Image.Image = image
             if image.mode.startswith("I"):
-                # Grey in 16 bits, as of a scanner: Pillow would cut what is above 255 to white.
+                # Grey in 16 bits, as of a scanner. Without this, Pillow turns values above 255 into white.
                 plain, mode = image.point(lambda value: value * (1 / 257)).convert("L"), "RGB"
             plain = plain if plain.mode == mode else plain.convert(mode)
             side = round(width * _TALLEST)
@@ -107,13 +108,13 @@ def _decode(content: bytes, width: int) -> Image.Image:
         raise Invalid("PICTURE_DAMAGED") from problem
     turn = _TURNS.get(orientation)
     upright = plain.copy() if turn is None else plain.transpose(turn)
-    # The profile, EXIF, comments and texts of the file are in `info`.
+    # `info` has the profile, EXIF, comments and texts of the file.
     upright.info = {}
     return upright
 
 
 def _scaled(image: Image.Image, widths: Sequence[int]) -> list[Image.Image]:
-    """Return the picture in these widths or, where it is smaller, in its own; the widest first."""
+    """Return the picture in these widths, or in its own width where that is smaller; the widest first."""
     scaled: list[Image.Image] = []
     for width in widths:
         copy = image.copy()

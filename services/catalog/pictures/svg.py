@@ -1,7 +1,8 @@
-"""Writes an SVG logo again with shapes, colours and texts alone.
+"""Writes an SVG logo again with only shapes, colours and texts.
 
-Pages show it inside <img>, where browsers run no script and load nothing; a link to the file itself opens it as a
-document. So whatever could run, load or repeat itself without end is refused, and other unknown things are left out.
+Inside <img> browsers run no script of an SVG and load nothing, but a link to the file opens it as a document. So an
+SVG that may run a script, load something or repeat itself without end is refused. Other unknown elements and
+attributes are left out.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ _XLINK_HREF = "http://www.w3.org/1999/xlink href"
 _SHAPES = {"path", "rect", "circle", "ellipse", "line", "polyline", "polygon"}
 _GRADIENTS = {"linearGradient", "radialGradient"}
 _TEXTS = {"text", "tspan", "title", "desc", "style"}
-# Not `use`, `pattern` and `mask`: each inside another, a few hundred bytes draw without end.
+# Without `use`, `pattern` and `mask`: when they are nested, a few hundred bytes draw without end.
 _ELEMENTS = {"svg", "g", "defs", "stop", "clipPath"} | _SHAPES | _GRADIENTS | _TEXTS
-# Data of drawing programs; it is left out with all that it contains.
+# Data of drawing programs, left out with its content.
 _LEFT_OUT = {"metadata"}
 _ATTRIBUTES = frozenset(
     """
@@ -41,7 +42,7 @@ _ESCAPING = re.compile(r"url|image|src\s*\(|expression\s*\(|script\s*:|/\*|[\\@<
 
 
 def is_svg(content: bytes) -> bool:
-    """Return whether the content begins like XML, which no other kind of picture does."""
+    """Return whether the content begins as XML; no other kind of picture does."""
     return content.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"<"
 
 
@@ -65,7 +66,7 @@ def clean_svg(content: bytes) -> bytes:
     try:
         parser.Parse(content, True)
     except (expat.ExpatError, LookupError, ValueError):
-        # The last two: the encoding that it declares is unknown.
+        # LookupError and ValueError: the declared encoding is unknown.
         raise Invalid("SVG_MALFORMED") from None
     return "".join(writer.pieces).encode()
 
@@ -137,7 +138,7 @@ class _Writer:
 
 
 def _check_value(name: str, value: str) -> None:
-    """Refuse a value that names anything outside the drawing, or that hides in escapes or comments what it names.
+    """Refuse a value that refers to anything outside the drawing, or that has escapes or comments, which hide this.
 
     raises  Invalid  SVG_REFERENCE
     """
