@@ -13,12 +13,12 @@ class CirculationSettings(OwnSettings):
     """The settings of circulation."""
 
     due_soon_days: str = Field(
-        default="3, 1", pattern=_DAYS, description="calendar days before the due day on which a member is reminded"
+        default="3, 1", pattern=_DAYS, description="calendar days before the due date on which a member is reminded"
     )
     overdue_days: str = Field(
         default="1, 7, 14, 30",
         pattern=_DAYS,
-        description="calendar days after the due day on which a member is reminded of an overdue loan",
+        description="calendar days after the due date on which a member is reminded of an overdue loan",
     )
 
     @property

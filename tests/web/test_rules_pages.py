@@ -73,10 +73,10 @@ def errors(page) -> dict[str, str]:
 
 def test_rules_are_checked_changed_and_saved(manager: Visitor) -> None:
     manager.open("/desk/policies")
-    assert "Every category · Every collection · Every branch 3 items, 7 days, 1 renewals" in manager.text
+    assert "All categories · All collections · All branches 3 items, 7 days, 1 renewals" in manager.text
     manager.send("/desk/policies", {"rows[0].loan_limit": "4", "act": "check"})
-    assert "There are no mistakes" in manager.text
-    assert "Of 0 loans of the last 90 days, 0 would not be lent" in manager.text
+    assert "No mistakes were found" in manager.text
+    assert "of the 0 loans of the last 90 days, 0 would be refused" in manager.text
     assert policies().version == 0
     manager.send("/desk/policies", {"rows[0].loan_limit": "4"})
     assert "The rules are saved" in manager.text
@@ -176,7 +176,7 @@ def test_a_closing_names_the_loans_that_it_moves(manager: Visitor) -> None:
     kept = manager.page.xpath("//input[@name='closed']/@value")
     flood = {"new_from": due_at.date().isoformat(), "new_why": "Banjir"}
     manager.send(CALENDAR, {**flood, "closed": kept, "holiday": []})
-    assert "The due day of 1 loan moves to the next open day" in manager.text
+    assert "The due date of 1 loan moves to the next open day" in manager.text
     assert "Robohnya Surau Kami B1 Card C1: from" in manager.text
 
 
