@@ -49,7 +49,7 @@ _LIST_EXAMPLE = {
     "kinds": [
         {
             "name": "due_soon",
-            "label": {"id": "Pengingat sebelum batas kembali", "en": "Reminder before a book is due"},
+            "label": {"id": "Pengingat jatuh tempo", "en": "Due date reminder"},
             "channels": ["push", "whatsapp", "email", "sms", "print"],
             "variables": [
                 {"name": "title", "label": {"id": "Judul buku", "en": "Title of the book"}, "type": "text",

@@ -59,7 +59,7 @@ def test_a_block_is_seen_first_and_ended(desk: Visitor) -> None:
     path = register(desk, name="Syamsul Blocked")
     desk.open(path)
     desk.send(f"{path}/blocks", {"reason": "unpaid", "note": "Two books"})
-    assert "Blocked: Unpaid – Two books" in desk.text
+    assert "Blocked: Unpaid fees – Two books" in desk.text
     search(desk, "syamsul blocked")
     [action] = [form.action for form in desk.page.forms if form.action.endswith("/end")]
     desk.send(action.partition(path)[1] + action.partition(path)[2])

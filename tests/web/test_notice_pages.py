@@ -53,7 +53,7 @@ def errors(page) -> dict[str, str]:
 
 def test_a_text_is_previewed_saved_and_returned_to_without_javascript(manager: Visitor) -> None:
     manager.open("/notices/templates")
-    assert "Reminder before a book is due" in manager.text
+    assert "Due date reminder" in manager.text
     manager.open(TEMPLATE)
     assert "Perpustakaan SURAT" in manager.text
     assert "Selasa, 24 November 2026" in manager.text
@@ -148,7 +148,7 @@ def test_the_ledger_is_filtered_and_hostile_titles_stay_text(manager: Visitor, n
     assert not page.xpath("//main//img")
     manager.open("/notices?state=dropped")
     assert "1 notice." in manager.text
-    assert "The book came back." in manager.text
+    assert "The item was returned." in manager.text
     assert manager.http.get("/notices?state=%3Cb%3E").status_code == 400
 
 

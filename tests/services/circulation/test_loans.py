@@ -75,7 +75,7 @@ def test_a_block_is_told_in_words_with_its_reasons_and_its_last_day(library):
             library.check_out(number, library.item())
         texts.append(refusal.value.sentence)
     assert [text.id for text in texts] == [
-        "Anggota ini diblokir: belum melunasi, perilaku.",
+        "Anggota ini diblokir: tagihan belum lunas, pelanggaran tata tertib.",
         "Anggota ini diblokir sampai 1 April 2026: buku hilang.",
     ]
     assert texts[1].en == "This member is blocked until 1 April 2026: lost item."
