@@ -12,6 +12,9 @@ def main() -> None:
     """Run the command this process was started for."""
     # multiprocessing starts processes without `-P`: they would import a `types.py` of the current folder.
     os.environ["PYTHONSAFEPATH"] = "1"
+    from chassis.gc_tuning import put_off_gc
+
+    put_off_gc()
     from chassis.cli import main as run
 
     run()

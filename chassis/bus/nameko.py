@@ -14,6 +14,9 @@ if __name__ == "__main__":
     os.environ["PSYCOPG_WAIT_FUNC"] = "wait_select"
     import warnings
 
+    from chassis.gc_tuning import put_off_gc
+
+    put_off_gc()
     # nameko uses eventlet; an operator cannot change its version.
     warnings.filterwarnings("ignore", message=r"\s*Eventlet is deprecated")
     import eventlet
@@ -58,6 +61,7 @@ from chassis.cli import exit_with
 from chassis.context import system
 from chassis.db import Database
 from chassis.errors import Error, Invalid, Unavailable
+from chassis.gc_tuning import tune_gc
 from chassis.output import json_text, print_text
 from chassis.service import Consumer, Resources, load
 from chassis.settings import load as load_settings
@@ -236,6 +240,7 @@ def main(name: str, *, json_lines: bool = False) -> None:
         signal.signal(number, lambda *_: eventlet.spawn_n(stop))
     revisions.watch(database, lambda: eventlet.spawn_n(stop))
     runner.start()
+    tune_gc()
     alone = eventlet.spawn(suspects.run)
     names = [consumer.name for consumer in service.consumers]
     line = json_text({"service": service.name, "consumers": names}) if json_lines else f"{service.name}: {names}"

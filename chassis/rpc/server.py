@@ -20,6 +20,7 @@ from chassis import jobs, revisions
 from chassis.context import Context
 from chassis.db import Database
 from chassis.errors import Error, Invalid, Unavailable
+from chassis.gc_tuning import tune_gc
 from chassis.rpc.client import MESSAGE_BYTES, METADATA_BYTES, tls_files, token_verifier
 from chassis.rpc.interceptors import PUBLIC, Method, grpc_handler, methods_of
 from chassis.service import Resources, Service
@@ -216,6 +217,7 @@ def serve(service: Service, settings: Settings, *, announce: Callable[[str], Non
     servicer, adder = resolve(service.rpc)(resources), resolve(service.adder)
     server = Server(servicer, adder, settings, is_healthy=DatabaseCheck(database))
     threads = jobs.start(jobs.jobs_of(resources), resources, stop)
+    tune_gc()
     server.start()
     announce(server.address)
     # A signal may reach a gRPC thread; then this thread runs the handler when it wakes.
