@@ -185,7 +185,7 @@ def test_the_page_says_that_a_service_does_not_answer_and_goes_on_when_it_does(
     methods = inproc._services.pop("circulation")
     try:
         type_scans(page, item)
-        expect(page.locator(".outcome.waiting .word")).to_have_text("No answer yet; it is tried again", timeout=15_000)
+        expect(page.locator(".outcome.waiting .word")).to_have_text("No answer yet; trying again", timeout=15_000)
     finally:
         inproc._services["circulation"] = methods
     assert wait_until_sent(page)[0] == "Lent"
@@ -273,7 +273,7 @@ def test_lending_goes_on_without_members_and_says_that_names_are_missing(
     methods = inproc._services.pop("members")
     try:
         assert scan(desk, card).startswith("Borrower opened")
-        assert "Names are missing" in desk.text
+        assert "Names cannot be shown" in desk.text
         assert card in desk.text
         assert scan(desk, second).startswith("Lent")
     finally:

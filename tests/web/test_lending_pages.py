@@ -145,7 +145,7 @@ def test_the_reader_sees_until_when_and_renews_one_or_all(
             assert "Due tomorrow" in reader.open("/account").text_content()
         methods = inproc._services.pop("circulation")
         try:
-            assert "Your loans are missing" in reader.open("/account").text_content()
+            assert "Your loans cannot be shown" in reader.open("/account").text_content()
         finally:
             inproc._services["circulation"] = methods
 
