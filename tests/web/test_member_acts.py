@@ -125,7 +125,7 @@ def test_a_member_sets_a_password_with_the_desks_code_and_sees_the_card(
     path = register(desk, name="Rahmi Yunita", phone="0813 1111 2222", note="Only for the desk")
     number = number_of(desk, path)
     desk.send(f"{path}/slips", {"send": "1"})
-    assert "The code is sent to the member" in desk.text
+    assert "The code is sent within minutes" in desk.text
     desk.open(path)
     desk.send(f"{path}/slips")
     code = desk.page.xpath("//dl//code/text()")[1]
