@@ -43,7 +43,7 @@ SERVICE = Service(
         Job(
             name="forgetting", run="services.catalog.jobs:delete_old_searches", lease="forgetting", every_seconds=86_400
         ),
-        # Also at each start: it may be the first start of a release whose records have more columns.
+        # At each start too, which may be the first start of a release with more columns.
         Job(
             name="shelving",
             run="services.catalog.jobs:fill_shelves",

@@ -1,4 +1,4 @@
-"""What an operator may set for the catalogue."""
+"""The catalogue's settings for operators."""
 
 from __future__ import annotations
 
@@ -37,5 +37,5 @@ class CatalogSettings(OwnSettings):
 
     @property
     def search(self) -> str:
-        """URL of the search engine."""
+        """Return the URL of the search engine."""
         return self.search_url or f"tantivy:///{self.data}/index"

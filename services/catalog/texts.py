@@ -1,4 +1,4 @@
-"""Bounds for texts of any length and content: linear normalisation, no control characters, cuts at a word."""
+"""Bounds for arbitrary text: normalisation in linear time, removal of control characters, cuts at a word."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ MOST_MARKS = 30  # combining marks in a row; Unicode's stream-safe format (UAX #
 LONGEST_IDENTIFIER = 200
 _HASH_LENGTH = 32
 
-# Every combining mark is above U+02FF and no word character, except the two of _KANA_MARKS.
+# Every combining mark is above U+02FF and is not a word character, except the two in _KANA_MARKS.
 _LONG_RUN = re.compile(rf"[^\w\x00-\u02ff]{{{MOST_MARKS + 1},}}")
 _KANA_MARKS = {"\uff9e": "\u3099", "\uff9f": "\u309a"}  # letters that NFKD makes combining marks
-_COMPOUND_MARKS = frozenset("\u0f73\u0f75\u0f81")  # decomposed they begin with a mark, but are none themselves
+_COMPOUND_MARKS = frozenset("\u0f73\u0f75\u0f81")  # not marks themselves, but their decomposition begins with one
 _CONTROLS: dict[int, str | None] = dict.fromkeys((*range(32), *range(127, 160)))
 _CONTROLS |= {ord(blank): " " for blank in "\t\n\v\f\r\x85"}
 
 
 def normalize(form: Literal["NFC", "NFKD"], text: str) -> str:
-    """Normalise a text in linear time: of more than MOST_MARKS combining marks in a row the first ones stay.
+    """Normalise a text in linear time: of each run of combining marks, only the first MOST_MARKS stay.
 
-    Normalisation sorts the marks after a letter, in quadratic time.
+    Unicode's normalisation sorts the marks after a letter in quadratic time.
     """
     if text.isascii():
         return text

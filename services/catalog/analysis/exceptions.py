@@ -125,7 +125,7 @@ _IRREGULAR = """
     tulis: kepenulisan tulisan ditulis tertulis
 """
 # Roots whose first letter a nasal prefix replaces (men-ulis, mem-ilih, meng-arang); Snowball does not restore it.
-_EATEN = """
+_NASAL_ROOTS = """
 tafsir tahan takut tampil tanam tandai tangis tanggung tangkap tangani tantang tanya tari tarik taruh tawar tebar
 tebus tegak tekan teladan telaah telusur teliti tembak temu tempuh tenggelam tentang tentu tenun terang terap terbang
 terbit terima terjemah tetap timbang timpa tindas tinggal tinjau tolak tolong tonton tukar tulis tumbuh tumpang tunai
@@ -139,14 +139,14 @@ _TAILS = ("", "kan", "i", "an", "wan")
 CLITICS = ("nya", "kah", "lah", "pun", "ku", "mu")
 
 
-def _eaten() -> Iterator[tuple[str, str]]:
-    for root in _EATEN.split():
+def _nasal_derivations() -> Iterator[tuple[str, str]]:
+    for root in _NASAL_ROOTS.split():
         for prefix in ("me", "pe", "keper" if root[0] == "k" else "kepe"):
             for tail in _TAILS:
                 yield prefix + _NASALS[root[0]] + root[1:] + tail, root
 
 
-IRREGULAR = {**dict(_eaten()), **_derivations(_IRREGULAR)}
+IRREGULAR = {**dict(_nasal_derivations()), **_derivations(_IRREGULAR)}
 
 # Irregular plurals.
 ENGLISH = _derivations(

@@ -58,7 +58,7 @@ def parse_vocabulary(*texts: str) -> Vocabulary:
     for number, line in chain.from_iterable(map(_statements, texts)):
         try:
             collected.add(line)
-        except _NoStatement:
+        except _InvalidStatement:
             raise VocabularyFault(number, line) from None
     return collected.vocabulary()
 
@@ -69,7 +69,7 @@ def use_vocabulary(own: str = "") -> Vocabulary:
     own     text of the library's vocabulary file
     raises  VocabularyFault  a line of `own` is not a statement
     """
-    vocabulary = parse_vocabulary(_FILE.read_text(encoding="utf-8"), own) if own else _shipped()
+    vocabulary = parse_vocabulary(_FILE.read_text(encoding="utf-8"), own) if own else _release_vocabulary()
     global _current
     _current = vocabulary
     return vocabulary
@@ -129,7 +129,7 @@ def variants_of(word_root: str) -> tuple[str, ...]:
 
 
 @cache
-def _shipped() -> Vocabulary:
+def _release_vocabulary() -> Vocabulary:
     return parse_vocabulary(_FILE.read_text(encoding="utf-8"))
 
 
@@ -143,7 +143,7 @@ def _statements(text: str) -> Iterator[tuple[int, str]]:
             yield number, statement
 
 
-class _NoStatement(ValueError):
+class _InvalidStatement(ValueError):
     """A line does not have the form of a statement."""
 
 
@@ -161,7 +161,7 @@ class _Collected:
     audiences: dict[str, str] = field(default_factory=dict)
 
     def add(self, line: str) -> None:
-        """Add one statement. Raises _NoStatement."""
+        """Add one statement. Raises _InvalidStatement."""
         name, colon, listed = line.partition(":")
         sign = next((sign for sign in _RELATIONS if sign in line), "")
         if colon and name in _LISTS:
@@ -169,9 +169,9 @@ class _Collected:
         elif sign:
             words, add_words = [text.strip() for text in line.split(sign)], _RELATIONS[sign]
         else:
-            raise _NoStatement
+            raise _InvalidStatement
         if not words or not all(len(word) > 1 and tokens(word) == [word] for word in words):
-            raise _NoStatement
+            raise _InvalidStatement
         add_words(self, words)
         self.words.update(words)
 
@@ -183,7 +183,7 @@ class _Collected:
 
     def add_together(self, words: Sequence[str]) -> None:
         if len(words) != 2:
-            raise _NoStatement
+            raise _InvalidStatement
         self.together.add((words[0], words[1]))
 
     def add_real(self, _words: Sequence[str]) -> None:
@@ -197,17 +197,17 @@ class _Collected:
 
     def add_reading(self, words: Sequence[str]) -> None:
         if len(words) != 2 or words[0] == words[1]:
-            raise _NoStatement
+            raise _InvalidStatement
         self.readings[words[0]] = words[1]
 
     def add_equivalents(self, words: Sequence[str]) -> None:
-        _refuse_other_than_a_few(words)
+        _check_word_count(words)
         roots = [root(word) for word in words]
         for word_root in roots:
             self.variants.setdefault(word_root, {}).update((other, None) for other in roots if other != word_root)
 
     def add_meanings(self, words: Sequence[str]) -> None:
-        _refuse_other_than_a_few(words)
+        _check_word_count(words)
         for word in words:
             self.meanings.setdefault(root(word), {}).update((other, None) for other in words if other != word)
 
@@ -225,10 +225,10 @@ class _Collected:
         )
 
 
-def _refuse_other_than_a_few(words: Sequence[str]) -> None:
-    """Refuse fewer than two words, more than MOST_TOGETHER, or the same word twice. Raises _NoStatement."""
+def _check_word_count(words: Sequence[str]) -> None:
+    """Refuse fewer than two words, more than MOST_TOGETHER, or the same word twice. Raises _InvalidStatement."""
     if not 2 <= len(set(words)) == len(words) <= MOST_TOGETHER:
-        raise _NoStatement
+        raise _InvalidStatement
 
 
 _LISTS: Mapping[str, Callable[[_Collected, Sequence[str]], None]] = {

@@ -12,7 +12,7 @@ from services.catalog.record.codes import ddc_of, language_of, material_of, year
 from services.catalog.record.headings import names_of, tidy, title_of
 from services.catalog.texts import shorten
 
-# Longest texts of a brief record, in characters; the display has them whole.
+# Longest texts of a brief record, in characters; the display has the whole texts.
 LONGEST = {
     "title": 500, "subtitle": 500, "responsibility": 500, "publisher": 200, "place": 200, "edition": 200, "series": 300,
     "ddc": 60, "summary": 300,
@@ -56,7 +56,7 @@ def brief_of(record: Record, tags: Tags, institution: str, names: Sequence[str] 
 
 
 def whole_brief_of(record: Record, tags: Tags, institution: str, names: Sequence[str] | None = None) -> dict[str, Any]:
-    """Build the brief record with texts of any length."""
+    """Build the brief record without shortening its texts."""
     title, subtitle, responsibility = title_of(tags)
     record_brief: dict[str, Any] = {"title": title or UNTITLED}
     _put(record_brief, "subtitle", subtitle)

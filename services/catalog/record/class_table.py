@@ -20,7 +20,7 @@ _DECIMALS = re.compile(r"[0-9]{3}\.[0-9]{1,6}\Z")
 
 
 class Synonyms(NamedTuple):
-    """Words of one meaning, Indonesian and English; a word may be several words (gunung api)."""
+    """Words of one meaning, in Indonesian and English; an entry may have several words (gunung api)."""
 
     id: tuple[str, ...]
     en: tuple[str, ...]
@@ -31,7 +31,7 @@ class Synonyms(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ClassRow:
-    """A class with its caption, and the words by which readers ask for it."""
+    """A class with its caption and the words that readers use for it."""
 
     caption: LocalText
     words: tuple[Synonyms, ...] = ()
@@ -40,14 +40,14 @@ class ClassRow:
 def key_of(written: str) -> str | None:
     """Convert a written class to its key in the table: its facet value, or the number itself when it has decimals.
 
-    "800" is "8", "636" is "636", "636.5" is "636.5", "2x4.1" is "2X4.1"; None if it is no class.
+    "800" is "8", "636" is "636", "636.5" is "636.5", "2x4.1" is "2X4.1"; None if it is not a class.
     """
     written = written.strip()
     return written if _DECIMALS.match(written) else value_of(written)
 
 
 def parse_words(text: str) -> Synonyms | None:
-    """Parse "ayam, unggas = chicken, poultry"; None if it is no such statement. One side may be empty."""
+    """Parse "ayam, unggas = chicken, poultry"; None if the text has another form. One side may be empty."""
     indonesian, equals, english = text.partition("=")
     words = Synonyms(*(tuple(filter(None, map(str.strip, side.split(",")))) for side in (indonesian, english)))
     return words if equals and (words.id or words.en) and len(text) <= LONGEST_WORDS else None
@@ -79,14 +79,14 @@ def ancestors(key: str) -> Sequence[str]:
 
 
 def label_under(key: str, captions: Mapping[str, LocalText]) -> LocalText | None:
-    """Label a class without a caption by its number under the nearest class above that has one.
+    """Return the label of a class without a caption: the caption of the nearest class above it, and its own number.
 
-    captions  a library's own, which come before the release's
+    captions  the libraries' own captions, which replace the release's
     """
     for ancestor in ancestors(key):
         caption = captions.get(ancestor) or class_caption(ancestor)
         if caption is not None and notation(ancestor) == notation(key):
-            return caption  # 910 as a section of the division 910
+            return caption  # the section 910 has the number of its division
         if caption is not None:
             return LocalText(f"{caption.id}: {notation(key)}", f"{caption.en}: {notation(key)}")
     return None

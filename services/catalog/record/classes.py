@@ -78,7 +78,7 @@ def all_levels(number: str) -> tuple[str, ...]:
 
 
 def thousandths(number: str) -> int | None:
-    """Convert a class to an integer for ranges, in thousandths: 899.2213 is 899221; 2X is 297000. None: no class."""
+    """Convert a class to thousandths, for ranges: 899.2213 is 899221; 2X is 297000. None if it is not a class."""
     if number[:2].upper() == "2X":
         number = ISLAM_IN_DDC
     match = _DDC.search(number)
@@ -89,9 +89,9 @@ def thousandths(number: str) -> int | None:
 
 
 def value_of(written: str) -> str | None:
-    """Convert a written class to its facet value: "800" is "8", "810" is "81", "2x4" is "2X4"; None if it is no class.
+    """Convert a written class to its facet value: "800" is "8", "810" is "81", "2x4" is "2X4".
 
-    A number keeps its decimals, at most six: "899.2213".
+    A number keeps its decimals, at most six: "899.2213". None if it is not a class.
     """
     written = written.strip().upper()
     if written[3:4] == ".":
@@ -109,8 +109,8 @@ def notation(value: str) -> str:
 def class_path(value: str) -> list[str]:
     """List the classes from the widest to this one: "813" is "8", "81", "813"; "2X4.1" is "2X", "2X4", "2X4.1".
 
-    "813.54" is "8", "81", "813", "813.5", "813.54". Decimals of a section with a zero are under its division, because
-    "810" and "81" are one class to those who ask for it: "810.9" is "8", "81", "810.9".
+    "813.54" is "8", "81", "813", "813.5", "813.54". The decimals of a section with a zero are under its division,
+    because readers mean one class by "810" and "81": "810.9" is "8", "81", "810.9".
     """
     if value[:2] == "2X":
         return list(levels(value)[: -len(levels(ISLAM_IN_DDC))])
@@ -127,7 +127,7 @@ class Class:
 
     value    value of the filter "class"
     divided  True when a subclass has records
-    under    without a caption: that of the nearest class above that has one
+    under    if the class has no caption: the caption of the nearest class above it
     """
 
     value: str

@@ -15,7 +15,7 @@ _A = frozenset("a")
 _ISSN_DIGITS = 7  # the eighth is a check digit and may be an X
 
 READER_LANGUAGES = {"id": "ind", "en": "eng"}  # of the pages and answers -> ISO 639-2
-# ISO 639-2 has two codes for some languages; MARC uses the bibliographic one, and so does the catalogue.
+# ISO 639-2 has two codes for some languages; the catalogue uses the bibliographic one, as MARC does.
 BIBLIOGRAPHIC = {
     "nld": "dut", "deu": "ger", "fra": "fre", "zho": "chi", "msa": "may", "fas": "per", "ces": "cze", "ell": "gre",
     "ron": "rum", "slk": "slo", "sqi": "alb", "hye": "arm", "eus": "baq", "mya": "bur", "kat": "geo", "isl": "ice",
@@ -98,7 +98,7 @@ def year_of(tags: Tags) -> int | None:
 def ddc_of(tags: Tags) -> str:
     """Return the first DDC number (082 $a, else 092 $a) without prime marks; "" when there is none.
 
-    [E], Fic, B and the like are shelf marks and no classes: they have no digit.
+    [E], Fic, B and other marks without a digit are shelf marks, not classes.
     """
     for tag in ("082", "092"):
         for field in tags.get(tag, ()):
@@ -119,7 +119,7 @@ def main_classes(ddc: str) -> tuple[str, ...]:
 def standard_number_of(tags: Tags) -> int | None:
     """Return the first ISBN as thirteen digits, else the first ISSN as seven; None when the record has neither.
 
-    The tables keep this number: the look-up works while the search engine is down.
+    The number is stored in the tables too, so that a look-up works while the search engine is down.
     """
     for value in pick_all(tags, "020", _A):
         isbn = isbn13(value[:24]) or isbn13(value[:24].partition(" ")[0])

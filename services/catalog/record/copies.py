@@ -1,4 +1,4 @@
-"""What other services may copy of the record of an item."""
+"""The data of a record that other services may copy with an item."""
 
 from __future__ import annotations
 

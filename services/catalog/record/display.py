@@ -19,7 +19,7 @@ _KINDS = {
     "600": "person", "610": "body", "611": "meeting", "630": "title", "647": "event", "648": "time", "650": "topic",
     "651": "place", "653": "free", "655": "genre",
 }  # fmt: skip
-# In a text without adjacent blanks; between digits without blanks `--` is a range of years or pages.
+# The text has no two blanks in a row. `--` between digits without blanks is a range of years or pages.
 _ENTRIES = re.compile(" --+ ?|(?<!-)--+ |(?<![-0-9])--+|(?<!-)--+(?![-0-9])")
 _NUMBERS_ONLY = re.compile(r"[\W\d_]*\Z")
 _ISBD = {"a": " ; ", "b": " : ", "c": ", ", "e": " (", "f": " : ", "g": ", "}  # before subfields of 260 and 264
@@ -92,7 +92,7 @@ def _by_rules(record: Record, tags: Tags, title: str) -> dict[str, Any]:
         elif rule.place in _ONCE:
             _put(texts, rule.place, _text(rule, values))
         elif rule.kind == "local" and _NUMBERS_ONLY.match("".join(values)):
-            continue  # numbers of libraries, vendors and files, which say nothing to readers
+            continue  # numbers of libraries, vendors and files, which do not help readers
         elif text := _publication(rule, field) if rule.place == "publication" else _text(rule, values):
             if rule.place == "more":
                 more.setdefault(rule.kind, {"key": rule.kind, "label": rule.label, "values": []})["values"].append(text)
@@ -167,7 +167,7 @@ def _identifiers(tags: Tags) -> dict[str, list[str]]:
 
 
 def _originals(tags: Tags) -> list[str]:
-    """Return the original languages of a translation: 041 $h, also where several codes share one subfield."""
+    """Return the original languages of a translation: the codes in 041 $h, of which one subfield may have several."""
     text = "".join(value.strip().lower() for value in pick_all(tags, "041", _ORIGINALS))
     codes = (text[start : start + 3] for start in range(0, len(text) - 2, 3))
     return list(dict.fromkeys(code for code in codes if code.isalpha()))[:10]

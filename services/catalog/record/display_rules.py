@@ -1,4 +1,4 @@
-"""The rules of display.toml, loaded at import: the rule for a field and the subfields that it shows."""
+"""The rules of display.toml, loaded at import: which rule applies to a field, and which subfields it shows."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def _tidy(text: str) -> str:
 
 
 def strip_ends(text: str) -> str:
-    """Strip blanks and final ISBD punctuation; a leading "=" stays, because a title may begin with it or be it."""
+    """Strip blanks and final ISBD punctuation; a leading "=" stays, because it may be a part of the title."""
     return text.lstrip(_LEADING).rstrip(_TRAILING) or ("=" if text.strip() == "=" else "")
 
 
@@ -86,7 +86,7 @@ def parallel_titles_of(tags: Tags) -> list[str]:
 
 
 def _is_parallel(previous: str, value: str) -> bool:
-    """Tell whether a $b is a parallel title: it, or the subfield before it, has the "=" of ISBD."""
+    """Tell whether a $b is a parallel title: it begins with the "=" of ISBD, or the subfield before ends with it."""
     return value.lstrip().startswith("= ") or (previous.endswith("=") and len(previous.rstrip(" =")) > 0)
 
 
@@ -109,7 +109,7 @@ def name_of(field: Field) -> str:
 
 @lru_cache(maxsize=4096)
 def _one_form(name: str, is_person: bool) -> str:
-    """Write a name as other records do: one heading for `NAVIS, A.A. , 1924-2003` and `Navis, A. A.`."""
+    """Write a name in the usual form: `NAVIS, A.A. , 1924-2003` and `Navis, A. A.` get one heading."""
     name = tidy(_BEFORE_COMMA.sub(",", name))
     if not is_person:
         return name

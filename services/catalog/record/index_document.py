@@ -1,4 +1,4 @@
-"""The index document of a record: its fields, the signs of its tokens, and how both are computed."""
+"""The index document of a record: its fields, and the signs before its tokens."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ from services.catalog.record.headings import (
 # Analysed fields: tokens joined by spaces. Each field begins with START in every document.
 START = "^"
 END = "$"  # ends a whole title among the `opening` keywords
-# Words as written: `text` has all words, with a GAP between the kinds that no phrase can cross; the other fields have
-# the words of one kind. `any` has no words but their roots and the other tokens a search can match; no positions.
+# Words as written: `text` has all words, with a GAP between the kinds, so that no phrase matches across kinds; the
+# other # fields have the words of one kind. `any` has the roots of the words and other tokens, without positions.
 WORD_FIELDS = ("title", "author", "subject", "text")
 TEXT_FIELDS = (*WORD_FIELDS, "any")
 GAP = "|"
@@ -50,8 +50,8 @@ GAP = "|"
 BEGINNING = "#"
 BEGINNING_LENGTHS = (3, 12)  # characters of the shortest and the longest beginning
 KIND_SIGNS = {"title": "t=", "author": "a=", "subject": "s=", "series": "e=", "publisher": "p="}
-# Occurrences of a root in `any` by kind of words, plus one where the word is the root itself: one look-up gives both
-# the match and its weight.
+# Kind of words -> number of times that a root is in `any`; once more where the word is the root itself. So one look-up
+# # returns both the match and its weight.
 ROOT_COUNTS = {"title": 4, "author": 4, "subject": 2, "series": 1, "publisher": 1, "notes": 1}
 # "class_path" has numbers with decimals too; it is counted below one class, and the filter "class" restricts it.
 FACETS = (
@@ -89,7 +89,7 @@ class Document:
 
 TEXT_LIMIT = 20_000  # characters of one kind of words; the rest of a very long note does not help a search
 NAMES_LIMIT = 40
-_REMEMBERED = 40_000  # words of each kind, 15 MB: the repeated words of most catalogues
+_REMEMBERED = 40_000  # words of each kind; 15 MB, enough for the frequent words of most catalogues
 _NAMES_REMEMBERED = 10_000
 
 _Where = tuple[tuple[str, frozenset[str]], ...]  # kind of words, subfields
@@ -192,7 +192,7 @@ def _name_forms(name: str) -> tuple[tuple[str, None], ...]:
 
 
 def _old(title: Sequence[str]) -> list[str]:
-    """Return modern spellings of words with j, if the title has a word in old spelling: then j is old, too."""
+    """Return modern spellings of the words with j, if the title has a word in old spelling, because j is old then."""
     return [as_old(word) for word in title if "j" in word] if any(map(is_old, title)) else []
 
 
@@ -288,7 +288,7 @@ def _facets(
     materials = {item.material for item in items if item.material}
     materials.add(material_of(leader, tags))
     return {
-        "availability": ("can_be_borrowed",) if any(_can_be_had(item) for item in items) else (),
+        "availability": ("can_be_borrowed",) if any(_can_be_borrowed(item) for item in items) else (),
         "institution": _values({institution, *(item.institution for item in items)}),
         "branch": _values(f"{item.institution or institution}/{item.branch}" for item in items if item.branch),
         "collection": _values(item.collection for item in items),
@@ -305,7 +305,7 @@ def _facets(
     }
 
 
-def _can_be_had(item: ItemFacts) -> bool:
+def _can_be_borrowed(item: ItemFacts) -> bool:
     return availability_of(item, item.lending) == "can_be_borrowed"
 
 
@@ -317,7 +317,7 @@ def _values(values: Iterable[str]) -> tuple[str, ...]:
 
 def _isbns(tags: Tags) -> tuple[str, ...]:
     numbers = dict.fromkeys(isbns(tags))
-    for value in pick_all(tags, "020", frozenset("z")):  # cancelled or invalid, but may be printed in the book
+    for value in pick_all(tags, "020", frozenset("z")):  # cancelled or invalid, but it may be printed in the book
         if number := isbn13(value[:24]):
             numbers[number] = None
     return tuple(numbers)

@@ -50,7 +50,7 @@ def load_record_page(session: Session, record_id: UUID, *, branch: str = "") -> 
     row = queries.record(session, record_id)
     record = Marc.unpack(row.marc)
     full = display(record, institution=row.institution, source=row.source)
-    _lead(session, full["relations"], row.source, record)
+    _set_record_ids(session, full["relations"], row.source, record)
     return RecordPage(
         id=row.id,
         number=row.number,
@@ -79,7 +79,7 @@ def load_items(
     return record.version, items
 
 
-def _lead(session: Session, relations: list[dict[str, Any]], source: str, record: Marc) -> None:
+def _set_record_ids(session: Session, relations: list[dict[str, Any]], source: str, record: Marc) -> None:
     """Set "id" on each relation whose $w names a record of the same source."""
     tags = by_tag(record.fields)
     keys = {key for relation in relations for key in control_keys(relation.get("control_number", ""), tags)}

@@ -56,8 +56,8 @@ def parallel_of(tags: Tags, language: str, original: str = "") -> list[dict[str,
     field   "title", "responsibility", "author", "subject", "publication", "series", "title_other", "note", or another
             key of the display
     script  ISO 15924, from $6, else from the letters; "" when unknown
-    lang    BCP 47, from the record's language and the script: "ar", "ms-Arab"; left out when the script is not one of
-            the language; a uniform title has the language `original` of the translated work, when it is known
+    lang    BCP 47, from the record's language and the script: "ar", "ms-Arab"; left out when the language is not
+            written in this script; for a uniform title from `original`, the translated work's language, if known
     """
     parallel = []
     for linked in tags.get("880", ())[:MOST]:
@@ -107,5 +107,5 @@ def _language(language: str, script: str) -> str:
     code, default_script = _TAGS[language]
     if script == default_script or (script == "Hani" and code in ("ja", "zh", "ko")):
         return code
-    # Jawi, Pegon: a language of the archipelago in Arabic script. In a Dutch book, Arabic script may be any language.
+    # Jawi, Pegon: languages of the archipelago in Arabic script. In other books, Arabic script may be of any language.
     return f"{code}-{script}" if default_script == "Latn" and script else ""

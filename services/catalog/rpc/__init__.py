@@ -1,4 +1,4 @@
-"""The gRPC servicer translates requests and results: its parts in a module each."""
+"""The gRPC servicer: translates requests and results, with one module for each part of the contract."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class Catalog(SearchMethods, RecordMethods, BrowseMethods, ItemMethods, Institut
 
 
 def servicer(resources: Resources) -> Catalog:
-    """Create the catalogue's servicer with its own search index, and the library's vocabulary if it is sound."""
+    """Create the catalogue's servicer with its own search index, and the library's vocabulary if that is valid."""
     try:
         use_own_vocabulary(resources.settings.of(CatalogSettings).vocabulary)
     except Invalid as problem:
-        # Doctor says which line is wrong; a library searches without its words rather than not at all.
+        # Search must work without the library's own words. Doctor reports which line is wrong.
         log.warning("vocabulary_not_used", extra={"reason": problem.reason, **problem.facts})
     return Catalog(resources, open_index(resources))

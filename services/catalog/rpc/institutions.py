@@ -64,7 +64,7 @@ class InstitutionMethods(ServicerPart):
 
     def PutPicture(self, request: wire.PutPictureRequest, context: grpc.ServicerContext) -> wire.PutPictureReply:
         caller = rpc.context(context)
-        # Before the transaction, in which others would wait for the decoding.
+        # Before the transaction, so that other writers do not wait for the decoding.
         renditions = renditions_of(request.kind, request.content)
         with self._database.transaction(caller) as session:
 
@@ -103,7 +103,7 @@ class InstitutionMethods(ServicerPart):
 
 
 def _check_names(fields: Sequence[str], known: Sequence[str]) -> None:
-    """Refuse names of fields that nobody may edit.
+    """Refuse names of unknown fields and of fields that cannot be edited.
 
     raises  Invalid  DETAIL_UNKNOWN
     """

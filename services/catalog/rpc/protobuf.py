@@ -1,4 +1,4 @@
-"""What every part of the servicer has, and conversions to protobuf messages that several parts use."""
+"""The base of the servicer's parts, and conversions to protobuf messages that several parts use."""
 
 from __future__ import annotations
 

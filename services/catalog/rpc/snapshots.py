@@ -13,7 +13,7 @@ RESYNC = system("resync")
 
 
 def copy_states(resources: Resources, channel: SyncChannel) -> int:
-    """Copy the items that are not in, and all rules. Returns their number."""
+    """Copy the states of all items that are lent or in transit, and all rules. Returns their number."""
     stub = CirculationStub(channel)
     count, cursor = 0, ""
     while True:

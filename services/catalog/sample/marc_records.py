@@ -75,19 +75,19 @@ def _specific(book: Book) -> str:
     if book.material == "av":
         return "---" + " " + audience + "     " + "  " + "   " + "vl"
     illustrated = "a   " if book.material == "komik" else "    "
-    contents = "6   " if book.material == "komik" else _nature(book)
+    contents = "6   " if book.material == "komik" else _contents_code(book)
     life = "a" if "Autobiografi" in book.subjects else "b" if "Biografi" in book.subjects else " "
     return f"{illustrated}{audience} {contents} 000 {_LITERARY_FORMS.get(book.genre, '0')}{life}"
 
 
-def _nature(book: Book) -> str:
+def _contents_code(book: Book) -> str:
     if "Kamus" in book.subjects:
         return "d   "
     return "e   " if "Ensiklopedia" in book.subjects else "    "
 
 
 def carriers(book: Book) -> list[tuple[str, str, str, str]]:
-    """List (tag, term, code, vocabulary) for 336, 337 and 338, with RDA terms in Indonesian."""
+    """Return (tag, term, code, vocabulary) for 336, 337 and 338, with RDA terms in Indonesian."""
     types = [("336", term, code, "rdacontent") for term, code in _CONTENT[book.material]]
     medium, carrier = _UNMEDIATED, ("volume", "nc")
     if book.material == "av":
@@ -121,8 +121,8 @@ def call_number(book: Book) -> tuple[str, str, str]:
 def items(book: Book, institution: str) -> Iterator[Field]:
     """Yield an 852 for each copy of the institution.
 
-    A barcode has the book's number and the copy's position among all copies of the book, so it does not change when
-    other books are added or removed.
+    A barcode has the book's number and the copy's position among all copies of the book, so that other books may be
+    added or removed without a change of barcodes.
     """
     prefix, ddc, rest = call_number(book)
     place = 0

@@ -1,8 +1,8 @@
-"""Autocomplete: titles, authors, subjects and series that begin with the typed text, then those that contain its words;
-subtitles and other titles; and ISBNs.
+"""Autocomplete: titles, authors, subjects and series that begin with the typed text or have its words, and ISBNs.
 
-Texts that begin with the typed text are read from the tables in their order, the others from the index. A heading is
-suggested only if the index has records with it. The beginning of an unused form (Buya H…) suggests the preferred form.
+Texts that begin with the typed text are read from the tables, in order; the others, among them subtitles and other
+titles, from the index. A heading is suggested only if the index has records with it. For the beginning of an unused
+form (Buya H…) the preferred form is suggested.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ KINDS = ("title", "variant", "isbn", *HEADINGS)
 _SHORTEST = 2  # characters; too many words begin with one letter
 _LEAST_DIGITS = 4  # of an ISBN
 _MOST_CANDIDATES = 30  # hits, titles or facet values from which the best are chosen
-_MOST_HEADINGS = 60  # in order, from which the most frequent are chosen
+_MOST_HEADINGS = 60  # of the tables, in order; the most frequent are chosen
 _SHARES = 3  # kinds that usually share the list: titles, authors and subjects
 _DIGITS = re.compile(r"[\d\s\-–—‐‑]*\d[xX]?\s*\Z")
 _IDEOGRAPH = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
-# Where a record's other titles are; 880 has those in another script.
+# Fields with the other titles of a record; 880 has those in another script.
 _OTHER_TITLES = frozenset(("130", "210", "222", "240", "242", "245", "246", "247", "730", "740"))
 _PARTS_OF_TITLE = frozenset("abnp")
 _Z = frozenset("z")
@@ -52,7 +52,7 @@ class Suggestion:
     text   to search for
     kind   one of KINDS; "variant" is another title of a record, also in another script
     id     the record of a title, a variant or an ISBN
-    title  of this record, where the text is another
+    title  title of this record, if `text` is not it
     """
 
     text: str
@@ -62,10 +62,11 @@ class Suggestion:
 
 
 def suggest(database: Database, index: Index, *, context: Context, prefix: str, limit: int = 0) -> list[Suggestion]:
-    """Complete the typed text. The kinds alternate; of each kind, texts that begin with the typed text come first.
+    """Complete the typed text. The kinds alternate; in each kind, texts that begin with the typed text come first.
 
-    Texts that only contain the words, other titles and ISBNs cost a search, which runs when the others do not fill the
-    share of a kind. While the search engine is down, they are left out.
+    Other titles, ISBNs and texts that only contain the words need a search, which runs for a kind with fewer texts than
+    its share. While the search engine is down, they are left out.
+
     limit   1 to 20; 0 for 8
     raises  Invalid      QUERY_TOO_LONG, LIMIT_OUT_OF_BOUNDS
             Unavailable  DATABASE_UNAVAILABLE
@@ -82,7 +83,7 @@ def suggest(database: Database, index: Index, *, context: Context, prefix: str, 
     share = -(-size // _SHARES)
     suggestions.append(_titles(database, index, context, words, share))
     for kind in HEADINGS:
-        # Few series are typed: they are looked for in the middle of their names only where the list has room.
+        # Few readers type the name of a series, so series that only contain the words fill a list that is not full.
         with_words = kind != "series" or sum(map(len, suggestions)) < size
         headings = _headings(database, index, kind, words, share if with_words else 0)
         suggestions.append([Suggestion(text, kind) for text in headings])
@@ -90,7 +91,7 @@ def suggest(database: Database, index: Index, *, context: Context, prefix: str, 
 
 
 def _isbns(database: Database, index: Index, context: Context, digits: str, size: int) -> list[Suggestion]:
-    """List ISBNs that begin with the digits, of ten or thirteen."""
+    """List ISBNs of ten or thirteen digits that begin with these digits."""
     match = Or((Prefix("isbn", digits, 0.0), Prefix("isbn", f"978{digits[:9]}", 0.0)))
     numbers = _search_numbers(index, Request(match, sort="title", limit=size))
     suggestions: dict[str, Suggestion] = {}
@@ -102,8 +103,8 @@ def _isbns(database: Database, index: Index, context: Context, digits: str, size
 
 
 def _titles(database: Database, index: Index, context: Context, words: Sequence[str], share: int) -> list[Suggestion]:
-    """List titles that begin with the words, in order; where they are few, also the newest that contain them, with
-    their subtitle where that has them, and other titles with the words."""
+    """List titles that begin with the words, in order. If they are fewer than `share`, add the newest titles that
+    contain the words, with their subtitle if it has some of them, and other titles with the words."""
     titles = _best_first(
         (
             Suggestion(orjson.loads(brief)["title"], "title", record_id)
@@ -137,7 +138,7 @@ def _titles(database: Database, index: Index, context: Context, words: Sequence[
 def _variants(
     database: Database, context: Context, numbers: Sequence[int], words: Sequence[str]
 ) -> Iterator[Suggestion]:
-    """Yield the first other title of each record that has the words."""
+    """Yield, for each record, its first other title that has the words."""
     for record_id, title, tags in _records(database, context, numbers):
         for tag, fields in tags.items():
             for field in fields:
@@ -176,8 +177,8 @@ def _search_numbers(index: Index, request: Request) -> Sequence[int]:
 
 
 def _headings(database: Database, index: Index, kind: str, words: Sequence[str], share: int) -> list[str]:
-    """List headings that begin with the words, the most frequent first; where they are few, also those that contain
-    the words; then the preferred forms of unused forms that begin with the words."""
+    """List headings that begin with the words, the most frequent first. If they are fewer than `share`, add headings
+    that contain the words. Then add the preferred forms of unused forms that begin with the words."""
     text = " ".join(words)
     headings = queries.headings_with_prefix(database, kind, text, _MOST_HEADINGS)
     preferred = queries.preferred_headings(database, kind, text, _MOST_CANDIDATES) if has_forms(database) else []
@@ -189,7 +190,7 @@ def _headings(database: Database, index: Index, kind: str, words: Sequence[str],
         )
         if len(headings) < share:
             request = Request(_match_beginning(kind, words), facets=(kind,), facet_size=_MOST_CANDIDATES, limit=0)
-            # A record has other headings too, which are left out.
+            # The records have other headings too; _best_first leaves out those without the words.
             headings += [value for value, _count in index.search(request).facets[kind]]
     except Unavailable as problem:
         if problem.reason not in ENGINE_DOWN:
@@ -217,7 +218,7 @@ def _has_words(tokens_of_text: Sequence[str], words: Sequence[str]) -> bool:
 
 
 def _best_first(suggestions: Iterable[Suggestion], words: Sequence[str]) -> list[Suggestion]:
-    """List the suggestions that have the words, each text once, those that begin with them first."""
+    """List the suggestions that have the words, each text once: first those that begin with the words."""
     beginning: dict[str, Suggestion] = {}
     containing: dict[str, Suggestion] = {}
     text_of_words = " ".join(words)

@@ -1,7 +1,8 @@
-"""Recall by subject and across languages: the classes that a query meets by their words, and words that mean the same.
+"""Recall by subject and across languages: classes that have words of a query, and related words.
 
-`chicken farming` meets a word of 636.5, so its records are hits of a low weight, and so are records with the Indonesian
-words of the same meaning. The words are those of the class table; a library's own captions and words come before them.
+`chicken farming` has a word of 636.5. So the records of 636.5 are hits with a low weight, and so are records with the
+Indonesian words of the same meaning. The words are in the class table; a library's own rows replace those of the
+release.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ from services.catalog.record.class_table import (
 from services.catalog.search.query.tree import Query, Word
 from services.catalog.search.ranking import weights
 
-MOST_CLASSES = 3  # that a query meets
+MOST_CLASSES = 3  # matched by one query
 MOST_BONUSES = 2
 MOST_TRANSLATIONS = 8
 MOST_MEANINGS = 8
@@ -50,8 +51,8 @@ _LONGEST_DECIMALS = 3  # of class_number, which has thousandths
 Roots = frozenset[str]
 
 
-class MetClass(NamedTuple):
-    """A class that a query meets. roots: of the words of the query that meet it; whole: these are all its words."""
+class MatchedClass(NamedTuple):
+    """A class that has words of a query. roots: roots of these words; whole: they are all the words of the query."""
 
     key: str
     roots: Roots
@@ -59,7 +60,7 @@ class MetClass(NamedTuple):
 
 
 class Translation(NamedTuple):
-    """Words of a query and words that mean the same. roots: of the query's words; other: as in the table."""
+    """Words of a query and related words. roots: roots of the query's words; other: related words, as in the table."""
 
     roots: Roots
     other: str
@@ -71,27 +72,27 @@ class Translation(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Ideas:
-    """What a query means by the table and the vocabulary.
+    """Classes, related words and the audience of a query, by the class table and the vocabulary.
 
     classes       the most specific first
-    translations  by the table: their words count as known, even if no record has them
-    meanings      by the vocabulary
-    audience      for whom the books are that are asked for: child, teen; else ""
+    translations  related words in the table: the query's words count as known, even if no record has them
+    meanings      related words in the vocabulary
+    audience      the audience that the query asks for: child or teen; "" for most queries
     """
 
-    classes: Sequence[MetClass] = ()
+    classes: Sequence[MatchedClass] = ()
     translations: Sequence[Translation] = ()
     meanings: Sequence[Translation] = ()
     audience: str = ""
 
     @property
     def roots(self) -> Roots:
-        """The roots of the query's words that are words of the table."""
+        """Return the roots of the query's words that are in the table."""
         return frozenset[str]().union(*(met.roots for met in self.classes), *(t.roots for t in self.translations))
 
 
 class _Phrase(NamedTuple):
-    """Words of a class. others: words of the same meaning."""
+    """One entry of a class's words. others: entries of the same meaning."""
 
     roots: Roots
     key: str
@@ -117,7 +118,7 @@ class ClassFinder:
 
     def _add(self, key: str, word: str, others: tuple[str, ...]) -> None:
         roots = frozenset(root(token) for token in words_of(word) if not is_light_word(token))
-        for first in roots:  # a phrase is looked up by each of its words
+        for first in roots:  # so that each word of a phrase finds it
             self._phrases.setdefault(first, []).append(_Phrase(roots, key, others))
 
     def caption(self, key: str) -> LocalText | None:
@@ -125,13 +126,13 @@ class ClassFinder:
         return None if row is None else row.caption
 
     def label(self, key: str) -> LocalText | None:
-        """Return the caption, or the number under the caption of the nearest class above that has one."""
+        """Return the caption of a class; without one, the nearest caption above it with the number of the class."""
         return self.caption(key) or label_under(key, {above: row.caption for above, row in self.rows.items()})
 
     def find(self, query: Query) -> Ideas:
-        """Find the classes and the translations of a query's words. Longer phrases hide those that they contain.
+        """Find the classes, related words and audience of a query. A phrase inside a longer one does not count.
 
-        A phrase may have words that are light in this query, beside one that is not: `belajar bahasa inggris` is one.
+        In a phrase such as `belajar bahasa inggris` some words may be light in this query, but not all.
         """
         roots = frozenset(roots_of(query))
         strong = frozenset(_strong_roots(query)) or roots
@@ -167,7 +168,7 @@ class ClassFinder:
             if root(other) not in typed
         }
         return Ideas(
-            [MetClass(key, met_roots, met_roots >= strong) for key, met_roots in ordered[:MOST_CLASSES]],
+            [MatchedClass(key, met_roots, met_roots >= strong) for key, met_roots in ordered[:MOST_CLASSES]],
             list(translations)[:MOST_TRANSLATIONS],
             [meaning for meaning in meanings if meaning not in translations][:MOST_MEANINGS],
             _audience_asked_for(roots),
@@ -175,7 +176,7 @@ class ClassFinder:
 
 
 def _audience_asked_for(roots: Roots) -> str:
-    """Return for whom the books are that are asked for: `anak remaja` asks for teenagers' books, not for children's."""
+    """Return the audience that the words ask for: `anak remaja` asks for books for teenagers, not for children."""
     audiences = set(map(audience_of, roots))
     return next((audience for audience in ("teen", "child") if audience in audiences), "")
 
@@ -199,7 +200,7 @@ def class_finder(database: Database) -> ClassFinder:
 
 
 def _merge(own: Mapping[str, queries.OwnClass]) -> dict[str, ClassRow]:
-    """Return the release's rows with a library's captions, and its words where it has some."""
+    """Return the release's rows; a library's caption replaces the release's, and so do its words if it has some."""
     rows = dict(class_table())
     for key, row in own.items():
         words = tuple(synonyms for text in row.words if (synonyms := parse_words(text)) is not None)
@@ -208,7 +209,7 @@ def _merge(own: Mapping[str, queries.OwnClass]) -> dict[str, ClassRow]:
 
 
 def roots_of(query: Query) -> Iterator[str]:
-    """Yield the roots of the words that decide: not those of fields, and no light words."""
+    """Yield the roots of the words that decide: words without a field that are not light."""
     words = _plain_words(query)
     light = light_words(words)
     for word in words:
@@ -245,14 +246,14 @@ def class_match(key: str, boost: float = 0.0) -> Match:
         return Keyword("facet_class", (key,), boost)
     digits = whole + decimals[:_LONGEST_DECIMALS]
     between = Between("class_number", int(digits.ljust(6, "0")), int(digits.ljust(6, "9")), boost)
-    section = Keyword("facet_class", (whole,), 0.0)  # few records: the range is tested at these
+    section = Keyword("facet_class", (whole,), 0.0)  # so that the range is tested for few records
     if len(decimals) <= _LONGEST_DECIMALS:
         return And((section, between))
-    return And((section, between, Prefix("identifier", whole + decimals, 0.0)))  # the class as a record has it
+    return And((section, between, Prefix("identifier", whole + decimals, 0.0)))  # the class as the record has it
 
 
 def with_classes(match: Match, ideas: Ideas) -> Match:
-    """Add a small bonus for the records of classes that all the words meet, and for those of the audience asked for."""
+    """Add small bonuses: for records of a class that has all the words, and of the audience that the query asks for."""
     bonus = [
         class_match(met.key, weights.IN_CLASS * len(met.roots)) for met in ideas.classes[:MOST_BONUSES] if met.whole
     ]
@@ -265,10 +266,10 @@ def audience_match(audience: str) -> Match:
     return Keyword("facet_audience", (audience,), weights.FOR_AUDIENCE)
 
 
-def recall_choices(met: MetClass) -> list[tuple[str, Match]]:
-    """Return the met class with the match of its records, then broader classes with that of the records shelved there.
+def recall_choices(met: MatchedClass) -> list[tuple[str, Match]]:
+    """Return (class, match): for the class and all under it, then for records with just the number of a broader class.
 
-    The weight is that of one word of the query that meets the class.
+    The weight is for one word of the query; several words of one class add up.
     """
     factor = weights.WHOLE_QUERY if met.whole else 1.0
     choices = [(met.key, class_match(met.key, weights.OF_CLASS * factor))]
@@ -280,8 +281,8 @@ def recall_choices(met: MetClass) -> list[tuple[str, Match]]:
     return choices
 
 
-def recall_match(met: MetClass) -> Match:
-    """Match the records of a met class, and with a lower weight those that are shelved at a broader class itself."""
+def recall_match(met: MatchedClass) -> Match:
+    """Match the records of a class and, with a lower weight, those that have just the number of a broader class."""
     choices = tuple(match for _key, match in recall_choices(met))
     return choices[0] if len(choices) == 1 else DisMax(choices, 0.0)
 

@@ -23,7 +23,7 @@ _LONGEST = 512
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """A place in the hits of a query.
+    """A position in the hits of a query.
 
     offset      hits to skip
     digest      of the query; see query_digest

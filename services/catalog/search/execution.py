@@ -1,4 +1,4 @@
-"""Runs a query on the index; without hits, runs its corrections; with few, adds hits with a part of its words."""
+"""Runs a query on the index. Without hits it runs corrections; with few hits it adds hits with a part of the words."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from services.catalog.search.recent import recent
 from services.catalog.search.spelling import FEW_HITS, MOST_CORRECTIONS, QueryWord, corrections, offers, query_words
 
 T = TypeVar("T")
-# How a query was answered: as typed, corrected, or also with hits that have a part of its words.
+# How a query was answered: as typed, corrected, or with added hits that have a part of the words.
 Mode = Literal["", "corrected", "relaxed"]
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The hits, and the query that has them.
+    """The hits, and the query that found them.
 
     match       the match tree of that query
     mode        "" when the query is the typed one and all its parts were required
-    suggestion  a correction with more hits, where the typed query has few or none
-    partial     with mode "relaxed": what the hits may lack
-    complete    with mode "relaxed": how many hits have all the words; they are the first
+    suggestion  a correction with more hits, if the typed query has few or none
+    partial     with mode "relaxed": the match of the hits, and the words that they may lack
+    complete    with mode "relaxed": number of hits with all the words; these come first
     """
 
     hits: Hits
@@ -43,7 +43,7 @@ class Answer:
 
 
 class _Other(NamedTuple):
-    """What is searched instead of a query without hits."""
+    """The search that replaces a query without hits."""
 
     query: Query
     match: Match
@@ -62,12 +62,12 @@ def run_query(
     finder: ClassFinder | None = None,
     before_slow_work: Callable[[], None] = lambda: None,
 ) -> Answer:
-    """Search once; without hits, search again for corrections; with few, add hits with a part of the words.
+    """Search once. Without hits, search for corrections; with few hits, add hits with a part of the words.
 
-    mode    how the page before was answered; None for a first page
-    strict  only records with all the words as typed
+    mode    how the first page was answered; None for a first page
+    strict  return only records with all the words as typed
     widen   builds the match of a correction; the match of the query itself is in the request
-    finder  of classes and words of the same meaning; None for the words of the query alone
+    finder  finds classes and related words; None to search only for the words of the query
     before_slow_work  called before work that takes several times as long as a search with hits
     raises  Unavailable  SEARCH_UNAVAILABLE, INDEX_BUILDING
     """
@@ -99,7 +99,7 @@ class _FewHits:
         return Ideas() if self.finder is None else self.finder.find(self.query)
 
     def answer(self, hits: Hits, before_slow_work: Callable[[], None]) -> Answer:
-        """Answer the first page. hits: of the query itself."""
+        """Answer the first page. hits: the hits of the query as typed."""
         if hits.total:
             partial = self._remembered("partial", hits, self._find_partial)
             if partial is not None and self.request.sort == "relevance":
@@ -138,7 +138,7 @@ class _FewHits:
         return recent(kind, self.index, hits, self.query, self.request, find, before_slow_work=before_slow_work)
 
     def _suggest(self, hits: Hits) -> Query | None:
-        """Return an offered correction with more hits than the query; None when there is none."""
+        """Return a correction to offer, with more hits than the query; None when there is none."""
 
         def find() -> Query | None:
             counts = self._count_corrections(offers(self.index, self.query, self.words))
@@ -147,9 +147,9 @@ class _FewHits:
         return self._remembered("suggestion", hits, find)
 
     def _find_partial(self) -> PartialMatch | None:
-        """Return the match of a part of the words, unless the query names a number or has enough hits without filters.
+        """Return the match of a part of the words; None if the query is a number or has enough hits without filters.
 
-        The filters do not decide, so that a facet's count is the number of hits when it is chosen.
+        Filters do not count here, so that a facet's count stays the number of hits after a reader chooses it.
         """
         number = whole_number(self.query)
         if number is not None and next(iter(self.index.totals([number]))):
@@ -159,11 +159,11 @@ class _FewHits:
         return match_partly(self.index, self.query, self.request.match, self.ideas)
 
     def _find_other(self) -> _Other | None:
-        """Return the first correction with hits, or else the query with a part of its words, which may have none."""
+        """Return the first correction with hits; else the match of a part of the words, which may have no hits."""
         return self._find_correction() or self._relax()
 
     def _find_correction(self) -> _Other | None:
-        """Return the first correction with hits. A query all of whose words are in the class table is not misspelt."""
+        """Return the first correction with hits; None if all words are in the class table, so that none is misspelt."""
         if self.ideas.roots and self.ideas.roots.issuperset(roots_of(self.query)):
             return None
         for candidate, match, total in self._count_corrections(corrections(self.index, self.query, self.words)):

@@ -18,15 +18,15 @@ from services.catalog.search.ranking.build import rank
 
 MOST_WORDS = 7  # of a form
 MOST_VARIANTS = 4  # of a query
-# A factor of a variant's weights: variants rank below hits of the typed query.
+# Multiplies the weights of a variant, so that variants rank below hits of the typed query.
 VARIANT_WEIGHT = 0.3
 CACHE_SECONDS = 30.0
-# A cache of forms that takes longer to read is used for longer: 50,000 forms take 0.1 s, and are used for 100 s.
+# A cache that takes longer to read is used longer: to read 50,000 forms takes 0.1 s, and they are used for 100 s.
 CACHE_SECONDS_PER_READ_SECOND = 1_000
 MOST_CACHE_SECONDS = 300.0
 MOST_CACHED_FORMS = 50_000  # forms whose hashes are cached: 5 MB; with more, every query reads the tables
-MOST_CACHED_MATCHES = 1_000  # readers repeat queries, and so do their next pages
-_MOST_INVERTED = 2  # last words of a name that its heading may have first
+MOST_CACHED_MATCHES = 1_000  # because queries repeat, among them those of next pages
+_MOST_INVERTED = 2  # last words of a typed name that may come first in the heading
 
 
 class Variant(NamedTuple):
@@ -37,9 +37,9 @@ class Variant(NamedTuple):
 
 
 class _Cache(NamedTuple):
-    """What is read once for many queries.
+    """Data that is read once for many queries.
 
-    until    when to read the forms again
+    until    monotonic time after which the forms are read again
     forms    hashes of all forms; None when there are too many
     matches  results of variant_matches
     """
@@ -50,7 +50,7 @@ class _Cache(NamedTuple):
 
 
 class _Span(NamedTuple):
-    """Adjacent parts of a query that may be a form. forms: their sort keys."""
+    """Adjacent parts of a query that may be a form of a heading. forms: possible sort keys."""
 
     start: int
     end: int
@@ -100,11 +100,11 @@ def heading_variants(database: Database, query: Query) -> list[Variant]:
     texts_of: dict[str, list[str]] = {}
     for sort, text in queries.other_forms(database, list(dict.fromkeys(form for span in spans for form in span.forms))):
         texts_of.setdefault(sort, []).append(text)
-    variants: dict[Query, str] = {}  # longest heading first, and of one heading its preferred form first
+    variants: dict[Query, str] = {}  # the longest heading first; of each heading, the preferred form first
     replaced_spans: list[tuple[int, int]] = []
     for start, end, forms in sorted(spans, key=lambda span: span.start - span.end):
         if any(other_start <= start and end <= other_end for other_start, other_end in replaced_spans):
-            continue  # Amrullah in Haji Abdul Malik Karim Amrullah is no other heading
+            continue  # Amrullah inside Haji Abdul Malik Karim Amrullah is not another heading
         typed_tokens = {
             token for part in query.parts[start:end] if isinstance(part, Word) for token in tokens(part.text)
         }
@@ -116,7 +116,7 @@ def heading_variants(database: Database, query: Query) -> list[Variant]:
             words = tokens(text)
             if not any(
                 known_tokens.issubset(words) for known_tokens in token_sets
-            ):  # else the variant has no other hits
+            ):  # otherwise the variant has the same hits
                 token_sets.append(set(words))
                 variants.setdefault(_replace_span(query, start, end, words), text)
     return [Variant(text, variant) for variant, text in islice(variants.items(), MOST_VARIANTS)]
@@ -132,7 +132,7 @@ def _load_cache(database: Database) -> _Cache:
     """Return the cached forms; the first caller after `until` reads them again."""
     cache, now = _caches.get(database), time.monotonic()
     if cache is None or cache.until < now:
-        if cache is not None:  # other callers use the old forms meanwhile
+        if cache is not None:  # so that other callers use the old forms meanwhile
             _caches[database] = cache._replace(until=now + CACHE_SECONDS)
         forms_in_order = queries.authority_forms(database, MOST_CACHED_FORMS + 1)
         forms = None if len(forms_in_order) > MOST_CACHED_FORMS else frozenset(map(hash, forms_in_order))
@@ -143,7 +143,7 @@ def _load_cache(database: Database) -> _Cache:
 
 
 def _spans(parts: Sequence[Part]) -> Iterator[_Span]:
-    """Yield every run of words of one field. A name is looked up as typed, and with its last word or two first."""
+    """Yield every run of words of one field. A name is looked up as typed, and with its last one or two words first."""
     words_of_parts = [_heading_words(part) for part in parts]
     for start, first_part in enumerate(parts):
         if not words_of_parts[start] or not isinstance(first_part, Word):

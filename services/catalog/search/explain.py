@@ -1,7 +1,7 @@
 """Explains the rank of a hit in words, from the match tree and the record's document.
 
-Both editions explain alike, because only document frequencies come from the index. The weights of the parts are scaled
-so that they add up to the engine's score.
+Both engines get the same explanations, because only document frequencies come from the index. The weights are scaled so
+that their sum is the engine's score.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from services.catalog.index.port import Index, Request, Sort
 from services.catalog.index.queue import load_changes
 from services.catalog.record.captions import caption
 from services.catalog.record.index_document import BEGINNING, END, KIND_SIGNS
-from services.catalog.search.class_recall import ClassFinder, MetClass, recall_choices
+from services.catalog.search.class_recall import ClassFinder, MatchedClass, recall_choices
 from services.catalog.search.execution import Answer
 from services.catalog.search.expansion import variant_matches
 from services.catalog.search.partial_hits import PartialMatch, describe_class
@@ -29,7 +29,7 @@ from services.catalog.search.query.tree import AnyOf, Part, Phrase, Word
 from services.catalog.search.scorer import Fields, Leaf, bm25, total_weight, weigh
 
 MOST_REASONS = 12
-# Fields by weight. `text` has all words, so it is named for words that no other field has.
+# Fields by weight. `text` has all words, so an explanation names it only for words that no other field has.
 PLACES = {
     "title": "WHY_IN_TITLE",
     "author": "WHY_IN_AUTHOR",
@@ -52,7 +52,7 @@ SORTED = {
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """A reason of a hit's rank. weight: its part of the score; 0 unless sorted by relevance."""
+    """A reason for a hit's rank. weight: its part of the score; 0 unless sorted by relevance."""
 
     text: LocalText
     weight: float
@@ -112,8 +112,10 @@ def explain_hits(
     return reasons_by_number
 
 
-def _recalled(partial: PartialMatch | None, classes: Iterable[MetClass], finder: ClassFinder) -> dict[Leaf, LocalText]:
-    """Return the leaves of words of the same meaning and of classes, without boost, with their descriptions."""
+def _recalled(
+    partial: PartialMatch | None, classes: Iterable[MatchedClass], finder: ClassFinder
+) -> dict[Leaf, LocalText]:
+    """Return leaf -> description for the leaves of related words and of classes; the leaves without boost."""
     described: dict[Leaf, LocalText] = {}
     for met in classes:
         for key, match in recall_choices(met):
@@ -155,7 +157,7 @@ def _split_variants(match: Match, variants: Mapping[Match, str]) -> tuple[Match,
 
 
 def _typed_words(parts: Iterable[Part]) -> Iterator[tuple[str, str]]:
-    """Yield (root, word) of every word as typed, and of the words that stand for it."""
+    """Yield (root, word) of every word as typed and of its variants."""
     for part in parts:
         if isinstance(part, Word | Phrase):
             for token in tokens(part.text):

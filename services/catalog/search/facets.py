@@ -1,4 +1,4 @@
-"""Facets of a search: values with counts and names; ten values with the hits, or all of one facet page by page."""
+"""Facets of a search: values with counts and labels; ten values with the hits, or all of one facet page by page."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Search in the tables while the search engine is down: by identifier, and by the beginning of titles and names.
 
-Indexes of the tables give candidates; the query's match tree decides which of them are hits, and their order. This
-search finds no words in the middle of a title, no subjects and no notes.
+The tables' indexes give candidates; the query's match tree decides which of them are hits, and in which order. This
+search does not find words in the middle of a title, subjects or notes.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def _title_begins(beginning: str) -> list[ColumnElement[bool]]:
 
 def _agencies(session: Session) -> list[str]:
     """List the prefixes of import keys ("(PKS)"): those of each source's first and last key."""
-    # One index seek each; GROUP BY would read every key.
+    # One index seek for each source; GROUP BY would read every key.
     first_key, last_key = (
         select(most(Record.control_key)).where(Record.source_id == Source.id).scalar_subquery()
         for most in (func.min, func.max)

@@ -13,7 +13,7 @@ from services.catalog.search.query.tree import AnyOf, Phrase, Query, Word
 from services.catalog.search.ranking.weights import PREFIX_LENGTH
 
 _WORD = re.compile(r"[\w'’ʼʻʾʿ`‘]+")
-# Field of the brief record -> fields of the query that reach it.
+# Field of the brief record -> fields of the query that search it.
 _QUERY_FIELDS = {
     "title": ("", "title"),
     "subtitle": ("", "title"),

@@ -1,4 +1,4 @@
-"""Hits that have a part of the words: their match, with words of the same meaning and classes, and what each lacks."""
+"""Hits that have a part of the words: their match, with related words and classes, and the words that each lacks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from services.catalog.record.classes import notation
 from services.catalog.search.class_recall import (
     ClassFinder,
     Ideas,
-    MetClass,
+    MatchedClass,
     Translation,
     audience_match,
     light_words_of,
@@ -28,12 +28,12 @@ from services.catalog.search.query.tree import Part, Query, Word
 from services.catalog.search.ranking import weights
 from services.catalog.search.ranking.build import match_of
 
-MOST_WORDS = 8  # of a longer query only the first words are used
+MOST_WORDS = 8  # of a query; only the first words are used
 MOST_BY_NUMBER, MOST_BY_RARITY = 0.6, 0.5  # shares of the words that must be known
 
 
 class WantedWord(NamedTuple):
-    """A word that a hit may lack. is_weak: it says little, so it does not decide whether enough words are known."""
+    """A word that a hit may lack. is_weak: it does not count in the decision whether enough words are known."""
 
     text: str
     roots: frozenset[str]
@@ -43,11 +43,11 @@ class WantedWord(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PartialMatch:
-    """The match of the hits with all the words, first, and of those with a part of them.
+    """The match of hits with all the words, which come first, and of hits with a part of them.
 
-    complete  the match of the hits with all the words
-    part      the match of the others
-    words     the words that a hit may lack
+    complete  match of the hits with all the words
+    part      match of the other hits
+    words     words that a hit may lack
     """
 
     match: Match
@@ -55,11 +55,11 @@ class PartialMatch:
     part: Match
     words: tuple[WantedWord, ...]
     translations: tuple[Translation, ...]
-    classes: tuple[MetClass, ...]
+    classes: tuple[MatchedClass, ...]
 
 
 class Lack(NamedTuple):
-    """What a hit lacks. words: as typed; because: why it is a hit although it lacks them, where words do not say it."""
+    """The words that a hit lacks, as typed. because: the related words or the class for which it is a hit, or None."""
 
     words: tuple[str, ...]
     because: LocalText | None
@@ -68,8 +68,9 @@ class Lack(NamedTuple):
 def match_partly(index: Index, query: Query, complete: Match, ideas: Ideas) -> PartialMatch | None:
     """Build the match of records with a part of the words; None when too few of the words are in the index.
 
-    Words may be missing; all other parts of the query (fields, phrases, years, exclusions) stay required. Words that no
-    record has count as missing. Records with more words, and with rarer words, come first.
+    A hit may lack words; all other parts of the query (fields, phrases, years, exclusions) stay required. Words that no
+    record has count as lacking. Records with more words, and with rarer words, come first.
+
     raises  Unavailable  SEARCH_UNAVAILABLE, INDEX_BUILDING
     """
     light = light_words_of(query)
@@ -88,13 +89,13 @@ def match_partly(index: Index, query: Query, complete: Match, ideas: Ideas) -> P
     word_totals = totals[: len(words)]
     known_translations = [t for t, total in zip(translations, totals[len(words) :], strict=False) if total]
     known_classes = [c for c, total in zip(classes, totals[len(words) + len(translations) :], strict=True) if total]
-    # A word of the table is a known word, though no record has it.
+    # A word of the class table is known, even if no record has it.
     recalled = ideas.roots.union(*(translation.roots for translation in known_translations))
     known = [(total, word) for total, word in zip(word_totals, words, strict=True) if total]
     if not _has_enough_known(documents, words, word_totals, recalled):
         return None
     if len(words) < 2:
-        known = []  # the word itself is what the query without hits, or with few, has searched
+        known = []  # the query has already searched for the word itself, with few hits or none
     searched: list[WantedWord] = []
     reached = 0
     for total, word in sorted(known, key=lambda pair: pair[0]):
@@ -120,7 +121,7 @@ def match_partly(index: Index, query: Query, complete: Match, ideas: Ideas) -> P
 
 
 def find_lacks(index: Index, partial: PartialMatch, numbers: Sequence[int], finder: ClassFinder) -> Mapping[int, Lack]:
-    """Return number -> what the hit lacks, of those hits that lack a word as typed.
+    """Return record number -> what the hit lacks, for hits that lack a word as typed.
 
     raises  Unavailable  SEARCH_UNAVAILABLE, INDEX_BUILDING
     """
@@ -158,9 +159,9 @@ def describe_class(key: str, finder: ClassFinder) -> LocalText:
 
 
 def _wanted(part: Word, audience: str) -> WantedWord:
-    """Build the match of a word: a weak one weighs less, and a book for children is one that `anak` asks for.
+    """Build the match of a word. A weak word has less weight; a word such as `anak` also matches the audience's books.
 
-    audience  for whom the books are that the query asks for: `anak remaja` asks for no children's books
+    audience  audience that the query asks for: `anak remaja` does not ask for children's books
     """
     words = words_of(part.text)
     is_weak = all(map(is_weak_word, words))
@@ -177,9 +178,9 @@ def _is_plain(part: Part) -> bool:
 def _has_enough_known(
     documents: int, words: Sequence[WantedWord], totals: Sequence[int], recalled: frozenset[str]
 ) -> bool:
-    """Tell whether most of the words are known, by their number or by their rarity; unknown words are the rarest.
+    """Tell whether most of the words are known, by number or by rarity; an unknown word has the greatest rarity.
 
-    recalled  roots of words that are known by their meaning
+    recalled  roots of words for which related words or classes have records
     """
     decisive = [(word, total) for word, total in zip(words, totals, strict=True) if not word.is_weak]
     decisive = decisive or list(zip(words, totals, strict=True))
@@ -195,11 +196,11 @@ def _choices(
     words: Sequence[WantedWord],
     is_searched: bool,
     translations: Sequence[Translation],
-    classes: Sequence[MetClass],
+    classes: Sequence[MatchedClass],
 ) -> list[Match]:
-    """List what a record may have for a word: the word, its part of words of the same meaning, or the class it meets.
+    """List the matches of one word: the word itself, related words, and classes that have the word.
 
-    The best counts, so that a record with something for each word comes before one with the word and its class.
+    Only the best match counts, so a record that matches each word comes before one with a word and also its class.
     """
     choices = [word.match] if is_searched else []
     for translation in translations:
@@ -208,5 +209,5 @@ def _choices(
             factor = weights.WEAK if word.is_weak and shared == 1 else 1 / shared
             choices.append(scaled(translation_match(translation), factor))
     if is_searched and len(choices) > 1:
-        choices = [DisMax(tuple(choices), 0.0)]  # else the English edition of `gadis pantai` comes before the typed one
+        choices = [DisMax(tuple(choices), 0.0)]  # otherwise the English edition of `gadis pantai` comes first
     return [*choices, *(recall_match(met) for met in classes if word.roots <= met.roots)]

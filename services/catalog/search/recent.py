@@ -1,7 +1,7 @@
-"""Remembers what was found for searches without hits, so that the same search again costs as much as two with hits.
+"""Caches results for searches without hits, so that a repeated search costs only as much as two with hits.
 
-A page of results asks for its facets after its hits, readers turn pages and go back, and many readers make the same
-mistake: the same search without hits comes again within seconds.
+Searches without hits repeat within seconds: a page of results requests its facets after its hits, readers go to other
+pages and back, and many readers make the same mistake.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from services.catalog.index.port import Hits, Index, Request
 from services.catalog.search.query.tree import Query
 
 MOST_RESULTS = 1_000  # of one index; a result takes about 4 KB
-SECONDS = 30.0  # forms of headings and captions of classes change without the index
+SECONDS = 30.0  # limited, because forms of headings and captions of classes change without a change of the index
 
 T = TypeVar("T")
 
@@ -34,10 +34,10 @@ def recent(
     *,
     before_slow_work: Callable[[], None] = lambda: None,
 ) -> T:
-    """Return the result of `find` for this query and these filters, or the remembered one of the same index state.
+    """Return the result of `find`, or the cached one for the same query, filters and state of the index.
 
-    kind  of result
-    hits  names the state of the index
+    kind  kind of result
+    hits  hits of the query, which name the state of the index
     before_slow_work  called before `find`
     """
     key = kind, hits.generation, query, tuple(sorted(request.filters.items()))
@@ -50,7 +50,7 @@ def recent(
     result = find()
     with _lock:
         results = _results.setdefault(index, {})
-        results.pop(key, None)  # a dictionary has its newest keys last
+        results.pop(key, None)  # so that the key is added as the last, the newest
         results[key] = now + SECONDS, result
         if len(results) > MOST_RESULTS:
             del results[next(iter(results))]

@@ -24,7 +24,7 @@ from services.catalog.index.stored_fields import stored_fields
 from services.catalog.record.index_document import START, Document
 
 Leaf = Term | Prefix | Phrase | Keyword | Between
-_K1, _B = 1.2, 0.75  # BM25 as both engines have it
+_K1, _B = 1.2, 0.75  # parameters of BM25 in both engines
 
 
 class Part(NamedTuple):
@@ -66,7 +66,7 @@ Rarity = Callable[[Term, Fields], float]
 
 
 def constant_rarity(_term: Term, _fields: Fields) -> float:
-    """Weigh every word alike: for a search without an index, which has the document frequencies."""
+    """Give every word the same weight: without an index there are no document frequencies."""
     return 5.0
 
 

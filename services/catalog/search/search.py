@@ -42,8 +42,8 @@ class Hit:
 
     work_id, editions  by work: the work of this edition, and how many of its records match
     reasons            with `explain`: the reasons of its rank, heaviest first
-    lacks              words of the query that this record has not, in a result with hits that have a part of the words
-    because            why it is a hit although it lacks them: words of the same meaning, or its class
+    lacks              words of the query that this record does not have, in a result with hits with a part of the words
+    because            why it is a hit although it lacks them: related words, or its class
     """
 
     id: str
@@ -65,13 +65,13 @@ class SearchResult:
     next          cursor of the next page; "" on the last page, and where paging ends
     offset        hits before these
     previous      cursor of the page before; "" on the first page, and where the page before is the first
-    changed       the index has changed since the page before: hits may repeat or be missing
+    changed       the index has changed since the page before, so hits may repeat or be missing
     understood    the query as it was parsed
     did_you_mean  a correction of the query with more hits
     corrected     the typed query has no hits: these are the hits of did_you_mean
-    relaxed       no record has all the words: the hits have a part of them
-    complete      how many hits have all the words, where hits with a part of them follow; 0 where none follow
-    degraded      the search engine does not answer: the hits come from the tables
+    relaxed       no record has all the words, so the hits have a part of them
+    complete      number of hits with all the words, if hits with a part of them follow; else 0
+    degraded      the search engine does not answer, so the hits come from the tables
     help          only when nothing matches the query as typed
     read_as_words  a part of the query could not be parsed, and was searched as plain words
     """
@@ -120,11 +120,11 @@ def search(
     cursor     SearchResult.next of the page before; empty for the first
     limit      1 to 100; 0 for 10
     highlight  mark the matching words
-    branch     the reader's, "INSTITUTION/BRANCH": first among the holdings of every hit, after those of filters
-    by_work    one hit a work, its best matching edition; total and facets still count records
+    branch     the reader's branch, "INSTITUTION/BRANCH": comes after those of filters in the holdings of every hit
+    by_work    one hit for each work, its best matching edition; total and facets still count records
     explain    give the reasons of each hit's rank
     strict     only records with all the words as typed: no correction, no hits with a part of the words
-    before_slow_work  called before work that may take over 20 ms; it may raise, and then the search is run again
+    before_slow_work  called before work that may take over 20 ms; if it raises, the caller runs the search again
     raises     Invalid      QUERY_TOO_LONG, FACET_UNKNOWN, FACET_VALUES_OUT_OF_BOUNDS, SORT_UNKNOWN,
                             LIMIT_OUT_OF_BOUNDS, CURSOR_FOREIGN
                Unavailable  DATABASE_UNAVAILABLE
@@ -217,11 +217,11 @@ def search(
 
 
 def _may_take_long(request: Request, query: Query, documents: int | None) -> bool:
-    """Return True when a search may take over 20 ms, or waits for a network.
+    """Return True when a search may take over 20 ms or waits for a network.
 
-    The time of the engine grows with words, facets and documents; without words every document is a hit. Each hit of a
-    page, and each hit before the page, takes time too. The bounds were measured at 100,000 records, where a search of
-    two words takes 1 ms and has an eighth of MOST_ENGINE_WORK.
+    The engine's time grows with words, facets and documents; without words every document is a hit. Each hit of a page,
+    and each hit before the page, takes time too. The bounds were measured with 100,000 records: a search for two words
+    takes 1 ms and is an eighth of MOST_ENGINE_WORK.
     """
     if documents is None:
         return True

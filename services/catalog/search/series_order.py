@@ -1,4 +1,4 @@
-"""Keeps the volumes of a series in order among hits of nearly the same score."""
+"""Puts the volumes of a series in order, among hits of nearly the same score."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from services.catalog.analysis import tokens
 from services.catalog.index.port import Hits
 from services.catalog.search.ranking import weights
 
-# Volumes whose scores differ by less than this share match alike: the length of their records makes the difference.
+# Volumes whose scores differ by less than this share match equally well; only the lengths of their records differ.
 NEAR = 0.12
 _NUMBERED = re.compile(r"(?P<name>.*\D)(?P<volume>[0-9]{1,4})\W*\Z", re.DOTALL)
 _MAY_BE_NUMBERED = re.compile(rb'"(?:series|title)":"[^"]*[0-9]')
@@ -36,19 +36,20 @@ def series_of(brief: Mapping[str, object]) -> tuple[str, int] | None:
 
 
 def in_series_order(hits: Hits, briefs: Mapping[int, bytes]) -> Hits:
-    """Exchange the places of volumes of one series on a page, so that they stand in order.
+    """Sort the volumes of each series on a page, in the positions that these volumes have.
 
-    Only hits of this page change places, so that pages neither repeat nor miss a hit.
+    Only positions on this page change, so that pages neither repeat nor miss a hit.
+
     briefs  record number -> its brief record, UTF-8 JSON
     """
     numbered = {number: brief for number, brief in briefs.items() if _MAY_BE_NUMBERED.search(brief)}
-    if len(numbered) < 2:  # of most pages; to parse each brief record would take a twentieth of a search
+    if len(numbered) < 2:  # most pages; to parse every brief record would take a twentieth of a search
         return hits
     places: dict[str, list[tuple[int, int]]] = {}
     best: dict[str, float] = {}
     for place, (number, score) in enumerate(zip(hits.numbers, hits.scores, strict=True)):
         series = series_of(orjson.loads(numbered[number])) if number in numbered else None
-        if series is None or score <= 0:  # a list in order of year or title has no scores
+        if series is None or score <= 0:  # hits in order of year or title have no scores
             continue
         name, volume = series
         typed_score = score - weights.ALL_WORDS if score > weights.ALL_WORDS else score

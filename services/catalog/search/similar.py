@@ -1,4 +1,4 @@
-"""Similar records: records that share subjects, authors, series or classes; rare ones have more weight."""
+"""Similar records: records that share subjects, authors, series or classes; rare values have more weight."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ from services.catalog.search import validation
 USUAL, MOST = 6, 20
 MOST_HEADINGS = 12  # of one kind; more would make every record similar
 MOST_EDITIONS = 30  # extra hits, because some are editions of the same work
-# The weight of a shared heading, multiplied by its rarity. A subject describes a book best. Other books of the author
-# or the series may have other subjects. A class is shared together with its broader classes, whose weights add up.
+# The weight of a shared heading, multiplied by its rarity. A subject describes a book best; other books of the author #
+# or the series may have other subjects. Records that share a class share its broader classes too, and the weights add
+# up.
 WEIGHTS = {"subject": 1.0, "author": 0.8, "series": 0.5, "class": 0.3}
 REASONS = {
     "subject": "SIMILAR_SUBJECT",
@@ -48,7 +49,7 @@ class SimilarRecord:
 def similar(
     database: Database, index: Index, *, context: Context, record_id: UUID, limit: int = 0
 ) -> list[SimilarRecord]:
-    """Find similar records, the most similar first: one of each work, none of the record's own work.
+    """Find similar records, the most similar first: one record of each work, and none of the record's own work.
 
     limit   1 to 20; 0 for 6
     raises  NotFound     RECORD_NOT_FOUND
@@ -90,7 +91,7 @@ def similar(
 def _one_per_work(
     numbers: Sequence[int], marc_and_works: Mapping[int, tuple[bytes, int | None]], work: int | None
 ) -> list[int]:
-    """List the first record of each work but `work`, and every record without a work."""
+    """List the first record of each work except `work`, and every record without a work."""
     works: set[int | None] = {work}
     first_records = []
     for number in numbers:
@@ -107,7 +108,7 @@ def _headings(packed: bytes) -> dict[str, tuple[str, ...]]:
 
 
 def _weights(index: Index, headings: Mapping[str, Sequence[str]]) -> dict[tuple[str, str], float]:
-    """Return (kind, value) -> weight of a shared value, the heaviest first; without values of no other record."""
+    """Return (kind, value) -> weight, the heaviest first, for values that other records have too."""
     total = index.count()
     weights = {}
     for kind, values in headings.items():
@@ -136,6 +137,6 @@ def _reason(packed: bytes, weights: Mapping[tuple[str, str], float]) -> LocalTex
         key=lambda kind: sum(weight for other_kind, weight in shared_weights.items() if other_kind[0] == kind),
     )
     values = [value for kind, value in shared_weights if kind == best_kind]
-    # Of a class and its broader classes only the class is named.
+    # Only the class is named, not its broader classes.
     values = [notation(max(values, key=len))] if best_kind == "class" else values[:_MOST_NAMED]
     return sentence(REASONS[best_kind], values="; ".join(values))

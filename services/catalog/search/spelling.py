@@ -1,7 +1,7 @@
 """Spelling correction: replaces misspelt words by words of the catalogue.
 
-A real word, one of the word lists or of the vocabulary, is never replaced: another word is only offered for it. No word
-is replaced by a light word.
+A real word, which is in the word lists or the vocabulary, is never replaced; another word is only offered. A light word
+never replaces another word.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from services.catalog.index.port import Index
 from services.catalog.search.query.tree import Part, Phrase, Query, Word
 from services.catalog.search.ranking.build import match_of
 
-FEW_HITS = 5  # a query with as many hits needs no correction
-MOST_CORRECTIONS = 8  # whose hits are counted, in one request
+FEW_HITS = 5  # a query with so many hits needs no correction
+MOST_CORRECTIONS = 8  # of which the hits are counted, in one request
 _FIELDS = {"": ("title", "author", "subject"), **{field: (field,) for field in ("title", "author", "subject")}}
 _SHORTEST = 4  # letters; a shorter word is near to half of all words
 _LONG = 7  # letters; from this length two edits are tried
@@ -39,8 +39,8 @@ Spelling = Mapping[tuple[int, str], str]  # (position of the part, token) -> its
 class QueryWord:
     """A word of the query that may be misspelt.
 
-    records  how many have the word, a form of it, or a longer word
-    is_real  it is a word of the lists, so it is not misspelt
+    records  number of records with the word, a form of it, or a longer word
+    is_real  the word is in the lists, so it is not misspelt
     """
 
     position: int
@@ -57,9 +57,9 @@ class QueryWord:
 def corrections(index: Index, query: Query, words: Iterable[QueryWord]) -> Iterator[Query]:
     """Yield corrections of a query without hits, the likeliest first.
 
-    First every unknown word is replaced by the nearest known word, then by the next nearest; spaces are added and
-    removed. Then each word that the catalogue has, but no list, is replaced by a near word, because no record may have
-    all of the words. Words in quotes are corrected, too.
+    First every unknown word is replaced by the nearest known word, then by the next nearest, and spaces are added or
+    removed. Then each word that is in the catalogue, but in no list, is replaced by a near word, because there may be
+    no record with all the words. Words in quotes are corrected too.
     """
     words = [word for word in words if not word.is_real]
     unknown = {word.at: candidates for word in words if not word.records and (candidates := _candidates(index, word))}
@@ -79,9 +79,10 @@ def corrections(index: Index, query: Query, words: Iterable[QueryWord]) -> Itera
 
 
 def offers(index: Index, query: Query, words: Iterable[QueryWord]) -> Iterator[Query]:
-    """Yield corrections of a query with few hits or none, which are only offered.
+    """Yield corrections to offer for a query with few hits or none.
 
-    A rare word that is in no list, by a near word of more records; a real word only when no record has it.
+    A rare word that is in no list is replaced by a near word that more records have. A real word is replaced only when
+    no record has it.
     """
     for word in words:
         if word.is_real and not word.records:
@@ -135,7 +136,7 @@ def _near_words(index: Index, word: QueryWord, *, least: int = 1) -> list[str]:
 
 
 def _other_first_letters(index: Index, word: QueryWord) -> list[str]:
-    """List known words with another beginning: another first letter, one letter more or less. near_words finds none."""
+    """List known words with another first letter, or one letter more or less at the beginning; near_words has none."""
     token = word.token
     forms = [letter + rest for rest in (token[1:], token) for letter in ascii_lowercase]
     forms += [token[1:], token[1] + token[0] + token[2:]]
@@ -154,7 +155,7 @@ def _split_words(index: Index, word: QueryWord) -> list[str]:
 
 
 def _join_words(index: Index, query: Query) -> Query | None:
-    """Join two words of the query to one known word (`minang kabau`); None when there are none."""
+    """Join two words of the query to one known word (`minang kabau`); None when no two words form one."""
     matches: dict[int, Match] = {}
     for position, (left, right) in enumerate(zip(query.parts, query.parts[1:], strict=False)):
         if isinstance(left, Word) and isinstance(right, Word) and left.field == right.field:

@@ -1,4 +1,4 @@
-"""Checks the parameters of a search; each error names the parameter that is out of bounds."""
+"""Checks the parameters of a search; each error names the invalid parameter."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from services.catalog.tables.operations import MOST_CHARACTERS
 
 MOST_WORDS = 32
 MOST_WILDCARDS = 4
-SHORTEST_WILDCARD = 3  # letters before the star; half of all words begin with one of fewer letters
+SHORTEST_WILDCARD = 3  # letters before the star; a shorter beginning would match half of all words
 MOST_HITS = 100
 USUAL_HITS = 10
 MOST_FACET_VALUES = 50
@@ -55,7 +55,7 @@ def _check_wildcards(wildcards: list[str]) -> None:
 
 
 def check_length(text: str) -> str:
-    """Return the typed text, if it is short enough to complete.
+    """Check that a typed text is short enough to complete, and return it.
 
     raises  Invalid  QUERY_TOO_LONG
     """
@@ -65,7 +65,7 @@ def check_length(text: str) -> str:
 
 
 def allowed_limit(limit: int, *, usual: int = USUAL_HITS, most: int = MOST_HITS) -> int:
-    """Check the number of results; 0 is the usual number.
+    """Check the number of results and return it; 0 means the usual number.
 
     raises  Invalid  LIMIT_OUT_OF_BOUNDS
     """
@@ -75,7 +75,7 @@ def allowed_limit(limit: int, *, usual: int = USUAL_HITS, most: int = MOST_HITS)
 
 
 def allowed_sort(sort: str) -> Sort:
-    """Check the order of hits; relevance when empty.
+    """Check the order of hits and return it; "" means relevance.
 
     raises  Invalid  SORT_UNKNOWN
     """
@@ -85,7 +85,7 @@ def allowed_sort(sort: str) -> Sort:
 
 
 def allowed_facet_order(order: str) -> FacetOrder:
-    """Check the order of a facet's values; by count when empty.
+    """Check the order of a facet's values and return it; "" means by count.
 
     raises  Invalid  SORT_UNKNOWN
     """
@@ -95,7 +95,7 @@ def allowed_facet_order(order: str) -> FacetOrder:
 
 
 def allowed_offset(offset: int) -> int:
-    """Check how many values of a facet to skip.
+    """Check the number of facet values to skip, and return it.
 
     raises  Invalid  OFFSET_OUT_OF_BOUNDS
     """
@@ -105,7 +105,7 @@ def allowed_offset(offset: int) -> int:
 
 
 def allowed_facets(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Check facets; removes repetitions.
+    """Check facets, and return each once.
 
     raises  Invalid  FACET_UNKNOWN
     """
@@ -116,7 +116,7 @@ def allowed_facets(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def allowed_filters(filters: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
-    """Check filters; removes repeated values and facets without a value.
+    """Check filters, and return them without repeated values and without facets that have no value.
 
     raises  Invalid  FACET_UNKNOWN, FACET_VALUES_OUT_OF_BOUNDS
     """

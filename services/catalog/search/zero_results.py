@@ -16,11 +16,11 @@ from services.catalog.search.facets import PLACES, FacetValue, Names
 from services.catalog.search.query.tree import Part, Query, Word
 from services.catalog.search.ranking.build import match_of, rank
 
-MOST_PARTS = 8  # of a longer query only the first parts are examined
+MOST_PARTS = 8  # of a query; only the first parts are examined
 MOST_SHORTER_QUERIES = 10
 MOST_SHOWN = 3
-MOST_CLASSES = 40  # of the records with the words
-MOST_RECORDS = 1_000  # whose classes are counted
+MOST_CLASSES = 40  # classes that are counted for the records with the words
+MOST_RECORDS = 1_000  # records of which the classes are counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +44,10 @@ class ZeroResultHelp:
 def explain_zero_results(
     index: Index, query: Query, request: Request, names: Names, finder: ClassFinder
 ) -> ZeroResultHelp:
-    """Find the parts of a request that no record has, and searches that have hits, in at most six requests.
+    """Find the parts of a query that no record has, and searches that have hits, in at most six requests.
 
-    Light words are no parts: no record lacks them, and a search for them alone is no help.
+    Light words do not count as parts: every record may have them, and a search for them alone does not help.
+
     names   see load_names
     raises  Unavailable  SEARCH_UNAVAILABLE, INDEX_BUILDING
     """
@@ -70,7 +71,7 @@ def explain_zero_results(
 
 
 def _rarest_parts(totals: Mapping[Part, int]) -> list[Part]:
-    """Choose parts whose classes are counted: the rarest, which say most about the subject; their hits are bounded."""
+    """Choose the rarest parts, which say most about the subject, with at most MOST_RECORDS hits in all."""
     known_parts = sorted((part for part in totals if totals[part]), key=lambda part: totals[part])
     sums = accumulate(totals[part] for part in known_parts)
     return [part for part, hits in zip(known_parts, sums, strict=True) if hits <= MOST_RECORDS]
@@ -85,7 +86,7 @@ def _count_hits(index: Index, request: Request, queries: Iterable[Query]) -> Ite
 
 
 def _shorter_queries(query: Query, parts: Sequence[Part], failed_parts: list[Part]) -> Iterator[Query]:
-    """Yield the query without its failed parts; then without one more, the last first; then each part alone."""
+    """Yield the query without its failed parts, then without one more part, from the last on, then each part alone."""
     remaining = tuple(part for part in parts if part not in failed_parts)
     earlier = {tuple(parts), ()}
     for parts in (
@@ -118,10 +119,10 @@ def _other_institutions(index: Index, filtered: Request, names: Names) -> list[F
 def _related_classes(
     index: Index, unfiltered: Request, known_parts: list[Part], query: Query, finder: ClassFinder
 ) -> list[Class]:
-    """List the nearest classes: those whose caption or words the query meets, then those of the records with its words.
+    """List the nearest classes: those whose caption or words are in the query, then those of records with its words.
 
-    A met class without records is represented by the nearest class above it that has some, at least a division: no main
-    class is near anything.
+    A class without records is replaced by the nearest class above it that has some, but not by a main class, which is
+    too wide.
     """
     met_values = [_facet_values(met.key) for met in finder.find(query).classes]
     by_records: dict[str, int] = {}
@@ -131,7 +132,7 @@ def _related_classes(
         by_records = {value: count for value, count in counts_by_class if value != NONE and len(value) > 1}
     met = dict.fromkeys(value for values in met_values for value in values)
     counts = index.count_values("facet_class", list({**met, **by_records})) if met or by_records else {}
-    # Sorted by the share of a class's records with one of the words: else classes with many records would come first.
+    # Sorted by the share of a class's records with one of the words, so that large classes do not always come first.
     ranked = sorted(
         (value for value in by_records if counts[value]),
         key=lambda value: (-by_records[value] / counts[value] ** 0.5, -len(value), value),
@@ -139,14 +140,14 @@ def _related_classes(
     nearest = [value for values in met_values if (value := next(filter(counts.get, values), ""))]
     classes: list[str] = []
     for value in (*nearest, *ranked):
-        # Of a class and a broader one only the first is listed.
+        # Of a class and a broader class, only the first is listed.
         if not any(value.startswith(other) or other.startswith(value) for other in classes):
             classes.append(value)
     return [Class(value, finder.label(value), counts[value], False) for value in classes[:MOST_SHOWN]]
 
 
 def _facet_values(key: str) -> list[str]:
-    """List the values of the facet "class" that have the records of a class, the most specific first."""
+    """List the values of the facet "class" that include the records of a class, the most specific first."""
     values = [value for value in (key, *ancestors(key)) if key[:2] == "2X" or "." not in value]
     return [value for value in values if len(value) > 1]
 

@@ -21,7 +21,7 @@ class Table(DeclarativeBase):
     type_annotation_map = {UUID: Id, datetime: UtcTime, bytes: LargeBinary, int: BigNumber}
 
 
-# Text that sorts by code point on every database, whatever the server's locale.
+# Text that sorts by code point on every database, independent of the server's locale.
 SortKey = String().with_variant(String(collation="C"), "postgresql")
 
 
@@ -35,12 +35,12 @@ def fresh_numbers(session: Session, column: InstrumentedAttribute[int], count: i
     return list(range(highest + 1, highest + 1 + count))
 
 
-# Frequent text of records, the most frequent last. Every database depends on it, so it never changes; a better one gets
-# another mark.
+# Frequent text of records, the most frequent last. Stored values can only be read with it, so it never changes; a
+# better # dictionary gets another mark.
 _DICTIONARY_1 = ZstdCompressionDict(
     Path(__file__).with_name("compression_dictionary_1.txt").read_bytes(), dict_type=DICT_TYPE_RAWCONTENT
 )
-_MARK_1 = b"\x01"  # JSON, which is what these columns held before, never begins so
+_MARK_1 = b"\x01"  # these columns held JSON before, which never begins with this byte
 _LEVEL = 3  # level 6 saves 5 % more in twice the time
 
 
@@ -56,7 +56,7 @@ _tools = _Tools()
 
 
 def compress(data: bytes) -> bytes:
-    """Compress a value: to half for MARC and brief records, to a quarter for holdings."""
+    """Compress a value: MARC and brief records to half of their size, holdings to a quarter."""
     return _MARK_1 + _tools.deflate(data)
 
 

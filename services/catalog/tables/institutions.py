@@ -16,10 +16,10 @@ class Institution(Table):
 
     version      grows with each change of the institution or a branch, for copies in other services
     own_version  grows with each change of the institution itself, for edits
-    details      JSON object of fields: institutions.fields says which
-    edits        JSON object: names of fields that staff edited on a page, with the own_version that each edit made
-    changed_at   time of the last change; None before the first one that was recorded
-    renamed_to   number of the last record whose holdings have the branches' names of today; None when all have
+    details      JSON object: field -> value, for the fields in institutions.fields without a column
+    edits        JSON object: field that staff edited on a page -> own_version after the edit
+    changed_at   time of the last change; None before the first recorded change
+    renamed_to   number of the last record whose holdings have the branches' present names; None when all have
     """
 
     __tablename__ = "institutions"
@@ -43,7 +43,7 @@ class Branch(Table):
     """A place of an institution that holds items; unconfirmed when only an import has named it.
 
     version                     grows with each change, for edits
-    details, edits, changed_at  as of an institution
+    details, edits, changed_at  as in Institution; edits has `version`
     """
 
     __tablename__ = "branches"
@@ -68,7 +68,7 @@ class Source(Table):
     """Where an institution's records come from.
 
     item_map    how items are read from its records, as TOML; "" for the usual map
-    dropped_at  when its records were deleted together, which is their deleted_at; None for a source in use
+    dropped_at  when all its records were deleted, equal to their deleted_at; None for a source in use
     """
 
     __tablename__ = "sources"
@@ -80,7 +80,7 @@ class Source(Table):
 
 
 class ClassCaption(Table):
-    """An institution's own caption of a class, before that of the release.
+    """An institution's own caption of a class, which replaces that of the release.
 
     words  statements of words, one a line: see record.class_table.parse_words
     """

@@ -1,4 +1,4 @@
-"""Items that are gone, edits of items, and what circulation says of items; no import deletes these rows."""
+"""Gone items, edits of items, and states and rules from circulation; imports do not delete these rows."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from services.catalog.tables.base import Compressed, Table
 
 
 class GoneItem(Table):
-    """An item that is no longer in the catalogue. When its barcode comes back, its id does.
+    """An item that is no longer in the catalogue. If a record has its barcode again, the item gets its id again.
 
     barcode  as its record had it; None when it had none
     copy     UTF-8 JSON of the last ItemCopy, with `gone`
@@ -32,7 +32,7 @@ class ItemOverride(Table):
     """Values that staff gave an item; imports keep them.
 
     source_barcode   barcode of the item in its record, by which an import finds the item; None when it has none
-    barcode, status  the values; None: as the record says
+    barcode, status  values by staff; None for the value of the record
     """
 
     __tablename__ = "item_overrides"
@@ -46,7 +46,7 @@ class ItemOverride(Table):
 
 
 class ItemState(Table):
-    """The state of an item in circulation; a row may exist before its item. A fact of an older version changes nothing.
+    """The state of an item in circulation; a row may exist before its item. A fact with an older version is ignored.
 
     state   "in", "on_loan" or "transit"
     due_on  ISO 8601; "" when it is not lent
@@ -61,10 +61,10 @@ class ItemState(Table):
 
 
 class LendingRules(Table):
-    """Which items of an institution are only read in the library, from the policy of its default category.
+    """The rules by which items of an institution are only read in the library, from the policy of its default category.
 
     rules         JSON list of [collection, branch id, whether they are only read in the library]; "" means any
-    refreshed_to  number of the last record whose holdings follow these rules; None when all do
+    refreshed_to  number of the last record whose holdings were computed with these rules; None when all were
     """
 
     __tablename__ = "lending_rules"

@@ -1,4 +1,4 @@
-"""What the catalogue does: imports, the index queue, rebuilds of the index, the query log; the installation's id."""
+"""Operation of the catalogue: imports, the index queue, rebuilds of the index, the query log, the installation's id."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from services.catalog.tables.base import Table
 class ImportRun(Table):
     """One import of one source, with its position, so that it can continue after a kill -9.
 
-    deleted   records that their source says are deleted; missing: that a complete load does not have
-    kept      items that are out, whose records it deleted: they are withdrawn when they come back
-    findings  JSON of importing.findings: its warnings and rejected records by reason
+    deleted   number of records that their source has marked as deleted
+    missing   number of records deleted because they are not in a complete load
+    kept      number of items out whose records it deleted: they are withdrawn when they are returned
+    findings  JSON of importing.findings: warnings and rejected records by reason
     """
 
     __tablename__ = "import_runs"
@@ -41,7 +42,7 @@ class ImportRun(Table):
 
 
 class ImportSeen(Table):
-    """Records that an unfinished run met and left unchanged: a second one under the same key is another record."""
+    """Records that an unfinished run read and left unchanged: a second record with the same key is another record."""
 
     __tablename__ = "import_seen"
     run: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
@@ -67,8 +68,8 @@ class RejectedRecord(Table):
 class IndexQueue(Table):
     """Records to write to the index; a row is deleted by (number, version) after the write.
 
-    queued_at  since when the index is behind on this record, also when a later version replaced the first; None in rows
-               of a release without the column
+    queued_at  time of the first change that the index does not have; later changes do not replace it. None in rows of a
+               release without the column
     """
 
     __tablename__ = "index_queue"
@@ -78,10 +79,10 @@ class IndexQueue(Table):
 
 
 class Installation(Table):
-    """One row: the id of this installation, which is in the markers of its indexes. Dumps of the database have it.
+    """One row: the id of this installation, which is in the markers of its indexes and in dumps of the database.
 
-    works_rules  works.keys.RULES by which all records have their keys
-    regrouped    number of the last record that has keys of newer rules, while records are regrouped
+    works_rules  works.keys.RULES with which the keys of all records were computed
+    regrouped    while records are regrouped: number of the last record with keys of the newer rules
     """
 
     __tablename__ = "installation"
@@ -107,14 +108,14 @@ class IndexRebuild(Table):
     finished_at: Mapped[datetime | None]
 
 
-MOST_CHARACTERS = 500  # of the column; fewer are stored
+MOST_CHARACTERS = 500  # of the column; query_log stores fewer
 
 
 class Search(Table):
-    """A search of one day, or an opened hit of one; without data about the reader.
+    """A search of one day, or an opened hit of a search; without data about the reader.
 
-    query    as stored by query_log; the empty query counts the searches of the day that were not stored, in `total`
-    total    hits found; of an opened hit at least its rank
+    query    as query_log stores it; `total` of the empty query counts the searches of the day that were not stored
+    total    number of hits; for an opened hit at least its rank
     clicked  rank of the hit that was opened, from 1 on the first page; 0: this row is the search itself
     """
 

@@ -12,18 +12,18 @@ from services.catalog.tables.base import Compressed, SortKey, Table
 
 
 def _partial(name: str, condition: str, *columns: str) -> Index:
-    """An index of the rows that satisfy a condition."""
+    """Create an index of the rows that satisfy a condition."""
     return Index(name, *columns, sqlite_where=text(condition), postgresql_where=text(condition))
 
 
 class Record(Table):
-    """A bibliographic record. `marc` is the source of truth; brief and holdings are computed from it and the items.
+    """A bibliographic record. The columns brief and holdings are computed from marc and from the items.
 
-    The three columns are compressed.
+    These three columns are compressed.
 
     number       small and dense, for the index and for breaking ties
     control_key  the import key within the source (conventions.md)
-    fingerprint  SHA-256 of what conventions.md calls equal; of a deleted record one that no record has
+    fingerprint  SHA-256 of the parts that conventions.md compares; of a deleted record one that no record has
     marc         marc.Record.pack()
     brief        UTF-8 JSON ready for an answer (record.brief)
     holdings     UTF-8 JSON list, one entry per branch, ready for an answer (items.availability)
@@ -32,7 +32,7 @@ class Record(Table):
     work_keys    the keys of its work, eight bytes each (works.keys.pack); none for a record with a librarian's decision
     title_sort, author_sort   folded title and main entry, cut: for browse lists and searches in tables
     standard_number  record.codes.standard_number_of: ISBN or ISSN, for searches in tables
-    index_changes  changes that only the index sees, such as loans; with `version` they are the version of its document
+    index_changes  number of changes that only the index needs, such as loans; the document's version is version + this
     """
 
     __tablename__ = "records"
@@ -66,7 +66,7 @@ class Record(Table):
 
 
 class OriginalRecord(Table):
-    """The bytes of a record that was repaired on import, as they came; format as in marc.faults.Frame."""
+    """The original bytes of a record that was repaired on import; format as in marc.faults.Frame."""
 
     __tablename__ = "original_records"
     record_number: Mapped[int] = mapped_column(ForeignKey("records.number"), primary_key=True, autoincrement=False)
@@ -83,11 +83,11 @@ class Item(Table):
     pieces       accompanying material
     version      grows when something that other services may copy changes
     told         digest of the copy that was last published; None in rows of a release without it
-    wanted_barcode  barcode that its record claims, but another item of the institution has; it comes over when the
-                 other record gives it up
+    wanted_barcode  barcode that its record claims, but that another item of the institution has; this item gets it when
+                 the other record no longer claims it
     is_fast_add  added at a desk; no import of its record removes it
     access       "online", "ask_the_library" or "" (items.availability.ItemFacts); None in rows of an older release
-    is_leaving   its record no longer names it, or was deleted, while it is out: it goes when it comes back
+    is_leaving   its record was deleted or no longer names it, while it is out: it is removed when it is returned
     """
 
     __tablename__ = "items"
@@ -127,7 +127,7 @@ class Work(Table):
     """A creation whose editions are records, whatever their language, year and carrier.
 
     number       small and dense, for the index; when two works are merged the lower number stays
-    merged_into  number of the work this one was merged into, never of a merged one; its id leads there
+    merged_into  number of the work that this one was merged into, which is itself not merged; the id finds that work
     """
 
     __tablename__ = "works"
@@ -164,10 +164,11 @@ class WorkRuling(Table):
 
 
 class Heading(Table):
-    """A heading that records use, once, for browse lists; the index counts its records.
+    """A heading that records use, one row for all records, for browse lists; the index counts its records.
 
     kind  "author", "subject" or "series"
-    sort  folded; text: as the facets have it; both of at most 200 characters
+    sort  folded text, at most 200 characters
+    text  as the facets have it, at most 200 characters
     """
 
     __tablename__ = "headings"
@@ -177,7 +178,7 @@ class Heading(Table):
 
 
 class Authority(Table):
-    """An authority record (MARC 21 Authority), stored whole; its heading is the form that records should use."""
+    """An authority record (MARC 21 Authority), stored complete; its heading is the form that records should use."""
 
     __tablename__ = "authorities"
     __table_args__ = (UniqueConstraint("source_id", "control_key"),)

@@ -1,1 +1,1 @@
-"""Collocating: bringing the editions of a work together, as records come, change and go."""
+"""Works: groups the editions of a work, when records are added, changed and deleted."""

@@ -20,7 +20,7 @@ from services.catalog.works.keys import pack, unpack
 FIRST_TEMPORARY = 1 << 62  # temporary numbers of this batch's new works, until all merges are known
 # Advisory lock of PostgreSQL: two transactions that assigned one new key at the same time would create two works.
 WORKS_LOCK = 4_210_001
-# A work of more records than this is not separated when one of them changes: to read them would cost too much.
+# A work with more records is not separated when one of them changes, because to read them all takes too long.
 MOST_SEPARATED = 2_000
 RECORDS_PER_EVENT = 500
 
@@ -29,7 +29,7 @@ RECORDS_PER_EVENT = 500
 class WorkSets:
     """The works of this batch's keys, and their changes.
 
-    works   known key -> work; grows
+    works   known key -> work; `add` extends it
     fresh   new keys of the batch
     merged  work -> the lower work that it was merged into
     """
@@ -37,7 +37,7 @@ class WorkSets:
     works: dict[int, int] = field(default_factory=dict)
     fresh: list[int] = field(default_factory=list)
     merged: dict[int, int] = field(default_factory=dict)
-    _made: int = 0
+    _new_count: int = 0
 
     def root(self, work: int) -> int:
         """Return the work that this one was merged into, or itself."""
@@ -46,13 +46,13 @@ class WorkSets:
         return work
 
     def new_work(self) -> int:
-        self._made += 1
-        return FIRST_TEMPORARY + self._made
+        self._new_count += 1
+        return FIRST_TEMPORARY + self._new_count
 
     def add(self, keys: Iterable[int], current: int | None) -> int:
-        """Return the work of a record with these keys; works that it connects become one, the lowest.
+        """Return the work of a record with these keys; works that the record connects are merged into the lowest.
 
-        current  the work that the record has already
+        current  the record's present work, if it has one
         """
         works, unknown = self.works, []
         roots = set() if current is None else {self.root(current)}
@@ -73,7 +73,7 @@ class WorkSets:
 
 
 def connected_parts(members: Sequence[tuple[int, tuple[int, ...]]]) -> list[list[int]]:
-    """Return the connected parts of records, (number, keys) each: lists of numbers, that of the lowest number first."""
+    """Return the connected parts of records, given as (number, keys): lists of numbers, that with the lowest first."""
     sets = WorkSets()
     assigned = [(number, sets.add(keys, None)) for number, keys in members]
     values: dict[int, list[int]] = {}
@@ -107,7 +107,7 @@ class Assignment(NamedTuple):
 
 
 class MovedRecord(NamedTuple):
-    """A record that is now in another work, with its new version; its row is already written."""
+    """A record that was moved to another work, with its new version; its row is already written."""
 
     number: int
     version: int
@@ -177,8 +177,8 @@ class StoredWork(NamedTuple):
 def regroup_works(session: Session, works: Sequence[StoredWork]) -> AssignmentResult:
     """Assign all records of these works again, by new keys; the caller holds lock_works and writes the assignments.
 
-    The part with a work's lowest record stays in it, so that its id stays; other parts get works of their own. `moved`
-    has records of other works that these merge with.
+    The part with the lowest record keeps the work, and so its id; each other part gets a new work. `moved` has the
+    records of other works that were merged with these.
     """
     result = AssignmentResult()
     _forget(session, {key for work in works for key in work.old_keys})
@@ -198,9 +198,10 @@ def regroup_works(session: Session, works: Sequence[StoredWork]) -> AssignmentRe
 
 
 def remove_records(session: Session, numbers: Sequence[int]) -> list[MovedRecord]:
-    """Remove records from their works; records that only they connected are separated.
+    """Remove records from their works, and separate records that only they connected.
 
-    The caller changes their own rows.
+    The caller changes the rows of the removed records.
+
     returns  the other records that moved
     """
     result = AssignmentResult()
@@ -235,7 +236,7 @@ def _stored_assignments(session: Session, numbers: Sequence[int]) -> dict[int, _
 def _detach(
     session: Session, leaving_records: dict[int, _StoredAssignment], result: AssignmentResult
 ) -> dict[int, int | None]:
-    """Delete the keys of these records from their works; returns record -> work of those that were alone in it."""
+    """Delete the keys of these records from their works. Returns record -> work, for works with no other record."""
     lone_works: dict[int, int | None] = {}
     by_work: dict[int, list[int]] = {}
     for number, stored in leaving_records.items():
@@ -254,12 +255,12 @@ def _detach(
         if not rows:
             lone_works[min(leaving)] = work
         _forget(session, {key for number in leaving for key in leaving_records[number].keys} - all_keys(remaining))
-        _part(session, remaining, result)
+        _separate(session, remaining, result)
     return lone_works
 
 
-def _part(session: Session, members: Sequence[tuple[int, tuple[int, ...]]], result: AssignmentResult) -> None:
-    """Move each connected part, except the oldest, to a new work."""
+def _separate(session: Session, members: Sequence[tuple[int, tuple[int, ...]]], result: AssignmentResult) -> None:
+    """Move each connected part except the first to a new work."""
     keys = dict(members)
     new_parts = connected_parts(members)[1:]
     for numbers, work in zip(new_parts, new_works(session, len(new_parts)), strict=True):
@@ -304,7 +305,7 @@ def _ruled_work(session: Session, number: int) -> int | None:
 
 
 def _write(session: Session, sets: WorkSets, used: Sequence[int], result: AssignmentResult) -> dict[int, int]:
-    """Write new and merged works and the keys; returns each root of the sets -> its number."""
+    """Write new works, merged works and keys. Returns root of the sets -> number of its work."""
     roots = {sets.root(work) for work in used}
     temporary = {work for work in roots if work > FIRST_TEMPORARY}
     numbers = dict(final_numbers(temporary, new_works(session, len(temporary))))

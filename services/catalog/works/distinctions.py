@@ -1,4 +1,4 @@
-"""What tells records with one title proper apart: number in a series, part, subtitle, class, originals, collections."""
+"""Differences between records with one title proper: number in a series, part, subtitle, class, originals."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from services.catalog.works.names import (
     words,
 )
 
-SUBTITLE_WORDS = 4  # compared; the end of a long subtitle is often left out
+SUBTITLE_WORDS = 4  # that are compared, because records often leave out the end of a long subtitle
 LONGEST_SUBTITLE, LONGEST_NUMBER = 120, 32  # characters that are read
 
 _A, _B, _H, _I, _K, _Q, _T, _V, _Z = (frozenset(code) for code in "abhikqtvz")
@@ -53,7 +53,7 @@ _LETTERS = re.compile(r"[A-Z]{1,3}")
 
 @dataclass(frozen=True, slots=True)
 class TitleFacts:
-    """What a record's title says, for the keys of its work.
+    """Data of a record's title, for the keys of its work.
 
     title          folded words of the title proper, without edition, volume and first article
     part           number or name of the part; the number in the series, if the series has the title's name
@@ -72,7 +72,7 @@ class TitleFacts:
 
 
 def title_facts(field: Field, tags: Tags, author: str) -> TitleFacts:
-    """Read what a 245 and its record say of the title.
+    """Read the data of a title from a 245 and the record's other fields.
 
     author  works.names.author_of the record
     """
@@ -94,7 +94,7 @@ def title_facts(field: Field, tags: Tags, author: str) -> TitleFacts:
 
 
 def class_code(tags: Tags) -> str:
-    """Return the class that tells works apart: three digits, "8" and the form for literature, else letters of LCC."""
+    """Return the class by which works differ: three digits, "8" and the form for literature, else letters of LCC."""
     number = class_of(tags)
     if not number:
         for tag, codes in (("852", _H), ("090", _A), ("099", _A)):
@@ -114,7 +114,7 @@ def class_code(tags: Tags) -> str:
 
 @lru_cache(maxsize=4096)
 def _code_of_number(number: str) -> str:
-    """Return the code of a DDC or 2X number; "8" for literature of an unknown form, "" when it is no number."""
+    """Return the code of a DDC or 2X number; "8" for literature of an unknown form, "" for other text."""
     if number[:2].upper() == "2X":
         return "297"
     digits = "".join(filter(str.isdigit, number))
@@ -132,7 +132,7 @@ def _form_of(tags: Tags) -> str:
 
 
 def _divide(field: Field) -> tuple[str, str]:
-    """Return the title proper as written, and the first words of the subtitle; a parallel title is no subtitle."""
+    """Return the title proper as written, and the first words of the subtitle; a parallel title is not a subtitle."""
     text = next(iter(pick(field, _A)), "")
     proper = text[non_filing(field) :] or text
     proper, _, rest = proper.partition(" / ")[0].partition(" : ")
@@ -149,7 +149,7 @@ def _divide(field: Field) -> tuple[str, str]:
 
 
 def _number_in_series(tags: Tags, title: list[str]) -> tuple[bool, str]:
-    """Tell whether a series has the name of this title, and return the number in it."""
+    """Return whether a series has the name of this title, and the number in the series."""
     is_series = False
     for tag, codes in _SERIES:
         for field in tags.get(tag, ()):
@@ -172,7 +172,7 @@ def _numbers(text: list[str]) -> Iterator[str]:
 
 
 def _has_several_works(field: Field, tags: Tags, title: list[str]) -> bool:
-    """Tell whether a record has other works than the one of its title: `a ; b`, `a and b`, analytic added entries."""
+    """Tell whether a record has further works: `a ; b` or `a and b` in the title, or analytic added entries."""
     if any(value.rstrip().endswith(";") for value in pick(field, _A)):
         return True
     if any(_AND_ANOTHER.match(value) for value in pick(field, _B)):
@@ -189,7 +189,7 @@ def _has_several_works(field: Field, tags: Tags, title: list[str]) -> bool:
 
 
 def _originals(tags: Tags, author: str, title: list[str], part: str) -> tuple[tuple[str, tuple[str, ...], str], ...]:
-    """Return the titles of the original; of several different ones a single uniform title, else none."""
+    """Return the titles of the original. If there are several different ones, return a single uniform title or none."""
     originals: dict[tuple[str, ...], list[tuple[str, str]]] = {}
     uniform: set[tuple[str, ...]] = set()
     own = tuple(title)

@@ -22,7 +22,7 @@ from services.catalog.tables import Record, Work, WorkRuling
 from services.catalog.works.likeness import Likeness, compare, compared_record
 
 MOST_EDITIONS = 200
-COMPARED = 10  # editions that share a key; of a large work not all are compared
+COMPARED = 10  # editions with a shared key; of a large work not all are compared
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class WorkPage:
 def load_work(
     database: Database, *, context: Context, work_id: UUID, branch: str = "", language: str = "id"
 ) -> WorkPage:
-    """Load a work; the id of a merged work loads the work it was merged into.
+    """Load a work; for the id of a merged work, load the work that it was merged into.
 
     branch    "INSTITUTION/BRANCH": editions available there come first, then those available elsewhere
     language  of the reader, "id" or "en"
@@ -129,7 +129,7 @@ def _rulings(session: Session, numbers: Sequence[int]) -> dict[int, WorkRuling]:
 
 
 def _likeness(packed: Mapping[int, bytes], rulings: Mapping[int, WorkRuling]) -> dict[int, Likeness]:
-    """Compare each edition with the other editions; keep its greatest likeness."""
+    """Compare each edition with the others. Returns record number -> its greatest likeness."""
     parts = {number: compared_record(Marc.unpack(marc)) for number, marc in packed.items()}
     sharing: dict[int, list[int]] = {}
     for number in parts:

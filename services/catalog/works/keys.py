@@ -1,4 +1,4 @@
-"""The keys of a record: work keys, which the records of a work share, sort keys, headings and standard number."""
+"""The keys of a record: work keys, which records of a work share, sort keys, headings and standard number."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from services.catalog.works.distinctions import TitleFacts, class_code, isbns_of
 from services.catalog.works.names import author_of, is_generic_title, part_of, title_words, words
 
 MOST_KEYS = 12  # of one record
-# The rules by which keys are computed. Keys of other rules are other numbers, so that both kinds never meet; a database
-# whose keys are of older rules is regrouped (importing.backfill).
+# The version of the rules for keys. It is a part of every key, so keys of different versions never match. A database #
+# with keys of an older version is regrouped (importing.regrouping).
 RULES = 2
 
 _A, _B, _X, _AL = (frozenset(code) for code in ("a", "b", "x", "al"))
@@ -81,7 +81,7 @@ def keys_of(leader: str, tags: Tags) -> list[Key]:
 
 
 def _put_titles(keys: dict[int, str], material: str, author: str, facts: TitleFacts, shelved: str) -> None:
-    """Put the keys of the title: records share it that have one subtitle, or one class and one original."""
+    """Add the keys of the title, which records with the same subtitle, or the same class and original, share."""
     common = material, author, " ".join(facts.title), facts.part
     _put(keys, "title", "b", *common, facts.subtitle)
     if not (facts.is_collection or facts.names_volume):
@@ -100,7 +100,7 @@ def unpack(packed: bytes | None) -> tuple[int, ...]:
 
 
 def kind_of(leader: str, tags: Tags) -> str:
-    """Return the kind of a record; records of different kinds are never of one work.
+    """Return the kind of a record; a work has records of one kind only.
 
     returns  "text" (on paper, on a screen, read aloud), "serial", "thesis", "part" (an article), "map", "music",
              "film", "object"
@@ -131,7 +131,7 @@ def _issns(tags: Tags) -> Iterator[str]:
 
 
 def _put_anonymous(keys: dict[int, str], tags: Tags, field: Field, material: str, title: list[str], part: str) -> None:
-    """Key of a book without author: its whole title, of at least three words, and its publisher."""
+    """Add the key of a book without author: its whole title, of at least three words, and its publisher."""
     whole = [*title, *words(" ".join(pick(field, _B)))]
     if len(whole) < 3 or is_generic_title(whole):
         return

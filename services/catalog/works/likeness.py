@@ -1,4 +1,4 @@
-"""The likeness of two records: how probable it is that they are of one work, and why."""
+"""The likeness of two records: how probable it is that they are editions of one work, and why."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from services.catalog.works.distinctions import title_facts
 from services.catalog.works.keys import Key, keys_of, kind_of
 from services.catalog.works.names import author_of, is_generic_title
 
-# The weight of a shared key, 1 to 100, and the key of its sentence.
+# Kind of a shared key -> its weight, 1 to 100, and the reason of its sentence.
 EVIDENCE = {
     "title": (95, "LIKENESS_TITLE"),
     "original": (90, "LIKENESS_ORIGINAL"),
@@ -24,7 +24,7 @@ _ORDER = tuple(EVIDENCE)
 
 @dataclass(frozen=True, slots=True)
 class Likeness:
-    """score: 0 to 100. reasons: for one work, strongest first; at score 0 against it."""
+    """score: 0 to 100. reasons: why it is one work, strongest first; with score 0, why not."""
 
     score: int
     reasons: tuple[LocalText, ...]
@@ -68,7 +68,7 @@ def compare(left: ComparedRecord, right: ComparedRecord) -> Likeness:
 
 
 def _weaker(left: str, right: str) -> str:
-    """Return "original" where one record has as its title the original title of the other."""
+    """Return "original" if the title of one record is the original title of the other; else the kind of `left`."""
     return max(left, right, key=_ORDER.index) if {left, right} <= {"title", "original"} else left
 
 

@@ -1,4 +1,4 @@
-"""Titles and names as work keys compare them: folded, in one spelling, without what differs between editions."""
+"""Titles and names for work keys: folded, in one spelling, without parts that differ between editions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LONGEST = 300  # characters of a title or name that are compared
 _OLD = re.compile("oe|tj|dj|sj")
 _NEW = {"oe": "u", "tj": "c", "dj": "j", "sj": "sy"}
 _ARTICLES = frozenset(("the", "a", "an", "de", "het", "le", "la", "les", "der", "die", "das", "el", "al", "sang", "si"))
-# Words for a volume; the number after one tells volumes, grades and years of a textbook apart.
+# Words for a volume; the number after such a word identifies a volume, grade or year of a textbook.
 _DESIGNATIONS = frozenset(
     (
         *("jilid", "jil", "jld", "volume", "vol", "bagian", "bag", "buku", "book", "part", "seri", "series", "kelas"),
@@ -24,7 +24,7 @@ _DESIGNATIONS = frozenset(
 )
 _ROMAN = re.compile(r"(?=[ivxl])(?:xl|l?x{0,3})(?:ix|iv|v?i{0,3})\Z")
 _VALUES = {"i": 1, "v": 5, "x": 10, "l": 50}
-# Words of titles that many different books have. A title of these words alone identifies no work.
+# Words of titles that many different books have. A title of only these words does not identify a work.
 _GENERIC = frozenset(
     (
         *("himpunan", "kumpulan", "antologi", "bunga", "rampai", "puisi", "sajak", "pantun", "syair", "cerpen"),
@@ -44,7 +44,7 @@ _YEARLY = re.compile(
     "dalam angka|laporan tahunan|annual report|laporan kinerja|buku tahunan|laporan kegiatan|statistik daerah"
     "|profil kesehatan|statistical yearbook"
 )
-# Words between titles and names that editions write as a word, as "&" or not at all.
+# Words for "and", which editions write as a word, as "&" or not at all.
 _JOINING = frozenset(("and", "dan", "und", "en", "et"))
 _QUALITY = (
     r"(?:\d{1,4}(?:st|nd|rd|th)?|[ivx]{1,4}|ke|pertama|kedua|ketiga|keempat|kelima|keenam|ketujuh|kedelapan|kesembilan"
@@ -60,7 +60,7 @@ _RELATION = frozenset("e4")
 _STYLES = frozenset(
     ("dr", "drs", "dra", "prof", "ir", "haji", "hajjah", "hj", "kh", "kiai", "kyai", "ustadz", "ustaz", "buya")
 )
-# Roles of people who are no authors of the work.
+# Roles of people who are not authors of the work.
 _NOT_AUTHORS = re.compile(
     r"\b(?:trl|edt|ill|pbl|drt|nrt|cmp|ctb|aui|prf|act|art"
     r"|penerjemah|translator|penyunting|editor|ilustrator|illustrator|penerbit|publisher"
@@ -98,7 +98,7 @@ def title_words(text: str) -> list[str]:
 
 
 def without_joining(title: list[str]) -> list[str]:
-    """Remove "and" in its languages, because "&" is no word; a title of nothing else stays."""
+    """Remove "and" in several languages, because "&" is not a word; a title of only such words stays."""
     if _JOINING.isdisjoint(title):
         return title
     return [word for word in title if word not in _JOINING] or title
@@ -159,7 +159,7 @@ def plain_number(word: str) -> str:
 
 @lru_cache(maxsize=4096)
 def author_key(name: str, *, inverted: bool = False) -> str:
-    """Return the key of an author, the same for all spellings of the name: the filing word and one initial.
+    """Return the key of an author, equal for all spellings of the name: the filing word and one initial.
 
     `Navis, A.A.`, `A. A. Navis` and `Navis, Ali Akbar` are `navis a`; `Hamka` is `hamka`.
 

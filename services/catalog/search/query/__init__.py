@@ -1,4 +1,4 @@
-"""The query language: any text parses to a Query, and a Query prints as text.
+"""The query language: every text parses to a Query, and str() of a Query is text of the same meaning.
 
     query   = all { ("OR" | "ATAU" | "|") all }         adjacent words bind stronger than OR
     all     = { ["-"] part }                            every part; none of those after -
@@ -11,5 +11,5 @@
 
 Every field has Indonesian names too (fields.py). What does not parse (an OR without operand, unmatched brackets, an
 invalid year) is read as plain words, and `Query.read_as_words` is set. An ISBN is recognised by its check digit, with
-any spacing; ten digits may also be a barcode, and are looked up as both.
+any spacing; ten digits may also be a barcode, so they are looked up as both.
 """

@@ -48,7 +48,7 @@ _SYNONYMS = {
 
 
 def _codes(facet: str, others: dict[str, str]) -> dict[str, str]:
-    """Return what readers may write -> code: the code itself, its names, and synonyms."""
+    """Return text that readers may write -> code, for the codes themselves, their names and synonyms."""
     codes = {}
     for code, names in CAPTIONS[facet].items():
         for name in (names.en, names.id, code):

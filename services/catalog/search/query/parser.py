@@ -57,7 +57,7 @@ def depth(text: str) -> int:
 
 
 class _Unreadable(Exception):
-    """The text is no valid query; raised and caught in this module only."""
+    """The text is not a valid query; raised and caught only in this module."""
 
 
 def _parse_text(text: str) -> Query:
@@ -161,7 +161,7 @@ class _Parser:
         return chunk is not None and _TAIL.sub("", chunk.group()) in _OR
 
     def _or(self) -> bool:
-        """Skip an OR at the current position; False when there is none."""
+        """Skip an OR at the current position. Returns False when there is none."""
         text = self._text
         if self._at == len(text):
             return False
@@ -176,7 +176,7 @@ class _Parser:
         return True
 
     def _one(self) -> list[Part]:
-        """Parse one part; several when a text that looks like a field or a number is none."""
+        """Parse one part. Returns several parts for a text that only looks like a field or a number."""
         text, at = self._text, self._at
         if text[at] == '"':
             return self._phrase(self._field)
@@ -236,7 +236,7 @@ class _Parser:
         return [Phrase(words, field)] if tokens(words) else []
 
     def _words(self, field: str) -> list[Part]:
-        """Parse a word; two words where it is written with a 2: ayat2 is ayat ayat."""
+        """Parse a word; a word written with a 2 is two words: ayat2 is ayat ayat."""
         parts = self._word(field)
         if len(parts) == 1 and isinstance(word := parts[0], Word) and not word.prefix:
             return [replace(word, text=text) for text in spell_out(word.text).split()]

@@ -1,4 +1,4 @@
-"""The query tree; str() of each part is a text that parses to it."""
+"""The query tree; str() of each part is a text that parses to the same part."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class Phrase:
 
 @dataclass(frozen=True, slots=True)
 class Isbn:
-    """Thirteen digits; or another text after `isbn:`.
+    """An ISBN of thirteen digits, or another text after `isbn:`.
 
-    ten  the ten typed characters, without `isbn:` before them: they may be a barcode, too
+    ten  ten characters that were typed without `isbn:`, because they may also be a barcode
     """
 
     number: str
@@ -72,7 +72,8 @@ class Years:
 class Classes:
     """Classes as written, both bounds included with their subclasses; None for open.
 
-    One alone (low is high) has all under it: 8 and 800 are all of literature, 297 is all of Islam, 2X4 a local class.
+    A single class (low is high) includes all classes under it: 8 and 800 are all of literature, 297 is all of Islam,
+    2X4 is a local class.
     """
 
     low: str | None
@@ -84,7 +85,7 @@ class Classes:
 
 @dataclass(frozen=True, slots=True)
 class FacetCode:
-    """Of this `language` (ISO 639-2), `format`, `audience` or `collection`, by its code."""
+    """A facet value by its code: `language` (ISO 639-2), `format`, `audience` or `collection`."""
 
     field: str
     code: str
@@ -95,7 +96,7 @@ class FacetCode:
 
 @dataclass(frozen=True, slots=True)
 class AnyOf:
-    """At least one of these; with one choice it is a pair of brackets, which only an exclusion needs."""
+    """At least one of these. One choice alone is a pair of brackets, which are needed only in an exclusion."""
 
     choices: tuple[Query, ...]
 
@@ -121,7 +122,7 @@ class Query:
         return " ".join([*map(str, self.parts), *(f"-{part}" for part in self.without)])
 
     def leaves(self) -> Iterator[Part]:
-        """Yield every part that is no AnyOf, including those of alternatives and exclusions."""
+        """Yield every part that is not an AnyOf, including the parts of alternatives and exclusions."""
         for part in (*self.parts, *self.without):
             if isinstance(part, AnyOf):
                 for choice in part.choices:
@@ -131,12 +132,12 @@ class Query:
 
     @property
     def size(self) -> int:
-        """The number of words."""
+        """Return the number of words."""
         return sum(len(leaf.text.split()) if isinstance(leaf, Phrase) else 1 for leaf in self.leaves())
 
     @property
     def wildcards(self) -> list[str]:
-        """The words that end in a star."""
+        """Return the words that end in a star."""
         return [leaf.text for leaf in self.leaves() if isinstance(leaf, Word) and leaf.prefix]
 
 

@@ -1,6 +1,7 @@
 """Builds the match tree of a query: one root for each word, and bonuses for the field and the form of its matches.
 
-The required matches decide which records are hits; a bonus only adds to the score of a hit, and is tested at hits only.
+The required matches decide which records are hits. A bonus only adds to the score of a hit, and the engine tests it
+only for hits.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from services.catalog.search.query.tree import AnyOf, Classes, FacetCode, Identi
 from services.catalog.search.query.tree import Phrase as Quoted
 from services.catalog.search.ranking import weights
 
-_MOST_CLOSE_WORDS = 8  # a longer query is neither a name nor a call number
+_MOST_CLOSE_WORDS = 8  # of a query; a longer one is neither a name nor a call number
 _ENDINGS = ("an", "nya", "lah", "kah")
 _SHORTEST, _LONGEST = BEGINNING_LENGTHS
 
@@ -41,8 +42,8 @@ class _Token:
     """A folded word of the query.
 
     may_be_beginning  it may be the beginning of a word
-    is_light          a light word, a title or an article: the other words decide
-    may_be_old        another word of the query is in old spelling, and this one has a j
+    is_light          a light word, a title of a person or an article: the other words decide
+    may_be_old        this word has a j, and another word of the query is in old spelling
     """
 
     text: str
@@ -85,7 +86,7 @@ def rank(query: Query, *, scored: bool = True) -> Match:
 
 
 def _mark_context(query_tokens: Sequence[_Token]) -> None:
-    """Mark weak words of a question as light, adjacent initials as content, words with a j beside old ones as old."""
+    """Set is_light for weak words of a question, clear it for initials in a row, and set may_be_old."""
     plain_tokens = [token for token in query_tokens if not token.field]
     if len(plain_tokens) > 1:
         light = light_words([token.text for token in plain_tokens])
@@ -100,7 +101,7 @@ def _mark_context(query_tokens: Sequence[_Token]) -> None:
 
 
 def _initial_runs(query_tokens: Sequence[_Token]) -> list[tuple[int, int]]:
-    """Return (start, end) of adjacent initials."""
+    """Return (start, end) of each run of initials."""
     letters = [token.text if not token.field else "" for token in query_tokens]
     if sum(len(letter) == 1 for letter in letters) < 2:
         return []
@@ -174,7 +175,7 @@ def _required(query_tokens: Sequence[_Token]) -> list[Match]:
 
 
 def _any_form(token: _Token) -> Match:
-    """Match one word in any field and any form; also as a beginning, if it may be one."""
+    """Match one word in any field and any form, and as the beginning of a word if it may be one."""
     roots = [root(token.text)]
     if token.may_be_old and (modern := root(as_old(token.text))) != roots[0]:
         roots.append(modern)
@@ -186,7 +187,7 @@ def _any_form(token: _Token) -> Match:
         if token.may_be_beginning and field in weights.BEGINNING and len(token.text) >= weights.PREFIX_LENGTH:
             choices.append(Prefix(field, token.text, weights.BEGINNING[field]))
     elif token.may_be_beginning and _SHORTEST <= len(token.text) <= _LONGEST and not _is_whole(token.text):
-        # The beginning also matches the whole root, so that most words need one look-up.
+        # A beginning also matches the whole root, so most words need one look-up.
         beginning = Term("any", BEGINNING + token.text, weights.ANYWHERE)
         choices = [beginning, *(Term("any", form, weights.ANYWHERE) for form in roots if form != token.text)]
     else:
@@ -197,7 +198,7 @@ def _any_form(token: _Token) -> Match:
 
 
 def _is_whole(word: str) -> bool:
-    """Tell whether a word is complete: it ends in a suffix that its root lacks, so more letters are unlikely."""
+    """Tell whether a word is complete: it ends in a suffix that its root lacks, so further letters are unlikely."""
     return len(word) >= 6 and word.endswith(_ENDINGS) and root(word) != word
 
 
@@ -206,7 +207,7 @@ def _as_typed(token: _Token) -> Match | None:
     if token.field:
         boost = weights.AS_TYPED.get(token.field)
         return Term(token.field, token.text, boost) if boost is not None else None
-    # A word that is its own root already has a higher count: see ROOT_COUNTS.
+    # A word that is its own root already has a higher count (ROOT_COUNTS).
     return Term("text", token.text, weights.AS_TYPED[""]) if root(token.text) != token.text else None
 
 
@@ -260,7 +261,7 @@ def _class_digits(notation: str) -> str:
 
 
 def _closeness_bonuses(query: Query, query_tokens: Sequence[_Token]) -> list[Match]:
-    """Build bonuses for records whose title or author is close to the whole query."""
+    """Build bonuses for records whose title or author is similar to the whole query."""
     typed_words = tuple(token.text for token in query_tokens)
     if not typed_words or not all(
         isinstance(part, Word) and part.field in ("", "title", "author") for part in query.parts
@@ -281,9 +282,9 @@ def _closeness_bonuses(query: Query, query_tokens: Sequence[_Token]) -> list[Mat
 
 
 def _whole_subject(words: Sequence[str]) -> Keyword:
-    """Match records with a subject heading that is these words, in the usual ways to write capitals.
+    """Match records with a subject heading of exactly these words, in the usual capitalisations.
 
-    Not for one word: its subject ranks below an author of that name.
+    Not used for one word: an author of that name ranks above a subject.
     """
     heading = " ".join(words)
     return Keyword("facet_subject", (heading, heading.capitalize(), heading.title()), weights.WHOLE_SUBJECT)

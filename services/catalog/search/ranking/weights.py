@@ -1,10 +1,9 @@
 """Every weight of the search, with its reason.
 
-A query requires each of its words once, by the word's root anywhere in the record (field `any`), because that is the
-cheapest search. How often the root occurs in `any` depends on the fields that have the word. Bonuses are added to the
-score. They are summed, because an index can skip hits for a sum; to take the best of several, it reads every record
-that has any of the words. BM25 of a rare word is about 8 to 12, of a common word 2 to 4; weights multiply BM25, and
-constants are added to it.
+A query requires the root of each of its words once, anywhere in the record (field `any`), because that is the cheapest
+search. How often the root is in `any` depends on the fields that have the word. Bonuses are added to the score, because
+an index can skip hits for a sum; for the best of several bonuses it reads every record that has any of the words. BM25
+of a rare word is about 8 to 12, of a common word 2 to 4; weights multiply BM25, and constants are added to it.
 """
 
 from __future__ import annotations
@@ -16,14 +15,14 @@ from __future__ import annotations
 # searches change, but then a word in a subject outranks an author of that name. With 6, 6, 2 success@1 falls from 0.988
 # to 0.963.
 ANYWHERE = 3.0
-# A word that stands for the typed one (komputer, computer): below every form of the typed word.
+# A variant of the typed word (komputer, computer): below every form of the typed word.
 VARIANT = 1.5
 # The word as typed, where it is not its own root: ranks above its other forms. By field; "" for any field.
 AS_TYPED = {"": 0.7, "title": 1.2, "author": 1.0, "subject": 0.7}
 # The last word of a field, which the reader may still be typing. A constant, lower than the score of any whole word.
 BEGINNING = {"title": 1.2, "author": 1.0, "subject": 0.5}
 PREFIX_LENGTH = 3  # characters; a shorter beginning matches half of all words
-# The share of the other matches where one is enough (a form or a beginning): the best match decides.
+# Where one match is enough (a form or a beginning), the best counts, plus this share of the others.
 TIE = 0.1
 # Added to the scores of the words: for a title that is the whole query (with or without subtitle), for a title that
 # has the words side by side, and for an author whose name is the query. TITLE_HAS reads positions, so it is for titles
@@ -36,27 +35,27 @@ PHRASE_IN = {"title": 6.0, "author": 5.0, "subject": 3.0}
 IDENTIFIER = 60.0
 # A stop word changes the order a little, and never excludes a record.
 COMMON = 0.1
-# A light word that is no stop word (cara, suka, mencari) may be a word of the title that a reader looks for.
+# A light word that is not a stop word (cara, suka, mencari) may be in the title that a reader looks for.
 LIGHT = 0.5
-# Hits with a part of the words stand below those with all: their scores are multiplied by PARTLY, and ALL_WORDS is
-# added to the others. Both are small, because an engine's scores have seven digits.
+# Hits with a part of the words rank below those with all words: their scores are multiplied by PARTLY, and ALL_WORDS #
+# is added to the scores of the others. Both are small, because an engine's scores have seven digits.
 PARTLY, ALL_WORDS = 0.1, 50.0
-# Among hits with a part of the words, before PARTLY: a word of the same meaning (BM25), and a constant for the records
-# of a class that the query meets, or that are shelved at the broader class itself, for each word that meets the class.
-# It is multiplied by WHOLE_QUERY when these are all the words.
+# For hits with a part of the words, before PARTLY: the weight of a related word (BM25); a constant for records of a #
+# class that has words of the query, and one for records with exactly the number of a broader class. A constant counts #
+# for each such word, and is multiplied by WHOLE_QUERY when these are all the words of the query.
 TRANSLATED = 2.2
 OF_CLASS, OF_BROADER_CLASS, WHOLE_QUERY = 16.0, 8.0, 1.75
-# A small constant for the records of a class that all the words of a query meet, for each of its words: among the hits
-# with all the words, a book about birds comes before a novel with a bird in its title.
-# Measured on the tuning half: 1, 2 and 4 raise nDCG@10 of subjects by 0.012, 0.017 and 0.020.
+# A small constant, for each word of the query, for records of a class that has all the words: among hits with all the #
+# words, a book about birds comes before a novel with a bird in its title. Measured on the tuning half: 1, 2 and 4 raise
+# nDCG@10 of subjects by 0.012, 0.017 and 0.020.
 IN_CLASS = 2.0
-# For the records of the audience that the query asks for (anak: children), and what that is multiplied by among
-# the hits with a part of the words. Measured on the tuning half and the third set on 2026-11-27.
+# A constant for records of the audience that the query asks for (anak: children), and its factor for hits with a part #
+# of the words. Measured on the tuning half and the third set on 2026-11-27.
 FOR_AUDIENCE, OF_AUDIENCE = 1.5, 4.0
-# Among hits with a part of the words, a weak word (cerita, novel) is multiplied by WEAK. Of what a record has for one
-# word (the word, words of the same meaning, its class) the best counts, and PARTLY_TIE of the rest. Measured on the
-# tuning half and the third set on 2026-11-27.
+# For hits with a part of the words: WEAK multiplies the weight of a weak word (cerita, novel). Of the matches for one #
+# word (the word, related words, its class) the best counts, plus PARTLY_TIE of the others. Measured on the tuning half
+# # and the third set on 2026-11-27.
 WEAK, PARTLY_TIE = 0.4, 0.3
-# A subject heading that is the query, of two words or more. Measured on the tuning half: 0, 2 and 7 lower nDCG@10 of
+# A subject heading that equals a query of two words or more. Measured on the tuning half: 0, 2 and 7 lower nDCG@10 of
 # subjects by 0.009, 0.001 and 0.001.
 WHOLE_SUBJECT = 4.0
