@@ -114,7 +114,7 @@ def test_after_a_day_a_reply_is_refused_and_what_was_typed_stays(desk: Visitor) 
     with clock.frozen(clock.now() + timedelta(minutes=5)):
         answer = desk.http.post(f"{path}/reply", data={**form, "text": "Terlambat"}, follow_redirects=True)
     assert "Terlambat" in answer.text
-    assert "then mark this as done" not in answer.text
+    assert "then mark the conversation as done" not in answer.text
 
 
 def test_a_message_without_need_for_an_answer_is_marked_as_done(desk: Visitor) -> None:
@@ -185,7 +185,7 @@ def delivered(site: str, manager: Visitor, master: MasterKey) -> str:
 def test_deliveries_are_paged_and_sent_again_from_a_fact(manager: Visitor, delivered: str) -> None:
     manager.open(delivered)
     assert "The partner's system answered HTTP 500." in manager.text
-    assert "Made by a client." in manager.text
+    assert "Created by an API client." in manager.text
     assert len(manager.page.xpath("//main//ol/li")) == 50
     manager.open(manager.page.xpath("//a[contains(@rel, 'next')]/@href")[0])
     entries = manager.page.xpath("//main//ol/li")
