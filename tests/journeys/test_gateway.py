@@ -1,4 +1,7 @@
-"""The API with real data is as described and its pages are accessible, in both editions."""
+"""The API of the cluster with real data is as described, and pages of real books are accessible.
+
+tests/gateway/test_openapi.py calls the embedded edition's services, and tests/web looks at every kind of page.
+"""
 
 from __future__ import annotations
 
@@ -25,12 +28,14 @@ def described(request: pytest.FixtureRequest) -> BaseSchema:
 
 @schemathesis.pytest.from_fixture("described").parametrize()
 @pytest.mark.usefixtures("library")
+@pytest.mark.parametrize("library", [pytest.param("cluster", marks=pytest.mark.servers)], indirect=True)
 @settings(max_examples=5, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_the_api_is_as_described_with_a_real_catalogue(case: Case, library: Library) -> None:
     call_as_described(case, library.address)
 
 
-def test_axe_finds_no_violation_on_pages_of_real_books(library: Library) -> None:
+def test_axe_finds_no_violation_on_pages_of_real_books(embedded_library: Library) -> None:
+    library = embedded_library
     record = library.search("navis")["hits"][0]["id"]
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGS)
