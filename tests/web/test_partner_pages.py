@@ -89,7 +89,7 @@ def test_a_message_is_taken_over_and_answered_and_the_next_one_is_shown(manager:
     desk.send(f"{path}/take")
     assert "You are handling this conversation" in desk.text
     manager.open(path)
-    assert "A colleague has been handling this since" in manager.text
+    assert "A colleague has been handling this conversation since" in manager.text
     assert "WITA" in manager.text
     desk.send(f"{path}/reply", {"text": "Ya, pukul 08.00 sampai 16.00."})
     assert "The reply is being sent, and the conversation is done." in desk.text
@@ -97,7 +97,7 @@ def test_a_message_is_taken_over_and_answered_and_the_next_one_is_shown(manager:
     assert "+6281266001101" in desk.text
     desk.open(path)
     assert "Ya, pukul 08.00 sampai 16.00." in desk.text
-    assert "waits to be sent" in desk.text
+    assert "waiting to be sent" in desk.text
 
 
 def test_after_a_day_a_reply_is_refused_and_what_was_typed_stays(desk: Visitor) -> None:
@@ -198,7 +198,7 @@ def test_deliveries_are_paged_and_sent_again_from_a_fact(manager: Visitor, deliv
 
 def test_every_fact_has_words(manager: Visitor) -> None:
     manager.open(HOOKS)
-    assert "Events contain ids of members, without names and contact data." in manager.text
+    assert "Events contain the ids of members, without names and contact data." in manager.text
     labels = {option.get("value"): option for option in manager.page.xpath("//input[@name='kinds']")}
     assert set(labels) == set(SCOPES)
     assert all(kind not in labels[kind].getparent().text_content() for kind in labels)
