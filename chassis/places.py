@@ -15,8 +15,8 @@ class Places:
     """Admits `count` threads at a time, in the order in which they come.
 
     Python runs one thread at a time. A thread that waits for the disk in a write turn gets the interpreter back after
-    up to 5 ms for each thread that computes; with 32 of them a turn of 1 ms takes 100. threading.Semaphore lets the
-    thread that has just left in again.
+    up to 5 ms (1 ms in `up`) for each thread that computes: with 32 of them a turn of 1 ms took 100 ms.
+    threading.Semaphore lets the thread that has just left in again.
     """
 
     def __init__(self, count: int) -> None:

@@ -45,7 +45,7 @@ def desk(address: str, manager: Staff, shelf: Shelf) -> Iterator[Visitor]:
 
 
 @pytest.fixture(autouse=True)
-def patience() -> None:
+def no_earlier_failures() -> None:
     """Forget the failures of other tests."""
     notice_links._failures._left.clear()
 

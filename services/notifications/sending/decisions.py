@@ -24,7 +24,7 @@ MEMBER_UNKNOWN, KIND_UNKNOWN = "MEMBER_UNKNOWN", "KIND_UNKNOWN"
 # The service members cannot decrypt the contact data of this member.
 CONTACT_UNREADABLE = "CONTACT_UNREADABLE"
 # When a channel is closed for this long, the next channel is used.
-PATIENCE = timedelta(hours=6)
+LONGEST_CLOSED = timedelta(hours=6)
 
 
 @dataclass(slots=True)
@@ -175,7 +175,7 @@ class Judge:
                 option.channel.address_kind == "push" and not work.is_digest and option.channel.name in self.away
             )
             is_last = number == len(left) - 1
-            if is_last or (now - oldest < PATIENCE and not is_replaced):
+            if is_last or (now - oldest < LONGEST_CLOSED and not is_replaced):
                 return None
         return None
 
