@@ -5,15 +5,15 @@ from __future__ import annotations
 import ipaddress
 from functools import lru_cache
 
-SITE_BITS = 48  # of an IPv6 address: what a provider gives to an office, or to somebody who asks for it
+SITE_BITS = 48  # of an IPv6 address: the size of network that a provider gives to an office, or on request
 IPV6_BITS = 64  # one household can use all addresses of the other 64 bits
 Networks = tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
 
 
 def networks(text: str) -> Networks:
-    """Read addresses and networks with commas between.
+    """Read addresses and networks, separated by commas.
 
-    raises  ValueError  one is neither, or holds every address
+    raises  ValueError  one is neither an address nor a network, or includes every address
     """
     parsed = []
     for part in filter(None, map(str.strip, text.split(","))):
@@ -29,7 +29,7 @@ def networks(text: str) -> Networks:
 
 @lru_cache(maxsize=4096)
 def caller_of(address: str) -> str:
-    """Return what counts as one caller: an IPv4 address, or the first 64 bits of an IPv6 address."""
+    """Return the caller of an address: the IPv4 address itself, or the first 64 bits of an IPv6 address."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:  # the path of a socket
@@ -52,13 +52,13 @@ def site_of(caller: str) -> str:
 
 
 def is_in(address: str, among: Networks) -> bool:
-    """Whether an address belongs to one of these networks."""
+    """Return whether an address belongs to one of these networks."""
     if not among:
         return False
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
         return False
-    # A socket for both versions shows an IPv4 client as ::ffff:10.0.0.1.
+    # A socket for IPv4 and IPv6 shows an IPv4 client as ::ffff:10.0.0.1.
     mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
     return any((mapped or parsed) in network for network in among)

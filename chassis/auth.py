@@ -1,7 +1,7 @@
 """Access tokens: each service verifies the caller's own token with the keys that members publishes.
 
-A token is a JWT (RFC 7519) signed with Ed25519 (RFC 8037). It says who calls, for which institution, and with which
-scopes. It lives for five minutes; a session that ends before is on the list of revoked sessions.
+A token is a JWT (RFC 7519) signed with Ed25519 (RFC 8037). It holds the caller, the institution and the scopes. It is
+valid for five minutes; a session that ends before that is on the list of revoked sessions.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ ISSUER = "rangkiang"
 AUDIENCE = "rangkiang"
 ALGORITHM = "EdDSA"
 TOKEN_SECONDS = 300
-# A revoked session is refused after this time and the duration of one call, everywhere.
+# Every service refuses a revoked session after this time plus the duration of one call.
 STATE_SECONDS = 15.0
-# A token with an unknown key reads the keys again, at most so often.
+# Shortest time between two reads of the keys because of tokens with an unknown key.
 LEAST_STATE_SECONDS = 1.0
 MOST_TOKENS = 4_096
 MOST_HEADERS = 16
@@ -40,12 +40,12 @@ _CLAIMS = ("iss", "aud", "exp", "iat", "sub", "sid", "ins", "scope")
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who calls.
+    """The caller that a token names.
 
-    id           of the account or client
-    institution  id of the institution it acts for
+    id           id of the account or client
+    institution  id of the institution for which it acts
     session      id of its session; for a client the client's id
-    scopes       what it may do
+    scopes       acts that it may do
     """
 
     id: str
@@ -83,16 +83,16 @@ def sign_token(principal: Principal, *, key_id: str, private_key: bytes) -> str:
 
 
 def act_scope(act: str, subject: str = "") -> str:
-    """Return the scope of a limited token, which allows its bearer one act on one subject and nothing else.
+    """Return the scope of a limited token, which allows only one act on one subject.
 
-    act      of the method's option `act`, before the colon
-    subject  the values of the option's fields, with colons between them
+    act      the part of the method's option `act` before the colon
+    subject  the values of the option's fields, separated by colons
     """
     return f"act:{act}:{subject}"
 
 
 class TokenVerifier:
-    """Verifies tokens. It remembers verified tokens until they expire, by their hash.
+    """Verifies tokens, and caches verified tokens by their hash until they expire.
 
     read_state  asks members for its keys and revoked sessions; may raise any `Error`
     """
@@ -102,15 +102,15 @@ class TokenVerifier:
         self._lock = threading.Lock()
         self._state: TokenState | None = None
         self._read_at = float("-inf")
-        # token's hash -> (when it expires, who calls); the latest is last
+        # hash of a token -> (time of its expiry, its caller); the newest is last
         self._verified: OrderedDict[bytes, tuple[float, Principal]] = OrderedDict()
-        # header of a valid token, as it is encoded -> id of its key: reading it takes a sixth of the check
+        # encoded header of a valid token -> id of its key, because to decode it takes a sixth of the check
         self._key_ids: dict[str, str] = {}
 
     def verify(self, authorization: str) -> Principal:
-        """Return who calls.
+        """Return the caller.
 
-        authorization  the value of the header: `Bearer TOKEN`
+        authorization  value of the header: `Bearer TOKEN`
         raises         Unauthenticated  TOKEN_INVALID, TOKEN_EXPIRED, SESSION_ENDED
                        Unavailable      SIGN_IN_UNAVAILABLE  members has not answered since this process started
         """
@@ -153,7 +153,7 @@ class TokenVerifier:
             )
         except (jwt.PyJWTError, KeyError, ValueError, TypeError, UnsupportedAlgorithm) as problem:
             raise Unauthenticated("TOKEN_INVALID") from problem
-        # The library reads a clock of its own; the tests of this project set ours.
+        # Checked here, because the library does not use chassis.clock, which tests set.
         if expires <= clock.now().timestamp():
             raise Unauthenticated("TOKEN_EXPIRED")
         if len(self._key_ids) < MOST_HEADERS:
@@ -167,11 +167,11 @@ class TokenVerifier:
                 self._verified.popitem(last=False)
 
     def _current_state(self, oldest_seconds: float = STATE_SECONDS) -> TokenState:
-        """Return the state, read within the last `oldest_seconds`; the last one known while members does not answer.
+        """Return the state, read within the last `oldest_seconds`; while members does not answer, the last state.
 
-        raises  Unavailable  SIGN_IN_UNAVAILABLE  there is none
+        raises  Unavailable  SIGN_IN_UNAVAILABLE  no state has been read yet
         """
-        # While one thread asks, the others go on with the state that they have.
+        # While one thread reads the state, the others use the old one.
         if time.monotonic() - self._read_at > oldest_seconds and self._lock.acquire(blocking=self._state is None):
             try:
                 if time.monotonic() - self._read_at > oldest_seconds:
@@ -187,6 +187,6 @@ class TokenVerifier:
             self._state = self._read_state()
             self._read_at = time.monotonic()
         except Error as problem:
-            # Not at once again: each call would wait for a service that does not answer.
+            # The next read waits a little, so that not every call waits for a service that does not answer.
             self._read_at = time.monotonic() - STATE_SECONDS + LEAST_STATE_SECONDS
             log.warning("token_state_unavailable", extra={"reason": problem.reason})

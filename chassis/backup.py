@@ -1,6 +1,6 @@
-"""`rangkiang backup` copies all databases of an installation as they were at one moment; doctor asks for its last run.
+"""`rangkiang backup` copies all databases of an installation as of one moment; doctor checks when it last ran.
 
-Nothing but databases is copied: no index, which is built again, no settings, and never the master key.
+Only databases are copied: not the index, which can be rebuilt, not settings, and never the master key.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def _summary(manifest: Manifest) -> dict[str, Any]:
 
 
 def make_backup(settings: Settings, services: Sequence[Service], folder: Path, *, quiet: bool) -> Manifest:
-    """Copy the databases of these services to a folder, which is there whole or not at all.
+    """Copy the databases of these services to a folder, which appears only when it is complete.
 
     raises  Invalid      FOLDER_NOT_EMPTY
             Unavailable  BACKUP_RUNNING, DISK_FULL, FOLDER_UNUSABLE, and the errors of chassis.snapshots
@@ -140,9 +140,10 @@ def _copy(source: Source, folder: Path, *, quiet: bool) -> Copy:
 
 @contextmanager
 def _partial_folder(folder: Path) -> Iterator[Path]:
-    """Make the folder that becomes `folder` when the backup is complete; without that it is removed.
+    """Make a folder that is renamed to `folder` when the backup is complete, and otherwise removed.
 
-    What a killed backup left is removed too. Its name begins with a dot, so that nobody takes it for a backup.
+    A folder that remained after a killed backup is removed too. The name begins with a dot, so that nobody takes it for
+    a backup.
     """
     folder = folder.absolute()
     partial = folder.with_name(f".{folder.name}.partial")
@@ -159,7 +160,7 @@ def _partial_folder(folder: Path) -> Iterator[Path]:
         except BlockingIOError:
             raise Unavailable("BACKUP_RUNNING", folder=str(folder)) from None
         try:
-            # Personal data: for the operator alone.
+            # It has personal data, so only the operator may read it.
             partial.chmod(0o700)
             for leftover in partial.iterdir():
                 leftover.unlink()
@@ -183,7 +184,7 @@ def _check_space(folder: Path, needed: int) -> None:
 
 
 def check_backup(settings: Settings, service: Service) -> list[Finding]:
-    """Check that the last backup is not over two days old; without any, that the database is not."""
+    """Check that the last backup is at most two days old; without a backup, check the age of the database."""
     part = f"{service.name} backup"
     database = service.open_database(settings, pool_size=1, any_revision=True)
     with closing(database), database.reading(BACKUP) as session:

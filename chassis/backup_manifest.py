@@ -1,4 +1,4 @@
-"""The manifest of a backup folder: what is in it, of which release and moment, with a hash of each file."""
+"""The manifest of a backup folder: its content, release and moment, and a hash of each file."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class Copy:
     """The copy of one database.
 
     kind       "sqlite" or "postgresql"
-    file       its name in the folder
-    revisions  of the database, by history
-    form       encoding, collation and ctype of a database of PostgreSQL
+    file       name in the folder
+    revisions  history -> revision of the database
+    form       encoding, collation and ctype of a PostgreSQL database
     """
 
     service: str
@@ -40,9 +40,9 @@ class Copy:
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """
-    release    that made the backup
-    made_at    the moment of all snapshots, ISO 8601 in UTC
-    locked_ms  milliseconds that writers were kept waiting
+    release    release that made the backup
+    made_at    moment of all snapshots, ISO 8601 in UTC
+    locked_ms  milliseconds for which writers had to wait
     """
 
     release: str
@@ -51,7 +51,7 @@ class Manifest:
     databases: list[Copy]
 
     def write(self, path: Path) -> None:
-        """Write the file, with a hash of the manifest itself."""
+        """Write the file, with a hash of its own content."""
         content = {"format": FORMAT, **asdict(self)}
         path.write_text(json.dumps({**content, "sha256": _digest(content)}, indent=2) + "\n", encoding="utf-8")
 

@@ -1,7 +1,7 @@
 """Files of institutions, such as logos, in a table of the service that owns them: ADR 0037.
 
-Every process of a service reads the same table, and a backup of the database has it. The content under an id never
-changes, so caches may keep it for ever. Files are public; who may add and drop them is the service's decision.
+Every process of a service reads the same table, and a backup of the database includes it. The content of an id never
+changes, so caches may keep it for ever. Files are public; the service decides who may add and drop them.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from chassis.db import chassis_tables
 from chassis.errors import NotFound, Refused
 from chassis.sql import insert_for
 
-MOST_BYTES = 64 * 1024 * 1024  # of all files of an institution, those that were dropped a moment ago among them
-# Pages that name a dropped file may be in caches, so it stays readable for a day.
+MOST_BYTES = 64 * 1024 * 1024  # of all files of an institution, including files that were dropped within the last day
+# A dropped file stays readable for a day, because cached pages may name it.
 KEPT = timedelta(days=1)
 
 blobs = Table(
@@ -31,20 +31,20 @@ blobs = Table(
     # SHA-256 of the widest rendition, hexadecimal
     Column("id", String(64), primary_key=True),
     Column("institution_id", Id, primary_key=True),
-    # of a picture, in pixels; 0 when it has none: vector graphics
+    # in pixels; 0 for vector graphics, which have no width
     Column("width", BigNumber, primary_key=True, autoincrement=False),
     Column("media_type", String(64), nullable=False),
     Column("size", BigNumber, nullable=False),
     Column("content", LargeBinary, nullable=False),
     Column("added_at", UtcTime, nullable=False),
-    # NULL while it is in use
+    # NULL while the file is in use
     Column("dropped_at", UtcTime, nullable=True),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Rendition:
-    """One form of a file. width: in pixels, 0 for a file without a width of its own."""
+    """One form of a file. width: in pixels, 0 for vector graphics."""
 
     media_type: str
     content: bytes
@@ -52,14 +52,14 @@ class Rendition:
 
 
 def id_of(renditions: Sequence[Rendition]) -> str:
-    """Return the id that a file has or would have; the first rendition is the widest."""
+    """Return the id of a file, which depends only on its content; the first rendition is the widest."""
     return hashlib.sha256(renditions[0].content).hexdigest()
 
 
 def put(session: Session, institution_id: UUID, renditions: Sequence[Rendition]) -> str:
-    """Store a file; the same file again is the same row. Returns its id.
+    """Store a file, or use the row of the same file. Returns its id.
 
-    renditions  at least one, the widest first, each of another width
+    renditions  at least one, the widest first, with different widths
     raises      Refused  FILES_FULL
     """
     _forget_dropped(session, institution_id)
@@ -91,7 +91,7 @@ def put(session: Session, institution_id: UUID, renditions: Sequence[Rendition])
 
 
 def get(session: Session, file_id: str, *, width: int = 0) -> Rendition:
-    """Return the narrowest rendition of a file that is at least this wide, or else the widest.
+    """Return the narrowest rendition that has at least this width, or else the widest.
 
     width   in pixels; 0 for the widest
     raises  NotFound  FILE_NOT_FOUND
@@ -111,7 +111,7 @@ def get(session: Session, file_id: str, *, width: int = 0) -> Rendition:
 
 
 def drop(session: Session, institution_id: UUID, file_ids: Collection[str]) -> None:
-    """Take files out of use: they are deleted after a day, unless `put` stores them again."""
+    """Mark files as dropped: they are deleted after a day, unless `put` stores them again."""
     now = clock.now()
     of_institution = (blobs.c.institution_id == institution_id, blobs.c.id.in_(file_ids))
     session.execute(update(blobs).where(*of_institution, blobs.c.dropped_at.is_(None)).values(dropped_at=now))
@@ -119,6 +119,6 @@ def drop(session: Session, institution_id: UUID, file_ids: Collection[str]) -> N
 
 
 def _forget_dropped(session: Session, institution_id: UUID) -> None:
-    """Delete the institution's files that are out of use for a day."""
+    """Delete the institution's files that were dropped more than a day ago."""
     old = clock.now() - KEPT
     session.execute(delete(blobs).where(blobs.c.institution_id == institution_id, blobs.c.dropped_at < old))

@@ -1,4 +1,4 @@
-"""Certificates in files: read, compared by fingerprint, and checked against the authority that signed them."""
+"""Certificates in files: reading, fingerprints, and the check of the authority that signed them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def load_certificate(path: Path) -> x509.Certificate:
 
 
 def load_pem(path: Path, read: Callable[[bytes], Any]) -> Any:
-    """Return what `read` makes of the content of a file. Raises Unavailable TLS_FILE_UNUSABLE."""
+    """Return the content of a file as parsed by `read`. Raises Unavailable TLS_FILE_UNUSABLE."""
     try:
         return read(path.read_bytes())
     except (OSError, ValueError, TypeError) as problem:
@@ -36,7 +36,7 @@ def pem(certificate: x509.Certificate) -> bytes:
 
 
 def fingerprint(certificate: x509.Certificate) -> str:
-    """Return the SHA-256 of a certificate as devices show it: AB:CD:…"""
+    """Return the SHA-256 of a certificate in the form that devices show: AB:CD:…"""
     return certificate.fingerprint(hashes.SHA256()).hex(":").upper()
 
 

@@ -1,8 +1,8 @@
-"""`rangkiang tls init`: authorities of the library's own, a certificate of this machine, and one of each service.
+"""`rangkiang tls init`: the library's own authorities, a certificate of this machine, and one of each service.
 
-The authority that people trust signs names of this machine and private addresses alone, so that who has its key cannot
-pretend to be other sites to them. Another one, which no browser trusts, signs those of the services. Doctor watches the
-end of certificates.
+People install the first authority in their devices. It may sign only names of this machine and private addresses, so
+that its key cannot be used to imitate other sites. The second authority, which browsers do not trust, signs the
+certificates of the services. Doctor checks when certificates expire.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from chassis.settings import Settings
 from chassis.urls import resolve
 
 AUTHORITY_YEARS = 10
-# Apple's systems accept no certificate of a server for more than 825 days.
+# Apple's systems accept server certificates of at most 825 days.
 DAYS = 800
 WARNING = timedelta(days=30)
 SERVICES_AUTHORITY, GATEWAY = "services-authority", "gateway"
@@ -85,8 +85,8 @@ def make_certificates(folder: Path, names: list[str], *, renew: bool) -> datetim
 
     names    host names and IP addresses of this machine
     renew    keep the authorities and the keys that are there
-    returns  the end of the certificates, UTC
-    raises   Invalid      TLS_EXISTS, TLS_NAME_OUTSIDE: the authority that is there may not sign one of the names
+    returns  when the certificates expire, UTC
+    raises   Invalid      TLS_EXISTS, TLS_NAME_OUTSIDE: the existing authority may not sign one of the names
              Unavailable  FOLDER_UNUSABLE, TLS_FILE_UNUSABLE
     """
     try:
@@ -123,13 +123,13 @@ def _sign_all(folder: Path, names: list[str]) -> datetime:
     server, client = ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH
     end = _sign(folder, MACHINE, names, AUTHORITY, [server])
     for service in (*service_names(), GATEWAY):
-        # The common name of a service is its identity to the others.
+        # Other services identify a service by this common name.
         _sign(folder, service, _service_names(service), SERVICES_AUTHORITY, [server, client])
     return end
 
 
 def _sign(folder: Path, name: str, own: list[str], issuer: str, usages: list[x509.ObjectIdentifier]) -> datetime:
-    """Sign a certificate for these names; make its key unless there is one. Returns its end."""
+    """Sign a certificate for these names; make its key unless it exists. Returns when the certificate expires."""
     authority, authority_key = load_certificate(folder / f"{issuer}.crt"), _load_key(folder / f"{issuer}.key")
     path = folder / f"{name}.key"
     key = _load_key(path) if path.exists() else _make_key(path)
@@ -148,12 +148,12 @@ def _sign(folder: Path, name: str, own: list[str], issuer: str, usages: list[x50
 
 
 def _service_names(service: str) -> list[str]:
-    """Names by which other processes call a service: on Kubernetes, with compose, and on one machine."""
+    """Return the host names of a service for other processes: on Kubernetes, with compose, and on one machine."""
     return [service, f"{service}-serve", "localhost", "127.0.0.1", "::1"]
 
 
 def _make_authority(folder: Path, name: str, names: list[str]) -> None:
-    """Make an authority for these names and private addresses; without names, for all."""
+    """Make an authority that may sign these names and private addresses; without names, any name."""
     key = _make_key(folder / f"{name}.key")
     title = f"Rangkiang {names[0]}" if names else "Rangkiang services"
     subject = x509.Name([
@@ -195,7 +195,7 @@ def _builder(common_name: str, key: Key, end: datetime) -> x509.CertificateBuild
         x509.CertificateBuilder()
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        # The clocks of phones and old computers are late by some time.
+        # Valid from an earlier time, because clocks of phones and old computers may be late.
         .not_valid_before(clock.now() - timedelta(days=1))
         .not_valid_after(end)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
@@ -235,7 +235,7 @@ def _addresses() -> list[str]:
             try:
                 reply = fcntl.ioctl(probe, SIOCGIFADDR, struct.pack("256s", interface.encode()[:15]))
             except OSError:
-                continue  # without an address
+                continue  # the interface has no address
             addresses.append(socket.inet_ntoa(reply[20:24]))
     return [address for address in addresses if not ipaddress.ip_address(address).is_loopback]
 
@@ -271,7 +271,7 @@ def _load_key(path: Path) -> Key:
 
 
 def _write(path: Path, content: bytes, *, mode: int) -> None:
-    """Write a file that is there whole or not at all."""
+    """Write a file in one step: it is complete or does not exist."""
     partial = path.with_name(f".{path.name}.partial")
     partial.unlink(missing_ok=True)
     handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
@@ -283,7 +283,7 @@ def _write(path: Path, content: bytes, *, mode: int) -> None:
 
 
 def check_certificates(settings: Settings) -> list[Finding]:
-    """Check that the certificates of the settings end in no less than 30 days."""
+    """Check that the certificates of the settings are valid for at least 30 more days."""
     findings = []
     for variable, path in {"TLS_CERT": settings.tls_cert, "GRPC_CERT": settings.grpc_cert}.items():
         if not path:

@@ -1,6 +1,6 @@
 """The command `rangkiang`: processes, migrations and health; each service adds its own commands.
 
-Help reads a service's commands from its `commands.toml`. The service is imported when one of its commands is called.
+The help reads a service's commands from `commands.toml`; the service is imported only when one of them is called.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from chassis.settings import Settings
 
 DONE, FINDINGS, USAGE, UNAVAILABLE = 0, 1, 2, 3
-# Commands of the chassis and the gateway that are imported when they are called: their place and their line of help.
+# Commands of the chassis and the gateway that are imported only when called -> their location and line of help.
 LAZY = {
     "audit": ("chassis.audit.commands:app", "Verify and list the audit: who did what, and when."),
     "backup": (
@@ -50,7 +50,7 @@ COMMANDS_FILE = "commands.toml"
 
 
 class RootGroup(TyperGroup):
-    """Lists commands that are not imported yet, and imports a command when it is called."""
+    """Lists commands that are not yet imported, and imports a command when it is called."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         return [*super().list_commands(ctx), *lazy_commands()]
@@ -69,7 +69,7 @@ class RootGroup(TyperGroup):
 
 @cache
 def lazy_commands() -> dict[str, str]:
-    """Return the commands that are imported when they are called, with their line of help."""
+    """Return command -> line of help, for commands that are imported only when called."""
     helps = {name: line for name, (_, line) in LAZY.items()}
     for service in service_names():
         helps |= _listed_commands(service)
@@ -89,7 +89,7 @@ def _listed_commands(service: str) -> dict[str, str]:
 
 
 def import_command(name: str) -> Any:
-    """Import one of `lazy_commands`; a group that several services have, such as `report`, has the commands of all."""
+    """Import one of `lazy_commands`; a group that several services define, such as `report`, has all their commands."""
     if name in LAZY:
         places = [LAZY[name][0]]
     else:
@@ -111,7 +111,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    # Rich help takes 0.2 s longer.
+    # Plain help, because rich help takes 0.2 s longer.
     rich_markup_mode=None,
     help="Rangkiang: the library's services, from one old PC to a cluster.",
 )
@@ -169,7 +169,7 @@ def serve(service: str, json: Json = False) -> None:
 def work(service: str, json: Json = False) -> None:
     """Run the consumers of one service, which handle events of other services."""
     _settings("work", [load(service)])
-    # A new process, because eventlet's sockets and gRPC must not be imported into the same one.
+    # In a new process, because gRPC must not be imported into a process with eventlet's sockets.
     command = [sys.executable, "-P", "-m", "chassis.bus.nameko", service, *(["--json"] if json else [])]
     os.execv(sys.executable, command)  # noqa: S606
 
@@ -261,7 +261,7 @@ def settings_(json: Json = False) -> None:
 def _settings(process: str, services: Sequence[Service], *, gateway: bool = False, **options: object) -> Settings:
     """Read the settings of this process, and start logging and tracing.
 
-    options  replace the variables of the same names; an error names the variable
+    options  values that replace the variables of the same names; an error names the variable
     """
     changes = {name.upper(): str(value) for name, value in options.items() if value is not None}
     settings = process_settings(services, gateway=gateway, changes=changes)
@@ -287,7 +287,7 @@ def main() -> None:
         file = problem.filename or "-"
         exit_with(Unavailable("FILE_OR_DEVICE_FAILED", file=str(file), why=problem.strerror or str(problem)))
     except Exception:
-        # An error of the program: developers need its traceback, and a terminal needs it without controls.
+        # A bug of the program: developers need the traceback, without control characters for the terminal.
         print_text(traceback.format_exc(), to_errors=True)
         raise SystemExit(FINDINGS) from None
 
@@ -306,7 +306,7 @@ def exit_with(error: Error) -> NoReturn:
 
 
 def error_line(error: Error) -> dict[str, Any]:
-    """Return what a command prints about an error with --json."""
+    """Return the object that a command prints for an error with --json."""
     language = operator_language()
     refusals = [
         {"reason": refusal.reason, "facts": refusal.facts, "detail": refusal.sentence.in_language(language)}

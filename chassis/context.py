@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from chassis.errors import TooLate
 
-# A trailer of a reply that was stored by an earlier call with the same Idempotency-Key.
+# Trailer that marks a reply as stored by an earlier call with the same Idempotency-Key.
 REPLAYED = "x-replayed"
 
 
@@ -16,15 +16,15 @@ class Context:
     """The data of one call besides its message. Functions pass it down as an argument.
 
     institution  the institution whose rows may be read and written: "" none (a reader), "*" all (the system itself)
-    actor        id of the person or client, "" without sign-in, "system:…" for relay, jobs and commands
-    scopes       what the actor may do, from the access token
+    actor        id of the person or client; "" without sign-in; "system:…" for relay, jobs and commands
+    scopes       scopes of the access token
     session      id of the actor's session; of a client: the client's id
     language     "id" or "en"
     deadline     `time.monotonic()` at which the caller stops waiting; None for never
     method       path of the called method, /package.Service/Method; "" outside a call
     key          the caller's Idempotency-Key; "" for methods that are not `keyed`
-    trailers     metadata that goes back with the reply
-    batch        on SQLite its transactions let acts that wait go first; each should hold the turn for 5 ms at most
+    trailers     metadata to send with the reply
+    batch        on SQLite, acts that wait go before its transactions, which should take at most 5 ms each
     """
 
     institution: str = ""
@@ -54,7 +54,7 @@ class Context:
 
 
 def system(name: str) -> Context:
-    """Return the context of the system itself: relay, jobs, handlers, operator commands. Its writes are batches."""
+    """Return a context of the system: for relay, jobs, handlers and operator commands. Its writes are batches."""
     return Context(institution="*", actor=f"system:{name}", batch=True)
 
 

@@ -23,7 +23,7 @@ from chassis.table_access import SET_INSTITUTION, limit_to_institution, stored_i
 from chassis.urls import check_url, known_scheme
 from chassis.write_turn import WriteTurn
 
-# The chassis' own tables, which are in the database of every service; their revisions are in chassis/migrations.
+# The chassis' tables in the database of every service; their revisions are in chassis/migrations.
 chassis_tables = MetaData()
 
 WRITE_WAIT_SECONDS = 60.0  # longest wait of a writer without a deadline
@@ -36,7 +36,7 @@ Result = TypeVar("Result")
 
 
 class Guard(Protocol):
-    """Compares the revisions of a database with those of this release: chassis.revisions."""
+    """Compares the revisions of a database with those of this release; see chassis.revisions."""
 
     due_at: float
 
@@ -52,7 +52,7 @@ class Database:
 
     url               SQLAlchemy URL; sqlite:///path or postgresql+psycopg://…
     pool_size         largest number of connections
-    overflow          on PostgreSQL, connections more at most, which are closed after their use: for jobs
+    overflow          on PostgreSQL, number of further connections, which are closed after use: for jobs
     protected_tables  tables whose rows only their institution reads, from the service's manifest
     """
 
@@ -86,12 +86,12 @@ class Database:
             self.reader = self.writer.execution_options(postgresql_readonly=True)
         self.guard: Guard | None = None
         self._driver_error: type[Exception] = self.reader.dialect.loaded_dbapi.Error
-        self._reads_alone = not self.is_sqlite and not protected_tables  # a protected read is a transaction
-        self._most_ready = 2 if self.is_sqlite else min(4, pool_size // 4)  # outside the pool
+        self._reads_alone = not self.is_sqlite and not protected_tables  # else in a transaction
+        self._most_ready = 2 if self.is_sqlite else min(4, pool_size // 4)  # connections kept outside the pool
         self._ready: list[Any] = []
 
     def check_revisions(self) -> None:
-        """Compare the database's revisions with this release, when it is due; each other method does so first.
+        """Compare the database's revisions with this release, if that is due; every other method does this first.
 
         raises  Unavailable  DATABASE_NEWER, DATABASE_NOT_MIGRATED, DATABASE_UNAVAILABLE
         """
@@ -101,22 +101,22 @@ class Database:
 
     @property
     def origin(self) -> Database:
-        """This database; for a lease holder's database, the database that it wraps."""
+        """Return this database; for a lease holder's database, the database that it wraps."""
         return self
 
     def after_commit(self, call: Callable[[], None]) -> None:
-        """Register a short function to call after each commit with changes: it wakes threads that wait for work."""
+        """Register a short function to call after each commit with changes, to wake threads that wait for work."""
         self._after_commit.append(call)
 
     def before_close(self, call: Callable[[], None]) -> None:
-        """Register a function to call when this database is closed, while it can still be used."""
+        """Register a function to call at the beginning of close(), while the database can still be used."""
         self._before_close.append(call)
 
     @contextmanager
     def transaction(self, context: Context) -> Iterator[Session]:
         """Commit at the end of the block; roll back if the block raises.
 
-        context  its institution reads and writes its rows of protected tables; its deadline limits the wait
+        context  the transaction reads and writes the rows of its institution; its deadline limits the wait
         raises   Unavailable  DATABASE_UNAVAILABLE, DATABASE_BUSY
                  TooLate      DEADLINE_PASSED, before the block starts
                  Conflict     WRITE_CONFLICT, and the transaction was rolled back; see `run`
@@ -142,9 +142,9 @@ class Database:
             self._announce()
 
     def run(self, context: Context, act: Callable[[Session], Result]) -> Result:
-        """Run a function in a transaction, and once more in a new one when PostgreSQL rolls it back for another writer.
+        """Run a function in a transaction, and once more if PostgreSQL rolls it back because of another writer.
 
-        act     works only with its session, so it may run twice
+        act     changes only rows of its session, because it may run twice
         raises  the errors of `transaction` and of `act`
         """
         try:
@@ -158,7 +158,7 @@ class Database:
 
     @contextmanager
     def autocommit(self) -> Iterator[Connection]:
-        """Open a PostgreSQL connection that commits each statement and wakes no thread: for leases.
+        """Open a PostgreSQL connection for leases, which commits each statement and does not wake threads.
 
         raises  Unavailable  DATABASE_UNAVAILABLE, DATABASE_BUSY
         """
@@ -170,7 +170,7 @@ class Database:
     def reading(self, context: Context) -> Iterator[Session]:
         """Read a consistent snapshot; writes in it are rolled back.
 
-        context  its institution reads its own rows of protected tables
+        context  of protected tables, the rows of its institution are read
         raises   Unavailable  DATABASE_UNAVAILABLE
         """
         self.check_revisions()
@@ -181,7 +181,7 @@ class Database:
 
     @contextmanager
     def prepared_transaction(self, context: Context) -> Iterator[Statements]:
-        """Do what `transaction` does, for prepared statements: without SQLAlchemy's session, in a tenth of its time.
+        """Do the same as `transaction` for prepared statements, without SQLAlchemy's session, in a tenth of its time.
 
         raises  the errors of `transaction`
         """
@@ -197,7 +197,7 @@ class Database:
 
     @contextmanager
     def prepared_reading(self, context: Context) -> Iterator[Statements]:
-        """Do what `reading` does, for prepared statements. On PostgreSQL each statement reads a snapshot of its own.
+        """Do the same as `reading` for prepared statements. On PostgreSQL each statement reads its own snapshot.
 
         raises  Unavailable  DATABASE_UNAVAILABLE, DATABASE_BUSY
         """
@@ -207,7 +207,7 @@ class Database:
 
     @contextmanager
     def _driver(self, engine: Engine, context: Context, *, begin: str) -> Iterator[Statements]:
-        """Open a transaction on a connection of the driver. It commits on the engine of writers."""
+        """Open a transaction on a connection of the driver; with the engine of writers it commits."""
         is_write = engine is self.writer
         with translate_errors(), translate_connection_errors(), self._connection(engine) as connection:
             cursor = connection.cursor()
@@ -221,12 +221,13 @@ class Database:
             connection.commit() if is_write else connection.rollback()
 
     def rows(self, statement: str, parameters: Sequence[Any], context: Context = READER) -> list[Any]:
-        """Return the rows of one SELECT, with the driver's own placeholders: for the most frequent reads.
+        """Return the rows of one SELECT with the driver's placeholders; for the most frequent reads.
 
-        A session takes four times as long as SQLite's answer. Each statement reads a consistent snapshot; on PostgreSQL
-        it is sent without BEGIN and ROLLBACK. The institution is set only in a database that has protected tables.
+        It avoids the session, which takes four times as long as SQLite's answer. Each statement reads a consistent
+        snapshot, on PostgreSQL without BEGIN and ROLLBACK. The institution is set only in a database that has protected
+        tables.
 
-        context  its institution reads its own rows of protected tables; no institution by default
+        context  of protected tables, the rows of its institution are read; by default those of no institution
         raises   Unavailable  DATABASE_UNAVAILABLE, DATABASE_BUSY
         """
         self.check_revisions()
@@ -245,9 +246,9 @@ class Database:
 
     @contextmanager
     def _connection(self, engine: Engine, *, alone: bool = False) -> Iterator[Any]:
-        """Take a connection of the driver; nothing may be open on it at the end of the block.
+        """Take a connection of the driver; the block must end every transaction and cursor on it.
 
-        alone  on PostgreSQL each statement commits by itself
+        alone  on PostgreSQL, commit each statement by itself
         """
         connection = self._take(engine)
         try:
@@ -259,7 +260,7 @@ class Database:
             if is_lost:
                 connection.invalidate(problem)
             connection.close()
-            # SQLAlchemy does not wrap the driver's errors here.
+            # Wrapped here, because SQLAlchemy does not wrap errors of raw connections.
             raise DBAPIError.instance(
                 None, None, problem, self._driver_error, connection_invalidated=is_lost, dialect=engine.dialect
             ) from problem
@@ -271,16 +272,16 @@ class Database:
             return
         if not self.is_sqlite:
             self._limits.keep_ready(connection.dbapi_connection)
-        self._ready.append(connection)  # the next call uses it, outside the pool
+        self._ready.append(connection)  # for the next call, outside the pool
 
     def _take(self, engine: Engine) -> Any:
         """Return a connection of the driver. On PostgreSQL readers and writers have one pool."""
         while self._ready and not (self.is_sqlite and engine is self.writer):
-            with suppress(IndexError):  # another thread took the last one
+            with suppress(IndexError):  # another thread may take the last one
                 ready = self._ready.pop()
                 if self.is_sqlite or self._limits.is_fresh(ready.dbapi_connection):
                     return ready
-                ready.close()  # the pool asks the server before it lends a connection
+                ready.close()  # the pool then pings the server before it returns a connection
         try:
             return engine.raw_connection()
         except self._driver_error as problem:
@@ -297,7 +298,7 @@ class Database:
             self._write_turn.close()
 
     def _set_context(self, session: Session, context: Context, *, is_write: bool) -> None:
-        """Set the institution and, on PostgreSQL in the same statement, the longest time of a statement."""
+        """Set the institution; on PostgreSQL set the statement timeout in the same statement."""
         if self.is_sqlite:
             opened = session.connection()
             opened.info["institution"] = stored_institution(context.institution)
@@ -324,12 +325,12 @@ class Database:
             call()
 
     def acts_wait(self) -> bool:
-        """Whether an act of any process waits for the write turn of SQLite: then a batch ends its transaction soon."""
+        """Return whether an act of any process waits for SQLite's write turn; a batch then ends its transaction."""
         return self.is_sqlite and self._write_turn.acts_wait()
 
     @contextmanager
     def _turn(self, context: Context) -> Iterator[None]:
-        """On SQLite admit one writer, from before BEGIN until after COMMIT: the engine's commit event is too early.
+        """Admit one writer on SQLite, from before BEGIN until after COMMIT; the engine's commit event comes too early.
 
         raises  TooLate      DEADLINE_PASSED
                 Unavailable  DATABASE_BUSY

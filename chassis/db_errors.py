@@ -14,7 +14,7 @@ from chassis.errors import Conflict, Error, Unavailable
 # PostgreSQL's SQLSTATEs
 UNDEFINED_TABLE = "42P01"
 DEADLOCK, SERIALIZATION_FAILURE = "40P01", "40001"
-# The server ended a statement or a wait for a lock by its timeout.
+# A timeout ended a statement or a wait for a lock.
 QUERY_CANCELED, LOCK_NOT_AVAILABLE = "57014", "55P03"
 # SQLite's messages about a file that is damaged, cannot be opened or is on a failing disk.
 UNUSABLE_FILE = ("not a database", "malformed", "unable to open", "disk I/O error", "readonly database")
@@ -22,7 +22,7 @@ UNUSABLE_FILE = ("not a database", "malformed", "unable to open", "disk I/O erro
 
 @contextmanager
 def translate_errors() -> Iterator[None]:
-    """Raise a lost connection, a timeout or a full disk as Unavailable; the error of a wrong statement stays.
+    """Raise a lost connection, a timeout or a full disk as Unavailable; the error of a wrong statement is not changed.
 
     raises  Unavailable  DATABASE_UNAVAILABLE, DATABASE_BUSY, DISK_FULL, DATABASE_NOT_MIGRATED, DATABASE_FILE_UNUSABLE
             Conflict     WRITE_CONFLICT
@@ -40,7 +40,7 @@ def translate_errors() -> Iterator[None]:
 
 @contextmanager
 def translate_connection_errors() -> Iterator[None]:
-    """Do the same where statements are right: each error of the driver's operation is one of the connection."""
+    """Do the same for code without errors in statements: every operational error is one of the connection."""
     try:
         yield
     except DBAPIError as problem:
@@ -51,7 +51,7 @@ def translate_connection_errors() -> Iterator[None]:
 
 
 def is_outage(problem: Exception) -> bool:
-    """Return True when the database does not answer, which is logged once for the whole process."""
+    """Return True when the database does not answer; the process logs that once, so the caller need not."""
     return isinstance(problem, Unavailable) and problem.reason == "DATABASE_UNAVAILABLE"
 
 

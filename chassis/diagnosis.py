@@ -1,4 +1,4 @@
-"""What doctor checks besides whether parts answer: work that waits, jobs, disks, clocks, and the way to the gateway."""
+"""Doctor's checks beyond "does it answer": waiting work, jobs, disks, clocks, and the address of the gateway."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ LATEST_SEALS = 300  # of at most 1,000 rows, 16 µs each
 
 
 def advice_about_role(database: Database, service: str, role: str) -> LocalText:
-    """Return what to do when the work of a role waits: end the process that holds it, or start one.
+    """Return advice for work of a role that waits: end the process that holds the role, or start one.
 
     raises  Unavailable
     """
@@ -110,7 +110,7 @@ def check_jobs(settings: Settings, service: Service) -> list[Finding]:
         findings = []
         for job in jobs_of(resources):
             run = runs.get(job.name)
-            # A job without a row has never been due: no process has run here.
+            # A job without a row was never due, because no process has run here.
             if run is None or not job.scheduled:
                 continue
             part = f"{service.name} job {job.name}"
@@ -132,7 +132,7 @@ def _minute(moment: datetime) -> str:
 
 
 def check_audit(settings: Settings, service: Service) -> list[Finding]:
-    """Check the last seals of the audit's chain, and that sealing is not late; `rangkiang audit verify` checks all."""
+    """Check the last seals of the audit, and that sealing is not late; `rangkiang audit verify` checks all seals."""
     part = f"{service.name} audit"
     with closing(service.open_database(settings, pool_size=2, any_revision=True)) as database:
         wrong = verify(database, latest=LATEST_SEALS).wrong
@@ -146,7 +146,7 @@ def check_audit(settings: Settings, service: Service) -> list[Finding]:
 
 
 def check_database_clock(settings: Settings, service: Service) -> list[Finding]:
-    """Compare the clock of this machine with PostgreSQL's: leases, jobs and events have times of both."""
+    """Compare the clock of this machine with PostgreSQL's, because leases, jobs and events have times of both."""
     with closing(service.open_database(settings, pool_size=1, any_revision=True)) as database:
         if database.is_sqlite:
             return []
@@ -165,7 +165,7 @@ def _clock_finding(part: str, difference: timedelta) -> Finding:
 
 
 def check_disks(settings: Settings, services: Sequence[Service]) -> list[Finding]:
-    """Check the free space under each folder that a setting names, or its default."""
+    """Check the free space of each folder that a setting or its default names."""
     findings = []
     for variable, named in _folders(settings, services):
         folder = next(path for path in (named, *named.parents) if path.exists())
@@ -193,16 +193,16 @@ def _folders(settings: Settings, services: Sequence[Service]) -> Iterator[tuple[
 
 
 def check_gateway(settings: Settings) -> list[Finding]:
-    """Check that the gateway answers at PUBLIC_URL, or at HOST and PORT without one, and its clock."""
+    """Check that the gateway answers at PUBLIC_URL, or without it at HOST and PORT, and check the gateway's clock."""
     public = _public_url(settings)
     if not public and not settings.port:
-        return []  # any free port: nobody knows which
+        return []  # port 0 means any free port, so the port is unknown
     host = "127.0.0.1" if settings.host in ("", "0.0.0.0", "::") else settings.host  # noqa: S104
     scheme = "https" if settings.tls_cert else "http"
     url = public.rstrip("/") or f"{scheme}://{f'[{host}]' if ':' in host else host}:{settings.port}"
     context = ssl.create_default_context()
     if settings.tls_cert:
-        # The issuer may be the library's own; of a certificate with a chain, the chain's.
+        # The issuer may be the library's own authority, or that of the certificate's chain.
         with suppress(OSError):
             context.load_verify_locations(Path(settings.tls_cert).with_name("authority.crt"))
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
@@ -226,9 +226,9 @@ def check_gateway(settings: Settings) -> list[Finding]:
 
 
 def check_proxy(settings: Settings) -> list[Finding]:
-    """Check that the gateway knows its proxy and its public address, as far as its settings show a proxy."""
+    """Check that the settings name the proxy and the public address, if they show that there is a proxy."""
     public = _public_url(settings)
-    # Without a certificate the gateway serves no https: where its address has it, a proxy is in front.
+    # The gateway serves https only with a certificate, so without one an https address means a proxy.
     if public.startswith("https:") and not (settings.trusted_proxies or settings.tls_cert):
         message, advice = sentence("CHECK_PROXY_UNKNOWN", url=public), sentence("CHECK_PROXY_UNKNOWN_ADVICE")
     elif settings.trusted_proxies and not public:

@@ -1,6 +1,6 @@
 """The entry point of the command `rangkiang`; it imports little before it is called.
 
-Processes that an import starts for decoding run this module too, and need none of the command.
+The decoding processes of an import run this module too, but do not need the command.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ import os
 
 
 def main() -> None:
-    """Run the command this process was started for."""
-    # multiprocessing starts processes without `-P`: they would import a `types.py` of the current folder.
+    """Run the command of this process."""
+    # Without this, processes of multiprocessing would import a file such as `types.py` from the current folder.
     os.environ["PYTHONSAFEPATH"] = "1"
     from chassis.gc_tuning import put_off_gc
 

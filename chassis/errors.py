@@ -44,7 +44,7 @@ class Refusal:
 
     @classmethod
     def received(cls, reason: str, facts: Mapping[str, Any], sentence: LocalText) -> Refusal:
-        """Build a refusal that another process has sent with its sentence."""
+        """Build a refusal from another process, which has sent the sentence too."""
         refusal = cls(reason, **facts)
         refusal._sentence = sentence
         return refusal
@@ -66,7 +66,7 @@ class Error(Exception):
 
     grpc_code: ClassVar[str] = "INTERNAL"
     http_status: ClassVar[int] = 500
-    repeats_input: ClassVar[bool] = False  # facts are what the caller typed, which may be a NIK in the wrong field
+    repeats_input: ClassVar[bool] = False  # facts repeat the caller's text, which may be a NIK in the wrong field
 
     @overload
     def __init__(self, reason: str, /, **facts: Any) -> None: ...
@@ -142,11 +142,11 @@ class Outdated(Error):
 
     @classmethod
     def at_version(cls, version: int, *, given: int, changed: Iterable[str], changed_at: datetime) -> Outdated:
-        """Build the error of a write that was made for an earlier version of its object.
+        """Build the error of a write for an earlier version of its object.
 
         version     current version of the object
         given       version in If-Match
-        changed     names of the fields that changed since then
+        changed     names of the fields that have changed since that version
         changed_at  time of the last change, UTC
         """
         fields = ", ".join(changed)

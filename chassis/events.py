@@ -20,9 +20,9 @@ from chassis.outbox import outbox
 def emit(session: Session, message: Message, *, aggregate_id: UUID | str, version: int, context: Context) -> UUID:
     """Write an event; the relay publishes it after the caller's transaction has committed.
 
-    message       named in the past tense; one per act, with all the state that receivers need
+    message       named in the past tense; one for each act, with all the state that receivers need
     aggregate_id  the object of the act
-    version       of the aggregate; it grows, so receivers keep the newest in any order of arrival
+    version       version of the aggregate; it grows, so that receivers keep the newest state in any order of arrival
     context       actor and institution of the act
     returns       the event's id
     """
@@ -39,7 +39,7 @@ def emit_json(
     version: int,
     context: Context,
 ) -> UUID:
-    """Write an event whose message is protobuf JSON already; the other arguments are those of emit()."""
+    """Write an event whose message is already protobuf JSON; the other arguments are those of emit()."""
     row = row_of_json(message_type, body, aggregate_id=aggregate_id, version=version, context=context)
     session.execute(insert(outbox).values(row))
     event_id: UUID = row["id"]
@@ -47,7 +47,7 @@ def emit_json(
 
 
 def row_of(message: Message, *, aggregate_id: UUID | str, version: int, context: Context) -> dict[str, Any]:
-    """Return the row that emit() would write, for acts that make it before their transaction."""
+    """Return the row that emit() would write, for acts that build it before their transaction."""
     body = MessageToJson(message, preserving_proto_field_name=True, indent=None)
     return row_of_json(type(message), body, aggregate_id=aggregate_id, version=version, context=context)
 

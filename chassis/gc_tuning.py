@@ -10,13 +10,13 @@ import sys
 YOUNG, MIDDLE, OLD = 10_000, 20, 50
 # While modules are imported, all objects stay: collections found nothing and took a tenth of the time of a start.
 YOUNG_AT_START = 200_000
-# Python's own is 5 ms. A search releases the interpreter about ten times, so beside a job that computes it took 50 ms
-# and more, for minutes after each large import. The job does a tenth less in the same time.
+# Python's default is 5 ms. A search releases the interpreter about ten times, so beside a job that computes it would #
+# take 50 ms and more, for minutes after each large import. With this value the job is a tenth slower.
 TURN_SECONDS = 0.001
 
 
 def take_short_turns() -> None:
-    """Let the threads of a process that serves beside jobs take turns often."""
+    """Let the threads take turns often, in a process that serves and runs jobs."""
     sys.setswitchinterval(TURN_SECONDS)
 
 
@@ -26,9 +26,9 @@ def put_off_gc() -> None:
 
 
 def tune_gc() -> None:
-    """Exclude all current objects from collections, and collect others less often; call it after a process's start.
+    """Exclude all present objects from collections, and collect others less often; call it after a process has started.
 
-    Reference counts free nearly all objects. Python's default collections make an import a tenth longer.
+    Reference counts free nearly all objects. With Python's default an import takes a tenth longer.
     """
     gc.collect()
     gc.freeze()

@@ -1,4 +1,4 @@
-"""Checks of every part for `rangkiang doctor`: whether it works, and if not, what is wrong and what to do.
+"""Checks of every part for `rangkiang doctor`: whether a part works, and if not, what is wrong and what to do.
 
 A check is a function that returns findings or raises an Error; a service names its own checks in its manifest.
 """
@@ -63,8 +63,8 @@ Check = Callable[[Settings, Service], Sequence[Finding]]
 def examine(settings: Settings, services: Sequence[Service]) -> list[Finding]:
     """Check all parts at the same time, for at most TIMEOUT_SECONDS; return findings in the order of the parts.
 
-    Of a service whose database was never prepared there is one finding, and of a library of such services one in all:
-    every other check of it would only fail for that reason.
+    A service whose database was never prepared has one finding, and if that is true of all services there is one
+    finding in all, because every other check would fail for that reason only.
     """
     unprepared = [service.name for service in services if _is_unprepared(settings, service)]
     is_new = len(unprepared) == len(services) > 0
@@ -116,18 +116,18 @@ class _RunningCheck:
         except Error as problem:
             self._findings = [Finding(self._part, False, problem.sentence, advice_for(problem.reason))]
         except Exception as problem:
-            # Any exception of a check becomes its finding: doctor must report the other parts too.
+            # Any exception becomes the finding of its check, because doctor must report the other parts too.
             message = f"{type(problem).__name__}: {problem}".splitlines()[0]
             self._findings = [Finding(self._part, False, LocalText(message, message), sentence("ADVICE_SEE_LOG"))]
 
 
 def _is_unprepared(settings: Settings, service: Service) -> bool:
-    """Return whether a database answers that no migration has ever been run on."""
+    """Return whether the database answers and has never been migrated."""
     try:
         with closing(service.open_database(settings, pool_size=1, any_revision=True)) as database:
             return is_unprepared(service, database)
     except (Error, CommandError, DBAPIError):
-        return False  # what is wrong is a finding of the other checks
+        return False  # the other checks find what is wrong
 
 
 def _new_library(settings: Settings) -> list[Finding]:
@@ -157,7 +157,7 @@ def _settings(settings: Settings, services: Sequence[Service]) -> list[Finding]:
 
 
 def _data_folder(settings: Settings) -> list[Finding]:
-    """Check the folder of databases and indexes in the embedded edition; a cluster does not use it."""
+    """Check the folder of databases and indexes, which only the embedded edition uses."""
     if settings.database_url:
         return []
     check_folder(settings.data)
@@ -165,7 +165,7 @@ def _data_folder(settings: Settings) -> list[Finding]:
 
 
 def check_folder(folder: Path) -> None:
-    """Check that data can be written to this folder; create it if needed.
+    """Check that data can be written to this folder; create the folder if needed.
 
     raises  Unavailable  FOLDER_UNUSABLE, DISK_FULL
     """
@@ -218,7 +218,7 @@ def _migrations(settings: Settings, service: Service) -> list[Finding]:
 
 
 def _bus(settings: Settings, service: Service) -> list[Finding]:
-    """Check that the bus answers and has what every event goes through; declare nothing."""
+    """Check that the bus answers and has the parts that every event needs; does not declare any."""
     part = f"{service.name} event bus"
     with closing(service.open_database(settings, pool_size=1, any_revision=True)) as database:
         resources = Resources(settings=settings, database=database, service=service)
@@ -232,11 +232,11 @@ def _bus(settings: Settings, service: Service) -> list[Finding]:
 
 
 def _server(settings: Settings, service: Service) -> list[Finding]:
-    """Check that a service answers over the network; inside one process there is nothing to check."""
+    """Check that a service answers over the network; a service in this process is not checked."""
     url = settings.service_url(service.name)
     if url.startswith("inproc:"):
         return []
-    # By name: a worker process may import this module but not gRPC.
+    # Imported by name, because a worker process imports this module and must not import gRPC.
     with resolve("chassis.rpc.client:sync_channel")(url, settings) as channel:
         resolve("chassis.rpc.client:check_health_sync")(channel, TIMEOUT_SECONDS / 2)
     return [Finding(f"{service.name} server", True, sentence("CHECK_SERVES", url=url))]
@@ -255,7 +255,7 @@ PARTS: dict[str, Check] = {
     "server": _server,
 }
 
-# The key of the advice's sentence, by the error's reason.
+# Reason of an error -> key of the sentence with advice.
 ADVICE = {
     "BUS_UNAVAILABLE": "ADVICE_BUS",
     "DATABASE_NEWER": "CHECK_DATABASE_NEWER_ADVICE",
@@ -275,5 +275,5 @@ ADVICE = {
 
 
 def advice_for(reason: str) -> LocalText:
-    """Return what to do about an error with this reason."""
+    """Return the advice for an error with this reason."""
     return sentence(ADVICE.get(reason, "ADVICE_SEE_LOG"))

@@ -1,7 +1,7 @@
-"""The HTTP protocol of the processes that serve: uvicorn's, with bounds on bytes, waiting requests, time, connections.
+"""The HTTP protocol of the serving processes: uvicorn's, with bounds on bytes, waiting requests, time and connections.
 
-uvicorn sets no such bounds, and httptools hands over a header only when it is complete: one client could fill the
-memory with a header that never ends, or hold every file handle with connections on which it sends nothing.
+uvicorn does not have these bounds, and httptools returns a header only when it is complete. So one client could fill
+the memory with an endless header, or use all file handles for connections on which it sends nothing.
 """
 
 from __future__ import annotations
@@ -20,17 +20,18 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from chassis.addresses import Networks, caller_of, is_in
 
 HEAD_BYTES = 32 * 1024  # of URL, headers, chunk sizes and trailers together
-# A chunk of one byte has five bytes around it, which are no attack.
+# A chunk of one byte has five further bytes, which must not count as an attack.
 CHUNK_OVERHEAD = 8  # bytes for each byte of the body
-WAITING_REQUESTS = 16  # on one connection, behind the one that is being answered
+WAITING_REQUESTS = 16  # on one connection, besides the one that is being answered
 HEAD_SECONDS = 15.0
 BODY_SECONDS = 30.0
 KEEP_ALIVE_SECONDS = 30
-PROXY_KEEP_ALIVE_SECONDS = 75  # longer than a proxy keeps its own end, so that the proxy closes first
-UNREAD_SECONDS = 30.0  # that a client may leave the rest of a response unread
+PROXY_KEEP_ALIVE_SECONDS = 75  # longer than that of proxies, so that the proxy closes first
+UNREAD_SECONDS = 30.0  # in which a client must read some of the rest of a response
 CHECK_SECONDS = 1.0
 TOO_MANY_CONNECTIONS = "This address has too many open connections."
-# While requests wait, bytes are parsed in pieces shorter than the shortest request: one piece completes at most one.
+# While requests wait, bytes are parsed in pieces shorter than the shortest request, so that a piece completes at most
+# one.
 _PIECE_BYTES = 16
 _REQUEST_LINE = b"HTTP/1."
 
@@ -39,8 +40,8 @@ _REQUEST_LINE = b"HTTP/1."
 class ConnectionLimit:
     """Counts the open connections of each caller in this process.
 
-    most     at most so many of one caller; 0: no limit
-    exempt   trusted proxies, which speak for many
+    most     largest number for one caller; 0 for no limit
+    exempt   trusted proxies, which connect for many callers
     """
 
     most: int
@@ -48,18 +49,18 @@ class ConnectionLimit:
     _open: Counter[str] = field(default_factory=Counter)
 
     def refuses(self, address: str) -> bool:
-        """Return whether a further connection from this address would be one too many."""
+        """Return whether a further connection from this address would exceed the limit."""
         return bool(self.most) and not is_in(address, self.exempt) and self._open[caller_of(address)] >= self.most
 
     def open(self, caller: str) -> bool:
-        """Count a connection; False if the caller has too many, and then it is not counted."""
+        """Count a connection. Returns False, without counting, if the caller has too many."""
         if self.most and self._open[caller] >= self.most:
             return False
         self._open[caller] += 1
         return True
 
     def close(self, caller: str) -> None:
-        """Forget a counted connection."""
+        """Stop counting a connection."""
         self._open[caller] -= 1
         if self._open[caller] <= 0:
             del self._open[caller]
@@ -67,7 +68,7 @@ class ConnectionLimit:
 
 @dataclass(frozen=True, slots=True)
 class BoundedConnections:
-    """Makes the protocol of each connection of a process; uvicorn takes it for a protocol class."""
+    """Creates the protocol of each connection of a process; uvicorn uses it as its protocol class."""
 
     limit: ConnectionLimit
 
@@ -75,43 +76,43 @@ class BoundedConnections:
         return BoundedProtocol(limit=self.limit, **options)
 
     def refuse(self, connection: socket.socket) -> bool:
-        """Answer and close an accepted socket whose caller has too many connections; return whether it was so.
+        """Answer and close an accepted socket if its caller has too many connections. Returns whether it did.
 
-        A transport and a protocol take ten times as long, and while a stranger opens thousands of connections, the
-        connections of others wait behind them.
+        A refusal by transport and protocol takes ten times as long. When one client opens thousands of connections, the
+        connections of others would wait for these refusals.
         """
         try:
             is_refused = self.limit.refuses(connection.getpeername()[0])
-        except OSError:  # the client has gone
+        except OSError:  # the client has disconnected
             is_refused = True
         if is_refused:
             with suppress(OSError):
                 connection.send(_refusal(429, TOO_MANY_CONNECTIONS))
-                # What is not read would become a reset, and the answer would be lost.
+                # To close with unread bytes sends a reset, and the client would lose the answer.
                 connection.recv(HEAD_BYTES)
             connection.close()
         return is_refused
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """One connection. `check_deadline` has to be called every CHECK_SECONDS for the bounds of time.
+    """One connection. The server calls `check_deadline` every CHECK_SECONDS for the bounds on time.
 
-    A response's headers and body are sent in one system call: two of them take a tenth of a search's time.
+    Headers and body of a response are sent in one system call, because two take a tenth of a search's time.
     """
 
     def __init__(self, *, limit: ConnectionLimit, **options: Any) -> None:
         """
-        limit    shared by all connections of the process
-        options  as uvicorn gives them
+        limit    limit for all connections of the process
+        options  options from uvicorn
         """
         super().__init__(**options)
-        self.url = b""  # bytes may come before a request that uvicorn has given a URL
+        self.url = b""  # uvicorn sets it with the first request, but bytes may come before
         self._limit = limit
-        self._caller = ""  # of a counted connection
-        self._deadline = inf  # of the loop's clock: when the client must have sent what it owes
-        self._overhead = 0  # bytes of the current request that its body does not pay for
-        self._held = bytearray()  # received, and parsed when fewer requests wait
-        self._unread, self._unread_since = 0, inf  # bytes that the client has not taken, and since when not one of them
+        self._caller = ""  # "" for a connection that is not counted
+        self._deadline = inf  # time of the loop by which the client must have sent the rest of its request
+        self._overhead = 0  # bytes of the current request beyond its body and the allowance for chunks
+        self._held = bytearray()  # received bytes, to be parsed when fewer requests wait
+        self._unread, self._unread_since = 0, inf  # unsent bytes, and since when none was sent
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(_BatchingTransport(transport))  # type: ignore[arg-type]
@@ -142,7 +143,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._parse(data)
 
     def _parse_held(self) -> None:
-        """Parse what was held back, until too many requests wait. Reading goes on when nothing is held."""
+        """Parse the held bytes until too many requests wait; reading continues when none are held."""
         while self._held and len(self.pipeline) < WAITING_REQUESTS and not self.transport.is_closing():
             piece = bytes(self._held[:_PIECE_BYTES])
             del self._held[:_PIECE_BYTES]
@@ -187,9 +188,9 @@ class BoundedProtocol(HttpToolsProtocol):
             self._parse_held()
 
     def check_deadline(self, now: float) -> None:
-        """Close the connection when its client is late in sending, or has not read for too long.
+        """Close the connection if its client is late in sending, or has not read for too long.
 
-        now  of the loop's clock
+        now  time of the loop
         """
         unread = self.transport.get_write_buffer_size()
         if not unread:
@@ -203,7 +204,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refuse(408, "The request was not complete in time.")
 
     def _refuse(self, status: int, sentence: str) -> None:
-        """Close the connection; say why, unless the response to a request is under way."""
+        """Close the connection; answer with the reason first, unless a response is being sent."""
         if self.cycle is None or self.cycle.response_complete:
             self.transport.write(_refusal(status, sentence))
         self.pipeline.clear()
@@ -212,7 +213,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
 
 def _refusal(status: int, sentence: str) -> bytes:
-    """Return the response with which a connection is closed."""
+    """Return the response before a connection is closed."""
     body = sentence.encode()
     return (
         STATUS_LINE[status]
@@ -222,7 +223,7 @@ def _refusal(status: int, sentence: str) -> bytes:
 
 
 class _HoldingFlow(FlowControl):
-    """Reads nothing more while received bytes are held back: uvicorn resumes after each response."""
+    """Does not resume reading while received bytes are held; uvicorn resumes after each response."""
 
     def __init__(self, transport: asyncio.Transport, held: bytearray) -> None:
         super().__init__(transport)
@@ -234,7 +235,7 @@ class _HoldingFlow(FlowControl):
 
 
 class _BatchingTransport:
-    """A transport that sends the writes of one iteration of the loop as one; all else passes through."""
+    """A transport that joins the writes of one iteration of the loop; other calls go to the wrapped transport."""
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport

@@ -1,8 +1,8 @@
-"""Writes that are done once: the reply to an Idempotency-Key is stored in the transaction of its effect.
+"""Writes that run once: the reply to an Idempotency-Key is stored in the transaction of its effect.
 
-A method declares the option `keyed`; its servicer runs the effect through `once`. Only effects are stored: a refusal
-rolls back and is judged afresh. Neither keys nor requests are stored, only digests of them; replies are stored as they
-are, so a reply names people by id, and a reply with a secret is not kept.
+A method declares the option `keyed`, and its servicer runs the act through `once`. Only successful acts are stored: a
+refusal rolls back, and a repeated call is decided again. Keys and requests are stored as digests. Replies are stored in
+plain form, so a reply names people by id, and a reply with a secret is not kept.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ effects = Table(
     Column("method", String(200), nullable=False),
     # HMAC-SHA-256 of the request under the key
     Column("request", LargeBinary(32), nullable=False),
-    # NULL when the reply is not kept
+    # NULL if the reply is not kept
     Column("reply", LargeBinary, nullable=True),
     Column("at", UtcTime, nullable=False),
     Column("until", UtcTime, nullable=False, index=True),
 )
 
-# Built once: every act at a desk executes them.
+# Built once, because every act at a desk runs them.
 _TRY_LOCK = text("SELECT pg_try_advisory_xact_lock(:lock)")
 _EFFECT = select(effects).where(effects.c.scope == bindparam("key_scope"))
 _FORGET = delete(effects).where(effects.c.scope == bindparam("key_scope"))
@@ -76,15 +76,15 @@ def once(
     keep_reply: bool = True,
     retention: timedelta = RETENTION,
 ) -> Reply:
-    """Run an act and store its reply; for a repeated call return the stored reply without running it.
+    """Run an act and store its reply; for a repeated call, return the stored reply without running the act.
 
-    The scope of a key is the client (session, else actor; readers without sign-in are one client) and the method. On
-    SQLite a repeated call waits for the transaction of the first.
+    A key is valid for one client (the session, else the actor; readers without sign-in are one client) and one method.
+    On SQLite a repeated call waits for the transaction of the first.
 
-    session     of the act's transaction, at its beginning: on PostgreSQL the key stays locked until it ends
-    act         runs in that transaction; its refusals leave no trace
-    keep_reply  False when the reply holds a secret: a repeated call is refused, because nobody can repeat the secret
-    retention   time for which the key is remembered
+    session     session of the act's transaction, at its beginning; on PostgreSQL the key is locked until its end
+    act         runs in that transaction; a refusal stores nothing
+    keep_reply  False for a reply with a secret: a repeated call is then refused, because the secret is not stored
+    retention   how long the key is stored
     raises      KeyReused  IDEMPOTENCY_KEY_REUSED  the key belongs to another request
                 Conflict   IDEMPOTENCY_KEY_IN_USE  PostgreSQL: the first call still runs
                 Refused    REPLY_NOT_KEPT          the act was done, without a stored reply
@@ -115,7 +115,7 @@ def once(
 def effect_row(
     caller: Context, request: Message, reply: Message, *, retention: timedelta = RETENTION
 ) -> dict[str, Any]:
-    """Return the row that `once` would store, for an act that makes its reply before its transaction."""
+    """Return the row that `once` would store, for an act that builds its reply before its transaction."""
     now = clock.now()
     return {
         "scope": _scope(caller),
@@ -130,8 +130,8 @@ def effect_row(
 def store_effect(statements: Statements, row: dict[str, Any]) -> bool:
     """Store a reply as the first statement of its act's transaction.
 
-    returns  False when the key has a stored reply, or on PostgreSQL another call has the key: the caller then runs the
-             act through `once`, in another transaction
+    returns  False if the key has a stored reply, or on PostgreSQL if another call uses the key; the caller then runs
+             the act through `once`, in another transaction
     """
     dialect = statements.get_bind().dialect.name
     values = row if dialect == "sqlite" else {**row, "key_lock": _lock(row["scope"])}
@@ -139,9 +139,9 @@ def store_effect(statements: Statements, row: dict[str, Any]) -> bool:
 
 
 def stored_reply(session: Session, caller: Context, request: Message, reply_type: type[Reply]) -> Reply | None:
-    """Return the reply of an earlier call with this key; None without one. Acts that judge before they write call it.
+    """Return the reply of an earlier call with this key, or None; for acts that check rules before they write.
 
-    raises  KeyReused, Refused  as `once`
+    raises  KeyReused, Refused  as for `once`
     """
     scope = _scope(caller)
     row = session.execute(_EFFECT, {"key_scope": scope}).first()

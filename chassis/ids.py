@@ -21,7 +21,7 @@ def new_id_text() -> str:
 
 
 def earliest_id(moment: datetime) -> UUID:
-    """Return the smallest UUIDv7 of that moment; earlier ids sort before it."""
+    """Return the smallest UUIDv7 of a moment; ids from before the moment sort before it."""
     return UUID(int=(int(moment.timestamp() * 1000) << 80) | (7 << 76) | (2 << 62))
 
 

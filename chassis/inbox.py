@@ -31,9 +31,9 @@ _INSERT_ONCE = {
 
 
 def record_delivery(session: Session, consumer: str, event_id: UUID) -> bool:
-    """Record that this consumer handles an event; return False when it has handled the event before.
+    """Record that this consumer handles an event. Returns False if the consumer has handled the event before.
 
-    A second delivery at the same time waits for the commit of the first one and then returns False.
+    For a second delivery at the same time, this waits for the commit of the first and then returns False.
     """
     row = {"consumer": consumer, "event_id": event_id, "at": clock.now()}
     return _INSERT_ONCE[session.get_bind().dialect.name].execute(session, row) == 1

@@ -17,9 +17,9 @@ from chassis.sql import insert_for
 
 SCHEDULE = system("schedule")
 DONE = "done"
-# Not a job: the last backup, or the first migration of a database that has none yet, for doctor.
+# Not a job: for doctor, the time of the last backup; before any backup, that of the first migration.
 LAST_BACKUP, NO_BACKUP = "backup", "never"
-# Not a job: copies of other services' rows, which are to be copied again when its last run has no end.
+# Not a job: if this run has no end, the copies of other services' rows must be filled again.
 REFILL = "refill"
 
 job_runs = Table(
@@ -33,7 +33,7 @@ job_runs = Table(
 
 
 def due_at(job: Job, database: Database, *, process_started: datetime) -> datetime:
-    """Return the time of the next start, UTC; a time in the past when the job is due. Raises Unavailable."""
+    """Return the time of the next start, UTC; the job is due if it has passed. Raises Unavailable."""
     with database.reading(SCHEDULE) as session:
         run = session.execute(select(job_runs).where(job_runs.c.name == job.name)).first()
     if run is None or run.outcome != DONE or (job.at_start and run.started_at < process_started):
@@ -44,7 +44,7 @@ def due_at(job: Job, database: Database, *, process_started: datetime) -> dateti
 def next_start(job: Job, last: datetime) -> datetime:
     """Return the first time of the schedule after the last start, UTC.
 
-    An hour that the clock skips in spring becomes the next hour; of an hour that comes twice, the first counts.
+    A time that the clock skips in spring becomes one hour later; of a time that occurs twice, the first counts.
     """
     if job.every_seconds is not None:
         return last + timedelta(seconds=job.every_seconds)
@@ -58,7 +58,7 @@ def next_start(job: Job, last: datetime) -> datetime:
 
 
 def record_start(session: Session, name: str) -> None:
-    """Record that a job starts now. A run without an end is due again."""
+    """Record that a job starts now. A job whose run has no end is due again."""
     values = {"started_at": clock.now(), "ended_at": None, "outcome": ""}
     row = insert_for(session, job_runs).values(name=name, **values)
     session.execute(row.on_conflict_do_update(index_elements=["name"], set_=values))
@@ -71,7 +71,7 @@ def record_end(session: Session, name: str, outcome: str) -> None:
 
 
 def refill_is_due(session: Session) -> bool:
-    """Whether the copies of other services' rows are to be copied again."""
+    """Return whether the copies of other services' rows must be filled again."""
     run = session.execute(select(job_runs.c.ended_at).where(job_runs.c.name == REFILL)).first()
     return run is not None and run.ended_at is None
 

@@ -1,6 +1,6 @@
-"""Run the jobs of a service, each in one process at a time, in threads of `serve` and `up`.
+"""Runs the jobs of a service in threads of `serve` and `up`; each job runs in one process at a time.
 
-A command that creates work for jobs runs them in a second process, which takes the free leases.
+A command that creates work for jobs starts a second process, which runs the jobs whose leases are free.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ LOSS_SECONDS = 0.5  # longest time until a waiting job notices that its lease is
 GRACE_SECONDS = 15
 
 RELAY = Job(name="relay", run="chassis.outbox:relay", lease="relay")
-# Each start, because a restored database may have lost its copies.
+# At each start too, because a restored database may have lost its copies.
 FILL = Job(name="fill", run="chassis.resync:fill_empty", lease="fill", every_seconds=86_400, at_start=True)
 DELIVER = Job(name="deliver", run="chassis.bus.local_delivery:deliver", lease="deliver")
 SEAL = Job(name="seal", run="chassis.audit.sealing:run", lease="audit")
@@ -54,7 +54,7 @@ def jobs_of(resources: Resources) -> tuple[Job, ...]:
 
 
 def start(jobs: tuple[Job, ...], resources: Resources, stop: threading.Event) -> list[threading.Thread]:
-    """Start a thread for each job; they end soon after `stop` is set."""
+    """Start a thread for each job. The threads end soon after `stop` is set."""
     announce_commits(resources.database)
     if metrics.is_on():
         resolve("chassis.sampling:watch")(resources, stop)
@@ -75,8 +75,8 @@ def start(jobs: tuple[Job, ...], resources: Resources, stop: threading.Event) ->
 
 @contextmanager
 def running_for_command(service: str) -> Iterator[None]:
-    """Run a service's jobs in a second process for the duration of the block, or until this process dies."""
-    # Its threads share one heap: one heap per thread takes a quarter more memory for the same work.
+    """Run a service's jobs in a second process until the block ends or this process dies."""
+    # One heap for all threads, because one heap for each takes a quarter more memory.
     command = ["/usr/bin/env", "MALLOC_ARENA_MAX=1", sys.executable, "-P", "-m", "chassis.jobs", service]
     child = subprocess.Popen(command, stdin=subprocess.PIPE)
     assert child.stdin is not None
@@ -95,7 +95,7 @@ def run_for_command(name: str) -> None:
     """Run the jobs in the process that `running_for_command` starts, until its standard input ends."""
     settings = load_settings()
     telemetry.start(settings, "jobs")
-    # The command handles Ctrl-C; its end closes the standard input of this process.
+    # Ignored, because the command handles Ctrl-C, and when it ends, the standard input of this process closes.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     service = load(name)
     database = service.open_database(settings)
@@ -111,7 +111,7 @@ def run_for_command(name: str) -> None:
 
 
 def _run_until(job: Job, resources: Resources, stop: threading.Event, process_started: datetime) -> None:
-    """Run a job under its lease until `stop`; a failed run is logged, once a change of its reason, and tried again."""
+    """Run a job under its lease until `stop`. A failed run is tried again; each new reason is logged once."""
     last_reason = ""
     while not stop.is_set():
         try:
@@ -129,7 +129,7 @@ def _run_until(job: Job, resources: Resources, stop: threading.Event, process_st
                 log.warning("job_failed", extra={"job": job.name, "reason": problem.reason, "facts": problem.facts})
             last_reason = problem.reason
         except Exception:
-            # The outermost function of the thread; the next attempt may succeed.
+            # Any error, because nothing else catches it in this thread, and the next attempt may succeed.
             log.exception("job_crashed", extra={"job": job.name})
         stop.wait(BACK_OFF_SECONDS)
 
@@ -137,7 +137,7 @@ def _run_until(job: Job, resources: Resources, stop: threading.Event, process_st
 def _run_when_due(
     job: Job, run: Callable[..., None], resources: Resources, stop: threading.Event, process_started: datetime
 ) -> None:
-    """Wait until the job is due, without a lease; then run it, unless another process has run it meanwhile."""
+    """Wait without a lease until the job is due; then run it, unless another process has already run it."""
     due = partial(due_at, job, resources.database, process_started=process_started)
     _wait_until(due(), stop)
     with _hold_lease(job, resources, stop) as (end, fenced):
@@ -160,7 +160,7 @@ def _run_when_due(
 
 
 def _wait_until(due: datetime, stop: threading.Event) -> None:
-    """Wait by the clock, not by elapsed seconds: the machine may sleep, or its clock may change."""
+    """Wait by the clock, not by elapsed seconds, because the machine may sleep and its clock may change."""
     while not stop.is_set() and (seconds := (due - clock.now()).total_seconds()) > 0:
         stop.wait(min(seconds, CLOCK_SECONDS))
 
@@ -169,13 +169,13 @@ def _wait_until(due: datetime, stop: threading.Event) -> None:
 def _hold_lease(job: Job, resources: Resources, stop: threading.Event) -> Iterator[tuple[threading.Event, Resources]]:
     """Hold the job's lease in the block.
 
-    yields  an event that is set when the job must end, and the resources with a database that checks the lease
+    yields  an event that is set when the job must end, and resources with a database that checks the lease
     """
     with Leases(resources.database).hold(job.lease, stop) as lease:
         if lease is None:
             yield stop, resources
             return
-        # A scheduled job takes its lease anew each time.
+        # Not INFO for a scheduled job, which takes its lease for each run.
         level = logging.DEBUG if job.scheduled else logging.INFO
         log.log(level, "lease_taken", extra={"service": resources.service.name, "role": job.lease})
         with metrics.holding(resources.service.name, job.lease):

@@ -37,11 +37,11 @@ class Lease(Protocol):
 
     @property
     def is_held(self) -> bool:
-        """Whether this process still holds the role, without a question to the database."""
+        """Return whether this process still holds the role; does not ask the database."""
         ...
 
     def fence(self, session: Session) -> None:
-        """Make sure that this process holds the role until the transaction ends; call it just before the commit.
+        """Make sure that this process holds the role until the transaction ends; must be called just before the commit.
 
         raises  Conflict  LEASE_LOST
         """
@@ -91,7 +91,7 @@ class Leases:
                 try:
                     lease = self.try_hold(role)
                 except Error as problem:
-                    # Once a change: it is tried again every two seconds.
+                    # Each new reason is logged once, because this is tried every two seconds.
                     if not is_outage(problem) and problem.reason != last_reason:
                         log.warning("lease_unavailable", extra={"role": role, "reason": problem.reason})
                     last_reason = problem.reason
@@ -104,14 +104,14 @@ class Leases:
 class FencedDatabase(Database):
     """The database of a lease's holder: each transaction checks the lease before it commits.
 
-    The token is checked last, under a row lock that the next holder waits for. A check at the beginning would not show
-    that the lease is lost before the commit. A lock from the beginning would make the next holder wait for a relay that
-    waits for its broker. So the lock lasts only for the commit; if the holder stalls there, PostgreSQL ends its session
-    after LEASE_SECONDS.
+    The token is checked last, under a row lock for which the next holder waits. A check at the beginning would not find
+    a lease that is lost before the commit. A lock from the beginning on would let the next holder wait while, for
+    example, a relay waits for its broker. So the lock lasts only for the commit. If the holder stalls there, PostgreSQL
+    ends its session after LEASE_SECONDS.
 
-    At the beginning `is_held` is checked, which costs nothing and avoids most of the work that would be refused. Work
-    outside the database needs no check: indexes refuse older versions, and an event that is published twice has one
-    effect, by its id.
+    At the beginning only `is_held` is checked, without the database, which avoids most of the work that would be
+    refused. Work outside the database needs no check: indexes refuse older versions, and an event that is published
+    twice has one effect because of its id.
     """
 
     def __init__(self, origin: Database, lease: Lease) -> None:
@@ -139,11 +139,11 @@ class FencedDatabase(Database):
             self._lease.fence(session)
 
     def close(self) -> None:
-        """Do nothing: the code that opened the database closes it."""
+        """Do nothing; the code that opened the database closes it."""
 
 
 def holder_of(database: Database, role: str) -> str:
-    """Return which process holds the role, for an operator; "" when it is free. Raises Unavailable."""
+    """Return the process that holds the role, as text for an operator; "" if the role is free. Raises Unavailable."""
     if not database.is_sqlite:
         with database.autocommit() as connection:
             holder = connection.execute(_HOLDER, {"role": role}).scalar() or ""
@@ -166,7 +166,7 @@ _HOLDER = text("SELECT holder FROM leases WHERE role = :role AND until >= clock_
 
 
 class _FileLease:
-    """A lock on a file: the kernel releases it when the holder dies, and no other process can take it before."""
+    """A lease by a locked file. The kernel releases the lock when the holder dies."""
 
     def __init__(self, role: str, handle: int) -> None:
         self.role = role

@@ -1,4 +1,4 @@
-"""Leases in PostgreSQL: one row per role with an end; one thread per database renews leases and waits for free ones."""
+"""Leases in PostgreSQL: a row for each role, with its end; a thread for each database renews and watches leases."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ leases = Table(
     Column("until", DateTime(timezone=True), nullable=False),
 )
 
-# FOR UPDATE waits for the commit of a holder that has checked its token with FOR KEY SHARE. A renewal does not change
-# the key, so it waits for neither.
+# FOR UPDATE waits for the commit of a holder that has checked its token with FOR KEY SHARE. A renewal does not wait, #
+# because it does not change the key.
 _TAKE = text(
     """
     UPDATE leases
@@ -81,7 +81,7 @@ _SELECT_SECONDS = "SELECT role, extract(epoch FROM until - clock_timestamp())::f
 
 
 class RowLease:
-    """A role held by a row; lost when the database says so, or has not answered for LEASE_SECONDS."""
+    """A role held by a row; lost if the database says so or has not answered for LEASE_SECONDS."""
 
     def __init__(self, database: Database, role: str, token: int, *, good_until: float) -> None:
         self.role, self.token, self.good_until = role, token, good_until
@@ -108,7 +108,7 @@ class RowLease:
 
     def fence(self, session: Session) -> None:
         """See `chassis.lease.Lease`."""
-        # From here PostgreSQL rolls back an idle transaction, whose process or machine has stopped.
+        # From here on PostgreSQL ends a transaction that is idle because its process or machine has stopped.
         session.execute(_LIMIT_IDLE_TIME, {"milliseconds": str(int(LEASE_SECONDS * 1000))})
         row = session.execute(_FENCE, {"role": self.role}).first()
         if row is None or row.token != self.token:
@@ -124,14 +124,14 @@ class RowLease:
             with self._database.autocommit() as connection:
                 connection.execute(_RELEASE, {"role": self.role, "token": self.token, "channel": CHANNEL})
         except Error as problem:
-            # The lease ends by itself within LEASE_SECONDS.
+            # Not needed: the lease ends by itself within LEASE_SECONDS.
             log.debug("lease_not_released", extra={"role": self.role, "reason": problem.reason})
 
 
 class LeaseRenewer:
-    """Renews the leases that this process holds on a database, and watches the roles that its threads wait for.
+    """Renews the leases of this process on a database, and watches the roles for which its threads wait.
 
-    Its thread and its connection exist while there are leases to renew or roles to watch.
+    It has a thread and a connection only while there are leases to renew or roles to watch.
     """
 
     def __init__(self, url: URL) -> None:
@@ -155,7 +155,7 @@ class LeaseRenewer:
 
     @contextmanager
     def wait_for(self, role: str) -> Iterator[threading.Event]:
-        """Yield an event that is set each time the role may have become free."""
+        """Yield an event that is set whenever the role may have become free."""
         waiter = (role, threading.Event())
         with self._lock:
             self._waiting.append(waiter)
@@ -182,7 +182,7 @@ class LeaseRenewer:
                 for notice in connection.notifies(timeout=self._check_roles(connection), stop_after=1):
                     self._wake([notice.payload])
             except psycopg.Error as problem:
-                # An outage is logged once for the whole process, and a lost lease by its job.
+                # Only debug, because the process logs an outage once, and the job logs a lost lease.
                 log.debug("lease_not_renewed", extra={"reason": type(problem).__name__})
                 if connection is not None:
                     connection.close()
@@ -190,7 +190,7 @@ class LeaseRenewer:
                 time.sleep(RECONNECT_SECONDS)
                 with self._lock:
                     roles = [role for role, _event in self._waiting]
-                # A waiting thread may reach the database by its own connection.
+                # A waiting thread may still reach the database by its own connection.
                 self._wake(roles)
         if connection is not None:
             connection.close()
@@ -221,7 +221,7 @@ class LeaseRenewer:
         pauses = [lease.good_until - LEASE_SECONDS + RENEW_SECONDS - now for lease in leases if lease.good_until]
         if roles:
             ends: dict[str, float] = dict(connection.execute(_SELECT_SECONDS, (roles,)).fetchall())
-            # A role without a row has never had a holder.
+            # A role without a row has never had a holder, so it is free.
             self._wake([role for role in roles if ends.get(role, -1.0) < 0])
             pauses += [POLL_SECONDS, *(seconds + 0.01 for seconds in ends.values() if seconds >= 0)]
         return max(0.01, min(pauses, default=POLL_SECONDS))

@@ -30,20 +30,20 @@ from chassis.table_access import SET_INSTITUTION, grant, refuse_changes
 
 LOCK = 0x52414E47  # "RANG": one migration at a time in a database
 CONNECT_SECONDS = 2
-# A migration gives up a table in use after this time, rolls back, and begins again: readers queue behind it meanwhile,
-# and PostgreSQL looks for a deadlock only after a second, when it could end the other transaction instead.
+# A migration that waits longer for a table in use rolls back and begins again, because readers queue behind its lock. #
+# Less than a second, because then PostgreSQL checks for deadlocks and may end the other transaction.
 LOCK_TIMEOUT = "100ms"
-BLOCKED_SECONDS = 60.0  # the longest time of such attempts
+BLOCKED_SECONDS = 60.0  # in which attempts are repeated
 
 
 def migrate(service: Service, *, owner_url: str, app_url: str = "") -> list[str]:
     """Apply the missing revisions of both histories in one transaction.
 
     owner_url  URL of the role that owns the tables; on PostgreSQL a missing database is created
-    app_url    URL of the running service's role, which gets the grants that the service needs
+    app_url    URL of the running service's role, which gets the grants for the service
     returns    applied revisions as "chassis/0001" or "<service>/0001", oldest first
     raises     Unavailable  MIGRATION_BLOCKED, MIGRATION_FAILED, DATABASE_FILE_UNUSABLE, and the errors of read_url
-                            DATABASE_NEWER  and nothing was changed
+                            DATABASE_NEWER; nothing was changed
                Conflict     TABLES_DIFFER
     """
     url = read_url(owner_url)
@@ -62,7 +62,8 @@ def migrate(service: Service, *, owner_url: str, app_url: str = "") -> list[str]
             database.close()
     try:
         _create_database(url)
-        # A local import: the embedded edition starts without psycopg. Migrations have no limit but that for locks.
+        # A local import, because the embedded edition starts without psycopg. Migrations have no limit except for
+        # locks.
         from chassis.postgres import TCP
 
         engine = create_engine(url, connect_args={"connect_timeout": CONNECT_SECONDS, **TCP})
@@ -99,7 +100,7 @@ def _migrate_postgres(service: Service, engine: Engine, *, app: str | None) -> l
 
 
 def _is_blocked(problem: OperationalError) -> bool:
-    """Return whether another transaction had a table in use: lock_not_available, or deadlock_detected."""
+    """Return whether another transaction used a table: lock_not_available or deadlock_detected."""
     return getattr(problem.orig, "sqlstate", None) in ("55P03", "40P01")
 
 
@@ -143,7 +144,7 @@ def _missing(history: History, connection: Connection) -> Iterator[str]:
 
 
 def _upgrade(service: Service, connection: Connection) -> list[str]:
-    """Apply the missing revisions, and store which code works with the database then."""
+    """Apply the missing revisions, and store the oldest revision whose code works with the database."""
     known = [history for history in histories(service) if not _is_newer(history, connection)]
     applied = [label for history in known for label in _apply(history, connection)]
     for history in known:
@@ -170,7 +171,7 @@ def _is_newer(history: History, connection: Connection) -> bool:
 def _store_support(history: History, connection: Connection) -> None:
     revisions = history.revisions()
     modules = {step.revision: step.module for step in _script(history).walk_revisions()}
-    # A revision without a statement works with no older code; a later one cannot take that back.
+    # Older code does not work with a revision that states no `works_with`, nor with any later one.
     oldest = max(
         (getattr(modules[revision], "works_with", revision) for revision in revisions), key=revisions.index, default=""
     )
@@ -185,7 +186,7 @@ def _store_support(history: History, connection: Connection) -> None:
 
 
 def _store_age(connection: Connection) -> None:
-    """Store since when the database has been without a backup, unless it knows of one."""
+    """Store the time from which the database has no backup, unless it has a row for a backup."""
     if connection.scalar(select(job_runs.c.name).where(job_runs.c.name == LAST_BACKUP)) is None:
         row = {"name": LAST_BACKUP, "started_at": clock.now(), "ended_at": None, "outcome": NO_BACKUP}
         connection.execute(insert(job_runs).values(row))
@@ -204,7 +205,7 @@ def _apply(history: History, connection: Connection) -> list[str]:
         applied.extend(history.label(step.revision.revision) for step in upgrades)
         return upgrades
 
-    # Alembic's documented way to run without an env.py.
+    # How Alembic's documentation runs migrations without an env.py.
     with EnvironmentContext(Config(), script, fn=steps) as environment:
         environment.configure(connection=connection, transactional_ddl=True, version_table=history.version_table)
         environment.run_migrations()
@@ -219,7 +220,7 @@ def _create_database(url: URL) -> None:
             if rows.first() is None:
                 connection.exec_driver_sql(f'CREATE DATABASE "{url.database}"')
     except (OperationalError, ProgrammingError):
-        # The role may not list or create databases. Then the next connection shows whether the database exists.
+        # If the role may not list or create databases, the next connection shows whether the database exists.
         return
     finally:
         engine.dispose()

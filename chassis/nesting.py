@@ -1,4 +1,4 @@
-"""Refuses what a thread with an open transaction must not do: begin another one there, or call another service."""
+"""Refuses a second transaction or a call of another service in a thread that has an open transaction."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ _threads = threading.local()
 
 
 class NestedWork(RuntimeError):
-    """A programming error: work that may wait for its own thread. It is not an error for callers."""
+    """A programming error: work that may wait for its own thread. Callers never receive it."""
 
 
 @contextmanager
 def transaction_on(database: str) -> Iterator[None]:
     """Record, for the duration of the block, that this thread has an open transaction on a database.
 
-    database  its URL
-    raises    NestedWork  this thread has an open transaction on it: pass the session down instead
+    database  URL of the database
+    raises    NestedWork  this thread already has an open transaction on it: pass the session down instead
     """
     databases = _databases()
     if database in databases:

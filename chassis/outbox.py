@@ -1,6 +1,6 @@
-"""The outbox: events are in the database of their act until the relay has published them on the bus.
+"""The outbox: stores events in the database of their act until the relay has published them on the bus.
 
-A published event keeps its envelope for a week, but not its body: the bus has it.
+The envelope of a published event stays for a week; its body is deleted, because the bus has it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from chassis.wake import Wake, open_wake
 log = logging.getLogger(__name__)
 
 BATCH = 200
-GATHER_SECONDS = 0.005  # a busy relay waits so long for more events, and publishes them together
+GATHER_SECONDS = 0.005  # a busy relay waits so long for more events, to publish them together
 SWEEP_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 5.0
 RETENTION = timedelta(days=7)
@@ -61,8 +61,8 @@ class Relay:
     def __init__(self, database: Database, bus: Bus) -> None:
         self._database = database
         self._bus = bus
-        # A bus that writes databases publishes in its own transactions; on SQLite it may wait for a writer that waits
-        # for ours. With other buses the rows are locked, so that two relays do not publish the same events.
+        # A bus that writes databases has its own transactions, and on SQLite it may wait for a writer that waits for #
+        # ours, so rows are not locked. With other buses they are, so that two relays do not publish the same events.
         self._locks_rows = not (database.is_sqlite or bus.writes_databases)
 
     def step(self) -> int:
@@ -87,7 +87,7 @@ class Relay:
         return len(published)
 
     def run(self, stop: threading.Event, wake: Wake) -> None:
-        """Publish until `stop`; while the bus or the database is unavailable, wait; a waiting bus is logged once."""
+        """Publish until `stop`. While the bus or the database is unavailable, wait; log an outage of the bus once."""
         pause, is_logged = 0.0, False
         while not stop.is_set():
             try:
@@ -118,7 +118,7 @@ def relay(resources: Resources, stop: threading.Event) -> None:
 def tidy(resources: Resources, stop: threading.Event) -> None:
     """Daily job of one service: delete published events after 7 days, inbox rows after 30, stored replies after 2.
 
-    Unpublished events stay at any age; the bus delivers none that is as old as the inbox's rows.
+    Unpublished events stay at any age. The bus does not deliver an event that is older than the inbox's rows.
     """
     now = clock.now()
     for table, condition in (
@@ -130,7 +130,7 @@ def tidy(resources: Resources, stop: threading.Event) -> None:
 
 
 def unpublished(session: Session, *, limit: int, lock: bool = False) -> list[Event]:
-    """Return unpublished events, oldest first; with `lock` only events that no other relay has locked."""
+    """Return unpublished events, oldest first; with `lock`, lock them and skip those that another relay has locked."""
     query = select(outbox).where(unpublished_rows).order_by(outbox.c.id).limit(limit)
     if lock:
         query = query.with_for_update(skip_locked=True)

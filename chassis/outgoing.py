@@ -1,9 +1,9 @@
 """HTTP requests to addresses that other people wrote: partners' webhooks, push services, rented gateways.
 
 Such an address may name this machine, the network of the library or the metadata service of a cloud (server-side
-request forgery). Each request resolves its host once, refuses it unless every address is public or allowed by
-OUTGOING_PRIVATE_NETWORKS, and connects to the checked address, so that a second answer of DNS changes nothing. It
-follows no redirect, uses no proxy, and ends after a time and a size.
+request forgery). So each request resolves its host once, and refuses it unless every address is public or allowed by
+OUTGOING_PRIVATE_NETWORKS. It connects to the checked address, so that a later answer of DNS has no effect. Redirects
+are not followed, proxies are not used, and time and size are limited.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ TOTAL_SECONDS = 15.0
 MOST_BYTES = 64 * 1024
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _UNICAST = ipaddress.IPv6Network("2000::/3")
-# Protocol assignments and the relays of 6to4, which not every Python version counts as not global.
+# Protocol assignments and the relays of 6to4, which some Python versions count as global.
 _SPECIAL = (ipaddress.IPv4Network("192.0.0.0/24"), ipaddress.IPv4Network("192.88.99.0/24"))
 
 Resolver = Callable[[str, int], Sequence[str]]
@@ -36,7 +36,7 @@ Resolver = Callable[[str, int], Sequence[str]]
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a server replied; `headers` have names in lower case."""
+    """The reply of a server. headers: names in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -49,11 +49,11 @@ class Reply:
 
 
 class NoReply(Unavailable):
-    """The request was handed over and no reply came: the server may have done what was asked."""
+    """The request was sent, but no reply came, so the server may have carried it out."""
 
 
 def resolve_host(host: str, port: int) -> list[str]:
-    """Return the addresses of a host, as the system resolves it; also of numbers such as 2130706433 and 0x7f.1.
+    """Return the addresses to which the system resolves a host, also one such as 2130706433 or 0x7f.1.
 
     raises  Unavailable  HOST_NOT_RESOLVED
     """
@@ -65,7 +65,7 @@ def resolve_host(host: str, port: int) -> list[str]:
 
 
 def is_public(address: str) -> bool:
-    """Return whether an address belongs to the public Internet; also the IPv4 address inside an IPv6 one must."""
+    """Return whether an address is on the public Internet; for IPv4 inside IPv6, whether the IPv4 address is."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
@@ -86,10 +86,10 @@ def is_public(address: str) -> bool:
 class OutgoingClient:
     """Sends requests to addresses that other people wrote.
 
-    allowed          networks that are not public and may be called all the same
+    allowed          networks that are not public, but may be called
     requires_https   refuse http, except to an allowed network
-    resolve          host and port -> addresses
-    verify           False only in tests of this module; a context of trusted authorities otherwise
+    resolve          (host, port) -> addresses
+    verify           trusted authorities; by default those of the system
     """
 
     def __init__(
@@ -112,7 +112,7 @@ class OutgoingClient:
         self._tls = verify or ssl.create_default_context()
 
     def check(self, url: str) -> None:
-        """Refuse a URL that `request` would refuse; for the moment when somebody saves it.
+        """Refuse a URL that `request` would refuse; called when a person saves the URL.
 
         raises  Invalid      OUTGOING_URL_INVALID
                 Refused      OUTGOING_ADDRESS_REFUSED, OUTGOING_NEEDS_HTTPS
@@ -123,12 +123,12 @@ class OutgoingClient:
     def request(
         self, method: str, url: str, *, content: bytes = b"", headers: Mapping[str, str] | None = None
     ) -> Reply:
-        """Send one request over a connection of its own and return the reply, also one of an error or a redirect.
+        """Send one request over a new connection. Returns the reply, also that of an error or a redirect.
 
         raises  the errors of `check`
-                Unavailable  OUTGOING_NOT_REACHED: nothing was handed over
-                NoReply      OUTGOING_WITHOUT_REPLY: it was handed over, and the reply is missing, late or not HTTP
-                Refused      OUTGOING_REPLY_TOO_LARGE: it was handed over, and the reply is too large
+                Unavailable  OUTGOING_NOT_REACHED: the request was not sent
+                NoReply      OUTGOING_WITHOUT_REPLY: it was sent, but the reply is missing, late or not HTTP
+                Refused      OUTGOING_REPLY_TOO_LARGE: it was sent, but the reply is too large
         """
         parts = _split(url)
         address = self._address(parts)
@@ -160,7 +160,7 @@ class OutgoingClient:
         return Reply(response.status_code, {name.lower(): value for name, value in response.headers.items()}, body)
 
     def _read(self, response: httpx.Response, host: str) -> bytes:
-        """Read the body as it was sent: a compressed one is not unpacked, because its size would have no bound."""
+        """Read the body as it was sent. A compressed body is not decompressed, because its size would have no bound."""
         body = bytearray()
         try:
             for chunk in response.iter_raw():
@@ -180,7 +180,7 @@ class OutgoingClient:
         if not is_allowed and not all(
             is_public(address) or is_in(address.partition("%")[0], self.allowed) for address in addresses
         ):
-            # The addresses are not named: the answer must not describe the network to the author of the URL.
+            # Without the addresses, because the error must not describe the network to the author of the URL.
             raise Refused("OUTGOING_ADDRESS_REFUSED", host=host)
         if self.requires_https and parts.scheme != "https" and not is_allowed:
             raise Refused("OUTGOING_NEEDS_HTTPS", host=host)
@@ -188,7 +188,7 @@ class OutgoingClient:
 
 
 class _Deadline:
-    """Ends a connection after a time in all: httpx limits each read, and a server can send a byte a second."""
+    """Limits the whole time of a request; httpx limits only each read, and a server could send a byte a second."""
 
     def __init__(self, seconds: float) -> None:
         self._timer = threading.Timer(seconds, self._end)
@@ -197,7 +197,7 @@ class _Deadline:
         self.is_handed_over = False
 
     def watch(self, event: str, info: Mapping[str, Any]) -> None:
-        """Note the connection's socket and the moment of handing over; called by httpx at each step."""
+        """Store the connection's socket, and whether the request is being sent; httpx calls this at each step."""
         if event in {"connection.connect_tcp.complete", "connection.start_tls.complete"}:
             self._socket = info["return_value"].get_extra_info("socket")
         elif event == "http11.send_request_headers.started":
@@ -206,7 +206,7 @@ class _Deadline:
     def _end(self) -> None:
         if self._socket is not None:
             with suppress(OSError):
-                # Of TLS too: its own shutdown would wait for the peer.
+                # The TCP socket, also of TLS, because the shutdown of TLS would wait for the peer.
                 socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
     def __enter__(self) -> _Deadline:
@@ -224,7 +224,7 @@ def _split(url: str) -> SplitResult:
     """
     try:
         parts = urlsplit(url)
-        # A host with other characters would be read differently by the resolver, by TLS and in the header.
+        # The resolver, TLS and the header would read a host with other characters differently.
         is_plain = url.isascii() and url.isprintable() and " " not in url and "\\" not in url
         is_valid = is_plain and parts.scheme in {"http", "https"} and bool(parts.hostname) and "@" not in parts.netloc
         if is_valid and _port(parts) > 0:
@@ -239,7 +239,7 @@ def _port(parts: SplitResult) -> int:
 
 
 def _why(problem: Exception) -> str:
-    """Return what went wrong without the URL."""
+    """Return the text of an error without the URL."""
     if isinstance(problem, httpx.TimeoutException):
         return "timeout"
     cause: BaseException | None = problem

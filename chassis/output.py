@@ -1,4 +1,4 @@
-"""What commands print and log: text in which control characters are visible, tables without markup, lines of JSON."""
+"""Output of commands and logs: text with visible control characters, tables without markup, lines of JSON."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from urllib.parse import quote, unquote
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-# Characters that move the cursor, change the terminal, reverse the order of text or end a line: C0, DEL, C1,
-# bidirectional controls (Unicode UAX #9), line and paragraph separators; and surrogates, which stand for bytes that are
-# not UTF-8.
+# Characters that move the cursor, change the terminal, reverse the order of text or end a line: C0, DEL, C1, #
+# bidirectional controls (Unicode UAX #9), line and paragraph separators; and surrogates, which Python uses for bytes #
+# that are not UTF-8.
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 LAYOUT = "\n\t"
 Colours = Mapping[str, str]
 NO_COLOURS: Colours = {}
-SHORTEST_PASSWORD = 4  # a shorter text is a part of too many words
+SHORTEST_PASSWORD = 4  # a shorter text would hide parts of ordinary words
 _hidden: set[str] = set()
 
 
 def visible(text: str, *, layout: str = "") -> str:
-    """Replace each character that a terminal would obey instead of showing it: ESC becomes ⟨U+001B⟩.
+    """Replace each character on which a terminal acts by a visible form: ESC becomes ⟨U+001B⟩.
 
     layout  control characters that stay, such as LAYOUT in a text of several lines
     """
@@ -35,7 +35,7 @@ def visible(text: str, *, layout: str = "") -> str:
 
 
 def json_text(value: Any) -> str:
-    """Return one line of JSON; the characters that `visible` replaces are escaped, so that the value stays the same."""
+    """Return one line of JSON, in which characters that `visible` replaces are escaped; the value does not change."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_plain)
     text = _without_passwords(text)
     return _CONTROLS.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
@@ -44,8 +44,8 @@ def json_text(value: Any) -> str:
 def hide_passwords(passwords: Iterable[str], *, known: Collection[str]) -> None:
     """Print *** in place of these passwords from now on.
 
-    passwords  as they are written in URLs
-    known      passwords of development, such as the product's name, which are hidden in URLs only
+    passwords  in the form in which URLs have them
+    known      passwords of development, such as the product's name, which are hidden only in URLs
     """
     for written in filter(None, passwords):
         for plain in {written, unquote(written)}:
@@ -68,7 +68,7 @@ def _plain(value: object) -> Any:
 
 
 def accept_any_text() -> None:
-    """Print an escape in place of a character that the terminal's encoding lacks."""
+    """Print an escape in place of a character that is not in the terminal's encoding."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -93,10 +93,10 @@ def print_table(
 ) -> None:
     """Print a table.
 
-    numbers  the columns that are aligned to the right
-    colours  of the first cell, by its text
+    numbers  names of the columns that are aligned to the right
+    colours  text of the first cell -> its colour
     """
-    # Rich takes 50 ms, and most commands print no table.
+    # A local import, because rich takes 50 ms and most commands print no table.
     from rich.table import Table
     from rich.text import Text
 
@@ -104,7 +104,7 @@ def print_table(
     for column in columns:
         table.add_column(Text(visible(column)), justify="right" if column in numbers else "left")
     for row in rows:
-        # A Text is never read as markup: a branch may be called `![/b]`.
+        # As a Text, which is never parsed as markup, because a branch may have the name `![/b]`.
         first, *others = (Text(visible(cell, layout=LAYOUT)) for cell in row)
         first.stylize(colours.get(first.plain, ""))
         table.add_row(first, *others)
@@ -112,7 +112,7 @@ def print_table(
 
 
 def screen(*, to_errors: bool = False) -> Any:
-    """Return rich's Console for standard output, or for standard error; it reads no markup and no names of emoji."""
+    """Return rich's Console for standard output or standard error, without markup and names of emoji."""
     from rich.console import Console
 
     return Console(stderr=to_errors, markup=False, emoji=False, highlight=False)

@@ -1,4 +1,4 @@
-"""A limit for threads that compute: so many at a time, the first that comes first."""
+"""Limits the number of threads that compute at the same time."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from chassis.errors import TooLate
 
 
 class Places:
-    """Admits `count` threads at a time, in the order in which they come.
+    """Admits `count` threads at a time, in the order of their requests.
 
-    Python runs one thread at a time. A thread that waits for the disk in a write turn gets the interpreter back after
-    up to 5 ms (1 ms in `up`) for each thread that computes: with 32 of them a turn of 1 ms took 100 ms.
-    threading.Semaphore lets the thread that has just left in again.
+    Python runs one thread at a time. A thread that has waited for the disk in a write turn waits up to 5 ms (1 ms in
+    `up`) for each thread that computes: with 32 of these, a turn of 1 ms took 100 ms. threading.Semaphore is not used,
+    because it may admit the thread that has just released it before threads that wait.
     """
 
     def __init__(self, count: int) -> None:
@@ -52,12 +52,12 @@ class Places:
             if turn in self._waiting:
                 self._waiting.remove(turn)
                 raise TooLate("DEADLINE_PASSED")
-        self._leave()  # the place came just then
+        self._leave()  # the place was given after the timeout
         raise TooLate("DEADLINE_PASSED")
 
     def _leave(self) -> None:
         with self._lock:
             if self._waiting:
-                self._waiting.popleft().release()  # the place passes to the next thread
+                self._waiting.popleft().release()  # gives the place to the next thread
             else:
                 self._free += 1

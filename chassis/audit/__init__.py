@@ -1,8 +1,8 @@
 """The audit: who did what, and when. Rows are only added; a job seals them into a chain of digests (`sealing`).
 
-A row is written in the transaction of its act, without the chain: a head that every act locks would serialise lending.
-People appear by id. Personal values before and after an act are ciphertext that the caller made; digests cover the
-ciphertext, so a key can be destroyed without a change of the chain.
+A row is written in the transaction of its act, but not chained there: a chain head that every act locks would serialise
+lending. Rows name people by id. Personal values before and after an act are ciphertext from the caller. Digests cover
+the ciphertext, so that a key can be destroyed without a change of the chain.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from chassis.ids import new_id
 acts = Table(
     "audit_acts",
     chassis_tables,
-    # SQLite: the order of commits. PostgreSQL: in each transaction assigned after its transaction id, see `sealing`.
+    # On SQLite the order of commits. On PostgreSQL assigned after the transaction has its id; see `sealing`.
     Column("number", BigNumber, primary_key=True),
     Column("id", Id, nullable=False, unique=True),
     Column("at", UtcTime, nullable=False),
@@ -73,9 +73,9 @@ def record(
     """Record an act in its own transaction. Returns the id of the row.
 
     act        "<service>.<verb>": members.register
-    kind       of the object: member
-    object_id  its id, as text
-    facts      values that JSON has, without personal data
+    kind       kind of the object: member
+    object_id  id of the object; stored as text
+    facts      values of JSON types, without personal data
     sealed     ciphertext of personal values before and after the act
     """
     row = row_of(context, act, kind=kind, object_id=object_id, facts=facts, sealed=sealed)
@@ -93,7 +93,7 @@ def row_of(
     facts: Mapping[str, Any] = NO_FACTS,
     sealed: bytes | None = None,
 ) -> dict[str, Any]:
-    """Build the row of an act that happens now. Arguments as for `record`."""
+    """Build the row of an act at this moment. Arguments as for `record`."""
     return {
         "id": new_id(),
         "at": clock.now(),
@@ -114,7 +114,8 @@ def digest_of(
 ) -> bytes:
     """Return the digest of a seal: SHA-256 of the previous digest, the seal's own values, and its rows in order.
 
-    Each is one line of JSON: numbers, texts, times in microseconds since 1970, ids and bytes as hexadecimal digits.
+    The seal and each row is one line of JSON: numbers, texts, times in microseconds since 1970, ids and bytes in
+    hexadecimal.
 
     previous  digest of the seal before; b"" for the first
     rows      in the order of the table's columns

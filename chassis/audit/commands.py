@@ -176,7 +176,7 @@ def _all(database: Database, query: Select[Any]) -> Iterator[dict[str, Any]]:
 
 
 def _plain(row: Any) -> dict[str, Any]:
-    """Return a row with JSON's types; of sealed values only whether there are any."""
+    """Return a row with JSON's types; instead of sealed values, whether the row has any."""
     return {
         **row._mapping,
         "id": str(row.id),
@@ -187,7 +187,7 @@ def _plain(row: Any) -> dict[str, Any]:
 
 
 def _csv_line(cells: Iterable[Any]) -> str:
-    """Return a line of CSV; an apostrophe stands before a text that a spreadsheet would run as a formula."""
+    """Return a line of CSV, with an apostrophe before a text that a spreadsheet would run as a formula."""
     line = io.StringIO()
     csv.writer(line, lineterminator="").writerow(spreadsheet_cell(str(cell)) for cell in cells)
     return line.getvalue()

@@ -1,4 +1,4 @@
-"""Looks: reads of personal data, which the audit has too. They are written in batches, apart from the read."""
+"""Looks: audit rows of reads of personal data. They are written in batches, not in the transaction of the read."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ WRITER = system("audit")
 
 
 class Looks:
-    """Collects the looks of one process and writes them, at most half a second or 200 later, in one transaction.
+    """Collects the looks of one process and writes them in one transaction, after half a second or at 200 looks.
 
-    A process that is killed loses the looks of its last second: nothing on disk has them. While the database does not
-    answer, looks wait; when 1,000 wait, so does the caller of `record`, because no look may go unrecorded.
+    A process that is killed loses the looks of its last second, because they are only in memory. While the database
+    does not answer, looks wait. When 1,000 wait, `record` blocks its caller, because every look must be recorded.
     """
 
     def __init__(self, database: Database) -> None:
@@ -45,7 +45,7 @@ class Looks:
         database.origin.before_close(self.close)
 
     def record(self, context: Context, act: str, *, kind: str, object_id: object) -> None:
-        """Record that the caller looks at an object; call it before the reply is sent. Arguments as for audit.record.
+        """Record that the caller reads an object; call it before the reply is sent. Arguments as for audit.record.
 
         raises  TooLate      DEADLINE_PASSED   the queue stayed full until the caller's deadline
                 Unavailable  AUDIT_CLOSED      the process ends
@@ -62,9 +62,9 @@ class Looks:
             raise Unavailable("AUDIT_CLOSED")
 
     def close(self) -> None:
-        """Write what waits, and end; the database does so when it is closed.
+        """Write the waiting looks, and end; the database calls this when it is closed.
 
-        A database that does not answer is given up after five seconds, and the loss is logged.
+        If the database does not answer within five seconds, the looks are lost, and the loss is logged.
         """
         self._stop.set()
         self._thread.join(CLOSE_SECONDS)
@@ -79,7 +79,7 @@ class Looks:
             elif self._has_ended.is_set():
                 return
             elif self._stop.is_set():
-                # A look that comes after this is refused; those before it are in the next batch.
+                # From here `record` refuses new looks; the next batch has those before.
                 self._has_ended.set()
 
     def _next_batch(self) -> list[dict[str, Any]]:

@@ -1,9 +1,9 @@
-"""The job that seals audit rows: one digest over each batch and the digest before, within a second of the commit.
+"""The job that seals audit rows within a second of their commit: a seal is a digest of a batch and the previous seal.
 
-On PostgreSQL a row may be committed after a row with a larger number. So a number is assigned after the transaction
-has its transaction id (the function `audit_number`), and rows up to a number are sealed only when every transaction
-has ended that had an id when the row with that number was seen. A long transaction of the same server, also in another
-database, delays sealing. On SQLite one transaction writes at a time, so numbers are in the order of commits.
+On PostgreSQL a row may be committed after a row with a larger number. Therefore a transaction gets its id before its
+row gets a number (the function `audit_number`). The sealer reads the largest number, and seals the rows up to it only
+when every transaction that had an id at that moment has ended. A long transaction delays sealing, even one in another
+database of the server. On SQLite one transaction writes at a time, so numbers are in the order of commits.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ log = logging.getLogger(__name__)
 
 BATCH = 1_000
 SWEEP_SECONDS = 0.5
-PAUSE_SECONDS = 0.1  # between two batches, and between two looks while other transactions run
+PAUSE_SECONDS = 0.1  # between two batches, and between two checks whether other transactions have ended
 RETRY_SECONDS = 1.0
 SEALER = system("audit")
 
-# The first transaction id that is not assigned yet, and the first that has not ended.
+# The first transaction id that is not yet assigned, and the first of those that have not ended.
 _NEXT_TRANSACTION = text("pg_snapshot_xmax(pg_current_snapshot())::text::numeric")
 _OLDEST_RUNNING = text("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::numeric")
 
@@ -44,7 +44,7 @@ class Sealer:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        # PostgreSQL: a number, and the transaction id below which all transactions must have ended.
+        # The largest number to seal; and on PostgreSQL the transaction id below which all transactions must have ended.
         self._mark: tuple[int, int] | None = None
 
     def step(self) -> int:
@@ -63,7 +63,7 @@ class Sealer:
         with self._database.reading(SEALER) as session:
             if not self._is_settled(session):
                 return 0
-            # Read and digested before the transaction, which is short.
+            # Reads and digests rows before the transaction of the seal, so that this stays short.
             values = next_seal(session, upto=self._mark[0])
         if values is None:
             return 0
@@ -73,11 +73,11 @@ class Sealer:
 
     @property
     def waits(self) -> bool:
-        """Whether rows wait for other transactions, or for the next batch."""
+        """Return whether rows wait for other transactions or for the next batch."""
         return self._mark is not None
 
     def _see(self, session: Session, last: int) -> tuple[int, int] | None:
-        """Return the largest number, and the next transaction id of the same snapshot; None when nothing is new."""
+        """Return the largest number, and the next transaction id in the same snapshot; None without a new number."""
         next_transaction = literal(0) if self._database.is_sqlite else _NEXT_TRANSACTION
         number, transaction = session.execute(select(func.max(acts.c.number), next_transaction)).one()
         return (number, int(transaction)) if number is not None and number > last else None
@@ -101,14 +101,17 @@ class Sealer:
                     stop.wait(RETRY_SECONDS)
                     continue
                 is_logged = False
-                # At most ten steps a second, however often transactions wake this thread.
+                # Limits this to ten steps a second, because every transaction wakes this thread.
                 stop.wait(PAUSE_SECONDS)
                 if not self.waits:
                     wake.wait(SWEEP_SECONDS)
 
 
 def next_seal(session: Session, *, upto: int) -> dict[str, Any] | None:
-    """Return the next seal, of at most 1,000 rows up to this number; None without any. Its key refuses another one."""
+    """Return the row of the next seal, for at most 1,000 rows up to a number; None without rows.
+
+    The primary key of the seals refuses a second seal of the same number.
+    """
     previous = session.execute(select(seals).order_by(seals.c.number.desc()).limit(1)).first()
     number, last, digest = (previous.number, previous.last, previous.digest) if previous else (0, None, b"")
     query = select(acts).where(acts.c.number <= upto).order_by(acts.c.number).limit(BATCH)
@@ -126,5 +129,5 @@ def next_seal(session: Session, *, upto: int) -> dict[str, Any] | None:
 
 
 def run(resources: Resources, stop: threading.Event) -> None:
-    """The sealing job of one service, until `stop`."""
+    """Run the sealing job of one service until `stop`."""
     Sealer(resources.database).run(stop)

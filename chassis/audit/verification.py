@@ -1,4 +1,4 @@
-"""Compares audit rows with their seals: what was changed, removed or added afterwards, and what is sealed too late."""
+"""Compares audit rows with their seals, to find rows that were changed, removed or added, and rows without a seal."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Verification:
     rows   sealed rows that were read
     seals  seals that were read
     head   "<number>:<digest>" of the last seal; "" without seals
-    wrong  what is wrong, in order; empty when all is well
+    wrong  what is wrong, in order; empty without a fault
     """
 
     rows: int
@@ -42,9 +42,9 @@ class Verification:
 def verify(database: Database, *, latest: int | None = None, head: str = "") -> Verification:
     """Compare rows with seals.
 
-    latest  only so many of the last seals; all by default
-    head    of an earlier verification: its seal must still be there. Without one, an owner of the database who removes
-            the last seals with their rows, or makes a whole new chain, leaves no trace
+    latest  number of seals to compare, from the last one back; all by default
+    head    head of an earlier verification, whose seal must still exist. Without it, this does not find that an owner
+            of the database has removed the last seals with their rows, or has made a new chain
     raises  Invalid      AUDIT_HEAD_UNREADABLE
             Unavailable  DATABASE_UNAVAILABLE
     """
@@ -79,7 +79,7 @@ class _Chain:
         return f"{self.number}:{self._digest.hex()}" if self._digest else ""
 
     def add(self, seal: Any) -> Iterator[Refusal]:
-        """Compare the next seal; a broken seal is the base of the next one, so that each break is reported once."""
+        """Compare the next seal. A wrong seal stays the base of the next one, so that each fault is reported once."""
         if seal.number != self.number + 1:
             yield Refusal("AUDIT_SEALS_MISSING", first=self.number + 1, last=seal.number - 1)
         count = 0
@@ -133,7 +133,7 @@ def _rows(session: Session, after: int, upto: int) -> Iterator[Any]:
 
 
 def _refuse_late(session: Session, last: int) -> Iterator[Refusal]:
-    """Refuse rows that wait for their seal for more than a minute."""
+    """Refuse rows that have been without a seal for more than a minute."""
     query = select(func.count(), func.min(acts.c.at)).where(acts.c.number > last, acts.c.at < clock.now() - LATE)
     count, oldest = session.execute(query).one()
     if count:

@@ -20,19 +20,19 @@ DEAD_ADAPTERS = {
     "amqps": "chassis.bus.amqp_dead:open_dead",
 }
 
-# A failed handler is tried again after each of these; after the last one the event goes to the dead list.
+# Waiting times before the further attempts of a failed handler; after the last attempt the event goes to the dead list.
 BACKOFF_SECONDS = (1, 5, 30, 300, 1800, 7200)
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event on its way from a service to its handlers.
+    """An event between the service that emits it and its handlers.
 
-    id           UUIDv7 made by emit(); consumers store it in their inbox
+    id           UUIDv7 from emit(); consumers store it in their inbox
     type         full name of its protobuf message, `rangkiang.catalog.v1.RecordChanged`: the routing key
-    body         that message as protobuf JSON
-    version      of the aggregate; it grows, and a later event of the aggregate may arrive first
-    traceparent  W3C trace context of the act, "" without tracing
+    body         the message as protobuf JSON
+    version      version of the aggregate; it grows, and a later event of the aggregate may arrive first
+    traceparent  W3C trace context of the act; "" without tracing
     """
 
     id: UUID
@@ -47,18 +47,18 @@ class Event:
 
     @property
     def envelope(self) -> dict[str, Any]:
-        """All fields except the id, by name."""
+        """Return field -> value, for all fields except the id."""
         return {name: getattr(self, name) for name in ENVELOPE}
 
 
-# Fields of each table and message that stores an event, besides the event's id.
+# Fields in each table and message that stores an event, without the event's id.
 ENVELOPE = tuple(field.name for field in fields(Event) if field.name != "id")
 
 
 class Bus(Protocol):
     """The interface of an adapter: an event that publish() accepts reaches each of its handlers at least once.
 
-    writes_databases  it publishes in its own transactions, so never call it inside one
+    writes_databases  publish() has its own transactions, so it must not be called inside one
     """
 
     writes_databases: bool
@@ -66,8 +66,8 @@ class Bus(Protocol):
     def publish(self, events: Sequence[Event]) -> list[UUID]:
         """Publish events.
 
-        returns  ids of the events that the bus has stored; publish the others again
-        raises   Unavailable  BUS_UNAVAILABLE; the bus may have stored any of them
+        returns  ids of the events that the bus has stored; the caller publishes the others again
+        raises   Unavailable  BUS_UNAVAILABLE; the bus may have stored some of them
         """
         ...
 
@@ -82,7 +82,7 @@ class Bus(Protocol):
 class DeadEvent:
     """An event that one handler failed to process in every attempt.
 
-    key       its name on the dead list: handler/event id
+    key       its key on the dead list: handler/event id
     occurred  ISO 8601; "" when the message cannot be read
     error     the error of the last attempt
     """
@@ -105,11 +105,11 @@ class DeadList(Protocol):
     """The dead events of one service."""
 
     def find(self) -> list[DeadEvent]:
-        """List them by handler, oldest first. Raises Unavailable."""
+        """List the dead events by handler, oldest first. Raises Unavailable."""
         ...
 
     def replay(self, keys: Sequence[str]) -> int:
-        """Deliver these events to their handlers again and count attempts from zero. Returns their number."""
+        """Deliver these events to their handlers again, with a new count of attempts. Returns their number."""
         ...
 
     def drop(self, keys: Sequence[str]) -> int:

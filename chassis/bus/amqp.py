@@ -4,7 +4,7 @@
         └─ no queue bound: rangkiang.unrouted.v2        │            └──attempts used up──▶ ….dead
                                                         └──was in a worker that died──▶ ….suspects (suspects.py)
 
-No declaration says quorum or classic: the virtual host's default queue type decides.
+Queues are declared without a type, so the virtual host's default queue type applies.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from chassis.service import Consumer, Resources
 log = logging.getLogger(__name__)
 
 EXCHANGE = "rangkiang.events"
-# A queue cannot be declared again with other arguments: change its version with them.
+# A queue cannot be declared again with other arguments, so change the version when you change them.
 TOPOLOGY = "v1"
 UNROUTED = "rangkiang.unrouted"
 UNROUTED_QUEUE = f"{UNROUTED}.v2"
@@ -40,7 +40,7 @@ BROKER_ERRORS = (OSError, amqp.AMQPError, KombuError)
 CONNECT_SECONDS = 5
 CONFIRM_SECONDS = 10
 PERSISTENT = 2
-_PROPERTIES = ("type", "body")  # fields of an event that are not headers
+_PROPERTIES = ("type", "body")  # fields of an event that are no headers of its message
 _READERS: dict[str, Callable[[Any], Any]] = {"version": int, "occurred_at": datetime.fromisoformat}
 
 
@@ -48,7 +48,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {"version": int, "occurred_at": date
 class BrokerMessage:
     """A message of the broker.
 
-    redelivered  an earlier receiver has neither acknowledged nor moved it
+    redelivered  an earlier receiver has got it, but has not acknowledged it
     """
 
     exchange: str
@@ -61,7 +61,7 @@ class BrokerMessage:
 
 
 class Publisher:
-    """Publishes with confirms, many messages at once; connects when needed, and again after a failure."""
+    """Publishes many messages at once, with confirms; connects when needed, and again after a failure."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -74,7 +74,7 @@ class Publisher:
         self._returned: set[str] = set()
 
     def send(self, messages: Sequence[BrokerMessage], *, mandatory: bool = False) -> list[bool]:
-        """Publish messages and wait until the broker has answered for each.
+        """Publish messages, and wait for the broker's confirm of each.
 
         mandatory  a message that no queue accepts counts as refused
         returns    for each message whether the broker has stored it
@@ -98,14 +98,14 @@ class Publisher:
             ]
 
     def channel(self) -> Any:
-        """Return the open channel, for declaring and fetching. Raises Unavailable BUS_UNAVAILABLE."""
+        """Return the open channel, to declare queues and fetch messages. Raises Unavailable BUS_UNAVAILABLE."""
         with self._lock, _translate_error(self.close):
             return self._confirming_channel()
 
     def close(self) -> None:
         connection, self._connection, self._channel = self._connection, None, None
         if connection is not None:
-            # Close only this end: the broker may not answer.
+            # Closes without the broker, which may not answer.
             connection.collect(socket_timeout=1)
 
     def _confirming_channel(self) -> Any:
@@ -137,7 +137,7 @@ class Publisher:
 
 
 class AmqpBus:
-    """Publishes events to `rangkiang.events`; workers of each service read them there."""
+    """Publishes events to the exchange `rangkiang.events`, from which workers of each service get them."""
 
     writes_databases = False
 
@@ -161,7 +161,7 @@ class AmqpBus:
 
 
 def open_amqp(url: str, *, resources: Resources | None = None) -> AmqpBus:
-    """Adapter for `amqp:` and `amqps:`."""
+    """Open the bus of an `amqp:` or `amqps:` URL."""
     return AmqpBus(url)
 
 
@@ -182,7 +182,7 @@ def suspects_queue(queue: str) -> str:
 
 
 def declare_events(channel: Any) -> None:
-    """Declare the exchange of all events, and the queue of events without a handler, which loses its oldest ones."""
+    """Declare the exchange of all events, and the bounded queue of events without a handler."""
     limits = {
         "x-message-ttl": UNROUTED_TTL_MS,
         "x-max-length": UNROUTED_MOST_MESSAGES,
@@ -191,14 +191,14 @@ def declare_events(channel: Any) -> None:
     channel.exchange_declare(UNROUTED, "fanout", durable=True, auto_delete=False)
     channel.queue_declare(UNROUTED_QUEUE, durable=True, auto_delete=False, arguments=limits)
     channel.queue_bind(UNROUTED_QUEUE, UNROUTED)
-    # The first version, whose bytes had no limit; the broker deletes what does not exist without an error.
+    # The first version of the queue had no limit of bytes. To delete a queue that does not exist is no error.
     channel.queue_delete(UNROUTED)
     arguments = {"alternate-exchange": UNROUTED}
     channel.exchange_declare(EXCHANGE, "topic", durable=True, auto_delete=False, arguments=arguments)
 
 
 def declare_handler(channel: Any, service: str, consumer: Consumer, backoff: Iterable[float]) -> None:
-    """Declare a handler's queues: its own, one for each waiting time, one for suspects, and one for dead events."""
+    """Declare a handler's queues: for new events, for each waiting time, for suspects and for dead events."""
     queue = queue_of(service, consumer.name)
     channel.queue_declare(dead_queue(queue), durable=True, auto_delete=False)
     _declare_dead_lettering(channel, queue, to=dead_queue(queue))
@@ -209,12 +209,12 @@ def declare_handler(channel: Any, service: str, consumer: Consumer, backoff: Ite
 
 
 def declare_suspects(channel: Any, queue: str) -> int:
-    """Declare the queue of a handler's suspects. Returns the number of its messages."""
+    """Declare the queue of a handler's suspects. Returns how many messages it has."""
     return _declare_dead_lettering(channel, suspects_queue(queue), to=dead_queue(queue))
 
 
 def to_message(event: Event) -> BrokerMessage:
-    """Build the message of an event; all fields but body and type become headers."""
+    """Build the message of an event; all fields except body and type become headers."""
     headers = {name: value for name, value in event.envelope.items() if name not in _PROPERTIES}
     return BrokerMessage(
         exchange=EXCHANGE,
@@ -257,7 +257,7 @@ def readdress(message: BrokerMessage, queue: str, **headers: Any) -> BrokerMessa
 
 
 def _declare_dead_lettering(channel: Any, queue: str, *, to: str, ttl: Mapping[str, int] | None = None) -> int:
-    """Declare a queue whose rejected messages go to another. Returns the number of its messages."""
+    """Declare a queue whose rejected messages go to another queue. Returns how many messages it has."""
     arguments = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": to, **(ttl or {})}
     declared = channel.queue_declare(queue, durable=True, auto_delete=False, arguments=arguments)
     return int(declared.message_count)

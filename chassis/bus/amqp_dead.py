@@ -1,8 +1,8 @@
 """The dead list on RabbitMQ: each handler's `.dead` queue.
 
-A queue cannot be read without removing its messages, and returning one counts as a delivery (a quorum queue drops a
-message that was returned too often). So each message is published again at the end of the queue, and acknowledged
-after the broker has confirmed it.
+A queue can only be read by removing its messages, and a returned message counts as delivered (a quorum queue drops a
+message after too many deliveries). So each message is published again at the end of the queue, and the old one is
+acknowledged after the broker has confirmed the new one.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class AmqpDead:
         return len(moved)
 
     def _route(self, target: Callable[[Consumer, BrokerMessage], str]) -> None:
-        """Fetch each dead message once and publish it to the queue that `target` returns; "" drops it."""
+        """Fetch each dead message once, and publish it to the queue that `target` returns; "" drops the message."""
         for consumer in self._service.consumers:
             channel = self._publisher.channel()
             declare_handler(channel, self._service.name, consumer, BACKOFF_SECONDS)
@@ -73,7 +73,7 @@ class AmqpDead:
 
 
 def _fetch(channel: Any, queue: str) -> Iterator[Any]:
-    """Fetch the messages that are in the queue now, without those that this pass adds at its end."""
+    """Fetch the messages that are in the queue now, but not those that are added to its end meanwhile."""
     count = channel.queue_declare(queue, passive=True).message_count
     for _ in range(min(count, MOST_MESSAGES)):
         message = channel.basic_get(queue)
@@ -103,5 +103,5 @@ def _event(consumer: Consumer, message: BrokerMessage) -> DeadEvent:
 
 
 def open_dead(url: str, *, resources: Resources) -> AmqpDead:
-    """Adapter for `amqp:` and `amqps:`."""
+    """Open the dead list of an `amqp:` or `amqps:` URL."""
     return AmqpDead(url, resources)

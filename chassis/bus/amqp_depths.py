@@ -1,4 +1,4 @@
-"""How many events wait in the queues of a service's handlers, asked of the broker without declaring any queue."""
+"""Counts the events that wait in the queues of a service's handlers, without declaring a queue."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from chassis.service import Resources
 
 
 class AmqpDepths:
-    """Asks the broker; connects when needed, and again after a failure."""
+    """Asks the broker for its counts; connects when needed, and again after a failure."""
 
     def __init__(self, url: str, *, resources: Resources) -> None:
         self._url, self._service = url, resources.service
@@ -54,7 +54,7 @@ class AmqpDepths:
 
     @contextmanager
     def _channel(self) -> Iterator[Any]:
-        """Open a channel for one question: the broker closes it when the answer is no. Raises Unavailable."""
+        """Open a channel for one question; the broker closes it if the queue does not exist. Raises Unavailable."""
         try:
             if self._connection is None:
                 self._connection = Connection(self._url, connect_timeout=CONNECT_SECONDS)  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""How many events of a service's handlers wait and how many are dead, counted without touching any of them."""
+"""Counts the waiting and the dead events of a service's handlers, and does not change any of them."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ ADAPTERS = {
 
 @dataclass(frozen=True, slots=True)
 class Depth:
-    """One handler's events.
+    """Counts for one handler.
 
-    waiting    not yet handled, without those of the broker that wait for another attempt
-    late       some of them wait although nothing handles them: for over a minute, or without a worker
+    waiting    number of events that are not yet handled; on a broker without those that wait for another attempt
+    late       events wait although nothing handles them: for over a minute, or without a worker
     missing    names of the handler's queues that the broker does not have; their events are not counted
     """
 
@@ -43,7 +43,7 @@ class Depths(Protocol):
         ...
 
     def missing(self) -> list[str]:
-        """Return what every event of the bus goes through and does not exist. Raises Unavailable."""
+        """Return the missing parts of the bus that every event needs, such as its exchange. Raises Unavailable."""
         ...
 
     def close(self) -> None: ...
@@ -68,7 +68,7 @@ class LocalDepths:
         query = select(deliveries.c.handler, func.count(), dead, late).group_by(deliveries.c.handler)
         with self._resources.database.reading(LOCAL) as session:
             rows = {row[0]: (row[1], int(row[2]), bool(row[3])) for row in session.execute(query)}
-        # Handlers of an older release may have left events.
+        # Events of an older release's handlers may still be here.
         handlers = dict.fromkeys([*(consumer.name for consumer in self._resources.service.consumers), *rows])
         counts = {handler: rows.get(handler, (0, 0, False)) for handler in handlers}
         return [Depth(handler, total - dead, dead, late) for handler, (total, dead, late) in counts.items()]

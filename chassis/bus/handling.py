@@ -26,9 +26,9 @@ from chassis.urls import resolve
 def handle(
     database: Database, consumer: Consumer, event: Event, *, claim: Callable[[Session], bool] | None = None
 ) -> bool:
-    """Run a handler on an event: its effect and its inbox row are one transaction; a write conflict is tried once more.
+    """Run a handler on an event, with its effect and inbox row in one transaction; once more after a write conflict.
 
-    claim    called first inside the transaction; when it returns False nothing is done
+    claim    called first inside the transaction; if it returns False, the handler does not run
     returns  whether the handler ran; False when it has handled the event before
     raises   Invalid  EVENT_UNREADABLE, and the errors of the handler
     """
@@ -48,7 +48,7 @@ def handle(
 
 
 def context_of(event: Event) -> Context:
-    """Return the context of the act that the event reports, for its handler."""
+    """Return the context for the handler of an event: actor and institution of the act that the event reports."""
     return Context(institution=event.institution, actor=event.actor, request_id=str(event.id))
 
 
@@ -56,7 +56,7 @@ def read_body(consumer: Consumer, event: Event) -> Message:
     """Parse the body as its message and ignore unknown fields. Raises Invalid EVENT_UNREADABLE."""
     fields = _plain_fields(cast("Any", consumer.event))
     if fields is not None:
-        with suppress(ValueError, TypeError, KeyError, AttributeError):  # Parse decides about any other form
+        with suppress(ValueError, TypeError, KeyError, AttributeError):  # then Parse decides
             return consumer.event(**_read_fields(fields, orjson.loads(event.body)))
     try:
         return Parse(event.body, consumer.event(), ignore_unknown_fields=True)
@@ -69,9 +69,9 @@ _Fields = Mapping[str, Callable[[Any], Any]]
 
 @lru_cache(maxsize=256)
 def _plain_fields(message_type: type[Message]) -> _Fields | None:
-    """Return the reader of each field of a message of texts, integers, times and messages of these; else None.
+    """Return field -> its reader, for a message with only texts, integers, times and messages of these; else None.
 
-    Facts of loans are such messages, and three services read each of them: Parse takes eight times as long.
+    Facts of loans are of this kind and are read by three services, and Parse takes eight times as long.
     """
     try:
         return _readers(message_type.DESCRIPTOR)

@@ -1,4 +1,4 @@
-"""The bus of one machine: an event is a row in the consumer's own database, one row per handler."""
+"""The bus of one machine: an event is a row for each handler, in the database of the handler's service."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from chassis.wake import announce_commits
 
 log = logging.getLogger(__name__)
 
-TURN_CHARACTERS = 256 * 1024  # of the bodies that one transaction adds
+TURN_CHARACTERS = 256 * 1024  # of bodies that one transaction adds
 LOCAL = system("bus")
 
 deliveries = Table(
@@ -42,7 +42,7 @@ class LocalBus:
     """Publishes into the databases of the services on this machine.
 
     consumers      every service with handlers
-    own_databases  databases that the bus has opened and closes
+    own_databases  databases that the bus has opened and must close
     """
 
     writes_databases = True
@@ -69,7 +69,7 @@ class LocalBus:
 
 
 def open_local(_url: str, *, resources: Resources) -> LocalBus:
-    """Adapter for `local:`; publishes to each service with handlers, and to the service of `resources`."""
+    """Open the bus of a `local:` URL, for each service with handlers and for the service of `resources`."""
     settings, own_databases, consumers = resources.settings, [], [resources]
     for service in discover():
         if service.consumers and service.name != resources.service.name:
@@ -91,7 +91,7 @@ def _row(event: Event, handler: str) -> dict[str, Any]:
 
 
 def _parts(rows: Sequence[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    """Split rows by the size of their bodies, so that no transaction is long."""
+    """Split rows by the size of their bodies, so that each transaction is short."""
     part: list[dict[str, Any]] = []
     size = 0
     for row in rows:

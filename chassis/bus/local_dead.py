@@ -71,5 +71,5 @@ class LocalDead:
 
 
 def open_dead(_url: str, *, resources: Resources) -> LocalDead:
-    """Adapter for `local:`."""
+    """Open the dead list of a `local:` URL."""
     return LocalDead(resources)

@@ -1,8 +1,8 @@
-"""Runs the handlers of one machine's bus.
+"""Runs the handlers of the local bus.
 
-Up to 100 due events of a handler are one transaction. When one fails, they are handled once more with a savepoint for
-each: it is rolled back to its savepoint and put off alone. After a death of the process the next events are tried one
-by one.
+Up to 100 due events of a handler are one transaction. When one fails, all are handled again with a savepoint for each;
+then only the failed one is rolled back and tried again later. After the process has died while it handled events, the
+next events are handled one by one.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ log = logging.getLogger(__name__)
 
 BATCH = 200
 TOGETHER = 100  # events in one transaction
-TURN_SECONDS = 0.005  # of a transaction while acts wait for theirs
-GATHER_SECONDS = 0.005  # a busy loop waits so long for more events, and has one transaction for them
+TURN_SECONDS = 0.005  # longest transaction while acts wait for the write turn
+GATHER_SECONDS = 0.005  # a busy loop waits so long for more events, to handle them in one transaction
 SWEEP_SECONDS = 1.0
 
 
@@ -64,7 +64,7 @@ def deliver(resources: Resources, stop: threading.Event) -> None:
 
 
 class Deliveries:
-    """Waiting events of one service's handlers.
+    """Delivers waiting events to the handlers of one service.
 
     backoff  seconds before each further attempt
     """
@@ -75,7 +75,7 @@ class Deliveries:
         self._backoff = backoff
         self._crash_marker = CrashMarker(resources.database)
         self._marker_read = False
-        self._one_by_one = False  # the process before this one died while it handled events
+        self._one_by_one = False  # after the previous process died while it handled events
 
     def close(self) -> None:
         self._crash_marker.close()
@@ -116,14 +116,14 @@ class Deliveries:
     def _attempt_together(self, rows: Sequence[Any]) -> int:
         """Handle rows of one handler in one transaction.
 
-        returns  the number of rows that are settled, from the first: fewer than all when an act waits for its turn
+        returns  number of settled rows, from the first; not all when an act waits for the write turn
         """
         consumer = next((other for other in self._service.consumers if other.name == rows[0].handler), None)
         if consumer is None or len(rows) == 1:
             for row in rows:
                 self._attempt(consumer, row)
             return len(rows)
-        # Savepoints take as long as a handler, and events that fail are rare.
+        # First without savepoints, because a savepoint takes as long as a handler and failures are rare.
         for with_savepoints in (False, True):
             batch = Batch(self._database, consumer, self._crash_marker, with_savepoints=with_savepoints)
             try:
@@ -136,7 +136,7 @@ class Deliveries:
             for row, failure in batch.failures:
                 self._fail(row, failure)
             return count
-        # No single event is known to be the cause, or the transaction ended: each event is tried alone.
+        # The cause may be any of the events, or the whole transaction was lost, so each event is tried alone.
         log.info("events_tried_alone", extra={"handler": consumer.name, "why": reason})
         for row in rows:
             self._attempt(consumer, row)
@@ -172,7 +172,7 @@ class Deliveries:
     def _count_crash(self) -> bool:
         """Count the crash of an earlier process as an attempt, so that an event that always crashes it becomes dead.
 
-        returns  whether it died while it handled events
+        returns  whether the process died while it handled events
         """
         handler, _, event_id = self._crash_marker.read().rpartition("/")
         if not handler:
@@ -202,9 +202,9 @@ class Deliveries:
 class Batch:
     """Several events of one handler in one transaction.
 
-    with_savepoints  an event that fails is rolled back alone; otherwise the first failure ends the transaction
+    with_savepoints  only the event that fails is rolled back; otherwise the first failure ends the transaction
     failures         rows whose effect was rolled back, with their errors
-    has_begun        its transaction was opened
+    has_begun        the transaction was opened
     """
 
     def __init__(
@@ -219,11 +219,11 @@ class Batch:
     def handle(self, rows: Sequence[Any]) -> int:
         """Handle the rows in order and commit their effects, inbox rows and deletions together.
 
-        returns  the number of rows that are settled, from the first
-        raises   the errors of `Database.transaction`, that of an event which ended the transaction, or without
-                 savepoints that of any event
+        returns  number of settled rows, from the first
+        raises   the errors of `Database.transaction`; the error of an event that ended the transaction; without
+                 savepoints the error of any event
         """
-        # Read before the write turn.
+        # Parsed before the transaction, so that the write turn is short.
         work = [(row, event, self._read(event)) for row in rows for event in [event_of(row, event_id=row.event_id)]]
         name, ids, count = self._consumer.name, [row.event_id for row in rows], 0
         with (
@@ -252,7 +252,7 @@ class Batch:
             return problem
 
     def _record(self, session: Session, handled: Sequence[UUID], known: Set[UUID]) -> None:
-        """Write the inbox rows and delete the deliveries. An inbox row of another process refuses the transaction."""
+        """Write the inbox rows and delete the deliveries. Fails if another process has written one of these rows."""
         name, now = self._consumer.name, clock.now()
         rows = [{"consumer": name, "event_id": event_id, "at": now} for event_id in handled if event_id not in known]
         if rows:
@@ -261,9 +261,9 @@ class Batch:
             session.execute(delete(deliveries).where(_are(handled, name)))
 
     def _run(self, session: Session, row: Any, event: Event, message: Message | Invalid) -> bool:
-        """Run the handler. Returns whether it has its effect.
+        """Run the handler. Returns whether its effect is in the transaction.
 
-        raises  the error of the handler, when it ended the transaction and so the effects of the others, or without
+        raises  the error of the handler, if it ended the transaction with the effects of all events, or without
                 savepoints
         """
         try:
@@ -277,14 +277,14 @@ class Batch:
                     self._call(session, row, event, message)
                 return True
             except Exception as problem:
-                # After any error the row stays, and the event is tried again. SQLite rolls all back when its disk is
-                # full.
+                # After any error the row stays, and the event is tried again. On a full disk SQLite rolls back the #
+                # whole transaction.
                 if not getattr(driver_connection, "in_transaction", True):
                     raise
                 self.failures.append((row, problem))
                 return False
         finally:
-            # The next event reads rows as they are, not as this one has left them in the session.
+            # So that the next event reads rows from the database, not from the session of this event.
             session.expunge_all()
 
     def _call(self, session: Session, row: Any, event: Event, message: Message | Invalid) -> None:
@@ -295,13 +295,13 @@ class Batch:
 
 
 class CrashMarker:
-    """The key of the current work of this process, in a file next to its SQLite database, to be read after a crash.
+    """Stores the event that this process handles, in a file next to its SQLite database, to be read after a crash.
 
-    One key at a time: "handler/event id", or "handler/" between the events of a batch. The file is not synced to the
-    disk: the work does not cause a power cut.
+    The file has one key: "handler/event id", or "handler/" between the events of a batch. It is not synced to the disk,
+    because a handler does not cause a power cut.
     """
 
-    # Every write has this length: ext4 syncs a file that is truncated and written again.
+    # Every write has this length, because ext4 syncs a file that is truncated and written again.
     LENGTH = 256
 
     def __init__(self, database: Database) -> None:
@@ -310,12 +310,12 @@ class CrashMarker:
         self._key = ""
 
     def read(self) -> str:
-        """Return the key that an earlier process worked on when it died; "" without one."""
+        """Return the key of the event that an earlier process handled when it died; "" without one."""
         return os.pread(self._handle, self.LENGTH, 0).decode().strip()
 
     @contextmanager
     def marking(self, key: str) -> Iterator[None]:
-        """Store the key in the file for the duration of the block, and then the one before it again."""
+        """Store the key in the file for the duration of the block; afterwards store the previous key again."""
         before, self._key = self._key, key
         self._write(key)
         try:
@@ -352,7 +352,7 @@ def _are(event_ids: Sequence[UUID], handler: str) -> Any:
 
 
 class Claim:
-    """Deletes the row first: a second process then has nothing to do; a failed handler rolls the deletion back.
+    """Deletes the row first, so that a second process does nothing; a failed handler rolls the deletion back.
 
     has_begun  the transaction was opened
     """
@@ -368,9 +368,9 @@ class Claim:
 
 
 def _is_of_database(problem: Exception, *, has_begun: bool) -> bool:
-    """Return whether a failure is not caused by an event: no transaction could be opened, or the lease is lost.
+    """Return whether no event is the cause of a failure: no transaction could be opened, or the lease is lost.
 
-    Inside a transaction a timeout may be that of one event's own statement, which counts as its attempt.
+    A timeout inside a transaction may come from a statement of one event, so it counts as an attempt of that event.
     """
     if isinstance(problem, Conflict) and problem.reason == "LEASE_LOST":
         return True

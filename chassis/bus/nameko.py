@@ -1,7 +1,7 @@
 """Workers: `python -m chassis.bus.nameko SERVICE` runs a service's handlers on the messages of the broker.
 
 As the main module it patches sockets and waiting with eventlet before other imports; as an import it never patches.
-gRPC must not be imported in this process: under eventlet its calls hang.
+gRPC must not be imported in this process, because its calls hang under eventlet.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ import os
 import sys
 
 if __name__ == "__main__":
-    # Otherwise psycopg waits in C, and one waiting handler blocks all the others.
+    # Otherwise psycopg waits in C, and one waiting handler blocks all others.
     os.environ["PSYCOPG_WAIT_FUNC"] = "wait_select"
     import warnings
 
     from chassis.gc_tuning import put_off_gc
 
     put_off_gc()
-    # nameko uses eventlet; an operator cannot change its version.
+    # nameko needs eventlet, so operators cannot act on this warning.
     warnings.filterwarnings("ignore", message=r"\s*Eventlet is deprecated")
     import eventlet
 
@@ -82,7 +82,7 @@ class Failures:
         self._service, self._publisher = service, publisher
 
     def put_off(self, consumer: Consumer, message: BrokerMessage, problem: Exception) -> bool:
-        """Publish a message to the queue of its next attempt, of suspects or of dead events. Return if it is stored."""
+        """Publish a message to the queue of its next attempt, suspects or dead events. Returns whether it is stored."""
         queue = queue_of(self._service, consumer.name)
         if isinstance(problem, Suspect):
             return self._move(consumer, readdress(message, suspects_queue(queue)))
@@ -146,7 +146,7 @@ class EventConsumer(NamekoConsumer):  # type: ignore[misc]
 
     def handle_result(self, message: Any, worker_ctx: Any, result: Any = None, exc_info: Any = None) -> Any:
         if exc_info is not None and not self._failures.put_off(self.consumer, from_received(message), exc_info[1]):
-            # No handler and no other queue has the message: the broker keeps it.
+            # The message was neither handled nor moved, so the broker must keep it.
             time.sleep(PAUSE_SECONDS)
             self.queue_consumer.requeue_message(message)
         else:
@@ -157,7 +157,7 @@ class EventConsumer(NamekoConsumer):  # type: ignore[misc]
 
 
 def worker_class(resources: Resources, turns: Turns, failures: Failures, suspects: Suspects) -> type:
-    """A nameko service whose entrypoints are the service's handlers."""
+    """Build a nameko service whose entrypoints are the service's handlers."""
     methods = {
         consumer.name: EventConsumer.decorator(resources.service.name, consumer, failures, suspects)(
             _method(resources, consumer, turns)
@@ -189,7 +189,7 @@ def run_handler(resources: Resources, consumer: Consumer, message: BrokerMessage
 
 
 def refuse_when_waiting_blocks(database: Database) -> None:
-    """Refuse to start when a handler that waits for PostgreSQL blocks the others. Raises RuntimeError."""
+    """Refuse to start if a handler that waits for PostgreSQL would block the others. Raises RuntimeError."""
     if database.is_sqlite:
         return
     if psycopg.waiting.wait is not psycopg.waiting.wait_select:
@@ -214,7 +214,7 @@ def main(name: str, *, json_lines: bool = False) -> None:
     settings = load_settings()
     service = load(name)
     telemetry.start(settings, f"{service.name}-work")
-    # An exception of a handler is logged once, as handler_failed.
+    # nameko's log of a handler's exception is off, because handler_failed has it.
     logging.getLogger("nameko.containers").setLevel(logging.CRITICAL)
     if known_scheme(settings.bus_url, bus.ADAPTERS) == "local":
         raise Invalid("WORKER_NEEDS_BROKER")
@@ -224,7 +224,7 @@ def main(name: str, *, json_lines: bool = False) -> None:
     announce_commits(database)
     publisher = Publisher(settings.bus_url)
     resources = Resources(settings=settings, database=database, service=service)
-    # By name: that module counts events on this bus.
+    # Imported by name, because chassis.sampling imports chassis.bus.
     resolve("chassis.sampling:watch")(resources, sampling_end := threading.Event())
     runner = ServiceRunner({"AMQP_URI": settings.bus_url, "max_workers": HANDLERS_AT_ONCE})
     turns, failures = Turns(), Failures(service.name, publisher)
@@ -236,7 +236,7 @@ def main(name: str, *, json_lines: bool = False) -> None:
         runner.stop()
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        # eventlet's hub runs signal handlers; stopping waits, so it needs its own green thread.
+        # eventlet's hub runs signal handlers and must not wait, so `stop` runs in its own green thread.
         signal.signal(number, lambda *_: eventlet.spawn_n(stop))
     revisions.watch(database, lambda: eventlet.spawn_n(stop))
     runner.start()
@@ -260,12 +260,12 @@ def _wait(runner: Any) -> None:
     end = eventlet.spawn(runner.wait)
     while True:
         try:
-            # An idle hub sleeps for a minute and would start a signal's green thread only after it.
+            # Short sleeps, because an idle hub sleeps for a minute before it starts the green thread of a signal.
             while not end.dead:
                 eventlet.sleep(0.5)
             end.wait()
         except OSError as problem:
-            # A signal during the hub's wait raises here.
+            # A signal during the hub's wait raises EINTR here.
             if problem.errno != errno.EINTR:
                 raise
         else:

@@ -1,8 +1,9 @@
-"""Events that were in a worker when it died: each is handled again alone, so that an event counts its own deaths only.
+"""Suspects: events that were in a worker when it died. Each is handled alone, so that only its own deaths count.
 
-A worker holds several messages, and the broker delivers all of them again when it dies. A message that is delivered
-again goes to the queue of suspects. There it is fetched when no other handler runs in the process, so a death from then
-on is its own. After each it waits longer; after DEATHS_AT_MOST it goes to the dead list.
+A worker holds several messages, and the broker delivers all of them again when the worker dies. A message that is
+delivered again goes to the queue of suspects. It is fetched from there when no other handler runs in the process, so
+if the process dies now, this message is the cause. The waiting time grows with each death; after DEATHS_AT_MOST the
+message goes to the dead list.
 """
 
 from __future__ import annotations
@@ -32,31 +33,31 @@ from chassis.service import Consumer, Resources
 log = logging.getLogger(__name__)
 
 DEATHS_AT_MOST = 3
-SWEEP_SECONDS = 5.0  # a worker may have died after it moved a suspect
+SWEEP_SECONDS = 5.0  # because a worker may have died after it moved a suspect
 PAUSE_SECONDS = 1.0
 
 
 class Suspect(Exception):
-    """The message was in a worker that died; raised before its handler runs."""
+    """The message was in a worker that died. Raised before the handler runs."""
 
 
 def refuse_suspect(message: BrokerMessage) -> None:
-    """Raise Suspect when the message may have killed a worker."""
+    """Raise Suspect if the message may have killed a worker."""
     if message.redelivered or _deaths(message):
         raise Suspect
 
 
 class Turns:
-    """Many handlers run at the same time, or one alone."""
+    """Lets many handlers run at the same time, or one alone."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._running = 0
-        self._alone = False  # one runs alone, or waits for the others to end
+        self._alone = False  # one handler runs alone, or waits for the others to end
 
     @contextmanager
     def shared(self) -> Iterator[None]:
-        """Run beside others; wait while one runs alone."""
+        """Run the block beside others; wait first while a handler runs alone."""
         with self._changed:
             while self._alone:
                 self._changed.wait()
@@ -70,7 +71,7 @@ class Turns:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Wait until the others have ended, and keep new ones waiting. One thread at most calls this."""
+        """Run the block alone: wait for the others to end, and let new ones wait. Only one thread calls this."""
         with self._changed:
             self._alone = True
             while self._running:
@@ -101,7 +102,7 @@ class Suspects:
         self._service, self._turns = resources.service, turns
         self._run, self._put_off = run, put_off
         self._publisher = Publisher(resources.settings.bus_url)
-        self._survived: set[str] = set()  # fetched by this process, which lives
+        self._survived: set[str] = set()  # ids of messages that this process has fetched without dying
         self._stopping = False
         self._wake = threading.Event()
 
@@ -155,12 +156,12 @@ class Suspects:
         try:
             self._run(consumer, message)
         except Exception as problem:
-            # It fails, but it kills nothing.
+            # The handler failed, but the process is alive, so the deaths are counted anew.
             return self._put_off(consumer, readdress(message, message.routing_key, deaths=0), problem)
         return True
 
     def _count_death(self, consumer: Consumer, message: BrokerMessage) -> bool:
-        """Move a message whose worker died while it handled this message alone. Returns whether it is stored."""
+        """Move a message that was handled alone when its worker died. Returns whether it is stored."""
         deaths = _deaths(message) + 1
         queue = queue_of(self._service.name, consumer.name)
         is_dead = deaths >= DEATHS_AT_MOST

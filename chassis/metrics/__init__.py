@@ -1,8 +1,8 @@
-"""Metrics of a process: histograms and counters that its code adds to, in files that all processes of a machine share.
+"""Metrics of a process: its histograms and counters, in files that all processes of a machine can read.
 
-Off unless METRICS_PORT or OTEL_METRICS_EXPORTER is set: each function here then returns at once, and prometheus_client
-is not imported. Names are those of OpenTelemetry's semantic conventions where there are any; docs/metrics.md has all.
-This package imports neither gRPC nor SQLAlchemy: chassis.sampling reads databases.
+Metrics are off unless METRICS_PORT or OTEL_METRICS_EXPORTER is set: then each function returns at once, and
+prometheus_client is not imported. Names follow OpenTelemetry's semantic conventions; docs/metrics.md lists them. This
+package imports neither gRPC nor SQLAlchemy; chassis.sampling reads databases.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ LIMITED = "rangkiang_http_rate_limited_requests"
 DEGRADED = "rangkiang_degraded_answers"
 
 _store: Store | None = None
-# The function that adds to a histogram or counter, by its name and the values of its labels.
+# (name, values of labels) -> the function that adds to the histogram or counter.
 _adders: dict[tuple[str, ...], Any] = {}
 # (service, role) of the leases that this process holds.
 held_leases: set[tuple[str, str]] = set()
@@ -39,10 +39,10 @@ held_leases: set[tuple[str, str]] = set()
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A value that was read, such as the number of waiting events.
+    """A value that is read and not counted, such as the number of waiting events.
 
     name   without the `_total` of counters
-    kind   "gauge", or "counter" for a sum that never falls
+    kind   "gauge", or "counter" for a sum that never decreases
     """
 
     name: str
@@ -53,11 +53,11 @@ class Sample:
 
 
 def start(settings: Settings, process: str) -> None:
-    """Take a place among the processes of this machine, and serve /metrics if no other process does.
+    """Take a slot among the processes of this machine, and serve /metrics if no other process does.
 
     A second call does nothing. A folder that cannot be used is logged, and the process runs without metrics.
 
-    process  its name, as for `telemetry.start`
+    process  name of the process, as for `telemetry.start`
     """
     global _store
     if _store is not None or not (settings.metrics_port or settings.otel_metrics_exporter == "otlp"):
@@ -77,12 +77,12 @@ def is_on() -> bool:
 
 
 def own_store() -> Store | None:
-    """Return where this process writes its metrics; None when they are off."""
+    """Return the store of this process's metrics; None when metrics are off."""
     return _store
 
 
 def stop() -> None:
-    """Leave the place of this process to another; its counts stay. For tests: a process that ends need not call it."""
+    """Free the slot of this process; its counts stay. For tests only: the kernel does it when a process ends."""
     global _store
     left, _store = _store, None
     _adders.clear()
@@ -95,7 +95,7 @@ def stop() -> None:
 def observe_request(route: str, method: str, status: int, seconds: float) -> None:
     """Count an HTTP request.
 
-    route  template, such as /records/{record_id}; "" when no route matched or the request was refused before
+    route  template, such as /records/{record_id}; "" if no route matched or the request was refused earlier
     """
     if _store is None:
         return
@@ -109,14 +109,14 @@ def observe_request(route: str, method: str, status: int, seconds: float) -> Non
         }
         text = "HTTP requests by route, method and status"
         observe = _store.histogram(HTTP, text, labels, BUCKETS)
-        # Anybody can send any method, so the others are not remembered.
+        # Clients can send any text as a method, so only known ones become labels.
         if method in METHODS:
             _adders[key] = observe
     observe(seconds)
 
 
 def observe_call(method: str, code: str, seconds: float) -> None:
-    """Count a call of a service, over gRPC or inside the process.
+    """Count a call of a service, over gRPC or in-process.
 
     method  package.Service/Method
     code    name of the gRPC status, "OK" …
@@ -137,7 +137,7 @@ def count_limited(quota: str) -> None:
 
 
 def count_degraded(method: str) -> None:
-    """Count an answer that the search engine did not give. method  as for `observe_call`"""
+    """Count an answer without the search engine. method  as for `observe_call`"""
     _count(DEGRADED, "Answers from the tables because the search engine does not answer", rpc_method=method)
 
 

@@ -1,4 +1,4 @@
-"""The port of the metrics: one process of a machine serves and sends them for all, another goes on when it ends."""
+"""Export of the metrics: one process of a machine serves and sends them for all; when it ends, another takes over."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from chassis.urls import resolve
 log = logging.getLogger(__name__)
 
 TAKE_OVER_SECONDS = 1.0
-READ_SECONDS = 5.0  # for a request; an idle connection ends after it
+READ_SECONDS = 5.0  # longest wait for a request on a connection
 
 _stop = threading.Event()
 _thread: threading.Thread | None = None
@@ -39,7 +39,7 @@ def start(settings: Settings, store: Store) -> None:
 
 
 def stop() -> None:
-    """Leave the port to another process."""
+    """Free the port for another process."""
     _stop.set()
     if _thread is not None:
         _thread.join(timeout=READ_SECONDS)
@@ -78,7 +78,7 @@ def _served(settings: Settings, store: Store) -> Iterator[None]:
 
 
 def _send_until_stop(settings: Settings, store: Store) -> None:
-    # By name: OpenTelemetry is imported only where it is used.
+    # Imported by name, so that OpenTelemetry is imported only if it is used.
     sender = resolve("chassis.metrics.otlp:Sender")(settings.otel_exporter_otlp_endpoint, since=store.since)
     with closing(sender):
         while not _stop.wait(settings.otel_metric_export_interval / 1000):
@@ -86,7 +86,7 @@ def _send_until_stop(settings: Settings, store: Store) -> None:
 
 
 class _Families:
-    """What the library's exposition asks for its metrics."""
+    """The registry that the library's exposition reads."""
 
     def __init__(self, families: Callable[[], list[Metric]]) -> None:
         self.collect = families
@@ -107,7 +107,7 @@ class _Server(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """GET /metrics and nothing else."""
+    """Answers only GET /metrics."""
 
     server: _Server
     timeout = READ_SECONDS
@@ -125,4 +125,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_words: object) -> None:
-        """Do nothing: requests for metrics are no news."""
+        """Do nothing, because operators need no log of these requests."""

@@ -25,7 +25,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from prometheus_client.core import Metric as Family
 
 DEFAULT_ENDPOINT = "http://127.0.0.1:4318"
-# Families and labels of these have other names in Prometheus: dots became underscores, the unit a suffix.
+# These families and labels have other names in Prometheus: underscores for dots, and the unit as a suffix.
 _CONVENTIONS = ("http_", "rpc_", "db_")
 _CUMULATIVE = AggregationTemporality.CUMULATIVE
 
@@ -34,7 +34,7 @@ class Sender:
     """Sends families to an endpoint.
 
     endpoint  without /v1/metrics; "" for OpenTelemetry's default
-    since     when the counters began, nanoseconds of Unix time; a later time would mean that they began again
+    since     start of the counters, nanoseconds of Unix time; a later start would mean that they were reset
     """
 
     def __init__(self, endpoint: str, *, since: int) -> None:
@@ -43,7 +43,7 @@ class Sender:
         self._resource = Resource.create({"service.name": "rangkiang"})
 
     def send(self, families: Iterable[Family]) -> None:
-        """Send them now; the library logs a failure, and the next call sends newer values."""
+        """Send the families now. The library logs a failure; the next call sends newer values."""
         now = time.time_ns()
         scope = ScopeMetrics(
             InstrumentationScope("rangkiang"), [_metric(family, self._since, now) for family in families], ""
@@ -73,7 +73,7 @@ def _metric(family: Family, since: int, now: int) -> Metric:
 
 
 def _histogram_points(family: Family, since: int, now: int) -> Iterator[HistogramDataPoint]:
-    """Yield a point for each set of labels; Prometheus counts a bucket with all below it, OTLP each alone."""
+    """Yield a point for each set of labels. Buckets of Prometheus include the lower ones, those of OTLP do not."""
     buckets: dict[tuple[tuple[str, str], ...], dict[float, int]] = {}
     sums: dict[tuple[tuple[str, str], ...], float] = {}
     for sample in family.samples:

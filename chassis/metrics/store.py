@@ -1,9 +1,9 @@
-"""The files of the metrics in DATA/metrics: each process adds to its own, and any process can read the sum of all.
+"""The files of the metrics in DATA/metrics: each process adds to its own file, and any process can sum up all files.
 
-A process takes the first free slot, which is a locked file. Its counters go on from those of the slot's former holder,
-so a restart loses nothing, and there are no more files than processes ever ran at once. The kernel frees the lock at a
-process's death; gauges of a slot without a holder are not shown. After a kill -9 the mapped files are as they were; a
-file that a power cut has damaged is deleted, which Prometheus sees as a counter that begins again.
+A process takes the first free slot, which is a locked file. Its counters continue those of the slot's former holder, so
+a restart loses nothing, and there are at most as many files as processes that ran together. When a process dies, the
+kernel frees the lock. Gauges of a slot without a holder are not shown. A kill -9 does not damage the mapped files. A
+file that a power cut has damaged is deleted; Prometheus treats that as a reset of the counters.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ from chassis.metrics import Sample
 
 log = logging.getLogger(__name__)
 
-# Change it when the name or the labels of a counter or histogram change: old files would show both.
+# Change it when the name or labels of a counter or histogram change; otherwise old files add the old ones.
 FORM = "1"
 MOST_SLOTS = 256
-# Allocated before use: a write to a mapped file that a full disk cannot extend would kill the process.
+# Allocated before use, because a write to a mapped file kills the process if the full disk cannot extend the file.
 FILE_BYTES = {"counter": 1 << 17, "histogram": 1 << 21}
 SAMPLE_SECONDS = 5.0
-# Samples of a service that are older are not shown: they would hide that nobody takes them.
+# Older samples of a service are not shown, so that one sees that no process takes them.
 FRESH_SECONDS = 6 * SAMPLE_SECONDS
 
 
 class Store:
-    """The metrics of this process, and the folder of all.
+    """The metrics of this process, and the folder with those of all processes.
 
     folder   DATA/metrics
-    process  its name in `rangkiang_processes`
+    process  name of the process in `rangkiang_processes`
     raises   OSError  the folder cannot be used, the disk is full, or no slot is free
     """
 
@@ -54,7 +54,7 @@ class Store:
         self.slot, self._handle = self._take_slot()
         self._lock = threading.Lock()
         self._files: dict[str, MmapedDict] = {}
-        self._values: dict[str, float] = {}  # what the files have, by key
+        self._values: dict[str, float] = {}  # key -> value in the file
         for kind, size in FILE_BYTES.items():
             path = self.folder / f"{kind}_{self.slot}.db"
             _prepare(path, size)
@@ -65,16 +65,16 @@ class Store:
     ) -> Callable[[float], None]:
         """Return the function that adds a value to the histogram with these labels.
 
-        bounds  of its buckets, ascending; the last bucket has no bound
+        bounds  upper bounds of the buckets, ascending; a last bucket without a bound is added
         """
         sum_key = mmap_key(name, f"{name}_sum", list(labels), list(labels.values()), text)
-        # As the library writes them: "0.005", "+Inf".
+        # In the library's form: "0.005", "+Inf".
         limits = [*map(str, bounds), "+Inf"]
         bucket_keys = [
             mmap_key(name, f"{name}_bucket", [*labels, "le"], [*labels.values(), limit], text) for limit in limits
         ]
         for key in (sum_key, *bucket_keys):
-            self._add("histogram", (key, 0.0))  # Prometheus wants every bucket from the beginning
+            self._add("histogram", (key, 0.0))  # Prometheus expects every bucket from the beginning
 
         def observe(value: float) -> None:
             self._add("histogram", (sum_key, value), (bucket_keys[bisect_left(bounds, value)], 1.0))
@@ -87,9 +87,9 @@ class Store:
         return lambda: self._add("counter", (key, 1.0))
 
     def _add(self, kind: str, *amounts: tuple[str, float]) -> None:
-        """Add to numbers of a file; a new one begins at 0.
+        """Add to numbers of a file; a new number begins at 0.
 
-        The library's own histograms take twice as long: they have a lock and a file position for each number.
+        The library's histograms take twice as long, because each number has its own lock and file position.
         """
         file, values = self._files[kind], self._values
         with self._lock:
@@ -99,11 +99,11 @@ class Store:
                 file.write_value(key, value, 0.0)  # type: ignore[no-untyped-call]
 
     def write_gauges(self, samples: Iterable[Sample]) -> None:
-        """Replace the gauges of this process, which are added to those of the others. Raises OSError."""
+        """Replace the gauges of this process; shown are the sums over all processes. Raises OSError."""
         _write_samples(self.folder / f"process-{self.slot}.json", [*samples, _process_sample(self.process)])
 
     def write_service(self, service: str, samples: Iterable[Sample]) -> None:
-        """Replace the samples of a service, which any process may have taken. Raises OSError."""
+        """Replace the samples of a service, also those of another process. Raises OSError."""
         _write_samples(self.folder / f"service-{service}.json", samples)
 
     def service_samples(self, service: str) -> list[Sample]:
@@ -121,7 +121,7 @@ class Store:
 
     @property
     def since(self) -> int:
-        """When the counters of this machine began, nanoseconds of Unix time."""
+        """Return the start of this machine's counters, nanoseconds of Unix time."""
         return (self.folder / "slot-0.lock").stat().st_mtime_ns
 
     def close(self) -> None:
@@ -178,7 +178,7 @@ def _lock(path: Path, *, shared: bool = False) -> int | None:
 
 
 def _prepare(path: Path, size: int) -> None:
-    """Delete a damaged file, and allocate its blocks. Raises OSError, on a full disk too."""
+    """Delete a damaged file, and allocate the blocks of the file. Raises OSError, also on a full disk."""
     if path.exists() and not _is_sound(path):
         log.warning("metrics_file_damaged", extra={"file": str(path)})
         path.unlink()
@@ -206,7 +206,7 @@ def _merge(paths: list[str]) -> list[Metric]:
 
 
 def _write_samples(path: Path, samples: Iterable[Sample]) -> None:
-    """Replace the file, so that a reader never sees a part of it."""
+    """Replace the file in one step, so that no reader sees an incomplete file."""
     new = path.with_suffix(f".{os.getpid()}.new")
     try:
         new.write_text(json.dumps([asdict(sample) for sample in samples]), encoding="utf-8")
