@@ -1,7 +1,7 @@
 """Commands of `rangkiang` in forks of one process that has imported the product: a start then takes no second of CPU.
 
-The program itself is started by the tests of journeys and faults; here its `main` runs with the same words,
-environment, folder and pipes.
+The program itself is started by tests of its start, of pages with commands, and by faults; here its `main` runs with
+the same words, environment, folder and pipes.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import threading
 import traceback
 from collections.abc import Mapping, Sequence
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ class ForkServer:
     """The process that forks; it ends with this one."""
 
     def __init__(self) -> None:
+        self._turn = threading.Lock()
         self._socket, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         command = [sys.executable, "-P", "-m", "tests.fork_server", str(far.fileno())]
         self._process = subprocess.Popen(command, pass_fds=[far.fileno()], cwd=Path(__file__).parents[1])
@@ -37,10 +39,16 @@ class ForkServer:
     def run(
         self, words: Sequence[str], *, environment: Mapping[str, str], folder: Path, stdin: bytes, seconds: float
     ) -> subprocess.CompletedProcess[bytes]:
-        """Run a command to its end.
+        """Run a command to its end; another thread's command waits for it.
 
         raises  subprocess.TimeoutExpired  after this time, and the command is killed
         """
+        with self._turn:
+            return self._run(words, environment, folder, stdin, seconds)
+
+    def _run(
+        self, words: Sequence[str], environment: Mapping[str, str], folder: Path, stdin: bytes, seconds: float
+    ) -> subprocess.CompletedProcess[bytes]:
         pipes = [os.pipe() for _ in range(3)]
         (read_in, write_in), (read_out, write_out), (read_errors, write_errors) = pipes
         request = json.dumps({"words": list(words), "environment": dict(environment), "folder": str(folder)})
@@ -71,7 +79,15 @@ class ForkServer:
 
 @cache
 def fork_server() -> ForkServer:
+    """The one of this process."""
     return ForkServer()
+
+
+def run_command(
+    words: Sequence[str], *, environment: Mapping[str, str], folder: Path, stdin: bytes = b"", seconds: float = 60
+) -> subprocess.CompletedProcess[bytes]:
+    """Run `rangkiang` with these words to its end, as `ForkServer.run` does."""
+    return fork_server().run(words, environment=environment, folder=folder, stdin=stdin, seconds=seconds)
 
 
 def _write(descriptor: int, content: bytes) -> None:
@@ -104,7 +120,7 @@ def _serve(requests: socket.socket) -> None:
 
 def _command(request: dict[str, Any], descriptors: Sequence[int]) -> int:
     """Run the command in this process. Returns its exit code."""
-    from chassis import cli
+    from chassis import entrypoint
 
     for number, descriptor in enumerate(descriptors):
         os.dup2(descriptor, number)
@@ -117,7 +133,7 @@ def _command(request: dict[str, Any], descriptors: Sequence[int]) -> int:
     sys.argv = ["rangkiang", *request["words"]]
     code: Any = 0
     try:
-        cli.main()
+        entrypoint.main()
     except SystemExit as end:
         code = end.code
     except BaseException:
@@ -138,6 +154,9 @@ if __name__ == "__main__":
         resolve(service.rpc)
         if service.commands:
             resolve(service.commands)
+    # What the commands import when they run.
+    for module in ("chassis.migrate", "chassis.health", "chassis.postgres", "services.catalog.index.elastic"):
+        import_module(module)
     from services.catalog.importing import pipeline  # noqa: F401
 
     assert threading.active_count() == 1, "a fork has no other thread"

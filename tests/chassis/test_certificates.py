@@ -32,6 +32,7 @@ from rangkiang.catalog.v1 import searches_pb2
 from rangkiang.catalog.v1.catalog_pb2_grpc import CatalogStub
 from tests.conditions import eventually
 from tests.conftest import CHECKOUT
+from tests.fork_server import run_command
 from tests.servers import processes
 
 RANGKIANG = [sys.executable, "-P", "-m", "chassis.cli"]
@@ -42,10 +43,7 @@ READY_SECONDS = 60
 def run(data: Path, *words: str) -> tuple[int, dict[str, Any]]:
     """Run a command with --json; return its exit code and its last line."""
     environment = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
-    command = [*RANGKIANG, *words, "--json"]
-    result = subprocess.run(
-        command, env=environment | {"DATA": str(data)}, cwd=CHECKOUT, capture_output=True, text=True, timeout=60
-    )
+    result = run_command([*words, "--json"], environment=environment | {"DATA": str(data)}, folder=CHECKOUT)
     return result.returncode, json.loads(result.stdout.splitlines()[-1])
 
 

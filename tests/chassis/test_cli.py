@@ -21,6 +21,7 @@ from chassis.urls import resolve
 from services.catalog.sample import institutions_path
 from tests.builders import book, iso
 from tests.conftest import CHECKOUT
+from tests.fork_server import run_command
 
 RANGKIANG = str(Path(sys.executable).with_name("rangkiang"))
 # A separate disk that is large, then full, then large again, in a mount namespace of this script.
@@ -35,17 +36,19 @@ rangkiang import "$2" --source A --new-source --json; echo $?
 """
 
 
-def run(folder: Path, *words: str, program: tuple[str, ...] = (RANGKIANG,), **changes: str) -> tuple[int, str, str]:
-    """Run a command with its data in this folder; return exit code, standard output and standard error."""
+def run(folder: Path, *words: str, program: tuple[str, ...] = (), **changes: str) -> tuple[int, str, str]:
+    """Run a command with its data in this folder; return exit code, standard output and standard error.
+
+    program  with its first words; a fork that has imported the command without
+    """
     environment = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
-    result = subprocess.run(
-        [*program, *words],
-        env=environment | {"DATA": str(folder), "PORT": "0", "LANG": "C.UTF-8"} | changes,
-        cwd=CHECKOUT,
-        capture_output=True,
-        timeout=60,
-        check=False,
-    )
+    environment |= {"DATA": str(folder), "PORT": "0", "LANG": "C.UTF-8"} | changes
+    if program:
+        result = subprocess.run(
+            [*program, *words], env=environment, cwd=CHECKOUT, capture_output=True, timeout=60, check=False
+        )
+    else:
+        result = run_command(words, environment=environment, folder=CHECKOUT)
     return result.returncode, result.stdout.decode(), result.stderr.decode()
 
 
@@ -107,7 +110,7 @@ def test_every_command_of_a_service_is_listed() -> None:
 
 
 def test_the_version_is_the_packages(tmp_path: Path) -> None:
-    code, line, _ = run(tmp_path, "--version")
+    code, line, _ = run(tmp_path, "--version", program=(RANGKIANG,))
     assert (code, line) == (0, f"rangkiang {importlib.metadata.version('rangkiang')}\n")
 
 

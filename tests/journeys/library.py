@@ -21,6 +21,7 @@ from tests.builders import iso
 from tests.conditions import eventually
 from tests.conftest import CHECKOUT
 from tests.fakes.span_receiver import Receiver
+from tests.fork_server import run_command
 from tests.servers.cluster import Cluster
 
 RANGKIANG = str(Path(sys.executable).with_name("rangkiang"))
@@ -62,13 +63,8 @@ class Library:
 
     def command(self, *words: str, code: int | None = 0, stdin: bytes = b"") -> dict[str, Any]:
         """Run a command with --json to its end; return its last line. None accepts any exit code."""
-        result = subprocess.run(
-            [RANGKIANG, *words, "--json"],
-            env=self.environment,
-            cwd=CHECKOUT,
-            input=stdin,
-            capture_output=True,
-            timeout=COMMAND_SECONDS,
+        result = run_command(
+            [*words, "--json"], environment=self.environment, folder=CHECKOUT, stdin=stdin, seconds=COMMAND_SECONDS
         )
         assert code in (None, result.returncode), result.stderr.decode()[-2000:] + result.stdout.decode()[-2000:]
         summary: dict[str, Any] = json.loads(result.stdout.splitlines()[-1])

@@ -32,6 +32,7 @@ from tests.conftest import CHECKOUT
 from tests.example_services.installation import drain, start_worker, stop_workers, wait_until_ready
 from tests.example_services.special_orders import LISTENING
 from tests.fakes.span_receiver import Receiver
+from tests.fork_server import run_command
 from tests.servers.cluster import Cluster
 
 HANDLED = "process note_source"
@@ -52,8 +53,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def _run(environment: dict[str, str], *words: str) -> None:
-    command = [sys.executable, "-P", "-m", "chassis.cli", *words]
-    subprocess.run(command, env=environment, cwd=CHECKOUT, check=True, timeout=100, stdout=subprocess.DEVNULL)
+    run_command(words, environment=environment, folder=CHECKOUT, seconds=100).check_returncode()
 
 
 def test_embedded(receiver: Receiver, tmp_path: Path, file: Path) -> None:

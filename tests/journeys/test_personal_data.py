@@ -10,7 +10,6 @@ import base64
 import html
 import json
 import re
-import subprocess
 import uuid
 from collections.abc import Iterator
 from contextlib import closing
@@ -31,7 +30,8 @@ from tests.builders import book
 from tests.conditions import eventually
 from tests.conftest import CHECKOUT
 from tests.fakes.accounts import Staff
-from tests.journeys.library import RANGKIANG, Library
+from tests.fork_server import run_command
+from tests.journeys.library import Library
 from tests.web.visitors import Visitor
 
 NAME = "Zulbahrihastuti Qomarrudinata"
@@ -109,7 +109,7 @@ class Driver:
     def command(self, *words: str) -> None:
         """Run a command with the receiver of spans; what it prints counts as a log."""
         environment = self.library.environment | self.library.spans.variables
-        result = subprocess.run([RANGKIANG, *words], env=environment, cwd=CHECKOUT, capture_output=True, timeout=100)
+        result = run_command(words, environment=environment, folder=CHECKOUT, seconds=100)
         self.errors.append((result.stdout + result.stderr).decode())
 
 

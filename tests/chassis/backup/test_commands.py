@@ -13,6 +13,7 @@ import pytest
 
 from chassis.backup_manifest import release
 from tests.conftest import CHECKOUT
+from tests.fork_server import run_command
 
 RANGKIANG = [sys.executable, "-P", "-m", "chassis.cli"]
 # A disk that has no room for a copy of the database, in a mount namespace of this script.
@@ -25,19 +26,13 @@ shift
 WITHOUT_A_LOOK = "from chassis import backup, cli; backup._check_space = lambda *_: None; cli.main()"
 
 
-def run(data: Path, *words: str, program: list[str] = RANGKIANG, **changes: str) -> tuple[int, Any]:
+def run(data: Path, *words: str, **changes: str) -> tuple[int, Any]:
     """Run a command; return its exit code and its last line."""
     environment = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
-    result = subprocess.run(
-        [*program, *words],
-        env=environment | {"DATA": str(data), "PORT": "0"} | changes,
-        cwd=CHECKOUT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    lines = result.stdout.splitlines()
-    assert lines, result.stderr
+    environment |= {"DATA": str(data), "PORT": "0"} | changes
+    result = run_command(words, environment=environment, folder=CHECKOUT)
+    lines = result.stdout.decode().splitlines()
+    assert lines, result.stderr.decode()
     return result.returncode, json.loads(lines[-1]) if lines[-1].startswith("{") else lines[-1]
 
 

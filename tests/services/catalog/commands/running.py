@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.conftest import CHECKOUT
-from tests.fork_server import fork_server
+from tests.fork_server import run_command
 
 RANGKIANG = str(Path(sys.executable).with_name("rangkiang"))
 Rangkiang = Callable[..., "Outcome"]
@@ -32,5 +32,4 @@ class Outcome:
 def run(data: Path, *words: str, stdin: bytes = b"") -> Outcome:
     environment = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
     environment |= {"DATA": str(data), "PORT": "0", "LANG": "C.UTF-8"}
-    process = fork_server().run(words, environment=environment, folder=CHECKOUT, stdin=stdin, seconds=60)
-    return Outcome(process)
+    return Outcome(run_command(words, environment=environment, folder=CHECKOUT, stdin=stdin))
