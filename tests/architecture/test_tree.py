@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 from tests.conftest import CHECKOUT
@@ -41,9 +42,15 @@ def offenders(*packages: str, is_offender: Callable[[ast.AST], bool], allowed_pa
     ]
 
 
+@cache
+def syntax_tree(path: Path) -> ast.Module:
+    """The syntax tree of a file."""
+    return ast.parse((CHECKOUT / path).read_text())
+
+
 def walk(path: Path) -> Iterator[ast.expr | ast.stmt]:
     """Yield every expression and statement of a file."""
-    for node in ast.walk(ast.parse((CHECKOUT / path).read_text())):
+    for node in ast.walk(syntax_tree(path)):
         if isinstance(node, ast.expr | ast.stmt):
             yield node
 
@@ -62,7 +69,7 @@ def importers() -> dict[Path, set[Path]]:
     modules = {".".join(path.with_suffix("").parts).removesuffix(".__init__"): path for path in files}
     importing: dict[Path, set[Path]] = {path: set() for path in files}
     for path in files:
-        for node in ast.walk(ast.parse((CHECKOUT / path).read_text())):
+        for node in ast.walk(syntax_tree(path)):
             names = []
             if isinstance(node, ast.Import):
                 names = [alias.name for alias in node.names]
@@ -80,10 +87,11 @@ def small_modules() -> dict[str, str]:
     The `__init__` of a package does not count as importer. A module that is named by a string
     ("package.module:name") may be small, as it is imported on demand.
     """
-    named_by_string = set(re.findall(r'"([\w.]+):\w+"', "".join((CHECKOUT / path).read_text() for path in importers())))
+    importing = importers()
+    named_by_string = set(re.findall(r'"([\w.]+):\w+"', "".join((CHECKOUT / path).read_text() for path in importing)))
     return {
         str(path): str(importer)
-        for path, files in importers().items()
+        for path, files in importing.items()
         if path.name not in ("__init__.py", "__main__.py") and len(files) == 1
         for importer in files
         if importer != path.parent / "__init__.py"
@@ -171,6 +179,6 @@ def test_every_module_has_a_docstring():
     undocumented = [
         str(path)
         for path in sources(*PACKAGES)
-        if (CHECKOUT / path).read_text().strip() and ast.get_docstring(ast.parse((CHECKOUT / path).read_text())) is None
+        if (CHECKOUT / path).read_text().strip() and ast.get_docstring(syntax_tree(path)) is None
     ]
     assert not undocumented
