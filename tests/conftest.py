@@ -34,12 +34,12 @@ MARKERS = {"servers": "servers", "browser": "browser", "cluster": "cluster"}
 
 # What takes longest begins first, so that no process of xdist still works when the others have ended.
 LONGEST_FIRST = ("tests/journeys/", "tests/faults/", "tests/architecture/")
-# Files that use the running libraries of tests/journeys/conftest.py; a process that runs a group starts its own.
+# Files that use the running libraries of tests/journeys/shared; a process that runs a group starts its own.
 LIBRARY_FILES = {
-    f"tests/journeys/test_{name}.py": group
+    f"tests/journeys/shared/test_{name}.py": group
     for group, names in {
-        "readers": ("first_journey", "gateway", "client_journey"),
-        "desks": ("desk_journey", "many_desks"),
+        "readers": ("first_journey", "gateway", "client_journey", "api_doc", "hostile_records"),
+        "desks": ("desk_journey", "many_desks", "personal_data"),
     }.items()
     for name in names
 }

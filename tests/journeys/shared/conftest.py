@@ -1,4 +1,4 @@
-"""Libraries of both editions, each started once."""
+"""Libraries of both editions, each started once in a process and stopped when it leaves this package."""
 
 from __future__ import annotations
 

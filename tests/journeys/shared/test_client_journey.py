@@ -14,8 +14,8 @@ from lxml import etree
 from gateway.app import describe
 from tests.builders import book
 from tests.conditions import eventually
-from tests.journeys.client import Client, forget, generate
 from tests.journeys.library import Library
+from tests.journeys.shared.client import Client, forget, generate
 
 
 @pytest.fixture(scope="package")
