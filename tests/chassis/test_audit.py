@@ -312,7 +312,8 @@ def test_writers_at_the_same_time_are_sealed_completely_while_they_write(databas
 
     with running(Sealer(database).run), ThreadPoolExecutor(6) as pool:
         list(pool.map(write, range(6)))
-        eventually(lambda: is_sealed(database, 6 * 12 * 2))
+        # On PostgreSQL seals wait for all older transactions of the server, also those of other tests.
+        eventually(lambda: is_sealed(database, 6 * 12 * 2), seconds=90)
     result = verify(database)
     assert (result.rows, result.wrong) == (144, [])
     assert result.seals > 1
