@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 
-def eventually(condition: Callable[[], object], *, seconds: float = 10) -> float:
+def eventually(condition: Callable[[], object], *, seconds: float = 60) -> float:
     """Wait until the condition holds; return the seconds that it took. Fails after the timeout."""
     start = time.monotonic()
     while not condition():

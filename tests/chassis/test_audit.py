@@ -226,7 +226,7 @@ def test_removed_seals_are_found_and_a_shortened_chain_by_its_earlier_head(place
 def test_acts_that_wait_for_their_seal_for_a_minute_are_found(database: Database) -> None:
     act(database, 1)
     assert verify(database).wrong == []
-    with clock.frozen(clock.now() + timedelta(seconds=90)):
+    with clock.frozen(clock.now() + timedelta(seconds=120)):
         (refusal,) = verify(database).wrong
     assert (refusal.reason, refusal.facts["count"]) == ("AUDIT_ROWS_UNSEALED", 1)
     assert refusal.facts["seconds"] >= 89
@@ -313,7 +313,7 @@ def test_writers_at_the_same_time_are_sealed_completely_while_they_write(databas
     with running(Sealer(database).run), ThreadPoolExecutor(6) as pool:
         list(pool.map(write, range(6)))
         # On PostgreSQL seals wait for all older transactions of the server, also those of other tests.
-        eventually(lambda: is_sealed(database, 6 * 12 * 2), seconds=90)
+        eventually(lambda: is_sealed(database, 6 * 12 * 2), seconds=120)
     result = verify(database)
     assert (result.rows, result.wrong) == (144, [])
     assert result.seals > 1

@@ -223,7 +223,7 @@ class TestUp:
             for connection in silent[::2]:
                 connection.sendall(b"\x16\x03\x01")
             # Eight of an address, four in each worker.
-            eventually(lambda: sum(map(is_closed, silent)) == 4, seconds=20)
+            eventually(lambda: sum(map(is_closed, silent)) == 4)
             other = httpx.HTTPTransport(verify=trusting(folder), local_address="127.0.0.2")
             with httpx.Client(transport=other, timeout=20) as client:
                 assert client.get(f"{address}/api/v1/health/live").status_code == 200

@@ -96,7 +96,7 @@ def test_a_worker_that_dies_at_its_start_is_not_restarted_in_a_busy_loop(tmp_pat
         env={**os.environ, "STARTS": str(starts)},
     )
     try:
-        eventually(starts.exists, seconds=20)
+        eventually(starts.exists)
         time.sleep(2)
         assert process.poll() is None
     finally:

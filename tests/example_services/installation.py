@@ -228,7 +228,7 @@ def _database(service: Service, settings: Settings) -> Any:
     return migrated_database(service, settings.database(service.name), owner_url=settings.database_owner(service.name))
 
 
-def eventually(condition: Callable[[], bool], *, seconds: float = 20) -> None:
+def eventually(condition: Callable[[], bool], *, seconds: float = 60) -> None:
     """Wait until the condition holds; fail after the timeout."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -96,7 +96,7 @@ def test_sigterm_ends_a_process_whose_database_is_silent(drilled: Drill, words: 
     else:
         program = drilled.start(*words)
         address = program.first["address"]
-        eventually(lambda: answers(address) == 200, seconds=20)
+        eventually(lambda: answers(address) == 200)
     with Clients(address) as clients:
         eventually(lambda: clients.statuses[200] > 10)
         drilled.proxy.stall()

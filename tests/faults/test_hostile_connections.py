@@ -95,7 +95,7 @@ def test_workers_that_do_not_read_end_nothing(store: Store) -> None:
         with closing(connections[0]) as first:
             first.sendall(b"GET /api/v1/health/live HTTP/1.1\r\nHost: a\r\n\r\n")
             assert first.recv(100).startswith(b"HTTP/1.1 200")
-        eventually(lambda: _get(up, source="127.0.0.2") == 200, seconds=20)
+        eventually(lambda: _get(up, source="127.0.0.2") == 200)
         for connection in connections:
             connection.close()
         assert up.process.poll() is None

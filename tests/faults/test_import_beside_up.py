@@ -89,7 +89,7 @@ def test_workers_end_when_their_supervisor_is_killed(up: Up) -> None:
     workers = up.workers()
     assert len(workers) == 2
     os.kill(up.process.pid, signal.SIGKILL)
-    eventually(lambda: not any(map(_is_running, workers)), seconds=15)
+    eventually(lambda: not any(map(_is_running, workers)))
     with pytest.raises(httpx.TransportError):
         up.total()
 

@@ -156,7 +156,7 @@ def test_serve_is_not_ready_until_its_database_is_migrated(library: Library) -> 
             assert status() == health_pb2.HealthCheckResponse.NOT_SERVING
             assert library.written() == {}
             assert library.run("migrate")[0] == 0
-            eventually(lambda: status() == health_pb2.HealthCheckResponse.SERVING, seconds=20)
+            eventually(lambda: status() == health_pb2.HealthCheckResponse.SERVING)
         assert process.poll() is None
     finally:
         process.terminate()

@@ -70,7 +70,7 @@ def test_an_event_that_kills_its_worker_takes_no_other_event_with_it(installatio
     installation.publish()
     with restarted_worker(installation, "POISONED") as worker, installation.open_dead("orders") as dead_list:
         eventually(lambda: len(dead_list.find()) >= 1, seconds=50)
-        eventually(lambda: len(installation.placed()) >= len(innocents), seconds=20)
+        eventually(lambda: len(installation.placed()) >= len(innocents))
         [dead] = dead_list.find()
     assert '"poison"' in dead.body
     assert "EVENT_DEADLY" in dead.error

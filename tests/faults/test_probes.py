@@ -26,10 +26,10 @@ def test_an_outage_of_postgresql_makes_a_service_not_ready_and_restarts_nothing(
             try:
                 eventually(lambda: is_serving("127.0.0.1", port), seconds=40)
                 proxy.shut()
-                eventually(lambda: not is_serving("127.0.0.1", port), seconds=20)
+                eventually(lambda: not is_serving("127.0.0.1", port))
                 assert is_serving("127.0.0.1", port, "liveness")
                 assert process.poll() is None
                 proxy.open()
-                eventually(lambda: is_serving("127.0.0.1", port), seconds=20)
+                eventually(lambda: is_serving("127.0.0.1", port))
             finally:
                 kill_session(process)

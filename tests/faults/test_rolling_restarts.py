@@ -80,11 +80,11 @@ def test_calls_go_to_all_replicas_and_find_new_ones_in_seconds() -> None:
     with closing(LaggingNames(lag=0)) as names, echo_stub(names, port) as stub:
         names.set(["127.0.2.1", "127.0.2.2"])
         with echo_server("127.0.2.1", port) as first, echo_server("127.0.2.2", port) as second:
-            eventually(lambda: stub.Say(words("a")) and first.calls and second.calls, seconds=10)
+            eventually(lambda: stub.Say(words("a")) and first.calls and second.calls)
         names.set(["127.0.2.3"])
         with echo_server("127.0.2.3", port):
             # gRPC asks for a name every 30 s unless it is told otherwise.
-            eventually(lambda: answers(stub), seconds=10)
+            eventually(lambda: answers(stub))
 
 
 def answers(stub: Any) -> bool:

@@ -157,7 +157,7 @@ def test_once_the_other_index_is_deleted_the_installation_builds_its_own(
             shutil.rmtree(Path(first.url.removeprefix("tantivy:///")) / first.index.name())
         else:
             engine(first.url).indices.delete(index=",".join(engine(first.url).indices.get(index=_pattern(first.url))))
-        eventually(lambda: second.answers() == (False, 1), seconds=20)
+        eventually(lambda: second.answers() == (False, 1))
     assert second.trouble() == ""
 
 
@@ -199,7 +199,7 @@ def test_an_index_that_is_deleted_while_nothing_is_written_is_built_again(first:
             shutil.rmtree(Path(first.url.removeprefix("tantivy:///")) / lost)
         else:
             engine(first.url).indices.delete(index=",".join(engine(first.url).indices.get(index=_pattern(first.url))))
-        eventually(lambda: first.index.name() not in ("", lost), seconds=20)
+        eventually(lambda: first.index.name() not in ("", lost))
         eventually(lambda: first.answers() == (False, 3))
 
 
@@ -236,7 +236,7 @@ def test_an_older_dump_under_a_newer_index_is_found_and_the_index_built_again(tm
         assert restored.index.count() == restored.find().total == 3
         assert "INDEX_STALE" in restored.trouble()
         with restored.running():
-            eventually(lambda: restored.index.name() != stale, seconds=20)
+            eventually(lambda: restored.index.name() != stale)
             eventually(lambda: restored.find("surau").hits != [])
         assert (restored.find("balai").corrected, restored.trouble()) == (False, "")
         assert rebuilds_at(url) == {restored.index.name()}
@@ -251,7 +251,7 @@ def test_garbage_in_the_file_that_names_the_index_heals(first: Installation, gar
         assert after.answers() == (True, 3)
         assert "INDEX_MISSING" in after.trouble()
         with after.running():
-            eventually(lambda: after.answers() == (False, 3), seconds=20)
+            eventually(lambda: after.answers() == (False, 3))
         assert after.trouble() == ""
         assert rebuilds_at(first.url) == {index.name()}
 

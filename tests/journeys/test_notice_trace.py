@@ -54,7 +54,7 @@ def lend_and_send(
             office.channels[0].close()
     assert [mail.recipients for mail in server.mails] == [["siti@example.org"]]
     # The handler's process sends its spans by itself.
-    eventually(lambda: receiver.chains(HANDED_OVER)[0][-1][0] == DESK, seconds=20)
+    eventually(lambda: receiver.chains(HANDED_OVER)[0][-1][0] == DESK)
     (chain,) = receiver.chains(HANDED_OVER)
     return chain
 

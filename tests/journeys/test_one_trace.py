@@ -109,7 +109,7 @@ def test_cluster(servers: dict[str, str], receiver: Receiver, tmp_path: Path, fi
             worker = start_worker(listener, manifest=manifest, **receiver.variables)
             try:
                 wait_until_ready(worker)
-                eventually(lambda: bool(receiver.chains(HANDLED)), seconds=20)
+                eventually(lambda: bool(receiver.chains(HANDLED)))
             finally:
                 stop_workers(worker)
         assert receiver.chains(HANDLED) == [[(HANDLED, "orders-work"), ("rangkiang import", "command")]]
@@ -117,7 +117,7 @@ def test_cluster(servers: dict[str, str], receiver: Receiver, tmp_path: Path, fi
         assert httpx.get(f"{cluster.address}/api/v1/search?q=surau", timeout=20).status_code == 200
         call = "rangkiang.catalog.v1.Catalog/Search"
         chain = [("search", "catalog"), (call, "catalog"), (call, "gateway"), ("GET /api/v1/search", "gateway")]
-        eventually(lambda: chain in receiver.chains("search"), seconds=20)
+        eventually(lambda: chain in receiver.chains("search"))
         # The indexer's requests and other work without a request are not traced.
         assert not [span for span in receiver.spans.values() if span.name == "bulk"]
     finally:

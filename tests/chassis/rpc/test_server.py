@@ -72,9 +72,9 @@ def test_health_follows_the_check_of_the_service(monkeypatch: pytest.MonkeyPatch
     running = Running(is_healthy=healthy.is_set)
     assert running.health() == NOT_SERVING
     healthy.set()
-    eventually(lambda: running.health() == SERVING, seconds=5)
+    eventually(lambda: running.health() == SERVING)
     healthy.clear()
-    eventually(lambda: running.health() == NOT_SERVING, seconds=5)
+    eventually(lambda: running.health() == NOT_SERVING)
     running.close()
 
 
@@ -101,10 +101,10 @@ def test_a_health_check_that_hangs_is_not_serving(monkeypatch: pytest.MonkeyPatc
 
     running = Running(is_healthy=is_healthy)
     hangs.set()
-    eventually(lambda: running.health() == NOT_SERVING, seconds=5)
+    eventually(lambda: running.health() == NOT_SERVING)
     hangs.clear()
     released.set()
-    eventually(lambda: running.health() == SERVING, seconds=5)
+    eventually(lambda: running.health() == SERVING)
     running.close()
 
 
@@ -192,7 +192,7 @@ def test_probes_without_a_certificate_get_only_health(tmp_path: Path) -> None:
         stub = health_pb2_grpc.HealthStub(probe)
         assert stub.Check(health_pb2.HealthCheckRequest()).status == NOT_SERVING
         healthy.set()
-        eventually(lambda: stub.Check(health_pb2.HealthCheckRequest()).status == SERVING, seconds=10)
+        eventually(lambda: stub.Check(health_pb2.HealthCheckRequest()).status == SERVING)
         with pytest.raises(grpc.RpcError) as refusal:
             echo.generated()[1].EchoStub(probe).Say(words("hi"))
         assert refusal.value.code() is grpc.StatusCode.UNIMPLEMENTED
@@ -212,7 +212,7 @@ def test_probes_get_not_serving_while_running_calls_end() -> None:
     replies: list[Any] = []
     call = threading.Thread(target=lambda: replies.append(running.stub.Say(words("sleep", 600)).number))
     call.start()
-    eventually(lambda: running.echo.calls == 1, seconds=5)
+    eventually(lambda: running.echo.calls == 1)
     stop = threading.Thread(target=running.server.stop)
     stop.start()
     with grpc.insecure_channel(f"127.0.0.1:{health_port}") as probe:
@@ -250,7 +250,7 @@ def test_at_shutdown_running_calls_finish_and_new_ones_are_refused(running: Runn
     replies: list[Any] = []
     call = threading.Thread(target=lambda: replies.append(running.stub.Say(words("sleep", 400)).number))
     call.start()
-    eventually(lambda: running.echo.calls == 1, seconds=5)
+    eventually(lambda: running.echo.calls == 1)
     stop = threading.Thread(target=running.server.stop)
     stop.start()
     time.sleep(0.1)

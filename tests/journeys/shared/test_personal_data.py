@@ -159,7 +159,7 @@ def at_the_desk(driver: Driver) -> dict[str, Any]:
     send("GET", "/data-requests", None)
     send("GET", f"{path}/data")
     lend = {"member": member["number"], "item": "RAHASIA01", "branch": "PST"}
-    eventually(lambda: send("POST", "/check-outs", lend).get("loan"), seconds=20)
+    eventually(lambda: send("POST", "/check-outs", lend).get("loan"))
     send("POST", "/check-outs", {**lend, "member": SEALED["nik"]})
     send("POST", "/check-outs", {**lend, "item": SEALED["email"], "member": SEALED["phone"]})
     send("POST", "/check-ins", {"item": SEALED["nik"], "branch": "PST"})
@@ -239,7 +239,7 @@ def test_no_personal_value_is_left_anywhere(driver: Driver) -> None:
     driver.command("audit", "list", "members")
     driver.command("doctor")
     assert driver.send("POST", f"/members/{member['id']}/erasure")["id"] == member["id"]
-    eventually(lambda: library.search("qrahasiaz")["total"], seconds=5)
+    eventually(lambda: library.search("qrahasiaz")["total"])
 
     places = wanted.find(code, "QR code")
     for error in driver.errors:
