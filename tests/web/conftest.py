@@ -6,11 +6,14 @@ from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.fakes.catalog import FakeCatalog
 from tests.fakes.hours import add_hours, wait_for_hours
 from tests.fakes.running import served_catalog, served_gateway
+
+# Four tests share two processors.
+expect.set_options(timeout=30_000)
 
 CHROMIUM = "/usr/bin/chromium"
 CHROMIUM_ARGS = (
