@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL: each act on them ends in a bounded time, also when the server no longer answers."""
+"""Connections to PostgreSQL with bounded waits, also when the server no longer answers."""
 
 from __future__ import annotations
 
@@ -22,31 +22,29 @@ from chassis.context import Context
 
 log = logging.getLogger(__name__)
 
-# A caller knows within 2 s that the server is silent: after the waits for an answer on an idle connection and for a new
-# one, or after a statement without an answer and a new connection that gets none either. A server that is slow but
-# answers new connections is waited for as long as the statement may take.
+# A caller gets an error within 2 s when the server is silent: after a ping on an idle connection and an attempt at a
+# new # one, or after a statement without an answer and an attempt at a new connection. If the server answers new
+# connections, # it is only slow, and the caller waits as long as the statement may take.
 POOL_SECONDS = 1.0
 PING_SECONDS = 0.5
-QUIET_SECONDS = (
-    0.5  # of a statement, until a new connection asks whether the server is there; and between two questions
-)
+QUIET_SECONDS = 0.5  # without an answer to a statement, until a new connection tests the server; and between two tests
 CONNECT_SECONDS = 1.8
-RECONNECT_SECONDS = 1.2  # after one of those waits
-# Longest statement: of a reader, of a caller's write, and of a command or job, which have no deadline.
+RECONNECT_SECONDS = 1.2  # of an attempt after such a wait
+# Longest statement of a reader, of a caller's write, and of a command or job, which has no deadline.
 READ_SECONDS = 3.0
 WRITE_SECONDS = 10.0
 WORK_SECONDS = 120.0
-# The server ends a statement by itself; when it has not done so after this time more, it is silent.
+# The server ends a statement after its timeout; if it has not done so after this further time, it is silent.
 MARGIN_SECONDS = 1.0
-FRESH_SECONDS = 1.0  # a connection that was used so recently is used again without a ping
-RETRY_SECONDS = 0.25  # between two attempts to connect while the server does not answer
+FRESH_SECONDS = 1.0  # a connection that was used more recently needs no ping
+RETRY_SECONDS = 0.25  # between two attempts to connect, while the server does not answer
 LOSS_LOG_SECONDS = 60.0
 # Command tags of statements that change no row.
 READ_TAGS = frozenset({"BEGIN", "COMMIT", "RELEASE", "ROLLBACK", "SAVEPOINT", "SELECT", "SET", "SHOW"})
 
-# The kernel ends a connection whose packets are dropped within 9 s: by keepalives when idle, else by the user timeout.
+# The kernel ends a connection whose packets are lost within 9 s: by keepalives if idle, else by the user timeout.
 TCP: dict[str, Any] = {"keepalives_idle": 3, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 6_000}
-# The server does the same, so that the locks of a vanished client do not stay.
+# The server does the same, so that it releases the locks of a client that has disappeared.
 SERVER_OPTIONS = (
     f"-c statement_timeout={int(READ_SECONDS * 1000)}"
     " -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3 -c tcp_user_timeout=30000"
@@ -54,7 +52,7 @@ SERVER_OPTIONS = (
 
 
 class _Thread(threading.local):
-    """Of the connection that this thread opens: until when; and when it last waited for a server in vain."""
+    """Times of this thread: until when it may open a connection, and when a server last did not answer it."""
 
     connect_until = float("inf")
     silence_at = float("-inf")
@@ -64,18 +62,18 @@ _thread = _Thread()
 
 
 class BoundedConnection(psycopg.Connection[Any]):
-    """A connection whose waits for the server end after `limit_seconds`; a connection that was silent is closed.
+    """A connection whose waits for the server end after `limit_seconds`; then the connection is closed.
 
-    Statement timeouts and TCP timeouts do not help when a proxy or a frozen machine still acknowledges packets.
+    Timeouts of statements and TCP are not enough, because a proxy or a frozen machine may still acknowledge packets.
     """
 
     limit_seconds = READ_SECONDS + MARGIN_SECONDS
     used_at = float("-inf")  # see is_fresh
-    is_silent: Callable[[], bool] = staticmethod(lambda: False)  # asks the server by a new connection
+    is_silent: Callable[[], bool] = staticmethod(lambda: False)  # tests the server with a new connection
 
     @classmethod
     def connect_within(cls, seconds: float, *arguments: Any, **parameters: Any) -> Self:
-        """Connect, to all addresses of a name together within this time: psycopg's own limit is 2 s at least.
+        """Connect within this time, for all addresses of a name together; psycopg's own limit is at least 2 s.
 
         raises  psycopg.errors.ConnectionTimeout, psycopg.Error
         """
@@ -108,21 +106,21 @@ class BoundedConnection(psycopg.Connection[Any]):
                 raise psycopg.OperationalError("the server does not answer")
             quiet_at = time.monotonic() + QUIET_SECONDS
 
-        # The wait of a ping ends before; a new connection follows it.
+        # A ping is not checked: its wait ends earlier, and a new connection follows it.
         watched = gen if self.limit_seconds <= QUIET_SECONDS else _checked(gen, check)
         try:
             return super().wait(watched, interval=interval, timeout=self.limit_seconds)
         except psycopg.OperationalError:
             if self.pgconn.transaction_status != TransactionStatus.ACTIVE:
                 raise
-            # No answer in time: the server still has the statement.
+            # The connection cannot be used again, because the server is still at the statement.
             self.close()
             _thread.silence_at = time.monotonic()
             raise psycopg.OperationalError("no answer in time") from None
 
 
 def _checked(gen: Generator[Any, Any, RV], check: Callable[[], None]) -> Generator[Any, Any, RV]:
-    """Run a generator of psycopg; check whenever the server has sent nothing for an interval."""
+    """Run a generator of psycopg; call `check` after each interval in which the server has sent nothing."""
     try:
         command = next(gen)
         while True:
@@ -136,10 +134,10 @@ def _checked(gen: Generator[Any, Any, RV], check: Callable[[], None]) -> Generat
 
 
 class Availability:
-    """Whether new connections to a server succeed; one line in the log for each change.
+    """Knows whether new connections to a server succeed, and logs each change once.
 
-    While they fail, one thread at a time tries, and the others fail at once: otherwise each thread of a service would
-    wait for a silent server, and none would be left to say so.
+    While they fail, one thread at a time tries, and the others fail at once. Otherwise all threads of a service would
+    wait for a silent server, and none could answer that the database is unavailable.
     """
 
     def __init__(self, name: str) -> None:
@@ -152,7 +150,7 @@ class Availability:
 
     @contextmanager
     def attempt(self) -> Iterator[None]:
-        """Connect in the block. Raises psycopg.OperationalError without an attempt while another thread's lasts."""
+        """Connect in the block. While the attempt of another thread lasts, raises psycopg.OperationalError at once."""
         started_at = time.monotonic()
         with self._lock:
             if self._away_since is not None:
@@ -167,9 +165,9 @@ class Availability:
         self._note_success(started_at)
 
     def is_silent(self, connect: Callable[[], object]) -> bool:
-        """Whether a new connection gets no answer. A refusal is one: then the kernel ends the old connections, too.
+        """Return whether a new connection gets no answer. A refusal is an answer; the kernel then ends old connections.
 
-        One thread asks, and the others wait for what it learns.
+        One thread connects, and the others wait for its result.
         """
         with self._asking:
             if time.monotonic() - self._asked_at > QUIET_SECONDS:
@@ -182,7 +180,7 @@ class Availability:
             return self._is_silent
 
     def note_loss(self, problem: BaseException | None) -> None:
-        """Log that an open connection was lost, at most once a minute: new connections may well succeed."""
+        """Log that an open connection was lost, at most once a minute, because new connections may succeed."""
         now = time.monotonic()
         with self._lock:
             if self._away_since is not None or now - self._loss_logged_at < LOSS_LOG_SECONDS:
@@ -194,7 +192,7 @@ class Availability:
         now = time.monotonic()
         with self._lock:
             self._next_attempt = now + RETRY_SECONDS
-            # An attempt that began before the last change says nothing about now.
+            # An attempt that began before the last change does not show the present state.
             if started_at < self._changed_at:
                 return
             self._is_silent = isinstance(problem, psycopg.errors.ConnectionTimeout)
@@ -228,7 +226,7 @@ _availabilities_lock = threading.Lock()
 def is_fresh(connection: BoundedConnection) -> bool:
     """Return True when a connection was used within FRESH_SECONDS and the server has sent nothing since.
 
-    A server that ends a connection sends that, or the kernel does.
+    If a server ends a connection, it or its kernel sends something, which makes the connection readable.
     """
     if time.monotonic() - connection.used_at > FRESH_SECONDS or connection.closed:
         return False
@@ -247,11 +245,11 @@ def availability_of(url: URL) -> Availability:
 def open_engine(url: URL, *, pool_size: int, overflow: int) -> Engine:
     """Make an engine with bounded connections.
 
-    url        its own query parameters win over the limits of this module
+    url        its query parameters replace the limits of this module
     pool_size  largest number of connections that stay open
-    overflow   connections more at most, which are closed after their use
+    overflow   largest number of further connections, which are closed after use
     """
-    # SQLAlchemy logs a traceback for each lost connection that it resets; the loss is already in the log.
+    # Otherwise SQLAlchemy logs a traceback for each lost connection, of which the loss is already in the log.
     logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
     availability = availability_of(url)
     engine = create_engine(
@@ -260,7 +258,7 @@ def open_engine(url: URL, *, pool_size: int, overflow: int) -> Engine:
         max_overflow=overflow,
         pool_timeout=POOL_SECONDS,
         pool_pre_ping=True,
-        hide_parameters=True,  # errors are logged, and values may be personal
+        hide_parameters=True,  # because errors are logged, and values may be personal
     )
 
     telemetry.watch_sql(engine, event.listen)
@@ -311,14 +309,14 @@ def open_connection(url: URL) -> BoundedConnection:
 
 
 def _connect(seconds: float, *arguments: Any, **parameters: Any) -> BoundedConnection:
-    """Connect within this time, or that of the URL."""
+    """Connect within this time, or within that of the URL."""
     if "connect_timeout" in parameters:
         seconds = float(parameters["connect_timeout"])
     return BoundedConnection.connect_within(seconds, *arguments, **parameters)
 
 
 def statement_seconds(context: Context, *, is_write: bool) -> float:
-    """Return the longest time of a statement: by the kind of work, and at most until the caller's deadline."""
+    """Return the longest time of a statement, by the kind of work, and at most until the caller's deadline."""
     remaining = context.remaining()
     if remaining is None:
         return WORK_SECONDS
@@ -333,7 +331,7 @@ def limit_statements(connection: BoundedConnection, context: Context, *, is_writ
 
 
 def keep_ready(connection: BoundedConnection) -> None:
-    """End what is open on a connection, and prepare it for its next use without the pool."""
+    """End open transactions on a connection, and prepare it for its next use without the pool."""
     connection.rollback()
     connection.limit_seconds = READ_SECONDS + MARGIN_SECONDS
     connection.used_at = time.monotonic()

@@ -1,4 +1,4 @@
-"""Worker processes of `up`, and what each server does at its end.
+"""Servers of the worker processes of `up`, and how a server stops.
 
 A worker gets accepted connections from its supervisor (chassis.supervisor) instead of listening itself.
 """
@@ -18,15 +18,15 @@ from chassis.stopping import end_within
 from chassis.supervisor import FORCE_SECONDS, GRACE_SECONDS, READY
 from chassis.tls_connections import TlsConnections
 
-# Connections that are taken from the supervisor before other work goes on. One that is refused costs little; behind
-# those of a stranger who opens thousands, the connections of others wait.
+# Connections that are received from the supervisor, and those of them that are served, before other work goes on. More
+# # are received than served, because a refusal costs little, and a client may open thousands before those of others.
 MOST_RECEIVED, MOST_SERVED = 64, 4
 
 
 class StoppableServer(uvicorn.Server):
     """Returns from run() after SIGTERM or SIGINT, and closes the connections of late clients.
 
-    tls  of the sockets that are given to `serve_socket`; HTTP without
+    tls  for the sockets that `serve_socket` gets; None for plain HTTP
     """
 
     _next_check = 0.0
@@ -37,7 +37,7 @@ class StoppableServer(uvicorn.Server):
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def serve_socket(self, connection: socket.socket) -> bool:
-        """Serve an accepted connection; False when its caller has too many, and then it is closed."""
+        """Serve an accepted connection. Closes it and returns False if its caller has too many."""
         connection.setblocking(False)
         protocol: Any = self.config.http_protocol_class
         if self._tls is None and isinstance(protocol, BoundedConnections) and protocol.refuse(connection):
@@ -65,8 +65,8 @@ class StoppableServer(uvicorn.Server):
         return await super().on_tick(counter)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        # uvicorn's method raises the signal again at the end: the process would die before its jobs have stopped and
-        # its leases are released.
+        # Replaces uvicorn's method, which raises the signal again at the end, so that the process would die before its
+        # # jobs have stopped and its leases are released.
         if self.should_exit and sig == signal.SIGINT:
             self.force_exit = True
         if not self.should_exit:

@@ -17,7 +17,7 @@ from chassis import telemetry
 class Statements:
     """An open transaction in which prepared statements run without SQLAlchemy's session; see `Database`.
 
-    The session takes 60 to 100 µs to execute a statement, most of it to find the compiled one; this takes ten.
+    A session takes 60 to 100 µs to execute a statement, mostly to find the compiled statement; this takes 10 µs.
 
     wrote  whether a statement has changed a row
     """
@@ -26,19 +26,19 @@ class Statements:
 
     def __init__(self, bind: Engine, cursor: Any, limit: Callable[[str], str]) -> None:
         """
-        limit  converts a statement to one that is limited to the rows of the transaction's institution
+        limit  limits a statement to the rows of the transaction's institution
         """
         self._bind, self._cursor, self._limit = bind, cursor, limit
         self.wrote = False
 
     def get_bind(self) -> Engine:
-        """Return the engine, as a session does."""
+        """Return the engine, like the method of a session."""
         return self._bind
 
     def run(self, statement: str, parameters: Any, *, many: bool = False) -> Any:
         """Execute a statement with the driver's placeholders and values. Returns the cursor.
 
-        many  parameters are those of many rows, for each of which it is executed
+        many  `parameters` has the parameters of many rows; the statement is executed once for each
         """
         execute = self._cursor.executemany if many else self._cursor.execute
         if telemetry.is_tracing():
@@ -54,7 +54,7 @@ class Statements:
 
 
 class SessionStatements(Statements):
-    """The same in the transaction of a session, on SQLite: errors of the driver are those that a session raises."""
+    """Statements in a session's transaction, on SQLite; errors of the driver are raised as a session raises them."""
 
     __slots__ = ()
 
@@ -80,23 +80,23 @@ class SessionStatements(Statements):
 
 
 AnySession = Session | Statements
-_STATEMENTS = "statements"  # of a session's `info`
+_STATEMENTS = "statements"  # key in a session's `info`
 
 
 def add_statements(session: Session, statements: SessionStatements) -> None:
-    """Let prepared statements of a session run on the driver's connection of its transaction."""
+    """Let prepared statements of a session run on the driver's connection."""
     session.info[_STATEMENTS] = statements
 
 
 def statements_of(session: AnySession) -> Statements | None:
-    """Return what runs statements of this transaction on the driver's connection; None on PostgreSQL's sessions."""
+    """Return the Statements of this transaction; None for a session on PostgreSQL."""
     return session if isinstance(session, Statements) else session.info.get(_STATEMENTS)
 
 
 class Prepared:
     """A statement of a hot path that is compiled once for each dialect and set of parameters.
 
-    statement  of Core, with bindparam() for values; an INSERT takes the columns that are given
+    statement  a statement of SQLAlchemy Core, with bindparam() for values; an INSERT gets the columns of the values
     """
 
     def __init__(self, statement: Any) -> None:
@@ -115,7 +115,7 @@ class Prepared:
         return count
 
     def execute_many(self, session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Execute an INSERT, UPDATE or DELETE once for each of some rows, which have values of the same names."""
+        """Execute an INSERT, UPDATE or DELETE once for each row; all rows must have the same names."""
         if not rows:
             return
         statements = statements_of(session)
@@ -157,14 +157,14 @@ def _connection(session: AnySession) -> Connection:
 
 
 class _Form:
-    """A statement as one dialect executes it with one set of parameters."""
+    """A statement compiled for one dialect and one set of parameters."""
 
     def __init__(self, statement: Any, dialect: Any, values: Mapping[str, Any]) -> None:
         compiled = statement.compile(dialect=dialect, column_keys=list(values))
         self.sql: str = compiled.string
         binds = {name: bind for bind, name in compiled.bind_names.items()}
         processors = {name: bind.type.dialect_impl(dialect).bind_processor(dialect) for name, bind in binds.items()}
-        # Values that the statement has itself, as in `version + 1`.
+        # Values in the statement itself, as in `version + 1`.
         self._own = {
             name: processors[name](bind.effective_value) if processors[name] else bind.effective_value
             for name, bind in binds.items()
@@ -187,7 +187,7 @@ class _Form:
                     self._readers.append((place, reader))
 
     def parameters(self, values: Mapping[str, Any]) -> Any:
-        """Return the parameters of the driver."""
+        """Convert values to parameters of the driver."""
         if self._own:
             values = {**values, **self._own}
         parameters = [values[name] for name in self._names]
@@ -196,7 +196,7 @@ class _Form:
         return tuple(parameters) if self._by_place else dict(zip(self._names, parameters, strict=True))
 
     def read(self, row: Sequence[Any]) -> Any:
-        """Return a row of the driver as a named tuple."""
+        """Convert a row of the driver to a named tuple."""
         values = list(row)
         for place, reader in self._readers:
             values[place] = reader(values[place])

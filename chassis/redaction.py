@@ -1,7 +1,7 @@
-"""Removes what may be personal data from texts that somebody typed: NIK, telephone numbers, e-mail addresses.
+"""Removes possible personal data from typed texts: NIK, telephone numbers, e-mail addresses.
 
-Errors, logs and links repeat typed texts, such as a code that no object has. A NIK that somebody typed or scanned into
-the wrong field must not appear there. Barcodes, card numbers, ISBNs and ids stay: the desk has to read them.
+Errors, logs and links repeat typed texts, such as an unknown code. A NIK that was typed or scanned into the wrong field
+must not appear there. Barcodes, card numbers, ISBNs and ids stay, because the desk has to read them.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
 HIDDEN = "…"
-# Not inside a word, an id, a decimal or a path. Every repetition has a bound: texts come from strangers.
+# Not inside a word, an id, a decimal or a path. Every repetition has a bound, because anyone may send a text.
 _BEGIN, _END = r"(?<![\w/.+-])", r"(?![\w-])"
 _MAIL = re.compile(r"(?<![\w.%+/:-])[\w.%+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
-# A NIK has 16 digits; one forgotten or doubled leaves it readable.
+# A NIK has 16 digits; one digit more or less still identifies the person.
 _LONG_NUMBER = re.compile(rf"{_BEGIN}[0-9]{{15,17}}{_END}")
 _DIVIDED_NIK = re.compile(rf"{_BEGIN}[0-9](?:[ .-]?[0-9]){{15}}{_END}")
 _SEPARATORS = r"[ ()./-]{0,2}"
@@ -29,7 +29,7 @@ _NO_DIGIT = re.compile(r"[^0-9]")
 def redact(text: str) -> str:
     """Return the text with `…` in place of each NIK, telephone number and e-mail address.
 
-    Telephone numbers begin with +, 62 8 or 0 and another digit than 0 and 1; an ISBN-10 with its check digit stays.
+    Telephone numbers begin with +, with 62 8, or with 0 and a digit from 2 to 9. An ISBN-10 with its check digit stays.
     """
     if "@" in text:
         text = _MAIL.sub(HIDDEN, text)
@@ -46,7 +46,7 @@ def redact_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def redact_address(address: str) -> str:
-    """Return a path with its query, each part and each value redacted; the same address when nothing was."""
+    """Return a path with its query, with each part and value redacted; unchanged if there is nothing to redact."""
     path, mark, query = address.partition("?")
     parts = [unquote(part) for part in path.split("/")]
     if parts != (redacted := [redact(part) for part in parts]):
@@ -58,7 +58,7 @@ def redact_address(address: str) -> str:
 
 
 def _is_nik(text: str) -> bool:
-    """Return True for a NIK in groups: digits 7 to 10 are day (of women plus 40) and month of birth."""
+    """Return whether digits may be a NIK: digits 7 to 10 are the day (for women plus 40) and month of birth."""
     digits = _NO_DIGIT.sub("", text)
     return int(digits[6:8]) % 40 in range(32) and 1 <= int(digits[8:10]) <= 12
 

@@ -1,7 +1,8 @@
-"""`rangkiang restore`: prepares each database of a backup beside its place, then exchanges all of them.
+"""`rangkiang restore`: prepares a new database from each copy of a backup, then replaces all databases.
 
-Until the exchange the old databases are as they were. On PostgreSQL the exchange is one transaction. On SQLite it is a
-few renames; a file beside each database makes every process refuse it until they are done (RESTORE_UNFINISHED).
+Until then the old databases do not change. On PostgreSQL they are replaced in one transaction. On SQLite they are
+replaced by a few renames; a file beside each database makes every process refuse it until all are done
+(RESTORE_UNFINISHED).
 """
 
 from __future__ import annotations
@@ -37,52 +38,52 @@ from chassis.urls import resolve
 log = logging.getLogger(__name__)
 
 RESTORE = system("restore")
-NEW, REPLACED = ".new", ".replaced"  # a SQLite file that is being prepared; one that was replaced
+NEW, REPLACED = ".new", ".replaced"  # endings of a new SQLite file, and of a replaced one
 IN_USE = "55006"  # PostgreSQL's SQLSTATE when a database has other sessions
 
 
 class Target(Protocol):
-    """The place of one database."""
+    """One database to restore."""
 
     service: Service
 
     def __init__(self, service: Service, settings: Settings) -> None: ...
 
     def refuse_server(self) -> None:
-        """Raise Unavailable SERVER_RUNNING when a process uses the database."""
+        """Raise Unavailable SERVER_RUNNING if a process uses the database."""
         ...
 
     def is_empty(self) -> bool:
-        """Return True when there is no database or it has no tables."""
+        """Return True if the database does not exist or has no tables."""
         ...
 
     def is_unfinished(self) -> bool:
-        """Return True when a restore of the database did not end."""
+        """Return True if an earlier restore of the database did not end."""
         ...
 
     def prepare(self, source: Path, copy: Copy, progress: Callable[[int], None]) -> str:
-        """Make the new database beside its place; return its URL. Raises Unavailable BACKUP_DAMAGED …"""
+        """Make the new database beside the old one. Returns its URL. Raises Unavailable BACKUP_DAMAGED …"""
         ...
 
     def discard(self) -> None:
-        """Delete what `prepare` made."""
+        """Delete the database that `prepare` made."""
         ...
 
     @classmethod
     def exchange(cls, targets: Sequence[Self]) -> list[str]:
-        """Put the new databases in their places; return the names of those that were there."""
+        """Replace the old databases by the new ones. Returns the names of the old databases, which are kept."""
         ...
 
 
 def restore_backup(
     settings: Settings, services: Sequence[Service], folder: Path, *, replace: bool, quiet: bool
 ) -> tuple[Manifest, list[str]]:
-    """Replace the databases of these services by those of a backup; migrate them when the backup is older.
+    """Replace the databases of these services by those of a backup, and migrate them if the backup is older.
 
     returns  the manifest of the backup, and the names of the replaced databases, which are kept
     raises   Invalid      BACKUP_NOT_FOUND, BACKUP_OTHER_EDITION, DATABASE_NOT_EMPTY
              Unavailable  BACKUP_DAMAGED, BACKUP_NEWER, SERVER_RUNNING, DISK_FULL, BACKUP_FAILED
-             and the errors of `migrate`; each of them has changed nothing
+             and the errors of `migrate`; after any of these, nothing has changed
     """
     manifest = read(folder)
     check_release(manifest, list(services))
@@ -92,7 +93,7 @@ def restore_backup(
             raise Invalid("BACKUP_OTHER_EDITION", kind=copy.kind, ours=kind)
     form: type[Target] = SqliteTarget if kind == "sqlite" else PostgresTarget
     targets = {service.name: form(service, settings) for service in services}
-    # The databases of an unfinished restore are of its backup, or are to be replaced.
+    # After an unfinished restore, each database is either of that backup or was going to be replaced.
     replace = replace or any(target.is_unfinished() for target in targets.values())
     for name, target in targets.items():
         target.refuse_server()
@@ -113,7 +114,7 @@ def restore_backup(
 
 
 def _known_erasures(settings: Settings, services: Sequence[Service]) -> Iterator[Erasure]:
-    """Yield what the databases in use know to be erased; one that is not there or cannot be read knows nothing."""
+    """Yield the erasures that the databases in use have stored; skips databases that are missing or unreadable."""
     for service in services:
         url = read_url(settings.database(service.name))
         is_file = url.get_backend_name() == "sqlite"
@@ -133,7 +134,7 @@ def _prepare(
     target: Target, copy: Copy, folder: Path, settings: Settings, manifest: Manifest, erasures: tuple[Erasure, ...],
     *, quiet: bool,
 ) -> None:  # fmt: skip
-    """Make the new database: copied, checked, migrated, and ready for its service."""
+    """Make the new database: copy, check and migrate it, and run the service's `after_restore`."""
     source = folder / copy.file
     if not source.is_file() or source.stat().st_size != copy.bytes or digest_of(source) != copy.sha256:
         raise Unavailable("BACKUP_DAMAGED", file=copy.file)
@@ -147,8 +148,9 @@ def _prepare(
         with database.transaction(RESTORE) as session:
             record_backup(session, manifest.moment)
             if copy.kind == "postgresql":
-                # What the broker had and nobody had handled is in no database: copies of other services' rows are
-                # copied again at the first start. On the local bus it is in the consumer's database.
+                # Events that were in the broker and not yet handled are in no database, so the copies of other
+                # services' # rows are filled again at the first start. Events of the local bus are in the consumer's
+                # database.
                 record_start(session, REFILL)
         resources = Resources(settings=settings, database=database, service=service, erasures=erasures)
         for dotted in service.after_restore:
@@ -156,21 +158,21 @@ def _prepare(
 
 
 class SqliteTarget:
-    """A SQLite file, its successor while it is prepared, and its predecessor."""
+    """A SQLite file to restore, with the new file during preparation and the replaced file."""
 
     def __init__(self, service: Service, settings: Settings) -> None:
         self.service = service
         self._settings = settings
         self._url = read_url(settings.database(service.name))
         self.path = Path(self._url.database or "").absolute()
-        self.new, self.marker = self._beside(NEW), self._beside(RESTORING)
-        self.replaced = self._beside(REPLACED)
+        self.new, self.marker = self._sibling(NEW), self._sibling(RESTORING)
+        self.replaced = self._sibling(REPLACED)
 
-    def _beside(self, ending: str) -> Path:
+    def _sibling(self, ending: str) -> Path:
         return self.path.with_name(self.path.name + ending)
 
     def refuse_server(self) -> None:
-        # Without a connection, which would make the file.
+        # Reads only leases, because a connection would create the file.
         with closing(self.service.open_database(self._settings, any_revision=True)) as database:
             resources = Resources(settings=self._settings, database=database, service=self.service)
             for role in {job.lease for job in jobs_of(resources)}:
@@ -202,11 +204,11 @@ class SqliteTarget:
         return self._url.set(database=str(self.new)).render_as_string(hide_password=False)
 
     def discard(self) -> None:
-        # A marker stays: then the exchange has begun, and only a restore ends it.
+        # The marker stays, because it shows that files are being replaced, which only a restore can complete.
         self._delete_new()
 
     def _delete_new(self) -> None:
-        for path in (*_with_side_files(self.new), self._beside(f"{NEW}.lock")):
+        for path in (*_with_side_files(self.new), self._sibling(f"{NEW}.lock")):
             path.unlink(missing_ok=True)
 
     @classmethod
@@ -214,7 +216,7 @@ class SqliteTarget:
         for target in targets:
             target.refuse_server()
             sync(target.new)
-            target._beside(f"{NEW}.lock").unlink(missing_ok=True)
+            target._sibling(f"{NEW}.lock").unlink(missing_ok=True)
             for path in _with_side_files(target.replaced):
                 path.unlink(missing_ok=True)
         was_unfinished = any(target.marker.exists() for target in targets)
@@ -231,19 +233,19 @@ class SqliteTarget:
         return [str(target.replaced) for target in targets if target._exchange()]
 
     def _refuse_open(self) -> None:
-        """Raise Unavailable SERVER_RUNNING when a process has the file open; else all of it is in one file then."""
+        """Raise Unavailable SERVER_RUNNING if a process has the file open; else write its WAL into the file."""
         if not self.path.exists():
             return
         try:
             connection = sqlite3.connect(f"{self.path.as_uri()}?mode=rw", uri=True, timeout=1)
             with closing(connection):
-                # SQLite leaves WAL only for the last connection.
+                # SQLite leaves WAL mode only if no other connection is open.
                 connection.execute("PRAGMA journal_mode=DELETE")
         except sqlite3.OperationalError as problem:
             if "locked" in str(problem):
                 raise Unavailable("SERVER_RUNNING", database=str(self.path), holder="?") from None
         except sqlite3.DatabaseError:
-            pass  # damaged, which may be why it is replaced
+            pass  # a damaged file may be replaced
 
     def _exchange(self) -> bool:
         was_there = self.path.exists()
@@ -260,14 +262,14 @@ def _with_side_files(path: Path) -> list[Path]:
 
 
 class PostgresTarget:
-    """A database of PostgreSQL, its successor while it is prepared, and its predecessor."""
+    """A PostgreSQL database to restore, with the new database during preparation and the replaced one."""
 
     def __init__(self, service: Service, settings: Settings) -> None:
         self.service = service
         self.url = read_url(settings.database_owner(service.name))
         self.name = str(self.url.database)
         self.new, self.replaced = f"{self.name}_restoring", f"{self.name}_replaced"
-        self._is_kept = True  # the old database
+        self._is_kept = True  # the old database will be kept
 
     def refuse_server(self) -> None:
         with maintenance(self.url) as connection:
@@ -298,7 +300,7 @@ class PostgresTarget:
                 f" LC_COLLATE '{form['collation']}' LC_CTYPE '{form['ctype']}'"
             )
         url = self.url.set(database=self.new)
-        # Without grants: `migrate` gives those of this installation's role.
+        # Without grants, because `migrate` grants access to this installation's role.
         command = ["pg_restore", "--no-owner", "--no-acl", "--exit-on-error", "--single-transaction", str(source)]
         run_tool(command, url)
         progress(copy.bytes)
@@ -310,7 +312,7 @@ class PostgresTarget:
 
     @classmethod
     def exchange(cls, targets: Sequence[Self]) -> list[str]:
-        """Rename all databases in one transaction: their names are rows of one table of the server."""
+        """Rename all databases in one transaction; PostgreSQL allows it, because names are rows of one table."""
         old = []
         with maintenance(targets[0].url) as connection:
             for target in targets:
@@ -338,7 +340,7 @@ _TABLES = "SELECT 1 FROM pg_class WHERE relnamespace = 'public'::regnamespace AN
 
 @contextmanager
 def maintenance(url: URL, database: str = "postgres") -> Iterator[Connection]:
-    """Open a connection that commits each statement, to the database that is on every server.
+    """Open a connection that commits each statement, to the maintenance database, which every server has.
 
     raises  Unavailable  SERVER_RUNNING, BACKUP_FAILED
     """

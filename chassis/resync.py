@@ -1,5 +1,6 @@
-"""Fills the copies that a service keeps of other services' rows: at its first start, after a restore in the cluster
-edition, and on `rangkiang resync`.
+"""Fills a service's copies of other services' rows: at the first start, after a restore, and for `rangkiang resync`.
+
+After a restore only the cluster edition needs it, because there the events in the broker are lost.
 """
 
 from __future__ import annotations
@@ -33,9 +34,9 @@ Json = Annotated[bool, typer.Option("--json", help="End with one line of JSON.")
 
 
 def fill_empty(resources: Resources, _stop: threading.Event) -> None:
-    """Job of a service with projections: fill those that are empty, and all of them after a restore.
+    """Run the job of a service with projections: fill the empty ones, or all after a restore.
 
-    raises  Unavailable  the owner does not answer; the job is tried again
+    raises  Unavailable  an owner does not answer; the job is tried again
     """
     with resources.database.reading(FILLING) as session:
         is_restored = refill_is_due(session)
@@ -80,9 +81,9 @@ def resync(
 
 
 def refill(resources: Resources, *, owner: str = "") -> dict[str, int]:
-    """Copy every projection of a service again, for a command. Returns the number of rows read by projection.
+    """Fill every projection of a service again, for a command. Returns projection -> number of rows read.
 
-    owner  copy only what this service owns
+    owner  fill only projections of this service's rows
     """
     rows = {}
     for projection in resources.service.projections:
@@ -95,7 +96,7 @@ def refill(resources: Resources, *, owner: str = "") -> dict[str, int]:
 
 @contextlib.contextmanager
 def _owner_in_this_process(owner: str, settings: Settings) -> Iterator[None]:
-    """Run the owner's methods in this process where its address says so: the embedded edition may not be running."""
+    """Run the owner's servicer in this process if its URL is `inproc:`, because no server may be running."""
     if settings.service_url(owner) != f"inproc:{owner}":
         yield
         return

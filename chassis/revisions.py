@@ -1,6 +1,6 @@
 """Compares the revision of a database with those of this release, in every process, before it reads or writes.
 
-A database may be at a newer revision than a process: `migrate` runs while the release before serves. Each revision says
+A database may be newer than a process, because `migrate` runs while the previous release serves. Each revision states
 the oldest revision whose code works with it; older code refuses the database.
 """
 
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 CHECK_SECONDS = 60.0
 
-# For each history the newest revision, and the oldest whose code reads and writes the database at that revision.
+# For each history, the newest revision, and the oldest one whose code reads and writes the database.
 schema_support = Table(
     "schema_support",
     chassis_tables,
@@ -39,7 +39,7 @@ schema_support = Table(
 class History:
     """One sequence of revisions in a database.
 
-    package        has the revisions in `versions/`, a file each: <revision>_<noun>.py
+    package        has a file for each revision in `versions/`: <revision>_<noun>.py
     version_table  stores the current revision of the database
     """
 
@@ -52,7 +52,7 @@ class History:
         return Path(str(import_module(self.package).__file__)).parent
 
     def revisions(self) -> list[str]:
-        """List the revisions of this release, oldest first, without importing them or Alembic."""
+        """List the revisions of this release, oldest first; does not import them or Alembic."""
         files = (self.folder / "versions").glob("[!_]*.py")
         return sorted(file.stem.partition("_")[0] for file in files)
 
@@ -64,15 +64,15 @@ CHASSIS = History("chassis", "chassis.migrations", "chassis_revision")
 
 
 def histories(service: Service) -> tuple[History, History]:
-    """Return the chassis' history and the service's, in the order in which they are applied."""
+    """Return the chassis' history and the service's, in the order of their application."""
     return CHASSIS, History(service.name, service.migrations, "alembic_version")
 
 
 class RevisionGuard:
-    """Compares revisions before the first statement of a database, and every minute after it.
+    """Compares revisions before the first statement on a database, and then every minute.
 
-    due_at     `time.monotonic()` from which the next statement compares first
-    refusal    the error, when the database is newer than this process can use
+    due_at     `time.monotonic()` from which the next statement compares revisions first
+    refusal    the error, if the database is too new for this process
     """
 
     def __init__(self, service: Service) -> None:
@@ -85,7 +85,7 @@ class RevisionGuard:
         self._on_refusal: list[Callable[[], object]] = []
 
     def on_refusal(self, call: Callable[[], object]) -> None:
-        """Register a function to call when this running process must end."""
+        """Register a function to call if the database becomes too new and this process must end."""
         self._on_refusal.append(call)
 
     def raise_refusal(self) -> None:
@@ -94,7 +94,7 @@ class RevisionGuard:
             raise self.refusal
 
     def check(self, database: Database) -> None:
-        """Compare; at most one thread at a time.
+        """Compare the revisions; one thread at a time does it.
 
         raises  Unavailable  DATABASE_NEWER, DATABASE_NOT_MIGRATED, DATABASE_UNAVAILABLE
         """
@@ -137,9 +137,9 @@ class RevisionGuard:
 
 
 def watch(database: Database, end: Callable[[], object]) -> None:
-    """Refuse a newer database now; later call `end`, whose process then raises `database.guard.raise_refusal()`.
+    """Refuse a database that is too new, now or by a later call of `end`; then call `database.guard.raise_refusal()`.
 
-    A database that does not answer, or is not migrated yet, is no reason to end: the process is not ready meanwhile.
+    If the database does not answer or is not migrated yet, the process does not end, but it is not ready.
 
     raises  Unavailable  DATABASE_NEWER
     """
@@ -160,7 +160,7 @@ def current_revision(history: History, connection: Connection) -> str:
 
 
 def refuse_unsupported(history: History, current: str, connection: Connection) -> None:
-    """Refuse a revision that this release does not have, unless it says that this release's code works with it.
+    """Refuse a revision that this release does not have, unless it states that this release's code works with it.
 
     raises  Unavailable  DATABASE_NEWER, DATABASE_NOT_MIGRATED
     """

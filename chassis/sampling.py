@@ -1,6 +1,6 @@
-"""What metrics read instead of count: pools and leases of this process, and what waits in a service's database.
+"""Metrics that are read and not counted: pools and leases of this process, and waiting work of a service.
 
-Each process writes its own gauges. The samples of a service are taken by one process of the machine.
+Each process writes its own gauges. One process of the machine takes the samples of a service.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ _watched: dict[str, Database] = {}
 
 
 def watch(resources: Resources, stop: threading.Event) -> None:
-    """Write gauges of this process and, when no other process of the machine does, samples of the service until `stop`.
+    """Write gauges of this process until `stop`, and samples of the service if no other process of the machine does.
 
-    Does nothing without metrics.
+    Does nothing if metrics are off.
     """
     store = metrics.own_store()
     if store is None:
@@ -60,7 +60,7 @@ def _run(resources: Resources, store: Store, stop: threading.Event) -> None:
                     store.write_service(name, list(samples_of(resources, depths, store)))
                 failed = False
             except (Error, OSError) as problem:
-                # Old samples are not shown for long, and their age is a metric.
+                # Logged once and not raised, because old samples soon disappear and their age is a metric.
                 if not failed:
                     log.warning("metrics_not_sampled", extra={"service": name, "why": str(problem)})
                 failed = True
@@ -93,7 +93,7 @@ def _gauges() -> Iterator[Sample]:
 
 
 def samples_of(resources: Resources, depths: Depths, store: Store) -> Iterator[Sample]:
-    """Read what waits in the database of a service and on its bus. Raises Unavailable."""
+    """Read the waiting work in the database of a service and on its bus. Raises Unavailable."""
     service = {"service": resources.service.name}
     with resources.database.reading(METRICS) as session:
         count, oldest = session.execute(
@@ -107,7 +107,7 @@ def samples_of(resources: Resources, depths: Depths, store: Store) -> Iterator[S
         labels = {**service, "handler": depth.handler}
         yield Sample("rangkiang_handler_waiting_events", "Events that a handler has not handled", depth.waiting, labels)
         yield Sample("rangkiang_dead_events", "Events that a handler could not process", depth.dead, labels)
-    # The table has the last run only; a success before it is in the last samples.
+    # The table has only the last run; the time of an earlier success is in the last samples.
     before = {
         tuple(sample.labels.items()): sample.value
         for sample in store.service_samples(service["service"])

@@ -1,7 +1,7 @@
-"""Sealing: AES-256-GCM under a key of each member, which the master key wraps; keyed hashes to find sealed values.
+"""Sealing: AES-256-GCM with a key for each member, which the master key wraps; keyed hashes to find sealed values.
 
-The master key is a file outside the databases and their backups. Without it no sealed value can be read: a copy of the
-database alone discloses none, and when a member's wrapped key is deleted, every copy of their sealed values is useless.
+The master key is a file outside the databases and their backups. Without it no sealed value can be read, so a copy of
+the database alone discloses none. When a member's wrapped key is deleted, all copies of the sealed values are useless.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _PREFIX = "rangkiang-master-key-1:"
 
 
 class MasterKey:
-    """The key of an installation. Each purpose has a key of its own, derived from it (HKDF, RFC 5869)."""
+    """The key of an installation. A key is derived from it for each purpose (HKDF, RFC 5869)."""
 
     def __init__(self, key: bytes) -> None:
         if len(key) != KEY_BYTES:
@@ -35,7 +35,7 @@ class MasterKey:
         self._key = key
         self._wrapping = AESGCM(self._derive(b"wrapping"))
         self._lookup = self._derive(b"lookup")
-        # Identifies the key without disclosing it.
+        # identifies the key without disclosing it
         self.fingerprint = hashlib.sha256(self._derive(b"fingerprint")).hexdigest()[:16]
 
     @classmethod
@@ -49,20 +49,20 @@ class MasterKey:
     def seal(self, data: bytes, *, use: str) -> bytes:
         """Seal a small secret of the installation, such as a signing key.
 
-        use  what it is for; a sealed value cannot be put into another place
+        use  purpose of the secret; a value that is sealed for one purpose cannot be opened for another
         """
         return _encrypt(self._wrapping, data, use)
 
     def open(self, sealed: bytes, *, use: str) -> bytes:
-        """Open what `seal` has sealed. Raises Unavailable SEALED_UNREADABLE."""
+        """Decrypt the output of `seal`. Raises Unavailable SEALED_UNREADABLE."""
         return _decrypt(self._wrapping, sealed, use)
 
     def lookup(self, kind: str, value: str) -> bytes:
-        """Return the keyed hash by which a sealed value is found: the same for the same kind and value."""
+        """Return the keyed hash by which a sealed value is found; equal for equal kind and value."""
         return hmac.digest(self._lookup, f"{kind}\0{value}".encode(), "sha256")
 
     def text(self) -> str:
-        """Return the key as the file has it, for `keys paper`."""
+        """Return the key in the form of its file, for `keys paper`."""
         return _PREFIX + base64.b32encode(self._key).decode().rstrip("=")
 
 
@@ -74,7 +74,7 @@ class MemberKey:
 
     @classmethod
     def new(cls, master: MasterKey, *, member: str) -> tuple[MemberKey, bytes]:
-        """Make a key; return it, and wrapped for the table."""
+        """Make a key. Returns it and, for the table, its wrapped form."""
         key = AESGCM.generate_key(KEY_BYTES * 8)
         return cls(key), master.seal(key, use=f"member/{member}")
 
@@ -87,7 +87,7 @@ class MemberKey:
         return _encrypt(self._cipher, data, use)
 
     def open(self, sealed: bytes, *, use: str) -> bytes:
-        """Open what `seal` has sealed. Raises Unavailable SEALED_UNREADABLE."""
+        """Decrypt the output of `seal`. Raises Unavailable SEALED_UNREADABLE."""
         return _decrypt(self._cipher, sealed, use)
 
 
@@ -104,7 +104,7 @@ def _decrypt(cipher: AESGCM, sealed: bytes, use: str) -> bytes:
 
 
 def read_master_key(path: Path) -> MasterKey | None:
-    """Read the file of the master key; None when it does not exist.
+    """Read the file of the master key; None if it does not exist.
 
     raises  Invalid  MASTER_KEY_UNREADABLE, MASTER_KEY_EXPOSED  others may read the file
     """
@@ -115,7 +115,7 @@ def read_master_key(path: Path) -> MasterKey | None:
         return None
     except (OSError, UnicodeDecodeError) as problem:
         raise Invalid("MASTER_KEY_UNREADABLE", file=str(path)) from problem
-    # A group may read it: Kubernetes gives files of secrets to the group of the pod.
+    # The group may read it, because Kubernetes gives the files of secrets to the group of the pod.
     if mode & stat.S_IRWXO:
         raise Invalid("MASTER_KEY_EXPOSED", file=str(path))
     encoded = text.removeprefix(_PREFIX)
@@ -126,7 +126,7 @@ def read_master_key(path: Path) -> MasterKey | None:
 
 
 def require_master_key(path: Path) -> MasterKey:
-    """Read the file of the master key, for who opens what is sealed already.
+    """Read the file of the master key, to open values that are already sealed.
 
     raises  Unavailable  MASTER_KEY_MISSING
             Invalid      MASTER_KEY_UNREADABLE, MASTER_KEY_EXPOSED
@@ -144,7 +144,7 @@ def refuse_other_key(master: MasterKey, fingerprint: str, path: Path) -> None:
 
 
 def make_master_key(path: Path) -> MasterKey:
-    """Write a new master key, readable by its owner alone; when another process was first, return its key.
+    """Write a new master key that only the owner can read. If another process was first, return its key.
 
     raises  Unavailable  FOLDER_UNUSABLE
     """
@@ -157,7 +157,7 @@ def make_master_key(path: Path) -> MasterKey:
             file.write(master.text() + "\n")
             file.flush()
             os.fsync(file.fileno())
-        # A link, which fails when the file exists; a rename would replace the key of another process.
+        # A link, which fails if the file exists, because a rename would replace the key of another process.
         with contextlib.suppress(FileExistsError):
             os.link(temporary, path)
         temporary.unlink()

@@ -1,6 +1,6 @@
 """Sentences for people, in Indonesian and English, keyed by reason.
 
-Each package keeps its own in `sentences.toml`. The files are read when the first sentence is needed.
+Each package has its sentences in `sentences.toml`. The files are read when the first sentence is needed.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ class LocalText:
     en: str
 
     def format(self, facts: Mapping[str, Any]) -> LocalText:
-        """Replace each `{fact}`; a LocalText or a date in words of the language. A place without a fact stays."""
+        """Replace each `{fact}`; a LocalText or date is written in the language. A placeholder without a fact stays."""
         return LocalText(self.id.format_map(_Facts(facts, "id")), self.en.format_map(_Facts(facts, "en")))
 
     def in_language(self, language: str) -> str:
-        """Return the text in this language, or in the other one when it is empty."""
+        """Return the text in this language, or in the other language if it is empty."""
         return (self.en or self.id) if language == "en" else (self.id or self.en)
 
 
@@ -57,18 +57,18 @@ class _Facts(dict[str, Any]):
 
 
 def sentence(reason: str, /, **facts: Any) -> LocalText:
-    """Return the sentence of this reason with its facts filled in; for an unknown reason, the reason itself."""
+    """Return the sentence of a reason, with its facts; for an unknown reason, the reason itself."""
     return fill(reason, facts)
 
 
 def fill(reason: str, facts: Mapping[str, Any]) -> LocalText:
-    """Do the same as `sentence`, for facts with any names."""
+    """Do the same as `sentence`; facts may have any names."""
     text = _sentences().get(reason)
     return LocalText(reason, reason) if text is None else text.format(facts)
 
 
 def register(path: Path) -> None:
-    """Add a file of sentences that is in no folder of `files`, such as those of example services in tests."""
+    """Add a file of sentences outside the folders of `files`, such as that of an example service in tests."""
     if path not in _registered:
         _registered.append(path)
         _sentences.cache_clear()
@@ -84,7 +84,7 @@ def files() -> list[Path]:
 
 def read(path: Path) -> dict[str, LocalText]:
     """Read the sentences of one file."""
-    import tomllib  # takes milliseconds, and most commands end without an error
+    import tomllib  # a local import: it takes milliseconds, and most commands need no sentence
 
     with path.open("rb") as file:
         return {reason: LocalText(**texts) for reason, texts in tomllib.load(file).items()}

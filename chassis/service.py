@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 GATEWAY_SETTINGS = "gateway.settings:GatewaySettings"
 
-# A handler gets the consumer's session (one transaction with the inbox row), the event, and the context of its actor.
+# A handler gets a session (one transaction with the inbox row), the event's message, and the context of its actor.
 Handler = Callable[["Session", "Message", "Context"], None]
 
 
@@ -33,7 +33,7 @@ Handler = Callable[["Session", "Message", "Context"], None]
 class Consumer:
     """One handler of one type of event.
 
-    name     unique within the service; its queue and its inbox rows have this name, so a new name loses them
+    name     unique within the service; queue and inbox rows have this name, so after a new name they are not used
     event    generated message class of the event
     handler  "package.module:function"
     """
@@ -45,12 +45,12 @@ class Consumer:
 
 @dataclass(frozen=True, slots=True)
 class Projection:
-    """Copies of rows of another service, which its facts keep current.
+    """Copies of rows of another service, which are kept current by its facts.
 
     name      unique within the service
     owner     name of the service that owns the rows
-    fill      "package.module:function", called as fill(resources, channel): copies what the owner has, version-guarded,
-              and returns the number of rows read
+    fill      "package.module:function", called as fill(resources, channel): copies the owner's rows unless a newer
+              version is stored, and returns the number of rows read
     is_empty  "package.module:function", called as is_empty(session)
     """
 
@@ -64,10 +64,10 @@ class Projection:
 class Job:
     """Background work of a service; it runs in one process at a time, under a lease.
 
-    name           unique within the service; the last run is stored under it, so a new name loses that
-    run            "package.module:function", called as run(resources, stop): with a schedule at each of its times, else
-                   once, as a loop until `stop`
-    lease          the role whose holder runs the job; the database of its resources commits only under the lease
+    name           unique within the service; the last run is stored under it, so after a new name it is unknown
+    run            "package.module:function", called as run(resources, stop): at each time of a schedule, or without
+                   one once, as a loop until `stop`
+    lease          the role whose holder runs the job; the database of its resources commits only with the lease
     every_seconds  schedule: seconds after the last start
     at, zone       schedule: each day at "HH:MM" of the clock in a time zone, such as "03:00" in "Asia/Jakarta"
     at_start       in addition, it is due when it has not run since this process started
@@ -94,7 +94,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Erasure:
-    """Something that another service has erased, as this one's copies know it."""
+    """An object that another service has erased, as stored in this service's copies."""
 
     id: UUID
     institution_id: UUID
@@ -105,8 +105,8 @@ class Erasure:
 class Resources:
     """Settings and database of a running service, for its servicer, jobs, checks and bus adapters.
 
-    for_command  the jobs run for a command while no server runs: a server would hold their leases
-    erasures     for after_restore: what the other services' databases in use know to be erased
+    for_command  the jobs run for a command, so no server runs, which would hold their leases
+    erasures     for after_restore: the erasures in the other services' databases in use
     """
 
     settings: Settings
@@ -120,7 +120,7 @@ class Resources:
 class Service:
     """A service's manifest.
 
-    tables            its metadata, without the chassis' own tables, which have their own revisions
+    tables            metadata of its tables, without the chassis' tables, which have their own revisions
     migrations        package with Alembic revisions in `versions/`, without env.py; "" only for services of tests
     settings          "package.module:Model" of its own settings, a chassis.settings.OwnSettings
     protected_tables  tables whose rows only their institution reads and writes; revisions protect them
@@ -131,15 +131,15 @@ class Service:
     commands          "package.module:app", a typer app; its commands' names and help are in the service's commands.toml
     projections       copies of other services' rows: filled at the first start, and by `rangkiang resync`
     jobs              its own jobs, besides the relay
-    sample            "package.module:function", called as load(resources) by `rangkiang sample load`: adds made-up rows
-                      to the sample library and returns how many of what; a second time it changes nothing
-    sample_after      name of the service whose sample rows this one's use; "" for the catalogue's alone
+    sample            "package.module:function", called as load(resources) by `rangkiang sample load`: adds rows to the
+                      sample library, and returns kind -> number of rows; a second call changes nothing
+    sample_after      name of the service whose sample rows are needed first; "" if those of the catalogue are enough
     checks            "package.module:function"; doctor calls function(resources) -> list[chassis.health.Finding]
-    after_restore     "package.module:function"; `restore` calls function(resources) with a restored database that is
-                      migrated and not in its place yet, while `resources.settings` still name the old one; an error
-                      ends the restore, which has changed nothing
-    erasures          "package.module:function"; `restore` calls function(session) -> Iterable[Erasure] in a session
-                      of the database in use: an erasure is known although the database that erased is lost
+    after_restore     "package.module:function"; `restore` calls function(resources) with a restored and migrated
+                      database, before it replaces the old one, which `resources.settings` still name; an error ends
+                      the restore without any change
+    erasures          "package.module:function"; `restore` calls function(session) -> Iterable[Erasure] with a session
+                      of the database in use, so that erasures are known even if the database of their service is lost
     metrics           "package.module:function", called as function(resources) -> Iterable[chassis.metrics.Sample]
                       every five seconds by one process of a machine that has metrics
     """
@@ -168,8 +168,8 @@ class Service:
     ) -> Database:
         """Open the service's database, with the protected tables of the manifest; the caller closes it.
 
-        any_revision  for doctor: do not compare its revisions with this release before its first use
-        url           of another role, or of a database that will have the place of this one
+        any_revision  for doctor: do not compare the revisions of the database with this release before its first use
+        url           URL with another role, or of a database that will replace this one
         """
         database: Database = resolve("chassis.db:Database")(
             url or settings.database(self.name),
@@ -216,12 +216,12 @@ def settings_models(services: Sequence[Service], *, gateway: bool) -> dict[str, 
 def process_settings(
     services: Sequence[Service], *, gateway: bool = False, changes: Mapping[str, str] | None = None
 ) -> Settings:
-    """Load and check the settings of a process that runs these services.
+    """Load and check the settings of a process with these services.
 
     changes  variables that replace those of the environment
     raises   the errors of `chassis.settings.load_for` and of `check_urls`
     """
-    # A local import, so that `rangkiang --help` does not import pydantic.
+    # A local import, because `rangkiang --help` must not import pydantic.
     from chassis.settings import environment_with, load_for, variables
 
     models = settings_models(services, gateway=gateway)

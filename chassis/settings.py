@@ -20,7 +20,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from chassis.addresses import networks
 from chassis.errors import Invalid
 
-# Passwords in URLs of development; they are refused in production.
+# Passwords of development, which are refused in production.
 DEFAULT_SECRETS = frozenset(
     {"rangkiang", "rangkiang-development", "guest", "postgres", "password", "changeme", "secret"}
 )
@@ -42,7 +42,7 @@ def _networks(value: str) -> str:
 
 
 class OwnSettings(BaseModel):
-    """Settings of one owner: each field is the environment variable of the same name in capitals.
+    """Settings of one owner. Each field is the environment variable with the same name in capitals.
 
     If two owners declare a variable, its type, default and description are the same in both.
     """
@@ -54,7 +54,7 @@ Owned = TypeVar("Owned", bound=OwnSettings)
 
 
 class Settings(OwnSettings):
-    """The platform's settings. The defaults give the embedded edition; URLs give the cluster.
+    """The platform's settings. With the defaults it is the embedded edition; URLs make it the cluster edition.
 
     `<SERVICE>_URL` is the address of a service. Other variables are stored for `of`.
     """
@@ -123,20 +123,20 @@ class Settings(OwnSettings):
         return self.database_url or f"sqlite:///{self.data}/{{service}}.db"
 
     def database(self, service: str) -> str:
-        """URL of this service's own database."""
+        """Return the URL of a service's database."""
         return self._database.replace("{service}", service)
 
     def database_owner(self, service: str) -> str:
-        """URL of this service's database for `migrate`."""
+        """Return the URL of a service's database for `migrate`."""
         return (self.database_owner_url or self._database).replace("{service}", service)
 
     @property
     def language(self) -> str:
-        """The operator's language: "id" when LANG begins with it, else "en"."""
+        """Return the operator's language: "id" if LANG begins with it, else "en"."""
         return "id" if self.lang.startswith(("id", "in_")) else "en"
 
     def service_url(self, service: str) -> str:
-        """URL of a service: `<SERVICE>_URL`, or a call inside this process."""
+        """Return the URL of a service: `<SERVICE>_URL`, by default that of a call inside this process."""
         return self.service_urls.get(service, f"inproc:{service}")
 
     def of(self, model: type[Owned]) -> Owned:
@@ -151,14 +151,14 @@ class Settings(OwnSettings):
         return settings
 
     def __repr_args__(self) -> list[tuple[str, Any]]:
-        # The other variables may be secrets, so they are not printed.
+        # Not printed, because the other variables may be secrets.
         return [(name, value) for name, value in super().__repr_args__() if name in type(self).model_fields]
 
 
 def load(environ: Mapping[str, str] | None = None) -> Settings:
     """Read and check the platform's settings.
 
-    environ  defaults to the process's own
+    environ  by default the environment of the process
     raises   Invalid  SETTING_INVALID, with the variable and the problem
                       DEFAULT_SECRET  a password of development is used in production
     """
@@ -177,7 +177,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
 
 
 def _scheme(value: str) -> str:
-    """Return the scheme of a URL; any text may stand here, because the variable may belong to another program."""
+    """Return the scheme of a URL. Accepts any text, because the variable may belong to another program."""
     return value.partition(":")[0].lower()
 
 
@@ -186,7 +186,7 @@ def _validate(model: type[Owned], values: Mapping[str, Any]) -> Owned:
         return model.model_validate(values)
     except ValidationError as problem:
         first = problem.errors()[0]
-        # The value may be a secret, so the error does not repeat it.
+        # The error does not repeat the value, which may be a secret.
         raise Invalid("SETTING_INVALID", variable=str(first["loc"][0]).upper(), why=first["msg"]) from None
 
 
@@ -198,10 +198,10 @@ def _refuse_default_secrets(settings: OwnSettings) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """One setting as an operator sees it.
+    """One setting, for operators.
 
-    owners   "chassis", services and "gateway" that declare it
-    default  as text of an environment variable
+    owners   those of "chassis", the services and "gateway" that declare it
+    default  the default as text of an environment variable
     """
 
     name: str
@@ -217,7 +217,7 @@ def variables(models: Mapping[str, type[OwnSettings]], services: Iterable[str]) 
     for owner, model in models_by_owner.items():
         for name, field in model.model_fields.items():
             owners = declared[name].owners if name in declared else ()
-            # An owner's model may repeat a field of the platform, when one of its defaults depends on it.
+            # An owner's model repeats a field of the platform if one of its defaults depends on that field.
             if name != "service_urls" and "chassis" not in owners:
                 default = "" if field.default is None else str(field.default)
                 declared[name] = Variable(name.upper(), (*owners, owner), default, field.description or "")
@@ -229,9 +229,9 @@ def variables(models: Mapping[str, type[OwnSettings]], services: Iterable[str]) 
 
 @dataclass(frozen=True, slots=True)
 class Misspelt:
-    """A variable of the environment that is not a setting, but has almost the name of one.
+    """A variable of the environment that is not a setting, but has nearly the name of one.
 
-    is_ignored  the intended setting is not set, so a process would run with its default
+    is_ignored  the intended setting is not set, so a process would use its default
     """
 
     name: str
@@ -239,17 +239,17 @@ class Misspelt:
     is_ignored: bool
 
 
-# Variables that Kubernetes sets in every container for every Service: CATALOG_PORT, CATALOG_SERVICE_HOST …
+# Variables that Kubernetes sets in every container for each Service: CATALOG_PORT, CATALOG_SERVICE_HOST …
 _SERVICE_LINK = re.compile(r"\w+_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)")
-# Shorter names without an underscore (HOST, DATA) are similar to too many ordinary names.
+# Shorter names without an underscore (HOST, DATA) are too similar to ordinary names.
 _LEAST_DISTINCT_CHARACTERS = 7
 
 
 def find_misspelt(names: Iterable[str], environ: Mapping[str, str] | None = None) -> list[Misspelt]:
     """Find variables of the environment that look like typing errors of these names.
 
-    names    of all settings, in capitals
-    environ  defaults to the process's own
+    names    names of all settings, in capitals
+    environ  by default the environment of the process
     """
     source = os.environ if environ is None else environ
     known = set(names)
@@ -265,11 +265,11 @@ def find_misspelt(names: Iterable[str], environ: Mapping[str, str] | None = None
 
 
 def load_for(models: Mapping[str, type[OwnSettings]], names: Iterable[str], environ: Mapping[str, str]) -> Settings:
-    """Do the same as `load`; check the settings of these owners too, and refuse misspelt variables.
+    """Do the same as `load`, also check the settings of these owners, and refuse misspelt variables.
 
-    names   of all settings, in capitals
+    names   names of all settings, in capitals
     raises  Invalid  SETTING_INVALID, DEFAULT_SECRET
-                     SETTING_UNKNOWN  a variable is almost a setting's name, and that setting is not set
+                     SETTING_UNKNOWN  a variable has nearly the name of a setting that is not set
     """
     settings = load(environ)
     for model in models.values():

@@ -1,7 +1,7 @@
-"""Copies of all databases of an installation as they were at one moment, made while work goes on.
+"""Copies of all databases of an installation as of one moment, while services run.
 
-Between two commits no fact is half-way: what is published from one database and handled in another is in both copies or
-in neither. So the writers of all databases wait while one snapshot of each is opened, and go on while it is copied.
+An event that one database publishes and another handles must be in both copies or in neither. So the writers of all
+databases wait while one snapshot of each is opened; they continue while the snapshots are copied.
 """
 
 from __future__ import annotations
@@ -31,34 +31,34 @@ from chassis.sqlite import RESTORING
 from chassis.table_access import SETTING
 from chassis.write_turn import WriteTurn
 
-LOCKED_SECONDS = 0.1  # that writers wait at most
-WAIT_SECONDS = 60.0  # for a moment when no transaction is open
+LOCKED_SECONDS = 0.1  # longest wait of writers
+WAIT_SECONDS = 60.0  # longest wait for a moment without open transactions
 LONGEST_PAUSE_SECONDS = 1.0
-PAGES = 1_000  # of one step of SQLite's copy
+PAGES = 1_000  # in one step of SQLite's copy
 POLL_SECONDS = 0.2
-# A transaction that publishes or handles a fact writes one of these.
+# Every transaction that publishes or handles an event writes one of these tables.
 FACTS = "outbox, inbox"
 
-# Called with the bytes that are copied so far.
+# Called with the number of bytes copied so far.
 Progress = Callable[[int], None]
 
 
 class Source(Protocol):
-    """One database that is backed up."""
+    """One database to back up."""
 
     service: Service
     kind: str  # "sqlite" or "postgresql"
     file: str  # name of its file in a backup
-    bytes: int  # about the size of the copy
-    revisions: dict[str, str]  # by history
+    bytes: int  # approximate size of the copy
+    revisions: dict[str, str]  # history -> revision
     form: dict[str, str]  # encoding and collation, on PostgreSQL
 
     def lock(self, seconds: float) -> Any:
-        """Let no transaction with a fact begin or be open in the block. Raises TimeoutError."""
+        """During the block, no transaction that publishes or handles an event is open. Raises TimeoutError."""
         ...
 
     def open(self) -> None:
-        """Open the snapshot that `copy` copies; a second call opens a later one."""
+        """Open the snapshot for `copy`; a second call opens a newer one."""
         ...
 
     def copy(self, path: Path, progress: Progress) -> None:
@@ -80,10 +80,10 @@ def source_of(service: Service, settings: Settings) -> Source:
 
 
 def open_all(sources: Sequence[Source]) -> float:
-    """Open one snapshot of each database at one moment; return the seconds that writers were kept waiting.
+    """Open one snapshot of each database at one moment. Returns the seconds for which writers had to wait.
 
-    The locks are held for at most LOCKED_SECONDS. When they cannot all be had in that time, they are given back, and
-    the one that was missing is waited for first.
+    The locks are held for at most LOCKED_SECONDS. If one of them is not free in this time, all are released, and the
+    next attempt waits for that one first.
 
     raises  Unavailable  DATABASE_BUSY
     """
@@ -127,7 +127,7 @@ class SqliteSource:
         with sqlite_errors():
             self._connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None)
             self._connection.execute("PRAGMA busy_timeout=30000")
-            # Also the first read of the file, which may take time, before any lock.
+            # Reads the file before any lock, because the first read may take time.
             (pages,) = self._connection.execute("PRAGMA page_count").fetchone()
             (page_bytes,) = self._connection.execute("PRAGMA page_size").fetchone()
         self.bytes = pages * page_bytes
@@ -147,11 +147,11 @@ class SqliteSource:
             self.revisions = _revisions(self.service, lambda query: self._connection.execute(query).fetchone())
             target = sqlite3.connect(path, isolation_level=None)
             try:
-                # A copy that does not end is thrown away, and the whole file is synced at its end.
+                # Safe, because an incomplete copy is deleted, and the whole file is synced at the end.
                 target.execute("PRAGMA journal_mode=OFF")
                 target.execute("PRAGMA synchronous=OFF")
-                # On the connection of the open read transaction: pages of that snapshot, whatever is written meanwhile.
-                # On another connection SQLite would begin again with each write.
+                # On the connection with the open read transaction, so that the pages are those of its snapshot. On
+                # another # connection SQLite would begin again after each write.
                 self._connection.backup(
                     target,
                     pages=PAGES,
@@ -194,7 +194,7 @@ def sqlite_errors() -> Iterator[None]:
 
 
 class PostgresSource:
-    """A database of PostgreSQL; its snapshot is exported, and pg_dump copies it."""
+    """A PostgreSQL database; its snapshot is exported, and pg_dump copies it."""
 
     kind = "postgresql"
 
@@ -203,7 +203,7 @@ class PostgresSource:
         self.form: dict[str, str] = {}
         self.revisions: dict[str, str] = {}
         self.snapshot = ""
-        # The transaction of the snapshot has nothing to do while pg_dump copies.
+        # No limit for idle transactions, because that of the snapshot is idle while pg_dump copies.
         options = {"connect_timeout": 10, "options": "-c idle_in_transaction_session_timeout=0"}
         self._engine = create_engine(url, poolclass=NullPool, connect_args=options)
         self._stack = ExitStack()
@@ -218,7 +218,7 @@ class PostgresSource:
 
     @contextmanager
     def lock(self, seconds: float) -> Iterator[None]:
-        # Writers queue behind a lock that waits, so it waits no longer than they may.
+        # Writers queue behind a waiting lock, so it must not wait longer than writers may.
         wait = int(1000 * min(seconds, LOCKED_SECONDS))
         if wait <= 0:
             raise TimeoutError
@@ -258,7 +258,7 @@ _FORM = (
 def server_errors(service: Service) -> Iterator[None]:
     """Raise errors of PostgreSQL as Unavailable DATABASE_NOT_MIGRATED or BACKUP_FAILED.
 
-    raises  TimeoutError  a lock was not to be had in time
+    raises  TimeoutError  a lock was not free in time
     """
     try:
         yield
@@ -275,13 +275,13 @@ def run_tool(command: Sequence[str], url: URL, *, progress: Callable[[], None] =
     """Run a program of PostgreSQL on a database, with every row of all institutions.
 
     progress  called several times a second
-    raises    Unavailable  BACKUP_FAILED, with what the program says
+    raises    Unavailable  BACKUP_FAILED, with the message of the program
     """
-    # A local import: the embedded edition starts without psycopg.
+    # A local import, because the embedded edition starts without psycopg.
     from psycopg.conninfo import make_conninfo
 
     _, options = url.get_dialect()().create_connect_args(url)
-    # The password is not among the arguments, which other users of the machine can read.
+    # Not as an argument, because other users of the machine can read arguments.
     environment = environment_with(PGPASSWORD=str(options.pop("password", "")), PGOPTIONS=f"-c {SETTING}=*")
     command = [*command, f"--dbname={make_conninfo(**options)}"]
     try:
@@ -312,7 +312,7 @@ def _revisions(service: Service, read: Callable[[str], Any]) -> dict[str, str]:
 
 
 def sync(path: Path) -> None:
-    """Write a file, or a folder's list of names, from memory to the device."""
+    """Sync a file, or the entries of a folder, to the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

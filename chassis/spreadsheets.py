@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-# A spreadsheet runs a cell that begins with one of these as a formula; with the full-width signs, too.
+# A spreadsheet runs a cell that begins with one of these, also in full width, as a formula.
 FORMULA_SIGNS = tuple("=+-@＝＋－＠\t\r")
 
 
 def spreadsheet_cell(text: str) -> str:
-    """Return a text that no spreadsheet runs: an apostrophe stands before the sign of a formula."""
+    """Return a text that no spreadsheet runs, with an apostrophe before the sign of a formula."""
     return f"'{text}" if text.startswith(FORMULA_SIGNS) else text

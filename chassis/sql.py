@@ -30,7 +30,7 @@ Value = TypeVar("Value")
 
 
 def in_parts(values: Sequence[Value]) -> Iterator[Sequence[Value]]:
-    """Divide values for one statement each: databases limit its parameters."""
+    """Divide values into parts, one for each statement, because databases limit the number of parameters."""
     for start in range(0, len(values), MOST_PARAMETERS):
         yield values[start : start + MOST_PARAMETERS]
 
@@ -48,20 +48,20 @@ def insert_ignore(
     *,
     key: Sequence[str] = (),
 ) -> None:
-    """Insert rows; skip those that exist.
+    """Insert rows, except those that exist.
 
-    key  columns of the unique index that decides; by default any index
+    key  columns of the unique index to compare; by default any index
     """
     if rows:
         session.execute(insert_for(session, table).on_conflict_do_nothing(index_elements=key or None), rows)
 
 
 def upsert_newer(session: Session, table: Any, row: Mapping[str, Any], *, key: str, version: str) -> bool:
-    """Insert a row, or replace the one with its key that has an older version, with a statement that is built once.
+    """Insert a row, or replace the row with its key if that has an older version. The statement is built once.
 
     table    a Table or a declarative class
     key      name of the column of the unique index
-    returns  False when the stored row is not older
+    returns  False if the stored row is not older
     """
     table = getattr(table, "__table__", table)
     statement = _upsert_newer(session.get_bind().dialect.name, table, tuple(row), key, version)
@@ -78,9 +78,9 @@ def _upsert_newer(dialect_name: str, table: Table, columns: tuple[str, ...], key
 
 
 def delete_rows(database: Database, context: Context, table: Table, condition: Any, stop: threading.Event) -> int:
-    """Delete the rows that a condition names, in short transactions until `stop`. Returns their number.
+    """Delete the rows that satisfy a condition, in short transactions until `stop`. Returns their number.
 
-    The rows are looked for outside the transactions, so that nobody waits for that.
+    The search for rows is outside these transactions, so that no writer waits for it.
     """
     count, key = 0, list(table.primary_key)
     is_row = and_(*(column == bindparam(f"key_{column.name}") for column in key))
@@ -91,16 +91,16 @@ def delete_rows(database: Database, context: Context, table: Table, condition: A
             break
         keys = [{f"key_{column.name}": value for column, value in zip(key, row, strict=True)} for row in rows]
         with database.transaction(context) as session:
-            # Some may have changed since they were found.
+            # With the condition again, because rows may have changed since the search.
             session.connection().execute(delete(table).where(is_row, condition), keys)
         count += len(rows)
     return count
 
 
 def among(session: Session, column: Any, texts: Sequence[str]) -> Any:
-    """Return the condition that a text column has one of many values, as one parameter.
+    """Return the condition that a text column has one of many values, which are one parameter.
 
-    SQLAlchemy takes a microsecond for each parameter of IN, as long as SQLite takes for the look-up.
+    SQLAlchemy takes a microsecond for each parameter of IN, as long as the look-up in SQLite.
     """
     if session.get_bind().dialect.name == "postgresql":
         return column == func.any(cast(list(texts), postgresql.ARRAY(String)))
@@ -108,10 +108,10 @@ def among(session: Session, column: Any, texts: Sequence[str]) -> Any:
 
 
 def run_sql(session: Session, statement: str, parameters: Sequence[Any]) -> CursorResult[*tuple[Any, ...]]:
-    """Run a statement with the driver's SQL, for acts whose time SQLAlchemy would double.
+    """Run a statement in the driver's SQL, where SQLAlchemy would double the time of an act.
 
-    statement   with `?` for each parameter, on every database
-    parameters  values that the driver knows, UUIDs and aware times; results are those of the driver
+    statement   SQL with `?` for each parameter, on both databases
+    parameters  values of the driver's types, UUIDs and aware times; results have the driver's types
     """
     connection = session.connection()
     if connection.dialect.name == "postgresql":
@@ -120,9 +120,9 @@ def run_sql(session: Session, statement: str, parameters: Sequence[Any]) -> Curs
 
 
 def fetch_sql(session: Session, statement: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
-    """Return all rows of a SELECT, or of a statement with RETURNING, as the driver gives them; arguments as `run_sql`.
+    """Return all rows of a SELECT or of a statement with RETURNING; arguments and types as for `run_sql`.
 
-    On SQLite it takes a third of the time of `run_sql`, which handlers of frequent facts notice.
+    On SQLite it takes a third of the time of `run_sql`, which matters for handlers of frequent facts.
     """
     statements = statements_of(session)
     if statements is not None:
@@ -145,7 +145,7 @@ def run_many(session: Session, statement: str, rows: Sequence[Sequence[Any]]) ->
 
 
 def insert_many(session: Session, table: Any, rows: Rows) -> None:
-    """Insert rows of the same columns in half the time that SQLAlchemy's types take; values as for run_sql."""
+    """Insert rows with the same columns, in half the time of SQLAlchemy's types; values as for run_sql."""
     if rows:
         name, columns = getattr(table, "__table__", table).name, list(rows[0])
         statement = f"INSERT INTO {name} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"  # noqa: S608
@@ -173,9 +173,9 @@ def update_many(session: Session, table: Any, rows: Rows, *, key: str) -> None:
     if not rows:
         return
     table = getattr(table, "__table__", table)
-    # The key's parameter must not have the name of a column.
+    # Another name, because the parameter of the key must not have the name of a column.
     values = [{f"where_{key}" if name == key else name: value for name, value in row.items()} for row in rows]
-    # Not by the session, which would treat these rows as an update of its objects.
+    # On the connection, because the session would treat the rows as updates of its objects.
     _update(table, key, tuple(rows[0])).execute_many(session, values)
 
 

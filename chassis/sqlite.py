@@ -12,9 +12,9 @@ from chassis.errors import Unavailable
 from chassis.table_access import FUNCTION as INSTITUTION_FUNCTION
 from chassis.table_access import limit_to_institution
 
-RESTORING = ".restoring"  # a file of the database's name and this: `restore` has not ended
+RESTORING = ".restoring"  # ending of a file beside the database while `restore` has not ended
 PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000", "cache_size=-16000")
-MAPPED_BYTES = 256 * 1024 * 1024  # part of the file that readers map: ten rows take 23 µs instead of 33
+MAPPED_BYTES = 256 * 1024 * 1024  # part of the file that readers map, so that ten rows take 23 µs and not 33
 
 
 def open_engine(
@@ -23,10 +23,10 @@ def open_engine(
     """Make an engine whose transactions begin with `begin`.
 
     protected_tables  tables whose rows only their institution reads
-    mapped_bytes      part of the file that its connections map
+    mapped_bytes      size of the part of the file that its connections map
     """
     engine = create_engine(
-        url, pool_size=pool_size, max_overflow=0, hide_parameters=True,  # in errors, because they may be personal
+        url, pool_size=pool_size, max_overflow=0, hide_parameters=True,  # parameters in errors may be personal
         connect_args={"check_same_thread": False, "timeout": 30},
     )  # fmt: skip
 

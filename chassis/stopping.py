@@ -1,4 +1,4 @@
-"""Ends a process that was asked to stop in a bounded time, whatever hangs in it."""
+"""Ends a stopping process after a bounded time, even if something in it hangs."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import threading
 
 log = logging.getLogger(__name__)
 
-UNWELL = 1  # exit code: stopped, but not by its own steps
+UNWELL = 1  # exit code of a process that did not stop by itself
 
 
 def end_within(seconds: float) -> None:
-    """End this process after `seconds`, unless it ends before; for the main thread, in the handler of a signal.
+    """End this process after `seconds`, unless it ends before; call it in the main thread, in a signal handler.
 
-    A timer of the kernel needs no thread and no lock, which the handler may have interrupted.
+    It uses a timer of the kernel, which needs no thread and no lock: the signal may have interrupted a lock's holder.
     """
     signal.signal(signal.SIGALRM, lambda *_: _end())
     signal.setitimer(signal.ITIMER_REAL, seconds)

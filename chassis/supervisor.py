@@ -1,11 +1,11 @@
 """A parent process that accepts connections and passes them in turn to N equal worker processes.
 
-Workers with one shared listening socket get unequal shares (of 8 keep-alive connections one worker often gets 6). A
-dead worker is replaced, also when it is the only one: a file of the index that is cut kills the process that has it
-mapped. When the parent dies, its end of each channel closes and the workers stop.
+With one shared listening socket, workers would get unequal shares (of 8 keep-alive connections one often gets 6). A
+dead worker is replaced, even if it is the only one: for example, a truncated index file kills the process that has
+mapped it. When the parent dies, its end of each channel closes, and the workers stop.
 
-`up` becomes this process when it has migrated the databases: it imports neither SQLAlchemy nor gRPC, and takes a third
-of the memory of `up`.
+`up` becomes this process after it has migrated the databases. It imports neither SQLAlchemy nor gRPC, and so takes a
+third of the memory.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from chassis.stopping import UNWELL
 log = logging.getLogger(__name__)
 
 GRACE_SECONDS = 10
-FORCE_SECONDS = 2  # after the grace a process ends, whatever hangs
+FORCE_SECONDS = 2  # after the grace; then a process ends, even if something hangs
 READY = b"ready"
 LONGEST_MESSAGE = 65_536
 RESPAWN_SECONDS = 0.5
-PAUSE_SECONDS = 0.02  # before the next try to accept or to pass on
-MOST_ACCEPTED = 256  # before messages of workers are read
+PAUSE_SECONDS = 0.02  # before the next attempt to accept or to pass on
+MOST_ACCEPTED = 256  # connections in a row, before messages of workers are read
 
 
 class Supervisor:
@@ -56,18 +56,18 @@ class Supervisor:
         listener  a bound, listening socket; closed at the end
         module    each worker runs as `python -m module HANDLE`; HANDLE is its channel
         connections_per_address
-                  at most so many in all workers together; 0: no limit
+                  largest number in all workers together; 0 for no limit
         ready     called once, when all workers are ready
-        refused   called once with the error of a worker, as a command prints it with --json, before all workers end
+        refused   called once, before all workers end, with a worker's error in the form of --json
         """
         self._listener, self._module, self._count, self._ready = listener, module, workers, ready
         self._refused = refused
-        # The limit of connections is one for all workers, which get them in turn.
+        # Each worker gets its share of the limit, because connections are passed in turn.
         share = str(math.ceil(connections_per_address / workers))
         self._environment = environment_with(PORT="0", WORKERS="1", CONNECTIONS_PER_ADDRESS=share)
         self._workers: dict[socket.socket, subprocess.Popen[bytes]] = {}
         self._queue: list[socket.socket] = []
-        self._waiting: socket.socket | None = None  # accepted, and no worker could take it yet
+        self._waiting: socket.socket | None = None  # an accepted connection that no worker has taken yet
         self._accepts = True
         self._announced = False
         self._exit_code = 0
@@ -77,7 +77,7 @@ class Supervisor:
     def run(self) -> int:
         """Serve until SIGINT or SIGTERM.
 
-        returns  0; when a worker cannot go on, and so another could not either: its exit code
+        returns  0; or the exit code of a worker that cannot run, if other workers could not run either
         """
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._on_signal)
@@ -112,7 +112,7 @@ class Supervisor:
             channel, worker_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             with worker_end:
                 channel.setblocking(False)
-                # A subprocess, not a fork: a forked child would hold its parent's locks after kill -9.
+                # A subprocess, because a forked child would keep its parent's locks after a kill -9.
                 worker = subprocess.Popen(
                     [sys.executable, "-P", "-m", self._module, str(worker_end.fileno())],
                     pass_fds=[worker_end.fileno()],
@@ -126,7 +126,7 @@ class Supervisor:
         self._selector.register(channel, selectors.EVENT_READ)
 
     def _read_message(self, channel: socket.socket) -> None:
-        """Handle a worker's message that it is ready or has an error, or the end of its channel when it has died."""
+        """Handle a worker's message (ready, or its error), or the end of its channel, which means that it has died."""
         try:
             message = channel.recv(LONGEST_MESSAGE)
         except (BlockingIOError, ConnectionResetError) as problem:
@@ -145,7 +145,7 @@ class Supervisor:
             code = worker.wait()
             log.warning("worker_died", extra={"pid": worker.pid, "exit": code})
             if not self._announced and code >= 0 and not self._stopping:
-                # By itself, at its start: the next one would do the same.
+                # It ended by itself at its start, so the next worker would do the same.
                 self._end(code or UNWELL)
             # Wait before the next start, because a worker that dies at its start would cause a busy loop.
             self._next_spawn = time.monotonic() + RESPAWN_SECONDS
@@ -168,7 +168,7 @@ class Supervisor:
         return self._workers.pop(channel)
 
     def _accept(self) -> None:
-        """Accept connections and pass them on; those that no worker can take now wait in the kernel's backlog."""
+        """Accept connections and pass them on; while no worker takes one, further ones wait in the kernel's backlog."""
         for _ in range(MOST_ACCEPTED):
             if not self._queue or self._stopping:
                 break
@@ -178,7 +178,7 @@ class Supervisor:
                 except (BlockingIOError, ConnectionAbortedError):
                     return
                 except OSError as problem:
-                    # No file handle or no memory is left, perhaps for a moment; logged once until it works again.
+                    # No file handle or memory is free at the moment; logged once until it works again.
                     if self._accepts:
                         log.warning("connections_not_accepted", extra={"why": problem.strerror})
                     self._accepts = False
@@ -193,14 +193,14 @@ class Supervisor:
         time.sleep(PAUSE_SECONDS)
 
     def _pass_on(self, connection: socket.socket) -> bool:
-        """Give a connection to the next worker that takes it; False when none does."""
+        """Give a connection to the next worker that takes it. Returns False if none does."""
         for _ in range(len(self._queue)):
             channel = self._queue.pop(0)
             self._queue.append(channel)
             try:
                 socket.send_fds(channel, [b"c"], [connection.fileno()])
             except OSError:
-                # The worker is gone, or does not read: ETOOMANYREFS when too many handles are under way.
+                # The worker is dead or does not read; ETOOMANYREFS means that too many handles have not been read.
                 continue
             return True
         return False
@@ -221,7 +221,7 @@ def main(handle: int, address: str, *, json_lines: bool) -> int:
     """Serve `up` until SIGINT or SIGTERM. Returns the exit code.
 
     handle   file descriptor of the listening socket
-    address  its URL, printed when all workers are ready
+    address  URL of the socket, printed when all workers are ready
     """
     settings = load()
     telemetry.start(settings, "up")

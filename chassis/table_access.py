@@ -1,7 +1,7 @@
 """Limits what a running service reads and writes in its database: rows by institution, grants, append-only tables.
 
-PostgreSQL has policies and grants for this. SQLite has neither: there triggers limit writes, and a condition in front
-of each statement limits reads.
+PostgreSQL has policies and grants for this. On SQLite triggers limit writes, and a common table expression before each
+statement limits reads.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ SETTING = "rangkiang.institution"
 FUNCTION = "rangkiang_institution"
 SET_INSTITUTION = f"SELECT set_config('{SETTING}', {{}}, true)"  # the caller fills in its placeholder
 
-# An unset setting is '' on a pooled connection; nullif makes it NULL, which matches no institution.
+# On a pooled connection an unset setting is ''; nullif makes it NULL, which matches no institution.
 _CURRENT = f"nullif(current_setting('{SETTING}', true), '')"
 
 
 def protect_rows(op: Any, table: str, *, column: str = "institution_id", public_read: bool = False) -> None:
     """Limit the rows of a table to the institution of the transaction; "*" may read and write all rows.
 
-    Released revisions call it, so its effect must not change; another effect needs another function. The manifest lists
-    the tables with limited reads in `protected_tables`.
+    Released revisions call this function, so its effect must not change; another effect needs another function. The
+    manifest lists the tables with limited reads in `protected_tables`.
 
     op           Alembic's operations
     column       an Id column: the institution that owns the row
-    public_read  limit only writes, and only on PostgreSQL: on SQLite triggers would slow imports into a catalogue that
+    public_read  limit only writes, and only on PostgreSQL; on SQLite triggers would slow imports into a catalogue that
                  all institutions share
     """
     if op.get_bind().dialect.name == "postgresql":
@@ -54,7 +54,7 @@ def _add_policies(op: Any, table: str, column: str, public_read: bool) -> None:
 
 
 def _add_triggers(op: Any, table: str, column: str) -> None:
-    """Do the same as the policies: skip rows of other institutions, and refuse new rows for them."""
+    """Add triggers with the effect of the policies: skip rows of other institutions, and refuse new rows for them."""
     skip = f"SELECT RAISE(IGNORE) WHERE NOT {_owns(f'OLD.{column}')};"
     refuse = f"SELECT RAISE(ABORT, 'row of another institution: {table}') WHERE NOT {_owns(f'NEW.{column}')};"
     op.execute(f"CREATE TRIGGER {table}_own_rows_come BEFORE INSERT ON {table} BEGIN {refuse} END")
@@ -67,7 +67,7 @@ def _owns(column: str) -> str:
 
 
 def stored_institution(institution: str) -> bytes | str | None:
-    """Convert an institution to the form of SQLite's Id columns; None for no institution."""
+    """Convert an institution's id to the form of SQLite's Id columns; None for no institution."""
     try:
         return UUID(institution).bytes
     except ValueError:
@@ -76,18 +76,18 @@ def stored_institution(institution: str) -> bytes | str | None:
 
 @lru_cache(maxsize=1024)
 def limit_to_institution(statement: str, protected_tables: tuple[str, ...]) -> str:
-    """Limit a statement, for SQLite, to the rows that the connection's institution may read of each protected table.
+    """Limit a statement on SQLite to the rows of protected tables that the connection's institution may read.
 
-    Where a statement reads a table, its name resolves to a common table expression first; where a statement writes a
-    table, it does not. An INSERT, UPDATE or DELETE that reads a protected table has no `rowcount` (-1): Python counts
-    rows only for statements that begin with these words.
+    It adds a common table expression with the name of the table, which SQLite uses where the statement reads the table,
+    but not where it writes the table. An INSERT, UPDATE or DELETE that reads a protected table has the `rowcount` -1,
+    because Python counts rows only for statements that begin with these words.
 
     raises  ValueError  the statement names the schema of a protected table
     """
     if _NOT_LIMITED.match(statement):
         return statement
     target = _TARGET.match(statement)
-    # In a statement that writes, `name.column` and `name =` are columns of the target.
+    # In a statement that writes, `name.column` and `name =` are columns of the table that it writes.
     text, mention = (statement[target.end() :], r'\b{0}\b"?(?!\s*[.=])') if target else (statement, r"\b{0}\b")
     tables = [table for table in protected_tables if re.search(mention.format(table), text, re.IGNORECASE)]
     if not tables:
@@ -114,7 +114,7 @@ _CONDITION = (
 
 
 def grant(connection: Connection, role: str, *, append_only: Iterable[str], read_only: Iterable[str]) -> None:
-    """Grant the app role the access to tables that the running service needs, on PostgreSQL.
+    """Grant the app role the access that the running service needs, on PostgreSQL.
 
     append_only  tables whose rows the role may add and read, but not change or delete
     read_only    tables that the role may only read
@@ -130,7 +130,7 @@ def grant(connection: Connection, role: str, *, append_only: Iterable[str], read
 
 
 def refuse_changes(connection: Connection, tables: Iterable[str]) -> None:
-    """Allow only adding and reading rows of these tables, on SQLite, which has no grants."""
+    """Refuse changes and deletions of rows of these tables, on SQLite, which has no grants."""
     for table in tables:
         for act in ("UPDATE", "DELETE"):
             connection.exec_driver_sql(

@@ -1,7 +1,7 @@
-"""Logs of a process, its metrics when a port is set, and its traces when an OTLP endpoint is set.
+"""Logs of a process, its metrics if a port is set, and its traces if an OTLP endpoint is set.
 
 Traces are sent as OTLP over HTTP and sampled by OTEL_TRACES_SAMPLER. Without an endpoint OpenTelemetry is not imported.
-This module imports neither gRPC (chassis.rpc makes those spans) nor SQLAlchemy (chassis.db passes its engines).
+This module imports neither gRPC, for which chassis.rpc makes spans, nor SQLAlchemy, whose engines chassis.db passes.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ _provider: Any = None
 
 
 def start(settings: Settings, process: str) -> None:
-    """Set up logging and, when they are set, metrics and tracing; call it once, at the start of a process.
+    """Set up logging, and metrics and tracing if they are set; call it once, at the start of a process.
 
-    process  its name in logs and traces: "up", "gateway", "catalog" …
+    process  name of the process in logs and traces: "up", "gateway", "catalog" …
     """
     _hide_passwords_of(settings)
     handler = logging.StreamHandler(sys.stderr)
@@ -44,9 +44,9 @@ def start(settings: Settings, process: str) -> None:
 
 @contextmanager
 def command(settings: Settings) -> Iterator[None]:
-    """Trace a command in a span of its name, when an endpoint is set; give its warnings the form of logs.
+    """Trace a command in a span with its name, if an endpoint is set; write its warnings in the form of logs.
 
-    A command starts no logging. Events that it emits continue its trace. Passwords are hidden as by `start`.
+    A command does not start logging. Its events continue its trace. Passwords are hidden as by `start`.
     """
     _hide_passwords_of(settings)
     if logging.lastResort is not None:
@@ -77,7 +77,7 @@ def log_as_json(logger: logging.Logger, process: str) -> None:
 
 
 def _hide_passwords_of(settings: Settings) -> None:
-    """Hide the passwords in the URLs of all settings, in logs and in what commands print."""
+    """Hide the passwords in the URLs of all settings, in logs and in the output of commands."""
     values = {**vars(settings), **(settings.model_extra or {})}
     urls = [str(value) for name, value in values.items() if name.endswith(("_url", "_endpoint", "_proxy"))]
     hide_passwords(map(password_of, urls), known=DEFAULT_SECRETS)
@@ -100,8 +100,8 @@ def trace_to(processor: Any, process: str) -> None:
     _provider = TracerProvider(resource=resource)
     _provider.add_span_processor(processor)
     _tracer = _provider.get_tracer("rangkiang")
-    # The client of Elasticsearch makes its own spans, with the provider that a process can set once. They are wanted
-    # inside ours only: the indexer's would be most of the traces.
+    # The client of Elasticsearch makes its own spans, with the global provider, which a process can set only once. #
+    # They are recorded only inside our spans, because those of the indexer would be most of the traces.
     if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
         libraries = TracerProvider(resource=resource, sampler=ParentBased(ALWAYS_OFF), shutdown_on_exit=False)
         libraries.add_span_processor(processor)
@@ -154,7 +154,7 @@ def _span(
 
 
 def _record(current: Any, problem: Exception) -> None:
-    """Record an exception in a span without its message: it may repeat what somebody typed."""
+    """Record an exception in a span without its message, which may repeat typed text."""
     from opentelemetry.trace import StatusCode
 
     kind = type(problem)
@@ -176,7 +176,7 @@ def _trace_context(carrier: Mapping[str, str]) -> Any:
 
 
 def traceparent() -> str:
-    """Return the W3C traceparent of the current span, to pass on; "" without tracing."""
+    """Return the W3C traceparent of the current span; "" without tracing."""
     if _tracer is None:
         return ""
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
@@ -196,7 +196,8 @@ def watch_app(app: Any) -> None:
     from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 
     def remove_address(span: Any, _scope: Any) -> None:
-        # Readers type phone numbers into search boxes, and one-time links are paths. The route stays.
+        # Only the route is recorded, because readers type phone numbers into search boxes, and one-time links are
+        # paths.
         for name in _ADDRESSES.intersection(span.attributes or ()):
             span.set_attribute(name, "")
 
@@ -208,7 +209,8 @@ def watch_app(app: Any) -> None:
 def watch_sql(engine: Any, listen: Callable[[Any, str, Callable[..., None]], None]) -> None:
     """Make a span of each statement of this SQLAlchemy engine inside another span; does nothing without tracing.
 
-    Queries that look for work every second are in no span, so they are not traced: they would be most of the traces.
+    Queries that look for work every second have no enclosing span, so they are not traced; they would be most of the
+    traces.
 
     listen  sqlalchemy.event.listen
     """
@@ -220,7 +222,7 @@ def watch_sql(engine: Any, listen: Callable[[Any, str, Callable[..., None]], Non
 
     def before(_connection: Any, _cursor: Any, statement: str, _values: Any, execution: Any, _many: bool) -> None:
         if _tracer is not None and get_current_span().get_span_context().is_valid:
-            # Statements contain no values: those are bound parameters.
+            # Safe to record, because values are bound parameters and not in the statement.
             execution.rangkiang_span = _tracer.start_span(
                 statement.split(None, 1)[0].upper(),
                 kind=SpanKind.CLIENT,
@@ -253,7 +255,7 @@ def _fields(record: logging.LogRecord) -> dict[str, Any]:
 
 
 class _Text(logging.Formatter):
-    """For a terminal: time, level, event, fields. No text can look like another line: what follows is indented."""
+    """For a terminal: time, level, event, fields. Further lines are indented, so that no text looks like a log line."""
 
     def format(self, record: logging.LogRecord) -> str:
         moment = datetime.fromtimestamp(record.created, UTC).astimezone()
@@ -271,7 +273,7 @@ def _on_one_line(value: object) -> str:
 
 
 class _Json(logging.Formatter):
-    """For a cluster: one JSON object per line."""
+    """For a cluster: one JSON object a line."""
 
     def __init__(self, process: str) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
-"""HTTPS for the processes that serve: the handshake of an accepted connection, within the bounds of http_protocol.
+"""HTTPS for the serving processes: the handshake of an accepted connection, with the bounds of http_protocol.
 
-A connection becomes a connection of HTTP after its handshake. Until then it is counted by its caller's address and has
-HANDSHAKE_SECONDS, whatever it sends or does not send; it holds up no other.
+After its handshake a connection becomes an HTTP connection. Until then it is counted for its caller's address, ends
+after HANDSHAKE_SECONDS, and does not block other connections.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from chassis.http_protocol import ConnectionLimit
 from chassis.settings import Settings
 
 HANDSHAKE_SECONDS = 10.0
-SHUTDOWN_SECONDS = 5.0  # for the client's goodbye
+SHUTDOWN_SECONDS = 5.0  # for the client's close_notify
 TLS_RECORD = 0x16  # the first byte of a handshake
 PLAIN = (
     b"This port speaks HTTPS: the address begins with https://\nPorta ini memakai HTTPS: alamatnya diawali https://\n"
@@ -31,7 +31,7 @@ ANSWER = (
 
 
 def server_context(settings: Settings) -> ssl.SSLContext | None:
-    """Return TLS with the certificate of the settings; None when none is set.
+    """Return the TLS context with the certificate of the settings; None if none is set.
 
     raises  Invalid  TLS_INCOMPLETE, FILE_UNREADABLE, TLS_UNUSABLE: not a certificate, or not of this key
     """
@@ -59,9 +59,9 @@ def server_context(settings: Settings) -> ssl.SSLContext | None:
 
 
 class TlsConnections:
-    """Makes connections of HTTP out of accepted sockets.
+    """Makes HTTP connections from accepted sockets.
 
-    limit  of connections; as many handshakes of one caller may be under way besides
+    limit  limit of connections; a caller may have as many handshakes in addition
     """
 
     def __init__(self, context: ssl.SSLContext, limit: ConnectionLimit) -> None:
@@ -69,7 +69,7 @@ class TlsConnections:
         self._limit = ConnectionLimit(limit.most, limit.exempt)
 
     async def serve(self, connection: socket.socket, protocol: Callable[[], Any]) -> None:
-        """Do the handshake of an accepted socket; close the socket when there is none."""
+        """Do the handshake of an accepted socket; close the socket if it fails."""
         try:
             address = connection.getpeername()[0]
         except OSError:
@@ -96,7 +96,7 @@ class TlsConnections:
             elif chr(first).isalpha():
                 _answer(connection)
         except (OSError, TimeoutError):
-            # No client of HTTPS, or none that trusts the certificate; ssl.SSLError is an OSError.
+            # Not a client of HTTPS, or one that does not trust the certificate; ssl.SSLError is an OSError.
             return
         finally:
             if not is_open:
@@ -106,7 +106,7 @@ class TlsConnections:
 
 
 async def _first_byte(connection: socket.socket) -> int:
-    """Wait for the first byte, and leave it where it is. Returns 0 at the end of the connection."""
+    """Wait for the first byte, without consuming it. Returns 0 at the end of the connection."""
     loop = asyncio.get_running_loop()
     readable = asyncio.Event()
     loop.add_reader(connection.fileno(), readable.set)
@@ -119,7 +119,7 @@ async def _first_byte(connection: socket.socket) -> int:
 
 def _answer(connection: socket.socket) -> None:
     with suppress(OSError):
-        # What is not read would become a reset, and the answer would be lost.
+        # To close with unread bytes sends a reset, and the client would lose the answer.
         connection.recv(65_536)
         connection.send(ANSWER)
         connection.shutdown(socket.SHUT_WR)

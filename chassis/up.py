@@ -62,9 +62,9 @@ def up(settings: Settings, *, json_lines: bool) -> NoReturn:
 
 
 def _raise_file_limit() -> None:
-    """Allow this process and its workers as many open files as the system lets them have, up to MOST_FILES.
+    """Raise the limit of open files for this process and its workers as far as the system allows, up to MOST_FILES.
 
-    Each connection is one; the usual limit of 1,024 is for programs that call select().
+    Each connection is an open file. The usual limit of 1,024 is for programs that call select().
     """
     limit, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     new_limit = MOST_FILES if most == resource.RLIM_INFINITY else min(most, MOST_FILES)
@@ -100,7 +100,7 @@ def _url_host(host: str) -> str:
 
 
 def serve_gateway(settings: Settings, *, announce: Callable[[str], None]) -> None:
-    """Serve only HTTP until SIGINT or SIGTERM; services run in other processes. Raises the errors of `up`."""
+    """Serve only HTTP until SIGINT or SIGTERM, with services in other processes. Raises the errors of `up`."""
     context = server_context(settings)
     _raise_file_limit()
     listener = _listen(settings.host, settings.port)
@@ -133,7 +133,7 @@ class _Services:
                 servicer, adder = resolve(service.rpc)(resources), resolve(service.adder)
                 inproc.register(service.name, servicer, adder, is_healthy=DatabaseCheck(database), verifier=verifier)
             all_resources.append(resources)
-        # Jobs call other services, so all services are there before the first job starts.
+        # Jobs call other services, so all services are registered before the first job starts.
         for resources in all_resources:
             self._threads += jobs.start(jobs.jobs_of(resources), resources, self._stop)
         tune_gc()
@@ -171,8 +171,8 @@ def _http_config(settings: Settings) -> uvicorn.Config:
 class _AnnouncingServer(StoppableServer):
     """Calls `ready` when it listens. It accepts connections itself, one in each iteration of the loop.
 
-    asyncio accepts as many at once as the backlog holds, and serves nobody while it makes their transports; uvicorn's
-    own handshakes of TLS have no bounds.
+    asyncio would accept the whole backlog at once, and serve nobody while it makes the transports. uvicorn's TLS
+    handshakes have no bounds.
     """
 
     def __init__(self, config: uvicorn.Config, ready: Callable[[], None], *, tls: TlsConnections | None = None) -> None:
@@ -198,7 +198,7 @@ class _AnnouncingServer(StoppableServer):
         except (BlockingIOError, ConnectionAbortedError):
             return
         except OSError:
-            # No file handle is left, perhaps for a moment.
+            # No file handle is free at the moment.
             loop = asyncio.get_running_loop()
             loop.remove_reader(listener.fileno())
             loop.call_later(ACCEPT_PAUSE_SECONDS, loop.add_reader, listener.fileno(), self._accept, listener)
@@ -207,9 +207,9 @@ class _AnnouncingServer(StoppableServer):
 
 
 class _DrainingServer(_AnnouncingServer):
-    """Answers for `drain_seconds` after SIGTERM, not ready, and closes each connection with its next response.
+    """After SIGTERM, answers for `drain_seconds` more, as not ready, and closes each connection with its next response.
 
-    So clients and load balancers change to other replicas, and the end meets no connection that is in use.
+    So clients and load balancers change to other replicas, and no connection is in use at the end.
     """
 
     def __init__(
@@ -232,7 +232,7 @@ class _DrainingServer(_AnnouncingServer):
         self._drain_end = time.monotonic() + self._drain_seconds
         app: Any = self.config.app
         app.state.is_draining = True
-        # uvicorn sends these headers with each response, and obeys them.
+        # uvicorn sends these headers with each response, and acts on them.
         self.config.encoded_headers.append((b"connection", b"close"))
         self.server_state.default_headers = [*self.server_state.default_headers, (b"connection", b"close")]
 
@@ -260,7 +260,7 @@ def worker(handle: int) -> None:
             services.close()
         services.raise_refusal()
     except Error as error:
-        # The supervisor prints it.
+        # Sent to the supervisor, which prints it.
         with contextlib.suppress(OSError):
             channel.send(json_text({**error_line(error), "exit_code": exit_code(error)}).encode())
         sys.exit(exit_code(error))

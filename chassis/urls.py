@@ -1,4 +1,4 @@
-"""Adapters that the scheme of a URL selects, imported on demand."""
+"""Adapters by the scheme of a URL, imported on demand."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _AFTER_AUTHORITY = re.compile("[/?#]")
 
 
 def open_url(url: str, table: Mapping[str, str], **options: Any) -> Any:
-    """Build the adapter that `url`'s scheme names.
+    """Open the adapter for the scheme of a URL.
 
     table    scheme -> "package.module:factory"; the factory is called as factory(url, **options)
     raises   Invalid  URL_SCHEME_UNKNOWN
@@ -38,7 +38,7 @@ def known_scheme(url: str, table: Mapping[str, str]) -> str:
 
 
 def check_url(url: str, variable: str) -> None:
-    """Refuse a URL whose password has a character that ends the password: later messages would show its rest.
+    """Refuse a URL whose password has a character that ends the password, because messages would show its rest.
 
     Several hosts may be separated by commas.
 
@@ -63,7 +63,7 @@ def _has_readable_port(url: str) -> bool:
 
 
 def password_of(url: str) -> str:
-    """Return the password of a URL as it is written there; "" without one."""
+    """Return the password of a URL, not decoded; "" without one."""
     user, _, _ = url.partition("://")[2].rpartition("@")
     return user.partition(":")[2]
 

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CHANNEL = "rangkiang_wake"
-# NOTIFY inside writers' transactions halves their rate, so another connection sends it, at most this often.
+# Shortest time between two NOTIFY. Another connection sends them, because in a writer's transaction they halve its
+# rate.
 NOTIFY_EVERY_SECONDS = 0.005
 RECONNECT_SECONDS = 1.0
 STOP_POLL_SECONDS = 0.5
@@ -51,7 +52,7 @@ def wait_until(stop: threading.Event, wake: Wake, seconds: float) -> None:
 
 
 def announce_commits(database: Database) -> None:
-    """Wake waiting threads of all processes after writes of this process. A second call does nothing."""
+    """Wake waiting threads of all processes after each write of this process. A second call does nothing."""
     database = database.origin
     if database in _announced:
         return
@@ -60,13 +61,13 @@ def announce_commits(database: Database) -> None:
 
 
 def open_wake(database: Database) -> Wake:
-    """Open a Wake for one thread; writes of this process wake it as well."""
+    """Open a Wake for one thread; writes of this process wake it too."""
     announce_commits(database)
     return _SocketWake(database) if database.is_sqlite else _ListenWake(database.url)
 
 
 def _sockets(database: Database) -> Path:
-    """Return the folder next to a SQLite file with one datagram socket per waiting thread of any process."""
+    """Return the folder beside a SQLite file with one datagram socket for each waiting thread of any process."""
     folder = Path(f"{database.url.database}.wake")
     folder.mkdir(mode=0o700, exist_ok=True)
     return folder
@@ -76,7 +77,7 @@ class _Datagrams:
     """Sends one datagram to each waiting thread after a transaction that wrote."""
 
     def __init__(self, database: Database) -> None:
-        # The address of a socket has at most 107 bytes; a path through the open folder is always short enough.
+        # The address of a socket has at most 107 bytes, so the path goes through the handle of the open folder.
         self._folder = os.open(_sockets(database), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         weakref.finalize(database, _close, self._folder, self._socket)
@@ -119,7 +120,7 @@ class _SocketWake:
 
 
 class _Notifier:
-    """Sends one NOTIFY for all commits since the last one, from a thread with its own connection."""
+    """Sends one NOTIFY for all commits since the last NOTIFY, from a thread with its own connection."""
 
     def __init__(self, database: Database) -> None:
         self._url = database.url
@@ -158,7 +159,7 @@ class _Notifier:
                     connection = open_connection(self._url)
                 connection.execute(f"NOTIFY {CHANNEL}".encode())
             except psycopg.Error as problem:
-                # Without notifications waiting threads check once a second; the outage itself is logged once.
+                # Not logged, because waiting threads also check once a second, and the outage itself is logged once.
                 log.debug("wake_not_sent", extra={"reason": type(problem).__name__})
                 _close_connection(connection)
                 connection = None
@@ -197,8 +198,8 @@ class _ListenWake:
 
 
 def listen(url: URL, channel: str) -> psycopg.Connection[Any]:
-    """Open a connection that receives the notifications of a channel. Raises psycopg.Error."""
-    # A local import: the embedded edition starts without psycopg.
+    """Open a connection that receives notifications of a channel. Raises psycopg.Error."""
+    # A local import, because the embedded edition starts without psycopg.
     from chassis.postgres import open_connection
 
     connection = open_connection(url)

@@ -1,4 +1,4 @@
-"""One SQLite writer at a time, among the threads of a process and among processes; acts go before batches."""
+"""Admits one SQLite writer at a time, among all threads and processes; acts go before batches."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-# Most transactions of other processes end before a thread that waits for them would start.
+# A wait without a thread first, because most transactions of other processes end before a thread would start.
 SHORT_WAIT_SECONDS, PAUSE_SECONDS = 0.005, 0.0002
-# A batch lets waiting acts go first for so long; then it waits as they do.
+# How long a batch lets waiting acts go first; then it waits as an act does.
 BATCH_WAIT_SECONDS, BATCH_PAUSE_SECONDS = 0.1, 0.001
 
 _FLOCK = "hhqqi"  # struct flock: type, whence, start, length, process
@@ -22,11 +22,11 @@ _FLOCK = "hhqqi"  # struct flock: type, whence, start, length, process
 class WriteTurn:
     """Admits one writer of a SQLite file at a time, among all threads and processes.
 
-    With SQLite's own busy waiting two processes of eight threads wait up to 1.8 s; with a lock in the process and then
-    `flock` on a side file they wait less than 50 ms. A writer is an act, for whose end somebody waits, or a batch.
+    With SQLite's own busy waiting, two processes of eight threads wait up to 1.8 s. With a lock in the process and then
+    `flock` on a side file they wait less than 50 ms. A writer is an act, for which a person waits, or a batch.
 
-    path  of the side file that is locked; the first turn creates it
-    acts  path of the side file that shows waiting acts; the first that waits creates it
+    path  side file that is locked; the first turn creates it
+    acts  side file that shows waiting acts; the first waiting act creates it
     """
 
     def __init__(self, path: Path, acts: Path) -> None:
@@ -37,7 +37,7 @@ class WriteTurn:
 
     @classmethod
     def of(cls, database: Path) -> WriteTurn:
-        """Return the turn of a database file, which has side files of its own name and `.lock` and `.acts`."""
+        """Return the turn of a database file; its side files have the name of the database and `.lock` or `.acts`."""
         return cls(database.with_name(database.name + ".lock"), database.with_name(database.name + ".acts"))
 
     @contextmanager
@@ -45,7 +45,7 @@ class WriteTurn:
         """Hold the turn in the block.
 
         seconds  longest wait for the turn
-        batch    acts of all processes go first, for BATCH_WAIT_SECONDS at most
+        batch    let acts of all processes go first, for at most BATCH_WAIT_SECONDS
         raises   TimeoutError
         """
         end = time.monotonic() + seconds
@@ -65,7 +65,7 @@ class WriteTurn:
                 self._threads.release()
 
     def acts_wait(self) -> bool:
-        """Whether an act of any process waits for its turn."""
+        """Return whether an act of any process waits for its turn."""
         return self._acts.exist()
 
     def close(self) -> None:
@@ -76,7 +76,7 @@ class WriteTurn:
         self._acts.close()
 
     def _take_after_acts(self, end: float) -> int | None:
-        """Take the turn when it is free and no act waits; None when that takes too long."""
+        """Take the turn when it is free and no act waits; None if that takes too long."""
         end = min(end, time.monotonic() + BATCH_WAIT_SECONDS)
         while True:
             if not self._acts.exist() and (handle := self._take_at_once()) is not None:
@@ -131,12 +131,12 @@ class WriteTurn:
 
 
 class _WaitingActs:
-    """Shows all processes that acts of this one wait: while they do, it has a read lock on a side file.
+    """Shows all processes that acts of this process wait, by a read lock on a side file.
 
-    The lock is of an open file, not of a process, so a batch asks for it without taking one; the kernel ends it when
-    the process dies.
+    It is a lock of an open file description, so a batch can test for it without a lock of its own. The kernel ends it
+    when the process dies.
 
-    path  of the side file
+    path  path of the side file
     """
 
     def __init__(self, path: Path) -> None:
@@ -148,7 +148,7 @@ class _WaitingActs:
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
-        """An act waits in the block."""
+        """Show that an act waits, for the duration of the block."""
         self._add(1)
         try:
             yield
@@ -156,7 +156,7 @@ class _WaitingActs:
             self._add(-1)
 
     def exist(self) -> bool:
-        """Whether acts of any process wait."""
+        """Return whether acts of any process wait."""
         if self._count:
             return True
         if self._query is None:

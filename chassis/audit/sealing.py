@@ -57,7 +57,7 @@ class Sealer:
         with self._database.reading(SEALER) as session:
             last = session.scalar(select(func.max(seals.c.last))) or 0
             if self._mark is None or self._mark[0] <= last:
-                self._mark = self._see(session, last)
+                self._mark = self._new_mark(session, last)
         if self._mark is None:
             return 0
         with self._database.reading(SEALER) as session:
@@ -76,7 +76,7 @@ class Sealer:
         """Return whether rows wait for other transactions or for the next batch."""
         return self._mark is not None
 
-    def _see(self, session: Session, last: int) -> tuple[int, int] | None:
+    def _new_mark(self, session: Session, last: int) -> tuple[int, int] | None:
         """Return the largest number, and the next transaction id in the same snapshot; None without a new number."""
         next_transaction = literal(0) if self._database.is_sqlite else _NEXT_TRANSACTION
         number, transaction = session.execute(select(func.max(acts.c.number), next_transaction)).one()

@@ -181,7 +181,7 @@ class Deliveries:
             self._crash_marker.clear()
             return True
         with self._database.reading(LOCAL) as session:
-            row = session.execute(select(deliveries).where(_is(parse_id(event_id), handler))).first()
+            row = session.execute(select(deliveries).where(_delivery_of(parse_id(event_id), handler))).first()
         if row is not None and not row.dead:
             dead = row.attempts >= len(self._backoff)
             log.warning("handler_died", extra={"handler": handler, "event_id": event_id, "attempts": row.attempts + 1})
@@ -194,7 +194,7 @@ class Deliveries:
         with self._database.transaction(LOCAL) as session:
             session.execute(
                 update(deliveries)
-                .where(_is(row.event_id, row.handler))
+                .where(_delivery_of(row.event_id, row.handler))
                 .values(attempts=row.attempts + 1, next_at=clock.now() + wait, dead=dead, error=error)
             )
 
@@ -233,7 +233,7 @@ class Batch:
             self.has_begun = True
             end = time.monotonic() + TURN_SECONDS
             known_ids = select(inbox.c.event_id).where(inbox.c.consumer == name, inbox.c.event_id.in_(ids))
-            waiting = set(session.scalars(select(deliveries.c.event_id).where(_are(ids, name))))
+            waiting = set(session.scalars(select(deliveries.c.event_id).where(_deliveries_of(ids, name))))
             known = set(session.scalars(known_ids))
             handled = []
             for row, event, message in work:
@@ -258,7 +258,7 @@ class Batch:
         if rows:
             session.execute(insert(inbox), rows)
         if handled:
-            session.execute(delete(deliveries).where(_are(handled, name)))
+            session.execute(delete(deliveries).where(_deliveries_of(handled, name)))
 
     def _run(self, session: Session, row: Any, event: Event, message: Message | Invalid) -> bool:
         """Run the handler. Returns whether its effect is in the transaction.
@@ -343,11 +343,11 @@ def _span(consumer: Consumer, event: Event) -> Any:
     )
 
 
-def _is(event_id: UUID, handler: str) -> Any:
+def _delivery_of(event_id: UUID, handler: str) -> Any:
     return and_(deliveries.c.event_id == event_id, deliveries.c.handler == handler)
 
 
-def _are(event_ids: Sequence[UUID], handler: str) -> Any:
+def _deliveries_of(event_ids: Sequence[UUID], handler: str) -> Any:
     return and_(deliveries.c.handler == handler, deliveries.c.event_id.in_(event_ids))
 
 
@@ -363,7 +363,7 @@ class Claim:
 
     def __call__(self, session: Session) -> bool:
         self.has_begun = True
-        deleted = session.execute(delete(deliveries).where(_is(self._row.event_id, self._row.handler)))
+        deleted = session.execute(delete(deliveries).where(_delivery_of(self._row.event_id, self._row.handler)))
         return bool(deleted.rowcount == 1)  # type: ignore[attr-defined]
 
 

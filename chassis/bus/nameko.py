@@ -241,13 +241,13 @@ def main(name: str, *, json_lines: bool = False) -> None:
     revisions.watch(database, lambda: eventlet.spawn_n(stop))
     runner.start()
     tune_gc()
-    alone = eventlet.spawn(suspects.run)
+    suspects_thread = eventlet.spawn(suspects.run)
     names = [consumer.name for consumer in service.consumers]
     line = json_text({"service": service.name, "consumers": names}) if json_lines else f"{service.name}: {names}"
     print_text(line)
     _wait(runner)
     suspects.stop()
-    alone.wait()
+    suspects_thread.wait()
     sampling_end.set()
     publisher.close()
     database.close()

@@ -1,4 +1,4 @@
-"""How services are called: one set of interceptors, over gRPC or inside one process."""
+"""Calls of services, with the same interceptors over gRPC and inside one process."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from chassis.context import READER, Context
 
 
 def context(grpc_context: Any) -> Context:
-    """Return the chassis' context of a call, for a servicer's method: actor, language and deadline."""
+    """Return the chassis' context of a call (actor, language, deadline), for a servicer's method."""
     caller: Context = getattr(grpc_context, "rangkiang", READER)
     return caller
 
 
 def leave_event_loop(grpc_context: Any) -> None:
-    """Run an `inline` method again in a thread, from its beginning; call it before work that takes long.
+    """Run an `inline` method again in a thread, from its beginning; a method calls this before slow work.
 
-    Does nothing in a thread, and over gRPC, where every method runs in one.
+    Does nothing in a thread, and over gRPC, where every method runs in a thread.
     """
     getattr(grpc_context, "leave_event_loop", _nothing)()
 

@@ -1,7 +1,7 @@
-"""How a service is called: an aio client for the gateway, a sync one for services, over gRPC or inside one process.
+"""Clients of services: an aio client for the gateway and a sync client for services, over gRPC or inside one process.
 
-Generated stubs take both kinds of channel. Every call has a deadline and a span, one retry of an idempotent method
-when no service answered, and raises the error of the service. `inproc:` and `dns:///` differ only in transport.
+Generated stubs accept both kinds of channel. Every call has a deadline and a span, and raises the error of the service.
+An idempotent method is tried once more if no service answered. `inproc:` and `dns:///` differ only in transport.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from rangkiang.common.v1.token_state_pb2 import GetTokenStateReply, GetTokenStat
 
 MESSAGE_BYTES = 16 * 1024 * 1024
 METADATA_BYTES = 64 * 1024
-# The service that signs access tokens. The chassis knows its name and this method, not its contract.
+# The service that signs access tokens. The chassis uses only its name and this method, not its contract.
 ISSUING_SERVICE = "members"
 STATE_METHOD = "/rangkiang.members.v1.Members/GetTokenState"
 
@@ -44,10 +44,10 @@ _OPTIONS: list[tuple[str, Any]] = [
     ("grpc.max_send_message_length", MESSAGE_BYTES),
     ("grpc.max_metadata_size", METADATA_BYTES),
     ("grpc.absolute_max_metadata_size", METADATA_BYTES),
-    # The client notices a dead peer within 25 s, and finds a restarted one within 2 s.
+    # The client detects a dead peer within 25 s, and a restarted one within 2 s.
     ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_timeout_ms", 5_000),
-    # A name is asked again when a connection ends, at most so often; 30 s unless set.
+    # Shortest time between two resolutions of a name after connections have ended; gRPC's default is 30 s.
     ("grpc.dns_min_time_between_resolutions_ms", 1_000),
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 2_000),
@@ -55,10 +55,10 @@ _OPTIONS: list[tuple[str, Any]] = [
 
 
 def aio_channel(url: str, settings: Settings, *, caller: str = "") -> AioChannel:
-    """Open a channel for generated stubs whose calls are awaited, inside the event loop that uses it.
+    """Open a channel for generated stubs whose calls are awaited; call it in the event loop that uses the channel.
 
     url     inproc:catalog, dns:///host:port, ipv4:…, unix:…
-    caller  name of the calling service, or "gateway"; over the network its certificate says it
+    caller  name of the calling service, or "gateway"; over the network the certificate has it
     raises  Invalid  URL_SCHEME_UNKNOWN
     """
     return AioChannel(url, resolve(_AIO[known_scheme(url, _AIO)])(url, settings, caller))
@@ -70,9 +70,9 @@ def sync_channel(url: str, settings: Settings, *, caller: str = "") -> SyncChann
 
 
 def token_verifier(settings: Settings, servicer: Any = None) -> TokenVerifier:
-    """Return a verifier that asks members for its keys and revoked sessions.
+    """Return a verifier that reads keys and revoked sessions from members.
 
-    servicer  that of this process, which members asks itself
+    servicer  the servicer of this process, which is asked instead if it is that of members
     """
     ask = servicer.GetTokenState if hasattr(servicer, "GetTokenState") else _token_state_of(settings)
 
@@ -80,7 +80,7 @@ def token_verifier(settings: Settings, servicer: Any = None) -> TokenVerifier:
 
 
 async def read_state_of(channel: AioChannel) -> TokenState:
-    """Ask members for its keys and revoked sessions, without a thread. Raises Unavailable, TooLate."""
+    """Read keys and revoked sessions from members, without a thread. Raises Unavailable, TooLate."""
     method = channel.unary_unary(
         STATE_METHOD,
         request_serializer=GetTokenStateRequest.SerializeToString,
@@ -94,7 +94,7 @@ def _token_state(reply: GetTokenStateReply) -> TokenState:
 
 
 def _token_state_of(settings: Settings) -> Callable[[GetTokenStateRequest, Any], GetTokenStateReply]:
-    # Opened at the first token: a process of the catalogue may never see one.
+    # Opened at the first token, because a process of the catalogue may never get one.
     @cache
     def method() -> Any:
         return sync_channel(settings.service_url(ISSUING_SERVICE), settings).unary_unary(
@@ -111,7 +111,7 @@ def _token_state_of(settings: Settings) -> Callable[[GetTokenStateRequest, Any],
 
 
 async def check_health(channel: AioChannel, seconds: float) -> None:
-    """Check, within `seconds`, that the service at the other end is ready to serve.
+    """Check within `seconds` that the service is ready to serve.
 
     raises  Unavailable  SERVICE_UNAVAILABLE  no service answers
                          NOT_SERVING          the service reports that it is not healthy
@@ -126,7 +126,7 @@ async def check_health(channel: AioChannel, seconds: float) -> None:
 
 
 def check_health_sync(channel: SyncChannel, seconds: float) -> None:
-    """`check_health` for threads."""
+    """Do the same as `check_health`, in a thread."""
     stub: Any = health_pb2_grpc.HealthStub(channel)
     try:
         reply = stub.Check(health_pb2.HealthCheckRequest(), timeout=seconds)
@@ -151,7 +151,7 @@ def _sync_transport(url: str, settings: Settings, _caller: str) -> grpc.Channel:
 
 
 def _credentials(settings: Settings) -> grpc.ChannelCredentials | None:
-    """Return credentials of mutual TLS with the operator's own authority; None when it is not set."""
+    """Return credentials of mutual TLS with the operator's own authority; None if none is set."""
     files = tls_files(settings)
     if files is None:
         return None
@@ -160,7 +160,7 @@ def _credentials(settings: Settings) -> grpc.ChannelCredentials | None:
 
 
 def tls_files(settings: Settings) -> tuple[bytes, bytes, bytes] | None:
-    """Read certificate, key and authority of mutual TLS, as PEM; None when none is set.
+    """Read certificate, key and authority of mutual TLS, as PEM; None if none is set.
 
     raises  Invalid  GRPC_TLS_INCOMPLETE  only some of them are set
                      FILE_UNREADABLE
@@ -183,7 +183,7 @@ def _read(variable: str, path: str) -> bytes:
 
 
 class _UnaryOnly:
-    """Refuses streaming methods: no contract of this project has any."""
+    """Refuses streaming methods, because no contract of this project has one."""
 
     def unary_stream(self, method: str, *_serializers: Any, **_options: Any) -> Any:
         def refuse(*_arguments: Any, **_options: Any) -> NoReturn:

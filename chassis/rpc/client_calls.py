@@ -19,12 +19,12 @@ from chassis.nesting import refuse_call_in_transaction
 from chassis.rpc import cpu_time, status
 from chassis.rpc.interceptors import options_of
 
-# The timeout of a call when its caller sets none.
+# The timeout of a call whose caller sets none.
 DEFAULT_TIMEOUT_SECONDS = 2.0
 # The pause before the retry; a restarted service answers again after it.
 RETRY_PAUSE_SECONDS = 0.05
 
-# gRPC codes of a call that no service answered. A server that ends cancels the calls that it has not begun.
+# gRPC codes of a call without an answer. A server that ends cancels the calls that it has not begun.
 NO_ANSWER = ("UNAVAILABLE", "CANCELLED")
 
 Metadata = Sequence[tuple[str, str]]
@@ -33,7 +33,7 @@ _has_replay: ContextVar[bool] = ContextVar("has_replay", default=False)
 
 
 def read_trailers(trailers: Iterable[Any] | None) -> None:
-    """Count the CPU time of a reply, and note when the reply is that of an earlier call; for aio callers."""
+    """Count the CPU time of a reply, and store whether it is the reply of an earlier call; for aio callers."""
     cpu_time.add_metadata(trailers)
     for key, _ in trailers or ():
         if key == REPLAYED:
@@ -41,7 +41,7 @@ def read_trailers(trailers: Iterable[Any] | None) -> None:
 
 
 def has_replay() -> bool:
-    """Whether a call of this task got the stored reply of an earlier call with the same Idempotency-Key."""
+    """Return whether a call of this task got the stored reply of an earlier call with the same Idempotency-Key."""
     return _has_replay.get()
 
 
@@ -59,7 +59,7 @@ class ClientMethod:
         self._path = path
         self._service = path.split("/")[1].rsplit(".", 1)[-1].lower()
         options = options_of(path)
-        # A keyed call may be repeated as well: its second run gets the reply of the first.
+        # A keyed call may be repeated too, because the second call gets the reply of the first.
         self._idempotent = options.idempotent or options.keyed
 
     def span(self) -> AbstractContextManager[None]:
@@ -76,7 +76,7 @@ class ClientMethod:
         return status.from_call(problem, service=self._service)
 
     def may_retry(self, error: Error, attempts: int, deadline: float) -> bool:
-        """Return True when no service answered (a refusal is final), the method is idempotent, and time is left."""
+        """Return True if no service answered (a refusal is final), the method is idempotent, and time remains."""
         return (
             self._idempotent
             and attempts == 1

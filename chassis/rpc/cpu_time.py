@@ -1,7 +1,7 @@
-"""CPU time of a request: of its coroutine, and of the calls of services that it made.
+"""CPU time of a request: that of its coroutine and that of its calls of services.
 
-The gateway charges it to the caller. Services measure their methods: the time of a thread of this process is added
-when a call inside the process returns, the time of another process arrives in the trailing metadata of the reply.
+The gateway counts it against the caller's limit. Services measure their methods. For a call inside this process, the
+time of the thread is added when the call returns. For another process, the reply's trailing metadata has the time.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _of_request: ContextVar[CpuTime | None] = ContextVar("cpu_time", default=None)
 
 
 class Measured:
-    """Awaits a coroutine. `cpu.seconds` has the CPU time of its steps, and what `add` was given meanwhile."""
+    """Awaits a coroutine. `cpu.seconds` is the CPU time of its steps plus the seconds passed to `add` meanwhile."""
 
     __slots__ = ("_coroutine", "cpu")
 
@@ -51,12 +51,12 @@ class Measured:
             try:
                 argument = yield future
                 step = coroutine.send
-            except BaseException as raised:  # a cancellation belongs to the coroutine
+            except BaseException as raised:  # also a cancellation, which the coroutine must handle
                 argument, step = raised, coroutine.throw
 
 
 def add(seconds: float) -> None:
-    """Count CPU time that was not spent in the steps of the current request's coroutine."""
+    """Count CPU time of the current request outside the steps of its coroutine."""
     cpu = _of_request.get()
     if cpu is not None:
         cpu.seconds += seconds

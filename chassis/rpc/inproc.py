@@ -1,11 +1,12 @@
 """`inproc:` calls services inside one process, with the same interceptors as a gRPC server.
 
-`up` fills the registry; this module uses neither manifests nor databases. Messages are passed by reference, not copied:
-a caller must not change its request during the call, and a servicer must not store it. Message sizes have no limit. An
-aio call runs in a thread of a fixed pool, or on the event loop when its method is `inline`, until the method calls
-`leave_event_loop`. Each service has two pools, one of them for its `keyed` methods: writers that wait for their turn
-hold up neither another service nor readers. A sync call runs in its caller's thread, so services that call one another
-cannot use up threads.
+`up` fills the registry; this module uses neither manifests nor databases. Messages are passed by reference, not copied,
+so a caller must not change its request during the call, and a servicer must not store it. Message sizes have no limit.
+
+An aio call runs in a thread of a fixed pool; an `inline` method runs on the event loop until it calls
+`leave_event_loop`. Each service has one pool for its `keyed` methods and one for the others, so that writers that wait
+for their turn do not block readers or other services. A sync call runs in its caller's thread, so services that call
+one another cannot use up the threads.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def register(
     is_healthy: Callable[[], bool] = lambda: True,
     verifier: TokenVerifier | None = None,
 ) -> None:
-    """Make a service reachable as `inproc:name` in this process; a second call replaces the first.
+    """Make a service available as `inproc:name` in this process; a second call replaces the first.
 
     adder       generated add_…Servicer_to_server
     is_healthy  called for each health check of the service
@@ -54,12 +55,12 @@ def register(
 
 
 def unregister(name: str) -> None:
-    """Make a service unreachable again."""
+    """Make a service unavailable again."""
     _services.pop(name, None)
 
 
 def _health_method(is_healthy: Callable[[], bool]) -> Method:
-    """Build Check of grpc.health.v1, which a gRPC server has too."""
+    """Build the method Check of grpc.health.v1, which a gRPC server has too."""
     response = health_pb2.HealthCheckResponse
 
     def check(_request: Any, _context: Any) -> health_pb2.HealthCheckResponse:
@@ -87,7 +88,7 @@ def _threads(name: str, count: int, *, keyed: bool) -> ThreadPoolExecutor:
 
 
 class _Transport:
-    """Looks the method up at each call, so a channel may be opened before its service is registered."""
+    """Looks up the method at each call, so that a channel may be opened before its service is registered."""
 
     def __init__(self, name: str, caller: str) -> None:
         self._name, self._caller = name, caller
@@ -122,7 +123,7 @@ class AioTransport(_Transport):
         return invoke
 
     async def _reply_in_thread(self, method: Method, request: Any, call: Call) -> Any:
-        """Run the method in a thread of the pool; at the deadline stop the wait and end the servicer's context."""
+        """Run the method in a thread of the pool; at the deadline, stop waiting and end the servicer's context."""
         pool = _threads(self._name, self._threads, keyed=method.keyed)
         running = asyncio.get_running_loop().run_in_executor(pool, _reply, method, request, call)
         try:
@@ -173,7 +174,7 @@ def _deadline(timeout: float | None) -> float | None:
 
 
 def _reply(method: Method, request: Any, call: Call) -> Any:
-    """Call the method with the result of a call over the network: TooLate after the deadline, facts as text."""
+    """Call the method, with the same results as over the network: TooLate after the deadline, facts as text."""
     try:
         reply = method.behaviour(request, call)
         call.check_deadline()

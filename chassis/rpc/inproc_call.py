@@ -1,4 +1,4 @@
-"""The context that a servicer's method gets when it is called inside its own process."""
+"""The context of a servicer's method for a call inside the process."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from chassis.rpc import status
 
 
 class LeaveEventLoop(BaseException):
-    """Ends a method that runs on an event loop, so that it runs again in a thread. No error: nothing may handle it."""
+    """Ends a method on an event loop, so that it runs again in a thread. Not an error, so that no code handles it."""
 
 
 class Call(grpc.ServicerContext):
-    """The context of one in-process call, instead of gRPC's own."""
+    """The context of one in-process call, which replaces gRPC's."""
 
     def __init__(
         self,
@@ -28,7 +28,7 @@ class Call(grpc.ServicerContext):
     ) -> None:
         """
         deadline       `time.monotonic()` at which the caller stops waiting; None for never
-        on_event_loop  the method runs on its caller's event loop, which waits
+        on_event_loop  the method runs on its caller's event loop, which it blocks
         caller         name of the calling service, or "gateway"
         """
         self._metadata = metadata or ()
@@ -87,11 +87,11 @@ class Call(grpc.ServicerContext):
         return None
 
     def auth_context(self) -> Mapping[str, Any]:
-        """Return the caller in the form of a certificate's name, as over the network."""
+        """Return the caller in the form of a certificate's name, as for a call over the network."""
         return {"x509_common_name": [self._caller.encode()]} if self._caller else {}
 
     def send_initial_metadata(self, initial_metadata: Any) -> None:
-        """Do nothing: in-process callers read no metadata of replies."""
+        """Do nothing, because in-process callers do not read initial metadata."""
 
     def set_trailing_metadata(self, trailing_metadata: Any) -> None:
         self.reply_metadata = trailing_metadata

@@ -1,4 +1,4 @@
-"""Runs around every method of every service, over gRPC or in-process: trace, errors, deadline, scope, CPU time."""
+"""Interceptors of every method of every service, over gRPC or in-process: trace, errors, deadline, scope, CPU time."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from rangkiang.common.v1 import options_pb2
 log = logging.getLogger(__name__)
 
 PUBLIC = "public"
-# Before names of services, "service:catalog,members": a method that they alone call, on their own account.
+# Begins a scope with names of services, "service:catalog,members": only they may call the method, for themselves.
 SERVICE_SCOPE = "service:"
 _OK = grpc.StatusCode.OK.name
-# The driver's message about a text with NUL, which PostgreSQL neither stores nor compares; SQLite finds nothing.
+# The driver's message about a text with NUL, which PostgreSQL refuses; on SQLite such a text matches nothing.
 NUL_REFUSED = "PostgreSQL text fields cannot contain NUL"
-# Without a deadline gRPC reports one after centuries.
+# For a call without a deadline, gRPC returns a time of centuries.
 _NO_DEADLINE_SECONDS = 1e6
 _MAX_REQUEST_ID_CHARACTERS = 64
 _KEY = re.compile(r"[\x21-\x7e]{1,64}")
@@ -44,8 +44,8 @@ class Method:
     """A method of a service with its interceptors.
 
     path       /package.Service/Method
-    inline     an aio caller in the same process runs it on its event loop
-    keyed      it writes, once for each Idempotency-Key
+    inline     runs on the event loop of an aio caller in the same process
+    keyed      writes once for each Idempotency-Key
     behaviour  (request, grpc context) -> reply; raises only `Error`
     handler    the generated handler with the serializers
     """
@@ -61,10 +61,10 @@ class Method:
 
 
 def methods_of(servicer: Any, adder: Callable[[Any, Any], None], verifier: TokenVerifier | None = None) -> list[Method]:
-    """Return every method of a servicer with its interceptors.
+    """Return every method of a servicer, with its interceptors.
 
     adder     generated add_…Servicer_to_server
-    verifier  of access tokens; None refuses every call of a method that is not public
+    verifier  verifies access tokens; with None, calls of methods that are not public are refused
     raises    Invalid  SCOPE_MISSING  a method declares no scope
     """
     recorder = _HandlerRecorder()
@@ -103,9 +103,9 @@ def options_of(path: str) -> Options:
 
 
 def _service(name: str) -> ServiceDescriptor:
-    """Return the descriptor of a service, which is in <service>.proto of its package.
+    """Return the descriptor of a service, after loading <service>.proto of its package.
 
-    A stub does not load that file when the messages of its methods are in other files.
+    A stub does not load that file if the messages of its methods are in other files.
     """
     package, _, service = name.rpartition(".")
     with suppress(ModuleNotFoundError):
@@ -131,7 +131,7 @@ class _HandlerRecorder:
     handlers: dict[str, Any]
 
     def add_generic_rpc_handlers(self, _handlers: Any) -> None:
-        """Do nothing: the registered handlers below are the same."""
+        """Do nothing, because add_registered_method_handlers gets the same handlers."""
 
     def add_registered_method_handlers(self, service: str, handlers: dict[str, Any]) -> None:
         self.service, self.handlers = service, handlers
@@ -148,7 +148,7 @@ def _with_interceptors(handler: Any, path: str, options: Options, verifier: Toke
             code = error.grpc_code
             raise
         except BaseException:
-            # The call runs again in a thread.
+            # LeaveEventLoop among others: the call runs again in a thread and is counted there.
             code = ""
             raise
         finally:
@@ -183,7 +183,7 @@ def _with_interceptors(handler: Any, path: str, options: Options, verifier: Toke
 
 
 def unexpected(problem: Exception, *, method: str, request_id: str) -> Error:
-    """Return the error of an exception that a method did not expect; the log has it, unless the caller caused it."""
+    """Return the error for an unexpected exception of a method; logs the exception, unless the caller caused it."""
     if NUL_REFUSED in str(problem):
         return Invalid("TEXT_HAS_NUL")
     log.error("rpc_failed", extra={"method": method, "request_id": request_id}, exc_info=problem)
@@ -191,7 +191,7 @@ def unexpected(problem: Exception, *, method: str, request_id: str) -> Error:
 
 
 def _set_context(grpc_context: Any, path: str, options: Options) -> Context:
-    """Store the chassis' context for `chassis.rpc.context`, without a caller: only an access token names one."""
+    """Store the chassis' context for `chassis.rpc.context`; still without a caller, whom only an access token names."""
     metadata = grpc_context.invocation_metadata()
     headers = {key: value for key, value in metadata if key.startswith("x-")}
     remaining = grpc_context.time_remaining()
@@ -207,7 +207,7 @@ def _set_context(grpc_context: Any, path: str, options: Options) -> Context:
 
 
 def limited_scope(act: str, request: Any) -> str:
-    """Return the scope with which a limited token may make this request; "" when the method takes none.
+    """Return the scope that a limited token needs for this request; "" if the method accepts no limited token.
 
     act  the method's option: "renew:id,due_on"
     """
@@ -220,9 +220,9 @@ def limited_scope(act: str, request: Any) -> str:
 def _with_caller(
     context: Context, scope: str, limited: str, grpc_context: Any, verifier: TokenVerifier | None
 ) -> Context:
-    """Return the context with who calls; for a public method as it is.
+    """Return the context with the caller; unchanged for a public method.
 
-    limited  the scope of a token for this request alone
+    limited  scope of a token for only this request
     raises  Unauthenticated  SIGN_IN_NEEDED, and the errors of TokenVerifier.verify
             Forbidden        SCOPE_NEEDED, SERVICE_ONLY
     """
@@ -249,7 +249,7 @@ def _with_caller(
 
 
 def peer_service(grpc_context: Any) -> str:
-    """Return the name in the certificate of the calling service, or its name in this process; "" without one."""
+    """Return the name of the calling service, from its certificate or in this process; "" without one."""
     names = grpc_context.auth_context().get("x509_common_name", ())
     return names[0].decode() if names else ""
 
@@ -262,7 +262,7 @@ def _check_key(key: str) -> None:
 
 
 def grpc_handler(method: Method) -> grpc.RpcMethodHandler[Any, Any]:
-    """Return the method for a gRPC server: its errors become statuses."""
+    """Return the handler of a method for a gRPC server, which converts errors to statuses."""
 
     def behaviour(request: Any, grpc_context: grpc.ServicerContext) -> Any:
         try:

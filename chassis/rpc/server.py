@@ -1,4 +1,4 @@
-"""A gRPC server with threads for one service, with health, reflection and a graceful stop."""
+"""A gRPC server with threads for one service, with health checks, reflection and a graceful stop."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ from chassis.urls import resolve
 log = logging.getLogger(__name__)
 
 GRACE_SECONDS = 10.0
-# The name of health checks that ask whether this process answers; others ask whether it and its database are ready.
+# The service name in health checks of this process alone; other checks include its database.
 LIVENESS = "liveness"
-FORCE_SECONDS = 2.0  # after the grace the process ends, whatever hangs
+FORCE_SECONDS = 2.0  # after the grace; then the process ends, even if something hangs
 HEALTH_CHECK_SECONDS = 2.0
-MOST_JOBS = 16  # connections for jobs beside those of calls; each is closed after its use
-# Calls per thread that may wait for it; further calls are refused as RESOURCE_EXHAUSTED.
+MOST_JOBS = 16  # connections for jobs, besides those for calls; each is closed after use
+# Calls that may wait for each thread; further calls are refused as RESOURCE_EXHAUSTED.
 QUEUE_PER_THREAD = 16
 _OPTIONS: list[tuple[str, Any]] = [
     ("grpc.so_reuseport", 0),
@@ -49,7 +49,7 @@ _OPTIONS: list[tuple[str, Any]] = [
     ("grpc.max_connection_age_ms", 60_000),
     ("grpc.max_connection_age_grace_ms", 30_000),
 ]
-# Any client can reach the port for probes, so it accepts small requests, few calls and no Watch.
+# Any client can connect to the port for probes, so it accepts only small requests and few calls, and no Watch.
 _HEALTH_OPTIONS: list[tuple[str, Any]] = [
     ("grpc.so_reuseport", 0),
     ("grpc.max_receive_message_length", 1024),
@@ -59,9 +59,9 @@ _HEALTH_CALLS = 16
 
 
 class Server:
-    """A gRPC server with one service; with GRPC_HEALTH_PORT also a plaintext server for health checks only.
+    """A gRPC server with one service, and with GRPC_HEALTH_PORT a plaintext server for health checks only.
 
-    is_healthy  called every two seconds; False makes health answer NOT_SERVING, but not the health of LIVENESS
+    is_healthy  called every two seconds; after False, health checks answer NOT_SERVING, except that of LIVENESS
     raises      Invalid      SCOPE_MISSING, GRPC_NOT_PROTECTED, GRPC_TLS_INCOMPLETE, FILE_UNREADABLE
                 Unavailable  PORT_TAKEN
     """
@@ -97,7 +97,7 @@ class Server:
         self._health_server = self._listen_for_probes(settings) if settings.grpc_health_port else None
 
     def start(self) -> None:
-        """Answer calls; health is correct from the first call."""
+        """Begin to answer calls; the health status is correct from the first call on."""
         self._health.set(LIVENESS, health_pb2.HealthCheckResponse.SERVING)
         self._set_health(self._is_healthy())
         self._server.start()
@@ -106,7 +106,7 @@ class Server:
         self._health_thread.start()
 
     def drain(self) -> None:
-        """Report NOT_SERVING from now on, and go on to answer calls, so that clients change to other replicas."""
+        """Report NOT_SERVING from now on, but still answer calls, so that clients change to other replicas."""
         with self._health_lock:
             self._stopping.set()
             self._report(ready=False)
@@ -123,7 +123,7 @@ class Server:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _listen_for_probes(self, settings: Settings) -> grpc.Server:
-        """Build a plaintext server for health checks: probes of Kubernetes have no certificate."""
+        """Build a plaintext server for health checks, because probes of Kubernetes have no certificate."""
         server = grpc.server(
             ThreadPoolExecutor(1, thread_name_prefix="grpc-health"),
             options=_HEALTH_OPTIONS,
@@ -139,7 +139,7 @@ class Server:
         return server
 
     def _watch_health(self) -> None:
-        """Check repeatedly; a check that takes too long counts as unhealthy until it ends."""
+        """Repeat the check until the end; while a check takes too long, the service counts as unhealthy."""
         while not self._stopping.wait(HEALTH_CHECK_SECONDS):
             results: list[bool] = []
             check = threading.Thread(target=lambda results=results: results.append(self._is_healthy()), daemon=True)
@@ -174,7 +174,7 @@ def _listen(
 
 
 def server_credentials(settings: Settings, methods: list[Method]) -> grpc.ServerCredentials | None:
-    """Return credentials of mutual TLS when its files are set; else None, on a loopback or when all methods are public.
+    """Return credentials of mutual TLS if its files are set; else None, on loopback or if all methods are public.
 
     raises  Invalid  GRPC_NOT_PROTECTED, GRPC_TLS_INCOMPLETE, FILE_UNREADABLE
     """
@@ -210,7 +210,8 @@ def serve(service: Service, settings: Settings, *, announce: Callable[[str], Non
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, on_signal)
-    # One connection per thread, and one for the health check; a job that hangs takes none of them.
+    # One connection for each thread and one for the health check. Jobs use the overflow, so a job that hangs takes
+    # none.
     database = service.open_database(settings, pool_size=settings.grpc_threads + 1, overflow=MOST_JOBS)
     revisions.watch(database, stop.set)
     resources = Resources(settings=settings, database=database, service=service)
@@ -220,7 +221,7 @@ def serve(service: Service, settings: Settings, *, announce: Callable[[str], Non
     tune_gc()
     server.start()
     announce(server.address)
-    # A signal may reach a gRPC thread; then this thread runs the handler when it wakes.
+    # With short waits, because a signal may reach a gRPC thread, and its handler runs only when this thread wakes.
     while not stop.wait(1.0):
         pass
     on_signal()  # also when the database is newer
@@ -237,7 +238,7 @@ def serve(service: Service, settings: Settings, *, announce: Callable[[str], Non
 
 
 class DatabaseCheck:
-    """Whether a database answers a query; logs a reason when it changes. An outage itself is logged where it is met."""
+    """Returns whether a database answers a query, and logs each new reason; outages are logged elsewhere."""
 
     def __init__(self, database: Database) -> None:
         self._database, self._reason = database, ""

@@ -48,7 +48,7 @@ def to_status(error: Error) -> status_pb2.Status:
 
 
 def received(error: Error) -> Error:
-    """Return the error as a caller receives it, over the network or inside one process."""
+    """Return the error in the form that a caller receives, over the network or inside one process."""
     return from_status(to_status(error), error.grpc_code) or error
 
 
@@ -56,12 +56,12 @@ def from_call(problem: grpc.RpcError, *, service: str) -> Error:
     """Return the error of a failed call.
 
     problem  an RpcError of a sync or an aio client; both have code, details and trailers
-    service  the name in the sentence when the service does not answer
+    service  name for the sentence that the service does not answer
     """
     call: Any = problem
     try:
         status = rpc_status.from_call(call)
-    except ValueError:  # code and status disagree, so neither is reliable
+    except ValueError:  # the code and the status differ, so neither is reliable
         status = None
     if status is not None:
         error = from_status(status, call.code().name)
@@ -76,7 +76,7 @@ def from_call(problem: grpc.RpcError, *, service: str) -> Error:
 
 
 def unavailable(service: str, why: str) -> Unavailable:
-    """Return the error for a service without an answer, or with an unreadable one; `why` is the name of a gRPC code."""
+    """Return the error for a service that gave no answer or an unreadable one. why: name of a gRPC code."""
     return Unavailable("SERVICE_UNAVAILABLE", service=service, code=why)
 
 
@@ -85,12 +85,12 @@ def too_late() -> TooLate:
 
 
 def internal() -> Error:
-    """Return the error of an unexpected failure; only the log has its cause."""
+    """Return the error for an unexpected failure; only the log has the cause."""
     return Error("INTERNAL")
 
 
 def from_status(status: status_pb2.Status, code: str) -> Error | None:
-    """Return the error of a status; None when the status is not from one of our services."""
+    """Return the error of a status; None if the status is not from one of our services."""
     info, messages, refusals = error_details_pb2.ErrorInfo(), {"id": "", "en": ""}, []
     for detail in status.details:
         if detail.Is(error_details_pb2.ErrorInfo.DESCRIPTOR):
@@ -105,7 +105,7 @@ def from_status(status: status_pb2.Status, code: str) -> Error | None:
             refusals.append(refusal_of(refusal))
     if info.domain != DOMAIN:
         return None
-    if not refusals:  # a service of release 0.1.0: facts are text in ErrorInfo
+    if not refusals:  # from a service of release 0.1.0, which sends facts as text in ErrorInfo
         refusals = [Refusal.received(info.reason, info.metadata, LocalText(messages["id"], messages["en"]))]
     return error_for(code, refusals[0].facts)(refusals=refusals)
 
@@ -122,7 +122,7 @@ def refusal_message(refusal: Refusal) -> refusal_pb2.Refusal:
 
 
 def _to_fact(value: Any) -> refusal_pb2.Fact:
-    """Convert a fact with its type; other types, such as ids and dates, become text."""
+    """Convert a fact; types that the message does not have, such as ids and dates, become text."""
     match value:
         case None:
             return refusal_pb2.Fact()
@@ -141,7 +141,7 @@ def _to_fact(value: Any) -> refusal_pb2.Fact:
 
 
 def _to_list(values: Sequence[Any]) -> list[refusal_pb2.Fact]:
-    """Convert the values of a list, up to the longest fact."""
+    """Convert the values of a list, up to the size limit of a fact."""
     facts, characters = [], 0
     for value in values:
         characters += min(len(str(value)), _MAX_FACT_CHARACTERS)
