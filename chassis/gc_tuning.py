@@ -10,7 +10,7 @@ import sys
 YOUNG, MIDDLE, OLD = 10_000, 20, 50
 # While modules are imported, all objects stay: collections found nothing and took a tenth of the time of a start.
 YOUNG_AT_START = 200_000
-# Python's default is 5 ms. A search releases the interpreter about ten times, so beside a job that computes it would #
+# Python's default is 5 ms. A search releases the interpreter about ten times, so beside a job that computes it would
 # take 50 ms and more, for minutes after each large import. With this value the job is a tenth slower.
 TURN_SECONDS = 0.001
 

@@ -41,7 +41,7 @@ leases = Table(
     Column("until", DateTime(timezone=True), nullable=False),
 )
 
-# FOR UPDATE waits for the commit of a holder that has checked its token with FOR KEY SHARE. A renewal does not wait, #
+# FOR UPDATE waits for the commit of a holder that has checked its token with FOR KEY SHARE. A renewal does not wait,
 # because it does not change the key.
 _TAKE = text(
     """

@@ -61,7 +61,7 @@ class Relay:
     def __init__(self, database: Database, bus: Bus) -> None:
         self._database = database
         self._bus = bus
-        # A bus that writes databases has its own transactions, and on SQLite it may wait for a writer that waits for #
+        # A bus that writes databases has its own transactions, and on SQLite it may wait for a writer that waits for
         # ours, so rows are not locked. With other buses they are, so that two relays do not publish the same events.
         self._locks_rows = not (database.is_sqlite or bus.writes_databases)
 

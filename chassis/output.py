@@ -14,8 +14,8 @@ from urllib.parse import quote, unquote
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-# Characters that move the cursor, change the terminal, reverse the order of text or end a line: C0, DEL, C1, #
-# bidirectional controls (Unicode UAX #9), line and paragraph separators; and surrogates, which Python uses for bytes #
+# Characters that move the cursor, change the terminal, reverse the order of text or end a line: C0, DEL, C1,
+# bidirectional controls (Unicode UAX #9), line and paragraph separators; and surrogates, which Python uses for bytes
 # that are not UTF-8.
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 LAYOUT = "\n\t"

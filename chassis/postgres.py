@@ -23,8 +23,8 @@ from chassis.context import Context
 log = logging.getLogger(__name__)
 
 # A caller gets an error within 2 s when the server is silent: after a ping on an idle connection and an attempt at a
-# new # one, or after a statement without an answer and an attempt at a new connection. If the server answers new
-# connections, # it is only slow, and the caller waits as long as the statement may take.
+# new one, or after a statement without an answer and an attempt at a new connection. If the server answers new
+# connections, it is only slow, and the caller waits as long as the statement may take.
 POOL_SECONDS = 1.0
 PING_SECONDS = 0.5
 QUIET_SECONDS = 0.5  # without an answer to a statement, until a new connection tests the server; and between two tests

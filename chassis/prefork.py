@@ -19,7 +19,7 @@ from chassis.supervisor import FORCE_SECONDS, GRACE_SECONDS, READY
 from chassis.tls_connections import TlsConnections
 
 # Connections that are received from the supervisor, and those of them that are served, before other work goes on. More
-# # are received than served, because a refusal costs little, and a client may open thousands before those of others.
+# are received than served, because a refusal costs little, and a client may open thousands before those of others.
 MOST_RECEIVED, MOST_SERVED = 64, 4
 
 
@@ -66,7 +66,7 @@ class StoppableServer(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         # Replaces uvicorn's method, which raises the signal again at the end, so that the process would die before its
-        # # jobs have stopped and its leases are released.
+        # jobs have stopped and its leases are released.
         if self.should_exit and sig == signal.SIGINT:
             self.force_exit = True
         if not self.should_exit:

@@ -149,7 +149,7 @@ def _prepare(
             record_backup(session, manifest.moment)
             if copy.kind == "postgresql":
                 # Events that were in the broker and not yet handled are in no database, so the copies of other
-                # services' # rows are filled again at the first start. Events of the local bus are in the consumer's
+                # services' rows are filled again at the first start. Events of the local bus are in the consumer's
                 # database.
                 record_start(session, REFILL)
         resources = Resources(settings=settings, database=database, service=service, erasures=erasures)

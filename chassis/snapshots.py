@@ -151,7 +151,7 @@ class SqliteSource:
                 target.execute("PRAGMA journal_mode=OFF")
                 target.execute("PRAGMA synchronous=OFF")
                 # On the connection with the open read transaction, so that the pages are those of its snapshot. On
-                # another # connection SQLite would begin again after each write.
+                # another connection SQLite would begin again after each write.
                 self._connection.backup(
                     target,
                     pages=PAGES,

@@ -100,8 +100,8 @@ def trace_to(processor: Any, process: str) -> None:
     _provider = TracerProvider(resource=resource)
     _provider.add_span_processor(processor)
     _tracer = _provider.get_tracer("rangkiang")
-    # The client of Elasticsearch makes its own spans, with the global provider, which a process can set only once. #
-    # They are recorded only inside our spans, because those of the indexer would be most of the traces.
+    # The client of Elasticsearch makes its own spans, with the global provider, which a process can set only once. They
+    # are recorded only inside our spans, because those of the indexer would be most of the traces.
     if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
         libraries = TracerProvider(resource=resource, sampler=ParentBased(ALWAYS_OFF), shutdown_on_exit=False)
         libraries.add_span_processor(processor)

@@ -277,7 +277,7 @@ class Batch:
                     self._call(session, row, event, message)
                 return True
             except Exception as problem:
-                # After any error the row stays, and the event is tried again. On a full disk SQLite rolls back the #
+                # After any error the row stays, and the event is tried again. On a full disk SQLite rolls back the
                 # whole transaction.
                 if not getattr(driver_connection, "in_transaction", True):
                     raise

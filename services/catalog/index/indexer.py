@@ -33,8 +33,8 @@ from services.catalog.tables import IndexRebuild, Record
 log = logging.getLogger(__name__)
 
 BATCH = 500
-# Each commit takes 90 ms and adds a segment that every search reads, so a commit collects changes for this long. #
-# During a command no reader waits for the changes, so a commit collects for longer, until no more changes come.
+# Each commit takes 90 ms and adds a segment that every search reads, so a commit collects changes for this long. During
+# a command no reader waits for the changes, so a commit collects for longer, until no more changes come.
 COMMIT_SECONDS = 1.0
 COMMAND_COMMIT_SECONDS, QUIET_SECONDS = 20.0, 0.3
 MOST_RECORDS_A_COMMIT = 10_000  # of average size: 40 MB of the writer's memory

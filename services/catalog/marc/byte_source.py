@@ -22,7 +22,7 @@ WIDE_STARTS = {
 DECLARED = re.compile(rb"\s*<\?xml\s[^>]*?encoding\s*=\s*[\"']([A-Za-z0-9._-]+)[\"']")
 
 # Encodings of text, by Python's names. Python also has codecs that are not for text (hex, zlib), and some in which one
-# # text has several forms (utf-7, unicode_escape).
+# text has several forms (utf-7, unicode_escape).
 TEXT_CODECS = frozenset(
     (
         *("ascii", "utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"),

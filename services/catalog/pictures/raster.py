@@ -14,7 +14,7 @@ from PIL import ExifTags, Image
 from chassis.blobs import Rendition
 from chassis.errors import Invalid
 
-# A photo of a phone has 12 million pixels. Pillow decodes a JPEG in the size that is needed, and the others whole, #
+# A photo of a phone has 12 million pixels. Pillow decodes a JPEG in the size that is needed, and the others whole,
 # which takes 48 MB and more for copies.
 MOST_PIXELS = {"image/jpeg": 24_000_000, "image/png": 12_000_000, "image/webp": 12_000_000}
 MOST_SIDE = 16_000

@@ -41,7 +41,7 @@ from services.catalog.record.headings import (
 START = "^"
 END = "$"  # ends a whole title among the `opening` keywords
 # Words as written: `text` has all words, with a GAP between the kinds, so that no phrase matches across kinds; the
-# other # fields have the words of one kind. `any` has the roots of the words and other tokens, without positions.
+# other fields have the words of one kind. `any` has the roots of the words and other tokens, without positions.
 WORD_FIELDS = ("title", "author", "subject", "text")
 TEXT_FIELDS = (*WORD_FIELDS, "any")
 GAP = "|"
@@ -51,7 +51,7 @@ BEGINNING = "#"
 BEGINNING_LENGTHS = (3, 12)  # characters of the shortest and the longest beginning
 KIND_SIGNS = {"title": "t=", "author": "a=", "subject": "s=", "series": "e=", "publisher": "p="}
 # Kind of words -> number of times that a root is in `any`; once more where the word is the root itself. So one look-up
-# # returns both the match and its weight.
+# returns both the match and its weight.
 ROOT_COUNTS = {"title": 4, "author": 4, "subject": 2, "series": 1, "publisher": 1, "notes": 1}
 # "class_path" has numbers with decimals too; it is counted below one class, and the filter "class" restricts it.
 FACETS = (

@@ -23,7 +23,7 @@ from services.catalog.search import validation
 USUAL, MOST = 6, 20
 MOST_HEADINGS = 12  # of one kind; more would make every record similar
 MOST_EDITIONS = 30  # extra hits, because some are editions of the same work
-# The weight of a shared heading, multiplied by its rarity. A subject describes a book best; other books of the author #
+# The weight of a shared heading, multiplied by its rarity. A subject describes a book best; other books of the author
 # or the series may have other subjects. Records that share a class share its broader classes too, and the weights add
 # up.
 WEIGHTS = {"subject": 1.0, "author": 0.8, "series": 0.5, "class": 0.3}

@@ -36,7 +36,7 @@ def fresh_numbers(session: Session, column: InstrumentedAttribute[int], count: i
 
 
 # Frequent text of records, the most frequent last. Stored values can only be read with it, so it never changes; a
-# better # dictionary gets another mark.
+# better dictionary gets another mark.
 _DICTIONARY_1 = ZstdCompressionDict(
     Path(__file__).with_name("compression_dictionary_1.txt").read_bytes(), dict_type=DICT_TYPE_RAWCONTENT
 )

@@ -23,7 +23,7 @@ from services.catalog.works.distinctions import TitleFacts, class_code, isbns_of
 from services.catalog.works.names import author_of, is_generic_title, part_of, title_words, words
 
 MOST_KEYS = 12  # of one record
-# The version of the rules for keys. It is a part of every key, so keys of different versions never match. A database #
+# The version of the rules for keys. It is a part of every key, so keys of different versions never match. A database
 # with keys of an older version is regrouped (importing.regrouping).
 RULES = 2
 

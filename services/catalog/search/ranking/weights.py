@@ -37,24 +37,24 @@ IDENTIFIER = 60.0
 COMMON = 0.1
 # A light word that is not a stop word (cara, suka, mencari) may be in the title that a reader looks for.
 LIGHT = 0.5
-# Hits with a part of the words rank below those with all words: their scores are multiplied by PARTLY, and ALL_WORDS #
-# is added to the scores of the others. Both are small, because an engine's scores have seven digits.
+# Hits with a part of the words rank below those with all words: their scores are multiplied by PARTLY, and ALL_WORDS is
+# added to the scores of the others. Both are small, because an engine's scores have seven digits.
 PARTLY, ALL_WORDS = 0.1, 50.0
-# For hits with a part of the words, before PARTLY: the weight of a related word (BM25); a constant for records of a #
-# class that has words of the query, and one for records with exactly the number of a broader class. A constant counts #
+# For hits with a part of the words, before PARTLY: the weight of a related word (BM25); a constant for records of a
+# class that has words of the query, and one for records with exactly the number of a broader class. A constant counts
 # for each such word, and is multiplied by WHOLE_QUERY when these are all the words of the query.
 TRANSLATED = 2.2
 OF_CLASS, OF_BROADER_CLASS, WHOLE_QUERY = 16.0, 8.0, 1.75
-# A small constant, for each word of the query, for records of a class that has all the words: among hits with all the #
+# A small constant, for each word of the query, for records of a class that has all the words: among hits with all the
 # words, a book about birds comes before a novel with a bird in its title. Measured on the tuning half: 1, 2 and 4 raise
 # nDCG@10 of subjects by 0.012, 0.017 and 0.020.
 IN_CLASS = 2.0
-# A constant for records of the audience that the query asks for (anak: children), and its factor for hits with a part #
+# A constant for records of the audience that the query asks for (anak: children), and its factor for hits with a part
 # of the words. Measured on the tuning half and the third set on 2026-11-27.
 FOR_AUDIENCE, OF_AUDIENCE = 1.5, 4.0
-# For hits with a part of the words: WEAK multiplies the weight of a weak word (cerita, novel). Of the matches for one #
+# For hits with a part of the words: WEAK multiplies the weight of a weak word (cerita, novel). Of the matches for one
 # word (the word, related words, its class) the best counts, plus PARTLY_TIE of the others. Measured on the tuning half
-# # and the third set on 2026-11-27.
+# and the third set on 2026-11-27.
 WEAK, PARTLY_TIE = 0.4, 0.3
 # A subject heading that equals a query of two words or more. Measured on the tuning half: 0, 2 and 7 lower nDCG@10 of
 # subjects by 0.009, 0.001 and 0.001.
