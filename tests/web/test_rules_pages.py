@@ -73,7 +73,7 @@ def errors(page) -> dict[str, str]:
 
 def test_rules_are_checked_changed_and_saved(manager: Visitor) -> None:
     manager.open("/desk/policies")
-    assert "All categories · All collections · All branches 3 items, 7 days, 1 renewals" in manager.text
+    assert "All categories · All collections · All branches Items: 3; days: 7; renewals: 1" in manager.text
     manager.send("/desk/policies", {"rows[0].loan_limit": "4", "act": "check"})
     assert "No mistakes were found" in manager.text
     assert "of the 0 loans of the last 90 days, 0 would be refused" in manager.text
