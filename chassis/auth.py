@@ -119,11 +119,11 @@ class TokenVerifier:
         if scheme.lower() != "bearer" or not token or len(token) > LONGEST_TOKEN:
             raise Unauthenticated("TOKEN_INVALID")
         digest = sha256(token.encode()).digest()
-        known = self._verified.get(digest)
-        if known is None or known[0] <= clock.now().timestamp():
-            known = self._verify_new(token)
-            self._remember(digest, known)
-        principal = known[1]
+        verified = self._verified.get(digest)
+        if verified is None or verified[0] <= clock.now().timestamp():
+            verified = self._verify_new(token)
+            self._remember(digest, verified)
+        principal = verified[1]
         if principal.session in self._current_state().revoked:
             raise Unauthenticated("SESSION_ENDED")
         return principal
@@ -160,9 +160,9 @@ class TokenVerifier:
             self._key_ids[header] = key_id
         return expires, principal
 
-    def _remember(self, digest: bytes, known: tuple[float, Principal]) -> None:
+    def _remember(self, digest: bytes, verified: tuple[float, Principal]) -> None:
         with self._lock:
-            self._verified[digest] = known
+            self._verified[digest] = verified
             while len(self._verified) > MOST_TOKENS:
                 self._verified.popitem(last=False)
 

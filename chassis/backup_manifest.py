@@ -92,12 +92,12 @@ def check_release(manifest: Manifest, services: list[Service]) -> None:
 
     raises  Unavailable  BACKUP_NEWER: of a later version, or with a service or a revision that this release lacks
     """
-    known = {service.name: service for service in services}
+    known_services = {service.name: service for service in services}
     is_newer = _numbers(manifest.release) > _numbers(release())
     for copy in manifest.databases:
-        if is_newer or copy.service not in known:
+        if is_newer or copy.service not in known_services:
             raise Unavailable("BACKUP_NEWER", release=manifest.release, ours=release())
-        for history in histories(known[copy.service]):
+        for history in histories(known_services[copy.service]):
             if copy.revisions.get(history.name) not in history.revisions():
                 raise Unavailable("BACKUP_NEWER", release=manifest.release, ours=release())
 

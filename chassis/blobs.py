@@ -97,11 +97,11 @@ def get(session: Session, file_id: str, *, width: int = 0) -> Rendition:
     raises  NotFound  FILE_NOT_FOUND
     """
     forms = select(blobs.c.institution_id, blobs.c.width).where(blobs.c.id == file_id)
-    known = sorted((row.width, row.institution_id) for row in session.execute(forms))
-    if not known:
+    sizes = sorted((row.width, row.institution_id) for row in session.execute(forms))
+    if not sizes:
         raise NotFound("FILE_NOT_FOUND")
-    wide_enough = [form for form in known if width and form[0] >= width]
-    form_width, institution_id = (wide_enough or known[-1:])[0]
+    wide_enough = [form for form in sizes if width and form[0] >= width]
+    form_width, institution_id = (wide_enough or sizes[-1:])[0]
     row = session.execute(
         select(blobs.c.media_type, blobs.c.content).where(
             blobs.c.id == file_id, blobs.c.institution_id == institution_id, blobs.c.width == form_width

@@ -145,11 +145,11 @@ def _missing(history: History, connection: Connection) -> Iterator[str]:
 
 def _upgrade(service: Service, connection: Connection) -> list[str]:
     """Apply the missing revisions, and store the oldest revision whose code works with the database."""
-    known = [history for history in histories(service) if not _is_newer(history, connection)]
-    applied = [label for history in known for label in _apply(history, connection)]
-    for history in known:
+    histories_to_migrate = [history for history in histories(service) if not _is_newer(history, connection)]
+    applied = [label for history in histories_to_migrate for label in _apply(history, connection)]
+    for history in histories_to_migrate:
         _store_support(history, connection)
-    if CHASSIS in known:
+    if CHASSIS in histories_to_migrate:
         _store_age(connection)
     return applied
 

@@ -66,8 +66,8 @@ def resync(
     """Copy again the data that a service keeps from other services; current rows do not change."""
     manifest = load(service)
     if not manifest.projections:
-        known = ", ".join(other.name for other in discover() if other.projections)
-        raise Invalid("NOTHING_TO_RESYNC", service=service, known=known)
+        services = ", ".join(other.name for other in discover() if other.projections)
+        raise Invalid("NOTHING_TO_RESYNC", service=service, known=services)
     settings = process_settings([manifest])
     with telemetry.command(settings), contextlib.closing(manifest.open_database(settings)) as database:
         database.check_revisions()

@@ -113,9 +113,9 @@ def samples_of(resources: Resources, depths: Depths, store: Store) -> Iterator[S
         for sample in store.service_samples(service["service"])
         if sample.name == LAST_SUCCESS
     }
-    known = {job.name for job in jobs_of(resources) if job.scheduled}
+    scheduled_jobs = {job.name for job in jobs_of(resources) if job.scheduled}
     for run in runs:
-        if run.name not in known:
+        if run.name not in scheduled_jobs:
             continue
         labels = {**service, "job_name": run.name}
         success = run.ended_at.timestamp() if run.outcome == DONE else before.get(tuple(labels.items()))

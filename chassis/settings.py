@@ -252,11 +252,11 @@ def find_misspelt(names: Iterable[str], environ: Mapping[str, str] | None = None
     environ  by default the environment of the process
     """
     source = os.environ if environ is None else environ
-    known = set(names)
-    distinct = sorted(name for name in known if "_" in name or len(name) >= _LEAST_DISTINCT_CHARACTERS)
+    known_names = set(names)
+    distinct = sorted(name for name in known_names if "_" in name or len(name) >= _LEAST_DISTINCT_CHARACTERS)
     variables = []
     for name in sorted(source):
-        if name in known or not name.isupper() or not source[name] or _SERVICE_LINK.fullmatch(name):
+        if name in known_names or not name.isupper() or not source[name] or _SERVICE_LINK.fullmatch(name):
             continue
         # BUS_URI means BUS_URL; DATABASE_USER does not mean DATABASE_URL.
         close = difflib.get_close_matches(name, distinct, n=1, cutoff=0.85 if len(name) < 8 else 0.9)

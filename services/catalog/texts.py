@@ -35,13 +35,13 @@ def normalize(form: Literal["NFC", "NFKD"], text: str) -> str:
 
 
 def _first_marks(run: re.Match[str]) -> str:
-    kept: list[str] = []
+    characters: list[str] = []
     marks = 0
     for character in run[0]:
         marks = marks + 1 if unicodedata.combining(character) or character in _COMPOUND_MARKS else 0
         if marks <= MOST_MARKS:
-            kept.append(character)
-    return "".join(kept)
+            characters.append(character)
+    return "".join(characters)
 
 
 def without_controls(text: str) -> str:

@@ -17,7 +17,7 @@ from services.catalog.analysis.word_lists import is_indonesian_word, is_real_wor
 
 SHORTEST, LONGEST = 4, 20  # letters of a word that is changed back
 MOST_SPELLINGS = 2  # of one word; each adds a look-up to a search
-_REMEMBERED = 20_000  # cached words, because searches repeat words
+_MOST_CACHED = 20_000  # cached words, because searches repeat words
 # The end of a Minangkabau word and the ends of the Indonesian word, the commonest first.
 _ENDS = (
     ("iang", ("ing",)), ("uang", ("ung",)), ("aik", ("at", "ait", "it")), ("uik", ("ut", "up", "uit")),
@@ -40,7 +40,7 @@ def variants_of(word_root: str) -> tuple[str, ...]:
     return vocabulary_variants(word_root) or spellings_of(word_root)
 
 
-@lru_cache(_REMEMBERED)
+@lru_cache(_MOST_CACHED)
 def spellings_of(word: str) -> tuple[str, ...]:
     """Return the roots of the Indonesian words that a Minangkabau word may be; none for a real word."""
     if not SHORTEST <= len(word) <= LONGEST or not _MAY_BE.match(word) or is_real_word(word):

@@ -141,13 +141,13 @@ VARIANTS = {**_variants(), **_OLD}
 
 def modern(word: str) -> str:
     """Return the standard spelling of a folded word; most words are unchanged."""
-    known = VARIANTS.get(word)
-    if known is not None:
-        return known
+    variant = VARIANTS.get(word)
+    if variant is not None:
+        return variant
     if _SIGNS.search(word) is None or word in _OTHERS or word.startswith(("adje", "adju", "adja")):
         return word
-    new = _letters(word)
-    return VARIANTS.get(new, new)
+    converted = _letters(word)
+    return VARIANTS.get(converted, converted)
 
 
 def is_old(word: str) -> bool:

@@ -16,7 +16,7 @@ from Stemmer import Stemmer
 from services.catalog.analysis.exceptions import CLITICS, ENGLISH, IRREGULAR, NOT_ENGLISH, WHOLE
 from services.catalog.analysis.spelling import modern
 
-_REMEMBERED = 60_000  # cached words, 10 MB
+_MOST_CACHED = 60_000  # cached words, 10 MB
 _ROMAN = re.compile(r"[ivxlcdm]+\Z")
 _indonesian = Stemmer("indonesian", 0)
 _english = Stemmer("english", 0)
@@ -28,7 +28,7 @@ class _Roots(dict[str, str]):
 
     def __missing__(self, word: str) -> str:
         with _lock:
-            if len(self) >= _REMEMBERED:
+            if len(self) >= _MOST_CACHED:
                 self.clear()
             root = _root(word)
             self[word] = root
@@ -39,12 +39,12 @@ def _root(word: str) -> str:
     word = modern(ENGLISH.get(word, word))
     if len(word) < 4 or not word.isascii():
         return word
-    known = _known(word)
-    if known is not None:
-        return known
+    known_root = _known(word)
+    if known_root is not None:
+        return known_root
     for clitic in CLITICS:
-        if word.endswith(clitic) and (known := _known(word[: -len(clitic)])) is not None:
-            return known
+        if word.endswith(clitic) and (known_root := _known(word[: -len(clitic)])) is not None:
+            return known_root
     if _ROMAN.match(word) or any(map(str.isdigit, word)):
         return word
     stem = str(_indonesian.stemWord(word))

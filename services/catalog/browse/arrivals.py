@@ -49,17 +49,17 @@ def list_arrivals(
     numbers = sorted(briefs, key=order.__getitem__, reverse=True)[:size]
     records = [briefs[number]._replace(holdings=sort_holdings(briefs[number].holdings, branch)) for number in numbers]
     if is_cut and len(records) < size:
-        known = {record.id for record in records}
+        listed_ids = {record.id for record in records}
         newest = search(
             database,
             index,
             context=context,
             filters={"branch": (branch,)},
             sort="year",
-            limit=size + len(known),
+            limit=size + len(listed_ids),
             branch=branch,
         )
-        records += [queries.Brief(hit.id, hit.brief, hit.holdings) for hit in newest.hits if hit.id not in known]
+        records += [queries.Brief(hit.id, hit.brief, hit.holdings) for hit in newest.hits if hit.id not in listed_ids]
     return records[:size]
 
 

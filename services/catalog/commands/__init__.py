@@ -98,7 +98,7 @@ def import_(
     if most_missing is not None and not delete_missing:
         raise Invalid("MOST_MISSING_ALONE")
     missing = MissingRecords(most_missing) if delete_missing else None
-    begun = time.monotonic()
+    started_at = time.monotonic()
     with open_catalogue(working=not dry_run) as resources, report_file(report) as write:
         files = find_files(paths)
         owner = institution or resources.settings.of(CatalogSettings).default_institution
@@ -119,11 +119,11 @@ def import_(
                 report=write,
             )
             counts = run.run()
-        speaks = resources.settings.language
+        language = resources.settings.language
         if not dry_run:
             wait_until_indexed(resources, quiet=json)
     refusal = missing.refusal if missing is not None else None
-    summary(counts, time.monotonic() - begun, json=json, dry_run=dry_run, language=speaks, refusal=refusal)
+    summary(counts, time.monotonic() - started_at, json=json, dry_run=dry_run, language=language, refusal=refusal)
     if counts.put_aside or refusal is not None:
         raise typer.Exit(PUT_ASIDE)
 
@@ -152,7 +152,7 @@ def sample_load(
     json: Json = False,
 ) -> None:
     """Load the sample library: real books, invented items and members."""
-    begun = time.monotonic()
+    started_at = time.monotonic()
     total = Counts()
     with open_catalogue(working=True) as resources:
         context = system("sample")
@@ -183,11 +183,11 @@ def sample_load(
         wait_until_indexed(resources, quiet=json)
         after = sample_rows(resources.database, context)
         added = {name: after[name] - before[name] for name in after}
-        speaks = resources.settings.language
+        language = resources.settings.language
         for service in sorted(discover(), key=lambda service: service.sample_after != ""):
             if service.sample:
                 added |= _load_sample_of(service, resources.settings)
-    summary(total, time.monotonic() - begun, json=json, dry_run=False, language=speaks, added=added)
+    summary(total, time.monotonic() - started_at, json=json, dry_run=False, language=language, added=added)
 
 
 def _load_sample_of(service: Service, settings: Settings) -> dict[str, int]:

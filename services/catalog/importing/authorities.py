@@ -19,7 +19,7 @@ from services.catalog.marc.record import Record as Marc
 from services.catalog.record.headings import authority_of, heading_sort
 from services.catalog.tables import Authority, AuthorityForm, fresh_numbers
 
-REMEMBERED = 300_000  # keys of one run; a second record under a forgotten key updates the first
+MOST_CACHED_KEYS = 300_000  # keys of one run; a second record under a forgotten key updates the first
 
 DROPPED = b"dropped"  # in the fingerprint of a record that was deleted with its source
 _HAS_FORMS = exists().where(AuthorityForm.authority_number == Authority.number)
@@ -129,7 +129,7 @@ def decide(
     ).all()
     stored = {row.control_key: row for row in rows}
     decision = AuthorityDecision()
-    if len(met) > REMEMBERED:
+    if len(met) > MOST_CACHED_KEYS:
         met.clear()
     for incoming in batch:
         key = incoming.key

@@ -157,11 +157,11 @@ def prepare(path: str, institution: str, chunk: list[Frame], item_map: ItemMap =
     institution  code of the source's institution
     item_map     how items are read from its records
     """
-    done = PreparedBatch()
+    batch = PreparedBatch()
     for frame in chunk:
         if frame.fault is not None:
             fault = frame.fault
-            done.rejected.append(Rejected(path, frame.number, frame.position, fault.reason, fault.detail, frame.raw))
+            batch.rejected.append(Rejected(path, frame.number, frame.position, fault.reason, fault.detail, frame.raw))
             continue
         try:
             decoded = decode(frame)
@@ -169,10 +169,10 @@ def prepare(path: str, institution: str, chunk: list[Frame], item_map: ItemMap =
             if is_unimarc({row[0] for row in record.fields}, record.text("100", "a")):
                 raise MarcError("UNIMARC", "a title in 200, none in 245, and coded data in 100")
             if is_authority(record):
-                done.authorities.append(_authority(frame, record))
+                batch.authorities.append(_authority(frame, record))
                 continue
         except MarcError as bad:
-            done.rejected.append(Rejected(path, frame.number, frame.position, bad.reason, bad.detail, frame.raw))
+            batch.rejected.append(Rejected(path, frame.number, frame.position, bad.reason, bad.detail, frame.raw))
             continue
         warnings = decoded.warnings
         if decode_entities(record):
@@ -182,8 +182,8 @@ def prepare(path: str, institution: str, chunk: list[Frame], item_map: ItemMap =
         )
         if not REPAIRS.isdisjoint(warnings):
             incoming.original = frame.format, frame.raw
-        done.incoming.append(incoming)
-    return done
+        batch.incoming.append(incoming)
+    return batch
 
 
 def decode_entities(record: Record) -> bool:

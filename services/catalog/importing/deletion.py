@@ -127,7 +127,7 @@ def delete_in_batches(
 
     on_batch  is called in each transaction with the counts until then
     """
-    done = NOTHING
+    total = NOTHING
     for start in range(0, len(numbers), BATCH):
         part = numbers[start : start + BATCH]
         for attempt in range(1, ATTEMPTS + 1):
@@ -135,14 +135,14 @@ def delete_in_batches(
                 with database.transaction(context) as session:
                     target = open_target(session, source=source, institution="")
                     batch = delete_records(session, target, part, at=at, act=act, sequence=start + 1, context=context)
-                    on_batch(session, done.plus(batch))
+                    on_batch(session, total.plus(batch))
             except Conflict as problem:
                 if problem.reason != "WRITE_CONFLICT" or attempt == ATTEMPTS:
                     raise
             else:
                 break
-        done = done.plus(batch)
-    return done
+        total = total.plus(batch)
+    return total
 
 
 def divide(batch: Sequence[IncomingRecord]) -> tuple[list[IncomingRecord], list[IncomingRecord]]:

@@ -74,11 +74,11 @@ def drop_source(
         delete_authorities(session, authorities, why=DROPPED)
         facts = {"source": code, "records": len(numbers), "authorities": len(authorities)}
         audit.record(session, context, "catalog.drop_source", kind="source", object_id=source.id, facts=facts)
-    done = delete_in_batches(
+    total = delete_in_batches(
         database, context, numbers, source=code, at=at, act=act,
         on_batch=lambda _session, deleted: on_progress(deleted.records),
     )  # fmt: skip
-    return DroppedSource(done.records, len(authorities), done.items, done.kept)
+    return DroppedSource(total.records, len(authorities), total.items, total.kept)
 
 
 def undo_drop(

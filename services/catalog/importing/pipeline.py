@@ -304,11 +304,11 @@ class Import:
             outcome.warnings += [(record.ordinal, code) for record in prepared.incoming for code in record.warnings]
             if deletions:
                 numbers = live_numbers(session, target.source_id, deletions)
-                done = delete_records(
+                deletion = delete_records(
                     session, target, numbers, at=clock.now(), act=f"import-run:{run}", sequence=sequence,
                     context=self._context,
                 )  # fmt: skip
-                outcome.deleted, outcome.kept = done.records, done.kept
+                outcome.deleted, outcome.kept = deletion.records, deletion.kept
             outcome.unchanged += len(prepared.incoming) - len(records) - outcome.deleted
             if prepared.authorities:
                 established = store_authorities(

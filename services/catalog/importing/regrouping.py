@@ -106,8 +106,10 @@ def _regroup(session: Session, works: set[int], after: int) -> list[MovedRecord]
         .order_by(Record.number)
     ).all()
     # A work with a record of an earlier batch was regrouped with it. A record with a ruling has no keys and stays.
-    done = {row.work_number for row in rows if row.number <= after}
-    open_rows = {row.number: row for row in rows if row.work_number not in done and row.work_keys is not None}
+    regrouped_works = {row.work_number for row in rows if row.number <= after}
+    open_rows = {
+        row.number: row for row in rows if row.work_number not in regrouped_works and row.work_keys is not None
+    }
     new_keys = {}
     for number, row in open_rows.items():
         record = Marc.unpack(row.marc)

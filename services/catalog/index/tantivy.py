@@ -165,12 +165,12 @@ class TantivyIndex:
 
     def count_values(self, field: str, values: Sequence[str]) -> dict[str, int]:
         with self._snapshot() as snapshot:
-            known = {value: snapshot.value_counts.get((field, value)) for value in values}
-            missing = [value for value, count in known.items() if count is None]
+            cached_counts = {value: snapshot.value_counts.get((field, value)) for value in values}
+            missing = [value for value, count in cached_counts.items() if count is None]
             counts = count_keyword_values(snapshot.searcher, snapshot.index.schema, field, missing)
             for value, count in counts.items():
                 _remember(snapshot.value_counts, (field, value), count)
-            return {value: counts[value] if count is None else count for value, count in known.items()}
+            return {value: counts[value] if count is None else count for value, count in cached_counts.items()}
 
     def count(self) -> int:
         with self._snapshot() as snapshot:

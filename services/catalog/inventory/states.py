@@ -151,17 +151,17 @@ def follow_rules(database: Database, context: Context, stop: threading.Event) ->
             renamed = session.scalars(select(Institution).where(Institution.renamed_to.is_not(None)).limit(1)).first()
         if rules is not None:
             count, reached = _refresh_page(database, context, rules.institution_id, after=rules.refreshed_to or 0)
-            same = (LendingRules.institution_id == rules.institution_id, LendingRules.version == rules.version)
-            done = update(LendingRules).where(*same).values(refreshed_to=reached)
+            same_version = (LendingRules.institution_id == rules.institution_id, LendingRules.version == rules.version)
+            statement = update(LendingRules).where(*same_version).values(refreshed_to=reached)
         elif renamed is not None:
             count, reached = _refresh_page(database, context, renamed.id, after=renamed.renamed_to or 0)
-            same = (Institution.id == renamed.id, Institution.version == renamed.version)
-            done = update(Institution).where(*same).values(renamed_to=reached)
+            same_version = (Institution.id == renamed.id, Institution.version == renamed.version)
+            statement = update(Institution).where(*same_version).values(renamed_to=reached)
         else:
             break
         changed += count
         with database.transaction(context) as session:
-            session.execute(done)
+            session.execute(statement)
     return changed
 
 

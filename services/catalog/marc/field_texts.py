@@ -72,19 +72,19 @@ def _texts_in_marc8(layout: Layout, warnings: list[str]) -> list[str]:
     return texts
 
 
-def _read_otherwise(layout: Layout, said: str, warnings: list[str]) -> list[str]:
+def _read_otherwise(layout: Layout, declared: str, warnings: list[str]) -> list[str]:
     """Read the fields in another encoding than the leader's, with a warning; empty when no encoding fits all bytes.
 
-    said  name of the leader's encoding in the warning's code; "" when position 9 does not name an encoding
+    declared  name of the leader's encoding in the warning's code; "" when position 9 does not name an encoding
     """
     from services.catalog.marc import readings
 
-    reading = readings.read_pieces(layout.pieces, is_said_utf8=said == "UTF8")
+    reading = readings.read_pieces(layout.pieces, leader_is_utf8=declared == "UTF8")
     if reading is None:
         return []
     texts, name = reading
     layout.data = "\x1e".join(texts).encode()
-    warn(warnings, f"{name}_SAID_{said}" if said else "LEADER_ODD")
+    warn(warnings, f"{name}_SAID_{declared}" if declared else "LEADER_ODD")
     return texts
 
 

@@ -37,13 +37,13 @@ _MARKS = {
 }  # fmt: skip
 
 
-def read_pieces(pieces: list[bytes], *, is_said_utf8: bool) -> tuple[list[str], str] | None:
+def read_pieces(pieces: list[bytes], *, leader_is_utf8: bool) -> tuple[list[str], str] | None:
     """Read fields in the first of MARC-8, ISO 5426 and Latin-1 in which every byte is text; None when none fits.
 
-    is_said_utf8  True when the leader names UTF-8: fields that are UTF-8 are read as UTF-8; False for MARC-8
-    returns       the texts, and the name of the encoding in a warning: MARC8, ISO5426 or LATIN1
+    leader_is_utf8  True when the leader names UTF-8: fields that are UTF-8 are read as UTF-8; False for MARC-8
+    returns         the texts, and the name of the encoding in a warning: MARC8, ISO5426 or LATIN1
     """
-    foreign = [piece for piece in pieces if not piece.isascii() and not (is_said_utf8 and _is_utf8(piece))]
+    foreign = [piece for piece in pieces if not piece.isascii() and not (leader_is_utf8 and _is_utf8(piece))]
     if any(_FOREIGN_CODE.search(piece) for piece in foreign):
         return None
     for name, decode in (("MARC8", _as_marc8), ("ISO5426", _as_iso5426), ("LATIN1", _as_latin1)):
@@ -52,7 +52,7 @@ def read_pieces(pieces: list[bytes], *, is_said_utf8: bool) -> tuple[list[str], 
             continue
         by_piece = dict(zip(foreign, texts, strict=True))
         try:
-            return [by_piece.get(piece) or _decode_as_said(piece, is_said_utf8) for piece in pieces], name
+            return [by_piece.get(piece) or _decode_as_declared(piece, leader_is_utf8) for piece in pieces], name
         except marc8.NotMarc8:
             return None
     return None
@@ -64,8 +64,8 @@ def is_misread_as_marc8(pieces: list[bytes]) -> bool:
     return any(_SIGN_AT_LETTER.search(piece) for piece in above) and _as_iso5426(above) is not None
 
 
-def _decode_as_said(piece: bytes, is_said_utf8: bool) -> str:
-    return piece.decode("utf-8") if is_said_utf8 else marc8.decode(piece)
+def _decode_as_declared(piece: bytes, leader_is_utf8: bool) -> str:
+    return piece.decode("utf-8") if leader_is_utf8 else marc8.decode(piece)
 
 
 def _is_utf8(piece: bytes) -> bool:

@@ -89,8 +89,8 @@ class Document:
 
 TEXT_LIMIT = 20_000  # characters of one kind of words; the rest of a very long note does not help a search
 NAMES_LIMIT = 40
-_REMEMBERED = 40_000  # words of each kind; 15 MB, enough for the frequent words of most catalogues
-_NAMES_REMEMBERED = 10_000
+_MOST_CACHED = 40_000  # words of each kind; 15 MB, enough for the frequent words of most catalogues
+_MOST_CACHED_NAMES = 10_000
 
 _Where = tuple[tuple[str, frozenset[str]], ...]  # kind of words, subfields
 
@@ -166,7 +166,7 @@ def name_keys(tags: Tags) -> tuple[str, ...]:
     return tuple(key for key in keys if key)[:NAMES_LIMIT]
 
 
-@lru_cache(maxsize=_NAMES_REMEMBERED)
+@lru_cache(maxsize=_MOST_CACHED_NAMES)
 def _name_key(name: str) -> str:
     return name_key([root(token) for token in tokens(name)])
 
@@ -186,7 +186,7 @@ def _initials(tags: Tags, text: str) -> list[str]:
     return list(initials)
 
 
-@lru_cache(maxsize=_NAMES_REMEMBERED)
+@lru_cache(maxsize=_MOST_CACHED_NAMES)
 def _name_forms(name: str) -> tuple[tuple[str, None], ...]:
     return tuple((form, None) for form in name_forms(name))
 
@@ -206,7 +206,7 @@ class _RootTokens(dict[str, str]):
         self._has_beginnings = kind in ("title", "author", "subject")
 
     def __missing__(self, word: str) -> str:
-        if len(self) >= _REMEMBERED:
+        if len(self) >= _MOST_CACHED:
             self.clear()
         spelled = spell_out(word)
         if spelled != word:

@@ -139,13 +139,15 @@ class ClassFinder:
         listed = frozenset(root(word) for word in _plain_words(query) if not is_light_word(word))
         typed = {variant: typed_root for typed_root in sorted(listed) for variant in variants_of(typed_root)}
         typed |= {typed_root: typed_root for typed_root in listed}  # form of a typed word -> its root
-        met = {
+        matched_phrases = {
             phrase: None
             for word_root in sorted(typed)
             for phrase in self._phrases.get(word_root, ())
             if typed.keys() >= phrase.roots and not roots.isdisjoint(typed[form] for form in phrase.roots)
         }
-        longest = [phrase for phrase in met if not any(phrase.roots < other.roots for other in met)]
+        longest = [
+            phrase for phrase in matched_phrases if not any(phrase.roots < other.roots for other in matched_phrases)
+        ]
         longest.sort(key=lambda phrase: (-len(phrase.roots), -len(phrase.key), phrase.key))
         classes: dict[str, Roots] = {}
         for phrase in longest:

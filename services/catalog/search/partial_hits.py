@@ -91,14 +91,14 @@ def match_partly(index: Index, query: Query, complete: Match, ideas: Ideas) -> P
     known_classes = [c for c, total in zip(classes, totals[len(words) + len(translations) :], strict=True) if total]
     # A word of the class table is known, even if no record has it.
     recalled = ideas.roots.union(*(translation.roots for translation in known_translations))
-    known = [(total, word) for total, word in zip(word_totals, words, strict=True) if total]
+    known_words = [(total, word) for total, word in zip(word_totals, words, strict=True) if total]
     if not _has_enough_known(documents, words, word_totals, recalled):
         return None
     if len(words) < 2:
-        known = []  # the query has already searched for the word itself, with few hits or none
+        known_words = []  # the query has already searched for the word itself, with few hits or none
     searched: list[WantedWord] = []
     reached = 0
-    for total, word in sorted(known, key=lambda pair: pair[0]):
+    for total, word in sorted(known_words, key=lambda pair: pair[0]):
         reached += total
         if not searched or reached <= REACH:
             searched.append(word)
@@ -185,10 +185,10 @@ def _has_enough_known(
     decisive = [(word, total) for word, total in zip(words, totals, strict=True) if not word.is_weak]
     decisive = decisive or list(zip(words, totals, strict=True))
     rarities = [math.log1p((documents - min(total, documents) + 0.5) / (total + 0.5)) for _word, total in decisive]
-    known = [
+    known_rarities = [
         rarity for (word, total), rarity in zip(decisive, rarities, strict=True) if total or word.roots <= recalled
     ]
-    return len(known) >= MOST_BY_NUMBER * len(decisive) or sum(known) > MOST_BY_RARITY * sum(rarities)
+    return len(known_rarities) >= MOST_BY_NUMBER * len(decisive) or sum(known_rarities) > MOST_BY_RARITY * sum(rarities)
 
 
 def _choices(

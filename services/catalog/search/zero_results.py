@@ -124,20 +124,21 @@ def _related_classes(
     A class without records is replaced by the nearest class above it that has some, but not by a main class, which is
     too wide.
     """
-    met_values = [_facet_values(met.key) for met in finder.find(query).classes]
+    values_by_class = [_facet_values(matched.key) for matched in finder.find(query).classes]
     by_records: dict[str, int] = {}
     if known_parts:
         request = replace(unfiltered, match=Or(tuple(match_of(part) for part in known_parts)), facets=("class",))
         counts_by_class = index.search(replace(request, facet_size=MOST_CLASSES)).facets["class"]
         by_records = {value: count for value, count in counts_by_class if value != NONE and len(value) > 1}
-    met = dict.fromkeys(value for values in met_values for value in values)
-    counts = index.count_values("facet_class", list({**met, **by_records})) if met or by_records else {}
+    matched_values = dict.fromkeys(value for values in values_by_class for value in values)
+    values = list({**matched_values, **by_records})
+    counts = index.count_values("facet_class", values) if values else {}
     # Sorted by the share of a class's records with one of the words, so that large classes do not always come first.
     ranked = sorted(
         (value for value in by_records if counts[value]),
         key=lambda value: (-by_records[value] / counts[value] ** 0.5, -len(value), value),
     )
-    nearest = [value for values in met_values if (value := next(filter(counts.get, values), ""))]
+    nearest = [value for values in values_by_class if (value := next(filter(counts.get, values), ""))]
     classes: list[str] = []
     for value in (*nearest, *ranked):
         # Of a class and a broader class, only the first is listed.
