@@ -31,7 +31,7 @@ from chassis.table_access import SET_INSTITUTION, grant, refuse_changes
 LOCK = 0x52414E47  # "RANG": one migration at a time in a database
 CONNECT_SECONDS = 2
 # A migration that waits longer for a table in use rolls back and begins again, because readers queue behind its lock.
-# Less than a second, because then PostgreSQL checks for deadlocks and may end the other transaction.
+# Less than a second, because after a second PostgreSQL checks for deadlocks and may end the other transaction.
 LOCK_TIMEOUT = "100ms"
 BLOCKED_SECONDS = 60.0  # in which attempts are repeated
 

@@ -19,6 +19,8 @@ MOST_MESSAGES = 10_000
 
 
 class AmqpDead:
+    """See chassis.bus.DeadList."""
+
     def __init__(self, url: str, resources: Resources) -> None:
         self._publisher = Publisher(url)
         self._service = resources.service

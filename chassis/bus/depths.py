@@ -38,6 +38,8 @@ class Depth:
 
 
 class Depths(Protocol):
+    """The interface of a counter of events."""
+
     def count(self) -> list[Depth]:
         """Return the depth of each handler of the service. Raises Unavailable."""
         ...

@@ -18,6 +18,8 @@ from chassis.wake import announce_commits
 
 
 class LocalDead:
+    """See chassis.bus.DeadList."""
+
     def __init__(self, resources: Resources) -> None:
         self._database = resources.database
         announce_commits(self._database)

@@ -120,6 +120,7 @@ def editions_body(request: Request, works: Iterable[int]) -> Json:
 
 
 def match_query(match: Match) -> Json:
+    """Translate a match to a query of Elasticsearch."""
     match match:
         case Term() | Prefix() | Phrase() | Keyword() | Between():
             return _leaf_query(match)

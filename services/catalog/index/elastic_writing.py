@@ -184,6 +184,7 @@ BUSY_STATUSES = frozenset({429, 502, 503, 504})  # the engine, or shards of it, 
 
 @contextmanager
 def write_errors() -> Iterator[None]:
+    """Raise errors of the client as Unavailable: SEARCH_UNAVAILABLE, or INDEX_NOT_WRITTEN if the engine refuses."""
     try:
         yield
     except TransportError as problem:

@@ -16,6 +16,8 @@ from services.catalog.works.editions import load_work
 
 
 class BrowseMethods(ServicerPart):
+    """See rangkiang/catalog/v1/catalog.proto."""
+
     def Browse(self, request: browsing_pb2.BrowseRequest, context: grpc.ServicerContext) -> browsing_pb2.BrowseReply:
         page = browse(
             self._database,

@@ -22,6 +22,8 @@ from services.catalog.tables import Branch, Institution
 
 
 class InstitutionMethods(ServicerPart):
+    """See rangkiang/catalog/v1/catalog.proto."""
+
     def ListInstitutions(
         self, request: wire.ListInstitutionsRequest, context: grpc.ServicerContext
     ) -> wire.ListInstitutionsReply:

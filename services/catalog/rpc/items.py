@@ -15,6 +15,8 @@ from services.catalog.rpc.protobuf import ServicerPart
 
 
 class ItemMethods(ServicerPart):
+    """See rangkiang/catalog/v1/catalog.proto."""
+
     def Snapshot(self, request: wire.SnapshotRequest, context: grpc.ServicerContext) -> wire.SnapshotReply:
         with self._database.reading(rpc.context(context)) as session:
             match request.of:

@@ -29,6 +29,7 @@ def wire_text(label: LocalText | None) -> WireText | None:
 
 
 def wire_moment(at: datetime) -> Timestamp:
+    """Convert an aware UTC time."""
     moment = Timestamp()
     moment.FromDatetime(at)
     return moment

@@ -28,6 +28,8 @@ MOST_LISTED, USUALLY_LISTED = 50_000, 1_000
 
 
 class RecordMethods(ServicerPart):
+    """See rangkiang/catalog/v1/catalog.proto."""
+
     def GetRecord(self, request: wire.GetRecordRequest, context: grpc.ServicerContext) -> wire.GetRecordReply:
         with self._database.reading(rpc.context(context)) as session:
             record = page.load_record_page(session, parse_id(request.id), branch=request.branch)

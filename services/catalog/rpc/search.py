@@ -21,6 +21,8 @@ from services.catalog.search.zero_results import ZeroResultHelp
 
 
 class SearchMethods(ServicerPart):
+    """See rangkiang/catalog/v1/catalog.proto."""
+
     def Search(self, request: wire.SearchRequest, context: grpc.ServicerContext) -> wire.SearchReply:
         result = search(
             self._database,

@@ -103,8 +103,11 @@ def _isbns(database: Database, index: Index, context: Context, digits: str, size
 
 
 def _titles(database: Database, index: Index, context: Context, words: Sequence[str], share: int) -> list[Suggestion]:
-    """List titles that begin with the words, in order. If they are fewer than `share`, add the newest titles that
-    contain the words, with their subtitle if it has some of them, and other titles with the words."""
+    """List titles that begin with the words, in order.
+
+    If they are fewer than `share`, the newest titles that contain the words follow, with the subtitle if it has some of
+    them, and then other titles with the words.
+    """
     titles = _best_first(
         (
             Suggestion(orjson.loads(brief)["title"], "title", record_id)
@@ -177,8 +180,11 @@ def _search_numbers(index: Index, request: Request) -> Sequence[int]:
 
 
 def _headings(database: Database, index: Index, kind: str, words: Sequence[str], share: int) -> list[str]:
-    """List headings that begin with the words, the most frequent first. If they are fewer than `share`, add headings
-    that contain the words. Then add the preferred forms of unused forms that begin with the words."""
+    """List headings that begin with the words, the most frequent first.
+
+    If they are fewer than `share`, headings that contain the words follow. At the end are the preferred forms of unused
+    forms that begin with the words.
+    """
     text = " ".join(words)
     headings = queries.headings_with_prefix(database, kind, text, _MOST_HEADINGS)
     preferred = queries.preferred_headings(database, kind, text, _MOST_CANDIDATES) if has_forms(database) else []

@@ -88,7 +88,9 @@ class Ideas:
     @property
     def roots(self) -> Roots:
         """Return the roots of the query's words that are in the table."""
-        return frozenset[str]().union(*(met.roots for met in self.classes), *(t.roots for t in self.translations))
+        return frozenset[str]().union(
+            *(matched.roots for matched in self.classes), *(t.roots for t in self.translations)
+        )
 
 
 class _Phrase(NamedTuple):
@@ -257,7 +259,9 @@ def class_match(key: str, boost: float = 0.0) -> Match:
 def with_classes(match: Match, ideas: Ideas) -> Match:
     """Add small bonuses: for records of a class that has all the words, and of the audience that the query asks for."""
     bonus = [
-        class_match(met.key, weights.IN_CLASS * len(met.roots)) for met in ideas.classes[:MOST_BONUSES] if met.whole
+        class_match(matched.key, weights.IN_CLASS * len(matched.roots))
+        for matched in ideas.classes[:MOST_BONUSES]
+        if matched.whole
     ]
     if ideas.audience:
         bonus.append(audience_match(ideas.audience))
@@ -268,24 +272,24 @@ def audience_match(audience: str) -> Match:
     return Keyword("facet_audience", (audience,), weights.FOR_AUDIENCE)
 
 
-def recall_choices(met: MatchedClass) -> list[tuple[str, Match]]:
+def recall_choices(matched: MatchedClass) -> list[tuple[str, Match]]:
     """Return (class, match): for the class and all under it, then for records with just the number of a broader class.
 
     The weight is for one word of the query; several words of one class add up.
     """
-    factor = weights.WHOLE_QUERY if met.whole else 1.0
-    choices = [(met.key, class_match(met.key, weights.OF_CLASS * factor))]
-    if met.key[:2] != "2X":
-        for broader in ancestors(met.key)[:2]:
+    factor = weights.WHOLE_QUERY if matched.whole else 1.0
+    choices = [(matched.key, class_match(matched.key, weights.OF_CLASS * factor))]
+    if matched.key[:2] != "2X":
+        for broader in ancestors(matched.key)[:2]:
             if len(broader) > 1:
                 number = int(broader.replace(".", "").ljust(6, "0"))
                 choices.append((broader, Between("class_number", number, number, weights.OF_BROADER_CLASS * factor)))
     return choices
 
 
-def recall_match(met: MatchedClass) -> Match:
+def recall_match(matched: MatchedClass) -> Match:
     """Match the records of a class and, with a lower weight, those that have just the number of a broader class."""
-    choices = tuple(match for _key, match in recall_choices(met))
+    choices = tuple(match for _key, match in recall_choices(matched))
     return choices[0] if len(choices) == 1 else DisMax(choices, 0.0)
 
 

@@ -117,8 +117,8 @@ def _recalled(
 ) -> dict[Leaf, LocalText]:
     """Return leaf -> description for the leaves of related words and of classes; the leaves without boost."""
     described: dict[Leaf, LocalText] = {}
-    for met in classes:
-        for key, match in recall_choices(met):
+    for matched in classes:
+        for key, match in recall_choices(matched):
             for leaf in _leaves(match):
                 described.setdefault(_bare(leaf), describe_class(key, finder))
     if partial is None:

@@ -127,7 +127,7 @@ def find_lacks(index: Index, partial: PartialMatch, numbers: Sequence[int], find
     """
     matches = [partial.complete, *(word.match for word in partial.words)]
     matches += map(translation_match, partial.translations)
-    classes = [choice for met in partial.classes for choice in recall_choices(met)]
+    classes = [choice for matched in partial.classes for choice in recall_choices(matched)]
     matches += (match for _key, match in classes)
     complete, *others = index.matching(matches, numbers)
     of_words = others[: len(partial.words)]
@@ -153,6 +153,7 @@ def find_lacks(index: Index, partial: PartialMatch, numbers: Sequence[int], find
 
 
 def describe_class(key: str, finder: ClassFinder) -> LocalText:
+    """Return the sentence that a hit is in a class, with the number and caption of the class."""
     caption = finder.caption(key) or LocalText("", "")
     number = notation(key)
     return sentence("WHY_CLASS", name=LocalText(f"{number} {caption.id}".strip(), f"{number} {caption.en}".strip()))
@@ -210,4 +211,4 @@ def _choices(
             choices.append(scaled(translation_match(translation), factor))
     if is_searched and len(choices) > 1:
         choices = [DisMax(tuple(choices), 0.0)]  # otherwise the English edition of `gadis pantai` comes first
-    return [*choices, *(recall_match(met) for met in classes if word.roots <= met.roots)]
+    return [*choices, *(recall_match(matched) for matched in classes if word.roots <= matched.roots)]

@@ -42,6 +42,7 @@ _CHANGED = re.compile(r"([0-9]{14})(?:\.[0-9])?")
 
 
 def put_physical(parent: Element, fields: Fields) -> None:
+    """Append physicalDescription: media and carrier (337, 338), format (856 $q), extent (300); nothing if all lack."""
     description = put(parent, "physicalDescription")
     for tag, kind in (("337", "rdamedia"), ("338", "rdacarrier")):
         for field in fields.all(tag):
@@ -57,6 +58,7 @@ def put_physical(parent: Element, fields: Fields) -> None:
 
 
 def put_notes(parent: Element, fields: Fields) -> None:
+    """Append abstracts (520), contents (505), audience (008/22, 521), notes (245 $c, 5XX) and access conditions."""
     for field in fields.all("520"):
         kind = ABSTRACTS.get(field.indicator(1), "")
         put_text(parent, "abstract", field.text("abc"), type=kind, **field.attributes)
@@ -111,6 +113,7 @@ def put_location(parent: Element, fields: Fields, entry: Entry) -> None:
 
 
 def put_record_info(parent: Element, fields: Fields, entry: Entry) -> None:
+    """Append recordInfo; the identifier is the control number (001), else the catalogue's id."""
     info = put(parent, "recordInfo")
     for field in fields.all("040"):
         put_text(info, "descriptionStandard", field.text("e"))
@@ -152,6 +155,7 @@ _LANGUAGE = re.compile(r"[a-z]{3}")
 
 
 def put_type(parent: Element, fields: Fields) -> None:
+    """Append typeOfResource (leader/06, "text" for unknown types), and genre from 655 and 336."""
     kind = TYPES.get(fields.leader[6:7], "text")
     put(
         parent,

@@ -71,6 +71,7 @@ def read_value(text: str, at: int, field: str) -> tuple[Part, int] | None:
 
 
 def year_range(low: str | None, high: str | None) -> Years:
+    """Build a range of years; bounds in the wrong order are exchanged."""
     start, end = (int(bound) if bound else None for bound in (low, high))
     if start is not None and end is not None and start > end:
         start, end = end, start
