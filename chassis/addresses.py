@@ -1,4 +1,4 @@
-"""Network addresses: which belong to trusted proxies, and which count as one caller."""
+"""Network addresses: those of trusted proxies, and those that count as one caller."""
 
 from __future__ import annotations
 

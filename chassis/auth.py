@@ -56,7 +56,7 @@ class Principal:
 
 @dataclass(frozen=True, slots=True)
 class TokenState:
-    """The public keys by id (32 bytes each), and the sessions whose tokens are no longer valid."""
+    """The public keys of tokens by id, 32 bytes each, and the sessions whose tokens are no longer valid."""
 
     keys: Mapping[str, bytes]
     revoked: frozenset[str]

@@ -90,7 +90,7 @@ def read(folder: Path) -> Manifest:
 def check_release(manifest: Manifest, services: list[Service]) -> None:
     """Refuse the backup of a newer release.
 
-    raises  Unavailable  BACKUP_NEWER: of a later version, or with a service or a revision that this release lacks
+    raises  Unavailable  BACKUP_NEWER: of a later version, or with a service or revision that this release lacks
     """
     known_services = {service.name: service for service in services}
     is_newer = _numbers(manifest.release) > _numbers(release())

@@ -275,7 +275,7 @@ class Database:
         self._ready.append(connection)  # for the next call, outside the pool
 
     def _take(self, engine: Engine) -> Any:
-        """Return a connection of the driver. On PostgreSQL readers and writers have one pool."""
+        """Return a connection of the driver. On PostgreSQL readers and writers share one pool."""
         while self._ready and not (self.is_sqlite and engine is self.writer):
             with suppress(IndexError):  # another thread may take the last one
                 ready = self._ready.pop()

@@ -66,7 +66,7 @@ def check_outbox(settings: Settings, service: Service) -> list[Finding]:
 
 
 def check_handlers(settings: Settings, service: Service) -> list[Finding]:
-    """Check that each handler has its queues and gets its events, and that none is dead."""
+    """Check that each handler has its queues and gets its events, and that no event is dead."""
     if not service.consumers:
         return []
     with closing(service.open_database(settings, pool_size=2, any_revision=True)) as database:

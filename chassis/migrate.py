@@ -155,7 +155,7 @@ def _upgrade(service: Service, connection: Connection) -> list[str]:
 
 
 def _is_newer(history: History, connection: Connection) -> bool:
-    """Return True when a newer release has migrated the database and this one works with it.
+    """Return True if a newer release has migrated the database and this release works with it.
 
     raises  Unavailable  DATABASE_NEWER
     """

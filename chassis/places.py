@@ -28,7 +28,7 @@ class Places:
     def take(self, context: Context) -> Iterator[None]:
         """Hold a place in the block.
 
-        context  its deadline limits the wait
+        context  the call that waits; its deadline limits the wait
         raises   TooLate  DEADLINE_PASSED
         """
         self._enter(context)

@@ -14,8 +14,8 @@ from chassis.service import Service
 def migrated_database(service: Service, url: str, *, owner_url: str = "") -> Iterator[Database]:
     """Open a database of this service at its newest revision; close it at the end of the block.
 
-    url        of the running service's role
-    owner_url  of the role that owns the tables; the same when empty
+    url        URL with the running service's role
+    owner_url  URL with the role that owns the tables; "" if it is the same
     """
     migrate(service, owner_url=owner_url or url, app_url=url)
     database = Database(url, pool_size=8, protected_tables=service.protected_tables)

@@ -182,7 +182,7 @@ class _WaitingActs:
 
 
 class _LockWait:
-    """A wait for the lock on its own handle, which may last longer than the writer's time limit."""
+    """A wait for the lock in its own thread and on its own handle; it may last longer than the writer's time limit."""
 
     def __init__(self, handle: int) -> None:
         self._handle = handle

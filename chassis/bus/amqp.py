@@ -40,7 +40,7 @@ BROKER_ERRORS = (OSError, amqp.AMQPError, KombuError)
 CONNECT_SECONDS = 5
 CONFIRM_SECONDS = 10
 PERSISTENT = 2
-_PROPERTIES = ("type", "body")  # fields of an event that are no headers of its message
+_PROPERTIES = ("type", "body")  # fields of an event that do not become headers
 _READERS: dict[str, Callable[[Any], Any]] = {"version": int, "occurred_at": datetime.fromisoformat}
 
 
@@ -191,7 +191,7 @@ def declare_events(channel: Any) -> None:
     channel.exchange_declare(UNROUTED, "fanout", durable=True, auto_delete=False)
     channel.queue_declare(UNROUTED_QUEUE, durable=True, auto_delete=False, arguments=limits)
     channel.queue_bind(UNROUTED_QUEUE, UNROUTED)
-    # The first version of the queue had no limit of bytes. To delete a queue that does not exist is no error.
+    # The first version of the queue had no limit of bytes. Deleting a queue that does not exist causes no error.
     channel.queue_delete(UNROUTED)
     arguments = {"alternate-exchange": UNROUTED}
     channel.exchange_declare(EXCHANGE, "topic", durable=True, auto_delete=False, arguments=arguments)

@@ -46,7 +46,7 @@ class AmqpDepths:
             connection.collect(socket_timeout=1)
 
     def _ask(self, queue: str) -> tuple[int, int] | None:
-        """Return the number of messages that are ready, and of workers; None when the broker has no such queue."""
+        """Return the numbers of ready messages and of workers; None if the broker does not have the queue."""
         with self._channel() as channel, suppress(NotFound):
             answer = channel.queue_declare(queue, passive=True)
             return int(answer.message_count), int(answer.consumer_count)

@@ -111,7 +111,7 @@ class Failures:
 
 
 class RawQueueConsumer(QueueConsumer):  # type: ignore[misc]
-    """nameko's consumer with two differences: it declares the queues, and does not decode messages."""
+    """nameko's consumer, with two differences: it declares the queues, and it does not decode messages."""
 
     def get_consumers(self, consumer_cls: Any, channel: Any) -> Any:
         declare_events(channel)

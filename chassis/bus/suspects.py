@@ -97,7 +97,7 @@ class Suspects:
     ) -> None:
         """
         run      runs the handler; raises its errors
-        put_off  stores a message whose handler failed for its next attempt; returns whether it is stored
+        put_off  stores a message for its next attempt, after its handler failed; returns whether it is stored
         """
         self._service, self._turns = resources.service, turns
         self._run, self._put_off = run, put_off

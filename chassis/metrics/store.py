@@ -107,11 +107,11 @@ class Store:
         _write_samples(self.folder / f"service-{service}.json", samples)
 
     def service_samples(self, service: str) -> list[Sample]:
-        """Return the last samples of a service, of any age; none when they cannot be read."""
+        """Return the last samples of a service, of any age; empty if they cannot be read."""
         return _read_samples(self.folder / f"service-{service}.json")
 
     def lock(self, name: str) -> int | None:
-        """Take a lock of this machine, until its handle is closed or the process ends; None when another holds it."""
+        """Take a lock of this machine until its handle is closed or the process ends; None if another has it."""
         return _lock(self.folder / f"{name}.lock")
 
     def families(self) -> list[Metric]:

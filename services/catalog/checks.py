@@ -128,7 +128,7 @@ def vocabulary(resources: Resources) -> list[Finding]:
 
 
 def samples(resources: Resources) -> Iterator[Sample]:
-    """Read how far the index is behind, and how far imports are. Raises Unavailable."""
+    """Read the lag of the index and the progress of imports. Raises Unavailable."""
     with resources.database.reading(READER) as session:
         behind, seconds = index_lag(session)
         totals = session.execute(

@@ -65,7 +65,7 @@ def record(session: Session, record_id: UUID) -> Row[*tuple[Any, ...]]:
 
 
 def list_records(session: Session, *, after: int, limit: int) -> Sequence[Row[*tuple[Any, ...]]]:
-    """List records not deleted with a number above `after`, by number: number, id, updated_at."""
+    """List live records with a number above `after`, by number: number, id, updated_at."""
     return session.execute(
         select(Record.number, Record.id, Record.updated_at)
         .where(Record.number > after, Record.deleted_at.is_(None))
@@ -94,7 +94,7 @@ def marc_and_work(session: Session, numbers: Sequence[int]) -> dict[int, tuple[b
 
 
 def work_number(session: Session, work_id: UUID) -> int:
-    """Return a work's number; for a merged work the number of the work it was merged into.
+    """Return a work's number; for a merged work, the number of the work that it was merged into.
 
     work_id  id of the work or of one of its records
     raises   NotFound  WORK_NOT_FOUND
@@ -146,7 +146,7 @@ def items(session: Session, record_number: int) -> Sequence[Row[*tuple[Any, ...]
 
 
 def institutions(session: Session, *, code: str = "") -> Sequence[Institution]:
-    """List all institutions by code; only the one with this code when given.
+    """List all institutions by code, or only the one with the given code.
 
     raises  NotFound  INSTITUTION_NOT_FOUND
     """

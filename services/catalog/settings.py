@@ -11,7 +11,7 @@ from chassis.settings import OwnSettings, Url
 
 
 class CatalogSettings(OwnSettings):
-    """The catalogue's settings, and the platform's DATA, on which the default of SEARCH_URL depends."""
+    """The catalogue's settings, and DATA of the platform, because the default of SEARCH_URL depends on it."""
 
     data: Path = Path("var")
     search_url: Url = Field(

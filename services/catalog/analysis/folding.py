@@ -34,7 +34,7 @@ _ELIDED = re.compile(rf"(?<![^\W_])[ldLD][{re.escape(_APOSTROPHES)}](?=([^\W\d_]
 _CJK = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _ANY = re.compile(rf"[{_CJK}]|[^\W_{_CJK}]+")
 
-# Words too common to rank by: used only when a query has no other words, such as "Yang" alone.
+# Words that are too common for ranking: used only when a query has no other words, such as "Yang".
 _COMMON = frozenset(
     [
         "yang",

@@ -32,8 +32,8 @@ def initials(words: Sequence[str], start: int) -> int:
 def name_forms(name: str) -> list[str]:
     """Return additional tokens of a name: its initials, single and joined.
 
-    For an inverted personal name (`Navis, Ali Akbar`) those of the words after the first comma; for any other name the
-    joined consecutive single letters.
+    For an inverted personal name (`Navis, Ali Akbar`) the initials of the words after the first comma; for any other
+    name the joined consecutive single letters.
     """
     family, comma, forenames = name.partition("(")[0].partition(",")
     if comma:

@@ -1,9 +1,9 @@
 """Reduces words to roots, so that a search matches any spelling, affix and number.
 
-One rule is used for all languages, so that a query word is one look-up and not one per language: spelling variants
-become one (spelling.py), Indonesian affixes are removed (Snowball, with corrections), and an English plural, gerund or
-past tense loses its ending. Snowball's Indonesian stemmer changes only 2 % of English words; exceptions.py lists the
-words that would otherwise match another meaning.
+One rule is used for all languages, so that a query word needs one look-up and not one for each language: spelling
+variants become one (spelling.py), Indonesian affixes are removed (Snowball, with corrections), and an English plural,
+gerund or past tense loses its ending. Snowball's Indonesian stemmer changes only 2 % of English words; exceptions.py
+lists the words that would otherwise match another meaning.
 """
 
 from __future__ import annotations

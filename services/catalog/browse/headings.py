@@ -94,7 +94,7 @@ def _unused(index: Index, headings: Sequence[tuple[str, str, str]]) -> list[tupl
 
 
 def _is_idle(session: Session) -> bool:
-    """Tell whether no import runs or has just ended, and the index queue is empty."""
+    """Tell whether no import is running or has just ended, and the index queue is empty."""
     since = clock.now() - timedelta(seconds=IDLE_SECONDS)
     active_runs = select(ImportRun.number).where(or_(ImportRun.finished_at.is_(None), ImportRun.finished_at > since))
     queue = select(IndexQueue.record_number)

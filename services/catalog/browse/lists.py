@@ -42,7 +42,7 @@ class ListEntry:
 
     count         number of records with this heading; 0 for an unused form
     see, see_also  the headings to use instead; related headings
-    record        of a title or a call number
+    record        the record of a title or a call number
     other_forms   unused forms that the heading stands for
     """
 

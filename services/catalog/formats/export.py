@@ -73,9 +73,9 @@ class ExportProgress:
     """The progress of an export.
 
     after     number of the last record that was processed
-    written   records written until now
-    left      records left out until now
-    problems  records that this page left out
+    written   number of records written until now
+    left      number of records left out until now
+    problems  records that were left out of this page
     """
 
     after: int = 0
@@ -237,7 +237,7 @@ class ExportFile:
         os.fsync(self.file.fileno())
 
     def _read_state(self) -> dict[str, Any] | None:
-        """Read the state of an unfinished run; None without one, or when its file is missing or too short."""
+        """Read the state of an unfinished run; None without one, or if the export's file is missing or too short."""
         if not self._state.exists():
             return None
         state: dict[str, Any] = json.loads(self._state.read_text())

@@ -81,7 +81,7 @@ def store_authorities(
 
 
 def delete_authorities(session: Session, rows: Sequence[tuple[int, int, bytes]], *, why: bytes = b"deleted") -> None:
-    """Delete the forms of authority records, (number, version, fingerprint); a later record brings them back."""
+    """Delete the forms of authority records, given as (number, version, fingerprint); a later record restores them."""
     for chunk in in_parts(rows):
         changes = [
             {"number": number, "version": version + 1, "fingerprint": sha256(why + fingerprint).digest()}
@@ -100,7 +100,7 @@ def used_authorities(session: Session, source_id: UUID) -> list[tuple[int, int, 
 
 
 def restore_authorities(session: Session, source_id: UUID) -> int:
-    """Bring back the authority records that delete_authorities deleted as DROPPED. Returns how many."""
+    """Restore the authority records that delete_authorities deleted as DROPPED. Returns their number."""
     columns = select(Authority.number, Authority.version, Authority.fingerprint, Authority.marc)
     forms: list[dict[str, Any]] = []
     changes: list[dict[str, Any]] = []
@@ -119,7 +119,7 @@ def restore_authorities(session: Session, source_id: UUID) -> int:
 def decide(
     session: Session, batch: Sequence[IncomingAuthority], *, source_id: UUID | None, met: dict[str, bytes]
 ) -> AuthorityDecision:
-    """Decide for each record whether it is new, changed or unchanged; add it to `met`. A dry run calls only this."""
+    """Decide for each record whether it is new, changed or unchanged, and add it to `met`. A dry run only decides."""
     keys = [incoming.key for incoming in batch] + [alternative_key(incoming) for incoming in batch]
     rows = session.execute(
         select(

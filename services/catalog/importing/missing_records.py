@@ -23,10 +23,10 @@ MOST_PERCENT = 5
 class MissingRecords:
     """The deletion of missing records.
 
-    at_most  number of records that the operator allows; None allows MOST_PERCENT of the source, and nothing at all when
-             a record was rejected: it may be one of the missing
-    found    number of records that are missing
-    refusal  why nothing was deleted; None when nothing was refused
+    at_most  number of deletions that the operator allows; None allows MOST_PERCENT of the source, but none if a record
+             was rejected, because that may be a missing one
+    found    number of missing records
+    refusal  why nothing was deleted; None without a refusal
     """
 
     at_most: int | None = None

@@ -246,7 +246,7 @@ class Import:
     def _store(
         self, target: ImportTarget, run: int, at: int, prepared: PreparedBatch, raw: dict[int, bytes]
     ) -> Iterator[tuple[PreparedBatch, Outcome]]:
-        """Commit a batch; when the database refuses its data, halve it until the bad record is alone and reject that.
+        """Commit a batch. If the database refuses its data, halve it down to the bad record, and reject that record.
 
         A batch that PostgreSQL rolls back for another writer, such as a loan, is stored again.
 

@@ -34,7 +34,7 @@ def begin(database: Database, context: Context) -> None:
 
 
 def regroup_records(database: Database, context: Context, stop: threading.Event) -> int:
-    """Regroup the works of all records unless it is done; a later call continues.
+    """Regroup the works of all records, unless they are already regrouped; a later call continues.
 
     returns  the number of records that are now in another work
     emits    RecordsChanged
@@ -105,7 +105,8 @@ def _regroup(session: Session, works: set[int], after: int) -> list[MovedRecord]
         .where(Record.work_number.in_(works), Record.deleted_at.is_(None))
         .order_by(Record.number)
     ).all()
-    # A work with a record of an earlier batch was regrouped with it. A record with a ruling has no keys and stays.
+    # A work with a record of an earlier batch was regrouped in that batch. A record with a ruling has no keys, and
+    # stays.
     regrouped_works = {row.work_number for row in rows if row.number <= after}
     open_rows = {
         row.number: row for row in rows if row.work_number not in regrouped_works and row.work_keys is not None

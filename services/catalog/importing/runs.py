@@ -114,7 +114,7 @@ def save_run(session: Session, run: int, counts: Counts, **more: Any) -> None:
 
 
 def finish_run(session: Session, run: int) -> None:
-    """Mark a run as finished, and forget which records it met."""
+    """Mark a run as finished, and delete the list of the records that it has read."""
     session.execute(update(ImportRun).where(ImportRun.number == run).values(finished_at=clock.now()))
     session.execute(delete(ImportSeen).where(ImportSeen.run == run))
 

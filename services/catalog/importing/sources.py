@@ -26,8 +26,8 @@ OF_DESKS = "desk:"  # begins the codes of sources of brief records that desks ad
 class SourceSummary:
     """A source. item_map: its own map as TOML, "" without one; records: number of records not deleted.
 
-    imported_at                 when its last import ended, or began if it is unfinished; None without one
-    is_finished                 whether that import ended
+    imported_at                 when its last import ended, or began if unfinished; None without an import
+    is_finished                 whether that import has ended
     read, warnings, put_aside   counts of that import
     findings                    JSON of importing.findings of that import
     dropped_at                  when its records were deleted together; None for a source in use

@@ -66,7 +66,7 @@ class Outcome:
 
 @dataclass(slots=True)
 class StoredRecord:
-    """A stored record, and whether this run has met it. is_deleted: a dry run has deleted it."""
+    """A stored record, and whether this run has read it. is_deleted: a dry run has deleted it."""
 
     number: int
     id: UUID
@@ -90,7 +90,7 @@ class RecordChange:
 
 @dataclass(slots=True)
 class Decision:
-    """The decision on a batch; `seen` are unchanged records that this run met for the first time."""
+    """The decision on a batch. seen: unchanged records that this run has read for the first time."""
 
     touched: list[RecordChange] = field(default_factory=list)
     seen: list[int] = field(default_factory=list)

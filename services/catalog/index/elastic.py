@@ -1,4 +1,4 @@
-"""The index port on Elasticsearch: indexes whose names begin with the one that SEARCH_URL gives; see Names."""
+"""The index port on Elasticsearch: indexes whose names begin with the name in SEARCH_URL; see Names."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ _HEADERS = {"accept": "application/json", "content-type": "application/json"}
 def open_index(url: str, *, installation: Installation = NO_INSTALLATION) -> Index:
     """Open the index of a URL: http(s)://[user:password@]host[:port][,host[:port]…]/name
 
-    Several hosts are nodes of one cluster: a call whose node cannot be reached goes to the next one.
+    Several hosts are nodes of one cluster: when a node cannot be reached, the call is sent to the next one.
     raises  Invalid  SEARCH_URL_INVALID
     """
     parts = urlsplit(url)

@@ -34,7 +34,7 @@ from services.catalog.record.index_document import START, WORD_FIELDS
 
 Json = dict[str, Any]
 
-# One document of the index, the marker, belongs to no record: it stores the name of the index's state. A completion
+# One document of the index, the marker, is not that of a record: it stores the name of the index's state. A completion
 # suggester returns that name with every response, from the same snapshot, at a cost that does not grow with the hits.
 MARKER = "state"
 STATE = "state"
@@ -46,7 +46,7 @@ EVERYTHING: Json = {"constant_score": {"filter": {"term": {WORD_FIELDS[0]: START
 
 
 def settings() -> Json:
-    """Return the index settings: one shard, so that both engines count words alike, refreshed even when idle."""
+    """Return the index settings: one shard, so that both engines count words alike; refreshed even when idle."""
     return {
         "number_of_shards": 1,
         "auto_expand_replicas": "0-1",

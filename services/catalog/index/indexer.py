@@ -128,7 +128,7 @@ class Indexer:
         except Unavailable as problem:
             if problem.reason != "SEARCH_UNAVAILABLE" or not self._has_request():
                 raise
-            # A new index was requested, perhaps because the parts of the old one are lost.
+            # A new index is already requested, perhaps because parts of the old one are lost.
             self._is_out_of_reach = True
             return
         if not fault and not was_built_here(self._database, self._index.name()):

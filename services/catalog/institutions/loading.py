@@ -1,4 +1,4 @@
-"""Stores institutions and branches of a file; fields that staff have edited on a page stay, unless told to replace."""
+"""Stores institutions and branches of a file; keeps fields that staff have edited on a page, unless `replace`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What circulation says of items: states of items, rules of reading in the library, and the holdings that follow."""
+"""States of items and rules of reading in the library, from circulation, and the holdings that follow from them."""
 
 from __future__ import annotations
 

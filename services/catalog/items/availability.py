@@ -32,7 +32,7 @@ _READ_HERE = frozenset({"reference", "closed_stacks"})
 
 
 class Lending(NamedTuple):
-    """What circulation says of an item.
+    """The lending data of an item, from circulation.
 
     state         "in", "on_loan" or "transit"
     due_on        day on which it is due, ISO 8601; "" when it is not lent

@@ -33,7 +33,7 @@ _OTHER_TAGS = ("300", "853", "863", "866")
 
 @dataclass(frozen=True, slots=True)
 class TextRule:
-    """Selects a text from a field: parts joined by blanks; a part is the first of its choices that has a value.
+    """Selects a text from a field: parts joined by blanks. The value of a part is its first choice that has a value.
 
     A choice is (code, occurrence): the first, second, … subfield with this code, or ALL_OCCURRENCES.
     """

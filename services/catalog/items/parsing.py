@@ -256,7 +256,7 @@ def _is_item(pattern: ItemPattern, first_values: Mapping[str, str]) -> bool:
 
 
 def _status(pattern: ItemPattern, field: Field, first_values: Mapping[str, str], item_map: ItemMap) -> str:
-    """Return the status of the first condition that fits, else of the status words, which may say ONLINE or ASK.
+    """Return the status of the first condition that fits, else the meaning of the status words, also ONLINE or ASK.
 
     A text of several subfields is looked up whole, then each subfield by itself. Returns "" for unknown words.
     """

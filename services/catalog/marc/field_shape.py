@@ -52,7 +52,7 @@ def leader_from_text(text: object, warnings: list[str]) -> str:
 def control_field(tag: str, value: str) -> Field:
     """Build a control field from XML or JSON.
 
-    raises  MarcError  FIELD_BAD, when the field would not survive ISO 2709
+    raises  MarcError  FIELD_BAD, when ISO 2709 cannot represent the field
     """
     if len(tag) != 3 or not tag.isascii() or not tag.isprintable():
         raise MarcError("FIELD_BAD", f"tag {tag!r}")

@@ -40,7 +40,7 @@ def lay_out(raw: bytes, *, begin: int, base: bytes, warnings: list[str]) -> Layo
     begin     offset of the directory
     base      base address of the leader, five bytes; used only if the directory confirms it
     warnings  receives BASE_ADDRESS_WRONG, RECORD_OVERSIZE, DIRECTORY_ORDER, DIRECTORY_WRONG, …
-    raises    MarcError  DIRECTORY_BAD when several or no readings are possible; NO_FIELDS
+    raises    MarcError  DIRECTORY_BAD, when no reading or several are possible; NO_FIELDS
     """
     end = raw.find(FIELD_END, begin)
     if end < 0:

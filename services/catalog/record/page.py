@@ -66,7 +66,7 @@ def load_record_page(session: Session, record_id: UUID, *, branch: str = "") -> 
 def load_items(
     database: Database, *, context: Context, record_id: UUID, branch: str = ""
 ) -> tuple[int, Sequence[Row[*tuple[Any, ...]]]]:
-    """Load a record's version and its items: those of the reader's branch first, then by branch in shelf order.
+    """Load a record's version and its items: items of the reader's branch first, then by branch in shelf order.
 
     raises  NotFound  RECORD_NOT_FOUND
     """

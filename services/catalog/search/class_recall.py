@@ -103,7 +103,7 @@ class _Phrase(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ClassFinder:
-    """Finds classes by their words. rows: by key; a library's own before the release's."""
+    """Finds classes by their words. rows: key -> row; a library's own rows replace the release's."""
 
     rows: Mapping[str, ClassRow]
     _phrases: dict[str, list[_Phrase]] = field(default_factory=dict)

@@ -221,7 +221,7 @@ def _describe_place(
 ) -> LocalText:
     """Describe the field of the greatest weight that has the word as typed, in another form, or as a beginning.
 
-    only_as_typed  do not look for other forms
+    only_as_typed  do not compare other forms
     """
     typed_word = typed_words.get(word, word)
     for place in places:

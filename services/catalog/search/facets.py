@@ -31,7 +31,7 @@ _cached_names: WeakKeyDictionary[Database, tuple[float, Names]] = WeakKeyDiction
 
 @dataclass(frozen=True, slots=True)
 class FacetValue:
-    """A value of a facet. label: the value for people; None when the value itself is readable."""
+    """A value of a facet. label: text for people; None when the value itself is readable."""
 
     value: str
     count: int

@@ -126,7 +126,7 @@ def _title_begins(beginning: str) -> list[ColumnElement[bool]]:
 
 
 def _agencies(session: Session) -> list[str]:
-    """List the prefixes of import keys ("(PKS)"): those of each source's first and last key."""
+    """List the prefixes ("(PKS)") of the first and the last import key of each source."""
     # One index seek for each source; GROUP BY would read every key.
     first_key, last_key = (
         select(most(Record.control_key)).where(Record.source_id == Source.id).scalar_subquery()

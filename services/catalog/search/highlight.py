@@ -83,7 +83,7 @@ def split_at_marks(text: str, marks: Marks) -> list[str]:
 
 
 def marks_for(query: Query) -> dict[str, Marks]:
-    """Return the marks of a query in each field of the brief record; stop words only in a query of stop words."""
+    """Return the marks of a query in each field of the brief record; stop words count only in a query of stop words."""
     searched_parts = list(_searched_parts(query))
     content_parts = [
         searched_part

@@ -239,7 +239,7 @@ def _load_hits(
     branch: str,
     filters: Mapping[str, tuple[str, ...]],
 ) -> list[Hit]:
-    """Load the hits in the index's order, without records that were deleted since."""
+    """Load the hits in the index's order, without records that have been deleted since they were indexed."""
     loaded_hits = []
     briefs = queries.briefs(database, answer.hits.numbers)
     hits = in_series_order(answer.hits, {number: row.brief for number, row in briefs.items()})

@@ -140,7 +140,7 @@ class Work(Table):
 class WorkKey(Table):
     """The work of the records with this key; a key is a 63-bit hash (works.keys).
 
-    Records store their own keys, so this table has one row per key, whatever the number of editions.
+    Records store their own keys, so this table has one row for each key, for any number of editions.
     """
 
     __tablename__ = "work_keys"
@@ -151,7 +151,7 @@ class WorkKey(Table):
 class WorkRuling(Table):
     """A librarian's decision on a record and a work, which no rule overrides. ruling: "apart" or "together".
 
-    A record with a decision stays where the newest decision put it, and its keys attract no other record.
+    A record with a decision stays where the newest decision put it, and its keys do not add other records to the work.
     """
 
     __tablename__ = "work_rulings"

@@ -18,7 +18,7 @@ from services.catalog.tables import Record, Source, Work, WorkKey, WorkRuling, f
 from services.catalog.works.keys import pack, unpack
 
 FIRST_TEMPORARY = 1 << 62  # temporary numbers of this batch's new works, until all merges are known
-# Advisory lock of PostgreSQL: two transactions that assigned one new key at the same time would create two works.
+# Advisory lock of PostgreSQL, because two transactions that assign one new key at a time would create two works.
 WORKS_LOCK = 4_210_001
 # A work with more records is not separated when one of them changes, because to read them all takes too long.
 MOST_SEPARATED = 2_000
@@ -136,7 +136,7 @@ def lock_works(session: Session) -> None:
 def assign_works(session: Session, arrivals: Sequence[KeyedRecord]) -> AssignmentResult:
     """Find or create the work of each record. The caller holds lock_works.
 
-    A record that connects two works merges the younger into the older. A changed record leaves its work first, and
+    When a record connects two works, the younger is merged into the older. A changed record first leaves its work, and
     records that only it connected are separated. A record with a ruling stays where the ruling put it.
     """
     result = AssignmentResult()
@@ -167,7 +167,7 @@ def assign_works(session: Session, arrivals: Sequence[KeyedRecord]) -> Assignmen
 
 
 class StoredWork(NamedTuple):
-    """A work whose records are regrouped: its number, the keys that its records have had, and record -> new keys."""
+    """A work whose records are regrouped: its number, the old keys of its records, and record -> new keys."""
 
     number: int
     old_keys: frozenset[int]

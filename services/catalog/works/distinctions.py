@@ -60,7 +60,7 @@ class TitleFacts:
     subtitle       its first words; "" without one
     originals      (author's key, words of the title, part) of originals or uniform titles, at most one title
     is_collection  the record has several works: it shares a work by its whole title only
-    names_volume   the title is that of the series, so that the subtitle names the volume
+    names_volume   the title is the title of the series, so the subtitle names the volume
     """
 
     title: list[str]

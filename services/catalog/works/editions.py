@@ -36,7 +36,7 @@ class Edition:
 
 @dataclass(frozen=True, slots=True)
 class WorkPage:
-    """title, author: of the earliest edition. editions: at most MOST_EDITIONS, best first."""
+    """title, author: those of the earliest edition. editions: at most MOST_EDITIONS, best first."""
 
     id: UUID
     title: str
@@ -92,7 +92,7 @@ def load_work(
 def sort_editions(
     holdings: Sequence[Mapping[str, Any]], brief: Mapping[str, Any], number: int, *, branch: str, language: str
 ) -> tuple[int, ...]:
-    """Sort key of editions: available (at the reader's branch, elsewhere), reader's language, newest, number."""
+    """Return the sort key of an edition: available (at the branch, elsewhere), reader's language, newest, number."""
     reader_branch = split_branch(branch)
     available = [entry for entry in holdings if entry["available"]]
     available_here = any((entry["institution"], entry["branch"]) == reader_branch for entry in available)

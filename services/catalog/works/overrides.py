@@ -40,7 +40,7 @@ def split_record(session: Session, record_id: UUID, *, reason: str) -> tuple[UUI
 def join_work(session: Session, record_id: UUID, work_id: UUID, *, reason: str) -> list[MovedRecord]:
     """Move a record to a work permanently.
 
-    returns  every record that moved; none when it was there already; the ruling is stored all the same
+    returns  every record that moved; empty if the record was already there; the ruling is stored in any case
     raises   NotFound  RECORD_NOT_FOUND, WORK_NOT_FOUND;  Invalid  REASON_OUT_OF_BOUNDS
     """
     lock_works(session)

@@ -23,7 +23,7 @@ _ENDS = " \t:;,/=."
 
 
 def put_titles(parent: Element, fields: Fields) -> None:
-    """Append 245, then the uniform, abbreviated, translated and other titles; "[Tanpa judul]" for a record without."""
+    """Append 245, then the uniform, abbreviated, translated and other titles; without any title, "[Tanpa judul]"."""
     before = len(parent)
     for field in fields.all("245"):
         _put_title(parent, field, "abfgks", _non_filing(field.indicator(2)), **field.attributes)
