@@ -37,14 +37,14 @@ class Wake(Protocol):
     """A connection on which one thread waits for writes; each waiting thread opens its own."""
 
     def wait(self, seconds: float) -> bool:
-        """Return when a transaction has written since the last return, or after `seconds`. False after `seconds`."""
+        """Wait until a transaction has written since the last call; return False after `seconds` without one."""
         ...
 
     def close(self) -> None: ...
 
 
 def wait_until(stop: threading.Event, wake: Wake, seconds: float) -> None:
-    """Wait as `wake` does for more than a second, but not much longer than until `stop`."""
+    """Wait on `wake` for a time that may be long, but return soon after `stop` is set."""
     end = time.monotonic() + seconds
     while not stop.is_set() and (left := end - time.monotonic()) > 0:
         if wake.wait(min(left, STOP_POLL_SECONDS)):

@@ -27,7 +27,7 @@ from services.catalog.tables import Institution, Item, OriginalRecord, Record, S
 
 @dataclass(frozen=True, slots=True)
 class DroppedSource:
-    """What dropping a source did, or would do.
+    """Counts of a drop, of its preview or of its undo.
 
     records, authorities  number of records that were deleted or restored
     items                 number of items that were deleted or restored
