@@ -17,7 +17,7 @@ from chassis.context import Context
 from chassis.errors import Invalid, NotFound, Refused, Unavailable
 from chassis.ids import parse_id
 from chassis.sealing import MasterKey
-from services.notifications.members import TEXT_KEY_DAMAGED, forget_damaged_key, keys_of, open_text
+from services.notifications.members import TEXT_KEY_DAMAGED, forget_damaged_key, kept_id, keys_of, open_text
 from services.notifications.notices import settle
 from services.notifications.tables import Attempt, ChannelDay, ChannelState, Member, Message, Notice, RefusedAddress
 
@@ -194,9 +194,12 @@ def channel_health(session: Session, institution_id: UUID, names: Sequence[str])
 
 
 def require_member(session: Session, member_id: str) -> Member:
-    """Return a member of the caller's institution. Raises NotFound NOTICE_MEMBER_NOT_FOUND."""
+    """Return a member of the caller's institution; of a merged member the kept one.
+
+    raises  NotFound  NOTICE_MEMBER_NOT_FOUND
+    """
     try:
-        member = session.get(Member, UUID(member_id))
+        member = session.get(Member, kept_id(session, UUID(member_id)))
     except ValueError:
         member = None
     if member is None or member.is_erased:

@@ -22,6 +22,7 @@ from rangkiang.notifications.v1 import print_pb2
 from services.notifications import preferences
 from services.notifications.institutions import own_zone
 from services.notifications.ledger import require_member
+from services.notifications.members import kept_id
 from services.notifications.preferences import ALL, Answer
 from services.notifications.rpc.ledger import timestamp
 from services.notifications.rpc.sending import ServiceOwners
@@ -68,7 +69,8 @@ class ChoiceMethods:
     ) -> wire.GetOwnPreferencesReply:
         caller = rpc.context(context)
         with self._database.reading(caller) as session:
-            return wire.GetOwnPreferencesReply(preferences=_preferences(session, parse_id(caller.actor)))
+            member_id = kept_id(session, parse_id(caller.actor))
+            return wire.GetOwnPreferencesReply(preferences=_preferences(session, member_id))
 
     def PutOwnPreferences(
         self, request: wire.PutOwnPreferencesRequest, context: grpc.ServicerContext
@@ -77,7 +79,7 @@ class ChoiceMethods:
         with self._database.transaction(caller) as session:
 
             def act() -> wire.PutOwnPreferencesReply:
-                member_id = parse_id(caller.actor)
+                member_id = kept_id(session, parse_id(caller.actor))
                 _replace(session, member_id, caller, request.preferences)
                 return wire.PutOwnPreferencesReply(preferences=_preferences(session, member_id))
 
@@ -86,8 +88,9 @@ class ChoiceMethods:
     def OptOut(self, request: wire.OptOutRequest, context: grpc.ServicerContext) -> wire.OptOutReply:
         caller = rpc.context(context)
         kind, channel = request.kind or ALL, request.channel or ALL
-        member_id, institution_id = parse_id(caller.actor), parse_id(caller.institution)
+        institution_id = parse_id(caller.institution)
         with self._database.transaction(caller) as session:
+            member_id = kept_id(session, parse_id(caller.actor))
             preferences.opt_out(session, member_id, institution_id, kind=kind, channel=channel)
             _record(session, caller, "notifications.opt_out", member_id, {"kind": kind, "channel": channel})
         return wire.OptOutReply(kind=kind, channel=channel)

@@ -14,11 +14,14 @@ from hypothesis import strategies as st
 from sqlalchemy import update
 
 from chassis import clock
+from chassis.ids import new_id
 from chassis.sql import insert_ignore
 from rangkiang.circulation.v1.events_pb2 import LoanDueSoon
 from rangkiang.members.v1.events_pb2 import MemberErased, MemberFact, MembersChanged
+from rangkiang.notifications.v1 import notices_pb2
 from services.notifications import ledger
 from services.notifications.jobs import forget_old_rows
+from services.notifications.merging import copy_members
 from services.notifications.preferences import (
     ALL,
     Answer,
@@ -32,6 +35,7 @@ from services.notifications.tables import Member, Message
 from services.notifications.templates.kinds import CHANNELS, KINDS
 from tests.fakes.notices import ACCEPTED, AWAY, loan_fact
 from tests.services.notifications.conftest import PADANG, PADANG_BRANCH, TEST, Office
+from tests.services.notifications.partners import PKS, Partners
 from tests.services.notifications.test_sender import MORNING, lend, remind, sent, warn
 
 ANSWERS = st.dictionaries(
@@ -180,3 +184,22 @@ def test_two_who_were_one_person_get_one_digest_a_day(office, pair, is_away):
     with office.database.reading(TEST) as session:
         for message in office.messages():
             assert "Merantau" in (text := ledger.open_message(session, message, office.master)[1]) or "Jilid" in text
+
+
+def test_answers_given_for_the_merged_member_are_those_of_the_kept_one(both: Partners) -> None:
+    merged, kept = new_id(), new_id()
+    facts = [
+        MemberFact(id=str(merged), version=2, institution_id=str(PKS), merged_into=str(kept)),
+        MemberFact(id=str(kept), version=1, institution_id=str(PKS)),
+    ]
+    with both.database.transaction(TEST) as session:
+        copy_members(session, facts)
+    no_mail = [notices_pb2.Preference(kind="due_soon", channel="email", allowed=False)]
+    put = notices_pb2.PutPreferencesRequest(member_id=str(merged), preferences=no_mail)
+    both.stub.PutPreferences(put, metadata=both.caller("notices.write"))
+    get = notices_pb2.GetPreferencesRequest(member_id=str(kept))
+    reply = both.stub.GetPreferences(get, metadata=both.caller("notices.read"))
+    assert [(one.kind, one.channel) for one in reply.preferences.answers] == [("due_soon", "email")]
+    own = notices_pb2.PutOwnPreferencesRequest(preferences=[])
+    both.stub.PutOwnPreferences(own, metadata=both.caller("self", actor=str(merged)))
+    assert not both.stub.GetPreferences(get, metadata=both.caller("notices.read")).preferences.answers
