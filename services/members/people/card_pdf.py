@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from chassis.printing import printable
+
 # Millimetres; ISO/IEC 7810 ID-1.
 WIDTH, HEIGHT = 85.6, 53.98
 _A4 = (210.0, 297.0)
@@ -101,7 +103,7 @@ def _back(canvas: Any, card: PrintedCard) -> None:
     barcode.drawOn(canvas, max(quiet * _MM, (WIDTH * _MM - barcode.width) / 2), 22 * _MM)
     canvas.setFillColorRGB(*_DARK)
     canvas.setFont("Helvetica", 10)
-    canvas.drawCentredString(WIDTH / 2 * _MM, 17 * _MM, _printable(card.number))
+    canvas.drawCentredString(WIDTH / 2 * _MM, 17 * _MM, printable(card.number))
     canvas.setFont("Helvetica", 6)
     lines = ("Kartu hilang? Segera beri tahu perpustakaan.", "Lost your card? Tell the library at once.")
     for place, line in enumerate(lines):
@@ -130,15 +132,10 @@ def _qr(canvas: Any, content: str, *, x: float, y: float, side: float) -> None:
 def _text(canvas: Any, text: str, *, x: float, y: float, size: float, width: float, bold: bool = False) -> None:
     """Write one line, in a smaller size when it is long; a very long one is cut."""
     font = "Helvetica-Bold" if bold else "Helvetica"
-    text = _printable(text)
+    text = printable(text)
     while canvas.stringWidth(text, font, size) > width * _MM and size > 5:
         size -= 0.5
     while text and canvas.stringWidth(text, font, size) > width * _MM:
         text = text[:-1]
     canvas.setFont(font, size)
     canvas.drawString(x * _MM, y * _MM, text)
-
-
-def _printable(text: str) -> str:
-    """Replace letters that the fonts of every PDF reader lack."""
-    return text.encode("cp1252", "replace").decode("cp1252")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -11,6 +10,7 @@ from typing import Any, Literal
 
 from markupsafe import escape
 
+from chassis.printing import printable
 from services.notifications.templates.markup import Block, Span
 from services.notifications.templates.values import short_date
 
@@ -135,18 +135,5 @@ def _span(span: Span) -> str:
 
 
 def _safe(text: str) -> str:
-    """Escape a text, and replace letters that the fonts of every PDF reader lack by their plain form, or by `?`."""
-    return str(escape("".join(map(_printable, text))))
-
-
-def _printable(letter: str) -> str:
-    for form in (
-        letter,
-        "".join(part for part in unicodedata.normalize("NFKD", letter) if not unicodedata.combining(part)),
-    ):
-        try:
-            form.encode("cp1252")
-        except UnicodeEncodeError:
-            continue
-        return form
-    return "?"
+    """Return a text for the XML of reportlab, in letters that can be printed."""
+    return str(escape(printable(text)))
