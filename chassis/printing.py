@@ -26,7 +26,7 @@ def _printable(letter: str) -> str:
         except UnicodeEncodeError:
             continue
         return form
-    return anyascii(letter) or "".join(map(_latin, plain))
+    return "".join(map(_latin, plain))
 
 
 def _latin(letter: str) -> str:

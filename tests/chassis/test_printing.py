@@ -14,7 +14,7 @@ from chassis.printing import printable
         ("Ṣaḥīḥ al-Bukhārī", "Sahih al-Bukhari"),
         ("بداية المجتهد", "bdayh almjthd"),
         ("\u200fأيام الإنسان\u200f", "ayam alansan"),
-        ("Война и мир", "Voyna i mir"),
+        ("Война и мир", "Voina i mir"),
         ("\ue000", "?"),
     ],
 )
