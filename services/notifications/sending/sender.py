@@ -17,6 +17,7 @@ from chassis import clock, telemetry
 from chassis.context import system
 from chassis.db import Database
 from chassis.errors import Error, Invalid
+from chassis.requests_first import give_way
 from chassis.sealing import MasterKey
 from chassis.sql import insert_for
 from rangkiang.members.v1.contacts_pb2 import MemberContact
@@ -49,6 +50,8 @@ LONGEST_PAUSE_SECONDS = 5.0
 # Attempts that are committed together, and that a crash may leave without an answer.
 TOGETHER, TOGETHER_UNKNOWN = 25, 5
 NOT_RENDERED = "NOT_RENDERED"
+# The longest wait for requests before each message is rendered and sent: 10,000 are sent in a minute all the same.
+GIVE_WAY_SECONDS = 0.01
 FAILURES_SHOWN = 100
 # Circuit, failures and reason, as they were written last.
 Health = tuple[str, int, str]
@@ -225,6 +228,7 @@ class Sender:
         failed: list[Draft] = []
         with self._database.reading(SENDING) as session:
             for draft in drafts:
+                give_way(GIVE_WAY_SECONDS)
                 try:
                     handed = render_message(
                         session,
@@ -252,6 +256,7 @@ class Sender:
     def _send(self, begun: Begun) -> Outcome:
         channel = begun.draft.option.channel
         parent = {"traceparent": begun.draft.notices[0].traceparent} if begun.draft.notices[0].traceparent else None
+        give_way(GIVE_WAY_SECONDS)
         with telemetry.span(f"send {channel.name}", kind="producer", parent=parent, kind_of_notice=begun.draft.kind):
             try:
                 outcome = channel.send(begun.handed)

@@ -89,11 +89,11 @@ def test_a_day_at_the_desk(library: Library, office: Office, browser: Browser) -
     desk.locator("body.live").wait_for()
     desk.keyboard.press("Alt+u")
     type_scans(desk, school, *ITEMS[:5])
-    assert wait_until_sent(desk) == ["Dipinjamkan"] * 5 + ["Peminjam dibuka"]
+    assert wait_until_sent(desk) == ["Dipinjamkan"] * 5 + ["Data peminjam dibuka"]
     assert "SMA Contoh" in desk.locator("#borrower").inner_text()
     desk.keyboard.press("Escape")
     type_scans(desk, school, *ITEMS[5:25])
-    assert wait_until_sent(desk)[:21] == ["Dipinjamkan"] * 20 + ["Peminjam dibuka"]
+    assert wait_until_sent(desk)[:21] == ["Dipinjamkan"] * 20 + ["Data peminjam dibuka"]
     assert "25 dari 30" in desk.locator("#borrower").inner_text()
 
     type_scans(desk, reader["number"], *ITEMS[25:29])
