@@ -50,7 +50,8 @@ LONGEST_PAUSE_SECONDS = 5.0
 # Attempts that are committed together, and that a crash may leave without an answer.
 TOGETHER, TOGETHER_UNKNOWN = 25, 5
 NOT_RENDERED = "NOT_RENDERED"
-# The longest wait for requests before each message is rendered and sent: 10,000 are sent in a minute all the same.
+# The longest wait for requests before each message is decided on, rendered and sent. Never within a transaction that
+# writes: other writers would wait too.
 GIVE_WAY_SECONDS = 0.01
 FAILURES_SHOWN = 100
 # Circuit, failures and reason, as they were written last.
@@ -125,7 +126,10 @@ class Sender:
                 institutions = {one.member_id: one.notices[0].institution_id for one in work if one.notices}
                 known.devices = push_addresses(session, master, institutions)
         judge = Judge(known, self._channels, partial(hash_address, master), self._closed_until, self._away)
-        decisions = [judge.decide(one, contacts.get(one.member_id), now) for one in work]
+        decisions = []
+        for one in work:
+            give_way(GIVE_WAY_SECONDS)
+            decisions.append(judge.decide(one, contacts.get(one.member_id), now))
         drafts = [one.draft for one in decisions if one.draft is not None]
         with self._database.transaction(SENDING) as session:
             _write_endings(session, decisions)
