@@ -45,7 +45,7 @@ def described_with_token(request: pytest.FixtureRequest) -> BaseSchema:
 
 
 @schemathesis.pytest.from_fixture("described").parametrize()
-@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_responses_are_as_described(case: Case, address: str) -> None:
     call_as_described(case, address)
 
