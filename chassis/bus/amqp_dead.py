@@ -68,6 +68,8 @@ class AmqpDead:
                 if queue:
                     self._put(readdress(message, queue) if queue == dead else readdress(message, queue, attempts=0))
                 channel.basic_ack(raw.delivery_info["delivery_tag"])
+            # Acknowledgements have no answer. One that is lost when the connection closes would put its message back.
+            channel.queue_declare(dead, passive=True)
 
     def _put(self, message: BrokerMessage) -> None:
         if not self._publisher.send([message], mandatory=True)[0]:
