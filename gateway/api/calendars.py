@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -76,7 +76,7 @@ class ClosingBody(BaseModel):
         "", alias="to", description="Last day, ISO 8601; the first by default.", max_length=10, examples=["2026-03-24"]
     )
     why: str = Field("", description="Reason.", max_length=200, pattern=TEXT_PATTERN, examples=["Idul Fitri"])
-    is_estimated: bool = Field(False, description="The date is an estimate, as of holidays by the moon.")
+    is_estimated: StrictBool = Field(False, description="The date is an estimate, as of holidays by the moon.")
 
     def message(self) -> wire.Closing:
         return wire.Closing(**{"from": self.first}, to=self.last, why=self.why, is_estimated=self.is_estimated)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query
-from pydantic import Field
+from pydantic import Field, StrictBool
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -70,7 +70,7 @@ class SlipBody(Body):
 class SlipWanted(Body):
     """How the member gets the code."""
 
-    send: bool = Field(
+    send: StrictBool = Field(
         default=False, description="Send it as a notice; the response then has no code.", examples=[True]
     )
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
 from google.protobuf.timestamp_pb2 import Timestamp
-from pydantic import AfterValidator, AwareDatetime, Field
+from pydantic import AfterValidator, AwareDatetime, Field, StrictBool
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -69,7 +69,9 @@ class CheckOutBody(ItemBody):
     """An item and its borrower."""
 
     member: Code = Field(description="Id of a member, or a card number as scanned.", examples=["1000000018"])
-    dry_run: bool = Field(False, description="Judge and lend nothing; needs no Idempotency-Key.", examples=[False])
+    dry_run: StrictBool = Field(
+        False, description="Judge and lend nothing; needs no Idempotency-Key.", examples=[False]
+    )
     override: list[str] = Field(
         [],
         description="Reasons of refusals that the caller waives; needs loans.override and a reason.",

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query
-from pydantic import Field
+from pydantic import Field, StrictBool
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -40,7 +40,7 @@ class RequestBody(OwnRequestBody):
     """A request that a member made at the desk or on paper."""
 
     how: str = Field("desk", description="desk or form.", max_length=40, examples=["desk"])
-    by_guardian: bool = Field(False, description="True when the guardian asked.", examples=[False])
+    by_guardian: StrictBool = Field(False, description="True when the guardian asked.", examples=[False])
 
 
 class AnswerBody(Body):

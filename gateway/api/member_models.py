@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from fastapi import Path
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, WithJsonSchema
 
 from gateway.api.queries import QueryModel, WholeNumber, number, text
 from gateway.api.schemas import ID_PATTERN, ResponseModel, Text
@@ -63,9 +63,9 @@ class ConsentBody(Body):
 
     purpose: str = Field(description="What for.", max_length=64, examples=["loan_history"])
     text_version: str = Field(description="Version of the text they read.", max_length=64, examples=["2026-11"])
-    given: bool = Field(description="True when they agreed, false when they withdrew.", examples=[True])
+    given: StrictBool = Field(description="True when they agreed, false when they withdrew.", examples=[True])
     how: str = Field("desk", description="desk, form, web or slip.", max_length=40, examples=["desk"])
-    by_guardian: bool = Field(False, description="True when the guardian answered.", examples=[False])
+    by_guardian: StrictBool = Field(False, description="True when the guardian answered.", examples=[False])
 
 
 class MemberBody(Body):

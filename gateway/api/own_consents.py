@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from pydantic import Field
+from pydantic import Field, StrictBool
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -29,7 +29,7 @@ class OwnConsentBody(Body):
                            max_length=64, examples=[""])  # fmt: skip
     purpose: str = Field(description="loan_history or news.", max_length=64, examples=["loan_history"])
     text_version: str = Field(description="Version of the text they read.", max_length=64, examples=["2026-11"])
-    given: bool = Field(description="True when they agree, false when they withdraw.", examples=[True])
+    given: StrictBool = Field(description="True when they agree, false when they withdraw.", examples=[True])
 
 
 class PersonConsents(ResponseModel):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -59,10 +59,10 @@ class PolicyRowBody(BaseModel):
     period: int = _number(7, "How long a loan lasts, and each renewal.")
     renewals: int = _number(1, "Renewals of a loan.")
     renew_from: Literal["due", "today"] = Field("due", description="The day that a renewal counts from.")
-    renew_when_overdue: bool = Field(False, description="Whether an overdue loan can be renewed.")
+    renew_when_overdue: StrictBool = Field(False, description="Whether an overdue loan can be renewed.")
     loan_limit: int = _number(3, "Items at once; 0 for no limit.")
     collection_limit: int = _number(0, "Items of this collection at once; 0 for no limit of its own.")
-    is_for_loan: bool = Field(True, description="False: read in the library only.")
+    is_for_loan: StrictBool = Field(True, description="False: read in the library only.")
     not_for_loan_sentence: SentenceBody = Field(
         SentenceBody(), description="Shown when it is not for loan; then both languages are needed."
     )
@@ -74,7 +74,7 @@ class PolicyRowBody(BaseModel):
         max_length=10,
         examples=["2026-12-18"],
     )
-    holds_allowed: bool = Field(True, description="For holds, which are not built yet; kept.")
+    holds_allowed: StrictBool = Field(True, description="For holds, which are not built yet; kept.")
     hold_limit: int = _number(2, "For holds, which are not built yet; kept.")
     shelf_days: int = _number(3, "For holds, which are not built yet; kept.")
     fine_per_day: int = _number(0, "For fines, which are not built yet; kept.", most=_MOST_MONEY)
@@ -97,7 +97,7 @@ class PoliciesBody(BaseModel):
     )
     default_category: str = _code("Code of the category that stands for a reader without sign-in.", "umum")
     rows: list[PolicyRowBody] = Field(description="All rows.", max_length=MOST_ROWS)
-    dry_run: bool = Field(False, description="Judge the rows and save nothing.")
+    dry_run: StrictBool = Field(False, description="Judge the rows and save nothing.")
 
 
 class PolicyRow(ResponseModel):

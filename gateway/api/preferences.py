@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import Field
+from pydantic import Field, StrictBool
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -30,7 +30,7 @@ class PreferenceAnswerBody(Body):
 
     kind: str = Field(description="Kind of notices, or all.", pattern=_NAME, examples=["due_soon"])
     channel: str = Field(description="email, whatsapp, sms, push or all.", pattern=_NAME, examples=["whatsapp"])
-    allowed: bool = Field(description="False ends them.", examples=[False])
+    allowed: StrictBool = Field(description="False ends them.", examples=[False])
 
 
 class PreferencesBody(Body):

@@ -95,6 +95,7 @@ def test_an_item_is_lent_renewed_explained_and_taken_back(manager: Api, member: 
     body = {"member": member["number"], "item": barcode(1), "branch": "PST"}
     planned = manager.post("/check-outs", {**body, "dry_run": True}, key="")
     assert (planned.status_code, "id" in planned.json()["loan"]) == (200, False)
+    assert manager.post("/check-outs", {**body, "dry_run": 1}, key="").status_code == 400
     lent = manager.lend(**{name: body[name] for name in ("member", "item")})
     assert (lent.status_code, lent.headers["Cache-Control"], lent.json()["repeated"]) == (201, "no-store", False)
     loan = lent.json()["loan"]
