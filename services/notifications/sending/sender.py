@@ -131,6 +131,7 @@ class Sender:
             give_way(GIVE_WAY_SECONDS)
             decisions.append(judge.decide(one, contacts.get(one.member_id), now))
         drafts = [one.draft for one in decisions if one.draft is not None]
+        give_way(GIVE_WAY_SECONDS)
         with self._database.transaction(SENDING) as session:
             _write_endings(session, decisions)
             for decision in decisions:
@@ -166,6 +167,7 @@ class Sender:
             for start in range(0, len(pairs), size):
                 if self._closed_until.get(channel.name, now) > now:
                     break
+                give_way(GIVE_WAY_SECONDS)
                 with self._database.transaction(SENDING) as session:
                     health = self._record(session, channel, results)
                     begun = begin_attempts(session, pairs[start : start + size], master)
