@@ -29,7 +29,6 @@ from chassis.gc_tuning import put_off_gc, take_short_turns, tune_gc
 from chassis.http_protocol import KEEP_ALIVE_SECONDS, BoundedConnections, ConnectionLimit
 from chassis.output import json_text
 from chassis.prefork import StoppableServer, WorkerServer
-from chassis.requests_first import CountedRequests
 from chassis.rpc import inproc
 from chassis.rpc.client import token_verifier
 from chassis.rpc.server import MOST_JOBS, DatabaseCheck
@@ -256,9 +255,7 @@ def worker(handle: int) -> None:
         services = _Services(settings, discover())
         try:
             tls = _tls_connections(settings, server_context(settings))
-            config = _http_config(settings)
-            config.app = CountedRequests(config.app)
-            WorkerServer(config, channel, tls=tls).run()
+            WorkerServer(_http_config(settings), channel, tls=tls).run()
         finally:
             services.close()
         services.raise_refusal()

@@ -17,7 +17,6 @@ from chassis import clock, telemetry
 from chassis.context import system
 from chassis.db import Database
 from chassis.errors import Error, Invalid
-from chassis.requests_first import give_way
 from chassis.sealing import MasterKey
 from chassis.sql import insert_for
 from rangkiang.members.v1.contacts_pb2 import MemberContact
@@ -50,9 +49,6 @@ LONGEST_PAUSE_SECONDS = 5.0
 # Attempts that are committed together, and that a crash may leave without an answer.
 TOGETHER, TOGETHER_UNKNOWN = 25, 5
 NOT_RENDERED = "NOT_RENDERED"
-# The longest wait for requests before each message is decided on, rendered and sent. Never within a transaction that
-# writes: other writers would wait too.
-GIVE_WAY_SECONDS = 0.01
 FAILURES_SHOWN = 100
 # Circuit, failures and reason, as they were written last.
 Health = tuple[str, int, str]
@@ -126,12 +122,8 @@ class Sender:
                 institutions = {one.member_id: one.notices[0].institution_id for one in work if one.notices}
                 known.devices = push_addresses(session, master, institutions)
         judge = Judge(known, self._channels, partial(hash_address, master), self._closed_until, self._away)
-        decisions = []
-        for one in work:
-            give_way(GIVE_WAY_SECONDS)
-            decisions.append(judge.decide(one, contacts.get(one.member_id), now))
+        decisions = [judge.decide(one, contacts.get(one.member_id), now) for one in work]
         drafts = [one.draft for one in decisions if one.draft is not None]
-        give_way(GIVE_WAY_SECONDS)
         with self._database.transaction(SENDING) as session:
             _write_endings(session, decisions)
             for decision in decisions:
@@ -167,7 +159,6 @@ class Sender:
             for start in range(0, len(pairs), size):
                 if self._closed_until.get(channel.name, now) > now:
                     break
-                give_way(GIVE_WAY_SECONDS)
                 with self._database.transaction(SENDING) as session:
                     health = self._record(session, channel, results)
                     begun = begin_attempts(session, pairs[start : start + size], master)
@@ -234,7 +225,6 @@ class Sender:
         failed: list[Draft] = []
         with self._database.reading(SENDING) as session:
             for draft in drafts:
-                give_way(GIVE_WAY_SECONDS)
                 try:
                     handed = render_message(
                         session,
@@ -262,7 +252,6 @@ class Sender:
     def _send(self, begun: Begun) -> Outcome:
         channel = begun.draft.option.channel
         parent = {"traceparent": begun.draft.notices[0].traceparent} if begun.draft.notices[0].traceparent else None
-        give_way(GIVE_WAY_SECONDS)
         with telemetry.span(f"send {channel.name}", kind="producer", parent=parent, kind_of_notice=begun.draft.kind):
             try:
                 outcome = channel.send(begun.handed)
