@@ -25,7 +25,7 @@ os.environ["PYTHONPATH"] = str(CHECKOUT)
 # Four tests at once share two processors: a call in the process of a test waits longer than one of the product.
 client_calls.DEFAULT_TIMEOUT_SECONDS = 30.0
 sentences.register(CHECKOUT / "tests" / "sentences.toml")
-# Nine thousand tests stay in memory: collections that visit them took a fifth of the time.
+# Nine thousand tests stay in memory: collections that visit them took a quarter of the time of finding them.
 put_off_gc()
 
 # A test's marker follows from the fixtures it uses: `pytest -m "not servers"` needs none running.
