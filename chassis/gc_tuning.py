@@ -8,7 +8,7 @@ import sys
 # Thresholds of the three generations. Python's first threshold, 700, causes many collections in every batch of an
 # import; 50,000 is no faster and leaves 20 MB more garbage.
 YOUNG, MIDDLE, OLD = 10_000, 20, 50
-# While modules are imported, all objects stay: collections found nothing and took a tenth of the time of a start.
+# While modules are imported, all objects stay, and collections would find nothing.
 YOUNG_AT_START = 200_000
 # Python's default is 5 ms. A search releases the interpreter about ten times, so beside a job that computes it would
 # take 50 ms and more, for minutes after each large import. With this value the job is a tenth slower.
