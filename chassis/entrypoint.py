@@ -12,9 +12,6 @@ def main() -> None:
     """Run the command of this process."""
     # Without this, processes of multiprocessing would import a file such as `types.py` from the current folder.
     os.environ["PYTHONSAFEPATH"] = "1"
-    from chassis.gc_tuning import put_off_gc
-
-    put_off_gc()
     from chassis.cli import main as run
 
     run()

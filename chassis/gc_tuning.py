@@ -8,8 +8,6 @@ import sys
 # Thresholds of the three generations. Python's first threshold, 700, causes many collections in every batch of an
 # import; 50,000 is no faster and leaves 20 MB more garbage.
 YOUNG, MIDDLE, OLD = 10_000, 20, 50
-# While modules are imported, all objects stay, and collections would find nothing.
-YOUNG_AT_START = 200_000
 # Python's default is 5 ms. A search releases the interpreter about ten times, so beside a job that computes it would
 # take 50 ms and more, for minutes after each large import. With this value the job is a tenth slower.
 TURN_SECONDS = 0.001
@@ -18,11 +16,6 @@ TURN_SECONDS = 0.001
 def take_short_turns() -> None:
     """Let the threads take turns often, in a process that serves and runs jobs."""
     sys.setswitchinterval(TURN_SECONDS)
-
-
-def put_off_gc() -> None:
-    """Collect seldom from now on; call it before the imports of a process, which calls `tune_gc` if it lives long."""
-    gc.set_threshold(YOUNG_AT_START, MIDDLE, OLD)
 
 
 def tune_gc() -> None:

@@ -25,7 +25,7 @@ from chassis.addresses import networks
 from chassis.cli import error_line, exit_code
 from chassis.db import Database
 from chassis.errors import Error, Invalid, Unavailable
-from chassis.gc_tuning import put_off_gc, take_short_turns, tune_gc
+from chassis.gc_tuning import take_short_turns, tune_gc
 from chassis.http_protocol import KEEP_ALIVE_SECONDS, BoundedConnections, ConnectionLimit
 from chassis.output import json_text
 from chassis.prefork import StoppableServer, WorkerServer
@@ -246,7 +246,6 @@ def worker(handle: int) -> None:
 
     handle  file descriptor of the channel to the supervisor
     """
-    put_off_gc()
     settings = load()
     telemetry.start(settings, "up")
     channel = socket.socket(fileno=handle)

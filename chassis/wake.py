@@ -44,7 +44,7 @@ class Wake(Protocol):
 
 
 def wait_until(stop: threading.Event, wake: Wake, seconds: float) -> None:
-    """Wait on `wake` for a time that may be long, but return soon after `stop` is set."""
+    """Wait for a write, at most `seconds`; return within half a second after `stop` is set."""
     end = time.monotonic() + seconds
     while not stop.is_set() and (left := end - time.monotonic()) > 0:
         if wake.wait(min(left, STOP_POLL_SECONDS)):

@@ -1,7 +1,7 @@
 """Commands of `rangkiang` in forks of one process that has imported the product: a start then takes no second of CPU.
 
-The program itself is started by tests of its start, of pages with commands, and by faults; here its `main` runs with
-the same words, environment, folder and pipes.
+Tests of its start, of documented commands and of faults start the program itself. Here its `main` runs with the same
+words, environment, folder and pipes.
 """
 
 from __future__ import annotations

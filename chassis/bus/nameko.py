@@ -14,9 +14,6 @@ if __name__ == "__main__":
     os.environ["PSYCOPG_WAIT_FUNC"] = "wait_select"
     import warnings
 
-    from chassis.gc_tuning import put_off_gc
-
-    put_off_gc()
     # nameko needs eventlet, so operators cannot act on this warning.
     warnings.filterwarnings("ignore", message=r"\s*Eventlet is deprecated")
     import eventlet

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from chassis.sql import insert_for
 from services.notifications.conversations.callbacks import Inbound
 from services.notifications.members import hash_address
 from services.notifications.tables import Attempt, Conversation, ConversationMessage, InboundMessage, Institution
+
+log = logging.getLogger(__name__)
 
 KEPT_MESSAGES = 10
 WINDOW = timedelta(hours=24)
@@ -147,10 +150,8 @@ def add_message(
             made_at=now,
         )
         session.add(row)
-    elif _read_key(master, row) is None:
-        # Its messages stay unreadable; those from now on can be read.
-        key, row.wrapped_key = MemberKey.new(master, member=_owner(row.id))
-        row.sealed_address = key.seal(message.address.encode(), use=_ADDRESS)
+    else:
+        _mend(master, row, message.address)
     row.member_id = member_id
     row.language = language
     row.last_at = max(row.last_at, message.at)
@@ -364,6 +365,16 @@ def _locked(session: Session, conversation_id: UUID) -> Conversation:
     if row is None:
         raise NotFound("CONVERSATION_UNKNOWN", id=str(conversation_id))
     return row
+
+
+def _mend(master: MasterKey, row: Conversation, address: str) -> None:
+    """Replace a damaged key, under which earlier messages stay unreadable, and a damaged number."""
+    key = _read_key(master, row)
+    if key is None:
+        log.warning("conversation_key_replaced", extra={"conversation": str(row.id)})
+        key, row.wrapped_key = MemberKey.new(master, member=_owner(row.id))
+    if _open(key, row.sealed_address, use=_ADDRESS) is None:
+        row.sealed_address = key.seal(address.encode(), use=_ADDRESS)
 
 
 def _read_key(master: MasterKey, row: Conversation) -> MemberKey | None:
