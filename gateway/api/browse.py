@@ -25,7 +25,7 @@ MOST_ENTRIES = 50
 
 
 def check_kind(kind: str) -> str:
-    """Return the kind if it is a list.
+    """Return `kind` when it names a list.
 
     raises  NotFound  LIST_NOT_FOUND
     """
@@ -36,22 +36,22 @@ def check_kind(kind: str) -> str:
 
 Kind = Annotated[
     str,
-    Path(description="Which list.", examples=["author"]),
+    Path(description="Name of the list.", examples=["author"]),
     AfterValidator(check_kind),
     WithJsonSchema({"type": "string", "enum": list(KINDS)}),
 ]
 
 
 class BrowseQuery(QueryModel):
-    term: str = text("Position in the list, as typed; by default its beginning.", example="navis")
-    before: Annotated[int, WholeNumber(0, MOST_ENTRIES)] = number(0, "Entries before the position.")
-    after: Annotated[int, WholeNumber(1, MOST_ENTRIES)] = number(20, "Entries from the position on.")
-    cursor: str = text("`previous` or `next` of another page; replaces `term`.", longest=500)
+    term: str = text("Heading at which to open the list; by default its first heading.", example="navis")
+    before: Annotated[int, WholeNumber(0, MOST_ENTRIES)] = number(0, "Number of entries before the position.")
+    after: Annotated[int, WholeNumber(1, MOST_ENTRIES)] = number(20, "Number of entries from the position on.")
+    cursor: str = text("The `previous` or `next` value of another page; replaces `term`.", longest=500)
 
 
 class ClassesQuery(QueryModel):
     parent: str = text(
-        "A class, as `value` or in its usual notation, to list its classes; by default the main classes.",
+        "List the subclasses of this class, given by `value` or `notation`; by default the main classes.",
         longest=20,
         example="8",
     )
@@ -63,15 +63,15 @@ class Heading(ResponseModel):
     text: str
     """The heading."""
     count: int
-    """Records with the heading; 0 for a form that only refers to another."""
+    """Number of records with this heading; 0 for a variant form that only refers to another heading."""
     see: list[str]
-    """The forms to look under instead."""
+    """Headings to use instead of this variant form."""
     see_also: list[str]
     """Related headings."""
     other_forms: list[str]
-    """Unused forms that the heading stands for, from its authority record."""
+    """Variant forms of this heading, from its authority record."""
     record: ListedRecord | None = None
-    """The record of a title or call number."""
+    """The record, when the entry is a title or a call number."""
 
 
 class Headings(ResponseModel):
@@ -80,20 +80,20 @@ class Headings(ResponseModel):
     place: int
     """Index in `hits` of the first entry at or after the term."""
     previous: str | None = None
-    """Cursor of the entries before these."""
+    """Cursor of the page before this one."""
     next: str | None = None
-    """Cursor of the entries after these."""
+    """Cursor of the page after this one."""
 
 
 class Classes(ResponseModel):
     total: int
-    """Classes in `hits`."""
+    """Number of classes in `hits`."""
     hits: list[ClassOfTree]
-    """The main classes, or those of `parent`."""
+    """The main classes, or the subclasses of `parent`."""
     path: list[ClassOfTree]
-    """From the main class down to `parent`."""
+    """Classes from the main class down to `parent`."""
     without: int
-    """Records that have no class."""
+    """Number of records without a class."""
 
 
 @router.get(
@@ -114,7 +114,7 @@ class Classes(ResponseModel):
     ),
 )
 async def browse(request: Request, kind: Kind, query: Annotated[BrowseQuery, Query()], catalog: Catalog) -> Response:
-    """Authors, subjects, series, titles or call numbers in order, with the number of records of each."""
+    """List authors, subjects, series, titles or call numbers in order, each with its number of records."""
     message = wire.BrowseRequest(
         kind=kind, term=query.term, before=query.before, after=query.after, cursor=query.cursor
     )
@@ -160,7 +160,7 @@ async def browse(request: Request, kind: Kind, query: Annotated[BrowseQuery, Que
     ),
 )
 async def classes(request: Request, query: Annotated[ClassesQuery, Query()], catalog: Catalog) -> Response:
-    """The ten main classes, or the classes of one, with the library's captions and the number of records of each."""
+    """List the main classes or the subclasses of a class, each with the library's caption and its number of records."""
     reply = await call(request, catalog.ListClasses, wire.ListClassesRequest(parent=query.parent))
     hits = [class_of_tree(class_) for class_ in reply.classes]
     path = [class_of_tree(class_) for class_ in reply.path]

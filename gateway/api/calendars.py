@@ -1,4 +1,4 @@
-"""Calendars of branches, read and replaced as a whole, and the holidays to confirm in them."""
+"""Routes to read and replace the calendar of a branch, and to list holidays that a manager can confirm."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _FRIDAY = [["08:00", "11:30"], ["13:30", "16:00"]]
 
 
 def _hours(day: str, example: list[list[str]]) -> Any:
-    description = f"Opening hours of {day}: pairs of times, none when it is closed."
+    description = f"Opening hours on {day} as pairs of HH:MM times; an empty list when the branch is closed."
     return Field([], description=description, max_length=MOST_INTERVALS, examples=[example])
 
 
@@ -44,7 +44,7 @@ def _date(description: str, example: str, **more: Any) -> Any:
 
 
 class Week(BaseModel):
-    """Opening hours by day, in the zone of the branch; without any hours every day is open all day."""
+    """Opening hours of each weekday, in the branch's zone; in a week without any hours every day is open all day."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -57,7 +57,7 @@ class Week(BaseModel):
     sun: Hours = _hours("Sunday", [])
 
     def messages(self) -> list[wire.Weekday]:
-        """Return the days as messages; a week of days without hours is none."""
+        """Return one message for each day that has hours."""
         days = {day: getattr(self, day) for day in DAYS}
         return [
             wire.Weekday(day=day, hours=[wire.Interval(opens=opens, closes=closes) for opens, closes in hours])
@@ -67,30 +67,32 @@ class Week(BaseModel):
 
 
 class ClosingBody(BaseModel):
-    """Closed from one day to another, both included."""
+    """A period in which the branch is closed, from the first to the last day inclusive."""
 
     model_config = ConfigDict(extra="forbid")
 
     first: str = _date("First day", "2026-03-18", alias="from")
     last: str = Field(
-        "", alias="to", description="Last day, ISO 8601; the first by default.", max_length=10, examples=["2026-03-24"]
+        "", alias="to", description="Last day, ISO 8601; by default the first.", max_length=10, examples=["2026-03-24"]
     )
     why: str = Field("", description="Reason.", max_length=200, pattern=TEXT_PATTERN, examples=["Idul Fitri"])
-    is_estimated: StrictBool = Field(False, description="The date is an estimate, as of holidays by the moon.")
+    is_estimated: StrictBool = Field(
+        False, description="True when the date is an estimate, such as that of a holiday of the lunar calendar."
+    )
 
     def message(self) -> wire.Closing:
         return wire.Closing(**{"from": self.first}, to=self.last, why=self.why, is_estimated=self.is_estimated)
 
 
 class SeasonBody(BaseModel):
-    """Other hours from one day to another, both included."""
+    """A period with other opening hours, from the first to the last day inclusive."""
 
     model_config = ConfigDict(extra="forbid")
 
     first: str = _date("First day", "2026-02-18", alias="from")
     last: str = _date("Last day", "2026-03-17", alias="to")
     why: str = Field("", description="Reason.", max_length=200, pattern=TEXT_PATTERN, examples=["Ramadan"])
-    weekly: Week = Field(description="Opening hours of the season; a day without hours is closed.")
+    weekly: Week = Field(description="Opening hours of the season; without any, every day is open all day.")
 
     def message(self) -> wire.Season:
         span = {"from": self.first, "to": self.last}
@@ -98,20 +100,20 @@ class SeasonBody(BaseModel):
 
 
 class CalendarBody(BaseModel):
-    """A whole calendar, as GET gives it."""
+    """A whole calendar, in the form that GET returns."""
 
     model_config = ConfigDict(extra="forbid")
 
-    branch: str | None = Field(None, description="As GET gave it; the path decides.", max_length=64, examples=["PST"])
+    branch: str | None = Field(None, description="Ignored: the path names the branch.", max_length=64, examples=["PST"])
     zone: str | None = Field(
-        None, description="As GET gave it; the catalogue decides.", max_length=64, examples=["Asia/Jakarta"]
+        None, description="Ignored: the catalogue sets the zone.", max_length=64, examples=["Asia/Jakarta"]
     )
     version: int | None = Field(
-        None, description="As GET gave it; If-Match decides.", ge=0, le=1_000_000_000_000, examples=[3]
+        None, description="Ignored: If-Match names the version.", ge=0, le=1_000_000_000_000, examples=[3]
     )
     weekly: Week = Field(Week(), description="Opening hours; without any, every day is open all day.")
     closed: list[ClosingBody] = Field([], description="Closed days.", max_length=MOST_CLOSINGS)
-    seasons: list[SeasonBody] = Field([], description="Times with other hours.", max_length=MOST_SEASONS)
+    seasons: list[SeasonBody] = Field([], description="Periods with other hours.", max_length=MOST_SEASONS)
     confirmed_years: list[Annotated[int, Field(ge=0, le=9999)]] = Field(
         [], description="Years whose holidays a manager has confirmed.", max_length=MOST_YEARS, examples=[[2026]]
     )
@@ -128,7 +130,7 @@ class CalendarBody(BaseModel):
 
 
 class Closing(ResponseModel):
-    """Closed from one day to another, both included."""
+    """A period in which the branch is closed, from the first to the last day inclusive."""
 
     first: str = Field(alias="from")
     """First day, ISO 8601."""
@@ -137,11 +139,11 @@ class Closing(ResponseModel):
     why: str
     """Reason."""
     is_estimated: bool
-    """True when the date is an estimate, as of holidays by the moon."""
+    """True when the date is an estimate, such as that of a holiday of the lunar calendar."""
 
 
 class Season(ResponseModel):
-    """Other hours from one day to another, both included."""
+    """A period with other opening hours, from the first to the last day inclusive."""
 
     first: str = Field(alias="from")
     """First day, ISO 8601."""
@@ -159,7 +161,7 @@ class Calendar(ResponseModel):
     branch: str
     """Code of the branch."""
     version: int
-    """Grows with each change; 0 for a branch without a calendar."""
+    """Increases with each change; 0 for a branch without a calendar."""
     zone: str
     """IANA zone of the branch, from the catalogue."""
     weekly: Week
@@ -167,7 +169,7 @@ class Calendar(ResponseModel):
     closed: list[Closing]
     """Closed days, in order."""
     seasons: list[Season]
-    """Times with other hours; the last one that includes a day decides."""
+    """Periods with other hours; when several include a day, the last one in the list applies."""
     confirmed_years: list[int]
     """Years whose holidays a manager has confirmed."""
 
@@ -186,27 +188,27 @@ class MovedLoan(ResponseModel):
     title: str
     """Title of the item."""
     was_due_on: str
-    """Due day before, ISO 8601."""
+    """Previous due date, ISO 8601."""
     due_on: str
-    """Due day now: the next open day."""
+    """New due date, ISO 8601: the next open day."""
 
 
 class SavedCalendar(Calendar):
-    """A calendar, and the loans whose due day it has moved."""
+    """The saved calendar, and the loans whose due date it changed."""
 
     moved: list[MovedLoan]
-    """At most 500."""
+    """The first of these loans, at most 500."""
     moved_total: int
-    """Their number."""
+    """Number of all these loans."""
 
 
 class Holidays(ResponseModel):
-    """Holidays of a year, to confirm in calendars."""
+    """Holidays of a year that a manager can confirm in a calendar."""
 
     total: int
     """Number of days."""
     hits: list[Closing]
-    """One closing a day, in order."""
+    """One closing for each day, by date."""
 
 
 class HolidaysQuery(QueryModel):
@@ -243,7 +245,7 @@ _EXAMPLE = {
 async def get(
     request: Request, branch: BranchCode, query: Annotated[QueryModel, Query()], circulation: Circulation
 ) -> Response:
-    """The calendar of a branch; version 0 and no hours when none was saved: every day is open."""
+    """Return the calendar of a branch. Before the first one is saved, the version is 0 and every day is open."""
     return _calendar((await call(request, circulation.GetCalendar, wire.GetCalendarRequest(branch=branch))).calendar)
 
 
@@ -262,7 +264,10 @@ async def get(
 async def put(
     request: Request, branch: BranchCode, body: CalendarBody, circulation: Circulation, version: Version
 ) -> Response:
-    """The calendar is judged as a whole: overlapping hours or reversed dates refuse it. Loans move off closed days."""
+    """Validate and save a whole calendar, and move due dates off closed days.
+
+    Overlapping hours or reversed dates are refused, and then nothing is saved.
+    """
     message = wire.PutCalendarRequest(calendar=body.message(branch, version))
     reply = await call(request, circulation.PutCalendar, message)
     moved = [MovedLoan(loan=loan.loan_id, member=loan.member_id or None, **_due_days(loan)) for loan in reply.moved]
@@ -280,7 +285,7 @@ async def put(
     ),
 )
 async def holidays(request: Request, query: Annotated[HolidaysQuery, Query()], circulation: Circulation) -> Response:
-    """Days for a manager to confirm in a calendar. Dates by the moon that are not decreed yet are estimates."""
+    """List days that a manager can confirm in a calendar. Lunar dates without a government decree are estimates."""
     reply = await call(request, circulation.ProposeHolidays, wire.ProposeHolidaysRequest(year=query.year))
     hits = [Closing(**plain(closing)) for closing in reply.closed]
     return private(Holidays(total=len(hits), hits=hits))
@@ -292,7 +297,7 @@ def _calendar(message: wire.Calendar) -> Response:
 
 def _respond(calendar: Calendar) -> Response:
     response = private(calendar)
-    # Version 0 has an ETag too: it is the one that the first PUT names.
+    # Version 0 needs an ETag too, because the first PUT sends it as If-Match.
     response.headers["ETag"] = version_tag(calendar.version)
     return response
 

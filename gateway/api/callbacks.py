@@ -1,4 +1,4 @@
-"""What providers of channels call: the webhook of WhatsApp, whose signature says who calls."""
+"""Routes that channel providers call: the WhatsApp webhook. A signature authenticates the caller."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ SIGNATURE = "x-hub-signature-256"
 class Question(QueryModel):
     """WhatsApp's request to verify the address."""
 
-    mode: str = text("`subscribe`.", longest=40, example="subscribe", alias="hub.mode")
-    token: str = text("The word that the library gave to WhatsApp.", longest=200, alias="hub.verify_token")
-    challenge: str = text("What the answer repeats.", longest=200, example="1158201444", alias="hub.challenge")
+    mode: str = text("Must be `subscribe`.", longest=40, example="subscribe", alias="hub.mode")
+    token: str = text("The verify token that the library entered at WhatsApp.", longest=200, alias="hub.verify_token")
+    challenge: str = text("Text that the response repeats.", longest=200, example="1158201444", alias="hub.challenge")
 
 
 class Received(ResponseModel):
-    """What a callback changed."""
+    """What a callback changed, in numbers."""
 
     statuses: int
-    """Statuses that changed an attempt."""
+    """Number of statuses that changed an attempt."""
     messages: int
-    """Messages that were stored; repeated ones are not counted."""
+    """Number of stored messages; repeated messages are not counted."""
 
 
 @router.get(
@@ -53,7 +53,7 @@ class Received(ResponseModel):
 async def verify_whatsapp(
     request: Request, query: Annotated[Question, Query()], notifications: Notifications
 ) -> Response:
-    """Repeats the challenge when the verify token is correct."""
+    """Return the challenge when the verify token is correct."""
     message = wire.VerifyWhatsAppRequest(mode=query.mode, token=query.token)
     await call(request, notifications.VerifyWhatsApp, message)
     return PlainTextResponse(query.challenge, headers={"Cache-Control": "no-store"})
@@ -72,7 +72,7 @@ async def verify_whatsapp(
 )
 @accept_bodies(LONGEST_BODY_BYTES)
 async def receive_whatsapp(request: Request, notifications: Notifications) -> Response:
-    """Statuses of messages, and messages of people. X-Hub-Signature-256 is checked; a second time changes nothing."""
+    """Store delivery statuses and messages from people, and check X-Hub-Signature-256. A repeat changes nothing."""
     message = wire.ReceiveWhatsAppRequest(body=await request.body(), signature=request.headers.get(SIGNATURE, ""))
     reply = await call(request, notifications.ReceiveWhatsApp, message)
     received = Received(statuses=reply.statuses, messages=reply.messages)

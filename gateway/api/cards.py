@@ -1,4 +1,4 @@
-"""Cards of members as JSON and PDF, slips for passwords, and what a scanned code is."""
+"""Routes of members' cards: numbers, PDF, password slips and scanned codes."""
 
 from __future__ import annotations
 
@@ -37,21 +37,22 @@ CardId = Annotated[str, Path(description="A card's identifier (UUID).", examples
 
 
 class CardAct(Body):
-    """What happens to a card."""
+    """An act on a card."""
 
     act: Literal["lost", "damaged", "alias"] = Field(
-        description="lost: a new number. damaged: the same number with a new QR code. alias: a number from elsewhere.",
+        description="lost: issue a new number. damaged: keep the number, issue a new QR code. "
+        "alias: add a number of another system.",
         examples=["lost"],
     )
     alias: AliasBody | None = Field(
-        None, description="The number from elsewhere.", examples=[{"kind": "rfid", "code": "04A2B9C1"}]
+        None, description="The number of another system.", examples=[{"kind": "rfid", "code": "04A2B9C1"}]
     )
 
 
 class ScanBody(Body):
     """A scanned code."""
 
-    code: str = Field(description="As the scanner gives it.", max_length=400, examples=["1000000018"])
+    code: str = Field(description="The code, exactly as scanned.", max_length=400, examples=["1000000018"])
 
 
 class SlipBody(Body):
@@ -68,19 +69,19 @@ class SlipBody(Body):
 
 
 class SlipWanted(Body):
-    """How the member gets the code."""
+    """How the member receives the code."""
 
     send: StrictBool = Field(
-        default=False, description="Send it as a notice; the response then has no code.", examples=[True]
+        default=False, description="Send the code as a notice; the response then has no code.", examples=[True]
     )
 
 
 class PrintQuery(QueryModel):
     layout: Annotated[str, OneOf(("card", "sheet"))] = Field(
-        "card", description="card: pages of the size ID-1. sheet: A4, ten cards a page.", examples=["sheet"]
+        "card", description="card: a page of size ID-1 per side. sheet: A4, ten cards a page.", examples=["sheet"]
     )
     also: Annotated[list[Annotated[str, Field(max_length=64)]], Field(max_length=39)] = Field(
-        [], description="Further members on the same sheets.", examples=[[MEMBER_ID_EXAMPLE]]
+        [], description="Ids of other members whose cards are in the same file.", examples=[[MEMBER_ID_EXAMPLE]]
     )
 
 
@@ -105,12 +106,12 @@ class RemovedCard(ResponseModel):
 
 
 class SlipCode(ResponseModel):
-    """A code for paper, or one that is sent."""
+    """A code that is printed on paper or sent to the member."""
 
     code: str
-    """Works once, for 24 hours and five tries; it is shown only here. Empty for a code that is sent."""
+    """Valid once, for 24 hours and five attempts. Only this response shows the code; empty when the code is sent."""
     sent: bool
-    """True for a code that the member receives as a notice."""
+    """True when the code is sent to the member as a notice."""
 
 
 class Scanned(ResponseModel):
@@ -123,14 +124,14 @@ class Scanned(ResponseModel):
     item: LentItem | None = None
     """The item of the barcode."""
     item_state: str = ""
-    """in, on_loan or transit; empty when the code is not an item."""
+    """in, on_loan or transit; empty when the code does not belong to an item."""
     card_state: str
-    """active, lost or replaced; revoked: a QR code that is no longer valid."""
+    """active, lost, replaced, or revoked for a QR code that is no longer valid."""
     looks_like: str
-    """Of a code that is neither: card_mistyped, card_revoked, isbn, nik, url, number, text or empty."""
+    """For neither: card_mistyped, card_revoked, isbn, nik, url, number, text or empty."""
 
 
-# Codes that are no card, and no barcode of an item either.
+# Codes of these kinds cannot be the barcode of an item, so circulation is not called.
 _NO_ITEM = ("card_revoked", "empty", "url")
 _CHANGED = {"id": MEMBER_ID_EXAMPLE, "number": "1000000026", "version": 2}
 
@@ -149,7 +150,7 @@ _CHANGED = {"id": MEMBER_ID_EXAMPLE, "number": "1000000026", "version": 2}
     ),
 )
 async def issue(request: Request, member_id: MemberId, body: CardAct, members: Members) -> Response:
-    """A lost card gets a new number; its old number is still known as lost."""
+    """Replace a card, or add a number of another system. The old number of a lost card stays known as lost."""
     alias = Alias(kind=body.alias.kind, code=body.alias.code) if body.alias is not None else None
     reply = await call(request, members.IssueCard, wire.IssueCardRequest(id=member_id, act=body.act, alias=alias))
     return private(ChangedCard(**plain(reply)), status=201, version=reply.version)
@@ -160,14 +161,14 @@ async def issue(request: Request, member_id: MemberId, body: CardAct, members: M
     response_model=RemovedCard,
     **documented(
         operation="remove_card",
-        summary="Remove a number from elsewhere",
+        summary="Remove a number of another system",
         example={"id": MEMBER_ID_EXAMPLE, "version": 3},
         errors=(*ERRORS, 404, 409),
         method=f"{SERVICE}/EndCard",
     ),
 )
 async def remove(request: Request, member_id: MemberId, card_id: CardId, members: Members) -> Response:
-    """Removes a number; the number of the current card is replaced instead."""
+    """Remove a number of another system. The number of the current card cannot be removed, only replaced."""
     reply = await call(request, members.EndCard, wire.EndCardRequest(id=member_id, card_id=card_id))
     return private(RemovedCard(**plain(reply)), version=reply.version)
 
@@ -185,7 +186,7 @@ async def remove(request: Request, member_id: MemberId, card_id: CardId, members
 async def print_card(
     request: Request, member_id: MemberId, query: Annotated[PrintQuery, Query()], members: Members
 ) -> Response:
-    """Both sides of a card, with Code 128 and a QR code, which identifies and never signs in."""
+    """Print both sides of cards, with Code 128 and a QR code. The QR code identifies the member but cannot sign in."""
     message = wire.PrintCardsRequest(ids=[member_id, *query.also], layout=query.layout)
     reply = await call(request, members.PrintCards, message)
     headers = {"Cache-Control": "no-store", "Content-Disposition": 'inline; filename="card.pdf"'}
@@ -208,7 +209,7 @@ async def print_card(
 async def make_slip(
     request: Request, member_id: MemberId, members: Members, body: SlipWanted | None = None
 ) -> Response:
-    """A code with which the member sets a password, for the first time or when it is forgotten; shown, or sent."""
+    """Make a code with which the member sets a first or a new password. The code is returned, or sent as a notice."""
     send = body is not None and body.send
     reply = await call(request, members.MakeSlip, wire.MakeSlipRequest(id=member_id, send=send))
     return private(SlipCode(code=reply.code, sent=reply.is_sent), status=201)
@@ -222,7 +223,10 @@ async def make_slip(
     ),
 )
 async def use_slip(request: Request, body: SlipBody, members: Members) -> Response:
-    """An unknown number gets the same answer as a wrong code. Other sessions of the member end."""
+    """Set a password with the code of a slip, and end other sessions of the member.
+
+    The response to an unknown card number is the same as that to a wrong code.
+    """
     require_secure(request)
     message = wire.UseSlipRequest(
         number=body.number, code=body.code, password=body.password, address=address_of(request.scope)
@@ -249,7 +253,7 @@ async def use_slip(request: Request, body: SlipBody, members: Members) -> Respon
     ),
 )
 async def scan(request: Request, body: ScanBody, members: Members, circulation: Circulation) -> Response:
-    """A card, an alias or a QR code of the caller's institution, or the barcode of an item."""
+    """Find the member of a card number, alias or QR code in the caller's institution, or the item of a barcode."""
     reply = await call(request, members.Scan, wire.ScanRequest(code=body.code))
     scanned = plain(reply)
     scanned["member"] = ListedMember(**scanned["member"]) if reply.HasField("member") else None

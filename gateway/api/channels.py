@@ -1,4 +1,4 @@
-"""Channels of notices and their health; and the hours in which an institution sends digests."""
+"""Routes of notice channels, their health, and the hours in which an institution sends digests."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ ChannelName = Annotated[str, Path(description="Name of a channel.", pattern=r"^[
 
 
 class RulesBody(Body):
-    """When digests are sent, in the member's zone."""
+    """Hours in which digests are sent, in the member's zone."""
 
-    opens: str = Field(description="HH:MM, from 07:00.", max_length=5, examples=["08:00"])
-    closes: str = Field(description="HH:MM, until 20:00.", max_length=5, examples=["18:00"])
+    opens: str = Field(description="First time, HH:MM; 07:00 or later.", max_length=5, examples=["08:00"])
+    closes: str = Field(description="Last time, HH:MM; 20:00 or earlier.", max_length=5, examples=["18:00"])
 
 
 class ChannelDay(ResponseModel):
-    """A count of attempts."""
+    """Number of attempts on a day that ended in one state."""
 
     day: str
-    """ISO 8601."""
+    """Day, ISO 8601."""
     state: str
-    """accepted, temporary, permanent, unknown …"""
+    """State of the attempts: accepted, temporary, permanent, unknown …"""
     count: int
-    """Attempts."""
+    """Number of attempts."""
 
 
 class ChannelStatus(ResponseModel):
@@ -49,35 +49,35 @@ class ChannelStatus(ResponseModel):
     name: str
     """Name of the channel."""
     state: str
-    """well, failing or open: nothing is sent until it is tried again."""
+    """well, failing, or open (circuit open: nothing is sent until the next test)."""
     waiting: int
-    """Messages that wait for another attempt."""
+    """Number of messages that wait for another attempt."""
     last_reason: str
-    """Reason of the last failure, for machines."""
+    """Reason code of the last failure."""
     last_at: str | None = None
-    """Time of the last change of its state."""
+    """Time of the last change of state."""
     days: list[ChannelDay]
     """Counts of the last 30 days."""
     refused_addresses: int
-    """Number of addresses that it refused permanently."""
+    """Number of addresses that the channel refused permanently."""
 
 
 class Channels(ResponseModel):
-    """The channels that are set up."""
+    """The channels of the setting CHANNELS."""
 
     hits: list[ChannelStatus]
     """In order of fallback."""
 
 
 class SendingRules(ResponseModel):
-    """When digests are sent."""
+    """Hours in which digests are sent, in the member's zone."""
 
     opens: str
-    """HH:MM."""
+    """First time, HH:MM."""
     closes: str
-    """HH:MM."""
+    """Last time, HH:MM."""
     version: int
-    """0 before the first change."""
+    """Version, for If-Match; 0 before the first change."""
 
 
 _CHANNEL = {
@@ -98,7 +98,7 @@ _RULES = {"opens": "08:00", "closes": "18:00", "version": 1}
     **documented(operation="get_sending_rules", summary="When digests are sent", example=_RULES, errors=ERRORS),
 )
 async def get_rules(request: Request, query: Annotated[QueryModel, Query()], notifications: Notifications) -> Response:
-    """The institution's own hours; never within the quiet hours 20.00–07.00."""
+    """Return the institution's hours for digests. They never overlap the quiet hours, 20:00–07:00."""
     reply = await call(request, notifications.GetSendingRules, wire.GetSendingRulesRequest())
     return private(SendingRules(**plain(reply.rules)), version=reply.rules.version)
 
@@ -115,7 +115,7 @@ async def get_rules(request: Request, query: Annotated[QueryModel, Query()], not
     ),
 )
 async def put_rules(request: Request, body: RulesBody, version: Version, notifications: Notifications) -> Response:
-    """For the first change the version is 0."""
+    """Replace the institution's hours for digests. If-Match of the first change names version 0."""
     rules = wire.SendingRules(opens=body.opens, closes=body.closes, version=version)
     reply = await call(request, notifications.PutSendingRules, wire.PutSendingRulesRequest(rules=rules))
     return private(SendingRules(**plain(reply.rules)), version=reply.rules.version)
@@ -129,7 +129,7 @@ async def put_rules(request: Request, body: RulesBody, version: Version, notific
 async def list_channels(
     request: Request, query: Annotated[QueryModel, Query()], notifications: Notifications
 ) -> Response:
-    """The channels of the setting CHANNELS, in order of fallback."""
+    """List the channels of the setting CHANNELS, in order of fallback."""
     reply = await call(request, notifications.GetChannelStatus, wire.GetChannelStatusRequest())
     return private(Channels(hits=[ChannelStatus(**plain(channel)) for channel in reply.channels]))
 
@@ -144,6 +144,6 @@ async def list_channels(
 async def get_channel(
     request: Request, channel: ChannelName, query: Annotated[QueryModel, Query()], notifications: Notifications
 ) -> Response:
-    """The state of a channel, its waiting messages, and the institution's counts of the last 30 days."""
+    """Return the state of a channel, its waiting messages, and the institution's counts of the last 30 days."""
     reply = await call(request, notifications.GetChannelStatus, wire.GetChannelStatusRequest(name=channel))
     return private(ChannelStatus(**plain(reply.channels[0])))

@@ -1,4 +1,4 @@
-"""POST /check-outs, /check-ins and /in-library-uses: acts at the desk, one item for each request."""
+"""POST /check-outs, /check-ins and /in-library-uses: acts at the desk on one item per request."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ from rangkiang.circulation.v1 import loans_pb2 as wire
 router = APIRouter(tags=["lending"], route_class=ApiRoute)
 
 _MOST_OVERRIDES = 20
-_AT = "When it was done on paper, ISO 8601 with its zone, at most 7 days back; by default now. Needs loans.at."
+_AT = "Time of an act recorded on paper, ISO 8601 with zone, at most 7 days ago; by default now. Needs loans.at."
 
 
 def _in_utc(moment: datetime) -> datetime:
     try:
         return moment.astimezone(UTC)
-    except OverflowError:  # the first and the last day that Python knows, in another zone
+    except OverflowError:  # UTC moves the time before year 1 or after year 9999
         raise ValueError(moment) from None
 
 
 class ItemBody(Body):
-    """An item at a desk."""
+    """An item and the desk's branch."""
 
     item: Code = Field(description="Id of an item, or a barcode as scanned.", examples=["KS0015001"])
     branch: str = Field(description="Code of the desk's branch.", max_length=64, examples=["PST"])
@@ -57,7 +57,7 @@ class ItemBody(Body):
     )
 
     def moment(self) -> Timestamp | None:
-        """Return `at` as a message; None for now."""
+        """Return `at` as a message, or None when it is absent."""
         if self.at is None:
             return None
         timestamp = Timestamp()
@@ -69,9 +69,7 @@ class CheckOutBody(ItemBody):
     """An item and its borrower."""
 
     member: Code = Field(description="Id of a member, or a card number as scanned.", examples=["1000000018"])
-    dry_run: StrictBool = Field(
-        False, description="Judge and lend nothing; needs no Idempotency-Key.", examples=[False]
-    )
+    dry_run: StrictBool = Field(False, description="Only check the rules; needs no Idempotency-Key.", examples=[False])
     override: list[str] = Field(
         [],
         description="Reasons of refusals that the caller waives; needs loans.override and a reason.",
@@ -92,12 +90,12 @@ class CheckOutBody(ItemBody):
 
 
 class CheckedOut(ResponseModel):
-    """An item that is lent, or could be lent."""
+    """The loan of an item; of a dry run, the loan that would be made."""
 
     loan: Loan
     """The loan."""
     repeated: bool
-    """True when the same scan was done within 60 seconds: nothing was changed."""
+    """True when the scan repeats one of the last 60 seconds: nothing was changed."""
 
 
 class CheckedIn(ResponseModel):
@@ -110,13 +108,13 @@ class CheckedIn(ResponseModel):
     next: Literal["shelve", "transit", "nothing"]
     """Where the item goes: to the shelf of this branch, to another branch, or nowhere."""
     to: str
-    """Code of the branch that it goes to, with `transit`."""
+    """Code of the destination branch when `next` is `transit`."""
     suspension: Suspension | None = None
-    """The borrower's suspension that begins with this return."""
+    """The borrower's suspension that this return caused."""
     notes: list[Refusal]
     """Notes for the desk."""
     repeated: bool
-    """True when the same scan was done within 60 seconds: nothing was changed."""
+    """True when the scan repeats one of the last 60 seconds: nothing was changed."""
 
 
 class UsedInLibrary(ResponseModel):
@@ -125,11 +123,11 @@ class UsedInLibrary(ResponseModel):
     item: LentItem
     """The item."""
     repeated: bool
-    """True when the same scan was done within 60 seconds: nothing was counted."""
+    """True when the scan repeats one of the last 60 seconds: nothing was counted."""
 
 
 def _or_ok(arguments: dict[str, Any], model: type[ResponseModel], description: str) -> dict[str, Any]:
-    """Document 200 beside 201."""
+    """Add a 200 response to the documentation of a route that returns 201."""
     arguments["responses"][200] = {"model": model, "description": description}
     return arguments
 
@@ -152,7 +150,7 @@ def _or_ok(arguments: dict[str, Any], model: type[ResponseModel], description: s
     ),
 )
 async def check_out(request: Request, body: CheckOutBody, circulation: Circulation) -> Response:
-    """Lends an item to a member. A refusal has all reasons and changes nothing."""
+    """Lend an item to a member. A refusal lists all reasons and changes nothing."""
     if body.dry_run:
         message = wire.PreviewCheckOutRequest(check_out=body.message())
         loan = (await call(request, circulation.PreviewCheckOut, message)).loan
@@ -182,7 +180,7 @@ async def check_out(request: Request, body: CheckOutBody, circulation: Circulati
     ),
 )
 async def check_in(request: Request, body: ItemBody, circulation: Circulation) -> Response:
-    """Ends the loan of an item, or its transit. An item that is returned at another branch is in transit to its own."""
+    """End the loan or the transit of an item. An item of another branch then goes into transit to that branch."""
     message = wire.CheckInRequest(item=body.item, branch=body.branch, at=body.moment())
     reply = await call(request, circulation.CheckIn, message)
     return private(
@@ -205,7 +203,7 @@ async def check_in(request: Request, body: ItemBody, circulation: Circulation) -
     **_or_ok(
         documented(
             operation="use_in_library",
-            summary="Count an item that was read here",
+            summary="Count an in-library use",
             example={"item": ITEM_EXAMPLE, "repeated": False},
             errors=ACT_ERRORS,
             method=f"{SERVICE}/UseInLibrary",
@@ -216,7 +214,7 @@ async def check_in(request: Request, body: ItemBody, circulation: Circulation) -
     ),
 )
 async def use_in_library(request: Request, body: ItemBody, circulation: Circulation) -> Response:
-    """Counts a use in the library, as of books that readers leave on the tables."""
+    """Count an in-library use of an item, such as a book that a reader left on a table."""
     message = wire.UseInLibraryRequest(item=body.item, branch=body.branch, at=body.moment())
     reply = await call(request, circulation.UseInLibrary, message)
     status = 200 if reply.repeated else 201

@@ -1,4 +1,4 @@
-"""Conversations with people who wrote to the library, for staff."""
+"""Routes with which staff read and answer conversations with people who wrote to the library."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ ConversationId = Annotated[str, Path(description="A conversation's identifier (U
 
 
 class ConversationsQuery(QueryModel):
-    state: Annotated[str, OneOf(("", "open", "done"))] = Field("", description="open or done; both when empty.")
+    state: Annotated[str, OneOf(("", "open", "done"))] = Field("", description="open or done; by default both.")
     cursor: str = text("`next` of the page before, with the same state.", longest=64)
     limit: Annotated[int, WholeNumber(1, 200)] = number(50, "Conversations on a page.")
 
 
 class ReplyBody(Body):
-    """An answer."""
+    """An answer to the person."""
 
     text: str = Field(description="Free text.", min_length=1, max_length=1_000, examples=["Baik, kami simpan bukunya."])
 
@@ -43,58 +43,58 @@ class ConversationMessage(ResponseModel):
     """A message of a conversation."""
 
     id: str
-    """Its identifier."""
+    """Identifier of the message."""
     is_inbound: bool
-    """True when the person wrote it, false for an answer."""
+    """True for a message of the person, false for an answer."""
     text: str
-    """What was written; empty for pictures and the like."""
+    """Text of the message; empty for other content, such as a picture."""
     state: str
     """received, answered, waiting, sending, sent, failed or unknown."""
     at: str
-    """Time at which it was received or written."""
+    """Time at which the message was received or written."""
 
 
 class Conversation(ResponseModel):
     """The messages of a person, and the answers."""
 
     id: str
-    """Its identifier."""
+    """Identifier of the conversation."""
     member_id: str
-    """Empty when the number belongs to no member or to several."""
+    """Identifier of the member; empty when the number belongs to no member or to several."""
     channel: str
     """The channel, such as whatsapp."""
     address: str
-    """The number, E.164."""
+    """The person's number, E.164."""
     state: str
-    """open until staff have answered or closed it, or done."""
+    """open, or done when staff have answered or closed the conversation."""
     last_at: str
-    """When the person wrote last."""
+    """Time of the person's last message."""
     window_until: str
-    """Free text may be sent until this time."""
+    """Staff may answer with free text until this time."""
     messages: list[ConversationMessage]
-    """The last ten, the oldest first."""
+    """The last ten messages, the oldest first."""
     taken_by: str
-    """The account of staff that sees to it; empty when nobody has taken it over, and when it is done."""
+    """Staff account that has taken the conversation over; empty when there is none, or when the state is done."""
     taken_at: str | None = None
-    """Since when."""
+    """Time at which that account took the conversation over."""
 
 
 class Conversations(ResponseModel):
-    """Conversations: open ones with the one that waits longest first, those that are done with the newest first."""
+    """A page of conversations: open ones in order of waiting time, the longest first; done ones, the newest first."""
 
     total: int
-    """Conversations in all."""
+    """Number of conversations on all pages."""
     hits: list[Conversation]
     """The conversations."""
     next: str | None = None
-    """Cursor of the next page; absent on the last one, and without a state."""
+    """Cursor of the next page; absent on the last page, and when the request names no state."""
 
 
 class ConversationState(ResponseModel):
     """A conversation after an act."""
 
     id: str
-    """Its identifier."""
+    """Identifier of the conversation."""
     state: str
     """open or done."""
 
@@ -125,7 +125,7 @@ _EXAMPLE = {
     response_model=Conversations,
     **documented(
         operation="list_conversations",
-        summary="What people wrote to the library",
+        summary="Conversations with people who wrote to the library",
         example={"total": 1, "hits": [_EXAMPLE]},
         errors=_READ_ERRORS,
     ),
@@ -133,7 +133,7 @@ _EXAMPLE = {
 async def list_conversations(
     request: Request, query: Annotated[ConversationsQuery, Query()], notifications: Notifications
 ) -> Response:
-    """Each look is recorded."""
+    """List conversations. The audit log records each request."""
     message = wire.ListConversationsRequest(state=query.state, limit=query.limit, cursor=query.cursor)
     reply = await call(request, notifications.ListConversations, message)
     hits = [Conversation(**plain(hit)) for hit in reply.conversations]
@@ -156,7 +156,7 @@ async def get_conversation(
     query: Annotated[QueryModel, Query()],
     notifications: Notifications,
 ) -> Response:
-    """Each look is recorded."""
+    """Return a conversation. The audit log records each request."""
     reply = await call(request, notifications.GetConversation, wire.GetConversationRequest(id=conversation_id))
     return private(Conversation(**plain(reply.conversation)))
 
@@ -175,7 +175,7 @@ async def get_conversation(
 async def take_conversation(
     request: Request, conversation_id: ConversationId, notifications: Notifications
 ) -> Response:
-    """Colleagues see that the caller sees to it; also one that a colleague has taken."""
+    """Show colleagues that the caller answers this conversation. A colleague's conversation can be taken over too."""
     reply = await call(request, notifications.TakeConversation, wire.TakeConversationRequest(id=conversation_id))
     return private(ConversationState(id=reply.id, state=reply.state))
 
@@ -185,7 +185,7 @@ async def take_conversation(
     response_model=ConversationState,
     **documented(
         operation="reply_conversation",
-        summary="Answer",
+        summary="Answer a conversation",
         example={"id": _ID, "state": "done"},
         errors=_WRITE_ERRORS,
         method=f"{SERVICE}/ReplyConversation",
@@ -194,7 +194,7 @@ async def take_conversation(
 async def reply_conversation(
     request: Request, conversation_id: ConversationId, body: ReplyBody, notifications: Notifications
 ) -> Response:
-    """Free text, within 24 hours of the person's last message."""
+    """Send free text, within 24 hours of the person's last message."""
     message = wire.ReplyConversationRequest(id=conversation_id, text=body.text)
     reply = await call(request, notifications.ReplyConversation, message)
     return private(ConversationState(id=reply.id, state=reply.state))
@@ -205,7 +205,7 @@ async def reply_conversation(
     response_model=ConversationState,
     **documented(
         operation="close_conversation",
-        summary="End a conversation",
+        summary="Close a conversation",
         example={"id": _ID, "state": "done"},
         errors=_WRITE_ERRORS,
         method=f"{SERVICE}/CloseConversation",
@@ -214,6 +214,6 @@ async def reply_conversation(
 async def close_conversation(
     request: Request, conversation_id: ConversationId, notifications: Notifications
 ) -> Response:
-    """The person's next message opens it again."""
+    """Close a conversation without an answer. The person's next message opens the conversation again."""
     reply = await call(request, notifications.CloseConversation, wire.CloseConversationRequest(id=conversation_id))
     return private(ConversationState(id=reply.id, state=reply.state))

@@ -1,4 +1,4 @@
-"""Data requests of members: recorded with their time, listed and answered; and copies of all stored data."""
+"""Routes to record, list and answer data requests of members, and to copy a member's stored data."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ router = APIRouter(tags=["data requests"], route_class=ApiRoute)
 _SERVICE = "/rangkiang.members.v1.Members"
 REQUEST_ID_EXAMPLE = "0192f3a4-5b6c-7d8e-9f08-23456789abcd"
 RequestId = Annotated[str, Path(description="A data request's identifier (UUID).", examples=[REQUEST_ID_EXAMPLE])]
-_TEXT = Field("", description="What they ask for; sealed.", max_length=8_000, repr=False,
+_TEXT = Field("", description="What the member asks for; stored sealed.", max_length=8_000, repr=False,
               examples=["My address has changed."])  # fmt: skip
 _KIND = Field(description="access, correction or erasure.", max_length=40, examples=["access"])
 
@@ -47,13 +47,13 @@ class AnswerBody(Body):
     """The answer to a request."""
 
     outcome: str = Field(description="done or refused.", max_length=40, examples=["done"])
-    answer: str = Field("", description="For the member; sealed. A refusal needs its reason here.", max_length=8_000,
+    answer: str = Field("", description="Text for the member; stored sealed. Required with refused.", max_length=8_000,
                         repr=False, examples=["The address is changed."])  # fmt: skip
 
 
 class RequestsQuery(QueryModel):
     member: str = text(
-        "Id of a member, for all their requests; by default the open ones of the institution.", longest=64
+        "Id of a member whose requests are listed; by default all open requests of the institution.", longest=64
     )
 
 
@@ -63,7 +63,7 @@ class NewRequest(ResponseModel):
     id: str
     """Identifier (UUID)."""
     due_at: str
-    """72 hours after it was received, UTC."""
+    """72 hours after the request was received, UTC."""
 
 
 class DataRequest(ResponseModel):
@@ -82,24 +82,24 @@ class DataRequest(ResponseModel):
     text: str
     """Text of the request."""
     received_at: str
-    """When it was received, UTC."""
+    """Time at which the request was received, UTC."""
     due_at: str
-    """72 hours later, UTC."""
+    """Time by which the request must be answered: 72 hours later, UTC."""
     answered_at: str | None = None
-    """When it was answered, UTC; absent while it is open."""
+    """Time of the answer, UTC; absent while the request is open."""
     outcome: str
-    """done or refused; empty while it is open."""
+    """done or refused; empty while the request is open."""
     answer: str
     """Text of the answer, for the member."""
 
 
 class DataRequests(ResponseModel):
-    """Requests, the first due first."""
+    """A list of data requests."""
 
     total: int
-    """Requests in this list."""
+    """Number of requests in this list."""
     has_more: bool
-    """True when there are more."""
+    """True when there are more requests than this list has."""
     hits: list[DataRequest]
     """The requests."""
 
@@ -137,7 +137,7 @@ _COPY = {"made_at": "2026-11-26T03:12:00Z", "member": {"id": MEMBER_ID_EXAMPLE, 
     ),
 )
 async def list_own(request: Request, query: Annotated[QueryModel, Query()], members: Members) -> Response:
-    """The open ones first; answers stay in the list."""
+    """List the caller's requests with their answers, the open ones first."""
     reply = await call(request, members.ListOwnDataRequests, wire.ListOwnDataRequestsRequest())
     return _listed(reply.requests)
 
@@ -156,7 +156,7 @@ async def list_own(request: Request, query: Annotated[QueryModel, Query()], memb
     ),
 )
 async def add_own(request: Request, body: OwnRequestBody, members: Members) -> Response:
-    """Access, correction or erasure; the library answers within 72 hours."""
+    """Ask for access, correction or erasure. The library must answer within 72 hours."""
     reply = await call(request, members.AddOwnDataRequest, wire.AddOwnDataRequestRequest(**body.model_dump()))
     return private(NewRequest(**plain(reply)), status=201)
 
@@ -167,9 +167,9 @@ async def add_own(request: Request, body: OwnRequestBody, members: Members) -> R
     **documented(operation="get_own_data", summary="Copy of the caller's data", example=_COPY, errors=(*ERRORS, 404)),
 )
 async def own_data(request: Request, query: Annotated[QueryModel, Query()]) -> Response:
-    """The data about the caller that members stores, with the open loans.
+    """Return the caller's data in the members service, and the open loans.
 
-    It does not contain notices, devices and conversations.
+    The copy does not contain notices, devices or conversations.
     """
     return as_file(await own_copy(request))
 
@@ -180,7 +180,7 @@ async def own_data(request: Request, query: Annotated[QueryModel, Query()]) -> R
     **documented(operation="list_data_requests", summary="Data requests", example=_LIST, errors=(*ERRORS, 404)),
 )
 async def list_(request: Request, query: Annotated[RequestsQuery, Query()], members: Members) -> Response:
-    """The open ones of the institution, the first due first; or all of one member."""
+    """List the open requests of the institution, the first due first; or all requests of one member."""
     reply = await call(request, members.ListDataRequests, wire.ListDataRequestsRequest(id=query.member))
     return _listed(reply.requests, has_more=reply.has_more)
 
@@ -199,7 +199,7 @@ async def list_(request: Request, query: Annotated[RequestsQuery, Query()], memb
     ),
 )
 async def add(request: Request, member_id: MemberId, body: RequestBody, members: Members) -> Response:
-    """The 72 hours begin now, so record it when it is received."""
+    """Record a request of a member. The 72 hours begin now, so record the request when it is received."""
     message = wire.AddDataRequestRequest(id=member_id, **body.model_dump())
     return private(NewRequest(**plain(await call(request, members.AddDataRequest, message))), status=201)
 
@@ -216,7 +216,7 @@ async def add(request: Request, member_id: MemberId, body: RequestBody, members:
     ),
 )
 async def answer(request: Request, request_id: RequestId, body: AnswerBody, members: Members) -> Response:
-    """Done or refused, with words for the member. Erasing a member answers their requests."""
+    """Answer a request with done or refused, and a text for the member. The erasure of a member answers it too."""
     message = wire.AnswerDataRequestRequest(id=request_id, **body.model_dump())
     reply = await call(request, members.AnswerDataRequest, message)
     return private(Answered(id=reply.id))
@@ -228,9 +228,9 @@ async def answer(request: Request, request_id: RequestId, body: AnswerBody, memb
     **documented(operation="get_member_data", summary="Copy of a member's data", example=_COPY, errors=(*ERRORS, 404)),
 )
 async def data(request: Request, member_id: MemberId, query: Annotated[QueryModel, Query()]) -> Response:
-    """The data about a member that members stores, with the loan history.
+    """Return the member's data in the members service, and the loan history.
 
-    It does not contain notices, devices and conversations.
+    The copy does not contain notices, devices or conversations.
     """
     return as_file(await copy_of(request, member_id))
 
