@@ -9,6 +9,7 @@ are not followed, proxies are not used, and time and size are limited.
 from __future__ import annotations
 
 import ipaddress
+import queue
 import socket
 import ssl
 import threading
@@ -25,6 +26,9 @@ from chassis.errors import Invalid, Refused, Unavailable
 
 CONNECT_SECONDS = 5.0
 TOTAL_SECONDS = 15.0
+# The system's own limit depends on its name servers and may be a minute.
+RESOLVE_SECONDS = 5.0
+MOST_LOOKUPS = 8
 MOST_BYTES = 64 * 1024
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _UNICAST = ipaddress.IPv6Network("2000::/3")
@@ -32,6 +36,8 @@ _UNICAST = ipaddress.IPv6Network("2000::/3")
 _SPECIAL = (ipaddress.IPv4Network("192.0.0.0/24"), ipaddress.IPv4Network("192.88.99.0/24"))
 
 Resolver = Callable[[str, int], Sequence[str]]
+
+_lookups = threading.BoundedSemaphore(MOST_LOOKUPS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +61,28 @@ class NoReply(Unavailable):
 def resolve_host(host: str, port: int) -> list[str]:
     """Return the addresses to which the system resolves a host, also one such as 2130706433 or 0x7f.1.
 
-    raises  Unavailable  HOST_NOT_RESOLVED
+    raises  Unavailable  HOST_NOT_RESOLVED, also after RESOLVE_SECONDS
     """
-    try:
-        entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
-        raise Unavailable("HOST_NOT_RESOLVED", host=host) from None
-    return list(dict.fromkeys(str(entry[4][0]) for entry in entries))
+    replies: queue.SimpleQueue[list[str]] = queue.SimpleQueue()
+
+    def look_up() -> None:
+        try:
+            entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError):
+            entries = []
+        finally:
+            _lookups.release()
+        replies.put(list(dict.fromkeys(str(entry[4][0]) for entry in entries)))
+
+    # A lookup cannot be interrupted. One that name servers do not answer keeps its thread, so their number is limited.
+    if _lookups.acquire(timeout=RESOLVE_SECONDS):
+        threading.Thread(target=look_up, name="resolve-host", daemon=True).start()
+        try:
+            if addresses := replies.get(timeout=RESOLVE_SECONDS):
+                return addresses
+        except queue.Empty:
+            pass
+    raise Unavailable("HOST_NOT_RESOLVED", host=host)
 
 
 def is_public(address: str) -> bool:

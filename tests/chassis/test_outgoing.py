@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -89,6 +90,26 @@ def test_the_name_is_resolved_once_and_the_connection_goes_to_the_checked_addres
     assert reply.status == 200
     [request] = receiver.requests
     assert (request.path, request.headers["host"]) == ("/hook?a=1", f"partner.example:{receiver.port}")
+
+
+def test_name_servers_that_do_not_answer_delay_a_request_for_a_limited_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    resolve, answered, started = socket.getaddrinfo, threading.Event(), []
+
+    def wait_for_name_server(host: str, *words: object, **more: object) -> object:
+        started.append(host)
+        answered.wait(60)
+        return resolve("127.0.0.1", *words, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket, "getaddrinfo", wait_for_name_server)
+    monkeypatch.setattr(outgoing, "RESOLVE_SECONDS", 0.05)
+    for _ in range(outgoing.MOST_LOOKUPS + 2):
+        with pytest.raises(Unavailable) as problem:
+            outgoing.resolve_host("partner.example", 443)
+        assert problem.value.reason == "HOST_NOT_RESOLVED"
+    assert len(started) == outgoing.MOST_LOOKUPS, "a further lookup waits without a thread"
+    answered.set()
+    monkeypatch.setattr(outgoing, "RESOLVE_SECONDS", 60)
+    assert outgoing.resolve_host("partner.example", 443) == ["127.0.0.1"]
 
 
 def test_a_redirect_to_a_private_address_is_not_followed(receiver: HttpReceiver) -> None:
