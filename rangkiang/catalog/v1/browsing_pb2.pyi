@@ -31,9 +31,9 @@ class Shown(_message.Message):
     HOLDINGS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     brief: _builtins.bytes
-    """UTF-8 JSON of the brief record: services/catalog/record/brief.py says its keys."""
+    """UTF-8 JSON of the brief record; services/catalog/record/brief.py has its keys."""
     holdings: _builtins.bytes
-    """UTF-8 JSON list, an entry a branch."""
+    """UTF-8 JSON list with one entry for each branch."""
     def __init__(
         self,
         *,
@@ -60,12 +60,12 @@ class CountFacetRequest(_message.Message):
     OFFSET_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
     query: _builtins.str
-    """As in SearchRequest; the facet's own filter does not narrow its counts."""
+    """As in SearchRequest. A filter of the counted facet does not restrict its counts."""
     facet: _builtins.str
     sort: _builtins.str
     """"count" (default; most frequent first) or "value" (by value)."""
     offset: _builtins.int
-    """Values to pass over, at most 1,000."""
+    """Values to skip, at most 1,000."""
     limit: _builtins.int
     """1 to 100; 0 means 50."""
     @_builtins.property
@@ -121,8 +121,8 @@ class ListClassesRequest(_message.Message):
 
     PARENT_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
-    """"" for the main classes, "8" or "800" for its divisions, "81" or "810" for its sections, "899" or "899.22" for the
-    numbers with decimals below it, "2X" for what is under 2X.
+    """"" lists the main classes, "8" or "800" its divisions, "81" or "810" its sections, "899" or "899.22" the numbers
+    with decimals below it, "2X" the classes below 2X.
     """
     def __init__(
         self,
@@ -150,7 +150,7 @@ class ListClassesReply(_message.Message):
     def classes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Class]: ...
     @_builtins.property
     def path(self) -> _containers.RepeatedCompositeFieldContainer[Global___Class]:
-        """From the main class down to the parent asked for; empty at the top."""
+        """From the main class down to the requested parent; empty when the parent is empty."""
 
     def __init__(
         self,
@@ -178,19 +178,19 @@ class Class(_message.Message):
     DIVIDED_FIELD_NUMBER: _builtins.int
     UNDER_FIELD_NUMBER: _builtins.int
     value: _builtins.str
-    """As the filter "class" takes it: "8", "81", "813", "899.2213", "2X", "2X4"."""
+    """A value of the filter "class": "8", "81", "813", "899.2213", "2X", "2X4"."""
     notation: _builtins.str
-    """As people write it: "800", "810", "813", "2X4"."""
+    """The number that people read: "800", "810", "813", "2X4"."""
     count: _builtins.int
     divided: _builtins.bool
-    """It has classes of its own that hold records."""
+    """The class has narrower classes with records."""
     @_builtins.property
     def caption(self) -> _text_pb2.LocalText:
         """The library's caption; empty where its table has none."""
 
     @_builtins.property
     def under(self) -> _text_pb2.LocalText:
-        """Without a caption: that of the nearest class above that has one."""
+        """When the caption is empty: the caption of the nearest broader class with a caption."""
 
     def __init__(
         self,
@@ -218,9 +218,9 @@ class ListNeighboursRequest(_message.Message):
     BRANCH_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
     record_id: _builtins.str
-    """A record; its first item in the branch is where we stand."""
+    """Id of a record. The reply has the neighbours of its first item in the branch."""
     branch: _builtins.str
-    """"INSTITUTION/BRANCH"; empty: where the record's first item stands."""
+    """"INSTITUTION/BRANCH"; empty: the branch of the record's first item."""
     limit: _builtins.int
     """At most 20 on each side; 0 means 5."""
     def __init__(
@@ -250,7 +250,7 @@ class ListNeighboursReply(_message.Message):
     branch: _builtins.str
     @_builtins.property
     def neighbours(self) -> _containers.RepeatedCompositeFieldContainer[Global___Neighbour]:
-        """In the shelf's order, the record itself among them."""
+        """In shelf order, with the record itself."""
 
     @_builtins.property
     def branch_name(self) -> _text_pb2.LocalText: ...
@@ -279,7 +279,7 @@ class Neighbour(_message.Message):
     HERE_FIELD_NUMBER: _builtins.int
     call_number: _builtins.str
     here: _builtins.bool
-    """This is the record asked about."""
+    """True for the record of the request."""
     @_builtins.property
     def record(self) -> Global___Shown: ...
     def __init__(
@@ -328,8 +328,8 @@ class ListArrivalsReply(_message.Message):
     RECORDS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def records(self) -> _containers.RepeatedCompositeFieldContainer[Global___Shown]:
-        """The last first; of those that came on one day the newest publications first. Each record once. After those that
-        came since a large import: the newest publications of the branch.
+        """Each record once, the last day of arrival first; within a day the newest publications first. A day with more than
+        200 items, such as the day of a large import, is left out: the newest publications of the branch fill the list.
         """
 
     def __init__(
@@ -426,7 +426,7 @@ class BrowseRequest(_message.Message):
     kind: _builtins.str
     """"author", "subject", "series", "title" or "call_number"."""
     term: _builtins.str
-    """Where in the list, as typed; empty for its beginning."""
+    """The place in the list, as typed; empty for the beginning of the list."""
     before: _builtins.int
     """Entries before the place; at most 50."""
     after: _builtins.int
@@ -461,7 +461,7 @@ class BrowseReply(_message.Message):
     previous: _builtins.str
     next: _builtins.str
     place: _builtins.int
-    """Index in headings of the first at or after the term."""
+    """Index in `headings` of the first heading at or after the term."""
     @_builtins.property
     def headings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Heading]: ...
     def __init__(
@@ -492,10 +492,10 @@ class Heading(_message.Message):
     OTHER_FORMS_FIELD_NUMBER: _builtins.int
     text: _builtins.str
     count: _builtins.int
-    """Records that have it; 0 for a form that is only referred from."""
+    """Number of records with this heading; 0 for an unused form of an authority record."""
     @_builtins.property
     def see(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Authorised headings that this form stands for ("lihat" / "see")."""
+        """Authorised headings to use instead of this form ("lihat" / "see")."""
 
     @_builtins.property
     def see_also(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -503,11 +503,11 @@ class Heading(_message.Message):
 
     @_builtins.property
     def record(self) -> Global___Shown:
-        """The one record, for titles and call numbers."""
+        """The record of a title or call number."""
 
     @_builtins.property
     def other_forms(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Forms that the authority record of this heading refers from; they stand for the same."""
+        """Unused forms of this heading in its authority record."""
 
     def __init__(
         self,
@@ -529,7 +529,7 @@ Global___Heading: _TypeAlias = Heading  # noqa: Y015
 
 @_typing.final
 class Help(_message.Message):
-    """What helps when nothing was found."""
+    """Help for a search without hits."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -539,22 +539,22 @@ class Help(_message.Message):
     ELSEWHERE_FIELD_NUMBER: _builtins.int
     CLASSES_FIELD_NUMBER: _builtins.int
     without_filters: _builtins.int
-    """Found when the filters are taken off."""
+    """Number of hits without the filters."""
     @_builtins.property
     def failed(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Words that no record has."""
+        """Words and phrases of the query that no record has."""
 
     @_builtins.property
     def without(self) -> _containers.RepeatedCompositeFieldContainer[Global___Alternative]:
-        """Queries that find something, with how much."""
+        """Shorter queries with their numbers of hits."""
 
     @_builtins.property
     def elsewhere(self) -> _containers.RepeatedCompositeFieldContainer[_facets_pb2.FacetValue]:
-        """Found in other institutions than those chosen, by code."""
+        """Hits in other institutions than the chosen ones; the value is the institution's code."""
 
     @_builtins.property
     def classes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Class]:
-        """Classes nearest to what was asked."""
+        """Classes related to the query."""
 
     def __init__(
         self,

@@ -47,22 +47,22 @@ class SearchRequest(_message.Message):
     limit: _builtins.int
     """1 to 100; 0 means 10."""
     highlight: _builtins.bool
-    """Mark the words that were found, in SearchReply.Hit.highlights."""
+    """Mark the matched words in Hit.highlights."""
     by_work: _builtins.bool
-    """One hit a work, its best edition; total and facets count records all the same."""
+    """One hit for each work, its best edition. Total and facets still count records."""
     explain: _builtins.bool
-    """Say why each hit ranks where it does, in Hit.reasons."""
+    """Explain the rank of each hit in Hit.reasons."""
     branch: _builtins.str
-    """The reader's branch, "INSTITUTION/BRANCH": first among the holdings of every hit. Empty: none."""
+    """The reader's branch, "INSTITUTION/BRANCH"; it is first among the holdings of every hit. Empty: none."""
     strict: _builtins.bool
-    """Only records with all the words as typed: no correction, no hits with a part of the words."""
+    """Only records with all words as typed: no corrected spelling, no hits with a part of the words."""
     @_builtins.property
     def filters(self) -> _containers.RepeatedCompositeFieldContainer[_facets_pb2.Filter]:
-        """Restrictions; values within one facet are alternatives, facets restrict together."""
+        """A hit has one of the values of every filter."""
 
     @_builtins.property
     def facets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Facets to count, by name; none are counted unless asked for."""
+        """Names of the facets to count; without names no facet is counted."""
 
     def __init__(
         self,
@@ -110,32 +110,32 @@ class SearchReply(_message.Message):
     next: _builtins.str
     """Cursor of the next page; empty at the end or at hit 10,000."""
     changed: _builtins.bool
-    """The index changed since the cursor was given: hits may repeat or be missing."""
+    """The index has changed since the cursor was made: hits may repeat or be missing."""
     understood: _builtins.str
-    """The query as it was understood, printed back."""
+    """The query as the parser understood it."""
     did_you_mean: _builtins.str
-    """The query as it should perhaps be spelt; it finds more. Its hits are these when `corrected`, else it is offered."""
+    """A corrected query with more hits. With `corrected` the hits are those of this query; otherwise it is an offer."""
     read_as_words: _builtins.bool
-    """The query could not be read as it was written (a parenthesis left open…): its words were searched."""
+    """The syntax of the query is invalid, for example an open parenthesis: its words were searched."""
     degraded: _builtins.bool
-    """The search engine does not answer: the hits are look-ups by identifier, title and author in the tables."""
+    """The search engine does not answer: the hits come from look-ups by identifier, title and author in the tables."""
     corrected: _builtins.bool
-    """Nothing was found as it was spelt: the hits are those of did_you_mean."""
+    """The query as typed has no hits: these are the hits of did_you_mean."""
     relaxed: _builtins.bool
-    """Nothing had all the words: the hits have a part of them, see Hit.lacks."""
+    """No record has all the words: the hits have a part of them, see Hit.lacks."""
     complete: _builtins.int
-    """Where hits with a part of the words follow: how many have all of them; those are the first. Else 0."""
+    """Number of hits with all the words, which come first, when hits with a part of the words follow. Otherwise 0."""
     offset: _builtins.int
-    """Hits before these; 0 on the first page."""
+    """Number of hits before this page; 0 on the first page."""
     previous: _builtins.str
-    """Cursor of the page before; empty on the first page, and where the page before is the first, which has no cursor."""
+    """Cursor of the previous page; empty on the first and the second page, because the first page has no cursor."""
     @_builtins.property
     def hits(self) -> _containers.RepeatedCompositeFieldContainer[Global___Hit]: ...
     @_builtins.property
     def facets(self) -> _containers.RepeatedCompositeFieldContainer[Global___Facet]: ...
     @_builtins.property
     def help(self) -> _browsing_pb2.Help:
-        """What would help; only when nothing matched as it was asked."""
+        """Only when no record matched the query as typed."""
 
     def __init__(
         self,
@@ -181,25 +181,25 @@ class Hit(_message.Message):
     id: _builtins.str
     score: _builtins.float
     brief: _builtins.bytes
-    """UTF-8 JSON of the brief record: services/catalog/record/brief.py says its keys."""
+    """UTF-8 JSON of the brief record; services/catalog/record/brief.py has its keys."""
     holdings: _builtins.bytes
-    """UTF-8 JSON list, an entry a branch: where it is and whether it can be had."""
+    """UTF-8 JSON list with one entry for each branch: where the items are, and whether they are available."""
     work_id: _builtins.str
-    """With by_work: the work, and how many of its records match."""
+    """With by_work: the work, and the number of its records that match."""
     editions: _builtins.int
     @_builtins.property
     def highlights(self) -> _containers.RepeatedCompositeFieldContainer[Global___Highlight]: ...
     @_builtins.property
     def reasons(self) -> _containers.RepeatedCompositeFieldContainer[Global___Reason]:
-        """With explain: heaviest first."""
+        """With explain: the highest weight first."""
 
     @_builtins.property
     def lacks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Words of the query that this record has not, where hits with a part of the words are among the hits."""
+        """Words of the query that this record does not have. Only when the reply has hits with a part of the words."""
 
     @_builtins.property
     def because(self) -> _text_pb2.LocalText:
-        """Why it is a hit although it has not all words as typed: related words, or its class."""
+        """Why a record without all the typed words is a hit: related words, or its class."""
 
     def __init__(
         self,
@@ -225,14 +225,14 @@ Global___Hit: _TypeAlias = Hit  # noqa: Y015
 
 @_typing.final
 class Reason(_message.Message):
-    """Why a hit ranks where it does."""
+    """One reason for the rank of a hit."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     TEXT_FIELD_NUMBER: _builtins.int
     WEIGHT_FIELD_NUMBER: _builtins.int
     weight: _builtins.float
-    """Its part of the score."""
+    """The part of the score that comes from this reason."""
     @_builtins.property
     def text(self) -> _text_pb2.LocalText: ...
     def __init__(
@@ -251,7 +251,7 @@ Global___Reason: _TypeAlias = Reason  # noqa: Y015
 
 @_typing.final
 class Highlight(_message.Message):
-    """Text of one brief field, cut in pieces; every second piece (index 1, 3, …) was matched."""
+    """Text of one field of the brief record, in pieces; every second piece (index 1, 3, …) is a matched word."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -354,7 +354,7 @@ class Suggestion(_message.Message):
     id: _builtins.str
     """The record of a title, a variant or an ISBN."""
     title: _builtins.str
-    """The title of this record, where the text is another."""
+    """The title of the record, when `text` is not this title."""
     def __init__(
         self,
         *,
@@ -379,7 +379,7 @@ class GetRecordRequest(_message.Message):
     BRANCH_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     branch: _builtins.str
-    """The reader's branch, "INSTITUTION/BRANCH", first among the holdings. Empty: none."""
+    """The reader's branch, "INSTITUTION/BRANCH"; it is first among the holdings. Empty: none."""
     def __init__(
         self,
         *,
@@ -410,13 +410,13 @@ class GetRecordReply(_message.Message):
     id: _builtins.str
     version: _builtins.int
     display: _builtins.bytes
-    """UTF-8 JSON of the full display: services/catalog/record/display.py says its keys."""
+    """UTF-8 JSON of the full display; services/catalog/record/display.py has its keys."""
     holdings: _builtins.bytes
-    """UTF-8 JSON list, an entry a branch."""
+    """UTF-8 JSON list with one entry for each branch."""
     source: _builtins.str
     institution: _builtins.str
     work_id: _builtins.str
-    """The work it belongs to, and how many records that has."""
+    """The work of the record, and the number of records of that work."""
     editions: _builtins.int
     @_builtins.property
     def updated_at(self) -> _timestamp_pb2.Timestamp: ...
@@ -518,7 +518,7 @@ class Item(_message.Message):
     status: _builtins.str
     """Catalogue status: "in_process", "in_service", "in_repair", "missing", "proposed_for_withdrawal", "withdrawn"."""
     availability: _builtins.str
-    """What a reader is told: "can_be_borrowed", "online", "read_here_only", "ask_the_library", "out_until" or
+    """Availability for readers: "can_be_borrowed", "online", "read_here_only", "ask_the_library", "out_until" or
     "not_available".
     """
     copy: _builtins.str
@@ -530,7 +530,7 @@ class Item(_message.Message):
     pieces: _builtins.str
     """Accompanying pieces: "1 CD-ROM"."""
     due_on: _builtins.str
-    """With "out_until": the day until which it is lent, ISO 8601."""
+    """With "out_until": the due date of the loan, ISO 8601."""
     @_builtins.property
     def branch_name(self) -> _text_pb2.LocalText: ...
     @_builtins.property
@@ -566,7 +566,7 @@ Global___Item: _TypeAlias = Item  # noqa: Y015
 
 @_typing.final
 class CallNumber(_message.Message):
-    """domain.md "Call numbers"; empty where the call number has no such part."""
+    """Parts of a call number; empty when the call number has no such part."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -579,13 +579,13 @@ class CallNumber(_message.Message):
     SORT_KEY_FIELD_NUMBER: _builtins.int
     prefix: _builtins.str
     class_number: _builtins.str
-    """"class" is a word of its own in some languages."""
+    """Not `class`, which is a keyword in some languages."""
     author_mark: _builtins.str
     title_mark: _builtins.str
     volume: _builtins.str
     copy: _builtins.str
     sort_key: _builtins.str
-    """Sorts as the pieces stand on the shelf."""
+    """In the order of this key, items are in shelf order."""
     def __init__(
         self,
         *,
@@ -652,7 +652,7 @@ class SnapshotRequest(_message.Message):
     CURSOR_FIELD_NUMBER: _builtins.int
     OF_FIELD_NUMBER: _builtins.int
     cursor: _builtins.str
-    """Where the last page ended; empty for the first."""
+    """Cursor of the previous reply; empty for the first page."""
     of: _builtins.str
     """"institutions" (the default) or "items"."""
     def __init__(
@@ -682,7 +682,7 @@ class SnapshotReply(_message.Message):
     def institutions(self) -> _containers.RepeatedCompositeFieldContainer[_events_pb2.InstitutionCopy]: ...
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[_events_pb2.ItemCopy]:
-        """At most 500, those that are gone among them."""
+        """At most 500, including deleted items."""
 
     def __init__(
         self,
@@ -726,13 +726,13 @@ class Institution(_message.Message):
     logo: _builtins.str
     """Id of a file; empty without a logo."""
     version: _builtins.int
-    """For edits; grows with each change of the institution itself."""
+    """For edits; grows with each change of the institution's own fields."""
     id: _builtins.str
     @_builtins.property
     def name(self) -> _text_pb2.LocalText: ...
     @_builtins.property
     def short_name(self) -> _text_pb2.LocalText:
-        """Empty texts where the institution has given none."""
+        """Empty texts when the institution has none."""
 
     @_builtins.property
     def motto(self) -> _text_pb2.LocalText: ...
@@ -740,11 +740,11 @@ class Institution(_message.Message):
     def contact(self) -> Global___Contact: ...
     @_builtins.property
     def photos(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Ids of files, in the order in which they are shown."""
+        """Ids of files, in display order."""
 
     @_builtins.property
     def edited_fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Fields that staff have edited on a page: a load of the file keeps them."""
+        """Fields that staff have edited on a page; loading the institutions file keeps them."""
 
     def __init__(
         self,
@@ -774,7 +774,7 @@ Global___Institution: _TypeAlias = Institution  # noqa: Y015
 
 @_typing.final
 class Contact(_message.Message):
-    """How to reach a library; each part may be empty."""
+    """Address and contact details of a library; each part may be empty."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -787,7 +787,7 @@ class Contact(_message.Message):
     address: _builtins.str
     """Street and number; more lines are separated by line feeds."""
     kelurahan: _builtins.str
-    """Kelurahan, desa or nagari, and what follows it: kecamatan, town."""
+    """Kelurahan, desa or nagari, followed by kecamatan and town."""
     phone: _builtins.str
     """E.164."""
     whatsapp: _builtins.str
@@ -933,7 +933,7 @@ class Branch(_message.Message):
     isil: _builtins.str
     zone: _builtins.str
     confirmed: _builtins.bool
-    """False when only an import has named this branch: nobody has described it yet."""
+    """False when only an import has named this branch and nobody has described it yet."""
     photo: _builtins.str
     """Id of a file; empty without a photo."""
     version: _builtins.int
@@ -949,19 +949,19 @@ class Branch(_message.Message):
 
     @_builtins.property
     def services(self) -> _containers.RepeatedCompositeFieldContainer[_text_pb2.LocalText]:
-        """What there is: "Wi-Fi", "Ruang baca anak"."""
+        """Services and facilities: "Wi-Fi", "Ruang baca anak"."""
 
     @_builtins.property
     def accessibility(self) -> _containers.RepeatedCompositeFieldContainer[_text_pb2.LocalText]:
-        """What helps readers with disabilities: "Jalur landai"."""
+        """Facilities for readers with disabilities: "Jalur landai"."""
 
     @_builtins.property
     def edited_fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Fields that staff have edited on a page: a load of the file keeps them."""
+        """Fields that staff have edited on a page; loading the institutions file keeps them."""
 
     @_builtins.property
     def photo_alt(self) -> _text_pb2.LocalText:
-        """What the photo shows, for readers who do not see it; empty: pages say whose photo it is."""
+        """Description of the photo, for readers who cannot see it; empty: pages use the name of the branch."""
 
     def __init__(
         self,
@@ -1122,13 +1122,13 @@ class PutPictureRequest(_message.Message):
     institution: _builtins.str
     """Code of the caller's institution."""
     branch: _builtins.str
-    """Code of one of its branches, whose photo it is; empty for the institution itself."""
+    """Code of the branch in the photo; empty for a picture of the institution itself."""
     version: _builtins.int
     """The version of the institution or branch that the caller has read."""
     kind: _builtins.str
-    """"logo" (of an institution; replaces the one before) or "photo" (a branch has one; an institution has up to 8)."""
+    """"logo" (of an institution; replaces the current one) or "photo" (one for a branch, up to 8 for an institution)."""
     content: _builtins.bytes
-    """JPEG, PNG or WebP, for a logo SVG too; at most 2 MB."""
+    """JPEG, PNG or WebP; a logo may also be SVG. At most 2 MB."""
     def __init__(
         self,
         *,
@@ -1227,9 +1227,7 @@ class GetFileRequest(_message.Message):
     WIDTH_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     width: _builtins.int
-    """Width in pixels for which it is wanted; 0 for the largest. The answer is the smallest that is as wide, or the
-    largest.
-    """
+    """Width in pixels; 0 for the largest. The reply has the smallest picture that is at least as wide, or the largest."""
     def __init__(
         self,
         *,

@@ -31,7 +31,8 @@ if _version_not_supported:
 
 
 class CatalogStub:
-    """The catalogue as others read it. Records come in through the import; staff may add items, and change their barcodes and states.
+    """Searches and reads the catalogue. Imports create records; staff may add items and change the barcodes and statuses
+    of items.
     """
 
     def __init__(self, channel):
@@ -178,7 +179,8 @@ class CatalogStub:
 
 
 class CatalogServicer:
-    """The catalogue as others read it. Records come in through the import; staff may add items, and change their barcodes and states.
+    """Searches and reads the catalogue. Imports create records; staff may add items and change the barcodes and statuses
+    of items.
     """
 
     def Search(self, request, context):
@@ -189,7 +191,7 @@ class CatalogServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Suggest(self, request, context):
-        """Complete what is being typed.
+        """Completions for the typed beginning of a query.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -210,35 +212,35 @@ class CatalogServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CountFacet(self, request, context):
-        """One facet of a search, page by page: more values than a search counts.
+        """All values of one facet of a search, page by page; a search counts only the first ones.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListClasses(self, request, context):
-        """The classes under a class, with the library's own captions and how many records each has.
+        """The classes below a class, with the library's own captions and their numbers of records.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListNeighbours(self, request, context):
-        """What stands left and right of an item on its shelf.
+        """The items left and right of an item on its shelf.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListArrivals(self, request, context):
-        """Records of the items that came to a branch last.
+        """The records whose items came to a branch last.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListSimilar(self, request, context):
-        """Records like this one, each with the reason.
+        """Records similar to this one, each with a reason.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -259,42 +261,43 @@ class CatalogServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetForm(self, request, context):
-        """One record in a form that others read: MARC, Dublin Core, MODS, JSON-LD, RIS, BibTeX, CSV.
+        """One record in a format for other systems: MARC, Dublin Core, MODS, JSON-LD, RIS, BibTeX, CSV.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListRecords(self, request, context):
-        """Records by number, each with when it last changed: for sitemaps.
+        """Records by number with the time of their last change, for sitemaps.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def NoteSearches(self, request, context):
-        """Searches that were made, without persons; a batch from the gateway, which alone may call this. Losing one loses a figure only.
+        """Logs a batch of searches without data about readers. Only the gateway may call this. A lost batch makes statistics
+        incomplete, and nothing else.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Snapshot(self, request, context):
-        """What other services may copy, whole: for those that begin late, or have lost facts.
+        """Everything that other services may copy, page by page: for a new service, or one that has lost facts.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetItemCopy(self, request, context):
-        """What other services may copy of one item: for a copy that has not arrived yet.
+        """The copy of one item for a service that does not have it yet.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def FastAdd(self, request, context):
-        """Adds an item that the desk has in hand, and a brief record when it has none.
+        """Adds an item that lies at the desk, with a brief record when the catalogue has none.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -308,7 +311,7 @@ class CatalogServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListFastAdds(self, request, context):
-        """Items that desks added and no import has taken over: for the cataloguer to complete.
+        """Items that desks added and no import has updated since; the cataloguer completes them.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -334,14 +337,14 @@ class CatalogServicer:
         raise NotImplementedError('Method not implemented!')
 
     def EditInstitution(self, request, context):
-        """Changes what the caller's institution says of itself.
+        """Changes the description of the caller's institution.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def EditBranch(self, request, context):
-        """Changes what the caller's institution says of one of its branches.
+        """Changes the description of a branch of the caller's institution.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -361,7 +364,7 @@ class CatalogServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetFile(self, request, context):
-        """The content of a logo or a photo; it never changes under its id.
+        """The content of a logo or a photo. The content of an id never changes.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -514,7 +517,8 @@ def add_CatalogServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class Catalog:
-    """The catalogue as others read it. Records come in through the import; staff may add items, and change their barcodes and states.
+    """Searches and reads the catalogue. Imports create records; staff may add items and change the barcodes and statuses
+    of items.
     """
 
     @staticmethod

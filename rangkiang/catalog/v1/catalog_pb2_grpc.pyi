@@ -32,7 +32,9 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class CatalogStub:
-    """The catalogue as others read it. Records come in through the import; staff may add items, and change their barcodes and states."""
+    """Searches and reads the catalogue. Imports create records; staff may add items and change the barcodes and statuses
+    of items.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -41,114 +43,122 @@ class CatalogStub:
     Search: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.SearchRequest, _catalog_pb2.SearchReply]
     """Find records. Refuses a query that is too long, an unknown facet or sort, or a foreign cursor."""
     Suggest: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.SuggestRequest, _catalog_pb2.SuggestReply]
-    """Complete what is being typed."""
+    """Completions for the typed beginning of a query."""
     GetRecord: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.GetRecordRequest, _catalog_pb2.GetRecordReply]
     """One record, for display."""
     ListItems: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.ListItemsRequest, _catalog_pb2.ListItemsReply]
     """The items of one record, by branch and call number."""
     CountFacet: _grpc.UnaryUnaryMultiCallable[_browsing_pb2.CountFacetRequest, _browsing_pb2.CountFacetReply]
-    """One facet of a search, page by page: more values than a search counts."""
+    """All values of one facet of a search, page by page; a search counts only the first ones."""
     ListClasses: _grpc.UnaryUnaryMultiCallable[_browsing_pb2.ListClassesRequest, _browsing_pb2.ListClassesReply]
-    """The classes under a class, with the library's own captions and how many records each has."""
+    """The classes below a class, with the library's own captions and their numbers of records."""
     ListNeighbours: _grpc.UnaryUnaryMultiCallable[_browsing_pb2.ListNeighboursRequest, _browsing_pb2.ListNeighboursReply]
-    """What stands left and right of an item on its shelf."""
+    """The items left and right of an item on its shelf."""
     ListArrivals: _grpc.UnaryUnaryMultiCallable[_browsing_pb2.ListArrivalsRequest, _browsing_pb2.ListArrivalsReply]
-    """Records of the items that came to a branch last."""
+    """The records whose items came to a branch last."""
     ListSimilar: _grpc.UnaryUnaryMultiCallable[_browsing_pb2.ListSimilarRequest, _browsing_pb2.ListSimilarReply]
-    """Records like this one, each with the reason."""
+    """Records similar to this one, each with a reason."""
     Browse: _grpc.UnaryUnaryMultiCallable[_browsing_pb2.BrowseRequest, _browsing_pb2.BrowseReply]
     """A list of headings in order, around a term."""
     GetWork: _grpc.UnaryUnaryMultiCallable[_works_pb2.GetWorkRequest, _works_pb2.GetWorkReply]
     """A work and its editions."""
     GetForm: _grpc.UnaryUnaryMultiCallable[_forms_pb2.GetFormRequest, _forms_pb2.GetFormReply]
-    """One record in a form that others read: MARC, Dublin Core, MODS, JSON-LD, RIS, BibTeX, CSV."""
+    """One record in a format for other systems: MARC, Dublin Core, MODS, JSON-LD, RIS, BibTeX, CSV."""
     ListRecords: _grpc.UnaryUnaryMultiCallable[_forms_pb2.ListRecordsRequest, _forms_pb2.ListRecordsReply]
-    """Records by number, each with when it last changed: for sitemaps."""
+    """Records by number with the time of their last change, for sitemaps."""
     NoteSearches: _grpc.UnaryUnaryMultiCallable[_searches_pb2.NoteSearchesRequest, _searches_pb2.NoteSearchesReply]
-    """Searches that were made, without persons; a batch from the gateway, which alone may call this. Losing one loses a figure only."""
+    """Logs a batch of searches without data about readers. Only the gateway may call this. A lost batch makes statistics
+    incomplete, and nothing else.
+    """
     Snapshot: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.SnapshotRequest, _catalog_pb2.SnapshotReply]
-    """What other services may copy, whole: for those that begin late, or have lost facts."""
+    """Everything that other services may copy, page by page: for a new service, or one that has lost facts."""
     GetItemCopy: _grpc.UnaryUnaryMultiCallable[_items_pb2.GetItemCopyRequest, _items_pb2.GetItemCopyReply]
-    """What other services may copy of one item: for a copy that has not arrived yet."""
+    """The copy of one item for a service that does not have it yet."""
     FastAdd: _grpc.UnaryUnaryMultiCallable[_items_pb2.FastAddRequest, _items_pb2.FastAddReply]
-    """Adds an item that the desk has in hand, and a brief record when it has none."""
+    """Adds an item that lies at the desk, with a brief record when the catalogue has none."""
     GetItem: _grpc.UnaryUnaryMultiCallable[_items_pb2.GetItemRequest, _items_pb2.GetItemReply]
     """An item with its version, for an edit."""
     ListFastAdds: _grpc.UnaryUnaryMultiCallable[_items_pb2.ListFastAddsRequest, _items_pb2.ListFastAddsReply]
-    """Items that desks added and no import has taken over: for the cataloguer to complete."""
+    """Items that desks added and no import has updated since; the cataloguer completes them."""
     ChangeItem: _grpc.UnaryUnaryMultiCallable[_items_pb2.ChangeItemRequest, _items_pb2.ChangeItemReply]
     """Changes the barcode or the status of an item; later imports keep both."""
     ListInstitutions: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.ListInstitutionsRequest, _catalog_pb2.ListInstitutionsReply]
     ListBranches: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.ListBranchesRequest, _catalog_pb2.ListBranchesReply]
     EditInstitution: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.EditInstitutionRequest, _catalog_pb2.EditInstitutionReply]
-    """Changes what the caller's institution says of itself."""
+    """Changes the description of the caller's institution."""
     EditBranch: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.EditBranchRequest, _catalog_pb2.EditBranchReply]
-    """Changes what the caller's institution says of one of its branches."""
+    """Changes the description of a branch of the caller's institution."""
     PutPicture: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.PutPictureRequest, _catalog_pb2.PutPictureReply]
     """Stores a logo or a photo, decoded and encoded again without its metadata."""
     RemovePicture: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.RemovePictureRequest, _catalog_pb2.RemovePictureReply]
     GetFile: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.GetFileRequest, _catalog_pb2.GetFileReply]
-    """The content of a logo or a photo; it never changes under its id."""
+    """The content of a logo or a photo. The content of an id never changes."""
 
 @_typing.type_check_only
 class CatalogAsyncStub(CatalogStub):
-    """The catalogue as others read it. Records come in through the import; staff may add items, and change their barcodes and states."""
+    """Searches and reads the catalogue. Imports create records; staff may add items and change the barcodes and statuses
+    of items.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Search: _aio.UnaryUnaryMultiCallable[_catalog_pb2.SearchRequest, _catalog_pb2.SearchReply]  # type: ignore[assignment]
     """Find records. Refuses a query that is too long, an unknown facet or sort, or a foreign cursor."""
     Suggest: _aio.UnaryUnaryMultiCallable[_catalog_pb2.SuggestRequest, _catalog_pb2.SuggestReply]  # type: ignore[assignment]
-    """Complete what is being typed."""
+    """Completions for the typed beginning of a query."""
     GetRecord: _aio.UnaryUnaryMultiCallable[_catalog_pb2.GetRecordRequest, _catalog_pb2.GetRecordReply]  # type: ignore[assignment]
     """One record, for display."""
     ListItems: _aio.UnaryUnaryMultiCallable[_catalog_pb2.ListItemsRequest, _catalog_pb2.ListItemsReply]  # type: ignore[assignment]
     """The items of one record, by branch and call number."""
     CountFacet: _aio.UnaryUnaryMultiCallable[_browsing_pb2.CountFacetRequest, _browsing_pb2.CountFacetReply]  # type: ignore[assignment]
-    """One facet of a search, page by page: more values than a search counts."""
+    """All values of one facet of a search, page by page; a search counts only the first ones."""
     ListClasses: _aio.UnaryUnaryMultiCallable[_browsing_pb2.ListClassesRequest, _browsing_pb2.ListClassesReply]  # type: ignore[assignment]
-    """The classes under a class, with the library's own captions and how many records each has."""
+    """The classes below a class, with the library's own captions and their numbers of records."""
     ListNeighbours: _aio.UnaryUnaryMultiCallable[_browsing_pb2.ListNeighboursRequest, _browsing_pb2.ListNeighboursReply]  # type: ignore[assignment]
-    """What stands left and right of an item on its shelf."""
+    """The items left and right of an item on its shelf."""
     ListArrivals: _aio.UnaryUnaryMultiCallable[_browsing_pb2.ListArrivalsRequest, _browsing_pb2.ListArrivalsReply]  # type: ignore[assignment]
-    """Records of the items that came to a branch last."""
+    """The records whose items came to a branch last."""
     ListSimilar: _aio.UnaryUnaryMultiCallable[_browsing_pb2.ListSimilarRequest, _browsing_pb2.ListSimilarReply]  # type: ignore[assignment]
-    """Records like this one, each with the reason."""
+    """Records similar to this one, each with a reason."""
     Browse: _aio.UnaryUnaryMultiCallable[_browsing_pb2.BrowseRequest, _browsing_pb2.BrowseReply]  # type: ignore[assignment]
     """A list of headings in order, around a term."""
     GetWork: _aio.UnaryUnaryMultiCallable[_works_pb2.GetWorkRequest, _works_pb2.GetWorkReply]  # type: ignore[assignment]
     """A work and its editions."""
     GetForm: _aio.UnaryUnaryMultiCallable[_forms_pb2.GetFormRequest, _forms_pb2.GetFormReply]  # type: ignore[assignment]
-    """One record in a form that others read: MARC, Dublin Core, MODS, JSON-LD, RIS, BibTeX, CSV."""
+    """One record in a format for other systems: MARC, Dublin Core, MODS, JSON-LD, RIS, BibTeX, CSV."""
     ListRecords: _aio.UnaryUnaryMultiCallable[_forms_pb2.ListRecordsRequest, _forms_pb2.ListRecordsReply]  # type: ignore[assignment]
-    """Records by number, each with when it last changed: for sitemaps."""
+    """Records by number with the time of their last change, for sitemaps."""
     NoteSearches: _aio.UnaryUnaryMultiCallable[_searches_pb2.NoteSearchesRequest, _searches_pb2.NoteSearchesReply]  # type: ignore[assignment]
-    """Searches that were made, without persons; a batch from the gateway, which alone may call this. Losing one loses a figure only."""
+    """Logs a batch of searches without data about readers. Only the gateway may call this. A lost batch makes statistics
+    incomplete, and nothing else.
+    """
     Snapshot: _aio.UnaryUnaryMultiCallable[_catalog_pb2.SnapshotRequest, _catalog_pb2.SnapshotReply]  # type: ignore[assignment]
-    """What other services may copy, whole: for those that begin late, or have lost facts."""
+    """Everything that other services may copy, page by page: for a new service, or one that has lost facts."""
     GetItemCopy: _aio.UnaryUnaryMultiCallable[_items_pb2.GetItemCopyRequest, _items_pb2.GetItemCopyReply]  # type: ignore[assignment]
-    """What other services may copy of one item: for a copy that has not arrived yet."""
+    """The copy of one item for a service that does not have it yet."""
     FastAdd: _aio.UnaryUnaryMultiCallable[_items_pb2.FastAddRequest, _items_pb2.FastAddReply]  # type: ignore[assignment]
-    """Adds an item that the desk has in hand, and a brief record when it has none."""
+    """Adds an item that lies at the desk, with a brief record when the catalogue has none."""
     GetItem: _aio.UnaryUnaryMultiCallable[_items_pb2.GetItemRequest, _items_pb2.GetItemReply]  # type: ignore[assignment]
     """An item with its version, for an edit."""
     ListFastAdds: _aio.UnaryUnaryMultiCallable[_items_pb2.ListFastAddsRequest, _items_pb2.ListFastAddsReply]  # type: ignore[assignment]
-    """Items that desks added and no import has taken over: for the cataloguer to complete."""
+    """Items that desks added and no import has updated since; the cataloguer completes them."""
     ChangeItem: _aio.UnaryUnaryMultiCallable[_items_pb2.ChangeItemRequest, _items_pb2.ChangeItemReply]  # type: ignore[assignment]
     """Changes the barcode or the status of an item; later imports keep both."""
     ListInstitutions: _aio.UnaryUnaryMultiCallable[_catalog_pb2.ListInstitutionsRequest, _catalog_pb2.ListInstitutionsReply]  # type: ignore[assignment]
     ListBranches: _aio.UnaryUnaryMultiCallable[_catalog_pb2.ListBranchesRequest, _catalog_pb2.ListBranchesReply]  # type: ignore[assignment]
     EditInstitution: _aio.UnaryUnaryMultiCallable[_catalog_pb2.EditInstitutionRequest, _catalog_pb2.EditInstitutionReply]  # type: ignore[assignment]
-    """Changes what the caller's institution says of itself."""
+    """Changes the description of the caller's institution."""
     EditBranch: _aio.UnaryUnaryMultiCallable[_catalog_pb2.EditBranchRequest, _catalog_pb2.EditBranchReply]  # type: ignore[assignment]
-    """Changes what the caller's institution says of one of its branches."""
+    """Changes the description of a branch of the caller's institution."""
     PutPicture: _aio.UnaryUnaryMultiCallable[_catalog_pb2.PutPictureRequest, _catalog_pb2.PutPictureReply]  # type: ignore[assignment]
     """Stores a logo or a photo, decoded and encoded again without its metadata."""
     RemovePicture: _aio.UnaryUnaryMultiCallable[_catalog_pb2.RemovePictureRequest, _catalog_pb2.RemovePictureReply]  # type: ignore[assignment]
     GetFile: _aio.UnaryUnaryMultiCallable[_catalog_pb2.GetFileRequest, _catalog_pb2.GetFileReply]  # type: ignore[assignment]
-    """The content of a logo or a photo; it never changes under its id."""
+    """The content of a logo or a photo. The content of an id never changes."""
 
 class CatalogServicer(metaclass=_abc_1.ABCMeta):
-    """The catalogue as others read it. Records come in through the import; staff may add items, and change their barcodes and states."""
+    """Searches and reads the catalogue. Imports create records; staff may add items and change the barcodes and statuses
+    of items.
+    """
 
     @_abc_1.abstractmethod
     def Search(
@@ -164,7 +174,7 @@ class CatalogServicer(metaclass=_abc_1.ABCMeta):
         request: _catalog_pb2.SuggestRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_pb2.SuggestReply, _abc.Awaitable[_catalog_pb2.SuggestReply]]:
-        """Complete what is being typed."""
+        """Completions for the typed beginning of a query."""
 
     @_abc_1.abstractmethod
     def GetRecord(
@@ -188,7 +198,7 @@ class CatalogServicer(metaclass=_abc_1.ABCMeta):
         request: _browsing_pb2.CountFacetRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_browsing_pb2.CountFacetReply, _abc.Awaitable[_browsing_pb2.CountFacetReply]]:
-        """One facet of a search, page by page: more values than a search counts."""
+        """All values of one facet of a search, page by page; a search counts only the first ones."""
 
     @_abc_1.abstractmethod
     def ListClasses(
@@ -196,7 +206,7 @@ class CatalogServicer(metaclass=_abc_1.ABCMeta):
         request: _browsing_pb2.ListClassesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_browsing_pb2.ListClassesReply, _abc.Awaitable[_browsing_pb2.ListClassesReply]]:
-        """The classes under a class, with the library's own captions and how many records each has."""
+        """The classes below a class, with the library's own captions and their numbers of records."""
 
     @_abc_1.abstractmethod
     def ListNeighbours(
@@ -204,7 +214,7 @@ class CatalogServicer(metaclass=_abc_1.ABCMeta):
         request: _browsing_pb2.ListNeighboursRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_browsing_pb2.ListNeighboursReply, _abc.Awaitable[_browsing_pb2.ListNeighboursReply]]:
-        """What stands left and right of an item on its shelf."""
+        """The items left and right of an item on its shelf."""
 
     @_abc_1.abstractmethod
     def ListArrivals(
@@ -212,7 +222,7 @@ class CatalogServicer(metaclass=_abc_1.ABCMeta):
         request: _browsing_pb2.ListArrivalsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_browsing_pb2.ListArrivalsReply, _abc.Awaitable[_browsing_pb2.ListArrivalsReply]]:
-        """Records of the items that came to a branch last."""
+        """The records whose items came to a branch last."""
 
     @_abc_1.abstractmethod
     def ListSimilar(
@@ -220,7 +230,7 @@ class CatalogServicer(metaclass=_abc_1.ABCMeta):
         request: _browsing_pb2.ListSimilarRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_browsing_pb2.ListSimilarReply, _abc.Awaitable[_browsing_pb2.ListSimilarReply]]:
-        """Records like this one, each with the reason."""
+        """Records similar to this one, each with a reason."""
 
     @_abc_1.abstractmethod
     def Browse(
@@ -244,7 +254,7 @@ class CatalogServicer(metaclass=_abc_1.ABCMeta):
         request: _forms_pb2.GetFormRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_forms_pb2.GetFormReply, _abc.Awaitable[_forms_pb2.GetFormReply]]:
-        """One record in a form that others read: MARC, Dublin Core, MODS, JSON-LD, RIS, BibTeX, CSV."""
+        """One record in a format for other systems: MARC, Dublin Core, MODS, JSON-LD, RIS, BibTeX, CSV."""
 
     @_abc_1.abstractmethod
     def ListRecords(
@@ -252,7 +262,7 @@ class CatalogServicer(metaclass=_abc_1.ABCMeta):
         request: _forms_pb2.ListRecordsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_forms_pb2.ListRecordsReply, _abc.Awaitable[_forms_pb2.ListRecordsReply]]:
-        """Records by number, each with when it last changed: for sitemaps."""
+        """Records by number with the time of their last change, for sitemaps."""
 
     @_abc_1.abstractmethod
     def NoteSearches(
@@ -260,7 +270,9 @@ class CatalogServicer(metaclass=_abc_1.ABCMeta):
         request: _searches_pb2.NoteSearchesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_searches_pb2.NoteSearchesReply, _abc.Awaitable[_searches_pb2.NoteSearchesReply]]:
-        """Searches that were made, without persons; a batch from the gateway, which alone may call this. Losing one loses a figure only."""
+        """Logs a batch of searches without data about readers. Only the gateway may call this. A lost batch makes statistics
+        incomplete, and nothing else.
+        """
 
     @_abc_1.abstractmethod
     def Snapshot(
@@ -268,7 +280,7 @@ class CatalogServicer(metaclass=_abc_1.ABCMeta):
         request: _catalog_pb2.SnapshotRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_pb2.SnapshotReply, _abc.Awaitable[_catalog_pb2.SnapshotReply]]:
-        """What other services may copy, whole: for those that begin late, or have lost facts."""
+        """Everything that other services may copy, page by page: for a new service, or one that has lost facts."""
 
     @_abc_1.abstractmethod
     def GetItemCopy(
@@ -276,7 +288,7 @@ class CatalogServicer(metaclass=_abc_1.ABCMeta):
         request: _items_pb2.GetItemCopyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_items_pb2.GetItemCopyReply, _abc.Awaitable[_items_pb2.GetItemCopyReply]]:
-        """What other services may copy of one item: for a copy that has not arrived yet."""
+        """The copy of one item for a service that does not have it yet."""
 
     @_abc_1.abstractmethod
     def FastAdd(
@@ -284,7 +296,7 @@ class CatalogServicer(metaclass=_abc_1.ABCMeta):
         request: _items_pb2.FastAddRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_items_pb2.FastAddReply, _abc.Awaitable[_items_pb2.FastAddReply]]:
-        """Adds an item that the desk has in hand, and a brief record when it has none."""
+        """Adds an item that lies at the desk, with a brief record when the catalogue has none."""
 
     @_abc_1.abstractmethod
     def GetItem(
@@ -300,7 +312,7 @@ class CatalogServicer(metaclass=_abc_1.ABCMeta):
         request: _items_pb2.ListFastAddsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_items_pb2.ListFastAddsReply, _abc.Awaitable[_items_pb2.ListFastAddsReply]]:
-        """Items that desks added and no import has taken over: for the cataloguer to complete."""
+        """Items that desks added and no import has updated since; the cataloguer completes them."""
 
     @_abc_1.abstractmethod
     def ChangeItem(
@@ -330,7 +342,7 @@ class CatalogServicer(metaclass=_abc_1.ABCMeta):
         request: _catalog_pb2.EditInstitutionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_pb2.EditInstitutionReply, _abc.Awaitable[_catalog_pb2.EditInstitutionReply]]:
-        """Changes what the caller's institution says of itself."""
+        """Changes the description of the caller's institution."""
 
     @_abc_1.abstractmethod
     def EditBranch(
@@ -338,7 +350,7 @@ class CatalogServicer(metaclass=_abc_1.ABCMeta):
         request: _catalog_pb2.EditBranchRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_pb2.EditBranchReply, _abc.Awaitable[_catalog_pb2.EditBranchReply]]:
-        """Changes what the caller's institution says of one of its branches."""
+        """Changes the description of a branch of the caller's institution."""
 
     @_abc_1.abstractmethod
     def PutPicture(
@@ -361,6 +373,6 @@ class CatalogServicer(metaclass=_abc_1.ABCMeta):
         request: _catalog_pb2.GetFileRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_pb2.GetFileReply, _abc.Awaitable[_catalog_pb2.GetFileReply]]:
-        """The content of a logo or a photo; it never changes under its id."""
+        """The content of a logo or a photo. The content of an id never changes."""
 
 def add_CatalogServicer_to_server(servicer: CatalogServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

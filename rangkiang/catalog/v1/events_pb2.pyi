@@ -21,7 +21,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class RecordsChanged(_message.Message):
-    """Records came, changed or went: one fact a batch of at most 500, with each record's version."""
+    """Records were added, changed or deleted: one fact for each batch of at most 500, with each record's version."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -31,7 +31,7 @@ class RecordsChanged(_message.Message):
     source: _builtins.str
     @_builtins.property
     def record_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Ids and versions run side by side."""
+        """The version at each index belongs to the id at the same index."""
 
     @_builtins.property
     def versions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
@@ -52,7 +52,7 @@ Global___RecordsChanged: _TypeAlias = RecordsChanged  # noqa: Y015
 
 @_typing.final
 class InstitutionsChanged(_message.Message):
-    """Institutions came or changed; each is whole."""
+    """Institutions were added or changed. Each copy is complete."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -74,7 +74,7 @@ Global___InstitutionsChanged: _TypeAlias = InstitutionsChanged  # noqa: Y015
 
 @_typing.final
 class InstitutionCopy(_message.Message):
-    """What other services may copy of an institution."""
+    """The fields of an institution that other services may copy."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -120,7 +120,7 @@ Global___InstitutionCopy: _TypeAlias = InstitutionCopy  # noqa: Y015
 
 @_typing.final
 class BranchCopy(_message.Message):
-    """What other services may copy of a branch."""
+    """The fields of a branch that other services may copy."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -152,7 +152,7 @@ Global___BranchCopy: _TypeAlias = BranchCopy  # noqa: Y015
 
 @_typing.final
 class ItemsChanged(_message.Message):
-    """Items came, changed or went: at most 200 a fact, each whole."""
+    """Items were added, changed or deleted: at most 200 in a fact. Each copy is complete."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -174,7 +174,7 @@ Global___ItemsChanged: _TypeAlias = ItemsChanged  # noqa: Y015
 
 @_typing.final
 class ItemCopy(_message.Message):
-    """What other services may copy of an item; a copy with a later version stays."""
+    """The fields of an item that other services may copy. A service keeps the copy with the higher version."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -200,7 +200,7 @@ class ItemCopy(_message.Message):
     institution_id: _builtins.str
     """Id of the institution."""
     barcode: _builtins.str
-    """As it is scanned; empty when the item has none."""
+    """As scanned; empty when the item has no barcode."""
     record_id: _builtins.str
     title: _builtins.str
     """At most 120 characters."""

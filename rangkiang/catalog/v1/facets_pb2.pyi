@@ -21,7 +21,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Filter(_message.Message):
-    """Only records that have one of these values of this facet."""
+    """Restricts to records with one of these values of this facet."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -46,7 +46,7 @@ Global___Filter: _TypeAlias = Filter  # noqa: Y015
 
 @_typing.final
 class FacetValue(_message.Message):
-    """A value of a facet, with how many of the records that match have it."""
+    """A value of a facet, with the number of matching records that have it."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -59,7 +59,7 @@ class FacetValue(_message.Message):
     selected: _builtins.bool
     @_builtins.property
     def label(self) -> _text_pb2.LocalText:
-        """The value for people; empty when the value needs no other name."""
+        """The value as people read it; empty when `value` itself is readable."""
 
     def __init__(
         self,

@@ -30,7 +30,7 @@ class GetFormRequest(_message.Message):
     form: _builtins.str
     """"marc", "marcxml", "marcjson", "dc", "mods", "jsonld", "ris", "bibtex" or "csv"."""
     address: _builtins.str
-    """Where the record's page is, for forms that say it; "{id}" stands for the record's id."""
+    """URL of the record's page, for formats that contain one; "{id}" stands for the record's id."""
     def __init__(
         self,
         *,
@@ -87,7 +87,7 @@ class ListRecordsRequest(_message.Message):
     limit: _builtins.int
     """1 to 50,000; 0 means 1,000."""
     deleted: _builtins.bool
-    """The records that were deleted last instead, newest first; `after` does not matter."""
+    """List the last deleted records instead, newest first, and ignore `after`."""
     def __init__(
         self,
         *,
@@ -110,7 +110,7 @@ class ListRecordsReply(_message.Message):
     RECORDS_FIELD_NUMBER: _builtins.int
     HIGHEST_FIELD_NUMBER: _builtins.int
     highest: _builtins.int
-    """Highest record number there is."""
+    """The highest record number in the catalogue."""
     @_builtins.property
     def records(self) -> _containers.RepeatedCompositeFieldContainer[Global___Listed]: ...
     def __init__(
@@ -141,7 +141,7 @@ class Listed(_message.Message):
     def updated_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def deleted_at(self) -> _timestamp_pb2.Timestamp:
-        """Of a deleted record."""
+        """Only for a deleted record."""
 
     def __init__(
         self,

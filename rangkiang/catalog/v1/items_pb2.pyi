@@ -27,7 +27,7 @@ class GetItemCopyRequest(_message.Message):
     BARCODE_FIELD_NUMBER: _builtins.int
     INSTITUTION_ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """Either the id, or a barcode of the institution."""
+    """Either the id, or a barcode together with the institution."""
     barcode: _builtins.str
     institution_id: _builtins.str
     def __init__(
@@ -78,7 +78,7 @@ class FastAddRequest(_message.Message):
     branch: _builtins.str
     """Code of a branch of the caller's institution."""
     record_id: _builtins.str
-    """Id of a record; or a title for a new record."""
+    """Id of a record, or a title for a new record."""
     title: _builtins.str
     author: _builtins.str
     def __init__(
@@ -145,7 +145,7 @@ class ItemForEdit(_message.Message):
     """Code of the branch."""
     collection: _builtins.str
     is_fast_add: _builtins.bool
-    """Added at the desk, for the cataloguer to complete."""
+    """A desk added it, and no import has updated it since."""
     def __init__(
         self,
         *,
@@ -214,7 +214,7 @@ class ListFastAddsRequest(_message.Message):
     CURSOR_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
     cursor: _builtins.str
-    """From an earlier reply."""
+    """Cursor of the previous reply; empty for the first page."""
     limit: _builtins.int
     """1 to 200; 0 means 50."""
     def __init__(
@@ -238,7 +238,7 @@ class ListFastAddsReply(_message.Message):
     ITEMS_FIELD_NUMBER: _builtins.int
     CURSOR_FIELD_NUMBER: _builtins.int
     cursor: _builtins.str
-    """Of the next page; empty at the end."""
+    """Cursor of the next page; empty on the last page."""
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___ItemForEdit]:
         """In the order in which they were added."""

@@ -25,7 +25,7 @@ class NoteSearchesRequest(_message.Message):
     SEARCHES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def searches(self) -> _containers.RepeatedCompositeFieldContainer[Global___Searched]:
-        """At most 1,000. A day stores at most 20,000 rows; of further searches only their number is kept."""
+        """At most 1,000. At most 20,000 rows are stored for a day; further searches of that day are only counted."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ Global___NoteSearchesReply: _TypeAlias = NoteSearchesReply  # noqa: Y015
 
 @_typing.final
 class Searched(_message.Message):
-    """One search that a reader made, or one hit of it that was opened; nothing of the reader."""
+    """One search, or one opened hit of a search, without data about the reader."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -67,12 +67,12 @@ class Searched(_message.Message):
     CLICKED_FIELD_NUMBER: _builtins.int
     LANGUAGE_FIELD_NUMBER: _builtins.int
     day: _builtins.str
-    """The day, ISO 8601, in UTC: no finer, so that nobody is known by the moment. At most 30 days ago, or tomorrow."""
+    """ISO 8601, UTC. A day and no time, because a time could identify a reader. From 30 days ago to tomorrow."""
     query: _builtins.str
     """At most 500 characters, of which 100 are stored."""
     total: _builtins.int
     clicked: _builtins.int
-    """0: the search itself. Else the rank of the hit that was opened, from 1; total is then at least that."""
+    """0 for the search itself; otherwise the rank of the opened hit, from 1 and at most `total`."""
     language: _builtins.str
     """"id" or "en"."""
     def __init__(

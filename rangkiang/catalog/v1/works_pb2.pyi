@@ -27,9 +27,9 @@ class GetWorkRequest(_message.Message):
     ID_FIELD_NUMBER: _builtins.int
     BRANCH_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """The id of a work that was merged into another gives the other one."""
+    """Id of a work. If this work was merged into another one, the reply has the other work."""
     branch: _builtins.str
-    """The reader's branch, "INSTITUTION/BRANCH"; decides what can be had now. Empty: any."""
+    """The reader's branch, "INSTITUTION/BRANCH": editions that are available there come first. Empty: none."""
     def __init__(
         self,
         *,
@@ -57,7 +57,7 @@ class GetWorkReply(_message.Message):
     author: _builtins.str
     @_builtins.property
     def editions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Edition]:
-        """Best first: can be had now, in the reader's language, newest."""
+        """Editions available at the reader's branch, then elsewhere; within these in the reader's language, then the newest."""
 
     def __init__(
         self,
@@ -83,12 +83,12 @@ class Edition(_message.Message):
     SCORE_FIELD_NUMBER: _builtins.int
     REASONS_FIELD_NUMBER: _builtins.int
     score: _builtins.int
-    """How sure we are that it is this work, 0 to 100."""
+    """Certainty that the record belongs to this work, 0 to 100."""
     @_builtins.property
     def record(self) -> _browsing_pb2.Shown: ...
     @_builtins.property
     def reasons(self) -> _containers.RepeatedCompositeFieldContainer[_text_pb2.LocalText]:
-        """Why: "Pengarang dan judul sama" / "Same author and title"."""
+        """Why the record belongs to it: "Pengarang dan judul sama" / "Same author and title"."""
 
     def __init__(
         self,

@@ -166,28 +166,28 @@ class CirculationServicer:
         raise NotImplementedError('Method not implemented!')
 
     def PreviewCheckOut(self, request, context):
-        """Says whether an item can be lent to a member, with every reason against it; nothing is lent.
+        """Checks whether an item can be lent to a member, without lending it. A refusal has every reason.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CheckIn(self, request, context):
-        """Takes an item back, or notes that it came home.
+        """Returns an item, or records that an item in transit has arrived.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UseInLibrary(self, request, context):
-        """Counts that an item was read in the library.
+        """Counts one use of an item in the library.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RenewLoan(self, request, context):
-        """Moves the due moment of a loan.
+        """Gives a loan a later due date.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -215,14 +215,14 @@ class CirculationServicer:
         raise NotImplementedError('Method not implemented!')
 
     def FindItem(self, request, context):
-        """What is known of an item: its state, and its open loan.
+        """An item with its state and its open loan.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetBorrower(self, request, context):
-        """What a member has and may borrow.
+        """A member's loans, and whether the member may borrow more.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -264,14 +264,14 @@ class CirculationServicer:
         raise NotImplementedError('Method not implemented!')
 
     def PutPolicies(self, request, context):
-        """Replaces the lending rules, judged as a whole.
+        """Replaces all lending rules, after a check of the whole set.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetCalendar(self, request, context):
-        """When a branch is open.
+        """The calendar of a branch.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -306,14 +306,14 @@ class CirculationServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ReportLending(self, request, context):
-        """Sums of the daily facts.
+        """Sums of the daily counts.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Snapshot(self, request, context):
-        """Open loans and items that are not in, page by page, for services that keep copies.
+        """Items that are on loan or in transit, with their open loans, page by page, for services that keep copies.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

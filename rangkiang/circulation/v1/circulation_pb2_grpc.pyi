@@ -38,13 +38,13 @@ class CirculationStub:
     CheckOut: _grpc.UnaryUnaryMultiCallable[_loans_pb2.CheckOutRequest, _loans_pb2.CheckOutReply]
     """Lends an item to a member."""
     PreviewCheckOut: _grpc.UnaryUnaryMultiCallable[_loans_pb2.PreviewCheckOutRequest, _loans_pb2.PreviewCheckOutReply]
-    """Says whether an item can be lent to a member, with every reason against it; nothing is lent."""
+    """Checks whether an item can be lent to a member, without lending it. A refusal has every reason."""
     CheckIn: _grpc.UnaryUnaryMultiCallable[_loans_pb2.CheckInRequest, _loans_pb2.CheckInReply]
-    """Takes an item back, or notes that it came home."""
+    """Returns an item, or records that an item in transit has arrived."""
     UseInLibrary: _grpc.UnaryUnaryMultiCallable[_loans_pb2.UseInLibraryRequest, _loans_pb2.UseInLibraryReply]
-    """Counts that an item was read in the library."""
+    """Counts one use of an item in the library."""
     RenewLoan: _grpc.UnaryUnaryMultiCallable[_loans_pb2.RenewLoanRequest, _loans_pb2.RenewLoanReply]
-    """Moves the due moment of a loan."""
+    """Gives a loan a later due date."""
     RenewAll: _grpc.UnaryUnaryMultiCallable[_loans_pb2.RenewAllRequest, _loans_pb2.RenewAllReply]
     """Renews every loan of a member that can be renewed."""
     ListLoans: _grpc.UnaryUnaryMultiCallable[_loans_pb2.ListLoansRequest, _loans_pb2.ListLoansReply]
@@ -52,9 +52,9 @@ class CirculationStub:
     ExplainLoan: _grpc.UnaryUnaryMultiCallable[_loans_pb2.ExplainLoanRequest, _loans_pb2.ExplainLoanReply]
     """Why a loan is due when it is: the policy row, and the days of the calendar."""
     FindItem: _grpc.UnaryUnaryMultiCallable[_loans_pb2.FindItemRequest, _loans_pb2.FindItemReply]
-    """What is known of an item: its state, and its open loan."""
+    """An item with its state and its open loan."""
     GetBorrower: _grpc.UnaryUnaryMultiCallable[_loans_pb2.GetBorrowerRequest, _loans_pb2.GetBorrowerReply]
-    """What a member has and may borrow."""
+    """A member's loans, and whether the member may borrow more."""
     ListOwnLoans: _grpc.UnaryUnaryMultiCallable[_loans_pb2.ListOwnLoansRequest, _loans_pb2.ListOwnLoansReply]
     """The caller's own loans."""
     GetOwnLoan: _grpc.UnaryUnaryMultiCallable[_loans_pb2.GetOwnLoanRequest, _loans_pb2.GetOwnLoanReply]
@@ -66,9 +66,9 @@ class CirculationStub:
     GetPolicies: _grpc.UnaryUnaryMultiCallable[_rules_pb2.GetPoliciesRequest, _rules_pb2.GetPoliciesReply]
     """The lending rules of the caller's institution."""
     PutPolicies: _grpc.UnaryUnaryMultiCallable[_rules_pb2.PutPoliciesRequest, _rules_pb2.PutPoliciesReply]
-    """Replaces the lending rules, judged as a whole."""
+    """Replaces all lending rules, after a check of the whole set."""
     GetCalendar: _grpc.UnaryUnaryMultiCallable[_rules_pb2.GetCalendarRequest, _rules_pb2.GetCalendarReply]
-    """When a branch is open."""
+    """The calendar of a branch."""
     PutCalendar: _grpc.UnaryUnaryMultiCallable[_rules_pb2.PutCalendarRequest, _rules_pb2.PutCalendarReply]
     """Replaces the calendar of a branch."""
     ProposeHolidays: _grpc.UnaryUnaryMultiCallable[_rules_pb2.ProposeHolidaysRequest, _rules_pb2.ProposeHolidaysReply]
@@ -78,9 +78,9 @@ class CirculationStub:
     ListOpeningHours: _grpc.UnaryUnaryMultiCallable[_rules_pb2.ListOpeningHoursRequest, _rules_pb2.ListOpeningHoursReply]
     """When the branches of an institution are open on the next days, for readers."""
     ReportLending: _grpc.UnaryUnaryMultiCallable[_rules_pb2.ReportLendingRequest, _rules_pb2.ReportLendingReply]
-    """Sums of the daily facts."""
+    """Sums of the daily counts."""
     Snapshot: _grpc.UnaryUnaryMultiCallable[_events_pb2.SnapshotRequest, _events_pb2.SnapshotReply]
-    """Open loans and items that are not in, page by page, for services that keep copies."""
+    """Items that are on loan or in transit, with their open loans, page by page, for services that keep copies."""
 
 @_typing.type_check_only
 class CirculationAsyncStub(CirculationStub):
@@ -90,13 +90,13 @@ class CirculationAsyncStub(CirculationStub):
     CheckOut: _aio.UnaryUnaryMultiCallable[_loans_pb2.CheckOutRequest, _loans_pb2.CheckOutReply]  # type: ignore[assignment]
     """Lends an item to a member."""
     PreviewCheckOut: _aio.UnaryUnaryMultiCallable[_loans_pb2.PreviewCheckOutRequest, _loans_pb2.PreviewCheckOutReply]  # type: ignore[assignment]
-    """Says whether an item can be lent to a member, with every reason against it; nothing is lent."""
+    """Checks whether an item can be lent to a member, without lending it. A refusal has every reason."""
     CheckIn: _aio.UnaryUnaryMultiCallable[_loans_pb2.CheckInRequest, _loans_pb2.CheckInReply]  # type: ignore[assignment]
-    """Takes an item back, or notes that it came home."""
+    """Returns an item, or records that an item in transit has arrived."""
     UseInLibrary: _aio.UnaryUnaryMultiCallable[_loans_pb2.UseInLibraryRequest, _loans_pb2.UseInLibraryReply]  # type: ignore[assignment]
-    """Counts that an item was read in the library."""
+    """Counts one use of an item in the library."""
     RenewLoan: _aio.UnaryUnaryMultiCallable[_loans_pb2.RenewLoanRequest, _loans_pb2.RenewLoanReply]  # type: ignore[assignment]
-    """Moves the due moment of a loan."""
+    """Gives a loan a later due date."""
     RenewAll: _aio.UnaryUnaryMultiCallable[_loans_pb2.RenewAllRequest, _loans_pb2.RenewAllReply]  # type: ignore[assignment]
     """Renews every loan of a member that can be renewed."""
     ListLoans: _aio.UnaryUnaryMultiCallable[_loans_pb2.ListLoansRequest, _loans_pb2.ListLoansReply]  # type: ignore[assignment]
@@ -104,9 +104,9 @@ class CirculationAsyncStub(CirculationStub):
     ExplainLoan: _aio.UnaryUnaryMultiCallable[_loans_pb2.ExplainLoanRequest, _loans_pb2.ExplainLoanReply]  # type: ignore[assignment]
     """Why a loan is due when it is: the policy row, and the days of the calendar."""
     FindItem: _aio.UnaryUnaryMultiCallable[_loans_pb2.FindItemRequest, _loans_pb2.FindItemReply]  # type: ignore[assignment]
-    """What is known of an item: its state, and its open loan."""
+    """An item with its state and its open loan."""
     GetBorrower: _aio.UnaryUnaryMultiCallable[_loans_pb2.GetBorrowerRequest, _loans_pb2.GetBorrowerReply]  # type: ignore[assignment]
-    """What a member has and may borrow."""
+    """A member's loans, and whether the member may borrow more."""
     ListOwnLoans: _aio.UnaryUnaryMultiCallable[_loans_pb2.ListOwnLoansRequest, _loans_pb2.ListOwnLoansReply]  # type: ignore[assignment]
     """The caller's own loans."""
     GetOwnLoan: _aio.UnaryUnaryMultiCallable[_loans_pb2.GetOwnLoanRequest, _loans_pb2.GetOwnLoanReply]  # type: ignore[assignment]
@@ -118,9 +118,9 @@ class CirculationAsyncStub(CirculationStub):
     GetPolicies: _aio.UnaryUnaryMultiCallable[_rules_pb2.GetPoliciesRequest, _rules_pb2.GetPoliciesReply]  # type: ignore[assignment]
     """The lending rules of the caller's institution."""
     PutPolicies: _aio.UnaryUnaryMultiCallable[_rules_pb2.PutPoliciesRequest, _rules_pb2.PutPoliciesReply]  # type: ignore[assignment]
-    """Replaces the lending rules, judged as a whole."""
+    """Replaces all lending rules, after a check of the whole set."""
     GetCalendar: _aio.UnaryUnaryMultiCallable[_rules_pb2.GetCalendarRequest, _rules_pb2.GetCalendarReply]  # type: ignore[assignment]
-    """When a branch is open."""
+    """The calendar of a branch."""
     PutCalendar: _aio.UnaryUnaryMultiCallable[_rules_pb2.PutCalendarRequest, _rules_pb2.PutCalendarReply]  # type: ignore[assignment]
     """Replaces the calendar of a branch."""
     ProposeHolidays: _aio.UnaryUnaryMultiCallable[_rules_pb2.ProposeHolidaysRequest, _rules_pb2.ProposeHolidaysReply]  # type: ignore[assignment]
@@ -130,9 +130,9 @@ class CirculationAsyncStub(CirculationStub):
     ListOpeningHours: _aio.UnaryUnaryMultiCallable[_rules_pb2.ListOpeningHoursRequest, _rules_pb2.ListOpeningHoursReply]  # type: ignore[assignment]
     """When the branches of an institution are open on the next days, for readers."""
     ReportLending: _aio.UnaryUnaryMultiCallable[_rules_pb2.ReportLendingRequest, _rules_pb2.ReportLendingReply]  # type: ignore[assignment]
-    """Sums of the daily facts."""
+    """Sums of the daily counts."""
     Snapshot: _aio.UnaryUnaryMultiCallable[_events_pb2.SnapshotRequest, _events_pb2.SnapshotReply]  # type: ignore[assignment]
-    """Open loans and items that are not in, page by page, for services that keep copies."""
+    """Items that are on loan or in transit, with their open loans, page by page, for services that keep copies."""
 
 class CirculationServicer(metaclass=_abc_1.ABCMeta):
     """Lending: loans, returns, renewals, and the rules and calendars that decide them."""
@@ -151,7 +151,7 @@ class CirculationServicer(metaclass=_abc_1.ABCMeta):
         request: _loans_pb2.PreviewCheckOutRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_loans_pb2.PreviewCheckOutReply, _abc.Awaitable[_loans_pb2.PreviewCheckOutReply]]:
-        """Says whether an item can be lent to a member, with every reason against it; nothing is lent."""
+        """Checks whether an item can be lent to a member, without lending it. A refusal has every reason."""
 
     @_abc_1.abstractmethod
     def CheckIn(
@@ -159,7 +159,7 @@ class CirculationServicer(metaclass=_abc_1.ABCMeta):
         request: _loans_pb2.CheckInRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_loans_pb2.CheckInReply, _abc.Awaitable[_loans_pb2.CheckInReply]]:
-        """Takes an item back, or notes that it came home."""
+        """Returns an item, or records that an item in transit has arrived."""
 
     @_abc_1.abstractmethod
     def UseInLibrary(
@@ -167,7 +167,7 @@ class CirculationServicer(metaclass=_abc_1.ABCMeta):
         request: _loans_pb2.UseInLibraryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_loans_pb2.UseInLibraryReply, _abc.Awaitable[_loans_pb2.UseInLibraryReply]]:
-        """Counts that an item was read in the library."""
+        """Counts one use of an item in the library."""
 
     @_abc_1.abstractmethod
     def RenewLoan(
@@ -175,7 +175,7 @@ class CirculationServicer(metaclass=_abc_1.ABCMeta):
         request: _loans_pb2.RenewLoanRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_loans_pb2.RenewLoanReply, _abc.Awaitable[_loans_pb2.RenewLoanReply]]:
-        """Moves the due moment of a loan."""
+        """Gives a loan a later due date."""
 
     @_abc_1.abstractmethod
     def RenewAll(
@@ -207,7 +207,7 @@ class CirculationServicer(metaclass=_abc_1.ABCMeta):
         request: _loans_pb2.FindItemRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_loans_pb2.FindItemReply, _abc.Awaitable[_loans_pb2.FindItemReply]]:
-        """What is known of an item: its state, and its open loan."""
+        """An item with its state and its open loan."""
 
     @_abc_1.abstractmethod
     def GetBorrower(
@@ -215,7 +215,7 @@ class CirculationServicer(metaclass=_abc_1.ABCMeta):
         request: _loans_pb2.GetBorrowerRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_loans_pb2.GetBorrowerReply, _abc.Awaitable[_loans_pb2.GetBorrowerReply]]:
-        """What a member has and may borrow."""
+        """A member's loans, and whether the member may borrow more."""
 
     @_abc_1.abstractmethod
     def ListOwnLoans(
@@ -263,7 +263,7 @@ class CirculationServicer(metaclass=_abc_1.ABCMeta):
         request: _rules_pb2.PutPoliciesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_rules_pb2.PutPoliciesReply, _abc.Awaitable[_rules_pb2.PutPoliciesReply]]:
-        """Replaces the lending rules, judged as a whole."""
+        """Replaces all lending rules, after a check of the whole set."""
 
     @_abc_1.abstractmethod
     def GetCalendar(
@@ -271,7 +271,7 @@ class CirculationServicer(metaclass=_abc_1.ABCMeta):
         request: _rules_pb2.GetCalendarRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_rules_pb2.GetCalendarReply, _abc.Awaitable[_rules_pb2.GetCalendarReply]]:
-        """When a branch is open."""
+        """The calendar of a branch."""
 
     @_abc_1.abstractmethod
     def PutCalendar(
@@ -311,7 +311,7 @@ class CirculationServicer(metaclass=_abc_1.ABCMeta):
         request: _rules_pb2.ReportLendingRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_rules_pb2.ReportLendingReply, _abc.Awaitable[_rules_pb2.ReportLendingReply]]:
-        """Sums of the daily facts."""
+        """Sums of the daily counts."""
 
     @_abc_1.abstractmethod
     def Snapshot(
@@ -319,6 +319,6 @@ class CirculationServicer(metaclass=_abc_1.ABCMeta):
         request: _events_pb2.SnapshotRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_events_pb2.SnapshotReply, _abc.Awaitable[_events_pb2.SnapshotReply]]:
-        """Open loans and items that are not in, page by page, for services that keep copies."""
+        """Items that are on loan or in transit, with their open loans, page by page, for services that keep copies."""
 
 def add_CirculationServicer_to_server(servicer: CirculationServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -43,7 +43,7 @@ Global___LoanOpened: _TypeAlias = LoanOpened  # noqa: Y015
 
 @_typing.final
 class LoanRenewed(_message.Message):
-    """The due moment of a loan was moved."""
+    """A loan was renewed: it has a later due date."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -65,7 +65,7 @@ Global___LoanRenewed: _TypeAlias = LoanRenewed  # noqa: Y015
 
 @_typing.final
 class LoanReturned(_message.Message):
-    """A loan ended. Its state is that of the item after the return: "in" or "transit"."""
+    """A loan ended. `state` is the item's state after the return: "in" or "transit"."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -87,7 +87,7 @@ Global___LoanReturned: _TypeAlias = LoanReturned  # noqa: Y015
 
 @_typing.final
 class CopyMoved(_message.Message):
-    """An item without a loan came home, or was sent home. The fact has no loan, member or due moment."""
+    """An item without a loan arrived at its branch, or was sent there. The fact has no loan, member or due date."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -109,7 +109,7 @@ Global___CopyMoved: _TypeAlias = CopyMoved  # noqa: Y015
 
 @_typing.final
 class LoanFact(_message.Message):
-    """A loan, and the state of its item after the act; a copy with a later state version stays."""
+    """A loan, and the state of its item after the act. A service keeps the copy with the higher state version."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -134,7 +134,7 @@ class LoanFact(_message.Message):
     due_on: _builtins.str
     """The day of due_at in the branch's zone, ISO 8601."""
     branch_id: _builtins.str
-    """The branch of the act; of an item in transit the branch that it goes to."""
+    """The branch of the act; for an item in transit its destination."""
     title: _builtins.str
     """At most 120 characters; empty in facts of releases before 0.4."""
     @_builtins.property
@@ -163,7 +163,7 @@ Global___LoanFact: _TypeAlias = LoanFact  # noqa: Y015
 
 @_typing.final
 class LoanDueSoon(_message.Message):
-    """A loan is due soon. Each loan has this fact once for each step; of steps that were missed, the newest alone."""
+    """A loan is due soon. Emitted once for each step of a loan. After missed days only the last missed step is emitted."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -172,9 +172,9 @@ class LoanDueSoon(_message.Message):
     ON_FIELD_NUMBER: _builtins.int
     ZONE_FIELD_NUMBER: _builtins.int
     days: _builtins.int
-    """The step: calendar days before the due day, 3 or 1."""
+    """The step: calendar days before the due date, 3 or 1."""
     on: _builtins.str
-    """Today in the branch's zone, ISO 8601: a notice of this fact is stale on a later day than due_on."""
+    """Today in the branch's zone, ISO 8601. A notice of this fact is stale after due_on."""
     zone: _builtins.str
     """IANA zone of the branch."""
     @_builtins.property
@@ -197,7 +197,7 @@ Global___LoanDueSoon: _TypeAlias = LoanDueSoon  # noqa: Y015
 
 @_typing.final
 class LoanOverdue(_message.Message):
-    """A loan is overdue. Each loan has this fact once for each step of the ladder; of steps that were missed, the newest."""
+    """A loan is overdue. Emitted once for each step of a loan. After missed days only the last missed step is emitted."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -208,11 +208,11 @@ class LoanOverdue(_message.Message):
     ON_FIELD_NUMBER: _builtins.int
     ZONE_FIELD_NUMBER: _builtins.int
     step: _builtins.int
-    """The step of the ladder: calendar days after the due day, 1, 7, 14 or 30."""
+    """The step: calendar days after the due date, 1, 7, 14 or 30."""
     days: _builtins.int
-    """Calendar days since the due day, today; more than the step when days were missed."""
+    """Calendar days from the due date to today; more than the step when days were missed."""
     open_days: _builtins.int
-    """Open days since the due day, today: those that a suspension or a fine counts."""
+    """Open days from the due date to today, which a suspension or a fine counts."""
     on: _builtins.str
     """Today in the branch's zone, ISO 8601."""
     zone: _builtins.str
@@ -239,7 +239,7 @@ Global___LoanOverdue: _TypeAlias = LoanOverdue  # noqa: Y015
 
 @_typing.final
 class SuspensionStarted(_message.Message):
-    """A late return began a suspension of its borrower, or made it longer."""
+    """A late return started or extended a suspension of its borrower."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -251,10 +251,10 @@ class SuspensionStarted(_message.Message):
     """First and last day, ISO 8601."""
     ends_on: _builtins.str
     days: _builtins.int
-    """Calendar days of the suspension in all."""
+    """Calendar days of the whole suspension."""
     @_builtins.property
     def loan(self) -> Global___LoanFact:
-        """As after the return."""
+        """State after the return."""
 
     def __init__(
         self,
@@ -274,7 +274,7 @@ Global___SuspensionStarted: _TypeAlias = SuspensionStarted  # noqa: Y015
 
 @_typing.final
 class PoliciesChanged(_message.Message):
-    """A policy was saved: which collections the default category may only read in the library."""
+    """Policies were saved. The fact lists the collections that the default category may only read in the library."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -285,7 +285,7 @@ class PoliciesChanged(_message.Message):
     version: _builtins.int
     @_builtins.property
     def read_here_only(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReadHere]:
-        """Pairs of collection and branch of rows that lend nothing; "" for any."""
+        """Pairs of collection and branch with a policy row that is not for loan; "" for any."""
 
     def __init__(
         self,
@@ -312,7 +312,7 @@ class ReadHere(_message.Message):
     collection: _builtins.str
     branch_id: _builtins.str
     is_read_here_only: _builtins.bool
-    """False for a more specific row that does lend."""
+    """False for a more specific row that is for loan."""
     def __init__(
         self,
         *,
@@ -355,7 +355,7 @@ class SnapshotReply(_message.Message):
     POLICIES_FIELD_NUMBER: _builtins.int
     CURSOR_FIELD_NUMBER: _builtins.int
     cursor: _builtins.str
-    """Of the next page; empty at the end."""
+    """Cursor of the next page; empty on the last page."""
     @_builtins.property
     def loans(self) -> _containers.RepeatedCompositeFieldContainer[Global___LoanFact]: ...
     @_builtins.property

@@ -47,9 +47,9 @@ class Loan(_message.Message):
     member_id: _builtins.str
     """Empty after the borrower was taken off the loan."""
     card: _builtins.str
-    """The borrower's first card number; empty with the member's id."""
+    """The borrower's first card number; empty when member_id is empty."""
     branch: _builtins.str
-    """Code and name of the branch that lent it."""
+    """Code and name of the branch that lent the item."""
     due_on: _builtins.str
     """The day of due_at in the branch's zone, ISO 8601."""
     zone: _builtins.str
@@ -60,12 +60,12 @@ class Loan(_message.Message):
     renewals_left: _builtins.int
     """Renewals that the policy still allows."""
     overdue_days: _builtins.int
-    """Open days since the due day; 0 when not overdue."""
+    """Open days since the due date; 0 when not overdue."""
     version: _builtins.int
     group: _builtins.str
     """The borrower's class or study programme."""
     institution_id: _builtins.str
-    """Of the loan's institution."""
+    """Id of the institution of the loan."""
     @_builtins.property
     def item(self) -> Global___Item: ...
     @_builtins.property
@@ -125,7 +125,7 @@ class Item(_message.Message):
     enumeration: _builtins.str
     record_id: _builtins.str
     branch: _builtins.str
-    """Code of the branch that owns it."""
+    """Code of the branch that owns the item."""
     collection: _builtins.str
     def __init__(
         self,
@@ -167,7 +167,7 @@ class CheckOutRequest(_message.Message):
     """Why they are waived."""
     @_builtins.property
     def at(self) -> _timestamp_pb2.Timestamp:
-        """When it was lent on paper; by default now."""
+        """The moment of a loan that was recorded on paper; by default now."""
 
     @_builtins.property
     def override(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -198,7 +198,7 @@ class CheckOutReply(_message.Message):
     LOAN_FIELD_NUMBER: _builtins.int
     REPEATED_FIELD_NUMBER: _builtins.int
     repeated: _builtins.bool
-    """The same scan within 60 seconds: nothing was changed."""
+    """True when the same scan was repeated within 60 seconds: nothing was changed."""
     @_builtins.property
     def loan(self) -> Global___Loan: ...
     def __init__(
@@ -242,7 +242,7 @@ class PreviewCheckOutReply(_message.Message):
     LOAN_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def loan(self) -> Global___Loan:
-        """As it would be; it has no id."""
+        """The loan as it would be made, without an id."""
 
     def __init__(
         self,
@@ -299,7 +299,7 @@ class CheckInReply(_message.Message):
     next: _builtins.str
     """"shelve", "transit" or "nothing"."""
     to: _builtins.str
-    """Code of the branch that it goes to, with "transit"."""
+    """With "transit": code of the destination branch."""
     repeated: _builtins.bool
     @_builtins.property
     def loan(self) -> Global___Loan:
@@ -309,7 +309,7 @@ class CheckInReply(_message.Message):
     def suspension(self) -> Global___Suspension: ...
     @_builtins.property
     def notes(self) -> _containers.RepeatedCompositeFieldContainer[_refusal_pb2.Refusal]:
-        """What the desk should know."""
+        """Notes for the desk."""
 
     @_builtins.property
     def item(self) -> Global___Item: ...
@@ -334,7 +334,7 @@ Global___CheckInReply: _TypeAlias = CheckInReply  # noqa: Y015
 
 @_typing.final
 class Suspension(_message.Message):
-    """The borrower may not borrow until its last day."""
+    """The borrower may not borrow from the first day to the last day, both included."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -463,9 +463,7 @@ class RenewOwnLoanRequest(_message.Message):
     DUE_ON_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     due_on: _builtins.str
-    """The due day that the caller has seen, ISO 8601: when the loan is due on another day, it is not renewed again.
-    Empty for any.
-    """
+    """The due date that the caller has seen, ISO 8601. A loan with another due date is not renewed. Empty for any due date."""
     def __init__(
         self,
         *,
@@ -626,7 +624,7 @@ Global___RenewAllReply: _TypeAlias = RenewAllReply  # noqa: Y015
 
 @_typing.final
 class Renewal(_message.Message):
-    """What became of one loan: renewed, or refused for these reasons."""
+    """The result for one loan: renewed, or refused for these reasons."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -668,14 +666,14 @@ class ListLoansRequest(_message.Message):
     member: _builtins.str
     """Id of a member, or a number as scanned."""
     branch: _builtins.str
-    """Code of the branch that lent."""
+    """Code of the branch that lent the item."""
     is_overdue: _builtins.bool
     group: _builtins.str
     limit: _builtins.int
     cursor: _builtins.str
-    """From an earlier reply."""
+    """Cursor of the previous reply; empty for the first page."""
     with_returned: _builtins.bool
-    """Also loans that have ended."""
+    """Include loans that have ended."""
     item: _builtins.str
     """Id or barcode of an item."""
     def __init__(
@@ -707,7 +705,7 @@ class ListLoansReply(_message.Message):
     CURSOR_FIELD_NUMBER: _builtins.int
     total: _builtins.int
     cursor: _builtins.str
-    """Of the next page; empty at the end."""
+    """Cursor of the next page; empty on the last page."""
     @_builtins.property
     def loans(self) -> _containers.RepeatedCompositeFieldContainer[Global___Loan]: ...
     def __init__(
@@ -828,7 +826,7 @@ class ExplainLoanReply(_message.Message):
     def row(self) -> Global___PolicyRow: ...
     @_builtins.property
     def days(self) -> _containers.RepeatedCompositeFieldContainer[Global___CalendarDay]:
-        """Days from the loan to the due day that were not counted or moved it."""
+        """The days between loan and due date that were not counted or that moved the due date."""
 
     @_builtins.property
     def steps(self) -> _containers.RepeatedCompositeFieldContainer[_text_pb2.LocalText]: ...
@@ -911,20 +909,20 @@ class PolicyRow(_message.Message):
     period: _builtins.int
     renewals: _builtins.int
     renew_from: _builtins.str
-    """"due" or "today": where a renewal counts from."""
+    """"due" or "today": the day from which a renewal counts."""
     renew_when_overdue: _builtins.bool
     loan_limit: _builtins.int
-    """In all, and of this collection; 0 for no limit of its own."""
+    """Most open loans in total and of this collection; 0: no limit of this row."""
     collection_limit: _builtins.int
     is_for_loan: _builtins.bool
     grace_days: _builtins.int
-    """Open days late without a suspension."""
+    """Overdue open days without a suspension."""
     suspension_cap: _builtins.int
     """Most calendar days of a suspension; 0 for none."""
     last_due_on: _builtins.str
     """Loans are due on this day at the latest, ISO 8601; empty for none."""
     holds_allowed: _builtins.bool
-    """For holds and fees, which are not built yet; kept as saved."""
+    """For holds and fees, which do not exist yet; stored as sent."""
     hold_limit: _builtins.int
     shelf_days: _builtins.int
     fine_per_day: _builtins.int
@@ -932,7 +930,7 @@ class PolicyRow(_message.Message):
     lost_after_days: _builtins.int
     @_builtins.property
     def not_for_loan_sentence(self) -> _text_pb2.LocalText:
-        """Said when it is not for loan."""
+        """The sentence that is shown when an item is not for loan."""
 
     def __init__(
         self,
@@ -997,16 +995,16 @@ class FindItemReply(_message.Message):
     LOAN_FIELD_NUMBER: _builtins.int
     TO_FIELD_NUMBER: _builtins.int
     status: _builtins.str
-    """Status of the catalogue."""
+    """Status of the item in the catalogue."""
     state: _builtins.str
     """"in", "on_loan" or "transit"."""
     to: _builtins.str
-    """Code of the branch that an item in transit goes to."""
+    """With "transit": code of the destination branch."""
     @_builtins.property
     def item(self) -> Global___Item: ...
     @_builtins.property
     def loan(self) -> Global___Loan:
-        """The open loan."""
+        """The open loan; absent when there is none."""
 
     def __init__(
         self,
@@ -1063,7 +1061,7 @@ class GetBorrowerReply(_message.Message):
     card: _builtins.str
     category: _builtins.str
     expires_on: _builtins.str
-    """ISO 8601; empty without an end."""
+    """Last day of the membership, ISO 8601; empty when it has no end."""
     open_loans: _builtins.int
     overdue_loans: _builtins.int
     loan_limit: _builtins.int
@@ -1071,7 +1069,7 @@ class GetBorrowerReply(_message.Message):
     def suspension(self) -> Global___Suspension: ...
     @_builtins.property
     def refusals(self) -> _containers.RepeatedCompositeFieldContainer[_refusal_pb2.Refusal]:
-        """Why nothing can be lent now, whatever the item."""
+        """Why the member may not borrow any item now."""
 
     @_builtins.property
     def loans(self) -> _containers.RepeatedCompositeFieldContainer[Global___Loan]: ...

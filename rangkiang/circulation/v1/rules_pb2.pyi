@@ -57,7 +57,7 @@ Global___GetPoliciesReply: _TypeAlias = GetPoliciesReply  # noqa: Y015
 
 @_typing.final
 class Policies(_message.Message):
-    """The lending rules of an institution; the most specific row decides."""
+    """The lending rules of an institution. Of the rows that match a loan, the most specific one decides."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -66,7 +66,7 @@ class Policies(_message.Message):
     DEFAULT_CATEGORY_FIELD_NUMBER: _builtins.int
     version: _builtins.int
     default_category: _builtins.str
-    """Code of the category that stands for a reader without sign-in."""
+    """Code of the category for readers who are not signed in."""
     @_builtins.property
     def rows(self) -> _containers.RepeatedCompositeFieldContainer[_loans_pb2.PolicyRow]: ...
     def __init__(
@@ -91,10 +91,10 @@ class PutPoliciesRequest(_message.Message):
     POLICIES_FIELD_NUMBER: _builtins.int
     IS_DRY_RUN_FIELD_NUMBER: _builtins.int
     is_dry_run: _builtins.bool
-    """Judge the rows and save nothing."""
+    """Check the rows and save nothing."""
     @_builtins.property
     def policies(self) -> Global___Policies:
-        """Its version is the one that the caller has read."""
+        """`version` is the version that the caller has read."""
 
     def __init__(
         self,
@@ -120,7 +120,7 @@ class PutPoliciesReply(_message.Message):
     def policies(self) -> Global___Policies: ...
     @_builtins.property
     def preview(self) -> Global___PolicyPreview:
-        """What the rules would have meant for the loans of the last 90 days; with a dry run."""
+        """With a dry run: the effect of the rules on the loans of the last 90 days."""
 
     def __init__(
         self,
@@ -138,7 +138,7 @@ Global___PutPoliciesReply: _TypeAlias = PutPoliciesReply  # noqa: Y015
 
 @_typing.final
 class PolicyPreview(_message.Message):
-    """Loans that were made under earlier rules, judged by these."""
+    """Loans that were made under earlier rules, compared with these rules."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -150,7 +150,7 @@ class PolicyPreview(_message.Message):
     refused: _builtins.int
     """Not for loan by these rules."""
     longer: _builtins.int
-    """With a longer or a shorter period than by the rules in force."""
+    """Loans with a longer or a shorter period than under the rules in force."""
     shorter: _builtins.int
     def __init__(
         self,
@@ -228,13 +228,13 @@ class Calendar(_message.Message):
     """IANA zone."""
     @_builtins.property
     def weekly(self) -> _containers.RepeatedCompositeFieldContainer[Global___Weekday]:
-        """Monday first; empty: every day is open all day."""
+        """Monday first; empty: the branch is open all day, every day."""
 
     @_builtins.property
     def closed(self) -> _containers.RepeatedCompositeFieldContainer[Global___Closing]: ...
     @_builtins.property
     def seasons(self) -> _containers.RepeatedCompositeFieldContainer[Global___Season]:
-        """Other hours for a time, such as Ramadan."""
+        """Periods with other hours, such as Ramadan."""
 
     @_builtins.property
     def confirmed_years(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
@@ -285,7 +285,7 @@ Global___Weekday: _TypeAlias = Weekday  # noqa: Y015
 
 @_typing.final
 class Interval(_message.Message):
-    """"HH:MM" in the branch's zone."""
+    """Times "HH:MM" in the branch's zone."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -309,7 +309,7 @@ Global___Interval: _TypeAlias = Interval  # noqa: Y015
 
 @_typing.final
 class Closing(_message.Message):
-    """Closed from one day to another, both included, ISO 8601."""
+    """The branch is closed from the first day to the last day, both included, ISO 8601."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -320,7 +320,7 @@ class Closing(_message.Message):
     to: _builtins.str
     why: _builtins.str
     is_estimated: _builtins.bool
-    """Its date is an estimate, as of holidays by the moon."""
+    """The date is an estimate, as for holidays of a lunar calendar."""
     def __init__(
         self,
         *,
@@ -370,7 +370,7 @@ class PutCalendarRequest(_message.Message):
     CALENDAR_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def calendar(self) -> Global___Calendar:
-        """Its version is the one that the caller has read."""
+        """`version` is the version that the caller has read."""
 
     def __init__(
         self,
@@ -397,7 +397,7 @@ class PutCalendarReply(_message.Message):
     def calendar(self) -> Global___Calendar: ...
     @_builtins.property
     def moved(self) -> _containers.RepeatedCompositeFieldContainer[Global___MovedLoan]:
-        """Open loans that were due on a day that is now closed, at most 500."""
+        """Open loans that were due on a day that is now closed; at most 500."""
 
     def __init__(
         self,
@@ -528,9 +528,9 @@ class ListOpeningHoursRequest(_message.Message):
     institution: _builtins.str
     """Code of an institution."""
     days: _builtins.int
-    """1 to 14; 0: 7."""
+    """1 to 14; 0 means 7."""
     cursor: _builtins.str
-    """Of the page before."""
+    """Cursor of the previous reply; empty for the first page."""
     @_builtins.property
     def branches(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Codes of its branches, at most 100; empty: all of them, 100 a page."""
@@ -561,7 +561,7 @@ class ListOpeningHoursReply(_message.Message):
     """Empty on the last page."""
     @_builtins.property
     def branches(self) -> _containers.RepeatedCompositeFieldContainer[Global___OpeningHours]:
-        """By code."""
+        """In order of code."""
 
     def __init__(
         self,
@@ -593,11 +593,11 @@ class OpeningHours(_message.Message):
     branch: _builtins.str
     """Code of the branch."""
     branch_id: _builtins.str
-    """Its id in the catalogue."""
+    """Id of the branch in the catalogue."""
     zone: _builtins.str
     """IANA zone of all times and dates."""
     has_hours: _builtins.bool
-    """False: nobody has entered its hours; its days have none."""
+    """False when nobody has entered opening hours; then the days have no hours."""
     @_builtins.property
     def days(self) -> _containers.RepeatedCompositeFieldContainer[Global___OpeningDay]: ...
     def __init__(
@@ -631,16 +631,16 @@ class OpeningDay(_message.Message):
     date: _builtins.str
     """ISO 8601."""
     is_closed: _builtins.bool
-    """A closing includes the day."""
+    """The day is in a closing."""
     why: _builtins.str
     """Reason of that closing."""
     is_estimated: _builtins.bool
     """The date of the closing is an estimate."""
     season: _builtins.str
-    """Name of the season whose hours these are; empty: those of the week."""
+    """Name of the season that gives the hours; empty: the weekly hours apply."""
     @_builtins.property
     def hours(self) -> _containers.RepeatedCompositeFieldContainer[Global___Interval]:
-        """In order and apart; none: closed."""
+        """In order, without overlap; empty: closed."""
 
     def __init__(
         self,

@@ -18,12 +18,14 @@ ACT_FIELD_NUMBER: _builtins.int
 scope: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, _builtins.str]
 """Who may call: "public", or the name of a scope. A method without one is refused at start."""
 inline: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, _builtins.bool]
-"""In the embedded edition this method runs on the event loop itself: for reads of well under a millisecond or two."""
+"""In the embedded edition the method runs on the event loop: only for reads that take less than one or two
+milliseconds.
+"""
 idempotent: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, _builtins.bool]
-"""Doing it twice is doing it once, as every read is: a client may try again by itself."""
+"""A second call has no further effect, as with every read: a client may repeat the call by itself."""
 keyed: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, _builtins.bool]
 """A write: the caller sends an Idempotency-Key, and a repeated call with that key gets the stored reply."""
 act: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, _builtins.str]
-"""An act whose limited tokens may call this method too, and after a colon the fields of the request that must name
-the token's subject: "renew:id,due_on". See chassis.auth.act_scope.
+"""An act whose limited tokens may call this method too, then a colon and the request's fields that must equal the
+token's subject: "renew:id,due_on". See chassis.auth.act_scope.
 """

@@ -21,7 +21,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Refusal(_message.Message):
-    """One reason why a call failed, as a detail of google.rpc.Status. A call that several rules refuse has one for each."""
+    """One reason why a call failed, as a detail of google.rpc.Status. When several rules refuse a call, each gives one."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -74,7 +74,7 @@ Global___Refusal: _TypeAlias = Refusal  # noqa: Y015
 
 @_typing.final
 class Fact(_message.Message):
-    """A fact's value with its type; null when none is set."""
+    """The typed value of a fact; null when no field is set."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

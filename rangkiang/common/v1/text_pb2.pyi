@@ -18,7 +18,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class LocalText(_message.Message):
-    """A text for people in Indonesian and English. Either may be empty; readers fall back to the other."""
+    """A text for people in Indonesian and English. One may be empty: then the other one is shown."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -20,7 +20,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class GetTokenStateRequest(_message.Message):
-    """What a service needs to verify access tokens. Every service asks members for it, also while it runs."""
+    """What a service needs to verify access tokens. Every service requests it from members, at its start and at intervals."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -45,7 +45,7 @@ class GetTokenStateReply(_message.Message):
     def keys(self) -> _containers.RepeatedCompositeFieldContainer[Global___SigningKey]: ...
     @_builtins.property
     def revoked(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Sessions and clients whose access tokens may not have expired yet, but are no longer valid."""
+        """Ids of sessions and clients whose access tokens are no longer valid, although they may not have expired."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ Global___GetTokenStateReply: _TypeAlias = GetTokenStateReply  # noqa: Y015
 
 @_typing.final
 class SigningKey(_message.Message):
-    """A public key whose access tokens are valid."""
+    """A public key. Access tokens that it verifies are valid."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -28,8 +28,8 @@ class IssueCardRequest(_message.Message):
     ALIAS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     act: _builtins.str
-    """"lost": a new number, and the old one is no longer valid. "damaged": the same number with a new QR code.
-    "alias": a number from elsewhere.
+    """"lost": a new number; the old one is no longer valid. "damaged": the same number with a new QR code.
+    "alias": a number that another system gave.
     """
     @_builtins.property
     def alias(self) -> _people_pb2.Alias: ...
@@ -57,7 +57,7 @@ class IssueCardReply(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     number: _builtins.str
-    """The member's number after this act."""
+    """The member's number after the act."""
     version: _builtins.int
     def __init__(
         self,
@@ -125,10 +125,10 @@ class PrintCardsRequest(_message.Message):
     IDS_FIELD_NUMBER: _builtins.int
     LAYOUT_FIELD_NUMBER: _builtins.int
     layout: _builtins.str
-    """"card": a page of the size ID-1 for each side. "sheet": A4, ten cards a page."""
+    """"card": one page of the size ID-1 for each side. "sheet": A4 with ten cards on a page."""
     @_builtins.property
     def ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """In the order of the sheet; at most 40."""
+        """Ids of members in the order of the sheet; at most 40."""
 
     def __init__(
         self,
@@ -193,9 +193,9 @@ class ScanReply(_message.Message):
     kind: _builtins.str
     """"member", "item" or "neither"."""
     card_state: _builtins.str
-    """State of the card: "active", "lost" or "replaced"; for the QR code also "revoked"."""
+    """State of the card: "active", "lost" or "replaced"; of a QR code also "revoked"."""
     looks_like: _builtins.str
-    """Of "neither": "card_mistyped", "isbn", "nik", "url", "number", "text" or "empty"."""
+    """With "neither": "card_mistyped", "isbn", "nik", "url", "number", "text" or "empty"."""
     @_builtins.property
     def member(self) -> _people_pb2.MemberInList: ...
     def __init__(
@@ -263,7 +263,7 @@ class MakeSlipRequest(_message.Message):
     SEND_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     send: _builtins.bool
-    """Send the code to the member, over a channel of notices; the reply then has none."""
+    """Send the code to the member as a notice; then the reply has no code."""
     def __init__(
         self,
         *,
@@ -285,7 +285,7 @@ class MakeSlipReply(_message.Message):
     CODE_FIELD_NUMBER: _builtins.int
     IS_SENT_FIELD_NUMBER: _builtins.int
     code: _builtins.str
-    """Once, for 24 hours and five tries; stored nowhere."""
+    """Valid once, for 24 hours and five attempts. Only its hash is stored."""
     is_sent: _builtins.bool
     """The code will be sent."""
     def __init__(
@@ -314,7 +314,7 @@ class UseSlipRequest(_message.Message):
     code: _builtins.str
     password: _builtins.str
     address: _builtins.str
-    """The address of the browser, for limits of failed attempts."""
+    """IP address of the browser, for the limits of failed attempts."""
     def __init__(
         self,
         *,

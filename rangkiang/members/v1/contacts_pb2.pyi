@@ -108,7 +108,7 @@ Global___ListContactsReply: _TypeAlias = ListContactsReply  # noqa: Y015
 
 @_typing.final
 class MemberContact(_message.Message):
-    """How to reach a member. It is asked for when a notice is sent, and stored nowhere else."""
+    """Contact data of a member. The sender of notices requests them for each notice; no other service stores them."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -132,9 +132,9 @@ class MemberContact(_message.Message):
     IS_ORGANISATION_FIELD_NUMBER: _builtins.int
     IS_UNREADABLE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """As asked for."""
+    """The id of the request."""
     merged_into: _builtins.str
-    """The member that this one was merged into; all other fields are of that member."""
+    """The member that this one was merged into; then all other fields are of that member."""
     institution_id: _builtins.str
     version: _builtins.int
     name: _builtins.str
@@ -142,9 +142,9 @@ class MemberContact(_message.Message):
     language: _builtins.str
     """"id" or "en"."""
     email: _builtins.str
-    """Empty without."""
+    """Empty when unknown."""
     phone: _builtins.str
-    """E.164; empty without."""
+    """E.164; empty when unknown."""
     address: _builtins.str
     """For letters."""
     kelurahan: _builtins.str
@@ -153,24 +153,24 @@ class MemberContact(_message.Message):
     group: _builtins.str
     """Class or study programme."""
     number: _builtins.str
-    """Number of the card."""
+    """Number of the member's card."""
     is_child: _builtins.bool
-    """Notices of a child go to the guardian."""
+    """True for a child, whose notices go to the guardian."""
     keeps_history: _builtins.bool
-    """Agreed that the history of their loans is kept."""
+    """The member agreed that the library keeps the history of their loans."""
     is_organisation: _builtins.bool
-    """An organisation; then `name` is its name and `phone` of the person who answers for it."""
+    """True for an organisation: `name` is its name and `phone` the number of the responsible person."""
     is_unreadable: _builtins.bool
-    """The key of this member is damaged, or of the guardian of a child: e-mail, phone and address of that one are empty,
+    """The key of this member, or of a child's guardian, is damaged: that person's e-mail, phone and address are empty,
     although they may be known.
     """
     @_builtins.property
     def guardian(self) -> Global___GuardianContact:
-        """Of a child; absent when none is known."""
+        """Only for a child; absent when unknown."""
 
     @_builtins.property
     def consents(self) -> _containers.RepeatedCompositeFieldContainer[Global___ConsentAnswer]:
-        """The last answer for each purpose."""
+        """The latest answer for each purpose."""
 
     def __init__(
         self,
@@ -215,7 +215,7 @@ class GuardianContact(_message.Message):
     RELATION_FIELD_NUMBER: _builtins.int
     ADDRESS_FIELD_NUMBER: _builtins.int
     member_id: _builtins.str
-    """Empty when the guardian is no member."""
+    """Empty when the guardian is not a member."""
     name: _builtins.str
     language: _builtins.str
     email: _builtins.str
@@ -271,9 +271,9 @@ class FindByPhoneRequest(_message.Message):
     PHONE_FIELD_NUMBER: _builtins.int
     INSTITUTION_ID_FIELD_NUMBER: _builtins.int
     phone: _builtins.str
-    """In any usual form."""
+    """In any usual notation."""
     institution_id: _builtins.str
-    """Empty for every institution."""
+    """Empty for all institutions."""
     def __init__(
         self,
         *,
@@ -348,9 +348,9 @@ class MakeSlipCodeReply(_message.Message):
     EXPIRES_AT_FIELD_NUMBER: _builtins.int
     NUMBER_FIELD_NUMBER: _builtins.int
     code: _builtins.str
-    """Stored nowhere."""
+    """Only its hash is stored."""
     number: _builtins.str
-    """The number that the member signs in with."""
+    """The card number with which the member signs in."""
     @_builtins.property
     def expires_at(self) -> _timestamp_pb2.Timestamp: ...
     def __init__(
@@ -392,7 +392,7 @@ Global___MakeActLinksRequest: _TypeAlias = MakeActLinksRequest  # noqa: Y015
 
 @_typing.final
 class ActLink(_message.Message):
-    """What a link is for."""
+    """The act that a link allows."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -402,13 +402,13 @@ class ActLink(_message.Message):
     EXPIRES_AT_FIELD_NUMBER: _builtins.int
     member_id: _builtins.str
     act: _builtins.str
-    """"renew": `subject` is the id of a loan, a colon and its due day (ISO 8601), so that the link renews once.
-    "opt_out": `subject` is a kind of notices, or "all".
+    """"renew": `subject` is the id of a loan, a colon and its due date (ISO 8601), so that the link renews only once.
+    "opt_out": `subject` is a kind of notice, or "all".
     """
     subject: _builtins.str
     @_builtins.property
     def expires_at(self) -> _timestamp_pb2.Timestamp:
-        """At most 60 days ahead."""
+        """At most 60 days from now."""
 
     def __init__(
         self,
@@ -433,7 +433,7 @@ class MakeActLinksReply(_message.Message):
     TOKENS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def tokens(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """In the order of the request: the last part of the link, PUBLIC_URL/l/TOKEN."""
+        """In the order of the request. The link is PUBLIC_URL/l/TOKEN."""
 
     def __init__(
         self,
@@ -454,7 +454,7 @@ class IssueActTokenRequest(_message.Message):
 
     TOKEN_FIELD_NUMBER: _builtins.int
     token: _builtins.str
-    """Of a link."""
+    """TOKEN of a link."""
     def __init__(
         self,
         *,
@@ -478,14 +478,14 @@ class IssueActTokenReply(_message.Message):
     LANGUAGE_FIELD_NUMBER: _builtins.int
     INSTITUTION_FIELD_NUMBER: _builtins.int
     act: _builtins.str
-    """"renew" or "opt_out", and its subject."""
+    """"renew" or "opt_out", and the subject of the act."""
     subject: _builtins.str
     language: _builtins.str
-    """Language of the member, and code of the institution."""
+    """The member's language, and the code of the institution."""
     institution: _builtins.str
     @_builtins.property
     def token(self) -> _sign_in_pb2.AccessToken:
-        """For five minutes."""
+        """Valid for five minutes."""
 
     def __init__(
         self,
@@ -513,7 +513,7 @@ class IssueMemberActTokenRequest(_message.Message):
     SUBJECT_FIELD_NUMBER: _builtins.int
     member_id: _builtins.str
     act: _builtins.str
-    """"loans": read the own loans. "renew_all". "opt_out", with its subject."""
+    """"loans" (list own loans), "renew_all", or "opt_out" with a subject."""
     subject: _builtins.str
     def __init__(
         self,

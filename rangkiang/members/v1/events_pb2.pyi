@@ -21,7 +21,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class MembersChanged(_message.Message):
-    """Members came or changed, or went to another member: at most 500 a fact, without names and without sealed values."""
+    """Members were added, changed or merged: at most 500 in a fact, without names and without sealed values."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -43,7 +43,7 @@ Global___MembersChanged: _TypeAlias = MembersChanged  # noqa: Y015
 
 @_typing.final
 class MemberFact(_message.Message):
-    """What others may copy of a member; a copy with a later version stays."""
+    """The fields of a member that other services may copy. A service keeps the copy with the higher version."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -67,22 +67,22 @@ class MemberFact(_message.Message):
     """Id of the institution."""
     category: _builtins.str
     expires_on: _builtins.str
-    """ISO 8601; empty without an end."""
+    """Last day of the membership, ISO 8601; empty when it has no end."""
     age_band: _builtins.str
-    """Ages in whole years, 6-12; empty when unknown."""
+    """A range of ages in whole years: "6-12"; empty when unknown."""
     sex: _builtins.str
     region: _builtins.str
-    """District (kecamatan) by its code of Kemendagri, 13.72.01."""
+    """District (kecamatan): its Kemendagri code, such as 13.72.01."""
     group: _builtins.str
     """Class or study programme."""
     is_organisation: _builtins.bool
     merged_into: _builtins.str
-    """The member that this one was merged into; its numbers are then that member's."""
+    """The member that this one was merged into; that member then has its numbers."""
     keeps_history: _builtins.bool
-    """Agreed that the history of their loans is kept."""
+    """The member agreed that the library keeps the history of their loans."""
     @_builtins.property
     def numbers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The number on the card first, then aliases; of valid cards only."""
+        """Numbers of valid cards: the number on the card first, then aliases."""
 
     @_builtins.property
     def blocks(self) -> _containers.RepeatedCompositeFieldContainer[Global___BlockFact]: ...
@@ -120,7 +120,7 @@ class BlockFact(_message.Message):
     ENDS_ON_FIELD_NUMBER: _builtins.int
     reason: _builtins.str
     ends_on: _builtins.str
-    """ISO 8601; empty when only staff end it."""
+    """Last day, ISO 8601; empty when only staff can end the block."""
     def __init__(
         self,
         *,
@@ -137,7 +137,7 @@ Global___BlockFact: _TypeAlias = BlockFact  # noqa: Y015
 
 @_typing.final
 class MemberErased(_message.Message):
-    """A member was erased: copies of it are deleted, counts stay."""
+    """A member was erased: services delete their copies and keep their counts."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -161,7 +161,7 @@ Global___MemberErased: _TypeAlias = MemberErased  # noqa: Y015
 
 @_typing.final
 class MemberRegistered(_message.Message):
-    """Somebody became a member, at the desk: not by an import."""
+    """The desk registered a member. Imports do not emit this fact."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -173,7 +173,7 @@ class MemberRegistered(_message.Message):
     version: _builtins.int
     institution_id: _builtins.str
     expires_on: _builtins.str
-    """ISO 8601; empty without an end."""
+    """Last day of the membership, ISO 8601; empty when it has no end."""
     def __init__(
         self,
         *,
@@ -192,8 +192,8 @@ Global___MemberRegistered: _TypeAlias = MemberRegistered  # noqa: Y015
 
 @_typing.final
 class SlipIssued(_message.Message):
-    """The desk asked that a code for a first or a forgotten password be sent to a member. The code does not exist yet:
-    members makes it when the sender calls MakeSlipCode, and keeps its hash alone.
+    """The desk requested that a member is sent a code for a first or a forgotten password. The code does not exist yet:
+    members makes it when the sender calls MakeSlipCode, and stores only its hash.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -225,7 +225,7 @@ Global___SlipIssued: _TypeAlias = SlipIssued  # noqa: Y015
 
 @_typing.final
 class MembershipExpiring(_message.Message):
-    """A membership ends soon. Each end has this fact once for each step; of steps that were missed, the newest alone."""
+    """A membership ends soon. Emitted once for each step of an end. After missed days only the last missed step is emitted."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -260,7 +260,7 @@ Global___MembershipExpiring: _TypeAlias = MembershipExpiring  # noqa: Y015
 
 @_typing.final
 class ClientRevoked(_message.Message):
-    """A client of the API was revoked, once. Nothing may be sent to it any more."""
+    """A client of the API was revoked. Nothing may be sent to it any more. Emitted once."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -309,12 +309,12 @@ class SnapshotReply(_message.Message):
     ERASED_IDS_FIELD_NUMBER: _builtins.int
     CURSOR_FIELD_NUMBER: _builtins.int
     cursor: _builtins.str
-    """Of the next page; empty at the end."""
+    """Cursor of the next page; empty on the last page."""
     @_builtins.property
     def members(self) -> _containers.RepeatedCompositeFieldContainer[Global___MemberFact]: ...
     @_builtins.property
     def erased_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Erased since the beginning; only with the last page."""
+        """All erased members; only on the last page."""
 
     def __init__(
         self,

@@ -315,7 +315,7 @@ class MembersServicer:
     """
 
     def GetTokenState(self, request, context):
-        """The keys that verify access tokens, and the sessions that have ended before their tokens.
+        """The keys that verify access tokens, and the sessions that ended before their tokens expire.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -329,7 +329,7 @@ class MembersServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RenewToken(self, request, context):
-        """Gives an access token for a session.
+        """Issues an access token for a session.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -343,14 +343,14 @@ class MembersServicer:
         raise NotImplementedError('Method not implemented!')
 
     def IssueToken(self, request, context):
-        """Gives an access token to a client of another system.
+        """Issues an access token to a client of another system.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetLink(self, request, context):
-        """Says what a one-time link is for, and begins the second factor where one is needed.
+        """Returns the account of a one-time link, and a new second factor when its roles need one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -385,21 +385,21 @@ class MembersServicer:
         raise NotImplementedError('Method not implemented!')
 
     def AddStaff(self, request, context):
-        """Adds a person of staff, with a one-time link for the first password.
+        """Adds a member of staff, with a one-time link for the first password.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SetRoles(self, request, context):
-        """Replaces the roles of a person of staff; without roles the account is closed.
+        """Replaces the roles of a member of staff; without roles the account is closed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def MakeLink(self, request, context):
-        """Makes a one-time link with which a person of staff sets a new password; earlier links are void.
+        """Makes a one-time link with which a member of staff sets a new password; earlier links become invalid.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -413,14 +413,14 @@ class MembersServicer:
         raise NotImplementedError('Method not implemented!')
 
     def AddClient(self, request, context):
-        """Adds a client; its secret is in the reply and nowhere else.
+        """Adds a client. Only this reply has its secret.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RevokeClient(self, request, context):
-        """Revokes a client; its tokens are dead in every process within 20 seconds.
+        """Revokes a client. Every process refuses its tokens within 20 seconds.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -455,7 +455,7 @@ class MembersServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListMembers(self, request, context):
-        """Members by their ids, as they stand in lists; unknown ids are left out.
+        """Members by their ids, for lists; unknown ids are left out.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -511,14 +511,14 @@ class MembersServicer:
         raise NotImplementedError('Method not implemented!')
 
     def IssueCard(self, request, context):
-        """Replaces a lost or damaged card, or adds a number from elsewhere.
+        """Replaces a lost or damaged card, or adds a number that another system gave.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def EndCard(self, request, context):
-        """Removes a number from elsewhere, or says that a card is lost.
+        """Removes a number that another system gave, or marks a card as lost.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -532,7 +532,7 @@ class MembersServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Scan(self, request, context):
-        """What a scanned code is.
+        """Identifies a scanned code.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -546,14 +546,14 @@ class MembersServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListOwnConsents(self, request, context):
-        """What the caller, and the children whose guardian the caller is, agreed to or withdrew.
+        """Consents that were given or withdrawn for the caller and for the children whose guardian the caller is.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def AnswerOwnConsent(self, request, context):
-        """Gives or withdraws a consent of the caller, or of a child whose guardian the caller is.
+        """Gives or withdraws a consent for the caller, or for a child whose guardian the caller is.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -574,7 +574,7 @@ class MembersServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ExportOwnMember(self, request, context):
-        """Everything that members keeps about the caller.
+        """All data that the service members stores about the caller.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -595,14 +595,14 @@ class MembersServicer:
         raise NotImplementedError('Method not implemented!')
 
     def AnswerDataRequest(self, request, context):
-        """Says that a request was done or refused, and why.
+        """Answers a request: done or refused, with the reason.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ExportMember(self, request, context):
-        """Everything that members keeps about a member, for a copy that they asked for.
+        """All data that the service members stores about a member, for a copy that the member requested.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -623,21 +623,21 @@ class MembersServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetMemberFact(self, request, context):
-        """What other services may copy of one member: for a copy that has not arrived yet.
+        """The copy of one member for a service that does not have it yet.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Contacts(self, request, context):
-        """How to reach members, for the sender of notices; unknown and erased members are left out.
+        """Contact data of members, for the sender of notices; unknown and erased members are left out.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListContacts(self, request, context):
-        """How to reach members of the caller's institution, for staff; each look is recorded.
+        """Contact data of members of the caller's institution, for staff; each look is recorded.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -651,28 +651,28 @@ class MembersServicer:
         raise NotImplementedError('Method not implemented!')
 
     def MakeSlipCode(self, request, context):
-        """Makes the code of a slip that is sent (SlipIssued). An earlier code of the slip is void.
+        """Makes the code of a slip for a notice (SlipIssued). Earlier codes of the slip become invalid.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def MakeActLinks(self, request, context):
-        """Makes signed links for notices: each of one member, for one act on one subject, until it expires.
+        """Makes signed links for notices: each lets one member do one act on one subject until it expires.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def IssueActToken(self, request, context):
-        """Gives an access token for the holder of a link: for its member, and for its act and subject alone.
+        """Issues an access token for a link: only for the link's member, act and subject.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def IssueMemberActToken(self, request, context):
-        """Gives such a token for a member who has written from their own phone number.
+        """Issues a token for one act of a member who has written from their own phone number.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

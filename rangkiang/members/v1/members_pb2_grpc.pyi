@@ -42,17 +42,17 @@ class MembersStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> MembersAsyncStub: ...
     GetTokenState: _grpc.UnaryUnaryMultiCallable[_token_state_pb2.GetTokenStateRequest, _token_state_pb2.GetTokenStateReply]
-    """The keys that verify access tokens, and the sessions that have ended before their tokens."""
+    """The keys that verify access tokens, and the sessions that ended before their tokens expire."""
     SignIn: _grpc.UnaryUnaryMultiCallable[_sign_in_pb2.SignInRequest, _sign_in_pb2.SignInReply]
     """Begins a session with a user name or card number and a password."""
     RenewToken: _grpc.UnaryUnaryMultiCallable[_sign_in_pb2.RenewTokenRequest, _sign_in_pb2.RenewTokenReply]
-    """Gives an access token for a session."""
+    """Issues an access token for a session."""
     SignOut: _grpc.UnaryUnaryMultiCallable[_sign_in_pb2.SignOutRequest, _sign_in_pb2.SignOutReply]
     """Ends a session. Ending it twice is no error."""
     IssueToken: _grpc.UnaryUnaryMultiCallable[_sign_in_pb2.IssueTokenRequest, _sign_in_pb2.IssueTokenReply]
-    """Gives an access token to a client of another system."""
+    """Issues an access token to a client of another system."""
     GetLink: _grpc.UnaryUnaryMultiCallable[_sign_in_pb2.GetLinkRequest, _sign_in_pb2.GetLinkReply]
-    """Says what a one-time link is for, and begins the second factor where one is needed."""
+    """Returns the account of a one-time link, and a new second factor when its roles need one."""
     UseLink: _grpc.UnaryUnaryMultiCallable[_sign_in_pb2.UseLinkRequest, _sign_in_pb2.UseLinkReply]
     """Sets a password with a one-time link."""
     GetAccount: _grpc.UnaryUnaryMultiCallable[_members_pb2.GetAccountRequest, _members_pb2.GetAccountReply]
@@ -62,17 +62,17 @@ class MembersStub:
     ListStaff: _grpc.UnaryUnaryMultiCallable[_staff_pb2.ListStaffRequest, _staff_pb2.ListStaffReply]
     """The staff of the caller's institution."""
     AddStaff: _grpc.UnaryUnaryMultiCallable[_staff_pb2.AddStaffRequest, _staff_pb2.AddStaffReply]
-    """Adds a person of staff, with a one-time link for the first password."""
+    """Adds a member of staff, with a one-time link for the first password."""
     SetRoles: _grpc.UnaryUnaryMultiCallable[_staff_pb2.SetRolesRequest, _staff_pb2.SetRolesReply]
-    """Replaces the roles of a person of staff; without roles the account is closed."""
+    """Replaces the roles of a member of staff; without roles the account is closed."""
     MakeLink: _grpc.UnaryUnaryMultiCallable[_staff_pb2.MakeLinkRequest, _staff_pb2.MakeLinkReply]
-    """Makes a one-time link with which a person of staff sets a new password; earlier links are void."""
+    """Makes a one-time link with which a member of staff sets a new password; earlier links become invalid."""
     ListClients: _grpc.UnaryUnaryMultiCallable[_staff_pb2.ListClientsRequest, _staff_pb2.ListClientsReply]
     """The clients of the caller's institution."""
     AddClient: _grpc.UnaryUnaryMultiCallable[_staff_pb2.AddClientRequest, _staff_pb2.AddClientReply]
-    """Adds a client; its secret is in the reply and nowhere else."""
+    """Adds a client. Only this reply has its secret."""
     RevokeClient: _grpc.UnaryUnaryMultiCallable[_staff_pb2.RevokeClientRequest, _staff_pb2.RevokeClientReply]
-    """Revokes a client; its tokens are dead in every process within 20 seconds."""
+    """Revokes a client. Every process refuses its tokens within 20 seconds."""
     RegisterMember: _grpc.UnaryUnaryMultiCallable[_people_pb2.RegisterMemberRequest, _people_pb2.RegisterMemberReply]
     """Registers a member, with a card number."""
     GetMember: _grpc.UnaryUnaryMultiCallable[_people_pb2.GetMemberRequest, _people_pb2.GetMemberReply]
@@ -82,7 +82,7 @@ class MembersStub:
     SearchMembers: _grpc.UnaryUnaryMultiCallable[_people_pb2.SearchMembersRequest, _people_pb2.SearchMembersReply]
     """Finds members by words, numbers, or sealed values."""
     ListMembers: _grpc.UnaryUnaryMultiCallable[_people_pb2.ListMembersRequest, _people_pb2.ListMembersReply]
-    """Members by their ids, as they stand in lists; unknown ids are left out."""
+    """Members by their ids, for lists; unknown ids are left out."""
     ListCategories: _grpc.UnaryUnaryMultiCallable[_people_pb2.ListCategoriesRequest, _people_pb2.ListCategoriesReply]
     """The categories of members of the caller's institution."""
     RenewMembership: _grpc.UnaryUnaryMultiCallable[_people_pb2.RenewMembershipRequest, _people_pb2.RenewMembershipReply]
@@ -98,53 +98,53 @@ class MembersStub:
     EraseMember: _grpc.UnaryUnaryMultiCallable[_people_pb2.EraseMemberRequest, _people_pb2.EraseMemberReply]
     """Erases a member: their key is destroyed and their row emptied."""
     IssueCard: _grpc.UnaryUnaryMultiCallable[_cards_pb2.IssueCardRequest, _cards_pb2.IssueCardReply]
-    """Replaces a lost or damaged card, or adds a number from elsewhere."""
+    """Replaces a lost or damaged card, or adds a number that another system gave."""
     EndCard: _grpc.UnaryUnaryMultiCallable[_cards_pb2.EndCardRequest, _cards_pb2.EndCardReply]
-    """Removes a number from elsewhere, or says that a card is lost."""
+    """Removes a number that another system gave, or marks a card as lost."""
     PrintCards: _grpc.UnaryUnaryMultiCallable[_cards_pb2.PrintCardsRequest, _cards_pb2.PrintCardsReply]
     """Cards as PDF."""
     Scan: _grpc.UnaryUnaryMultiCallable[_cards_pb2.ScanRequest, _cards_pb2.ScanReply]
-    """What a scanned code is."""
+    """Identifies a scanned code."""
     GetOwnMember: _grpc.UnaryUnaryMultiCallable[_cards_pb2.GetOwnMemberRequest, _cards_pb2.GetOwnMemberReply]
     """The caller's own membership."""
     ListOwnConsents: _grpc.UnaryUnaryMultiCallable[_requests_pb2.ListOwnConsentsRequest, _requests_pb2.ListOwnConsentsReply]
-    """What the caller, and the children whose guardian the caller is, agreed to or withdrew."""
+    """Consents that were given or withdrawn for the caller and for the children whose guardian the caller is."""
     AnswerOwnConsent: _grpc.UnaryUnaryMultiCallable[_requests_pb2.AnswerOwnConsentRequest, _requests_pb2.AnswerOwnConsentReply]
-    """Gives or withdraws a consent of the caller, or of a child whose guardian the caller is."""
+    """Gives or withdraws a consent for the caller, or for a child whose guardian the caller is."""
     ListOwnDataRequests: _grpc.UnaryUnaryMultiCallable[_requests_pb2.ListOwnDataRequestsRequest, _requests_pb2.ListOwnDataRequestsReply]
     """The caller's requests about their own data."""
     AddOwnDataRequest: _grpc.UnaryUnaryMultiCallable[_requests_pb2.AddOwnDataRequestRequest, _requests_pb2.AddOwnDataRequestReply]
     """Records a request of the caller about their own data."""
     ExportOwnMember: _grpc.UnaryUnaryMultiCallable[_requests_pb2.ExportOwnMemberRequest, _requests_pb2.ExportOwnMemberReply]
-    """Everything that members keeps about the caller."""
+    """All data that the service members stores about the caller."""
     ListDataRequests: _grpc.UnaryUnaryMultiCallable[_requests_pb2.ListDataRequestsRequest, _requests_pb2.ListDataRequestsReply]
     """Requests of members about their own data."""
     AddDataRequest: _grpc.UnaryUnaryMultiCallable[_requests_pb2.AddDataRequestRequest, _requests_pb2.AddDataRequestReply]
     """Records a request that a member made at the desk or on paper."""
     AnswerDataRequest: _grpc.UnaryUnaryMultiCallable[_requests_pb2.AnswerDataRequestRequest, _requests_pb2.AnswerDataRequestReply]
-    """Says that a request was done or refused, and why."""
+    """Answers a request: done or refused, with the reason."""
     ExportMember: _grpc.UnaryUnaryMultiCallable[_requests_pb2.ExportMemberRequest, _requests_pb2.ExportMemberReply]
-    """Everything that members keeps about a member, for a copy that they asked for."""
+    """All data that the service members stores about a member, for a copy that the member requested."""
     MakeSlip: _grpc.UnaryUnaryMultiCallable[_cards_pb2.MakeSlipRequest, _cards_pb2.MakeSlipReply]
     """Makes a code with which a member sets a password."""
     UseSlip: _grpc.UnaryUnaryMultiCallable[_cards_pb2.UseSlipRequest, _cards_pb2.UseSlipReply]
     """Sets a member's password with the code of a slip."""
     GetMemberFact: _grpc.UnaryUnaryMultiCallable[_events_pb2.GetMemberFactRequest, _events_pb2.GetMemberFactReply]
-    """What other services may copy of one member: for a copy that has not arrived yet."""
+    """The copy of one member for a service that does not have it yet."""
     Contacts: _grpc.UnaryUnaryMultiCallable[_contacts_pb2.ContactsRequest, _contacts_pb2.ContactsReply]
-    """How to reach members, for the sender of notices; unknown and erased members are left out."""
+    """Contact data of members, for the sender of notices; unknown and erased members are left out."""
     ListContacts: _grpc.UnaryUnaryMultiCallable[_contacts_pb2.ListContactsRequest, _contacts_pb2.ListContactsReply]
-    """How to reach members of the caller's institution, for staff; each look is recorded."""
+    """Contact data of members of the caller's institution, for staff; each look is recorded."""
     FindByPhone: _grpc.UnaryUnaryMultiCallable[_contacts_pb2.FindByPhoneRequest, _contacts_pb2.FindByPhoneReply]
     """The membership of a phone number whose owner has just written from it."""
     MakeSlipCode: _grpc.UnaryUnaryMultiCallable[_contacts_pb2.MakeSlipCodeRequest, _contacts_pb2.MakeSlipCodeReply]
-    """Makes the code of a slip that is sent (SlipIssued). An earlier code of the slip is void."""
+    """Makes the code of a slip for a notice (SlipIssued). Earlier codes of the slip become invalid."""
     MakeActLinks: _grpc.UnaryUnaryMultiCallable[_contacts_pb2.MakeActLinksRequest, _contacts_pb2.MakeActLinksReply]
-    """Makes signed links for notices: each of one member, for one act on one subject, until it expires."""
+    """Makes signed links for notices: each lets one member do one act on one subject until it expires."""
     IssueActToken: _grpc.UnaryUnaryMultiCallable[_contacts_pb2.IssueActTokenRequest, _contacts_pb2.IssueActTokenReply]
-    """Gives an access token for the holder of a link: for its member, and for its act and subject alone."""
+    """Issues an access token for a link: only for the link's member, act and subject."""
     IssueMemberActToken: _grpc.UnaryUnaryMultiCallable[_contacts_pb2.IssueMemberActTokenRequest, _contacts_pb2.IssueMemberActTokenReply]
-    """Gives such a token for a member who has written from their own phone number."""
+    """Issues a token for one act of a member who has written from their own phone number."""
     Snapshot: _grpc.UnaryUnaryMultiCallable[_events_pb2.SnapshotRequest, _events_pb2.SnapshotReply]
     """The members of all institutions, page by page, for services that keep copies."""
 
@@ -154,17 +154,17 @@ class MembersAsyncStub(MembersStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetTokenState: _aio.UnaryUnaryMultiCallable[_token_state_pb2.GetTokenStateRequest, _token_state_pb2.GetTokenStateReply]  # type: ignore[assignment]
-    """The keys that verify access tokens, and the sessions that have ended before their tokens."""
+    """The keys that verify access tokens, and the sessions that ended before their tokens expire."""
     SignIn: _aio.UnaryUnaryMultiCallable[_sign_in_pb2.SignInRequest, _sign_in_pb2.SignInReply]  # type: ignore[assignment]
     """Begins a session with a user name or card number and a password."""
     RenewToken: _aio.UnaryUnaryMultiCallable[_sign_in_pb2.RenewTokenRequest, _sign_in_pb2.RenewTokenReply]  # type: ignore[assignment]
-    """Gives an access token for a session."""
+    """Issues an access token for a session."""
     SignOut: _aio.UnaryUnaryMultiCallable[_sign_in_pb2.SignOutRequest, _sign_in_pb2.SignOutReply]  # type: ignore[assignment]
     """Ends a session. Ending it twice is no error."""
     IssueToken: _aio.UnaryUnaryMultiCallable[_sign_in_pb2.IssueTokenRequest, _sign_in_pb2.IssueTokenReply]  # type: ignore[assignment]
-    """Gives an access token to a client of another system."""
+    """Issues an access token to a client of another system."""
     GetLink: _aio.UnaryUnaryMultiCallable[_sign_in_pb2.GetLinkRequest, _sign_in_pb2.GetLinkReply]  # type: ignore[assignment]
-    """Says what a one-time link is for, and begins the second factor where one is needed."""
+    """Returns the account of a one-time link, and a new second factor when its roles need one."""
     UseLink: _aio.UnaryUnaryMultiCallable[_sign_in_pb2.UseLinkRequest, _sign_in_pb2.UseLinkReply]  # type: ignore[assignment]
     """Sets a password with a one-time link."""
     GetAccount: _aio.UnaryUnaryMultiCallable[_members_pb2.GetAccountRequest, _members_pb2.GetAccountReply]  # type: ignore[assignment]
@@ -174,17 +174,17 @@ class MembersAsyncStub(MembersStub):
     ListStaff: _aio.UnaryUnaryMultiCallable[_staff_pb2.ListStaffRequest, _staff_pb2.ListStaffReply]  # type: ignore[assignment]
     """The staff of the caller's institution."""
     AddStaff: _aio.UnaryUnaryMultiCallable[_staff_pb2.AddStaffRequest, _staff_pb2.AddStaffReply]  # type: ignore[assignment]
-    """Adds a person of staff, with a one-time link for the first password."""
+    """Adds a member of staff, with a one-time link for the first password."""
     SetRoles: _aio.UnaryUnaryMultiCallable[_staff_pb2.SetRolesRequest, _staff_pb2.SetRolesReply]  # type: ignore[assignment]
-    """Replaces the roles of a person of staff; without roles the account is closed."""
+    """Replaces the roles of a member of staff; without roles the account is closed."""
     MakeLink: _aio.UnaryUnaryMultiCallable[_staff_pb2.MakeLinkRequest, _staff_pb2.MakeLinkReply]  # type: ignore[assignment]
-    """Makes a one-time link with which a person of staff sets a new password; earlier links are void."""
+    """Makes a one-time link with which a member of staff sets a new password; earlier links become invalid."""
     ListClients: _aio.UnaryUnaryMultiCallable[_staff_pb2.ListClientsRequest, _staff_pb2.ListClientsReply]  # type: ignore[assignment]
     """The clients of the caller's institution."""
     AddClient: _aio.UnaryUnaryMultiCallable[_staff_pb2.AddClientRequest, _staff_pb2.AddClientReply]  # type: ignore[assignment]
-    """Adds a client; its secret is in the reply and nowhere else."""
+    """Adds a client. Only this reply has its secret."""
     RevokeClient: _aio.UnaryUnaryMultiCallable[_staff_pb2.RevokeClientRequest, _staff_pb2.RevokeClientReply]  # type: ignore[assignment]
-    """Revokes a client; its tokens are dead in every process within 20 seconds."""
+    """Revokes a client. Every process refuses its tokens within 20 seconds."""
     RegisterMember: _aio.UnaryUnaryMultiCallable[_people_pb2.RegisterMemberRequest, _people_pb2.RegisterMemberReply]  # type: ignore[assignment]
     """Registers a member, with a card number."""
     GetMember: _aio.UnaryUnaryMultiCallable[_people_pb2.GetMemberRequest, _people_pb2.GetMemberReply]  # type: ignore[assignment]
@@ -194,7 +194,7 @@ class MembersAsyncStub(MembersStub):
     SearchMembers: _aio.UnaryUnaryMultiCallable[_people_pb2.SearchMembersRequest, _people_pb2.SearchMembersReply]  # type: ignore[assignment]
     """Finds members by words, numbers, or sealed values."""
     ListMembers: _aio.UnaryUnaryMultiCallable[_people_pb2.ListMembersRequest, _people_pb2.ListMembersReply]  # type: ignore[assignment]
-    """Members by their ids, as they stand in lists; unknown ids are left out."""
+    """Members by their ids, for lists; unknown ids are left out."""
     ListCategories: _aio.UnaryUnaryMultiCallable[_people_pb2.ListCategoriesRequest, _people_pb2.ListCategoriesReply]  # type: ignore[assignment]
     """The categories of members of the caller's institution."""
     RenewMembership: _aio.UnaryUnaryMultiCallable[_people_pb2.RenewMembershipRequest, _people_pb2.RenewMembershipReply]  # type: ignore[assignment]
@@ -210,53 +210,53 @@ class MembersAsyncStub(MembersStub):
     EraseMember: _aio.UnaryUnaryMultiCallable[_people_pb2.EraseMemberRequest, _people_pb2.EraseMemberReply]  # type: ignore[assignment]
     """Erases a member: their key is destroyed and their row emptied."""
     IssueCard: _aio.UnaryUnaryMultiCallable[_cards_pb2.IssueCardRequest, _cards_pb2.IssueCardReply]  # type: ignore[assignment]
-    """Replaces a lost or damaged card, or adds a number from elsewhere."""
+    """Replaces a lost or damaged card, or adds a number that another system gave."""
     EndCard: _aio.UnaryUnaryMultiCallable[_cards_pb2.EndCardRequest, _cards_pb2.EndCardReply]  # type: ignore[assignment]
-    """Removes a number from elsewhere, or says that a card is lost."""
+    """Removes a number that another system gave, or marks a card as lost."""
     PrintCards: _aio.UnaryUnaryMultiCallable[_cards_pb2.PrintCardsRequest, _cards_pb2.PrintCardsReply]  # type: ignore[assignment]
     """Cards as PDF."""
     Scan: _aio.UnaryUnaryMultiCallable[_cards_pb2.ScanRequest, _cards_pb2.ScanReply]  # type: ignore[assignment]
-    """What a scanned code is."""
+    """Identifies a scanned code."""
     GetOwnMember: _aio.UnaryUnaryMultiCallable[_cards_pb2.GetOwnMemberRequest, _cards_pb2.GetOwnMemberReply]  # type: ignore[assignment]
     """The caller's own membership."""
     ListOwnConsents: _aio.UnaryUnaryMultiCallable[_requests_pb2.ListOwnConsentsRequest, _requests_pb2.ListOwnConsentsReply]  # type: ignore[assignment]
-    """What the caller, and the children whose guardian the caller is, agreed to or withdrew."""
+    """Consents that were given or withdrawn for the caller and for the children whose guardian the caller is."""
     AnswerOwnConsent: _aio.UnaryUnaryMultiCallable[_requests_pb2.AnswerOwnConsentRequest, _requests_pb2.AnswerOwnConsentReply]  # type: ignore[assignment]
-    """Gives or withdraws a consent of the caller, or of a child whose guardian the caller is."""
+    """Gives or withdraws a consent for the caller, or for a child whose guardian the caller is."""
     ListOwnDataRequests: _aio.UnaryUnaryMultiCallable[_requests_pb2.ListOwnDataRequestsRequest, _requests_pb2.ListOwnDataRequestsReply]  # type: ignore[assignment]
     """The caller's requests about their own data."""
     AddOwnDataRequest: _aio.UnaryUnaryMultiCallable[_requests_pb2.AddOwnDataRequestRequest, _requests_pb2.AddOwnDataRequestReply]  # type: ignore[assignment]
     """Records a request of the caller about their own data."""
     ExportOwnMember: _aio.UnaryUnaryMultiCallable[_requests_pb2.ExportOwnMemberRequest, _requests_pb2.ExportOwnMemberReply]  # type: ignore[assignment]
-    """Everything that members keeps about the caller."""
+    """All data that the service members stores about the caller."""
     ListDataRequests: _aio.UnaryUnaryMultiCallable[_requests_pb2.ListDataRequestsRequest, _requests_pb2.ListDataRequestsReply]  # type: ignore[assignment]
     """Requests of members about their own data."""
     AddDataRequest: _aio.UnaryUnaryMultiCallable[_requests_pb2.AddDataRequestRequest, _requests_pb2.AddDataRequestReply]  # type: ignore[assignment]
     """Records a request that a member made at the desk or on paper."""
     AnswerDataRequest: _aio.UnaryUnaryMultiCallable[_requests_pb2.AnswerDataRequestRequest, _requests_pb2.AnswerDataRequestReply]  # type: ignore[assignment]
-    """Says that a request was done or refused, and why."""
+    """Answers a request: done or refused, with the reason."""
     ExportMember: _aio.UnaryUnaryMultiCallable[_requests_pb2.ExportMemberRequest, _requests_pb2.ExportMemberReply]  # type: ignore[assignment]
-    """Everything that members keeps about a member, for a copy that they asked for."""
+    """All data that the service members stores about a member, for a copy that the member requested."""
     MakeSlip: _aio.UnaryUnaryMultiCallable[_cards_pb2.MakeSlipRequest, _cards_pb2.MakeSlipReply]  # type: ignore[assignment]
     """Makes a code with which a member sets a password."""
     UseSlip: _aio.UnaryUnaryMultiCallable[_cards_pb2.UseSlipRequest, _cards_pb2.UseSlipReply]  # type: ignore[assignment]
     """Sets a member's password with the code of a slip."""
     GetMemberFact: _aio.UnaryUnaryMultiCallable[_events_pb2.GetMemberFactRequest, _events_pb2.GetMemberFactReply]  # type: ignore[assignment]
-    """What other services may copy of one member: for a copy that has not arrived yet."""
+    """The copy of one member for a service that does not have it yet."""
     Contacts: _aio.UnaryUnaryMultiCallable[_contacts_pb2.ContactsRequest, _contacts_pb2.ContactsReply]  # type: ignore[assignment]
-    """How to reach members, for the sender of notices; unknown and erased members are left out."""
+    """Contact data of members, for the sender of notices; unknown and erased members are left out."""
     ListContacts: _aio.UnaryUnaryMultiCallable[_contacts_pb2.ListContactsRequest, _contacts_pb2.ListContactsReply]  # type: ignore[assignment]
-    """How to reach members of the caller's institution, for staff; each look is recorded."""
+    """Contact data of members of the caller's institution, for staff; each look is recorded."""
     FindByPhone: _aio.UnaryUnaryMultiCallable[_contacts_pb2.FindByPhoneRequest, _contacts_pb2.FindByPhoneReply]  # type: ignore[assignment]
     """The membership of a phone number whose owner has just written from it."""
     MakeSlipCode: _aio.UnaryUnaryMultiCallable[_contacts_pb2.MakeSlipCodeRequest, _contacts_pb2.MakeSlipCodeReply]  # type: ignore[assignment]
-    """Makes the code of a slip that is sent (SlipIssued). An earlier code of the slip is void."""
+    """Makes the code of a slip for a notice (SlipIssued). Earlier codes of the slip become invalid."""
     MakeActLinks: _aio.UnaryUnaryMultiCallable[_contacts_pb2.MakeActLinksRequest, _contacts_pb2.MakeActLinksReply]  # type: ignore[assignment]
-    """Makes signed links for notices: each of one member, for one act on one subject, until it expires."""
+    """Makes signed links for notices: each lets one member do one act on one subject until it expires."""
     IssueActToken: _aio.UnaryUnaryMultiCallable[_contacts_pb2.IssueActTokenRequest, _contacts_pb2.IssueActTokenReply]  # type: ignore[assignment]
-    """Gives an access token for the holder of a link: for its member, and for its act and subject alone."""
+    """Issues an access token for a link: only for the link's member, act and subject."""
     IssueMemberActToken: _aio.UnaryUnaryMultiCallable[_contacts_pb2.IssueMemberActTokenRequest, _contacts_pb2.IssueMemberActTokenReply]  # type: ignore[assignment]
-    """Gives such a token for a member who has written from their own phone number."""
+    """Issues a token for one act of a member who has written from their own phone number."""
     Snapshot: _aio.UnaryUnaryMultiCallable[_events_pb2.SnapshotRequest, _events_pb2.SnapshotReply]  # type: ignore[assignment]
     """The members of all institutions, page by page, for services that keep copies."""
 
@@ -269,7 +269,7 @@ class MembersServicer(metaclass=_abc_1.ABCMeta):
         request: _token_state_pb2.GetTokenStateRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_token_state_pb2.GetTokenStateReply, _abc.Awaitable[_token_state_pb2.GetTokenStateReply]]:
-        """The keys that verify access tokens, and the sessions that have ended before their tokens."""
+        """The keys that verify access tokens, and the sessions that ended before their tokens expire."""
 
     @_abc_1.abstractmethod
     def SignIn(
@@ -285,7 +285,7 @@ class MembersServicer(metaclass=_abc_1.ABCMeta):
         request: _sign_in_pb2.RenewTokenRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_sign_in_pb2.RenewTokenReply, _abc.Awaitable[_sign_in_pb2.RenewTokenReply]]:
-        """Gives an access token for a session."""
+        """Issues an access token for a session."""
 
     @_abc_1.abstractmethod
     def SignOut(
@@ -301,7 +301,7 @@ class MembersServicer(metaclass=_abc_1.ABCMeta):
         request: _sign_in_pb2.IssueTokenRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_sign_in_pb2.IssueTokenReply, _abc.Awaitable[_sign_in_pb2.IssueTokenReply]]:
-        """Gives an access token to a client of another system."""
+        """Issues an access token to a client of another system."""
 
     @_abc_1.abstractmethod
     def GetLink(
@@ -309,7 +309,7 @@ class MembersServicer(metaclass=_abc_1.ABCMeta):
         request: _sign_in_pb2.GetLinkRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_sign_in_pb2.GetLinkReply, _abc.Awaitable[_sign_in_pb2.GetLinkReply]]:
-        """Says what a one-time link is for, and begins the second factor where one is needed."""
+        """Returns the account of a one-time link, and a new second factor when its roles need one."""
 
     @_abc_1.abstractmethod
     def UseLink(
@@ -349,7 +349,7 @@ class MembersServicer(metaclass=_abc_1.ABCMeta):
         request: _staff_pb2.AddStaffRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_staff_pb2.AddStaffReply, _abc.Awaitable[_staff_pb2.AddStaffReply]]:
-        """Adds a person of staff, with a one-time link for the first password."""
+        """Adds a member of staff, with a one-time link for the first password."""
 
     @_abc_1.abstractmethod
     def SetRoles(
@@ -357,7 +357,7 @@ class MembersServicer(metaclass=_abc_1.ABCMeta):
         request: _staff_pb2.SetRolesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_staff_pb2.SetRolesReply, _abc.Awaitable[_staff_pb2.SetRolesReply]]:
-        """Replaces the roles of a person of staff; without roles the account is closed."""
+        """Replaces the roles of a member of staff; without roles the account is closed."""
 
     @_abc_1.abstractmethod
     def MakeLink(
@@ -365,7 +365,7 @@ class MembersServicer(metaclass=_abc_1.ABCMeta):
         request: _staff_pb2.MakeLinkRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_staff_pb2.MakeLinkReply, _abc.Awaitable[_staff_pb2.MakeLinkReply]]:
-        """Makes a one-time link with which a person of staff sets a new password; earlier links are void."""
+        """Makes a one-time link with which a member of staff sets a new password; earlier links become invalid."""
 
     @_abc_1.abstractmethod
     def ListClients(
@@ -381,7 +381,7 @@ class MembersServicer(metaclass=_abc_1.ABCMeta):
         request: _staff_pb2.AddClientRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_staff_pb2.AddClientReply, _abc.Awaitable[_staff_pb2.AddClientReply]]:
-        """Adds a client; its secret is in the reply and nowhere else."""
+        """Adds a client. Only this reply has its secret."""
 
     @_abc_1.abstractmethod
     def RevokeClient(
@@ -389,7 +389,7 @@ class MembersServicer(metaclass=_abc_1.ABCMeta):
         request: _staff_pb2.RevokeClientRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_staff_pb2.RevokeClientReply, _abc.Awaitable[_staff_pb2.RevokeClientReply]]:
-        """Revokes a client; its tokens are dead in every process within 20 seconds."""
+        """Revokes a client. Every process refuses its tokens within 20 seconds."""
 
     @_abc_1.abstractmethod
     def RegisterMember(
@@ -429,7 +429,7 @@ class MembersServicer(metaclass=_abc_1.ABCMeta):
         request: _people_pb2.ListMembersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_people_pb2.ListMembersReply, _abc.Awaitable[_people_pb2.ListMembersReply]]:
-        """Members by their ids, as they stand in lists; unknown ids are left out."""
+        """Members by their ids, for lists; unknown ids are left out."""
 
     @_abc_1.abstractmethod
     def ListCategories(
@@ -493,7 +493,7 @@ class MembersServicer(metaclass=_abc_1.ABCMeta):
         request: _cards_pb2.IssueCardRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_cards_pb2.IssueCardReply, _abc.Awaitable[_cards_pb2.IssueCardReply]]:
-        """Replaces a lost or damaged card, or adds a number from elsewhere."""
+        """Replaces a lost or damaged card, or adds a number that another system gave."""
 
     @_abc_1.abstractmethod
     def EndCard(
@@ -501,7 +501,7 @@ class MembersServicer(metaclass=_abc_1.ABCMeta):
         request: _cards_pb2.EndCardRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_cards_pb2.EndCardReply, _abc.Awaitable[_cards_pb2.EndCardReply]]:
-        """Removes a number from elsewhere, or says that a card is lost."""
+        """Removes a number that another system gave, or marks a card as lost."""
 
     @_abc_1.abstractmethod
     def PrintCards(
@@ -517,7 +517,7 @@ class MembersServicer(metaclass=_abc_1.ABCMeta):
         request: _cards_pb2.ScanRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_cards_pb2.ScanReply, _abc.Awaitable[_cards_pb2.ScanReply]]:
-        """What a scanned code is."""
+        """Identifies a scanned code."""
 
     @_abc_1.abstractmethod
     def GetOwnMember(
@@ -533,7 +533,7 @@ class MembersServicer(metaclass=_abc_1.ABCMeta):
         request: _requests_pb2.ListOwnConsentsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_requests_pb2.ListOwnConsentsReply, _abc.Awaitable[_requests_pb2.ListOwnConsentsReply]]:
-        """What the caller, and the children whose guardian the caller is, agreed to or withdrew."""
+        """Consents that were given or withdrawn for the caller and for the children whose guardian the caller is."""
 
     @_abc_1.abstractmethod
     def AnswerOwnConsent(
@@ -541,7 +541,7 @@ class MembersServicer(metaclass=_abc_1.ABCMeta):
         request: _requests_pb2.AnswerOwnConsentRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_requests_pb2.AnswerOwnConsentReply, _abc.Awaitable[_requests_pb2.AnswerOwnConsentReply]]:
-        """Gives or withdraws a consent of the caller, or of a child whose guardian the caller is."""
+        """Gives or withdraws a consent for the caller, or for a child whose guardian the caller is."""
 
     @_abc_1.abstractmethod
     def ListOwnDataRequests(
@@ -565,7 +565,7 @@ class MembersServicer(metaclass=_abc_1.ABCMeta):
         request: _requests_pb2.ExportOwnMemberRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_requests_pb2.ExportOwnMemberReply, _abc.Awaitable[_requests_pb2.ExportOwnMemberReply]]:
-        """Everything that members keeps about the caller."""
+        """All data that the service members stores about the caller."""
 
     @_abc_1.abstractmethod
     def ListDataRequests(
@@ -589,7 +589,7 @@ class MembersServicer(metaclass=_abc_1.ABCMeta):
         request: _requests_pb2.AnswerDataRequestRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_requests_pb2.AnswerDataRequestReply, _abc.Awaitable[_requests_pb2.AnswerDataRequestReply]]:
-        """Says that a request was done or refused, and why."""
+        """Answers a request: done or refused, with the reason."""
 
     @_abc_1.abstractmethod
     def ExportMember(
@@ -597,7 +597,7 @@ class MembersServicer(metaclass=_abc_1.ABCMeta):
         request: _requests_pb2.ExportMemberRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_requests_pb2.ExportMemberReply, _abc.Awaitable[_requests_pb2.ExportMemberReply]]:
-        """Everything that members keeps about a member, for a copy that they asked for."""
+        """All data that the service members stores about a member, for a copy that the member requested."""
 
     @_abc_1.abstractmethod
     def MakeSlip(
@@ -621,7 +621,7 @@ class MembersServicer(metaclass=_abc_1.ABCMeta):
         request: _events_pb2.GetMemberFactRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_events_pb2.GetMemberFactReply, _abc.Awaitable[_events_pb2.GetMemberFactReply]]:
-        """What other services may copy of one member: for a copy that has not arrived yet."""
+        """The copy of one member for a service that does not have it yet."""
 
     @_abc_1.abstractmethod
     def Contacts(
@@ -629,7 +629,7 @@ class MembersServicer(metaclass=_abc_1.ABCMeta):
         request: _contacts_pb2.ContactsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_contacts_pb2.ContactsReply, _abc.Awaitable[_contacts_pb2.ContactsReply]]:
-        """How to reach members, for the sender of notices; unknown and erased members are left out."""
+        """Contact data of members, for the sender of notices; unknown and erased members are left out."""
 
     @_abc_1.abstractmethod
     def ListContacts(
@@ -637,7 +637,7 @@ class MembersServicer(metaclass=_abc_1.ABCMeta):
         request: _contacts_pb2.ListContactsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_contacts_pb2.ListContactsReply, _abc.Awaitable[_contacts_pb2.ListContactsReply]]:
-        """How to reach members of the caller's institution, for staff; each look is recorded."""
+        """Contact data of members of the caller's institution, for staff; each look is recorded."""
 
     @_abc_1.abstractmethod
     def FindByPhone(
@@ -653,7 +653,7 @@ class MembersServicer(metaclass=_abc_1.ABCMeta):
         request: _contacts_pb2.MakeSlipCodeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_contacts_pb2.MakeSlipCodeReply, _abc.Awaitable[_contacts_pb2.MakeSlipCodeReply]]:
-        """Makes the code of a slip that is sent (SlipIssued). An earlier code of the slip is void."""
+        """Makes the code of a slip for a notice (SlipIssued). Earlier codes of the slip become invalid."""
 
     @_abc_1.abstractmethod
     def MakeActLinks(
@@ -661,7 +661,7 @@ class MembersServicer(metaclass=_abc_1.ABCMeta):
         request: _contacts_pb2.MakeActLinksRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_contacts_pb2.MakeActLinksReply, _abc.Awaitable[_contacts_pb2.MakeActLinksReply]]:
-        """Makes signed links for notices: each of one member, for one act on one subject, until it expires."""
+        """Makes signed links for notices: each lets one member do one act on one subject until it expires."""
 
     @_abc_1.abstractmethod
     def IssueActToken(
@@ -669,7 +669,7 @@ class MembersServicer(metaclass=_abc_1.ABCMeta):
         request: _contacts_pb2.IssueActTokenRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_contacts_pb2.IssueActTokenReply, _abc.Awaitable[_contacts_pb2.IssueActTokenReply]]:
-        """Gives an access token for the holder of a link: for its member, and for its act and subject alone."""
+        """Issues an access token for a link: only for the link's member, act and subject."""
 
     @_abc_1.abstractmethod
     def IssueMemberActToken(
@@ -677,7 +677,7 @@ class MembersServicer(metaclass=_abc_1.ABCMeta):
         request: _contacts_pb2.IssueMemberActTokenRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_contacts_pb2.IssueMemberActTokenReply, _abc.Awaitable[_contacts_pb2.IssueMemberActTokenReply]]:
-        """Gives such a token for a member who has written from their own phone number."""
+        """Issues a token for one act of a member who has written from their own phone number."""
 
     @_abc_1.abstractmethod
     def Snapshot(

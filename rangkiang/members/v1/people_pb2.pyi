@@ -22,7 +22,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class MemberFields(_message.Message):
-    """What the desk writes of a member. In a change, a field that is absent stays as it is, and an empty one is cleared."""
+    """The fields of a member that the desk edits. A change keeps absent fields and clears empty ones."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -51,7 +51,7 @@ class MemberFields(_message.Message):
     category: _builtins.str
     """Code of a category of the institution."""
     name: _builtins.str
-    """The whole name in one field; titles that it holds are moved to their own fields."""
+    """The whole name in one field; titles in it are moved to their own fields."""
     title_before: _builtins.str
     title_after: _builtins.str
     language: _builtins.str
@@ -64,13 +64,13 @@ class MemberFields(_message.Message):
     nik: _builtins.str
     """16 digits; sealed."""
     phone: _builtins.str
-    """In any usual form; sealed as E.164."""
+    """In any usual notation; sealed as E.164."""
     email: _builtins.str
     """Sealed."""
     address: _builtins.str
     """Sealed."""
     kelurahan: _builtins.str
-    """Code of Kemendagri, 13.72.01.1001."""
+    """Kemendagri code, such as 13.72.01.1001."""
     occupation: _builtins.str
     education: _builtins.str
     school: _builtins.str
@@ -78,14 +78,14 @@ class MemberFields(_message.Message):
     """Class or study programme."""
     disability: _builtins.str
     expires_on: _builtins.str
-    """ISO 8601; by default from the category."""
+    """Last day of the membership, ISO 8601; by default from the category."""
     note: _builtins.str
-    """Of the desk, for the desk."""
+    """A note of the desk; pages for the member do not show it."""
     @_builtins.property
     def guardian(self) -> Global___Guardian: ...
     @_builtins.property
     def responsible(self) -> Global___Responsible:
-        """Of an organisation."""
+        """Only for an organisation."""
 
     def __init__(
         self,
@@ -210,7 +210,7 @@ Global___MemberFields: _TypeAlias = MemberFields  # noqa: Y015
 
 @_typing.final
 class Guardian(_message.Message):
-    """Who answers for a child."""
+    """The guardian of a child."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -219,7 +219,7 @@ class Guardian(_message.Message):
     RELATION_FIELD_NUMBER: _builtins.int
     PHONE_FIELD_NUMBER: _builtins.int
     member_id: _builtins.str
-    """A member of the same institution; or a name."""
+    """Id of a member of the same institution; otherwise `name` is set."""
     name: _builtins.str
     relation: _builtins.str
     """"mother", "father", "relative", "school" or "other"."""
@@ -243,7 +243,7 @@ Global___Guardian: _TypeAlias = Guardian  # noqa: Y015
 
 @_typing.final
 class Responsible(_message.Message):
-    """The person who answers for an organisation."""
+    """The responsible person of an organisation."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -271,7 +271,7 @@ Global___Responsible: _TypeAlias = Responsible  # noqa: Y015
 
 @_typing.final
 class Consent(_message.Message):
-    """What somebody agreed to, or withdrew."""
+    """A consent that a member gave or withdrew."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -311,7 +311,7 @@ Global___Consent: _TypeAlias = Consent  # noqa: Y015
 
 @_typing.final
 class Evidence(_message.Message):
-    """A document that showed who somebody is."""
+    """An identity document that staff have seen."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -340,7 +340,7 @@ Global___Evidence: _TypeAlias = Evidence  # noqa: Y015
 
 @_typing.final
 class Block(_message.Message):
-    """Why a member may not borrow for now."""
+    """A reason why a member may not borrow now."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -355,7 +355,7 @@ class Block(_message.Message):
     """"lost_item", "damaged_item", "unpaid", "conduct", "wrong_data" or "other"."""
     note: _builtins.str
     ends_on: _builtins.str
-    """Its last day, ISO 8601; empty when only staff end it."""
+    """Last day, ISO 8601; empty when only staff can end the block."""
     by: _builtins.str
     @_builtins.property
     def at(self) -> _timestamp_pb2.Timestamp: ...
@@ -379,7 +379,7 @@ Global___Block: _TypeAlias = Block  # noqa: Y015
 
 @_typing.final
 class Contact(_message.Message):
-    """Values that are sealed in the database."""
+    """Values that are encrypted ("sealed") in the database."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -412,7 +412,7 @@ Global___Contact: _TypeAlias = Contact  # noqa: Y015
 
 @_typing.final
 class Card(_message.Message):
-    """A card, or a number from elsewhere that finds the member."""
+    """A card, or a number of another system that identifies the member."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -504,13 +504,13 @@ class Member(_message.Message):
     disability: _builtins.str
     note: _builtins.str
     expires_on: _builtins.str
-    """ISO 8601; empty without an end."""
+    """Last day of the membership, ISO 8601; empty when it has no end."""
     merged_into: _builtins.str
     """The member that this one was merged into."""
     open_loans: _builtins.int
-    """Loans that are not back yet, also those of members that were merged into this one; as circulation has reported."""
+    """Number of open loans, including those of members that were merged into this one, from the facts of circulation."""
     overdue_loans: _builtins.int
-    """Of these, the ones that were due before today."""
+    """Number of these loans that were due before today."""
     @_builtins.property
     def category_name(self) -> _text_pb2.LocalText: ...
     @_builtins.property
@@ -668,14 +668,14 @@ class RegisterMemberRequest(_message.Message):
     CONSENTS_FIELD_NUMBER: _builtins.int
     CONFIRMED_DUPLICATES_FIELD_NUMBER: _builtins.int
     number: _builtins.str
-    """Of an earlier system; by default the institution's next number."""
+    """A number from an earlier system; by default the institution's next number."""
     @_builtins.property
     def fields(self) -> Global___MemberFields: ...
     @_builtins.property
     def aliases(self) -> _containers.RepeatedCompositeFieldContainer[Global___Alias]: ...
     @_builtins.property
     def evidence(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Kinds of documents that the caller has seen."""
+        """Kinds of identity documents that the caller has seen."""
 
     @_builtins.property
     def consents(self) -> _containers.RepeatedCompositeFieldContainer[Global___Consent]: ...
@@ -703,7 +703,7 @@ Global___RegisterMemberRequest: _TypeAlias = RegisterMemberRequest  # noqa: Y015
 
 @_typing.final
 class Alias(_message.Message):
-    """A number from elsewhere that finds the member."""
+    """A number of another system that identifies the member."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -868,7 +868,7 @@ class SearchMembersRequest(_message.Message):
     email: _builtins.str
     limit: _builtins.int
     cursor: _builtins.str
-    """From an earlier reply."""
+    """Cursor of the previous reply; empty for the first page."""
     by_contact: _builtins.bool
     def __init__(
         self,
@@ -900,9 +900,9 @@ class SearchMembersReply(_message.Message):
     total: _builtins.int
     """Counted up to 200."""
     has_more: _builtins.bool
-    """There are more than `total`."""
+    """True when there are more than `total`."""
     cursor: _builtins.str
-    """Of the next page; empty at the end."""
+    """Cursor of the next page; empty on the last page."""
     @_builtins.property
     def members(self) -> _containers.RepeatedCompositeFieldContainer[Global___MemberInList]: ...
     def __init__(
@@ -1008,7 +1008,7 @@ class Category(_message.Message):
     KIND_FIELD_NUMBER: _builtins.int
     code: _builtins.str
     months: _builtins.int
-    """Months of a membership; 0 without an end."""
+    """Months of a membership; 0 for a membership without an end."""
     kind: _builtins.str
     """"person", "child", "pupil" or "organisation"."""
     @_builtins.property
@@ -1038,9 +1038,9 @@ class RenewMembershipRequest(_message.Message):
     CATEGORY_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     expires_on: _builtins.str
-    """By default the months of the category from the current end, or from today."""
+    """ISO 8601. By default the months of the category, counted from the current end or from today."""
     category: _builtins.str
-    """By default the same."""
+    """By default the current category."""
     def __init__(
         self,
         *,
@@ -1185,9 +1185,9 @@ class MergeMembersRequest(_message.Message):
     ID_FIELD_NUMBER: _builtins.int
     MERGED_ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """Stays."""
+    """The member that is kept."""
     merged_id: _builtins.str
-    """Is the same person; its numbers go to the first."""
+    """The other membership of the same person; its numbers move to the kept member."""
     def __init__(
         self,
         *,

@@ -22,7 +22,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class DataRequest(_message.Message):
-    """What a member asks of the library about their own data (UU PDP 27/2022). It is due 72 hours after it was received."""
+    """A member's request about their own data (UU PDP 27/2022). It is due 72 hours after it was received."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -56,7 +56,7 @@ class DataRequest(_message.Message):
     def due_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def answered_at(self) -> _timestamp_pb2.Timestamp:
-        """Without a value the request is open."""
+        """Absent while the request is open."""
 
     def __init__(
         self,
@@ -91,7 +91,7 @@ class AddDataRequestRequest(_message.Message):
     HOW_FIELD_NUMBER: _builtins.int
     BY_GUARDIAN_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """A member."""
+    """Id of a member."""
     kind: _builtins.str
     text: _builtins.str
     how: _builtins.str
@@ -187,7 +187,7 @@ class ListDataRequestsRequest(_message.Message):
 
     ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """Of one member; by default the open ones of the institution."""
+    """Id of a member; by default the open requests of the institution."""
     def __init__(
         self,
         *,
@@ -203,14 +203,14 @@ Global___ListDataRequestsRequest: _TypeAlias = ListDataRequestsRequest  # noqa: 
 
 @_typing.final
 class ListDataRequestsReply(_message.Message):
-    """The first due first; of one member also the answered ones, after the open ones."""
+    """Open requests in order of due_at. For one member the answered ones follow, the latest answer first."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     REQUESTS_FIELD_NUMBER: _builtins.int
     HAS_MORE_FIELD_NUMBER: _builtins.int
     has_more: _builtins.bool
-    """There are more than are listed."""
+    """True when there are more requests than the reply lists."""
     @_builtins.property
     def requests(self) -> _containers.RepeatedCompositeFieldContainer[Global___DataRequest]: ...
     def __init__(
@@ -270,7 +270,7 @@ class AnswerDataRequestRequest(_message.Message):
     OUTCOME_FIELD_NUMBER: _builtins.int
     ANSWER_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """Of the request."""
+    """Id of the data request."""
     outcome: _builtins.str
     answer: _builtins.str
     def __init__(
@@ -324,7 +324,7 @@ Global___ListOwnConsentsRequest: _TypeAlias = ListOwnConsentsRequest  # noqa: Y0
 
 @_typing.final
 class PersonConsents(_message.Message):
-    """Answers of one member, the oldest first."""
+    """Consents of one member, the oldest first."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -335,7 +335,7 @@ class PersonConsents(_message.Message):
     member_id: _builtins.str
     name: _builtins.str
     is_child: _builtins.bool
-    """Under 18: may withdraw a consent, and gives none."""
+    """Under 18: the child may withdraw a consent, but only the guardian may give one."""
     @_builtins.property
     def consents(self) -> _containers.RepeatedCompositeFieldContainer[_people_pb2.Consent]: ...
     def __init__(
@@ -385,7 +385,7 @@ class AnswerOwnConsentRequest(_message.Message):
     TEXT_VERSION_FIELD_NUMBER: _builtins.int
     GIVEN_FIELD_NUMBER: _builtins.int
     member_id: _builtins.str
-    """A child whose guardian the caller is; empty for the caller."""
+    """Id of a child whose guardian the caller is; empty for the caller."""
     purpose: _builtins.str
     text_version: _builtins.str
     given: _builtins.bool
@@ -426,7 +426,7 @@ class ExportMemberRequest(_message.Message):
 
     ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """A member, for staff."""
+    """Id of a member."""
     def __init__(
         self,
         *,
@@ -457,7 +457,7 @@ Global___ExportOwnMemberRequest: _TypeAlias = ExportOwnMemberRequest  # noqa: Y0
 
 @_typing.final
 class ExportMemberReply(_message.Message):
-    """Everything that members keeps about a person."""
+    """All data that the service members stores about a person."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

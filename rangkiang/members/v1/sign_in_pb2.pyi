@@ -32,7 +32,7 @@ class SignInRequest(_message.Message):
     totp: _builtins.str
     """The six digits of the second factor, for accounts that have one."""
     address: _builtins.str
-    """The address of the browser, for limits of failed attempts."""
+    """IP address of the browser, for the limits of failed attempts."""
     def __init__(
         self,
         *,
@@ -146,7 +146,7 @@ Global___RenewTokenReply: _TypeAlias = RenewTokenReply  # noqa: Y015
 
 @_typing.final
 class Account(_message.Message):
-    """Who is signed in."""
+    """The account that is signed in."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -300,7 +300,7 @@ class GetLinkReply(_message.Message):
     name: _builtins.str
     institution: _builtins.str
     totp_uri: _builtins.str
-    """For roles that need a second factor: the address for an authenticator, otpauth://…; empty for others."""
+    """For roles that need a second factor: the URI for an authenticator app, otpauth://…; otherwise empty."""
     def __init__(
         self,
         *,

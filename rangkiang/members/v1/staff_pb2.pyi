@@ -21,7 +21,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class StaffMember(_message.Message):
-    """A person of staff."""
+    """A member of staff."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -37,10 +37,10 @@ class StaffMember(_message.Message):
     user: _builtins.str
     name: _builtins.str
     has_password: _builtins.bool
-    """False until the one-time link was used."""
+    """False until the one-time link is used."""
     has_second_factor: _builtins.bool
     version: _builtins.int
-    """Of the roles."""
+    """Version of the roles."""
     @_builtins.property
     def roles(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
@@ -203,7 +203,7 @@ class MakeLinkRequest(_message.Message):
 
     ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """Of a person of staff."""
+    """Id of a member of staff."""
     def __init__(
         self,
         *,

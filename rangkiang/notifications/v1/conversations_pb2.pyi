@@ -21,7 +21,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class ReceiveWhatsAppRequest(_message.Message):
-    """A callback of WhatsApp, as it came."""
+    """A callback from WhatsApp, unchanged."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -52,7 +52,7 @@ class ReceiveWhatsAppReply(_message.Message):
     STATUSES_FIELD_NUMBER: _builtins.int
     MESSAGES_FIELD_NUMBER: _builtins.int
     statuses: _builtins.int
-    """That changed an attempt, or are new."""
+    """Numbers of statuses that changed an attempt, and of new messages."""
     messages: _builtins.int
     def __init__(
         self,
@@ -70,7 +70,7 @@ Global___ReceiveWhatsAppReply: _TypeAlias = ReceiveWhatsAppReply  # noqa: Y015
 
 @_typing.final
 class VerifyWhatsAppRequest(_message.Message):
-    """hub.mode and hub.verify_token of the question with which WhatsApp checks the address of callbacks."""
+    """hub.mode and hub.verify_token of the request with which WhatsApp verifies the URL for callbacks."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -117,9 +117,9 @@ class ListConversationsRequest(_message.Message):
     state: _builtins.str
     """"open", "done", or empty for both."""
     limit: _builtins.int
-    """0 for the usual page of 50; at most 200."""
+    """At most 200; 0 means 50."""
     cursor: _builtins.str
-    """Of the page before, with the same state."""
+    """Cursor of the previous reply, for the same state; empty for the first page."""
     def __init__(
         self,
         *,
@@ -145,7 +145,7 @@ class ListConversationsReply(_message.Message):
     ZONE_FIELD_NUMBER: _builtins.int
     total: _builtins.int
     cursor: _builtins.str
-    """Of the next page; empty at the end, and without a state."""
+    """Cursor of the next page; empty on the last page, and when the request has no state."""
     zone: _builtins.str
     """IANA zone of the institution, for times on pages."""
     @_builtins.property
@@ -252,7 +252,7 @@ Global___TakeConversationReply: _TypeAlias = TakeConversationReply  # noqa: Y015
 
 @_typing.final
 class Conversation(_message.Message):
-    """What somebody wrote to the library, and the answers."""
+    """Messages that a person wrote to the library, and the answers."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -273,18 +273,18 @@ class Conversation(_message.Message):
     address: _builtins.str
     """E.164."""
     state: _builtins.str
-    """"open" until staff have answered or closed it; "done"."""
+    """"open" until staff answer or close it, then "done"."""
     taken_by: _builtins.str
-    """The account of staff that has taken it over; empty when nobody has, and when it is done."""
+    """The staff account that handles it; empty when there is none, and when it is done."""
     @_builtins.property
     def last_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def window_until(self) -> _timestamp_pb2.Timestamp:
-        """Until then staff may answer with free text."""
+        """The moment until which staff may answer with free text."""
 
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[Global___ConversationMessage]:
-        """The last ten, the oldest first."""
+        """The ten latest messages, the oldest first."""
 
     @_builtins.property
     def taken_at(self) -> _timestamp_pb2.Timestamp: ...

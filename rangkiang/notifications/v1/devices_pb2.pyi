@@ -21,7 +21,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Device(_message.Message):
-    """A browser that a member has allowed to show notices (web push)."""
+    """A browser in which a member allows notices (web push)."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -31,9 +31,9 @@ class Device(_message.Message):
     MADE_AT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     name: _builtins.str
-    """As the member reads it: "Chrome, Android"."""
+    """Name for the member: "Chrome, Android"."""
     mark: _builtins.str
-    """SHA-256 of the endpoint, in hexadecimal: the browser itself recognises its entry."""
+    """SHA-256 of the endpoint, in hexadecimal, by which a browser recognises its own entry."""
     @_builtins.property
     def made_at(self) -> _timestamp_pb2.Timestamp: ...
     def __init__(
@@ -74,7 +74,7 @@ class ListOwnDevicesReply(_message.Message):
     DEVICES_FIELD_NUMBER: _builtins.int
     APPLICATION_KEY_FIELD_NUMBER: _builtins.int
     application_key: _builtins.str
-    """What browsers need to subscribe (applicationServerKey); empty when no channel sends web push."""
+    """The applicationServerKey with which browsers subscribe; empty when no channel sends web push."""
     @_builtins.property
     def devices(self) -> _containers.RepeatedCompositeFieldContainer[Global___Device]: ...
     def __init__(
@@ -93,7 +93,7 @@ Global___ListOwnDevicesReply: _TypeAlias = ListOwnDevicesReply  # noqa: Y015
 
 @_typing.final
 class AddOwnDeviceRequest(_message.Message):
-    """The subscription of a browser, as PushSubscription.toJSON() has it."""
+    """The subscription of a browser, with the fields of PushSubscription.toJSON()."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -102,7 +102,7 @@ class AddOwnDeviceRequest(_message.Message):
     AUTH_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
     endpoint: _builtins.str
-    """https, and a public host; at most 1,000 characters."""
+    """An https URL with a public host; at most 1,000 characters."""
     p256dh: _builtins.str
     auth: _builtins.str
     name: _builtins.str

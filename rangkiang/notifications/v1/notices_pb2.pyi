@@ -21,7 +21,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Notice(_message.Message):
-    """What a member is to hear, or has heard."""
+    """A message of the library to a member that will be sent or was sent."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -43,31 +43,31 @@ class Notice(_message.Message):
     id: _builtins.str
     member_id: _builtins.str
     kind: _builtins.str
-    """Of kinds.toml: "due_soon", "loan_receipt" …"""
+    """A kind of kinds.toml: "due_soon", "loan_receipt" …"""
     loan_id: _builtins.str
-    """Empty after the loan was forgotten."""
+    """Empty after the loan was taken off the notice."""
     item_id: _builtins.str
     title: _builtins.str
     state: _builtins.str
     """"waiting", "sending", "sent", "delivered", "read", "failed", "dropped", "print", "printed" or "unknown"."""
     reason: _builtins.str
-    """Why it was dropped, failed, is printed or is unknown: UPPER_SNAKE; empty otherwise."""
+    """Why the state is "dropped", "failed", "print", "printed" or "unknown": UPPER_SNAKE; otherwise empty."""
     channel: _builtins.str
-    """The channel of the last attempt; empty before it."""
+    """The channel of the last attempt; empty before the first one."""
     message_id: _builtins.str
-    """Of several notices that went in one message, the same."""
+    """Notices that were sent in one message have the same id."""
     language: _builtins.str
     zone: _builtins.str
-    """IANA zone of the branch, else of the institution."""
+    """IANA zone of the branch, or of the institution when there is no branch."""
     @_builtins.property
     def made_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def due_at(self) -> _timestamp_pb2.Timestamp:
-        """The moment from which it may be sent."""
+        """The earliest moment of sending."""
 
     @_builtins.property
     def changed_at(self) -> _timestamp_pb2.Timestamp:
-        """When its state was last changed."""
+        """The moment of the last change of state."""
 
     def __init__(
         self,
@@ -110,10 +110,10 @@ class ListNoticesRequest(_message.Message):
     state: _builtins.str
     kind: _builtins.str
     limit: _builtins.int
-    """0 for the usual page of 50; at most 500."""
+    """At most 500; 0 means 50."""
     cursor: _builtins.str
     without_total: _builtins.bool
-    """Only the notices: counting costs more than a page of them."""
+    """Do not count: counting takes longer than reading a page."""
     def __init__(
         self,
         *,
@@ -141,11 +141,11 @@ class ListNoticesReply(_message.Message):
     CURSOR_FIELD_NUMBER: _builtins.int
     HAS_MORE_FIELD_NUMBER: _builtins.int
     total: _builtins.int
-    """At most 1,000."""
+    """Counted up to 1,000."""
     cursor: _builtins.str
-    """Of the next page; empty at the end."""
+    """Cursor of the next page; empty on the last page."""
     has_more: _builtins.bool
-    """There are more than `total`."""
+    """True when there are more than `total`."""
     @_builtins.property
     def notices(self) -> _containers.RepeatedCompositeFieldContainer[Global___Notice]: ...
     def __init__(
@@ -232,7 +232,9 @@ class GetNoticeReply(_message.Message):
     TEXT_FIELD_NUMBER: _builtins.int
     ATTEMPTS_FIELD_NUMBER: _builtins.int
     subject: _builtins.str
-    """As it was sent; empty before, after the loan was forgotten, and for kinds whose text has a code."""
+    """The text that was sent. Empty before sending, after the loan was taken off the notice, and for kinds whose text has
+    a code.
+    """
     text: _builtins.str
     @_builtins.property
     def notice(self) -> Global___Notice: ...
@@ -256,7 +258,7 @@ Global___GetNoticeReply: _TypeAlias = GetNoticeReply  # noqa: Y015
 
 @_typing.final
 class Attempt(_message.Message):
-    """One hand-over to a provider."""
+    """One attempt to hand the message to a provider."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -337,7 +339,7 @@ Global___ResendNoticeReply: _TypeAlias = ResendNoticeReply  # noqa: Y015
 
 @_typing.final
 class Preference(_message.Message):
-    """An answer of a member about notices of a kind over a channel."""
+    """Whether a member wants notices of a kind over a channel."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -400,7 +402,7 @@ Global___GetOwnPreferencesRequest: _TypeAlias = GetOwnPreferencesRequest  # noqa
 
 @_typing.final
 class Preferences(_message.Message):
-    """All answers of a member."""
+    """All preferences of a member."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -411,7 +413,7 @@ class Preferences(_message.Message):
     def answers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Preference]: ...
     @_builtins.property
     def kinds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Kinds and channels that there are."""
+        """All kinds and channels."""
 
     @_builtins.property
     def channels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
@@ -519,7 +521,7 @@ class PutPreferencesRequest(_message.Message):
     member_id: _builtins.str
     @_builtins.property
     def preferences(self) -> _containers.RepeatedCompositeFieldContainer[Global___Preference]:
-        """All of them; those that are not named are forgotten."""
+        """The new preferences; they replace all earlier ones."""
 
     def __init__(
         self,
@@ -557,7 +559,7 @@ Global___PutOwnPreferencesRequest: _TypeAlias = PutOwnPreferencesRequest  # noqa
 
 @_typing.final
 class OptOutRequest(_message.Message):
-    """No more notices of a kind, over one channel or over all."""
+    """Ends notices of a kind, over one channel or over all channels."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -609,7 +611,7 @@ class GetChannelStatusRequest(_message.Message):
 
     NAME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """Empty for every channel."""
+    """Empty for all channels."""
     def __init__(
         self,
         *,
@@ -660,18 +662,18 @@ class ChannelStatus(_message.Message):
     REFUSED_ADDRESSES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     state: _builtins.str
-    """"well", "failing" or "open": nothing is sent until it is tried again."""
+    """"well", "failing", or "open" (circuit breaker): nothing is sent until the next test."""
     waiting: _builtins.int
-    """Messages that wait for another attempt over it."""
+    """Number of messages that wait for another attempt over the channel."""
     last_reason: _builtins.str
-    """Of the last attempt."""
+    """Reason and time of the last attempt."""
     refused_addresses: _builtins.int
-    """Addresses that it refused for good."""
+    """Number of addresses that the provider refused permanently."""
     @_builtins.property
     def last_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def days(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChannelDay]:
-        """Of the last 30 days."""
+        """The last 30 days."""
 
     def __init__(
         self,
@@ -720,7 +722,7 @@ Global___ChannelDay: _TypeAlias = ChannelDay  # noqa: Y015
 
 @_typing.final
 class SendingRules(_message.Message):
-    """When the institution sends digests; "HH:MM" in the member's zone, within 07:00 and 20:00."""
+    """The hours in which the institution sends digests: "HH:MM" in the member's zone, between 07:00 and 20:00."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -31,7 +31,7 @@ if _version_not_supported:
 
 
 class NotificationsStub:
-    """Notices: what members hear of their loans and memberships, over which channel, and what became of it.
+    """Notices to members about loans and memberships: texts, channels, sending and results.
     """
 
     def __init__(self, channel):
@@ -233,7 +233,7 @@ class NotificationsStub:
 
 
 class NotificationsServicer:
-    """Notices: what members hear of their loans and memberships, over which channel, and what became of it.
+    """Notices to members about loans and memberships: texts, channels, sending and results.
     """
 
     def ListNotices(self, request, context):
@@ -251,28 +251,28 @@ class NotificationsServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListOwnNotices(self, request, context):
-        """The caller's own last notices.
+        """The caller's own latest notices.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ResendNotice(self, request, context):
-        """Sends a notice again that failed, is unknown, or was put on the print list.
+        """Sends a notice again that failed, whose result is unknown, or that is on the print list.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetChannelStatus(self, request, context):
-        """How channels do.
+        """The state of each channel.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetPreferences(self, request, context):
-        """What a member wants to hear, and how.
+        """The preferences of a member: kinds of notices, and channels.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -298,7 +298,7 @@ class NotificationsServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListPrint(self, request, context):
-        """Notices of members whom no channel reaches, by class or by street.
+        """Notices of members whom no channel can reach, grouped by class or by street.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -312,14 +312,14 @@ class NotificationsServicer:
         raise NotImplementedError('Method not implemented!')
 
     def HandOver(self, request, context):
-        """Notes that letters were handed over.
+        """Records that letters were handed over.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetSendingRules(self, request, context):
-        """When the institution sends digests.
+        """The hours in which the institution sends digests.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -332,7 +332,7 @@ class NotificationsServicer:
         raise NotImplementedError('Method not implemented!')
 
     def OptOut(self, request, context):
-        """Ends notices of a kind for the caller: by a signed link of a notice, or by its one-click button.
+        """Ends notices of a kind for the caller, who used a signed link of a notice or its one-click button.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -360,56 +360,56 @@ class NotificationsServicer:
         raise NotImplementedError('Method not implemented!')
 
     def PutTemplate(self, request, context):
-        """Saves a new version; a text with an unknown or a missing variable is refused with its name and line.
+        """Saves a new version. A refusal names each unknown or missing variable and its line.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RestoreTemplate(self, request, context):
-        """Saves an earlier version once more as the newest.
+        """Saves an earlier version again, as the newest version.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def PreviewNotice(self, request, context):
-        """What a notice reads like; nothing is saved or sent.
+        """Renders a notice without saving or sending it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ReceiveWhatsApp(self, request, context):
-        """Takes a callback of WhatsApp, whose signature says who sent it: statuses of messages, and messages of people.
+        """Receives a callback from WhatsApp with statuses of messages and messages from people. Its signature is verified.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def VerifyWhatsApp(self, request, context):
-        """Whether WhatsApp asks with the word that was given to it.
+        """Checks the verify token with which WhatsApp requests the confirmation of the callback URL.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListConversations(self, request, context):
-        """What people wrote to the library that no word answers; each look is recorded.
+        """Conversations with messages that have no automatic answer; each look is recorded.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetConversation(self, request, context):
-        """One of them; the look is recorded.
+        """One conversation; each look is recorded.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def TakeConversation(self, request, context):
-        """Says that the caller sees to it, so that no colleague answers too.
+        """Assigns a conversation to the caller, so that colleagues do not answer it too.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -430,14 +430,14 @@ class NotificationsServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateWebhook(self, request, context):
-        """Sends facts to a partner's system. The caller needs the scope of each kind too.
+        """Registers a webhook, which gets facts. The caller also needs the scope of each kind.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListWebhooks(self, request, context):
-        """Those of the calling client; for people of staff, all of the institution.
+        """The webhooks of the calling client; for staff, all webhooks of the institution.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -450,14 +450,14 @@ class NotificationsServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListDeliveries(self, request, context):
-        """Facts of the last 7 days for a webhook, and which of them were taken.
+        """Facts of the last 7 days for a webhook, and whether each was delivered.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DisableWebhook(self, request, context):
-        """Sends nothing more until a replay; what happens meanwhile is not kept for it.
+        """Stops a webhook until a replay. Facts of the time between are not kept for it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -471,21 +471,21 @@ class NotificationsServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SendTest(self, request, context):
-        """Sends a notice with samples, by the template in force, to an address of the caller.
+        """Sends a notice with sample values, in the template in force, to an address of the caller.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListOwnDevices(self, request, context):
-        """Browsers that show the caller's notices.
+        """The browsers that show the caller's notices.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def AddOwnDevice(self, request, context):
-        """Adds a browser of the caller; one that is there already is renewed.
+        """Adds a browser of the caller, or renews its subscription.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -699,7 +699,7 @@ def add_NotificationsServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class Notifications:
-    """Notices: what members hear of their loans and memberships, over which channel, and what became of it.
+    """Notices to members about loans and memberships: texts, channels, sending and results.
     """
 
     @staticmethod

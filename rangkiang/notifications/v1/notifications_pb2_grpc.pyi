@@ -32,7 +32,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class NotificationsStub:
-    """Notices: what members hear of their loans and memberships, over which channel, and what became of it."""
+    """Notices to members about loans and memberships: texts, channels, sending and results."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -43,28 +43,28 @@ class NotificationsStub:
     GetNotice: _grpc.UnaryUnaryMultiCallable[_notices_pb2.GetNoticeRequest, _notices_pb2.GetNoticeReply]
     """A notice with its text and its attempts; each look is recorded."""
     ListOwnNotices: _grpc.UnaryUnaryMultiCallable[_notices_pb2.ListOwnNoticesRequest, _notices_pb2.ListOwnNoticesReply]
-    """The caller's own last notices."""
+    """The caller's own latest notices."""
     ResendNotice: _grpc.UnaryUnaryMultiCallable[_notices_pb2.ResendNoticeRequest, _notices_pb2.ResendNoticeReply]
-    """Sends a notice again that failed, is unknown, or was put on the print list."""
+    """Sends a notice again that failed, whose result is unknown, or that is on the print list."""
     GetChannelStatus: _grpc.UnaryUnaryMultiCallable[_notices_pb2.GetChannelStatusRequest, _notices_pb2.GetChannelStatusReply]
-    """How channels do."""
+    """The state of each channel."""
     GetPreferences: _grpc.UnaryUnaryMultiCallable[_notices_pb2.GetPreferencesRequest, _notices_pb2.GetPreferencesReply]
-    """What a member wants to hear, and how."""
+    """The preferences of a member: kinds of notices, and channels."""
     PutPreferences: _grpc.UnaryUnaryMultiCallable[_notices_pb2.PutPreferencesRequest, _notices_pb2.PutPreferencesReply]
     """Replaces the preferences of a member."""
     GetOwnPreferences: _grpc.UnaryUnaryMultiCallable[_notices_pb2.GetOwnPreferencesRequest, _notices_pb2.GetOwnPreferencesReply]
     PutOwnPreferences: _grpc.UnaryUnaryMultiCallable[_notices_pb2.PutOwnPreferencesRequest, _notices_pb2.PutOwnPreferencesReply]
     ListPrint: _grpc.UnaryUnaryMultiCallable[_print_pb2.ListPrintRequest, _print_pb2.ListPrintReply]
-    """Notices of members whom no channel reaches, by class or by street."""
+    """Notices of members whom no channel can reach, grouped by class or by street."""
     PrintLetters: _grpc.UnaryUnaryMultiCallable[_print_pb2.PrintLettersRequest, _print_pb2.PrintLettersReply]
     """The letters of the print list as a PDF; each look is recorded."""
     HandOver: _grpc.UnaryUnaryMultiCallable[_print_pb2.HandOverRequest, _print_pb2.HandOverReply]
-    """Notes that letters were handed over."""
+    """Records that letters were handed over."""
     GetSendingRules: _grpc.UnaryUnaryMultiCallable[_notices_pb2.GetSendingRulesRequest, _notices_pb2.GetSendingRulesReply]
-    """When the institution sends digests."""
+    """The hours in which the institution sends digests."""
     PutSendingRules: _grpc.UnaryUnaryMultiCallable[_notices_pb2.PutSendingRulesRequest, _notices_pb2.PutSendingRulesReply]
     OptOut: _grpc.UnaryUnaryMultiCallable[_notices_pb2.OptOutRequest, _notices_pb2.OptOutReply]
-    """Ends notices of a kind for the caller: by a signed link of a notice, or by its one-click button."""
+    """Ends notices of a kind for the caller, who used a signed link of a notice or its one-click button."""
     ListTemplates: _grpc.UnaryUnaryMultiCallable[_templates_pb2.ListTemplatesRequest, _templates_pb2.ListTemplatesReply]
     """Kinds of notices with their variables, and the templates that the institution has saved."""
     GetTemplate: _grpc.UnaryUnaryMultiCallable[_templates_pb2.GetTemplateRequest, _templates_pb2.GetTemplateReply]
@@ -72,47 +72,47 @@ class NotificationsStub:
     ListTemplateVersions: _grpc.UnaryUnaryMultiCallable[_templates_pb2.ListTemplateVersionsRequest, _templates_pb2.ListTemplateVersionsReply]
     """Every version of a template, with who saved it and when."""
     PutTemplate: _grpc.UnaryUnaryMultiCallable[_templates_pb2.PutTemplateRequest, _templates_pb2.PutTemplateReply]
-    """Saves a new version; a text with an unknown or a missing variable is refused with its name and line."""
+    """Saves a new version. A refusal names each unknown or missing variable and its line."""
     RestoreTemplate: _grpc.UnaryUnaryMultiCallable[_templates_pb2.RestoreTemplateRequest, _templates_pb2.RestoreTemplateReply]
-    """Saves an earlier version once more as the newest."""
+    """Saves an earlier version again, as the newest version."""
     PreviewNotice: _grpc.UnaryUnaryMultiCallable[_templates_pb2.PreviewNoticeRequest, _templates_pb2.PreviewNoticeReply]
-    """What a notice reads like; nothing is saved or sent."""
+    """Renders a notice without saving or sending it."""
     ReceiveWhatsApp: _grpc.UnaryUnaryMultiCallable[_conversations_pb2.ReceiveWhatsAppRequest, _conversations_pb2.ReceiveWhatsAppReply]
-    """Takes a callback of WhatsApp, whose signature says who sent it: statuses of messages, and messages of people."""
+    """Receives a callback from WhatsApp with statuses of messages and messages from people. Its signature is verified."""
     VerifyWhatsApp: _grpc.UnaryUnaryMultiCallable[_conversations_pb2.VerifyWhatsAppRequest, _conversations_pb2.VerifyWhatsAppReply]
-    """Whether WhatsApp asks with the word that was given to it."""
+    """Checks the verify token with which WhatsApp requests the confirmation of the callback URL."""
     ListConversations: _grpc.UnaryUnaryMultiCallable[_conversations_pb2.ListConversationsRequest, _conversations_pb2.ListConversationsReply]
-    """What people wrote to the library that no word answers; each look is recorded."""
+    """Conversations with messages that have no automatic answer; each look is recorded."""
     GetConversation: _grpc.UnaryUnaryMultiCallable[_conversations_pb2.GetConversationRequest, _conversations_pb2.GetConversationReply]
-    """One of them; the look is recorded."""
+    """One conversation; each look is recorded."""
     TakeConversation: _grpc.UnaryUnaryMultiCallable[_conversations_pb2.TakeConversationRequest, _conversations_pb2.TakeConversationReply]
-    """Says that the caller sees to it, so that no colleague answers too."""
+    """Assigns a conversation to the caller, so that colleagues do not answer it too."""
     ReplyConversation: _grpc.UnaryUnaryMultiCallable[_conversations_pb2.ReplyConversationRequest, _conversations_pb2.ReplyConversationReply]
     """Answers with free text, within 24 hours of the person's last message."""
     CloseConversation: _grpc.UnaryUnaryMultiCallable[_conversations_pb2.CloseConversationRequest, _conversations_pb2.CloseConversationReply]
     """Ends a conversation; the next message opens it again."""
     CreateWebhook: _grpc.UnaryUnaryMultiCallable[_webhooks_pb2.CreateWebhookRequest, _webhooks_pb2.CreateWebhookReply]
-    """Sends facts to a partner's system. The caller needs the scope of each kind too."""
+    """Registers a webhook, which gets facts. The caller also needs the scope of each kind."""
     ListWebhooks: _grpc.UnaryUnaryMultiCallable[_webhooks_pb2.ListWebhooksRequest, _webhooks_pb2.ListWebhooksReply]
-    """Those of the calling client; for people of staff, all of the institution."""
+    """The webhooks of the calling client; for staff, all webhooks of the institution."""
     DeleteWebhook: _grpc.UnaryUnaryMultiCallable[_webhooks_pb2.DeleteWebhookRequest, _webhooks_pb2.DeleteWebhookReply]
     ListDeliveries: _grpc.UnaryUnaryMultiCallable[_webhooks_pb2.ListDeliveriesRequest, _webhooks_pb2.ListDeliveriesReply]
-    """Facts of the last 7 days for a webhook, and which of them were taken."""
+    """Facts of the last 7 days for a webhook, and whether each was delivered."""
     DisableWebhook: _grpc.UnaryUnaryMultiCallable[_webhooks_pb2.DisableWebhookRequest, _webhooks_pb2.DisableWebhookReply]
-    """Sends nothing more until a replay; what happens meanwhile is not kept for it."""
+    """Stops a webhook until a replay. Facts of the time between are not kept for it."""
     ReplayWebhook: _grpc.UnaryUnaryMultiCallable[_webhooks_pb2.ReplayWebhookRequest, _webhooks_pb2.ReplayWebhookReply]
     """Makes a disabled webhook active again, and sends facts again from a cursor."""
     SendTest: _grpc.UnaryUnaryMultiCallable[_templates_pb2.SendTestRequest, _templates_pb2.SendTestReply]
-    """Sends a notice with samples, by the template in force, to an address of the caller."""
+    """Sends a notice with sample values, in the template in force, to an address of the caller."""
     ListOwnDevices: _grpc.UnaryUnaryMultiCallable[_devices_pb2.ListOwnDevicesRequest, _devices_pb2.ListOwnDevicesReply]
-    """Browsers that show the caller's notices."""
+    """The browsers that show the caller's notices."""
     AddOwnDevice: _grpc.UnaryUnaryMultiCallable[_devices_pb2.AddOwnDeviceRequest, _devices_pb2.AddOwnDeviceReply]
-    """Adds a browser of the caller; one that is there already is renewed."""
+    """Adds a browser of the caller, or renews its subscription."""
     RemoveOwnDevice: _grpc.UnaryUnaryMultiCallable[_devices_pb2.RemoveOwnDeviceRequest, _devices_pb2.RemoveOwnDeviceReply]
 
 @_typing.type_check_only
 class NotificationsAsyncStub(NotificationsStub):
-    """Notices: what members hear of their loans and memberships, over which channel, and what became of it."""
+    """Notices to members about loans and memberships: texts, channels, sending and results."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListNotices: _aio.UnaryUnaryMultiCallable[_notices_pb2.ListNoticesRequest, _notices_pb2.ListNoticesReply]  # type: ignore[assignment]
@@ -120,28 +120,28 @@ class NotificationsAsyncStub(NotificationsStub):
     GetNotice: _aio.UnaryUnaryMultiCallable[_notices_pb2.GetNoticeRequest, _notices_pb2.GetNoticeReply]  # type: ignore[assignment]
     """A notice with its text and its attempts; each look is recorded."""
     ListOwnNotices: _aio.UnaryUnaryMultiCallable[_notices_pb2.ListOwnNoticesRequest, _notices_pb2.ListOwnNoticesReply]  # type: ignore[assignment]
-    """The caller's own last notices."""
+    """The caller's own latest notices."""
     ResendNotice: _aio.UnaryUnaryMultiCallable[_notices_pb2.ResendNoticeRequest, _notices_pb2.ResendNoticeReply]  # type: ignore[assignment]
-    """Sends a notice again that failed, is unknown, or was put on the print list."""
+    """Sends a notice again that failed, whose result is unknown, or that is on the print list."""
     GetChannelStatus: _aio.UnaryUnaryMultiCallable[_notices_pb2.GetChannelStatusRequest, _notices_pb2.GetChannelStatusReply]  # type: ignore[assignment]
-    """How channels do."""
+    """The state of each channel."""
     GetPreferences: _aio.UnaryUnaryMultiCallable[_notices_pb2.GetPreferencesRequest, _notices_pb2.GetPreferencesReply]  # type: ignore[assignment]
-    """What a member wants to hear, and how."""
+    """The preferences of a member: kinds of notices, and channels."""
     PutPreferences: _aio.UnaryUnaryMultiCallable[_notices_pb2.PutPreferencesRequest, _notices_pb2.PutPreferencesReply]  # type: ignore[assignment]
     """Replaces the preferences of a member."""
     GetOwnPreferences: _aio.UnaryUnaryMultiCallable[_notices_pb2.GetOwnPreferencesRequest, _notices_pb2.GetOwnPreferencesReply]  # type: ignore[assignment]
     PutOwnPreferences: _aio.UnaryUnaryMultiCallable[_notices_pb2.PutOwnPreferencesRequest, _notices_pb2.PutOwnPreferencesReply]  # type: ignore[assignment]
     ListPrint: _aio.UnaryUnaryMultiCallable[_print_pb2.ListPrintRequest, _print_pb2.ListPrintReply]  # type: ignore[assignment]
-    """Notices of members whom no channel reaches, by class or by street."""
+    """Notices of members whom no channel can reach, grouped by class or by street."""
     PrintLetters: _aio.UnaryUnaryMultiCallable[_print_pb2.PrintLettersRequest, _print_pb2.PrintLettersReply]  # type: ignore[assignment]
     """The letters of the print list as a PDF; each look is recorded."""
     HandOver: _aio.UnaryUnaryMultiCallable[_print_pb2.HandOverRequest, _print_pb2.HandOverReply]  # type: ignore[assignment]
-    """Notes that letters were handed over."""
+    """Records that letters were handed over."""
     GetSendingRules: _aio.UnaryUnaryMultiCallable[_notices_pb2.GetSendingRulesRequest, _notices_pb2.GetSendingRulesReply]  # type: ignore[assignment]
-    """When the institution sends digests."""
+    """The hours in which the institution sends digests."""
     PutSendingRules: _aio.UnaryUnaryMultiCallable[_notices_pb2.PutSendingRulesRequest, _notices_pb2.PutSendingRulesReply]  # type: ignore[assignment]
     OptOut: _aio.UnaryUnaryMultiCallable[_notices_pb2.OptOutRequest, _notices_pb2.OptOutReply]  # type: ignore[assignment]
-    """Ends notices of a kind for the caller: by a signed link of a notice, or by its one-click button."""
+    """Ends notices of a kind for the caller, who used a signed link of a notice or its one-click button."""
     ListTemplates: _aio.UnaryUnaryMultiCallable[_templates_pb2.ListTemplatesRequest, _templates_pb2.ListTemplatesReply]  # type: ignore[assignment]
     """Kinds of notices with their variables, and the templates that the institution has saved."""
     GetTemplate: _aio.UnaryUnaryMultiCallable[_templates_pb2.GetTemplateRequest, _templates_pb2.GetTemplateReply]  # type: ignore[assignment]
@@ -149,46 +149,46 @@ class NotificationsAsyncStub(NotificationsStub):
     ListTemplateVersions: _aio.UnaryUnaryMultiCallable[_templates_pb2.ListTemplateVersionsRequest, _templates_pb2.ListTemplateVersionsReply]  # type: ignore[assignment]
     """Every version of a template, with who saved it and when."""
     PutTemplate: _aio.UnaryUnaryMultiCallable[_templates_pb2.PutTemplateRequest, _templates_pb2.PutTemplateReply]  # type: ignore[assignment]
-    """Saves a new version; a text with an unknown or a missing variable is refused with its name and line."""
+    """Saves a new version. A refusal names each unknown or missing variable and its line."""
     RestoreTemplate: _aio.UnaryUnaryMultiCallable[_templates_pb2.RestoreTemplateRequest, _templates_pb2.RestoreTemplateReply]  # type: ignore[assignment]
-    """Saves an earlier version once more as the newest."""
+    """Saves an earlier version again, as the newest version."""
     PreviewNotice: _aio.UnaryUnaryMultiCallable[_templates_pb2.PreviewNoticeRequest, _templates_pb2.PreviewNoticeReply]  # type: ignore[assignment]
-    """What a notice reads like; nothing is saved or sent."""
+    """Renders a notice without saving or sending it."""
     ReceiveWhatsApp: _aio.UnaryUnaryMultiCallable[_conversations_pb2.ReceiveWhatsAppRequest, _conversations_pb2.ReceiveWhatsAppReply]  # type: ignore[assignment]
-    """Takes a callback of WhatsApp, whose signature says who sent it: statuses of messages, and messages of people."""
+    """Receives a callback from WhatsApp with statuses of messages and messages from people. Its signature is verified."""
     VerifyWhatsApp: _aio.UnaryUnaryMultiCallable[_conversations_pb2.VerifyWhatsAppRequest, _conversations_pb2.VerifyWhatsAppReply]  # type: ignore[assignment]
-    """Whether WhatsApp asks with the word that was given to it."""
+    """Checks the verify token with which WhatsApp requests the confirmation of the callback URL."""
     ListConversations: _aio.UnaryUnaryMultiCallable[_conversations_pb2.ListConversationsRequest, _conversations_pb2.ListConversationsReply]  # type: ignore[assignment]
-    """What people wrote to the library that no word answers; each look is recorded."""
+    """Conversations with messages that have no automatic answer; each look is recorded."""
     GetConversation: _aio.UnaryUnaryMultiCallable[_conversations_pb2.GetConversationRequest, _conversations_pb2.GetConversationReply]  # type: ignore[assignment]
-    """One of them; the look is recorded."""
+    """One conversation; each look is recorded."""
     TakeConversation: _aio.UnaryUnaryMultiCallable[_conversations_pb2.TakeConversationRequest, _conversations_pb2.TakeConversationReply]  # type: ignore[assignment]
-    """Says that the caller sees to it, so that no colleague answers too."""
+    """Assigns a conversation to the caller, so that colleagues do not answer it too."""
     ReplyConversation: _aio.UnaryUnaryMultiCallable[_conversations_pb2.ReplyConversationRequest, _conversations_pb2.ReplyConversationReply]  # type: ignore[assignment]
     """Answers with free text, within 24 hours of the person's last message."""
     CloseConversation: _aio.UnaryUnaryMultiCallable[_conversations_pb2.CloseConversationRequest, _conversations_pb2.CloseConversationReply]  # type: ignore[assignment]
     """Ends a conversation; the next message opens it again."""
     CreateWebhook: _aio.UnaryUnaryMultiCallable[_webhooks_pb2.CreateWebhookRequest, _webhooks_pb2.CreateWebhookReply]  # type: ignore[assignment]
-    """Sends facts to a partner's system. The caller needs the scope of each kind too."""
+    """Registers a webhook, which gets facts. The caller also needs the scope of each kind."""
     ListWebhooks: _aio.UnaryUnaryMultiCallable[_webhooks_pb2.ListWebhooksRequest, _webhooks_pb2.ListWebhooksReply]  # type: ignore[assignment]
-    """Those of the calling client; for people of staff, all of the institution."""
+    """The webhooks of the calling client; for staff, all webhooks of the institution."""
     DeleteWebhook: _aio.UnaryUnaryMultiCallable[_webhooks_pb2.DeleteWebhookRequest, _webhooks_pb2.DeleteWebhookReply]  # type: ignore[assignment]
     ListDeliveries: _aio.UnaryUnaryMultiCallable[_webhooks_pb2.ListDeliveriesRequest, _webhooks_pb2.ListDeliveriesReply]  # type: ignore[assignment]
-    """Facts of the last 7 days for a webhook, and which of them were taken."""
+    """Facts of the last 7 days for a webhook, and whether each was delivered."""
     DisableWebhook: _aio.UnaryUnaryMultiCallable[_webhooks_pb2.DisableWebhookRequest, _webhooks_pb2.DisableWebhookReply]  # type: ignore[assignment]
-    """Sends nothing more until a replay; what happens meanwhile is not kept for it."""
+    """Stops a webhook until a replay. Facts of the time between are not kept for it."""
     ReplayWebhook: _aio.UnaryUnaryMultiCallable[_webhooks_pb2.ReplayWebhookRequest, _webhooks_pb2.ReplayWebhookReply]  # type: ignore[assignment]
     """Makes a disabled webhook active again, and sends facts again from a cursor."""
     SendTest: _aio.UnaryUnaryMultiCallable[_templates_pb2.SendTestRequest, _templates_pb2.SendTestReply]  # type: ignore[assignment]
-    """Sends a notice with samples, by the template in force, to an address of the caller."""
+    """Sends a notice with sample values, in the template in force, to an address of the caller."""
     ListOwnDevices: _aio.UnaryUnaryMultiCallable[_devices_pb2.ListOwnDevicesRequest, _devices_pb2.ListOwnDevicesReply]  # type: ignore[assignment]
-    """Browsers that show the caller's notices."""
+    """The browsers that show the caller's notices."""
     AddOwnDevice: _aio.UnaryUnaryMultiCallable[_devices_pb2.AddOwnDeviceRequest, _devices_pb2.AddOwnDeviceReply]  # type: ignore[assignment]
-    """Adds a browser of the caller; one that is there already is renewed."""
+    """Adds a browser of the caller, or renews its subscription."""
     RemoveOwnDevice: _aio.UnaryUnaryMultiCallable[_devices_pb2.RemoveOwnDeviceRequest, _devices_pb2.RemoveOwnDeviceReply]  # type: ignore[assignment]
 
 class NotificationsServicer(metaclass=_abc_1.ABCMeta):
-    """Notices: what members hear of their loans and memberships, over which channel, and what became of it."""
+    """Notices to members about loans and memberships: texts, channels, sending and results."""
 
     @_abc_1.abstractmethod
     def ListNotices(
@@ -212,7 +212,7 @@ class NotificationsServicer(metaclass=_abc_1.ABCMeta):
         request: _notices_pb2.ListOwnNoticesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_notices_pb2.ListOwnNoticesReply, _abc.Awaitable[_notices_pb2.ListOwnNoticesReply]]:
-        """The caller's own last notices."""
+        """The caller's own latest notices."""
 
     @_abc_1.abstractmethod
     def ResendNotice(
@@ -220,7 +220,7 @@ class NotificationsServicer(metaclass=_abc_1.ABCMeta):
         request: _notices_pb2.ResendNoticeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_notices_pb2.ResendNoticeReply, _abc.Awaitable[_notices_pb2.ResendNoticeReply]]:
-        """Sends a notice again that failed, is unknown, or was put on the print list."""
+        """Sends a notice again that failed, whose result is unknown, or that is on the print list."""
 
     @_abc_1.abstractmethod
     def GetChannelStatus(
@@ -228,7 +228,7 @@ class NotificationsServicer(metaclass=_abc_1.ABCMeta):
         request: _notices_pb2.GetChannelStatusRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_notices_pb2.GetChannelStatusReply, _abc.Awaitable[_notices_pb2.GetChannelStatusReply]]:
-        """How channels do."""
+        """The state of each channel."""
 
     @_abc_1.abstractmethod
     def GetPreferences(
@@ -236,7 +236,7 @@ class NotificationsServicer(metaclass=_abc_1.ABCMeta):
         request: _notices_pb2.GetPreferencesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_notices_pb2.GetPreferencesReply, _abc.Awaitable[_notices_pb2.GetPreferencesReply]]:
-        """What a member wants to hear, and how."""
+        """The preferences of a member: kinds of notices, and channels."""
 
     @_abc_1.abstractmethod
     def PutPreferences(
@@ -266,7 +266,7 @@ class NotificationsServicer(metaclass=_abc_1.ABCMeta):
         request: _print_pb2.ListPrintRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_print_pb2.ListPrintReply, _abc.Awaitable[_print_pb2.ListPrintReply]]:
-        """Notices of members whom no channel reaches, by class or by street."""
+        """Notices of members whom no channel can reach, grouped by class or by street."""
 
     @_abc_1.abstractmethod
     def PrintLetters(
@@ -282,7 +282,7 @@ class NotificationsServicer(metaclass=_abc_1.ABCMeta):
         request: _print_pb2.HandOverRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_print_pb2.HandOverReply, _abc.Awaitable[_print_pb2.HandOverReply]]:
-        """Notes that letters were handed over."""
+        """Records that letters were handed over."""
 
     @_abc_1.abstractmethod
     def GetSendingRules(
@@ -290,7 +290,7 @@ class NotificationsServicer(metaclass=_abc_1.ABCMeta):
         request: _notices_pb2.GetSendingRulesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_notices_pb2.GetSendingRulesReply, _abc.Awaitable[_notices_pb2.GetSendingRulesReply]]:
-        """When the institution sends digests."""
+        """The hours in which the institution sends digests."""
 
     @_abc_1.abstractmethod
     def PutSendingRules(
@@ -305,7 +305,7 @@ class NotificationsServicer(metaclass=_abc_1.ABCMeta):
         request: _notices_pb2.OptOutRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_notices_pb2.OptOutReply, _abc.Awaitable[_notices_pb2.OptOutReply]]:
-        """Ends notices of a kind for the caller: by a signed link of a notice, or by its one-click button."""
+        """Ends notices of a kind for the caller, who used a signed link of a notice or its one-click button."""
 
     @_abc_1.abstractmethod
     def ListTemplates(
@@ -337,7 +337,7 @@ class NotificationsServicer(metaclass=_abc_1.ABCMeta):
         request: _templates_pb2.PutTemplateRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_templates_pb2.PutTemplateReply, _abc.Awaitable[_templates_pb2.PutTemplateReply]]:
-        """Saves a new version; a text with an unknown or a missing variable is refused with its name and line."""
+        """Saves a new version. A refusal names each unknown or missing variable and its line."""
 
     @_abc_1.abstractmethod
     def RestoreTemplate(
@@ -345,7 +345,7 @@ class NotificationsServicer(metaclass=_abc_1.ABCMeta):
         request: _templates_pb2.RestoreTemplateRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_templates_pb2.RestoreTemplateReply, _abc.Awaitable[_templates_pb2.RestoreTemplateReply]]:
-        """Saves an earlier version once more as the newest."""
+        """Saves an earlier version again, as the newest version."""
 
     @_abc_1.abstractmethod
     def PreviewNotice(
@@ -353,7 +353,7 @@ class NotificationsServicer(metaclass=_abc_1.ABCMeta):
         request: _templates_pb2.PreviewNoticeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_templates_pb2.PreviewNoticeReply, _abc.Awaitable[_templates_pb2.PreviewNoticeReply]]:
-        """What a notice reads like; nothing is saved or sent."""
+        """Renders a notice without saving or sending it."""
 
     @_abc_1.abstractmethod
     def ReceiveWhatsApp(
@@ -361,7 +361,7 @@ class NotificationsServicer(metaclass=_abc_1.ABCMeta):
         request: _conversations_pb2.ReceiveWhatsAppRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_conversations_pb2.ReceiveWhatsAppReply, _abc.Awaitable[_conversations_pb2.ReceiveWhatsAppReply]]:
-        """Takes a callback of WhatsApp, whose signature says who sent it: statuses of messages, and messages of people."""
+        """Receives a callback from WhatsApp with statuses of messages and messages from people. Its signature is verified."""
 
     @_abc_1.abstractmethod
     def VerifyWhatsApp(
@@ -369,7 +369,7 @@ class NotificationsServicer(metaclass=_abc_1.ABCMeta):
         request: _conversations_pb2.VerifyWhatsAppRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_conversations_pb2.VerifyWhatsAppReply, _abc.Awaitable[_conversations_pb2.VerifyWhatsAppReply]]:
-        """Whether WhatsApp asks with the word that was given to it."""
+        """Checks the verify token with which WhatsApp requests the confirmation of the callback URL."""
 
     @_abc_1.abstractmethod
     def ListConversations(
@@ -377,7 +377,7 @@ class NotificationsServicer(metaclass=_abc_1.ABCMeta):
         request: _conversations_pb2.ListConversationsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_conversations_pb2.ListConversationsReply, _abc.Awaitable[_conversations_pb2.ListConversationsReply]]:
-        """What people wrote to the library that no word answers; each look is recorded."""
+        """Conversations with messages that have no automatic answer; each look is recorded."""
 
     @_abc_1.abstractmethod
     def GetConversation(
@@ -385,7 +385,7 @@ class NotificationsServicer(metaclass=_abc_1.ABCMeta):
         request: _conversations_pb2.GetConversationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_conversations_pb2.GetConversationReply, _abc.Awaitable[_conversations_pb2.GetConversationReply]]:
-        """One of them; the look is recorded."""
+        """One conversation; each look is recorded."""
 
     @_abc_1.abstractmethod
     def TakeConversation(
@@ -393,7 +393,7 @@ class NotificationsServicer(metaclass=_abc_1.ABCMeta):
         request: _conversations_pb2.TakeConversationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_conversations_pb2.TakeConversationReply, _abc.Awaitable[_conversations_pb2.TakeConversationReply]]:
-        """Says that the caller sees to it, so that no colleague answers too."""
+        """Assigns a conversation to the caller, so that colleagues do not answer it too."""
 
     @_abc_1.abstractmethod
     def ReplyConversation(
@@ -417,7 +417,7 @@ class NotificationsServicer(metaclass=_abc_1.ABCMeta):
         request: _webhooks_pb2.CreateWebhookRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_webhooks_pb2.CreateWebhookReply, _abc.Awaitable[_webhooks_pb2.CreateWebhookReply]]:
-        """Sends facts to a partner's system. The caller needs the scope of each kind too."""
+        """Registers a webhook, which gets facts. The caller also needs the scope of each kind."""
 
     @_abc_1.abstractmethod
     def ListWebhooks(
@@ -425,7 +425,7 @@ class NotificationsServicer(metaclass=_abc_1.ABCMeta):
         request: _webhooks_pb2.ListWebhooksRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_webhooks_pb2.ListWebhooksReply, _abc.Awaitable[_webhooks_pb2.ListWebhooksReply]]:
-        """Those of the calling client; for people of staff, all of the institution."""
+        """The webhooks of the calling client; for staff, all webhooks of the institution."""
 
     @_abc_1.abstractmethod
     def DeleteWebhook(
@@ -440,7 +440,7 @@ class NotificationsServicer(metaclass=_abc_1.ABCMeta):
         request: _webhooks_pb2.ListDeliveriesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_webhooks_pb2.ListDeliveriesReply, _abc.Awaitable[_webhooks_pb2.ListDeliveriesReply]]:
-        """Facts of the last 7 days for a webhook, and which of them were taken."""
+        """Facts of the last 7 days for a webhook, and whether each was delivered."""
 
     @_abc_1.abstractmethod
     def DisableWebhook(
@@ -448,7 +448,7 @@ class NotificationsServicer(metaclass=_abc_1.ABCMeta):
         request: _webhooks_pb2.DisableWebhookRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_webhooks_pb2.DisableWebhookReply, _abc.Awaitable[_webhooks_pb2.DisableWebhookReply]]:
-        """Sends nothing more until a replay; what happens meanwhile is not kept for it."""
+        """Stops a webhook until a replay. Facts of the time between are not kept for it."""
 
     @_abc_1.abstractmethod
     def ReplayWebhook(
@@ -464,7 +464,7 @@ class NotificationsServicer(metaclass=_abc_1.ABCMeta):
         request: _templates_pb2.SendTestRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_templates_pb2.SendTestReply, _abc.Awaitable[_templates_pb2.SendTestReply]]:
-        """Sends a notice with samples, by the template in force, to an address of the caller."""
+        """Sends a notice with sample values, in the template in force, to an address of the caller."""
 
     @_abc_1.abstractmethod
     def ListOwnDevices(
@@ -472,7 +472,7 @@ class NotificationsServicer(metaclass=_abc_1.ABCMeta):
         request: _devices_pb2.ListOwnDevicesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_devices_pb2.ListOwnDevicesReply, _abc.Awaitable[_devices_pb2.ListOwnDevicesReply]]:
-        """Browsers that show the caller's notices."""
+        """The browsers that show the caller's notices."""
 
     @_abc_1.abstractmethod
     def AddOwnDevice(
@@ -480,7 +480,7 @@ class NotificationsServicer(metaclass=_abc_1.ABCMeta):
         request: _devices_pb2.AddOwnDeviceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_devices_pb2.AddOwnDeviceReply, _abc.Awaitable[_devices_pb2.AddOwnDeviceReply]]:
-        """Adds a browser of the caller; one that is there already is renewed."""
+        """Adds a browser of the caller, or renews its subscription."""
 
     @_abc_1.abstractmethod
     def RemoveOwnDevice(

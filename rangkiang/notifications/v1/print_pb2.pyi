@@ -25,7 +25,7 @@ class ListPrintRequest(_message.Message):
 
     BY_FIELD_NUMBER: _builtins.int
     by: _builtins.str
-    """"group" (class or study programme) or "street"; "group" when empty."""
+    """"group" (class or study programme, the default) or "street"."""
     def __init__(
         self,
         *,
@@ -49,7 +49,7 @@ class ListPrintReply(_message.Message):
     zone: _builtins.str
     """IANA zone of the institution, for times on pages."""
     has_more: _builtins.bool
-    """There are more letters than these, which wait longest."""
+    """True when there are more letters. The reply has those that have waited longest."""
     @_builtins.property
     def groups(self) -> _containers.RepeatedCompositeFieldContainer[Global___PrintGroup]: ...
     def __init__(
@@ -69,7 +69,7 @@ Global___ListPrintReply: _TypeAlias = ListPrintReply  # noqa: Y015
 
 @_typing.final
 class PrintGroup(_message.Message):
-    """Members of one class, or of one street."""
+    """The letters to members of one class, or of one street."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -94,7 +94,7 @@ Global___PrintGroup: _TypeAlias = PrintGroup  # noqa: Y015
 
 @_typing.final
 class Letter(_message.Message):
-    """Notices of one member that nobody can send."""
+    """Notices of one member whom no channel can reach."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -106,7 +106,7 @@ class Letter(_message.Message):
     OLDEST_AT_FIELD_NUMBER: _builtins.int
     member_id: _builtins.str
     name: _builtins.str
-    """Of the member, or of the guardian of a child."""
+    """Name of the member, or of a child's guardian."""
     address: _builtins.str
     @_builtins.property
     def notice_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
@@ -145,7 +145,7 @@ class PrintLettersRequest(_message.Message):
     """"a4", or "58mm" for a receipt printer."""
     @_builtins.property
     def member_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Of one print; empty for every member of the list."""
+        """Ids of members; empty for all members of the print list."""
 
     def __init__(
         self,

@@ -22,7 +22,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Template(_message.Message):
-    """What a notice of a kind reads like on a channel in a language."""
+    """The text of a kind of notice for a channel and a language."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -34,15 +34,15 @@ class Template(_message.Message):
     SAVED_BY_FIELD_NUMBER: _builtins.int
     SAVED_AT_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
-    """Of kinds.toml: "due_soon", "loan_receipt" …"""
+    """A kind of kinds.toml: "due_soon", "loan_receipt" …"""
     channel: _builtins.str
     """"email", "whatsapp", "sms", "push" or "print"."""
     language: _builtins.str
     """"id" or "en"."""
     version: _builtins.int
-    """0 is the text that every institution begins with."""
+    """0 is the text that every institution has before it saves its own."""
     saved_by: _builtins.str
-    """Account that saved it; empty for version 0."""
+    """The account that saved this version; empty for version 0."""
     @_builtins.property
     def text(self) -> Global___TemplateText: ...
     @_builtins.property
@@ -74,12 +74,12 @@ class TemplateText(_message.Message):
     BODY_FIELD_NUMBER: _builtins.int
     PROVIDER_FIELD_NUMBER: _builtins.int
     subject: _builtins.str
-    """Of mails, push messages and letters."""
+    """For mails, push messages and letters."""
     body: _builtins.str
     """Jinja and the markup of docs/notices.md."""
     @_builtins.property
     def provider(self) -> Global___ProviderTemplate:
-        """Of WhatsApp."""
+        """For WhatsApp."""
 
     def __init__(
         self,
@@ -98,7 +98,7 @@ Global___TemplateText: _TypeAlias = TemplateText  # noqa: Y015
 
 @_typing.final
 class ProviderTemplate(_message.Message):
-    """A template that a provider keeps and has approved."""
+    """A template that the provider stores and has approved."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -107,10 +107,10 @@ class ProviderTemplate(_message.Message):
     PARAMETERS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     language: _builtins.str
-    """As the provider names it, such as "id" or "en_US"."""
+    """The provider's code of the language, such as "id" or "en_US"."""
     @_builtins.property
     def parameters(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Names of variables, in order; in a preview their values."""
+        """Names of variables in order; in a preview their values."""
 
     def __init__(
         self,
@@ -157,7 +157,7 @@ class ListTemplatesReply(_message.Message):
 
     @_builtins.property
     def saved(self) -> _containers.RepeatedCompositeFieldContainer[Global___SavedTemplate]:
-        """Those that the institution has saved."""
+        """Templates that the institution has saved."""
 
     def __init__(
         self,
@@ -215,16 +215,16 @@ class TemplateKind(_message.Message):
     HAS_CODE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     is_digest: _builtins.bool
-    """Folded into one message a day."""
+    """Notices of a day are sent in one message."""
     is_marketing: _builtins.bool
     """Needs the member's consent."""
     has_code: _builtins.bool
-    """Its text has a code of one use: no page of staff shows it."""
+    """The text has a code that can be used once: staff pages do not show it."""
     @_builtins.property
     def label(self) -> _text_pb2.LocalText: ...
     @_builtins.property
     def channels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Those that its notices use when a member chose none."""
+        """The channels of these notices when a member has no preference."""
 
     @_builtins.property
     def variables(self) -> _containers.RepeatedCompositeFieldContainer[Global___TemplateVariable]: ...
@@ -261,14 +261,14 @@ class TemplateVariable(_message.Message):
     type: _builtins.str
     """"text", "date", "moment", "number", "flag", "link", "code" or "list"."""
     in_subject: _builtins.bool
-    """Has no data of a member."""
+    """May be used in a subject, because the value has no data about a member."""
     is_required: _builtins.bool
-    """Each template must use it, or another of these."""
+    """Each template must use at least one of the required variables."""
     @_builtins.property
     def label(self) -> _text_pb2.LocalText: ...
     @_builtins.property
     def fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Of a list: what each entry has."""
+        """Only for type "list": the fields of each entry."""
 
     def __init__(
         self,
@@ -346,7 +346,7 @@ class PutTemplateRequest(_message.Message):
     channel: _builtins.str
     language: _builtins.str
     version: _builtins.int
-    """As it was read."""
+    """The version that the caller has read."""
     @_builtins.property
     def text(self) -> Global___TemplateText: ...
     def __init__(
@@ -446,9 +446,9 @@ class RestoreTemplateRequest(_message.Message):
     channel: _builtins.str
     language: _builtins.str
     version: _builtins.int
-    """As it was read."""
+    """The version that the caller has read."""
     earlier: _builtins.int
-    """The version to return to; 0 is the first text."""
+    """The version to restore; 0 is the original text."""
     def __init__(
         self,
         *,
@@ -520,11 +520,11 @@ class PreviewNoticeRequest(_message.Message):
     language: _builtins.str
     @_builtins.property
     def text(self) -> Global___TemplateText:
-        """That is not saved yet; without it the template in force."""
+        """A text that is not saved yet; by default the template in force."""
 
     @_builtins.property
     def facts(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Values of variables by name, such as those of a real loan; others are samples."""
+        """Values of variables by name, such as those of a real loan. Other variables have sample values."""
 
     def __init__(
         self,
@@ -556,13 +556,13 @@ class PreviewNoticeReply(_message.Message):
     subject: _builtins.str
     text: _builtins.str
     html: _builtins.str
-    """Of mails."""
+    """For mails."""
     sms_length: _builtins.int
-    """Of SMS: places of the alphabet, and messages that are paid for."""
+    """For SMS: the length in units of the message's alphabet, and the number of paid messages."""
     sms_messages: _builtins.int
     @_builtins.property
     def provider(self) -> Global___ProviderTemplate:
-        """Of WhatsApp, with the values of its parameters."""
+        """For WhatsApp, with the values of its parameters."""
 
     def __init__(
         self,
@@ -594,7 +594,7 @@ class SendTestRequest(_message.Message):
     channel: _builtins.str
     language: _builtins.str
     to: _builtins.str
-    """An e-mail address, or a phone number in any usual form: the caller's own."""
+    """The caller's own e-mail address, or phone number in any usual notation."""
     def __init__(
         self,
         *,

@@ -21,7 +21,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Webhook(_message.Message):
-    """Facts that a partner's system gets over HTTP."""
+    """A subscription of a partner's system, which gets facts over HTTP."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -41,18 +41,18 @@ class Webhook(_message.Message):
     MADE_BY_STAFF_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     client_id: _builtins.str
-    """Id of the client that made it, or of the account of staff."""
+    """Id of the client or staff account that made the webhook."""
     url: _builtins.str
     with_members: _builtins.bool
-    """Facts have ids of members: the client may read members."""
+    """Facts contain ids of members, because the client may read members."""
     state: _builtins.str
-    """"active", or "disabled" after failures of a day, an answer 410, or by its owner (reason "STOPPED")."""
+    """"active", or "disabled": after a day of failures, after HTTP status 410, or by its owner (reason "STOPPED")."""
     reason: _builtins.str
     failures: _builtins.int
     waiting: _builtins.int
-    """Facts that wait."""
+    """Number of facts that wait."""
     made_by_staff: _builtins.bool
-    """A person of staff made it: it belongs to the institution, and goes on when that person leaves."""
+    """A member of staff made it: it belongs to the institution, and continues when that person leaves."""
     @_builtins.property
     def kinds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """"loan.opened", "loan.renewed", "loan.returned", "loan.overdue" or "member.registered"."""
@@ -63,7 +63,7 @@ class Webhook(_message.Message):
     def last_delivered_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def failing_since(self) -> _timestamp_pb2.Timestamp:
-        """Of the failures since the last delivery."""
+        """First failure since the last delivery, and the number of failures since."""
 
     @_builtins.property
     def next_at(self) -> _timestamp_pb2.Timestamp: ...
@@ -102,7 +102,7 @@ class CreateWebhookRequest(_message.Message):
     CONTACT_FIELD_NUMBER: _builtins.int
     url: _builtins.str
     contact: _builtins.str
-    """E-mail address that hears when it is disabled; empty for none."""
+    """E-mail address that is notified when the webhook is disabled; empty for none."""
     @_builtins.property
     def kinds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     def __init__(
@@ -127,7 +127,7 @@ class CreateWebhookReply(_message.Message):
     WEBHOOK_FIELD_NUMBER: _builtins.int
     SECRET_FIELD_NUMBER: _builtins.int
     secret: _builtins.str
-    """Signs what is sent; it is shown once."""
+    """The key that signs requests. It is shown only once."""
     @_builtins.property
     def webhook(self) -> Global___Webhook: ...
     def __init__(
@@ -198,7 +198,7 @@ class ListDeliveriesRequest(_message.Message):
     CURSOR_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     limit: _builtins.int
-    """0 for the usual page of 50; at most 200."""
+    """At most 200; 0 means 50."""
     cursor: _builtins.str
     def __init__(
         self,
@@ -217,7 +217,7 @@ Global___ListDeliveriesRequest: _TypeAlias = ListDeliveriesRequest  # noqa: Y015
 
 @_typing.final
 class Delivery(_message.Message):
-    """A fact for a webhook: without what it says."""
+    """One fact for a webhook, without its content."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -226,13 +226,13 @@ class Delivery(_message.Message):
     OCCURRED_AT_FIELD_NUMBER: _builtins.int
     DELIVERED_AT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """The cursor of a replay."""
+    """Id of the fact; a replay takes it as its cursor."""
     kind: _builtins.str
     @_builtins.property
     def occurred_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def delivered_at(self) -> _timestamp_pb2.Timestamp:
-        """Absent while it waits."""
+        """Absent while the fact waits."""
 
     def __init__(
         self,
@@ -364,7 +364,7 @@ class ReplayWebhookRequest(_message.Message):
     CURSOR_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     cursor: _builtins.str
-    """Id of a fact that was sent: it and those after it are sent again, of the last 7 days. Empty: only go on."""
+    """Id of a fact of the last 7 days. This fact and the later ones are sent again. Empty: none is sent again."""
     def __init__(
         self,
         *,
@@ -386,7 +386,7 @@ class ReplayWebhookReply(_message.Message):
     WEBHOOK_FIELD_NUMBER: _builtins.int
     COUNT_FIELD_NUMBER: _builtins.int
     count: _builtins.int
-    """Facts that are sent again."""
+    """Number of facts that are sent again."""
     @_builtins.property
     def webhook(self) -> Global___Webhook: ...
     def __init__(
