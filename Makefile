@@ -7,60 +7,60 @@ MAKEFLAGS += --no-print-directory
 
 PY := .venv/bin/python
 SBOM ?= var/sbom.json
-# An empty variable is an unset one for the settings.
+# The settings treat an empty variable as unset.
 export PORT DATA WORKERS BENCH RELEASE KILLS SOAK_SEED FUZZ_SECONDS
-# Tests start hundreds of processes: without bytecode on disk each compiles what it imports.
+# Tests start hundreds of processes: without bytecode on disk each process would compile its imports.
 unexport PYTHONDONTWRITEBYTECODE
 
-help:  ## this list
+help:  ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS=$$'\t' read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
 
-setup:  ## uv and the locked environment, with the tools of development
+setup:  ## install uv and the locked environment with the development tools
 	@.ci/setup dev
 
-run:  ## the library on this machine: PORT=8080 DATA=var WORKERS=1
+run:  ## start the library on this machine: PORT=8080 DATA=var WORKERS=1
 	@.ci/setup run
 	@exec .ci/start
 
-# The checks run while the servers start, and more tests at once than there are cores, because half of them wait. When a
-# process of the tests dies, the run ends: another one in its place would be given no tests.
-test: setup  ## everything: checks, types, and all tests on real servers
+# The checks run while the servers start. More tests run at once than there are cores, because half of them wait. When a
+# test process dies, the run ends, because a new process would get no tests.
+test: setup  ## run everything: checks, types, and all tests on real servers
 	@$(MAKE) --jobs=3 --output-sync services lint types
 	@$(PY) -m pytest -q -n 4 --dist loadfile --max-worker-restart 0 $(ARGS)
 
-lint: setup  ## ruff, import contracts, stubs, proto, shell, Dockerfile, manifests, checkov
+lint: setup  ## run ruff, import contracts, stubs, proto, shell, Dockerfile, manifests, checkov
 	@.ci/lint
 
-types: setup  ## mypy strict
+types: setup  ## run mypy in strict mode
 	@$(PY) -m mypy
 
-unit: setup  ## the tests that need no servers
+unit: setup  ## run the tests that need no servers
 	@$(PY) -m pytest -q -m "not servers and not cluster and not browser" $(ARGS)
 
-services: setup  ## PostgreSQL, RabbitMQ and Elasticsearch for this checkout
+services: setup  ## start PostgreSQL, RabbitMQ and Elasticsearch for this checkout
 	@$(PY) -m tests.servers up
 
-services-down:  ## stop exactly those
+services-down:  ## stop the servers of this checkout
 	@python3 -m tests.servers down
 
-cluster: services  ## the cluster edition on those servers, each service its own processes
+cluster: services  ## start the cluster edition on those servers, with separate processes for each service
 	@exec $(PY) -m tests.servers.cluster
 
-soak: services  ## 100,000 acts of lending; random kills on both editions: KILLS=200 SOAK_SEED= (a seed goes the same way again)
+soak: services  ## run 100,000 acts of lending, then random kills on both editions: KILLS=200 SOAK_SEED= (a seed repeats its run)
 	@$(PY) -m tests.services.circulation 100000
 	@exec $(PY) -m tests.faults
 
-fuzz: setup  ## MARC reader, query parser and cursors for FUZZ_SECONDS=60 each, guided by coverage
+fuzz: setup  ## fuzz the MARC reader, the query parser and cursors for FUZZ_SECONDS=60 each, guided by coverage
 	@exec .uv/bin/uv run --quiet --locked --group fuzz python -m tests.fuzz
 
-bench: setup  ## the benchmarks, and after them relevance: BENCH=10k|100k|1m
+bench: setup  ## run the benchmarks, then relevance: BENCH=10k|100k|1m
 	@$(PY) -m bench
 	@$(MAKE) relevance
 
-bench-releases: setup  ## speed beside a recorded release, in one run: BENCH=100k RELEASE=0.1.0
+bench-releases: setup  ## compare the speed with a recorded release, in one run: BENCH=100k RELEASE=0.1.0
 	@$(PY) -m bench.releases
 
-relevance: services  ## how well judged searches are answered, on both engines
+relevance: services  ## measure the relevance of judged searches, on both engines
 	@exec $(PY) -m bench.relevance
 
 proto: setup  ## generate rangkiang/ from proto/
@@ -69,10 +69,10 @@ proto: setup  ## generate rangkiang/ from proto/
 licences: setup  ## write docs/licences.md from uv.lock and the installed packages
 	@$(PY) -m tests.architecture.licences
 
-sbom: setup  ## the packages of the product as CycloneDX: SBOM=var/sbom.json
+sbom: setup  ## write the packages of the product as CycloneDX: SBOM=var/sbom.json
 	@mkdir -p "$(dir $(SBOM))"
 	@.uv/bin/uv export --quiet --locked --no-dev --format cyclonedx1.5 --preview-features sbom-export --output-file "$(SBOM)"
 	@echo "$(SBOM)"
 
-advisories: setup  ## published advisories about the locked packages, from osv.dev; fails when it does not answer
+advisories: setup  ## check the locked packages for advisories on osv.dev; fails when osv.dev does not answer
 	@.ci/advisories
