@@ -30,13 +30,13 @@ from chassis.prepared import Prepared
 from chassis.service import Resources
 from chassis.sql import delete_rows
 from chassis.urls import open_url
-from chassis.wake import Wake, open_wake
+from chassis.wake import Wake, open_wake, wait_until
 
 log = logging.getLogger(__name__)
 
 BATCH = 200
 GATHER_SECONDS = 0.005  # a busy relay waits so long for more events, to publish them together
-SWEEP_SECONDS = 1.0
+SWEEP_SECONDS = 5.0  # each commit wakes the relay earlier; this finds events whose writer could not wake it
 LONGEST_PAUSE_SECONDS = 5.0
 RETENTION = timedelta(days=7)
 RELAY = system("relay")
@@ -103,7 +103,7 @@ class Relay:
                 log.warning("relay_resumed", extra={"database": self._database.url.database})
             pause, is_logged = 0.0, False
             if not published:
-                wake.wait(SWEEP_SECONDS)
+                wait_until(stop, wake, SWEEP_SECONDS)
             elif published < BATCH:
                 stop.wait(GATHER_SECONDS)
 

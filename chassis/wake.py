@@ -159,7 +159,7 @@ class _Notifier:
                     connection = open_connection(self._url)
                 connection.execute(f"NOTIFY {CHANNEL}".encode())
             except psycopg.Error as problem:
-                # Not logged, because waiting threads also check once a second, and the outage itself is logged once.
+                # Not logged, because waiting threads also check by themselves, and the outage itself is logged once.
                 log.debug("wake_not_sent", extra={"reason": type(problem).__name__})
                 _close_connection(connection)
                 connection = None

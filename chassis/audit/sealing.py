@@ -24,12 +24,12 @@ from chassis.db import Database
 from chassis.db_errors import is_outage
 from chassis.errors import Error
 from chassis.service import Resources
-from chassis.wake import open_wake
+from chassis.wake import open_wake, wait_until
 
 log = logging.getLogger(__name__)
 
 BATCH = 1_000
-SWEEP_SECONDS = 0.5
+SWEEP_SECONDS = 5.0  # each commit wakes the job earlier; this finds rows whose writer could not wake it
 PAUSE_SECONDS = 0.1  # between two batches, and between two checks whether other transactions have ended
 RETRY_SECONDS = 1.0
 SEALER = system("audit")
@@ -104,7 +104,7 @@ class Sealer:
                 # Limits this to ten steps a second, because every transaction wakes this thread.
                 stop.wait(PAUSE_SECONDS)
                 if not self.waits:
-                    wake.wait(SWEEP_SECONDS)
+                    wait_until(stop, wake, SWEEP_SECONDS)
 
 
 def next_seal(session: Session, *, upto: int) -> dict[str, Any] | None:

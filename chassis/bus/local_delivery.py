@@ -37,7 +37,7 @@ from chassis.inbox import inbox
 from chassis.prepared import Prepared
 from chassis.service import Consumer, Resources
 from chassis.urls import resolve
-from chassis.wake import Wake, open_wake
+from chassis.wake import Wake, open_wake, wait_until
 
 log = logging.getLogger(__name__)
 
@@ -45,8 +45,8 @@ BATCH = 200
 TOGETHER = 100  # events in one transaction
 TURN_SECONDS = 0.005  # longest transaction while acts wait for the write turn
 GATHER_SECONDS = 0.005  # a busy loop waits so long for more events, to handle them in one transaction
-SWEEP_SECONDS = 1.0
-
+RETRY_SECONDS = 1.0
+SWEEP_SECONDS = 5.0  # each commit wakes the loop earlier; this finds rows whose writer could not wake it
 
 # Prepared, because it runs after each commit in the database, such as an act at a desk.
 _DUE = Prepared(
@@ -55,6 +55,7 @@ _DUE = Prepared(
     .order_by(deliveries.c.next_at, deliveries.c.event_id)
     .limit(BATCH)
 )
+_NEXT = Prepared(select(deliveries.c.next_at).where(~deliveries.c.dead).order_by(deliveries.c.next_at).limit(1))
 
 
 def deliver(resources: Resources, stop: threading.Event) -> None:
@@ -85,15 +86,23 @@ class Deliveries:
         while not stop.is_set():
             try:
                 count = self.run_due(stop)
+                pause = 0.0 if count else self._seconds_until_due()
             except (Error, DBAPIError) as problem:
                 if not is_outage(problem):
                     log.warning("deliveries_unavailable", extra={"service": self._service.name, "why": str(problem)})
-                stop.wait(SWEEP_SECONDS)
+                stop.wait(RETRY_SECONDS)
                 continue
             if not count:
-                wake.wait(SWEEP_SECONDS)
+                wait_until(stop, wake, pause)
             elif count < BATCH:
                 stop.wait(GATHER_SECONDS)
+
+    def _seconds_until_due(self) -> float:
+        """Return the seconds until the next attempt is due, at most SWEEP_SECONDS."""
+        with self._database.prepared_reading(LOCAL) as statements:
+            rows = _NEXT.rows(statements, {})
+        seconds = (rows[0].next_at - clock.now()).total_seconds() if rows else SWEEP_SECONDS
+        return max(0.0, min(seconds, SWEEP_SECONDS))
 
     def run_due(self, stop: threading.Event) -> int:
         """Run the handlers of one batch of due rows, oldest first. Returns the number of rows."""

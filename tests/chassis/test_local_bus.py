@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -25,6 +25,7 @@ from chassis.errors import Unavailable
 from chassis.migrate import migrate
 from chassis.service import Resources, discover
 from chassis.settings import load
+from chassis.wake import open_wake
 from tests.example_services.installation import CHECKOUT, Installation, environment_of, eventually, open_installation
 from tests.example_services.orders import handlers
 from tests.example_services.orders.handlers import place_order
@@ -62,6 +63,24 @@ def test_delays_grow_until_the_event_is_dead(installation: Installation) -> None
     assert delivery_rows(installation) == [(len(BACKOFF_SECONDS) + 1, True)]
     with clock.frozen(moment + timedelta(days=1)):
         assert orders.run_due(NEVER) == 0
+
+
+def test_a_failed_event_is_tried_again_when_it_is_due(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local_delivery, "SWEEP_SECONDS", 3600.0)
+    installation.break_orders(True)
+    installation.receive("mango")
+    installation.publish()
+    orders, stop = Deliveries(installation.orders, backoff=(0.5,)), threading.Event()
+    assert orders.run_due(NEVER) == 1
+    installation.break_orders(False)
+    with closing(open_wake(installation.orders.database)) as wake:
+        thread = threading.Thread(target=orders.run, args=(stop, wake))
+        thread.start()
+        eventually(lambda: installation.placed() == ["mango"])
+        stop.set()
+        thread.join()
 
 
 def test_an_event_that_fails_blocks_no_other(installation: Installation) -> None:

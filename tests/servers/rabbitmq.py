@@ -37,6 +37,8 @@ def start(previous: Entry) -> Entry:
         "RABBITMQ_ENABLED_PLUGINS_FILE": str(home / "plugins"),
         "RABBITMQ_CONFIG_FILE": str(home / "rabbitmq.conf"),
         "RABBITMQ_CONF_ENV_FILE": str(home / "no-environment-file"),
+        # Erlang's schedulers otherwise spin for a while before they sleep, which takes the processor from the tests.
+        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+sbwt none +sbwtdcpu none +sbwtdio none",
         "ERL_EPMD_ADDRESS": "127.0.0.1",
         "ERL_EPMD_PORT": str(ports["epmd_port"]),
     }

@@ -17,7 +17,7 @@ from chassis.context import READER
 from chassis.db import Database
 from chassis.errors import Unavailable
 from chassis.service import Resources
-from chassis.wake import open_wake
+from chassis.wake import open_wake, wait_until
 from services.catalog.index.installation import open_index, was_built_here
 from services.catalog.index.port import Change, Index, Rebuild
 from services.catalog.index.queue import dequeue, load_changes, queued_versions
@@ -297,7 +297,7 @@ def run(resources: Resources, stop: threading.Event) -> None:
                 log.warning("index_followed_again", extra={"seconds": round(time.monotonic() - failed_at, 1)})
                 failures, reason, failed_at = 0, "", 0.0
             if not busy:
-                wake.wait(SWEEP_SECONDS)
+                wait_until(stop, wake, SWEEP_SECONDS)
             elif not indexer.has_backlog:
                 stop.wait(max(0.0, PACE_SECONDS - (time.monotonic() - started_at)))
     finally:
