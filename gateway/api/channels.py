@@ -36,7 +36,7 @@ class ChannelDay(ResponseModel):
     """Number of attempts on a day that ended in one state."""
 
     day: str
-    """Day, ISO 8601."""
+    """Day in the institution's zone, ISO 8601."""
     state: str
     """State of the attempts: accepted, temporary, permanent, unknown …"""
     count: int

@@ -1,4 +1,4 @@
-"""Browsers that show the caller's own notices (web push): listed, added and removed."""
+"""Routes to list, add and remove the browsers that show the caller's own notices (web push)."""
 
 from __future__ import annotations
 
@@ -32,43 +32,43 @@ DeviceId = Annotated[
 
 
 class KeysBody(Body):
-    """What a message to the browser is encrypted with."""
+    """The keys that encrypt a message to the browser."""
 
     p256dh: str = Field(description="Public key, base64url.", max_length=200, examples=[_KEY])
     auth: str = Field(description="Secret, base64url.", max_length=64, examples=["BTBZMqHH6r4Tts7J_aSIgg"], repr=False)
 
 
 class NewDevice(Body):
-    """A subscription, as `PushSubscription.toJSON()` of a browser has it, and a name."""
+    """A subscription, in the form of `PushSubscription.toJSON()`, and a name."""
 
     endpoint: str = Field(
-        description="Address at the browser's push service: https, and a public host.",
+        description="URL at the browser's push service: https, with a public host.",
         max_length=1_000,
         examples=["https://push.example.net/v1/xyz"],
         repr=False,
     )
     keys: KeysBody = Field(description="The browser's keys.")
-    name: str = Field("", description="As the member reads it.", max_length=60, examples=["Chrome, Android"])
+    name: str = Field("", description="Name that the member sees.", max_length=60, examples=["Chrome, Android"])
 
 
 class Device(ResponseModel):
     """A browser that shows the caller's notices."""
 
     id: str
-    """Its identifier."""
+    """Identifier of the device."""
     name: str
-    """As the member reads it."""
+    """Name that the member sees."""
     mark: str
     """SHA-256 of the endpoint, in hexadecimal."""
     made_at: str | None = None
-    """When it was added."""
+    """Time at which the device was added, ISO 8601 in UTC."""
 
 
 class Devices(ResponseModel):
     """The caller's browsers."""
 
     hits: list[Device]
-    """The oldest first."""
+    """The devices, the oldest first."""
     application_key: str
     """applicationServerKey for `PushManager.subscribe`; empty when the library sends no web push."""
 
@@ -77,7 +77,7 @@ class DeviceReference(ResponseModel):
     """A browser that was added or removed."""
 
     id: str
-    """Its identifier."""
+    """Identifier of the device."""
 
 
 _DEVICE = {"id": _ID, "name": "Chrome, Android", "mark": "9f86d081", "made_at": "2026-11-24T03:12:00Z"}
@@ -96,7 +96,7 @@ _DEVICE = {"id": _ID, "name": "Chrome, Android", "mark": "9f86d081", "made_at": 
 async def list_own_devices(
     request: Request, query: Annotated[QueryModel, Query()], notifications: Notifications
 ) -> Response:
-    """For a member who is signed in."""
+    """List the browsers of the member who is signed in."""
     reply = await call(request, notifications.ListOwnDevices, wire.ListOwnDevicesRequest())
     hits = [Device(**plain(device)) for device in reply.devices]
     return private(Devices(hits=hits, application_key=reply.application_key))
@@ -116,7 +116,7 @@ async def list_own_devices(
     ),
 )
 async def add_own_device(request: Request, body: NewDevice, notifications: Notifications) -> Response:
-    """At most five; a browser that is there already is renewed."""
+    """Add a browser of the member who is signed in, at most five. A browser in the list already gets the new keys."""
     message = wire.AddOwnDeviceRequest(
         endpoint=body.endpoint, p256dh=body.keys.p256dh, auth=body.keys.auth, name=body.name
     )
@@ -129,13 +129,13 @@ async def add_own_device(request: Request, body: NewDevice, notifications: Notif
     response_model=DeviceReference,
     **documented(
         operation="remove_own_device",
-        summary="Show no more notices in a browser",
+        summary="Stop notices in a browser",
         example={"id": _ID},
         errors=_CHANGE_ERRORS,
         method=f"{_SERVICE}/RemoveOwnDevice",
     ),
 )
 async def remove_own_device(request: Request, device_id: DeviceId, notifications: Notifications) -> Response:
-    """Its subscription is forgotten."""
+    """Delete the subscription of a browser."""
     await call(request, notifications.RemoveOwnDevice, wire.RemoveOwnDeviceRequest(id=device_id))
     return private(DeviceReference(id=device_id))

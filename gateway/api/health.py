@@ -27,10 +27,10 @@ class Health(ResponseModel):
 @router.get(
     "/health/live",
     response_model=Health,
-    **documented(operation="live", summary="This process answers", example={"status": "live"}, errors=(400,)),
+    **documented(operation="live", summary="This process responds", example={"status": "live"}, errors=(400,)),
 )
 async def live(query: Annotated[QueryModel, Query()]) -> Response:
-    """Does not check the services."""
+    """Return 200 while this process runs. The services are not checked."""
     return _response(Health(status="live"))
 
 
@@ -40,7 +40,7 @@ async def live(query: Annotated[QueryModel, Query()]) -> Response:
     **documented(operation="ready", summary="Readers can be served", example={"status": "ready"}, errors=(400, 503)),
 )
 async def ready(query: Annotated[QueryModel, Query()], request: Request, services: Services) -> Response:
-    """True when the catalogue is ready and this process is not stopping; other services are not checked."""
+    """Return 200 when the catalogue is ready and this process is not stopping. Other services are not checked."""
     if request.app.state.is_draining:
         raise Unavailable("NOT_READY", why="DRAINING")
     try:

@@ -1,4 +1,4 @@
-"""Edits of staff to their institution and its branches: fields, the logo and photos."""
+"""Routes with which staff edit their institution and its branches: fields, the logo and photos."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ router = APIRouter(tags=["institutions"], route_class=ApiRoute)
 
 _SERVICE = "/rangkiang.catalog.v1.Catalog"
 _ERRORS = (400, 401, 403, 404, 409, 429, 503, 504)
-# Above the limit of the service, so that the service refuses with its own sentence.
+# More than the limit of the service, so that the service refuses the picture with its own sentence.
 LONGEST_PICTURE_BYTES = 3 * 1024 * 1024
 _CONTACT = ("address", "kelurahan", "phone", "whatsapp", "email", "links")
 _STORED = {"picture": {"id": FILE_EXAMPLE, "url": f"/files/{FILE_EXAMPLE}"}, "version": 2}
@@ -42,7 +42,10 @@ FileId = Annotated[str, Path(description="Identifier of a file.", examples=[FILE
 
 
 def _documented(operation: str, summary: str, example: Any, method: str, kinds: str = "") -> dict[str, Any]:
-    """Return arguments of a decorator; kinds: media types of a picture in the body."""
+    """Return arguments of a router's decorator.
+
+    kinds  image subtypes that the body may have, separated by spaces; "" for a JSON body
+    """
     arguments = documented(
         operation=operation,
         summary=summary,
@@ -183,7 +186,7 @@ async def _remove(
 
 
 def _values(body: InstitutionBody | BranchBody) -> dict[str, Any]:
-    """Return the members that are given, in the form of the message."""
+    """Return the fields that the body has, with contact data nested as in the message."""
     values = body.model_dump(include=body.model_fields_set)
     contact = {name: values.pop(name) for name in _CONTACT if name in values}
     return {**{name: value for name, value in values.items() if value is not None}, "contact": contact}

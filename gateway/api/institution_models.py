@@ -1,4 +1,4 @@
-"""Models of the routes of institutions and branches, and their examples."""
+"""Models and examples of the routes of institutions and branches."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gateway.api.member_models import Body
 from gateway.api.schemas import ResponseModel, Text
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 
-# The service limits texts and names the field; these limits only bound its input.
+# The service checks lengths and names the field; these limits only bound the size of its input.
 _LONGEST = 2_000
 _MOST = 100
 FILE_EXAMPLE = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
@@ -31,7 +31,7 @@ class Contact(ResponseModel):
     address: str
     """Street and number; lines are separated by line feeds."""
     kelurahan: str
-    """Kelurahan, desa or nagari, and what follows it."""
+    """Kelurahan, desa or nagari, with the rest of the address line."""
     phone: str
     """Phone number, E.164."""
     whatsapp: str
@@ -39,7 +39,7 @@ class Contact(ResponseModel):
     email: str
     """E-mail address."""
     links: list[SocialLink]
-    """Its web site and accounts."""
+    """Web site and social media accounts."""
 
 
 class Position(ResponseModel):
@@ -55,7 +55,7 @@ class Picture(ResponseModel):
     id: str
     """Identifier of the file."""
     url: str
-    """Where the file is; with `?width=480` at least as wide, where there is such a rendition."""
+    """URL of the file. `?width=480` selects a rendition that is at least 480 pixels wide, if there is one."""
 
 
 class Institution(ResponseModel):
@@ -66,13 +66,13 @@ class Institution(ResponseModel):
     version: int
     """Version, for If-Match."""
     code: str
-    """Short and unique; filters name it."""
+    """Short unique code, which filters use."""
     name: Text
-    """Its name."""
+    """Name."""
     short_name: Text
-    """Its name in a few words."""
+    """Short name."""
     motto: Text
-    """Its motto."""
+    """Motto."""
     kind: str
     """Kind of library: public, school, academic, special, …"""
     npp: str
@@ -80,18 +80,18 @@ class Institution(ResponseModel):
     isil: str
     """ISO 15511 identifier."""
     zone: str
-    """Time zone, by its name in tz."""
+    """IANA time zone."""
     contact: Contact
     """Contact data."""
     logo: Picture | None = None
-    """Its logo; absent without one."""
+    """Logo; absent when there is none."""
     photos: list[Picture]
-    """Its photos, in the order in which pages show them."""
+    """Photos, in the order in which pages show them."""
 
 
 class Institutions(ResponseModel):
     total: int
-    """Institutions in all."""
+    """Number of institutions."""
     hits: list[Institution]
     """The institutions, by code."""
 
@@ -104,11 +104,11 @@ class Branch(ResponseModel):
     version: int
     """Version, for If-Match."""
     code: str
-    """Short and unique in its institution; filters name it."""
+    """Short code, unique in the institution, which filters use."""
     institution: str
-    """Code of the institution it belongs to."""
+    """Code of the institution that the branch belongs to."""
     name: Text
-    """Its name."""
+    """Name."""
     kind: str
     """Kind of branch: central, branch, mobile, campus, …"""
     npp: str
@@ -116,17 +116,17 @@ class Branch(ResponseModel):
     isil: str
     """ISO 15511 identifier."""
     zone: str
-    """Time zone, by its name in tz."""
+    """IANA time zone."""
     confirmed: bool
-    """False when only an import has named the branch and it has no description yet."""
+    """False when only an import has named the branch, so that it has no description yet."""
     contact: Contact
     """Contact data."""
     position: Position | None = None
-    """Its position; absent when unknown."""
+    """Position; absent when unknown."""
     photo: Picture | None = None
-    """Its photo; absent without one."""
+    """Photo; absent when there is none."""
     photo_alt: Text
-    """What the photo shows, for readers who do not see it; empty: pages say whose photo it is."""
+    """Text alternative of the photo; when empty, pages use the name of the branch."""
     services: list[Text]
     """Services of the branch."""
     accessibility: list[Text]
@@ -135,7 +135,7 @@ class Branch(ResponseModel):
 
 class Branches(ResponseModel):
     total: int
-    """Branches in all."""
+    """Number of branches."""
     hits: list[Branch]
     """The branches, by institution and code."""
 
@@ -162,12 +162,12 @@ class TextBody(Body):
 
 
 class LinkBody(Body):
-    """A place of the library on the web."""
+    """A web site or social media account of the library."""
 
     kind: str = Field(
         description="instagram, facebook, youtube, x, tiktok or website.", max_length=40, examples=["website"]
     )
-    url: str = Field(description="https or http.", max_length=_LONGEST, examples=["https://perpustakaan.example"])
+    url: str = Field(description="URL, https or http.", max_length=_LONGEST, examples=["https://perpustakaan.example"])
 
 
 class PositionBody(Body):
@@ -188,35 +188,35 @@ def _texts(description: str) -> Any:
 class _PlaceBody(Body):
     """The changes; an absent field does not change."""
 
-    name: TextBody = _texts("Its name.")
+    name: TextBody = _texts("Name.")
     kind: str = _text("Kind of library.", "public")
     npp: str = _text("Indonesia's national library number (NPP).", "CONTOH-0001")
     isil: str = _text("ISO 15511 identifier.", "ID-CONTOH-PKS")
     address: str = _text("Street and number, at most 5 lines.", "Jl. Contoh No. 1")
-    kelurahan: str = _text("Kelurahan, desa or nagari, and what follows it.", "Kelurahan PPA, Kota Solok")
-    phone: str = _text("Phone number; without a country it is Indonesian.", "0755 20123")
+    kelurahan: str = _text("Kelurahan, desa or nagari, with the rest of the line.", "Kelurahan PPA, Kota Solok")
+    phone: str = _text("Phone number; Indonesian when it has no country code.", "0755 20123")
     whatsapp: str = _text("WhatsApp number.", "0812 0000 0000")
     email: str = _text("E-mail address.", "halo@perpustakaan.example")
     links: list[LinkBody] = Field(
-        default_factory=list, description="Its other places on the web, one of each kind.", max_length=_MOST
+        default_factory=list, description="Web site and social media accounts, one of each kind.", max_length=_MOST
     )
 
 
 class InstitutionBody(_PlaceBody):
     """Changes of an institution; an absent field does not change."""
 
-    short_name: TextBody = _texts("Its name in a few words.")
-    motto: TextBody = _texts("Its motto.")
+    short_name: TextBody = _texts("Short name.")
+    motto: TextBody = _texts("Motto.")
 
 
 class BranchBody(_PlaceBody):
     """Changes of a branch; an absent field does not change."""
 
-    position: PositionBody | None = Field(None, description="Where it is; null when that is to be unknown.")
-    photo_alt: TextBody = _texts("What the photo shows, for readers who do not see it.")
-    services: list[TextBody] = Field(default_factory=list, description="What there is.", max_length=_MOST)
+    position: PositionBody | None = Field(None, description="Position; null removes it.")
+    photo_alt: TextBody = _texts("Text alternative of the photo.")
+    services: list[TextBody] = Field(default_factory=list, description="Services of the branch.", max_length=_MOST)
     accessibility: list[TextBody] = Field(
-        default_factory=list, description="What helps readers with disabilities.", max_length=_MOST
+        default_factory=list, description="Facilities for readers with disabilities.", max_length=_MOST
     )
 
 
@@ -250,7 +250,7 @@ def picture(file_id: str) -> Picture | None:
 
 
 def _shared(message: wire.Institution | wire.Branch) -> dict[str, Any]:
-    """Return the members that an institution and a branch share."""
+    """Return the fields that both institutions and branches have."""
     contact = MessageToDict(message.contact, always_print_fields_with_no_presence=True)
     return {
         "id": message.id,

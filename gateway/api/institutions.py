@@ -1,4 +1,4 @@
-"""GET /institutions and /branches: the libraries that share this catalogue, and where their items are."""
+"""GET /institutions and /branches: the libraries that share this catalogue, and their branches."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ from rangkiang.catalog.v1 import catalog_pb2 as wire
 
 router = APIRouter(tags=["institutions"], route_class=ApiRoute)
 
-# They change a few times a year, so a delay of a minute is acceptable.
+# Institutions and branches change a few times a year, so a delay of one minute is acceptable.
 CACHE_CONTROL = "public, max-age=60"
 InstitutionCode = Annotated[
     str, Path(description="Code of an institution.", min_length=1, max_length=32, examples=["PKS"])
 ]
 BranchCode = Annotated[
-    str, Path(description="Code of one of its branches.", min_length=1, max_length=64, examples=["PST"])
+    str, Path(description="Code of a branch of that institution.", min_length=1, max_length=64, examples=["PST"])
 ]
 
 
 class BranchesQuery(QueryModel):
-    institution: str = text("Code of one institution; by default all of them.", longest=32, example="PKS")
+    institution: str = text("Code of an institution; by default all institutions.", longest=32, example="PKS")
 
 
 @router.get(
@@ -50,7 +50,7 @@ class BranchesQuery(QueryModel):
     ),
 )
 async def institutions(request: Request, query: Annotated[QueryModel, Query()], catalog: Catalog) -> Response:
-    """The libraries that share this catalogue."""
+    """List the institutions that share this catalogue."""
     reply = await call(request, catalog.ListInstitutions, wire.ListInstitutionsRequest())
     hits = [institution_of(institution) for institution in reply.institutions]
     return respond(request, Institutions(total=len(hits), hits=hits).to_json(), JSON, cache=CACHE_CONTROL)
@@ -69,7 +69,7 @@ async def institutions(request: Request, query: Annotated[QueryModel, Query()], 
 async def institution(
     request: Request, institution: InstitutionCode, query: Annotated[QueryModel, Query()], catalog: Catalog
 ) -> Response:
-    """The description of a library; its version is also the ETag."""
+    """Return the description of an institution. The ETag is its version."""
     reply = await call(request, catalog.ListInstitutions, wire.ListInstitutionsRequest(code=institution))
     return public(institution_of(reply.institutions[0]), version=reply.institutions[0].version)
 
@@ -85,7 +85,7 @@ async def institution(
     ),
 )
 async def branches(request: Request, query: Annotated[BranchesQuery, Query()], catalog: Catalog) -> Response:
-    """The places where items are."""
+    """List the branches of all institutions, or of one."""
     reply = await call(request, catalog.ListBranches, wire.ListBranchesRequest(institution=query.institution))
     hits = [branch_of(branch) for branch in reply.branches]
     return respond(request, Branches(total=len(hits), hits=hits).to_json(), JSON, cache=CACHE_CONTROL)
@@ -103,13 +103,13 @@ async def branch(
     query: Annotated[QueryModel, Query()],
     catalog: Catalog,
 ) -> Response:
-    """The description of a branch; its version is also the ETag."""
+    """Return the description of a branch. The ETag is its version."""
     message = wire.ListBranchesRequest(institution=institution, code=code)
     reply = await call(request, catalog.ListBranches, message)
     return public(branch_of(reply.branches[0]), version=reply.branches[0].version)
 
 
 def public(model: ResponseModel, *, version: int, status: int = 200) -> Response:
-    """Respond with an object whose version is its ETag, which a client sends back as If-Match."""
+    """Respond with an object whose ETag is its version, which a client sends back as If-Match."""
     headers = {"Cache-Control": "no-cache", "ETag": version_tag(version)}
     return Response(model.to_json(), status_code=status, media_type=JSON, headers=headers)

@@ -1,4 +1,4 @@
-"""Items one by one, for staff: added at the desk, read and changed."""
+"""Routes with which staff add, read and change single items."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from rangkiang.catalog.v1.events_pb2 import ItemCopy
 router = APIRouter(tags=["items"], route_class=ApiRoute)
 _SERVICE = "/rangkiang.catalog.v1.Catalog"
 _ITEM_ID_EXAMPLE = "0192f3a4-5b6c-7d8e-9f07-23456789abcd"
-# Not checked here: the service answers 404 for whatever is no item of the caller's institution.
+# The gateway does not check the form: the service refuses any id that is not an item of the caller's institution (404).
 ItemId = Annotated[
     str,
     Path(description="An item's identifier (UUID).", examples=[_ITEM_ID_EXAMPLE]),
@@ -34,7 +34,9 @@ _PLAIN = f"^[^{CONTROL}]*$"
 class FastAddBody(Body):
     """A new item: its barcode and branch, and a record or the title of a new one."""
 
-    barcode: str = Field(description="As scanned.", min_length=1, max_length=64, pattern=_PLAIN, examples=["KS0000987"])
+    barcode: str = Field(
+        description="Barcode, as scanned.", min_length=1, max_length=64, pattern=_PLAIN, examples=["KS0000987"]
+    )
     branch: str = Field(
         description="Code of a branch of the institution.",
         min_length=1,
@@ -47,7 +49,11 @@ class FastAddBody(Body):
         "", description="Title of a new record.", max_length=500, pattern=_PLAIN, examples=["Negeri 5 Menara"]
     )
     author: str = Field(
-        "", description="Its author, family name first.", max_length=200, pattern=_PLAIN, examples=["Fuadi, Ahmad"]
+        "",
+        description="Author of the new record, family name first.",
+        max_length=200,
+        pattern=_PLAIN,
+        examples=["Fuadi, Ahmad"],
     )
 
 
@@ -55,24 +61,24 @@ class ChangedItemBody(Body):
     """The changes; an absent field does not change."""
 
     barcode: str | None = Field(
-        None, description="As scanned.", min_length=1, max_length=64, pattern=_PLAIN, examples=["KS0000988"]
+        None, description="Barcode, as scanned.", min_length=1, max_length=64, pattern=_PLAIN, examples=["KS0000988"]
     )
     status: str | None = Field(
         None,
-        description="in_service, in_process, in_repair, missing, proposed_for_withdrawal or withdrawn.",
+        description="Status: in_service, in_process, in_repair, missing, proposed_for_withdrawal or withdrawn.",
         max_length=40,
         examples=["in_repair"],
     )
 
 
 class FastAddsQuery(QueryModel):
-    """Which items to list."""
+    """The items to list."""
 
     fast_add: Annotated[
-        str, OneOf(("true",)), Field(description="Items that a desk added and no import has taken over.")
+        str, OneOf(("true",)), Field(description="Always true: items that a desk added and no import has matched yet.")
     ]
-    cursor: str = Field("", description="`next` of the page before.", max_length=64)
-    limit: Annotated[int, WholeNumber(1, 200), Field(description="Items a page.")] = 50
+    cursor: str = Field("", description="The `next` value of the previous page.", max_length=64)
+    limit: Annotated[int, WholeNumber(1, 200), Field(description="Items on a page.")] = 50
 
 
 class EditedItem(ResponseModel):
@@ -83,7 +89,7 @@ class EditedItem(ResponseModel):
     version: int
     """Version, for If-Match."""
     barcode: str
-    """Barcode; empty when it has none."""
+    """Barcode; empty when the item has none."""
     status: str
     """Status in the catalogue."""
     record: str
@@ -97,14 +103,14 @@ class EditedItem(ResponseModel):
     collection: str
     """Code of its collection."""
     is_fast_add: bool
-    """True until an import takes over an item that a desk added."""
+    """True for an item that a desk added, until an import matches it."""
 
 
 class FastAdds(ResponseModel):
     hits: list[EditedItem]
-    """Oldest first."""
+    """The items, the oldest first."""
     next: str | None = None
-    """Cursor of the next page; absent at the end."""
+    """Cursor of the next page; absent on the last page."""
 
 
 _EXAMPLE: dict[str, Any] = {
@@ -136,7 +142,7 @@ _CHANGED = _EXAMPLE | {"version": 2, "status": "in_repair"}
     ),
 )
 async def fast_add(request: Request, body: FastAddBody, catalog: Catalog) -> Response:
-    """Add an item to a record, or to a new brief record; the cataloguer completes both. An import may take it over."""
+    """Add an item to a record, or to a new brief record that a cataloguer completes later. An import may match both."""
     message = wire.FastAddRequest(
         barcode=body.barcode, branch=body.branch, record_id=body.record, title=body.title, author=body.author
     )
@@ -167,7 +173,7 @@ async def fast_add(request: Request, body: FastAddBody, catalog: Catalog) -> Res
     ),
 )
 async def list_fast_adds(request: Request, query: Annotated[FastAddsQuery, Query()], catalog: Catalog) -> Response:
-    """Items of the caller's institution that a desk added and no import has taken over."""
+    """List items of the caller's institution that a desk added and no import has matched yet."""
     message = wire.ListFastAddsRequest(cursor=query.cursor, limit=query.limit)
     reply = await call(request, catalog.ListFastAdds, message)
     return private(FastAdds(hits=[_item(item) for item in reply.items], next=reply.cursor or None))
@@ -179,7 +185,7 @@ async def list_fast_adds(request: Request, query: Annotated[FastAddsQuery, Query
     **documented(operation="get_item", summary="An item", example=_EXAMPLE, errors=(*ERRORS, 404)),
 )
 async def get(request: Request, item_id: ItemId, query: Annotated[QueryModel, Query()], catalog: Catalog) -> Response:
-    """An item of the caller's institution; its version is also the ETag."""
+    """Return an item of the caller's institution. The ETag is its version."""
     reply = await call(request, catalog.GetItem, wire.GetItemRequest(id=item_id))
     return private(_item(reply.item), version=reply.item.version)
 
@@ -198,7 +204,7 @@ async def get(request: Request, item_id: ItemId, query: Annotated[QueryModel, Qu
 async def change(
     request: Request, item_id: ItemId, body: ChangedItemBody, catalog: Catalog, version: Version
 ) -> Response:
-    """Change the barcode or the status of an item; later imports keep both."""
+    """Change the barcode or the status of an item. Later imports keep both."""
     message = wire.ChangeItemRequest(id=item_id, version=version, barcode=body.barcode, status=body.status)
     reply = await call(request, catalog.ChangeItem, message)
     return private(_item(reply.item), version=reply.item.version)

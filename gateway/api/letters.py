@@ -1,4 +1,4 @@
-"""Letters for members whom no channel reaches: the print list, its PDF, and marking what was handed over."""
+"""Routes of the print list: letters for members whom no channel reaches, as JSON and PDF, and their hand-over."""
 
 from __future__ import annotations
 
@@ -26,61 +26,61 @@ _PDF = {"application/pdf": {"schema": {"type": "string", "format": "binary"}, "e
 
 
 class LettersQuery(QueryModel):
-    by: str = text("group (class or study programme) or street.", longest=16, example="group")
+    by: str = text("How letters are grouped: group (class or study programme) or street.", longest=16, example="group")
 
 
 class PdfQuery(LettersQuery):
-    paper: str = text("a4, or 58mm for a receipt printer.", longest=8, example="a4")
+    paper: str = text("Paper: a4, or 58mm for a receipt printer.", longest=8, example="a4")
 
 
 class HandOverBody(Body):
     """Letters that were handed over."""
 
     notices: list[Annotated[str, Field(pattern=ID_PATTERN)]] = Field(
-        description="Their notices.", min_length=1, max_length=1_000, examples=[[_NOTICE_ID]]
+        description="Ids of the notices in these letters.", min_length=1, max_length=1_000, examples=[[_NOTICE_ID]]
     )
 
 
 class Letter(ResponseModel):
-    """Notices of one member whom no channel reaches."""
+    """The notices of one member whom no channel reaches."""
 
     member_id: str
-    """The member."""
+    """Identifier of the member."""
     name: str
     """Name of the member, or of the guardian of a child."""
     address: str
     """Address of the letter."""
     notice_ids: list[str]
-    """The notices in it."""
+    """Identifiers of the notices in the letter."""
     titles: list[str]
-    """Titles in it."""
+    """Titles in the letter."""
     oldest_at: str | None = None
-    """Time since which the first notice waits."""
+    """Time since which the oldest notice waits, ISO 8601 in UTC."""
 
 
 class LetterGroup(ResponseModel):
-    """Letters of one class, or of one street."""
+    """Letters of one class or study programme, or of one street."""
 
     name: str
-    """The class or street; empty when it is unknown."""
+    """The group or street; empty when unknown."""
     letters: list[Letter]
-    """In order of name."""
+    """Letters by name."""
 
 
 class Letters(ResponseModel):
     """The print list."""
 
     groups: list[LetterGroup]
-    """Classes or streets in their order."""
+    """Groups or streets by name."""
     has_more: bool
-    """There are other letters, which wait less long."""
+    """True when there are more letters, which have waited for less time."""
 
 
 class HandedOver(ResponseModel):
-    """How many notices were marked."""
+    """The result of marking letters."""
 
     count: int
-    """Notices."""
+    """Number of notices that were marked."""
 
 
 _LETTER = {
@@ -98,7 +98,7 @@ _LETTER = {
     response_model=Letters,
     **documented(
         operation="list_letters",
-        summary="Members whom no channel reaches",
+        summary="The print list",
         example={"groups": [{"name": "SMPN 1 · VII B", "letters": [_LETTER]}], "has_more": False},
         errors=ERRORS,
     ),
@@ -106,7 +106,7 @@ _LETTER = {
 async def list_letters(
     request: Request, query: Annotated[LettersQuery, Query()], notifications: Notifications
 ) -> Response:
-    """The print list by class or street; needs members.contact too."""
+    """List the letters by group or street. Names and addresses also need the scope members.contact."""
     reply = await call(request, notifications.ListPrint, print_pb2.ListPrintRequest(by=query.by))
     return private(Letters(groups=[LetterGroup(**plain(group)) for group in reply.groups], has_more=reply.has_more))
 
@@ -114,12 +114,12 @@ async def list_letters(
 @router.get(
     "/notices/letters.pdf",
     response_class=Response,
-    **documented(operation="print_letters", summary="The letters as PDF", errors=ERRORS, content=_PDF),
+    **documented(operation="print_letters", summary="The print list as PDF", errors=ERRORS, content=_PDF),
 )
 async def print_letters(
     request: Request, query: Annotated[PdfQuery, Query()], notifications: Notifications
 ) -> Response:
-    """The letters of the print list, each on a page of its own."""
+    """Print the letters of the print list, each on its own page."""
     message = print_pb2.PrintLettersRequest(by=query.by, paper=query.paper)
     reply = await call(request, notifications.PrintLetters, message)
     headers = {"Cache-Control": "no-store", "Content-Disposition": 'inline; filename="letters.pdf"'}
@@ -138,6 +138,6 @@ async def print_letters(
     ),
 )
 async def hand_over(request: Request, body: HandOverBody, notifications: Notifications) -> Response:
-    """Notices that are not on the print list stay as they are."""
+    """Mark notices as handed over. Notices that are not on the print list do not change."""
     reply = await call(request, notifications.HandOver, print_pb2.HandOverRequest(notice_ids=body.notices))
     return private(HandedOver(count=reply.count))

@@ -15,7 +15,7 @@ from gateway.clients import call, circulation
 from rangkiang.circulation.v1 import loans_pb2 as wire
 
 CSV: Final = "text/csv"
-# Loans of one call, and of one file.
+# Most loans of one call, and of one file.
 _PAGE, _MOST = 500, 50_000
 # Spreadsheets read a file as UTF-8 only when it begins with the byte order mark.
 _MARK: Final = "\ufeff"
@@ -40,7 +40,7 @@ _COLUMNS: Final[tuple[tuple[str, Callable[[wire.Loan], str]], ...]] = (
 
 
 async def loans_as_csv(request: Request, message: wire.ListLoansRequest) -> Response:
-    """Respond with all loans of a list, whatever its pages; of a longer list the first 50,000."""
+    """Respond with all pages of a list of loans in one file, at most the first 50,000 loans."""
     lines = [_MARK + _line(name for name, _ in _COLUMNS)]
     message.limit = _PAGE
     while True:

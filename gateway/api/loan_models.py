@@ -1,4 +1,4 @@
-"""Models of lending: loans, items, suspensions, renewals, their examples, and the conversion of messages."""
+"""Models of loans, lent items, suspensions and renewals, their examples, and the conversion of messages."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ERRORS = (400, 401, 403, 429, 503, 504)
 ACT_ERRORS = (*ERRORS, 404, 409)
 LOAN_ID_EXAMPLE = "0192f3a4-5b6c-7d8e-9f07-23456789abcd"
 ITEM_ID_EXAMPLE = "0192f3a4-5b6c-7d8e-9f08-23456789abcd"
-# Not checked here: the service answers 404 for whatever is no loan of the caller's institution.
+# The gateway does not check the form: the service refuses any id that is not a loan of the caller's institution (404).
 LoanId = Annotated[
     str,
     Path(description="A loan's identifier (UUID).", examples=[LOAN_ID_EXAMPLE]),
@@ -36,17 +36,17 @@ class LentItem(ResponseModel):
     barcode: str
     """The number that a scanner reads."""
     title: str
-    """Title of its record, shortened to 120 characters."""
+    """Title of the record, at most 120 characters."""
     call_number: str
     """Call number."""
     enumeration: str
-    """Volume or number of a series."""
+    """Volume or number, such as that of a series."""
     record_id: str
-    """Identifier (UUID) of its record."""
+    """Identifier (UUID) of the record."""
     branch: str
-    """Code of the branch that owns it."""
+    """Code of the branch that owns the item."""
     collection: str
-    """Its collection, such as circulation, children, reference."""
+    """Code of the collection, such as circulation, children, reference."""
 
 
 class Loan(ResponseModel):
@@ -55,66 +55,66 @@ class Loan(ResponseModel):
     id: str | None = None
     """Identifier (UUID); absent in a dry run."""
     member: str
-    """Identifier (UUID) of the borrower; empty after the borrower was taken off the loan."""
+    """Identifier (UUID) of the borrower; empty after the borrower was removed from the loan."""
     card: str
-    """The borrower's card number; empty with the member."""
+    """The borrower's card number; empty when `member` is."""
     group: str
     """The borrower's class or study programme."""
     item: LentItem
-    """What is lent."""
+    """The lent item."""
     branch: str
-    """Code of the branch that lent it."""
+    """Code of the lending branch."""
     branch_name: Text
-    """Its name."""
+    """Name of the lending branch."""
     lent_at: str | None = None
-    """When it was lent, ISO 8601 in UTC."""
+    """Time of lending, ISO 8601 in UTC."""
     due_at: str | None = None
-    """Until when, ISO 8601 in UTC."""
+    """Time at which the loan is due, ISO 8601 in UTC."""
     due_on: str
-    """The day of `due_at` in the branch's zone, ISO 8601."""
+    """Due date: the day of `due_at` in the branch's zone, ISO 8601."""
     zone: str
     """IANA zone of the branch."""
     unit: str
-    """day or hour."""
+    """Unit of the loan period: day or hour."""
     renewals: int
-    """Renewals so far."""
+    """Number of renewals so far."""
     renewals_left: int
-    """Renewals that the policy still allows."""
+    """Number of renewals that the policy still allows."""
     overdue_days: int
-    """Open days since the due day; 0 when not overdue."""
+    """Number of open days since the due date; 0 when not overdue."""
     returned_at: str | None = None
-    """Time of the return; absent while it is on loan."""
+    """Time of the return, ISO 8601 in UTC; absent while the item is on loan."""
     version: int
     """Version of the loan."""
 
 
 class Suspension(ResponseModel):
-    """A period without loans, both days included."""
+    """A period in which the member may not borrow, from the first to the last day inclusive."""
 
     begins_on: str
     """First day, ISO 8601."""
     ends_on: str
     """Last day, ISO 8601."""
     days: int
-    """Calendar days."""
+    """Number of calendar days."""
 
 
 class Renewal(ResponseModel):
-    """The result for one loan: renewed, or refused with these reasons."""
+    """The result for one loan: renewed, or refused with reasons."""
 
     loan: Loan
-    """The loan, with its due day after the act."""
+    """The loan after the act."""
     renewed: bool
-    """True when it was renewed."""
+    """True when the loan was renewed."""
     refusals: list[Refusal]
-    """Why it was not renewed."""
+    """Reasons why the loan was not renewed."""
 
 
 class Renewals(ResponseModel):
-    """All loans of a member after a renewal of all."""
+    """All loans of a member, each with the result of its renewal."""
 
     total: int
-    """Loans in all."""
+    """Number of loans."""
     hits: list[Renewal]
     """The loans, the first due first."""
 
@@ -180,7 +180,7 @@ def suspension_model(message: wire.Suspension) -> Suspension:
 
 
 def refusal_models(messages: list[refusal_pb2.Refusal], language: str) -> list[Refusal]:
-    """Return refusals of a reply, with their sentences in a language."""
+    """Return the refusals of a reply, with their sentences in `language`."""
     refusals = [refusal_of(message) for message in messages]
     return [
         Refusal(reason=refusal.reason, facts=refusal.facts, detail=refusal.sentence.in_language(language))

@@ -1,4 +1,4 @@
-"""Loans of the institution: listed as JSON and CSV, explained and renewed; and the loans of a member."""
+"""Routes to list (JSON and CSV), explain and renew loans of the institution, and to read a borrower."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ class LoansQuery(QueryModel):
     branch: str = text("Loans of this branch, by its code.", longest=64, example="PST")
     group: str = text("Loans of this class or study programme.", example="XI IPS 3")
     item: str = text("Loans of this item: an id, or a barcode as scanned.", example="KS0015001")
-    overdue: Annotated[bool, Flag] = Field(False, description="Only loans that are overdue.")
-    returned: Annotated[bool, Flag] = Field(False, description="Also loans that have ended.")
-    cursor: str = text("`next` of the page before.", longest=500)
+    overdue: Annotated[bool, Flag] = Field(False, description="Only overdue loans.")
+    returned: Annotated[bool, Flag] = Field(False, description="Include loans that have ended.")
+    cursor: str = text("The `next` value of the previous page.", longest=500)
     limit: Annotated[int, WholeNumber(1, 500)] = number(100, "Loans on a page.")
 
     def message(self) -> wire.ListLoansRequest:
@@ -77,7 +77,7 @@ class Loans(ResponseModel):
     """A page of loans."""
 
     total: int
-    """Loans of all pages."""
+    """Number of loans on all pages."""
     hits: list[Loan]
     """The loans, the first due first."""
     next: str | None = None
@@ -88,56 +88,56 @@ class RenewedLoan(ResponseModel):
     """A renewed loan."""
 
     loan: Loan
-    """The loan with its new due day."""
+    """The loan with its new due date."""
 
 
 class PolicyOfLoan(ResponseModel):
-    """The row of lending rules that decided; empty category, collection or branch means any."""
+    """The policy row that applied; an empty category, collection or branch stands for any."""
 
     category: str
-    """Code of the category of members."""
+    """Code of a category of members."""
     collection: str
-    """Collection of the item."""
+    """Code of a collection."""
     branch: str
     """Code of the lending branch."""
     unit: str
-    """day or hour."""
+    """Unit of `period`: day or hour."""
     period: int
-    """Days or hours of a loan."""
+    """Loan period, in days or hours."""
     renewals: int
-    """Renewals that are allowed."""
+    """Number of renewals that are allowed."""
     loan_limit: int
-    """Most loans of a member; 0 means no separate limit."""
+    """Largest number of open loans of a member; 0 means no limit in this row."""
 
 
 class CalendarDay(ResponseModel):
-    """A day between the loan and its due day."""
+    """A day between the start of the loan and its due date."""
 
     date: str
-    """ISO 8601."""
+    """Day, ISO 8601."""
     is_open: bool
     """True when the branch is open."""
     why: str
-    """Why it is closed."""
+    """Reason why the branch is closed."""
 
 
 class LoanExplained(ResponseModel):
-    """Why a loan is due when it is."""
+    """How the due date of a loan was determined."""
 
     loan: Loan
     """The loan."""
     policy_version: int
-    """Version of the policies that decided."""
+    """Version of the policies that applied."""
     row: PolicyOfLoan
-    """The row of them that decided."""
+    """The policy row that applied."""
     days: list[CalendarDay]
-    """Days that were not counted, or that moved the due day."""
+    """Days that were not counted, or that moved the due date."""
     steps: list[Text]
-    """The decision in sentences, in its order."""
+    """The steps of the decision as sentences, in order."""
 
 
 class Borrower(ResponseModel):
-    """The loans of a member, and whether the member may borrow; without the name."""
+    """The loans of a member, and whether the member may borrow. It does not contain the name."""
 
     member: str
     """Identifier (UUID) of the member."""
@@ -146,15 +146,15 @@ class Borrower(ResponseModel):
     category: str
     """Code of the category."""
     expires_on: str
-    """Last day of the membership, ISO 8601; empty without an end."""
+    """Last day of the membership, ISO 8601; empty when the membership has no end."""
     open_loans: int
-    """Items that the member has."""
+    """Number of open loans."""
     overdue_loans: int
-    """How many of them are overdue."""
+    """Number of overdue loans among them."""
     loan_limit: int
-    """Most items that the member may have."""
+    """Largest number of open loans that the policy allows."""
     suspension: Suspension | None = None
-    """A period without loans."""
+    """The suspension in force; absent when there is none."""
     refusals: list[Refusal]
     """Refusals that apply to every item."""
     loans: list[Loan]
@@ -179,7 +179,7 @@ _ROW = tuple(PolicyOfLoan.model_fields)
     ),
 )
 async def list_loans(request: Request, query: Annotated[LoansQuery, Query()], circulation: Circulation) -> Response:
-    """Loans of the caller's institution that have not ended, the first due first. As CSV: all pages in one file."""
+    """List open loans of the caller's institution, the first due first. CSV has all pages in one file."""
     if preferred_media_type(request.headers.get("accept", ""), (JSON, CSV)) == CSV:
         return await loans_as_csv(request, query.message())
     reply = await call(request, circulation.ListLoans, query.message())
@@ -192,7 +192,7 @@ async def list_loans(request: Request, query: Annotated[LoansQuery, Query()], ci
     response_model=LoanExplained,
     **documented(
         operation="explain_loan",
-        summary="Why a loan is due when it is",
+        summary="How the due date of a loan was determined",
         example={
             "loan": LOAN_EXAMPLE,
             "policy_version": 3,
@@ -206,7 +206,7 @@ async def list_loans(request: Request, query: Annotated[LoansQuery, Query()], ci
 async def explain(
     request: Request, loan_id: LoanId, query: Annotated[QueryModel, Query()], circulation: Circulation
 ) -> Response:
-    """The row of the policies, and the days of the calendar."""
+    """Return the policy row and the calendar days that determined the due date."""
     reply = await call(request, circulation.ExplainLoan, wire.ExplainLoanRequest(id=loan_id))
     row = plain(reply.row)
     return private(
@@ -232,7 +232,7 @@ async def explain(
     ),
 )
 async def renew(request: Request, loan_id: LoanId, circulation: Circulation, body: RenewBody | None = None) -> Response:
-    """Moves the due day of a loan. A refusal has all reasons."""
+    """Renew a loan, which moves its due date. A refusal lists all reasons."""
     body = body or RenewBody()
     message = wire.RenewLoanRequest(id=loan_id, override=body.override, reason=body.reason)
     reply = await call(request, circulation.RenewLoan, message)
@@ -251,7 +251,7 @@ async def renew(request: Request, loan_id: LoanId, circulation: Circulation, bod
     ),
 )
 async def renew_all(request: Request, member_id: MemberId, circulation: Circulation) -> Response:
-    """Renews the loans that can be renewed; the others have their reasons."""
+    """Renew every loan of a member that can be renewed. The other loans have the reasons of their refusal."""
     reply = await call(request, circulation.RenewAll, wire.RenewAllRequest(member=member_id))
     return private(renewals_model(list(reply.renewals), language(request)))
 
@@ -261,7 +261,7 @@ async def renew_all(request: Request, member_id: MemberId, circulation: Circulat
     response_model=Borrower,
     **documented(
         operation="get_borrower",
-        summary="What a member has and may borrow",
+        summary="A member's loans, limit and refusals",
         example={
             "member": MEMBER_ID_EXAMPLE,
             "card": "1000000018",
@@ -279,7 +279,7 @@ async def renew_all(request: Request, member_id: MemberId, circulation: Circulat
 async def borrower(
     request: Request, member_id: MemberId, query: Annotated[QueryModel, Query()], circulation: Circulation
 ) -> Response:
-    """By a member's id, or by a card number as scanned."""
+    """Return a borrower by member id, or by card number as scanned."""
     reply = await call(request, circulation.GetBorrower, wire.GetBorrowerRequest(member=member_id))
     return private(
         Borrower(

@@ -1,4 +1,4 @@
-"""A copy of the data about a member that members stores, with loans: one JSON document."""
+"""A copy of a member's data in the members service, with the loans, as one JSON document."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PAGE, _MOST = 500, 50_000
 
 
 async def own_copy(request: Request) -> dict[str, Any]:
-    """Return what members keeps about the caller, and the caller's open loans."""
+    """Return the caller's data in the members service, and the caller's open loans."""
     reply = await call(request, members(request).ExportOwnMember, wire.ExportOwnMemberRequest())
     try:
         own = await call(request, circulation(request).ListOwnLoans, loans_pb2.ListOwnLoansRequest())
@@ -32,7 +32,7 @@ async def own_copy(request: Request) -> dict[str, Any]:
 
 
 async def copy_of(request: Request, member_id: str) -> dict[str, Any]:
-    """Return what is kept about a member, with the loans of their history."""
+    """Return a member's data in the members service, with open and ended loans, at most 50,000."""
     reply = await call(request, members(request).ExportMember, wire.ExportMemberRequest(id=member_id))
     message = loans_pb2.ListLoansRequest(member=reply.member.id, with_returned=True, limit=_PAGE)
     loans: list[loans_pb2.Loan] = []
@@ -53,7 +53,7 @@ async def copy_of(request: Request, member_id: str) -> dict[str, Any]:
 def _document(
     reply: wire.ExportMemberReply | wire.ExportOwnMemberReply, loans: list[loans_pb2.Loan] | None
 ) -> dict[str, Any]:
-    """`loans` is null when circulation does not answer, so that an incomplete copy is recognised."""
+    """Return the copy. `loans` None means that circulation did not respond; null marks the copy as incomplete."""
     return {
         "made_at": clock.now().isoformat(timespec="seconds"),
         "member": plain(reply.member),
@@ -63,7 +63,7 @@ def _document(
 
 
 def as_file(document: dict[str, Any]) -> Response:
-    """Respond with the document as a download, which no cache stores and whose name says nothing."""
+    """Respond with the document as a download that no cache stores. The file name contains no personal data."""
     headers = {"Cache-Control": "no-store", "Content-Disposition": 'attachment; filename="data.json"'}
     content = orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
     return Response(content, media_type="application/json", headers=headers)

@@ -1,4 +1,4 @@
-"""Members: registered, found, read and changed by staff."""
+"""Routes with which staff register, find, read and change members."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _SERVICE = "/rangkiang.members.v1.Members"
     **documented(operation="find_members", summary="Find members", example=_FOUND, errors=ERRORS),
 )
 async def find(request: Request, query: Annotated[MembersQuery, Query()], members: Members) -> Response:
-    """Members whose words begin with each word of the query: Moh. finds Muhammad, titles are ignored."""
+    """Find members by the beginnings of words, each of which must match. Moh. finds Muhammad; titles are ignored."""
     message = wire.SearchMembersRequest(q=query.q, limit=query.limit, cursor=query.cursor)
     return _found(await call(request, members.SearchMembers, message))
 
@@ -63,7 +63,7 @@ async def find(request: Request, query: Annotated[MembersQuery, Query()], member
     ),
 )
 async def search(request: Request, body: SearchBody, members: Members) -> Response:
-    """As GET /members, and by a phone number, an e-mail address or a NIK, which must not be in a URL."""
+    """Find members as GET /members does, or by a phone number, e-mail address or NIK, which must not be in a URL."""
     message = wire.SearchMembersRequest(**body.model_dump(), by_contact=True)
     return _found(await call(request, members.SearchMembers, message))
 
@@ -82,7 +82,7 @@ async def search(request: Request, body: SearchBody, members: Members) -> Respon
     ),
 )
 async def categories(request: Request, query: Annotated[QueryModel, Query()], members: Members) -> Response:
-    """The categories of the caller's institution."""
+    """List the categories of members of the caller's institution."""
     reply = await call(request, members.ListCategories, wire.ListCategoriesRequest())
     hits = [Category(**plain(category)) for category in reply.categories]
     return private(Categories(total=len(hits), hits=hits))
@@ -102,7 +102,10 @@ async def categories(request: Request, query: Annotated[QueryModel, Query()], me
     ),
 )
 async def register(request: Request, body: NewMemberBody, members: Members) -> Response:
-    """A new member with a card. MEMBER_LIKELY_DUPLICATE: compare, then repeat with `confirmed_duplicates`."""
+    """Register a member and issue a card.
+
+    After MEMBER_LIKELY_DUPLICATE, compare the members, and repeat the request with `confirmed_duplicates`.
+    """
     message = wire.RegisterMemberRequest(
         fields=body.message(),
         number=body.number,
@@ -123,7 +126,7 @@ async def register(request: Request, body: NewMemberBody, members: Members) -> R
 async def get(
     request: Request, member_id: MemberId, query: Annotated[QueryModel, Query()], members: Members
 ) -> Response:
-    """A member; personal values only for callers with members.contact. The audit records who looks."""
+    """Return a member. Contact data needs the scope members.contact. The audit log records each request."""
     reply = await call(request, members.GetMember, wire.GetMemberRequest(id=member_id))
     return _member(reply.member)
 
@@ -142,7 +145,7 @@ async def get(
 async def change(
     request: Request, member_id: MemberId, body: ChangedMemberBody, members: Members, version: Version
 ) -> Response:
-    """Change the fields that the body has."""
+    """Change the fields of a member that are in the body."""
     message = wire.ChangeMemberRequest(
         id=member_id,
         version=version,
@@ -155,7 +158,7 @@ async def change(
 
 
 def private(model: ResponseModel, *, status: int = 200, version: int = 0) -> Response:
-    """Respond with personal data, which no cache may store."""
+    """Respond with data that no cache may store. A version above 0 is also the ETag."""
     headers = {"Cache-Control": "no-store"} | ({"ETag": version_tag(version)} if version else {})
     return Response(model.to_json(), status_code=status, media_type=JSON, headers=headers)
 

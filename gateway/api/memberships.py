@@ -1,4 +1,4 @@
-"""Acts of staff on a membership: renewals, blocks, merges and erasure."""
+"""Routes with which staff renew, block, merge and erase memberships."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MergeId = Annotated[str, Path(description="A merge's identifier (UUID).", exampl
 
 
 class RenewalBody(Body):
-    """A renewal; without values by the months of the category."""
+    """A renewal. Without `expires_on`, the category sets the length."""
 
     expires_on: str = Field("", description="New last day, ISO 8601.", max_length=40, examples=["2028-11-26"])
     category: str = Field("", description="New category; by default the same.", max_length=64, examples=["umum"])
@@ -40,14 +40,14 @@ class BlockBody(Body):
         max_length=40,
         examples=["lost_item"],
     )
-    note: str = Field("", description="For the desk.", max_length=2_000, examples=["Two books of the school box."])
-    ends_on: str = Field("", description="Last day, ISO 8601; none by default.", max_length=40, examples=["2027-01-31"])
+    note: str = Field("", description="Note for staff.", max_length=2_000, examples=["Two books of the school box."])
+    ends_on: str = Field("", description="Last day, ISO 8601; by default none.", max_length=40, examples=["2027-01-31"])
 
 
 class MergeBody(Body):
     """The other membership of the same person."""
 
-    merged_id: str = Field(description="Its numbers go to the member of the path.", max_length=64,
+    merged_id: str = Field(description="Id of the member that is merged into the member of the path.", max_length=64,
                            examples=[MEMBER_ID_EXAMPLE])  # fmt: skip
 
 
@@ -59,7 +59,7 @@ class Renewed(ResponseModel):
     version: int
     """Version of the member."""
     expires_on: str
-    """Last day; empty without an end."""
+    """Last day, ISO 8601; empty when the membership has no end."""
 
 
 class Blocked(ResponseModel):
@@ -77,9 +77,9 @@ class Merged(ResponseModel):
     """The merge."""
 
     merge_id: str
-    """Identifier (UUID) of the merge, with which it is undone."""
+    """Identifier (UUID) of the merge, for the route that undoes it."""
     version: int
-    """Version of the member that stays."""
+    """Version of the member that remains."""
 
 
 class Changed(ResponseModel):
@@ -93,7 +93,7 @@ class Erased(ResponseModel):
     """The erased member."""
 
     id: str
-    """Identifier (UUID), which stays in counts."""
+    """Identifier (UUID) of the member, which statistics keep."""
 
 
 @router.post(
@@ -110,7 +110,7 @@ class Erased(ResponseModel):
     ),
 )
 async def renew(request: Request, member_id: MemberId, body: RenewalBody, members: Members) -> Response:
-    """From the current end, or from today if that has passed."""
+    """Renew a membership from its current end, or from today when the end has passed."""
     message = wire.RenewMembershipRequest(id=member_id, expires_on=body.expires_on, category=body.category)
     reply = await call(request, members.RenewMembership, message)
     return private(Renewed(**plain(reply)), status=201, version=reply.version)
@@ -130,7 +130,7 @@ async def renew(request: Request, member_id: MemberId, body: RenewalBody, member
     ),
 )
 async def block(request: Request, member_id: MemberId, body: BlockBody, members: Members) -> Response:
-    """Until its last day, or until staff end it."""
+    """Block a member until the last day of the block, or until staff end it."""
     reply = await call(request, members.BlockMember, wire.BlockMemberRequest(id=member_id, **body.model_dump()))
     return private(Blocked(**plain(reply)), status=201, version=reply.version)
 
@@ -147,7 +147,7 @@ async def block(request: Request, member_id: MemberId, body: BlockBody, members:
     ),
 )
 async def end_block(request: Request, member_id: MemberId, block_id: BlockId, members: Members) -> Response:
-    """The audit keeps the block."""
+    """End a block. The audit log keeps it."""
     reply = await call(request, members.EndBlock, wire.EndBlockRequest(id=member_id, block_id=block_id))
     return private(Changed(version=reply.version), version=reply.version)
 
@@ -166,7 +166,7 @@ async def end_block(request: Request, member_id: MemberId, block_id: BlockId, me
     ),
 )
 async def merge(request: Request, member_id: MemberId, body: MergeBody, members: Members) -> Response:
-    """The member of the path stays as it is, and the numbers, blocks and documents of the other become theirs."""
+    """Merge another member into the member of the path, who gets the other's numbers, blocks and documents."""
     message = wire.MergeMembersRequest(id=member_id, merged_id=body.merged_id)
     reply = await call(request, members.MergeMembers, message)
     return private(Merged(**plain(reply)), status=201, version=reply.version)
@@ -184,7 +184,7 @@ async def merge(request: Request, member_id: MemberId, body: MergeBody, members:
     ),
 )
 async def undo_merge(request: Request, member_id: MemberId, merge_id: MergeId, members: Members) -> Response:
-    """The data of the merged member is separated again, except loans."""
+    """Separate the data of the merged member again, except loans."""
     reply = await call(request, members.UndoMerge, wire.UndoMergeRequest(id=member_id, merge_id=merge_id))
     return private(Changed(version=reply.version), version=reply.version)
 
@@ -201,6 +201,9 @@ async def undo_merge(request: Request, member_id: MemberId, merge_id: MergeId, m
     ),
 )
 async def erase(request: Request, member_id: MemberId, members: Members) -> Response:
-    """Destroys the key of the personal values and empties the row; refused while something is open."""
+    """Erase a member: destroy the key of the sealed values and clear the row.
+
+    Refused while a loan, a fee or a block is open, or while the member is a guardian.
+    """
     reply = await call(request, members.EraseMember, wire.EraseMemberRequest(id=member_id))
     return private(Erased(id=reply.id))

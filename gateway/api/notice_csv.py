@@ -1,4 +1,4 @@
-"""Notices as CSV (RFC 4180) for spreadsheets, without names, addresses and texts."""
+"""Notices as CSV (RFC 4180) for spreadsheets, without names, addresses or texts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gateway.api.serializers import plain
 from gateway.clients import call, notifications
 from rangkiang.notifications.v1 import notices_pb2 as wire
 
-# Notices of one call, and of one file.
+# Most notices of one call, and of one file.
 _PAGE, _MOST = 500, 200_000
 # Spreadsheets read a file as UTF-8 only when it begins with the byte order mark.
 _MARK: Final = "\ufeff"
@@ -27,9 +27,9 @@ _COLUMNS: Final = (
 
 
 async def notices_as_csv(request: Request, message: wire.ListNoticesRequest) -> Response:
-    """Respond with all notices of a list, whatever its pages; of a longer list the newest 200,000.
+    """Respond with all pages of a list of notices in one file, at most the newest 200,000 notices.
 
-    The first page is read before the response begins, so that a refusal is a problem document.
+    The first page is read before the response starts, so that a refusal is sent as a problem document.
     """
     message.limit, message.without_total = _PAGE, True
     stub = notifications(request)
@@ -44,7 +44,7 @@ async def notices_as_csv(request: Request, message: wire.ListNoticesRequest) -> 
             if not reply.cursor or count >= _MOST:
                 return
             message.cursor = reply.cursor
-            # A failure ends the connection before its end, so that nobody takes a part for the whole.
+            # When this call fails, the connection breaks, so that the client sees that the file is incomplete.
             reply = await call(request, stub.ListNotices, message)
 
     headers = {"Cache-Control": "no-store", "Content-Disposition": 'attachment; filename="notices.csv"'}

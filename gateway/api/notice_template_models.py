@@ -1,4 +1,4 @@
-"""Models of the routes of templates."""
+"""Models of the routes of notice templates."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from gateway.api.member_models import Body
 from gateway.api.schemas import ResponseModel, Text
 from rangkiang.notifications.v1 import templates_pb2 as wire
 
-# The service says which kinds, channels and languages there are; this only limits what a request can have.
+# The service checks kinds, channels and languages; this pattern only bounds the input.
 NAME_PATTERN = r"^[a-z_]{1,32}$"
 
 
 class ProviderBody(Body):
     """A template that WhatsApp has approved."""
 
-    name: str = Field("", description="Its name.", max_length=128, examples=["pengingat_kembali"])
-    language: str = Field("", description="As the provider names it.", max_length=16, examples=["id"])
+    name: str = Field("", description="Name of the template.", max_length=128, examples=["pengingat_kembali"])
+    language: str = Field("", description="The provider's language code.", max_length=16, examples=["id"])
     parameters: list[Annotated[str, Field(max_length=64)]] = Field(
-        [], description="Names of variables, in their order.", max_length=20, examples=[["institution_name", "title"]]
+        [], description="Names of the variables, in order.", max_length=20, examples=[["institution_name", "title"]]
     )
 
 
 class NoticeTextBody(Body):
     """The text of a template."""
 
-    subject: str = Field("", description="Of mails, push messages and letters: one line without data of a member.",
+    subject: str = Field("", description="Subject, except for WhatsApp and SMS: one line without personal data.",
                          max_length=500, examples=["Batas kembali buku: {{ due_on|date }}"])  # fmt: skip
     body: str = Field(
-        description="With variables and the markup of docs/notices.md.",
+        description="Body, with variables and the markup of docs/notices.md.",
         max_length=20_000,
         examples=["Yth. {{ recipient_name }},\n\n**{{ title }}** kembali paling lambat {{ due_on|date }}."],
     )
-    provider: ProviderBody | None = Field(None, description="Of WhatsApp.")
+    provider: ProviderBody | None = Field(None, description="The approved template; only for WhatsApp.")
 
     def message(self) -> wire.TemplateText:
         provider = wire.ProviderTemplate(**self.provider.model_dump()) if self.provider else None
@@ -42,13 +42,13 @@ class NoticeTextBody(Body):
 
 
 class RestoreBody(Body):
-    """The version to return to."""
+    """The version to restore."""
 
-    version: int = Field(description="An earlier version; 0 is the first text.", ge=0, le=10**12, examples=[1])
+    version: int = Field(description="An earlier version; 0 is the default text.", ge=0, le=10**12, examples=[1])
 
 
 class PreviewBody(Body):
-    """A preview; without a text, of the template in force."""
+    """A preview of `text`, or of the template in force when `text` is absent."""
 
     kind: str = Field(description="Kind of notices.", pattern=NAME_PATTERN, examples=["due_soon"])
     channel: str = Field(description="email, whatsapp, sms, push or print.", pattern=NAME_PATTERN, examples=["sms"])
@@ -56,43 +56,43 @@ class PreviewBody(Body):
     text: NoticeTextBody | None = Field(None, description="A text that is not saved yet.")
     facts: dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=500)]] = Field(
         {},
-        description="Values of variables, such as those of a loan; the others are samples.",
+        description="Values of variables, such as those of a loan; other variables get sample values.",
         max_length=40,
         examples=[{"title": "Robohnya Surau Kami"}],
     )
 
 
 class NoticeTestBody(Body):
-    """The address of a test."""
+    """The recipient of a test."""
 
-    to: str = Field(description="An e-mail address or a phone number.", max_length=254, examples=["081234567890"])
+    to: str = Field(description="E-mail address or phone number.", max_length=254, examples=["081234567890"])
 
 
 class NoticeTest(ResponseModel):
-    """The outcome of a test."""
+    """The result of a test."""
 
     state: str
     """accepted, temporary, permanent or unknown; started for a repeated request."""
     reason: str
-    """Reason, for machines."""
+    """Reason code; empty when there is none."""
 
 
 class Provider(ResponseModel):
     """A template that is stored at the provider."""
 
     name: str
-    """Its name; empty for channels without one."""
+    """Name of the template; empty for channels that have none."""
     language: str
-    """As the provider names it."""
+    """The provider's language code."""
     parameters: list[str]
-    """Names of variables; in a preview their values."""
+    """Names of the variables; in a preview, their values."""
 
 
 class TemplateText(ResponseModel):
     """The text of a template."""
 
     subject: str
-    """Subject of mails, push messages and letters."""
+    """Subject of e-mails, push messages and letters."""
     body: str
     """Body, with variables and markup."""
     provider: Provider
@@ -109,58 +109,58 @@ class Template(ResponseModel):
     language: str
     """id or en."""
     version: int
-    """0 for the text that every institution begins with."""
+    """Version, for If-Match; 0 for the default text."""
     text: TemplateText
     """The text."""
     saved_by: str
-    """Account (UUID) that saved it; empty for version 0."""
+    """Account (UUID) that saved the version; empty for version 0."""
     saved_at: str | None = None
-    """When it was saved, ISO 8601 in UTC."""
+    """Time at which the version was saved, ISO 8601 in UTC."""
 
 
 class TemplateVersions(ResponseModel):
     """The versions of a template."""
 
     total: int
-    """Versions in the list."""
+    """Number of versions in the list."""
     hits: list[Template]
-    """The newest first; at most 100."""
+    """The versions, the newest first; at most 100."""
 
 
 class TemplateVariable(ResponseModel):
     """A variable that a template may use."""
 
     name: str
-    """Its name in a text."""
+    """Name, as used in a text."""
     label: Text
-    """Its description."""
+    """Description."""
     type: str
     """text, date, moment, number, flag, link, code or list."""
     in_subject: bool
-    """True when it has no data of a member."""
+    """True when the variable has no personal data, so that a subject may use it."""
     is_required: bool
-    """True when each text must use it, or another of those that are required together."""
+    """True when each text must use this variable, or an alternative in the same group of required variables."""
     fields: list[str]
-    """For a list: the fields of each entry."""
+    """Fields of each entry, for a list."""
 
 
 class TemplateKind(ResponseModel):
     """A kind of notices."""
 
     name: str
-    """Its code."""
+    """Code of the kind."""
     label: Text
-    """Its name."""
+    """Name of the kind."""
     channels: list[str]
-    """Channels that are used when a member chose none, in their order."""
+    """Channels for a member without preferences, in order of fallback."""
     variables: list[TemplateVariable]
-    """Variables of its templates."""
+    """Variables that templates of this kind may use."""
     is_digest: bool
-    """True when it is folded into one message a day."""
+    """True when the notices of a day are combined in one message."""
     is_marketing: bool
-    """True when it needs the member's consent."""
+    """True when sending needs the member's consent."""
     has_code: bool
-    """True when its text has a code that works once."""
+    """True when the text has a one-time code."""
 
 
 class SavedTemplate(ResponseModel):
@@ -169,9 +169,9 @@ class SavedTemplate(ResponseModel):
     kind: str
     """Kind of notices."""
     channel: str
-    """Its channel."""
+    """email, whatsapp, sms, push or print."""
     language: str
-    """Its language."""
+    """id or en."""
     version: int
     """The newest version."""
 
@@ -180,9 +180,9 @@ class Templates(ResponseModel):
     """Kinds of notices, and the templates that the institution has saved."""
 
     kinds: list[TemplateKind]
-    """Every kind."""
+    """All kinds."""
     channels: list[str]
-    """Every channel."""
+    """All channels."""
     saved: list[SavedTemplate]
     """Templates that differ from the default text."""
 
@@ -191,14 +191,14 @@ class NoticePreview(ResponseModel):
     """A rendered notice."""
 
     subject: str
-    """Subject of mails, push messages and letters."""
+    """Subject of e-mails, push messages and letters."""
     text: str
     """Plain text."""
     html: str
-    """HTML of mails."""
+    """HTML, for e-mail."""
     provider: Provider
     """For WhatsApp: the provider's template with the values of its parameters."""
     sms_length: int
-    """For SMS: number of characters; 160 fit into one message."""
+    """For SMS: number of characters; one message has at most 160."""
     sms_messages: int
     """For SMS: number of messages that are charged."""

@@ -1,4 +1,4 @@
-"""Templates of notices: read, changed and returned to an earlier version; and previews of notices."""
+"""Routes to read, change and restore notice templates, and to preview and test notices."""
 
 from __future__ import annotations
 
@@ -75,10 +75,10 @@ _ONE = "/templates/{notice_kind}/{channel}/{language}"
 @router.get(
     "/templates",
     response_model=Templates,
-    **documented(operation="list_templates", summary="Kinds and templates", example=_LIST_EXAMPLE, errors=ERRORS),
+    **documented(operation="list_templates", summary="Kinds and saved templates", example=_LIST_EXAMPLE, errors=ERRORS),
 )
 async def list_all(request: Request, query: Annotated[QueryModel, Query()], notifications: Notifications) -> Response:
-    """Kinds of notices with the variables of their templates; and what the institution has saved."""
+    """List the kinds of notices with their variables, and the templates that the institution has saved."""
     reply = await call(request, notifications.ListTemplates, wire.ListTemplatesRequest())
     return private(Templates(**plain(reply)))
 
@@ -96,7 +96,7 @@ async def get(
     query: Annotated[QueryModel, Query()],
     notifications: Notifications,
 ) -> Response:
-    """The template in force; its version is also the ETag."""
+    """Return the template in force. The ETag is its version."""
     message = wire.GetTemplateRequest(kind=notice_kind, channel=channel, language=language)
     return _template((await call(request, notifications.GetTemplate, message)).template)
 
@@ -122,7 +122,7 @@ async def put(
     notifications: Notifications,
     version: Version,
 ) -> Response:
-    """Save a new version. A text with an unknown or a missing variable is refused with its name and line."""
+    """Save a new version. An unknown or missing variable is refused, with its name and line."""
     message = wire.PutTemplateRequest(
         kind=notice_kind, channel=channel, language=language, version=version, text=body.message()
     )
@@ -147,7 +147,7 @@ async def versions(
     query: Annotated[QueryModel, Query()],
     notifications: Notifications,
 ) -> Response:
-    """Every version with who saved it and when, the newest first; version 0 is the first text."""
+    """List all versions, the newest first, each with the account and the time. Version 0 is the default text."""
     message = wire.ListTemplateVersionsRequest(kind=notice_kind, channel=channel, language=language)
     reply = await call(request, notifications.ListTemplateVersions, message)
     hits = [Template(**plain(one)) for one in reply.versions]
@@ -159,7 +159,7 @@ async def versions(
     response_model=Template,
     **documented(
         operation="restore_template",
-        summary="Return to an earlier version",
+        summary="Restore an earlier version",
         example=_EXAMPLE,
         errors=(*ERRORS, 404, 409),
         method=f"{_SERVICE}/RestoreTemplate",
@@ -174,7 +174,7 @@ async def restore(
     notifications: Notifications,
     version: Version,
 ) -> Response:
-    """Save an earlier version once more as the newest."""
+    """Save a copy of an earlier version as the newest version."""
     message = wire.RestoreTemplateRequest(
         kind=notice_kind, channel=channel, language=language, version=version, earlier=body.version
     )
@@ -186,7 +186,7 @@ async def restore(
     response_model=NoticeTest,
     **documented(
         operation="send_notice_test",
-        summary="Try a template",
+        summary="Send a test of a template",
         example={"state": "accepted", "reason": ""},
         errors=(*ERRORS, 409),
         method=f"{_SERVICE}/SendTest",
@@ -200,7 +200,7 @@ async def send_test(
     body: NoticeTestBody,
     notifications: Notifications,
 ) -> Response:
-    """Send the template in force with samples to an address of the caller: at most ten times an hour."""
+    """Send the template in force, with sample values, to the address in the body. At most ten times an hour."""
     message = wire.SendTestRequest(kind=notice_kind, channel=channel, language=language, to=body.to)
     return private(NoticeTest(**plain(await call(request, notifications.SendTest, message))))
 
@@ -210,7 +210,7 @@ async def send_test(
     response_model=NoticePreview,
     **documented(
         operation="preview_notice",
-        summary="What a notice reads like",
+        summary="Preview a notice",
         example=_PREVIEW_EXAMPLE,
         errors=ERRORS,
         method=f"{_SERVICE}/PreviewNotice",
@@ -218,7 +218,7 @@ async def send_test(
 )
 @accept_bodies(LONGEST_BODY_BYTES)
 async def preview(request: Request, body: PreviewBody, notifications: Notifications) -> Response:
-    """Render a notice by the template in force or by a text that is not saved; nothing is saved or sent."""
+    """Render a notice from the template in force or from an unsaved text. Nothing is saved or sent."""
     message = wire.PreviewNoticeRequest(
         kind=body.kind,
         channel=body.channel,
@@ -232,6 +232,6 @@ async def preview(request: Request, body: PreviewBody, notifications: Notificati
 
 def _template(message: wire.Template) -> Response:
     response = private(Template(**plain(message)))
-    # Version 0 has an ETag too: it is the one that the first PUT names.
+    # Version 0 needs an ETag too, because the first PUT sends it as If-Match.
     response.headers["ETag"] = version_tag(message.version)
     return response

@@ -1,4 +1,4 @@
-"""Notices: lists as JSON and CSV, a notice with its attempts, and sending it again."""
+"""Routes to list notices (JSON and CSV), to read one with its attempts, and to send one again."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ NoticeId = Annotated[
 
 
 class NoticesQuery(QueryModel):
-    member: str = text("Notices of this member, by id.", longest=64, example=MEMBER_ID_EXAMPLE)
+    member: str = text("Id of a member whose notices are listed.", longest=64, example=MEMBER_ID_EXAMPLE)
     state: str = text(
-        "waiting, sending, sent, delivered, read, failed, dropped, print, printed or unknown.", longest=16,
+        "State: waiting, sending, sent, delivered, read, failed, dropped, print, printed or unknown.", longest=16,
         example="unknown",
     )  # fmt: skip
     kind: str = text("Kind of notices.", longest=32, example="overdue")
-    cursor: str = text("`next` of the page before.", longest=64)
+    cursor: str = text("The `next` value of the previous page.", longest=64)
     limit: Annotated[int, WholeNumber(1, 500)] = number(50, "Notices on a page.")
 
     def message(self) -> wire.ListNoticesRequest:
@@ -54,42 +54,42 @@ class Notice(ResponseModel):
     id: str
     """Identifier (UUID)."""
     member_id: str
-    """The member; empty after an erasure."""
+    """Identifier (UUID) of the member; empty after the member was erased."""
     kind: str
-    """due_soon, overdue, loan_receipt …"""
+    """Kind of notice: due_soon, overdue, loan_receipt …"""
     loan_id: str
-    """The loan; empty 14 days after its return, and for other kinds."""
+    """Identifier (UUID) of the loan; empty from 14 days after its return, and for notices without a loan."""
     item_id: str
-    """The item; empty when the loan is."""
+    """Identifier (UUID) of the item; empty when `loan_id` is."""
     title: str
-    """Title of the item; empty when the loan is."""
+    """Title of the item; empty when `loan_id` is."""
     state: str
     """waiting, sending, sent, delivered, read, failed, dropped, print, printed or unknown."""
     reason: str
-    """Reason of the state, for machines; often empty."""
+    """Reason code of the state; often empty."""
     made_at: str | None = None
-    """ISO 8601, UTC."""
+    """Time of creation, ISO 8601 in UTC."""
     due_at: str | None = None
-    """Earliest time of sending."""
+    """Earliest time of sending, ISO 8601 in UTC."""
     changed_at: str | None = None
-    """Time of the last change of its state."""
+    """Time of the last change of state, ISO 8601 in UTC."""
     channel: str
-    """Channel of the last attempt; empty before it."""
+    """Channel of the last attempt; empty before the first attempt."""
     message_id: str
-    """Identifier of the message; notices in one message have the same."""
+    """Identifier of the message; notices that are sent in one message share it."""
     language: str
     """id or en; empty before the first attempt."""
     zone: str
-    """IANA zone of the branch, else of the institution."""
+    """IANA zone of the branch; without a branch, of the institution."""
 
 
 class Notices(ResponseModel):
     """A page of notices."""
 
     total: int
-    """Notices of all pages; at most 1,000."""
+    """Number of notices on all pages, counted up to 1,000."""
     has_more: bool
-    """There are more than `total`."""
+    """True when there are more than `total`."""
     hits: list[Notice]
     """The notices, the newest first."""
     next: str | None = None
@@ -97,7 +97,7 @@ class Notices(ResponseModel):
 
 
 class Attempt(ResponseModel):
-    """One hand-over to a provider."""
+    """One attempt to send a message through a provider."""
 
     id: str
     """Identifier (UUID)."""
@@ -108,28 +108,28 @@ class Attempt(ResponseModel):
     state: str
     """started, accepted, temporary, permanent, unknown, delivered, read or failed."""
     reason: str
-    """Reason of a refusal, for machines."""
+    """Reason code of a failure; empty when there is none."""
     started_at: str | None = None
-    """ISO 8601, UTC."""
+    """Time of the start, ISO 8601 in UTC."""
     ended_at: str | None = None
-    """When the provider answered."""
+    """Time of the provider's response, ISO 8601 in UTC."""
 
 
 class NoticeInFull(ResponseModel):
-    """A notice with its text."""
+    """A notice with its text and attempts."""
 
     notice: Notice
     """The notice."""
     subject: str
-    """Subject as it was sent."""
+    """Subject that was sent."""
     text: str
-    """Text as it was sent; empty before that, after it was deleted, and when it had a code."""
+    """Text that was sent; empty before sending, after its deletion, and when the text had a one-time code."""
     attempts: list[Attempt]
-    """Attempts, the first at first."""
+    """Attempts, the first one first."""
 
 
 class ResentNotice(ResponseModel):
-    """A notice that waits again."""
+    """A notice that waits to be sent again."""
 
     notice: Notice
     """The notice."""
@@ -177,7 +177,7 @@ _ATTEMPT = {
 async def list_notices(
     request: Request, query: Annotated[NoticesQuery, Query()], notifications: Notifications
 ) -> Response:
-    """Notices by member, state and kind, the newest first; as CSV all pages."""
+    """List notices by member, state and kind, the newest first. CSV has all pages in one file."""
     if preferred_media_type(request.headers.get("accept", ""), (JSON, CSV)) == CSV:
         return await notices_as_csv(request, query.message())
     reply = await call(request, notifications.ListNotices, query.message())
@@ -203,7 +203,7 @@ async def list_notices(
 async def get_notice(
     request: Request, notice_id: NoticeId, query: Annotated[QueryModel, Query()], notifications: Notifications
 ) -> Response:
-    """Each look is recorded."""
+    """Return a notice. The audit log records each request."""
     reply = await call(request, notifications.GetNotice, wire.GetNoticeRequest(id=notice_id))
     return private(
         NoticeInFull(
@@ -227,6 +227,6 @@ async def get_notice(
     ),
 )
 async def resend(request: Request, notice_id: NoticeId, notifications: Notifications) -> Response:
-    """A notice that failed, is unknown, or is or was on the print list can be sent again."""
+    """Send a notice again in a new message. Its state must be failed, unknown, print or printed."""
     reply = await call(request, notifications.ResendNotice, wire.ResendNoticeRequest(id=notice_id))
     return private(ResentNotice(notice=Notice(**plain(reply.notice))))

@@ -16,20 +16,20 @@ from gateway.api.schemas import Problem
 from gateway.problems import MEDIA_TYPE
 
 _ERRORS = {
-    400: "The request is wrong; `refusals` name every mistake.",
+    400: "The request is invalid; `refusals` lists every error.",
     401: "A valid credential is needed.",
-    403: "The caller may not do this.",
+    403: "The caller lacks a permission for this act.",
     404: "The object does not exist.",
     406: "None of the media types in Accept is available.",
-    409: "Rules refuse the act, or another request changed the data.",
-    410: "The object was deleted; `facts` say when.",
-    412: "If-Match names an earlier version; the facts name what changed.",
+    409: "A rule refuses the act, or another request changed the data.",
+    410: "The object was deleted; `facts` has the time.",
+    412: "If-Match names an earlier version; `facts` names the changed fields.",
     413: "The body is too large.",
-    422: "The Idempotency-Key belongs to another request.",
+    422: "The Idempotency-Key was used for another request.",
     428: "If-Match is missing.",
-    429: "Too many requests from this caller; Retry-After has the seconds to wait.",
-    503: "A part does not answer; try again.",
-    504: "The call took too long; try again.",
+    429: "The caller sent too many requests; Retry-After has the number of seconds to wait.",
+    503: "A service is not available; try again.",
+    504: "A service did not respond in time; try again.",
 }
 
 _IDEMPOTENCY_KEY = {
@@ -37,18 +37,18 @@ _IDEMPOTENCY_KEY = {
     "in": "header",
     "required": True,
     "description": (
-        "A random key, such as a UUID. A repeated request with the same key and body does nothing and gets the first "
-        "response, with `Idempotency-Replayed: true`. Keys are kept for 48 hours."
+        "A random key, such as a UUID. A repeated request with the same key and body changes nothing and returns the "
+        "first response, with `Idempotency-Replayed: true`. Keys are stored for 48 hours."
     ),
     "schema": {"type": "string", "minLength": 1, "maxLength": 64, "pattern": "^[!-~]+$"},
 }
 _REPLAYED = {
     "Idempotency-Replayed": {
-        "description": "`true` when this is the stored response of an earlier request with the same key.",
+        "description": "`true` when the response is that of an earlier request with the same key.",
         "schema": {"type": "string", "enum": ["true"]},
     }
 }
-# Further errors of a route with a header.
+# Errors that a header adds to a route.
 _HEADER_ERRORS = {"Idempotency-Key": (400, 409, 422), "If-Match": (400, 412, 428)}
 
 
@@ -62,21 +62,22 @@ def documented(
     method: str = "",
     status: int = 200,
 ) -> dict[str, Any]:
-    """Return arguments of a router's decorator that FastAPI cannot read from the signature.
+    """Return the arguments of a router's decorator that FastAPI cannot read from the signature.
 
-    operation  operationId: the name of a method in generated clients
-    example    of the response, in JSON
-    errors     statuses of possible problem documents
-    content    further media types of the response
-    method     /package.Service/Method of a write; if it is `keyed`, the route documents Idempotency-Key
-    status     of a response without errors
+    operation  operationId; generated clients name a method after it
+    example    example of the JSON response
+    errors     statuses of problem documents
+    content    additional media types of the response
+    method     /package.Service/Method of a write; for a `keyed` method, the route documents Idempotency-Key
+    status     status of success
+    raises     ValueError  `method` does not exist
     """
     ok_content = dict(content) if example is None else {"application/json": {"example": example}, **content}
     responses: dict[int | str, Any] = {
         status: {"description": summary, "content": ok_content},
     }
     if not method:
-        responses[304] = {"description": "The client's response (If-None-Match) is still current."}
+        responses[304] = {"description": "The response that If-None-Match names is still current."}
     responses |= {error: _problem(error) for error in errors}
     arguments: dict[str, Any] = {"operation_id": operation, "summary": summary, "responses": responses}
     if method:
@@ -94,7 +95,7 @@ def _problem(status: int) -> dict[str, Any]:
 
 
 class ApiRoute(APIRoute):
-    """A route of the API. FastAPI uses the last value of a parameter; here the model gets all values."""
+    """A route that passes all values of a query parameter to the model. FastAPI itself passes only the last value."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
@@ -120,7 +121,11 @@ class _EveryValue(QueryParams):
 
 
 def complete(document: dict[str, Any]) -> dict[str, Any]:
-    """Add to the OpenAPI document the problem document, `explode`, and the errors of headers; 422 is 400 here."""
+    """Complete FastAPI's OpenAPI document in place, and return it.
+
+    Adds the schema of problem documents, `explode` of lists, and the errors of headers. Removes FastAPI's 422 for
+    invalid input, because this API responds with 400.
+    """
     schemas = document["components"]["schemas"]
     problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     schemas |= {**problem.pop("$defs"), "Problem": problem}
@@ -145,15 +150,15 @@ def complete(document: dict[str, Any]) -> dict[str, Any]:
 def _complete_parameter(parameter: dict[str, Any]) -> None:
     schema = parameter["schema"]
     for part in (schema, schema.get("items", {})):
-        part.pop("title", None)  # generated clients would use it as the name of an enumeration
+        part.pop("title", None)  # generated clients would name an enumeration after the title
     if "explode" in schema:
         parameter |= {"style": "form", "explode": schema.pop("explode")}
     examples = schema.pop("examples", None)
     if examples:
         parameter["example"] = examples[0]
-    if schema.get("default") in ("", []):  # the default means that the parameter is absent
+    if schema.get("default") in ("", []):  # these defaults stand for an absent parameter
         del schema["default"]
     if parameter["in"] == "header":
-        parameter["required"] = True  # its own check gives a better reason than FastAPI's
+        parameter["required"] = True  # FastAPI sees a default, because `gateway.api.writes` checks the header itself
     if not parameter["required"]:
         del parameter["required"]

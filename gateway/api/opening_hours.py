@@ -1,4 +1,4 @@
-"""GET /branches/{institution}/{code}/hours: when a branch is open on the next days."""
+"""GET /branches/{institution}/{code}/hours: opening hours of a branch by day."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from rangkiang.circulation.v1 import rules_pb2 as wire
 
 router = APIRouter(tags=["institutions"], route_class=ApiRoute)
 
-# An emergency closing may be entered at any time, so a delay of a minute is the most that is acceptable.
+# Staff may enter an emergency closing at any time, so the delay must not be more than one minute.
 CACHE_CONTROL = "public, max-age=60"
 MOST_DAYS = 14
 
-# Days of this century, as the service reads them; it gives the better reason, so the schema alone has the pattern.
+# Days from 2000 to 2099, which the service accepts. Only the schema has the pattern: the service's reason is better.
 _DAY = (
     "^20[0-9]{2}-((0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])|(0[13-9]|1[0-2])-(29|30)|(0[13578]|1[02])-31)$"
     "|^20([02468][048]|[13579][26])-02-29$"
@@ -41,26 +41,26 @@ class ClosedDay(ResponseModel):
     """A closing that includes the day."""
 
     why: str
-    """Its reason; empty when none was entered."""
+    """Reason; empty when staff entered none."""
     is_estimated: bool
-    """True when the date is an estimate, as of holidays by the moon."""
+    """True when the date is an estimate, such as that of a holiday of the lunar calendar."""
 
 
 class OpeningDay(ResponseModel):
     """A day of a branch."""
 
     date: str
-    """ISO 8601."""
+    """Day, ISO 8601."""
     hours: list[tuple[str, str]]
-    """Pairs of times in the zone of the branch, in order; none when it is closed. A day ends at 24:00."""
+    """Pairs of times in the branch's zone, in order; empty when the branch is closed. A day ends at 24:00."""
     closed: ClosedDay | None = None
-    """The closing that includes the day; null without one."""
+    """The closing that includes the day; absent when there is none."""
     season: str
-    """Name of the season whose hours these are; empty for the usual hours."""
+    """Name of the season that sets these hours; empty for the usual hours."""
 
 
 class OpeningHours(ResponseModel):
-    """When a branch is open on the next days."""
+    """Opening hours of a branch by day."""
 
     institution: str
     """Code of the institution."""
@@ -69,7 +69,7 @@ class OpeningHours(ResponseModel):
     zone: str
     """IANA zone of all dates and times."""
     has_hours: bool
-    """False when the library has entered no hours for these days: nothing is known then but closings."""
+    """False when the library has entered no hours for these days, so that only closings are known."""
     days: list[OpeningDay] = Field(max_length=MOST_DAYS)
     """The days, in order."""
 
@@ -108,7 +108,7 @@ async def opening_hours(
     query: Annotated[HoursQuery, Query()],
     circulation: Circulation,
 ) -> Response:
-    """Hours and closings of each day, in the zone of the branch; of a mobile branch its visits."""
+    """List the hours and closings of each day, in the branch's zone. Hours of a mobile branch are its visits."""
     message = wire.ListOpeningHoursRequest(
         institution=institution, branches=[code], **{"from": query.first}, days=query.days
     )

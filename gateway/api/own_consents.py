@@ -1,4 +1,4 @@
-"""The caller's own consents, and those of the children whose guardian the caller is."""
+"""Routes to read and answer consents of the caller, and of the children whose guardian the caller is."""
 
 from __future__ import annotations
 
@@ -23,35 +23,35 @@ _ERRORS = (*ERRORS, 404)
 
 
 class OwnConsentBody(Body):
-    """An answer to a text."""
+    """An answer to the text of a consent."""
 
-    member_id: str = Field("", description="A child whose guardian the caller is; empty for the caller.",
+    member_id: str = Field("", description="Id of a child whose guardian the caller is; empty for the caller.",
                            max_length=64, examples=[""])  # fmt: skip
     purpose: str = Field(description="loan_history or news.", max_length=64, examples=["loan_history"])
-    text_version: str = Field(description="Version of the text they read.", max_length=64, examples=["2026-11"])
-    given: StrictBool = Field(description="True when they agree, false when they withdraw.", examples=[True])
+    text_version: str = Field(description="Version of the text that was read.", max_length=64, examples=["2026-11"])
+    given: StrictBool = Field(description="True for a consent, false for its withdrawal.", examples=[True])
 
 
 class PersonConsents(ResponseModel):
     """The answers of one person."""
 
     member_id: str
-    """Identifier (UUID)."""
+    """Identifier (UUID) of the person."""
     name: str
-    """Their name."""
+    """Name of the person."""
     is_child: bool
-    """Under 18: they may withdraw a consent, and their guardian gives it."""
+    """True for a person under 18, who may withdraw a consent; only the guardian may give one."""
     consents: list[dict[str, Any]]
-    """purpose, text_version, given, how, by_guardian and at; the oldest first. The last one of a purpose counts."""
+    """purpose, text_version, given, how, by_guardian and at; the oldest first. The last one of a purpose applies."""
 
 
 class OwnConsents(ResponseModel):
     """The caller, then the children whose guardian the caller is."""
 
     total: int
-    """People in all."""
+    """Number of people."""
     hits: list[PersonConsents]
-    """The people."""
+    """The people, each with their answers."""
 
 
 _ANSWER = {"purpose": "loan_history", "text_version": "2026-11", "given": True, "how": "web", "by_guardian": False,
@@ -66,7 +66,7 @@ _EXAMPLE = {"total": 1, "hits": [_PERSON]}
     **documented(operation="list_own_consents", summary="The caller's consents", example=_EXAMPLE, errors=_ERRORS),
 )
 async def list_own(request: Request, query: Annotated[QueryModel, Query()], members: Members) -> Response:
-    """What the caller and their children agreed to or withdrew."""
+    """List consents and withdrawals of the caller and of the children whose guardian the caller is."""
     return await _consents(request, members)
 
 
@@ -84,7 +84,7 @@ async def list_own(request: Request, query: Annotated[QueryModel, Query()], memb
     ),
 )
 async def answer(request: Request, body: OwnConsentBody, members: Members) -> Response:
-    """Adds to the ledger; earlier answers stay as evidence. A child's consent is given by the guardian."""
+    """Give or withdraw a consent. Earlier answers stay in the ledger. The guardian gives a child's consent."""
     await call(request, members.AnswerOwnConsent, wire.AnswerOwnConsentRequest(**body.model_dump()))
     return await _consents(request, members, status=201)
 

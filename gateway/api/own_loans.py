@@ -1,4 +1,4 @@
-"""The caller's own loans, and their renewal."""
+"""Routes to list and renew the caller's own loans."""
 
 from __future__ import annotations
 
@@ -42,18 +42,18 @@ class OwnLoan(ResponseModel):
     loan: Loan
     """The loan."""
     refusals: list[Refusal]
-    """Why it cannot be renewed now; empty when it can."""
+    """Reasons why the loan cannot be renewed now; empty when it can be renewed."""
 
 
 class OwnLoans(ResponseModel):
     """The caller's loans."""
 
     total: int
-    """Loans in all."""
+    """Number of loans."""
     hits: list[OwnLoan]
     """The loans, the first due first."""
     suspension: Suspension | None = None
-    """A period without loans."""
+    """The suspension in force; absent when there is none."""
 
 
 @router.get(
@@ -73,7 +73,7 @@ class OwnLoans(ResponseModel):
     ),
 )
 async def list_own(request: Request, query: Annotated[QueryModel, Query()], circulation: Circulation) -> Response:
-    """What the member has, and which of it can be renewed."""
+    """List the caller's open loans, each with the reasons against a renewal."""
     reply = await call(request, circulation.ListOwnLoans, wire.ListOwnLoansRequest())
     hits = [
         OwnLoan(loan=loan_model(loan), refusals=refusal_models(list(reasons.refusals), language(request)))
@@ -95,7 +95,7 @@ async def list_own(request: Request, query: Annotated[QueryModel, Query()], circ
     ),
 )
 async def renew_own(request: Request, loan_id: LoanId, circulation: Circulation) -> Response:
-    """Moves the due day. A refusal has all reasons."""
+    """Renew a loan, which moves its due date. A refusal lists all reasons."""
     reply = await call(request, circulation.RenewOwnLoan, wire.RenewOwnLoanRequest(id=loan_id))
     return private(RenewedLoan(loan=loan_model(reply.loan)))
 
@@ -112,6 +112,6 @@ async def renew_own(request: Request, loan_id: LoanId, circulation: Circulation)
     ),
 )
 async def renew_all_own(request: Request, circulation: Circulation) -> Response:
-    """Renews the loans that can be renewed; the others have their reasons."""
+    """Renew every own loan that can be renewed. The other loans have the reasons of their refusal."""
     reply = await call(request, circulation.RenewOwnLoans, wire.RenewOwnLoansRequest())
     return private(renewals_model(list(reply.renewals), language(request)))

@@ -1,4 +1,4 @@
-"""The lending rules of the caller's institution, read and replaced as a whole."""
+"""Routes to read and replace the policies (lending rules) of the caller's institution."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ router = APIRouter(tags=["lending rules"], route_class=ApiRoute)
 LONGEST_BODY_BYTES = 512 * 1024
 ERRORS = (400, 401, 403, 429, 503, 504)
 MOST_ROWS = 500
-# The service judges every number; these limit what a message can have.
+# The service checks every number; these limits only bound the input.
 _MOST, _MOST_MONEY = 100_000, 1_000_000_000_000
 
 
@@ -48,38 +48,40 @@ class SentenceBody(BaseModel):
 
 
 class PolicyRowBody(BaseModel):
-    """One row of rules; without category, collection or branch it is for any."""
+    """A policy row; an empty category, collection or branch stands for any."""
 
     model_config = ConfigDict(extra="forbid")
 
     category: str = _code("Code of a category of members; empty for any.", "umum")
     collection: str = _code("Code of a collection; empty for any.", "circulation")
     branch: str = _code("Code of the branch that lends; empty for any.", "PST")
-    unit: Literal["day", "hour"] = Field("day", description="What `period` counts.", examples=["day"])
-    period: int = _number(7, "How long a loan lasts, and each renewal.")
-    renewals: int = _number(1, "Renewals of a loan.")
-    renew_from: Literal["due", "today"] = Field("due", description="The day that a renewal counts from.")
-    renew_when_overdue: StrictBool = Field(False, description="Whether an overdue loan can be renewed.")
-    loan_limit: int = _number(3, "Items at once; 0 for no limit.")
-    collection_limit: int = _number(0, "Items of this collection at once; 0 for no limit of its own.")
-    is_for_loan: StrictBool = Field(True, description="False: read in the library only.")
-    not_for_loan_sentence: SentenceBody = Field(
-        SentenceBody(), description="Shown when it is not for loan; then both languages are needed."
+    unit: Literal["day", "hour"] = Field("day", description="Unit of `period`.", examples=["day"])
+    period: int = _number(7, "Length of a loan and of each renewal, in `unit`.")
+    renewals: int = _number(1, "Number of renewals that a loan may have.")
+    renew_from: Literal["due", "today"] = Field(
+        "due", description="Day from which a renewal counts: the due date or today."
     )
-    grace_days: int = _number(0, "Open days late without a suspension or a fine.")
-    suspension_cap: int = _number(0, "Most days of a suspension after a late return; 0 for none.")
+    renew_when_overdue: StrictBool = Field(False, description="True when an overdue loan can be renewed.")
+    loan_limit: int = _number(3, "Largest number of open loans; 0 for no limit.")
+    collection_limit: int = _number(0, "Largest number of open loans of this collection; 0 for no separate limit.")
+    is_for_loan: StrictBool = Field(True, description="False for items that are only read in the library.")
+    not_for_loan_sentence: SentenceBody = Field(
+        SentenceBody(), description="Sentence for items that are not for loan; required with both languages for them."
+    )
+    grace_days: int = _number(0, "Overdue open days without a suspension or a fine.")
+    suspension_cap: int = _number(0, "Longest suspension after a late return, in days; 0 for no suspension.")
     last_due_on: str | None = Field(
         None,
-        description="Loans are due on this day at the latest, ISO 8601; such as the end of a semester.",
+        description="Latest due date, ISO 8601, such as the end of a semester.",
         max_length=10,
         examples=["2026-12-18"],
     )
-    holds_allowed: StrictBool = Field(True, description="For holds, which are not built yet; kept.")
-    hold_limit: int = _number(2, "For holds, which are not built yet; kept.")
-    shelf_days: int = _number(3, "For holds, which are not built yet; kept.")
-    fine_per_day: int = _number(0, "For fines, which are not built yet; kept.", most=_MOST_MONEY)
-    fine_cap: int = _number(0, "For fines, which are not built yet; kept.", most=_MOST_MONEY)
-    lost_after_days: int = _number(60, "For lost items, which are not built yet; kept.")
+    holds_allowed: StrictBool = Field(True, description="True when holds are allowed. Stored; holds do not exist yet.")
+    hold_limit: int = _number(2, "Largest number of holds. Stored; holds do not exist yet.")
+    shelf_days: int = _number(3, "Open days on the hold shelf. Stored; holds do not exist yet.")
+    fine_per_day: int = _number(0, "Fine for each overdue day. Stored; fines do not exist yet.", most=_MOST_MONEY)
+    fine_cap: int = _number(0, "Largest fine for a loan. Stored; fines do not exist yet.", most=_MOST_MONEY)
+    lost_after_days: int = _number(60, "Overdue days until an item is presumed lost. Stored; not used yet.")
 
     def message(self) -> loans_pb2.PolicyRow:
         values = self.model_dump(exclude={"not_for_loan_sentence", "last_due_on"})
@@ -88,20 +90,20 @@ class PolicyRowBody(BaseModel):
 
 
 class PoliciesBody(BaseModel):
-    """A whole set of rules, as GET gives it."""
+    """All policies, in the form that GET returns."""
 
     model_config = ConfigDict(extra="forbid")
 
     version: int | None = Field(
-        None, description="As GET gave it; If-Match decides.", ge=0, le=_MOST_MONEY, examples=[3]
+        None, description="Ignored: If-Match names the version.", ge=0, le=_MOST_MONEY, examples=[3]
     )
-    default_category: str = _code("Code of the category that stands for a reader without sign-in.", "umum")
+    default_category: str = _code("Code of the category whose rules apply to a reader who is not signed in.", "umum")
     rows: list[PolicyRowBody] = Field(description="All rows.", max_length=MOST_ROWS)
-    dry_run: StrictBool = Field(False, description="Judge the rows and save nothing.")
+    dry_run: StrictBool = Field(False, description="Validate the rows and save nothing.")
 
 
 class PolicyRow(ResponseModel):
-    """One row of rules; without category, collection or branch it is for any. The most specific row decides."""
+    """A policy row; an empty category, collection or branch stands for any. The most specific row applies."""
 
     category: str
     """Code of a category of members; empty for any."""
@@ -110,67 +112,67 @@ class PolicyRow(ResponseModel):
     branch: str
     """Code of the branch that lends; empty for any."""
     unit: str
-    """What `period` counts: day or hour."""
+    """Unit of `period`: day or hour."""
     period: int
-    """How long a loan lasts, and each renewal."""
+    """Length of a loan and of each renewal, in `unit`."""
     renewals: int
-    """Renewals of a loan."""
+    """Number of renewals that a loan may have."""
     renew_from: str
-    """The day that a renewal counts from: due or today."""
+    """Day from which a renewal counts: due (the due date) or today."""
     renew_when_overdue: bool
-    """Whether an overdue loan can be renewed."""
+    """True when an overdue loan can be renewed."""
     loan_limit: int
-    """Items at once; 0 for no limit."""
+    """Largest number of open loans; 0 for no limit."""
     collection_limit: int
-    """Items of this collection at once; 0 for no limit of its own."""
+    """Largest number of open loans of this collection; 0 for no separate limit."""
     is_for_loan: bool
-    """False: read in the library only."""
+    """False for items that are only read in the library."""
     not_for_loan_sentence: Text
-    """Shown when it is not for loan."""
+    """Sentence for items that are not for loan."""
     grace_days: int
-    """Open days late without a suspension or a fine."""
+    """Overdue open days without a suspension or a fine."""
     suspension_cap: int
-    """Most days of a suspension after a late return; 0 for none."""
+    """Longest suspension after a late return, in days; 0 for no suspension."""
     last_due_on: str | None = None
-    """Loans are due on this day at the latest, ISO 8601."""
+    """Latest due date, ISO 8601."""
     holds_allowed: bool
-    """For holds, which are not built yet."""
+    """True when holds are allowed; holds do not exist yet."""
     hold_limit: int
-    """For holds, which are not built yet."""
+    """Largest number of holds; holds do not exist yet."""
     shelf_days: int
-    """For holds, which are not built yet."""
+    """Open days on the hold shelf; holds do not exist yet."""
     fine_per_day: int
-    """For fines, which are not built yet."""
+    """Fine for each overdue day; fines do not exist yet."""
     fine_cap: int
-    """For fines, which are not built yet."""
+    """Largest fine for a loan; fines do not exist yet."""
     lost_after_days: int
-    """For lost items, which are not built yet."""
+    """Overdue days until an item is presumed lost; not used yet."""
 
 
 class PolicyPreview(ResponseModel):
-    """The loans of the last 90 days, judged by rules that are not saved yet."""
+    """The effect of unsaved policies on the loans of the last 90 days."""
 
     loans: int
-    """Loans of these days."""
+    """Number of loans in these 90 days."""
     refused: int
-    """Loans of what the rules do not lend."""
+    """Number of loans that the unsaved policies do not allow."""
     longer: int
-    """Loans with a longer period than by the rules in force."""
+    """Number of loans with a longer period than under the policies in force."""
     shorter: int
-    """Loans with a shorter one."""
+    """Number of loans with a shorter period than under the policies in force."""
 
 
 class Policies(ResponseModel):
-    """The lending rules of an institution."""
+    """The policies of an institution."""
 
     version: int
-    """Grows with each change; 0 for the rules that the institution began with."""
+    """Version, for If-Match; 0 for the default policies."""
     default_category: str
-    """Code of the category that stands for a reader without sign-in."""
+    """Code of the category whose rules apply to a reader who is not signed in."""
     rows: list[PolicyRow]
-    """A row that names the category decides before one that does not; then one with the collection, then the branch."""
+    """Rows. A row with the category precedes one without; then one with the collection; then one with the branch."""
     preview: PolicyPreview | None = None
-    """With `dry_run`: what the rules would have meant for past loans."""
+    """With `dry_run`: the effect of the policies on past loans."""
 
 
 _ROW_EXAMPLE = {
@@ -188,7 +190,7 @@ _EXAMPLE = {"version": 3, "default_category": "umum", "rows": [_ROW_EXAMPLE]}
     **documented(operation="get_policies", summary="The lending rules", example=_EXAMPLE, errors=ERRORS),
 )
 async def get(request: Request, query: Annotated[QueryModel, Query()], circulation: Circulation) -> Response:
-    """The rules in force; the most specific row decides about a loan."""
+    """Return the policies in force. The most specific row applies to a loan."""
     reply = await call(request, circulation.GetPolicies, wire.GetPoliciesRequest())
     return _policies(reply.policies)
 
@@ -206,7 +208,7 @@ async def get(request: Request, query: Annotated[QueryModel, Query()], circulati
 )
 @accept_bodies(LONGEST_BODY_BYTES)
 async def put(request: Request, body: PoliciesBody, circulation: Circulation, version: Version) -> Response:
-    """The rows are judged as a whole; a gap or a value that makes no sense refuses them all."""
+    """Replace all policies. A gap between rows, or an invalid value, refuses the whole request."""
     policies = wire.Policies(
         version=version, default_category=body.default_category, rows=[row.message() for row in body.rows]
     )
@@ -220,6 +222,6 @@ def _policies(message: wire.Policies, preview: wire.PolicyPreview | None = None)
     for row in values["rows"]:
         row["last_due_on"] = row["last_due_on"] or None
     response = private(Policies(**values))
-    # Version 0 has an ETag too: it is the one that the first PUT names.
+    # Version 0 needs an ETag too, because the first PUT sends it as If-Match.
     response.headers["ETag"] = version_tag(message.version)
     return response

@@ -1,4 +1,4 @@
-"""Preferences of notices by kind and channel, at the desk and by members themselves; and members' own notices."""
+"""Routes for notice preferences by kind and channel, for staff and for members, and for members' own notices."""
 
 from __future__ import annotations
 
@@ -26,54 +26,54 @@ _NAME = r"^[a-z_]{1,32}$"
 
 
 class PreferenceAnswerBody(Body):
-    """Whether notices of a kind come over a channel."""
+    """The preference for a kind of notices and a channel."""
 
     kind: str = Field(description="Kind of notices, or all.", pattern=_NAME, examples=["due_soon"])
     channel: str = Field(description="email, whatsapp, sms, push or all.", pattern=_NAME, examples=["whatsapp"])
-    allowed: StrictBool = Field(description="False ends them.", examples=[False])
+    allowed: StrictBool = Field(description="False stops these notices.", examples=[False])
 
 
 class PreferencesBody(Body):
-    """All answers; those that are not named are forgotten."""
+    """All preferences, which replace the stored ones."""
 
-    answers: list[PreferenceAnswerBody] = Field(description="The answers.", max_length=200)
+    answers: list[PreferenceAnswerBody] = Field(description="The preferences.", max_length=200)
 
 
 class OptOutBody(Body):
-    """What a member wants no more."""
+    """The notices to stop."""
 
     kind: str = Field("all", description="Kind of notices, or all.", pattern=_NAME, examples=["due_soon"])
     channel: str = Field("all", description="email, whatsapp, sms, push or all.", pattern=_NAME, examples=["all"])
 
 
 class OwnNoticesQuery(QueryModel):
-    limit: Annotated[int, WholeNumber(1, 50)] = number(20, "Notices at most.")
+    limit: Annotated[int, WholeNumber(1, 50)] = number(20, "Largest number of notices.")
 
 
 class Answer(ResponseModel):
-    """Whether notices of a kind come over a channel."""
+    """The preference for a kind of notices and a channel."""
 
     kind: str
     """Kind of notices, or all."""
     channel: str
     """email, whatsapp, sms, push or all."""
     allowed: bool
-    """False: they do not come."""
+    """False when the member does not receive these notices."""
 
 
 class Preferences(ResponseModel):
-    """The answers of a member; without one a kind comes over its usual channels."""
+    """The preferences of a member. A kind without a preference uses its default channels."""
 
     answers: list[Answer]
-    """The answers; the most specific decides."""
+    """The preferences; the most specific one applies."""
     kinds: list[str]
-    """Kinds that there are."""
+    """All kinds of notices."""
     channels: list[str]
-    """Channels that there are."""
+    """All channels."""
 
 
 class OptedOut(ResponseModel):
-    """What ended."""
+    """The notices that were stopped."""
 
     kind: str
     """Kind of notices, or all."""
@@ -85,7 +85,7 @@ class OwnNotices(ResponseModel):
     """The caller's own last notices."""
 
     hits: list[Notice]
-    """The newest first."""
+    """The notices, the newest first."""
 
 
 _EXAMPLE = {
@@ -109,7 +109,7 @@ def _answers(body: PreferencesBody) -> list[wire.Preference]:
     response_model=Preferences,
     **documented(
         operation="get_member_preferences",
-        summary="What a member wants to hear",
+        summary="A member's notice preferences",
         example=_EXAMPLE,
         errors=(*ERRORS, 404),
     ),
@@ -117,7 +117,7 @@ def _answers(body: PreferencesBody) -> list[wire.Preference]:
 async def get_preferences(
     request: Request, member_id: MemberId, query: Annotated[QueryModel, Query()], notifications: Notifications
 ) -> Response:
-    """For the desk."""
+    """Return the notice preferences of a member, for staff."""
     reply = await call(request, notifications.GetPreferences, wire.GetPreferencesRequest(member_id=member_id))
     return _model(reply.preferences)
 
@@ -127,7 +127,7 @@ async def get_preferences(
     response_model=Preferences,
     **documented(
         operation="put_member_preferences",
-        summary="Change what a member wants to hear",
+        summary="Replace a member's notice preferences",
         example=_EXAMPLE,
         errors=_CHANGE_ERRORS,
         method=f"{_SERVICE}/PutPreferences",
@@ -136,7 +136,7 @@ async def get_preferences(
 async def put_preferences(
     request: Request, member_id: MemberId, body: PreferencesBody, notifications: Notifications
 ) -> Response:
-    """For the desk, when a member says so there."""
+    """Replace the notice preferences of a member, for staff at the member's request."""
     message = wire.PutPreferencesRequest(member_id=member_id, preferences=_answers(body))
     reply = await call(request, notifications.PutPreferences, message)
     return _model(reply.preferences)
@@ -147,13 +147,13 @@ async def put_preferences(
     response_model=Preferences,
     **documented(
         operation="get_own_preferences",
-        summary="What the caller wants to hear",
+        summary="The caller's own notice preferences",
         example=_EXAMPLE,
         errors=ERRORS,
     ),
 )
 async def get_own(request: Request, query: Annotated[QueryModel, Query()], notifications: Notifications) -> Response:
-    """For a member who is signed in."""
+    """Return the notice preferences of the member who is signed in."""
     reply = await call(request, notifications.GetOwnPreferences, wire.GetOwnPreferencesRequest())
     return _model(reply.preferences)
 
@@ -163,14 +163,14 @@ async def get_own(request: Request, query: Annotated[QueryModel, Query()], notif
     response_model=Preferences,
     **documented(
         operation="put_own_preferences",
-        summary="Change what the caller wants to hear",
+        summary="Replace the caller's own notice preferences",
         example=_EXAMPLE,
         errors=_CHANGE_ERRORS,
         method=f"{_SERVICE}/PutOwnPreferences",
     ),
 )
 async def put_own(request: Request, body: PreferencesBody, notifications: Notifications) -> Response:
-    """For a member who is signed in."""
+    """Replace the notice preferences of the member who is signed in."""
     message = wire.PutOwnPreferencesRequest(preferences=_answers(body))
     reply = await call(request, notifications.PutOwnPreferences, message)
     return _model(reply.preferences)
@@ -181,14 +181,14 @@ async def put_own(request: Request, body: PreferencesBody, notifications: Notifi
     response_model=OptedOut,
     **documented(
         operation="opt_out",
-        summary="End notices of a kind",
+        summary="Stop notices of a kind",
         example={"kind": "due_soon", "channel": "all"},
         errors=_CHANGE_ERRORS,
         method=f"{_SERVICE}/OptOut",
     ),
 )
 async def opt_out(request: Request, body: OptOutBody, notifications: Notifications) -> Response:
-    """For a member who is signed in, or holds the token of an opt-out link."""
+    """Stop notices of a kind, for a member who is signed in or who sends the token of an opt-out link."""
     reply = await call(request, notifications.OptOut, wire.OptOutRequest(kind=body.kind, channel=body.channel))
     return private(OptedOut(kind=reply.kind, channel=reply.channel))
 
@@ -206,6 +206,6 @@ async def opt_out(request: Request, body: OptOutBody, notifications: Notificatio
 async def list_own(
     request: Request, query: Annotated[OwnNoticesQuery, Query()], notifications: Notifications
 ) -> Response:
-    """Without their texts."""
+    """List the caller's last notices, without their texts."""
     reply = await call(request, notifications.ListOwnNotices, wire.ListOwnNoticesRequest(limit=query.limit))
     return private(OwnNotices(hits=[Notice(**plain(notice)) for notice in reply.notices]))

@@ -1,6 +1,6 @@
 """Query parameters as pydantic models.
 
-FastAPI documents and reads them; pages and the most frequent routes use `read_query`, which takes a tenth of the time.
+FastAPI documents and reads them. Pages and the most frequent routes use `read_query`, which takes a tenth of the time.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from gateway.negotiation import LANGUAGES
 # Control characters; tabs and line ends are allowed, because pasted text may have them.
 CONTROL = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f"
 TEXT_PATTERN = f"^[^{CONTROL}]*$"
-# Most values of one facet in a URL.
+# Limit of values of one facet in a URL.
 MOST_VALUES = 20
-MOST_EXPLAINED = 20  # hits; each explanation costs as much as a search
-# Not a list: pydantic would copy it for every request.
+MOST_EXPLAINED = 20  # hits on a page; each explanation costs as much as a search
+# A tuple, because pydantic would copy a list for every request.
 _NONE: Any = ()
 SORTS = ("relevance", "year", "year_asc", "title")
 Model = TypeVar("Model", bound="QueryModel")
@@ -76,7 +76,7 @@ class Flag:
 def text(
     description: str, *, longest: int = 200, example: str | None = None, required: bool = False, **more: Any
 ) -> Any:
-    """Declare a text parameter of one or more lines; by default it is empty."""
+    """Declare a text parameter without control characters; `longest` in characters. The default is empty."""
     if not required:
         more["default"] = ""
     if example is not None:
@@ -85,21 +85,21 @@ def text(
 
 
 def number(default: int, description: str) -> Any:
-    """Declare a parameter that is a whole number; the annotation has its bounds."""
+    """Declare a parameter that is a whole number; its `WholeNumber` annotation has the bounds."""
     return Field(default, description=description)
 
 
 class QueryModel(BaseModel):
-    """Base of all query models; undeclared parameters are refused."""
+    """Query parameters of all routes; undeclared parameters are refused."""
 
     model_config = ConfigDict(extra="forbid")
 
     lang: Annotated[str, OneOf(LANGUAGES)] = Field(
-        "", description="Language of texts for people; precedes Accept-Language."
+        "", description="Language of texts for people; overrides Accept-Language."
     )
 
     def as_parameters(self) -> dict[str, list[str]]:
-        """Return the parameters of the request by name, as text, for links to the same page."""
+        """Return the values of each parameter in the request, as text, for links to the same page."""
         parameters = {}
         for name, field in type(self).model_fields.items():
             if name in self.model_fields_set:
@@ -112,7 +112,7 @@ class QueryModel(BaseModel):
 
 
 class NearQuery(QueryModel):
-    near: str = text("The reader's branch, INSTITUTION/BRANCH; it is listed first.", longest=100, example="PKS/PST")
+    near: str = text("The reader's branch, INSTITUTION/BRANCH; listed first.", longest=100, example="PKS/PST")
 
 
 Values = Annotated[list[Annotated[str, Field(max_length=200, pattern=TEXT_PATTERN)]], Field(max_length=MOST_VALUES)]
@@ -123,11 +123,9 @@ def _filter(what: str, example: str, **more: Any) -> Any:
 
 
 class Filters(QueryModel):
-    """A query and a filter for each facet; the gateway has no other list of facets."""
+    """A query and one filter for each facet. This is the gateway's only list of facets."""
 
-    q: str = text(
-        "The query, as readers type it; an empty query finds every record.", longest=500, example="surau navis"
-    )
+    q: str = text("The query, as typed; an empty query finds all records.", longest=500, example="surau navis")
     availability: Values = _filter("availabilities", "can_be_borrowed")
     institution: Values = _filter("institutions", "PKS")
     branch: Values = _filter("branches, INSTITUTION/BRANCH", "PKS/PST")
@@ -169,16 +167,16 @@ class SearchQuery(Filters, NearQuery):
         json_schema_extra={"explode": False},
     )
     sort: Annotated[str, OneOf(SORTS)] = Field(
-        "relevance", description="Order of the hits: by relevance, newest or oldest first, or by title."
+        "relevance", description="Order of the hits: by relevance, year (newest or oldest first) or title."
     )
-    cursor: str = text("`next` of the page before.", longest=500)
+    cursor: str = text("The `next` value of the previous page.", longest=500)
     limit: Annotated[int, WholeNumber(1, 100)] = number(10, "Hits on a page.")
-    highlight: Annotated[bool, Flag] = Field(False, description="Mark the words of the title and summary that match.")
+    highlight: Annotated[bool, Flag] = Field(False, description="Mark matching words in title and summary.")
     by_work: Annotated[bool, Flag] = Field(
-        False, description="One hit per work, its best edition; `total` and facets still count records."
+        False, description="Return one hit per work, its best edition; `total` and facets still count records."
     )
     explain: Annotated[bool, Flag] = Field(
-        False, description=f"Give the reasons for the rank of each hit; with a `limit` of {MOST_EXPLAINED} at most."
+        False, description=f"Add the reasons for the rank of each hit; `limit` must be at most {MOST_EXPLAINED}."
     )
 
     @model_validator(mode="after")
@@ -196,7 +194,7 @@ class SearchQuery(Filters, NearQuery):
 
 class SuggestQuery(QueryModel):
     q: str = text("The text typed so far.", longest=100, example="rob", required=True)
-    limit: Annotated[int, WholeNumber(1, 20)] = number(8, "Most suggestions.")
+    limit: Annotated[int, WholeNumber(1, 20)] = number(8, "Largest number of suggestions.")
 
 
 def read_query(model: type[Model], request: Request, *, strict: bool = True) -> Model:
@@ -213,7 +211,7 @@ def read_query(model: type[Model], request: Request, *, strict: bool = True) -> 
         if takes_list:
             values.setdefault(name, []).append(value)
         elif name in values:
-            values[name] = [value]  # a list in place of one value is refused as a repeated parameter
+            values[name] = [value]  # validation refuses a list here as PARAMETER_REPEATED
         elif strict or takes_list is not None:
             values[name] = value
     try:
@@ -224,5 +222,5 @@ def read_query(model: type[Model], request: Request, *, strict: bool = True) -> 
 
 @cache
 def _parameters(model: type[QueryModel]) -> dict[str, bool]:
-    """Return the names of the parameters, and whether each takes a list."""
+    """Return for each parameter name whether the parameter takes a list."""
     return {field.alias or name: get_origin(field.annotation) is list for name, field in model.model_fields.items()}

@@ -1,4 +1,4 @@
-"""The response model of a full record."""
+"""Models of the response for a full record."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ class Link(ResponseModel):
     url: str
     """The URL."""
     label: str | None = None
-    """Its label in the record."""
+    """Label of the link in the record."""
     relation: str | None = None
-    """`resource` (the book itself), `version`, `related` or `none`."""
+    """Target of the link: `resource` (the work itself), `version`, `related` or `none`."""
 
 
 class SubjectHeading(ResponseModel):
-    """A subject with its parts."""
+    """A subject heading with its parts."""
 
     text: str
     """The value in the facet `subject`."""
@@ -46,13 +46,13 @@ class Parallel(ResponseModel):
     """A text of the record in its original script."""
 
     field: str
-    """The member with the text in Latin script."""
+    """Name of the property that has the text in Latin script."""
     text: str
     """The text."""
     script: str
     """ISO 15924 code."""
     rtl: bool
-    """True for a script from right to left."""
+    """True for a right-to-left script."""
     lang: str | None = None
     """BCP 47 tag."""
 
@@ -65,25 +65,25 @@ class LabelledText(ResponseModel):
     label: Text
     """The label."""
     type: str | None = None
-    """The kind of a note or of a statement of publication."""
+    """Kind of the note or of the publication statement."""
 
 
 class Row(ResponseModel):
     """Further data of the record."""
 
     key: str
-    """Stable, for machines."""
+    """Stable key, for programs."""
     label: Text
     """The label."""
     values: list[str]
-    """The data."""
+    """The values."""
 
 
 class Series(ResponseModel):
-    """A series of the record."""
+    """A series that the record belongs to."""
 
     text: str
-    """The printed statement."""
+    """Series statement, as printed."""
     title: str
     """Title of the series."""
     volume: str | None = None
@@ -102,25 +102,25 @@ class Relation(ResponseModel):
     text: str
     """The whole statement."""
     title: str
-    """Its title."""
+    """Title of the related record."""
     author: str | None = None
-    """Its author."""
+    """Author of the related record."""
     detail: str | None = None
-    """Volume, pages and the like."""
+    """Volume, pages and other details."""
     control_number: str | None = None
-    """Its control number at its source."""
+    """Control number of the related record at its source."""
     isbn: str | None = None
-    """Its ISBN."""
+    """ISBN of the related record."""
     issn: str | None = None
-    """Its ISSN."""
+    """ISSN of the related record."""
     query: str | None = None
-    """A search that finds the record if this catalogue has it."""
+    """A query that finds the related record when this catalogue has it."""
     id: str | None = None
-    """Id of the record, if this catalogue has it."""
+    """Id of the related record; absent when this catalogue does not have it."""
 
 
 class Display(Brief):
-    """The displayed data of a record; the MARC formats have the complete data."""
+    """The data of a record for display; the MARC formats have the complete data."""
 
     subjects: list[str] = []
     """Subjects as text."""
@@ -139,7 +139,7 @@ class Display(Brief):
     extent: str | None = None
     """Pages, illustrations, size."""
     in_series: list[Series] = []
-    """Series with their parts."""
+    """Series in parts."""
     notes: list[LabelledText] = []
     """Notes."""
     more: list[Row] = []
@@ -159,7 +159,7 @@ class Display(Brief):
     class_: Annotated[str | None, Field(alias="class")] = None
     """Class of the tree."""
     source: str | None = None
-    """The origin of the record."""
+    """Origin of the record."""
 
 
 class FullRecord(ResponseModel):
@@ -168,18 +168,18 @@ class FullRecord(ResponseModel):
     id: str
     """Id of the record."""
     version: int
-    """Grows with each change."""
+    """Version, which increases with each change."""
     record: Display
     """The record."""
     holdings: list[Holding]
     """The branches that have the record."""
     updated_at: Annotated[str, Field(json_schema_extra={"format": "date-time"})]
-    """When it last changed."""
+    """Time of the last change, ISO 8601 in UTC."""
     source: str
-    """The source it was imported from."""
+    """Source from which the record was imported."""
     institution: str
-    """Code of the institution that made it."""
+    """Code of the institution that owns the record."""
     work_id: str | None = None
-    """The work of the record; absent until the record is assigned to one."""
+    """Id of the work; absent until the record is assigned to a work."""
     editions: int | None = None
-    """Number of editions of that work in this catalogue."""
+    """Number of editions of the work in this catalogue."""

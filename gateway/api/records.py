@@ -1,4 +1,4 @@
-"""GET /records/{id}: for display, or in another format by Accept or by the ending of the URL; and its items."""
+"""GET /records/{id}, for display or in a format selected by Accept or the URL's ending, and its items."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from rangkiang.catalog.v1 import forms_pb2
 
 router = APIRouter(tags=["records"], route_class=ApiRoute)
 
-# Text formats first: generated clients read a response in the first format.
+# Text formats are first, because generated clients read a response in the first format.
 _AS_TEXT: dict[str, Any] = {
     media_type: {"schema": {"type": "string"}}
     for media_type in sorted(MEDIA_TYPES, key=lambda name: name[:5] != "text/")
@@ -62,13 +62,13 @@ class CallNumber(ResponseModel):
     class_number: str
     """Class number, as printed."""
     author_mark: str
-    """Letters of the author's name."""
+    """First letters of the author's name."""
     title_mark: str
-    """Letter of the title."""
+    """First letter of the title."""
     volume: str
-    """Volume, if the call number has it."""
+    """Volume."""
     copy_number: str
-    """Copy, if the call number has it."""
+    """Copy number."""
     sort_key: str
     """Sort key in shelf order."""
 
@@ -79,11 +79,11 @@ class Item(ResponseModel):
     id: str
     """Id of the item."""
     barcode: str
-    """Its barcode; empty when it has none, and then only the library knows whether it can be borrowed."""
+    """Barcode; empty when the item has none, and then only the library knows whether the item can be borrowed."""
     call_number: str
     """The printed call number."""
     call_number_parts: CallNumber | None = None
-    """The call number in parts, if it can be parsed."""
+    """The call number in parts; absent when it cannot be parsed."""
     institution: str
     """Code of the institution."""
     branch: str
@@ -101,9 +101,9 @@ class Item(ResponseModel):
     availability: AvailabilityAnswer
     """Whether a reader can use or borrow it."""
     due_on: str | None = None
-    """With `out_until`: the day until which it is lent (ISO 8601)."""
+    """With `out_until`: due date of the loan, ISO 8601."""
     copy_note: str
-    """Number or note of the copy."""
+    """Copy number or note."""
     enumeration: str
     """Volume, number, part."""
     chronology: str
@@ -116,7 +116,7 @@ class Items(ResponseModel):
     total: int
     """Number of items."""
     hits: list[Item]
-    """In order of branch and call number; the branch of `near` first."""
+    """The items by branch and call number; those of the branch `near` first."""
 
 
 _ITEM_EXAMPLE: dict[str, Any] = {
@@ -152,7 +152,7 @@ _ITEM_EXAMPLE: dict[str, Any] = {
     response_class=Response,
     **documented(
         operation="get_record_form",
-        summary="One record in a format of your choice",
+        summary="A record in another format",
         errors=(400, 404, 410, 429, 503, 504),
         content=_AS_TEXT,
     ),
@@ -160,7 +160,7 @@ _ITEM_EXAMPLE: dict[str, Any] = {
 async def record_file(
     request: Request, record_id: UncheckedRecordId, ending: Ending, query: Annotated[QueryModel, Query()]
 ) -> Response:
-    """The same formats as by Accept, for clients that can only use a URL."""
+    """Return a record in the format of the URL's ending, for clients that cannot set Accept."""
     return await record_in_format(request, record_id, ending)
 
 
@@ -169,7 +169,7 @@ async def record_file(
     response_model=FullRecord,
     **documented(
         operation="get_record",
-        summary="One record",
+        summary="A record",
         example={
             "id": RECORD_ID_EXAMPLE,
             "version": 1,
@@ -186,7 +186,7 @@ async def record_file(
     ),
 )
 async def record(request: Request, record_id: RecordId, query: Annotated[NearQuery, Query()]) -> Response:
-    """Accept selects the format: application/json for display, or a format of `/records/{record_id}.{ending}`."""
+    """Return a record. Accept selects JSON for display, or a format of `/records/{record_id}.{ending}`."""
     media_type = preferred_media_type(request.headers.get("accept", ""), MEDIA_TYPES)
     if media_type is None:
         raise NotAcceptable("MEDIA_TYPE_NOT_OFFERED", offered=", ".join(MEDIA_TYPES))
@@ -196,7 +196,7 @@ async def record(request: Request, record_id: RecordId, query: Annotated[NearQue
 async def record_in_format(
     request: Request, record_id: str, ending: str, *, near: str = "", headers: dict[str, str] | None = None
 ) -> Response:
-    """Respond with a record in the format of an ending.
+    """Respond with a record in the format of a URL ending.
 
     raises  NotFound  RECORD_NOT_FOUND, also for an unknown ending
     """
@@ -213,7 +213,7 @@ async def record_in_format(
 
 
 def record_json(reply: wire.GetRecordReply) -> bytes:
-    """Write a FullRecord as JSON without the model, because this route is one of the most frequent."""
+    """Return a FullRecord as JSON. The model is not used, because this route is one of the most frequent."""
     members: dict[str, Any] = {
         "id": reply.id,
         "version": reply.version,
@@ -241,7 +241,7 @@ def record_json(reply: wire.GetRecordReply) -> bytes:
 async def items(
     request: Request, record_id: RecordId, query: Annotated[NearQuery, Query()], catalog: Catalog
 ) -> Response:
-    """All items of the record in all libraries, by branch and call number; the branch of `near` first."""
+    """List the items of a record in all institutions, by branch and call number; those of the branch `near` first."""
     message = wire.ListItemsRequest(record_id=record_id, branch=query.near)
     reply = await call(request, catalog.ListItems, message)
     hits = [_item(item) for item in reply.items]
@@ -292,5 +292,5 @@ async def _record_file(request: Request) -> Response:
     return await record_file(request, request.path_params["record_id"], request.path_params["ending"], query)
 
 
-# Served without FastAPI's layers.
+# These routes bypass FastAPI for speed.
 HOT_ROUTES = (Route("/records/{record_id}.{ending}", _record_file), Route("/records/{record_id}", _record))

@@ -1,4 +1,4 @@
-"""GET /records/{id}/similar and /records/{id}/neighbours: similar records, and records next to it on the shelf."""
+"""GET /records/{id}/similar and /records/{id}/neighbours: similar records, and neighbours on the shelf."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ MOST_RECORDS = 20
 
 
 class SimilarQuery(QueryModel):
-    limit: Annotated[int, WholeNumber(1, MOST_RECORDS)] = number(6, "Most records.")
+    limit: Annotated[int, WholeNumber(1, MOST_RECORDS)] = number(6, "Largest number of records.")
 
 
 class NeighboursQuery(NearQuery):
-    limit: Annotated[int, WholeNumber(1, MOST_RECORDS)] = number(5, "Most records on each side.")
+    limit: Annotated[int, WholeNumber(1, MOST_RECORDS)] = number(5, "Largest number of records on each side.")
 
 
 class Similar(ListedRecord):
     reason: Text
-    """Why it is similar."""
+    """Reason for the similarity."""
 
 
 class SimilarRecords(ResponseModel):
     total: int
-    """Records in `hits`."""
+    """Number of records in `hits`."""
     hits: list[Similar]
-    """The most similar first."""
+    """The records, the most similar first."""
 
 
 class Neighbour(ListedRecord):
@@ -50,13 +50,13 @@ class Neighbour(ListedRecord):
 
 class Neighbours(ResponseModel):
     total: int
-    """Records in `hits`."""
+    """Number of records in `hits`."""
     hits: list[Neighbour]
-    """In shelf order, with the record itself."""
+    """The records in shelf order, including the record of the request."""
     institution: str
-    """Institution of the shelf."""
+    """Code of the institution of the shelf."""
     branch: str
-    """Branch of the shelf."""
+    """Code of the branch of the shelf."""
     branch_name: Text
     """Name of that branch."""
 
@@ -66,7 +66,7 @@ class Neighbours(ResponseModel):
     response_model=SimilarRecords,
     **documented(
         operation="list_similar",
-        summary="Records like this one",
+        summary="Similar records",
         example={
             "total": 1,
             "hits": [{**LISTED_EXAMPLE, "reason": {"id": "Subjek yang sama: Surau", "en": "Same subject: Surau"}}],
@@ -77,7 +77,7 @@ class Neighbours(ResponseModel):
 async def similar(
     request: Request, record_id: RecordId, query: Annotated[SimilarQuery, Query()], catalog: Catalog
 ) -> Response:
-    """Similar records, each with the reason."""
+    """List similar records, each with the reason."""
     message = wire.ListSimilarRequest(record_id=record_id, limit=query.limit)
     reply = await call(request, catalog.ListSimilar, message)
     hits = [Similar(**listed_record(entry.record), reason=text(entry.reason)) for entry in reply.similar]
@@ -89,7 +89,7 @@ async def similar(
     response_model=Neighbours,
     **documented(
         operation="list_neighbours",
-        summary="Records next to it on the shelf",
+        summary="Neighbours on the shelf",
         example={
             "total": 1,
             "hits": [{**LISTED_EXAMPLE, "call_number": "899.221 NAV r", "here": True}],
@@ -103,7 +103,7 @@ async def similar(
 async def neighbours(
     request: Request, record_id: RecordId, query: Annotated[NeighboursQuery, Query()], catalog: Catalog
 ) -> Response:
-    """By call number, on the shelf of `near`, or else of the record's first item."""
+    """List neighbours by call number, on the shelf of the branch `near`, or of the record's first item."""
     message = wire.ListNeighboursRequest(record_id=record_id, branch=query.near, limit=query.limit)
     reply = await call(request, catalog.ListNeighbours, message)
     hits = [

@@ -1,4 +1,4 @@
-"""Reports: what was lent, as ISO 2789 counts it; as JSON, or as CSV for spreadsheets."""
+"""GET /reports/lending: lending counts by ISO 2789, as JSON or as CSV for spreadsheets."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ COUNTS: Final = ("loans", "renewals", "returns", "in_library_uses", "refusals")
 class LendingQuery(QueryModel):
     first: str = text("First day, ISO 8601.", longest=10, example="2026-01-01", required=True, alias="from")
     last: str = text("Last day, ISO 8601.", longest=10, example="2026-12-31", required=True, alias="to")
-    by: Annotated[str, OneOf(COLUMNS)] = Field("branch", description="Column to sum by.", examples=["class"])
+    by: Annotated[str, OneOf(COLUMNS)] = Field("branch", description="Column to group by.", examples=["class"])
     format: Annotated[str, OneOf(("json", "csv"))] = Field(
-        "", description="As Accept, for clients that can only use a URL.", examples=["csv"]
+        "", description="Format of the response, for clients that cannot set Accept.", examples=["csv"]
     )
 
 
@@ -44,26 +44,26 @@ class LendingCount(ResponseModel):
     """Counts of one value of the column."""
 
     value: str
-    """The value; empty when it is unknown. A class is a main class of Dewey, or one of the library's own."""
+    """The value; empty when unknown. A class is a main class of Dewey or of the library's own table."""
     loans: int
-    """Items lent, without renewals."""
+    """Number of loans, without renewals."""
     renewals: int
-    """Renewals."""
+    """Number of renewals."""
     returns: int
-    """Items returned."""
+    """Number of returns."""
     in_library_uses: int
-    """Items that were used in the library."""
+    """Number of in-library uses."""
     refusals: int
-    """Reasons for which an act was refused; only by branch and by month."""
+    """Number of refusal reasons; counted only by branch and by month."""
 
 
 class LendingReport(ResponseModel):
-    """What was lent in some days."""
+    """Lending counts of a period."""
 
     total: int
     """Number of values."""
     hits: list[LendingCount]
-    """In the order of their values."""
+    """The counts, by value."""
 
 
 _EXAMPLE = {"value": "800", "loans": 412, "renewals": 96, "returns": 405, "in_library_uses": 31, "refusals": 0}
@@ -74,14 +74,14 @@ _EXAMPLE = {"value": "800", "loans": 412, "renewals": 96, "returns": 405, "in_li
     response_model=LendingReport,
     **documented(
         operation="report_lending",
-        summary="What was lent",
+        summary="Lending counts of a period",
         example={"total": 1, "hits": [_EXAMPLE]},
         errors=(400, 401, 403, 429, 503, 504),
         content={CSV: {"schema": {"type": "string"}}},
     ),
 )
 async def lending(request: Request, query: Annotated[LendingQuery, Query()], circulation: Circulation) -> Response:
-    """Sums of the daily facts of ISO 2789, which no later change of an item or a member alters."""
+    """Sum the daily facts of ISO 2789. Later changes of items or members do not change these counts."""
     message = wire.ReportLendingRequest(**{"from": query.first, "to": query.last}, by=query.by)
     counts = (await call(request, circulation.ReportLending, message)).counts
     accepted = preferred_media_type(request.headers.get("accept", ""), (JSON, CSV))
@@ -91,7 +91,7 @@ async def lending(request: Request, query: Annotated[LendingQuery, Query()], cir
 
 
 def _csv(by: str, rows: list[list[str | int]]) -> Response:
-    """Write the table as RFC 4180, with the byte order mark that spreadsheets need to read UTF-8."""
+    """Respond with the table as CSV (RFC 4180), with the byte order mark that spreadsheets need to detect UTF-8."""
     buffer = io.StringIO("\ufeff")
     buffer.seek(0, io.SEEK_END)
     writer = csv.writer(buffer)

@@ -1,4 +1,4 @@
-"""Shared response models, types of path parameters, and examples for the OpenAPI document."""
+"""Response models, path parameters and examples that several routes use."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ID = re.compile(ID_PATTERN)
 
 
 def check_record_id(record_id: str) -> str:
-    """Return the id if it has the form of a record id.
+    """Return the id when it has the form of a record id.
 
     raises  NotFound  RECORD_NOT_FOUND
     """
@@ -31,7 +31,7 @@ def check_record_id(record_id: str) -> str:
 
 
 def check_work_id(work_id: str) -> str:
-    """Return the id if it has the form of a work id.
+    """Return the id when it has the form of a work id.
 
     raises  NotFound  WORK_NOT_FOUND
     """
@@ -41,7 +41,7 @@ def check_work_id(work_id: str) -> str:
 
 
 _ID_SCHEMA = WithJsonSchema({"type": "string", "pattern": ID_PATTERN})
-# Not checked, because the URL continues after the id.
+# The id is not checked here, because a URL ending may follow it.
 UncheckedRecordId = Annotated[
     str, Path(description="A record's identifier (UUID).", examples=[RECORD_ID_EXAMPLE]), _ID_SCHEMA
 ]
@@ -58,7 +58,7 @@ WorkId = Annotated[
     _ID_SCHEMA,
 ]
 
-# Not checked in responses, because a newer catalogue may have more values.
+# Responses are not checked, because a newer catalogue may have more values.
 AvailabilityAnswer = Annotated[
     str,
     WithJsonSchema(
@@ -71,18 +71,18 @@ AvailabilityAnswer = Annotated[
 
 
 class ResponseModel(BaseModel):
-    """Base of the API's responses. Clients must accept unknown members."""
+    """A response of the API. Clients must accept unknown properties."""
 
     model_config = ConfigDict(extra="allow", use_attribute_docstrings=True, arbitrary_types_allowed=True)
 
     def to_json(self) -> bytes:
-        """Write the model as JSON without members that are None."""
+        """Return the model as JSON, without properties that are None."""
         return orjson.dumps(self.model_dump(by_alias=True, exclude_none=True))
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """Annotation of JSON from the catalogue that is sent unchanged; `model` documents it."""
+    """Annotation of JSON from the catalogue that is sent unchanged; `model` describes the JSON in the document."""
 
     model: Any
 
@@ -106,7 +106,7 @@ class Refusal(ResponseModel):
     """One reason why a request was refused."""
 
     reason: str = Field(pattern=r"^[A-Z][A-Z0-9_]*$")
-    """Stable, for machines."""
+    """Stable reason code, for programs."""
     facts: dict[str, Any]
     """Data about the reason; values keep their types."""
     detail: str
@@ -117,21 +117,21 @@ class Problem(ResponseModel):
     """RFC 9457 problem document."""
 
     type: str = Field(examples=["about:blank"])
-    """Always about:blank: `reason` says more than a URL would."""
+    """Always about:blank; `reason` identifies the problem."""
     title: str
-    """The title of the status, in the requested language."""
+    """Title of the status, in the requested language."""
     status: int
     """The HTTP status."""
     detail: str
     """The sentences of all refusals, for people, in the requested language."""
     reason: str = Field(pattern=r"^[A-Z][A-Z0-9_]*$")
-    """Stable, for machines: the first refusal's reason."""
+    """Stable reason code of the first refusal, for programs."""
     facts: dict[str, Any]
     """The facts of the first refusal."""
     refusals: list[Refusal] = Field(min_length=1)
-    """All reasons, in a stable order."""
+    """All refusals, in a stable order."""
     instance: str
-    """The id of this request in our logs."""
+    """Id of this request in the server's logs."""
 
 
 class Brief(ResponseModel):
@@ -144,7 +144,7 @@ class Brief(ResponseModel):
     responsibility: str | None = None
     """Statement of responsibility, as on the title page."""
     authors: list[str] = []
-    """Names in the form of their headings."""
+    """Names, in the form of their headings."""
     publisher: str | None = None
     """Name of the publisher."""
     place: str | None = None
@@ -166,7 +166,7 @@ class Brief(ResponseModel):
     summary: str | None = None
     """Beginning of the summary."""
     institution: str | None = None
-    """Code of the institution that made the record."""
+    """Code of the institution that owns the record."""
 
 
 class Holding(ResponseModel):
@@ -179,15 +179,15 @@ class Holding(ResponseModel):
     branch_name: Text | None = None
     """Name of the branch."""
     call_number: str | None = None
-    """Call number of the first item there."""
+    """Call number of the first item at the branch."""
     items: int
-    """Items there."""
+    """Number of items at the branch."""
     available: int
-    """Items there that can be borrowed now."""
+    """Number of items at the branch that can be borrowed now."""
     answer: AvailabilityAnswer
-    """Whether a reader can use or borrow it there."""
+    """Whether a reader can use or borrow an item at the branch."""
     due_on: str | None = None
-    """With `out_until`: the first day on which one of them is due (ISO 8601)."""
+    """With `out_until`: earliest due date of these items, ISO 8601."""
 
 
 class ListedRecord(ResponseModel):
@@ -196,39 +196,39 @@ class ListedRecord(ResponseModel):
     id: str
     """Id of the record."""
     record: Annotated[orjson.Fragment, Stored(Brief)]
-    """The record in short."""
+    """The brief record."""
     holdings: Annotated[orjson.Fragment, Stored(list[Holding])]
     """The branches that have the record."""
 
 
 class CountedValue(ResponseModel):
-    """A value of a facet, and the number of its records."""
+    """A value of a facet, and its number of records."""
 
     value: str
-    """The value for the filter."""
+    """The value to use in a filter."""
     count: int
-    """Records with the value."""
+    """Number of records with the value."""
     label: Text | None = None
-    """Its name, if the value is a code."""
+    """Name of the value; absent when the value is not a code."""
     selected: bool
-    """True when the request filters by it."""
+    """True when the request filters by this value."""
 
 
 class ClassOfTree(ResponseModel):
-    """A class of the tree."""
+    """A class of the classification."""
 
     value: str
-    """The value for the filter (`class=`)."""
+    """The value to use in the filter `class`."""
     notation: str
     """The usual notation."""
     caption: Text | None = None
     """The library's own caption of the class."""
     under: Text | None = None
-    """Without a caption: that of the nearest class above that has one."""
+    """For a class without a caption: caption of the nearest broader class that has one."""
     count: int
-    """Records in the class and its divisions."""
+    """Number of records in the class and its subclasses."""
     divided: bool
-    """True when the class has divisions."""
+    """True when the class has subclasses."""
 
 
 BRIEF_EXAMPLE: dict[str, Any] = {

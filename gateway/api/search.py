@@ -1,4 +1,4 @@
-"""GET /search, /suggest and a facet's values."""
+"""GET /search, /suggest and /search/facets/{facet}."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ VALUE_SORTS = ("count", "value")
 
 
 class FacetValuesQuery(Filters):
-    sort: Annotated[str, OneOf(VALUE_SORTS)] = Field("count", description="Most frequent first, or by value.")
-    cursor: str = text("`next` of the page before.", longest=20)
+    sort: Annotated[str, OneOf(VALUE_SORTS)] = Field("count", description="Order: by count, or by value.")
+    cursor: str = text("The `next` value of the previous page.", longest=20)
     limit: Annotated[int, WholeNumber(1, 100)] = number(VALUES_A_PAGE, "Values on a page.")
 
 
 def check_facet(facet: str) -> str:
-    """Return the name if it is a facet.
+    """Return `facet` when it names a facet.
 
     raises  NotFound  FACET_NOT_FOUND
     """
@@ -46,7 +46,7 @@ def check_facet(facet: str) -> str:
 
 FacetName = Annotated[
     str,
-    Path(description="Which facet.", examples=["subject"]),
+    Path(description="Name of the facet.", examples=["subject"]),
     AfterValidator(check_facet),
     WithJsonSchema({"type": "string", "enum": list(FACETS)}),
 ]
@@ -56,36 +56,36 @@ class Suggestion(ResponseModel):
     text: str
     """The text to search for."""
     kind: str
-    """Kind of text: title, variant (another title of a record, also in another script), isbn, author, subject or
+    """Kind of text: title, variant (another title of a record, possibly in another script), isbn, author, subject or
     series."""
     id: str | None = None
-    """The record of a title, a variant or an ISBN."""
+    """Id of the record, for a title, a variant or an ISBN."""
     url: str | None = None
-    """The page of this record."""
+    """Path of the record's page."""
     title: str | None = None
-    """The title of this record, where the text is another."""
+    """Title of the record, when `text` is not the title."""
 
 
 class Suggestions(ResponseModel):
     total: int
-    """Suggestions in `hits`."""
+    """Number of suggestions in `hits`."""
     hits: list[Suggestion]
-    """The most likely first."""
+    """The suggestions, the most likely first."""
 
 
 class FacetValues(ResponseModel):
-    """A page of a facet's values; the facet's own filter does not reduce the counts."""
+    """A page of a facet's values. A filter by the same facet does not reduce the counts."""
 
     total: int
-    """Records that match."""
+    """Number of records that match."""
     hits: list[CountedValue]
     """A page of the facet's values."""
     next: str | None = None
-    """Cursor of the next page; absent on the last one."""
+    """Cursor of the next page; absent on the last page."""
 
 
 def search_request(query: SearchQuery) -> wire.SearchRequest:
-    """Build the message for a query; the catalogue has the defaults of absent parameters."""
+    """Return the message for a query. Absent parameters stay unset, because the catalogue has their defaults."""
     message = wire.SearchRequest(query=query.q)
     names = query.model_fields_set
     if names == {"q"}:
@@ -119,8 +119,8 @@ def search_request(query: SearchQuery) -> wire.SearchRequest:
     ),
 )
 async def search(request: Request, query: Annotated[SearchQuery, Query()], catalog: Catalog) -> Response:
-    """Words, “phrases”, `-without`, `OR`, and the fields `author:` `title:` `subject:` `isbn:` `year:` `language:`
-    `class:`. The last word matches as a prefix.
+    """Find records by words, “phrases”, excluded words (`-word`), `OR`, and the fields `author:` `title:` `subject:`
+    `isbn:` `year:` `language:` `class:`. The last word also matches as a prefix.
     """
     reply = await call(request, catalog.Search, search_request(query))
     return respond(request, search_page_json(reply, with_facets="facets" in query.model_fields_set), JSON)
@@ -147,8 +147,8 @@ async def search(request: Request, query: Annotated[SearchQuery, Query()], catal
     ),
 )
 async def suggest(request: Request, query: Annotated[SuggestQuery, Query()], catalog: Catalog) -> Response:
-    """Titles, authors, subjects and series that begin with the typed text or contain its words; subtitles and other
-    titles of records; ISBNs.
+    """Suggest titles, authors, subjects and series that begin with the typed text or contain its words. Subtitles,
+    other titles and ISBNs are suggested too.
     """
     reply = await call(request, catalog.Suggest, wire.SuggestRequest(prefix=query.q, limit=query.limit))
     hits = [_suggestion(suggestion) for suggestion in reply.suggestions]
@@ -177,7 +177,7 @@ def _suggestion(suggestion: wire.Suggestion) -> dict[str, str]:
 async def facet_values(
     request: Request, facet: FacetName, query: Annotated[FacetValuesQuery, Query()], catalog: Catalog
 ) -> Response:
-    """All values of a facet in pages; `/search` returns only the first ten."""
+    """List all values of a facet in pages. `/search` returns only the first ten values."""
     offset = _offset(query.cursor)
     message = browsing_pb2.CountFacetRequest(
         query=query.q,
@@ -213,5 +213,5 @@ async def _suggest(request: Request) -> Response:
     return await suggest(request, read_query(SuggestQuery, request), catalog(request))
 
 
-# Served without FastAPI's layers.
+# These routes bypass FastAPI for speed.
 HOT_ROUTES = (Route("/search", _search), Route("/suggest", _suggest))

@@ -1,4 +1,4 @@
-"""The response of a search: its models for the OpenAPI document, and its JSON, written directly from the reply."""
+"""The response of a search: models for the OpenAPI document, and the JSON, which is written from the reply directly."""
 
 from __future__ import annotations
 
@@ -20,83 +20,86 @@ class Reason(ResponseModel):
     text: Text
     """The reason."""
     weight: float
-    """The share of the score for this reason."""
+    """Part of the score that comes from this reason."""
 
 
 class Hit(ListedRecord):
     score: float
-    """How well it matches."""
+    """Relevance score; a higher score is a better match."""
     highlights: dict[str, list[str]] | None = None
-    """By field, the text in pieces, of which every second one matches. With `highlight`."""
+    """With `highlight`: the text of each field in pieces; every second piece matches."""
     work_id: str | None = None
-    """The work of the hit. With `by_work`."""
+    """With `by_work`: id of the work."""
     editions: int | None = None
-    """How many records of the work match. With `by_work`."""
+    """With `by_work`: number of matching records of the work."""
     reasons: list[Reason] | None = None
-    """With `explain`."""
+    """With `explain`: reasons for the rank."""
     lacks: list[str] | None = None
-    """Words of the query that this record does not have, where hits with a part of the words are among the hits."""
+    """Words of the query that this record does not have, when the hits include partial matches."""
     because: Text | None = None
-    """Why it is a hit although it does not have all words as typed: related words, or its class."""
+    """Why the record is a hit although it does not have all words as typed: related words, or its class."""
 
 
 class Alternative(ResponseModel):
     query: str
     """Another query."""
     total: int
-    """Number of records that it finds."""
+    """Number of records that this query finds."""
 
 
 class Help(ResponseModel):
-    """Searches that find something."""
+    """Alternatives to a query that no record matches as typed."""
 
     failed: list[str]
     """Words that are in no record."""
     without: list[Alternative]
-    """Queries that find something."""
+    """Shorter queries that find records."""
     without_filters: int
-    """Number of records without the filters."""
+    """Number of records that the query finds without its filters."""
     elsewhere: list[CountedValue]
     """Institutions with matching records."""
     classes: list[ClassOfTree]
-    """Classes near the query."""
+    """Classes related to the query."""
 
 
 class SearchPage(ResponseModel):
     total: int
-    """Records that match."""
+    """Number of records that match."""
     hits: list[Hit]
     """A page of the hits."""
     next: str | None = None
-    """Cursor of the next page; absent on the last one."""
+    """Cursor of the next page; absent on the last page."""
     offset: int | None = None
-    """Hits before these; absent on the first page."""
+    """Number of hits on previous pages; absent on the first page."""
     previous: str | None = None
-    """Cursor of the page before; absent on the first page, and where the page before is the first."""
+    """Cursor of the previous page; absent on the first page, and when the previous page is the first."""
     changed: bool
-    """True when the catalogue has changed since the page of the cursor."""
+    """True when the catalogue has changed since the page that returned the cursor."""
     facets: dict[str, list[CountedValue]] | None = None
     """The requested facets by name."""
     understood: str
-    """The interpreted query."""
+    """The query as the search interpreted it."""
     did_you_mean: str | None = None
-    """A spelling that finds more."""
+    """A spelling that finds more records."""
     corrected: bool | None = None
     """True when the hits are those of `did_you_mean`."""
     relaxed: bool | None = None
-    """True when no record has all the words; the hits have a part of them, see `lacks`."""
+    """True when no record has all words of the query; the hits are partial matches, see `lacks`."""
     complete: int | None = None
-    """When hits with a part of the words follow: how many have all the words. They are the first."""
+    """When partial matches follow: number of hits that have all words. These hits come first."""
     read_as_words: bool | None = None
-    """True when the query could not be parsed; its words were searched."""
+    """True when the query could not be parsed, so that its words were searched."""
     degraded: bool | None = None
-    """True when the search engine does not answer; the hits are look-ups by identifier, title and author."""
+    """True when the search engine is not available; the hits come from look-ups by identifier, title and author."""
     help: Help | None = None
-    """When no record matches: searches that find something."""
+    """Alternatives, when no record matches the query as typed."""
 
 
 def search_page_json(reply: wire.SearchReply, *, with_facets: bool) -> bytes:
-    """Write a SearchPage as JSON; `with_facets`: the request has facets, with or without values."""
+    """Return a SearchPage as JSON.
+
+    with_facets  True when the request has the parameter `facets`; then the response has `facets`, even if empty
+    """
     page: dict[str, Any] = {"total": reply.total, "hits": [_hit(hit) for hit in reply.hits]}
     if reply.next:
         page["next"] = reply.next

@@ -1,4 +1,4 @@
-"""Converts gRPC messages to shared response models."""
+"""Conversion of gRPC messages to response models."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def text(message: LocalText) -> Text:
 
 
 def listed_record(message: browsing_pb2.Shown) -> dict[str, Any]:
-    """Return the members of a ListedRecord."""
+    """Return the fields of a ListedRecord."""
     return {
         "id": message.id,
         "record": orjson.Fragment(message.brief),
@@ -43,7 +43,7 @@ def class_of_tree(message: browsing_pb2.Class) -> ClassOfTree:
 
 
 def plain(message: Message) -> dict[str, Any]:
-    """Return every field of a message by name: messages as objects, times as ISO 8601 in UTC, no time as None."""
+    """Return every field of a message by name: messages as dicts, times as ISO 8601 in UTC, an unset time as None."""
     return {field.name: _plain_value(message, field) for field in message.DESCRIPTOR.fields}
 
 

@@ -1,4 +1,4 @@
-"""POST /sign-in and /tokens: access tokens for people and for programs; GET /account: who the caller is."""
+"""Routes to get access tokens for people and programs, to read the caller's account, and to change its password."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rangkiang.members.v1 import sign_in_pb2 as wire
 
 router = APIRouter(tags=["sign-in"], route_class=ApiRoute)
 
-# Longer ones are refused before anything is done with them.
+# Longer values are refused before any work, such as hashing a password.
 LONGEST_USER, LONGEST_PASSWORD, LONGEST_NEW_PASSWORD, LONGEST_SECRET = 64, 256, 128, 128
 
 
@@ -32,7 +32,7 @@ class Credentials(BaseModel):
     )
     totp: str = Field(
         default="",
-        description="Six digits of the authenticator, for accounts with a second factor.",
+        description="Six-digit code of the authenticator, for accounts with a second factor.",
         pattern=r"^([0-9]{6})?$",
         examples=["287082"],
     )
@@ -44,12 +44,15 @@ class ClientCredentials(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     client_id: str = Field(
-        description="As `rangkiang client create` printed it.",
+        description="Id of the client, which `rangkiang client create` and POST /clients return.",
         max_length=LONGEST_SECRET,
         examples=["0192f3a4-5b6c-7d8e-9f01-23456789abcd"],
     )
     client_secret: str = Field(
-        description="Its secret.", max_length=LONGEST_SECRET, examples=["zAs4g7HVwIe5QZzQdDuaPGmBnACtT1wA"], repr=False
+        description="Secret of the client.",
+        max_length=LONGEST_SECRET,
+        examples=["zAs4g7HVwIe5QZzQdDuaPGmBnACtT1wA"],
+        repr=False,
     )
 
 
@@ -70,21 +73,21 @@ class PasswordChange(BaseModel):
 
 
 class AccessToken(ResponseModel):
-    """An access token, to be sent as `Authorization: Bearer …`."""
+    """An access token. Clients send it as `Authorization: Bearer …`."""
 
     access_token: str
     """A signed token (JWT)."""
     expires_in: int
-    """Seconds until it expires."""
+    """Seconds until the token expires."""
 
 
 class Account(ResponseModel):
-    """Who the caller is."""
+    """The account of the caller."""
 
     id: str
     """Identifier (UUID)."""
     user: str
-    """User name, card number, or the client's name."""
+    """User name, card number, or name of the client."""
     name: str
     """Name of the person or of the client."""
     institution: str
@@ -92,7 +95,7 @@ class Account(ResponseModel):
     roles: list[str]
     """Roles: member, desk, cataloguer, manager, administrator."""
     scopes: list[str]
-    """What the roles allow."""
+    """Scopes of these roles."""
 
 
 _TOKEN = {"access_token": "eyJhbGciOiJFZERTQSIsImtpZCI6IjEifQ.e30.c2lnbmF0dXJl", "expires_in": 300}
@@ -117,7 +120,7 @@ _ACCOUNT = {
     ),
 )
 async def sign_in(request: Request, body: Credentials, members: Members) -> Response:
-    """An access token for five minutes. TOTP_REQUIRED: repeat the request with the code of the authenticator."""
+    """Return an access token for five minutes. After TOTP_REQUIRED, repeat the request with `totp`."""
     require_secure(request)
     reply = await call(
         request,
@@ -138,7 +141,7 @@ async def sign_in(request: Request, body: Credentials, members: Members) -> Resp
     ),
 )
 async def issue_token(request: Request, body: ClientCredentials, members: Members) -> Response:
-    """An access token for five minutes, for programs of other systems."""
+    """Return an access token for five minutes, for a program of another system."""
     require_secure(request)
     message = wire.IssueTokenRequest(
         client_id=body.client_id, client_secret=body.client_secret, address=address_of(request.scope)
@@ -157,7 +160,7 @@ async def issue_token(request: Request, body: ClientCredentials, members: Member
     ),
 )
 async def account(request: Request, members: Members) -> Response:
-    """Whose access token this is, and what it allows."""
+    """Return the account and the scopes of the access token."""
     account = (await call(request, members.GetAccount, members_pb2.GetAccountRequest())).account
     body = Account(
         id=account.id,
@@ -180,7 +183,7 @@ async def account(request: Request, members: Members) -> Response:
     ),
 )
 async def change_password(request: Request, body: PasswordChange, members: Members) -> Response:
-    """The other sessions of the account end."""
+    """Change the caller's password, and end the account's other sessions."""
     require_secure(request)
     message = members_pb2.ChangePasswordRequest(password=body.password, new_password=body.new_password)
     await call(request, members.ChangePassword, message)

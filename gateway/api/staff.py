@@ -1,4 +1,4 @@
-"""/staff and /clients: who works for the institution, and which programs call the API for it."""
+"""Routes of /staff and /clients: staff of the institution, and programs of other systems that call the API."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Roles = Annotated[
 
 
 class NewStaff(BaseModel):
-    """A person of staff."""
+    """A new member of staff."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -40,7 +40,7 @@ class NewStaff(BaseModel):
 
 
 class RolesChange(BaseModel):
-    """The roles that replace the present ones; none closes the account."""
+    """The roles that replace the current ones. An empty list closes the account."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -55,11 +55,11 @@ class NewClient(BaseModel):
     name: str = Field(
         description="Lower-case letters, digits, dots, underscores, hyphens.", max_length=64, examples=["opac-unand"]
     )
-    role: str = Field(description="Its role.", max_length=32, examples=["desk"])
+    role: str = Field(description="Role of the program.", max_length=32, examples=["desk"])
 
 
 class StaffMember(ResponseModel):
-    """A person of staff."""
+    """A member of staff."""
 
     id: str
     """Identifier (UUID)."""
@@ -68,29 +68,29 @@ class StaffMember(ResponseModel):
     name: str
     """Name of the person."""
     roles: list[str]
-    """Roles; none: the account is closed."""
+    """Roles; empty when the account is closed."""
     has_password: bool
-    """False until the one-time link was used."""
+    """False until the person uses the one-time link."""
     has_second_factor: bool
     """True when an authenticator is set up."""
     last_sign_in: str | None = None
-    """When the person last signed in (UTC)."""
+    """Time of the last sign-in, UTC."""
     version: int
     """Version of the roles, for If-Match."""
 
 
 class AddedStaff(StaffMember):
-    """A person of staff who was added."""
+    """The member of staff who was added."""
 
     link: str
-    """Path of the page for the first password; it works once, within 24 hours, and is shown nowhere else."""
+    """Path of the page for the first password. Valid once, for 24 hours; only this response has it."""
 
 
 class MadeLink(ResponseModel):
     """A new one-time link."""
 
     link: str
-    """Path of the page for a new password; it works once, within 24 hours, and is shown nowhere else."""
+    """Path of the page for a new password. Valid once, for 24 hours; only this response has it."""
 
 
 class StaffList(ResponseModel):
@@ -106,29 +106,29 @@ class Client(ResponseModel):
     id: str
     """Identifier (UUID): the `client_id`."""
     name: str
-    """Its name."""
+    """Name of the program."""
     role: str
-    """Its role."""
+    """Role of the program."""
     added_at: str
-    """When it was added (UTC)."""
+    """Time at which the program was added, UTC."""
     last_used_at: str | None = None
-    """When it last got an access token (UTC, written at most once a minute)."""
+    """Time of the last access token, UTC; updated at most once a minute."""
     revoked_at: str | None = None
-    """When it was revoked (UTC)."""
+    """Time of the revocation, UTC; absent while the client is valid."""
 
 
 class AddedClient(Client):
-    """A program that was added."""
+    """The program that was added."""
 
     client_secret: str
-    """Its secret, which is shown nowhere else."""
+    """Secret of the program; only this response has it."""
 
 
 class ClientList(ResponseModel):
     total: int
     """Number of clients."""
     hits: list[Client]
-    """The clients of the caller's institution, by name, revoked ones too."""
+    """The clients of the caller's institution by name, including revoked ones."""
 
 
 _STAFF = {
@@ -156,7 +156,7 @@ _WRITE_ERRORS = (400, 401, 403, 404, 409, 422, 429, 503, 504)
     **documented(operation="list_staff", summary="Staff", example={"total": 1, "hits": [_STAFF]}, errors=_READ_ERRORS),
 )
 async def list_staff(request: Request, members: Members) -> Response:
-    """The staff of the caller's institution."""
+    """List the staff of the caller's institution."""
     reply = await call(request, members.ListStaff, wire.ListStaffRequest())
     hits = [StaffMember(**plain(person)) for person in reply.staff]
     return _json(StaffList(total=len(hits), hits=hits))
@@ -168,7 +168,7 @@ async def list_staff(request: Request, members: Members) -> Response:
     status_code=201,
     **documented(
         operation="add_staff",
-        summary="Add a person of staff",
+        summary="Add a member of staff",
         example={**_STAFF, "has_password": False, "link": "/sign-in/link/zAs4g7HVwIe5QZzQdDuaPGmBnACtT1wA"},
         status=201,
         errors=_WRITE_ERRORS,
@@ -176,7 +176,10 @@ async def list_staff(request: Request, members: Members) -> Response:
     ),
 )
 async def add_staff(request: Request, body: NewStaff, members: Members) -> Response:
-    """The response has a one-time link for the first password. Nobody gives a role whose scopes they lack."""
+    """Add a member of staff, and return a one-time link for the first password.
+
+    Callers can only give roles whose scopes they have themselves.
+    """
     message = wire.AddStaffRequest(user=body.user, name=body.name, roles=body.roles)
     reply = await call(request, members.AddStaff, message)
     added = AddedStaff(**plain(reply.member), link=f"/sign-in/link/{reply.link}")
@@ -188,7 +191,7 @@ async def add_staff(request: Request, body: NewStaff, members: Members) -> Respo
     response_model=StaffMember,
     **documented(
         operation="set_roles",
-        summary="Replace the roles of a person of staff",
+        summary="Replace the roles of a member of staff",
         example=_STAFF,
         errors=_WRITE_ERRORS,
         method=f"{SERVICE}/SetRoles",
@@ -197,7 +200,7 @@ async def add_staff(request: Request, body: NewStaff, members: Members) -> Respo
 async def set_roles(
     request: Request, account_id: AccountId, body: RolesChange, members: Members, version: Version
 ) -> Response:
-    """The person's sessions end. Without roles the account is closed."""
+    """Replace the roles of a member of staff, and end their sessions. An empty list closes the account."""
     message = wire.SetRolesRequest(id=account_id, roles=body.roles, version=version)
     reply = await call(request, members.SetRoles, message)
     response = _json(StaffMember(**plain(reply.member)))
@@ -211,7 +214,7 @@ async def set_roles(
     status_code=201,
     **documented(
         operation="make_link",
-        summary="Make a one-time link for a person of staff",
+        summary="Make a one-time link for a member of staff",
         example={"link": "/sign-in/link/zAs4g7HVwIe5QZzQdDuaPGmBnACtT1wA"},
         status=201,
         errors=(400, 401, 403, 404, 409, 422, 429, 503, 504),
@@ -219,7 +222,10 @@ async def set_roles(
     ),
 )
 async def make_link(request: Request, account_id: AccountId, members: Members) -> Response:
-    """For a forgotten password or a lost second factor. Earlier links are void; the password stays valid until then."""
+    """Make a link to replace a forgotten password or a lost second factor.
+
+    Earlier links become invalid. The current password stays valid until the link is used.
+    """
     reply = await call(request, members.MakeLink, wire.MakeLinkRequest(id=account_id))
     return _json(MadeLink(link=f"/sign-in/link/{reply.link}"), status=201)
 
@@ -232,7 +238,7 @@ async def make_link(request: Request, account_id: AccountId, members: Members) -
     ),
 )
 async def list_clients(request: Request, members: Members) -> Response:
-    """Programs that call the API for the caller's institution."""
+    """List the programs that call the API for the caller's institution."""
     reply = await call(request, members.ListClients, wire.ListClientsRequest())
     hits = [Client(**plain(client)) for client in reply.clients]
     return _json(ClientList(total=len(hits), hits=hits))
@@ -252,7 +258,7 @@ async def list_clients(request: Request, members: Members) -> Response:
     ),
 )
 async def add_client(request: Request, body: NewClient, members: Members) -> Response:
-    """The response has the secret, which is shown nowhere else."""
+    """Add a program, and return its secret. No other response has the secret."""
     reply = await call(request, members.AddClient, wire.AddClientRequest(name=body.name, role=body.role))
     return _json(AddedClient(**plain(reply.client), client_secret=reply.secret), status=201)
 
@@ -268,7 +274,7 @@ async def add_client(request: Request, body: NewClient, members: Members) -> Res
     ),
 )
 async def revoke_client(request: Request, client_id: AccountId, members: Members) -> Response:
-    """Its access tokens are refused everywhere within 20 seconds; a second time changes nothing."""
+    """Revoke a client. All services refuse its access tokens within 20 seconds. A repeat changes nothing."""
     reply = await call(request, members.RevokeClient, wire.RevokeClientRequest(id=client_id))
     return _json(Client(**plain(reply.client)))
 

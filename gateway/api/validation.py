@@ -1,4 +1,4 @@
-"""Converts pydantic's errors of a request to refusals with reasons, facts and sentences."""
+"""Conversion of pydantic's validation errors to refusals with reasons, facts and sentences."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from typing import Any
 
 from chassis.errors import Invalid, Refusal
 
-# A hostile request may have thousands of mistakes.
+# Bounds the response: a hostile request may have thousands of errors.
 MOST_REFUSALS = 20
 _LONGEST_NAME = 80
 
 
 def invalid_request(errors: Iterable[Mapping[str, Any]]) -> Invalid:
-    """Return an error with a refusal for each mistake in parameters (`loc` begins with "query") or in the body.
+    """Return Invalid with one refusal for each wrong parameter or body field, at most MOST_REFUSALS.
 
-    errors  from ValidationError.errors()
+    errors  those of ValidationError.errors(); `loc` begins with "body" for a field, else the second part is a parameter
     """
     refusals: dict[str, Refusal] = {}
     for error in errors:
         refusal = _refuse_body(error) if error["loc"][0] == "body" else _refuse_parameter(error)
-        # Several wrong values of one parameter count as one mistake.
+        # Several wrong values of one parameter are one refusal.
         refusals.setdefault(repr(refusal), refusal)
     return Invalid(refusals=tuple(refusals.values())[:MOST_REFUSALS])
 
@@ -66,5 +66,5 @@ def _refuse_body(error: Mapping[str, Any]) -> Refusal:
 
 
 def _choices(context: Mapping[str, Any]) -> str:
-    """Convert pydantic's list `'a', 'b' or 'c'` to `a, b, c`."""
+    """Return pydantic's list `'a', 'b' or 'c'` as `a, b, c`."""
     return str(context["expected"]).replace("' or '", "', '").replace("'", "")

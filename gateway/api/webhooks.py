@@ -1,4 +1,4 @@
-"""Webhooks: events that a partner's system gets over HTTP."""
+"""Routes of webhooks, which send events to systems of partners over HTTP."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ WebhookId = Annotated[str, Path(description="A webhook's identifier (UUID).", ex
 
 
 class NewWebhook(Body):
-    """A subscription: kinds of events, and an address."""
+    """A subscription: kinds of events, and a URL."""
 
-    url: str = Field(description="Address with https and a public host.", max_length=1_000, examples=[_URL])
+    url: str = Field(description="URL with https and a public host.", max_length=1_000, examples=[_URL])
     kinds: list[str] = Field(
-        description="loan.opened, loan.renewed, loan.returned, loan.overdue or member.registered.",
+        description="Kinds: loan.opened, loan.renewed, loan.returned, loan.overdue or member.registered.",
         min_length=1,
         max_length=20,
         examples=[["loan.opened", "loan.returned"]],
     )
     contact: str = Field(
         "",
-        description="E-mail address that gets a mail when the webhook is disabled after a day of failures.",
+        description="E-mail address to notify when the webhook is disabled after a day of failures.",
         max_length=320,
         examples=["sistem@kampus.example"],
         repr=False,
@@ -52,7 +52,7 @@ class ReplayBody(Body):
 
     cursor: str = Field(
         "",
-        description="Id of an event of the last 7 days; empty: nothing is sent again.",
+        description="Id of an event of the last 7 days; when empty, no event is sent again.",
         max_length=64,
         examples=[_ID],
     )
@@ -62,53 +62,53 @@ class Webhook(ResponseModel):
     """A subscription."""
 
     id: str
-    """Its identifier."""
+    """Identifier of the webhook."""
     client_id: str
-    """The client that made it, or the account of staff."""
+    """Identifier of the client or staff account that made the webhook."""
     made_by_staff: bool
-    """A person of staff made it, for the institution."""
+    """True when a member of staff made the webhook, for the institution."""
     url: str
-    """The address to which events are sent."""
+    """The URL to which events are sent."""
     kinds: list[str]
     """Kinds of events."""
     with_members: bool
-    """Events have ids of members, without names and contact data."""
+    """True when events have ids of members. Events never have names or contact data."""
     state: str
-    """active, or disabled: by its owner (reason STOPPED), or after a day of failures."""
+    """active; or disabled, by its owner (reason STOPPED) or after a day of failures."""
     reason: str
-    """Reason of the last failure; empty after a delivery."""
+    """Reason code of the last failure; empty after a delivery."""
     failures: int
-    """Failures in a row."""
+    """Number of consecutive failures."""
     waiting: int
-    """Number of events that wait."""
+    """Number of events that wait for delivery."""
     made_at: str | None = None
-    """When it was made."""
+    """Time of creation, ISO 8601 in UTC."""
     last_delivered_at: str | None = None
-    """Time of the last delivery."""
+    """Time of the last delivery, ISO 8601 in UTC."""
     failing_since: str | None = None
-    """Time of the first failure after the last delivery."""
+    """Time of the first failure after the last delivery, ISO 8601 in UTC."""
     next_at: str | None = None
-    """When the next event may be sent."""
+    """Earliest time of the next delivery, ISO 8601 in UTC."""
 
 
 class MadeWebhook(Webhook):
     """A new subscription."""
 
     secret: str
-    """Signs what is sent; it is shown once."""
+    """Key that signs deliveries; only this response has it."""
 
 
 class Webhooks(ResponseModel):
     """Subscriptions."""
 
     total: int
-    """Subscriptions in all."""
+    """Number of subscriptions."""
     hits: list[Webhook]
     """The subscriptions."""
 
 
 class Replayed(ResponseModel):
-    """A subscription that is active again."""
+    """A subscription that is active again, and its replay."""
 
     webhook: Webhook
     """The subscription."""
@@ -120,13 +120,13 @@ class Delivery(ResponseModel):
     """An event for a webhook, without its data."""
 
     id: str
-    """Its identifier: the cursor of a replay."""
+    """Identifier of the event, which is the cursor of a replay."""
     kind: str
     """Kind of the event."""
     occurred_at: str | None = None
-    """When it happened."""
+    """Time of the event, ISO 8601 in UTC."""
     delivered_at: str | None = None
-    """When it was delivered; absent while it waits."""
+    """Time of the delivery, ISO 8601 in UTC; absent while the event waits."""
 
 
 class Deliveries(ResponseModel):
@@ -135,9 +135,9 @@ class Deliveries(ResponseModel):
     webhook: Webhook
     """The webhook."""
     hits: list[Delivery]
-    """The newest first."""
+    """The events, the newest first."""
     next: str | None = None
-    """Cursor of the next page; absent on the last one."""
+    """Cursor of the next page; absent on the last page."""
 
 
 class Disabled(ResponseModel):
@@ -148,15 +148,15 @@ class Disabled(ResponseModel):
 
 
 class DeliveriesQuery(QueryModel):
-    cursor: str = text("`next` of the page before.", longest=64)
+    cursor: str = text("The `next` value of the previous page.", longest=64)
     limit: Annotated[int, WholeNumber(1, 200)] = number(50, "Events on a page.")
 
 
 class Deleted(ResponseModel):
-    """A subscription that is gone."""
+    """A deleted subscription."""
 
     id: str
-    """Its identifier."""
+    """Identifier of the webhook."""
 
 
 _EXAMPLE = {
@@ -180,13 +180,13 @@ _EXAMPLE = {
     response_model=Webhooks,
     **documented(
         operation="list_webhooks",
-        summary="Webhooks of the calling client",
+        summary="Webhooks of the caller",
         example={"total": 1, "hits": [_EXAMPLE]},
         errors=_READ_ERRORS,
     ),
 )
 async def list_webhooks(request: Request, notifications: Notifications) -> Response:
-    """Staff see those of every client of the institution."""
+    """List the webhooks of the client. Staff get the webhooks of all clients of the institution."""
     reply = await call(request, notifications.ListWebhooks, wire.ListWebhooksRequest())
     hits = [Webhook(**plain(webhook)) for webhook in reply.webhooks]
     return private(Webhooks(total=len(hits), hits=hits))
@@ -206,7 +206,7 @@ async def list_webhooks(request: Request, notifications: Notifications) -> Respo
     ),
 )
 async def create_webhook(request: Request, body: NewWebhook, notifications: Notifications) -> Response:
-    """The client needs the scope of each kind, and `members.read` for ids of members."""
+    """Subscribe to events. The caller needs the scope of each kind; ids of members also need `members.read`."""
     message = wire.CreateWebhookRequest(url=body.url, kinds=body.kinds, contact=body.contact)
     reply = await call(request, notifications.CreateWebhook, message)
     return private(MadeWebhook(**plain(reply.webhook), secret=reply.secret), status=201)
@@ -226,7 +226,7 @@ async def create_webhook(request: Request, body: NewWebhook, notifications: Noti
 async def replay_webhook(
     request: Request, webhook_id: WebhookId, body: ReplayBody, notifications: Notifications
 ) -> Response:
-    """Makes a disabled webhook active again."""
+    """Activate a webhook, and send events again, beginning with the event of the cursor."""
     message = wire.ReplayWebhookRequest(id=webhook_id, cursor=body.cursor)
     reply = await call(request, notifications.ReplayWebhook, message)
     return private(Replayed(webhook=Webhook(**plain(reply.webhook)), count=reply.count))
@@ -248,7 +248,7 @@ async def replay_webhook(
 async def list_deliveries(
     request: Request, webhook_id: WebhookId, query: Annotated[DeliveriesQuery, Query()], notifications: Notifications
 ) -> Response:
-    """Events of the last 7 days, the newest first; `id` is the cursor of a replay."""
+    """List the events of the last 7 days, the newest first. The `id` of an event is the cursor of a replay."""
     message = wire.ListDeliveriesRequest(id=webhook_id, limit=query.limit, cursor=query.cursor)
     reply = await call(request, notifications.ListDeliveries, message)
     hits = [Delivery(**plain(delivery)) for delivery in reply.deliveries]
@@ -267,7 +267,7 @@ async def list_deliveries(
     ),
 )
 async def disable_webhook(request: Request, webhook_id: WebhookId, notifications: Notifications) -> Response:
-    """Nothing is sent until a replay. Events that happen meanwhile are not kept for it."""
+    """Stop deliveries until a replay. Events that occur before the replay are not stored for the webhook."""
     reply = await call(request, notifications.DisableWebhook, wire.DisableWebhookRequest(id=webhook_id))
     return private(Disabled(webhook=Webhook(**plain(reply.webhook))))
 
@@ -277,13 +277,13 @@ async def disable_webhook(request: Request, webhook_id: WebhookId, notifications
     response_model=Deleted,
     **documented(
         operation="delete_webhook",
-        summary="End a subscription",
+        summary="Delete a webhook",
         example={"id": _ID},
         errors=_WRITE_ERRORS,
         method=f"{SERVICE}/DeleteWebhook",
     ),
 )
 async def delete_webhook(request: Request, webhook_id: WebhookId, notifications: Notifications) -> Response:
-    """Its waiting events are deleted."""
+    """Delete a webhook and its waiting events."""
     await call(request, notifications.DeleteWebhook, wire.DeleteWebhookRequest(id=webhook_id))
     return private(Deleted(id=webhook_id))

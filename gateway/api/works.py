@@ -31,7 +31,7 @@ class Edition(ListedRecord):
     score: int
     """Certainty that the edition belongs to the work, 0 to 100."""
     reasons: list[Text]
-    """Why it belongs to the work."""
+    """Reasons why the edition belongs to the work."""
 
 
 class Work(ResponseModel):
@@ -40,9 +40,9 @@ class Work(ResponseModel):
     title: str
     """Title of the work."""
     author: str
-    """Its author."""
+    """Author of the work."""
     editions: list[Edition]
-    """Best first: available, in the reader's language, newest."""
+    """The editions, the best first: available ones, then those in the reader's language, then the newest."""
 
 
 @router.get(
@@ -67,7 +67,7 @@ class Work(ResponseModel):
     ),
 )
 async def work(request: Request, work_id: WorkId, query: Annotated[NearQuery, Query()], catalog: Catalog) -> Response:
-    """For a work that was merged into another, the response is the other work."""
+    """Return a work and its editions. For a work that was merged, the work that replaced it is returned."""
     reply = await call(request, catalog.GetWork, wire.GetWorkRequest(id=work_id, branch=query.near))
     editions = [
         Edition(

@@ -1,4 +1,4 @@
-"""If-Match of routes that change an object: the version that the caller has read."""
+"""The header If-Match of routes that change an object: the version that the caller has read."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ async def _version(if_match: _IfMatch = "") -> int:
     return int(match.group(1))
 
 
-# The parameter of a route under PATCH or PUT: the version in `If-Match: "7"`, which its request message carries.
+# Parameter of a route: the version in `If-Match: "7"`, which the route puts into its request message.
 # raises  VersionNeeded  IF_MATCH_MISSING
 #         Invalid        IF_MATCH_INVALID
 Version = Annotated[int, Depends(_version)]
 
 
 def version_tag(version: int) -> str:
-    """Return the ETag of an object with a version, which clients send back as If-Match."""
+    """Return the ETag for a version of an object. Clients send the ETag back as If-Match."""
     return f'"{version}"'
