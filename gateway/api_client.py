@@ -1,4 +1,4 @@
-"""A client of the API for commands: one connection, a token that is renewed, and acts that are repeated safely."""
+"""A client of the API for commands: one connection, renewed tokens, and acts that can be repeated safely."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from chassis.ids import new_id_text
 from gateway.settings import DeskSettings
 
 TIMEOUT_SECONDS = 15
-# Between attempts of an act that got no answer.
+# Seconds between attempts of a request without a final response.
 PAUSES = (0.5, 1, 2, 4, 8)
 _NO_ANSWER = (429, 502, 503, 504)
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The response to a request; `body` is JSON, a problem document when the status is 400 or more."""
+    """The response to a request. `body` is its JSON; from status 400 on, a problem document."""
 
     status: int
     body: dict[str, Any]
@@ -39,11 +39,11 @@ class Answer:
 
 
 class ApiClient:
-    """Requests to one library as one caller.
+    """Sends requests to one library as one caller.
 
     url        scheme, host and port
-    authority  certificate of the library's own authority, besides those of the system
-    sleep      waits so many seconds
+    authority  certificate of the library's own authority, in addition to those of the system
+    sleep      waits for a number of seconds
     raises     Invalid  DESK_URL_INVALID, DESK_TOKEN_MISSING
     """
 
@@ -78,9 +78,11 @@ class ApiClient:
         return self._call("GET", path, None, {})
 
     def act(self, path: str, body: dict[str, Any]) -> Answer:
-        """Send an act once for good: an attempt without an answer is repeated with its key.
+        """POST an act. An attempt without a final response is repeated with the same Idempotency-Key.
 
-        raises  Unavailable  DESK_NO_ANSWER  after the last attempt
+        raises  Unavailable  DESK_NO_ANSWER            no response to the last attempt
+                             DESK_CERTIFICATE_UNKNOWN
+                Invalid      DESK_CLIENT_REFUSED       the client's id or secret is refused
         """
         return self._call("POST", path, body, {"Idempotency-Key": new_id_text()})
 
@@ -97,7 +99,7 @@ class ApiClient:
         raise Unavailable("DESK_NO_ANSWER", host=self._connection.host)
 
     def _fresh_token(self) -> str:
-        """Return the token; that of a client is asked for when there is none, or it has expired."""
+        """Return the access token. For a client without a token, request one."""
         if not self._token and self._settings.rangkiang_client_id:
             body = {
                 "client_id": self._settings.rangkiang_client_id,
@@ -111,7 +113,7 @@ class ApiClient:
         return self._token
 
     def _send(self, method: str, path: str, body: dict[str, Any] | None, headers: dict[str, str]) -> Answer | None:
-        """Send one request; None when there is no answer.
+        """Send one request; return None when there is no response.
 
         raises  Unavailable  DESK_CERTIFICATE_UNKNOWN
         """

@@ -49,14 +49,14 @@ API = "/api/v1"
 _API_PATHS = f"{API}/"
 HOT_ROUTES = (*search.HOT_ROUTES, *records.HOT_ROUTES)
 
-# The media types of an error; the first is for a client whose Accept names no type.
+# Media types of an error; the first is the default when Accept names no type.
 _ERROR_MEDIA_TYPES = (problems.MEDIA_TYPE, "application/json", "text/html")
-# Turns FastAPI's own spans off, because chassis.telemetry makes spans.
+# FastAPI's own spans are off, because chassis.telemetry makes spans.
 _NO_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False, "operation_spans": False}
 
 
 class Gateway(FastAPI):
-    """A FastAPI application that adds to the OpenAPI document what FastAPI does not know."""
+    """A FastAPI application whose OpenAPI document is completed by `gateway.api.openapi.complete`."""
 
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is None:
@@ -74,14 +74,14 @@ class Gateway(FastAPI):
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """Create the ASGI application. It calls each service at `settings.service_url(name)`."""
+    """Create the ASGI application, which calls each service at `settings.service_url(name)`."""
 
     gateway_settings = settings.of(GatewaySettings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         clients = app.state.clients = Clients(settings)
-        # Open the channel now, so that wrong settings stop the start.
+        # Open the channel now, so that wrong settings fail at the start.
         clients.channel("catalog")
         app.state.libraries = Libraries(clients, gateway_settings.default_institution)
         app.state.query_log = QueryLog(clients) if gateway_settings.query_log == "on" else None
@@ -94,8 +94,8 @@ def create_app(settings: Settings) -> FastAPI:
         version=importlib.metadata.version("rangkiang"),
         summary="The catalogue of the libraries that share it",
         description=(
-            "Lists answer `{total, hits, next, facets?}`. Errors are RFC 9457 problem documents. "
-            "Responses carry strong ETags; send them back as If-None-Match."
+            "Lists return `{total, hits, next, facets?}`. Errors are RFC 9457 problem documents. "
+            "Public responses have a strong ETag; a client can send it back as If-None-Match."
         ),
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         lifespan=lifespan,
@@ -114,8 +114,8 @@ def create_app(settings: Settings) -> FastAPI:
 
     callers = Callers(sessions, read_token_state)
     app.state.authority = local_authority(settings)
-    app.state.is_draining = False  # set by the process when it is about to end
-    # Before the routers, which document the same routes: the first match serves the request.
+    app.state.is_draining = False  # the process sets this before it stops
+    # These routes precede the routers, which document the same paths: the first match serves the request.
     app.router.routes += [_bare_route(route, prefix=API) for route in HOT_ROUTES]
     for module in (*partners.MODULES, *web.MODULES):
         app.router.routes += [_bare_route(route, kind=PageRoute) for route in module.router.routes]
@@ -144,7 +144,7 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 def api_routers() -> Iterator[APIRouter]:
-    """Return the routers of the API: one in each module of gateway/api that has routes."""
+    """Return the router of each module of gateway/api that has routes."""
     for name in sorted(module.name for module in pkgutil.iter_modules(api.__path__)):
         router = getattr(import_module(f"{api.__name__}.{name}"), "router", None)
         if router is not None:
@@ -157,7 +157,7 @@ def describe() -> bytes:
 
 
 def refuse(request: Request, error: Error) -> Response:
-    """Build the response to an error: a problem document; for pages an HTML page, to clients that prefer HTML."""
+    """Return the response to an error: a problem document, or for pages an HTML page when Accept prefers HTML."""
     request.scope["state"]["reason"] = error.reason
     accept = request.headers.get("accept", "")
     if not request.url.path.startswith("/api/") and preferred_media_type(accept, _ERROR_MEDIA_TYPES) == "text/html":
@@ -168,7 +168,7 @@ def refuse(request: Request, error: Error) -> Response:
 class ApiCors:
     """ASGI: lets scripts of other origins read the API, but not the pages.
 
-    origins  in the form that browsers send, or `*` for any
+    origins  origins in the form that browsers send, or `*` for any
     """
 
     def __init__(self, app: ASGIApp, *, origins: list[str]) -> None:
@@ -189,7 +189,7 @@ class ApiCors:
 class PageRoute(Route):
     """A route outside the API.
 
-    It skips requests to the API, which would otherwise be compared with the path of every page.
+    The route rejects API paths first, because comparing them with the path of every page takes time.
     """
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
@@ -199,12 +199,12 @@ class PageRoute(Route):
 
 
 def _bare_route(route: Any, prefix: str = "", kind: type[Route] = Route) -> Route:
-    """Make a route whose endpoint takes only the request, without FastAPI's layers."""
+    """Return a route that bypasses FastAPI; the endpoint takes only the request."""
     return kind(prefix + route.path, route.endpoint, methods=route.methods, name=route.name)
 
 
 async def _openapi(request: Request) -> Response:
-    # The first call builds it, which takes 0.3 s.
+    # The first call builds the document, which takes 0.3 s.
     document = await run_in_threadpool(request.app.openapi)
     return respond(request, orjson.dumps(document), "application/json", cache="public, max-age=300")
 
@@ -220,7 +220,7 @@ async def _refuse_http(request: Request, problem: Exception) -> Response:
 
 
 def _methods_at(request: Request) -> set[str]:
-    """Return the methods of all routes at a path; the framework names those of the first route alone."""
+    """Return the methods of all routes at the path. Starlette names only those of the first route."""
     methods: set[str] = set()
     for route in iter_route_contexts(request.app.routes):
         if route.path and compile_path(route.path)[0].match(request.url.path):
@@ -234,7 +234,7 @@ async def _refuse_invalid(request: Request, problem: Exception) -> Response:
 
 
 async def _refuse_half_character(request: Request, problem: Exception) -> Response:
-    """Refuse JSON with one half of a surrogate pair, which no message to a service can have."""
+    """Refuse JSON with half of a surrogate pair, which gRPC messages cannot contain."""
     if request.method in READ_METHODS:
         raise problem
     return refuse(request, Invalid("BODY_NOT_JSON"))

@@ -1,6 +1,6 @@
-"""Who sends a request, for its limits: a session or a client, when this process can verify it; else an address.
+"""The caller of a request, for rate limits: a session or client that this process can verify, else an address.
 
-A credential that is not verified counts as none, because anybody can invent any number of them.
+An unverified credential counts as none, because an attacker can invent any number of credentials.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ _CREDENTIAL = "rangkiang.credential"
 
 
 class Callers:
-    """Verifies credentials without waiting: tokens with the keys that members published, cookies with known sessions.
+    """Verifies credentials without waiting: tokens with the keys of members, cookies with the known sessions.
 
-    The first request of a process with a token, and of a browser with its cookie, has no verified credential yet.
+    The first token that a process sees, and the first cookie of each browser, cannot be verified yet.
     """
 
     def __init__(self, sessions: Sessions, read_state: Callable[[], Awaitable[TokenState]]) -> None:
         """
-        sessions    of browsers that this process knows
-        read_state  asks members for its keys and revoked sessions; may raise any `Error`
+        sessions    the browser sessions that this process knows
+        read_state  reads the keys and revoked sessions from members; may raise any `Error`
         """
         self._sessions, self._read_state = sessions, read_state
         self._state = TokenState(keys={}, revoked=frozenset())
@@ -41,7 +41,7 @@ class Callers:
         self._reading: asyncio.Task[None] | None = None
 
     def credential(self, scope: Scope) -> str:
-        """Return the account and session of a request, "" without a verified one."""
+        """Return the account and session of a request, "" without a verified credential."""
         credential: str | None = scope.get(_CREDENTIAL)
         if credential is None:
             header = header_fields(scope).get(b"authorization")
@@ -76,5 +76,5 @@ class Callers:
 
 
 def address_of(scope: Scope) -> str:
-    """Return the caller's address, which TRUSTED_PROXIES may report; for IPv6 its first 64 bits."""
+    """Return the caller's IP address; for IPv6 its first 64 bits. A proxy in TRUSTED_PROXIES may report the address."""
     return caller_of((scope.get("client") or ("",))[0])

@@ -1,4 +1,4 @@
-"""Clients of the services: a stub for each, opened at its first use."""
+"""gRPC clients: one stub for each service, created at its first use."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ if TYPE_CHECKING:
 
 Reply = TypeVar("Reply")
 
-# A longer call fails with 504.
+# A call that takes longer fails with 504.
 CALL_SECONDS = 5.0
 _TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
-# The values that gRPC accepts in text metadata.
+# Values that gRPC accepts in text metadata.
 _PRINTABLE = re.compile(r"[\x20-\x7e]*")
 
 
 class Clients:
     """Channels and stubs by service, for one event loop.
 
-    `<SERVICE>_URL` is the address of a service. If a service does not answer, only its own calls fail.
+    `<SERVICE>_URL` is the address of a service. When a service is not available, only calls to it fail.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -55,7 +55,7 @@ class Clients:
         return channel
 
     def stub(self, service: str, make: Callable[[Any], Any]) -> Any:
-        """Return the stub of a service; `make` is the generated class."""
+        """Return the stub of a service; `make` is the generated stub class."""
         stub = self._stubs.get(service)
         if stub is None:
             stub = self._stubs[service] = make(self.channel(service))
@@ -64,7 +64,7 @@ class Clients:
     async def check(self, service: str, seconds: float) -> None:
         """Check that a service is ready.
 
-        raises  Unavailable, TooLate  the service does not answer within `seconds` that it is ready
+        raises  Unavailable, TooLate  the service does not report within `seconds` that it is ready
         """
         await check_health(self.channel(service), seconds)
 
@@ -98,7 +98,7 @@ def notifications(request: Request) -> NotificationsAsyncStub:
     return stub
 
 
-# Coroutines, because FastAPI runs other dependencies in a thread, where no channel may be opened.
+# These are coroutines, because FastAPI runs other dependencies in a thread, where no channel may be opened.
 async def _services(request: Request) -> Clients:
     return clients(request)
 
@@ -136,11 +136,11 @@ else:
 async def call(request: Request, method: Callable[..., Awaitable[Reply]], message: Any) -> Reply:
     """Call a method of a service on behalf of this request.
 
-    The metadata has language, request id, trace and credential, and for writes Idempotency-Key and If-Match; on pages
-    the credential is the token of the browser's session, and the key is that of the form (gateway.sessions.forward).
-    When the reply is that of an earlier call with the same key, the response says so: `Idempotency-Replayed: true`.
+    The metadata has language, request id, trace and credential; for writes also Idempotency-Key and If-Match. On pages
+    the credential is the token of the browser's session, and the key comes from the form (gateway.sessions.forward).
+    When the service replays the reply to an earlier call, the response has the header `Idempotency-Replayed: true`.
 
-    raises  chassis.errors.Error  the error of the service; Unavailable or TooLate when it does not answer
+    raises  chassis.errors.Error  the error of the service; Unavailable or TooLate without a reply
             Invalid  HEADER_NOT_TEXT
     """
     fields = header_fields(request.scope)

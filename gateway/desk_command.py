@@ -1,4 +1,4 @@
-"""`rangkiang desk`: the desk in a terminal. It reads a scan a line and calls the API, as any other program does."""
+"""`rangkiang desk`: a lending desk in a terminal, which reads one scan per line and calls the API."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Mode(StrEnum):
 
 @app.command("desk")
 def desk(
-    url: Annotated[str, typer.Option(help="Address of the library, such as https://192.168.1.10:8443.")],
+    url: Annotated[str, typer.Option(help="URL of the library, such as https://192.168.1.10:8443.")],
     branch: Annotated[str, typer.Option(help="Code of the branch of this desk.")],
     mode: Annotated[Mode, typer.Option(help="The act for the first scans: lend, return or read-here.")] = Mode.lend,
     authority: Annotated[
@@ -40,7 +40,7 @@ def desk(
     """Lend, return and count items: one scan per line of standard input.
 
     Set RANGKIANG_TOKEN to an access token, or RANGKIANG_CLIENT_ID and RANGKIANG_CLIENT_SECRET to those of a client.
-    Commands between scans: /u new borrower, /k returns, /b read here, /p renew all, /o REASON waives the last refusal.
+    Commands between scans: /u next borrower, /k returns, /b read here, /p renew all, /o REASON waives the last refusal.
     """
     settings = load()
     own = settings.data / "tls" / "authority.crt"
@@ -57,7 +57,7 @@ def desk(
 
 
 class Desk:
-    """The desk of one branch; `refused` counts what was refused."""
+    """The desk of one branch; `refused` is the number of refused scans and acts."""
 
     def __init__(self, client: ApiClient, branch: str, mode: Mode, *, language: str, as_json: bool) -> None:
         self._client, self._branch, self._mode = client, branch, mode
@@ -67,7 +67,7 @@ class Desk:
         self.refused = 0
 
     def read(self, lines: Iterable[str]) -> None:
-        """Act on each line until the end of the input."""
+        """Process each line until the end of the input."""
         for line in lines:
             text = line.strip()
             if text.startswith("/"):
@@ -109,7 +109,7 @@ class Desk:
             self._note(code)
 
     def _kind_of(self, code: str) -> tuple[str, dict[str, Any]]:
-        """Return what a code is. When members does not answer: what lending knows of it."""
+        """Return the kind of a code and the response. When members is not available, circulation finds the borrower."""
         answer = self._client.act("/scans", {"code": code})
         if answer.status != 503:
             return str(answer.body.get("kind", "")), answer.body
@@ -168,7 +168,7 @@ class Desk:
                 self._print(f"{hit['loan']['item']['title']}: {refusal['detail']}")
 
     def _refuse(self, act: str, code: str, answer: Answer) -> bool:
-        """Say why an act was refused; return whether it was."""
+        """Print the reasons of a refusal; return whether the act was refused."""
         if answer.is_refused:
             self.refused += 1
             if self._as_json:

@@ -14,9 +14,9 @@ from typing import Final
 class Format:
     """A format of a record.
 
-    name         of Catalog.GetForm
-    media_type   in Accept
-    description  English, for the OpenAPI document
+    name         name in Catalog.GetForm
+    media_type   media type in Accept
+    description  English sentence for the OpenAPI document
     """
 
     name: str
@@ -24,11 +24,11 @@ class Format:
     description: str
 
 
-# By ending.
+# By URL ending.
 FORMATS: Final = MappingProxyType(
     {
-        "json": Format("json", "application/json", "The record as its page shows it."),
-        "brief": Format("brief", "application/json", "The record as a list of hits shows it."),
+        "json": Format("json", "application/json", "The data that the record's page shows."),
+        "brief": Format("brief", "application/json", "The data that a list of hits shows."),
         "mrc": Format("marc", "application/marc", "MARC 21 in ISO 2709."),
         "xml": Format("marcxml", "application/marcxml+xml", "MARCXML."),
         "marcjson": Format("marcjson", "application/marc-in-json", "MARC-in-JSON."),
@@ -37,10 +37,10 @@ FORMATS: Final = MappingProxyType(
         "jsonld": Format("jsonld", "application/ld+json", "schema.org in JSON-LD."),
         "ris": Format("ris", "application/x-research-info-systems", "RIS, for reference managers."),
         "bib": Format("bibtex", "application/x-bibtex", "BibTeX."),
-        "csv": Format("csv", "text/csv", "A row of a table."),
+        "csv": Format("csv", "text/csv", "CSV, one row for the record."),
     }
 )
-# The ending that Accept selects: the first one with the media type.
+# Accept selects the first ending with the media type.
 ENDING_BY_MEDIA_TYPE: Final = MappingProxyType(
     {form.media_type: ending for ending, form in reversed(tuple(FORMATS.items()))}
 )

@@ -1,7 +1,7 @@
 """Institutions, branches and opening hours for pages, cached in memory and reloaded from their services.
 
-A page waits `WAIT_SECONDS` at most, and only when no usable answer is cached. When circulation does not answer, pages
-say nothing of hours; when the catalogue does not, they go on with the names that they had.
+A page waits at most `WAIT_SECONDS`, and only when no usable value is cached. When circulation is not available, pages
+show no hours; when the catalogue is not available, pages use the last names that they had.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from rangkiang.circulation.v1 import rules_pb2
 from rangkiang.circulation.v1.circulation_pb2_grpc import CirculationStub
 
 FRESH_SECONDS = 60.0
-# Hours: an answer that is older is still shown while the next one is on its way, for a minute in all, so a changed
-# calendar is on every page within a minute.
+# Pages show hours that are older than FRESH_HOURS_SECONDS while new ones are read, but only until
+# USABLE_HOURS_SECONDS, so that every page shows a changed calendar within a minute.
 FRESH_HOURS_SECONDS = 30.0
 USABLE_HOURS_SECONDS = 60.0
 RETRY_SECONDS = 5.0
 WAIT_SECONDS = 0.15
 CALL_SECONDS = 1.0
-# The next opening of a branch after a long holiday is among them.
+# Enough days to include the next opening after a long holiday.
 DAYS = 14
 _MOST_PAGES = 10
 _NO_PAGES = ("/api/", "/static/", "/covers/", "/files/", "/openapi.json")
@@ -48,10 +48,10 @@ _NO_HOURS: Hours = MappingProxyType({})
 class Kept(Generic[Value]):
     """A cached value of a service, for one event loop.
 
-    read            asks the service; raises Error
-    fresh_seconds   the age until which it is not asked again
-    usable_seconds  the age from which a value counts as none
-    ticks           for tests: seconds of a clock that only goes forward
+    read            reads the value from the service; raises Error
+    fresh_seconds   age until which the value is not read again
+    usable_seconds  age from which the value is no longer used
+    ticks           returns the seconds of a monotonic clock; tests replace it
     """
 
     def __init__(
@@ -68,13 +68,13 @@ class Kept(Generic[Value]):
         self._ticks = ticks
         self._value: Value | None = None
         self._read_at = self._tried_at = -math.inf
-        # The last question was refused, or has kept a page waiting: no other page waits for the answer.
+        # True when the last read failed or exceeded WAIT_SECONDS; then no other page waits for it.
         self._is_late = False
         self._is_outdated = False
         self._task: asyncio.Task[None] | None = None
 
     async def get(self) -> Value | None:
-        """Return the value, None when there is none; an old one is reloaded in the background."""
+        """Return the value, or None when there is none. An old value is reloaded in the background."""
         if self._ticks() - self._read_at < self._fresh_seconds:
             return self._value
         task = self._ask()
@@ -84,11 +84,11 @@ class Kept(Generic[Value]):
         return self.last()
 
     def last(self) -> Value | None:
-        """Return the value that was read last, None when it is too old."""
+        """Return the cached value, or None when it is too old."""
         return self._value if self._ticks() - self._read_at < self._usable_seconds else None
 
     def renew(self) -> None:
-        """Let the next page reload the value and wait for it, because somebody has just changed it here."""
+        """Make the next page reload the value and wait for it, because this process has just changed it."""
         self._read_at = min(self._read_at, self._ticks() - self._fresh_seconds)
         self._tried_at = -math.inf
         self._is_late, self._is_outdated = False, True
@@ -113,7 +113,7 @@ class Kept(Generic[Value]):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Directory:
-    """The institutions by code, and their branches by (institution, code); both in the order of their codes."""
+    """Institutions by code, and branches by (institution, code), both in order of the codes."""
 
     institutions: Mapping[str, catalog_pb2.Institution]
     branches: Mapping[tuple[str, str], catalog_pb2.Branch]
@@ -124,7 +124,7 @@ class Directory:
         return sorted(branches, key=lambda branch: branch.kind != "central")
 
     def main_branch(self, institution: str) -> catalog_pb2.Branch | None:
-        """Return the central branch of an institution, else its first one."""
+        """Return the central branch of an institution, or its first branch when none is central."""
         return _main_branch(self, institution)
 
     def owner(self, default: str) -> catalog_pb2.Institution | None:
@@ -137,7 +137,7 @@ class Directory:
         return self.institutions.get(default)
 
 
-# Every page needs the same one.
+# Cached, because every page needs the same branch.
 @lru_cache(maxsize=4)
 def _main_branch(directory: Directory, institution: str) -> catalog_pb2.Branch | None:
     return next(iter(directory.branches_of(institution)), None)
@@ -163,28 +163,28 @@ class Libraries:
         return self._directory.last() or NO_DIRECTORY
 
     def owner(self) -> catalog_pb2.Institution | None:
-        """Return the institution whose site this is, as far as it is known."""
+        """Return the institution whose site this is; None when the cached directory does not have it."""
         return self.known_directory().owner(self._default)
 
     async def hours(self, institution: str) -> Hours:
-        """Return the opening hours of the branches of an institution by code; none when circulation does not answer."""
+        """Return the opening hours of an institution's branches by code; empty when circulation is not available."""
         hours = self._hours_of(institution)
         return _NO_HOURS if hours is None else await hours.get() or _NO_HOURS
 
     def known_hours(self, institution: str) -> Hours:
-        """Return the cached hours, without a call."""
+        """Return the cached opening hours, without a call."""
         hours = self._hours_of(institution)
         return _NO_HOURS if hours is None else hours.last() or _NO_HOURS
 
     async def prepare(self) -> None:
-        """Reload the data of every page's header and footer, if it is old."""
+        """Reload the data of the header and footer of pages when it is old."""
         await self._directory.get()
         owner = self.owner()
         if owner is not None:
             await self.hours(owner.code)
 
     def renew(self) -> None:
-        """Read institutions and branches again with the next page of this process."""
+        """Make the next page of this process read institutions and branches again."""
         self._directory.renew()
 
     def _hours_of(self, institution: str) -> Kept[Hours] | None:
@@ -229,7 +229,7 @@ async def _call(method: Any, message: Any) -> Any:
 
 
 class PreparedLibraries:
-    """ASGI: before a page, reads what every page shows; nothing is asked while that is fresh."""
+    """ASGI: before each page, reads the data that every page shows, unless the cache is fresh."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -1,11 +1,11 @@
 """Rate limits: a token bucket per caller, in the memory of this process.
 
-The library `limits` is not used: its memory stores every caller of the window, and an attacker can pretend to be any
-number of callers. Here the caller that has been idle longest is removed. One look-up (0.6 µs) gives the decision and
-the headers. Limits protect the machine; each process has its own, and they end with it.
+The library `limits` is not used: it stores every caller of the window in memory, and an attacker can send requests as
+any number of callers. This module removes the caller that has been idle longest. One look-up (0.6 µs) gives the
+decision and the headers. Limits protect the machine, so each process has its own, which end with the process.
 
-A request takes one token, and when it has ended one more for each further `TOKEN_SECONDS` of CPU time that it took, in
-this process and in the services.
+A request takes one token. At its end it takes one more token for each further `TOKEN_SECONDS` of CPU time that it used
+in this process and in the services.
 """
 
 from __future__ import annotations
@@ -27,25 +27,25 @@ from chassis.rpc.cpu_time import Measured
 from gateway.callers import Callers, address_of
 
 WINDOW_SECONDS = 60
-# CPU time that one token pays for. A search with hits takes a tenth of it.
+# CPU time of one token. A search with hits takes a tenth of this time.
 TOKEN_SECONDS = 0.01
 MOST_CALLERS = 50_000  # about 10 MB
-# Probes do not count.
+# Health probes do not count.
 EXEMPT = "/api/v1/health/"
-# Files of pages have a quota of their own, so that the page which explains the limit has its style; files over it
-# count like other requests.
+# Static files have a separate quota, so that the page that explains the limit gets its style sheet. Files over this
+# quota count like other requests.
 FILES = "/static/"
-# The credentials of one address together get this many times the quota, and the places, of one: desks behind one
-# router have enough, and whoever signs in a thousand times gets no more.
+# All credentials of one address together get this many times the quota and the places of one credential. This is
+# enough for desks behind one router, and limits a caller who signs in a thousand times.
 MOST_CREDENTIALS = 10
-# An IPv6 site has 65,536 networks that count as callers; together they get this many times the quota of one.
+# An IPv6 site has 65,536 networks that count as callers; together they get this many times the quota of one network.
 MOST_NETWORKS = 16
 
 
 class Buckets:
     """A bucket per caller: at most `quota` tokens, refilled with `quota` tokens per minute.
 
-    now  returns seconds that only grow
+    now  returns the seconds of a monotonic clock
     """
 
     def __init__(self, quota: int, *, most: int = MOST_CALLERS, now: Callable[[], float] = time.monotonic) -> None:
@@ -56,7 +56,7 @@ class Buckets:
         self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def take(self, caller: str) -> float:
-        """Take a token; return the number of tokens left, below 0 when there was none."""
+        """Take a token; return the number of tokens left, which is below 0 when no whole token was left."""
         now = self._now()
         left, since = self._left.pop(caller, (float(self.quota), now))
         tokens = min(float(self.quota), left + (now - since) * self._rate)
@@ -64,7 +64,7 @@ class Buckets:
         return tokens - 1
 
     def charge(self, caller: str, tokens: float) -> None:
-        """Take tokens for work that is done. The caller may owe at most `quota`, so it waits two minutes at most."""
+        """Take tokens for completed work. A caller owes at most `quota` tokens, so the wait is at most two minutes."""
         left, since = self._left.get(caller, (float(self.quota), self._now()))
         self._store(caller, max(left - tokens, -float(self.quota)), since)
 
@@ -84,11 +84,10 @@ class Buckets:
 class Limits:
     """ASGI: counts the requests of each caller and their CPU time, and refuses too many with 429.
 
-    Headers have what is left (draft-ietf-httpapi-ratelimit-headers-10).
+    The caller is the verified credential, else the address. Response headers have the number of tokens left
+    (draft-ietf-httpapi-ratelimit-headers-10).
 
-    The caller is the credential if there is a verified one, else the address.
-
-    refuse  builds the response to an error
+    refuse  returns the response to an error
     """
 
     def __init__(
@@ -137,7 +136,7 @@ class Limits:
                     bucket.charge(caller, request.cpu.seconds / TOKEN_SECONDS - 1)
 
     def _accounts(self, address: str, credential: str) -> list[tuple[Buckets, str]]:
-        """Return the buckets that a request takes tokens from, with its name in each."""
+        """Return the buckets from which a request takes tokens, each with the caller's key in it."""
         accounts = [(self._buckets, credential or address)]
         if credential:
             accounts.append((self._addresses_with_credentials, address))
@@ -155,7 +154,7 @@ class Places:
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
 
     async def take(self, caller: str) -> None:
-        """Take a place for a request of this caller, as soon as one is free."""
+        """Take a place for a request of this caller; wait until one is free."""
         if self._running.get(caller, 0) < self._most:
             self._running[caller] = self._running.get(caller, 0) + 1
             return
@@ -172,7 +171,7 @@ class Places:
             raise
 
     def leave(self, caller: str) -> None:
-        """Give the place of a request to the next that waits."""
+        """Give the place of a finished request to the next waiting request of this caller."""
         queue = self._waiting.get(caller)
         while queue:
             turn = queue.popleft()
@@ -189,10 +188,10 @@ class Places:
 
 
 class Concurrency:
-    """ASGI: runs at most `most` requests of one credential, or of one address without one, at once; the others wait.
+    """ASGI: runs at most `most` requests of one credential (or of one address without credential) at once; others wait.
 
-    Without it one caller with many connections and costly searches, inside the quota, delays everybody else. The
-    credentials of an address together have MOST_CREDENTIALS times the places of one.
+    Without this limit, one caller with many connections and costly searches within the quota delays all other callers.
+    All credentials of one address together have MOST_CREDENTIALS times the places of one credential.
 
     exempt  trusted proxies, which send the requests of many callers
     """
@@ -225,7 +224,7 @@ class Concurrency:
             self._addresses_with_credentials.leave(address)
 
     def _counts(self, scope: Scope) -> bool:
-        """Return whether a request takes a place: probes and requests of trusted proxies do not."""
+        """Return whether a request takes a place; health probes and requests of trusted proxies take none."""
         if scope["type"] != "http" or scope["path"].startswith(EXEMPT):
             return False
         return not (self._exempt and is_in((scope.get("client") or ("",))[0], self._exempt))

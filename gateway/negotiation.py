@@ -13,7 +13,7 @@ LANGUAGE_COOKIE = "lang"
 
 
 def language(request: Request) -> str:
-    """Return the response's language: `lang=`, else (on pages) the cookie, else Accept-Language, else Indonesian."""
+    """Return the language of the response from `lang=`, the cookie (pages only) or Accept-Language; default "id"."""
     # Parsing the parameters takes 3 µs, and most requests have no `lang=`.
     if b"lang=" in request.scope["query_string"]:
         parameter = request.query_params.get("lang")
@@ -38,7 +38,7 @@ def _preferred_language(header: str) -> str:
 def preferred_media_type(header: str, offered: tuple[str, ...]) -> str | None:
     """Return the offered media type that an Accept header prefers; None when it accepts none of them.
 
-    For equal weights an exact name precedes a wildcard, then the earlier offer precedes.
+    For equal weights, an exact name precedes a wildcard; then the earlier type in `offered` precedes.
     """
     if not header:
         return offered[0]

@@ -1,4 +1,4 @@
-"""Opening hours of a branch at a moment: open until when, or closed until when. Pure; times are those of its zone."""
+"""Whether a branch is open at a moment, and when it closes or opens next. Pure; times are in the branch's zone."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _DAY = timedelta(days=1)
 class Day:
     """A day of a branch.
 
-    hours      pairs of "HH:MM", in order and apart; none when it is closed
-    is_closed  a closing includes the day; `why` is its reason
-    season     name of the season whose hours these are; "" for the usual ones
+    hours      pairs of "HH:MM", in order, without overlap; empty when the branch is closed
+    is_closed  True when a closing includes the day; `why` is its reason
+    season     name of the season that sets the hours; "" for the usual hours
     """
 
     date: date
@@ -30,10 +30,10 @@ class Day:
     season: str = ""
 
 
-# By identity, because sentences about it are cached.
+# Compared by identity, because sentences about the hours are cached by object.
 @dataclass(frozen=True, slots=True, eq=False)
 class OpeningHours:
-    """The next days of a branch, in order; `has_hours` is False when its library has entered none."""
+    """The next days of a branch, in order. `has_hours` is False when the library has entered no hours."""
 
     zone: str
     has_hours: bool
@@ -44,11 +44,11 @@ class OpeningHours:
 class State:
     """Whether a branch is open at a moment.
 
-    local      that moment in the zone of the branch
-    today      None when the days do not include it
-    closes_at  end of the hours that include the moment; None when it is closed. Hours until midnight go on with those
-               of the next day that begin then
-    opens_at   when it opens the next time; None when it does not within the days that are known
+    local      the moment in the branch's zone
+    today      the day of the moment; None when it is not among the known days
+    closes_at  end of the hours that include the moment; None when the branch is closed. Hours until midnight continue
+               with hours of the next day that begin at midnight
+    opens_at   next opening; None when there is none within the known days
     """
 
     local: datetime
@@ -66,7 +66,7 @@ class State:
 
     @property
     def has_been_open_today(self) -> bool:
-        """Whether hours of today are over; then the closed time before the next ones is a break."""
+        """Whether some hours of today are over; if so, closed time before the next hours is a break."""
         return self.today is not None and any(closes <= f"{self.local:%H:%M}" for _, closes in self.today.hours)
 
 
@@ -86,7 +86,7 @@ def read_hours(message: wire.OpeningHours) -> OpeningHours:
 
 
 def state_at(hours: OpeningHours, moment: datetime) -> State:
-    """Return whether a branch is open at an aware moment."""
+    """Return the state of a branch at a moment, which must be aware."""
     zone = ZoneInfo(hours.zone)
     local = moment.astimezone(zone)
     today = next((day for day in hours.days if day.date == local.date()), None)
@@ -101,7 +101,7 @@ def state_at(hours: OpeningHours, moment: datetime) -> State:
 
 
 def days_from(hours: OpeningHours, state: State, count: int) -> list[Day]:
-    """Return the days from the day of a state on, at most `count`."""
+    """Return at most `count` days, beginning with the day of `state`."""
     return [day for day in hours.days if day.date >= state.local.date()][:count]
 
 

@@ -1,4 +1,4 @@
-"""Converts errors to RFC 9457 problem documents; no other module of the gateway converts errors to HTTP."""
+"""Conversion of errors to RFC 9457 problem documents. No other module of the gateway converts errors to HTTP."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from gateway.request_guard import request_id
 
 MEDIA_TYPE = "application/problem+json"
 
-# Titles of problem documents: the key of the sentence, by status.
+# Sentence keys of the titles of problem documents, by status.
 TITLES: Mapping[int, str] = {
     400: "TITLE_BAD_REQUEST",
     401: "TITLE_SIGN_IN_NEEDED",
@@ -53,9 +53,9 @@ class VersionNeeded(Error):
 
 
 def from_http(problem: HTTPException, *, methods: Iterable[str]) -> Error:
-    """Return the error of an HTTPException: its cause, or the framework's own refusal (no route, wrong method).
+    """Return the error for an HTTPException: its cause, or an error for the framework's refusal (no route, method).
 
-    methods  those that the path has, for the wrong method
+    methods  methods of the path, for the header Allow
     """
     if isinstance(problem.__cause__, Error):
         return problem.__cause__
@@ -72,7 +72,7 @@ def title(status: int, lang: str) -> str:
 
 
 def document(request: Request, error: Error) -> bytes:
-    """Build the problem document as JSON, with sentences in the language of the request."""
+    """Return the problem document as JSON, with sentences in the language of the request."""
     lang = language(request)
     return orjson.dumps(
         {
@@ -93,7 +93,7 @@ def document(request: Request, error: Error) -> bytes:
 
 
 def headers(error: Error, lang: str) -> dict[str, str]:
-    """Return the headers of an error response, for documents and pages."""
+    """Return the headers of an error response, for problem documents and pages."""
     fields = {
         "Cache-Control": "no-store",
         "Content-Language": lang,
@@ -111,7 +111,7 @@ def headers(error: Error, lang: str) -> dict[str, str]:
 
 
 def problem(request: Request, error: Error) -> Response:
-    """Build the response to an error, as a problem document."""
+    """Return the response to an error, as a problem document."""
     return Response(
         document(request, error),
         status_code=error.http_status,

@@ -1,8 +1,8 @@
 """The query log: searches and opened hits, stored in memory and sent to the catalogue in batches.
 
-The log has no data about readers: no address, no cookie, no time besides the date. Batches are sorted, so their order
-has no meaning. Opened hits are known without tracking: hits link to `/records/…?hit=3`, and the Referer has the search.
-The last batch may be lost when the process ends, and a batch that the catalogue refuses is lost.
+The log has no data about readers: no address, no cookie, and only the date. Batches are sorted, so their order reveals
+nothing. Opened hits are recognised without tracking: hits link to `/records/…?hit=3`, and the Referer has the search.
+The last batch may be lost when the process ends. A batch that the catalogue refuses is lost.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ from rangkiang.catalog.v1.catalog_pb2_grpc import CatalogStub
 log = logging.getLogger(__name__)
 
 BATCH_SECONDS, BATCH_SEARCHES = 10.0, 200
-MOST_ENTRIES = 1_000  # while the catalogue does not answer; further entries are dropped
+MOST_ENTRIES = 1_000  # while the catalogue is not available; further entries are dropped
 SEND_SECONDS = 2.0
-LONGEST_QUERY = 500  # of one entry, as NoteSearches accepts it; the catalogue stores fewer characters
+LONGEST_QUERY = 500  # limit of NoteSearches; the catalogue stores fewer characters
 LONGEST_REFERER = 4_000
 MOST_RANKS = 1_000
-# Only after these may the same batch succeed later. After any other error it would be sent for ever.
+# Only after these errors can the same batch succeed later. After any other error, it would be sent again for ever.
 _RETRIED = (Unavailable, TooLate, TooMany)
 _SEARCH_PAGE = re.compile(r"https?://([^/?#]+)/search\?([^#]*)")
 
 
 class QueryLog:
-    """Stores entries until they are sent; for one event loop."""
+    """Entries that wait to be sent, for one event loop."""
 
     def __init__(self, clients: Clients) -> None:
         self._clients = clients
@@ -50,7 +50,7 @@ class QueryLog:
         if len(self._entries) < MOST_ENTRIES:
             day = clock.now().date().isoformat()
             self._entries.append((day, _one_line(query[:LONGEST_QUERY]), total, clicked, language))
-        # Only when a batch becomes full: after a failure the next attempt waits for its time.
+        # `==`, not `>=`: after a failure more entries are stored, and the next attempt must wait for BATCH_SECONDS.
         if len(self._entries) == BATCH_SEARCHES:
             self._full.set()
 
@@ -67,7 +67,7 @@ class QueryLog:
             raise
 
     async def send(self) -> None:
-        """Send the entries; they wait if the catalogue does not answer, and are lost if it refuses them."""
+        """Send the entries. They stay when the catalogue is not available, and are dropped when it refuses them."""
         batch, self._entries = sorted(self._entries[:MOST_ENTRIES]), []
         self._full.clear()
         if not batch:
@@ -88,7 +88,7 @@ class QueryLog:
 
 @contextlib.asynccontextmanager
 async def send_while_open(query_log: QueryLog | None) -> AsyncIterator[None]:
-    """Send batches for the duration of the block; do nothing without a log."""
+    """Send batches while the block runs. Do nothing when `query_log` is None."""
     if query_log is None:
         yield
         return
@@ -102,9 +102,10 @@ async def send_while_open(query_log: QueryLog | None) -> AsyncIterator[None]:
 
 
 def log_search(request: Request, *, query: str, reply: catalog_pb2.SearchReply) -> bool:
-    """Log a search whose first page is requested; return whether links to its hits have `?hit=`.
+    """Log a search of which a reader requests the first page; return whether links to its hits need `?hit=`.
 
-    Empty queries are not logged, and neither are searches while the engine is down, which would look like failures.
+    Empty queries are not logged. Searches while the search engine is down are not logged, because they would look like
+    searches without results.
     """
     query_log: QueryLog | None = request.app.state.query_log
     if query_log is None or reply.degraded or not query.strip():
@@ -130,5 +131,5 @@ def log_opened_hit(request: Request) -> None:
 
 
 def _one_line(query: str) -> str:
-    """Return a query without control characters, which PostgreSQL and terminals do not accept as text."""
+    """Return the query with spaces for control characters, which PostgreSQL and terminals do not accept as text."""
     return "".join(character if character.isprintable() else " " for character in query)

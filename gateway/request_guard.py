@@ -1,4 +1,4 @@
-"""The outermost layer: request ids, limits of requests, security headers, and no tracebacks in responses."""
+"""The outermost ASGI layer: request ids, limits of size, security headers, and errors without tracebacks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 LONGEST_TARGET_BYTES = 8_192
 LONGEST_HEADERS_BYTES = 16_384
-# GET and HEAD have no body; a small one is ignored, which HTTP allows.
+# GET and HEAD have no body. A small body is ignored, which HTTP allows.
 LONGEST_IGNORED_BODY_BYTES = 4_096
 LONGEST_BODY_BYTES = 65_536
 READ_METHODS = ("GET", "HEAD")
@@ -47,8 +47,8 @@ SECURITY_HEADERS: tuple[tuple[bytes, bytes], ...] = (
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
 )
-# Of an SVG file, and of a mail that staff look at: it may have styles, and neither runs nor loads anything. Browsers
-# obey every policy that they get, so this one stands in place of the pages'.
+# Policy for SVG files and for e-mails that staff preview: styles are allowed, scripts and loading are not. Browsers
+# apply every policy that they receive, so this policy replaces that of pages.
 _DRAWING_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 _DRAWING_HEADERS = ((b"content-security-policy", _DRAWING_POLICY.encode()), *SECURITY_HEADERS[1:])
 _FIELDS = "rangkiang.header_fields"
@@ -69,7 +69,7 @@ class HeadersTooLarge(Error):
 
 
 def accept_bodies(longest_bytes: int) -> Callable[[Endpoint], Endpoint]:
-    """Decorate an endpoint with bodies longer than 64 KB; write it below the router's decorator."""
+    """Let an endpoint accept bodies up to `longest_bytes` instead of 64 KB; place it below the router's decorator."""
 
     def mark(endpoint: Endpoint) -> Endpoint:
         endpoint.longest_body_bytes = longest_bytes  # type: ignore[attr-defined]
@@ -79,7 +79,7 @@ def accept_bodies(longest_bytes: int) -> Callable[[Endpoint], Endpoint]:
 
 
 def header_fields(scope: Scope) -> dict[bytes, bytes]:
-    """Return header fields by lower-case name, the first of repeated ones; `Headers.get` takes ten times as long."""
+    """Return header fields by lower-case name; of repeated fields, the first. `Headers.get` takes ten times as long."""
     fields: dict[bytes, bytes] | None = scope.get(_FIELDS)
     if fields is None:
         fields = scope[_FIELDS] = dict(reversed(scope["headers"]))
@@ -87,12 +87,12 @@ def header_fields(scope: Scope) -> dict[bytes, bytes]:
 
 
 def limit_document(request: Request) -> None:
-    """Send the response to this request with the policy of a drawing that somebody has uploaded."""
+    """Send the response to this request with the security policy for uploaded or rendered documents."""
     request.scope["state"]["is_drawing"] = True
 
 
 def request_id(request: Request) -> str:
-    """Return the id of this request: the client's X-Request-Id, or a new one."""
+    """Return the id of this request: the client's X-Request-Id, or a new id."""
     return str(request.scope["state"]["request_id"])
 
 
@@ -101,17 +101,17 @@ def body_too_large(longest: int) -> BodyTooLarge:
 
 
 def unexpected() -> Error:
-    """Return the error for a programming fault, without details."""
+    """Return the error for a bug in the code, without details."""
     return Error("INTERNAL")
 
 
 class RequestGuard:
-    """ASGI: gives the request an id, limits its URL, headers and body, adds security headers, hides tracebacks.
+    """ASGI: gives each request an id, limits its URL, headers and body, adds security headers, hides tracebacks.
 
-    HEAD is served as GET; the server omits the body. Caches must not store responses to requests with a credential.
+    HEAD is served as GET; the server omits the body. Responses to requests with Authorization are `no-store`.
 
-    refuse  builds the response to an error
-    record  called with the scope, the status and the seconds of each request at its end; status 0: no response
+    refuse  returns the response to an error
+    record  called at the end of each request with the scope, the status (0 without a response) and the seconds
     """
 
     def __init__(
@@ -167,7 +167,7 @@ _REPLAYED = (b"idempotency-replayed", b"true")
 
 
 def _inspect(scope: Scope) -> tuple[str, bool, Error | None]:
-    """Return the request's id, whether it has a credential, and the error if it is refused."""
+    """Return the request's id, whether it has a credential, and the error when the request is refused."""
     fields = header_fields(scope)
     header = fields.get(b"x-request-id", b"")
     request_id = header.decode() if _REQUEST_ID.fullmatch(header) else ids.new_id_text()
@@ -190,13 +190,13 @@ def _limit_body(scope: Scope, receive: Receive) -> Receive:
 
     FastAPI's own `max_body_size` is not used, because it refuses with plain text.
 
-    raises  HTTPException  413; FastAPI passes no other kind while it reads a body
+    raises  HTTPException  413; while FastAPI reads a body, it passes on only this kind of exception
     """
     received_bytes = 0
 
     async def receive_limited() -> Message:
         nonlocal received_bytes
-        # Routing has put the endpoint into the scope before the body is read.
+        # Routing puts the endpoint into the scope before the body is read.
         longest: int = getattr(scope.get("endpoint"), "longest_body_bytes", LONGEST_BODY_BYTES)
         if not received_bytes and _content_length(header_fields(scope)) > longest:
             raise HTTPException(413) from body_too_large(longest)
@@ -210,6 +210,6 @@ def _limit_body(scope: Scope, receive: Receive) -> Receive:
 
 
 def _content_length(fields: Mapping[bytes, bytes]) -> int:
-    """Return the Content-Length; 0 without one, and a huge number when it is not a number."""
+    """Return Content-Length; 0 when absent, 2**60 when invalid, so that the request is refused as too large."""
     value = fields.get(b"content-length", b"0")
     return int(value) if value.isdigit() and len(value) < 16 else 1 << 60

@@ -1,7 +1,7 @@
-"""What remains of a request when it has ended: its metrics, a line for every response that failed, and the access log.
+"""Metrics, the log of failed responses, and the access log of each request.
 
-The access log is off unless ACCESS_LOG is set. It is JSON on standard error, whatever LOG_FORMAT says, and has neither
-the query, which is what a reader searched, nor the address, unless ACCESS_LOG_DETAILS names them.
+The access log is off unless ACCESS_LOG is `on`. It is JSON on standard error, whatever LOG_FORMAT is. It has neither
+the query (what a reader searched for) nor the address, unless ACCESS_LOG_DETAILS names them.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from gateway.settings import GatewaySettings
 log = logging.getLogger(__name__)
 access_log = logging.getLogger("gateway.access")
 
-# The client went away before the response began; nginx's number.
+# The client closed the connection before the response began; the number is that of nginx.
 CLIENT_GONE = 499
 
 
 def logged_path(scope: Scope) -> str:
-    """Return the path of a request for a log: a link of a notice or of a sign-in is a secret."""
+    """Return the path of a request for a log, without the secret of a notice link or a sign-in link."""
     link = scope.get("path_params", {}).get("link", "")
     path: str = scope["path"]
     return redact_address(path.replace(link, "{link}") if link else path)
@@ -48,9 +48,9 @@ class RequestLog:
     def record(self, scope: Scope, status: int, seconds: float) -> None:
         """Record a request.
 
-        scope    after routing, with the request id in its state
-        status   of the response, 0 when none was begun
-        seconds  until the response was sent
+        scope    scope after routing, with the request id in its state
+        status   status of the response; 0 when no response began
+        seconds  seconds until the response was sent
         """
         route = self._templates.get(scope.get("endpoint"), "")  # type: ignore[arg-type]
         status = status or CLIENT_GONE
@@ -87,5 +87,5 @@ class RequestLog:
 
 
 def templates_of(routes: Iterable[Any], *, prefix: str = "") -> dict[Callable[..., Any], str]:
-    """Return the template of each route by its endpoint."""
+    """Return the path template of each route by its endpoint."""
     return {route.endpoint: prefix + route.path for route in routes if hasattr(route, "endpoint")}

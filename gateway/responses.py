@@ -1,4 +1,4 @@
-"""Responses with revalidation: a strong ETag of the content, 304, and gzip for larger bodies."""
+"""Responses with a strong ETag, revalidation (304), and gzip for larger bodies."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gateway.negotiation import parse_weights
 from gateway.request_guard import header_fields
 
 _XML = tuple(f"application/{kind}" for kind in ("xml", "atom+xml", "mods+xml", "marcxml+xml", "dc+xml"))
-# Smaller bodies fit into one or two packets, so compressing them takes longer than sending them.
+# Smaller bodies fit into one or two packets, so compression takes longer than it saves.
 GZIP_FROM_BYTES = {"text/html": 1_000, "application/json": 4_000, **dict.fromkeys(_XML, 4_000)}
 _GZIP_LEVEL = {"text/html": 5, "application/json": 1, **dict.fromkeys(_XML, 1)}
 
@@ -28,9 +28,9 @@ def respond(
     vary: str = "Accept, Accept-Language, Accept-Encoding",
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """Respond with 200 and a strong ETag of the body, or with 304 when the client has it; compress larger bodies.
+    """Respond with 200 and a strong ETag, or with 304 when If-None-Match has the ETag; compress larger bodies.
 
-    cache  Cache-Control; by default caches may store the response and must revalidate it each time
+    cache  Cache-Control; by default caches may store the response and must revalidate it for each request
     """
     family, fields = media_type.split(";", 1)[0], header_fields(request.scope)
     compress = len(body) >= GZIP_FROM_BYTES.get(family, 1 << 40) and accepts_gzip(fields.get(b"accept-encoding", b""))
@@ -47,7 +47,7 @@ def respond(
 
 @lru_cache(maxsize=256)
 def accepts_gzip(header: bytes) -> bool:
-    """Whether an Accept-Encoding header allows gzip, by name or by `*` (RFC 9110 §12.5.3)."""
+    """Return whether an Accept-Encoding header allows gzip, by name or by `*` (RFC 9110 §12.5.3)."""
     weights = parse_weights(header[:200].decode("latin-1"))
     return weights.get("gzip", weights.get("*", 0.0)) > 0
 
@@ -58,6 +58,6 @@ def gzip(body: bytes, level: int) -> bytes:
 
 
 def _matches(header: str, tag: str) -> bool:
-    """Compare a tag with If-None-Match (RFC 9110 §13.1.2): a list, by weak comparison, or `*`."""
+    """Return whether If-None-Match, a list or `*`, matches a tag by weak comparison (RFC 9110 §13.1.2)."""
     client_tags: Sequence[str] = [piece.strip().removeprefix("W/") for piece in header[:2_000].split(",")]
     return "*" in client_tags or tag in client_tags

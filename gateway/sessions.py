@@ -1,4 +1,4 @@
-"""Sessions of browsers: a cookie holds the session's secret, which the gateway changes for access tokens.
+"""Browser sessions: a cookie holds the session's secret, which the gateway exchanges for access tokens.
 
 The tokens stay in the memory of this process. Routes of the API never read the cookie.
 """
@@ -24,12 +24,12 @@ from rangkiang.members.v1 import sign_in_pb2 as wire
 
 # A browser accepts a `__Host-` cookie only over https, from this host, for all paths.
 HTTPS_COOKIE, HTTP_COOKIE = "__Host-rangkiang", "rangkiang"
-# A session of staff ends with the browser; that of a member lasts as long as members lets it.
+# A session of staff ends when the browser closes. The members service decides when a member's session ends.
 MEMBER_COOKIE_SECONDS = 365 * 24 * 3600
-# About 1 kB each.
+# A token takes about 1 kB.
 MOST_TOKENS = 10_000
 RENEW_BEFORE = timedelta(seconds=60)
-# Reasons why a token or its session is no longer good: sign in again.
+# Reasons after which the person must sign in again.
 ENDED = frozenset({"SESSION_ENDED", "TOKEN_EXPIRED", "TOKEN_INVALID"})
 
 _COOKIE_FIELD = HTTP_COOKIE.encode() + b"="
@@ -39,10 +39,10 @@ _SESSION, _PROBLEM = "session", "session_problem"
 
 
 def is_secure(request: Request) -> bool:
-    """Return whether passwords may travel on this connection: https, or http that never leaves this machine.
+    """Return whether passwords may be sent on this connection: https, or http within this machine.
 
-    A proxy in TRUSTED_PROXIES tells whether the browser uses https. One that is not there looks like a program of this
-    machine, so a request with a proxy's headers is not taken for one.
+    A proxy in TRUSTED_PROXIES reports whether the browser uses https. Another proxy on this machine looks like a local
+    client, so a request with headers of a proxy does not count as local.
     """
     if request.url.scheme == "https":
         return True
@@ -56,9 +56,10 @@ def is_secure(request: Request) -> bool:
 
 
 def require_secure(request: Request) -> None:
-    """Refuse a sign-in, a token, or a new password on a connection that others can read.
+    """Refuse a sign-in, a token or a new password on a connection that others can read.
 
-    raises  Forbidden  SIGN_IN_NEEDS_HTTPS
+    raises  Forbidden  SIGN_IN_ELSEWHERE    PUBLIC_URL is https; the refusal names it
+                       SIGN_IN_NEEDS_HTTPS  in other cases
     """
     if not is_secure(request):
         public_url: str = request.app.state.settings.public_url
@@ -82,8 +83,8 @@ def _is_loopback(host: str) -> bool:
 class BrowserSession:
     """An open session.
 
-    secret         of the cookie
-    authorization  the header of calls to services
+    secret         value of the cookie
+    authorization  header for calls to services
     """
 
     secret: str
@@ -93,17 +94,17 @@ class BrowserSession:
 
 
 class Sessions:
-    """The open sessions that this process has seen lately, by the hash of their secret."""
+    """The open sessions that this process used last, by the hash of their secret."""
 
     def __init__(self) -> None:
-        # The latest is last.
+        # In order of renewal, the latest one last.
         self._open: OrderedDict[bytes, BrowserSession] = OrderedDict()
 
     async def find(self, request: Request, secret: str) -> BrowserSession:
-        """Return the session of a secret, with a token that is good for at least a minute.
+        """Return the session of a secret, with a token that is valid for at least one minute.
 
         raises  Unauthenticated  SESSION_ENDED
-                Unavailable, TooLate  members does not answer
+                Unavailable, TooLate  members is not available
         """
         known = self._open.get(_digest(secret))
         if known is not None and clock.now() < known.renew_at:
@@ -125,7 +126,7 @@ class Sessions:
         return session
 
     def caller(self, secret: str) -> str:
-        """Return the account and the session of a secret, "" when this process has not seen it."""
+        """Return the account and the session of a secret, or "" when this process does not know the secret."""
         digest = _digest(secret)
         session = self._open.get(digest)
         return "" if session is None else f"{session.account.id}/{digest.hex()}"
@@ -138,9 +139,9 @@ class Sessions:
 
 
 class BrowserSessions:
-    """ASGI: finds the session of a page's request; other requests pass at the cost of a look at one header.
+    """ASGI: finds the session of each request for a page. For other requests it only reads one header.
 
-    A page for everybody is served too when the session has ended or members does not answer.
+    Public pages are served even when the session has ended or members is not available.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -155,7 +156,7 @@ class BrowserSessions:
 
 
 def secret_of(scope: Scope) -> str:
-    """Return the secret in a request's cookie, "" without one."""
+    """Return the secret in the request's cookie, or "" when there is none."""
     cookies = header_fields(scope).get(b"cookie")
     if not cookies or _COOKIE_FIELD not in cookies:
         return ""
@@ -176,21 +177,21 @@ async def _attach(request: Request) -> None:
 
 
 def session_of(request: Request) -> BrowserSession | None:
-    """Return the session of this page's reader; None when nobody is signed in, or members does not answer."""
+    """Return the session of this request; None when nobody is signed in or members is not available."""
     session: BrowserSession | None = request.scope["state"].get(_SESSION)
     return session
 
 
 def has_ended(request: Request) -> bool:
-    """Return whether the browser has the cookie of a session that is over."""
+    """Return whether the browser sent the cookie of a session that has ended."""
     problem = request.scope["state"].get(_PROBLEM)
     return problem is not None and problem.reason in ENDED
 
 
 def act_for(request: Request) -> BrowserSession | None:
-    """Let the calls of this request carry the token of its session, and return it; None when nobody is signed in.
+    """Send the session's token with the calls of this request, and return the session; None when nobody is signed in.
 
-    raises  Error  members did not answer
+    raises  Error  members is not available
     """
     session = session_of(request)
     if session is not None:
@@ -201,12 +202,12 @@ def act_for(request: Request) -> BrowserSession | None:
 
 
 def forward(request: Request, name: bytes, value: str) -> None:
-    """Let the calls of this request carry a header in the place of the browser's."""
+    """Send a header with the calls of this request, in place of the browser's header."""
     request.scope["state"].setdefault("forwarded", {})[name] = value.encode()
 
 
 def begin(request: Request, response: Response, reply: wire.SignInReply) -> None:
-    """Give the browser the cookie of a new session."""
+    """Set the cookie of a new session."""
     sessions: Sessions = request.app.state.sessions
     sessions.keep(reply.session, reply.token, reply.account)
     seconds = MEMBER_COOKIE_SECONDS if reply.account.member_id else None
@@ -214,7 +215,7 @@ def begin(request: Request, response: Response, reply: wire.SignInReply) -> None
 
 
 def forget(request: Request, response: Response) -> None:
-    """Drop the token of this request's session, and take the cookie from the browser."""
+    """Drop the token of this request's session, and delete the cookie."""
     sessions: Sessions = request.app.state.sessions
     sessions.drop(request.cookies.get(cookie_name(request), ""))
     set_cookie(request, response, cookie_name(request), "", seconds=0)
@@ -225,9 +226,9 @@ def cookie_name(request: Request) -> str:
 
 
 def set_cookie(request: Request, response: Response, name: str, value: str, *, seconds: int | None = None) -> None:
-    """Set a cookie that scripts and other sites do not get.
+    """Set a cookie that scripts and other sites cannot read.
 
-    seconds  of its life; None: until the browser closes, 0 deletes it
+    seconds  lifetime; None until the browser closes, 0 deletes the cookie
     """
     is_https = request.url.scheme == "https"
     response.set_cookie(name, value, max_age=seconds, path="/", secure=is_https, httponly=True, samesite="lax")

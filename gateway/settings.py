@@ -19,8 +19,8 @@ class GatewaySettings(OwnSettings):
         ge=0,
         le=1_000_000,
         description=(
-            "requests a minute of one credential, or from one address without one, to one process, each of at most "
-            "10 ms of CPU time; 0: no limit"
+            "requests per minute, of at most 10 ms of CPU time each, that one process accepts from one credential, or "
+            "from one address without a credential; 0: no limit"
         ),
     )
     requests_at_once: int = Field(
@@ -28,14 +28,14 @@ class GatewaySettings(OwnSettings):
         ge=0,
         le=10_000,
         description=(
-            "requests of one credential, or of one address without one, that one process runs at once, "
-            "the others wait; 0: no limit"
+            "requests that one process runs at once for one credential, or for one address without a credential; "
+            "others wait; 0: no limit"
         ),
     )
     cors_origins: str = Field(
         default="",
         pattern=r"^(\*|https?://[^/\s,]+(\s*,\s*https?://[^/\s,]+)*)?$",
-        description="origins whose scripts may read the API in a browser, separated by commas; *: any; none if empty",
+        description="origins whose scripts may read the API in a browser, separated by commas; *: any; empty: none",
     )
     query_log: Literal["on", "off"] = Field(default="on", description="log searches, without personal data")
     access_log: Literal["on", "off"] = Field(
@@ -44,34 +44,34 @@ class GatewaySettings(OwnSettings):
     access_log_details: str = Field(
         default="",
         pattern=r"^((queries|addresses)(,(queries|addresses))?)?$",
-        description="queries, addresses or both, separated by a comma: what the access log has in addition",
+        description="additional fields of the access log: queries, addresses, or both, separated by a comma",
     )
     public_url: str = Field(
         default="",
         validate_default=True,
         pattern=r"^(https?://[^/\s?#\"'<>\\]+/?)?$",
-        description="scheme, host and port of absolute links; those of each request if empty",
+        description="scheme, host and port of absolute links; empty: those of each request",
     )
     default_institution: str = Field(
         default="PKS",
         pattern=r"^[A-Z0-9][A-Z0-9_-]{0,31}$",
-        description="institution whose name pages show and to which a new source belongs, when there are several",
+        description="when there are several institutions: the one whose name pages show and that owns new sources",
     )
     covers: Path | None = Field(
-        default=None, description="folder of cover images, named by ISBN; all covers are drawn if empty"
+        default=None, description="folder of cover images, named by ISBN; empty: all covers are drawn"
     )
 
     @field_validator("public_url")
     @classmethod
     def _require_outside_development(cls, value: str, info: ValidationInfo) -> str:
-        # Caches keep responses with absolute links; the host of one request must not reach the readers of another.
+        # Caches store responses with absolute links, so the host of one request must not be in links of another reader.
         if not value and info.data.get("environment", "development") != "development":
-            raise ValueError("outside development it is required, such as https://katalog.example.org")
+            raise ValueError("required outside development, for example https://katalog.example.org")
         return value
 
 
 class DeskSettings(OwnSettings):
-    """Settings of `rangkiang desk`: who calls the API. A token, or the id and secret of a client."""
+    """Settings of `rangkiang desk`: the caller's access token, or the id and secret of a client."""
 
     rangkiang_token: str = Field(default="", description="access token of the caller", repr=False)
     rangkiang_client_id: str = Field(default="", description="id of a client, as `rangkiang client create` printed it")

@@ -1,4 +1,4 @@
-"""Routes for other software: feeds, sitemaps, OpenSearch, unAPI, COinS, and records as files."""
+"""Interfaces for other software: feeds, sitemaps, OpenSearch, unAPI, COinS, JSON-LD, and records as files."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ def title_of(brief: Mapping[str, Any], *, address: str = "") -> str:
 
     address  URL of the record's page
     """
-    # A page's data has each key, with None for what the record lacks.
+    # A page's data has every key; the value is None when the record has no such data.
     data = {key: value for key, value in brief.items() if value is not None}
     form, genre = FORMATS.get(str(data.get("material", "")), (DUBLIN_CORE, ""))
     title = ": ".join(str(data[key]) for key in ("title", "subtitle") if data.get(key))

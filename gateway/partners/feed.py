@@ -27,7 +27,7 @@ router = APIRouter()
 
 MEDIA_TYPE = "application/atom+xml"
 HITS = 30
-# Parameters of a search that a feed's URL leaves out: they concern the page, not the search.
+# A feed's URL omits these parameters, because they belong to the page of results, not to the search.
 PAGE_PARAMETERS = ("cursor", "limit", "highlight", "facets", "explain", "lang")
 NAMESPACES = {
     "xmlns": "http://www.w3.org/2005/Atom",
@@ -40,16 +40,16 @@ _NAMED = {"id": ("Pencarian", "Semua koleksi"), "en": ("Search", "All of the col
 
 @router.get("/search.atom")
 async def feed(request: Request) -> Response:
-    """Return the first hits as a feed, with the parameters of /search. The id of an entry is the record's id.
+    """Return the first hits of a search as a feed; parameters as of /search. An entry's id is the record's id.
 
-    The feed of the whole collection also says which records were deleted last (RFC 6721).
+    The feed of the whole collection also lists the records that were deleted last (RFC 6721).
     """
     query = read_query(SearchQuery, request, strict=False)
     question = search_request(query)
     question.limit = question.limit or HITS
     del question.facets[:]
     question.highlight = question.explain = False
-    question.strict = True  # a feed tells of new records; a part of the words would bring too many
+    question.strict = True  # a feed announces new records; partial matches would add too many entries
     reply = await call(request, catalog(request).Search, question)
     values_by_name = query.as_parameters()
     parameters = [

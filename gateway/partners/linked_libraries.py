@@ -1,6 +1,6 @@
 """Institutions and branches as schema.org describes them (JSON-LD): LibrarySystem, Library, OpeningHoursSpecification.
 
-Pure. Hours are those of the days that are known, each with its date, so breaks, seasons and closings are all said.
+Pure. Hours are given for each known day with its date, so they include breaks, seasons and closings.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from rangkiang.common.v1.text_pb2 import LocalText
 
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _SCHEMA = "https://schema.org"
-# schema.org has times of one day only.
+# schema.org has no 24:00.
 _LAST_MINUTE = "23:59"
 
 Address = Callable[[str], str]
@@ -30,8 +30,8 @@ def library_system(
 ) -> dict[str, Any]:
     """Return an institution with its branches.
 
-    path_of   the path of the page of a branch
-    absolute  the URL of a path
+    path_of   returns the path of a branch's page
+    absolute  returns the URL of a path
     """
     return {
         "@context": _SCHEMA,
@@ -60,7 +60,7 @@ def library(
     absolute: Address,
     language: str,
 ) -> dict[str, Any]:
-    """Return a branch with its institution; without hours when they are not known."""
+    """Return a branch with its institution. Without known hours, the description has none."""
     data = {"@context": _SCHEMA, **_branch(branch, hours, url=url, absolute=absolute, language=language)}
     if institution is not None:
         name = _text(institution.name, language) or institution.code
@@ -126,7 +126,7 @@ def _opening(days: Iterable[Day]) -> list[dict[str, str]]:
 
 
 def _closings(days: Iterable[Day]) -> list[dict[str, str]]:
-    """Return the days of closings; hours from 00:00 to 00:00 mean closed all day."""
+    """Return the closed days; hours from 00:00 to 00:00 mean closed all day."""
     return [
         {
             "@type": "OpeningHoursSpecification",
@@ -151,5 +151,5 @@ def _text(text: LocalText, language: str) -> str:
 
 
 def _present(**values: Any) -> dict[str, Any]:
-    """Return the values that say something."""
+    """Return the values that are not empty."""
     return {name: value for name, value in values.items() if value}

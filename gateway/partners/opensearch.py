@@ -1,4 +1,4 @@
-"""/opensearch.xml — describes the search for browsers (OpenSearch 1.1); /suggestions.json serves the address bar."""
+"""/opensearch.xml describes the search for browsers (OpenSearch 1.1); /suggestions.json completes typed text."""
 
 from __future__ import annotations
 

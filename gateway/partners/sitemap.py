@@ -1,6 +1,6 @@
 """/sitemap.xml and its pages list the pages of records and branches; /robots.txt excludes other pages from crawling.
 
-A sitemap page covers a range of record numbers, so it does not change when records are added outside the range.
+A sitemap page covers a range of record numbers, so records outside the range do not change it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from rangkiang.catalog.v1 import forms_pb2 as wire
 
 router = APIRouter()
 
-# The protocol allows 50,000; 10,000 take 50 ms.
+# The protocol allows 50,000 records on a page; a page of 10,000 takes 50 ms.
 NUMBERS_A_PAGE = 10_000
 MOST_PAGES = 50_000
 MOST_KEPT = 8  # rendered pages in memory, of 1.2 MB each
@@ -32,7 +32,7 @@ KEPT_SECONDS = 600.0
 MEDIA_TYPE = "application/xml"
 KEEP = "public, max-age=3600"
 NAMESPACE = "http://www.sitemaps.org/schemas/sitemap/0.9"
-# The number of searches has no limit; the sitemap has the records that they find.
+# The number of possible searches has no limit, and the sitemap lists the records already.
 NOT_FOR_CRAWLERS = ("/search", "/suggest", "/suggestions.json", "/api/", "/my-library", "/sign-in", "/l/", "/unapi")
 
 
@@ -45,7 +45,7 @@ async def robots(request: Request) -> Response:
 
 @router.get("/sitemap.xml")
 async def index(request: Request) -> Response:
-    """Return the sitemap index: one page per range of record numbers, up to the highest."""
+    """Return the sitemap index: the page of branches, and one page per range of record numbers."""
     reply = await call(request, catalog(request).ListRecords, wire.ListRecordsRequest(limit=1))
     pages = min(MOST_PAGES, max(1, -(-reply.highest // NUMBERS_A_PAGE)))
     lines = [
@@ -58,7 +58,7 @@ async def index(request: Request) -> Response:
 
 @router.get("/sitemap/branches.xml")
 async def branches(request: Request) -> Response:
-    """Return the list of branches and the page of each."""
+    """Return the sitemap page of branches: the list of branches, and the page of each branch."""
     directory = await libraries(request).directory()
     paths = [f"/branches/{institution}/{quote(code, safe='')}" for institution, code in directory.branches]
     lines = [f"<url><loc>{escape(absolute_url(request, path))}</loc></url>" for path in ("/branches", *paths)]
@@ -67,7 +67,7 @@ async def branches(request: Request) -> Response:
 
 @router.get("/sitemap/{page}.xml")
 async def page(request: Request) -> Response:
-    """Return the records of one range, each with the time of its last change."""
+    """Return the sitemap page of one range of records, each with the time of its last change."""
     segment = request.path_params["page"]
     number = int(segment) if segment.isascii() and segment.isdigit() and len(segment) < 6 else 0
     if not 0 < number <= MOST_PAGES or segment != str(number):
@@ -108,13 +108,13 @@ def _document(name: str, lines: list[str]) -> bytes:
 
 
 class _Pages:
-    """Keeps rendered pages for a while: each takes as long as a hundred searches."""
+    """Cache of rendered sitemap pages. Rendering a page takes as long as a hundred searches."""
 
     def __init__(self) -> None:
         self._pages: OrderedDict[str, tuple[float, bytes]] = OrderedDict()
 
     def get(self, address: str) -> bytes | None:
-        """Return the page of this address; None if it is not kept or is too old."""
+        """Return the page of an address; None when it is not cached or too old."""
         until, body = self._pages.get(address, (0.0, b""))
         return body if time.monotonic() < until else None
 

@@ -20,7 +20,7 @@ from rangkiang.catalog.v1 import catalog_pb2 as wire
 
 router = APIRouter()
 
-# Format names that reference managers know -> file ending; best first.
+# Format names that reference managers use -> URL ending; the best format first.
 FORMATS = {
     "mods": "mods", "marcxml": "xml", "marc": "mrc", "ris": "ris", "bibtex": "bib", "oai_dc": "dc", "jsonld": "jsonld",
     "marcjson": "marcjson",
@@ -40,12 +40,12 @@ class UnapiQuery(QueryModel):
 
 @router.get("/unapi")
 async def unapi(request: Request) -> Response:
-    """List all formats; with `id` the record's formats (300); with `id` and `format` return the record."""
+    """List all formats; with `id`, list the formats of the record (300); with `id` and `format`, return the record."""
     query = read_query(UnapiQuery, request, strict=False)
     identifier = query.id
     if not identifier:
         return respond(request, _formats(""), "application/xml", vary="Accept-Encoding")
-    # `id` is urn:uuid:…, the page's URL or the id alone; before a query or fragment, each ends in the id.
+    # `id` is urn:uuid:…, the page's URL or the id alone. Each ends in the id, once a query or fragment is removed.
     path = identifier.partition("?")[0].partition("#")[0]
     record_id = check_record_id(path.rpartition("/")[2].rpartition(":")[2].lower())
     name = query.format
