@@ -1,1 +1,1 @@
-"""Revisions of the chassis' own tables, applied to every service's database before the service's own."""
+"""Revisions of the chassis' tables. They run in every service's database before the revisions of the service."""

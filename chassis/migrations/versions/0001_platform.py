@@ -1,4 +1,4 @@
-"""Outbox, inbox, deliveries and leases; release 0.1.0 made the same tables in each service's first revision."""
+"""Outbox, inbox, deliveries and leases. In release 0.1.0 the first revision of each service made the same tables."""
 
 from __future__ import annotations
 

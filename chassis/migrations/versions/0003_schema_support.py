@@ -1,4 +1,4 @@
-"""The oldest revision whose code works with the database, by history."""
+"""For each history of revisions: the oldest revision whose code works with the database."""
 
 from __future__ import annotations
 

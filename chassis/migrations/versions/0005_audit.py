@@ -13,7 +13,7 @@ branch_labels = None
 depends_on = None
 works_with = "0002"
 
-# A number is assigned after the transaction has its id: chassis/audit/sealing.py says why.
+# The transaction must have its id before its row gets a number; chassis/audit/sealing.py explains why.
 AUDIT_NUMBER = """
 CREATE OR REPLACE FUNCTION audit_number() RETURNS bigint LANGUAGE plpgsql AS $$
 BEGIN

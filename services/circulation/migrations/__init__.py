@@ -1,1 +1,1 @@
-"""The revisions of circulation's tables."""
+"""Revisions of the tables of circulation."""

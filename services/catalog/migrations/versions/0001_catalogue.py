@@ -1,4 +1,4 @@
-"""The catalogue's first form: institutions, branches, sources, records, items, imports, the index queue."""
+"""The first tables of the catalogue: institutions, branches, sources, records, items, imports, the index queue."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
-# Everybody reads the catalogue (that is the point of sharing); each institution writes its own rows only.
+# Institutions share the catalogue: everybody may read all rows, and each institution writes only its own rows.
 WALLED = {"institutions": "id", "branches": "institution_id", "sources": "institution_id",
           "records": "institution_id", "items": "institution_id", "put_aside": "institution_id"}  # fmt: skip
 

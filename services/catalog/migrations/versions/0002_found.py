@@ -1,4 +1,4 @@
-"""The catalogue, found: works, headings, authorities, captions, the query log; items and records say more."""
+"""Works, headings, authorities, captions and the query log; more columns of items and records."""
 
 from __future__ import annotations
 

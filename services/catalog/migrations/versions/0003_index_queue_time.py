@@ -1,4 +1,4 @@
-"""When each record was queued for the index."""
+"""The time when each record was queued for the index."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The id of the installation, which the markers of its indexes have."""
+"""The id of the installation; the markers of its indexes contain this id."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ works_with = "0002"
 
 def upgrade() -> None:
     table = op.create_table("installation", sa.Column("id", Id, primary_key=True))
-    # The oldest rebuild has the same id in every dump, so one from before this revision restores the same installation.
+    # The oldest rebuild has the same id in every dump. So every dump that is older than this revision gets the same id.
     rebuilds = sa.table("index_rebuilds", sa.column("id", Id), sa.column("asked_at"))
     oldest = op.get_bind().scalar(sa.select(rebuilds.c.id).order_by(rebuilds.c.asked_at).limit(1))
     op.bulk_insert(table, [{"id": oldest or new_id()}])

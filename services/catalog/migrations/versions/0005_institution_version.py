@@ -1,4 +1,4 @@
-"""The version of an institution, which copies in other services are compared with."""
+"""The version of an institution; other services compare their copies with this version."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Items with a version, items that are gone, edits of items, circulation's states, and the index's own version."""
+"""Versions of items, deleted items, edits of items, states from circulation, and the version of index documents."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rules by which records are grouped into works, and how far an existing catalogue is regrouped."""
+"""The version of the rules that group records into works, and the progress of regrouping an existing catalogue."""
 
 from __future__ import annotations
 

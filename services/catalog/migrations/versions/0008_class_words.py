@@ -1,4 +1,4 @@
-"""Captions of classes with the words by which readers ask for them."""
+"""The words with which readers search for a class, beside its caption."""
 
 from __future__ import annotations
 

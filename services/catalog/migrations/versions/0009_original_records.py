@@ -1,4 +1,4 @@
-"""The bytes of records that were read otherwise than they say, for an export as received."""
+"""The original bytes of records that were repaired on import, for exports of records as received."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How items are used, sources whose records are deleted, and what imports delete and find."""
+"""Access to items, sources whose records are deleted, and deletions and findings of imports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What institutions and branches say of themselves, what staff have edited of it, and names of branches to write."""
+"""Descriptions of institutions and branches, edits of staff, and the progress of writing new names into records."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Items that are out and that their record no longer names: they go when they come back."""
+"""Items on loan that their record no longer has: they are deleted when they are returned."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Items of a branch in the order in which they came: their ids sort by it."""
+"""An index of a branch's items in order of arrival, which is the order of their ids."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long branches were open on each day."""
+"""The minutes that branches were open on each day."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far the reminders of each night are."""
+"""The progress of each night's reminders."""
 
 from __future__ import annotations
 

@@ -142,7 +142,7 @@ def _finding() -> None:
     )
     op.create_index("cards_member", "cards", ["member_id"])
     op.create_index("cards_qr", "cards", ["qr"])
-    # "C": words are compared byte by byte, so that a prefix is a range.
+    # Collation "C" compares words byte by byte, so that all words with a prefix are one range.
     collation = "C" if op.get_bind().dialect.name == "postgresql" else None
     op.create_table(
         "member_words",

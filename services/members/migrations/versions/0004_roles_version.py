@@ -1,4 +1,4 @@
-"""The version of an account's roles, which a change of them states."""
+"""The version of an account's roles; a request that changes roles names the version it has read."""
 
 from __future__ import annotations
 

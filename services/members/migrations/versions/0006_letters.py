@@ -1,4 +1,4 @@
-"""The first letters of all words of a member, in each row of their words, for searches by several words."""
+"""The first letters of all words of a member, in each row of these words, for searches with several words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""For notices: slips that are sent have an id; the steps before the end of a membership that were emitted."""
+"""For notices: ids of slips, and the reminder steps before the end of a membership that were emitted."""
 
 from __future__ import annotations
 

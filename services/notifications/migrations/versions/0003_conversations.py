@@ -1,4 +1,4 @@
-"""Conversations with people who write to the library; webhooks of partners."""
+"""Conversations with people who write to the library, and webhooks of partners."""
 
 from __future__ import annotations
 

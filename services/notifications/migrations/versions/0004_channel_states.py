@@ -1,4 +1,4 @@
-"""How each channel does, as the sender sees it."""
+"""The state of each channel as the sender measures it."""
 
 from __future__ import annotations
 

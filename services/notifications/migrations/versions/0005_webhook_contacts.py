@@ -1,4 +1,4 @@
-"""Webhooks have an address of their owner, who hears when they are disabled."""
+"""The e-mail address of a webhook's owner, who is notified when the webhook is disabled."""
 
 from __future__ import annotations
 

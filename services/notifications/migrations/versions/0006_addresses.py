@@ -1,4 +1,4 @@
-"""The last attempt to an address is found without reading all: anybody may write to the library."""
+"""An index that finds the last attempt to an address, because anybody may write to the library at any rate."""
 
 from __future__ import annotations
 

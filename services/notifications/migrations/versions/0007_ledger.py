@@ -1,4 +1,4 @@
-"""Pages of the ledger and of the print list are read from an index, whatever they are filtered by."""
+"""Indexes for pages of the list of notices with every filter."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ works_with = "0001"
 
 
 def upgrade() -> None:
-    # Before the revisions that add columns: those lock a table for readers too, until the transaction ends.
+    # This runs before the revisions that add columns, which also lock a table for readers until the transaction ends.
     op.create_index("notices_state", "notices", ["institution_id", "state", "id"])
     op.create_index("notices_kind", "notices", ["institution_id", "kind", "id"])

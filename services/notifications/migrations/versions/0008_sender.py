@@ -1,4 +1,4 @@
-"""The sender reads the refused addresses of its members from an index, however many there are."""
+"""An index with which the sender finds the refused addresses of members."""
 
 from __future__ import annotations
 

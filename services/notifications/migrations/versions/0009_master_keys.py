@@ -1,4 +1,4 @@
-"""The fingerprint of the master key: a text that another key seals can never be read."""
+"""The fingerprint of the master key, because a text that is sealed under another key can never be read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Browsers that members have allowed to show notices."""
+"""Browsers in which members allow notices."""
 
 from __future__ import annotations
 

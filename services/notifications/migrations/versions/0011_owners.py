@@ -1,4 +1,4 @@
-"""Who of staff sees to a conversation, and which webhooks people of staff have made for their institution."""
+"""The member of staff who handles a conversation, and the webhooks that staff made for their institution."""
 
 from __future__ import annotations
 

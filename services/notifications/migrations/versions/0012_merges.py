@@ -1,4 +1,4 @@
-"""Messages of a merged member go to the kept one, once; their texts stay under the key that sealed them."""
+"""Messages of a merged member move to the kept member, but their texts stay sealed under the old member's key."""
 
 from __future__ import annotations
 
