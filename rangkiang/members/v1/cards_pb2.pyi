@@ -191,11 +191,11 @@ class ScanReply(_message.Message):
     CARD_STATE_FIELD_NUMBER: _builtins.int
     LOOKS_LIKE_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
-    """"member", "item" or "neither"."""
+    """"member" or "neither"; the gateway looks for items."""
     card_state: _builtins.str
     """State of the card: "active", "lost" or "replaced"; of a QR code also "revoked"."""
     looks_like: _builtins.str
-    """With "neither": "card_mistyped", "isbn", "nik", "url", "number", "text" or "empty"."""
+    """With "neither": "card_mistyped", "card_revoked", "isbn", "nik", "url", "number", "text" or "empty"."""
     @_builtins.property
     def member(self) -> _people_pb2.MemberInList: ...
     def __init__(

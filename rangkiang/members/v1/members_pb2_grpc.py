@@ -518,7 +518,7 @@ class MembersServicer:
         raise NotImplementedError('Method not implemented!')
 
     def EndCard(self, request, context):
-        """Removes a number that another system gave, or marks a card as lost.
+        """Removes a card or number that is not the member's current one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

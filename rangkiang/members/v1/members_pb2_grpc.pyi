@@ -100,7 +100,7 @@ class MembersStub:
     IssueCard: _grpc.UnaryUnaryMultiCallable[_cards_pb2.IssueCardRequest, _cards_pb2.IssueCardReply]
     """Replaces a lost or damaged card, or adds a number that another system gave."""
     EndCard: _grpc.UnaryUnaryMultiCallable[_cards_pb2.EndCardRequest, _cards_pb2.EndCardReply]
-    """Removes a number that another system gave, or marks a card as lost."""
+    """Removes a card or number that is not the member's current one."""
     PrintCards: _grpc.UnaryUnaryMultiCallable[_cards_pb2.PrintCardsRequest, _cards_pb2.PrintCardsReply]
     """Cards as PDF."""
     Scan: _grpc.UnaryUnaryMultiCallable[_cards_pb2.ScanRequest, _cards_pb2.ScanReply]
@@ -212,7 +212,7 @@ class MembersAsyncStub(MembersStub):
     IssueCard: _aio.UnaryUnaryMultiCallable[_cards_pb2.IssueCardRequest, _cards_pb2.IssueCardReply]  # type: ignore[assignment]
     """Replaces a lost or damaged card, or adds a number that another system gave."""
     EndCard: _aio.UnaryUnaryMultiCallable[_cards_pb2.EndCardRequest, _cards_pb2.EndCardReply]  # type: ignore[assignment]
-    """Removes a number that another system gave, or marks a card as lost."""
+    """Removes a card or number that is not the member's current one."""
     PrintCards: _aio.UnaryUnaryMultiCallable[_cards_pb2.PrintCardsRequest, _cards_pb2.PrintCardsReply]  # type: ignore[assignment]
     """Cards as PDF."""
     Scan: _aio.UnaryUnaryMultiCallable[_cards_pb2.ScanRequest, _cards_pb2.ScanReply]  # type: ignore[assignment]
@@ -501,7 +501,7 @@ class MembersServicer(metaclass=_abc_1.ABCMeta):
         request: _cards_pb2.EndCardRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_cards_pb2.EndCardReply, _abc.Awaitable[_cards_pb2.EndCardReply]]:
-        """Removes a number that another system gave, or marks a card as lost."""
+        """Removes a card or number that is not the member's current one."""
 
     @_abc_1.abstractmethod
     def PrintCards(
