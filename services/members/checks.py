@@ -1,4 +1,4 @@
-"""What doctor checks in members."""
+"""Checks of `rangkiang doctor` for members."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from services.members import tables
 from services.members.settings import MembersSettings
 
 DOCTOR = system("doctor")
-# A request that is due so soon is said, as long as there is time to answer it.
+# Warn this long before a request is due, while there is time to answer it.
 REQUEST_NEAR = timedelta(hours=24)
-PAPER_AFTER = timedelta(days=2)  # as for the first backup
+PAPER_AFTER = timedelta(days=2)  # the same time as for the first backup
 
 
 def master_key(resources: Resources) -> list[Finding]:
-    """Check that the master key is there, is the one of this database, and has a copy on paper.
+    """Check that the master key exists, belongs to this database, and has a copy on paper.
 
-    Without a copy it is said from the start, and an error after two days.
+    A missing copy is reported from the start, and is an error after two days.
 
     raises  Invalid  MASTER_KEY_UNREADABLE, MASTER_KEY_EXPOSED
     """
@@ -48,7 +48,7 @@ def master_key(resources: Resources) -> list[Finding]:
 
 
 def administrators(resources: Resources) -> list[Finding]:
-    """Check that somebody can manage staff, once anybody can sign in."""
+    """Check that an open account can manage staff, if there are accounts."""
     account, role = tables.Account, tables.AccountRole
     with resources.database.reading(DOCTOR) as session:
         accounts = session.scalar(select(func.count()).select_from(account).where(account.closed_at.is_(None))) or 0
@@ -72,7 +72,7 @@ def administrators(resources: Resources) -> list[Finding]:
 
 
 def data_requests(resources: Resources) -> list[Finding]:
-    """Check that no request of a member about their data is over its time, or due within a day."""
+    """Check that no data request of a member is overdue or due within a day."""
     request, now = tables.DataRequest, clock.now()
     with resources.database.reading(DOCTOR) as session:
         due = session.scalars(select(request.due_at).where(request.outcome == "").order_by(request.due_at)).all()

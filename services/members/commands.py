@@ -34,7 +34,7 @@ from services.members.tables import Account
 OPERATOR = system("operator")
 ADMINISTRATOR = "administrator"
 PUT_ASIDE = 1  # exit code
-# More findings than anybody reads; the counts are complete.
+# The list of findings is cut here; the counts are complete.
 MOST_FINDINGS = 10_000
 
 Json = Annotated[bool, typer.Option("--json", help="End with one line of JSON.")]
@@ -93,7 +93,7 @@ def reset_admin(
     user: Annotated[str, typer.Argument(help="User name of staff.")],
     json: Json = False,
 ) -> None:
-    """End a person's sessions, and print a one-time link for a new password and a new second factor."""
+    """End the sessions of a staff member, and print a one-time link for a new password and second factor."""
     with open_members() as resources:
         master = _keys(resources).master
         with resources.database.transaction(OPERATOR) as session:
@@ -114,7 +114,7 @@ def reset_admin(
 def create_client(
     name: Annotated[str, typer.Argument(help="Lower-case letters, digits, '.', '_' and '-'.")],
     institution: Institution,
-    role: Annotated[str, typer.Option(help="desk, cataloguer, manager or administrator.")],
+    role: Annotated[str, typer.Option(help="desk, cataloguer, manager, administrator, partner or partner_members.")],
     json: Json = False,
 ) -> None:
     """Add a client, and print its secret, which is not stored."""
@@ -169,7 +169,7 @@ def revoke_client(client_id: str, json: Json = False) -> None:
 
 @keys_app.command("new")
 def new_master_key(json: Json = False) -> None:
-    """Print a new master key, for a Secret or another file that MASTER_KEY_FILE names."""
+    """Print a new master key, for a Kubernetes Secret or for the file of MASTER_KEY_FILE."""
     master = sealing.MasterKey.new()
     print_json({"key": master.text(), "fingerprint": master.fingerprint}) if json else print_text(master.text())
 
@@ -200,7 +200,7 @@ def import_members(
     def tell(finding: Finding) -> None:
         sentence = fill(finding.reason, {"field": finding.field, **finding.facts}).en
         if not json:
-            print_text(f"row {finding.row}: {'put aside: ' if finding.is_rejected else ''}{sentence}")
+            print_text(f"row {finding.row}: {'rejected: ' if finding.is_rejected else ''}{sentence}")
         elif len(findings) < MOST_FINDINGS:
             known = {"row": finding.row, "reason": finding.reason, "field": finding.field}
             findings.append({**known, "put_aside": finding.is_rejected, "detail": sentence})
@@ -222,14 +222,14 @@ def import_members(
     else:
         print_text(
             f"{'(dry run) ' if dry_run else ''}{counts.read} read: {counts.created} created, {counts.updated} updated, "
-            f"{counts.unchanged} unchanged, {counts.put_aside} put aside; {counts.warnings} warnings; {seconds:.1f} s"
+            f"{counts.unchanged} unchanged, {counts.put_aside} rejected; {counts.warnings} warnings; {seconds:.1f} s"
         )
     if counts.put_aside:
         raise typer.Exit(PUT_ASIDE)
 
 
 def _only_institution(resources: Resources) -> tables.Institution:
-    """Return the institution when there is one. Raises Invalid INSTITUTION_NEEDED."""
+    """Return the only institution. Raises Invalid INSTITUTION_NEEDED when there are several or none."""
     with resources.database.reading(OPERATOR) as session:
         known = session.scalars(select(tables.Institution).order_by(tables.Institution.code)).all()
     if len(known) != 1:
@@ -239,7 +239,7 @@ def _only_institution(resources: Resources) -> tables.Institution:
 
 @keys_app.command("rotate")
 def rotate_keys(json: Json = False) -> None:
-    """Sign access tokens with a new key; tokens of the old one stay valid until they expire."""
+    """Sign access tokens with a new key; tokens signed with the old key stay valid until they expire."""
     with open_members() as resources:
         master = _keys(resources).master
         with resources.database.transaction(OPERATOR) as session:
@@ -250,7 +250,7 @@ def rotate_keys(json: Json = False) -> None:
 
 @keys_app.command("paper")
 def print_master_key(json: Json = False) -> None:
-    """Print the master key, for a copy on paper that is kept in a safe."""
+    """Print the master key, so that you can keep a copy on paper in a safe."""
     with open_members() as resources:
         master = _keys(resources).master
         with resources.database.transaction(OPERATOR) as session:
@@ -272,7 +272,10 @@ def _mark_printed(session: Session, fingerprint: str) -> None:
 
 
 def _institution(resources: Resources, code: str) -> tables.Institution:
-    """Return an institution; one that the catalogue alone knows yet is copied first. Raises NotFound."""
+    """Return an institution; if it is not here yet, copy the institutions of the catalogue first.
+
+    raises  NotFound  INSTITUTION_UNKNOWN
+    """
     try:
         with resources.database.reading(OPERATOR) as session:
             return institutions.institution_of(session, code)

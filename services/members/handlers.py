@@ -1,4 +1,4 @@
-"""What facts of other services mean to members."""
+"""Handlers of other services' facts."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from services.members.people import loans
 
 
 def copy_institutions(session: Session, fact: InstitutionsChanged, _context: Context) -> None:
-    """Keep the institutions that the catalogue added or changed."""
+    """Copy the institutions that the catalogue added or changed."""
     institutions.copy_institutions(session, fact.institutions)
 
 
 def open_loan(session: Session, fact: LoanOpened, _context: Context) -> None:
-    """Count a loan of a member."""
+    """Copy a new loan of a member."""
     loans.copy_loan(session, fact.loan, is_open=True)
 
 
 def renew_loan(session: Session, fact: LoanRenewed, _context: Context) -> None:
-    """Keep the new due date of a loan."""
+    """Copy the new due date of a loan."""
     loans.copy_loan(session, fact.loan, is_open=True)
 
 
 def return_loan(session: Session, fact: LoanReturned, _context: Context) -> None:
-    """Count a loan no more."""
+    """Mark the copy of a loan as returned."""
     loans.copy_loan(session, fact.loan, is_open=False)

@@ -1,4 +1,4 @@
-"""Institutions as members knows them: copies of the catalogue's rows."""
+"""Institutions: copies of the catalogue's rows."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def is_empty(session: Session) -> bool:
 
 
 def copy_institutions(session: Session, copies: Iterable[InstitutionCopy]) -> int:
-    """Store institutions; those of which this service has the same or a newer version stay. Returns their number."""
+    """Store institutions; the same or a newer version in the table stays. Returns the number of copies."""
     count = 0
     for copy in copies:
         values = {

@@ -19,7 +19,7 @@ from services.members.sign_in import attempts, sessions
 
 
 def delete_old_rows(resources: Resources, _stop: threading.Event) -> None:
-    """Delete ended sessions, used or expired links, failed attempts that count no more, and marks of old returns."""
+    """Delete old failed attempts, sessions that ended a month ago, and marks of returned loans."""
     with resources.database.transaction(system("forgetting")) as session:
         attempts.forget_old(session)
         sessions.forget_old(session)
@@ -27,7 +27,7 @@ def delete_old_rows(resources: Resources, _stop: threading.Event) -> None:
 
 
 def fill_letters(resources: Resources, stop: threading.Event) -> None:
-    """Fill in what search needs in the rows that a release before 0.4 wrote, some members at a time."""
+    """Fill the search column `letters` in rows that a release before 0.4 wrote, in batches of members."""
     while not stop.is_set():
         with resources.database.transaction(system("letters")) as session:
             if not search.fill_letters(session):
@@ -44,10 +44,10 @@ RESTORE = system("restore")
 
 
 def erase_again(resources: Resources) -> None:
-    """Erase in a restored database those members who were erased after its backup.
+    """Erase the members again in a restored database who were erased after its backup.
 
-    The database in use has their tombstones; those that other services know of (circulation's copies) count as well,
-    so an erasure is known although the database in use is lost or cannot be read. The log then says so.
+    The tombstones come from the database in use, and from other services that copy members (circulation). So erasures
+    are known even when the database in use is lost or cannot be read; then the log has `tombstones_unreadable`.
     """
     _erase_again(resources, _tombstones_in_use(resources))
     known = [Erased(one.id, one.institution_id, one.version, clock.now()) for one in resources.erasures]

@@ -22,12 +22,12 @@ from services.members import tables
 from services.members.settings import MembersSettings
 
 KEYS = system("keys")
-# A rotated key still verifies for this time: the life of a token, and a minute for clocks that differ.
+# A rotated key verifies tokens for this time: the lifetime of a token, and a minute for differences between clocks.
 OVERLAP = timedelta(seconds=TOKEN_SECONDS + 60)
 
 
 class Keys:
-    """The keys of one process. They are read when they are first needed, so `migrate` needs none."""
+    """The keys of one process. They are read at their first use, so `migrate` needs no key."""
 
     def __init__(self, database: Database, settings: MembersSettings) -> None:
         self._database, self._settings = database, settings
@@ -36,7 +36,7 @@ class Keys:
 
     @cached_property
     def master(self) -> MasterKey:
-        """The master key; the first start of a new library makes it.
+        """The master key; its first use in a new installation makes it.
 
         raises  Unavailable  MASTER_KEY_MISSING, MASTER_KEY_OTHER  the database was sealed with another key
                 Invalid      MASTER_KEY_UNREADABLE, MASTER_KEY_EXPOSED
@@ -57,12 +57,15 @@ class Keys:
         return master
 
     def sign(self, principal: Principal) -> str:
-        """Return an access token for five minutes."""
+        """Return an access token that is valid for five minutes."""
         key_id, private_key = self._signing_key()
         return sign_token(principal, key_id=key_id, private_key=private_key)
 
     def forget_retired(self, current: Collection[str]) -> None:
-        """Read the signing key again if it is not among these ids: another process has rotated it."""
+        """Forget the signing key if another process has rotated it. The next token reads the new one.
+
+        current  ids of the keys that sign now
+        """
         signer = self._signer
         if signer is not None and signer[0] not in current:
             self._signer = None
@@ -101,7 +104,7 @@ def add_signing_key(session: Session, master: MasterKey) -> tables.SigningKey:
 
 
 def rotate_signing_key(session: Session, master: MasterKey) -> tables.SigningKey:
-    """Add a key that signs from now on; the others verify until their tokens have expired."""
+    """Add a key that signs from now on; the other keys verify tokens until these have expired."""
     session.execute(
         update(tables.SigningKey).where(tables.SigningKey.retired_at.is_(None)).values(retired_at=clock.now())
     )
@@ -109,7 +112,7 @@ def rotate_signing_key(session: Session, master: MasterKey) -> tables.SigningKey
 
 
 def public_keys(session: Session) -> list[tables.SigningKey]:
-    """Return the keys whose tokens may not have expired."""
+    """Return the keys with tokens that may not have expired."""
     key = tables.SigningKey
     oldest = clock.now() - OVERLAP
     return list(session.scalars(select(key).where(or_(key.retired_at.is_(None), key.retired_at > oldest))))

@@ -18,9 +18,9 @@ MEMBER = "member"
 class Role:
     """One role.
 
-    scopes         its own and those of the roles that it includes
-    staff          staff and clients may have it
-    second_factor  who has it signs in with a second factor
+    scopes         its own scopes and those of the roles that it includes
+    staff          True: for staff and clients
+    second_factor  True: accounts with this role sign in with a second factor
     """
 
     code: str
@@ -66,7 +66,7 @@ def needs_second_factor(codes: Iterable[str]) -> bool:
 def check_grant(codes: Iterable[str], *, granter: frozenset[str] | None) -> None:
     """Check roles that are given to staff or a client.
 
-    granter  scopes of who gives them; None for the operator
+    granter  scopes of the person who gives them; None for the operator
     raises   Invalid    ROLE_UNKNOWN
              Forbidden  ROLE_NOT_YOURS  the granter lacks a scope of the role
     """

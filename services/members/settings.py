@@ -1,4 +1,4 @@
-"""What an operator may set for members."""
+"""Settings of members."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from chassis.settings import OwnSettings
 
 
 class MembersSettings(OwnSettings):
-    """The settings of members, and the platform's DATA, on which the default of MASTER_KEY_FILE depends."""
+    """The settings of members, and DATA of the platform, which gives the default of MASTER_KEY_FILE."""
 
     data: Path = Path("var")
     master_key_file: Path | None = Field(

@@ -1,4 +1,4 @@
-"""Reads rows of CSV and Excel files as texts, and says which numbers a spreadsheet has damaged."""
+"""Reads rows of CSV and Excel files as texts, and marks cells that the spreadsheet stores as numbers."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A cell. is_number: the spreadsheet stores it as a number, so a zero in front is lost."""
+    """A cell. is_number: the spreadsheet stores a number, so a leading zero is lost."""
 
     text: str
     is_number: bool = False
@@ -60,7 +60,12 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class ColumnMap:
-    """A MAP.toml: which column has which field, other values for a field's values, and values for every row."""
+    """A MAP.toml.
+
+    columns   field -> title of its column
+    values    field -> value in the file, in lower case -> value to store
+    defaults  field -> value for rows without one
+    """
 
     columns: Mapping[str, str] = field(default_factory=dict)
     values: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -95,7 +100,7 @@ def read_map(path: Path | None) -> ColumnMap:
 
 
 def read_rows(path: Path, mapping: ColumnMap) -> Iterator[tuple[int, dict[str, Cell]]]:
-    """Yield each row that is not empty: its number in the file, from 1 for the header, and its cells by field.
+    """Yield each row that is not empty: its row or line in the file, from 1 for the header, and its cells by field.
 
     raises  NotFound  MEMBERS_FILE_NOT_FOUND
             Invalid   MEMBERS_FILE_UNREADABLE, MEMBERS_COLUMN_MISSING
@@ -120,7 +125,7 @@ def read_rows(path: Path, mapping: ColumnMap) -> Iterator[tuple[int, dict[str, C
 
 
 def _header(titles: list[str], mapping: ColumnMap, path: Path) -> dict[int, str]:
-    """Return the field of each known column, by its place."""
+    """Return position of a column -> field, for the known columns."""
     folded = [fold_column(title) for title in titles[:MOST_COLUMNS]]
     header: dict[int, str] = {}
     for name, known in COLUMNS.items():

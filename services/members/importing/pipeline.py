@@ -1,4 +1,4 @@
-"""The import of members: batches of rows, each in one transaction; a repeated import changes nothing."""
+"""The import of members, in batches of rows with one transaction each. A repeated import changes nothing."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ BATCH = 500
 
 
 class _DryRun(Exception):
-    """Ends the transaction of a batch that is only tried."""
+    """Rolls back the transaction of a batch in a dry run."""
 
 
 @dataclass(slots=True)
 class Counts:
-    """Rows by what became of them; warnings are findings of rows that were stored."""
+    """Numbers of rows by result. put_aside: rejected rows; warnings: findings of rows that were stored."""
 
     read: int = 0
     created: int = 0
@@ -44,9 +44,9 @@ class Counts:
 
 
 class Import:
-    """One run.
+    """One run of an import.
 
-    context  of the operator; rows and facts are of the institution
+    context  the operator's context; rows and facts belong to the institution
     tell     called with each finding, in the order of rows
     """
 
@@ -61,7 +61,7 @@ class Import:
         self.counts = Counts()
 
     def run(self, rows: Iterable[tuple[int, dict[str, Cell]]], mapping: ColumnMap) -> Counts:
-        """Store the rows, a batch in a transaction. After an error of the database the batches before it are stored."""
+        """Store the rows, each batch in one transaction. After a database error the earlier batches stay stored."""
         source = iter(rows)
         while batch := list(islice(source, BATCH)):
             converted = [convert(number, cells, mapping) for number, cells in batch]
@@ -74,7 +74,7 @@ class Import:
         return self.counts
 
     def _store(self, session: Session, batch: list[Row], before: dict[str, int]) -> None:
-        """Store one batch. It may run twice, after another writer."""
+        """Store one batch. The database may run this twice, when another writer was first."""
         self.counts = Counts(**before)
         for row in batch:
             del row.findings[row.converted :]
@@ -115,7 +115,7 @@ class Import:
         wanted = {name: value for name, value in row.fields.items() if value}
         today = clock.now().date()
         for refusal in rules.refusals(rules.Facts("", known | wanted, category, today)):
-            # An earlier system has many children without a guardian: they come, and the desk asks.
+            # Earlier systems have many children without a guardian. They are imported with a warning; the desk asks.
             row.say(refusal.reason, **refusal.facts)
         if member is None:
             batch.create(row, wanted, category)
@@ -127,7 +127,7 @@ class Import:
 
 
 class _Batch:
-    """What the database has of the rows of one batch, and what is to be written."""
+    """The stored members of one batch's rows, and the changes to write."""
 
     def __init__(self, session: Session, institution_id: UUID, master: MasterKey, context: Context) -> None:
         self._session, self._institution_id, self._master, self._context = session, institution_id, master, context
@@ -140,7 +140,7 @@ class _Batch:
         self._changed: list[Member] = []
 
     def find(self, rows: list[Row]) -> None:
-        """Read the members of these rows: by number, alias, NIK, or what names a row that has none of them."""
+        """Read the members of these rows by number, alias or NIK; else by name, birth date, contact and class."""
         codes = [code for row in rows for code in (row.code, *row.aliases) if code]
         query = select(Card.code, Card.member_id).where(Card.institution_id == self._institution_id)
         for chunk in _parts(codes):
@@ -177,7 +177,7 @@ class _Batch:
         return hashes
 
     def keys_of(self, row: Row) -> list[object]:
-        """Return what names the person of a row within the file."""
+        """Return the keys that identify the person of a row within the file."""
         hashes = self._hashes[row.number]
         return [
             *filter(None, (row.code, *row.aliases)),
@@ -185,7 +185,7 @@ class _Batch:
         ]
 
     def category_of(self, row: Row) -> Category | None:
-        """Return the category of a row; say that it is unknown."""
+        """Return the category of a row; None, with a finding, when it is unknown."""
         code = row.fields.get("category") or "umum"
         category = self._categories.get(code)
         if category is None:
@@ -195,7 +195,7 @@ class _Batch:
         return category
 
     def member_of(self, row: Row) -> Member | None:
-        """Return the stored member of a row; say it when its numbers belong to several."""
+        """Return the stored member of a row; None, with a finding, when its numbers belong to several members."""
         hashes = self._hashes[row.number]
         ids = {self._by_code[code] for code in (row.code, *row.aliases) if code in self._by_code}
         by_hash = {self._by_hash[key] for key in hashes.items() if key in self._by_hash}
@@ -209,7 +209,7 @@ class _Batch:
         return drafts.all_values(member, self._master)
 
     def create(self, row: Row, wanted: dict[str, str], category: Category) -> None:
-        """Draft a new member."""
+        """Prepare the rows of a new member."""
         now = clock.now()
         ends = wanted.get("expires_on", "")
         draft = drafts.draft(
@@ -227,7 +227,10 @@ class _Batch:
         self._drafts.append((draft, row.code))
 
     def change(self, member: Member, known: dict[str, str], wanted: dict[str, str], row: Row) -> bool:
-        """Write the values and aliases of a row that a stored member has not; empty cells change nothing."""
+        """Write the values and aliases that the stored member does not have; empty cells change nothing.
+
+        returns  whether anything changed
+        """
         member_changes = {name: value for name, value in wanted.items() if known.get(name, "") != value}
         aliases = [code for code in row.aliases if code not in self._by_code]
         if member.merged_into is not None or not (member_changes or aliases):
@@ -243,7 +246,7 @@ class _Batch:
         return True
 
     def write(self) -> bool:
-        """Write the new members and emit the facts; return whether there was anything to write."""
+        """Write the new members and emit the facts; return whether anything was written."""
         without = [draft for draft, code in self._drafts if not code]
         new_numbers = iter(numbers.take_numbers(self._session, self._institution_id, len(without)) if without else ())
         for draft, code in self._drafts:
@@ -252,7 +255,7 @@ class _Batch:
             kind, at = ("old_card" if code else "card"), draft.member["registered_at"]
             draft.cards.insert(0, drafts.card_row(draft.member["number"], kind, at=at, has_qr=True, **owner))
         drafts.write(self._session, [draft for draft, _ in self._drafts])
-        # Objects of the session would take as long as all the rest.
+        # ORM objects would double the time of the batch.
         created: list[Any] = [SimpleNamespace(**draft.member) for draft, _ in self._drafts]
         self._session.flush()
         if created:
@@ -263,6 +266,6 @@ class _Batch:
 
 
 def _parts(values: list[Any]) -> Iterator[list[Any]]:
-    """Split a list for IN (…), which has a limit."""
+    """Split a list into parts for IN (…), which has a limit."""
     for start in range(0, len(values), BATCH):
         yield values[start : start + BATCH]

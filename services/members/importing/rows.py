@@ -1,4 +1,4 @@
-"""Brings a row of a file into the fields of a member: dates, sexes and phones as people write them in spreadsheets."""
+"""Converts a row of a file to fields of a member: dates, sexes and phones in the forms that spreadsheets have."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ _EDUCATIONS = {
 ALIASES = ("nim", "nisn", "rfid")
 _DATES = ("birth_date", "expires_on")
 _PHONES = ("phone", "guardian_phone", "responsible_phone")
-# Excel keeps 15 digits of a number; the 16th of a NIK is then 0.
+# Excel keeps 15 digits of a number; the 16th digit of a NIK becomes 0.
 _KEPT_DIGITS = 15
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What is to be said of a row. The value is never in it."""
+    """A warning about a row, or the reason of its rejection. A finding never contains the value."""
 
     row: int
     reason: str
@@ -48,7 +48,12 @@ class Finding:
 
 @dataclass(slots=True)
 class Row:
-    """A row as fields of a member in their stored forms. converted: the number of findings of the conversion."""
+    """A row as fields of a member in their stored forms.
+
+    code       number of the member; "" for a new one
+    aliases    number of another system -> its kind
+    converted  number of findings of the conversion; later findings come from the database
+    """
 
     number: int
     fields: dict[str, str]
@@ -65,7 +70,7 @@ class Row:
 
 
 def convert(number: int, cells: Mapping[str, Cell], mapping: ColumnMap) -> Row:
-    """Convert a row. What cannot be stored is refused, with the row; what could be mended is said."""
+    """Convert a row. A value that cannot be stored rejects the row; a repaired value gives a finding."""
     row = Row(number, {})
     typed: dict[str, str] = dict(mapping.defaults)
     for name, cell in cells.items():
@@ -110,7 +115,7 @@ def _code(row: Row, name: str, text: str) -> None:
 
 
 def _day(text: str) -> str:
-    """Return a day as ISO 8601: 31/12/2026, 31-12-2026 and 2026-12-31 are read, and 0000-00-00 is none."""
+    """Return a date such as 31/12/2026 or 31-12-2026 as ISO 8601; "" for 0000-00-00, and other texts unchanged."""
     iso = _ISO.fullmatch(text)
     if iso is not None:
         return "" if iso.group(1) == "0000" else "-".join(iso.groups()[:3])

@@ -1,1 +1,1 @@
-"""Members: registered, changed, found, blocked, merged and erased; their cards and slips."""
+"""Members: registration, changes, search, blocks, merges and erasure; their cards and slips."""

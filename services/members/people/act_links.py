@@ -1,8 +1,8 @@
-"""Links in notices: signed, of one member, for one act on one subject, until they expire; and what their holder may do.
+"""Signed links in notices: each lets its holder do one act on one subject for one member until it expires.
 
-A link is no secret of a table: its text has the member, the act, the subject and the end, and the first half of an
-HMAC-SHA-256 under a key that is derived from the master key. So nobody can guess or change one, and a link of a member
-who was erased is void. A link that renews names the due day that the loan has: after the renewal it renews nothing.
+Links are not stored. The text of a link has the member, the act, the subject and the end, and the first half of an
+HMAC-SHA-256 under a key that is derived from the master key. So nobody can guess or change a link. The link of an
+erased member is invalid. A link that renews has the due date of the loan, so it renews only once.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from services.members.people.contacts import MOST_MERGES
 from services.members.tables import Member
 
 RENEW, OPT_OUT = "renew", "opt_out"
-# Acts of a link by the first byte of its text, which also says the form.
+# The first byte of a link's text -> its act. The byte also decides the format of the rest.
 _ACTS = {1: RENEW, 2: OPT_OUT}
 _CODES = {act: code for code, act in _ACTS.items()}
 # Acts of a member who has written from their own phone number.
@@ -42,10 +42,10 @@ _KIND = re.compile(r"[a-z][a-z0-9_.]{0,39}")
 
 @dataclass(frozen=True, slots=True)
 class ActLink:
-    """What a link is for.
+    """The content of a link.
 
-    subject     of "renew": id of a loan, a colon, its due day (ISO 8601); of "opt_out": a kind of notices, or "all"
-    expires_at  to the minute
+    subject     for "renew": id of a loan, a colon, its due date (ISO 8601); for "opt_out": a kind of notice, or "all"
+    expires_at  seconds are cut off
     """
 
     member_id: UUID
@@ -55,7 +55,7 @@ class ActLink:
 
 
 def make_token(link: ActLink, *, master: MasterKey) -> str:
-    """Return the text of a link.
+    """Return the text of a link (TOKEN in PUBLIC_URL/l/TOKEN).
 
     raises  Invalid  ACT_UNKNOWN, ACT_SUBJECT_INVALID, ACT_LINK_LIFE  it lasts longer than 60 days
     """
@@ -70,9 +70,9 @@ def make_token(link: ActLink, *, master: MasterKey) -> str:
 
 
 def read_token(token: str, *, master: MasterKey) -> ActLink:
-    """Return what a link is for.
+    """Return the content of a link.
 
-    raises  NotFound  ACT_LINK_INVALID  members has not made it
+    raises  NotFound  ACT_LINK_INVALID  this service has not made it
             Gone      ACT_LINK_EXPIRED
     """
     raw = _decode(token)
@@ -87,7 +87,7 @@ def read_token(token: str, *, master: MasterKey) -> ActLink:
 
 
 def holder_of(session: Session, link: ActLink) -> Member:
-    """Return the member of a link, after merges the one that was kept.
+    """Return the member of a link; after merges the kept member.
 
     raises  NotFound  ACT_LINK_INVALID  the member was erased
     """
@@ -102,8 +102,8 @@ def holder_of(session: Session, link: ActLink) -> Member:
 
 
 def principal_of(member: Member, act: str, subject: str) -> Principal:
-    """Return what a limited token says: its bearer may do one act on one subject as the member, and nothing else."""
-    # The same for the same act, so that a repeated call is known as one; it is no session that could end.
+    """Return the principal of a limited token: it may do one act on one subject for the member, and nothing else."""
+    # The same id for the same act, so that idempotency recognises a repeated call. No such session exists or can end.
     session = uuid.uuid5(member.id, act_scope(act, subject))
     return Principal(
         id=str(member.id), institution=str(member.institution_id), session=str(session),
@@ -112,7 +112,7 @@ def principal_of(member: Member, act: str, subject: str) -> Principal:
 
 
 def check_act_by_phone(act: str, subject: str) -> None:
-    """Check what a member asks for who has written from their own phone number.
+    """Check an act for a member who has written from their own phone number.
 
     raises  Invalid  ACT_UNKNOWN, ACT_SUBJECT_INVALID
     """
@@ -155,7 +155,7 @@ def _decode(token: str) -> bytes:
         raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
         raise NotFound("ACT_LINK_INVALID") from None
-    # Of several texts of the same bytes one counts.
+    # Several texts decode to the same bytes; only one of them is valid.
     if len(token) > LONGEST_TOKEN or _encode(raw) != token:
         raise NotFound("ACT_LINK_INVALID")
     return raw

@@ -21,12 +21,12 @@ _DARK = (0.11, 0.18, 0.26)
 
 @dataclass(frozen=True, slots=True)
 class PrintedCard:
-    """What stands on a card.
+    """The content of a printed card.
 
     library   name of the institution
-    name      with titles
-    category  its name
-    ends_on   last day of the membership; None without an end
+    name      name of the member with titles
+    category  name of the category
+    ends_on   last day of the membership; None for a membership without an end
     qr        content of the QR code
     """
 
@@ -39,7 +39,11 @@ class PrintedCard:
 
 
 def print_cards(cards: Sequence[PrintedCard], *, layout: str) -> bytes:
-    """Return a PDF. layout: card: a page a side; sheet: A4, ten fronts a page, then their backs for the other side."""
+    """Return a PDF.
+
+    layout  "card": one page for each side of a card
+            "sheet": A4 pages with ten fronts, each followed by a page of backs
+    """
     # A local import: it takes 0.2 s, and only printing needs it.
     from reportlab.pdfgen.canvas import Canvas
 
@@ -63,7 +67,7 @@ def print_cards(cards: Sequence[PrintedCard], *, layout: str) -> bytes:
 
 
 def _page(canvas: Any, cards: Sequence[PrintedCard], *, is_back: bool) -> None:
-    """Draw one side of a sheet; the columns of the backs are swapped, for printing on both sides."""
+    """Draw one side of a sheet. The columns of the backs are swapped, for printing on both sides of the paper."""
     for place, card in enumerate(cards):
         row, column = divmod(place, _COLUMNS)
         column = _COLUMNS - 1 - column if is_back else column
@@ -117,7 +121,7 @@ def _qr(canvas: Any, content: str, *, x: float, y: float, side: float) -> None:
     from reportlab.graphics.shapes import Drawing
 
     widget = QrCodeWidget(content, barLevel="M", barBorder=2)
-    # Every reader reads every mask; comparing all eight takes most of the time of a sheet.
+    # Scanners read every mask; comparing all eight would take most of the time of a sheet.
     widget.qr.getBestMaskPattern = lambda: 0
     left, bottom, right, top = widget.getBounds()
     drawing = Drawing(
@@ -130,7 +134,7 @@ def _qr(canvas: Any, content: str, *, x: float, y: float, side: float) -> None:
 
 
 def _text(canvas: Any, text: str, *, x: float, y: float, size: float, width: float, bold: bool = False) -> None:
-    """Write one line, in a smaller size when it is long; a very long one is cut."""
+    """Write one line: long lines in a smaller size, and very long lines cut."""
     font = "Helvetica-Bold" if bold else "Helvetica"
     text = printable(text)
     while canvas.stringWidth(text, font, size) > width * _MM and size > 5:

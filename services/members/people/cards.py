@@ -1,4 +1,4 @@
-"""Cards: issued, lost, replaced; numbers from elsewhere; the content of their QR codes; what a scanned code is."""
+"""Cards and numbers of other systems: issue, loss and replacement, QR codes, and identification of scanned codes."""
 
 from __future__ import annotations
 
@@ -25,18 +25,19 @@ from services.members.tables import Account, Card, Category, Institution, Member
 
 ACTS = ("lost", "damaged", "alias")
 MOST_CARDS = 50
-# The content of a QR code: this, and 32 characters of base32, which QR codes hold in their compact mode.
+# A QR code contains this and 32 characters of base32, which fit the compact alphanumeric mode of QR codes.
 QR_PREFIX = "RK1"
 _MAC_BYTES = 10
 _QR = re.compile(rf"{QR_PREFIX}([A-Z2-7]{{32}})")
 
 
 def issue(session: Session, member_id: str, act: str, *, alias: tuple[str, str] = ("", ""), context: Context) -> Member:
-    """Replace a lost or damaged card, or add a number from elsewhere.
+    """Replace a lost or damaged card, or add a number of another system.
 
-    act     lost: a new number, and the old one stays known as lost
-            damaged: the same number with a new QR code; the old one is revoked
-            alias: (kind, code) of a number from elsewhere
+    act     "lost": a new number; the old number stays, with the state lost
+            "damaged": the same number with a new QR code; the old QR code is revoked
+            "alias": adds `alias`
+    alias   (kind, code) of the number of another system
     raises  NotFound  MEMBER_NOT_FOUND
             Invalid   MEMBER_FIELD_NOT_A_CHOICE, CARD_NUMBER_INVALID
             Refused   MEMBER_MERGED, CARD_NUMBER_IN_USE, CARDS_TOO_MANY
@@ -70,10 +71,10 @@ def issue(session: Session, member_id: str, act: str, *, alias: tuple[str, str] 
 
 
 def remove(session: Session, member_id: str, card_id: str, *, context: Context) -> Member:
-    """Remove a number from elsewhere.
+    """Remove a card or number that is not the member's current one.
 
     raises  NotFound  MEMBER_NOT_FOUND, CARD_NOT_FOUND
-            Refused   CARD_IS_CURRENT  the member's own number is replaced, not removed
+            Refused   CARD_IS_CURRENT  the current number can only be replaced
     emits   MembersChanged
     """
     member = store.locked(session, member_id)
@@ -117,7 +118,7 @@ def _add(session: Session, member: Member, kind: str, code: str, *, has_qr: bool
 
 
 def printed_card(session: Session, member_id: str, *, master: MasterKey) -> PrintedCard:
-    """Return what stands on a member's current card.
+    """Return the content of a member's current card.
 
     raises  NotFound  MEMBER_NOT_FOUND
             Invalid   CARD_MISSING  the member has no number
@@ -140,7 +141,7 @@ def printed_card(session: Session, member_id: str, *, master: MasterKey) -> Prin
 
 
 def qr_content(qr: bytes, master: MasterKey) -> str:
-    """Return the content of a card's QR code: a random token, signed. It identifies a card and opens no session."""
+    """Return the content of a card's QR code: a signed random token. It identifies the card, and is not for sign-in."""
     return QR_PREFIX + base64.b32encode(qr + _mac(qr, master)).decode()
 
 
@@ -149,7 +150,7 @@ def _mac(qr: bytes, master: MasterKey) -> bytes:
 
 
 def _read_qr(code: str, master: MasterKey) -> bytes | None:
-    """Return the token of a QR code of ours; None for any other code, also for a forged one."""
+    """Return the token of one of our QR codes; None for any other code and for a forged one."""
     match = _QR.fullmatch(code)
     if match is None:
         return None
@@ -163,11 +164,11 @@ def _read_qr(code: str, master: MasterKey) -> bytes | None:
 
 @dataclass(frozen=True, slots=True)
 class Scanned:
-    """What a scanned code is.
+    """The identity of a scanned code.
 
-    member      None when it is no member
-    card_state  active, lost or replaced; revoked: a QR code of ours that is no longer valid
-    looks_like  of a code that is no member: see proto
+    member      None when the code belongs to no member
+    card_state  active, lost or replaced; revoked for one of our QR codes that is no longer valid
+    looks_like  without a member: see ScanReply.looks_like
     """
 
     member: Member | None
@@ -176,7 +177,7 @@ class Scanned:
 
 
 def scan(session: Session, institution_id: UUID, code: str, *, master: MasterKey) -> Scanned:
-    """Return what a scanned code is in an institution. A code of another institution is unknown here."""
+    """Identify a scanned code within an institution; codes of other institutions are unknown."""
     code = code.strip(" \r\n\t")
     qr = _read_qr(code, master)
     if qr is not None:
@@ -194,7 +195,7 @@ def scan(session: Session, institution_id: UUID, code: str, *, master: MasterKey
 
 
 def find(session: Session, institution_id: UUID, code: str, *, master: MasterKey) -> Member:
-    """Return the member of an id, or of a valid card or number as scanned.
+    """Return the member of an id, or of the number or QR code of a valid card as scanned.
 
     raises  NotFound  MEMBER_NOT_FOUND  also for a lost card
     """
@@ -208,7 +209,7 @@ def find(session: Session, institution_id: UUID, code: str, *, master: MasterKey
 
 
 def looks_like(code: str) -> str:
-    """Return what an unknown code may be, so that the desk knows what to try."""
+    """Return the likely kind of an unknown code, for advice to the desk; see ScanReply.looks_like."""
     digits = code.replace("-", "").replace(" ", "")
     is_number = digits.isascii() and digits.isdigit()
     if not code:

@@ -1,4 +1,4 @@
-"""Categories of members: each institution has its own, filled by its kind when they are first asked for."""
+"""Categories of members. Each institution has its own; at the first use the defaults of its kind are stored."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from chassis.errors import Refusal
 from chassis.sql import insert_ignore
 from services.members.tables import Category, Institution
 
-# code, Indonesian and English name, months, kind; domain.md, Policy.
+# Code, Indonesian and English name, months, kind.
 _CITY = (
     ("anak", "Anak", "Child", 24, "child"),
     ("pelajar", "Pelajar", "Pupil", 12, "pupil"),
@@ -42,7 +42,7 @@ def categories_of(session: Session, institution_id: UUID) -> list[Category]:
 
 
 def seeds_of(kind: str) -> list[Category]:
-    """Return the categories that an institution of this kind begins with, not yet stored."""
+    """Return the default categories of a kind of institution, not stored."""
     return [
         Category(code=code, position=position, name_id=name_id, name_en=name_en, months=months, kind=member_kind)
         for position, (code, name_id, name_en, months, member_kind) in enumerate(_SEEDS.get(kind, _CITY))
@@ -50,7 +50,7 @@ def seeds_of(kind: str) -> list[Category]:
 
 
 def fill(session: Session, institution_id: UUID) -> list[Category]:
-    """Return the categories of an institution; store its seeds when it has none."""
+    """Return the categories of an institution; store the defaults when it has none."""
     categories = categories_of(session, institution_id)
     if categories:
         return categories
@@ -77,7 +77,7 @@ def unknown_category(categories: list[Category], given: str) -> Refusal:
 
 
 def end_of(category: Category, begin: date) -> date | None:
-    """Return the last day of a membership that begins on this day; None without an end."""
+    """Return the last day of a membership that begins on this day; None when the category has no end."""
     if not category.months:
         return None
     year, month = divmod(begin.month - 1 + category.months, 12)

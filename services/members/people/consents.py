@@ -1,4 +1,4 @@
-"""Consents that members give and withdraw themselves, and guardians for their children."""
+"""Consents that members give and withdraw for themselves, and guardians for their children."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from services.members.people.drafts import GivenConsent
 from services.members.people.rules import ADULT_YEARS, Facts
 from services.members.tables import Category, Consent, Member
 
-# What members are asked for; the gateway has the texts.
+# Purposes that members can consent to; the gateway has the texts.
 PURPOSES = ("loan_history", "news")
 
 
@@ -44,9 +44,9 @@ def answer(
     """Add an answer of the caller, or of a child whose guardian the caller is.
 
     member_id  "" for the caller
-    raises     NotFound  MEMBER_NOT_FOUND    also for a member whose guardian the caller is not
+    raises     NotFound  MEMBER_NOT_FOUND    also when the caller is not the member's guardian
                Invalid   MEMBER_FIELD_NOT_A_CHOICE, MEMBER_FIELD_UNREADABLE
-               Refused   CONSENT_OF_A_CHILD  somebody under 18 gives none; they may withdraw one
+               Refused   CONSENT_OF_A_CHILD  members under 18 may withdraw a consent, but not give one
     emits      MembersChanged
     """
     caller = store.get(session, caller_id)

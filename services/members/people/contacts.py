@@ -1,4 +1,4 @@
-"""How to reach members: asked for when a notice is sent. Sealed values are open in memory only."""
+"""Contact data of members, for sending notices. Sealed values are decrypted in memory only."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from services.members.people.values import Rejected
 from services.members.tables import Category, Consent, Institution, Member, MemberLookup
 
 MOST_CONTACTS = 500
-MOST_MERGES = 20  # members that were merged one into the next
+MOST_MERGES = 20  # length of a chain of merged members
 ONE, NONE, MANY = "one", "none", "many"
 
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """A name, and how to reach who has it; "" for what is not known."""
+    """Name and contact data of a person; "" for unknown values."""
 
     member_id: UUID | None
     name: str
@@ -38,12 +38,12 @@ class Reach:
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """How to reach a member.
+    """Contact data of a member.
 
-    asked_id  the id that was asked for; of a merged member another one than the member's
-    guardian  of a child; None when none is known
-    consents  the last answer for each purpose
-    is_unreadable  the key of the member, or of a child's guardian, is damaged: nothing that is sealed is known of them
+    asked_id       the requested id; for a merged member it differs from the id of `member`
+    guardian       guardian of a child; None when unknown
+    consents       purpose -> latest answer
+    is_unreadable  the key of the member or of a child's guardian is damaged, so that person's sealed values are ""
     """
 
     asked_id: UUID
@@ -61,9 +61,9 @@ class Contact:
 
 
 def contacts(session: Session, member_ids: Sequence[str], *, master: MasterKey) -> list[Contact]:
-    """Return how to reach members, in the order of the ids; unknown and erased ones are left out.
+    """Return contact data of members in the order of the ids; unknown and erased members are left out.
 
-    The number of statements is the same for one member and for 500, but for merges of merged members.
+    One member and 500 members need the same number of statements, except for chains of merges.
 
     raises  Invalid  ID_NOT_READABLE, MEMBER_TOO_MANY
     """
@@ -99,10 +99,10 @@ def contacts(session: Session, member_ids: Sequence[str], *, master: MasterKey) 
 def find_by_phone(
     session: Session, phone: str, *, institution_id: UUID | None, master: MasterKey
 ) -> tuple[str, Member | None]:
-    """Return "one" and the member who has a phone number; else "none" or "many".
+    """Return "one" and the member with a phone number, or "none" or "many" and None.
 
-    phone           in any usual form
-    institution_id  None for every institution
+    phone           in any usual notation
+    institution_id  None for all institutions
     raises          Invalid  PHONE_INVALID
     """
     try:
@@ -129,7 +129,7 @@ def find_by_phone(
 
 
 def _members(session: Session, ids: Iterable[UUID]) -> dict[UUID, Member]:
-    """Return members by id, with those that they were merged into."""
+    """Return members by id, together with the members that they were merged into."""
     known: dict[UUID, Member] = {}
     missing = set(ids)
     for _ in range(MOST_MERGES):
@@ -142,7 +142,7 @@ def _members(session: Session, ids: Iterable[UUID]) -> dict[UUID, Member]:
 
 
 def _kept(known: dict[UUID, Member], member_id: UUID) -> Member | None:
-    """Follow merges to the member that was kept in the end; None for an unknown or erased one."""
+    """Follow merges to the kept member; None when it is unknown or erased."""
     member = known.get(member_id)
     for _ in range(MOST_MERGES):
         if member is None or member.merged_into is None:
@@ -166,9 +166,9 @@ def _kinds(session: Session, institutions: Collection[UUID]) -> dict[tuple[UUID,
 
 
 def _open_values(member: Member, master: MasterKey) -> tuple[dict[str, str], bool]:
-    """Return the sealed values of a member, "" for what is not known, and whether the key is damaged or missing.
+    """Return the sealed values of a member, "" for unknown ones, and whether the key is damaged or missing.
 
-    One such member does not keep notices from the others.
+    This does not raise, so that one damaged key does not stop the notices of other members.
     """
     if member.sealed and not member.wrapped_key:
         return dict.fromkeys(values.SEALED, ""), True
@@ -187,7 +187,7 @@ def _reach(member: Member, opened: dict[str, str]) -> Reach:
 def _guardian(
     member: Member, opened: dict[str, str], known: dict[UUID, Member], master: MasterKey
 ) -> tuple[Reach | None, bool]:
-    """Return how to reach the guardian of a child, and whether the guardian's own values cannot be read."""
+    """Return the contact data of a child's guardian, and whether the guardian's own key is damaged."""
     guardian = _kept(known, member.guardian_id) if member.guardian_id is not None else None
     if guardian is not None:
         values_of_guardian, is_unreadable = _open_values(guardian, master)

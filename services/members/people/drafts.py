@@ -1,4 +1,4 @@
-"""The rows of new members, built before anything is written: for one at the desk and for a batch of an import."""
+"""The rows of new members, built before anything is written: one member of the desk, or a batch of an import."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from services.members.people.values import SEALED
 from services.members.tables import Card, Consent, Evidence, Member, MemberLookup, MemberWord
 
 QR_BYTES = 10
-# Fields whose values are columns of the row as they are.
+# Fields that are stored unchanged in columns.
 COLUMNS = (
     "category", "name", "title_before", "title_after", "language", "birth_place", "sex", "kelurahan", "occupation",
     "education", "school", "group", "disability", "note", "guardian_name", "guardian_relation", "responsible_name",
@@ -29,7 +29,7 @@ COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class GivenConsent:
-    """What somebody agreed to or withdrew."""
+    """A consent that was given or withdrawn."""
 
     purpose: str
     text_version: str
@@ -56,8 +56,8 @@ def draft(
 ) -> Draft:  # fmt: skip
     """Build the rows of a member without a number.
 
-    values  stored forms of all given fields
-    hashes  keyed hashes that find the member, by kind
+    values  stored forms of the fields
+    hashes  kind -> keyed hash for search
     """
     member_id = new_id()
     key, wrapped = MemberKey.new(master, member=str(member_id))
@@ -90,7 +90,7 @@ def draft(
 
 
 def word_rows(values: Mapping[str, str], *, institution_id: UUID, member_id: UUID) -> list[dict[str, Any]]:
-    """Return the rows of the words by which a member is found."""
+    """Return the rows of a member's search words."""
     name = values.get("name", "")
     texts = (values.get("school", ""), values.get("group", ""), values.get("responsible_name", ""))
     name_key, words = names.stored_words(name, *texts)
@@ -100,7 +100,7 @@ def word_rows(values: Mapping[str, str], *, institution_id: UUID, member_id: UUI
 
 
 def lookup_rows(hashes: Mapping[str, bytes], *, institution_id: UUID, member_id: UUID) -> list[dict[str, Any]]:
-    """Return the rows of keyed hashes by kind."""
+    """Return the rows of keyed hashes. hashes: kind -> hash."""
     row = {"institution_id": institution_id, "member_id": member_id}
     return [{**row, "kind": kind, "hash": value} for kind, value in hashes.items()]
 
@@ -164,7 +164,7 @@ def write_cards(session: Session, rows: list[dict[str, Any]]) -> None:
 
 def _insert(session: Session, table: Any, rows: list[dict[str, Any]]) -> None:
     if rows:
-        # On the connection: the session would make an object of each row.
+        # On the connection, because the session would make an object of each row.
         session.connection().execute(insert(table.__table__), rows)
 
 

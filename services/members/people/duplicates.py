@@ -1,4 +1,4 @@
-"""Likely duplicates of a new member: who has the same name, birth date, phone, e-mail or school, with a score."""
+"""Likely duplicates of a new member: members with the same name, birth date, phone, e-mail or school, with a score."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from services.members.tables import Member, MemberLookup, MemberWord
 LIKELY = 50
 MOST_SHOWN = 5
 _MOST_CANDIDATES = 50
-# Points of each reason. Parents give their phone for several children, so that alone is no duplicate.
+# Points of each reason. Parents give their phone number for several children, so it is not enough by itself.
 _POINTS = {
     "same_name": 50,
     "similar_name": 30,
@@ -33,7 +33,7 @@ _FOUND_BY = {"birth_date": "same_birth_date", "phone": "same_phone", "email": "s
 
 @dataclass(frozen=True, slots=True)
 class Duplicate:
-    """A member who may be the same person. score: 50 to 100."""
+    """A member who may be the same person. score: from 50 (LIKELY) to 100."""
 
     member_id: UUID
     number: str
@@ -53,10 +53,10 @@ class Duplicate:
 def find_duplicates(
     session: Session, institution_id: UUID, values: Mapping[str, str], hashes: Mapping[str, bytes]
 ) -> list[Duplicate]:
-    """Return the likely duplicates of somebody who is not stored yet, the likeliest first, at most five.
+    """Return at most five likely duplicates of a person who is not stored yet, the highest score first.
 
     values  stored forms by field
-    hashes  of the sealed values, by kind
+    hashes  kind -> keyed hash of a sealed value
     """
     reasons: dict[UUID, set[str]] = defaultdict(set)
     lookup = MemberLookup
@@ -98,12 +98,12 @@ def _judge(member: Member, words: list[str], values: Mapping[str, str], reasons:
 
 
 def _compare(words: list[str], others: list[str]) -> str:
-    """Return "same_name", "similar_name" (one has further words, or one word differs by a letter), or ""."""
+    """Return "same_name", "similar_name" (one name has more words, or one word differs by a letter), or ""."""
     if not words or not others:
         return ""
     ours, theirs = set(words), set(others)
     if ours == theirs:
-        # Many people have the same single name.
+        # Many people have only one name, and the same one.
         return "same_name" if len(ours) > 1 else "similar_name"
     if len(ours & theirs) >= 2 and (ours <= theirs or theirs <= ours):
         return "similar_name"
@@ -114,7 +114,7 @@ def _compare(words: list[str], others: list[str]) -> str:
 
 
 def _is_near(one: str, other: str) -> bool:
-    """Return whether two words differ by one letter: another, one more, or one less."""
+    """Return whether two words differ by one letter, which is changed, added or missing."""
     if abs(len(one) - len(other)) > 1 or min(len(one), len(other)) < 3:
         return False
     short, long = sorted((one, other), key=len)
@@ -123,7 +123,7 @@ def _is_near(one: str, other: str) -> bool:
 
 
 def _of_name(session: Session, institution_id: UUID, words: list[str]) -> list[UUID]:
-    """Return members whose names have the two longest words of a name."""
+    """Return ids of members whose search words include the two longest words of a name."""
     if not words:
         return []
     chosen = sorted(words, key=len, reverse=True)[:2]

@@ -1,7 +1,7 @@
-"""Erasing members: the key of their sealed values is destroyed and their rows are emptied.
+"""Erasure of members: the key of their sealed values is destroyed, and their rows are emptied.
 
-A restored backup holds members who were erased since. So whoever restores one reads the tombstones of the database that
-is replaced, and of copies of it, and calls `replay` on the restored one before it serves anybody.
+A backup contains members who were erased later. So a restore reads the tombstones of the database that it replaces, and
+of other services' copies, and calls `replay` on the restored database before that database serves.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ from services.members.tables import (
     Tombstone,
 )
 
-# Blocks that say that something of the library is still open.
+# Blocks that mean that the member still owes the library something.
 _OPEN_REASONS = ("lost_item", "damaged_item", "unpaid")
-# For counts of members; with nothing else they name nobody.
+# For counts of members; without other values they identify nobody.
 _KEPT = ("category", "language")
 _ROWS: tuple[Any, ...] = (Card, MemberWord, MemberLookup, Evidence, Block, Consent, Slip, ExpiryStep)
 
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """A tombstone outside of its database."""
+    """A tombstone that was read from another database."""
 
     member_id: UUID
     institution_id: UUID
@@ -55,11 +55,11 @@ class Erased:
 
 
 def erase(session: Session, member_id: str, *, context: Context) -> Member:
-    """Erase a member, and those who were merged into it.
+    """Erase a member and the members who were merged into it.
 
     raises  NotFound  MEMBER_NOT_FOUND
             Refused   MEMBER_MERGED, ERASURE_OPEN_LOANS, ERASURE_OPEN_FEES, ERASURE_OPEN_BLOCK, ERASURE_GUARDIAN
-    emits   MemberErased, of each
+    emits   MemberErased  for each
     """
     member = store.locked(session, member_id)
     problems = _open(session, member)
@@ -75,17 +75,17 @@ def erase(session: Session, member_id: str, *, context: Context) -> Member:
 
 
 def tombstones(session: Session) -> list[Erased]:
-    """Return everybody who was erased, the oldest first."""
+    """Return all erased members, the oldest erasure first."""
     rows = session.scalars(select(Tombstone).order_by(Tombstone.at, Tombstone.member_id))
     return [Erased(row.member_id, row.institution_id, row.version, row.at) for row in rows]
 
 
 def replay(session: Session, erased: Iterable[Erased], *, context: Context) -> int:
-    """Erase members again in a restored database; return how many of them were there.
+    """Erase members again in a restored database; return the number of members erased now.
 
-    Nothing is refused: they were erased when nothing was open.
+    No rule refuses this, because the rules allowed the first erasure.
 
-    emits  MemberErased, of each
+    emits  MemberErased  for each
     """
     count = 0
     _overwrite_deleted(session)
@@ -121,7 +121,7 @@ def _open(session: Session, member: Member) -> list[Refusal]:
 
 
 def _empty(session: Session, member: Member) -> None:
-    """Destroy the key, empty the row, and delete the rows that belong to a member."""
+    """Destroy the key, empty the row, and delete the rows that belong to the member."""
     for table in _ROWS:
         session.execute(delete(table).where(table.member_id == member.id))
     requests.close_erased(session, member.id)
@@ -141,7 +141,7 @@ def _empty(session: Session, member: Member) -> None:
 
 
 def _overwrite_deleted(session: Session) -> None:
-    """Let SQLite overwrite what this connection deletes: otherwise the key stays in free parts of the file."""
+    """Let SQLite overwrite deleted data of this connection: otherwise the key stays in unused parts of the file."""
     if session.get_bind().dialect.name == "sqlite":
         session.execute(text("PRAGMA secure_delete = ON"))
 

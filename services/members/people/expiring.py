@@ -1,7 +1,7 @@
-"""Memberships that end soon: each night, at 02:00 of the institution's clock, facts 30 and 7 days before the end.
+"""Memberships that end soon: each night from 02:00 in the institution's zone, facts 30 and 7 days before the end.
 
-A row for each member, end and step is written in the transaction of the fact, so each is emitted once, whatever dies
-and however many processes run. After nights without this job a member has the newest step alone.
+The transaction of a fact also writes a row for the member, end and step. So each fact is emitted once, even if a
+process dies or several processes run. After nights without this job only the last step is emitted.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from services.members.people import facts
 from services.members.tables import ExpiryStep, Institution, Member
 
 EXPIRING = system("expiring")
-# Days before the end, the last first.
+# Days before the end, the last step first.
 STEPS = (7, 30)
 BEGINS = timedelta(hours=2)
-# Members of one write turn, which acts wait for.
+# Members in one write turn; acts of the desk wait during a turn.
 _BATCH = 25
 
 
 @dataclass(frozen=True, slots=True)
 class Expiring:
-    """A membership that has reached a step."""
+    """A membership that has reached a step. registered_on: in the institution's zone."""
 
     member_id: UUID
     version: int
@@ -45,12 +45,12 @@ class Expiring:
 
     @property
     def is_new(self) -> bool:
-        """Whether somebody became a member on the day of the step or after it: they know the end."""
+        """Whether the member was registered on the day of the step or later, and so already knows the end."""
         return self.registered_on >= self.expires_on - timedelta(days=self.step)
 
 
 def tell_expiring(database: Database, stop: threading.Event) -> int:
-    """Emit the facts of memberships that end soon, and forget the steps of ends that are over. Returns their number.
+    """Emit the facts of memberships that end soon, and delete the steps of past ends. Returns the number of facts.
 
     emits  MembershipExpiring
     """
@@ -77,7 +77,7 @@ def tell_expiring(database: Database, stop: threading.Event) -> int:
 def _without_step(
     session: Session, institution_id: UUID, first: date, last: date, step: int, zone: ZoneInfo
 ) -> list[Expiring]:
-    """Return members whose membership ends within these days and who lack the fact of this step; some at a time."""
+    """Return members whose membership ends within these days and who do not have this step yet; one batch."""
     had = exists().where(
         and_(
             ExpiryStep.member_id == Member.id,
@@ -101,7 +101,7 @@ def _without_step(
 
 
 def _emit(session: Session, members: Sequence[Expiring]) -> int:
-    """Write the steps and the facts of those whose end is as it was read and that no other process has written."""
+    """Write steps and facts, except for members whose end has changed or whose step another process has written."""
     ends: dict[UUID, Any] = {
         row.id: row.expires_on
         for row in session.execute(

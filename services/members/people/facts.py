@@ -1,4 +1,4 @@
-"""What other services learn of members: facts of acts, and snapshots. No name and no sealed value is in them."""
+"""Facts and snapshots of members for other services, without names and without sealed values."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LOAN_HISTORY = "loan_history"  # purpose of a consent
 
 
 def tell_changed(session: Session, members: Sequence[Member], context: Context) -> None:
-    """Emit facts with the state of these members, at most 500 in each.
+    """Emit facts with the state of members, at most 500 members in each.
 
     emits  MembersChanged
     """
@@ -46,7 +46,7 @@ def tell_erased(session: Session, member_id: UUID, version: int, context: Contex
 
 
 def tell_registered(session: Session, member: Member, context: Context) -> None:
-    """Emit that somebody became a member.
+    """Emit that a member was registered at the desk.
 
     emits  MemberRegistered
     """
@@ -58,7 +58,7 @@ def tell_registered(session: Session, member: Member, context: Context) -> None:
 
 
 def tell_slip(session: Session, slip: Slip, context: Context) -> None:
-    """Emit that a slip is to be sent; no code exists yet.
+    """Emit that a slip must be sent; its code does not exist yet.
 
     emits  SlipIssued
     """
@@ -102,7 +102,7 @@ def snapshot(session: Session, cursor: str) -> wire.SnapshotReply:
 
 
 def facts_of(session: Session, members: Sequence[Member]) -> list[wire.MemberFact]:
-    """Return what others may copy of these members, in their order; it reads only their columns."""
+    """Return the copies of these members for other services, in their order. It reads only columns of the members."""
     ids = [member.id for member in members]
     numbers: dict[UUID, list[str]] = defaultdict(list)
     cards = session.execute(
@@ -120,7 +120,7 @@ def facts_of(session: Session, members: Sequence[Member]) -> list[wire.MemberFac
         .where(Consent.member_id.in_(ids), Consent.purpose == LOAN_HISTORY)
         .order_by(Consent.at, Consent.id)
     )
-    # The last answer counts.
+    # The latest answer is valid.
     keeping = {row.member_id: row.given for row in consents}
     institutions = {member.institution_id for member in members}
     query = select(Category.institution_id, Category.code).where(
@@ -152,7 +152,7 @@ def facts_of(session: Session, members: Sequence[Member]) -> list[wire.MemberFac
 
 
 def open_blocks(session: Session, member_ids: Iterable[UUID]) -> list[Block]:
-    """Return the blocks of members that are in force, the oldest first."""
+    """Return the open blocks of members, the oldest first."""
     today = clock.now().date()
     return list(
         session.scalars(
@@ -168,7 +168,7 @@ def open_blocks(session: Session, member_ids: Iterable[UUID]) -> list[Block]:
 
 
 def region_of(kelurahan: str) -> str:
-    """Return the district (kecamatan) of a kelurahan code: with its people's ages a kelurahan would name too few."""
+    """Return the district (kecamatan) of a kelurahan code. A kelurahan with an age band would identify people."""
     digits = kelurahan[:6]
     return ".".join(digits[start : start + 2] for start in range(0, len(digits), 2))
 

@@ -1,7 +1,7 @@
-"""Open loans of members, copied from circulation: for the desk's page, and because they forbid erasure.
+"""Open loans of members, copied from circulation: the desk's page shows them, and they prevent an erasure.
 
-The loans of a merged member go to the kept one, as they do in circulation, and stay there when the merge is undone. A
-fact that circulation told before it knew of the merge is stored for the kept member, too.
+Loans of a merged member move to the kept member, as in circulation, and stay there when the merge is undone. A fact
+that circulation emitted before it knew of the merge is stored for the kept member too.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from chassis.sql import upsert_newer
 from rangkiang.circulation.v1.events_pb2 import LoanFact
 from services.members.tables import Institution, Member, MemberLoan
 
-# As long as inbox rows: an older fact does not come again.
+# The same time as for inbox rows: older facts are not delivered again.
 KEPT = timedelta(days=30)
-# Clocks of two machines differ by less.
+# Clocks of two machines differ by less than this.
 _SKEW = timedelta(minutes=1)
 _MOST_MERGES = 10
 
@@ -34,14 +34,14 @@ _MERGED_INTO = Prepared(select(_members.c.merged_into).where(_members.c.id == bi
 
 @dataclass(frozen=True, slots=True)
 class LoanCounts:
-    """Loans that are not back yet; overdue: those of them that were due before today."""
+    """Numbers of open loans. overdue: those that were due before today."""
 
     open: int
     overdue: int
 
 
 def copy_loan(session: Session, fact: LoanFact, *, is_open: bool) -> None:
-    """Store a loan as it is after an act; an act on its item that is older than the stored one changes nothing."""
+    """Store the state of a loan after an act. An older act on the item than the stored one changes nothing."""
     now = clock.now()
     row = {
         "loan_id": parse_id(fact.loan_id),
@@ -56,7 +56,7 @@ def copy_loan(session: Session, fact: LoanFact, *, is_open: bool) -> None:
 
 
 def _kept_id(session: Session, member_id: UUID) -> UUID:
-    """Follow merges to the member that was kept in the end."""
+    """Follow merges to the kept member."""
     for _ in range(_MOST_MERGES):
         row = _MERGED_INTO.first(session, {"member": member_id})
         if row is None or row.merged_into is None:
@@ -66,7 +66,7 @@ def _kept_id(session: Session, member_id: UUID) -> UUID:
 
 
 def move(session: Session, merged_id: UUID, kept_id: UUID) -> None:
-    """Move the loans of a merged member to the kept one."""
+    """Move the loans of a merged member to the kept member."""
     session.execute(update(MemberLoan).where(MemberLoan.member_id == merged_id).values(member_id=kept_id))
 
 
@@ -81,9 +81,9 @@ def copy_open_loans(session: Session, loans: Iterable[LoanFact]) -> list[UUID]:
 
 
 def return_missing(session: Session, seen: Collection[UUID], *, began_at: datetime) -> None:
-    """Count the loans as returned that a whole snapshot did not have.
+    """Mark loans as returned that a complete snapshot does not have.
 
-    began_at  when the snapshot was asked for; loans that were copied later may be missing in its first pages
+    began_at  when the snapshot was requested; loans that were copied later may be missing in its first pages
     """
     rows = session.scalars(
         select(MemberLoan.loan_id).where(MemberLoan.returned_at.is_(None), MemberLoan.copied_at < began_at - _SKEW)
@@ -102,7 +102,7 @@ def is_empty(session: Session) -> bool:
 
 
 def counts_of(session: Session, member: Member) -> LoanCounts:
-    """Return how many loans a member has; a loan that came while a merge was written is still the merged member's."""
+    """Count the loans of a member and of members merged into it, who still have loans that arrived during the merge."""
     institution = session.get_one(Institution, member.institution_id)
     today = clock.now().astimezone(ZoneInfo(institution.zone)).date()
     overdue = func.coalesce(func.sum(case((MemberLoan.due_on < today, 1), else_=0)), 0)
@@ -114,11 +114,11 @@ def counts_of(session: Session, member: Member) -> LoanCounts:
 
 
 def merged_into(session: Session, member_id: UUID) -> list[Member]:
-    """Return the members that were merged into a member, and those that had been merged into them."""
+    """Return the members that were merged into a member, directly or through another merge."""
     merged = list(session.scalars(select(Member).where(Member.merged_into == member_id, Member.erased_at.is_(None))))
     return [*merged, *(deeper for one in merged for deeper in merged_into(session, one.id))]
 
 
 def forget_returned(session: Session) -> None:
-    """Delete the marks of loans that came back a month ago."""
+    """Delete the rows of loans that were returned a month ago."""
     session.execute(delete(MemberLoan).where(MemberLoan.returned_at < clock.now() - KEPT))

@@ -1,4 +1,4 @@
-"""Merging two memberships of one person, and separating them again."""
+"""Merges of two memberships of one person, and their undoing."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ from services.members.tables import (
     Slip,
 )
 
-# Tables whose rows go to the kept member, and come back when the merge is undone.
+# Tables whose rows move to the kept member, and move back when the merge is undone.
 _MOVED: Mapping[str, Any] = {"cards": Card, "blocks": Block, "evidence": Evidence, "consents": Consent}
 
 
 def merge(session: Session, kept_id: str, merged_id: str, *, context: Context) -> tuple[Merge, Member]:
-    """Merge a member into another: all numbers find the kept one, whose own values stay as they are.
+    """Merge a member into another. All numbers then identify the kept member, whose own values do not change.
 
     raises  NotFound  MEMBER_NOT_FOUND
             Refused   MERGE_WITH_ITSELF, MERGE_OF_OTHER_KIND, MEMBER_MERGED
-    emits   MembersChanged, of both
+    emits   MembersChanged  for both
     """
     if kept_id.strip().lower() == merged_id.strip().lower():
         raise Refused("MERGE_WITH_ITSELF")
-    # In the order of ids, so that two merges do not wait for one another.
+    # In the order of ids, so that two merges cannot cause a deadlock.
     locked = {member_id: store.locked(session, member_id) for member_id in sorted((kept_id, merged_id))}
     kept, merged = locked[kept_id], locked[merged_id]
     if kept.id == merged.id:
@@ -84,14 +84,15 @@ def merge(session: Session, kept_id: str, merged_id: str, *, context: Context) -
 
 
 def undo(session: Session, kept_id: str, merge_id: str, *, context: Context, master: MasterKey) -> Member:
-    """Separate a merged member again.
+    """Undo a merge.
 
-    What came with it and still is there goes back, but for loans, as in circulation. Its sign-in needs a new slip.
+    Rows that moved to the kept member and still exist move back, except loans (as in circulation). To sign in, the
+    separated member needs a new slip.
 
     raises  NotFound  MEMBER_NOT_FOUND, MERGE_NOT_FOUND
-            Refused   MEMBER_MERGED  the kept member was itself merged; undo that first
-                      NIK_IN_USE     the kept member has its NIK now
-    emits   MembersChanged, of both
+            Refused   MEMBER_MERGED  the kept member was merged itself; undo that merge first
+                      NIK_IN_USE     another member has the NIK now
+            emits   MembersChanged  for both
     """
     kept = store.locked(session, kept_id)
     try:
@@ -134,7 +135,7 @@ def close_account(session: Session, member_id: UUID) -> None:
 
 
 def _number_again(session: Session, member: Member, number: str) -> str:
-    """Return the number of a separated member: its own, another valid one, or a new one if it has none."""
+    """Return the number of a separated member: its earlier one, else another valid card's, else a new one."""
     cards = session.scalars(
         select(Card).where(Card.member_id == member.id, Card.state == "active").order_by(Card.issued_at)
     ).all()

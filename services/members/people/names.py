@@ -1,4 +1,4 @@
-"""Names of people: titles apart, and folded words by which different spellings of a name are one."""
+"""Names of people: separation of titles, and folding of words, so that spellings of one name are equal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MOST_WORDS = 24
 # `unicodedata.normalize` is quadratic in runs of combining marks.
 _MARKS = re.compile(r"[\u0300-\u036f]{4,}")
 
-# Titles before a name, without dots and in lower case. A single `r` is Raden; `m` is no title but Muhammad.
+# Titles before a name, without dots and in lower case. A single `r` is Raden; a single `m` is not a title but Muhammad.
 _BEFORE = frozenset(
     (
         "h", "hj", "kh", "k", "dr", "drs", "dra", "drg", "drh", "ir", "prof", "ust", "ustadz", "ustadzah", "ustaz",
@@ -26,10 +26,10 @@ _DEGREE = re.compile(
     r"(?:(?:S|M|A|B|D|Sp|Ph|Dipl|Amd|Bc)\.? ?(?:[A-Za-z]{1,5}\.? ?){1,4}(?:\([A-Z]\))?"
     r"|SKM|MBA|Lc|Amd|Ners|Apt|CPA|Ak|Gr|S1|S2|S3)\.?"
 )
-# The same without a comma before it: S.Pd., M.Kom; `A.A.` is no degree.
+# Degrees without a comma before them: S.Pd., M.Kom; `A.A.` is not a degree.
 _DOTTED_DEGREE = re.compile(r"[SMA]\.(?:[A-Z][a-z]+\.?)+")
 
-# The spelling that counts -> others of the same name.
+# The stored spelling -> other spellings of the same name.
 _NAMES = {
     "muhamad": "m moh mohamad mohamed muh muhamed muhd mhd mochamad moch mokhamad mohd",
     "ahmad": "achmad akhmad ahmed akmad",
@@ -48,7 +48,7 @@ _NAMES = {
     "rahmat": "rachmat rohmat",
     "hasan": "hassan hasn",
 }
-# Spelling before 1972, and letters that people use for one another.
+# Spelling before 1972, and letters that people often exchange.
 _LETTERS = (("oe", "u"), ("dj", "j"), ("tj", "c"), ("sj", "sy"), ("nj", "ny"), ("q", "k"), ("ch", "kh"))
 _DOUBLE = re.compile(r"([a-z])\1+")
 _Y_AFTER_CONSONANT = re.compile(r"(?<=[b-df-hj-np-tv-xz])y")
@@ -58,9 +58,9 @@ _APOSTROPHES = re.compile(r"['’‘`ʻʼ]")
 
 
 def split_titles(name: str) -> tuple[str, str, str]:
-    """Return (titles before, name, titles after) of a name as people write it.
+    """Return (titles before, name, titles after) of a typed name.
 
-    `Hj. Siti Rahma, S.Pd.` gives `("Hj.", "Siti Rahma", "S.Pd.")`. Without a name between them nothing is a title.
+    `Hj. Siti Rahma, S.Pd.` gives `("Hj.", "Siti Rahma", "S.Pd.")`. The last remaining word is never a title.
     """
     before: list[str] = []
     main, *rest = [part.strip() for part in name.split(",")]
@@ -76,12 +76,12 @@ def split_titles(name: str) -> tuple[str, str, str]:
 
 def _is_title(word: str) -> bool:
     plain = word.replace(".", "").lower()
-    # `R` and `K` alone begin names, too: only with a dot they are titles.
+    # `R` and `K` are also initials of names; they are titles only with a dot.
     return plain in _BEFORE and (len(plain) > 1 or word.endswith("."))
 
 
 def fold(word: str) -> str:
-    """Return the form of one word in which different spellings are equal: Muhammad, Mohamad, Moh. and M."""
+    """Return the folded form of a word, which is equal for different spellings: Muhammad, Mohamad, Moh. and M."""
     word = _fold_letters(word)
     return _VARIANTS.get(word, word)
 
@@ -95,7 +95,7 @@ def _fold_letters(word: str) -> str:
 
 
 def _pieces(text: str) -> list[str]:
-    """Return the words of a text without marks and apostrophes."""
+    """Return the words of a text without combining marks and apostrophes."""
     text = text[:400]
     if not text.isascii():
         text = unicodedata.normalize("NFKD", _MARKS.sub("", text))
@@ -107,7 +107,7 @@ _VARIANTS = {_fold_letters(variant): word for word, variants in _NAMES.items() f
 
 
 def words_of(text: str) -> list[str]:
-    """Return the folded words of a text in their order, each once, at most 24."""
+    """Return the folded words of a text in order, each once, at most 24."""
     return list(dict.fromkeys(filter(None, map(fold, _pieces(text)))))[:MOST_WORDS]
 
 
@@ -117,9 +117,10 @@ def name_words(name: str) -> list[str]:
 
 
 def stored_words(name: str, *more: str) -> tuple[str, set[str]]:
-    """Return what finds a member: the beginning of the folded name, by which lists are sorted, and words.
+    """Return the sort key and the search words of a member.
 
-    The words are those of the name, also as it is spelt, and of the other texts.
+    The sort key is the beginning of the folded name. The words are those of the name, folded and as typed, and the
+    folded words of the other texts.
     """
     spelt = [_fold_letters(piece) for piece in _pieces(split_titles(name)[1])]
     folded = list(dict.fromkeys(_VARIANTS.get(word, word) for word in spelt if word))[:MOST_WORDS]
@@ -128,10 +129,10 @@ def stored_words(name: str, *more: str) -> tuple[str, set[str]]:
 
 
 def letters_of(words: Iterable[str]) -> int:
-    """Return 63 bits that say with which letters these words begin.
+    """Return 63 bits for the first letters of these words.
 
-    Bits 0 to 35 are the first characters 0-9 and a-z, bit 36 any other one, bits 37 to 62 a hash of the first two
-    characters. So whoever lacks a bit of a searched word has no word with its beginning.
+    Bits 0 to 35 are the first characters 0-9 and a-z, bit 36 is any other character, and bits 37 to 62 are a hash of
+    the first two characters. A member without a bit of a searched word has no word that begins like this word.
     """
     bits = 0
     for word in words:
@@ -143,14 +144,14 @@ def letters_of(words: Iterable[str]) -> int:
 
 
 def is_one_letter(word: str) -> bool:
-    """Return whether `letters_of` says exactly which words begin with this one."""
+    """Return whether `letters_of` is exact for this prefix."""
     return len(word) == 1 and word in _FIRST
 
 
 def query_words(query: str) -> list[str]:
-    """Return the words of a search, without titles; each of them matches as a prefix.
+    """Return the words of a search without titles; each word matches as a prefix.
 
-    One or two letters stay as they were typed, because they begin many names: `m` finds Muhammad and Maya.
+    Words of one or two letters stay as typed, because many names begin with them: `m` finds Muhammad and Maya.
     """
     words = (_fold_letters(piece) for piece in _pieces(split_titles(query)[1]))
     return list(dict.fromkeys(word if len(word) <= 2 else _VARIANTS.get(word, word) for word in words if word))

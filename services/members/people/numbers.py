@@ -1,8 +1,8 @@
-"""Numbers of cards: three digits of the institution, a serial number, and a check digit by Damm's algorithm.
+"""Card numbers: three digits of the institution, a serial number, and a check digit of Damm's algorithm.
 
-Damm's digit finds every single wrong digit and every swap of neighbours, with decimal digits alone; Luhn misses the
-swap of 0 and 9, and ISO 7064 MOD 11-2 needs an X that a keypad lacks. Only numbers that this program gives are judged
-by it: numbers of earlier systems are kept as they are.
+Damm's check digit detects every single wrong digit and every swap of adjacent digits, and uses only decimal digits.
+Luhn misses the swap of 0 and 9, and ISO 7064 MOD 11-2 needs an X, which keypads do not have. Only our own numbers have
+the check digit; numbers of earlier systems are stored unchanged.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from chassis.sql import insert_ignore
 from services.members.tables import Card, NumberSeries
 
-# The first of them is no 0, which a spreadsheet would take away.
+# The first digit is never 0, because spreadsheets remove leading zeros.
 FIRST_PREFIX = 100
 _SERIAL_DIGITS = 6
 _SHORTEST = 3 + _SERIAL_DIGITS + 1
@@ -45,19 +45,19 @@ def check_digit(digits: str) -> str:
 
 
 def is_valid(number: str) -> bool:
-    """Return whether the last digit checks the others."""
+    """Return whether the check digit is right."""
     return number.isascii() and number.isdigit() and check_digit(number) == "0"
 
 
 def is_mistyped(number: str) -> bool:
-    """Return whether this looks like a number that this program gives, with a wrong digit."""
+    """Return whether this looks like one of our numbers with a wrong digit."""
     return _OWN.fullmatch(number) is not None and not is_valid(number)
 
 
 def lock(session: Session, institution_id: UUID) -> None:
-    """Let one transaction at a time look for who has a number or a NIK and then give it to somebody.
+    """Lock the institution's series, so that one transaction at a time checks and then stores a number or a NIK.
 
-    On SQLite every writer is alone.
+    On SQLite there is only one writer at a time anyway.
     """
     series = NumberSeries
     row = select(series.prefix).where(series.institution_id == institution_id).with_for_update()
@@ -67,7 +67,7 @@ def lock(session: Session, institution_id: UUID) -> None:
 
 
 def take_numbers(session: Session, institution_id: UUID, count: int) -> list[str]:
-    """Take the next numbers of an institution. Others wait until the transaction ends; a rollback gives them back."""
+    """Take the next numbers of an institution. Other transactions wait until this one ends; a rollback frees them."""
     series = NumberSeries
     step = (
         update(series)
@@ -81,7 +81,7 @@ def take_numbers(session: Session, institution_id: UUID, count: int) -> list[str
         row = session.execute(step).one()
     prefix, end = row
     numbers = [_number(prefix, serial) for serial in range(end - count, end)]
-    # An earlier system may have given the same number.
+    # A number of an earlier system may be the same.
     taken = select(Card.code).where(Card.institution_id == institution_id, Card.code.in_(numbers))
     clashes = set(session.scalars(taken))
     free = [number for number in numbers if number not in clashes]
@@ -94,7 +94,7 @@ def _number(prefix: int, serial: int) -> str:
 
 
 def _begin_series(session: Session, institution_id: UUID) -> None:
-    """Give an institution the next prefix; of two at once the second waits for the first or takes the next one."""
+    """Assign the next free prefix to an institution; parallel calls wait or try again with the next prefix."""
     series = NumberSeries
     for _ in range(5):
         highest = session.scalar(select(func.max(series.prefix))) or FIRST_PREFIX - 1

@@ -1,4 +1,4 @@
-"""Requests of members about their own data, and the time by which each is due."""
+"""Members' requests about their own data, each with a due time."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _LONGEST = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A request with its sealed texts in the clear."""
+    """A request with its decrypted texts."""
 
     row: DataRequest
     text: str
@@ -76,7 +76,7 @@ def add(
 def answer(
     session: Session, request_id: str, outcome: str, *, text: str, context: Context, master: MasterKey
 ) -> DataRequest:
-    """Say that a request was done or refused. An erasure is done by erasing the member, which answers it.
+    """Answer a request as done or refused. Only the erasure of the member answers an erasure request as done.
 
     raises  NotFound  DATA_REQUEST_NOT_FOUND
             Invalid   MEMBER_FIELD_NOT_A_CHOICE, MEMBER_FIELD_TOO_LONG, MEMBER_FIELD_UNREADABLE
@@ -107,7 +107,7 @@ def answer(
 
 
 def of_member(session: Session, member_id: str, *, master: MasterKey) -> list[Opened]:
-    """Return the requests of a member and of those merged into them: the open ones, then the newest answers.
+    """Return the requests of a member and of members merged into it: open ones first, then the latest answers.
 
     raises  NotFound  MEMBER_NOT_FOUND
     """
@@ -123,7 +123,7 @@ def of_member(session: Session, member_id: str, *, master: MasterKey) -> list[Op
 
 
 def open_ones(session: Session, institution_id: UUID, *, master: MasterKey) -> tuple[list[Opened], bool]:
-    """Return the open requests of an institution, the first due first, and whether there are more than are listed."""
+    """Return the open requests of an institution in order of due time, and whether there are more than listed."""
     rows = session.scalars(
         select(DataRequest)
         .where(DataRequest.institution_id == institution_id, DataRequest.outcome == "")
@@ -134,7 +134,7 @@ def open_ones(session: Session, institution_id: UUID, *, master: MasterKey) -> t
 
 
 def close_erased(session: Session, member_id: UUID) -> None:
-    """Answer the open requests of a member who is being erased, and empty the texts of all."""
+    """Answer the open requests of a member who is being erased, and empty the texts of all their requests."""
     mine = DataRequest.member_id == member_id
     session.execute(
         update(DataRequest).where(mine, DataRequest.outcome == "").values(outcome="done", answered_at=clock.now())

@@ -1,4 +1,4 @@
-"""Rules of a membership as a whole; each is pure and refuses for one reason."""
+"""Rules for the values of a member together. Each rule is pure and refuses for one reason."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ADULT_YEARS = 18
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the rules know of a member, as it will be.
+    """The facts about a member, as they will be after the act.
 
     member_id  "" before the member exists
     values     stored forms by field
@@ -27,7 +27,7 @@ class Facts:
 
     @property
     def is_child(self) -> bool:
-        """Under 18 by the birth date; without one, as the category says."""
+        """Whether the member is under 18 by the birth date; without a birth date by the category."""
         born = self.values.get("birth_date", "")
         if not born:
             return self.category.kind in ("child", "pupil")
@@ -35,7 +35,7 @@ class Facts:
 
 
 def refuse_child_without_guardian(facts: Facts) -> Refusal | None:
-    """Somebody answers for a child; for a pupil the school may, with the class."""
+    """A child needs a guardian; for a pupil, school and class are enough."""
     values = facts.values
     if facts.category.kind == "organisation" or not facts.is_child:
         return None
@@ -47,7 +47,7 @@ def refuse_child_without_guardian(facts: Facts) -> Refusal | None:
 
 
 def refuse_organisation_without_responsible(facts: Facts) -> Refusal | None:
-    """A person answers for what an organisation borrows."""
+    """An organisation needs a responsible person."""
     if facts.category.kind == "organisation" and not facts.values.get("responsible_name"):
         return Refusal("RESPONSIBLE_MISSING")
     return None
@@ -78,7 +78,7 @@ _BANDS = (5, 12, 17, 25, 40, 60)
 
 
 def age_band(birth_year: int, year: int) -> str:
-    """Return the age band of somebody in a year, such as `6-12`; "" when the year of birth is unknown."""
+    """Return the age band in a year, such as `6-12`; "" when the year of birth is unknown."""
     if not birth_year:
         return ""
     age, least = max(0, year - birth_year), 0

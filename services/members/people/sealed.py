@@ -1,4 +1,4 @@
-"""Sealed values of members: one ciphertext a member under the member's own key, and keyed hashes that find them."""
+"""Sealed values: one ciphertext for each member, under the member's own key, and keyed hashes for searches."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _USE = "member"
 
 
 def seal(values: Mapping[str, str], key: MemberKey) -> bytes:
-    """Seal the values of the sealed fields; others are ignored."""
+    """Seal the values of the sealed fields; other fields are ignored."""
     sealed = {field: values[field] for field in SEALED if values.get(field)}
     return key.seal(json.dumps(sealed, ensure_ascii=False).encode(), use=_USE)
 
 
 def open_values(member: Member, master: MasterKey) -> dict[str, str]:
-    """Return the values of all sealed fields; "" where there is none. Raises Unavailable SEALED_UNREADABLE."""
+    """Return the values of all sealed fields; "" for empty ones. Raises Unavailable SEALED_UNREADABLE."""
     if not member.wrapped_key:
         return dict.fromkeys(SEALED, "")
     opened = json.loads(key_of(member, master).open(member.sealed, use=_USE))
@@ -33,7 +33,7 @@ def key_of(member: Member, master: MasterKey) -> MemberKey:
 
 
 def hash_of(kind: str, value: str, *, institution_id: UUID, master: MasterKey) -> bytes:
-    """Return the keyed hash that finds a value in one institution.
+    """Return the keyed hash with which a value is found in one institution.
 
     kind  nik, phone, email, birth_date or import
     """
@@ -41,7 +41,7 @@ def hash_of(kind: str, value: str, *, institution_id: UUID, master: MasterKey) -
 
 
 def hashes_of(values: Mapping[str, str], *, institution_id: UUID, master: MasterKey) -> dict[str, bytes]:
-    """Return the keyed hashes of the sealed values that can be found, by kind."""
+    """Return kind -> keyed hash for the sealed values that can be searched."""
     return {
         kind: hash_of(kind, values[field], institution_id=institution_id, master=master)
         for field, kind in SEALED.items()

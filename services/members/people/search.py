@@ -1,4 +1,4 @@
-"""Finding members: by folded words of their names, schools and classes, by numbers, and by keyed hashes."""
+"""Search of members by folded words of names, schools and classes, by numbers, and by keyed hashes."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from services.members.tables import Card, Member, MemberLookup, MemberWord
 
 MOST_COUNTED = 200
 LONGEST_LIST = 50
-# Ranges of words are counted up to this size, to begin with the smallest.
+# Rows of a prefix are counted up to this number, to choose the rarest prefix.
 _MOST_COMPARED = 8_000
-# A member may have several words of one beginning.
+# A member may have several words with the same prefix.
 _MOST_READ = MOST_COUNTED + 20
-# A list of the members of a word is worth its time up to so many times the members of the rarest word.
+# Listing the members of a word is faster than a look-up for each member, up to this multiple of the rarest word's rows.
 _LIST_WORTH = 2
 _LAST_LETTER = "\U0010ffff"
 
@@ -31,9 +31,9 @@ _LAST_LETTER = "\U0010ffff"
 class Found:
     """One page of members.
 
-    total     of all pages, at most 200
-    has_more  there are more than `total`
-    cursor    of the next page; "" at the end
+    total     number of members on all pages, at most 200
+    has_more  there are more members than `total`
+    cursor    cursor of the next page; "" on the last page
     """
 
     members: list[Member]
@@ -43,9 +43,9 @@ class Found:
 
 
 def find(session: Session, institution_id: UUID, query: str, *, limit: int, cursor: str = "") -> Found:
-    """Find members by a number or the words of a name, in the order of names; a member of that number is first.
+    """Find members by a number or by words, in order of names; members with that number come first.
 
-    raises  Invalid  CURSOR_INVALID
+    raises  Invalid  MEMBERS_CURSOR_INVALID
     """
     limit = min(max(limit, 1), LONGEST_LIST)
     offset = _offset(cursor)
@@ -58,7 +58,7 @@ def find(session: Session, institution_id: UUID, query: str, *, limit: int, curs
 
 
 def find_by_hash(session: Session, institution_id: UUID, hashes: dict[str, bytes], *, limit: int) -> Found:
-    """Find the members who have all of these sealed values."""
+    """Find the members who have all these sealed values. hashes: kind -> keyed hash."""
     lookup = MemberLookup
     ids: set[UUID] | None = None
     for kind, value in hashes.items():
@@ -73,7 +73,7 @@ def find_by_hash(session: Session, institution_id: UUID, hashes: dict[str, bytes
 
 
 def load(session: Session, ids: Sequence[UUID]) -> list[Member]:
-    """Return members in the order of their ids; those that are gone are left out."""
+    """Return members in the order of `ids`; erased and unknown ones are left out."""
     if not ids:
         return []
     rows = {member.id: member for member in session.scalars(select(Member).where(Member.id.in_(ids)))}
@@ -81,7 +81,7 @@ def load(session: Session, ids: Sequence[UUID]) -> list[Member]:
 
 
 def _by_number(session: Session, institution_id: UUID, query: str) -> list[UUID]:
-    """Return the member of a number, exactly as scanned, and those whose numbers begin with it."""
+    """Return the member with this number, exactly as scanned, then members whose numbers begin with it."""
     code = query.strip()
     if not is_card_number(code) or not any(character.isdigit() for character in code):
         return []
@@ -95,10 +95,11 @@ def _by_number(session: Session, institution_id: UUID, query: str) -> list[UUID]
 
 
 def _by_words(session: Session, institution_id: UUID, query: str) -> tuple[list[UUID], bool]:
-    """Return the members whose words begin with each word of the query, by name, and whether there are more.
+    """Return ids of members with a word for each prefix of the query, in order of names, and whether there are more.
 
-    It reads the words of the rarest beginning in order, leaves out members without the first letters of the others, and
-    looks the others up: in a list of their members where that is short, else for each member that is left.
+    The statement reads the rows of the rarest prefix in order, and excludes members by the first letters of the other
+    prefixes. Then it looks up each other prefix: in a list of its members if that list is short, else for each
+    remaining member.
     """
     words = names.query_words(query)
     if not words:
@@ -125,14 +126,14 @@ def _by_words(session: Session, institution_id: UUID, query: str) -> tuple[list[
     rows = session.execute(
         statement.order_by(MemberWord.word, MemberWord.name_key, MemberWord.member_id).limit(_MOST_READ)
     ).all()
-    # One member may have several words of a beginning.
+    # A member may have several words with the same prefix.
     ordered = {row.member_id: row.name_key for row in reversed(rows)}
     ids = sorted(ordered, key=lambda member_id: (ordered[member_id], member_id))
     return ids[: MOST_COUNTED + 1], len(rows) == _MOST_READ
 
 
 def fill_letters(session: Session, *, most: int = 500) -> int:
-    """Fill in the letters of the rows of up to so many members; return how many members had none."""
+    """Fill the column `letters` for at most `most` members; return the number of members."""
     ids = session.scalars(select(MemberWord.member_id).where(MemberWord.letters == 0).distinct().limit(most)).all()
     words = dict[UUID, list[str]]()
     rows = session.execute(select(MemberWord.member_id, MemberWord.word).where(MemberWord.member_id.in_(ids)))
@@ -146,7 +147,7 @@ def fill_letters(session: Session, *, most: int = 500) -> int:
 
 
 def _sizes(session: Session, institution_id: UUID, words: list[str]) -> dict[str, int]:
-    """Count the members that have these words; a rare one ends the counting, and long words often are."""
+    """Count the rows of these prefixes, long ones first; after a rare prefix the others are not counted."""
     sizes: dict[str, int] = {}
     for word in sorted(words, key=len, reverse=True):
         sizes[word] = _size(session, institution_id, word)
@@ -156,7 +157,7 @@ def _sizes(session: Session, institution_id: UUID, words: list[str]) -> dict[str
 
 
 def _size(session: Session, institution_id: UUID, word: str) -> int:
-    """Return the number of words with a beginning, up to a limit."""
+    """Return the number of rows with a prefix, at most _MOST_COMPARED."""
     rows = (
         select(MemberWord.member_id)
         .where(MemberWord.institution_id == institution_id, _begins(MemberWord, word))

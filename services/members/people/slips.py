@@ -1,4 +1,4 @@
-"""Slips: a code with which a member sets a password, the first time or when it is forgotten; on paper or sent."""
+"""Slips: codes with which members set a first or a forgotten password. The desk prints a slip or sends it."""
 
 from __future__ import annotations
 
@@ -24,13 +24,15 @@ from services.members.tables import Account, Card, Member, Slip
 LIFE = timedelta(hours=24)
 TRIES = 5
 CODE_LENGTH = 8
-NO_CODE = b""  # of a slip whose code the sender has not asked for: no code has this hash
-# Without letters and digits that look alike on paper.
+NO_CODE = b""  # of a slip whose code the sender has not requested yet; no code has this hash
+# Without letters and digits that look similar on paper.
 _ALPHABET = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"
 
 
 def make_slip(session: Session, member_id: str, *, context: Context, master: MasterKey) -> str:
-    """Make a code for a member, once, for 24 hours and five tries; an earlier one is void. It is stored nowhere.
+    """Make a code that is valid once, for 24 hours and five attempts, and replaces an earlier code.
+
+    Only the hash of the code is stored.
 
     raises  NotFound  MEMBER_NOT_FOUND
             Refused   MEMBER_MERGED
@@ -43,7 +45,7 @@ def make_slip(session: Session, member_id: str, *, context: Context, master: Mas
 
 
 def send_slip(session: Session, member_id: str, *, context: Context) -> Slip:
-    """Begin a slip that is sent to a member; its code is made when the sender asks for it (`make_code`).
+    """Make a slip that is sent to a member. Its code is made when the sender requests it (`make_code`).
 
     raises  NotFound  MEMBER_NOT_FOUND
             Refused   MEMBER_MERGED
@@ -59,10 +61,10 @@ def send_slip(session: Session, member_id: str, *, context: Context) -> Slip:
 def make_code(
     session: Session, member_id: str, slip_id: str, *, context: Context, master: MasterKey
 ) -> tuple[str, Slip, str]:
-    """Make the code of a slip that is sent; an earlier code of it is void. Its tries and its end stay.
+    """Make the code of a slip that is sent; it replaces an earlier code. The attempts left and the end do not change.
 
-    returns  the code, which is stored nowhere, the slip, and the number that the member signs in with
-    raises   Refused  SLIP_ENDED  it was used, has expired, or was replaced by another one
+    returns  the code, of which only the hash is stored; the slip; the card number with which the member signs in
+    raises   Refused  SLIP_ENDED  the slip was used, has expired, or was replaced
     """
     key, slip_key = parse_id(member_id), parse_id(slip_id)
     slip = session.get(Slip, key, with_for_update=True)
@@ -101,9 +103,9 @@ def _replace(session: Session, member: Member, code_hash: bytes, context: Contex
 
 
 def try_slip(session: Session, number: str, code: str, *, master: MasterKey) -> UUID | None:
-    """Count one try of a slip; return its member if the code is right, else None: the same for an unknown number.
+    """Count one attempt at a slip; return its member if the code is right, else None, also for an unknown number.
 
-    session  of a system context: it is not known yet of which institution the number is
+    session  of a system context, because the institution of the number is not known yet
     """
     if not is_card_number(number.strip()):
         return None
@@ -126,10 +128,10 @@ def try_slip(session: Session, number: str, code: str, *, master: MasterKey) -> 
 
 
 def use_slip(session: Session, member_id: UUID, password_hash: str, *, context: Context) -> Account:
-    """Make or reopen the account of a member with a password, and use up the slip. Other sessions end.
+    """Make or reopen the account of a member with a password, and delete the slip. All sessions of the account end.
 
-    raises  Unauthenticated  SLIP_REFUSED  another use was first
-            Refused          USER_NAME_TAKEN  staff, or a member of the institution, sign in with this number
+    raises  Unauthenticated  SLIP_REFUSED     another call has used the slip
+            Refused          USER_NAME_TAKEN  staff, or another member of the institution, has this user name
     """
     used = session.execute(delete(Slip).where(Slip.member_id == member_id).returning(Slip.member_id)).first()
     if used is None:

@@ -1,4 +1,4 @@
-"""The standing of members: renewed, blocked, and no longer blocked."""
+"""The standing of members: renewals of memberships, and blocks."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from services.members.tables import Block, Member
 def renew(
     session: Session, member_id: str, *, expires_on: str = "", category: str = "", context: Context, master: MasterKey
 ) -> Member:
-    """Renew a membership by the months of its category, from its end or from today if that has passed.
+    """Renew a membership by the months of its category, from its end, or from today when the end has passed.
 
-    expires_on  the new last day instead, ISO 8601
-    category    a new category; "" for the same
+    expires_on  a new last day instead, ISO 8601
+    category    a new category; "" for the current one
     raises      NotFound  MEMBER_NOT_FOUND
                 Invalid   END_DATE_INVALID, CATEGORY_UNKNOWN
-                Refused   MEMBER_MERGED, GUARDIAN_MISSING, RESPONSIBLE_MISSING
-    emits       MembersChanged
+                Refused   MEMBER_MERGED, END_DATE_PASSED, GUARDIAN_MISSING, RESPONSIBLE_MISSING
+                emits       MembersChanged
     """
     member = store.locked(session, member_id)
     today = clock.now().date()
@@ -107,7 +107,7 @@ def block(
 
 
 def end_block(session: Session, member_id: str, block_id: str, *, context: Context) -> Member:
-    """End a block; a second time changes nothing.
+    """End a block; a second call changes nothing.
 
     raises  NotFound  MEMBER_NOT_FOUND, BLOCK_NOT_FOUND
     emits   MembersChanged

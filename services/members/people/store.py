@@ -1,4 +1,4 @@
-"""Registering, reading and changing members."""
+"""Registration, reading and changes of members."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from services.members.tables import (
 )
 
 MOST_ALIASES, MOST_ROWS = 10, 20
-# Refusals of these make a request unreadable (400); all others refuse what it asks for (409).
+# With one of these reasons a request is invalid (400); with others it is refused (409).
 _UNREADABLE = frozenset(
     (
         "MEMBER_FIELD_TOO_LONG", "MEMBER_FIELD_UNREADABLE", "MEMBER_FIELD_NOT_A_CHOICE", "MEMBER_NAME_MISSING",
@@ -48,12 +48,12 @@ _UNREADABLE = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class NewMember:
-    """What the desk knows of a new member.
+    """The desk's data of a new member.
 
-    fields     by name, as typed
-    number     of an earlier system; "" for the institution's next one
-    aliases    (kind, code)
-    evidence   kinds of documents that the caller has seen
+    fields     name of a field -> value as typed
+    number     number of an earlier system; "" for the institution's next number
+    aliases    (kind, code) of numbers of other systems
+    evidence   kinds of identity documents that the caller has seen
     confirmed  ids of likely duplicates that are other people
     """
 
@@ -67,7 +67,7 @@ class NewMember:
 
 @dataclass(frozen=True, slots=True)
 class Details:
-    """A member with everything that is theirs. contact: the sealed values, or None for those who may not see them."""
+    """A member with their rows. contact: the sealed values; None for callers without members.contact."""
 
     member: Member
     category: Category | None
@@ -83,7 +83,7 @@ class Details:
 def register(session: Session, new: NewMember, *, context: Context, master: MasterKey) -> Member:
     """Register a member with a card.
 
-    raises  Invalid  values that cannot be stored, every one of them
+    raises  Invalid  with a refusal for each value that cannot be stored
             Refused  GUARDIAN_MISSING, RESPONSIBLE_MISSING, NIK_IN_USE, CARD_NUMBER_IN_USE, MEMBER_LIKELY_DUPLICATE
     emits   MembersChanged, MemberRegistered
     """
@@ -138,12 +138,12 @@ def change(
     session: Session, member_id: str, version: int, fields: Mapping[str, str], *, evidence: Sequence[str] = (),
     consents: Sequence[GivenConsent] = (), context: Context, master: MasterKey,
 ) -> Member:  # fmt: skip
-    """Change fields of a member; a field that is not in `fields` stays as it is.
+    """Change the given fields of a member.
 
-    version  that the caller has read
+    version  the version that the caller has read
     raises   NotFound  MEMBER_NOT_FOUND
-             Outdated  VERSION_OUTDATED  another change came first; it names the fields
-             Invalid, Refused  as `register`
+             Outdated  VERSION_OUTDATED  with the fields that changed since
+             Invalid, Refused  like `register`
     emits    MembersChanged
     """
     member = locked(session, member_id)
@@ -159,7 +159,7 @@ def change(
     category = next((one for one in known if one.code == after["category"]), None)
     if category is None:
         problems.append(categories.unknown_category(known, after["category"]))
-    elif cleaned:  # a consent is noted whatever the fields are
+    elif cleaned:  # a consent alone is stored even if stored fields break a rule
         problems += refusals(Facts(str(member.id), after, category, clock.now().date()))
     if "guardian_id" in cleaned:
         problems += _check_guardian(session, member.institution_id, cleaned)
@@ -189,7 +189,7 @@ def change(
 
 
 def read(session: Session, member_id: str, *, context: Context, master: MasterKey) -> Details:
-    """Return a member with everything that is theirs. Raises NotFound MEMBER_NOT_FOUND."""
+    """Return a member with their rows. Raises NotFound MEMBER_NOT_FOUND."""
     member = get(session, member_id)
     rows: dict[Any, list[Any]] = {}
     for table, order in ((Card, Card.issued_at), (Evidence, Evidence.at), (Consent, Consent.at)):
@@ -211,18 +211,18 @@ def read(session: Session, member_id: str, *, context: Context, master: MasterKe
 
 
 def get(session: Session, member_id: str) -> Member:
-    """Return a member of the transaction's institution, also a merged one.
+    """Return a member of the transaction's institution, also a merged member.
 
-    raises  NotFound  MEMBER_NOT_FOUND  also for a member of another institution, and for an erased one
+    raises  NotFound  MEMBER_NOT_FOUND  also for a member of another institution and for an erased member
     """
     return _found(session, member_id)
 
 
 def locked(session: Session, member_id: str) -> Member:
-    """Return a member for a change; other changes of it wait.
+    """Return a member, locked for a change.
 
     raises  NotFound  MEMBER_NOT_FOUND
-            Refused   MEMBER_MERGED  with the member that it was merged into
+            Refused   MEMBER_MERGED  with the id of the kept member
     """
     member = _found(session, member_id, lock=True)
     if member.merged_into is not None:
@@ -242,7 +242,7 @@ def _found(session: Session, member_id: str, *, lock: bool = False) -> Member:
 
 
 def touch(member: Member, changed: Iterable[str]) -> None:
-    """Count a change of a member, with the names of what changed."""
+    """Increase the version of a member, and store the names of the changed fields."""
     member.version += 1
     member.changed_at = clock.now()
     member.changed_fields = {**member.changed_fields, **dict.fromkeys(changed, member.version)}
@@ -252,7 +252,7 @@ def write_values(
     session: Session, member: Member, before: dict[str, str], after: dict[str, str], context: Context,
     master: MasterKey,
 ) -> None:  # fmt: skip
-    """Write the values of a member that are not as before, and record them; for imports, after their own checks."""
+    """Write and record the changed values of a member; for imports, which have checked the values."""
     changed = [name for name in after if after[name] != before.get(name, "")]
     hashes = sealed.hashes_of(after, institution_id=member.institution_id, master=master)
     _store(session, member, after, changed, hashes, master)
@@ -265,7 +265,7 @@ def note_change(
     session: Session, member: Member, changed: Sequence[str], moves: Mapping[str, Sequence[str]], *,
     context: Context, master: MasterKey,
 ) -> None:  # fmt: skip
-    """Record a change in the audit: names of fields, and sealed under the member's key what they were and are."""
+    """Record a change in the audit: the names of fields, and old and new values, sealed under the member's key."""
     sealed_moves = sealed.key_of(member, master).seal(json.dumps(moves).encode(), use="audit")
     facts_of_change = {"changed": sorted(changed), "version": member.version}
     audit.record(
@@ -275,7 +275,7 @@ def note_change(
 
 
 def raise_all(problems: Sequence[Refusal]) -> None:
-    """Raise all refusals together, if there are any: Invalid when a value cannot be read, else Refused."""
+    """Raise all refusals together, if there are any: Invalid if one of them is about an invalid value, else Refused."""
     if problems:
         unreadable = any(refusal.reason in _UNREADABLE for refusal in problems)
         kind: type[Error] = Invalid if unreadable else Refused
@@ -283,7 +283,7 @@ def raise_all(problems: Sequence[Refusal]) -> None:
 
 
 def with_titles_apart(fields: dict[str, str], typed: Mapping[str, str]) -> dict[str, str]:
-    """Move titles out of the name, unless the same request gives them in their own field."""
+    """Move titles from the name to their fields, unless the request has values for those fields."""
     if "name" not in fields:
         return fields
     before, name, after = names.split_titles(fields["name"])
@@ -295,7 +295,7 @@ def with_titles_apart(fields: dict[str, str], typed: Mapping[str, str]) -> dict[
 
 
 def _clean_codes(new: NewMember) -> tuple[str, dict[str, str], list[Refusal]]:
-    """Return the number, the aliases as code -> kind, and what is wrong with them."""
+    """Return the number, the aliases as code -> kind, and the refusals of invalid ones."""
     number, aliases = "", dict[str, str]()
     problems: list[Refusal] = []
     if len(new.aliases) > MOST_ALIASES:
@@ -369,7 +369,7 @@ def _store(
     session: Session, member: Member, after: dict[str, str], changed: list[str], hashes: dict[str, bytes],
     master: MasterKey,
 ) -> None:  # fmt: skip
-    """Write the changed values of a member into its row, its sealed part, its words and its keyed hashes."""
+    """Write the changed values of a member to its row, its sealed values, its search words and its keyed hashes."""
     for name in set(changed) & set(drafts.COLUMNS):
         setattr(member, name, after[name])
     member.language = after["language"] or "id"
@@ -394,5 +394,5 @@ def _store(
 
 
 def of_institution(context: Context, institution_id: UUID) -> Context:
-    """Return the context of the system for the rows and events of one institution."""
+    """Return the context for rows and events of one institution."""
     return replace(context, institution=str(institution_id))

@@ -1,4 +1,4 @@
-"""Values of members: each is brought into its stored form, or refused by name and without the value."""
+"""Values of members: each is converted to its stored form, or refused by field name, without the value."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CONSENT_WAYS = ("desk", "form", "web", "slip")
 EDUCATIONS = ("none", "sd", "smp", "sma", "d1", "d2", "d3", "d4", "s1", "s2", "s3", "other")
 
 LONGEST_NOTE = 2_000
-# Sealed fields, and the kind of their keyed hash.
+# Sealed field -> kind of its keyed hash; "" without a hash.
 SEALED = {
     "nik": "nik",
     "phone": "phone",
@@ -37,7 +37,7 @@ _CONTROL_IN_LINES = re.compile(
 )
 _MARKS = re.compile(r"[\u0300-\u036f]{4,}")
 _NIK = re.compile(r"[1-9][0-9]{15}")
-# Most numbers by far: reading them by the library takes most of the time of an import.
+# Most phone numbers are mobile numbers; with the library they would take most of the time of an import.
 _MOBILE = re.compile(r"(?:\+?62|0)?(8[1-9][0-9]{7,9})")
 _EMAIL = re.compile(r"[^\s@<>()\[\],;:\"\\]{1,64}@[^\s@<>()\[\],;:\"\\]{1,253}\.[A-Za-z0-9-]{2,63}")
 _KELURAHAN = re.compile(r"[1-9][0-9](?:[0-9]{2}(?:[0-9]{2}(?:[0-9]{4})?)?)?")
@@ -46,7 +46,7 @@ _NUMBER = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,62}[\x21-\x7e])?")
 
 
 class Rejected(ValueError):
-    """A value cannot be stored. `reason` names why; facts never hold the value."""
+    """A value cannot be stored. `reason` is the reason of the refusal; the facts never contain the value."""
 
     def __init__(self, reason: str, **facts: object) -> None:
         super().__init__(reason)
@@ -54,7 +54,7 @@ class Rejected(ValueError):
 
 
 def clean(given: Mapping[str, str]) -> tuple[dict[str, str], list[Refusal]]:
-    """Bring fields into their stored form. Returns the good ones, and a refusal for each of the others."""
+    """Convert fields to their stored forms. Returns the valid values, and a refusal for each invalid one."""
     values: dict[str, str] = {}
     refusals: list[Refusal] = []
     for field, value in given.items():
@@ -66,10 +66,10 @@ def clean(given: Mapping[str, str]) -> tuple[dict[str, str], list[Refusal]]:
 
 
 def text(longest: int, *, lines: bool = False) -> Callable[[str], str]:
-    """Return the cleaner of a text: NFC, single spaces; with `lines` line ends stay."""
+    """Return a function that cleans a text: NFC and single spaces; with `lines` it keeps line ends."""
 
     def check(value: str) -> str:
-        # Before any other work on a text whose length nobody has limited.
+        # Checked first, because the length of the text is not limited yet.
         if len(value) > 4 * longest + 100:
             raise Rejected("MEMBER_FIELD_TOO_LONG", longest=longest)
         if lines:
@@ -95,7 +95,7 @@ _line = text(200)
 
 
 def choice(choices: tuple[str, ...]) -> Callable[[str], str]:
-    """Return the cleaner of a code: one of these, or empty."""
+    """Return a function that checks a code: one of the choices, or empty."""
 
     def check(value: str) -> str:
         value = value.strip().lower()
@@ -116,7 +116,7 @@ def name(value: str) -> str:
 
 
 def nik(value: str) -> str:
-    """Return the 16 digits of a national identity number. A spreadsheet's 1,37E+15 has lost most of them."""
+    """Return the 16 digits of a national identity number. Texts such as 1,37E+15 from spreadsheets are refused."""
     digits = re.sub(r"[ .-]", "", value.strip()[:40])
     if digits and not (digits.isascii() and _NIK.fullmatch(digits)):
         raise Rejected("NIK_INVALID")
@@ -124,7 +124,7 @@ def nik(value: str) -> str:
 
 
 def phone(value: str) -> str:
-    """Return a phone number as E.164; a number without a country is Indonesian, also without its first 0."""
+    """Return a phone number as E.164; a number without a country code is Indonesian, with or without the first 0."""
     value = value.strip()
     if not value:
         return ""
@@ -136,7 +136,7 @@ def phone(value: str) -> str:
     # A local import: its tables take 50 ms to load.
     import phonenumbers
 
-    # `62…` without a plus, and mobile numbers `8…` whose 0 a spreadsheet has taken.
+    # `62…` without a plus, and mobile numbers `8…` whose leading 0 a spreadsheet has removed.
     digits = re.sub(r"[\s().-]", "", value)
     if re.fullmatch(r"62[0-9]{8,13}", digits):
         digits = "+" + digits
@@ -165,14 +165,14 @@ def email(value: str) -> str:
 
 def birth_date(value: str) -> str:
     day = _day(value, "BIRTH_DATE_INVALID")
-    # In Jayapura it is tomorrow for nine hours of a day of UTC.
+    # Jayapura is nine hours ahead of UTC, so its date may be tomorrow's.
     if day is not None and not _EARLIEST_BIRTH <= day <= clock.now().date() + timedelta(days=1):
         raise Rejected("BIRTH_DATE_INVALID")
     return "" if day is None else day.isoformat()
 
 
 def end_date(value: str) -> str:
-    """Return the day on which something ends, this year or later by at most 100 years; or empty."""
+    """Return the last day of a membership or block, from 1990 to 100 years from now; or empty."""
     day = _day(value, "END_DATE_INVALID")
     if day is not None and not 1990 <= day.year <= clock.now().year + 100:
         raise Rejected("END_DATE_INVALID")
@@ -192,7 +192,7 @@ def _day(value: str, reason: str) -> date | None:
 
 
 def kelurahan(value: str) -> str:
-    """Return the code of a kelurahan, or of the district above it, as digits."""
+    """Return the code of a province, regency, district or kelurahan as digits."""
     digits = re.sub(r"[ .]", "", value.strip()[:20])
     if digits and not (digits.isascii() and _KELURAHAN.fullmatch(digits)):
         raise Rejected("KELURAHAN_INVALID")
@@ -207,7 +207,7 @@ def code(value: str) -> str:
 
 
 def is_code(value: str) -> bool:
-    """Return whether this is a short name for machines: lower-case letters, digits, `_`, `.` and `-`."""
+    """Return whether this is a code: lower-case letters, digits, `_`, `.` and `-`."""
     return _CODE.fullmatch(value) is not None
 
 
@@ -219,12 +219,12 @@ def member_id(value: str) -> str:
 
 
 def is_card_number(value: str) -> bool:
-    """Return whether a card or an alias may have this code."""
+    """Return whether this may be the number of a card or an alias."""
     return _NUMBER.fullmatch(value) is not None
 
 
 def card_number(value: str) -> str:
-    """Return a number exactly as it is scanned, without the spaces around it."""
+    """Return a number exactly as scanned, without surrounding spaces."""
     value = value.strip(" \r\n\t")
     if not _NUMBER.fullmatch(value):
         raise Rejected("CARD_NUMBER_INVALID", longest=64)

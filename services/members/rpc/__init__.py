@@ -1,4 +1,4 @@
-"""The gRPC servicer translates requests and results; a module for each part of the contract."""
+"""The gRPC servicer: it translates requests and results. Each part of the contract has a module."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Members(
     def GetTokenState(self, request: GetTokenStateRequest, context: grpc.ServicerContext) -> GetTokenStateReply:
         with self._database.reading(TOKENS) as session:
             keys, ended = public_keys(session), revoked(session)
-        # Another process may have rotated the key that signs.
+        # Another process may have rotated the signing key.
         self._keys.forget_retired([key.id for key in keys if key.retired_at is None])
         return GetTokenStateReply(
             keys=[SigningKey(id=key.id, public_key=key.public_key) for key in keys], revoked=ended

@@ -1,4 +1,4 @@
-"""Methods of cards: issued, printed, scanned; slips; and the caller's own membership."""
+"""RPCs for cards (issue, print, scan), slips, and the caller's own membership."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LAYOUTS = ("card", "sheet")
 
 
 class CardMethods(PeopleMethods):
-    """The part of the servicer that knows members, their cards and slips."""
+    """The part of the servicer for members, their cards and slips."""
 
     def IssueCard(self, request: wire.IssueCardRequest, context: grpc.ServicerContext) -> wire.IssueCardReply:
         caller = rpc.context(context)
@@ -75,7 +75,7 @@ class CardMethods(PeopleMethods):
         with self._database.reading(caller) as session:
             details = store.read(session, caller.actor, context=own, master=master)
         message = member_message(details)
-        # What the desk writes for itself stays at the desk.
+        # The desk's note is for the desk only.
         message.note = ""
         card = next((card for card in details.cards if card.code == details.member.number), None)
         return wire.GetOwnMemberReply(member=message, qr=cards.qr_content(card.qr, master) if card is not None else "")
@@ -99,8 +99,8 @@ class CardMethods(PeopleMethods):
         attempts = Attempts(master, user=f"slip/{number.lower()}", address=request.address)
         with self._database.reading(caller) as session:
             attempts.check(session)
-        # Before the answer is known, so that it takes the same time for every number; and before the try is counted,
-        # because too many at once are refused here.
+        # Before the code is checked, so that the answer takes the same time for every number; and before the attempt is
+        # counted, because hashing can refuse (SIGN_IN_BUSY).
         password_hash = passwords.hash_password(request.password)
         with self._database.transaction(caller) as session:
             attempts.check(session)

@@ -1,4 +1,4 @@
-"""Methods for notices: how to reach members, links of notices, and the limited tokens of their holders."""
+"""RPCs for notices: contact data of members, links in notices, and the limited tokens of their holders."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LINKS = system("links")
 
 
 class ContactMethods(PeopleMethods):
-    """The part of the servicer that notices use."""
+    """The part of the servicer for the sending of notices."""
 
     def Contacts(self, request: wire.ContactsRequest, context: grpc.ServicerContext) -> wire.ContactsReply:
         with self._database.reading(rpc.context(context)) as session:
@@ -71,7 +71,7 @@ class ContactMethods(PeopleMethods):
         self, request: wire.IssueActTokenRequest, context: grpc.ServicerContext
     ) -> wire.IssueActTokenReply:
         link = act_links.read_token(request.token, master=self._keys.master)
-        # Nobody has signed in: the link itself says whose it is.
+        # Nobody has signed in: the link itself identifies the member.
         with self._database.reading(LINKS) as session:
             member = act_links.holder_of(session, link)
             institution = session.get_one(Institution, member.institution_id)

@@ -1,4 +1,4 @@
-"""Methods of members: registered, read, changed, found."""
+"""RPCs for members: registration, reading, changes and search."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ _SINGLE = tuple(
 )
 
 
-# Ids of one call.
+# Most ids in one call.
 _MOST_LISTED = 200
 
 
 class PeopleMethods:
-    """The part of the servicer that knows members."""
+    """The part of the servicer for members."""
 
     _database: Database
     _keys: Keys
 
     @cached_property
     def _looks(self) -> Looks:
-        """Looks at members, for the audit."""
+        """Records looks at members in the audit."""
         return Looks(self._database)
 
     def RegisterMember(
@@ -116,10 +116,10 @@ class PeopleMethods:
         )
 
     def _hashes(self, request: wire.SearchMembersRequest, caller: Context) -> dict[str, bytes] | None:
-        """Return the keyed hashes of the sealed values that are searched for; None without any.
+        """Return the keyed hashes of the sealed values in a search; None when there are none.
 
-        raises  Invalid    the errors of their forms
-                Forbidden  SCOPE_NEEDED  only members.contact searches by sealed values
+        raises  Invalid    a value is invalid
+                Forbidden  SCOPE_NEEDED  searches by sealed values need members.contact
         """
         typed = {name: getattr(request, name) for name in ("nik", "phone", "email") if getattr(request, name)}
         is_phone = False
@@ -166,7 +166,7 @@ class PeopleMethods:
 
 
 def fields_of(message: wire.MemberFields) -> dict[str, str]:
-    """Return the fields that a message has, by name."""
+    """Return the fields that are present in a message, by name."""
     present = {field.name for field, _ in message.ListFields()}
     fields: dict[str, str] = {name: getattr(message, name) for name in _SINGLE if name in present}
     if message.HasField("guardian"):
@@ -214,7 +214,7 @@ def listed(member: Member, *, is_blocked: bool) -> wire.MemberInList:
 
 
 def member_message(details: Details) -> wire.Member:
-    """Return a member with everything that the caller may see."""
+    """Return the message of a member, with sealed values if the details have them."""
     member, category, contact = details.member, details.category, details.contact
     message = wire.Member(
         id=str(member.id),
@@ -295,7 +295,7 @@ def consent_message(consent: Consent) -> wire.Consent:
 
 
 def timestamp(moment: datetime | None) -> Timestamp | None:
-    """Return a time for a message; None, which leaves the field unset, for none."""
+    """Return a protobuf timestamp; None for None, which leaves the field unset."""
     if moment is None:
         return None
     message = Timestamp()

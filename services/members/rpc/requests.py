@@ -1,4 +1,4 @@
-"""Methods of members' own data: consents, requests with their time, and copies of everything that is kept."""
+"""RPCs for members' own data: consents, data requests, and copies of all stored data."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _WEB = "web"
 
 
 class RequestMethods(PeopleMethods):
-    """The part of the servicer that answers what members may ask about their data."""
+    """The part of the servicer for members' rights over their own data."""
 
     def ListOwnConsents(
         self, _request: wire.ListOwnConsentsRequest, context: grpc.ServicerContext
@@ -146,7 +146,7 @@ class RequestMethods(PeopleMethods):
     ) -> wire.ExportOwnMemberReply:
         caller = rpc.context(context)
         copy = self._export(replace(caller, scopes=caller.scopes | {"members.contact"}), caller.actor)
-        # As on the member's page: notes of the desk are in the copy that the desk makes.
+        # As on the member's page. A copy that the desk makes has the desk's note.
         copy.member.note = ""
         return wire.ExportOwnMemberReply(member=copy.member, requests=copy.requests)
 

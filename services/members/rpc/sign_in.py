@@ -1,4 +1,4 @@
-"""Methods of signing in: passwords, sessions, tokens of clients, one-time links, the own account."""
+"""RPCs for sign-in: passwords, sessions, tokens of clients, one-time links, and the caller's own account."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SIGN_IN = system("sign-in")
 
 
 class SignInMethods:
-    """The part of the servicer that knows passwords and sessions."""
+    """The part of the servicer for passwords and sessions."""
 
     def __init__(self, database: Database, keys: Keys, settings: MembersSettings) -> None:
         self._database, self._keys, self._settings = database, keys, settings
@@ -36,12 +36,12 @@ class SignInMethods:
         user = request.user.strip().lower()
         account = self._check_password(user, request.password, request.totp, request.address, caller)
         with self._database.transaction(caller) as session:
-            # Locked, so that two sign-ins at once do not use one code.
+            # Locked, so that two parallel sign-ins cannot use the same code.
             stored = session.get_one(Account, account.id, with_for_update=True)
             if request.totp and stored.totp_secret:
                 self._use_totp(stored, request.totp)
             if passwords.is_outdated(stored.password_hash):
-                # Costs a second hash, once after an upgrade.
+                # Needs a second hash, once after an upgrade.
                 stored.password_hash = passwords.hash_password(request.password)
             secret, signed_in = sessions.begin_session(session, stored)
             _record(session, caller, "members.sign_in", stored, session_id=str(signed_in.session.id))
@@ -53,8 +53,9 @@ class SignInMethods:
     def _check_password(self, user: str, password: str, totp: str, address: str, caller: Context) -> Account:
         """Return the account if the password and the second factor are right.
 
-        raises  Unauthenticated  SIGN_IN_FAILED  the same for an unknown user, in the same time
+        raises  Unauthenticated  SIGN_IN_FAILED  also for an unknown user, after the same time
                                  TOTP_REQUIRED   the password is right, and the code is missing
+                                 TOTP_NOT_SET    a role needs a second factor that the account does not have
                 TooMany          SIGN_IN_PAUSED, SIGN_IN_BUSY
         """
         attempts = Attempts(self._keys.master, user=user, address=address)
@@ -65,7 +66,7 @@ class SignInMethods:
         try:
             is_right = passwords.verify_password(account.password_hash if account is not None else "", password)
         except TooMany:
-            # Nothing was compared. A class that signs in at once from one address would pause itself.
+            # The password was not compared. A class that signs in at once from one address must not cause a pause.
             with self._database.transaction(caller) as session:
                 attempts.take_back(session)
             raise
@@ -74,7 +75,7 @@ class SignInMethods:
                 if account is not None:
                     _record(session, caller, "members.fail_sign_in", account)
                 else:
-                    # A write of the same size: what is on disk a millisecond later would tell a known user.
+                    # A write of the same size, because the time of the write would show whether the user is known.
                     attempts.write_again(session)
             raise Unauthenticated("SIGN_IN_FAILED")
         with self._database.reading(caller) as session:
@@ -86,7 +87,7 @@ class SignInMethods:
                 with self._database.transaction(caller) as session:
                     attempts.clear(session)
                 raise Unauthenticated("TOTP_REQUIRED")
-            # Counted by themselves: the right password without a code takes back the failures of passwords.
+            # Codes have their own counters, because a right password without a code resets the counter of passwords.
             codes = Attempts(self._keys.master, user=f"code/{user}", address=address)
             with self._database.transaction(caller) as session:
                 codes.check(session)
@@ -99,7 +100,7 @@ class SignInMethods:
         return account
 
     def _use_totp(self, account: Account, code: str) -> None:
-        """Count the code's time step as used. Raises Unauthenticated SIGN_IN_FAILED."""
+        """Mark the time step of the code as used. Raises Unauthenticated SIGN_IN_FAILED."""
         secret = self._keys.master.open(account.totp_secret, use=f"totp/{account.id}")
         counter = second_factor.matching_counter(secret, code, after=account.totp_counter)
         if counter is None:
@@ -240,5 +241,5 @@ def _record(session: Session, caller: Context, act: str, account: Account, *, se
 
 
 def _sign_in_context(caller: Context) -> Context:
-    """Return the context of a caller who has not signed in yet: it may read the accounts of every institution."""
+    """Return the context of a caller who is not signed in; it can read the accounts of every institution."""
     return replace(caller, institution=SIGN_IN.institution, actor=SIGN_IN.actor)

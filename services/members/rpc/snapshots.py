@@ -1,4 +1,4 @@
-"""Copies from other services' snapshots."""
+"""Copies of other services' snapshots."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ RESYNC = system("resync")
 
 
 def copy_institutions(resources: Resources, channel: SyncChannel) -> int:
-    """Copy every institution of the catalogue. Returns their number."""
+    """Copy all institutions of the catalogue. Returns their number."""
     stub = CatalogStub(channel)
     count, cursor = 0, ""
     while True:
@@ -32,7 +32,7 @@ def copy_institutions(resources: Resources, channel: SyncChannel) -> int:
 
 
 def copy_loans(resources: Resources, channel: SyncChannel) -> int:
-    """Copy every open loan of circulation; those that it no longer has were returned. Returns their number."""
+    """Copy all open loans of circulation, and mark the others as returned. Returns the number of open loans."""
     stub = CirculationStub(channel)
     began_at, seen, cursor = clock.now(), set[UUID](), ""
     while True:

@@ -1,4 +1,4 @@
-"""Methods of administrators: staff and their roles, clients of other systems."""
+"""RPCs for administrators: staff and their roles, clients of other systems."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from services.members.tables import Client
 
 
 class StaffMethods:
-    """The part of the servicer that administrators use."""
+    """The part of the servicer for administrators."""
 
     _database: Database
     _keys: Keys

@@ -1,4 +1,4 @@
-"""Methods of a membership's standing: renewed, blocked, merged, erased; and the snapshot for other services."""
+"""RPCs for the standing of a member (renewal, blocks, merges, erasure), and for other services' copies."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from services.members.people import cards, erasure, facts, merging, standing
 
 
 class StandingMethods:
-    """The part of the servicer that managers use, and other services."""
+    """The part of the servicer for the standing of members and for copies of other services."""
 
     _database: Database
     _keys: Keys

@@ -1,4 +1,4 @@
-"""Twenty made-up members of the sample library: invented people, numbers and addresses."""
+"""Twenty invented members of the sample library, with invented numbers and addresses."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ INSTITUTION = "PKS"
 
 
 def load(resources: Resources) -> dict[str, int]:
-    """Add the members of the sample library; a second time changes nothing. Returns how many members it added.
+    """Add the members of the sample library; a second call changes nothing. Returns the number of added members.
 
     raises  NotFound  INSTITUTION_UNKNOWN  the catalogue has no sample library
     """

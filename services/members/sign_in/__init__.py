@@ -1,1 +1,1 @@
-"""How people and programs sign in: passwords, attempts, second factor, sessions, clients, one-time secrets."""
+"""Sign-in of people and programs: passwords, failed attempts, second factor, sessions, clients, one-time links."""

@@ -1,4 +1,4 @@
-"""Accounts of staff: added with roles and a one-time link for the first password; accounts of members have slips."""
+"""Accounts of staff, with roles and a one-time link for the first password. Accounts of members use slips instead."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ def add_staff(
     session: Session, *, institution_id: UUID, user: str, name: str, role_codes: Sequence[str], context: Context,
     granter: frozenset[str] | None,
 ) -> Staff:  # fmt: skip
-    """Add a person of staff, without a password.
+    """Add a member of staff, without a password.
 
-    granter  scopes of who adds them; None for the operator
+    granter  scopes of the person who adds them; None for the operator
     raises   Invalid    USER_NAME_INVALID, NAME_INVALID, ROLE_UNKNOWN, ROLE_MISSING
              Forbidden  ROLE_NOT_YOURS
              Conflict   USER_NAME_TAKEN  staff of all institutions share one list of names
@@ -95,9 +95,9 @@ def add_staff(
 
 
 def set_roles(session: Session, account_id: str, role_codes: Sequence[str], *, version: int, context: Context) -> Staff:
-    """Replace the roles of a person of staff; without roles the account is closed. Their sessions end.
+    """Replace the roles of a member of staff and end their sessions; without roles the account is closed.
 
-    version  of the roles that the caller has read
+    version  version of the roles that the caller has read
     raises   NotFound   STAFF_NOT_FOUND  also for staff of another institution
              Outdated   VERSION_OUTDATED
              Invalid    ROLE_UNKNOWN
@@ -131,7 +131,7 @@ def staff_account(session: Session, account_id: str, *, lock: bool = False) -> A
 
 
 def account_of_user(session: Session, user: str) -> Account | None:
-    """Return the open account of a user name or a card number; None when none or several institutions have it."""
+    """Return the open account of a user name or card number; None without one, or if several institutions have one."""
     accounts = session.scalars(select(Account).where(Account.user == user, Account.closed_at.is_(None)).limit(2)).all()
     return accounts[0] if len(accounts) == 1 else None
 
@@ -151,7 +151,7 @@ def _store_roles(session: Session, account: Account, role_codes: Sequence[str], 
 
 
 def renew_link(session: Session, account_id: str, *, context: Context, master: MasterKey) -> tuple[Staff, str]:
-    """Make a new one-time link for a person of staff, whose password stays valid until the link is used.
+    """Make a new one-time link for a member of staff, whose password stays valid until the link is used.
 
     raises  NotFound   STAFF_NOT_FOUND  also for a closed account
             Forbidden  ROLE_NOT_YOURS, LINK_IS_YOUR_OWN
@@ -159,7 +159,7 @@ def renew_link(session: Session, account_id: str, *, context: Context, master: M
     account = staff_account(session, account_id)
     if account.closed_at is not None:
         raise NotFound("STAFF_NOT_FOUND", id=account_id[:40])
-    # Whoever holds an open session would set a password without the present one.
+    # Otherwise anybody at an open session could set a password without knowing the current one.
     if str(account.id) == context.actor:
         raise Forbidden("LINK_IS_YOUR_OWN")
     codes = roles_of(session, account)
@@ -168,7 +168,7 @@ def renew_link(session: Session, account_id: str, *, context: Context, master: M
 
 
 def make_link(session: Session, account: Account, master: MasterKey) -> str:
-    """Make a one-time link for a new password, valid for 24 hours; earlier ones are void. Return its secret."""
+    """Make a one-time link for a new password, valid for 24 hours, and invalidate earlier links. Return its secret."""
     session.execute(
         update(Link).where(Link.account_id == account.id, Link.used_at.is_(None)).values(used_at=clock.now())
     )
@@ -193,7 +193,7 @@ def make_link(session: Session, account: Account, master: MasterKey) -> str:
 
 
 def open_link(session: Session, secret: str, *, lock: bool = False) -> tuple[Link, Account]:
-    """Return an unused link and its account; with `lock` for its use. Raises NotFound LINK_INVALID."""
+    """Return an unused link and its account; `lock` locks the link for its use. Raises NotFound LINK_INVALID."""
     link = session.get(Link, hashlib.sha256(secret.encode()).digest(), with_for_update=lock or None)
     account = None if link is None else session.get(Account, link.account_id)
     if link is None or account is None or link.used_at or account.closed_at or link.expires_at <= clock.now():
@@ -202,7 +202,7 @@ def open_link(session: Session, secret: str, *, lock: bool = False) -> tuple[Lin
 
 
 def use_link(session: Session, secret: str, *, password_hash: str, totp: str, master: MasterKey) -> Account:
-    """Set the password of a link's account, and its second factor where one is needed. Other sessions end.
+    """Set the password of a link's account, and its second factor if the roles need one. All sessions end.
 
     raises  NotFound  LINK_INVALID
             Invalid   TOTP_WRONG  the code is not that of the offered second factor
@@ -226,5 +226,5 @@ def store_password(session: Session, account: Account, password_hash: str, *, ke
 
 
 def check_password_for(account: Account, password: str) -> None:
-    """Check a new password of an account. Raises Invalid, as `passwords.check_new_password`."""
+    """Check a new password of an account. Raises Invalid like `passwords.check_new_password`."""
     passwords.check_new_password(password, about=(account.user, account.name))

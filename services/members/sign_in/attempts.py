@@ -1,6 +1,6 @@
-"""Failed sign-ins: whoever fails repeatedly waits, by account, by address, and by both.
+"""Limits of failed sign-ins: repeated failures cause a pause, counted by account, by address, and by both together.
 
-The limits count user names that nobody has in the same way, so an answer does not say whether a name exists.
+Unknown user names have the same limits, so an answer does not show whether a user name exists.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ MEMORY = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """After `free` failures each further one doubles the pause, from one second."""
+    """After `free` failures there is a pause of one second; each further failure doubles it."""
 
     kind: str
     free: int
 
 
-# One person at one device mistypes a few times. All devices together have more, so a stranger cannot lock an account
-# soon. A school has one address.
+# A person at one device mistypes a few times. The limit for all devices is higher, so that a stranger cannot easily
+# block an account. All devices of a school have one address.
 BOTH, ACCOUNT, ADDRESS = Limit("both", 5), Limit("account", 20), Limit("address", 60)
 
 
 class Attempts:
-    """The failures that concern one attempt: of this user name, from this address.
+    """The failure counters of one attempt: of the user name, of the address, and of both.
 
-    user     as typed, folded
-    address  of the browser, "" when it is not known
+    user     the user name in lower case
+    address  IP address of the browser; "" when it is not known
     """
 
     def __init__(self, master: MasterKey, *, user: str, address: str) -> None:
@@ -60,7 +60,7 @@ class Attempts:
         ends = [
             rows[key].last_at + _pause(rows[key].count - limit.free)
             for limit, key in self._keys.items()
-            # Free failures do not pause, not even when the clock was set back since.
+            # Free failures cause no pause, even if the clock was set back later.
             if key in rows and rows[key].count >= limit.free and rows[key].last_at > now - MEMORY
         ]
         latest = max(ends, default=now)
@@ -68,7 +68,7 @@ class Attempts:
             raise TooMany("SIGN_IN_PAUSED", seconds=int((latest - now).total_seconds()) + 1)
 
     def count_failure(self, session: Session) -> None:
-        """Count this attempt as failed, before its password is compared: so attempts at once do not pass together."""
+        """Count this attempt as failed before its password is compared: so parallel attempts cannot exceed limits."""
         now = clock.now()
         for key in sorted(self._keys.values()):
             self._count(session, key, now)
@@ -80,19 +80,19 @@ class Attempts:
         )
 
     def take_back(self, session: Session) -> None:
-        """Take back an attempt whose password was not compared."""
+        """Undo the count of an attempt whose password was not compared."""
         keys = FailedAttempts.key.in_(self._keys.values())
         session.execute(
             update(FailedAttempts).where(keys, FailedAttempts.count > 0).values(count=FailedAttempts.count - 1)
         )
 
     def write_again(self, session: Session) -> None:
-        """Write what is there already, in place of the audit's row of a known account."""
+        """Write the counter again without a change, instead of the audit row that a known account gets."""
         key = FailedAttempts.key == self._keys[ACCOUNT]
         session.execute(update(FailedAttempts).where(key).values(count=FailedAttempts.count))
 
     def clear(self, session: Session) -> None:
-        """Forget the failures of this account; of the address take back this attempt alone."""
+        """Delete the failures of this account; for the address undo only the count of this attempt."""
         keys = [key for limit, key in self._keys.items() if limit is not ADDRESS]
         session.execute(delete(FailedAttempts).where(FailedAttempts.key.in_(keys)))
         address = FailedAttempts.key == self._keys.get(ADDRESS, b"")
@@ -100,7 +100,7 @@ class Attempts:
 
 
 def forget_old(session: Session) -> None:
-    """Delete failures that count no more; for a daily job."""
+    """Delete failures that no longer count; for a daily job."""
     session.execute(delete(FailedAttempts).where(FailedAttempts.last_at < clock.now() - MEMORY))
 
 

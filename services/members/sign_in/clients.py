@@ -1,4 +1,4 @@
-"""Clients: programs of other systems that call the API with an id and a secret, and have one role."""
+"""Clients: programs of other systems that call the API with an id, a secret and one role."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
 def list_clients(session: Session) -> list[Client]:
-    """Return the clients of the transaction's institution by name, revoked ones too."""
+    """Return the clients of the transaction's institution by name, including revoked ones."""
     return list(session.scalars(select(Client).order_by(Client.name)))
 
 
 def add_client(
     session: Session, *, institution_id: UUID, name: str, role: str, context: Context, granter: frozenset[str] | None
 ) -> tuple[Client, str]:
-    """Add a client; return it and its secret, which is stored nowhere.
+    """Add a client; return it and its secret, of which only the hash is stored.
 
-    granter  scopes of who adds it; None for the operator
+    granter  scopes of the person who adds it; None for the operator
     raises   Invalid    CLIENT_NAME_INVALID, ROLE_UNKNOWN
              Forbidden  ROLE_NOT_YOURS
              Conflict   CLIENT_EXISTS
@@ -64,7 +64,7 @@ def add_client(
 
 
 def revoke_client(session: Session, client_id: str, *, context: Context) -> Client:
-    """Revoke a client, by its id; a second time changes nothing.
+    """Revoke a client by its id; a second call changes nothing.
 
     raises  NotFound  CLIENT_NOT_FOUND
     emits   ClientRevoked
@@ -97,7 +97,7 @@ def is_use_due(client: Client) -> bool:
 
 
 def principal_of(client: Client) -> Principal:
-    """Return what the access tokens of a client say."""
+    """Return the principal of a client's access tokens."""
     return Principal(
         id=str(client.id),
         institution=str(client.institution_id),
@@ -114,5 +114,5 @@ def _client(session: Session, client_id: str) -> Client | None:
 
 
 def mark_used(session: Session, client_id: UUID) -> None:
-    """Write that a client got a token."""
+    """Store the time of the client's last use."""
     session.execute(update(Client).where(Client.id == client_id).values(last_used_at=clock.now()))

@@ -1,4 +1,4 @@
-"""Passwords: argon2id, two at a time, and no common ones."""
+"""Passwords: argon2id hashes, at most two computed at a time; common passwords are refused."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from chassis.errors import Invalid, TooMany
 SHORTEST, LONGEST = 8, 128
 # OWASP's minimum for argon2id: 19 MiB, two passes, one lane; 30 ms on an old PC.
 _HASHER = argon2.PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
-# More at once would take the processors and 19 MiB each from the desk and from searches.
+# Each computation uses a processor and 19 MiB, which the desk and searches need too.
 AT_ONCE = 2
 WAIT_SECONDS = 2.0
-# Threads that may wait for their turn; the others of the pool stay free for everybody else.
+# Threads that may wait for a computation; the other threads of the pool stay free for other calls.
 MOST_WAITING = 4
 _turns = threading.BoundedSemaphore(AT_ONCE)
 _places = threading.BoundedSemaphore(AT_ONCE + MOST_WAITING)
@@ -32,7 +32,7 @@ def hash_password(password: str) -> str:
 
 
 def verify_password(password_hash: str, password: str) -> bool:
-    """Compare a password with a hash; with "" take the same time and return False.
+    """Compare a password with a hash; for "" take the same time and return False.
 
     raises  TooMany  SIGN_IN_BUSY
     """
@@ -49,9 +49,9 @@ def is_outdated(password_hash: str) -> bool:
 
 
 def check_new_password(password: str, *, about: Iterable[str]) -> None:
-    """Check a password that somebody chooses.
+    """Check a new password.
 
-    about   the user name, the person's name and the like, which it must not be
+    about   user name, name and so on; the password must not be one of these
     raises  Invalid  PASSWORD_TOO_SHORT, PASSWORD_TOO_LONG, PASSWORD_COMMON
     """
     password = _normal(password)
@@ -67,7 +67,7 @@ def check_new_password(password: str, *, about: Iterable[str]) -> None:
         raise Invalid("PASSWORD_COMMON")
 
 
-# Words that Indonesian readers choose first, besides the published lists.
+# Common choices of Indonesian readers that the published lists do not have.
 _LOCAL = ("perpustakaan", "rahasia", "katasandi", "bismillah", "indonesia", "sumatera", "minangkabau", "rangkiang",
           "kotasolok", "solok", "padang", "anggota", "merdeka", "sayang", "cintaku", "akusayangkamu")  # fmt: skip
 
@@ -83,18 +83,18 @@ def _common() -> frozenset[str]:
 
 @cache
 def _unknown_hash() -> str:
-    """Return a hash that no password has, so that an unknown user takes the time of a known one."""
+    """Return the hash that is compared for an unknown user, so that the answer takes the same time as for others."""
     return _HASHER.hash("\0")
 
 
 def _normal(password: str) -> str:
-    """Return the form that is hashed: phones write the same letters in different ways (RFC 8265 §4.2)."""
+    """Return the form that is hashed: devices encode the same letters in different ways (RFC 8265 §4.2)."""
     return unicodedata.normalize("NFC", password[: 4 * LONGEST])
 
 
 @contextmanager
 def _turn() -> Iterator[None]:
-    """Wait for a turn, two seconds at most. Raises TooMany SIGN_IN_BUSY."""
+    """Wait for permission to compute, at most two seconds. Raises TooMany SIGN_IN_BUSY."""
     if not _places.acquire(blocking=False):
         raise TooMany("SIGN_IN_BUSY", seconds=int(WAIT_SECONDS))
     try:

@@ -1,4 +1,4 @@
-"""Sessions: a secret in a cookie or a program, which is changed for access tokens of five minutes."""
+"""Sessions: a secret in a cookie or a program, with which access tokens of five minutes are issued."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from services.members.settings import MembersSettings
 from services.members.tables import Account, AccountRole, Client, Session
 
 SECRET_BYTES = 24
-KEPT = timedelta(days=30)  # ended sessions, for questions about who signed in
-# `last_seen_at` is written at most so often.
+KEPT = timedelta(days=30)  # of ended sessions, so that staff can find out who signed in
+# `last_seen_at` and `last_used_at` are written at most once in this time.
 SEEN_STEP = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """An open session: who, with which roles, and what its access tokens say."""
+    """An open session with its account, its roles and the principal of its access tokens."""
 
     session: Session
     account: Account
@@ -45,7 +45,7 @@ class SignedIn:
 
 
 def begin_session(session: DatabaseSession, account: Account) -> tuple[str, SignedIn]:
-    """Begin a session with a new secret; return the secret, which is stored nowhere."""
+    """Begin a session; return its new secret, of which only the hash is stored, and the session."""
     secret = secrets.token_urlsafe(SECRET_BYTES)
     now = clock.now()
     row = Session(
@@ -66,7 +66,7 @@ def begin_session(session: DatabaseSession, account: Account) -> tuple[str, Sign
 def find_session(session: DatabaseSession, secret: str, settings: MembersSettings) -> SignedIn:
     """Return the open session of a secret.
 
-    raises  Unauthenticated  SESSION_ENDED  also for an unknown one, and after the time without a request
+    raises  Unauthenticated  SESSION_ENDED  also for an unknown secret, and after too long a time without a request
     """
     row = session.scalars(select(Session).where(Session.secret_hash == hash_secret(secret))).first()
     account = None if row is None else session.get(Account, row.account_id)
@@ -88,7 +88,7 @@ def is_seen_due(row: Session) -> bool:
 
 
 def mark_seen(session: DatabaseSession, session_id: UUID) -> None:
-    """Write that a session made a request."""
+    """Store the time of the session's last request."""
     session.execute(
         update(Session).where(Session.id == session_id, Session.ended_at.is_(None)).values(last_seen_at=clock.now())
     )
@@ -121,7 +121,7 @@ def revoked(session: DatabaseSession) -> list[str]:
 
 
 def hash_secret(secret: str) -> bytes:
-    """Return the stored form of a random secret; it has 192 bits, so no slow hash is needed."""
+    """Return the stored form of a random secret. The secret has 192 bits, so a slow hash is not needed."""
     return hashlib.sha256(secret.encode()).digest()
 
 

@@ -1,4 +1,4 @@
-"""The tables of members, by what they are about."""
+"""The tables of members."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Institutions as the catalogue knows them, accounts, sessions, clients and signing keys."""
+"""Institutions (copies of the catalogue's rows), accounts, sessions, clients and signing keys."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ class Institution(Table):
 
 
 class Account(Table):
-    """Who can sign in: staff, or a member whose id is then the account's.
+    """An account for sign-in, of a member of staff or of a member. A member's account has the member's id.
 
     user           user name of staff, in lower case, or a member's card number
     password_hash  argon2id; "" until the first password is set
     totp_secret    of the second factor, sealed under the master key; empty without one
-    totp_counter   of the last code that was used, so that no code is used twice
-    closed_at      staff without roles
-    roles_version  grows with each change of the roles; roles_at is the time of the last one
+    totp_counter   counter of the last used code, so that no code is used twice
+    closed_at      set for staff without roles, and for members who were merged or erased
+    roles_version  grows with each change of the roles; roles_at is the time of the last change
     """
 
     __tablename__ = "accounts"
@@ -68,10 +68,10 @@ class AccountRole(Table):
 
 
 class Session(Table):
-    """A session in a browser or a program.
+    """A session of a browser or a program.
 
     secret_hash  SHA-256 of the secret in the cookie
-    ended_at     after this its tokens are revoked
+    ended_at     from this moment its tokens are revoked
     """
 
     __tablename__ = "sessions"
@@ -108,7 +108,7 @@ class Client(Table):
 class Link(Table):
     """A one-time link with which staff set their password.
 
-    totp_secret  the second factor that the page offers, sealed under the master key; empty where none is needed
+    totp_secret  the new second factor, sealed under the master key; empty when the roles need none
     """
 
     __tablename__ = "links"
@@ -122,10 +122,10 @@ class Link(Table):
 
 
 class Slip(Table):
-    """A one-time code with which a member sets a password; a new one replaces it.
+    """A one-time code with which a member sets a password; a new slip replaces it.
 
     id         None in rows of a release before 0.4
-    code_hash  empty before the sender of a slip that is sent has asked for its code
+    code_hash  empty until the sender of notices requests the code of a slip that is sent
     """
 
     __tablename__ = "slips"
@@ -142,7 +142,7 @@ class Slip(Table):
 class FailedAttempts(Table):
     """Failed sign-ins of one account, or from one address.
 
-    key  keyed hash of the user name or of the address, because neither has to be readable here
+    key  keyed hash of the user name, the address or both, because nobody needs to read them here
     """
 
     __tablename__ = "failed_attempts"
@@ -153,7 +153,7 @@ class FailedAttempts(Table):
 
 
 class SigningKey(Table):
-    """A key that signs access tokens; the newest one signs, older ones verify until their last token has expired.
+    """A key of access tokens. The newest key signs; older keys verify until their last token has expired.
 
     private_key  Ed25519, sealed under the master key
     """
@@ -167,7 +167,7 @@ class SigningKey(Table):
 
 
 class MasterKey(Table):
-    """The fingerprint of the master key that this database was sealed with.
+    """The fingerprint of the master key under which this database is sealed.
 
     printed_at  when `keys paper` printed a copy
     """

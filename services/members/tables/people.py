@@ -1,4 +1,4 @@
-"""Members: categories, cards and numbers, words and keyed hashes that find them, evidence, blocks, consents, loans."""
+"""Members: categories, cards and numbers, search words and keyed hashes, evidence, blocks, consents, loans."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from services.members.tables.base import Table
 
 
 class Category(Table):
-    """A category of members, of one institution.
+    """A category of members of one institution.
 
-    months  of a membership; 0 without an end
+    months  months of a membership; 0 for a membership without an end
     kind    person, child, pupil or organisation
     """
 
@@ -31,7 +31,7 @@ class Category(Table):
 
 
 class NumberSeries(Table):
-    """The numbers that an institution gives to its cards.
+    """The series of card numbers of an institution.
 
     prefix  the first three digits, which no other institution of the installation has
     next    serial number of the next card
@@ -44,14 +44,14 @@ class NumberSeries(Table):
 
 
 class Member(Table):
-    """A member. An erased member keeps the row, without values.
+    """A member. The row of an erased member stays, without values.
 
-    number          of the current card; None when erased or merged into another member
-    changed_fields  name of a field -> version in which it last changed
+    number          number of the current card; None when the member is erased or merged into another member
+    changed_fields  name of a field -> version of its last change
     wrapped_key     the key of the sealed values, wrapped by the master key; empty when erased
-    sealed          JSON of the values that only members.contact reads
-    open_loans      0: revision 0003 replaced it by member_loans
-    open_fees       the number of unpaid fees
+    sealed          sealed JSON of the values that only callers with members.contact may read
+    open_loans      always 0: revision 0003 replaced this column by member_loans
+    open_fees       number of unpaid fees
     """
 
     __tablename__ = "members"
@@ -98,11 +98,11 @@ class Member(Table):
 
 
 class Card(Table):
-    """A card, or a number from elsewhere, exactly as scanned.
+    """A card, or a number of another system, exactly as scanned.
 
     kind      card, old_card, nim, nisn, rfid or other
     state     active, lost or replaced
-    qr        part of the QR code, random; empty without a QR code
+    qr        the random part of the QR code; empty without a QR code
     """
 
     __tablename__ = "cards"
@@ -123,11 +123,11 @@ class Card(Table):
 
 
 class MemberWord(Table):
-    """A folded word that finds a member.
+    """A folded word with which a search finds a member.
 
-    name_key  beginning of the folded name, so that the members of a word come in the order of names
-    letters   names.letters_of all words of the member: most of those who lack another searched word are known by it;
-              0 in rows that an earlier release wrote, until the job `letters` fills it in
+    name_key  beginning of the folded name, so that an index lists the members of a word in order of names
+    letters   names.letters_of all words of the member, which excludes most members who lack another searched word;
+              0 in rows that an earlier release wrote, until the job `letters` fills it
     """
 
     __tablename__ = "member_words"
@@ -140,9 +140,10 @@ class MemberWord(Table):
 
 
 class MemberLookup(Table):
-    """A keyed hash of a sealed value, by which the value finds its member.
+    """A keyed hash of a sealed value, with which a search for the value finds the member.
 
-    kind  nik, phone, email, birth_date, or import: of what names a row without a number
+    kind  nik, phone, email or birth_date; import: a hash of name, birth date, contact and class of an import row that
+          has neither number nor NIK
     """
 
     __tablename__ = "member_lookups"
@@ -154,7 +155,7 @@ class MemberLookup(Table):
 
 
 class Evidence(Table):
-    """A document that showed who a member is: what kind, seen by whom, when."""
+    """An identity document of a member: its kind, who saw it, and when."""
 
     __tablename__ = "evidence"
     __table_args__ = (Index("evidence_member", "member_id"),)
@@ -169,8 +170,8 @@ class Evidence(Table):
 class Block(Table):
     """A reason why a member may not borrow.
 
-    ends_on   its last day; None when only staff end it
-    ended_at  when staff ended it
+    ends_on   last day; None when only staff can end the block
+    ended_at  when staff ended it before that day
     """
 
     __tablename__ = "blocks"
@@ -188,7 +189,7 @@ class Block(Table):
 
 
 class ExpiryStep(Table):
-    """A step before the end of a membership whose fact was emitted; it is deleted when the end is over."""
+    """A step before the end of a membership whose fact was emitted. The row is deleted after the end."""
 
     __tablename__ = "expiry_steps"
     member_id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -198,12 +199,12 @@ class ExpiryStep(Table):
 
 
 class MemberLoan(Table):
-    """An open loan, copied from circulation; after its return a mark that an older fact does not open it again.
+    """An open loan, copied from circulation. A returned loan stays for a while, so that an older fact cannot reopen it.
 
-    member_id      of a merged member's loan the kept one; None after the return
-    due_on         in the zone of the branch that lent
-    state_version  of the loan's item after the act; an older fact changes nothing
-    copied_at      when this row was last written
+    member_id      the kept member for a loan of a merged member; None after the return
+    due_on         due date in the zone of the lending branch
+    state_version  state version of the item after the act; an older fact changes nothing
+    copied_at      time of the last write of this row
     """
 
     __tablename__ = "member_loans"
@@ -221,7 +222,7 @@ class MemberLoan(Table):
 
 
 class Consent(Table):
-    """What a member agreed to or withdrew; the last row of a purpose counts."""
+    """A consent that was given or withdrawn. For each purpose the latest row is valid."""
 
     __tablename__ = "consents"
     __table_args__ = (Index("consents_member", "member_id"),)
@@ -238,12 +239,12 @@ class Consent(Table):
 
 
 class DataRequest(Table):
-    """What a member asked about their own data. After an erasure it still shows when it came and was answered.
+    """A member's request about their own data. After an erasure the row still has the times of request and answer.
 
     kind        access, correction or erasure
     how         as in consents
-    text        what the member wrote, sealed under their key; empty without
-    answer      of the library, sealed likewise
+    text        the member's words, sealed under their key; may be empty
+    answer      the library's answer, sealed under the same key; may be empty
     outcome     done or refused; "" while it is open
     due_at      72 hours after `received_at` (UU PDP 27/2022)
     """
@@ -272,8 +273,8 @@ class DataRequest(Table):
 class Merge(Table):
     """A membership that was merged into another of the same person.
 
-    number  of the merged member before
-    moved   table -> ids of the rows that went to the kept member
+    number  number of the merged member before the merge
+    moved   table -> ids of the rows that moved to the kept member
     """
 
     __tablename__ = "merges"
@@ -290,7 +291,7 @@ class Merge(Table):
 
 
 class Tombstone(Table):
-    """A member who was erased: a restored backup is made to forget them again."""
+    """An erased member, so that a restored backup erases them again."""
 
     __tablename__ = "tombstones"
     member_id: Mapped[UUID] = mapped_column(primary_key=True)
