@@ -17,7 +17,7 @@ from rangkiang.members.v1.events_pb2 import MemberFact
 from services.circulation.copies import read_id
 from services.circulation.tables import Borrower, BorrowerNumber, Loan, Suspension
 
-MOST_MERGES = 20  # members that were merged one into the next
+MOST_MERGES = 20  # length of a chain of merged members
 
 
 # Built once, because every read of a borrower executes one of them.
@@ -36,9 +36,9 @@ def is_empty(session: Session) -> bool:
 
 
 def copy_members(session: Session, facts: Iterable[MemberFact]) -> int:
-    """Store members; those with the same or a newer version stay, and erased ones. Returns the number given.
+    """Store members, except erased ones; the same or a newer version in the table stays. Returns the number of facts.
 
-    The loans and suspensions of a member that was merged into another move to that one.
+    The loans and suspensions of a merged member move to the kept member.
     """
     members = list(facts)
     known = _versions(session, [UUID(fact.id) for fact in members])
@@ -57,9 +57,9 @@ def copy_members(session: Session, facts: Iterable[MemberFact]) -> int:
 
 
 def erase_member(session: Session, borrower_id: UUID, version: int, *, institution_id: UUID | None = None) -> None:
-    """Remove a member from every loan and empty its copy. The copy stays, so that no older fact restores the member.
+    """Remove a member from every loan and empty the copy. The copy stays, so that no older fact restores the member.
 
-    institution_id  stores the empty copy of a member that is not known yet
+    institution_id  to store an empty copy if the member is not known yet; None: store none
     """
     if institution_id is not None:
         empty = MemberFact(id=str(borrower_id), version=version, institution_id=str(institution_id))
@@ -87,7 +87,7 @@ def erase_member(session: Session, borrower_id: UUID, version: int, *, instituti
 
 
 def erasures(session: Session) -> list[Erasure]:
-    """Return the members who were erased, for a restore of members whose own database cannot be read."""
+    """Return the erased members, for a restore of the service members when its own database cannot be read."""
     rows = session.scalars(select(Borrower).where(Borrower.is_erased))
     return [Erasure(row.id, row.institution_id, row.version) for row in rows]
 
@@ -95,7 +95,7 @@ def erasures(session: Session) -> list[Erasure]:
 def find_borrower(session: Session, institution_id: UUID, text: str) -> Borrower | None:
     """Return a borrower by id or number, in one institution; None when none or several have the number.
 
-    The id of a merged member finds the member that it was merged into.
+    The id of a merged member finds the kept member.
     """
     borrower_id = read_id(text)
     by_id, by_number = _FOUND
@@ -112,7 +112,7 @@ def find_borrower(session: Session, institution_id: UUID, text: str) -> Borrower
 
 
 def _versions(session: Session, ids: Sequence[UUID]) -> dict[UUID, int]:
-    """Return the versions of known members; an erased member has the highest version."""
+    """Return the versions of known members; of an erased member a version that no fact exceeds."""
     query = select(Borrower.id, Borrower.version, Borrower.is_erased).where(Borrower.id.in_(ids)).with_for_update()
     return {row.id: 2**62 if row.is_erased else row.version for row in session.execute(query)}
 
@@ -139,7 +139,7 @@ def _move_loans(session: Session, merged_id: UUID, into_id: UUID) -> None:
     kept_borrower_id = kept_id(session, into_id)
     for table in (Loan, Suspension):
         session.execute(update(table).where(table.borrower_id == merged_id).values(borrower_id=kept_borrower_id))
-    # An act that has read the loans of one of the two members before is judged again.
+    # An act that has already read the loans of one of the two members is judged again.
     changed = update(Borrower).where(Borrower.id.in_([merged_id, kept_borrower_id]))
     session.execute(changed.values(lending_version=Borrower.lending_version + 1))
 
@@ -149,7 +149,7 @@ _MERGED_INTO = Prepared(select(_borrowers.c.merged_into).where(_borrowers.c.id =
 
 
 def kept_id(session: AnySession, borrower_id: UUID) -> UUID:
-    """Follow merges to the member that was kept in the end."""
+    """Follow merges to the kept member."""
     for _ in range(MOST_MERGES):
         row = _MERGED_INTO.first(session, {"borrower": borrower_id})
         if row is None or row.merged_into is None:

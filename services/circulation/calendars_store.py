@@ -1,4 +1,4 @@
-"""Calendars of branches, stored."""
+"""Stored calendars of branches."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ _VERSION = Prepared(
 _DOCUMENT = Prepared(
     select(_calendars.c.version, _calendars.c.document).where(_calendars.c.branch_id == bindparam("branch"))
 )
-# For each engine: the calendar of the newest version that was read of each branch. A transaction that saves one may
-# roll back, so only transactions of prepared statements fill it.
+# For each engine: branch -> calendar of the newest version that was read. A transaction that saves a calendar may roll
+# back, so only transactions of prepared statements, which never save one, fill this cache.
 _known: WeakKeyDictionary[Any, dict[UUID, Calendar]] = WeakKeyDictionary()
 
 
 def calendar_of(session: AnySession, branch_id: UUID) -> Calendar:
-    """Return the calendar of a branch; version 0 is a branch without one, which is open every day.
+    """Return the calendar of a branch. A branch without one has version 0 and is open every day.
 
     raises  NotFound  BRANCH_UNKNOWN
     """
@@ -49,11 +49,11 @@ def calendar_of(session: AnySession, branch_id: UUID) -> Calendar:
 
 
 def calendar_at(session: AnySession, branch_id: UUID, version: int | None, zone: str) -> Calendar:
-    """Return the calendar of a branch whose zone and version, None without one, were read in the same transaction."""
+    """Return the calendar of a branch. Its zone and version (None without one) were read in the same transaction."""
     known = _known.setdefault(session.get_bind(), {}) if isinstance(session, Statements) else {}
     calendar = known.get(branch_id)
     if calendar is None or (calendar.version, calendar.zone) != (version or 0, zone):
-        # On PostgreSQL the document may have come since; so it names its version itself.
+        # On PostgreSQL another transaction may have saved the document since; so its own version is used.
         row = _DOCUMENT.first(session, {"branch": branch_id})
         calendar = (
             calendar_from_text(row.document, zone, row.version)
@@ -67,12 +67,12 @@ def calendar_at(session: AnySession, branch_id: UUID, version: int | None, zone:
 def save_calendar(
     session: Session, branch: Branch, *, version: int, document: Mapping[str, Any], context: Context
 ) -> Calendar:
-    """Replace the calendar of a branch. One that is the same as the stored one changes nothing.
+    """Replace the calendar of a branch. An equal calendar changes nothing.
 
-    version   of the calendar that the caller has read
-    document  as `calendars.documents.read_calendar`
-    raises    Outdated  VERSION_OUTDATED  another change came first
-              Invalid   every fault of the document
+    version   version of the calendar that the caller has read
+    document  see `calendars.documents.read_calendar`
+    raises    Outdated  VERSION_OUTDATED  another change was first
+              Invalid   with every fault of the document
     """
     current = calendar_of(session, branch.id)
     if version != current.version:
@@ -100,9 +100,9 @@ def save_calendar(
 
 
 def days_to_keep(session: Session, branch: Branch) -> list[dict[str, Any]]:
-    """Return the rows of `BranchDay` that a branch lacks until yesterday.
+    """Return the missing rows of `BranchDay` of a branch until yesterday.
 
-    A branch begins with yesterday; after a month without this process, earlier days are left out.
+    The first row of a branch is yesterday's. After more than MOST_DAYS days without the job, earlier days are left out.
     """
     calendar = calendar_of(session, branch.id)
     yesterday = local_date(calendar, clock.now()) - timedelta(days=1)
@@ -121,7 +121,7 @@ def days_to_keep(session: Session, branch: Branch) -> list[dict[str, Any]]:
 
 
 def _outdated(session: Session, branch: Branch, *, given: int, document: Mapping[str, Any]) -> Outdated:
-    """Build the error of a calendar that was read before another change; it names what differs from the stored one."""
+    """Build the error of an outdated calendar, with the names of the parts that differ from the stored calendar."""
     stored = session.get(BranchCalendar, branch.id)
     version, saved_at = (stored.version, stored.saved_at) if stored else (0, clock.now())
     current = write_calendar(calendar_of(session, branch.id))
@@ -131,5 +131,5 @@ def _outdated(session: Session, branch: Branch, *, given: int, document: Mapping
 
 @lru_cache(maxsize=256)
 def calendar_from_text(text: str, zone: str, version: int) -> Calendar:
-    """Read a calendar; the text decides, so the calendar of an earlier text is never that of another."""
+    """Read a calendar. The cache key contains the text, so a cached calendar always belongs to its text."""
     return read_calendar(json.loads(text), zone=zone, version=version)

@@ -1,4 +1,4 @@
-"""What doctor checks in circulation."""
+"""Checks of `rangkiang doctor` for circulation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from services.circulation.calendars_store import calendar_of
 from services.circulation.tables import Branch, Institution
 
 DOCTOR = system("doctor")
-# Loans of today are due in the days that a calendar must know.
+# Loans of today are due within this time, so the calendar must have its holidays.
 AHEAD = timedelta(days=30)
 _MOST_NAMED = 10
 
@@ -24,7 +24,7 @@ _MOST_NAMED = 10
 def calendars(resources: Resources) -> list[Finding]:
     """Check that each branch has opening hours, and holidays that a manager has confirmed for the next 30 days.
 
-    Lending goes on without them, so this is advice.
+    Lending works without them, so these findings are only advice.
     """
     without_hours: list[str] = []
     unconfirmed: list[str] = []

@@ -64,7 +64,7 @@ def open_circulation() -> Iterator[Resources]:
 
 @calendars_app.callback()
 def calendars() -> None:
-    """When branches are open."""
+    """Calendars: when branches are open."""
 
 
 @calendars_app.command("load")
@@ -73,7 +73,7 @@ def load_calendars(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the file; save nothing.")] = False,
     json: Json = False,
 ) -> None:
-    """Replace the calendars of the branches that a TOML file names; when the file has a fault, replace none."""
+    """Replace the calendars of the branches in a TOML file; a file with a fault changes nothing."""
     code, documents = _read_file(file)
     moved = 0
     with open_circulation() as resources:
@@ -91,10 +91,10 @@ def load_calendars(
 def _load(
     session: Session, institution: Institution, documents: Mapping[str, Any], *, dry_run: bool
 ) -> dict[str, UUID]:
-    """Save the calendars of a file. Returns the branches whose calendar differs from the stored one.
+    """Save the calendars of a file. Returns code -> id of the branches whose calendar differs from the stored one.
 
-    dry_run  judge the documents and save nothing
-    raises   Invalid  every fault of the file, with its branch
+    dry_run  check the documents and save nothing
+    raises   Invalid  with every fault of the file and its branch
     """
     rows = session.scalars(select(Branch).where(Branch.institution_id == institution.id))
     branches = {branch.code: branch for branch in rows}
@@ -157,7 +157,7 @@ def import_loans(
     else:
         print_text(
             f"{'(dry run) ' if dry_run else ''}{counts.read} read: {counts.created} created, "
-            f"{counts.unchanged} unchanged, {counts.put_aside} put aside"
+            f"{counts.unchanged} unchanged, {counts.put_aside} rejected"
         )
     if counts.put_aside:
         raise typer.Exit(PUT_ASIDE)
@@ -172,7 +172,12 @@ def report() -> None:
 def report_lending(
     first: Annotated[str, typer.Option("--from", help="First day; the first of this year by default.")] = "",
     last: Annotated[str, typer.Option("--to", help="Last day; today by default.")] = "",
-    by: Annotated[str, typer.Option(help="branch, collection, class, category, month, age_band, sex …")] = "branch",
+    by: Annotated[
+        str,
+        typer.Option(
+            help="branch, collection, class, category, month, age_band, sex, audience, language, region or channel."
+        ),
+    ] = "branch",
     institution: InstitutionCode = "",
     json: Json = False,
 ) -> None:
@@ -212,8 +217,8 @@ def _institution(resources: Resources, code: str) -> Institution:
 def _read_file(file: Path) -> tuple[str, dict[str, dict[str, Any]]]:
     """Return the code of the institution, and the document of each branch by its code.
 
-    `weekly` at the top is that of branches without their own; `closed`, `seasons` and `confirmed_years` at the top are
-    those of every branch of the file.
+    `weekly` at the top of the file applies to branches without their own `weekly`. `closed`, `seasons` and
+    `confirmed_years` at the top apply to every branch of the file.
 
     raises  NotFound  PATH_NOT_FOUND
             Invalid   CALENDARS_FILE
@@ -241,7 +246,7 @@ def _read_file(file: Path) -> tuple[str, dict[str, dict[str, Any]]]:
 
 
 def _fill(resources: Resources, code: str) -> None:
-    """Copy institutions that the catalogue alone knows yet."""
+    """Copy the institutions of the catalogue if this one is not here yet."""
     with resources.database.reading(OPERATOR) as session:
         known = session.scalar(select(Institution.id).where(Institution.code == code))
     if known is None:
@@ -250,6 +255,6 @@ def _fill(resources: Resources, code: str) -> None:
 
 
 def _of_branch(branch: str, refusal: Refusal) -> Refusal:
-    """Put the branch before the field that a refusal names."""
+    """Return a refusal whose field begins with the branch."""
     facts = {**refusal.facts, "field": f"{branch}.{refusal.facts.get('field', '')}"}
     return Refusal.received(refusal.reason, facts, Refusal(refusal.reason, **facts).sentence)

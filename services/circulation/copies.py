@@ -41,9 +41,9 @@ def is_empty(session: Session) -> bool:
 
 
 def copy_items(session: Session, items: Iterable[ItemCopy]) -> int:
-    """Store items; those with the same or a newer version stay. Returns the number of items given.
+    """Store items; the same or a newer version in the table stays. Returns the number of items.
 
-    The circulation state of a copy does not change, also when its item is gone or comes again.
+    The circulation state of a copy does not change, even when its item is deleted or added again.
     """
     rows = [_row(item) for item in items]
     if rows:
@@ -60,7 +60,7 @@ def copy_items(session: Session, items: Iterable[ItemCopy]) -> int:
 def find_copy(session: Session, institution_id: UUID, text: str) -> Copy | None:
     """Return a copy by its id or barcode, in one institution; None when none or several have the barcode.
 
-    A gone item that is on loan or in transit is also found by its barcode, when no other item has it.
+    A deleted item that is on loan or in transit is also found by its barcode, if no other item has this barcode.
     """
     item_id = read_id(text)
     values = {"institution_id": institution_id, "item_id": item_id, "barcode": text}
@@ -71,7 +71,7 @@ def find_copy(session: Session, institution_id: UUID, text: str) -> Copy | None:
 
 
 def read_id(text: str) -> UUID | None:
-    """Read an identifier as this program writes it; None for a scanned number."""
+    """Return the UUID of a text with 36 characters; None for a scanned number."""
     if len(text) != 36:
         return None
     try:

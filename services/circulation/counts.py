@@ -1,4 +1,4 @@
-"""Counts of acts for ISO 2789: a row for each act without a person, and refusals, which leave no other trace."""
+"""Counts of acts for ISO 2789: a row for each act, without a person; and refusals, which are stored only here."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def daily_fact(
 ) -> dict[str, Any]:
     """Return the daily fact of an act, with the values of its day.
 
-    Its id is random: ids in the order of time would match rows to loans.
+    Its id is random, because ids in order of time would match rows to loans.
     """
     return {
         "id": uuid.uuid4(),
@@ -66,7 +66,7 @@ def daily_fact(
 
 
 class RefusalCounter:
-    """Counts refusals in memory and writes them once a second; what is not written yet is lost with the process."""
+    """Counts refusals in memory and writes them once a second. Counts that are not written yet are lost in a crash."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -76,14 +76,14 @@ class RefusalCounter:
         database.before_close(self.close)
 
     def count(self, institution_id: UUID, on: date, branch: str, reasons: Iterable[str]) -> None:
-        """Count one refused act under each of its reasons."""
+        """Count one refused act for each of its reasons."""
         with self._lock:
             if len(self._counts) < MOST_WAITING:
                 self._counts.update((institution_id, on, branch, reason) for reason in reasons)
             self._start()
 
     def flush(self) -> None:
-        """Write the counts; those that the database refuses are tried again a second later."""
+        """Write the counts; after an error of the database they are written a second later."""
         with self._lock:
             counts, self._counts, self._timer = self._counts, Counter(), None
         if not counts:

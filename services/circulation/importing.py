@@ -1,4 +1,4 @@
-"""Import of open loans from an earlier system: a CSV file of barcode, card, day of the loan and due day."""
+"""Import of open loans from an earlier system: a CSV file of barcode, card, loan date and due date."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _NOON = time(12)
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the file; `number` counts the lines of data from 1."""
+    """One row of the file. number: counts the rows with data from 1."""
 
     number: int
     barcode: str
@@ -68,7 +68,7 @@ def read_rows(path: Path) -> Iterator[Row]:
     """Read the rows of a CSV file in UTF-8 or Windows-1252, separated by `;`, `,` or tabs.
 
     raises  NotFound  PATH_NOT_FOUND
-            Invalid   LOANS_FILE_INVALID: no header, a column is missing, or it is too large
+            Invalid   LOANS_FILE_INVALID  without a header or a column, or too large
     """
     try:
         content = path.read_bytes()
@@ -103,7 +103,7 @@ def _places(header: Sequence[str]) -> dict[str, int]:
 class LoanImport:
     """Adds open loans; a repeated import changes nothing.
 
-    tell  called with each row that is put aside, and the refusal
+    tell  called with each rejected row and the refusal
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class LoanImport:
         self._dry_run, self._tell = dry_run, tell
 
     def run(self, rows: Iterator[Row]) -> Counts:
-        """Import the rows in batches, one transaction each.
+        """Import the rows in batches with one transaction each.
 
         emits  LoanOpened for each loan
         """
@@ -143,7 +143,7 @@ class LoanImport:
         return counts
 
     def _write(self, plans: list[tuple[Row, tuple[Act, CheckOut]]], counts: Counts) -> int:
-        """Write a batch; row by row when a desk has changed a copy or a borrower since it was read."""
+        """Write a batch; row by row if a desk has changed a copy or a borrower since they were read."""
         try:
             self._write_at_once([plan for _, plan in plans])
             return len(plans)
@@ -170,7 +170,7 @@ class LoanImport:
         with self._database.transaction(self._context) as session:
             for act, plan in plans:
                 write_check_out(session, act, plan)
-                # The next loan of this borrower in the batch has the same object, with the version after this write.
+                # The next loan of this borrower in the batch uses this object and needs the version after the write.
                 if isinstance(plan.view.borrower, Borrower):
                     plan.view.borrower.lending_version += 1
             audit.record(
@@ -179,7 +179,7 @@ class LoanImport:
             )  # fmt: skip
 
     def _plan(self, session: Session, row: Row, barcodes: set[str]) -> tuple[Act, CheckOut] | None:
-        """Return the loan of a row; None when it is known.
+        """Return the loan of a row; None when the loan is already stored.
 
         raises  NotFound, Invalid
         """
@@ -234,7 +234,7 @@ class LoanImport:
 
 
 def _is_known(session: Session, copy: Copy, lent_at: datetime) -> bool:
-    """Return whether the copy has a loan of that day, open or returned since."""
+    """Return whether the copy has a loan of that day, open or returned."""
     day = timedelta(hours=12)
     query = select(Loan.id).where(Loan.copy_id == copy.id, Loan.lent_at >= lent_at - day, Loan.lent_at < lent_at + day)
     return session.execute(query.limit(1)).first() is not None
@@ -249,7 +249,7 @@ def _zone(branches: Branches, copy: Copy) -> ZoneInfo:
 
 
 def _day(text: str, field: str) -> date:
-    """Read a day: 2026-03-02, 02/03/2026 with the day first, either with a time after it.
+    """Read a date such as 2026-03-02, or 02/03/2026 with the day first; a time may follow.
 
     raises  Invalid  LOAN_ROW_DAY
     """

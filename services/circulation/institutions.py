@@ -26,9 +26,9 @@ def is_empty(session: Session) -> bool:
 
 
 def copy_institutions(session: Session, copies: Iterable[InstitutionCopy]) -> int:
-    """Store institutions with their branches; the same and newer versions stay. Returns their number.
+    """Store institutions with branches; the same or a newer version in the table stays. Returns the number of copies.
 
-    A branch that is no longer in the copy stays: loans name it.
+    A branch that is no longer in a copy stays, because loans refer to it.
     """
     count = 0
     for copy in copies:
@@ -113,7 +113,7 @@ class Branches:
 _institutions, _branches_table = Institution.__table__, Branch.__table__
 _VERSION = Prepared(select(_institutions.c.version).where(_institutions.c.id == bindparam("institution")))
 _BRANCHES = Prepared(select(_branches_table).where(_branches_table.c.institution_id == bindparam("institution")))
-# For each engine: the branches that were read with the newest version of an institution.
+# For each engine: institution -> (version, branches), as read last.
 _known: WeakKeyDictionary[Any, dict[UUID, tuple[int, Branches]]] = WeakKeyDictionary()
 
 

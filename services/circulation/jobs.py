@@ -31,7 +31,7 @@ def forget_borrowers(resources: Resources, stop: threading.Event) -> None:
 
 
 def move_off_closed_days(resources: Resources, stop: threading.Event) -> None:
-    """Move loans off closed days that a calendar's change has not moved: its process died, or another act was first."""
+    """Move loans off closed days that the change of a calendar has not moved, because of a crash or another act."""
     with resources.database.reading(CLOSINGS) as session:
         branches = branches_with_loans(session)
     for branch_id in branches:
@@ -41,7 +41,7 @@ def move_off_closed_days(resources: Resources, stop: threading.Event) -> None:
 
 
 def keep_open_days(resources: Resources, stop: threading.Event) -> None:
-    """Store how long each branch was open on each day, before its calendar changes."""
+    """Store the open minutes of each branch on each past day, before a change of its calendar can change them."""
     with resources.database.reading(CLOSINGS) as session:
         rows = [row for branch in session.scalars(select(Branch)).all() for row in days_to_keep(session, branch)]
     for begin in range(0, len(rows), BATCH):
@@ -57,7 +57,7 @@ def remind(resources: Resources, stop: threading.Event) -> None:
 
 
 def forget_since(database: Database, until: datetime, stop: threading.Event) -> int:
-    """Remove borrowers from loans that were returned until a moment, in batches. Returns the number of loans."""
+    """Remove borrowers from loans that were returned before a moment, in batches. Returns the number of loans."""
     count = 0
     while not stop.is_set():
         # Read outside the write turn, because the query reads all loans.
@@ -67,7 +67,7 @@ def forget_since(database: Database, until: datetime, stop: threading.Event) -> 
             break
         with database.transaction(FORGETTING) as session:
             session.execute(update(Loan).where(Loan.id.in_(ids)).values(borrower_id=None))
-            # A suspension lasts longer than that; it no longer names the loan.
+            # A suspension can last longer, so it must not name the loan any more.
             session.execute(update(Suspension).where(Suspension.loan_id.in_(ids)).values(loan_id=None))
         count += len(ids)
         stop.wait(PAUSE_SECONDS)

@@ -1,4 +1,4 @@
-"""When branches are open on the next days, for readers: hours, closings with their reasons, seasons."""
+"""Opening hours of branches on the next days, for readers: hours, closings with their reasons, seasons."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ A_WEEK = 7
 class OpeningDay:
     """A day of a branch.
 
-    hours         minutes since midnight; empty when it is closed or nobody has entered hours
-    is_closed     a closing includes the day: `why` is its reason
-    is_estimated  the date of that closing is an estimate
-    season        name of the season whose hours these are; "" for those of the week
+    hours         minutes since midnight; empty when the branch is closed or nobody has entered hours
+    is_closed     the day is in a closing; `why` is the reason of the closing
+    is_estimated  the date of the closing is an estimate
+    season        name of the season that gives the hours; "" for the weekly hours
     """
 
     date: date
@@ -57,12 +57,12 @@ def list_opening_hours(
     days: int = 0,
     cursor: str = "",
 ) -> tuple[list[OpeningHours], str]:
-    """Return the opening hours of branches by code, at most MOST_BRANCHES, and the cursor of the rest.
+    """Return the opening hours of at most MOST_BRANCHES branches in order of code, and the cursor of the next page.
 
-    branches  codes; empty: all of the institution
-    first     ISO 8601; "": today in the zone of each branch
-    days      0: A_WEEK
-    cursor    "" without a page before
+    branches  codes; empty for all branches of the institution
+    first     first day, ISO 8601; "" for today in the zone of each branch
+    days      number of days; 0 for A_WEEK
+    cursor    cursor of the previous page; "" for the first page
     raises    Invalid   HOURS_DAYS_INVALID, HOURS_DAY_INVALID, HOURS_TOO_MANY_BRANCHES
               NotFound  HOURS_INSTITUTION_UNKNOWN, BRANCH_UNKNOWN
     """

@@ -1,4 +1,4 @@
-"""Policies of institutions, stored: every version that was saved."""
+"""Stored policies of institutions, in every saved version."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ _AT_VERSION = Prepared(
         _versions.c.institution_id == bindparam("institution"), _versions.c.version == bindparam("saved_version")
     )
 )
-# For each engine: the rules of the newest version that was read of each institution. A transaction that saves rules may
-# roll back, so only transactions of prepared statements fill it.
+# For each engine: institution -> rules of the newest version that was read. A transaction that saves rules may roll
+# back, so only transactions of prepared statements, which never save rules, fill this cache.
 _known: WeakKeyDictionary[Any, dict[UUID, PolicySet]] = WeakKeyDictionary()
 
 
 def current_policies(session: AnySession, institution_id: UUID) -> PolicySet:
-    """Return the rules in force: the latest that were saved, or the seed of the institution's kind as version 0."""
+    """Return the rules in force: the latest saved ones, or the default rules of the institution's kind as version 0."""
     row = _NEWEST.first(session, {"institution": institution_id})
     return policies_at(session, institution_id, *((row.version, row.kind) if row is not None else (None, "")))
 
 
 def policies_at(session: AnySession, institution_id: UUID, version: int | None, kind: str) -> PolicySet:
-    """Return the rules of an institution whose newest version, or None, and kind were read in the same transaction."""
+    """Return the rules of an institution. Its newest version (or None) and kind were read in the same transaction."""
     if version is None:
         return seed_of(kind)
     known = _known.setdefault(session.get_bind(), {}) if isinstance(session, Statements) else {}
@@ -61,12 +61,12 @@ def policies_at(session: AnySession, institution_id: UUID, version: int | None, 
 def check_policies(
     session: Session, institution_id: UUID, *, version: int, rows: Sequence[PolicyRow], default_category: str
 ) -> PolicySet:
-    """Judge rules that replace those in force, and save nothing. Returns those in force.
+    """Check new rules and save nothing. Returns the rules in force.
 
-    version           of the rules that the caller has read
-    default_category  stands for a reader without sign-in
-    raises  Outdated  VERSION_OUTDATED  another change came first
-            Invalid   every fault, as `policies.judge`
+    version           version of the rules that the caller has read
+    default_category  category of readers who are not signed in
+    raises  Outdated  VERSION_OUTDATED  another change was first
+            Invalid   with every fault, see `policies.judge`
     """
     current = current_policies(session, institution_id)
     if version != current.version:
@@ -94,9 +94,9 @@ def save_policies(
     default_category: str,
     context: Context,
 ) -> PolicySet:
-    """Replace the rules of an institution. Rules that are the same as those in force change nothing.
+    """Replace the rules of an institution. Equal rules change nothing.
 
-    raises  as `check_policies`
+    raises  like `check_policies`
     emits   PoliciesChanged
     """
     current = check_policies(session, institution_id, version=version, rows=rows, default_category=default_category)
@@ -122,7 +122,7 @@ def save_policies(
 
 
 def policies_fact(session: Session, institution_id: UUID, policies: PolicySet) -> PoliciesChanged:
-    """Return what the catalogue copies of rules; a branch that is not known here is left out."""
+    """Return the fact of rules for the catalogue; branches that are not known here are left out."""
     branches = select(Branch.code, Branch.id).where(Branch.institution_id == institution_id)
     ids = {code: str(branch_id) for code, branch_id in session.execute(branches)} | {"": ""}
     return PoliciesChanged(
@@ -137,7 +137,7 @@ def policies_fact(session: Session, institution_id: UUID, policies: PolicySet) -
 
 
 def _changed(before: PolicySet, after: PolicySet) -> list[str]:
-    """Return the places of rows that are not the same in both sets, as "category/collection/branch"."""
+    """Return "category/collection/branch" of the rows that differ between two sets."""
     old = {row.place: row for row in before.rows}
     new = {row.place: row for row in after.rows}
     return sorted("/".join(place) for place in old.keys() | new.keys() if old.get(place) != new.get(place))
@@ -159,5 +159,5 @@ def _outdated(session: Session, institution_id: UUID, current: PolicySet, *, giv
 
 @lru_cache(maxsize=64)
 def _rows_of(text: str) -> tuple[PolicyRow, ...]:
-    """Read rules; the text decides, so the rows of an earlier text are never those of another."""
+    """Read rules. The cache key is the text, so cached rows always belong to their text."""
     return read_rows(json.loads(text))

@@ -1,4 +1,4 @@
-"""Reports: sums of the daily facts as ISO 2789 defines them; and the effect that other rules would have had."""
+"""Reports: sums of the daily facts as ISO 2789 defines them, and the effect of other rules on past loans."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class LendingCount:
 
 @dataclass(slots=True)
 class PolicyPreview:
-    """Loans under earlier rules: how many the new rules would not allow, or would make longer or shorter."""
+    """Numbers of past loans, and of those that new rules would refuse, or make longer or shorter."""
 
     loans: int = 0
     refused: int = 0
@@ -60,9 +60,9 @@ class PolicyPreview:
 
 
 def count_lending(session: Session, institution_id: UUID, *, first: str, last: str, by: str) -> list[LendingCount]:
-    """Sum the acts of some days by a column, in the order of its values.
+    """Sum the acts of a period by a column, in order of its values.
 
-    A class is counted under its main class, 813 under 800; a class of the library's own, such as 2X4.1, under itself.
+    A class is counted under its main class, such as 813 under 800; a library's own class, such as 2X4.1, under itself.
 
     first, last  ISO 8601, both included
     raises  Invalid  REPORT_COLUMN_UNKNOWN, REPORT_DAYS_INVALID
@@ -100,9 +100,9 @@ def count_lending(session: Session, institution_id: UUID, *, first: str, last: s
 def preview_policies(
     session: Session, institution_id: UUID, *, before: Sequence[PolicyRow], after: Sequence[PolicyRow]
 ) -> PolicyPreview:
-    """Judge the loans of the last 90 days by rules that are not saved yet, and compare them with those in force.
+    """Compare rules that are not saved yet with those in force, for the loans of the last 90 days.
 
-    The daily facts tell category, collection and branch of each loan, and no person.
+    The daily facts have category, collection and branch of each loan, but no person.
     """
     since = clock.now().date() - timedelta(days=PREVIEW_DAYS)
     places = (DailyFact.category, DailyFact.collection, DailyFact.branch)

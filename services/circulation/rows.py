@@ -1,4 +1,4 @@
-"""Rows as acts read them: the columns that they use, without the session."""
+"""Rows of tables with only the columns that acts use, and without ORM objects."""
 
 from __future__ import annotations
 

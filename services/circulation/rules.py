@@ -1,6 +1,6 @@
-"""The rules of lending: one function a rule, each says why it refuses. They are pure.
+"""The rules of lending: one pure function for each reason of a refusal.
 
-Moments are aware UTC; days are days in the zone of the branch of the act.
+Moments are aware UTC; days are in the zone of the branch of the act.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ CLOCK_TOLERANCE = timedelta(minutes=2)
 LONGEST_PAPER = timedelta(days=7)
 REPETITION = timedelta(seconds=60)
 
-# Reasons of members' blocks, as their sentences here say them.
+# Reason of a member's block -> name of its sentence.
 BLOCK_REASONS = {
     "lost_item": "BLOCK_LOST_ITEM",
     "damaged_item": "BLOCK_DAMAGED_ITEM",
@@ -25,7 +25,7 @@ BLOCK_REASONS = {
     "conduct": "BLOCK_CONDUCT",
     "wrong_data": "BLOCK_WRONG_DATA",
 }
-# What nobody may waive: an item has one loan at a time, and a loan that ended stays so.
+# Nobody may waive these: an item has one loan at a time, and a loan that ended cannot continue.
 FINAL = frozenset({"AT_BEFORE_RETURN", "ITEM_ON_LOAN", "LOAN_ENDED"})
 
 
@@ -39,10 +39,10 @@ class OpenLoan:
 
 @dataclass(frozen=True, slots=True)
 class BorrowerFacts:
-    """What decides about a borrower, whatever the item.
+    """The facts that decide about a borrower, for every item.
 
     blocks          (reason, last day or None)
-    suspended_until the last day of the suspensions that include `today` or follow one that does
+    suspended_until the last day of current and following suspensions; None without one
     """
 
     expires_on: date | None
@@ -53,7 +53,7 @@ class BorrowerFacts:
 
 @dataclass(frozen=True, slots=True)
 class ItemFacts:
-    """What decides about an item. State: "in", "on_loan" or "transit"."""
+    """The facts that decide about an item. state: "in", "on_loan" or "transit"."""
 
     status: str
     state: str
@@ -65,14 +65,14 @@ class ItemFacts:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What decides about a loan.
+    """The facts that decide about a loan.
 
     now         when the act is recorded
-    at          when it happened: `now`, or a moment before on paper
+    at          when the act happened: `now`, or an earlier moment that was recorded on paper
     today       the day of `at`
     newest_act  when the newest act was recorded
-    row         the policy row that decides; None when no row is for the loan
-    returned_at of an act on paper: when the item came back last
+    row         the policy row that decides; None when no row matches
+    returned_at only for an act on paper: the last return of the item
     """
 
     now: datetime
@@ -87,10 +87,10 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class RenewalFacts:
-    """What decides about a renewal, besides the borrower.
+    """The facts that decide about a renewal.
 
-    due_at      of the loan
-    new_due_at  after the renewal
+    due_at      due moment of the loan
+    new_due_at  due moment after the renewal
     """
 
     now: datetime
@@ -107,7 +107,7 @@ class RenewalFacts:
 
 
 def refuse_when_clock_is_behind(facts: Facts | RenewalFacts) -> Refusal | None:
-    """A computer whose clock is behind the acts that it has recorded would lend for days in the past."""
+    """A computer whose clock is behind its recorded acts would make loans in the past."""
     return clock_behind(now=facts.now, newest_act=facts.newest_act)
 
 
@@ -126,7 +126,7 @@ def refuse_when_expired(facts: Facts | RenewalFacts) -> Refusal | None:
 
 
 def refuse_when_blocked(facts: Facts | RenewalFacts) -> Refusal | None:
-    """Staff have blocked the member, until a day or until they end the block."""
+    """Staff have blocked the member until a day, or until staff end the block."""
     blocks = [block for block in facts.borrower.blocks if block[1] is None or block[1] >= facts.today]
     if not blocks:
         return None
@@ -146,19 +146,19 @@ def refuse_when_suspended(facts: Facts | RenewalFacts) -> Refusal | None:
 
 
 def refuse_when_something_is_overdue(facts: Facts) -> Refusal | None:
-    """While an item is overdue, its borrower borrows no other."""
+    """A borrower with an overdue item may not borrow another one."""
     overdue = [loan for loan in facts.borrower.loans if loan.due_at < facts.at]
     return Refusal("HAS_OVERDUE", overdue=len(overdue)) if overdue else None
 
 
 def refuse_when_limit_reached(facts: Facts) -> Refusal | None:
-    """A member may hold at most `loan_limit` items at once."""
+    """A member may have at most `loan_limit` open loans."""
     limit, loans = facts.row.loan_limit if facts.row else 0, len(facts.borrower.loans)
     return Refusal("LOAN_LIMIT_REACHED", limit=limit, open=loans) if 0 < limit <= loans else None
 
 
 def refuse_when_collection_limit_reached(facts: Facts) -> Refusal | None:
-    """A member may hold at most `collection_limit` items of a collection at once."""
+    """A member may have at most `collection_limit` open loans of a collection."""
     collection = facts.item.collection
     limit = facts.row.collection_limit if facts.row else 0
     loans = sum(loan.collection == collection for loan in facts.borrower.loans)
@@ -175,19 +175,19 @@ def refuse_when_on_loan(facts: Facts) -> Refusal | None:
 
 
 def refuse_when_out_on_paper(facts: Facts) -> Refusal | None:
-    """An item that came back later than this loan on paper was out then."""
+    """An item that was returned after the moment of a loan on paper was on loan at that moment."""
     if facts.returned_at is None or facts.at >= facts.returned_at:
         return None
     return Refusal("AT_BEFORE_RETURN", returned_at=_minute(facts.returned_at))
 
 
 def refuse_when_in_transit(facts: Facts) -> Refusal | None:
-    """An item on its way to another branch is lent after it was scanned there."""
+    """An item in transit to another branch can be lent only after it was scanned there."""
     return Refusal("ITEM_IN_TRANSIT", to=facts.item.transit_to) if facts.item.state == "transit" else None
 
 
 def refuse_when_not_in_service(facts: Facts) -> Refusal | None:
-    """The catalogue says that the item is being processed or repaired, missing, withdrawn, or gone."""
+    """The item is in process, in repair, missing, withdrawn or deleted in the catalogue."""
     if facts.item.is_gone:
         return Refusal("ITEM_NOT_IN_SERVICE", status="gone")
     if facts.item.status != "in_service":
@@ -208,25 +208,25 @@ def refuse_when_not_for_loan(facts: Facts | RenewalFacts) -> Refusal | None:
 
 
 def refuse_when_ended(facts: RenewalFacts) -> Refusal | None:
-    """A returned item has no loan to renew."""
+    """A loan that has ended cannot be renewed."""
     return Refusal("LOAN_ENDED") if facts.is_ended else None
 
 
 def refuse_when_renewals_are_used_up(facts: RenewalFacts) -> Refusal | None:
-    """The policy allows so many renewals of a loan."""
+    """The policy limits the number of renewals of a loan."""
     limit = facts.row.renewals if facts.row else 0
     return Refusal("RENEWALS_USED_UP", limit=limit) if facts.renewals >= limit else None
 
 
 def refuse_when_overdue(facts: RenewalFacts) -> Refusal | None:
-    """Some policies renew only before the due moment."""
+    """Some policies allow renewals only before the due moment."""
     if facts.row is None or facts.row.renew_when_overdue or facts.due_at >= facts.now:
         return None
     return Refusal("RENEWAL_OVERDUE", due_on=facts.due_on)
 
 
 def refuse_when_nothing_is_gained(facts: RenewalFacts) -> Refusal | None:
-    """A renewal gives a later due moment, which is not over yet."""
+    """A renewal must give a later due moment, in the future."""
     if facts.new_due_at is None or facts.new_due_at > max(facts.due_at, facts.now):
         return None
     return Refusal("RENEWAL_NOT_LATER", due_on=facts.due_on)
@@ -266,7 +266,7 @@ def refusals_of_loan(facts: Facts) -> list[Refusal]:
 
 
 def refusals_of_renewal(facts: RenewalFacts) -> list[Refusal]:
-    """Return every refusal of a renewal; of a loan that has ended, that alone."""
+    """Return every refusal of a renewal; for a loan that has ended only LOAN_ENDED."""
     ended = refuse_when_ended(facts)
     if ended is not None:
         return [ended]
@@ -274,7 +274,7 @@ def refusals_of_renewal(facts: RenewalFacts) -> list[Refusal]:
 
 
 def refusals_of_borrower(facts: Facts) -> list[Refusal]:
-    """Return the refusals of a loan that hold whatever the item."""
+    """Return the refusals that apply to a loan of any item."""
     return [refusal for rule in OF_BORROWERS if (refusal := rule(facts)) is not None]
 
 
@@ -290,7 +290,7 @@ def split_waived(refusals: Iterable[Refusal], override: Collection[str]) -> tupl
 
 
 def refuse_paper(*, at: datetime, now: datetime) -> Refusal | None:
-    """An act on paper is entered within seven days, and not before it happened."""
+    """An act on paper must be entered within seven days, and its moment must not be in the future."""
     if at > now:
         return Refusal("AT_IN_FUTURE", at=_minute(at))
     if at < now - LONGEST_PAPER:
@@ -299,7 +299,7 @@ def refuse_paper(*, at: datetime, now: datetime) -> Refusal | None:
 
 
 def is_repetition(*, act_at: datetime | None, now: datetime) -> bool:
-    """Return whether an act was recorded so short a time ago that the same scan repeats it."""
+    """Return whether an act is so recent that the same scan is a repetition."""
     return act_at is not None and now - REPETITION < act_at <= now + CLOCK_TOLERANCE
 
 
@@ -317,11 +317,11 @@ def suspension_after(
 ) -> tuple[SuspensionDays, int | None]:
     """Return the suspension of a late return.
 
-    Returns of one day count once, at the longest; what is new follows the last suspension, which an act on paper may
-    come before.
+    Of several late returns on one day only the longest counts. New days follow the last suspension, which may begin
+    after the day of a return that was recorded on paper.
 
     days     calendar days, at least 1
-    earlier  (day of the return, suspension) of the borrower, in the order of their ends
+    earlier  (day of the return, suspension) of the borrower, in order of last days
     returns  the suspension, and the index of the earlier one that it replaces
     """
     of_day = [index for index, (day, _) in enumerate(earlier) if day == returned_on]

@@ -1,4 +1,4 @@
-"""Opening hours of the sample library, and thirty items lent to its members, five of them overdue."""
+"""Opening hours and loans of the sample library: thirty loans, of which five are overdue."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _LENDABLE = ("circulation", "children", "")
 
 
 def load(resources: Resources) -> dict[str, int]:
-    """Give branches their hours and lend items; a second time changes nothing. Returns how many loans it added.
+    """Store opening hours and loans; a second call changes nothing. Returns the number of added loans.
 
     raises  NotFound  INSTITUTION_NOT_KNOWN  the catalogue has no sample library
     """
@@ -49,7 +49,7 @@ def load(resources: Resources) -> dict[str, int]:
     for (item, branch), (member, number) in zip(items, _turns(members), strict=False):
         if count == LOANS:
             break
-        # An overdue loan would refuse the next one of its member, so it is the last one.
+        # An overdue loan prevents further loans of its member, so the overdue loans are made last.
         age = OVERDUE_AGE if number >= LOANS - OVERDUE else timedelta(days=number % 5)
         branches.add(branch)
         count += _lend(resources, institution, item=item, member=member, branch=branch, at=now - age, now=now)
@@ -57,7 +57,7 @@ def load(resources: Resources) -> dict[str, int]:
 
 
 def _give_hours(resources: Resources) -> None:
-    """Give each branch that has no calendar its hours; holidays are for a manager to confirm."""
+    """Store the hours of each branch without a calendar; a manager must confirm the holidays."""
     hours = tomllib.loads(_HOURS.read_text(encoding="utf-8"))
     with resources.database.transaction(SAMPLE) as session:
         query = select(Branch, Institution.code).join(Institution, Institution.id == Branch.institution_id)
@@ -71,7 +71,7 @@ def _give_hours(resources: Resources) -> None:
 def _lend(
     resources: Resources, institution: Institution, *, item: str, member: str, branch: str, at: datetime, now: datetime
 ) -> int:
-    """Lend one item by the rules. Returns 1, or 0 when they refuse."""
+    """Lend one item under the rules. Returns 1, or 0 when the rules refuse it."""
     act = Act(SAMPLE, institution.id, now, at, "paper")
     with resources.database.transaction(SAMPLE) as session:
         try:
@@ -83,13 +83,13 @@ def _lend(
 
 
 def _turns(members: list[str]) -> Iterator[tuple[str, int]]:
-    """Yield members with the number of the loan, each member in turn."""
+    """Yield (member, number of the loan), with the members in turn."""
     for number in range(LOANS * A_MEMBER):
         yield members[number % len(members)], number
 
 
 def _items(session: Session, institution: Institution) -> list[tuple[str, str]]:
-    """Return (id, code of its branch) of items for loan, in the order of barcodes."""
+    """Return (id, code of the branch) of items for loan, in order of barcode."""
     branches = branches_of(session, institution.id)
     query = (
         select(Copy.id, Copy.branch_id)
@@ -102,7 +102,7 @@ def _items(session: Session, institution: Institution) -> list[tuple[str, str]]:
 
 
 def _members(session: Session, institution: Institution) -> list[str]:
-    """Return the ids of members who may borrow, in the order of cards."""
+    """Return the ids of members who may borrow, in order of card number."""
     query = select(Borrower).where(
         Borrower.institution_id == institution.id, Borrower.card != "", Borrower.merged_into.is_(None)
     )

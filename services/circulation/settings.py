@@ -1,4 +1,4 @@
-"""What an operator may set for circulation."""
+"""Settings of circulation."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class CirculationSettings(OwnSettings):
 
     @property
     def steps(self) -> tuple[int, ...]:
-        """The steps in days since the due day, in order: negative ones before it."""
+        """The steps in days since the due date, in order; negative before the due date."""
         before = {-int(days) for days in self.due_soon_days.split(",") if int(days)}
         after = {int(days) for days in self.overdue_days.split(",") if int(days)}
         return tuple(sorted(before | after))

@@ -187,7 +187,7 @@ class CirculationServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RenewLoan(self, request, context):
-        """Gives a loan a later due date.
+        """Renews a loan: moves its due date.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

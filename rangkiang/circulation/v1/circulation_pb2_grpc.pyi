@@ -44,7 +44,7 @@ class CirculationStub:
     UseInLibrary: _grpc.UnaryUnaryMultiCallable[_loans_pb2.UseInLibraryRequest, _loans_pb2.UseInLibraryReply]
     """Counts one use of an item in the library."""
     RenewLoan: _grpc.UnaryUnaryMultiCallable[_loans_pb2.RenewLoanRequest, _loans_pb2.RenewLoanReply]
-    """Gives a loan a later due date."""
+    """Renews a loan: moves its due date."""
     RenewAll: _grpc.UnaryUnaryMultiCallable[_loans_pb2.RenewAllRequest, _loans_pb2.RenewAllReply]
     """Renews every loan of a member that can be renewed."""
     ListLoans: _grpc.UnaryUnaryMultiCallable[_loans_pb2.ListLoansRequest, _loans_pb2.ListLoansReply]
@@ -96,7 +96,7 @@ class CirculationAsyncStub(CirculationStub):
     UseInLibrary: _aio.UnaryUnaryMultiCallable[_loans_pb2.UseInLibraryRequest, _loans_pb2.UseInLibraryReply]  # type: ignore[assignment]
     """Counts one use of an item in the library."""
     RenewLoan: _aio.UnaryUnaryMultiCallable[_loans_pb2.RenewLoanRequest, _loans_pb2.RenewLoanReply]  # type: ignore[assignment]
-    """Gives a loan a later due date."""
+    """Renews a loan: moves its due date."""
     RenewAll: _aio.UnaryUnaryMultiCallable[_loans_pb2.RenewAllRequest, _loans_pb2.RenewAllReply]  # type: ignore[assignment]
     """Renews every loan of a member that can be renewed."""
     ListLoans: _aio.UnaryUnaryMultiCallable[_loans_pb2.ListLoansRequest, _loans_pb2.ListLoansReply]  # type: ignore[assignment]
@@ -175,7 +175,7 @@ class CirculationServicer(metaclass=_abc_1.ABCMeta):
         request: _loans_pb2.RenewLoanRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_loans_pb2.RenewLoanReply, _abc.Awaitable[_loans_pb2.RenewLoanReply]]:
-        """Gives a loan a later due date."""
+        """Renews a loan: moves its due date."""
 
     @_abc_1.abstractmethod
     def RenewAll(

@@ -43,7 +43,7 @@ Global___LoanOpened: _TypeAlias = LoanOpened  # noqa: Y015
 
 @_typing.final
 class LoanRenewed(_message.Message):
-    """A loan was renewed: it has a later due date."""
+    """The due date of a loan was moved, by a renewal or because its branch is closed on that date."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

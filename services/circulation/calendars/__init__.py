@@ -1,8 +1,7 @@
-"""Calendars: when a branch is open, when a loan is due, and how many open days it is late.
+"""Calendars: when a branch is open, when a loan is due, and how many open days it is overdue.
 
 Times of day are minutes since midnight in the branch's zone. A branch without hours is open every day, all day. A
-search for an open day looks at `SEARCH_DAYS` days at most; a calendar that is closed for longer gives the day that was
-asked for.
+search for an open day looks at `SEARCH_DAYS` days at most; if all of them are closed, the first day is used.
 """
 
 from __future__ import annotations
@@ -18,9 +17,9 @@ WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _DAY = timedelta(days=1)
 _LAST_SECOND = time(23, 59, 59)
 
-# Opens and closes, in order and apart: ((480, 720), (780, 960)).
+# (opens, closes) in order, without overlap: ((480, 720), (780, 960)).
 Hours = tuple[tuple[int, int], ...]
-# Monday first, seven of them; none at all: open every day, all day.
+# Seven days, Monday first; an empty tuple: open every day, all day.
 Week = tuple[Hours, ...]
 
 ALL_DAY: Hours = ((0, MINUTES_A_DAY),)
@@ -38,7 +37,7 @@ class Closing:
 
 @dataclass(frozen=True, slots=True)
 class Season:
-    """Other hours from the first day to the last, both included, such as in Ramadan."""
+    """Other hours from the first day to the last, both included, for example in Ramadan."""
 
     first: date
     last: date
@@ -51,7 +50,7 @@ class Calendar:
     """When a branch is open.
 
     zone             IANA name: Asia/Jakarta, Asia/Makassar or Asia/Jayapura in Indonesia
-    seasons          of two that include a day, the later one in the list decides
+    seasons          if two include a day, the later one in the list decides
     confirmed_years  years whose holidays a manager has confirmed
     """
 
@@ -65,7 +64,7 @@ class Calendar:
 
 @dataclass(frozen=True, slots=True)
 class CalendarDay:
-    """A day that was tried as the due day, and the reason when it is closed."""
+    """A day that was tried as the due date, with the reason if it is closed."""
 
     date: date
     is_open: bool
@@ -78,7 +77,7 @@ class Due:
 
     at    UTC, to the second
     on    the day of `at` in the branch's zone
-    days  the day that the period gives and each day that was tried after it, in the order of trying; the last is `on`
+    days  the day that the period gives, and each day that was tried after it, in this order; the last one is `on`
     """
 
     at: datetime
@@ -87,23 +86,23 @@ class Due:
 
 
 def hours_of(calendar: Calendar, day: date) -> Hours:
-    """Return when the branch is open on a day; empty when it is closed."""
+    """Return the opening hours of a day; empty when the branch is closed."""
     return () if closing_of(calendar, day) is not None else planned_hours(calendar, day)
 
 
 def planned_hours(calendar: Calendar, day: date) -> Hours:
-    """Return the hours of the week or of the season, whether the branch is closed on that day or not."""
+    """Return the hours of the week or of the season, without regard to closings."""
     week = _week_of(calendar, day)
     return week[day.weekday()] if week else ALL_DAY
 
 
 def has_hours(calendar: Calendar, day: date) -> bool:
-    """Return whether somebody has entered hours for the week of a day; a loan is due by `ALL_DAY` without them."""
+    """Return whether somebody has entered hours for the week of a day. Without them, due dates use `ALL_DAY`."""
     return bool(_week_of(calendar, day))
 
 
 def season_of(calendar: Calendar, day: date) -> Season | None:
-    """Return the season whose hours are those of a day: the last one in the list that includes it."""
+    """Return the season that gives the hours of a day: the last one in the list that includes the day."""
     seasons = [season for season in calendar.seasons if season.first <= day <= season.last]
     return seasons[-1] if seasons else None
 
@@ -138,17 +137,20 @@ def due(
 ) -> Due:
     """Return when a loan is due.
 
-    A loan in days is due on the day that is `period` days later, or the first open day after it, at 23:59:59: a book in
-    the return box that evening is in time, whatever the closing time. A loan in hours is due `period` hours later; in a
-    break of that day, when the branch opens again; after closing time or before opening time, at the closing time
-    before; with none since the loan, at the next opening time.
+    A loan in days is due `period` days later, or on the first open day after that, at 23:59:59, so that a book in the
+    return box in the evening is in time.
 
-    `last_due_on` and `expires_on` are limits: past the earlier one, a loan is due on the last open day before, but not
-    before the day of the loan. A limit before the day of the loan, or with no open day since, does not apply.
+    A loan in hours is due `period` hours later. If this moment is in a break of the day, the loan is due when the
+    branch opens again; if it is outside opening hours, at the previous closing time; if the branch has not closed since
+    the loan, at the next opening time.
 
-    lent_at      aware; of a renewal the moment of renewing
+    `last_due_on` and `expires_on` are limits. After the earlier limit, a loan is due on the last open day before it,
+    but not before the day of the loan. A limit before the day of the loan, or without an open day since, does not
+    apply.
+
+    lent_at      aware; for a renewal the moment of the renewal
     unit         "day" or "hour"
-    counts_from  the moment that the period begins: of a renewal from the due day its moment, by default `lent_at`
+    counts_from  start of the period: for a renewal from the due date the due moment; by default `lent_at`
     """
     start = counts_from or lent_at
     lent_on = local_date(calendar, lent_at)
@@ -164,9 +166,9 @@ def due(
 
 
 def due_after_closing(calendar: Calendar, *, unit: str, due_at: datetime) -> Due:
-    """Return when a loan is due whose due day has become a closed one: on the next open day, in hours when it opens.
+    """Return when a loan is due whose due date is now closed: on the next open day; a loan in hours when it opens.
 
-    A closing is no fault of the reader, so the new moment is never an earlier one.
+    The reader is not responsible for a closing, so the new moment is never earlier.
     """
     day = local_date(calendar, due_at)
     days = _open_days(calendar, day, date.max) or [CalendarDay(day, is_open=False)]
@@ -176,18 +178,18 @@ def due_after_closing(calendar: Calendar, *, unit: str, due_at: datetime) -> Due
 
 
 def overdue_open_days(calendar: Calendar, *, due_on: date, until: date) -> int:
-    """Count the open days after the due day, up to and including `until`; at most those of `SEARCH_DAYS` days."""
+    """Count the open days after the due date, up to and including `until`, within at most `SEARCH_DAYS` days."""
     count = min((until - due_on).days, SEARCH_DAYS)
     return sum(is_open(calendar, due_on + timedelta(days=number)) for number in range(1, count + 1))
 
 
 def suspension_days(overdue_open_days: int, *, grace: int, cap: int) -> int:
-    """Return the calendar days of a suspension: overdue open days without the days of grace, at most `cap`."""
+    """Return the calendar days of a suspension: overdue open days minus grace days, at most `cap`."""
     return min(max(overdue_open_days - grace, 0), cap)
 
 
 def _due_in_hours(calendar: Calendar, lent_at: datetime, wanted: datetime, limit: date) -> Due:
-    """Return a moment within opening hours, as `due` says."""
+    """Return a moment within opening hours, as `due` describes."""
     latest = wanted if local_date(calendar, wanted) <= limit else _end_of(calendar, limit)
     moment = (
         _open_moment(calendar, latest)
@@ -201,7 +203,7 @@ def _due_in_hours(calendar: Calendar, lent_at: datetime, wanted: datetime, limit
 
 
 def _open_moment(calendar: Calendar, moment: datetime) -> datetime | None:
-    """Return the moment when the branch is open then, and the end of the break when it is in one."""
+    """Return the moment if the branch is open then, the end of the break if it is in a break, else None."""
     intervals = _intervals(calendar, local_date(calendar, moment))
     if not intervals or not intervals[0][0] <= moment <= intervals[-1][1]:
         return None
@@ -210,7 +212,7 @@ def _open_moment(calendar: Calendar, moment: datetime) -> datetime | None:
 
 
 def _closing_time(calendar: Calendar, lent_at: datetime, latest: datetime) -> datetime | None:
-    """Return the last closing time after `lent_at` and not after `latest`."""
+    """Return the last closing time after `lent_at` that is not after `latest`."""
     day, lent_on = local_date(calendar, latest), local_date(calendar, lent_at)
     while day >= lent_on:
         for _, closes in reversed(_intervals(calendar, day)):
@@ -231,7 +233,7 @@ def _opening_time(calendar: Calendar, moment: datetime) -> datetime | None:
 
 
 def _open_days(calendar: Calendar, first: date, last: date, *, step: int = 1) -> list[CalendarDay]:
-    """Return the days from `first` to the first open one; empty when `last` or the end of the search comes before."""
+    """Return the days from `first` to the first open day; empty without one until `last` or the end of the search."""
     days: list[CalendarDay] = []
     day = first
     while len(days) < SEARCH_DAYS and (day <= last if step > 0 else day >= last):
@@ -243,7 +245,7 @@ def _open_days(calendar: Calendar, first: date, last: date, *, step: int = 1) ->
 
 
 def _intervals(calendar: Calendar, day: date) -> list[tuple[datetime, datetime]]:
-    """Return when the branch opens and closes on a day, UTC. One that is open until midnight closes a second before."""
+    """Return (opens, closes) of a day in UTC. A branch that is open until midnight closes at 23:59:59."""
     hours = hours_of(calendar, day)
     return [(_moment(calendar, day, opens), _moment(calendar, day, closes)) for opens, closes in hours]
 

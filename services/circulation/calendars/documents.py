@@ -1,4 +1,4 @@
-"""The document of a calendar, as clients and files write it: names of days, times as "HH:MM", dates as ISO 8601."""
+"""Calendars as documents of clients and files: names of days, times as "HH:MM", dates as ISO 8601."""
 
 from __future__ import annotations
 
@@ -24,12 +24,13 @@ _KEYS = frozenset({"weekly", "closed", "seasons", "confirmed_years"})
 
 
 def read_calendar(document: Mapping[str, Any], *, zone: str, version: int = 0) -> Calendar:
-    """Read and judge a calendar as a whole.
+    """Read and check a calendar.
 
     document  {"weekly": {"mon": [["08:00", "16:00"]], …}, "closed": [{"from", "to", "why", "is_estimated"?}],
-              "seasons": [{"from", "to", "why", "weekly"}], "confirmed_years": [2026]}; all may be absent, `to` too.
-              A day that `weekly` does not name is closed; without `weekly` every day is open
-    raises    Invalid  every fault; `field` names the value: closed[3].to
+              "seasons": [{"from", "to", "why", "weekly"}], "confirmed_years": [2026]}. All of these may be absent;
+              without `to` the period is one day. A day that is not in `weekly` is closed; without `weekly` every day
+              is open.
+    raises    Invalid  with every fault; `field` is the place of the value, such as closed[3].to
               CALENDAR_VALUE_INVALID, CALENDAR_HOURS_OVERLAP, CALENDAR_DATES_REVERSED, CALENDAR_NEVER_OPEN,
               CALENDAR_TOO_LONG
     """
@@ -56,7 +57,7 @@ def read_calendar(document: Mapping[str, Any], *, zone: str, version: int = 0) -
 
 
 def write_calendar(calendar: Calendar) -> dict[str, Any]:
-    """Return a calendar as values that JSON has; `read_calendar` reads them."""
+    """Return a calendar as JSON values for `read_calendar`."""
     return {
         "weekly": write_week(calendar.weekly),
         "closed": [
@@ -82,7 +83,7 @@ def write_calendar(calendar: Calendar) -> dict[str, Any]:
 
 
 def write_week(week: Week) -> dict[str, list[list[str]]]:
-    """Return hours by day, without the days that are closed."""
+    """Return hours by day, without closed days."""
     days = zip(WEEKDAYS, week, strict=False)
     return {day: [[write_time(opens), write_time(closes)] for opens, closes in hours] for day, hours in days if hours}
 
@@ -172,7 +173,7 @@ def _checked(value: Any, field: str, read: Callable[[Any], date], faults: list[R
 
 
 def _date(value: Any) -> date:
-    """TOML has its own date type."""
+    """Read a date. TOML files have their own date type, so the value may be a date already."""
     day = value if isinstance(value, date) and not isinstance(value, datetime) else date.fromisoformat(value)
     if day.year not in YEARS:
         raise ValueError(value)

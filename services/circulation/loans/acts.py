@@ -27,17 +27,17 @@ LONGEST_REASON = 300
 
 
 class StaleFacts(Exception):
-    """A guard has missed: another act changed the copy or the borrower after this one read them."""
+    """A guard has missed: another act has changed the copy or the borrower since this act read them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Act:
     """One act of a caller in an institution.
 
-    now       when it is recorded
-    at        when it happened: `now`, or the moment on paper
+    now       when the act is recorded
+    at        when the act happened: `now`, or the moment on paper
     channel   "desk", "paper" or "self", for the counts
-    override  reasons of refusals that the caller waives, with `reason`
+    override  reasons of refusals that the caller waives; `reason` is the caller's explanation
     """
 
     caller: Context
@@ -50,7 +50,7 @@ class Act:
 
     @property
     def actor(self) -> Context:
-        """The context for audit and facts; when a borrower acts without staff, it has no actor."""
+        """The context for audit and facts. It does not name a borrower who acts without staff."""
         return replace(self.caller, actor="member", session="") if self.channel == "self" else self.caller
 
     def today(self, calendar: Calendar) -> date:
@@ -60,7 +60,7 @@ class Act:
     def judge(self, refusals: list[Refusal]) -> list[str]:
         """Return the reasons that the caller has waived.
 
-        raises  Refused  what is not waived
+        raises  Refused  with the refusals that are not waived
         """
         remaining, waived = rules.split_waived(refusals, self.override)
         if remaining:
@@ -72,9 +72,9 @@ def begin_act(
     caller: Context, *, now: datetime, channel: str, at: datetime | None = None, override: tuple[str, ...] = (),
     reason: str = "",
 ) -> Act:  # fmt: skip
-    """Check what a caller may do, and return the act.
+    """Check the caller's scopes and the values of an act, and return the act.
 
-    raises  Forbidden  SCOPE_NEEDED      for `at`, and for `override`
+    raises  Forbidden  SCOPE_NEEDED  `at` needs PAPER_SCOPE, `override` needs OVERRIDE_SCOPE
             Invalid    OVERRIDE_UNREASONED, REASON_TOO_LONG
             Refused    AT_IN_FUTURE, AT_TOO_OLD
     """
@@ -98,7 +98,7 @@ def begin_act(
 
 @dataclass(slots=True)
 class Trace:
-    """The audit row and the fact of an act, made before the write turn."""
+    """The audit row and the facts of an act, made before the write turn."""
 
     rows: dict[str, Any] = field(default_factory=dict)
 
@@ -116,7 +116,7 @@ class Trace:
         waived: list[str] | None = None,
         facts: Mapping[str, Any] | None = None,
     ) -> Trace:
-        """Make the rows. The audit names loan, copy and actor, never the borrower."""
+        """Make the rows. The audit row has loan, copy and actor, but never the borrower."""
         more: dict[str, Any] = {"copy": str(copy.id), **(facts or {})}
         if waived:
             more |= {"waived": waived, "reason": act.reason}
@@ -132,7 +132,7 @@ class Trace:
         return trace
 
     def write(self, session: AnySession) -> None:
-        """Write the rows. An import has one row of the audit for many loans, and none here."""
+        """Write the rows. An import writes one audit row for many loans by itself."""
         if "act" in self.rows:
             _INSERT_ACT.execute(session, self.rows["act"])
         for name in ("event", "second_event"):
@@ -162,7 +162,7 @@ _CHANGE_BORROWER = Prepared(
     )
     .values(lending_version=_borrowers.c.lending_version + 1)
 )
-# The new state, and the act, which answers the same scan within a minute.
+# The new state, and the act, from which the same scan within a minute is answered.
 _MOVE_COPY_TO = Prepared(
     _MOVE.values(
         state=bindparam("new_state"),
@@ -177,7 +177,7 @@ _MOVE_COPY = Prepared(_MOVE)
 
 
 def touch_copy(session: AnySession, copy: AnyCopy) -> None:
-    """Raise the state version of a copy without a change of its state. Raises StaleFacts."""
+    """Increase the state version of a copy without a change of its state. Raises StaleFacts."""
     guard(session, _MOVE_COPY, _read(copy))
 
 
@@ -185,7 +185,7 @@ def move_copy(
     session: AnySession, copy: AnyCopy, *, state: str, act: Act, name: str, branch_id: UUID,
     loan_id: UUID | None = None, transit_to: UUID | None = None,
 ) -> None:  # fmt: skip
-    """Give a copy its state after an act. Raises StaleFacts."""
+    """Store the state of a copy after an act. Raises StaleFacts."""
     values = {
         "new_state": state,
         "new_transit_to": transit_to,
@@ -198,7 +198,7 @@ def move_copy(
 
 
 def change_borrower(session: AnySession, borrower: AnyBorrower) -> None:
-    """Raise the lending version of a borrower. Raises StaleFacts."""
+    """Increase the lending version of a borrower. Raises StaleFacts."""
     values = {
         "borrower_id": borrower.id,
         "read_lending_version": borrower.lending_version,
@@ -218,7 +218,7 @@ def _read(copy: AnyCopy) -> dict[str, Any]:
 
 
 class Fact(NamedTuple):
-    """A fact of an act: its message as protobuf JSON, in a tenth of the time that the message itself takes."""
+    """A fact of an act: its message as protobuf JSON, which takes a tenth of the time of a message object."""
 
     type: type[Message]
     body: str
@@ -227,11 +227,11 @@ class Fact(NamedTuple):
 def loan_fact(
     message_type: type[Message], *, copy: AnyCopy, more: Mapping[str, Any] | None = None, **loan: Any
 ) -> Fact:
-    """Make the fact of an act on a copy as it was read, so its state version is one more.
+    """Make the fact of an act on a copy. The state version is one higher than that of the copy as it was read.
 
     message_type  LoanOpened, LoanRenewed, LoanReturned, CopyMoved or SuspensionStarted
-    more          the fields of the message beside the loan
-    loan          as `loan_values`
+    more          the other fields of the message
+    loan          the other parameters of `loan_values`
     """
     values = loan_values(copy=copy, copy_id=copy.id, state_version=copy.state_version + 1, **loan)
     return Fact(message_type, json.dumps({"loan": values, **(more or {})}, separators=(",", ":")))

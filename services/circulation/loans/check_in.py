@@ -1,4 +1,4 @@
-"""Check-in: an item is returned at its own or another branch; and reading in the library."""
+"""Check-in: an item is returned at its own or another branch; and uses of items in the library."""
 
 from __future__ import annotations
 
@@ -70,11 +70,12 @@ _CHANGE_SUSPENSION = Prepared(
 class CheckIn:
     """A check-in that was judged, before its write turn.
 
-    next        "shelve", "transit" to the branch `to`, or "nothing"
-    state       of the copy after the act
-    loan        the loan that ends; None when the item was not lent
-    suspension  of the borrower, for a late return; `begins_suspension` when it is new, or longer than before it
-    trace       None when nothing changes
+    next               "shelve", "transit" to the branch `to`, or "nothing"
+    state              state of the copy after the act
+    loan               the loan that ends; None when the item was not on loan
+    suspension         the borrower's suspension after a late return
+    begins_suspension  the suspension is new, or longer than before
+    trace              None when nothing changes
     """
 
     copy: AnyCopy
@@ -102,7 +103,7 @@ def plan_check_in(session: AnySession, act: Act, *, item: str, branch: str, lock
     branch  code of the desk's branch
     raises  NotFound  COPY_UNKNOWN, BRANCH_UNKNOWN
             Refused   CLOCK_BEHIND, AT_BEFORE_LOAN
-            StaleFacts  another act was between two reads
+            StaleFacts  another act came between two reads
     """
     facts, copy, desk = _facts(session, act, item, branch, lock)
     if _is_repeated(act, copy, desk):
@@ -117,9 +118,9 @@ def plan_check_in(session: AnySession, act: Act, *, item: str, branch: str, lock
 
 
 def write_check_in(session: AnySession, act: Act, plan: CheckIn) -> None:
-    """Write a check-in that was judged, in its transaction.
+    """Write a check-in that was judged, in the transaction of `session`.
 
-    raises  StaleFacts  copy, loan or borrower have changed since
+    raises  StaleFacts  copy, loan or borrower have changed since they were read
     emits   LoanReturned; CopyMoved when the item was not lent
     """
     assert plan.trace is not None
@@ -155,7 +156,7 @@ def _facts(session: AnySession, act: Act, item: str, branch: str, lock: bool) ->
 
 
 def refuse_clock_behind(act: Act, facts: ActFacts) -> None:
-    """Refuse an act when the clock is behind the newest one.
+    """Refuse an act when the clock is behind the newest recorded act.
 
     raises  Refused  CLOCK_BEHIND
     """
@@ -166,7 +167,7 @@ def refuse_clock_behind(act: Act, facts: ActFacts) -> None:
 
 @dataclass(frozen=True, slots=True)
 class UseHere:
-    """An item that was read in the library, before the write turn."""
+    """A use of an item in the library that was judged, before its write turn."""
 
     copy: AnyCopy
     home: str
@@ -177,10 +178,10 @@ class UseHere:
 
 
 def plan_use(session: AnySession, act: Act, *, item: str, branch: str, lock: bool = False) -> UseHere:
-    """Judge that an item was read in the library; write nothing.
+    """Judge the use of an item in the library; write nothing.
 
     raises  NotFound  COPY_UNKNOWN, BRANCH_UNKNOWN
-            Refused   CLOCK_BEHIND; ITEM_ON_LOAN: it is checked in first
+            Refused   CLOCK_BEHIND; ITEM_ON_LOAN  the item must be checked in first
     """
     facts, copy, desk = _facts(session, act, item, branch, lock)
     home = facts.branches.code_of(copy.branch_id)
@@ -199,7 +200,7 @@ def plan_use(session: AnySession, act: Act, *, item: str, branch: str, lock: boo
 
 
 def write_use(session: AnySession, act: Act, plan: UseHere) -> None:
-    """Write that an item was read in the library. Raises StaleFacts."""
+    """Write the use of an item in the library. Raises StaleFacts."""
     copy = plan.copy
     move_copy(session, copy, state=copy.state, act=act, name=USE, branch_id=plan.desk.id, transit_to=copy.transit_to)
     counts.add(session, plan.daily_fact)
@@ -207,7 +208,7 @@ def write_use(session: AnySession, act: Act, plan: UseHere) -> None:
 
 
 def _plan(copy: AnyCopy, desk: BranchFacts, branches: Branches) -> CheckIn:
-    """Plan where the item goes: to its shelf, or to its own branch."""
+    """Plan the destination of an item: its shelf here, or its own branch."""
     home = branches.code_of(copy.branch_id)
     if not home or copy.branch_id == desk.id:
         plan = CheckIn(copy, home, desk, SHELVE)
@@ -221,8 +222,8 @@ def _plan(copy: AnyCopy, desk: BranchFacts, branches: Branches) -> CheckIn:
 def _plan_return(session: AnySession, act: Act, plan: CheckIn, facts: ActFacts) -> None:
     loan, borrower = facts.loan, facts.borrower
     if loan is None:
-        raise StaleFacts  # on PostgreSQL another desk has checked it in since
-    # The clock of another desk may be some seconds behind. A time on paper is used as it is.
+        raise StaleFacts  # on PostgreSQL, when another desk has just checked it in
+    # The clock of another desk may be some seconds behind, so only moments on paper are compared.
     if act.at < loan.lent_at and act.channel == counts.PAPER:
         raise Refused("AT_BEFORE_LOAN", lent_at=loan.lent_at.isoformat(timespec="minutes"))
     plan.loan, plan.borrower = loan, borrower
@@ -252,7 +253,7 @@ def _plan_return(session: AnySession, act: Act, plan: CheckIn, facts: ActFacts) 
 
 
 def _suspension_fact(plan: CheckIn, returned: dict[str, Any]) -> Fact | None:
-    """Make the fact of a suspension that begins, or becomes longer; None when the return changes none."""
+    """Make the fact of a suspension that begins or becomes longer; None when the return does not change one."""
     suspension = plan.suspension
     if suspension is None or not plan.begins_suspension:
         return None
@@ -298,7 +299,7 @@ def _plan_suspension(session: AnySession, act: Act, plan: CheckIn, loan: AnyLoan
 
 
 def _plan_move(act: Act, plan: CheckIn, branches: Branches) -> None:
-    """Plan the scan of an item that is not on loan: it arrives at its branch, is sent there, or is already there."""
+    """Plan the scan of an item that is not on loan: it arrives at its branch, must go there, or is already there."""
     copy = plan.copy
     if copy.state == TRANSIT:
         plan.notes.append(Refusal("ITEM_WAS_IN_TRANSIT", to=branches.code_of(copy.transit_to)))

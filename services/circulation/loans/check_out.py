@@ -1,4 +1,4 @@
-"""Check-out: an item is lent to a member, or every reason against it is named."""
+"""Check-out: an item is lent to a member, or every refusal is raised."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ _INSERT_LOAN = Prepared(insert(_loans).inline())
 class CheckOut:
     """A check-out that the rules allow, before its write turn.
 
-    loan        its row; empty for a repeated scan
-    daily_fact  empty for an imported loan, which is no act of this program
+    loan        the row of the loan; empty for a repeated scan
+    daily_fact  empty for an imported loan, which is not counted
     """
 
     view: LoanView
@@ -65,9 +65,9 @@ def plan_check_out(
 
     item, member  ids, or numbers as scanned
     branch        code of the desk's branch
-    lock          on PostgreSQL copy and borrower, until the end of the transaction
+    lock          on PostgreSQL, lock copy and borrower until the end of the transaction
     raises        NotFound  COPY_UNKNOWN, BORROWER_UNKNOWN (together), BRANCH_UNKNOWN
-                  Refused   every rule that objects, together
+                  Refused   with the refusals of all rules
     """
     read = check_out_facts(session, act.institution_id, item=item, member=member, branch=branch, lock=lock)
     copy, borrower, open_loan, desk = read.copy, read.borrower, read.loan, read.branch
@@ -93,7 +93,7 @@ def plan_check_out(
         returned_at=_last_return(session, copy) if act.channel == counts.PAPER else None,
     )
     waived = act.judge(rules.refusals_of_loan(facts))
-    # A waived refusal of the policy lends by the row that refuses; without a row, by the defaults of one.
+    # When the policy's refusal is waived, the loan follows the row that refuses, or the defaults if no row matches.
     row = row or PolicyRow()
     return _check_out(act, copy, borrower, desk, read.branches, calendar, row, policies.version, waived)
 
@@ -104,9 +104,9 @@ def _last_return(session: AnySession, copy: AnyCopy) -> datetime | None:
 
 
 def write_check_out(session: AnySession, act: Act, plan: CheckOut) -> None:
-    """Write a check-out that was judged, in its transaction.
+    """Write a check-out that was judged, in the transaction of `session`.
 
-    raises  StaleFacts  copy or borrower have changed since
+    raises  StaleFacts  copy or borrower have changed since they were read
     emits   LoanOpened
     """
     copy, borrower = plan.view.copy, plan.view.borrower
@@ -122,7 +122,7 @@ def write_check_out(session: AnySession, act: Act, plan: CheckOut) -> None:
 
 
 def unknown(item: str, member: str) -> list[Refusal]:
-    """Return the refusals of an unknown item and an unknown member; "" for a known one."""
+    """Return the refusals of an unknown item and an unknown member; "" means known."""
     refusals = [Refusal("COPY_UNKNOWN", given=item[:64])] if item else []
     return [*refusals, Refusal("BORROWER_UNKNOWN", given=member[:64])] if member else refusals
 
@@ -138,7 +138,7 @@ def borrower_facts(
 ) -> rules.BorrowerFacts:
     """Return the facts about a borrower that the rules need.
 
-    suspended_until  the last day of the suspensions, also when it is over
+    suspended_until  the last day of the suspensions, also when it has passed
     """
     return rules.BorrowerFacts(
         expires_on=borrower.expires_on,
@@ -169,13 +169,13 @@ def due_of(
 
 
 def days_json(days: tuple[CalendarDay, ...]) -> list[dict[str, Any]]:
-    """Return calendar days as values that JSON has."""
+    """Return calendar days as JSON values."""
     return [{**asdict(day), "date": day.date.isoformat()} for day in days]
 
 
 @lru_cache(maxsize=256)
 def policy_json(row: PolicyRow) -> dict[str, Any]:
-    """Return a row of the policies as JSON values; callers must not change them."""
+    """Return a policy row as JSON values, which callers must not change."""
     (document,) = write_rows([row])
     return document
 

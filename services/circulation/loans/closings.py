@@ -25,9 +25,9 @@ from services.circulation.loans.check_out import days_json
 from services.circulation.loans.views import LOANS
 from services.circulation.tables import Borrower, Branch, Copy, Loan
 
-# Loans of one read, and of one write turn, which acts wait for.
+# Loans of one read, and of one write turn; acts wait during a turn.
 _READ, _TURN = 200, 5
-# Reads after which no loan could be moved.
+# Attempts in a row in which no loan could be moved.
 _MOST_FAILURES = 3
 
 _loans: Any = Loan.__table__
@@ -46,7 +46,7 @@ _MOVE_LOAN = Prepared(
 
 @dataclass(frozen=True, slots=True)
 class MovedLoan:
-    """A loan that was moved to a later due day, with its item and borrower."""
+    """A loan that was moved to a later due date, with its item and borrower."""
 
     loan_id: UUID
     member_id: UUID | None
@@ -58,10 +58,10 @@ class MovedLoan:
 
 
 def move_due_days(database: Database, branch_id: UUID, *, caller: Context) -> list[MovedLoan]:
-    """Move the open loans of a branch off closed days, from today on. Returns them, the first due first.
+    """Move the open loans of a branch off closed days, from today on. Returns them in order of due moment.
 
-    A write turn has a few loans. Those that another act changes at the same time are read again; what remains after
-    that, or after a crash, is moved by the job.
+    A write turn has a few loans. Loans that another act changes at the same time are read again. The job moves the
+    loans that still remain, also after a crash.
 
     emits   LoanRenewed for each
     """

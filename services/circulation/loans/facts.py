@@ -1,7 +1,7 @@
-"""The facts that an act needs, in one statement: copy, borrower, loan, and the versions of the rules.
+"""The facts for an act, read in one statement: copy, borrower, loan, and the versions of the rules.
 
-The statement reads the versions that guard an act together with what they guard. On PostgreSQL what a later statement
-reads may be newer than them; then the guard misses.
+The statement reads rows together with the versions that guard them. On PostgreSQL a later statement may read newer
+rows; then the guard misses.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ from services.circulation.tables import (
 
 @dataclass(slots=True)
 class ActFacts:
-    """What one statement reads for an act. Of an act that names none, or one that nobody knows, a row is None.
+    """The result of one statement for an act. A row is None when the act has none, or when it is unknown.
 
-    branch           of the desk, for a renewal the one that lent
-    suspended_until  the last day of the borrower's suspensions, also when it is over
+    branch           the desk's branch; for a renewal the lending branch
+    suspended_until  the last day of the borrower's suspensions, also when it has passed
     loan             the open loan of the copy, or the loan that is renewed
     """
 
@@ -105,7 +105,8 @@ _BY_ITEM = {
 }
 _of_desk = (_branches.c.institution_id == _institutions.c.id) & (_branches.c.code == bindparam("branch"))
 _of_number = (_numbers.c.institution_id == bindparam("institution")) & (_numbers.c.number == bindparam("member"))
-# A number names its institution; with the institution of the borrower too, SQLite would look at each borrower of it.
+# A row of a number has its institution. With a condition on the borrower's institution too, SQLite would read every
+# borrower of the institution.
 _OF_MEMBER = {
     True: (_borrowers.c.id == bindparam("member")) & (_borrowers.c.institution_id == bindparam("institution")),
     False: _borrowers.c.id.in_(select(_numbers.c.borrower_id).where(_of_number)),
@@ -113,9 +114,9 @@ _OF_MEMBER = {
 
 
 def _item_statement(item_by_id: bool, *, member_by_id: bool | None) -> Prepared:
-    """Build the statement of an act on an item. The item, the member and the branch may be unknown.
+    """Build the statement for an act on an item. The item, the member and the branch may be unknown.
 
-    member_by_id  whether the borrower is scanned by id; None: it is that of the open loan
+    member_by_id  whether the act has the id of the member, not a number; None: the borrower of the open loan
     """
     tables = _institutions.outerjoin(
         _copies, (_copies.c.institution_id == _institutions.c.id) & _BY_ITEM[item_by_id]
@@ -157,13 +158,13 @@ _MEMBER = {
     by_id: Prepared(select(_borrowers.c.id, _borrowers.c.merged_into).where(~_borrowers.c.is_erased, condition))
     for by_id, condition in _OF_MEMBER.items()
 }
-# An item that has left the catalogue can be found only by its barcode; a second scan of its return finds it, too.
+# An item that was deleted from the catalogue can be found only by its barcode, also for a second scan of its return.
 _GONE = Prepared(
     select(_copies.c.id)
     .where(_copies.c.institution_id == bindparam("institution"), _copies.c.barcode == bindparam("item"))
     .where(_copies.c.is_gone, (_copies.c.state != IN) | (_copies.c.act_at > bindparam("since")))
 )
-# On PostgreSQL, before the facts are read once more: until the end of the transaction.
+# On PostgreSQL, before the facts are read again; the locks last until the end of the transaction.
 _LOCK_COPY = {
     by_id: Prepared(
         select(_copies.c.id)
@@ -196,9 +197,9 @@ def check_out_facts(
 ) -> ActFacts:
     """Read the facts for a check-out.
 
-    item, member  ids, or numbers as scanned; those that are unknown, or of several rows, are None
+    item, member  ids, or numbers as scanned; the row is None if the number is unknown, or several rows have it
     branch        code of the desk's branch
-    lock          on PostgreSQL copy and borrower, the copy first, until the end of the transaction
+    lock          on PostgreSQL, lock copy and borrower, the copy first, until the end of the transaction
     raises        NotFound  BRANCH_UNKNOWN
     """
     item_id, member_id = read_id(item), read_id(member)
@@ -222,7 +223,7 @@ def check_out_facts(
 
 
 def item_facts(session: AnySession, institution_id: UUID, *, item: str, branch: str, lock: bool = False) -> ActFacts:
-    """Read the facts for a check-in or a reading here; the borrower is that of the open loan. Otherwise as above."""
+    """Read the facts for a check-in or a use in the library, like `check_out_facts`, with the open loan's borrower."""
     item_id = read_id(item)
     values = {"institution": institution_id, "item": item_id or item, "branch": branch}
     if lock:
@@ -236,7 +237,7 @@ def item_facts(session: AnySession, institution_id: UUID, *, item: str, branch: 
 def find_borrower_id(session: AnySession, institution_id: UUID, member: str) -> UUID | None:
     """Return the id of a borrower, by id or number; None when none or several have the number.
 
-    The id of a merged member finds the member that it was merged into.
+    The id of a merged member finds the kept member.
     """
     member_id = read_id(member)
     rows = _MEMBER[member_id is not None].rows(session, {"institution": institution_id, "member": member_id or member})
@@ -247,7 +248,7 @@ def find_borrower_id(session: AnySession, institution_id: UUID, member: str) -> 
 
 
 def renewal_facts(session: AnySession, institution_id: UUID, loan_id: UUID, *, lock: bool = False) -> ActFacts | None:
-    """Read the facts for the renewal of a loan; None for an unknown one."""
+    """Read the facts for the renewal of a loan; None for an unknown loan."""
     values = {"institution": institution_id, "loan": loan_id}
     if lock:
         _LOCK_COPIES_OF_LOANS["id"].rows(session, {"institution": institution_id, "given": loan_id})
@@ -261,7 +262,7 @@ def renewal_facts(session: AnySession, institution_id: UUID, loan_id: UUID, *, l
 def renewals_facts(
     session: AnySession, institution_id: UUID, borrower_id: UUID, *, lock: bool = False
 ) -> list[ActFacts]:
-    """Read the facts for the renewal of each open loan of a borrower, the one that is due first at first."""
+    """Read the facts for the renewal of each open loan of a borrower, in order of due moment."""
     if lock:
         _LOCK_COPIES_OF_LOANS["borrower_id"].rows(session, {"institution": institution_id, "given": borrower_id})
         _lock_borrower(session, institution_id, borrower_id)
@@ -278,7 +279,7 @@ def _lock_borrower(session: AnySession, institution_id: UUID, borrower_id: UUID)
 
 
 def _gone_copy(session: AnySession, institution_id: UUID, rows: list[Any], item: str) -> UUID | None:
-    """Return the gone copy with this barcode that is on loan, in transit or just returned; no other copy has it."""
+    """Return the deleted copy with this barcode that is on loan, in transit or just returned; None if not unique."""
     if not rows or rows[0].copy_id is not None or read_id(item) is not None:
         return None
     values = {"institution": institution_id, "item": item, "since": clock.now() - REPETITION}
@@ -287,9 +288,9 @@ def _gone_copy(session: AnySession, institution_id: UUID, rows: list[Any], item:
 
 
 def _facts_of_scan(session: AnySession, institution_id: UUID, rows: list[Any], branch: str) -> ActFacts:
-    """Return the facts of rows that differ in the copy or the borrower when several have the scanned number."""
+    """Return the facts of a scan; it has several rows when several copies or borrowers have the scanned number."""
     if not rows:
-        Branches(()).by_code(branch)  # raises NotFound: an institution without branches is not known here
+        Branches(()).by_code(branch)  # raises NotFound, because the institution is not known here
     facts = _facts(session, institution_id, rows[0])
     facts.branch = facts.branches.by_code(branch)
     if len({row.copy_id for row in rows}) > 1:

@@ -34,7 +34,7 @@ DEFAULT_LIMIT, HIGHEST_LIMIT = 50, 500
 
 @dataclass(frozen=True, slots=True)
 class LoanFilter:
-    """Which loans a list has. Texts are ids, or numbers as scanned; "" does not limit."""
+    """Conditions of a list of loans. Texts are ids, or numbers or codes; "" for any."""
 
     member: str = ""
     branch: str = ""
@@ -48,7 +48,7 @@ class LoanFilter:
 
 @dataclass(frozen=True, slots=True)
 class LoanPage:
-    """One page of loans, those that are due first at first; `cursor` of the next page, "" at the end."""
+    """One page of loans in order of due moment. cursor: of the next page; "" on the last page."""
 
     loans: list[LoanView]
     total: int
@@ -78,14 +78,14 @@ def list_loans(session: Session, institution_id: UUID, loan_filter: LoanFilter, 
 
 
 def loans_of(session: Session, borrower_id: UUID, institution_id: UUID, *, now: datetime) -> list[LoanView]:
-    """Return the open loans of a borrower, the one that is due first at first."""
+    """Return the open loans of a borrower in order of due moment."""
     query = LOANS.where(Loan.borrower_id == borrower_id, Loan.returned_at.is_(None)).order_by(Loan.due_at, Loan.id)
     branches = branches_of(session, institution_id)
     return [view_of(session, *row, now=now, branches=branches) for row in session.execute(query)]
 
 
 def suspension_of(session: Session, borrower_id: UUID, *, today: date) -> SuspensionDays | None:
-    """Return the suspension of a borrower from its first day to the last; None when there is none any more."""
+    """Return the current and later suspensions of a borrower as one period; None without one."""
     query = select(Suspension).where(
         Suspension.borrower_id == borrower_id, Suspension.ends_on >= today, Suspension.ended_at.is_(None)
     )
@@ -108,7 +108,7 @@ class BorrowerView:
 
 
 def view_borrower(session: Session, act: Act, member: str) -> BorrowerView:
-    """Return what a borrower has, and what refuses every loan.
+    """Return the loans of a borrower, and the refusals that apply to any item.
 
     member  id, or a number as scanned
     raises  NotFound  BORROWER_UNKNOWN
@@ -143,7 +143,7 @@ def view_borrower(session: Session, act: Act, member: str) -> BorrowerView:
 
 @dataclass(frozen=True, slots=True)
 class ItemView:
-    """The state of an item; `to` is the code of the branch to which an item in transit is sent."""
+    """The state of an item. to: code of the destination of an item in transit."""
 
     copy: Copy
     home: str
@@ -171,7 +171,7 @@ def view_item(session: Session, act: Act, item: str) -> ItemView:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why a loan is due when it is, in steps for people."""
+    """The explanation of a due date, in steps for people."""
 
     loan: Loan
     view: LoanView
@@ -179,7 +179,7 @@ class Explanation:
 
 
 def explain_loan(session: Session, act: Act, loan_id: str) -> Explanation:
-    """Explain the due moment of a loan from what was stored with it.
+    """Explain the due date of a loan from the policy row and the days that were stored with it.
 
     raises  NotFound  LOAN_UNKNOWN
     """
@@ -226,7 +226,7 @@ def _conditions(session: Session, institution_id: UUID, loan_filter: LoanFilter,
 
 
 def local_today(session: Session, act: Act) -> date:
-    """Return the day of an act in the zone of the institution's first branch; in UTC without one."""
+    """Return the day of an act in the zone of the institution's first branch, or in UTC without a branch."""
     branches = branches_of(session, act.institution_id).all
     return local_date(calendar_of(session, branches[0].id), act.now) if branches else act.now.date()
 

@@ -1,12 +1,12 @@
-"""Reminders: each night, at 02:00 of a branch's clock, the facts that loans are due soon or overdue.
+"""Reminders: each night from 02:00 in a branch's zone, facts about loans that are due soon or overdue.
 
-A loan has steps, in calendar days since its due day: 3 and 1 days before it, 1, 7, 14 and 30 days after it. Calendar
-days, because that is how a reader counts; the fact has the open days too, which suspensions and fines count.
+A loan has steps, in calendar days since its due date: 3 and 1 days before, and 1, 7, 14 and 30 days after. Readers
+count calendar days; the fact also has the open days, which suspensions and fines count.
 
-For each institution and zone a row remembers the last night that is done, and how far the present one is, in the order
-of due moments. The row changes in the transaction of the facts, and only if nobody has changed it since: each step is
-emitted once, whatever dies and however many processes run. After days without this job a loan has the newest of the
-steps that it has reached since.
+For each institution and zone, a row stores the last finished night and the progress of the current night, in order of
+due moment. The row changes in the transaction of the facts, and only if no other process has changed it. So each step
+is emitted once, even if a process dies or several processes run. After days without this job, only the last step that
+a loan has reached is emitted.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ from services.circulation.tables import Branch, Copy, Loan, ReminderNight
 
 REMINDERS = system("reminders")
 BEGINS = timedelta(hours=2)
-# Loans of one write turn, which acts wait for.
+# Loans of one write turn; acts wait during a turn.
 _TURN = 100
 
-# In the order of these a night goes through the loans of an institution.
+# Due moment and id of a loan. A night processes the loans of an institution in this order.
 Position = tuple[datetime, UUID]
 
 
@@ -50,11 +50,11 @@ Position = tuple[datetime, UUID]
 class Night:
     """The progress of the reminders of one institution's branches in one zone.
 
-    night     the day that is being done
-    done_on   the last day that was done for every loan
-    position  the last loan that was done; None at the beginning
-    parts     nights after `done_on` that were done for a part of the loans: (their last loan, the day), in this order
-    version   of the stored row
+    night     the day that is in progress
+    done_on   the last day that is finished for every loan
+    position  the last processed loan; None at the beginning
+    parts     nights after `done_on` that are finished for a part of the loans: (last loan, day), in order of loan
+    version   version of the stored row
     """
 
     institution_id: UUID
@@ -66,7 +66,7 @@ class Night:
     version: int
 
     def last_done(self, position: Position) -> date:
-        """Return the last day that was done for a loan."""
+        """Return the last day that is finished for a loan."""
         return next((day for last, day in self.parts if position <= last), self.done_on)
 
 
@@ -80,9 +80,9 @@ class Reminder:
 
 
 def remind(database: Database, steps: Sequence[int], stop: threading.Event) -> int:
-    """Emit the facts that are due, for every institution and zone. Returns their number.
+    """Emit the due facts of every institution and zone. Returns their number.
 
-    steps   days since the due day, in order
+    steps   days since the due date, in order; negative before it
     emits   LoanDueSoon, LoanOverdue
     """
     count = 0
@@ -100,12 +100,12 @@ def remind(database: Database, steps: Sequence[int], stop: threading.Event) -> i
 
 
 def _begin(database: Database, institution_id: UUID, zone: str, today: date) -> Night | None:
-    """Return the night of `today`, from where it is; None when it is done, or the clock is behind."""
+    """Return the night of `today` with its progress; None when it is finished, or when the clock is behind."""
     with database.reading(REMINDERS) as session:
         row = session.get(ReminderNight, (institution_id, zone))
     if row is None:
         with database.transaction(REMINDERS) as session:
-            # A new library emits only the steps of its first night, not those of years.
+            # A new library emits only the steps of its first night, not all earlier ones.
             yesterday = today - timedelta(days=1)
             first = {"institution_id": institution_id, "zone": zone, "night": yesterday, "done_on": yesterday}
             insert_ignore(session, ReminderNight, [first | {"position": [], "parts": [], "version": 1}])
@@ -120,13 +120,13 @@ def _begin(database: Database, institution_id: UUID, zone: str, today: date) -> 
         return stored
     parts = stored.parts
     if stored.position is not None:
-        # The previous night was not finished: it counts as done up to its last loan.
+        # The previous night was not finished: it is finished up to its last processed loan.
         parts = ((stored.position, stored.night), *(part for part in parts if part[0] > stored.position))
     return replace(stored, night=today, position=None, parts=parts)
 
 
 def _continue(database: Database, night: Night, steps: Sequence[int]) -> int | None:
-    """Do one write turn of a night. Returns the number of facts; None when another process has changed the row."""
+    """Run one write turn of a night. Returns the number of facts; None when another process has changed the row."""
     with database.reading(REMINDERS) as session:
         rows = list(_read(session, night, steps))
         open_days = cache(partial(_open_days, session, night))
@@ -143,7 +143,7 @@ def _continue(database: Database, night: Night, steps: Sequence[int]) -> int | N
 
 
 def _read(session: Session, night: Night, steps: Sequence[int]) -> Iterator[Any]:
-    """Read open loans whose due day is as far as a step is, the first due first; a page of them."""
+    """Read a page of open loans that may have reached a step, in order of due moment."""
     in_zone = select(Branch.id).where(Branch.institution_id == night.institution_id, Branch.zone == night.zone)
     query = (
         select(
@@ -157,7 +157,7 @@ def _read(session: Session, night: Night, steps: Sequence[int]) -> Iterator[Any]
     )  # fmt: skip
     if night.position is not None:
         due_at, loan_id = night.position
-        # The first condition alone is what an index can begin with.
+        # An index can only use the first condition.
         query = query.where(
             Loan.due_at >= due_at, or_(Loan.due_at > due_at, and_(Loan.due_at == due_at, Loan.id > loan_id))
         )
@@ -172,7 +172,7 @@ def _read(session: Session, night: Night, steps: Sequence[int]) -> Iterator[Any]
 
 
 def _due_days(night: Night, steps: Sequence[int]) -> list[tuple[date, date]]:
-    """Return the due days of loans that may have reached a step since `done_on`: first and last, in order, apart."""
+    """Return the due dates of loans that may have reached a step since `done_on`, as separate periods in order."""
     missed = (night.night - night.done_on).days
     merged: list[tuple[date, date]] = []
     for step in reversed(steps):
@@ -186,7 +186,7 @@ def _due_days(night: Night, steps: Sequence[int]) -> list[tuple[date, date]]:
 
 
 def _reminder(night: Night, steps: Sequence[int], row: Any, open_days: Callable[[UUID, date], int]) -> Reminder | None:
-    """Return the fact of the newest step that a loan has reached and not had; None without one."""
+    """Return the fact of the last step that a loan has reached since its last night; None without one."""
     since = max(night.last_done((row.due_at, row.id)), row.lent_at.astimezone(ZoneInfo(night.zone)).date())
     reached = [step for step in steps if since < row.due_on + timedelta(days=step) <= night.night]
     days = (night.night - row.due_on).days
@@ -220,7 +220,7 @@ def _open_days(session: Session, night: Night, branch_id: UUID, due_on: date) ->
 
 
 def _emit(session: Session, turn: Sequence[Reminder]) -> int:
-    """Write the facts of those loans that are as they were read: one that was renewed has other steps."""
+    """Write the facts of the loans that have not changed since they were read; a renewed loan has other steps."""
     if not turn:
         return 0
     loans = select(Loan.id, Loan.version).where(Loan.id.in_([one.loan_id for one in turn]), Loan.returned_at.is_(None))

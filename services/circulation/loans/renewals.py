@@ -1,4 +1,4 @@
-"""Renewals: the due moment of a loan moves, or every reason against it is named."""
+"""Renewals: a loan gets a later due moment, or every refusal is returned."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ _RENEW_LOAN = Prepared(
 
 @dataclass(frozen=True, slots=True)
 class Renewal:
-    """A renewal that was judged, before its write turn; a refused one has `refusals` and is not written.
+    """A renewal that was judged, before its write turn. A renewal with `refusals` is not written.
 
-    view    the loan as it is after the renewal, or as it stays
-    values  of the loan's row
+    view    the loan after the renewal; for a refused renewal the loan as it is
+    values  parameters of the UPDATE of the loan
     """
 
     view: LoanView
@@ -61,17 +61,17 @@ class Renewal:
 
     @property
     def branch(self) -> str:
-        """Code of the branch that lent; "" when the catalogue no longer has it."""
+        """Code of the lending branch; "" when the catalogue no longer has it."""
         return self.view.branch.code if self.view.branch is not None else ""
 
 
 def plan_renewal(
     session: AnySession, act: Act, *, loan: str, borrower_id: UUID | None = None, due_on: str = "", lock: bool = False
 ) -> Renewal:
-    """Judge the renewal of one loan; write nothing. Its refusals are all the rules that object.
+    """Judge the renewal of one loan and write nothing. The result has the refusals of all rules.
 
-    borrower_id  whose loan it must be
-    due_on       the due day that the caller has seen, ISO 8601; "" for any: so that a link renews once
+    borrower_id  the loan must belong to this borrower; None for any
+    due_on       the due date that the caller has seen, ISO 8601, so that a link renews only once; "" for any
     raises       NotFound  LOAN_UNKNOWN
     """
     loan_id = read_id(loan)
@@ -87,16 +87,16 @@ def plan_renewal(
 
 
 def plan_renewals(session: AnySession, act: Act, *, borrower_id: UUID, lock: bool = False) -> list[Renewal]:
-    """Judge the renewal of each open loan of a borrower, the one that is due first at first; write nothing."""
+    """Judge the renewal of each open loan of a borrower, in order of due moment, and write nothing."""
     return [
         _judge(session, act, facts) for facts in renewals_facts(session, act.institution_id, borrower_id, lock=lock)
     ]
 
 
 def write_renewals(session: AnySession, act: Act, renewals: Sequence[Renewal]) -> None:
-    """Write those renewals that are not refused, in their transaction.
+    """Write the renewals without refusals, in the transaction of `session`.
 
-    raises  StaleFacts  a copy, a loan or the borrower has changed since
+    raises  StaleFacts  a copy, a loan or the borrower has changed since it was read
     emits   LoanRenewed for each
     """
     renewed = [renewal for renewal in renewals if not renewal.refusals]

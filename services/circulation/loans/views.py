@@ -19,14 +19,14 @@ from services.circulation.tables import Borrower, Copy, Loan
 
 @dataclass(frozen=True, slots=True)
 class LoanView:
-    """A loan and what is shown with it.
+    """A loan with the rows that are shown with it.
 
-    id             None for a dry run
-    borrower       None after the borrower was taken off the loan
-    branch         that lent it; None when the catalogue no longer has it
+    id             id of the loan; a planned loan may have none
+    borrower       None after the borrower was removed from the loan
+    branch         the lending branch; None when the catalogue no longer has it
     home           code of the branch that owns the copy
     renewals_left  renewals that the policy of the loan still allows
-    overdue_days   open days since the due day, until now or the return
+    overdue_days   open days from the due date until now or until the return
     """
 
     id: UUID | None
@@ -83,7 +83,7 @@ def view_of(
 
 
 def overdue_days(session: AnySession, loan: AnyLoan, *, until: datetime) -> int:
-    """Count the open days of the lending branch from the due day to a moment; 0 when the loan is not overdue."""
+    """Count the open days of the lending branch from the due date to a moment; 0 when the loan is not overdue."""
     if until <= loan.due_at:
         return 0
     calendar = calendar_of(session, loan.branch_id)

@@ -1,8 +1,7 @@
 """Policies: the rules of lending, as rows of member category, collection and lending branch.
 
-A row names a category, a collection and a branch, or leaves some of them empty, which means any. The most specific row
-decides: one that names the category before one that does not; among these, one that names the collection; among these,
-one that names the branch.
+A row has a category, a collection and a branch; an empty one means any. The most specific row decides: rows with a
+category come before rows without one, then rows with a collection, then rows with a branch.
 """
 
 from __future__ import annotations
@@ -48,11 +47,11 @@ class PolicyRow:
 
     category, collection, branch   codes; "" for any
     unit, period                   a loan lasts `period` times "day" or "hour"; so does a renewal
-    renew_from                     "due" or "today": the day that a renewal counts from
-    loan_limit, collection_limit   items at once, in all and of this collection; 0 for no limit of its own
-    not_for_loan_sentence          shown when it is not for loan
-    grace_days                     open days late without a suspension or a fine
-    suspension_cap                 most calendar days of a suspension; 0 for none
+    renew_from                     "due" or "today": the day from which a renewal counts
+    loan_limit, collection_limit   most open loans, in total and of this collection; 0: no limit
+    not_for_loan_sentence          the sentence when items are not for loan
+    grace_days                     overdue open days without a suspension or a fine
+    suspension_cap                 most calendar days of a suspension; 0: no suspension
     last_due_on                    loans are due on this day at the latest
     holds_allowed … lost_after_days  for holds and fees; 0 for none
     """
@@ -81,16 +80,16 @@ class PolicyRow:
 
     @property
     def place(self) -> tuple[str, str, str]:
-        """What the row is for; a set has each place once."""
+        """Category, collection and branch; a set has each of these combinations once."""
         return self.category, self.collection, self.branch
 
 
 @dataclass(frozen=True, slots=True)
 class PolicySet:
-    """The lending rules of an institution; version 0 is the seed of its kind, which nobody has saved.
+    """The lending rules of an institution. Version 0 has the default rules of its kind, which nobody has saved.
 
-    default_category  stands for a reader without sign-in
-    categories        of a seed: the categories of members in institutions of its kind
+    default_category  category of readers who are not signed in
+    categories        only of default rules: the categories of members in institutions of this kind
     """
 
     version: int
@@ -103,9 +102,9 @@ _NAMES = frozenset(field.name for field in fields(PolicyRow))
 
 
 def row_for(rows: Iterable[PolicyRow], *, category: str, collection: str, branch: str) -> PolicyRow | None:
-    """Return the most specific row for a loan; None when no row is for it.
+    """Return the most specific row for a loan; None when no row matches.
 
-    branch  code of the branch that lends
+    branch  code of the lending branch
     """
     place = (category, collection, branch)
     best: PolicyRow | None = None
@@ -124,11 +123,11 @@ def judge(
     branches: Iterable[str] = (),
     default_category: str = "",
 ) -> None:
-    """Judge a set of rows as a whole.
+    """Check a set of rows.
 
-    categories, collections, branches  known codes; of a kind whose codes are unknown give none
-    default_category                   stands for a reader without sign-in; "" for any
-    raises  Invalid  every fault of the set; `field` names row and value: rows[2].period
+    categories, collections, branches  known codes; empty: any code is valid
+    default_category                   category of readers who are not signed in; "" for any
+    raises  Invalid  with every fault of the set; `field` is row and value, such as rows[2].period
             POLICY_TOO_MANY_ROWS, POLICY_GAP, POLICY_TWICE, POLICY_VALUE_INVALID, POLICY_CODE_UNKNOWN,
             POLICY_SENTENCE_MISSING, POLICY_FINE_AND_SUSPENSION, POLICY_NOT_FOR_LOAN_HIDDEN
     """
@@ -158,7 +157,7 @@ def judge(
 def read_rows(documents: Sequence[Mapping[str, Any]]) -> tuple[PolicyRow, ...]:
     """Read rows from JSON or TOML; an absent value has its default.
 
-    raises  Invalid  POLICY_VALUE_INVALID: a value of another type, or an unknown name
+    raises  Invalid  POLICY_VALUE_INVALID  a value has a wrong type, or its name is unknown
     """
     faults: list[Refusal] = []
     rows: list[PolicyRow] = []
@@ -177,7 +176,7 @@ def read_rows(documents: Sequence[Mapping[str, Any]]) -> tuple[PolicyRow, ...]:
 
 
 def write_rows(rows: Iterable[PolicyRow]) -> list[dict[str, Any]]:
-    """Return rows as values that JSON has; `read_rows` reads them."""
+    """Return rows as JSON values for `read_rows`."""
     documents = [asdict(row) for row in rows]
     for document in documents:
         document["last_due_on"] = document["last_due_on"].isoformat() if document["last_due_on"] else None
@@ -186,7 +185,7 @@ def write_rows(rows: Iterable[PolicyRow]) -> list[dict[str, Any]]:
 
 @cache
 def seed_of(kind: str) -> PolicySet:
-    """Return the rules that an institution of this kind begins with."""
+    """Return the default rules of a kind of institution."""
     path = Path(__file__).parent / _SEEDS.get(kind, "public.toml")
     document = tomllib.loads(path.read_text(encoding="utf-8"))
     return PolicySet(
@@ -200,8 +199,8 @@ def seed_of(kind: str) -> PolicySet:
 def read_here_only(policies: PolicySet) -> list[tuple[str, str, bool]]:
     """Return (collection, branch code, read here only) of the default category, for the catalogue.
 
-    The list has each pair of codes that a row of the category, or of any, names; "" for any. Of the pairs that a
-    collection and a branch match, the one with a collection decides, then the one with a branch.
+    The list has each pair of codes in rows of the category or of any category; "" for any. Of the pairs that match a
+    collection and a branch, one with a collection decides before others, then one with a branch.
     """
     places = {row.place[1:] for row in policies.rows if row.category in ("", policies.default_category)}
     places |= {(collection, branch) for collection, _ in places for _, branch in places}
@@ -226,7 +225,7 @@ def _unknown(field: str, code: str, codes: set[str]) -> list[Refusal]:
 
 
 def _nonsense(name: str, row: PolicyRow) -> list[Refusal]:
-    """Return the faults of one row by itself."""
+    """Return the faults of one row alone."""
     faults: list[Refusal] = []
     if row.unit not in _LONGEST:
         faults.append(_invalid(f"{name}.unit", row.unit))
@@ -252,10 +251,10 @@ def _nonsense(name: str, row: PolicyRow) -> list[Refusal]:
 
 
 def _hidden(rows: Sequence[PolicyRow]) -> list[Refusal]:
-    """Name each row that lends a collection which is not for loan, without naming it.
+    """Return a fault for each row without a collection that would lend a collection which is not for loan.
 
-    A row "lecturer: 10 books" is more specific than "reference: not for loan" and would lend the dictionaries. Whoever
-    means that names the collection in a row of the lecturers.
+    For example, "lecturer: 10 books" is more specific than "reference: not for loan", so lecturers could borrow
+    dictionaries. To allow this on purpose, add a row for lecturers and that collection.
     """
     closed = [(number, row) for number, row in enumerate(rows) if not row.is_for_loan and row.collection]
     faults: list[Refusal] = []

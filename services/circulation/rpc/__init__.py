@@ -1,4 +1,4 @@
-"""The gRPC servicer translates requests and results; a module for each part of the contract."""
+"""The gRPC servicer: it translates requests and results. Each part of the contract has a module."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from services.circulation.rpc.loans import LoanMethods
 from services.circulation.rpc.owners import Owners
 from services.circulation.rpc.rules import RuleMethods
 
-ACTS_AT_ONCE = 3  # in one process on SQLite: one in the write turn, one that waits for the disk, one that is judged
+ACTS_AT_ONCE = 3  # in a process on SQLite: one in the write turn, one that waits for the disk, one that is judged
 
 
 class Circulation(LoanMethods, ListMethods, RuleMethods, CirculationServicer):

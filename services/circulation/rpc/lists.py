@@ -1,4 +1,4 @@
-"""Methods that read loans: lists, explanations, the state of an item and of a borrower; and the snapshot."""
+"""RPCs that read loans: lists, explanations, the state of an item and of a borrower; and the snapshot."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ PAGE = 500
 
 
 class ListMethods:
-    """The part of the servicer that reads."""
+    """The part of the servicer for reading."""
 
     _database: Database
     _owners: Owners
@@ -143,7 +143,7 @@ class ListMethods:
         return self._owners.retry_known(caller, context, read, member=request.member)
 
     def Snapshot(self, request: events_pb2.SnapshotRequest, context: grpc.ServicerContext) -> events_pb2.SnapshotReply:
-        """Return a page of the copies that are not in, in the order of ids, and the policies with the last page."""
+        """Return a page of the copies on loan or in transit, in order of id; the last page has the policies."""
         after = read_id(request.cursor)
         if request.cursor and after is None:
             raise Invalid("LOANS_CURSOR_INVALID")

@@ -1,4 +1,4 @@
-"""Methods of the desk: check-out, check-in, renewals, reading here."""
+"""RPCs for the desk: check-out, check-in, renewals, uses in the library."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ LONGEST_NUMBER = 300
 
 
 class LoanMethods:
-    """The part of the servicer for check-outs and check-ins."""
+    """The part of the servicer for check-outs, check-ins and renewals."""
 
     _database: Database
     _owners: Owners
@@ -225,11 +225,11 @@ class LoanMethods:
         member: str = "",
         branch: Callable[[], str] = str,
     ) -> Reply:
-        """Judge an act outside the write turn and write it in one.
+        """Judge an act outside the write turn, then write it in one turn.
 
-        When a guard has missed, judge it again and write it in a transaction with locks.
+        When a guard has missed, judge and write the act again in a transaction with locks.
 
-        branch  code of the branch for which a refusal is counted, asked for after it
+        branch  returns the code of the branch for which a refusal is counted; called after the refusal
         """
 
         def judge_and_write() -> Reply:
@@ -266,13 +266,13 @@ class LoanMethods:
             raise
 
     def _place(self, caller: Context) -> AbstractContextManager[None]:
-        """On SQLite few acts compute at a time. On PostgreSQL they wait for the network, without the interpreter."""
+        """Limit parallel acts on SQLite. On PostgreSQL acts mostly wait for the network, without the GIL."""
         return self._places.take(caller) if self._database.is_sqlite else nullcontext()
 
     def _replay_or_raise(
         self, caller: Context, request: Message, reply_type: type[Reply], problem: Error, act: Act, branch: str
     ) -> Reply:
-        """Return the reply of an earlier call with this key, which may be the reason for the refusal."""
+        """Return the reply of an earlier call with this key, which may have caused the refusal; else raise it."""
         stored = self._stored(caller, request, reply_type)
         if stored is not None:
             return stored
@@ -289,7 +289,7 @@ class LoanMethods:
         self._refusals.count(act.institution_id, act.now.astimezone(zone).date(), branch, reasons)
 
     def _zone(self, act: Act, code: str) -> ZoneInfo:
-        """Return the zone of a branch, read once; UTC for an unknown one."""
+        """Return the zone of a branch, which is read only once; UTC for an unknown branch."""
         key = (act.institution_id, code)
         if key not in self._zones:
             with self._database.reading(act.caller) as session:
@@ -299,7 +299,7 @@ class LoanMethods:
 
 
 def _made(reply_type: type[Reply], **fields: Any) -> Reply:
-    """Make a reply of the staff's method or of the member's own one, which have the same fields."""
+    """Make a reply of the staff's RPC or of the member's own RPC, which have the same fields."""
     make: Any = reply_type
     reply: Reply = make(**fields)
     return reply
@@ -313,7 +313,7 @@ def _act(caller: Context, request: wire.CheckOutRequest) -> Act:
 
 
 def _moment(request: Any, moment: Timestamp) -> datetime | None:
-    """Return `at`; None when the request has none. Raises Invalid AT_INVALID."""
+    """Return the moment `at`; None when the request has none. Raises Invalid AT_INVALID."""
     if not request.HasField("at"):
         return None
     try:
@@ -323,7 +323,7 @@ def _moment(request: Any, moment: Timestamp) -> datetime | None:
 
 
 def _scanned(text: str, field: str) -> str:
-    """Return an id or a number as it was scanned.
+    """Check an id or a scanned number, and return it.
 
     raises  Invalid  SCAN_INVALID
     """

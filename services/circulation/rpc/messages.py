@@ -1,4 +1,4 @@
-"""Messages of loans, items and refusals, made of what the capabilities return."""
+"""Messages of loans, items and borrowers, made from results of the capabilities."""
 
 from __future__ import annotations
 

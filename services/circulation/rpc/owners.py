@@ -1,4 +1,4 @@
-"""Requests an unknown item or member from the catalogue or members, once."""
+"""Requests the copy of an unknown item from the catalogue, or of an unknown member from members, once."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Result = TypeVar("Result")
 
 
 class Owners:
-    """Clients of the services that own items and members; channels are opened at the first call."""
+    """Clients of the services that own items and members. Channels are opened at the first call."""
 
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
@@ -35,10 +35,10 @@ class Owners:
     def retry_known(
         self, caller: Context, grpc_context: Any, read: Callable[[], Result], *, item: str = "", member: str = ""
     ) -> Result:
-        """Run a function that reads copies; request unknown ones from their owners, and run it once more.
+        """Run a function that reads copies. If a copy is unknown, request it from its owner and run the function again.
 
         read          raises NotFound COPY_UNKNOWN or BORROWER_UNKNOWN, outside every transaction
-        grpc_context  of the call: the owners get the caller's own token
+        grpc_context  context of the call, because the owners need the caller's own token
         item, member  ids, or numbers as scanned
         """
         try:
@@ -81,7 +81,7 @@ class Owners:
 
 
 def _ask(call: Callable[[], Any]) -> Any:
-    """Return the reply; None when the owner does not know the object or does not answer: it then counts as unknown."""
+    """Return the reply; None when the owner does not know the object or does not answer. Then it stays unknown."""
     try:
         return call()
     except NotFound:

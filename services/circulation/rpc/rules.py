@@ -1,4 +1,4 @@
-"""Methods of the lending rules: policies, calendars and reports."""
+"""RPCs for the lending rules: policies, calendars and reports."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ from services.circulation.policies_store import check_policies, current_policies
 from services.circulation.reports import count_lending, preview_policies
 from services.circulation.tables import Branch
 
-# The mark of the package `holidays` for a date without a decree.
+# The package `holidays` marks dates without a decree like this.
 _ESTIMATED = re.compile(r" \((?:perkiraan|estimated)\)")
 _LANGUAGES = {"en": "en_US"}
 OPENING_HOURS = system("opening-hours")
-MOST_MOVED = 500  # loans of a reply
+MOST_MOVED = 500  # loans in a reply
 
 
 class RuleMethods:
@@ -114,7 +114,7 @@ class RuleMethods:
     def ListOpeningHours(
         self, request: wire.ListOpeningHoursRequest, _context: grpc.ServicerContext
     ) -> wire.ListOpeningHoursReply:
-        # Hours are public for every caller: a reader belongs to no institution.
+        # Hours are public, and a reader belongs to no institution.
         with self._database.reading(OPENING_HOURS) as session:
             hours, cursor = list_opening_hours(
                 session,
@@ -139,11 +139,10 @@ class RuleMethods:
 
 
 def _propose_holidays(year: int, *, language: str) -> list[Closing]:
-    """Return the days of a year on which libraries are closed by decree, each as a closing of one day.
+    """Return the public holidays and joint leave days (cuti bersama) of a year, each as a closing of one day.
 
-    They are the public holidays and joint leave days (cuti bersama) that the library `holidays` knows. The government
-    decrees a year's days in the autumn before; until then dates by the moon are estimates, and there are no joint leave
-    days.
+    They come from the package `holidays`. The government decrees a year's days in the autumn before. Until then dates
+    of lunar calendars are estimates, and joint leave days are missing.
 
     raises  Invalid  CALENDAR_YEAR_INVALID
     """
@@ -161,7 +160,7 @@ def _propose_holidays(year: int, *, language: str) -> list[Closing]:
 
 
 def policy_row_message(row: PolicyRow) -> loans_pb2.PolicyRow:
-    """Return a row of policies as its message."""
+    """Return the message of a policy row."""
     values = asdict(row)
     values["last_due_on"] = row.last_due_on.isoformat() if row.last_due_on else ""
     sentence = row.not_for_loan_sentence
@@ -177,7 +176,7 @@ def _policies_message(policies: PolicySet) -> wire.Policies:
 def _rows(messages: Iterable[loans_pb2.PolicyRow]) -> tuple[PolicyRow, ...]:
     """Read rows from their messages.
 
-    raises  Invalid  POLICY_VALUE_INVALID: a date that is none
+    raises  Invalid  POLICY_VALUE_INVALID  a date is invalid
     """
     rows: list[PolicyRow] = []
     faults: list[Refusal] = []
@@ -264,7 +263,7 @@ def _week_messages(week: Week) -> list[wire.Weekday]:
 
 
 def _calendar_document(calendar: wire.Calendar) -> dict[str, Any]:
-    """Return a calendar's message as the document that `calendars.documents` reads."""
+    """Return the document for `calendars.documents` of a calendar's message."""
     return {
         "weekly": _week_document(calendar.weekly),
         "closed": [

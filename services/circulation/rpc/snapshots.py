@@ -1,4 +1,4 @@
-"""Copies from the snapshots of the catalogue and of members: at the first start, and on `rangkiang resync`."""
+"""Copies of the snapshots of the catalogue and of members: at the first start, and for `rangkiang resync`."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from rangkiang.members.v1.members_pb2_grpc import MembersStub
 from services.circulation import borrowers, copies, institutions
 
 RESYNC = system("resync")
-# A page is written in parts, so that acts at the desks have their turn between two of them.
+# A page is written in parts, so that acts of desks can write between two parts.
 PART = 100
 PAUSE_SECONDS = 0.001
-NEWEST = 2**62  # of an erased member: no fact is newer
+NEWEST = 2**62  # version of an erased member: no fact has a newer version
 
 
 def copy_institutions(resources: Resources, channel: SyncChannel) -> int:
-    """Copy every institution of the catalogue. Returns their number."""
+    """Copy all institutions of the catalogue. Returns their number."""
     stub = CatalogStub(channel)
     count, cursor = 0, ""
     while True:
@@ -35,7 +35,7 @@ def copy_institutions(resources: Resources, channel: SyncChannel) -> int:
 
 
 def copy_items(resources: Resources, channel: SyncChannel) -> int:
-    """Copy every item of the catalogue. Returns their number."""
+    """Copy all items of the catalogue. Returns their number."""
     stub = CatalogStub(channel)
     count, cursor = 0, ""
     while True:
@@ -50,7 +50,7 @@ def copy_items(resources: Resources, channel: SyncChannel) -> int:
 
 
 def copy_members(resources: Resources, channel: SyncChannel) -> int:
-    """Copy every member, and take erased ones off their loans. Returns the number of members."""
+    """Copy all members, and remove erased members from their loans. Returns the number of members."""
     stub = MembersStub(channel)
     count, cursor = 0, ""
     while True:

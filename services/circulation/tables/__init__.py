@@ -1,4 +1,4 @@
-"""The tables of circulation, by what they are about."""
+"""The tables of circulation."""
 
 from __future__ import annotations
 

@@ -44,14 +44,14 @@ class Branch(Table):
 class Copy(Table):
     """An item as the catalogue describes it, and its circulation state.
 
-    version        of the catalogue's row; an older fact changes nothing
-    is_gone        no longer in the catalogue; its loans stay
-    state          "in", "on_loan" or "transit"; holds, boxes, damaged and lost items add their own
-    state_version  grows with each act on the copy and guards the next one
-    transit_to     the branch that a copy in transit goes to
+    version        version of the catalogue's row; an older fact changes nothing
+    is_gone        the item is no longer in the catalogue; its loans stay
+    state          "in", "on_loan" or "transit"
+    state_version  grows with each act on the copy and guards the next act
+    transit_to     destination of a copy in transit
     act            the last act: "check_out", "check_in", "move" or "use"; "" without one
-    act_at         when that act was recorded; the same scan within a minute is answered from it
-    act_loan_id    the loan of that act
+    act_at         when the last act was recorded; the same scan within a minute gets the same answer
+    act_loan_id    loan of the last act
     """
 
     __tablename__ = "copies"
@@ -86,14 +86,14 @@ class Copy(Table):
 
 
 class Borrower(Table):
-    """A member as members describes it, without a name.
+    """A member, copied from the service members without a name.
 
-    version          of members' row; an older fact changes nothing
-    card             the first of its numbers
+    version          version of the row in members; an older fact changes nothing
+    card             the first number of the member
     blocks           [{"reason": …, "ends_on": ISO 8601 or ""}]
-    keeps_history    agreed that returned loans keep naming the member
+    keeps_history    the member agreed that returned loans keep their borrower
     merged_into      the member that this one was merged into
-    is_erased        the row stays without values, so that no late fact brings them back
+    is_erased        the row stays without values, so that a late fact cannot restore them
     lending_version  grows with each loan and suspension and guards the next one
     """
 
@@ -118,7 +118,7 @@ class Borrower(Table):
 
 
 class BorrowerNumber(Table):
-    """A number that finds a borrower, exactly as scanned."""
+    """A number that identifies a borrower, exactly as scanned."""
 
     __tablename__ = "borrower_numbers"
     __table_args__ = (Index("borrower_numbers_borrower", "borrower_id"),)

@@ -1,4 +1,4 @@
-"""What is counted, without a person: a row for each act, and refusals by day."""
+"""Counts without a person: a row for each act, and refusals by day."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from services.circulation.tables.base import Table
 
 
 class DailyFact(Table):
-    """One act with the values of its day; a later change of item or member changes no count.
+    """One act with the values of its day; later changes of item or member do not change it.
 
-    id      random, not in the order of time, so that no row can be matched to a loan
+    id      random and not in order of time, so that no row can be matched to a loan
     kind    "loan", "renewal", "return" or "in_library_use"
     branch  code of the branch of the act
     """
@@ -38,7 +38,7 @@ class DailyFact(Table):
 
 
 class RefusalCount(Table):
-    """How often acts were refused for a reason, on one day at one branch."""
+    """The number of refusals for a reason, on one day at one branch."""
 
     __tablename__ = "refusal_counts"
     institution_id: Mapped[UUID] = mapped_column(primary_key=True)

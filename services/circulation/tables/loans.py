@@ -13,15 +13,15 @@ from services.circulation.tables.base import Table
 
 
 class Loan(Table):
-    """A loan of one copy to one borrower; at most one of a copy is open.
+    """A loan of one copy to one borrower; a copy has at most one open loan.
 
     borrower_id     None after the borrower was taken off the loan
-    branch_id       the branch that lent it
+    branch_id       the lending branch
     due_on          the day of due_at in the branch's zone
     unit            "day" or "hour"
-    policy_version  of the policies that decided
+    policy_version  version of the policies that decided
     policy_row      the row that decided, with the fields of services.circulation.policies
-    days            days of the calendar that moved the due day: [{"date": ISO 8601, "is_open": …, "why": …}]
+    days            calendar days that were tried as due date: [{"date": ISO 8601, "is_open": …, "why": …}]
     """
 
     __tablename__ = "loans"
@@ -72,7 +72,7 @@ class Suspension(Table):
     """Days on which a borrower may not borrow or renew, both included.
 
     loan_id      the loan that was returned late
-    returned_on  the day of the return: late returns of one day count once, at the longest
+    returned_on  the day of the return; of several late returns on one day, only the longest counts
     ended_at     when a manager ended it early
     """
 
@@ -90,11 +90,11 @@ class Suspension(Table):
 
 
 class ReminderNight(Table):
-    """How far the reminders of an institution's branches in one zone are: `loans.reminders` reads and writes it.
+    """The progress of the reminders of an institution's branches in one zone; see `loans.reminders`.
 
-    night     the day that is being done, or was done last
-    done_on   the last day that was done for every loan
-    position  due moment and id of the last loan that was done in `night`; empty at its beginning, and when it is done
+    night     the day that is in progress, or was finished last
+    done_on   the last day that is finished for every loan
+    position  due moment and id of the last processed loan of `night`; empty at its beginning, and when it is finished
     parts     [{"position": …, "night": ISO 8601}] of nights after `done_on` that were not finished
     version   guards the next change
     """

@@ -1,4 +1,4 @@
-"""The lending rules of institutions, and when their branches are open."""
+"""The lending rules of institutions, and the calendars of their branches."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from services.circulation.tables.base import Table
 
 
 class PolicyVersion(Table):
-    """One saved set of rules; the latest is in force, and earlier ones stay, because loans name them.
+    """One saved set of rules. The latest is in force; earlier ones stay, because loans refer to them.
 
-    rows  JSON, as text: `policies.read_rows` reads it
+    rows  JSON as text, for `policies.read_rows`
     """
 
     __tablename__ = "policy_versions"
@@ -29,7 +29,7 @@ class PolicyVersion(Table):
 class BranchCalendar(Table):
     """The calendar of a branch; a branch without a row is open every day.
 
-    document  JSON, as text: `calendars.documents.read_calendar` reads it
+    document  JSON as text, for `calendars.documents.read_calendar`
     """
 
     __tablename__ = "branch_calendars"
@@ -42,10 +42,10 @@ class BranchCalendar(Table):
 
 
 class BranchDay(Table):
-    """How long a branch was open on a day, in minutes; a later change of its calendar changes nothing.
+    """The open minutes of a branch on a day; later changes of its calendar do not change them.
 
-    planned_minutes  by the hours of the week or season
-    open_minutes     the same, or 0 on a day that was closed
+    planned_minutes  minutes by the weekly hours or the season
+    open_minutes     the same, or 0 on a closed day
     """
 
     __tablename__ = "branch_days"
