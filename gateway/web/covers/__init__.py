@@ -1,1 +1,1 @@
-"""Drawn covers and pictures of links."""
+"""Drawn covers, and preview images for links."""

@@ -1,4 +1,4 @@
-"""Draws pictures of links as PNG: a record's title over the weave of its drawn cover; and the icons of the site."""
+"""Drawing of PNG files: preview images for links to records (title and motif of the cover), and icons of the site."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gateway.web.covers.cover_svg import CREAM, longest_part, printable, wrap
 from gateway.web.covers.motifs import THREADS, TILE, Weave, weave_of
 from gateway.web.covers.svg_path import Point, polygons
 
-# The size that programs which show links ask for.
+# The size that programs which show link previews expect.
 WIDTH, HEIGHT = 1200, 630
 MARGIN = 72
 BAND = 168
@@ -24,20 +24,20 @@ _SIZES = (88, 72, 58, 46)
 _LETTER, _LINE = 0.72, 1.2  # width of a letter of the font and height of a line, relative to the font size
 _FONT = Path(reportlab.__file__).parent / "fonts" / "VeraBd.ttf"
 _COLOURS = 64
-# Drawings of 40 KB at most that a process keeps.
+# Cards that a process caches; a card has at most 40 KB.
 KEPT_CARDS = 128
-# The roof of the mark, in a box of 32 by 24.
+# The roof in the site's logo mark, in a box of 32 by 24.
 MARK = "M1 3c4 7 9 9 15 9S27 10 31 3c-1 8-4 12-7 13v7H8v-7C5 15 2 11 1 3Z"
-_ROUND = 4  # a shape is drawn this many times larger, then made smaller, so that its edges are smooth
-# Letters without a decomposition that people write with these.
+_ROUND = 4  # shapes are drawn this many times larger and then reduced, so that their edges are smooth
+# Letters and marks without a Unicode decomposition, and the ASCII characters that replace them.
 _PLAIN = str.maketrans("đĐłŁıøØ–—‐‑‘’ʻʼ“”", "dDlLioO----''''\"\"")
 
 
 @lru_cache(maxsize=KEPT_CARDS)
 def card(*, title: str, author: str, ddc: str) -> bytes:
-    """Draw the card of a record as PNG, in the colours and with the weave of its cover (cover_svg.cover).
+    """Draw the preview image of a record as PNG, with the colours and motif of its cover (cover_svg.cover).
 
-    A text in a script that the font does not have is left out: programs show the title as text beside the picture.
+    A text in a script that the font does not have is omitted, because programs also show the title as text.
     """
     title, author = drawable(printable(title)), drawable(printable(author)[:LONGEST_AUTHOR])
     weave = weave_of(ddc)
@@ -53,7 +53,7 @@ def card(*, title: str, author: str, ddc: str) -> bytes:
 
 @lru_cache(maxsize=16)
 def site_card(name: str) -> bytes:
-    """Draw the card of all other pages: the mark and the name of the site."""
+    """Draw the preview image of all other pages: the logo mark and the name of the site."""
     image = Image.new("RGB", (WIDTH, HEIGHT), PRESS)
     _weave(image, weave_of("8"), THREADS[0])
     mark = _shape(MARK, 32, 24, 8)
@@ -66,21 +66,22 @@ def site_card(name: str) -> bytes:
 def icon(size: int, *, is_maskable: bool = False) -> bytes:
     """Draw the icon of the site as PNG.
 
-    is_maskable  the system cuts it: the mark keeps to the inner four fifths (W3C manifest, safe zone)
+    is_maskable  True when the system crops the icon; the mark then stays within the inner four fifths (W3C manifest,
+                 safe zone)
     """
     return _png(_icon(size, 0.5 if is_maskable else 0.72, is_round=not is_maskable))
 
 
 @cache
 def favicon() -> bytes:
-    """Draw the icon of tabs in three sizes, as ICO."""
+    """Draw the icon for browser tabs in three sizes, as ICO."""
     file = io.BytesIO()
     _icon(48, 0.84, is_round=True).save(file, "ICO", sizes=[(16, 16), (32, 32), (48, 48)])
     return file.getvalue()
 
 
 def drawable(text: str) -> str:
-    """Return the text in letters that the font has; "" for a text in another script."""
+    """Return the text with only the letters that the font has; "" for a text in another script."""
     letters = []
     for character in text.translate(_PLAIN):
         plain = character if _has(character) else unicodedata.normalize("NFKD", character)[0]
@@ -98,13 +99,13 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
 
 @lru_cache(maxsize=4_096)
 def _has(character: str) -> bool:
-    """Whether the font has a glyph: an absent one is drawn as the box of a character that does not exist."""
+    """Return whether the font has a glyph: a missing glyph is drawn like that of a character that does not exist."""
     font = _font(16)
     return character == " " or bytes(font.getmask(character)) != bytes(font.getmask("\uffff"))
 
 
 def _title(draw: ImageDraw.ImageDraw, text: str, corner: tuple[int, int], width: int) -> None:
-    """Write a text in the largest letters with which its words fit the lines and its lines fit TITLE_HEIGHT."""
+    """Write a text in the largest font size with which words fit into lines, and lines into TITLE_HEIGHT."""
     for size in _SIZES:
         fit, most = int(width / (size * _LETTER)), int(TITLE_HEIGHT / (size * _LINE))
         lines = wrap(text, fit, 99)
@@ -115,7 +116,7 @@ def _title(draw: ImageDraw.ImageDraw, text: str, corner: tuple[int, int], width:
 
 
 def _weave(image: Image.Image, weave: Weave, thread: str) -> None:
-    """Draw the weave at the top, and the border of bamboo shoots under it and at the bottom, as on a cover."""
+    """Draw the motif at the top, and borders of bamboo shoots below it and at the bottom, as on a cover."""
     scale = 3
     tile = _shape(weave.path, TILE, TILE, scale, stroke=0 if weave.drawn == "fill" else 1.3)
     shade = Image.new("RGB", (image.width, BAND - 8), "#000")
@@ -134,9 +135,9 @@ def _weave(image: Image.Image, weave: Weave, thread: str) -> None:
 
 
 def _shape(path: str, width: int, height: int, scale: float, *, stroke: float = 0) -> Image.Image:
-    """Return the mask of a path in a box of this width and height, `scale` pixels a unit.
+    """Return the mask of a path in a box of `width` by `height` units, at `scale` pixels per unit.
 
-    stroke  width of its line in units; 0: the path is filled, by the even-odd rule
+    stroke  width of the line in units; 0 fills the path, by the even-odd rule
     """
     large = scale * _ROUND
     size = (round(width * large), round(height * large))
@@ -155,7 +156,7 @@ def _shape(path: str, width: int, height: int, scale: float, *, stroke: float = 
 
 
 def _icon(size: int, share: float, *, is_round: bool) -> Image.Image:
-    """Draw the mark on a square; `share` is the part of its width that the mark has."""
+    """Draw the logo mark on a square; `share` is the width of the mark relative to the square."""
     image = Image.new("RGBA", (size, size), "#0000" if is_round else PRESS)
     if is_round:
         corners = Image.new("L", (size * _ROUND, size * _ROUND))
@@ -169,7 +170,7 @@ def _icon(size: int, share: float, *, is_round: bool) -> Image.Image:
 def _png(image: Image.Image) -> bytes:
     file = io.BytesIO()
     if image.mode == "RGB":
-        # Few colours make a third of the bytes.
+        # With fewer colours, the file has a third of the size.
         image = image.quantize(_COLOURS, dither=Image.Dither.NONE)
     image.save(file, "PNG", optimize=False, compress_level=9)
     return file.getvalue()

@@ -1,4 +1,4 @@
-"""Draws a cover with title, author and the weave of the class, as SVG without styles and scripts. Pure."""
+"""Drawing of covers with title, author and the motif of the class, as SVG without styles or scripts. Pure."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LETTER = 0.64
 def cover(*, title: str, author: str, ddc: str) -> bytes:
     """Draw a cover as SVG; the same arguments give the same bytes.
 
-    ddc  its digits select the weave: first the motif and ground, second the thread, third the scale; any text works
+    ddc  its first digit selects motif and ground, the second the thread, the third the scale; any text is accepted
     """
     title, author = printable(title) or "–", printable(author)
     weave = weave_of(ddc)
@@ -73,7 +73,7 @@ def cover(*, title: str, author: str, ddc: str) -> bytes:
 
 
 def small_cover(title: str) -> tuple[str, int]:
-    """Return what a small drawn cover shows of a title: at most two initials, and one of SMALL_COVERS drawings."""
+    """Return at most two initials of a title, and the number of its drawing, below SMALL_COVERS."""
     text = printable(title)
     words = [word for word in _WORD_BREAKS.split(text) if word[:1].isalpha()]
     initials = "".join(unicodedata.normalize("NFC", word)[0].upper() for word in words[:2])
@@ -85,7 +85,7 @@ def _fit(size: int) -> int:
 
 
 def _size(title: str) -> int:
-    """Return the largest font size for a title of this length with which its longest word fits a line."""
+    """Return the largest font size for a title of this length with which the longest word fits into a line."""
     longest_word = longest_part(title)
     size = next(size for longest, size in _SIZES if columns(title) <= longest)
     smaller = (other for _, other in _SIZES if other <= size)
@@ -93,18 +93,18 @@ def _size(title: str) -> int:
 
 
 def longest_part(text: str) -> int:
-    """Return the columns of the longest part of a text that no line may break: a word, or a part of it to a hyphen."""
+    """Return the columns of the longest unbreakable part of a text: a word, or a part of it up to a hyphen."""
     return max((columns(part) for part in _AFTER_HYPHEN.split(text)), default=0)
 
 
 def printable(text: str) -> str:
-    """Return the text in single spaces, without control and other invisible characters."""
+    """Return the text with single spaces, without control characters and other invisible characters."""
     visible = "".join(character if unicodedata.category(character)[0] != "C" else " " for character in text[:2_000])
     return " ".join(visible.split())
 
 
 def columns(text: str) -> int:
-    """Return the width of a text in columns; wide East Asian characters count 2, combining marks 0."""
+    """Return the width of a text in columns. Wide East Asian characters count 2, combining marks 0."""
     return sum(
         0 if unicodedata.combining(character) else 2 if unicodedata.east_asian_width(character) in "WF" else 1
         for character in text
@@ -112,7 +112,7 @@ def columns(text: str) -> int:
 
 
 def wrap(text: str, width: int, most: int) -> list[str]:
-    """Wrap a text into at most `most` lines of at most `width` columns; a text that is too long ends in an ellipsis."""
+    """Wrap a text into at most `most` lines of at most `width` columns. A text that is too long ends in an ellipsis."""
     lines: list[str] = [""]
     for word in text.split():
         for piece in _pieces(word, width):
@@ -130,7 +130,7 @@ def wrap(text: str, width: int, most: int) -> list[str]:
 
 
 def _pieces(word: str, width: int) -> list[str]:
-    """Split a word that is longer than a line, after a hyphen where there is one."""
+    """Split a word that is longer than a line, if possible after a hyphen."""
     pieces, piece = [], ""
     for character in word:
         if columns(piece + character) > width:
@@ -142,7 +142,7 @@ def _pieces(word: str, width: int) -> list[str]:
 
 
 def _side(text: str) -> tuple[int, str]:
-    """Return where lines begin and their attributes: at the right for a right-to-left script."""
+    """Return the x position of lines and their SVG attributes; a right-to-left script begins at the right."""
     directions = (unicodedata.bidirectional(character) for character in text)
     strong = next((direction for direction in directions if direction in ("L", "R", "AL")), "L")
     return (MARGIN, "") if strong == "L" else (WIDTH - MARGIN, 'direction="rtl"')

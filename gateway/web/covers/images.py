@@ -1,4 +1,4 @@
-"""/covers — serves the library's own cover image, or else a drawn cover; never an image of a third party."""
+"""/covers: the library's own cover image of a record, or a drawn cover. Images of third parties are never used."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ router = APIRouter()
 
 SVG, PNG = "image/svg+xml", "image/png"
 CACHE_FOREVER = "public, max-age=31536000, immutable"
-# The record has changed since the URL was written: the browser must ask again soon.
+# For a URL with an old version of the record: the browser must request it again soon.
 CACHE_SHORTLY = "public, max-age=300"
 # A larger image is ignored: at 400 kbit/s it would take four seconds.
 LARGEST_PICTURE_BYTES = 200_000
@@ -46,14 +46,14 @@ KINDS = {
 MOST_ISBNS = 8
 SMALL = (96, 144)  # twice the size in CSS pixels
 MOST_PIXELS = 20_000_000
-MOST_SMALL_PICTURES = 200  # 200 kB each at most, with the image that it was made of
+MOST_SMALL_PICTURES = 200  # at most 200 kB each, including the original image
 RELIST_SECONDS = 60
 _listed: dict[Path, tuple[float, int, frozenset[str]]] = {}
 
 
 @router.get("/covers/{record_id}/{version}.png")
 async def card(request: Request) -> Response:
-    """Return the picture of a link to a record, 1200 by 630, as PNG: programs that show links read no SVG."""
+    """Return the preview image of a record, 1200 by 630 pixels, as PNG. Programs that show previews read no SVG."""
     reply, display = await _record(request)
     body = await to_thread.run_sync(_drawn_card, _texts(display), limiter=_one_at_a_time(request))
     return respond(request, body, PNG, cache=_cache(request, reply.version), vary="Accept-Encoding")
@@ -61,20 +61,23 @@ async def card(request: Request) -> Response:
 
 @router.get("/covers/{record_id}/{version}")
 async def picture(request: Request) -> Response:
-    """Return the cover of one version of a record: an image from COVERS by ISBN, else a drawing."""
+    """Return the cover of a version of a record: an image from COVERS by ISBN, else a drawing."""
     reply, display = await _record(request)
     cache = _cache(request, reply.version)
     cover_file = await run_in_threadpool(find_picture, request.app.state.settings.covers, isbns(display))
     if cover_file is not None:
         if request.query_params.get("size") == "small":
             cover_file = await run_in_threadpool(shrink, *cover_file)
-        # The image in the folder may change without a new version of the record.
+        # An image in the folder may change without a new version of the record.
         return respond(request, cover_file[0], cover_file[1], cache="public, max-age=86400", vary="Accept-Encoding")
     return respond(request, cover(**_texts(display)), SVG, cache=cache, vary="Accept-Encoding")
 
 
 async def _record(request: Request) -> tuple[wire.GetRecordReply, dict[str, Any]]:
-    """Read the record of a cover's URL. Raises NotFound."""
+    """Read the record of a cover's URL.
+
+    raises  NotFound  RECORD_NOT_FOUND, COVER_NOT_FOUND
+    """
     record_id, version = check_record_id(request.path_params["record_id"]), request.path_params["version"]
     if not (version.isascii() and version.isdigit() and len(version) <= 12):
         raise NotFound("COVER_NOT_FOUND")
@@ -87,13 +90,13 @@ def _cache(request: Request, version: int) -> str:
 
 
 def _texts(display: dict[str, Any]) -> dict[str, str]:
-    """Return what a drawing shows of a record: arguments of cover_svg.cover and card_png.card."""
+    """Return the arguments of cover_svg.cover and card_png.card for a record."""
     author = next(iter(names(display)), "") or display.get("responsibility") or ""
     return {"title": display["title"], "author": author, "ddc": display.get("ddc") or ""}
 
 
 def _drawn_card(texts: dict[str, str]) -> bytes:
-    """Draw a card, and charge its CPU time (0.1 s; nothing when it is kept) to the caller."""
+    """Draw a preview image, and charge its CPU time to the caller (0.1 s; almost none for a cached image)."""
     begun = time.thread_time()
     body = card_png.card(**texts)
     cpu_time.add(time.thread_time() - begun)
@@ -101,7 +104,7 @@ def _drawn_card(texts: dict[str, str]) -> bytes:
 
 
 def _one_at_a_time(request: Request) -> CapacityLimiter:
-    """Return the process's turn to draw: however many ask for cards, other threads have their work done."""
+    """Return the limiter that lets this process draw one preview image at a time, so that other work continues."""
     state = request.app.state
     if not hasattr(state, "card_turn"):
         state.card_turn = CapacityLimiter(1)
@@ -110,12 +113,12 @@ def _one_at_a_time(request: Request) -> CapacityLimiter:
 
 
 async def with_pictures(request: Request, hits: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Add the URL of the library's own small cover to the hits that have one; none for readers who save data."""
+    """Add the URL of the library's own small cover to hits that have one. With Save-Data, no URL is added."""
     folder = request.app.state.settings.covers
     if folder is None or saving(request) or not hits:
         return hits
     listed = await run_in_threadpool(list_pictures, folder)
-    # A hit does not have its record's version; the image does not depend on it.
+    # A hit does not have the version of its record, and the image does not depend on the version.
     return [
         {**entry, "picture": f"/covers/{entry['id']}/0?size=small"} if not listed.isdisjoint(isbns(entry)) else entry
         for entry in hits
@@ -123,7 +126,7 @@ async def with_pictures(request: Request, hits: list[dict[str, Any]]) -> list[di
 
 
 def list_pictures(folder: Path) -> frozenset[str]:
-    """List the ISBNs with an image; the folder is read again when it has changed, at most every RELIST_SECONDS."""
+    """Return the ISBNs that have an image. A changed folder is read again, at most every RELIST_SECONDS."""
     now = time.monotonic()
     known = _listed.get(folder)
     if known is not None and now < known[0]:
@@ -143,7 +146,7 @@ def list_pictures(folder: Path) -> frozenset[str]:
 
 @lru_cache(maxsize=MOST_SMALL_PICTURES)
 def shrink(body: bytes, media_type: str) -> tuple[bytes, str]:
-    """Return an image in the size of a hit, as WebP; unchanged if it cannot be read or has too many pixels."""
+    """Return an image in the size of a hit, as WebP. The image is unchanged when it is unreadable or too large."""
     try:
         with Image.open(BytesIO(body)) as image:
             if image.width * image.height > MOST_PIXELS:
@@ -159,9 +162,9 @@ def shrink(body: bytes, media_type: str) -> tuple[bytes, str]:
 
 
 def find_picture(folder: Path | None, numbers: list[str]) -> tuple[bytes, str] | None:
-    """Return the first image `ISBN.webp|jpg|jpeg|png` in the folder, and its media type; None without one.
+    """Return the first image `ISBN.webp|jpg|jpeg|png` in the folder, and its media type; None when there is none.
 
-    Images that are too large, or whose content does not match the ending, are ignored.
+    Images that are too large, or whose content does not match the file ending, are ignored.
     """
     if folder is None:
         return None
@@ -181,7 +184,7 @@ def find_picture(folder: Path | None, numbers: list[str]) -> tuple[bytes, str] |
 
 
 def _open_at_once(path: str, flags: int) -> int:
-    """Open a file; a named pipe is opened without waiting for its writer."""
+    """Open a file without blocking, because opening a named pipe would wait for its writer."""
     return os.open(path, flags | os.O_NONBLOCK)
 
 
@@ -206,6 +209,6 @@ def to_isbn10(number: str) -> str:
 
 
 def names(display: dict[str, Any]) -> list[str]:
-    """Return the names of the authors, which are texts or objects with a name."""
+    """Return the names of the authors; an author is a text or an object with a name."""
     authors = display.get("authors") or ()
     return [author if isinstance(author, str) else str(author.get("name", "")) for author in authors]

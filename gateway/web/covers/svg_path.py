@@ -1,4 +1,4 @@
-"""Converts the SVG path data of our own drawings to polygons, for pictures that are no SVG. Pure."""
+"""Conversion of the SVG path data of this project's drawings to polygons, for PNG files. Pure."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ Point = tuple[float, float]
 
 _TOKEN = re.compile(r"[A-Za-z]|-?(?:\d+\.?\d*|\.\d+)")
 _NUMBERS = {"m": 2, "l": 2, "h": 1, "v": 1, "c": 6, "s": 4, "a": 7, "z": 0}
-# Pieces of a curve; a motif is drawn 36 pixels wide at most.
+# Line segments of a curve; a motif is drawn at most 36 pixels wide.
 _STEPS = 12
 
 
 def polygons(path: str) -> list[list[Point]]:
-    """Return the subpaths as lists of points; a closed one ends where it begins. Arcs must be of circles.
+    """Return the subpaths as lists of points. A closed subpath ends at its first point. Arcs must be circular.
 
     raises  ValueError  a command other than M L H V C S A Z
     """
@@ -49,7 +49,7 @@ def polygons(path: str) -> list[list[Point]]:
 
 
 def _commands(path: str) -> Iterator[tuple[str, list[float]]]:
-    """Yield each command with its numbers; a repeated command may leave its letter out."""
+    """Yield each command with its numbers; a repeated command may omit its letter."""
     tokens = _TOKEN.findall(path)
     command, place = "", 0
     while place < len(tokens):
