@@ -1,4 +1,4 @@
-"""Pages for members: sign-in, account, own data, and what a link in a notice opens."""
+"""Pages for members: sign-in, account, own data, notice preferences, and the pages of links in notices."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""/l/{link} — what a member does from a notice: renew one loan, or end notices of a kind.
+"""/l/{link}: the page of a link in a notice, on which a member renews one loan or stops notices of a kind.
 
-GET and HEAD show and change nothing, because mail scanners open links. The link itself says whose it is, so the form
-needs neither a cookie nor a session; it gives no access to anything else of the account.
+GET and HEAD change nothing, because mail scanners open links. The link identifies the member, so the form needs neither
+a cookie nor a session. The link gives no other access to the account.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from rangkiang.notifications.v1 import notices_pb2
 
 router = APIRouter()
 
-# Links that members has not made, of one address in a minute: nobody can guess one, and nobody should try.
+# Unknown links that one address may open in a minute. This limits attempts to guess a link.
 MOST_FAILURES = 20
 _failures = Buckets(MOST_FAILURES)
-# The form of a mail program's button (RFC 8058).
+# Form field that a mail program's unsubscribe button sends (RFC 8058).
 ONE_CLICK = ("List-Unsubscribe", "One-Click")
 
 
@@ -47,7 +47,7 @@ async def show(request: Request) -> Response:
 
 @router.post("/l/{link}")
 async def act(request: Request) -> Response:
-    """Renew the loan, or end the notices; a form says which, so that a mail program's button renews nothing."""
+    """Renew the loan, or stop the notices. The form names the act, so that a mail program's button renews nothing."""
     refuse_other_sites(request)
     fields = await request.form(max_files=0, max_fields=5)
     try:
@@ -65,7 +65,7 @@ async def act(request: Request) -> Response:
 
 
 async def _open(request: Request) -> contacts_pb2.IssueActTokenReply:
-    """Return what a link is for; the calls of this request carry its token, whoever is signed in.
+    """Return the act of a link. Calls of this request then carry the link's token, even when a reader is signed in.
 
     raises  NotFound  ACT_LINK_INVALID
             Gone      ACT_LINK_EXPIRED
@@ -79,12 +79,12 @@ async def _open(request: Request) -> contacts_pb2.IssueActTokenReply:
         message = contacts_pb2.IssueActTokenRequest(token=token[:300])
         reply = await call(request, members(request).IssueActToken, message)
     except Gone:
-        # Members has made this link, so it was not guessed.
+        # The members service made this link, so it was not guessed.
         _failures.charge(caller, -1)
         raise
     _failures.charge(caller, -1)
     sessions.forward(request, b"authorization", f"Bearer {reply.token.token}")
-    # A repeated form has the answer of the first.
+    # A repeated form gets the response of the first one.
     sessions.forward(request, b"idempotency-key", f"link-{sha256(token.encode()).hexdigest()[:40]}")
     return reply
 
@@ -139,9 +139,9 @@ def _loan_shown(
 
 
 def _over_page(request: Request, why: str) -> Response:
-    """Show that a link is no longer valid and what to do; without its member and its subject.
+    """Show that a link is no longer valid and what to do, without the member or the loan.
 
-    why  "expired", or "used" when its loan has ended
+    why  "expired", or "used" when the loan has ended or has another due date
     """
     return page(request, "notice_link.html", query="", act="over", why=why, status=410, is_private=True)
 

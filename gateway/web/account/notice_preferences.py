@@ -1,4 +1,4 @@
-"""Which notices a member wants, over which channels and on which devices: /account/notices, and the desk's page."""
+"""/account/notices and /members/{id}/notices: a member's notice preferences by kind and channel, and devices."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from rangkiang.notifications.v1 import notices_pb2 as wire
 router = APIRouter()
 
 ALL = "all"
-# Letters are the last resort when no channel reaches a member, so they are not a choice.
+# Members cannot choose letters, because staff print them only when no channel reaches a member.
 _NOT_CHOSEN = ("print",)
 _LAST = 20
-# The first word that a User-Agent has: many name Chrome and Safari besides.
+# The first match in this order names the browser, because many browsers also name Chrome and Safari.
 _BROWSERS = (
     ("Edg", "Edge"), ("OPR/", "Opera"), ("SamsungBrowser/", "Samsung Internet"), ("Firefox/", "Firefox"),
     ("FxiOS/", "Firefox"), ("Chrome/", "Chrome"), ("CriOS/", "Chrome"), ("Safari/", "Safari"),
@@ -38,7 +38,7 @@ _SYSTEMS = (
 
 @dataclass(frozen=True, slots=True)
 class KindChoices:
-    """A kind of notices, and for each channel whether the member wants it there."""
+    """A kind of notices, and for each channel whether the member wants the kind there."""
 
     kind: str
     channels: list[tuple[str, bool]]
@@ -73,7 +73,7 @@ async def member_notices(request: Request) -> Response:
 @router.post("/members/{member_id}/notices")
 @for_signed_in
 async def change_of_member(request: Request) -> Response:
-    """Change the preferences of a member who asks for it at the desk."""
+    """Change the preferences of a member who asks for this at the desk."""
     fields = await read_form(request)
     member_id: str = request.path_params["member_id"]
     question = wire.GetPreferencesRequest(member_id=member_id)
@@ -90,7 +90,7 @@ async def change_of_member(request: Request) -> Response:
 @router.post("/account/notices/devices")
 @for_signed_in
 async def add_device(request: Request) -> Response:
-    """Add the browser that sends the form; its script has filled in the subscription."""
+    """Add the browser that sends the form. The page's script filled in the subscription."""
     fields = await read_form(request)
     message = devices_pb2.AddOwnDeviceRequest(
         endpoint=fields.text("endpoint"),
@@ -120,7 +120,7 @@ async def remove_device(request: Request) -> Response:
 
 
 def device_name(user_agent: str) -> str:
-    """Return a name by which a member recognises a browser: "Chrome, Android"; "" for an unknown one."""
+    """Return a name for a browser that a member recognises, such as "Chrome, Android"; "" when unknown."""
     browser = next((name for word, name in _BROWSERS if word in user_agent), "")
     system = next((name for word, name in _SYSTEMS if word in user_agent), "")
     return ", ".join(filter(None, (browser, system)))
@@ -177,7 +177,7 @@ async def _member_page(request: Request, form: Form, *, status: int = 200) -> Re
 
 
 def choices(preferences: wire.Preferences) -> list[KindChoices]:
-    """Return for each kind and channel whether it is wanted: the most specific answer decides, without one it is."""
+    """Return for each kind and channel whether it is wanted. The most specific answer decides; the default is yes."""
     answers = {(answer.kind, answer.channel): answer.allowed for answer in preferences.answers}
 
     def is_wanted(kind: str, channel: str) -> bool:
@@ -193,7 +193,7 @@ def choices(preferences: wire.Preferences) -> list[KindChoices]:
 
 
 def _refusals(fields: Fields, known: wire.Preferences) -> list[wire.Preference]:
-    """Return the answers that a form gives: a box without a tick is a no."""
+    """Return the answers of a form: a box without a tick refuses its kind and channel."""
     return [
         wire.Preference(kind=kind, channel=channel, allowed=False)
         for kind in known.kinds

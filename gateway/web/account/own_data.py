@@ -1,4 +1,4 @@
-"""/account/data — the member's own data: consents to give and withdraw, a copy to download, requests to the library."""
+"""/account/data: consents of a member, a copy of the member's data, and data requests to the library."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ router = APIRouter()
 
 
 class Person(NamedTuple):
-    """The caller or one of their children, with each purpose and the last answer."""
+    """The reader or one of their children, with each purpose and the last answer."""
 
     member_id: str
     name: str
@@ -41,14 +41,14 @@ async def own_data(request: Request) -> Response:
 @router.get("/account/data.json")
 @for_signed_in
 async def download(request: Request) -> Response:
-    """A copy of all that is kept about the reader."""
+    """Return a copy of the reader's data in members, and the open loans, as a JSON file."""
     return as_file(await own_copy(request))
 
 
 @router.post("/account/consents")
 @for_signed_in
 async def answer(request: Request) -> Response:
-    """Give or withdraw a consent, of the reader or of a child whose guardian they are."""
+    """Give or withdraw a consent, for the reader or for a child whose guardian the reader is."""
     fields = await read_form(request)
     message = wire.AnswerOwnConsentRequest(
         member_id=fields.text("member_id"),

@@ -1,4 +1,4 @@
-"""/account — the reader's own account, with the member's loans and their renewal."""
+"""/account: the reader's own account, the password, and the member's loans and renewals."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ async def change_password(request: Request) -> Response:
 @router.post("/account/loans/{loan_id}/renew")
 @for_signed_in
 async def renew(request: Request) -> Response:
-    """Renew one loan; a refusal stands beside it."""
+    """Renew one loan. A refusal is shown next to the loan."""
     await read_form(request)
     loan_id: str = request.path_params["loan_id"]
     try:
@@ -82,7 +82,7 @@ async def renew(request: Request) -> Response:
 @router.post("/account/loans/renewals")
 @for_signed_in
 async def renew_all(request: Request) -> Response:
-    """Renew every loan that can be renewed; the reasons of the others stand beside them."""
+    """Renew every loan that can be renewed. Reasons against the others are shown next to each loan."""
     await read_form(request)
     reply = await call(request, circulation(request).RenewOwnLoans, loans_pb2.RenewOwnLoansRequest())
     lang = language(request)
@@ -96,7 +96,10 @@ async def renew_all(request: Request) -> Response:
 
 
 async def _own_loans(request: Request, reasons: dict[str, tuple[str, ...]]) -> OwnLoans | None:
-    """Return the loans with the reasons of an act, else those of now; None when circulation does not answer."""
+    """Return the open loans; None when circulation is not available.
+
+    reasons  refusals of an act, by loan; other loans have the current reasons against a renewal
+    """
     try:
         reply = await call(request, circulation(request).ListOwnLoans, loans_pb2.ListOwnLoansRequest())
     except NotFound:

@@ -1,4 +1,4 @@
-"""/sign-in, /sign-out — the browser's session; /sign-in/link — the first password, with a one-time link."""
+"""/sign-in and /sign-out: the browser's session; /sign-in/link and /sign-in/slip: new passwords with a link or code."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ from rangkiang.members.v1 import sign_in_pb2 as wire
 
 router = APIRouter()
 
-# Where a reader goes who came from no page.
+# Target after sign-in when the reader did not come from a page.
 HOME = "/account"
-# Between password and code.
+# Longest time between the password and the code of the second factor.
 STEP_SECONDS = 300
-# Between a form whose session was over and the sign-in.
+# Longest time between sending a form whose session had ended and the sign-in.
 RESUME_SECONDS = 900
 _SLIP_FIELDS = {
     "PASSWORD_COMMON": "password",
@@ -62,7 +62,7 @@ async def sign_in(request: Request) -> Response:
 
 @router.post("/sign-in")
 async def begin_session(request: Request) -> Response:
-    """Sign in with user name and password; accounts with a second factor give its code in a second step."""
+    """Sign in with user name and password. Accounts with a second factor enter its code in a second step."""
     sessions.require_secure(request)
     fields = await read_visitor_form(request)
     secret = visitor_secret(request)
@@ -92,14 +92,14 @@ async def begin_session(request: Request) -> Response:
             return _code_page(request, form, secret, sealed=sealed, status=problem.http_status, **hidden_fields)
         return _password_page(request, form, secret, status=problem.http_status, **hidden_fields)
     response = _resume_page(request, secret, reply, hidden_fields["resume"]) or redirect(_after(hidden_fields["back"]))
-    # Each sign-in has a new secret; the session that this browser had before ends.
+    # Each sign-in has a new secret, and ends the previous session of this browser.
     await _end_session(request)
     sessions.begin(request, response, reply)
     return keep_visitor(request, response, "")
 
 
 def _resume_page(request: Request, secret: str, reply: wire.SignInReply, resume: str) -> Response | None:
-    """Return the page that sends a form again, whose session ended before it was sent; None without one."""
+    """Return the page that sends a form again after its session had ended; None when there is no such form."""
     try:
         path, fields = unseal(secret, resume, seconds=RESUME_SECONDS)
     except InvalidToken:
@@ -125,7 +125,7 @@ def _code_page(
 
 
 def _digits(code: str) -> str:
-    """Return a code as an authenticator shows it, `123 456`, without spaces."""
+    """Return a code without spaces; authenticators show `123 456`."""
     return "".join(code.split())[:20]
 
 
@@ -153,7 +153,7 @@ async def _end_session(request: Request) -> None:
 
 @router.get("/sign-in/slip")
 async def slip(request: Request) -> Response:
-    """Show the form for a member's password, with the code that the desk has given."""
+    """Show the form with which a member sets a password with a code from the desk."""
     sessions.require_secure(request)
     form, secret = visitor_form(request)
     return keep_visitor(request, page(request, "sign_in_slip.html", query="", form=form, is_private=True), secret)
@@ -186,7 +186,7 @@ async def use_slip(request: Request) -> Response:
 
 @router.get("/sign-in/link/{link}")
 async def link(request: Request) -> Response:
-    """Show the form for the first password, and the second factor where the role needs one."""
+    """Show the form for a new password, and the second factor when the role needs one."""
     sessions.require_secure(request)
     form, secret = visitor_form(request)
     return await _link_page(request, form, secret)
