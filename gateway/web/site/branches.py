@@ -1,4 +1,4 @@
-"""/branches — the libraries, and a page for each branch: hours, address, contact, services, what is new there."""
+"""/branches: the list of libraries, and a page per branch with hours, address, contact, services and new titles."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ PHOTO_WIDTH = 640
 
 @router.get("/branches")
 async def branches(request: Request) -> Response:
-    """List the branches by institution, the one whose site this is first."""
+    """List the branches by institution. The institution whose site this is comes first."""
     held, lang = libraries(request), language(request)
     directory = await held.directory()
     owner = held.owner()
@@ -124,7 +124,7 @@ def _entry(branch: wire.Branch, hours: OpeningHours | None, lang: str) -> dict[s
         "path": branch_path(branch.institution, branch.code),
         "is_mobile": branch.kind == MOBILE,
         "now": now_in_words(hours, lang, branch.kind),
-        # Circulation has answered, and nobody has entered hours.
+        # Circulation is available, and staff have entered no hours.
         "lacks_hours": hours is not None and not hours.has_hours,
         "place": place_of(branch.contact),
         "contact": contact_lines(branch.contact),

@@ -1,4 +1,4 @@
-"""/browse — lists of headings in order: authors, subjects, series, titles, call numbers."""
+"""/browse: ordered lists of authors, subjects, series, titles and call numbers."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ router = APIRouter()
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 HUNDREDS = tuple(f"{digit}00" for digit in range(10))
 KINDS = ("author", "title", "subject", "series", "call_number")
-# Kinds whose headings are values of a facet of the same name; a title or a call number is one record.
+# Kinds whose headings are values of the facet with the same name. A title or a call number is one record.
 FACETED = ("author", "subject", "series")
 BEFORE, AFTER = 4, 20
 
 
 class BrowseQuery(QueryModel):
-    term: str = text("Where in the list.")
-    cursor: str = text("Go on from here.", longest=500)
+    term: str = text("Heading at which to open the list.")
+    cursor: str = text("Cursor of another page.", longest=500)
     kind: Annotated[str, OneOf(KINDS)] = ""
 
 
 @router.get("/browse")
 async def which(request: Request) -> Response:
-    """Show the lists; with `kind` redirect to that list."""
+    """Show the kinds of lists. With `kind`, redirect to that list."""
     query = read_query(BrowseQuery, request, strict=False)
     if query.kind:
         return RedirectResponse(list_address(query.kind, term=query.term), status_code=303)
@@ -100,11 +100,11 @@ def _heading(kind: str, entry: browsing_pb2.Heading, lang: str, *, here: bool) -
 
 
 def _beside(kind: str, record: dict[str, Any]) -> str:
-    """Return the text next to a heading with one record: the author of a title, or the title at a call number; year."""
+    """Return the text next to the heading of one record: the author (for a call number, the title) and the year."""
     name = record["title"] if kind == "call_number" else (record["authors"] or [""])[0]
     return ", ".join(str(part) for part in (name, record["year"]) if part)
 
 
 def quote_phrase(text: str) -> str:
-    """Quote a heading as a phrase of a search."""
+    """Return a heading as a quoted phrase for a search."""
     return f'"{text.replace(chr(34), " ").strip()}"'

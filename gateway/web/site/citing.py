@@ -1,4 +1,4 @@
-"""Formats citations of a record as plain text: APA 7, MLA 9, Chicago 17 (bibliography). Pure."""
+"""Citations of a record as plain text: APA 7, MLA 9 and Chicago 17 (bibliography). Pure."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from typing import Any
 
 from gateway.web.covers.images import names
 
-# (and, and others, without a year)
+# "and", "and others" and "no date" by language.
 _WORDS = {"id": ("dan", "dkk.", "t.t."), "en": ("and", "et al.", "n.d.")}
 MOST_NAMES = {"apa": 20, "mla": 2, "chicago": 10}
 
 
 def citations(display: dict[str, Any], lang: str) -> list[tuple[str, str]]:
-    """Return (style, citation) for each style; missing data is left out."""
+    """Return (style, citation) for each style. Missing data is omitted."""
     undated = _WORDS[lang][2]
     people = [name for name in names(display) if name]
     title = _title(display)
@@ -38,7 +38,7 @@ def _apa_names(people: list[str]) -> str:
 
 
 def _initials(name: str) -> str:
-    """Abbreviate “Rusli, Marah” to “Rusli, M.”; a name without a comma is unchanged."""
+    """Return “Rusli, M.” for “Rusli, Marah”. A name without a comma does not change."""
     family, comma, forenames = name.partition(",")
     if not comma:
         return name
@@ -47,7 +47,7 @@ def _initials(name: str) -> str:
 
 
 def _many_names(people: list[str], most: int, lang: str) -> str:
-    """Join names, the first inverted, the others direct; more than `most` become the first name and “et al.”."""
+    """Join names: the first one inverted, the others direct. More than `most` names become the first and “et al.”."""
     conjunction, others, _ = _WORDS[lang]
     if not people:
         return ""

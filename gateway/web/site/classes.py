@@ -1,4 +1,4 @@
-"""/golongan — the tree of classes: the ten main classes, and their divisions with the library's captions."""
+"""/golongan: the classification, from the ten main classes down, with the library's captions."""
 
 from __future__ import annotations
 
@@ -55,9 +55,10 @@ async def _classes(request: Request, parent: str) -> Response:
 
 
 def _with_general_name(division: dict[str, Any], path: list[dict[str, Any]], words: Wording) -> dict[str, Any]:
-    """Name a division without a caption that has its class's number: it has the general records of the class.
+    """Return a division with a name for a division that has no caption.
 
-    Another without a caption stands under the heading of the page, if that is the caption above it.
+    A division with the same notation as the class of the page has the general records of that class, and is named so.
+    Other divisions lose `under` when the heading of the page already shows it.
     """
     if division["name"] or not path:
         return division
@@ -67,7 +68,7 @@ def _with_general_name(division: dict[str, Any], path: list[dict[str, Any]], wor
 
 
 def class_data(class_: browsing_pb2.Class, lang: str) -> dict[str, Any]:
-    """Return a class for templates: its name, and the URLs of its divisions and of its records."""
+    """Return a class for templates: its name, and the URLs of its divisions and its records."""
     return {
         "notation": class_.notation,
         "name": local_text(class_.caption, lang),

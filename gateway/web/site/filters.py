@@ -1,4 +1,4 @@
-"""Filters of a search: next to the hits, as chips, and as a page with the values of one facet."""
+"""Filters of a search: next to the hits, as chips, and on a page with all values of one facet."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ from rangkiang.catalog.v1 import browsing_pb2, catalog_pb2, facets_pb2
 
 router = APIRouter()
 
-# In the usual order of filtering: availability, branch, material, language, subject. Dewey numbers are left out because
-# classes show the same.
+# In the usual order of filtering: availability, branch, material, language, subject. Dewey numbers are omitted, because
+# classes have the same values.
 SHOWN_FACETS = tuple(facet for facet in FACETS if facet != "ddc")
 MOST_VALUES_BESIDE_HITS = 10
 VALUES_A_PAGE = 50
@@ -59,7 +59,7 @@ async def filters(request: Request) -> Response:
 
 @router.get("/search/facets/{facet}")
 async def values(request: Request) -> Response:
-    """Show all values of one facet, a page at a time."""
+    """Show the values of one facet in pages."""
     facet = request.path_params["facet"]
     if facet not in SHOWN_FACETS:
         raise NotFound("FACET_NOT_FOUND", facet=facet[:80])
@@ -99,12 +99,12 @@ async def values(request: Request) -> Response:
 
 
 def filters_of(params: Params) -> list[facets_pb2.Filter]:
-    """Return the filters of a URL's parameters."""
+    """Return the filters in the parameters of a URL."""
     return [facets_pb2.Filter(facet=name, values=params[name]) for name in FACETS if name in params]
 
 
 def facet_data(facets: Iterable[catalog_pb2.Facet], params: Params, words: Wording) -> list[dict[str, Any]]:
-    """Return the facets for templates, in the order of SHOWN_FACETS; facets without values are left out."""
+    """Return the facets for templates, in the order of SHOWN_FACETS, without facets that have no values."""
     by_name = {facet.name: facet for facet in facets}
     return [
         {
@@ -121,7 +121,7 @@ def facet_data(facets: Iterable[catalog_pb2.Facet], params: Params, words: Wordi
 
 
 def _in_order(facet: str, values: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Sort classes below their parent class and years in descending order; keep the order of other values."""
+    """Sort classes by number, with their level, and years in descending order. Keep the order of other values."""
     if facet == "year":
         return sorted(values, key=lambda entry: str(entry["value"]), reverse=True)
     if facet != "class":
@@ -135,7 +135,7 @@ def _depth(value: str) -> int:
 
 
 def value_label(facet: str, value: facets_pb2.FacetValue, words: Wording) -> str:
-    """Return the label of a facet's value; a class has its number first."""
+    """Return the label of a facet's value. The label of a class begins with its notation."""
     label = local_text(value.label, words.language)
     if facet in ("class", "ddc") and value.value != "none":
         return f"{notation(value.value)} {label}".strip()
@@ -143,12 +143,12 @@ def value_label(facet: str, value: facets_pb2.FacetValue, words: Wording) -> str
 
 
 def notation(value: str) -> str:
-    """Return a class in its usual notation with at least three digits; `2X` is unchanged."""
+    """Return a class in its usual notation with at least three digits. `2X` does not change."""
     return value.ljust(3, "0") if value.isdigit() else value
 
 
 def chips(params: Params, facets: list[dict[str, Any]], words: Wording) -> list[tuple[str, str, str]]:
-    """List the filters in use: (facet, label of the value, URL of the search without it)."""
+    """Return the filters in use: (facet, label of the value, URL of the search without this filter)."""
     names = {(entry["name"], value["value"]): value["name"] for entry in facets for value in entry["values"]}
     return [
         (

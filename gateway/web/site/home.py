@@ -1,4 +1,4 @@
-"""/ — the home page: the search box, new records, classes and libraries."""
+"""/: the home page with the search box, new records, classes and libraries."""
 
 from __future__ import annotations
 

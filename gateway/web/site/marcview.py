@@ -1,4 +1,4 @@
-"""/records/{id}/marc — the MARC view of a record with all fields, for cataloguers."""
+"""/records/{id}/marc: the MARC view of a record with all fields, for cataloguers."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def marc_view(request: Request) -> Response:
 
 
 def _field(tag: str, value: Any) -> dict[str, Any]:
-    """Return a field of MARC-in-JSON for templates: control fields have a value, others subfields."""
+    """Return a field of MARC-in-JSON for templates. Control fields have a value; data fields have subfields."""
     if isinstance(value, str):
         return {"tag": tag, "indicators": "", "value": value, "subfields": [], "rtl": False}
     subfields = [(code, text) for subfield in value["subfields"] for code, text in subfield.items()]

@@ -1,4 +1,4 @@
-"""/records/{id}/shelf — the records before and after a record on the shelf."""
+"""/records/{id}/shelf: the records before and after a record on the shelf."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ A_SIDE = 10
 
 @router.get("/records/{record_id}/shelf")
 async def shelf(request: Request) -> Response:
-    """Show the shelf of `branch`, else of the reader's own branch, else of the record's first branch."""
+    """Show the shelf of `branch`. The default is the reader's branch, then the record's first branch."""
     record_id = check_record_id(request.path_params["record_id"])
     parameter = request.query_params.get("branch", "")
     branch = parameter if BRANCH_PATTERN.fullmatch(parameter) else preferences.branch(request)

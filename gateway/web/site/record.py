@@ -1,4 +1,4 @@
-"""/records/{id} — the page of a record: its data, items, shelf neighbours, similar records and downloads."""
+"""/records/{id}: the page of a record, with its data, items, shelf neighbours, similar records and downloads."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ from rangkiang.catalog.v1 import catalog_pb2 as wire
 
 router = APIRouter()
 
-# Endings of downloads: for reference managers, spreadsheets, libraries and software.
+# URL endings of downloads: for reference managers, spreadsheets, libraries and software.
 DOWNLOADS = ("ris", "bib", "csv", "mrc", "xml", "marcjson", "mods", "dc", "jsonld")
 NEIGHBOURS_A_SIDE, SIMILAR, BY_AUTHOR = 3, 6, 6
-# Similar titles are often by the same author, whose titles the page lists first.
+# More similar records are read than shown, because those that the list of the author's records has are omitted.
 SIMILAR_READ = SIMILAR + BY_AUTHOR
-# Answers of branches, the best for a reader first.
+# Availability answers, the best for a reader first.
 ANSWERS = ("can_be_borrowed", "online", "read_here_only", "ask_the_library", "out_until", "not_available")
-# A title with more letters, or with a longer word, is shown in smaller letters.
+# A title with more characters, or with a longer word, is shown in a smaller font.
 LONG_TITLE, LONG_WORD = 60, 14
 LONGEST_DESCRIPTION = 300
-# Branches shown at first; the others can be expanded.
+# Number of branches that are shown at first; readers can expand the others.
 MOST_BRANCHES = 8
-# Items shown on a page, for serials with very many; the page shows how many more there are.
+# Number of items on a page, because some serials have very many. The page shows how many more there are.
 MOST_ITEMS = 200
 
 Reply = TypeVar("Reply")
@@ -122,19 +122,19 @@ async def record(request: Request) -> Response:
 
 
 def is_long(display: dict[str, Any]) -> bool:
-    """Return True for a title that needs smaller letters on a phone."""
+    """Return True for a title that needs a smaller font on a phone."""
     words = f"{display['title']} {display['subtitle'] or ''}".replace("-", " ").split()
     return len(" ".join(words)) > LONG_TITLE or max(map(len, words), default=0) > LONG_WORD
 
 
 def best_answer(places: list[dict[str, Any]]) -> str:
-    """Return the best answer of all branches, which stands at the top of the page; "" without items."""
+    """Return the best availability answer of all branches, for the top of the page; "" without items."""
     answers = {place["answer"] for place in places}
     return next((answer for answer in ANSWERS if answer in answers), "")
 
 
 def about(display: dict[str, Any], places: list[dict[str, Any]], words: Wording) -> str:
-    """Return what a link to the record says: whether and where it can be had, by whom it is, what it is about."""
+    """Return the description of the record for link previews: availability, responsibility, imprint and summary."""
     best = best_answer(places)
     answer = words.code("answer", best) if best else words.say("record.nowhere")
     where = [place["name"] for place in places if place["answer"] == best]
@@ -150,7 +150,7 @@ def about(display: dict[str, Any], places: list[dict[str, Any]], words: Wording)
 async def _by_author(
     request: Request, display: dict[str, Any], record_id: str, mine: str, lang: str
 ) -> list[dict[str, Any]]:
-    """Return other records by the first author, one a work; an empty list when the search fails."""
+    """Return other records by the first author, one per work; empty when the search fails."""
     author = next(filter(None, names(display)), "")
     if not author:
         return []
@@ -163,7 +163,7 @@ async def _by_author(
 
 
 def downloads(record_id: str, words: Wording) -> list[tuple[str, str, str]]:
-    """List (URL, name, media type) of the downloads of a record."""
+    """Return (URL, name, media type) of each download of a record."""
     return [
         (f"/records/{record_id}.{ending}", words.say(f"record.download.{ending}"), FORMATS[ending].media_type)
         for ending in DOWNLOADS
@@ -171,7 +171,7 @@ def downloads(record_id: str, words: Wording) -> list[tuple[str, str, str]]:
 
 
 async def optional(reply: Awaitable[Reply]) -> Reply | None:
-    """Await an optional part of a page; return None when the call fails."""
+    """Return the reply for an optional part of a page, or None when the call fails."""
     try:
         return await reply
     except Error:
@@ -179,7 +179,7 @@ async def optional(reply: Awaitable[Reply]) -> Reply | None:
 
 
 def spines(reply: browsing_pb2.ListNeighboursReply | None, lang: str) -> list[dict[str, Any]]:
-    """Return the shelf neighbours for templates, in shelf order; an empty list for fewer than two."""
+    """Return the shelf neighbours for templates, in shelf order; empty when there are fewer than two."""
     if reply is None or len(reply.neighbours) < 2:
         return []
     return [
@@ -198,7 +198,7 @@ def _on_a_spine(call_number: str) -> str:
 
 
 def _with_items(places: list[dict[str, Any]], reply: wire.ListItemsReply, lang: str) -> list[dict[str, Any]]:
-    """Add the items to each branch, at most MOST_ITEMS in all."""
+    """Return each branch with its items, at most MOST_ITEMS in total."""
     by_branch: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for item in reply.items[:MOST_ITEMS]:
         by_branch.setdefault((item.institution, item.branch), []).append(

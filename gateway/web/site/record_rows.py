@@ -1,4 +1,4 @@
-"""Converts the full display of a record to rows of a page: the label, text and link of each key."""
+"""Conversion of a record's full display to rows of a page, with the label, text and link of each key."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from urllib.parse import urlencode
 from gateway.negotiation import LANGUAGES
 from gateway.web.texts import Wording, wording
 
-# A link's scheme, lower case; anything else stays in the MARC view.
+# Schemes of links, in lower case. Other links are only in the MARC view.
 SAFE_SCHEMES = ("https://", "http://", "ftp://")
-# Display keys that become rows, in this order; a key is left out when its fuller key has a value.
+# Display keys that become rows, in this order. A key is omitted when its key in FULLER has a value.
 ROWS = (
     "contributors", "authors", "parallel", "uniform_title", "titles_other", "edition", "publication", "published",
     "extent", "in_series", "series", "language", "translated_from", "material", "audience", "ddc", "subjects",
@@ -22,7 +22,7 @@ FULLER = {"authors": "contributors", "published": "publication", "series": "in_s
 CODED = {"language": "language", "translated_from": "language", "material": "material", "audience": "audience"}
 
 LONGEST_HOST = 48
-# Control characters, such as MARC's marks around a nonfiling article.
+# Control characters, such as those that MARC puts around a nonfiling article.
 _CONTROLS = dict.fromkeys((*range(0x20), *range(0x7F, 0xA0)))
 
 Line = dict[str, Any]
@@ -31,7 +31,7 @@ Line = dict[str, Any]
 def rows(display: dict[str, Any], words: Wording) -> list[tuple[str, list[Line]]]:
     """Return (label, lines) for each key with a value.
 
-    A line is {"text", "href", "lang", "rtl", "label", "outside"}; `label`, in the reader's language, precedes the text.
+    A line is {"text", "href", "lang", "rtl", "label", "outside"}. `label` precedes the text, in the reader's language.
     """
     data = {**display, "published": _published(display), "notes": _notes(display)}
     # The page shows the title in other scripts below the title.
@@ -56,12 +56,12 @@ def rows(display: dict[str, Any], words: Wording) -> list[tuple[str, list[Line]]
 
 
 def online_links(display: dict[str, Any], words: Wording) -> list[Line]:
-    """Return the external links as lines: to the title online, or to material about it."""
+    """Return the external links as lines: links to the title online, or to related material."""
     return _lines("links", display.get("links") or [], display, words)
 
 
 def web_addresses(display: dict[str, Any]) -> list[str]:
-    """Return the addresses of the external links, whole, to copy or to write down."""
+    """Return the full URLs of the external links, which readers can copy or write down."""
     urls = (str(link.get("url") or "") for link in display.get("links") or [])
     return list(dict.fromkeys(url for url in urls if url.lower().startswith(SAFE_SCHEMES)))
 
@@ -73,16 +73,16 @@ def titles_beside(display: dict[str, Any], words: Wording) -> list[Line]:
 
 
 def _notes(display: dict[str, Any]) -> list[Any]:
-    """Return the notes without one that only repeats the audience."""
+    """Return the notes, without a note that only repeats the audience."""
     audience = display.get("audience") or ""
-    # The note is in the record's language, whatever the reader's.
+    # The note is in the record's language, which can differ from the reader's language.
     names = {wording(language).code("audience", audience).casefold() for language in LANGUAGES} if audience else set()
     texts = ((note, str(note.get("text") if isinstance(note, dict) else note)) for note in display.get("notes") or ())
     return [note for note, text in texts if text.strip(" .").casefold() not in names]
 
 
 def _unlabelled(key: str, name: str, lines: list[Line]) -> list[Line]:
-    """Remove labels that equal the row's label, and the label of a single publication."""
+    """Return the lines without labels that equal the row's label, and without the label of a single publication."""
     if key == "publication" and len(lines) == 1:
         return [{**lines[0], "label": ""}]
     return [{**line, "label": ""} if line["label"].casefold() == name.casefold() else line for line in lines]
@@ -115,13 +115,13 @@ def _line(key: str, value: Any, display: dict[str, Any], words: Wording) -> Line
 
 
 def _host(url: str) -> str:
-    """Return the host of a URL as people say it, at most LONGEST_HOST characters."""
+    """Return the host of a URL without `www.`, at most LONGEST_HOST characters."""
     host = url.partition("://")[2].partition("/")[0].rpartition("@")[2].removeprefix("www.") or url
     return host if len(host) <= LONGEST_HOST else f"…{host[-LONGEST_HOST + 1 :]}"
 
 
 def _link(key: str, text: str, facts: dict[str, Any], display: dict[str, Any]) -> str:
-    """Return the URL of a line's link; empty without a link."""
+    """Return the URL of a line's link; "" without a link."""
     if key == "links":
         url = str(facts.get("url") or "")
         return url if url.lower().startswith(SAFE_SCHEMES) else ""
@@ -141,7 +141,7 @@ def _link(key: str, text: str, facts: dict[str, Any], display: dict[str, Any]) -
 
 
 def _part(facts: dict[str, Any], words: Wording) -> str:
-    """Return the label for the part of the record that a text in another script repeats."""
+    """Return the label of the field whose text is repeated in another script."""
     return words.code("parallel", str(facts["field"])) if facts.get("field") else ""
 
 

@@ -1,4 +1,4 @@
-"""What a results page is about: its heading, the authority's other forms of it, and topics to go on with."""
+"""The heading of a results page, other forms of a heading from its authority record, and topics to continue with."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gateway.web.site.browse import FACETED, list_address
 from gateway.web.texts import Wording
 from rangkiang.catalog.v1 import browsing_pb2
 
-# What a heading names first, where several filters are in use.
+# With several filters in use, the heading names the first of these facets.
 _ORDER = (
     "author", "subject", "series", "class", "ddc", "collection", "branch", "institution", "material", "language",
     "year", "availability",
@@ -24,9 +24,9 @@ MOST_TOPICS = 6
 
 
 def heading_of(params: Params, names: Mapping[tuple[str, str], str], words: Wording) -> str:
-    """Return the heading: of the words that were typed, else of the filters, else of everything.
+    """Return the heading for the typed words, or for the filters, or for all records.
 
-    names  (facet, value) -> its label, of the filters in use
+    names  (facet, value) -> label, for the filters in use
     """
     typed = first_value(params, "q")
     if typed:
@@ -50,7 +50,7 @@ def heading_of(params: Params, names: Mapping[tuple[str, str], str], words: Word
 
 
 def single_heading(params: Params) -> tuple[str, str] | None:
-    """Return the list and the heading whose records the page shows; None where it shows others."""
+    """Return the (list, heading) whose records the page shows; None unless a single heading is the only condition."""
     filters = [(facet, values) for facet in FACETS if (values := params.get(facet))]
     if first_value(params, "q") or len(filters) != 1:
         return None
@@ -59,12 +59,12 @@ def single_heading(params: Params) -> tuple[str, str] | None:
 
 
 def find_heading(request: Request, kind: str, text: str) -> Awaitable[browsing_pb2.BrowseReply]:
-    """Ask the catalogue for the entry of a heading in its list."""
+    """Call the catalogue for the entry of a heading in its list."""
     return call(request, catalog(request).Browse, browsing_pb2.BrowseRequest(kind=kind, term=text, after=5))
 
 
 def other_forms(reply: browsing_pb2.BrowseReply | None, kind: str, text: str) -> dict[str, Any]:
-    """Return what the authority record says of a heading: unused forms, and links to related headings."""
+    """Return the variant forms of a heading, and links to related headings, from the authority record."""
     entry = next((entry for entry in reply.headings if entry.text == text), None) if reply is not None else None
     if entry is None:
         return {"forms": [], "see_also": []}
@@ -75,7 +75,7 @@ def other_forms(reply: browsing_pb2.BrowseReply | None, kind: str, text: str) ->
 
 
 def topics(params: Params, filters: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
-    """List (subject, URL) of the most frequent subjects where a reader came for an audience, without words yet."""
+    """Return (subject, URL) of the most frequent subjects, for a search by audience without words or a subject."""
     if first_value(params, "q") or not params.get("audience") or params.get("subject"):
         return []
     subjects: list[dict[str, Any]] = next((facet["values"] for facet in filters if facet["name"] == "subject"), [])

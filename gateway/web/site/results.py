@@ -1,4 +1,4 @@
-"""/search — the results page: hits, filters, sorting, grouping, help without hits; /suggest for the search box."""
+"""/search: the results page with hits, filters, sorting, grouping and help; /suggest: options of the search box."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ from rangkiang.catalog.v1 import catalog_pb2 as wire
 router = APIRouter()
 
 HITS_A_PAGE = 10
-MOST_REACHED = 10_000  # hits that pages lead to
+MOST_REACHED = 10_000  # hits that a reader can reach by pages
 
 
 @router.get("/search")
 async def results(request: Request) -> Response:
     params = read_page(request, PageQuery)
     words = wording(language(request))
-    # Chips of filters in use need their labels, so facets are counted with the hits; else a second request loads them.
+    # Chips of filters in use need labels, so facets are counted with the hits. Otherwise a second request counts them.
     opened = request.query_params.get("filters") == "open"
     with_filters = opened or any(facet in params for facet in FACETS)
     heading = single_heading(params)
@@ -61,18 +61,18 @@ async def results(request: Request) -> Response:
     else:
         reply, entry = await asyncio.gather(search, optional(find_heading(request, *heading)))
     if heading is not None and not reply.total and not reply.degraded and "cursor" not in params:
-        # Nobody uses this form: the list has the headings around it, and the form to use instead.
+        # No record uses this heading. The list shows the headings around it, and the heading to use instead.
         return RedirectResponse(list_address(heading[0], term=heading[1]), status_code=303)
     is_found = has_all_words(reply)
     links = for_links(params, has_hits=is_found)
     filters = facet_data(reply.facets, links, words) if with_filters else None
     hits = await _hits(request, params, reply, words)
     first = "cursor" not in params
-    # While the query log is on, the link of a hit has its rank, and nothing else about the search.
+    # When the query log is on, the link of a hit contains its rank, and nothing else about the search.
     if first and query_log.log_search(request, query=first_value(params, "q"), reply=reply):
         hits = [{**entry, "rank": rank} for rank, entry in enumerate(hits, 1)]
     page_number = reply.offset // HITS_A_PAGE + 1
-    has_pages_before = reply.offset > 0 and links is params  # a cursor belongs to the words of its search
+    has_pages_before = reply.offset > 0 and links is params  # a cursor is valid only with the words of its search
     names = {(facet["name"], value["value"]): value["name"] for facet in filters or () for value in facet["values"]}
     filters_in_use = chips(links, filters or [], words)
     switches = [
@@ -124,7 +124,7 @@ async def results(request: Request) -> Response:
         explained=first_value(params, "explain") == "true",
         filters=filters,
         drawer_open=opened,
-        # The heading names the filter, where it is the only one.
+        # A single filter is in the heading.
         chips=[] if heading else filters_in_use,
         without_filters=address({name: values for name, values in links.items() if name not in FACETS}),
         filters_address=address(links, opened=True),
@@ -136,7 +136,7 @@ async def results(request: Request) -> Response:
 
 @router.get("/suggest")
 async def suggest(request: Request) -> Response:
-    """Return the options of the search box's list, each with the URL of what it names."""
+    """Return the options of the search box's list, each with its URL."""
     prefix = read_query(SuggestQuery, request, strict=False).q
     reply = await call(request, catalog(request).Suggest, wire.SuggestRequest(prefix=prefix))
     options = [
@@ -162,18 +162,18 @@ async def _hits(request: Request, params: Params, reply: wire.SearchReply, words
 
 
 def _librarian(request: Request, params: Params, query: str, words: Wording) -> ContactLine | None:
-    """Return how to ask about what was not found: first at the branch of the filter, then at the reader's own."""
+    """Return the contact for a question about a search: of a branch in the filters, else of the reader's branch."""
     text = words.say("help.ask_text", query=query) if query else words.say("help.ask_for_book")
     return librarian(request, [*params.get("branch", ()), preferences.branch(request)], text)
 
 
 def _place(reply: wire.SearchReply, words: Wording, *, by_work: bool) -> str:
-    """Say which hits these are: "11–20 dari 121 judul", all of them where there is one page."""
+    """Return the range of the hits, "11–20 dari 121 judul", or only their number when there is one page."""
     titles = words.count("search.hits", reply.total)
     if not reply.hits or (not reply.offset and not reply.next):
         return titles
     first, last = words.number(reply.offset + 1), words.number(reply.offset + len(reply.hits))
-    # Grouped by work, a page has fewer hits than the records that are counted.
+    # The total counts records, of which a page grouped by work shows fewer.
     return words.say("search.works_place" if by_work else "search.place", first=first, last=last, titles=titles)
 
 
@@ -195,9 +195,9 @@ def _question(request: Request, params: Params, *, facets: bool) -> wire.SearchR
 def _help(
     help_reply: browsing_pb2.Help, params: Params, words: Wording, filters_in_use: Sequence[tuple[str, str, str]]
 ) -> dict[str, Any]:
-    """Return searches that would find something, each with its URL and number of hits.
+    """Return searches that find records, each with its URL and number of hits.
 
-    filters_in_use  as `chips` lists them
+    filters_in_use  as `chips` returns them
     """
     without = {name: values for name, values in params.items() if name not in FACETS}
     return {

@@ -1,4 +1,4 @@
-"""/works/{id} — a work and its editions, best first, with the reasons for grouping them."""
+"""/works/{id}: a work and its editions, the best first, with the reasons for grouping them."""
 
 from __future__ import annotations
 
@@ -48,5 +48,5 @@ async def work(request: Request) -> Response:
 
 
 def _name(edition: dict[str, Any]) -> str:
-    """Return what tells the editions of a work apart in a list."""
+    """Return title, publisher and year, which distinguish the editions of a work."""
     return ", ".join(str(value) for value in (edition["title"], edition["publisher"], edition["year"]) if value)
