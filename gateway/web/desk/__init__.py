@@ -1,4 +1,4 @@
-"""Pages for staff: the desk, members, notices, rules, libraries, staff and programs."""
+"""Pages for staff: the desk, members, notices, policies, calendars, libraries, staff accounts and API clients."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from gateway.web.desk import (
 MODULES = (
     staff,
     api_clients,
-    # Before the page of a member, whose id could be `new`.
+    # Precedes `members`, because /members/{id} also matches /members/new.
     member_forms,
     members,
     member_acts,
@@ -41,7 +41,7 @@ MODULES = (
     channel_health,
     conversations,
     webhooks,
-    # After the pages below /notices, which are no ids.
+    # Follows the pages below /notices, because /notices/{id} also matches their paths.
     notices,
     policies,
     calendars,

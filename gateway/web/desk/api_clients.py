@@ -1,4 +1,4 @@
-"""/clients — programs of other systems that call the API, for administrators."""
+"""/clients: programs of other systems that call the API, for administrators."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def clients(request: Request) -> Response:
 @router.post("/clients")
 @for_signed_in
 async def add_client(request: Request) -> Response:
-    """Add a client and show its secret, this time only."""
+    """Add a client and show its secret. No other page shows the secret."""
     fields = await read_form(request)
     name, role = fields.text("name"), fields.text("role")
     try:

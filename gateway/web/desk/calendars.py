@@ -1,4 +1,4 @@
-"""/desk/calendars — when the branches of the institution are open, for managers."""
+"""/desk/calendars: the calendars of the institution's branches, for managers."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 MOST_SEASONS = 50
 _BODY_BYTES = 256 * 1024
 _MOST_FIELDS = 2_000
-# 08.00-16.00 and 8:00–16:00 alike.
+# Matches 08.00-16.00 and 8:00–16:00.
 _INTERVAL = re.compile(r"([0-9]{1,2})[.:]([0-9]{2})\s*[-–—]\s*([0-9]{1,2})[.:]([0-9]{2})", re.ASCII)
-# A closing as one value of the form.
+# Separates the parts of a closing in one form value.
 _SEPARATOR = "|"
 
 
@@ -51,7 +51,7 @@ class Day:
 @router.get("/desk/calendars")
 @for_signed_in
 async def list_branches(request: Request) -> Response:
-    """List the branches; each has a calendar."""
+    """List the branches with links to their calendars."""
     reply = await call(request, circulation(request).ListBranches, wire.ListBranchesRequest())
     return page(
         request, "calendars.html", query="", branches=[(branch, _name(request, branch)) for branch in reply.branches]
@@ -70,7 +70,7 @@ async def show_calendar(request: Request) -> Response:
 @for_signed_in
 @accept_bodies(_BODY_BYTES)
 async def save_calendar(request: Request) -> Response:
-    """Save the calendar; the button of the holidays adds the ticked ones and confirms their year."""
+    """Save the calendar. The button of the holidays also adds the ticked holidays and confirms their year."""
     fields = await read_form(request, most_fields=_MOST_FIELDS)
     calendar, errors = _read(request, fields)
     form = signed_in_form(request, {name: value for name, value in fields.items() if name not in ("csrf", "key")})
@@ -88,7 +88,7 @@ async def save_calendar(request: Request) -> Response:
         }
         refuse(request, form, problem, {field: place for field, place in places.items() if place in form.values})
         if isinstance(problem, Outdated):
-            # The page shows that somebody else changed it, so saving again is a decision.
+            # The page shows that the calendar was changed meanwhile. If staff save again, they accept this version.
             form.values = {**form.values, "version": str(problem.facts.get("version", calendar.version))}
         return await _page(request, form, calendar, status=problem.http_status)
     if reply.moved_total:
@@ -144,7 +144,7 @@ async def _page(
 
 
 def _year(request: Request, today: date, confirmed: Iterable[int]) -> int:
-    """Return the year whose holidays are shown: `year=`, else this year or, once it is confirmed, the next."""
+    """Return the year of the proposed holidays: `year=`, else this year, or next year when this one is confirmed."""
     text = request.query_params.get("year", "")
     if text.isascii() and text.isdigit() and 2000 <= int(text[:4]) <= 2100 and len(text) == 4:
         return int(text)
@@ -175,7 +175,7 @@ def _week_values(prefix: str, weekly: Iterable[wire.Weekday]) -> dict[str, str]:
 
 
 def _read(request: Request, fields: Fields) -> tuple[wire.Calendar, dict[str, str]]:
-    """Return the calendar of a form, and sentences by field for hours that nobody can read."""
+    """Return the calendar of a form, and sentences by field for hours that cannot be parsed."""
     errors: dict[str, str] = {}
     wrong = wording(language(request)).say("calendars.hours_wrong")
     version = fields.text("version")
@@ -242,7 +242,7 @@ def _read_closing(value: str) -> wire.Closing | None:
 
 
 def _place(field: object) -> str:
-    """Return the field of the form for a value that a refusal names: weekly.mon[0] is in weekly.mon."""
+    """Return the form field of a value that a refusal names: weekly.mon for weekly.mon[0]."""
     return re.sub(r"(\.[a-z]{3})\[[0-9]+\]$", r"\1", str(field))
 
 

@@ -1,4 +1,4 @@
-"""/notices/channels — the health of channels, with a chart of the last 30 days, and the hours of digests."""
+"""/notices/channels: the health of channels, with a chart of the last 30 days, and the hours of digests."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from rangkiang.notifications.v1 import notices_pb2 as wire
 router = APIRouter()
 
 DAYS = 30
-# States of attempts that came to an end, as bars from below.
+# States of successful attempts, which form the lower part of a bar.
 GOOD = ("accepted", "sent", "delivered", "read", "printed")
 _BAR, _GAP, _HEIGHT = 8, 2, 60
 _PLACES = {"SENDING_WINDOW": "opens"}
@@ -36,8 +36,8 @@ _PLACES = {"SENDING_WINDOW": "opens"}
 class ChannelView:
     """A channel for templates.
 
-    days     (day, taken over, not taken over) of the last 30 days that have any
-    picture  the same as SVG
+    days     (day, accepted, not accepted) of each of the last 30 days with attempts
+    picture  the same numbers as a bar chart in SVG
     """
 
     status: wire.ChannelStatus
@@ -72,7 +72,7 @@ async def set_hours(request: Request) -> Response:
     except Error as problem:
         form = refuse(request, signed_in_form(request, values), problem, _PLACES)
         if isinstance(problem, Outdated):
-            # The page shows that somebody else changed them, so saving again is a decision.
+            # The page shows that the hours were changed meanwhile. If staff save again, they accept this version.
             form.values = {**values, "version": str(problem.facts.get("version", 0))}
         return await _page(request, form, status=problem.http_status)
     return redirect("/notices/channels?saved=1")
@@ -115,7 +115,7 @@ def _view(status: wire.ChannelStatus, words: Wording, zone: str) -> ChannelView:
 
 
 def _count(rows: Iterable[wire.ChannelDay]) -> dict[date, tuple[int, int]]:
-    """Return for each day how many messages were taken over and how many were not."""
+    """Return for each day the number of accepted messages and of those that were not accepted."""
     days: dict[date, list[int]] = defaultdict(lambda: [0, 0])
     for row in rows:
         days[date.fromisoformat(row.day)][row.state not in GOOD] += row.count
@@ -123,7 +123,7 @@ def _count(rows: Iterable[wire.ChannelDay]) -> dict[date, tuple[int, int]]:
 
 
 def picture(days: dict[date, tuple[int, int]], *, today: date, label: str) -> Markup:
-    """Return an SVG with a bar for each of the last 30 days: what was taken over from below, what was not above it."""
+    """Return an SVG bar chart of the last 30 days: accepted messages below, those that were not accepted above."""
     last = max([today, *days])
     dates = [last - timedelta(days=DAYS - 1 - place) for place in range(DAYS)]
     most = max([1, *(good + bad for good, bad in days.values())])
@@ -141,7 +141,7 @@ def picture(days: dict[date, tuple[int, int]], *, today: date, label: str) -> Ma
                         name, x, f"{top:.1f}", _BAR, f"{height:.1f}"
                     )
                 )
-    # The line below is there on days without messages too.
+    # The base line also marks days without messages.
     bars.append(Markup('<path class="ground" d="M0 {0}H{1}"/>').format(_HEIGHT, width))
     return Markup('<svg class="chart" role="img" aria-label="{}" viewBox="0 -2 {} {}">{}</svg>').format(
         label, width, _HEIGHT + 3, Markup("").join(bars)

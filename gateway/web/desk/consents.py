@@ -1,4 +1,4 @@
-"""/members/{id}/consents — what a member agreed to or withdrew: the texts, the last answer to each, and all answers."""
+"""/members/{id}/consents: the texts of consents, a member's last answer to each text, and all answers."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from rangkiang.members.v1 import people_pb2 as wire
 
 router = APIRouter()
 
-# What the texts of this release ask for. A text that changes in meaning gets another version.
+# Purposes of the texts of this release. A text whose meaning changes gets a new version.
 PURPOSES = ("loan_history", "news")
 TEXT_VERSION = "2026-11"
-# How staff get an answer; as members has them, a test compares.
+# How staff receive an answer. A test compares these with the members service.
 WAYS = ("desk", "form")
 
 
@@ -45,7 +45,7 @@ async def consents(request: Request) -> Response:
 @router.post("/members/{member_id}/consents")
 @for_signed_in
 async def answer(request: Request) -> Response:
-    """Note an answer. It adds to the ledger and overwrites nothing, so it needs no version that the desk has seen."""
+    """Record an answer. The ledger only grows, so the current version is used instead of the version of the form."""
     fields = await read_form(request)
     member = await _get(request)
     consent = wire.Consent(
@@ -87,7 +87,7 @@ async def _page(request: Request, form: Form, *, status: int = 200) -> Response:
 
 
 def asked_of(answers: Iterable[wire.Consent], words: Wording) -> list[Asked]:
-    """Return each purpose with the last of these answers, the oldest first."""
+    """Return each purpose with its last answer. `answers` must have the oldest answer first."""
     last = {consent.purpose: consent for consent in answers}
     return [
         Asked(

@@ -1,4 +1,4 @@
-"""/notices/conversations — messages to the library that staff answer: taken over, answered, closed."""
+"""/notices/conversations: conversations that staff take over, answer and close."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ NOTES = {"taken": "conversations.taken", "answered": "conversations.answered", "
 class ConversationRow:
     """A conversation for templates.
 
-    name     of the member, else the number
+    name     name of the member, else the person's number
     text     beginning of the person's last message
-    owner    "" when nobody has taken it over, "self" or "other"
+    owner    who has taken the conversation over: "self", "other", or "" for nobody
     """
 
     conversation: wire.Conversation
@@ -93,7 +93,7 @@ async def take_conversation(request: Request) -> Response:
 @router.post("/notices/conversations/{conversation_id}/reply")
 @for_signed_in
 async def reply_conversation(request: Request) -> Response:
-    """Answer, and return to the list of open conversations."""
+    """Send an answer, and return to the list of open conversations."""
     fields = await read_form(request)
     text = fields.get("text", "").replace("\r\n", "\n").strip()
     message = wire.ReplyConversationRequest(id=request.path_params["conversation_id"], text=text[: LONGEST_REPLY + 1])
@@ -112,9 +112,9 @@ async def close_conversation(request: Request) -> Response:
 
 
 async def _act(request: Request, method: Any, message: Message, next_page: str, *, text: str = "") -> Response:
-    """Call a method and redirect to the next page; a refusal is shown on the page of the conversation.
+    """Call a method and redirect to `next_page`. A refusal is shown on the page of the conversation.
 
-    text  of the reply, which stays in its field
+    text  text of the reply, which the form shows again after a refusal
     """
     try:
         await call(request, method, message)

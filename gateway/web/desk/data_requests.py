@@ -1,4 +1,4 @@
-"""/data-requests — what members ask about their own data: open ones by their time, and those of one member."""
+"""/data-requests: data requests of members, the open ones by due time, and all requests of one member."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from rangkiang.members.v1 import requests_pb2 as wire
 
 router = APIRouter()
 
-# As members has them; a test compares.
+# A test compares these with the members service.
 KINDS = ("access", "correction", "erasure")
 WAYS = ("desk", "form")
 OUTCOMES = ("done", "refused")
@@ -33,7 +33,11 @@ _NEAR_HOURS = 24
 
 @dataclass(frozen=True, slots=True)
 class RequestRow:
-    """A request for templates; `left` is "" once it is answered, `is_near` within a day of its time and after it."""
+    """A request for templates.
+
+    left     remaining or exceeded time, in words; "" for an answered request
+    is_near  True for an open request that is due within 24 hours or overdue
+    """
 
     request: wire.DataRequest
     left: str
@@ -44,7 +48,7 @@ class RequestRow:
 def request_rows(
     requests: Iterable[wire.DataRequest], words: Wording, names: dict[str, str] | None = None
 ) -> list[RequestRow]:
-    """Return requests for templates, with the time that is left of each."""
+    """Return requests for templates, each with its remaining time."""
     now = clock.now()
     rows = []
     for request in requests:
@@ -59,7 +63,7 @@ def request_rows(
 
 
 def _left(due_at: datetime, now: datetime, words: Wording) -> str:
-    """Return `2 hari 5 jam lagi`, or for how long it is over its time."""
+    """Return the remaining time, `2 hari 5 jam lagi`, or the time since the request was due."""
     seconds = int((due_at - now).total_seconds())
     hours, minutes = divmod(abs(seconds) // 60, 60)
     if seconds < 0:
@@ -121,7 +125,8 @@ async def answer(request: Request) -> Response:
         raise
     except Error as problem:
         form = refuse(request, signed_in_form(request), problem, {})
-        # Several requests have a field of this name: what was typed goes back to its own.
+        # Each request on the page has a field of this name, so the error is shown for the page, and the typed text in
+        # the field of its request.
         form.general += form.errors.values()
         form.errors.clear()
         return await _page(request, form, typed={message.id: message.answer}, status=problem.http_status)
@@ -131,7 +136,7 @@ async def answer(request: Request) -> Response:
 @router.get("/members/{member_id}/data.json")
 @for_signed_in
 async def download(request: Request) -> Response:
-    """A copy of all that is kept about the member, for them."""
+    """Return a copy of the member's data in members, and the loans, as a JSON file for the member."""
     return as_file(await copy_of(request, request.path_params["member_id"]))
 
 

@@ -1,4 +1,4 @@
-"""Acts of the desk: find out what was scanned, act, and describe the outcome for the page."""
+"""Acts of the desk: identify a scan, perform the act, and describe the outcome for the page."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from rangkiang.circulation.v1 import loans_pb2 as wire
 from rangkiang.members.v1 import cards_pb2, people_pb2
 
 LEND, RETURN, READ_HERE = "lend", "return", "read_here"
-# Refusals that cannot be waived, as in circulation; a test compares.
+# Refusals that cannot be waived. A test compares these with circulation.
 FINAL = frozenset({"AT_BEFORE_RETURN", "ITEM_ON_LOAN", "LOAN_ENDED"})
-# How a page shows an outcome.
+# Tones in which the page shows an outcome.
 DONE, LOOK, REFUSED = "done", "look", "refused"
 _LONGEST_CODE = 300
 _MOST_CHOICES = 8
@@ -31,7 +31,7 @@ _NO_ANSWER = (Unavailable, TooLate)
 
 @dataclass(slots=True)
 class Choice:
-    """One of several meanings of a typed text; its button sends `fields`."""
+    """One of several meanings of a typed text. Its button sends `fields`."""
 
     label: str
     detail: str
@@ -40,15 +40,15 @@ class Choice:
 
 @dataclass(slots=True)
 class Outcome:
-    """The outcome of a scan or a key.
+    """The outcome of a scan or a button.
 
     tone       DONE, LOOK (something to read or to choose) or REFUSED
     lines      sentences below the heading
-    item       the item in question
-    choices    buttons, of which one is meant
-    waivable   reasons that the reader may waive with a reason
-    member     whose loans can be printed
-    fast_add   barcode, title and author of the form that adds an item which nobody knows
+    item       the item of the act
+    choices    buttons, of which staff choose one
+    waivable   reasons of refusals that the caller may waive
+    member     id of the member whose loans can be printed
+    fast_add   barcode, title and author for the form that adds an unknown item
     """
 
     tone: str
@@ -66,11 +66,11 @@ class Outcome:
 class Desk:
     """One request of a desk.
 
-    institution  code
+    institution  code of the institution
     branch       code of the desk's branch
     branches     names of all branches, by code
     member       id of the current borrower; "" between borrowers
-    is_without_members  members did not answer
+    is_without_members  True when members was not available, or the caller may not use it
     """
 
     request: Request
@@ -85,9 +85,9 @@ class Desk:
         return words_of(self.request).say(key, **facts)
 
     async def act(self, fields: Fields) -> Outcome:
-        """Do the act of a form, and return its outcome.
+        """Perform the act of a form, and return its outcome.
 
-        raises  Unavailable, TooLate  nobody knows what became of it
+        raises  Unavailable, TooLate  it is unknown whether the act was done
         """
         act, code = fields.text("act"), fields.get("code", "").strip()[:_LONGEST_CODE]
         if act == "finish":
@@ -108,7 +108,7 @@ class Desk:
         return await self._scan(fields, code)
 
     async def _scan(self, fields: Fields, code: str) -> Outcome:
-        """Find out what a code is, and act on it: a card opens a borrower, an item is lent, returned or counted."""
+        """Identify a code, and act on it: a card opens a borrower; an item is lent, returned or counted."""
         for form in _forms_of(code):
             card, item = await asyncio.gather(self._card(form), self._item(form))
             if card is not None and item is not None:
@@ -119,7 +119,7 @@ class Desk:
                 return await self._handle("item", fields, form, item)
         if _is_number(code):
             if self.mode != LEND or self.member:
-                # The service says what it knows of the number.
+                # Circulation refuses an unknown number with a precise reason.
                 return await self._handle("item", fields, code, None)
             return self._unknown(code)
         return await self._search(code)
@@ -193,7 +193,7 @@ class Desk:
         return Outcome(REFUSED if lines else DONE, words.count("lending.renewed_some", renewed), "", lines)
 
     async def _try(self, act: Awaitable[Outcome], code: str, item: wire.Item | None = None) -> Outcome:
-        """Await an act; a refusal becomes an outcome with its sentences, and what can be done about it."""
+        """Await an act. A refusal becomes an outcome with its sentences and the possible next acts."""
         try:
             return await act
         except (Refused, NotFound, Invalid, Forbidden, Conflict) as problem:
@@ -211,12 +211,12 @@ class Desk:
             return outcome
 
     def _offer_fast_add(self, outcome: Outcome, code: str, title: str = "", author: str = "") -> None:
-        """Offer the form for an unknown item, if the text looks like a scanned number."""
+        """Offer the form that adds an unknown item, if the text looks like a scanned number."""
         if _is_number(code) and may(self.request, "items.fast_add"):
             outcome.fast_add = {"code": code, "title": title, "author": author}
 
     async def _fast_add(self, fields: Fields, code: str, *, is_search: bool) -> Outcome:
-        """Add an item to a record or to a new one, then lend, return or count it; or offer records."""
+        """Add an item to a record or to a new record, and then lend, return or count it. A search offers records."""
         title, author = fields.text("title"), fields.text("author")
         if is_search:
             choices = await self._titles(title, is_own=True)
@@ -245,7 +245,7 @@ class Desk:
         return await self._handle("item", fields, code, await self._added(code))
 
     async def _added(self, code: str) -> wire.FindItemReply | None:
-        """Return an item that the catalogue has just added; circulation requests unknown items from the catalogue."""
+        """Return an item that the catalogue has just added; None when circulation does not find it three times."""
         for pause in (0.0, 0.2, 0.5):
             await asyncio.sleep(pause)
             if (found := await self._item(code)) is not None:
@@ -261,7 +261,7 @@ class Desk:
         return Outcome(DONE, self.say("lending.opened"))
 
     async def _opened(self, card: cards_pb2.ScanReply | wire.GetBorrowerReply, code: str) -> Outcome:
-        """Open the borrower of a card. A card that is no longer valid opens none; the page offers its member."""
+        """Open the borrower of a card. For a card that is no longer valid, the page offers the member as a choice."""
         if isinstance(card, cards_pb2.ScanReply):
             if card.card_state not in ("", "active"):
                 state = words_of(self.request).code("card_state", card.card_state)
@@ -274,7 +274,7 @@ class Desk:
         return Outcome(DONE, self.say("lending.opened"), code)
 
     async def _card(self, code: str) -> cards_pb2.ScanReply | wire.GetBorrowerReply | None:
-        """Return the member of a card. When members does not answer, return circulation's copy by the number."""
+        """Return the member of a card. When members is unavailable or forbidden, ask circulation by the card number."""
         try:
             scanned = await call(self.request, members(self.request).Scan, cards_pb2.ScanRequest(code=code))
         except (*_NO_ANSWER, Forbidden):
@@ -324,7 +324,7 @@ class Desk:
         return outcome
 
     async def _search(self, text: str) -> Outcome:
-        """Offer members of a name and records of a title."""
+        """Offer members whose name matches, and records whose title matches."""
         people, titles = await asyncio.gather(self._people(text), self._titles(text))
         choices = [*(people or []), *titles]
         if not choices:
@@ -348,7 +348,7 @@ class Desk:
         ]
 
     async def _titles(self, text: str, *, is_own: bool = False) -> list[Choice]:
-        """Return the records of a title; `is_own`: of those that the institution has items of."""
+        """Return the records that match a title; `is_own` restricts them to records with items of the institution."""
         own = [facets_pb2.Filter(facet="institution", values=[self.institution])]
         message = catalog_pb2.SearchRequest(query=text[:200], limit=_MOST_CHOICES, filters=own if is_own else [])
         try:
@@ -363,7 +363,7 @@ class Desk:
         return choices
 
     async def _items_of(self, record: str) -> Outcome:
-        """Offer the items of a record that the institution has."""
+        """Offer the institution's items of a record."""
         reply = await call(
             self.request, catalog(self.request).ListItems, catalog_pb2.ListItemsRequest(record_id=record)
         )
@@ -385,12 +385,12 @@ class Desk:
 
 
 def _forms_of(code: str) -> list[str]:
-    """Return a code as it is scanned, and as Caps Lock may have changed it."""
+    """Return a code as scanned, and for a number also the forms that Caps Lock may have changed."""
     if not _is_number(code):
         return [code]
     return list(dict.fromkeys((code, code.upper(), code.swapcase())))
 
 
 def _is_number(code: str) -> bool:
-    """Whether a text looks like a number from a scanner, and not like a name or a title."""
+    """Return whether a text looks like a number from a scanner, not like a name or a title."""
     return " " not in code and any(letter.isdigit() for letter in code)

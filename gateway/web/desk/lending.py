@@ -1,4 +1,4 @@
-"""Common parts of the lending pages: due days in words, names of borrowers, and the branch of the desk."""
+"""Common parts of the lending pages: due dates in words, names of borrowers, and the branch of the desk."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from rangkiang.common.v1 import refusal_pb2
 from rangkiang.members.v1 import people_pb2
 
 BRANCH_COOKIE = "desk_branch"
-# Ids of one call of members.
+# Most ids in one call of members.
 _MOST_NAMES = 200
 
 
@@ -29,9 +29,9 @@ _MOST_NAMES = 200
 class LoanRow:
     """A loan for templates.
 
-    due       in words
-    borrower  name, or card number when the name is missing
-    reasons   why it cannot be renewed
+    due       due date in words
+    borrower  name, or card number when the name is not known
+    reasons   reasons against a renewal
     """
 
     loan: wire.Loan
@@ -45,7 +45,7 @@ def loan_rows(loans: Iterable[wire.Loan], words: Wording, names: Mapping[str, st
 
 
 def due_words(loan: wire.Loan, words: Wording) -> str:
-    """Return until when an item is lent: "besok", "Kamis, 3 Desember 2026"; of a loan in hours with the time."""
+    """Return the due date in words: "besok", "Kamis, 3 Desember 2026". A loan in hours also has the time."""
     due_at = loan.due_at.ToDatetime(UTC).astimezone(ZoneInfo(loan.zone or "UTC"))
     due_on = date.fromisoformat(loan.due_on) if loan.due_on else due_at.date()
     today = clock.now().astimezone(due_at.tzinfo).date()
@@ -59,12 +59,12 @@ def due_words(loan: wire.Loan, words: Wording) -> str:
 
 
 def sentences(refusals: Iterable[refusal_pb2.Refusal], lang: str) -> tuple[str, ...]:
-    """Return the sentences of a reply's refusals."""
+    """Return the sentences of refusals in a language."""
     return tuple((one.sentence.en or one.sentence.id) if lang == "en" else one.sentence.id for one in refusals)
 
 
 async def names_of(request: Request, ids: Iterable[str]) -> dict[str, str] | None:
-    """Return the names of members by id; None when members does not answer, or the reader may not see them."""
+    """Return the names of members by id; None when members is not available or the caller may not see names."""
     member_ids = sorted(set(filter(None, ids)))
     names: dict[str, str] = {}
     try:
@@ -88,7 +88,7 @@ async def branches(request: Request) -> list[tuple[str, str]]:
 
 
 def chosen_branch(request: Request, offered: list[tuple[str, str]]) -> tuple[str, str] | None:
-    """Return the branch of this desk: the only one, or the one in the browser's cookie; None before the choice."""
+    """Return the branch of this desk: the only branch, or that of the browser's cookie; None before the choice."""
     if len(offered) == 1:
         return offered[0]
     code = request.cookies.get(BRANCH_COOKIE, "")
@@ -96,7 +96,7 @@ def chosen_branch(request: Request, offered: list[tuple[str, str]]) -> tuple[str
 
 
 def may(request: Request, scope: str) -> bool:
-    """Whether the signed-in reader has a scope."""
+    """Return whether the person who is signed in has a scope."""
     session = session_of(request)
     return session is not None and scope in session.account.scopes
 

@@ -1,4 +1,4 @@
-"""/desk/libraries — managers edit the descriptions and pictures of the institution and its branches."""
+"""/desk/libraries: managers edit the descriptions and pictures of the institution and its branches."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ router = APIRouter()
 ROOT = "/desk/libraries"
 SCOPE = "institutions.write"
 PREVIEW_WIDTH = 480
-# Above the limit of the service, so that the service refuses with its own sentence.
+# More than the limit of the service, so that the service refuses the picture with its own sentence.
 _LONGEST_UPLOAD_BYTES = 3 * 1024 * 1024
 _PICTURE_REASONS = ("PICTURE_BYTES", "PICTURE_DAMAGED", "PICTURE_FORMAT", "PICTURE_PIXELS", "PHOTOS_FULL")
 
 
 @dataclass(frozen=True, slots=True)
 class Edited:
-    """The object of an edit page: the institution (`code` is "") or one of its branches, in its present state."""
+    """The object of an edit page: the institution (`code` is "") or a branch, in its current state."""
 
     institution: str
     code: str
@@ -103,7 +103,7 @@ async def show(request: Request) -> Response:
 @router.post(ROOT + "/branches/{code}")
 @for_signed_in
 async def save(request: Request) -> Response:
-    """Save the fields that were changed, or show what readers would see; a conflict shows both sides."""
+    """Save the changed fields, or show a preview. A conflict with another change shows both values."""
     fields = await read_form(request)
     edited, words = await _edited(request), wording(language(request))
     values = read_values(fields, edited.fields)
@@ -139,7 +139,7 @@ async def save(request: Request) -> Response:
 @for_signed_in
 @accept_bodies(_LONGEST_UPLOAD_BYTES)
 async def change_pictures(request: Request) -> Response:
-    """Store a logo or a photo, or remove one."""
+    """Store or remove a logo or a photo."""
     fields, content = await read_upload(request, "picture")
     edited = await _edited(request)
     of: dict[str, Any] = {"institution": edited.institution, "branch": edited.code, "version": _version(fields)}
@@ -165,9 +165,9 @@ async def change_pictures(request: Request) -> Response:
 
 
 async def _institution(request: Request) -> wire.Institution:
-    """Return the institution of the signed-in person, for those who may change it.
+    """Return the institution of the person who is signed in, if the person may change it.
 
-    raises  Forbidden  SCOPE_MISSING
+    raises  Forbidden  LIBRARY_NOT_YOURS_TO_CHANGE
     """
     session = session_of(request)
     assert session is not None  # for_signed_in
@@ -203,14 +203,14 @@ async def _send(request: Request, edited: Edited, values: Values, changed: list[
 
 
 def _form(request: Request, values: Values, place: Place, *, before: Values | None = None, version: str = "") -> Form:
-    """Return a form with its original values, so that only changed fields are sent."""
+    """Return a form that includes its original values, so that only changed fields are saved."""
     began = values if before is None else before
     hidden = {"before": orjson.dumps(began).decode(), "version": version or str(place.version)}
     return signed_in_form(request, {**values, **hidden, "logo": "", "photo": ""})
 
 
 def _before(fields: Fields) -> Values:
-    """Return the original values of the form; empty when they are not JSON of texts."""
+    """Return the original values of the form; empty when they are not a JSON object."""
     try:
         before = orjson.loads(fields.get("before", ""))
     except orjson.JSONDecodeError:
@@ -257,7 +257,7 @@ def _page(
 
 
 def _preview(edited: Edited, values: Values, changed: list[str], lang: str) -> dict[str, Any]:
-    """Return what readers would see."""
+    """Return the data of the public page with the changed values."""
     place: Place = type(edited.place)()
     place.CopyFrom(edited.place)  # type: ignore[arg-type]
     fill(place, values, changed)
@@ -279,10 +279,10 @@ def _preview(edited: Edited, values: Values, changed: list[str], lang: str) -> d
 
 
 def _conflict(request: Request, latest: Edited, values: Values, before: Values) -> Response:
-    """Show where the saved values of somebody else differ from the typed ones; saving again is a decision."""
+    """Show where values that another person saved differ from the typed values. Saving again overwrites them."""
     now = values_of(latest.place, latest.fields)
     mine = changed_fields(values, before, latest.fields)
-    # Fields that the form has not changed get their present value.
+    # Fields that the form did not change get their current value.
     merged = {
         name: values[name] if field in mine else now[name] for field in latest.fields for name in inputs_of(field)
     }
@@ -316,6 +316,6 @@ def label_of(name: str, words: Wording) -> str:
 
 
 def _named(sentence: str, field: str, words: Wording) -> str:
-    """Return a refusal's sentence with the label of its field in the place of the field's name."""
+    """Return the sentence of a refusal with the field's label in place of the field's name."""
     label = label_of(field.partition(" ")[0], words)
     return label + sentence.removeprefix(field) if sentence.startswith(field) else sentence

@@ -1,6 +1,6 @@
-"""Forms of an institution and its branches: values as people type them, and the messages of the catalogue.
+"""Forms of an institution and its branches: conversion between typed values and messages of the catalogue.
 
-Pure. A form has a text for each input: `name.id`, `links.instagram`, `services` (a line each, `Indonesian | English`).
+Pure. A form has one text per input: `name.id`, `links.instagram`, `services` (lines of `Indonesian | English`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from rangkiang.common.v1.text_pb2 import LocalText
 Place = wire.Institution | wire.Branch
 Values = dict[str, str]
 
-# As the catalogue has them; a test compares.
+# A test compares these with the catalogue.
 LINK_KINDS = ("website", "instagram", "facebook", "youtube", "x", "tiktok")
 _CONTACT = ("address", "kelurahan", "phone", "whatsapp", "email", "links")
 _OF_BOTH = ("npp", "isil", *_CONTACT)
@@ -24,7 +24,7 @@ BRANCH_FIELDS = ("name", "kind", *_OF_BOTH, "position", "services", "accessibili
 _IN_BOTH_LANGUAGES = ("name", "short_name", "motto", "photo_alt")
 _LISTS = ("services", "accessibility")
 KINDS = ("central", "branch", "mobile", "campus", "school", "village")
-# Two numbers with a decimal point, also inside the address of a map: @-0.78,100.65 or mlat=-0.78&mlon=100.65.
+# Two numbers with a decimal point, also within the URL of a map: @-0.78,100.65 or mlat=-0.78&mlon=100.65.
 _POSITION = re.compile(r"(-?[0-9]{1,2}\.[0-9]+)(?:\s*[,;]\s*|&mlon=|/)(-?[0-9]{1,3}\.[0-9]+)", re.ASCII)
 
 
@@ -38,7 +38,7 @@ def inputs_of(field: str) -> tuple[str, ...]:
 
 
 def values_of(place: Place, fields: Sequence[str]) -> Values:
-    """Return what a form shows of an institution or a branch."""
+    """Return the form values of an institution or a branch."""
     values: Values = {}
     for field in fields:
         source: Any = place.contact if field in _CONTACT else place
@@ -58,13 +58,13 @@ def values_of(place: Place, fields: Sequence[str]) -> Values:
 
 
 def read_values(given: Mapping[str, str], fields: Sequence[str]) -> Values:
-    """Return the values of a form that was sent, without blanks around them and with line ends of one kind."""
+    """Return the values of a sent form, without surrounding white space and with LF line ends."""
     names = (name for field in fields for name in inputs_of(field))
     return {name: given.get(name, "").strip().replace("\r\n", "\n") for name in names}
 
 
 def changed_fields(values: Values, before: Mapping[str, str], fields: Sequence[str]) -> list[str]:
-    """Return the fields whose inputs differ."""
+    """Return the fields that have an input with a changed value."""
     return [field for field in fields if any(values[name] != before.get(name, "") for name in inputs_of(field))]
 
 
@@ -73,7 +73,7 @@ def is_position(text: str) -> bool:
 
 
 def fill(place: Place, values: Values, fields: Sequence[str]) -> None:
-    """Put the values of fields into a message."""
+    """Set fields of a message to the values of a form."""
     for field in fields:
         target: Any = place.contact if field in _CONTACT else place
         target.ClearField(field)
@@ -97,7 +97,7 @@ def fill(place: Place, values: Values, fields: Sequence[str]) -> None:
 
 
 def input_of(field: str) -> str:
-    """Return the input that the `field` of a refusal concerns: "services 2.en" is a line of services."""
+    """Return the input for the `field` of a refusal: "services" for "services 2.en"."""
     name = field.partition(" ")[0]
     return f"{name}.id" if name in _IN_BOTH_LANGUAGES else name
 

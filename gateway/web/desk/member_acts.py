@@ -1,4 +1,4 @@
-"""Acts on a member's page: renewals, blocks, cards and their PDF, and the slip with a code for a new password."""
+"""Acts on a member's page: renewals, blocks, cards and their PDF, slips for passwords, and erasure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from rangkiang.members.v1 import cards_pb2, people_pb2
 
 router = APIRouter()
 
-# The field of the form that a refusal concerns, by the name that members gives it.
+# The form field of a refusal, by its reason or by the field name of members.
 _PLACES = {
     "alias.kind": "alias_kind",
     "alias.code": "alias_code",
@@ -61,9 +61,9 @@ async def end_block(request: Request) -> Response:
 @router.post("/members/{member_id}/cards")
 @for_signed_in
 async def issue_card(request: Request) -> Response:
-    """Replace a lost or damaged card, or add a number from elsewhere."""
+    """Replace a lost or damaged card, or add a number of another system."""
     fields = await read_form(request)
-    # Exactly as it is scanned: `text` would strip it.
+    # `get`, not `text`, because the code must be exactly as scanned, including white space.
     alias = people_pb2.Alias(kind=fields.text("alias_kind"), code=fields.get("alias_code", ""))
     act = fields.text("act")
     message = cards_pb2.IssueCardRequest(id=_member(request), act=act, alias=alias if act == "alias" else None)
@@ -91,7 +91,7 @@ async def print_card(request: Request) -> Response:
 @router.post("/members/{member_id}/slips")
 @for_signed_in
 async def make_slip(request: Request) -> Response:
-    """Show a code for a new password, this time only; or let it be sent to the member, and not be seen here."""
+    """Show a code for a new password once, or send the code to the member without showing it."""
     fields = await read_form(request)
     message = cards_pb2.MakeSlipRequest(id=_member(request), send="send" in fields)
     try:
@@ -109,7 +109,7 @@ async def make_slip(request: Request) -> Response:
 @router.post("/members/{member_id}/erasure")
 @for_signed_in
 async def erase(request: Request) -> Response:
-    """Erase a member; the box that says so must be ticked, because nobody can undo it."""
+    """Erase a member. Staff must tick a box, because an erasure cannot be undone."""
     fields = await read_form(request)
     form = signed_in_form(request, fields)
     if "sure" not in fields:
@@ -125,7 +125,7 @@ async def erase(request: Request) -> Response:
 
 
 async def _act(request: Request, act: Awaitable[Any], fields: dict[str, str]) -> Response:
-    """Await an act and show the member again, with the refusal and what was typed when there is one."""
+    """Await an act and show the member again. After a refusal, show its sentences and the typed values."""
     try:
         await act
     except NotFound:

@@ -1,4 +1,4 @@
-"""/members/new and /members/{id}/edit — the desk registers a member and corrects what is known of one."""
+"""/members/new and /members/{id}/edit: the forms to register and to change a member."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from rangkiang.members.v1 import people_pb2 as wire
 
 router = APIRouter()
 
-# As members has them; a test compares.
+# A test compares these with the members service.
 EVIDENCE = ("ktp", "kia", "kk", "birth_certificate", "student_card", "passport", "domicile_letter")
 EDUCATIONS = ("none", "sd", "smp", "sma", "d1", "d2", "d3", "d4", "s1", "s2", "s3", "other")
 RELATIONS = ("mother", "father", "relative", "school", "other")
@@ -56,7 +56,7 @@ async def new_member(request: Request) -> Response:
 @router.post("/members/new")
 @for_signed_in
 async def register(request: Request) -> Response:
-    """Register a member; likely duplicates are shown before, and saved when the desk says that they are others."""
+    """Register a member. Likely duplicates are shown first; staff confirm that they are other people."""
     fields = await read_form(request)
     form = signed_in_form(request, _values(fields))
     message = wire.RegisterMemberRequest(
@@ -109,7 +109,7 @@ async def change_member(request: Request) -> Response:
     except Error as problem:
         refuse(request, form, problem, _PLACES)
         if isinstance(problem, Outdated):
-            # The page shows that somebody else changed it, so saving again is a decision.
+            # The page shows that the member was changed meanwhile. If staff save again, they accept this version.
             form.values = {**form.values, "version": str(problem.facts.get("version", version))}
         return await _page(request, form, member=await _get(request), status=problem.http_status)
     return redirect(f"/members/{message.id}")
@@ -121,7 +121,7 @@ async def _get(request: Request) -> wire.Member:
 
 
 def _names() -> list[str]:
-    """Return the names of the form's fields that have one value."""
+    """Return the names of the form fields that have one value."""
     guardian = [f"guardian_{name}" for name in _GUARDIAN]
     responsible = [f"responsible_{name}" for name in _RESPONSIBLE]
     return [*_OPEN, *_SEALED, *guardian, *responsible, "expires_on", "number", "version"]
@@ -132,7 +132,7 @@ def _values(fields: Fields) -> dict[str, Any]:
 
 
 def _message(fields: Fields) -> wire.MemberFields:
-    """Return the fields that the form had; others stay as they are."""
+    """Return the fields that the form has. Other fields do not change."""
     values: dict[str, Any] = {name: fields[name] for name in (*_OPEN, *_SEALED) if name in fields}
     message = wire.MemberFields(**values)
     if fields.text("expires_on"):
@@ -146,7 +146,7 @@ def _message(fields: Fields) -> wire.MemberFields:
 
 
 async def _duplicates(request: Request, problem: Error) -> list[dict[str, Any]]:
-    """Return the likely duplicates that a refusal names: id, number, score, reasons, and the member as in lists."""
+    """Return the likely duplicates that the refusals name: id, number, score, reasons, and the listed member."""
     words = wording(language(request))
     duplicates = [refusal.facts for refusal in problem.refusals if refusal.reason == "MEMBER_LIKELY_DUPLICATE"]
     replies = await asyncio.gather(

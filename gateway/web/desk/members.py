@@ -1,4 +1,4 @@
-"""/members — the desk finds a member, and sees what it must know of one."""
+"""/members: the search for members, and the page of a member."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from rangkiang.members.v1 import people_pb2 as wire
 router = APIRouter()
 
 PAGE = 20
-# As members has them; a test compares.
+# A test compares these with the members service.
 BLOCK_REASONS = ("lost_item", "damaged_item", "unpaid", "conduct", "wrong_data", "other")
 ALIASES = ("old_card", "nim", "nisn", "rfid", "other")
-# Of a scanned card that is not the current one.
+# States of a scanned card that is not the current card.
 CARD_STATES = ("lost", "replaced", "revoked")
 
 
 @router.get("/members")
 @for_signed_in
 async def box(request: Request) -> Response:
-    # Asks for no member, and refuses readers who may not.
+    # This call reads no member; it refuses callers without the scope.
     await call(request, members(request).ListCategories, wire.ListCategoriesRequest())
     return page(request, "members.html", query="", form=signed_in_form(request, {"q": ""}), results=None)
 
@@ -39,9 +39,9 @@ async def box(request: Request) -> Response:
 @router.post("/members")
 @for_signed_in
 async def search(request: Request) -> Response:
-    """Find members by number, name, phone, school or class; the only hit is opened.
+    """Find members by number, name, phone, school or class. A single hit is opened.
 
-    A form and no address, because a phone number may be typed into the box.
+    The form is sent with POST, because staff may type a phone number, which must not be in a URL.
     """
     fields = await read_form(request)
     form = signed_in_form(request, {"q": fields.text("q")})
@@ -63,7 +63,7 @@ async def search(request: Request) -> Response:
 
 
 async def _scan(request: Request, text: str) -> str:
-    """Return the address of the member whose card was scanned into the box; "" for other texts."""
+    """Return the path of the member whose card was scanned; "" for other texts."""
     session = session_of(request)
     if not text or session is None or "scans" not in session.account.scopes:
         return ""
@@ -81,7 +81,7 @@ async def member(request: Request) -> Response:
 
 
 async def member_page(request: Request, form: Form, *, status: int = 200) -> Response:
-    """Render the page of a member; `form` is that of each of its acts."""
+    """Return the page of a member; `form` is the form of all its acts."""
     member_id = request.path_params["member_id"]
     details = (await call(request, members(request).GetMember, wire.GetMemberRequest(id=member_id))).member
     lang = language(request)
@@ -102,7 +102,7 @@ async def member_page(request: Request, form: Form, *, status: int = 200) -> Res
 
 
 async def category_names(request: Request) -> dict[str, str]:
-    """Return the names of the institution's categories by code, in their order."""
+    """Return the names of the institution's categories by code, in the institution's order."""
     reply = await call(request, members(request).ListCategories, wire.ListCategoriesRequest())
     return {
         category.code: local_text(category.name, language(request)) or category.code for category in reply.categories

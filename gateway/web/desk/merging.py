@@ -1,4 +1,4 @@
-"""/members/{id}/merge — two memberships of one person: found, compared, merged, and separated again."""
+"""/members/{id}/merge: pages to find, compare, merge and separate two memberships of one person."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def begin(request: Request) -> Response:
 @router.post("/members/{member_id}/merge/search")
 @for_signed_in
 async def search(request: Request) -> Response:
-    """Find the other membership. A form and no address, because a phone number may be typed into the box."""
+    """Find the other membership. With POST, because staff may type a phone number, which must not be in a URL."""
     fields = await read_form(request)
     form = signed_in_form(request, {"q": fields.text("q")})
     message = wire.SearchMembersRequest(q=fields.text("q")[:200], limit=_LIST, by_contact=True)
@@ -53,7 +53,7 @@ async def compare(request: Request) -> Response:
 @router.post("/members/{member_id}/merge")
 @for_signed_in
 async def merge(request: Request) -> Response:
-    """Merge the other member into this one; the box that says that they are one person must be ticked."""
+    """Merge the other member into this one. Staff must tick a box that both are the same person."""
     fields = await read_form(request)
     form, other_id = signed_in_form(request, fields), fields.text("merged_id")
     if "sure" not in fields:
@@ -120,7 +120,10 @@ async def _compare_page(request: Request, other_id: str, form: Form, *, status: 
 
 
 def _check_scope(request: Request) -> None:
-    """Refuse staff who may not merge, before a form is shown to them. Raises Forbidden SCOPE_NEEDED."""
+    """Refuse callers who may not merge, before a form is shown.
+
+    raises  Forbidden  SCOPE_NEEDED
+    """
     session = session_of(request)
     if session is not None and "members.merge" not in session.account.scopes:
         raise Forbidden("SCOPE_NEEDED", scope="members.merge")
@@ -131,7 +134,7 @@ async def _get(request: Request, member_id: str) -> wire.Member:
 
 
 def _rows(kept: wire.Member, other: wire.Member, words: Wording) -> list[tuple[str, str, str]]:
-    """Return (label, value of the kept member, value of the other) of what either of them has."""
+    """Return (label, value of the kept member, value of the other) for each value that either member has."""
     rows = zip(_values(kept, words).items(), _values(other, words).values(), strict=True)
     return [(words.say(key), one, two) for (key, one), two in rows if one or two]
 

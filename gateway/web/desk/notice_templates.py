@@ -1,4 +1,4 @@
-"""/notices/templates — the texts of notices: edited beside a preview, with all their versions."""
+"""/notices/templates: the editor of notice texts with a preview, and all versions of a text."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ router = APIRouter()
 
 LANGUAGES = ("id", "en")
 WITH_SUBJECT = ("email", "push", "print")
-# Channels on which staff can try a text, and states of a test that was handed over.
+# Channels on which staff can test a text, and states of a test that the provider accepted.
 TRIED = ("email", "whatsapp", "sms")
 TAKEN = ("accepted", "started")
 NOTES = {
@@ -37,7 +37,7 @@ NOTES = {
 }
 _BODY_BYTES = 128 * 1024
 _LOANS = 10
-# The markup of texts, and its meaning.
+# Examples of markup, and the text key of each explanation.
 MARKUP = (
     ("# Info", "heading"),
     ("- Info", "item"),
@@ -52,7 +52,7 @@ _PLACES = {name: name for name in ("subject", "body", "provider_name", "provider
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Which template a page is about."""
+    """The template of a page."""
 
     kind: wire.TemplateKind
     channel: str
@@ -110,7 +110,7 @@ async def show_template(request: Request) -> Response:
 @for_signed_in
 @accept_bodies(_BODY_BYTES)
 async def change_template(request: Request) -> Response:
-    """Save a text, show what it reads like, or show it as a mail in a window of its own."""
+    """Save a text, show its preview, or show the HTML of the e-mail as a separate page."""
     place, fields = await _place(request), await read_form(request)
     form = signed_in_form(request, _typed(fields))
     act = fields.get("act", "preview")
@@ -128,7 +128,7 @@ async def change_template(request: Request) -> Response:
     except Error as problem:
         refuse(request, form, problem, _PLACES)
         if isinstance(problem, Outdated):
-            # The page shows that somebody else changed it, so saving again is a decision.
+            # The page shows that the text was changed meanwhile. If staff save again, they accept this version.
             form.values = {**form.values, "version": str(problem.facts.get("version", 0))}
         return await _editor(request, place, form, status=problem.http_status)
     return redirect(f"{place.path}?saved=1")
@@ -137,7 +137,7 @@ async def change_template(request: Request) -> Response:
 @router.post("/notices/templates/{notice_kind}/{channel}/{tongue}/test")
 @for_signed_in
 async def send_test(request: Request) -> Response:
-    """Send the text in force, with samples, to an address of the reader."""
+    """Send the text in force, with sample values, to the address in the form."""
     place, fields = await _place(request), await read_form(request)
     names = {"kind": place.kind.name, "channel": place.channel, "language": place.language}
     try:
@@ -161,7 +161,7 @@ async def list_versions(request: Request) -> Response:
 @router.post("/notices/templates/{notice_kind}/{channel}/{tongue}/versions")
 @for_signed_in
 async def restore_version(request: Request) -> Response:
-    """Return to an earlier version."""
+    """Restore an earlier version."""
     place, fields = await _place(request), await read_form(request)
     earlier = fields.text("earlier")
     message = wire.RestoreTemplateRequest(
@@ -180,7 +180,10 @@ async def restore_version(request: Request) -> Response:
 
 
 async def _place(request: Request) -> Place:
-    """Return which template the address names. Raises NotFound ROUTE_NOT_FOUND."""
+    """Return the template of the URL.
+
+    raises  NotFound  ROUTE_NOT_FOUND
+    """
     params = request.path_params
     reply = await call(request, notifications(request).ListTemplates, wire.ListTemplatesRequest())
     kind = next((kind for kind in reply.kinds if kind.name == params["notice_kind"]), None)
@@ -225,7 +228,7 @@ async def _editor(
             refuse(request, form, problem, _PLACES)
             status = problem.http_status
     if as_mail and preview is not None and preview.html:
-        # In a window of its own: its styles are in its elements, and nothing of it runs or loads.
+        # An e-mail has inline styles, which the policy of pages forbids. The policy of documents allows only styles.
         request.scope["state"]["is_drawing"] = True
         return HTMLResponse(preview.html, headers={"Cache-Control": "no-store"})
     return page(
@@ -248,7 +251,7 @@ async def _editor(
 
 
 async def _loans(request: Request) -> list[loans_pb2.Loan]:
-    """Return the loans of the institution that are due first, for previews; none when circulation does not answer."""
+    """Return the loans of the institution that are due first, for previews; empty when they cannot be read."""
     try:
         reply = await call(request, circulation(request).ListLoans, loans_pb2.ListLoansRequest(limit=_LOANS))
     except (Unavailable, TooLate, Forbidden, NotFound):
@@ -272,7 +275,7 @@ async def _facts(request: Request, place: Place, loans: list[loans_pb2.Loan], lo
         "member_name": name,
         "recipient_name": name,
     }
-    # Without the address and the hours of this branch: those of the sample are of another one.
+    # The preview shows the sample's address and hours, which are not those of this branch.
     known = {variable.name for variable in place.kind.variables}
     return {key: value for key, value in facts.items() if value and key in known}
 
@@ -291,7 +294,7 @@ def _values(template: wire.Template) -> dict[str, str]:
 
 
 def _typed(fields: Fields) -> dict[str, str]:
-    """Return the content of a form, with the line ends of stored texts."""
+    """Return the values of a form, with LF line ends as in stored texts."""
     names = ("version", "subject", "provider_name", "provider_language", "provider_parameters", "loan")
     return {**{name: fields.text(name)[:500] for name in names}, "body": fields.get("body", "").replace("\r\n", "\n")}
 

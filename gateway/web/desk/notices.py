@@ -1,4 +1,4 @@
-"""/notices — the list of notices with filters and CSV, and one notice with its attempts."""
+"""/notices: the list of notices with filters and CSV, and the page of a notice with its attempts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from rangkiang.notifications.v1 import notices_pb2 as wire
 
 router = APIRouter()
 
-# As notifications has them; a test compares.
+# A test compares these with the notifications service.
 STATES = ("waiting", "sending", "sent", "delivered", "read", "failed", "unknown", "print", "printed", "dropped")
 KINDS = (
     "loan_receipt", "return_receipt", "renewal_receipt", "due_soon", "overdue", "suspension_started",
@@ -39,8 +39,8 @@ USUAL_ZONE = "Asia/Jakarta"
 class NoticeRow:
     """A notice for templates.
 
-    at   when it was sent, or may be sent: in words
-    why  why it is in its state; "" without a reason
+    at   time of the last change of state; for a waiting notice, earliest time of sending; in words
+    why  reason of the state, in words; "" without a reason
     """
 
     notice: wire.Notice
@@ -106,7 +106,7 @@ async def resend(request: Request) -> Response:
 
 
 async def last_notices(request: Request, member_id: str) -> list[NoticeRow] | None:
-    """Return the last notices of a member; None when notifications does not answer, or the reader may not see them."""
+    """Return the last notices of a member; None when they cannot be read or the caller may not see them."""
     if not may(request, "notices.read"):
         return None
     message = wire.ListNoticesRequest(member_id=member_id, limit=_LAST, without_total=True)
@@ -130,11 +130,11 @@ def notice_rows(notices: Any, words: Wording, names: dict[str, str]) -> list[Not
 
 
 def moment(timestamp: Timestamp, words: Wording, zone: str) -> str:
-    """Return a day and a time with the name of its zone: `27 November 2026 14.30 WITA`; "" for no moment."""
+    """Return a day and time with the name of the zone: `27 November 2026 14.30 WITA`; "" for an unset timestamp."""
     if not timestamp.seconds:
         return ""
     at = timestamp.ToDatetime(UTC).astimezone(ZoneInfo(zone or USUAL_ZONE))
-    # A zone without a name of its own is one that no Indonesian library has.
+    # Only zones outside Indonesia have no name in the texts.
     name = words.texts.get(f"calendars.zones.{zone or USUAL_ZONE}", f"{at:%Z}")
     return f"{words.day(at.date())} {words.clock(at)} {name}"
 

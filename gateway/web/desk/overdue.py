@@ -1,4 +1,4 @@
-"""/desk/overdue — overdue loans by class or study programme, letters to print, and the slip of a borrower's loans."""
+"""/desk/overdue: overdue loans by class or study programme, letters to print, and slips with a borrower's loans."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _PAGE, _MOST = 500, 2_000
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The overdue loans of a class or study programme; of everybody else without a name."""
+    """The overdue loans of a class or study programme; `name` is "" for borrowers without a group."""
 
     name: str
     borrowers: list[tuple[str, list[LoanRow]]]
@@ -43,7 +43,7 @@ async def overdue(request: Request) -> Response:
 @router.get("/desk/overdue/letters")
 @for_signed_in
 async def letters(request: Request) -> Response:
-    """Show a letter for each group, each on a page of its own when it is printed."""
+    """Show a letter for each group, each printed on its own page."""
     return await _list(request, "letters.html")
 
 
@@ -56,7 +56,7 @@ async def overdue_csv(request: Request) -> Response:
 @router.get("/desk/slips/{member_id}")
 @for_signed_in
 async def slip(request: Request) -> Response:
-    """Show the loans of a borrower on 58 mm, without a name: slips are lost."""
+    """Show the loans of a borrower for a 58 mm printer. Slips have no name, because people lose them."""
     message = wire.GetBorrowerRequest(member=request.path_params["member_id"])
     reply = await call(request, circulation(request).GetBorrower, message)
     rows = loan_rows(reply.loans, words_of(request))
@@ -111,7 +111,7 @@ async def _list(request: Request, template: str) -> Response:
 
 
 def _groups(rows: list[LoanRow]) -> list[Group]:
-    """Return the loans by group and borrower, by name; those without a group are last."""
+    """Return the loans by group and borrower, both by name. Borrowers without a group are last."""
 
     def group_of(row: LoanRow) -> tuple[bool, str]:
         return not row.loan.group, row.loan.group

@@ -1,4 +1,4 @@
-"""/desk/policies — the lending rules of the institution, edited and judged as a whole, for managers."""
+"""/desk/policies: the lending rules of the institution, edited and validated as a whole, for managers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ NUMBERS = (
 )  # fmt: skip
 FLAGS = ("renew_when_overdue", "is_for_loan", "holds_allowed")
 TEXTS = ("category", "collection", "branch", "unit", "renew_from", "last_due_on")
-# A longer set is edited through the API.
+# Longer policies are edited through the API.
 MOST_ROWS = 100
 _BODY_BYTES = 512 * 1024
 _MOST_FIELDS = MOST_ROWS * 25
@@ -45,7 +45,7 @@ _NEW_ROW = {
 
 @dataclass(frozen=True, slots=True)
 class RowView:
-    """A row for templates: the beginning of its fields' names, and its summary."""
+    """A policy row for templates: the prefix of its field names, and its summary."""
 
     prefix: str
     what: str
@@ -67,7 +67,7 @@ async def show_policies(request: Request) -> Response:
 @for_signed_in
 @accept_bodies(_BODY_BYTES)
 async def save_policies(request: Request) -> Response:
-    """Save the rules, judge them only, or show one row more; a row whose box for removal is ticked is left out."""
+    """Save or only validate the rules, or show one more row. Rows with a tick for removal are omitted."""
     fields = await read_form(request, most_fields=_MOST_FIELDS)
     rows = _read_rows(fields)
     act = fields.get("act", "save")
@@ -94,7 +94,7 @@ async def save_policies(request: Request) -> Response:
     except Error as problem:
         refuse(request, form, problem, _places(problem))
         if isinstance(problem, Outdated):
-            # The page shows that somebody else changed them, so saving again is a decision.
+            # The page shows that the rules were changed meanwhile. If staff save again, they accept this version.
             form.values = {**form.values, "version": str(problem.facts.get("version", read_version))}
         return await _page(request, form, len(rows), status=problem.http_status)
     if act == "check":
@@ -177,7 +177,7 @@ def _form_values(rows: Iterable[Mapping[str, str]], version: int, default_catego
 
 
 def _values(row: loans_pb2.PolicyRow) -> dict[str, str]:
-    """Return the values of a row's fields in the form; a box that is ticked is "1"."""
+    """Return the form values of a row; "1" stands for a ticked box."""
     return {
         **{name: getattr(row, name) for name in TEXTS},
         **{name: str(getattr(row, name)) for name in NUMBERS},
@@ -188,7 +188,7 @@ def _values(row: loans_pb2.PolicyRow) -> dict[str, str]:
 
 
 def _read_rows(fields: Fields) -> list[dict[str, str]]:
-    """Return the values of the rows that a form has, without those that are removed."""
+    """Return the values of the rows of a form, without removed rows."""
     rows: list[dict[str, str]] = []
     for number in range(MOST_ROWS):
         if _name(number, "period") not in fields:
@@ -206,7 +206,7 @@ def _message(row: Mapping[str, str]) -> loans_pb2.PolicyRow:
 
 
 def _places(problem: Error) -> dict[str, str]:
-    """Return the field of the form for each value that a refusal names: a row is at its category."""
+    """Return the form field of each value that a refusal names; for a whole row, the field of its category."""
     places: dict[str, str] = {}
     for refusal in problem.refusals:
         field = str(refusal.facts.get("field", ""))
@@ -218,7 +218,7 @@ def _places(problem: Error) -> dict[str, str]:
 
 
 def _name(number: int, field: str) -> str:
-    """Return a field's name in the form, which is also its name in refusals."""
+    """Return the name of a form field, which is also its name in refusals."""
     return f"rows[{number}].{field}"
 
 

@@ -1,4 +1,4 @@
-"""/notices/print — letters for members whom no channel reaches: printed by class or street, and handed over."""
+"""/notices/print: letters for members whom no channel reaches, to print by group or street and to hand over."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ router = APIRouter()
 
 ORDERS = ("group", "street")
 PAPERS = ("a4", "58mm")
-# Of one form: letters that are drawn in a second, and notices as notifications takes them at once.
+# Limits of one form: letters that are drawn within a second, and notices of one call of notifications.
 MOST_LETTERS, MOST_NOTICES = 200, 1_000
-# Their ids have 37 characters.
+# Enough for MOST_NOTICES ids of 37 characters each.
 _BODY_BYTES = 256 * 1024
 
 
@@ -37,7 +37,7 @@ async def print_list(request: Request) -> Response:
 @for_signed_in
 @accept_bodies(_BODY_BYTES)
 async def letters(request: Request) -> Response:
-    """Return the letters of the members that the form names as a PDF."""
+    """Return a PDF with the letters of the members that the form names."""
     fields = await read_form(request)
     message = wire.PrintLettersRequest(
         member_ids=fields.text("members").split(),
@@ -67,7 +67,7 @@ async def hand_over(request: Request) -> Response:
 
 
 def parts_of(letters: Iterable[wire.Letter]) -> Iterator[list[wire.Letter]]:
-    """Divide the letters of a group into parts that are printed and handed over at once."""
+    """Divide the letters of a group into parts that are printed and handed over together."""
     part: list[wire.Letter] = []
     notices = 0
     for letter in letters:

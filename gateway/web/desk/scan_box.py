@@ -1,7 +1,7 @@
-"""/desk — one box for every scan: cards, items, names and titles; the outcome is below the box.
+"""/desk: one input for every scan (card, item, name or title), with the outcome below it.
 
-The page works by forms alone. With JavaScript it sends the same forms one after the other, and shows the part of the
-response between `work` and the end of its outcome (static/desk.js).
+The page works with forms alone. With JavaScript, the page sends the same forms one after the other, and shows the part
+of the response between `work` and the end of its outcome (static/desk.js).
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ MODES = (LEND, RETURN, READ_HERE)
 class Borrower:
     """The current borrower, for templates.
 
-    name      None when members does not answer
-    category  its name, or its code when members does not answer
-    refusals  why nothing can be lent now
+    name      None when members is not available
+    category  name of the category; its code when members is not available
+    refusals  reasons why nothing can be lent now
     """
 
     reply: wire.GetBorrowerReply
@@ -60,7 +60,7 @@ class Borrower:
 @router.get("/desk")
 @for_signed_in
 async def desk(request: Request) -> Response:
-    """Show the box; `member=` opens a borrower, `mode=` is what the desk does."""
+    """Show the input. `member=` opens a borrower; `mode=` selects the act of the desk."""
     mode = request.query_params.get("mode", LEND)
     member = request.query_params.get("member", "")[:64]
     return await _page(request, mode if mode in MODES else LEND, member, None, await branches(request))
@@ -69,7 +69,7 @@ async def desk(request: Request) -> Response:
 @router.post("/desk")
 @for_signed_in
 async def act(request: Request) -> Response:
-    """Do one act of the desk. When a service does not answer, the same form with its key can be sent again."""
+    """Perform one act of the desk. When a service is not available, the form can be sent again with the same key."""
     fields = await read_form(request)
     mode, member = fields.get("mode", LEND), fields.text("member")[:64]
     session = session_of(request)
@@ -85,7 +85,7 @@ async def act(request: Request) -> Response:
     try:
         outcome = await working.act(fields)
     except (Unavailable, TooLate) as problem:
-        # It is unknown whether the act was done; with the same key it is done once.
+        # It is unknown whether the act was done. The same key makes sure that it is done once.
         form = replace(form, key=fields.get("key", form.key), values={"code": fields.get("code", "")})
         outcome = Outcome(
             desk_acts.REFUSED,
@@ -102,7 +102,7 @@ async def act(request: Request) -> Response:
 @router.post("/desk/branch")
 @for_signed_in
 async def choose_branch(request: Request) -> Response:
-    """Remember the branch of this desk in the browser."""
+    """Store the branch of this desk in a cookie of the browser."""
     fields = await read_form(request)
     code = fields.text("branch")
     if code not in dict(await branches(request)):
@@ -147,7 +147,7 @@ async def _page(
 
 
 async def _borrower(request: Request, member: str) -> Borrower | None:
-    """Return what the panel of a borrower shows; None for an unknown one, who is not known to lending yet."""
+    """Return the data of a borrower's panel; None for a member whom circulation does not know yet."""
     message = wire.GetBorrowerRequest(member=member)
     try:
         reply = await call(request, circulation(request).GetBorrower, message)

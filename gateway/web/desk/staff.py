@@ -1,4 +1,4 @@
-"""/staff — the staff of the institution and their roles, for administrators."""
+"""/staff: the staff of the institution and their roles, for administrators."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rangkiang.members.v1 import staff_pb2 as wire
 
 router = APIRouter()
 
-# As members has them; a test compares.
+# A test compares these with the members service.
 ROLES = ("desk", "cataloguer", "manager", "administrator")
 _FIELDS = {
     "USER_NAME_INVALID": "user",
@@ -39,7 +39,7 @@ async def staff(request: Request) -> Response:
 @router.post("/staff")
 @for_signed_in
 async def add_staff(request: Request) -> Response:
-    """Add a person and show the one-time link, this time only."""
+    """Add a person and show the one-time link. No other page shows the link."""
     fields = await read_form(request)
     user, name, roles = fields.text("user"), fields.text("name"), fields.many("roles")
     try:
@@ -56,7 +56,7 @@ def _link_page(request: Request, person: wire.StaffMember, link: str, *, is_new:
 
 
 def role_options(request: Request) -> list[tuple[str, str, str]]:
-    """Return (code, name, what it may do) of each role."""
+    """Return (code, name, description) of each role."""
     words = wording(language(request))
     return [(role, words.code("role", role), words.say(f"staff.role.{role}")) for role in ROLES]
 
@@ -77,7 +77,7 @@ async def person(request: Request) -> Response:
 @router.post("/staff/{account_id}")
 @for_signed_in
 async def set_roles(request: Request) -> Response:
-    """Replace the roles of a person; the button for closing the account sends none."""
+    """Replace the roles of a person. The button that closes the account sends no roles."""
     fields = await read_form(request)
     closes = "close" in fields
     roles = [] if closes else fields.many("roles")
@@ -103,7 +103,7 @@ async def set_roles(request: Request) -> Response:
 @router.post("/staff/{account_id}/links")
 @for_signed_in
 async def make_link(request: Request) -> Response:
-    """Make a new one-time link and show it, this time only."""
+    """Make a new one-time link and show it. No other page shows the link."""
     await read_form(request)
     message = wire.MakeLinkRequest(id=request.path_params["account_id"])
     try:

@@ -1,4 +1,4 @@
-"""/notices/webhooks — events for partners' systems: subscriptions of the institution, their deliveries, replays."""
+"""/notices/webhooks: the institution's webhooks for systems of partners, with deliveries and replays."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def list_webhooks(request: Request) -> Response:
 @router.post("/notices/webhooks")
 @for_signed_in
 async def create_webhook(request: Request) -> Response:
-    """Add a webhook and show its secret, this time only."""
+    """Add a webhook and show its secret. No other page shows the secret."""
     fields = await read_form(request)
     values = {"url": fields.text("url"), "contact": fields.text("contact"), "kinds": fields.many("kinds")[:20]}
     message = wire.CreateWebhookRequest(url=fields.text("url"), kinds=values["kinds"], contact=fields.text("contact"))
@@ -65,7 +65,7 @@ async def show_webhook(request: Request) -> Response:
 @router.post("/notices/webhooks/{webhook_id}/replay")
 @for_signed_in
 async def replay_webhook(request: Request) -> Response:
-    """Make a webhook active again; with a cursor, send again from that event on."""
+    """Activate a webhook. With a cursor, send events again, beginning with the event of the cursor."""
     fields = await read_form(request)
     webhook_id: str = request.path_params["webhook_id"]
     message = wire.ReplayWebhookRequest(id=webhook_id, cursor=fields.text("cursor")[:64])
@@ -161,7 +161,7 @@ async def _webhook_page(request: Request, form: Form, *, status: int = 200) -> R
 
 
 def failure_text(webhook: wire.Webhook, words: Wording) -> str:
-    """Return the reason of the last failure, in words; "" without a failure."""
+    """Return the reason of the last failure in words; "" without a failure."""
     if webhook.reason.startswith("HTTP_"):
         return words.say("webhooks.answered", status=webhook.reason.removeprefix("HTTP_"))
     return words.code("webhook_reason", webhook.reason) if webhook.reason else ""
