@@ -1,6 +1,6 @@
-"""The web pages: server-rendered, one module a page. They work without JavaScript, which only makes them faster.
+"""The web pages, rendered on the server, one module per page. They work without JavaScript, which makes them faster.
 
-`site` has pages for readers, `account` for members, `desk` for staff; `covers` draws covers and pictures of links.
+`site` has pages for readers, `account` for members, `desk` for staff. `covers` draws covers and link previews.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""URLs of searches. A URL contains the whole search, so it can be saved."""
+"""URLs of searches. A URL contains the whole search, so that readers can save the URL."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class PageQuery(SearchQuery):
 
 
 def read_page(request: Request, model: type[QueryModel]) -> Params:
-    """Read and check the parameters of a page; return them as text. Unknown ones are ignored."""
+    """Read and check the parameters of a page; return them as text. Unknown parameters are ignored."""
     return read_query(model, request, strict=False).as_parameters()
 
 
@@ -36,9 +36,9 @@ def first_value(params: Params, name: str, default: str = "") -> str:
 
 
 def for_links(params: Params, *, has_hits: bool) -> Params:
-    """Return the search as links of its page have it: without a NIK, telephone number or e-mail address.
+    """Return the search for links on its page, without a NIK, telephone number or e-mail address.
 
-    has_hits  records have all that was typed, so it is no personal value but a barcode or the like, and stays
+    has_hits  True when records contain the typed text; then the text is not personal data, and is kept
     """
     if has_hits:
         return params
@@ -48,19 +48,19 @@ def for_links(params: Params, *, has_hits: bool) -> Params:
 
 
 def has_all_words(reply: wire.SearchReply) -> bool:
-    """Return True when records have all that the reader typed, as it was typed."""
+    """Return True when records contain all typed words as typed."""
     return reply.total > 0 and not reply.relaxed and not reply.corrected
 
 
 def search_parameters(params: Params) -> list[tuple[str, str]]:
-    """List the parameters that define a search, in a fixed order."""
+    """Return the parameters that define a search, in a fixed order."""
     return [(name, value) for name in SEARCH_PARAMETERS for value in params.get(name, ()) if value and value != "false"]
 
 
 def address(params: Params, *, cursor: str = "", opened: bool = False, path: str = "/search") -> str:
-    """Return the URL of a search, of its first page without a cursor.
+    """Return the URL of a search. Without a cursor, the URL is that of the first page.
 
-    opened  show the filters next to the hits
+    opened  True to show the filters next to the hits
     """
     pairs = search_parameters(params)
     if cursor:
@@ -71,6 +71,6 @@ def address(params: Params, *, cursor: str = "", opened: bool = False, path: str
 
 
 def toggle(params: Params, name: str) -> Params:
-    """Return the search with a switch (`by_work`, `explain`) toggled."""
+    """Return the search with the value of a switch (`by_work`, `explain`) changed."""
     rest = {key: values for key, values in params.items() if key != name}
     return rest if params.get(name) == list(YES) else {**rest, name: list(YES)}

@@ -1,4 +1,4 @@
-"""Static files: read once, named by a hash of their content, cached by browsers without expiry."""
+"""Static files: read once, named by a hash of their content, and cached by browsers for a year."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from gateway.responses import accepts_gzip, gzip
 router = APIRouter()
 
 _FOLDER = Path(__file__).parent / "static"
-# All style sheets are served as one file: on a slow connection a request costs more than its bytes.
+# All style sheets are served as one file, because on a slow connection each request costs more than its bytes.
 _STYLES = "site.css"
 _TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
 

@@ -1,4 +1,4 @@
-"""Forms of pages: protection against other sites, the key that makes an act happen once, and refusals by field."""
+"""Forms of pages: protection against other sites, Idempotency-Keys, and refusals by field."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from gateway.web.texts import wording
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
-# The secret of a browser without a session, whose forms are those of signing in.
+# Cookies with the secret of a browser without a session, for the forms of signing in.
 HTTPS_VISITOR, HTTP_VISITOR = "__Host-rangkiang-form", "rangkiang-form"
 _VISITOR = re.compile(r"[A-Za-z0-9_-]{43}=")
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -39,13 +39,13 @@ _NO_STORE = {"Cache-Control": "no-store"}
 
 @dataclass(slots=True)
 class Form:
-    """What a template needs to draw a form.
+    """The data of a form for a template.
 
     token    proves that this site made the form
-    key      the Idempotency-Key of its act
-    values   of its fields; for fields with several values a list
+    key      Idempotency-Key of the act
+    values   values by field; a list for a field with several values
     errors   sentences by field
-    general  sentences that concern no field
+    general  sentences that belong to no field
     """
 
     token: str
@@ -56,7 +56,7 @@ class Form:
 
 
 class Fields(dict[str, str]):
-    """The fields of a form that was sent, without control characters; of repeated fields the last, `many` has all."""
+    """The fields of a sent form, without control characters. Of a repeated field, `many` returns all values."""
 
     def __init__(self, data: FormData) -> None:
         self.pairs = [(name, _printable(value)) for name, value in data.multi_items() if isinstance(value, str)]
@@ -70,9 +70,10 @@ class Fields(dict[str, str]):
 
 
 def for_signed_in(endpoint: Endpoint) -> Endpoint:
-    """Decorate the endpoint of a page that needs a session; write it below the router's decorator.
+    """Decorate the endpoint of a page that needs a session; place it below the router's decorator.
 
-    Its calls carry the token of the session. Readers without one go to the sign-in page, and return from it.
+    Calls of the endpoint carry the session's token. Without a session, the reader is redirected to the sign-in page,
+    which leads back afterwards.
     """
 
     @wraps(endpoint)
@@ -90,7 +91,7 @@ def for_signed_in(endpoint: Endpoint) -> Endpoint:
 
 
 async def _to_sign_in(request: Request) -> Response:
-    """Send a reader whose session is over to the sign-in page; a form that was sent comes along, to be sent again."""
+    """Return the sign-in page. The fields of a sent form are added to it, so that the form can be sent again."""
     back = here(request) if request.method in READ_METHODS else _page_of_form(request)
     fields = await _own_fields(request)
     if fields:
@@ -106,24 +107,27 @@ async def _to_sign_in(request: Request) -> Response:
 
 
 async def _own_fields(request: Request) -> list[tuple[str, str]]:
-    """Return what was typed into a form that this site made for the session of the cookie; passwords are left out."""
+    """Return the fields of a form that this site made for the session of the cookie, without passwords."""
     secret = request.cookies.get(sessions.cookie_name(request), "")
     if request.method in READ_METHODS or not secret:
         return []
     try:
         fields = await _read(request, secret)
-    except (Forbidden, HTTPException):  # the latter: more fields than most forms have
+    except (Forbidden, HTTPException):  # HTTPException: more than MOST_FIELDS fields
         return []
     return [pair for pair in fields.pairs if pair[0] not in _NOT_KEPT]
 
 
 def seal(secret: str, value: Any) -> str:
-    """Return a value (JSON) for a form between two steps: only the browser's cookie has the key to it."""
+    """Return a JSON value in encrypted form, for a form between two steps. The key is only in the browser's cookie."""
     return Fernet(secret.encode()).encrypt_at_time(orjson.dumps(value), _now()).decode()
 
 
 def unseal(secret: str, sealed: str, *, seconds: int) -> Any:
-    """Return what `seal` has sealed for this browser. Raises InvalidToken, also when it is older than `seconds`."""
+    """Return the value that `seal` encrypted for this browser.
+
+    raises  InvalidToken  also when the value was sealed more than `seconds` ago
+    """
     return orjson.loads(Fernet(secret.encode()).decrypt_at_time(sealed.encode(), seconds, _now()))
 
 
@@ -132,19 +136,19 @@ def _now() -> int:
 
 
 def _page_of_form(request: Request) -> str:
-    """Return the path of the page that a form was sent from; "/" when the browser does not say."""
+    """Return the path of the page with the form, from Referer; "/" without Referer."""
     referer = urlsplit(request.headers.get("referer", ""))
     return local_target(referer.path) if referer.netloc == request.url.netloc else "/"
 
 
 def signed_in_form(request: Request, values: Mapping[str, Any] | None = None) -> Form:
-    """Return an empty form, or one with values, for the reader's session."""
+    """Return a form for the reader's session, with the given values."""
     session = sessions.session_of(request)
     return Form(form_token(session.secret if session else ""), ids.new_id_text(), values or {})
 
 
 async def read_form(request: Request, *, most_fields: int = MOST_FIELDS) -> Fields:
-    """Read the form of a signed-in reader; the calls of this request carry its key.
+    """Read the form of a signed-in reader. Calls of this request then carry its Idempotency-Key.
 
     raises  Forbidden  FORM_FROM_ELSEWHERE, FORM_OUTDATED
     """
@@ -153,7 +157,10 @@ async def read_form(request: Request, *, most_fields: int = MOST_FIELDS) -> Fiel
 
 
 async def read_upload(request: Request, name: str) -> tuple[Fields, bytes]:
-    """Read a form (multipart/form-data) with one file, which is empty when none was chosen. Raises as `read_form`."""
+    """Read a form (multipart/form-data) with one file, which is empty when none was chosen.
+
+    raises  as `read_form`
+    """
     session = sessions.session_of(request)
     fields = await _read(request, session.secret if session else "", most_files=1)
     file = (await request.form()).get(name)
@@ -161,14 +168,17 @@ async def read_upload(request: Request, name: str) -> tuple[Fields, bytes]:
 
 
 async def read_visitor_form(request: Request) -> Fields:
-    """Read a form that was made by `visitor_form`. Raises as `read_form`."""
+    """Read a form that `visitor_form` made.
+
+    raises  as `read_form`
+    """
     return await _read(request, visitor_secret(request))
 
 
 async def _read(request: Request, secret: str, most_fields: int = MOST_FIELDS, most_files: int = 0) -> Fields:
     refuse_other_sites(request)
     fields = Fields(await request.form(max_files=most_files, max_fields=most_fields))
-    # Without a secret nobody was given a form.
+    # A browser without a secret has received no form.
     if not secret or not hmac.compare_digest(fields.get("csrf", "").encode(), form_token(secret).encode()):
         raise Forbidden("FORM_OUTDATED")
     key = fields.get("key", "")
@@ -177,7 +187,7 @@ async def _read(request: Request, secret: str, most_fields: int = MOST_FIELDS, m
 
 
 def refuse_other_sites(request: Request) -> None:
-    """Refuse a form that a page of another site sends, as far as the browser says.
+    """Refuse a form that a page of another site sends, if the browser's headers show this.
 
     raises  Forbidden  FORM_FROM_ELSEWHERE
     """
@@ -193,13 +203,13 @@ def refuse_other_sites(request: Request) -> None:
 
 
 def visitor_form(request: Request, values: Mapping[str, Any] | None = None) -> tuple[Form, str]:
-    """Return a form for a browser without a session, and the secret to give to `keep_visitor` with the response."""
+    """Return a form for a browser without a session, and the secret, which the caller passes to `keep_visitor`."""
     secret = visitor_secret(request) or Fernet.generate_key().decode()
     return Form(form_token(secret), ids.new_id_text(), values or {}), secret
 
 
 def visitor_secret(request: Request) -> str:
-    """Return the secret in the cookie of a browser without a session, a key for Fernet; "" without one."""
+    """Return the secret (a Fernet key) in the cookie of a browser without a session; "" without the cookie."""
     secret = request.cookies.get(_visitor_name(request), "")
     # Browsers may send the cookie's value in quotation marks.
     secret = secret.strip('"')
@@ -207,7 +217,7 @@ def visitor_secret(request: Request) -> str:
 
 
 def keep_visitor(request: Request, response: Response, secret: str) -> Response:
-    """Give the browser its secret; an empty one deletes it."""
+    """Set the cookie with the secret of a browser without a session; an empty secret deletes the cookie."""
     sessions.set_cookie(request, response, _visitor_name(request), secret, seconds=None if secret else 0)
     return response
 
@@ -217,9 +227,9 @@ def _visitor_name(request: Request) -> str:
 
 
 def refuse(request: Request, form: Form, error: Error, places: Mapping[str, str]) -> Form:
-    """Put the sentences of an error into a form, and let it be sent again with the same key.
+    """Put the sentences of an error into a form, and keep its Idempotency-Key for another attempt.
 
-    places  the field of the form that a reason concerns, or that the fact `field` of a refusal names
+    places  field of the form, by reason or by the fact `field` of a refusal
     raises  Unauthenticated  the session has ended
     """
     if isinstance(error, Unauthenticated) and error.reason in sessions.ENDED:
@@ -235,13 +245,13 @@ def refuse(request: Request, form: Form, error: Error, places: Mapping[str, str]
             form.general.append(sentence)
     used: Mapping[bytes, bytes] = request.scope["state"].get("forwarded", {})
     if b"idempotency-key" in used and not isinstance(error, KeyReused):
-        # Nobody knows whether an act without an answer was done: the same key does it once.
+        # Without a reply, it is unknown whether the act was done. The same key makes sure that it is done once.
         form.key = used[b"idempotency-key"].decode()
     return form
 
 
 def redirect(path: str) -> Response:
-    """Return a response that shows another page after an act."""
+    """Return a redirect (303) to the page to show after an act."""
     return RedirectResponse(path, status_code=303, headers=_NO_STORE)
 
 

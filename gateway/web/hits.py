@@ -1,4 +1,4 @@
-"""Converts records and holdings from gRPC replies to template data."""
+"""Conversion of records and holdings from gRPC replies to template data."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import orjson
 from gateway.web.covers.cover_svg import small_cover
 from rangkiang.catalog.v1 import browsing_pb2, catalog_pb2
 
-# Keys that a brief or full record may leave out; templates use all of them.
+# Keys that a brief or full record may lack; templates need all of them.
 ABSENT: dict[str, Any] = dict.fromkeys(
     (
         "subtitle", "responsibility", "authors", "publisher", "place", "year", "edition", "language", "material",
@@ -30,12 +30,12 @@ ANSWERS = ("can_be_borrowed", "online", "read_here_only", "ask_the_library", "ou
 
 @dataclass(frozen=True, slots=True)
 class Nearness:
-    """What decides which branch the one line of a hit names; where a reader is, nobody knows.
+    """What `lead_holding` needs to choose the branch that a hit names. The reader's location is not known.
 
-    is_filtered    filters name branches or institutions: the first branch is one of them
-    reader_branch  the reader's own branch, "INSTITUTION/BRANCH"; "" without a choice
+    is_filtered    True when filters name branches or institutions; the first holding is then one of them
+    reader_branch  the branch that the reader has chosen, "INSTITUTION/BRANCH"; "" without a choice
     main_branch    the main branch of the library whose site this is; "" when unknown
-    kilometres     from the reader's own branch to the others whose position is known, in a straight line
+    kilometres     distance from the reader's branch, in a straight line, by branch with a known position
     """
 
     is_filtered: bool = False
@@ -45,7 +45,7 @@ class Nearness:
 
 
 def hit(result: catalog_pb2.Hit, lang: str, nearness: Nearness = Nearness()) -> dict[str, Any]:
-    """Return a hit for templates: the brief record with highlights and holdings, and the reasons for its rank."""
+    """Return a hit for templates: the brief record with highlights, holdings and reasons for its rank."""
     highlights = {highlight.field: list(highlight.pieces) for highlight in result.highlights}
     return {
         **_template_record(result.id, result.brief, result.holdings, lang, highlights, nearness),
@@ -61,7 +61,7 @@ def hit(result: catalog_pb2.Hit, lang: str, nearness: Nearness = Nearness()) -> 
 def brief_record(
     record: browsing_pb2.Shown, lang: str, *, reason: str = "", nearness: Nearness = Nearness()
 ) -> dict[str, Any]:
-    """Return a record for templates of other lists, with the reason why it is listed."""
+    """Return a record for templates of other lists, with the reason why the list has it."""
     return {**_template_record(record.id, record.brief, record.holdings, lang, {}, nearness), "reason": reason}
 
 
@@ -94,11 +94,11 @@ def _template_record(
 
 
 def lead_holding(entries: Sequence[dict[str, Any]], nearness: Nearness) -> dict[str, Any] | None:
-    """Choose the branch that the one line of a hit names, and count the branches with the same answer.
+    """Choose the holding whose branch a hit names, and count the branches with the same availability answer.
 
-    A branch that filters ask for; else among those with the best answer the reader's own, then the nearest to it, then
-    one of its institution, then the main branch of the library whose site this is, then another of its branches, then
-    the first by code.
+    With filters by branch or institution, it is the first holding. Otherwise the best answer decides. Among equal
+    answers: when the reader has chosen a branch, that branch, then the nearest one, then the catalogue's order;
+    without a choice, the main branch of the library whose site this is, then its other branches, then the code.
     """
     if not entries:
         return None
@@ -106,7 +106,7 @@ def lead_holding(entries: Sequence[dict[str, Any]], nearness: Nearness) -> dict[
 
     def order(entry: dict[str, Any]) -> tuple[float, ...]:
         place, answer = place_of(entry), ANSWERS.index(entry["answer"])
-        if nearness.reader_branch:  # the catalogue has sorted by it
+        if nearness.reader_branch:  # the catalogue has sorted holdings by this branch and its institution
             return answer, place != nearness.reader_branch, nearness.kilometres.get(place, inf)
         return answer, place != nearness.main_branch, entry["institution"] != own_institution
 
@@ -135,15 +135,15 @@ def holdings(stored: bytes, lang: str) -> list[dict[str, Any]]:
 
 
 def shelf(ddc: str) -> str:
-    """Return the hundreds digit of a class, which selects colour and weave; "x" without a class."""
+    """Return the hundreds digit of a class, which selects the colour and motif; "x" without a class."""
     return ddc[0] if ddc[:1].isascii() and ddc[:1].isdigit() else "x"
 
 
 def shelves(hits: Iterable[dict[str, Any]]) -> list[str]:
-    """Return the distinct shelves of a list; a page draws each weave once."""
+    """Return the distinct values of `shelf` in a list; a page defines each motif once."""
     return sorted({record["shelf"] for record in hits})
 
 
 def local_text(text: Any, lang: str) -> str:
-    """Return a LocalText in this language, else in the other."""
+    """Return the text of a LocalText in a language, or in the other language when it is empty."""
     return str((text.en or text.id) if lang == "en" else (text.id or text.en))

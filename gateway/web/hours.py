@@ -1,4 +1,4 @@
-"""Opening hours in words: open until when, closed until when, and the days of the week."""
+"""Opening hours in words: whether a branch is open now, when this changes, and the hours of the week."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gateway.opening_hours import Day, OpeningHours, State, days_from, state_at
 from gateway.web.texts import Wording, wording
 
 A_WEEK = 7
-# A branch that goes from place to place has visits in the place of opening hours.
+# A mobile branch has visits in place of opening hours.
 MOBILE = "mobile"
 _MINUTE = timedelta(minutes=1)
 _AN_HOUR = timedelta(hours=1)
@@ -33,11 +33,11 @@ class Now(NamedTuple):
 def now_in_words(hours: OpeningHours | None, language: str, kind: str = "") -> Now | None:
     """Return whether a branch is open now; None when its hours are not known.
 
-    kind  of the branch
+    kind  kind of the branch, such as "mobile"
     """
     if hours is None or not _says_something(hours):
         return None
-    # Sentences change with the minute at most.
+    # Rounded to minutes for the cache of `_now`: sentences change at most once a minute.
     return _now(hours, clock.now().replace(second=0, microsecond=0), language, kind)
 
 
@@ -99,12 +99,12 @@ def _now(hours: OpeningHours, moment: datetime, language: str, kind: str) -> Now
 
 
 def _say(words: Wording, is_visit: bool, key: str, **facts: str) -> str:
-    """Return a sentence about a branch with opening hours, or about one with visits."""
+    """Return a sentence about opening hours, or about the visits of a mobile branch."""
     return words.say(f"visit.{key}" if is_visit else f"hours.{key}", **facts)
 
 
 def _today(state: State, words: Wording, is_visit: bool) -> str:
-    """Return the hours of today; of hours that began yesterday the moment when they end."""
+    """Return the hours of today; when they began yesterday, the time when they end."""
     if state.today is None or not state.today.hours:
         assert state.closes_at is not None
         return _say(words, is_visit, "open_until", time=words.clock(state.closes_at))
@@ -129,14 +129,14 @@ def _closed_today(state: State, words: Wording, is_visit: bool) -> str:
 
 
 def _span(span: timedelta, words: Wording) -> str:
-    """Return a time to wait, in whole minutes below one hour, else in hours, rounded down: nobody comes too late."""
+    """Return a duration in whole minutes, or from one hour in whole hours. Rounded down, so that no reader is late."""
     if span >= _AN_HOUR:
         return words.count("hours.hour", span // _AN_HOUR)
     return words.count("hours.minute", span // _MINUTE)
 
 
 def _when(local: datetime, opens_at: datetime, words: Wording) -> str:
-    """Return when a branch opens: today at 13.30, tomorrow, a day of the next six, or a date."""
+    """Return when a branch opens: a time today or tomorrow, a weekday within six days, or a date."""
     days = (opens_at.date() - local.date()).days
     time = words.clock(opens_at)
     if days == 0:

@@ -1,4 +1,4 @@
-"""What a phone needs to show the site as an application: manifest, icons, service worker, offline page."""
+"""Files with which a phone installs the site as an application: manifest, icons, service worker, offline page."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ router = APIRouter()
 
 PNG, ICO = "image/png", "image/x-icon"
 CACHE_A_DAY = "public, max-age=86400"
-# What the offline page shows; pages themselves are never kept.
+# Files of the offline page. The service worker stores no other page.
 SHELL = ("site.css", "site.js", "mark.svg")
-# name -> (pixels, whether the system cuts it)
+# name -> (pixels, whether the icon is maskable)
 ICONS = {"180": (180, True), "192": (192, False), "512": (512, False), "maskable-512": (512, True)}
 SYSTEMS = ("android", "ios", "desktop")
 THEME, BACKGROUND = "#4a0f0e", "#fbf7ef"
@@ -67,7 +67,7 @@ async def manifest(request: Request) -> Response:
 
 @router.get("/icons/{icon}.png")
 async def icon(request: Request) -> Response:
-    """Return an icon by its name, or the card of the site, which links without a picture of their own show."""
+    """Return an icon by its name, or `card`, the preview image for links to pages without their own image."""
     name = request.path_params["icon"]
     if name == "card":
         body = await run_in_threadpool(card_png.site_card, site_of(request, LANGUAGES[0]).name)
@@ -87,7 +87,7 @@ async def favicon(request: Request) -> Response:
 
 @router.get("/sw.js")
 async def service_worker(request: Request) -> Response:
-    """Return the service worker; browsers run it on https and on this machine alone."""
+    """Return the service worker. Browsers run it only over https or on this machine."""
     return respond(request, _service_worker(), "text/javascript; charset=utf-8", vary="Accept-Encoding")
 
 
@@ -96,18 +96,18 @@ def _service_worker() -> bytes:
     files = orjson.dumps([assets.address(name) for name in SHELL]).decode()
     source = Path(__file__).with_name("service_worker.js").read_text()
     offline = (Path(__file__).parent / "templates" / "offline.html").read_bytes()
-    # Another version is installed when the page or a file of it has changed.
+    # Browsers install a new version when the offline page or one of its files has changed.
     version = blake2b(source.encode() + files.encode() + offline, digest_size=6).hexdigest()
     return source.replace("__VERSION__", version).replace("__FILES__", files).encode()
 
 
 @router.get("/offline")
 async def offline(request: Request) -> Response:
-    """Show the page that the service worker keeps, in both languages."""
+    """Show the page that the service worker stores, in both languages."""
     return page(request, "offline.html", query="", both=[wording(lang) for lang in LANGUAGES])
 
 
 @router.get("/install")
 async def install(request: Request) -> Response:
-    """Say how to put the site on the screen of a phone or a computer."""
+    """Show how to add the site to the home screen of a phone or computer."""
     return page(request, "install.html", query="", systems=SYSTEMS)

@@ -1,4 +1,4 @@
-"""Whose site this is: the library's name, logo, contact and hours, for the header and the footer of every page."""
+"""The library whose site this is: its name, logo, contact data and hours, for the header and footer of every page."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ BRANCH_COOKIE = "branch"
 BRANCH_PATTERN = re.compile(r"[A-Za-z0-9_.-]{1,32}/[A-Za-z0-9_.-]{1,64}")
 LOGO_WIDTH = 96
 _MAP_ZOOM = 17
-MOST_INSTITUTIONS = 20  # of a record, whose hours are asked for
-# Of Indonesian telephone numbers: area codes with two digits after the 0; the others have three.
+MOST_INSTITUTIONS = 20  # institutions of one record whose hours are read
+# Indonesian area codes with two digits after the 0; other area codes have three.
 _SHORT_AREAS = ("021", "022", "024", "031", "061")
 _INDONESIA = "+62"
 _EARTH_KILOMETRES = 6371.0
@@ -32,7 +32,7 @@ _EARTH_KILOMETRES = 6371.0
 
 @dataclass(frozen=True, slots=True)
 class ContactLine:
-    """A way to reach a library: `kind` names it; `text` is the number or address, "" for links."""
+    """A contact of a library. `kind` is phone, whatsapp, email or the kind of a link; `text` is "" for links."""
 
     kind: str
     address: str
@@ -41,10 +41,10 @@ class ContactLine:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What the header and footer show; `name` is never empty.
+    """The data of the header and footer; `name` is never empty.
 
-    short_name  for narrow places; the name where there is no short one
-    logo        path of an image; "" without one
+    short_name  name for narrow screens; the full name when there is no short name
+    logo        path of an image; "" without a logo
     branch      path of the page of the branch whose hours are shown
     """
 
@@ -60,7 +60,7 @@ class Site:
 
 
 def site_of(request: Request, lang: str) -> Site:
-    """Return whose site this is, from what this process knows; nothing is asked."""
+    """Return the data of the header and footer from the cache, without a call."""
     held = libraries(request)
     directory, owner = held.known_directory(), held.owner()
     if owner is None:
@@ -77,19 +77,19 @@ def site_of(request: Request, lang: str) -> Site:
 
 
 def institution_name(request: Request, code: str, lang: str) -> str:
-    """Return the name of an institution, from what this process knows; its code where it knows none."""
+    """Return the name of an institution from the cache, or its code when the name is not known."""
     institution = libraries(request).known_directory().institutions.get(code)
     return (local_text(institution.name, lang) if institution is not None else "") or code
 
 
 def chosen_branch(request: Request) -> str:
-    """Return the branch that the reader has chosen, "INSTITUTION/BRANCH"; empty without a choice."""
+    """Return the branch that the reader has chosen, "INSTITUTION/BRANCH"; "" without a choice."""
     chosen = unquote(request.cookies.get(BRANCH_COOKIE, "")[:200])
     return chosen if BRANCH_PATTERN.fullmatch(chosen) else ""
 
 
 def nearness_of(request: Request, *, is_filtered: bool = False) -> Nearness:
-    """Return what decides which branch a hit names, from what this process knows; nothing is asked."""
+    """Return the data for the choice of the branch that a hit names, from the cache, without a call."""
     held, chosen = libraries(request), chosen_branch(request)
     directory, owner = held.known_directory(), held.owner()
     main = directory.main_branch(owner.code) if owner is not None else None
@@ -102,9 +102,9 @@ def nearness_of(request: Request, *, is_filtered: bool = False) -> Nearness:
 
 
 def librarian(request: Request, branches: Iterable[str], text: str) -> ContactLine | None:
-    """Return how to ask a librarian on WhatsApp, with a text to begin with; None where no number is known.
+    """Return a WhatsApp contact of a librarian, with a text for the message; None when no number is known.
 
-    branches  "INSTITUTION/BRANCH", first choice first; after them come the branches of the library whose site this is
+    branches  "INSTITUTION/BRANCH" in order of preference; then come the branches of the library whose site this is
     """
     held = libraries(request)
     directory, owner = held.known_directory(), held.owner()
@@ -124,7 +124,7 @@ def librarian(request: Request, branches: Iterable[str], text: str) -> ContactLi
 
 @lru_cache(maxsize=64)
 def _kilometres_from(directory: Directory, place: str) -> dict[str, float]:
-    """Return how far other branches are from a branch; empty when its position is unknown."""
+    """Return the distance of other branches from a branch in kilometres; empty when its position is unknown."""
     institution, _, code = place.partition("/")
     start = directory.branches.get((institution, code))
     if start is None or not start.HasField("position"):
@@ -137,7 +137,7 @@ def _kilometres_from(directory: Directory, place: str) -> dict[str, float]:
 
 
 def _kilometres(one: wire.Position, other: wire.Position) -> float:
-    """Return the distance of two positions on the sphere, in a straight line."""
+    """Return the great-circle distance of two positions in kilometres (haversine formula)."""
     south, north = radians(one.latitude), radians(other.latitude)
     turn = radians(other.longitude - one.longitude)
     half = sin((north - south) / 2) ** 2 + cos(south) * cos(north) * sin(turn / 2) ** 2
@@ -145,7 +145,7 @@ def _kilometres(one: wire.Position, other: wire.Position) -> float:
 
 
 async def with_pages(request: Request, places: list[dict[str, Any]], lang: str) -> list[dict[str, Any]]:
-    """Add to the places of a record the path of each branch's page, and whether it is open now."""
+    """Add to each place of a record the path of the branch's page, and whether the branch is open now."""
     held = libraries(request)
     directory = await held.directory()
     codes = list(dict.fromkeys(place["institution"] for place in places))[:MOST_INSTITUTIONS]
@@ -167,7 +167,10 @@ def branch_path(institution: str, code: str) -> str:
 
 
 def picture_address(file_id: str, *, width: int = 0) -> str:
-    """Return the address of a picture; "" without one. width: in pixels, for which it is wanted."""
+    """Return the path of a picture, "" without a picture.
+
+    width  pixels that the page needs; 0 for the original size
+    """
     if not file_id:
         return ""
     return f"/files/{file_id}?width={width}" if width else f"/files/{file_id}"
@@ -180,7 +183,7 @@ def place_of(contact: wire.Contact) -> tuple[str, ...]:
 
 
 def contact_lines(contact: wire.Contact) -> tuple[ContactLine, ...]:
-    """Return telephone, WhatsApp, e-mail and links, those that there are."""
+    """Return the contacts that are known: telephone, WhatsApp, e-mail and links."""
     lines = []
     if contact.phone:
         lines.append(ContactLine("phone", f"tel:{contact.phone}", phone_text(contact.phone)))
@@ -196,7 +199,7 @@ def contact_lines(contact: wire.Contact) -> tuple[ContactLine, ...]:
 
 
 def map_links(branch: wire.Branch, name: str) -> list[tuple[str, str]]:
-    """Return (text, URL) of maps: of the position, without one of the address."""
+    """Return (text key, URL) of maps for the position, or for the address when there is no position."""
     if branch.HasField("position"):
         place = f"{branch.position.latitude:.6f},{branch.position.longitude:.6f}"
         latitude, longitude = place.split(",")
@@ -212,7 +215,7 @@ def map_links(branch: wire.Branch, name: str) -> list[tuple[str, str]]:
 
 
 def phone_text(number: str) -> str:
-    """Return a telephone number (E.164) as Indonesians write it: 0755 20123, 0812-3456-7890; others as they are."""
+    """Return an E.164 number as Indonesians write it: 0755 20123, 0812-3456-7890. Foreign numbers do not change."""
     if not number.startswith(_INDONESIA):
         return number
     national = "0" + number.removeprefix(_INDONESIA)
@@ -243,7 +246,7 @@ def _site(directory: Directory, code: str, lang: str) -> Site:
 
 
 def _own_branch(request: Request, directory: Directory, institution: str) -> wire.Branch | None:
-    """Return the reader's branch when it is one of the institution, else its main branch."""
+    """Return the reader's branch when it belongs to the institution, else the institution's main branch."""
     owner, _, code = chosen_branch(request).partition("/")
     mine = directory.branches.get((owner, code)) if owner == institution else None
     return mine or directory.main_branch(institution)

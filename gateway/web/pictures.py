@@ -1,4 +1,4 @@
-"""/files — serves logos and photos of libraries. Their content never changes under an id."""
+"""/files/{id}: logos and photos of libraries. The content of an id never changes."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ _MEDIA_TYPES = ("image/jpeg", "image/png", "image/webp", SVG)
 
 @router.get("/files/{file_id}")
 async def file(request: Request) -> Response:
-    """Return a picture; with `width`, the narrowest rendition that is as wide."""
+    """Return a picture; with `width`, the narrowest rendition that is at least as wide."""
     file_id, width = request.path_params["file_id"], request.query_params.get("width", "")
     if not _FILE_ID.fullmatch(file_id):
         raise NotFound("FILE_NOT_FOUND")
     message = wire.GetFileRequest(id=file_id, width=int(width) if _WIDTH.fullmatch(width) else 0)
     reply = await call(request, catalog(request).GetFile, message)
-    # Browsers show nothing else than a picture, whatever the catalogue answers.
+    # Browsers must not show anything but a picture, whatever the catalogue returns.
     media_type = reply.media_type if reply.media_type in _MEDIA_TYPES else "application/octet-stream"
     if media_type == SVG:
-        # A drawing that is opened by itself is a document.
+        # A browser that opens an SVG file directly treats it as a document.
         limit_document(request)
     return respond(request, reply.content, media_type, cache=CACHE_FOREVER, vary="Accept-Encoding")

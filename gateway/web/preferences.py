@@ -1,4 +1,4 @@
-"""The reader's own library, stored only in a cookie of the browser."""
+"""/my-library: the reader's branch, which is stored only in a cookie of the browser."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ branch = chosen_branch
 
 @router.get("/my-library")
 async def my_library(request: Request) -> Response:
-    """Show the branches; with `choose=` store the choice (empty removes it) and redirect to `back`."""
+    """Show the branches. With `choose=`, store the choice (an empty value deletes it) and redirect to `back`."""
     back = local_target(request.query_params.get("back", "/"))
     chosen = request.query_params.get("choose")
     if chosen is not None:

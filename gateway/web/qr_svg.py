@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
-# White modules around the code, as the standard wants.
+# Width of the quiet zone around the code, in modules, as ISO/IEC 18004 requires.
 QUIET = 4
 
 
 def qr_svg(text: str, *, label: str) -> Markup:
     """Draw a QR code as an SVG element, black on white in every colour scheme.
 
-    label  for readers who do not see it
+    label  text alternative
     """
-    # A tenth of a second, and few pages draw a code.
+    # This import takes a tenth of a second, and few pages draw a code.
     from reportlab.graphics.barcode.qrencoder import QRCode, QRErrorCorrectLevel
 
     code = QRCode(None, QRErrorCorrectLevel.M)

@@ -1,4 +1,4 @@
-"""Renders templates as pages in the reader's language."""
+"""Rendering of templates as pages in the reader's language."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ from gateway.web.texts import wording
 HTML = "text/html; charset=utf-8"
 VARY = "Accept-Encoding, Accept-Language, Cookie, Save-Data"
 YEAR_SECONDS = 365 * 24 * 3600
-# A path on this host: not another host (`//`, `/\\`), no line ends.
+# A path on this host: without another host (`//`, `/\\`) or line ends.
 _LOCAL_TARGET = re.compile(r"/(?![/\\])[^\s\\]{0,2000}")
 _SPAN = re.compile(r"([0-9]{2}[.:][0-9]{2}–[0-9]{2}[.:][0-9]{2})")
-# (scope, path, text) of the links in the header of those who may use them.
+# (scope, path, text key) of header links for staff; a link is shown to callers who have the scope.
 DESK_LINKS = (
     ("loans.lend", "/desk", "lending.heading"),
     ("members.read", "/members", "members.heading"),
@@ -72,13 +72,13 @@ _templates.globals |= {
 
 
 def page(request: Request, template: str, /, *, status: int = 200, is_private: bool = False, **facts: Any) -> Response:
-    """Render a page; store the language in a cookie when `lang=` selects one.
+    """Render a page. When `lang=` selects a language, store it in a cookie.
 
-    status      another than 200 is that of a form which is shown again with its errors
-    is_private  no cache may store it; pages of signed-in readers are private in any case
+    status      status of the response; a form that is shown again with errors has the status of the error
+    is_private  True when no cache may store the page; pages of signed-in readers are always private
     """
     html = _render(request, template, facts)
-    # Not even the browser stores what a signed-in reader sees: the next person may use it.
+    # The browser must not store pages of a signed-in reader either, because the next person may use the same browser.
     if is_private or status != 200 or request.method != "GET" or _has_session(request):
         headers = {"Cache-Control": "no-store", "Vary": VARY}
         response = Response(html, status_code=status, media_type=HTML, headers=headers)
@@ -93,7 +93,7 @@ def page(request: Request, template: str, /, *, status: int = 200, is_private: b
 
 
 def in_script(data: Any) -> str:
-    """Return a value as JSON for a script element, escaped so that no `</script>` in it can end the element."""
+    """Return a value as JSON for a script element, escaped so that a `</script>` in a value cannot end the element."""
     text = orjson.dumps(data).decode()
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
@@ -103,7 +103,7 @@ def _has_session(request: Request) -> bool:
 
 
 def error_page(request: Request, error: Error) -> Response:
-    """Render the error page, with what went wrong and what to do."""
+    """Render the error page, with the sentence of the error."""
     lang = language(request)
     html = _render(
         request,
@@ -124,7 +124,7 @@ def _render(request: Request, template: str, facts: dict[str, Any]) -> bytes:
     lang = language(request)
     words = wording(lang)
     session = sessions.session_of(request)
-    # Where records have all that was typed, it is no personal value but a barcode or the like.
+    # When records contain the typed text, it is not personal data, so it need not be redacted.
     shown = str if facts.get("has_all_words") else redact_address
     return (
         _templates.get_template(template)
@@ -157,28 +157,28 @@ def _desk_links(scopes: Iterable[str]) -> list[tuple[str, str]]:
 
 
 def form_token(secret: str) -> str:
-    """Return what a form carries to prove that this site made it; it says nothing about the secret in the cookie."""
+    """Return the token that proves that this site made a form. The token does not reveal the secret of the cookie."""
     return hmac.new(secret.encode(), b"rangkiang form", sha256).hexdigest()
 
 
 def local_target(path: str, default: str = "/") -> str:
-    """Return a path with its query to return to, if it is one on this host; else `default`."""
+    """Return `path` when it is a path (with query) on this host, else `default`."""
     return path if _LOCAL_TARGET.fullmatch(path) else default
 
 
 def saving(request: Request) -> bool:
-    """Return True for `Save-Data: on`: the page then has no images and fetches nothing ahead."""
+    """Return True for `Save-Data: on`. The page then has no images and prefetches nothing."""
     return request.headers.get("save-data", "").strip().lower() == "on"
 
 
 def here(request: Request) -> str:
-    """Return this page's path and query, to return to; without a NIK or the like that the reader searched for."""
+    """Return this page's path and query as a target to return to, without personal data such as a NIK."""
     return redact_address(_address(request))
 
 
 def _address(request: Request) -> str:
     query = request.url.query
-    path = "/" + request.url.path.lstrip("/")  # a browser reads // at the beginning as the name of another host
+    path = "/" + request.url.path.lstrip("/")  # a browser takes a leading // as the name of another host
     return f"{path}?{query}" if query else path
 
 

@@ -1,4 +1,4 @@
-"""/gaya — the style guide: all components of the pages with sample records, from the same macros."""
+"""/gaya: the style guide, which shows all components of pages with sample records, from the same macros."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ async def gaya(request: Request) -> Response:
 
 @router.get("/gaya/covers/{digit}")
 async def sample(request: Request) -> Response:
-    """Draw the sample's cover for this class ("x": without a class)."""
+    """Draw the sample's cover for a class; "x" stands for no class."""
     digit = request.path_params["digit"]
     if digit not in WEAVES:
         raise NotFound("COVER_NOT_FOUND")

@@ -1,4 +1,4 @@
-"""Texts of the pages in Indonesian and English, from texts/{id,en}/*.toml; a missing one is an error."""
+"""Texts of pages in Indonesian and English, from texts/{id,en}/*.toml. A missing text is an error."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from google.protobuf.timestamp_pb2 import Timestamp
 
 _FOLDER = Path(__file__).parent / "texts"
-# Of the days that pages name. Two hours more or less do not matter for a day on which somebody signed in.
+# Zone of the days that pages name. A difference of two hours does not matter for days such as that of a last sign-in.
 _ZONE = ZoneInfo("Asia/Jakarta")
 
 
@@ -44,7 +44,7 @@ class Wording:
         return f"{number:,.1f}" if self.language == "en" else f"{number:.1f}".replace(".", ",")
 
     def day(self, moment: Timestamp | datetime | date | str) -> str:
-        """Format a day, `5 Januari 2026`, of a moment in western Indonesia, a date, or an ISO date; "" for ""."""
+        """Format a date, an ISO date or the day of a moment in western Indonesia: `5 Januari 2026`; "" for ""."""
         if isinstance(moment, str):
             if not moment:
                 return ""
@@ -57,7 +57,7 @@ class Wording:
         return f"{moment.day} {month} {moment.year}"
 
     def clock(self, time: str | datetime) -> str:
-        """Format a time of day, "HH:MM" or that of a moment: 08.00 in Indonesian, 08:00 in English."""
+        """Format "HH:MM", or the time of a moment in its zone: 08.00 in Indonesian, 08:00 in English."""
         text = time if isinstance(time, str) else f"{time:%H:%M}"
         return text if self.language == "en" else text.replace(":", ".")
 
@@ -67,7 +67,7 @@ class Wording:
         return f"{name}, {self.day(day)}"
 
     def code(self, kind: str, value: str) -> str:
-        """Return the label of a coded value (`language`, `ind`); the code itself without a label."""
+        """Return the label of a coded value (`language`, `ind`), or the code itself when there is no label."""
         return self.texts.get(f"code.{kind}.{value}", value)
 
 

@@ -1,4 +1,4 @@
-"""/trust and /authority.crt — the local authority of `tls init`, and how phones and computers come to trust it."""
+"""/trust and /authority.crt: the local certificate authority of `tls init`, and how devices are made to trust it."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from gateway.web.rendering import page
 
 router = APIRouter()
 
-# In the order of the page. The paths through menus are in the texts.
+# In the order of the page. The texts have the menu paths of each system.
 SYSTEMS = ("android", "ios", "windows", "macos", "linux", "firefox")
 
 
 @dataclass(frozen=True, slots=True)
 class LocalAuthority:
-    """The authority that `tls init` has made: its certificate in PEM, and the SHA-256 of it that people compare."""
+    """The authority that `tls init` made: its certificate in PEM, and the SHA-256 fingerprint that people compare."""
 
     certificate: bytes
     fingerprint: str
 
 
 def local_authority(settings: Settings) -> LocalAuthority | None:
-    """Return the authority beside TLS_CERT; None when TLS_CERT is not one that it has signed, or there is none."""
+    """Return the authority in the folder of TLS_CERT; None when there is none, or it did not sign TLS_CERT."""
     if not settings.tls_cert:
         return None
     path = Path(settings.tls_cert)
