@@ -1,6 +1,6 @@
 """Runs the jobs of a service in threads of `serve` and `up`; each job runs in one process at a time.
 
-A command that creates work for jobs starts a second process, which runs the jobs whose leases are free.
+A command that creates work for jobs starts a second process for them, unless a running library holds all leases.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from chassis.db_errors import is_outage
 from chassis.errors import Error
 from chassis.gc_tuning import tune_gc
 from chassis.job_runs import DONE, SCHEDULE, due_at, record_end, record_start
-from chassis.lease import FencedDatabase, Lease, Leases
+from chassis.lease import FencedDatabase, Lease, Leases, holder_of
 from chassis.service import Job, Resources, load
 from chassis.settings import load as load_settings
 from chassis.urls import resolve
@@ -74,21 +74,48 @@ def start(jobs: tuple[Job, ...], resources: Resources, stop: threading.Event) ->
 
 
 @contextmanager
-def running_for_command(service: str) -> Iterator[None]:
-    """Run a service's jobs in a second process until the block ends or this process dies."""
-    # One heap for all threads, because one heap for each takes a quarter more memory.
-    command = ["/usr/bin/env", "MALLOC_ARENA_MAX=1", sys.executable, "-P", "-m", "chassis.jobs", service]
-    child = subprocess.Popen(command, stdin=subprocess.PIPE)
-    assert child.stdin is not None
+def running_for_command(resources: Resources, *, name: str = "") -> Iterator[None]:
+    """Run a service's jobs in a second process until the block ends or this process dies.
+
+    While other processes hold all leases, as a running library does, none is started.
+
+    name  of the service, as for `load`; "" for one in services/
+    """
+    stop = threading.Event()
+    children: list[subprocess.Popen[bytes]] = []
+    starting = threading.Thread(target=_start_when_needed, args=(resources, name, stop, children), daemon=True)
+    starting.start()
     try:
         yield
     finally:
-        child.stdin.close()
+        stop.set()
+        starting.join()
+        for child in children:
+            assert child.stdin is not None
+            child.stdin.close()
+            try:
+                child.wait(timeout=GRACE_SECONDS)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+
+
+def _start_when_needed(
+    resources: Resources, name: str, stop: threading.Event, children: list[subprocess.Popen[bytes]]
+) -> None:
+    """Add the process that runs the jobs, as soon as the lease of one is free."""
+    leases = {job.lease for job in jobs_of(resources) if not job.scheduled}
+    while not stop.is_set():
         try:
-            child.wait(timeout=GRACE_SECONDS)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
+            is_needed = not all(holder_of(resources.database, lease) for lease in leases)
+        except Error:
+            is_needed = True  # it waits for the database itself
+        if is_needed:
+            # One heap for all threads, because one heap for each takes a quarter more memory.
+            command = ["/usr/bin/env", "MALLOC_ARENA_MAX=1", sys.executable, "-P", "-m", "chassis.jobs"]
+            children.append(subprocess.Popen([*command, name or resources.service.name], stdin=subprocess.PIPE))
+            return
+        stop.wait(BACK_OFF_SECONDS)
 
 
 def run_for_command(name: str) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -20,6 +22,7 @@ from chassis import clock, jobs
 from chassis.context import READER
 from chassis.db import Database
 from chassis.job_runs import job_runs
+from chassis.lease import Leases
 from chassis.service import Job, Resources
 from chassis.settings import Settings
 from tests.chassis.example_jobs import SERVICE, notes
@@ -188,30 +191,63 @@ def test_a_waiting_job_is_stopped_when_its_lease_is_lost() -> None:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The data folder of the jobs of a command."""
+def resources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Resources]:
+    """Settings, database and service of a command."""
     monkeypatch.setenv("DATA", str(tmp_path))
     monkeypatch.delenv("DATABASE_URL", raising=False)
-    return tmp_path
+    settings = Settings(data=tmp_path)
+    database = Database(settings.database(SERVICE.name))
+    yield Resources(settings=settings, database=database, service=SERVICE)
+    database.close()
 
 
-def _worker(folder: Path) -> int:
-    return int((folder / "notes").read_text().split()[1])
+def running(resources: Resources) -> AbstractContextManager[None]:
+    return jobs.running_for_command(resources, name="tests.chassis.example_jobs:SERVICE")
 
 
-def test_jobs_of_a_command_end_with_it(folder: Path) -> None:
-    with jobs.running_for_command("tests.chassis.example_jobs:SERVICE"):
-        eventually(lambda: notes(folder) == ["begun"], seconds=40)
-        worker = _worker(folder)
+def _worker(resources: Resources) -> int:
+    return int((resources.settings.data / "notes").read_text().split()[1])
+
+
+def test_jobs_of_a_command_end_with_it(resources: Resources) -> None:
+    folder = resources.settings.data
+    with running(resources):
+        eventually(lambda: notes(folder) == ["begun"])
+        worker = _worker(resources)
         assert worker != os.getpid()
     assert notes(folder) == ["begun", "ended"]
     assert not Path(f"/proc/{worker}").exists()
 
 
-def test_jobs_of_a_command_ignore_its_ctrl_c(folder: Path) -> None:
-    with jobs.running_for_command("tests.chassis.example_jobs:SERVICE"):
-        eventually(lambda: notes(folder) == ["begun"], seconds=40)
-        os.kill(_worker(folder), signal.SIGINT)
+def test_jobs_of_a_command_ignore_its_ctrl_c(resources: Resources) -> None:
+    folder = resources.settings.data
+    with running(resources):
+        eventually(lambda: notes(folder) == ["begun"])
+        os.kill(_worker(resources), signal.SIGINT)
         time.sleep(0.3)
         assert notes(folder) == ["begun"]
     assert notes(folder) == ["begun", "ended"]
+
+
+def test_a_command_starts_no_process_for_jobs_until_a_lease_is_free(
+    resources: Resources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "BACK_OFF_SECONDS", 0.05)
+    started: list[subprocess.Popen[bytes]] = []
+    start = subprocess.Popen
+
+    def record_start(*words: Any, **more: Any) -> subprocess.Popen[bytes]:
+        started.append(start(*words, **more))
+        return started[-1]
+
+    monkeypatch.setattr(subprocess, "Popen", record_start)
+    leases = [Leases(resources.database).try_hold(job.lease) for job in jobs.jobs_of(resources)]
+    with running(resources):
+        time.sleep(0.3)
+        assert not started
+        for lease in leases:
+            assert lease is not None
+            lease.release()
+        eventually(lambda: notes(resources.settings.data) == ["begun"])
+        assert len(started) == 1
+    assert notes(resources.settings.data) == ["begun", "ended"]

@@ -32,7 +32,7 @@ def open_catalogue(*, working: bool = False) -> Iterator[Resources]:
         database.check_revisions()
         announce_commits(database)
         resources = Resources(settings=settings, database=database, service=service)
-        with jobs.running_for_command(service.name) if working else contextlib.nullcontext():
+        with jobs.running_for_command(resources) if working else contextlib.nullcontext():
             yield resources
 
 
