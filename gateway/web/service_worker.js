@@ -1,11 +1,11 @@
-// Rangkiang: a page that says that the device is offline, and the files which it needs, never a page of anybody; and
-// notices that the member has asked for on this device.
+// Rangkiang: caches the offline page and its files, but no other page; and shows push notices for which the member has
+// subscribed on this device.
 "use strict";
 const NAME = "shell-__VERSION__";
 const OFFLINE = "/offline";
 const FILES = __FILES__;
 self.addEventListener("install", (event) => {
-  // Without cookies: what is kept is the same for everybody on the device.
+  // Without cookies, so that the cached page is the same for all users of the device.
   const requests = [OFFLINE, ...FILES].map((path) => new Request(path, { credentials: "omit" }));
   event.waitUntil(caches.open(NAME).then((cache) => cache.addAll(requests)).then(() => self.skipWaiting()));
 });
@@ -13,7 +13,7 @@ self.addEventListener("activate", (event) => {
   const others = (names) => Promise.all(names.filter((name) => name !== NAME).map((name) => caches.delete(name)));
   event.waitUntil(Promise.all([
     caches.keys().then(others),
-    // The request goes out while this file is being started.
+    // The browser sends the request while it starts this worker.
     self.registration.navigationPreload?.enable(),
   ]).then(() => self.clients.claim()));
 });
@@ -38,7 +38,7 @@ self.addEventListener("push", (event) => {
   let notice = {};
   try {
     notice = event.data.json() || {};
-  } catch { /* browsers want something shown for each message */ }
+  } catch { /* browsers require a notification for each message */ }
   const { title, body, tag, lang, url } = notice;
   const options = { body: body || "", tag, lang, icon: "/icons/192.png", data: { url } };
   event.waitUntil(self.registration.showNotification(title || "Perpustakaan", options));
@@ -49,6 +49,6 @@ self.addEventListener("notificationclick", (event) => {
   let target = account;
   try {
     target = new URL(event.notification.data.url || account);
-  } catch { /* no address */ }
+  } catch { /* no valid URL */ }
   event.waitUntil(self.clients.openWindow((target.origin === location.origin ? target : account).href));
 });

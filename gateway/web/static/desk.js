@@ -1,5 +1,5 @@
-// The desk: scans wait in a queue and are sent one after the other, each with its own key, so that none is lost and
-// none is done twice. The page works without this file, one form at a time.
+// The desk: scans are queued and sent one after the other, each with its own key, so that none is lost or done twice.
+// The page works without this file, one form at a time.
 (() => {
   "use strict";
   const form = document.getElementById("scan");
@@ -14,18 +14,18 @@
   document.body.classList.add("live");
   document.getElementById("keys").hidden = false;
 
-  // A key is random; crypto.randomUUID needs https or this machine.
+  // Not crypto.randomUUID, which needs https or localhost.
   const newKey = () => [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
   const wait = (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
 
-  // Sound: short and high for done, long and low for refused.
+  // Sounds: short and high for done, long and low for refused.
   const sound = document.getElementById("sound");
   let audio = null;
   const stored = (value) => {
     try {
       if (value === undefined) return localStorage.getItem("desk-sound");
       localStorage.setItem("desk-sound", value);
-    } catch { /* a browser that keeps nothing */ }
+    } catch { /* storage is not available */ }
     return null;
   };
   sound.setAttribute("aria-pressed", String(stored() !== "off"));
@@ -49,7 +49,7 @@
         source.start(audio.currentTime + start);
         source.stop(audio.currentTime + start + length);
       }
-    } catch { /* a machine without sound */ }
+    } catch { /* sound is not available */ }
   };
 
   const field = (name) => form.elements.namedItem(name);
@@ -105,7 +105,7 @@
     isWorking = false;
   };
 
-  // Returns "done", "again" (nobody knows, or not now) or "ended" (the session is over).
+  // Returns "done", "again" (the result is unknown, or try later) or "ended" (the session has ended).
   const send = async (act) => {
     const body = new URLSearchParams();
     for (const [name, value] of act.fields) if (name !== "csrf" && name !== "key") body.append(name, value);
@@ -172,7 +172,7 @@
     act.tries = 0;
   };
 
-  // After a new sign-in the forms of this page need the token of the new session.
+  // After a new sign-in, the forms of this page need the token of the new session.
   const resume = async () => {
     try {
       const response = await fetch(location.pathname, { headers: { Accept: "text/html" }, redirect: "manual" });
@@ -202,7 +202,7 @@
     const button = event.submitter;
     const fields = [...new FormData(event.target, button)];
     enqueue(fields, button ? button.textContent.trim() : "");
-    // What was chosen once is not chosen twice.
+    // Remove the choices, so that the same choice is not sent twice.
     if (list.contains(event.target)) (event.target.closest(".choices") || event.target).remove();
     box.focus();
   });
@@ -212,7 +212,7 @@
     box.focus();
     enqueue([["act", "finish"]], "");
   };
-  // Scans that wait belong to the mode in which they were scanned.
+  // Queued scans keep the mode in which they were scanned.
   const turnTo = (mode) => {
     if (queue.length) queue.push({ mode });
     else setMode(mode);
@@ -248,11 +248,11 @@
         finish();
       }
     } else if (event.key === "Tab" && !event.shiftKey && event.target === box && box.value) {
-      // Some scanners end in Tab. The box is empty then, so that Tab moves on.
+      // Some scanners end a code with Tab. In an empty box, Tab moves the focus.
       event.preventDefault();
       form.requestSubmit();
     } else if (event.key.length === 1 && !event.target.closest("input, textarea, select") && (event.key !== " " || event.target === document.body)) {
-      // A scan that begins while the focus is elsewhere goes into the box.
+      // A scan that begins while another element has the focus goes into the box.
       event.stopImmediatePropagation();
       box.focus();
     }

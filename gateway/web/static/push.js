@@ -1,4 +1,4 @@
-// Rangkiang: notices on this device (Push API). The permission is asked for when the button is pressed, never before.
+// Rangkiang: notices on this device (Push API). The browser asks for permission only after a click on the button.
 (() => {
   "use strict";
   const part = document.querySelector("[data-push]");
@@ -24,7 +24,7 @@
     try {
       return await pushManager.subscribe(options);
     } catch (problem) {
-      // The browser is subscribed with an earlier key of the library.
+      // The browser has a subscription with an earlier key of the library.
       const old = await pushManager.getSubscription();
       if (!old) throw problem;
       await old.unsubscribe();
@@ -37,7 +37,7 @@
     button.disabled = true;
     try {
       const answer = await Notification.requestPermission();
-      // Who closes the question has refused nothing, and is asked again.
+      // A member who closes the prompt has not refused, and can click again.
       if (answer !== "granted") return show(answer === "denied" ? "denied" : "");
       const { endpoint, keys } = (await subscribe()).toJSON();
       for (const [name, value] of Object.entries({ endpoint, ...keys })) {
@@ -51,7 +51,7 @@
     }
   });
 
-  // The entry of this browser says so, and its removal ends the browser's subscription too.
+  // Mark the entry of this browser; removing the entry also ends the browser's subscription.
   (async () => {
     const subscription = await current();
     if (!subscription) return;

@@ -1,15 +1,15 @@
-// Rangkiang: keys, copying, sharing. Pages are whole without it.
+// Rangkiang: keys, copying, sharing. Pages work without this file.
 (() => {
   "use strict";
   const stored = (name, value) => {
     try {
       if (value === undefined) return localStorage.getItem(name);
       localStorage.setItem(name, value);
-    } catch { /* a browser that keeps nothing */ }
+    } catch { /* storage is not available */ }
     return null;
   };
 
-  // Keys: / searches, j and k walk through hits; WCAG 2.1.4 wants a way to turn them off.
+  // Keys: / focuses the search box, j and k select hits. WCAG 2.1.4 requires a way to turn them off.
   const keysOff = () => stored("keys") === "off";
   const links = () => [...document.querySelectorAll(".hit :is(h2, h3) a, .headings > li > a, .standing a")];
   document.addEventListener("keydown", (event) => {
@@ -35,14 +35,14 @@
     }
   });
 
-  // Parts of a page that load after the rest.
+  // Parts of a page that are loaded later.
   for (const part of document.querySelectorAll("[data-load]")) {
     fetch(part.dataset.load).then(async (reply) => {
       if (reply.ok) part.innerHTML = await reply.text();
-    }).catch(() => { /* the link in it leads to the same */ });
+    }).catch(() => { /* the part has a link to the same content */ });
   }
 
-  // Suggestions: the search box becomes a combobox with a list (WAI-ARIA); choosing one opens what it names.
+  // Suggestions: the search box becomes a combobox with a list (WAI-ARIA). Choosing an option opens its page.
   const box = document.getElementById("q");
   const list = document.getElementById("suggestions");
   if (box && list && window.fetch) {
@@ -97,21 +97,21 @@
       if ((event.key === "ArrowDown" || event.key === "ArrowUp") && all.length && !event.altKey) {
         event.preventDefault();
         if (list.hidden) show(true);
-        // Between the last and the first option the box itself has its turn, without a chosen one.
+        // Between the last and the first option, no option is active.
         const places = all.length + 1;
         choose((active + 1 + (event.key === "ArrowDown" ? 1 : places - 1)) % places - 1);
       } else if (event.key === "Enter" && active >= 0 && !list.hidden) {
         event.preventDefault();
         open(all[active]);
       } else if (["Home", "End", "ArrowLeft", "ArrowRight"].includes(event.key)) {
-        choose(-1); // back to the text, where the key moves the caret
+        choose(-1); // the key moves the caret in the text
       } else if (event.key === "Escape" && !list.hidden) {
         event.preventDefault();
         close();
       }
     });
     box.addEventListener("blur", close);
-    list.addEventListener("pointerdown", (event) => event.preventDefault()); // the box keeps the focus
+    list.addEventListener("pointerdown", (event) => event.preventDefault()); // keeps the focus in the box
     list.addEventListener("click", (event) => {
       const option = event.target.closest("[role=option]");
       if (option) open(option);
@@ -128,7 +128,7 @@
     help.hidden = false;
   }
 
-  // What has been done is announced to those who do not see it.
+  // Screen readers announce the result of an action.
   const announce = (text) => {
     const place = document.querySelector(".announcement");
     place.textContent = "";
@@ -139,7 +139,7 @@
     setTimeout(() => element.classList.remove("done"), 2000);
   };
 
-  // Copying: only where the browser lets us; elsewhere the text can be selected with one touch.
+  // Copy buttons: only if the browser allows copying; otherwise one touch selects the text.
   if (navigator.clipboard) {
     for (const button of document.querySelectorAll("[data-copy]")) {
       button.hidden = false;
@@ -156,7 +156,7 @@
     button.addEventListener("click", () => print());
   }
 
-  // Sharing: the phone's own sheet, where there is one; else the link is copied, and the ways to send it are shown.
+  // Sharing: the device's share sheet if available; otherwise the link is copied, and ways to send it are shown.
   for (const each of document.querySelectorAll("[data-share]")) {
     const data = { title: each.dataset.title || document.title, url: each.dataset.share };
     if (each.matches("button")) {
@@ -191,14 +191,14 @@
     if (inside) opened.querySelector("summary").focus();
   });
 
-  // A page that the service worker shows in the place of another: that one is opened as soon as it can be.
+  // The offline page in place of another page: reload the other page when the server is available.
   if (document.querySelector("[data-offline]") && location.pathname !== "/offline") {
     const retry = () => fetch("/api/v1/health/live").then((reply) => { if (reply.ok) location.reload(); }, () => {});
     addEventListener("online", retry);
     setInterval(retry, 10000);
   }
 
-  // Browsers offer service workers on https and on this machine alone; this one keeps no pages.
+  // Browsers allow service workers only over https and on localhost. This one caches only the offline page.
   if (navigator.serviceWorker && !navigator.connection?.saveData) {
     addEventListener("load", () => {
       (window.requestIdleCallback || setTimeout)(() => navigator.serviceWorker.register("/sw.js").catch(() => {}));
