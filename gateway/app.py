@@ -92,7 +92,7 @@ def create_app(settings: Settings) -> FastAPI:
     app = Gateway(
         title="Rangkiang",
         version=importlib.metadata.version("rangkiang"),
-        summary="The catalogue of the libraries that share it",
+        summary="Catalogue, lending, members and notices of libraries",
         description=(
             "Lists return `{total, hits, next, facets?}`. Errors are RFC 9457 problem documents. "
             "Public responses have a strong ETag; a client can send it back as If-None-Match."

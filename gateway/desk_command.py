@@ -138,7 +138,7 @@ class Desk:
             self._say("check_out", item, text, answer)
 
     def _note(self, item: str) -> None:
-        """Take an item back, or count it as read here."""
+        """Return an item, or count an in-library use."""
         is_return = self._mode is Mode.take_back
         path, act = ("/check-ins", "check_in") if is_return else ("/in-library-uses", "in_library_use")
         answer = self._client.act(path, {"item": item, "branch": self._branch})

@@ -74,5 +74,5 @@ class DeskSettings(OwnSettings):
     """Settings of `rangkiang desk`: the caller's access token, or the id and secret of a client."""
 
     rangkiang_token: str = Field(default="", description="access token of the caller", repr=False)
-    rangkiang_client_id: str = Field(default="", description="id of a client, as `rangkiang client create` printed it")
+    rangkiang_client_id: str = Field(default="", description="id of a client, from `rangkiang client create`")
     rangkiang_client_secret: str = Field(default="", description="secret of that client", repr=False)

@@ -156,7 +156,7 @@ class Season(ResponseModel):
 
 
 class Calendar(ResponseModel):
-    """When a branch is open."""
+    """The calendar of a branch: opening hours, closed days and seasons."""
 
     branch: str
     """Code of the branch."""
@@ -240,7 +240,7 @@ _EXAMPLE = {
 @router.get(
     "/calendars/{branch}",
     response_model=Calendar,
-    **documented(operation="get_calendar", summary="When a branch is open", example=_EXAMPLE, errors=ERRORS),
+    **documented(operation="get_calendar", summary="Calendar of a branch", example=_EXAMPLE, errors=ERRORS),
 )
 async def get(
     request: Request, branch: BranchCode, query: Annotated[QueryModel, Query()], circulation: Circulation

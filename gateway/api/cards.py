@@ -115,7 +115,7 @@ class SlipCode(ResponseModel):
 
 
 class Scanned(ResponseModel):
-    """What a scanned code is."""
+    """The member or item of a scanned code."""
 
     kind: str = Field(examples=["member"])
     """member, item or neither."""
@@ -240,7 +240,7 @@ async def use_slip(request: Request, body: SlipBody, members: Members) -> Respon
     response_model=Scanned,
     **documented(
         operation="scan",
-        summary="What a scanned code is",
+        summary="Identify a scanned code",
         example={
             "kind": "member",
             "member": LISTED_MEMBER_EXAMPLE,

@@ -66,7 +66,7 @@ class Channels(ResponseModel):
     """The channels of the setting CHANNELS."""
 
     hits: list[ChannelStatus]
-    """In order of fallback."""
+    """The channels, in order of fallback."""
 
 
 class SendingRules(ResponseModel):
@@ -95,7 +95,7 @@ _RULES = {"opens": "08:00", "closes": "18:00", "version": 1}
 @router.get(
     "/notices/sending-rules",
     response_model=SendingRules,
-    **documented(operation="get_sending_rules", summary="When digests are sent", example=_RULES, errors=ERRORS),
+    **documented(operation="get_sending_rules", summary="Hours for digests", example=_RULES, errors=ERRORS),
 )
 async def get_rules(request: Request, query: Annotated[QueryModel, Query()], notifications: Notifications) -> Response:
     """Return the institution's hours for digests. They never overlap the quiet hours, 20:00–07:00."""
@@ -108,7 +108,7 @@ async def get_rules(request: Request, query: Annotated[QueryModel, Query()], not
     response_model=SendingRules,
     **documented(
         operation="put_sending_rules",
-        summary="Change when digests are sent",
+        summary="Change the hours for digests",
         example=_RULES,
         errors=(*ERRORS, 409, 412, 422, 428),
         method=f"{_SERVICE}/PutSendingRules",

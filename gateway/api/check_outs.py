@@ -76,7 +76,7 @@ class CheckOutBody(ItemBody):
         max_length=_MOST_OVERRIDES,
         examples=[["LOAN_LIMIT_REACHED"]],
     )
-    reason: str = Field("", description="Why they are waived.", max_length=300, examples=["Lomba literasi besok"])
+    reason: str = Field("", description="Reason for the waiver.", max_length=300, examples=["Lomba literasi besok"])
 
     def message(self) -> wire.CheckOutRequest:
         return wire.CheckOutRequest(
@@ -165,7 +165,7 @@ async def check_out(request: Request, body: CheckOutBody, circulation: Circulati
     response_model=CheckedIn,
     **documented(
         operation="check_in",
-        summary="Take an item back",
+        summary="Return an item",
         example={
             "item": ITEM_EXAMPLE,
             "loan": {**LOAN_EXAMPLE, "returned_at": "2026-12-07T02:00:00Z"},

@@ -29,7 +29,7 @@ ConversationId = Annotated[str, Path(description="A conversation's identifier (U
 
 class ConversationsQuery(QueryModel):
     state: Annotated[str, OneOf(("", "open", "done"))] = Field("", description="open or done; by default both.")
-    cursor: str = text("`next` of the page before, with the same state.", longest=64)
+    cursor: str = text("The `next` value of the previous page, with the same state.", longest=64)
     limit: Annotated[int, WholeNumber(1, 200)] = number(50, "Conversations on a page.")
 
 

@@ -97,7 +97,7 @@ class Institutions(ResponseModel):
 
 
 class Branch(ResponseModel):
-    """A place where items are."""
+    """A place of an institution that has items."""
 
     id: str
     """Identifier (UUID)."""

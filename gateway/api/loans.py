@@ -70,7 +70,7 @@ class RenewBody(Body):
         max_length=20,
         examples=[["RENEWALS_USED_UP"]],
     )
-    reason: str = Field("", description="Why they are waived.", max_length=300, examples=["Ujian akhir"])
+    reason: str = Field("", description="Reason for the waiver.", max_length=300, examples=["Ujian akhir"])
 
 
 class Loans(ResponseModel):

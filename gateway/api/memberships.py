@@ -33,7 +33,7 @@ class RenewalBody(Body):
 
 
 class BlockBody(Body):
-    """Why a member may not borrow."""
+    """A block, during which a member may not borrow."""
 
     reason: str = Field(
         description="lost_item, damaged_item, unpaid, conduct, wrong_data or other.",

@@ -96,7 +96,7 @@ _EXAMPLE = {
     response_model=OpeningHours,
     **documented(
         operation="list_opening_hours",
-        summary="When a branch is open",
+        summary="Opening hours of a branch",
         example=_EXAMPLE,
         errors=(400, 404, 429, 503, 504),
     ),

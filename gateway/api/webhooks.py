@@ -48,7 +48,7 @@ class NewWebhook(Body):
 
 
 class ReplayBody(Body):
-    """The event from which events are sent again."""
+    """The first event to send again."""
 
     cursor: str = Field(
         "",

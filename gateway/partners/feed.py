@@ -1,4 +1,4 @@
-"""/search.atom — any search as an Atom feed (RFC 4287) with OpenSearch's counts."""
+"""/search.atom: any search as an Atom feed (RFC 4287) with the counts of OpenSearch."""
 
 from __future__ import annotations
 

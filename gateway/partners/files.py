@@ -1,4 +1,4 @@
-"""/records/{id}.{ending} — downloads a record in an export format."""
+"""/records/{id}.{ending}: a record as a file in an export format."""
 
 from __future__ import annotations
 

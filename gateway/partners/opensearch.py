@@ -53,7 +53,7 @@ async def description(request: Request) -> Response:
 
 @router.get("/suggestions.json")
 async def suggestions(request: Request) -> Response:
-    """Return `[typed, [completions], [kinds], [addresses]]` (OpenSearch Suggestions 1.1)."""
+    """Return `[typed, [completions], [kinds], [URLs]]` (OpenSearch Suggestions 1.1)."""
     query = read_query(SuggestQuery, request, strict=False)
     typed = query.q
     message = wire.SuggestRequest(prefix=typed, limit=query.limit)

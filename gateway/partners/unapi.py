@@ -1,4 +1,4 @@
-"""/unapi — serves a record in a named format to reference managers (unAPI version 1)."""
+"""/unapi: a record in a named format, for reference managers (unAPI version 1)."""
 
 from __future__ import annotations
 
