@@ -40,7 +40,7 @@ def desk(
     """Lend, return and count items: one scan per line of standard input.
 
     Set RANGKIANG_TOKEN to an access token, or RANGKIANG_CLIENT_ID and RANGKIANG_CLIENT_SECRET to those of a client.
-    Commands between scans: /u next borrower, /k returns, /b read here, /p renew all, /o REASON waives the last refusal.
+    Commands between scans: /u new borrower, /k returns, /b read here, /p renew all, /o REASON waives the last refusal.
     """
     settings = load()
     own = settings.data / "tls" / "authority.crt"
