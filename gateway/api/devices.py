@@ -116,7 +116,7 @@ async def list_own_devices(
     ),
 )
 async def add_own_device(request: Request, body: NewDevice, notifications: Notifications) -> Response:
-    """Add a browser of the member who is signed in, at most five. A browser in the list already gets the new keys."""
+    """Add a browser of the member who is signed in, at most five. Adding the same browser again replaces its entry."""
     message = wire.AddOwnDeviceRequest(
         endpoint=body.endpoint, p256dh=body.keys.p256dh, auth=body.keys.auth, name=body.name
     )

@@ -106,7 +106,7 @@ _LETTER = {
 async def list_letters(
     request: Request, query: Annotated[LettersQuery, Query()], notifications: Notifications
 ) -> Response:
-    """List the letters by group or street. Names and addresses also need the scope members.contact."""
+    """List the letters by group or street. The caller also needs the scope members.contact."""
     reply = await call(request, notifications.ListPrint, print_pb2.ListPrintRequest(by=query.by))
     return private(Letters(groups=[LetterGroup(**plain(group)) for group in reply.groups], has_more=reply.has_more))
 
@@ -119,7 +119,7 @@ async def list_letters(
 async def print_letters(
     request: Request, query: Annotated[PdfQuery, Query()], notifications: Notifications
 ) -> Response:
-    """Print the letters of the print list, each on its own page."""
+    """Print the letters of the print list, each on its own page. The caller also needs the scope members.contact."""
     message = print_pb2.PrintLettersRequest(by=query.by, paper=query.paper)
     reply = await call(request, notifications.PrintLetters, message)
     headers = {"Cache-Control": "no-store", "Content-Disposition": 'inline; filename="letters.pdf"'}

@@ -69,7 +69,7 @@ class PolicyRowBody(BaseModel):
         SentenceBody(), description="Sentence for items that are not for loan; required with both languages for them."
     )
     grace_days: int = _number(0, "Overdue open days without a suspension or a fine.")
-    suspension_cap: int = _number(0, "Longest suspension after a late return, in days; 0 for no suspension.")
+    suspension_cap: int = _number(0, "Longest suspension after a late return, in calendar days; 0 for no suspension.")
     last_due_on: str | None = Field(
         None,
         description="Latest due date, ISO 8601, such as the end of a semester.",
@@ -80,7 +80,7 @@ class PolicyRowBody(BaseModel):
     hold_limit: int = _number(2, "Largest number of holds. Stored; holds do not exist yet.")
     shelf_days: int = _number(3, "Open days on the hold shelf. Stored; holds do not exist yet.")
     fine_per_day: int = _number(0, "Fine for each overdue day. Stored; fines do not exist yet.", most=_MOST_MONEY)
-    fine_cap: int = _number(0, "Largest fine for a loan. Stored; fines do not exist yet.", most=_MOST_MONEY)
+    fine_cap: int = _number(0, "Limit of a fine. Stored; fines do not exist yet.", most=_MOST_MONEY)
     lost_after_days: int = _number(60, "Overdue days until an item is presumed lost. Stored; not used yet.")
 
     def message(self) -> loans_pb2.PolicyRow:
@@ -132,7 +132,7 @@ class PolicyRow(ResponseModel):
     grace_days: int
     """Overdue open days without a suspension or a fine."""
     suspension_cap: int
-    """Longest suspension after a late return, in days; 0 for no suspension."""
+    """Longest suspension after a late return, in calendar days; 0 for no suspension."""
     last_due_on: str | None = None
     """Latest due date, ISO 8601."""
     holds_allowed: bool
@@ -144,7 +144,7 @@ class PolicyRow(ResponseModel):
     fine_per_day: int
     """Fine for each overdue day; fines do not exist yet."""
     fine_cap: int
-    """Largest fine for a loan; fines do not exist yet."""
+    """Limit of a fine; fines do not exist yet."""
     lost_after_days: int
     """Overdue days until an item is presumed lost; not used yet."""
 
