@@ -150,7 +150,7 @@ _CHANGED = {"id": MEMBER_ID_EXAMPLE, "number": "1000000026", "version": 2}
     ),
 )
 async def issue(request: Request, member_id: MemberId, body: CardAct, members: Members) -> Response:
-    """Replace a card, or add a number of another system. The old number of a lost card stays known as lost."""
+    """Replace a card, or add a number of another system. A scan still recognises the number of a lost card."""
     alias = Alias(kind=body.alias.kind, code=body.alias.code) if body.alias is not None else None
     reply = await call(request, members.IssueCard, wire.IssueCardRequest(id=member_id, act=body.act, alias=alias))
     return private(ChangedCard(**plain(reply)), status=201, version=reply.version)

@@ -216,7 +216,10 @@ async def add(request: Request, member_id: MemberId, body: RequestBody, members:
     ),
 )
 async def answer(request: Request, request_id: RequestId, body: AnswerBody, members: Members) -> Response:
-    """Answer a request with done or refused, and a text for the member. The erasure of a member answers it too."""
+    """Answer a request with done or refused, and a text for the member.
+
+    The erasure of a member also answers the member's open requests.
+    """
     message = wire.AnswerDataRequestRequest(id=request_id, **body.model_dump())
     reply = await call(request, members.AnswerDataRequest, message)
     return private(Answered(id=reply.id))

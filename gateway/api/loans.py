@@ -179,7 +179,7 @@ _ROW = tuple(PolicyOfLoan.model_fields)
     ),
 )
 async def list_loans(request: Request, query: Annotated[LoansQuery, Query()], circulation: Circulation) -> Response:
-    """List open loans of the caller's institution, the first due first. CSV has all pages in one file."""
+    """List loans of the caller's institution, by default open ones, the first due first. CSV has all pages."""
     if preferred_media_type(request.headers.get("accept", ""), (JSON, CSV)) == CSV:
         return await loans_as_csv(request, query.message())
     reply = await call(request, circulation.ListLoans, query.message())
@@ -251,7 +251,7 @@ async def renew(request: Request, loan_id: LoanId, circulation: Circulation, bod
     ),
 )
 async def renew_all(request: Request, member_id: MemberId, circulation: Circulation) -> Response:
-    """Renew every loan of a member that can be renewed. The other loans have the reasons of their refusal."""
+    """Renew every loan of a member that can be renewed. The response has the reasons against the other renewals."""
     reply = await call(request, circulation.RenewAll, wire.RenewAllRequest(member=member_id))
     return private(renewals_model(list(reply.renewals), language(request)))
 

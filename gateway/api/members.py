@@ -46,7 +46,7 @@ _SERVICE = "/rangkiang.members.v1.Members"
     **documented(operation="find_members", summary="Find members", example=_FOUND, errors=ERRORS),
 )
 async def find(request: Request, query: Annotated[MembersQuery, Query()], members: Members) -> Response:
-    """Find members by the beginnings of words, each of which must match. Moh. finds Muhammad; titles are ignored."""
+    """Find members by the beginnings of words; every word must match. Moh. finds Muhammad, and titles are ignored."""
     message = wire.SearchMembersRequest(q=query.q, limit=query.limit, cursor=query.cursor)
     return _found(await call(request, members.SearchMembers, message))
 

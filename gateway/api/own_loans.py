@@ -112,6 +112,6 @@ async def renew_own(request: Request, loan_id: LoanId, circulation: Circulation)
     ),
 )
 async def renew_all_own(request: Request, circulation: Circulation) -> Response:
-    """Renew every own loan that can be renewed. The other loans have the reasons of their refusal."""
+    """Renew every own loan that can be renewed. The response has the reasons against the other renewals."""
     reply = await call(request, circulation.RenewOwnLoans, wire.RenewOwnLoansRequest())
     return private(renewals_model(list(reply.renewals), language(request)))
