@@ -32,7 +32,7 @@ class CatalogSettings(OwnSettings):
     public_url: str = Field(
         default="",
         pattern=r"^(https?://[^/\s?#\"'<>\\]+/?)?$",
-        description="scheme, host and port of links that must be whole; as each request names them if empty",
+        description="scheme, host and port of absolute links; if empty, those of each request",
     )
 
     @property

@@ -1,4 +1,4 @@
-"""What doctor checks in notifications, and its metrics: notices, channels, webhooks, conversations."""
+"""Checks of `rangkiang doctor` for notifications, and metrics: notices, channels, webhooks, conversations."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from services.notifications.tables import Attempt, Conversation, Message, Notice
 from services.notifications.webhooks.subscriptions import STOPPED
 
 DOCTOR = system("doctor")
-# Older failures do not describe the present state.
+# Older failures do not describe the current state.
 LOOKED_AT = timedelta(hours=24)
 WAITED = timedelta(hours=24)
-# The sender needs seconds. When a channel does not answer, its messages are open, and no notice is waiting.
+# The sender needs seconds. When a channel does not answer, its messages are open and its notices are not "waiting".
 LATE = timedelta(hours=1)
 LETTERS_WAIT = timedelta(days=3)
 DAMAGE_SHOWN = timedelta(days=7)
@@ -40,7 +40,7 @@ _FAILED = ("temporary", "unknown")
 
 
 def channels(resources: Resources) -> list[Finding]:
-    """Check that CHANNELS can be opened, and that no channel fails again and again; nothing is sent."""
+    """Check that CHANNELS is valid, and that no channel fails repeatedly; nothing is sent."""
     own = resources.settings.of(NotificationsSettings)
     part = "notices channels"
     try:
@@ -65,7 +65,7 @@ def channels(resources: Resources) -> list[Finding]:
 
 
 def master_key(resources: Resources) -> list[Finding]:
-    """Check that the master key is there and is the one of this database; notices wait without it.
+    """Check that the master key exists and belongs to this database; without the key notices wait.
 
     raises  Invalid  MASTER_KEY_UNREADABLE, MASTER_KEY_EXPOSED
     """
@@ -107,20 +107,20 @@ def notices(resources: Resources) -> list[Finding]:
 
 
 def samples(resources: Resources) -> Iterator[Sample]:
-    """Read how many notices are in each state, and how late the sender is. Raises Unavailable."""
+    """Yield the number of open notices in each state, and the delay of the sender. Raises Unavailable."""
     counted = select(Notice.state, func.count()).where(Notice.state.in_(OPEN_STATES)).group_by(Notice.state)
     now = clock.now()
     with resources.database.reading(DOCTOR) as session:
         counts = {row[0]: row[1] for row in session.execute(counted)}
         oldest = session.scalar(select(func.min(Notice.due_at)).where(Notice.state == "waiting"))
     for state in OPEN_STATES:
-        yield Sample("rangkiang_notices_open", "Notices that are not ended", counts.get(state, 0), {"state": state})
+        yield Sample("rangkiang_notices_open", "Notices that have not ended", counts.get(state, 0), {"state": state})
     seconds = max(0.0, (now - oldest).total_seconds()) if oldest is not None else 0.0
-    yield Sample("rangkiang_notices_late_seconds", "Time for which the oldest notice is due", seconds)
+    yield Sample("rangkiang_notices_late_seconds", "Time for which the oldest notice has been due", seconds)
 
 
 def _late(session: Session) -> int:
-    """Count notices that are due for an hour and wait for no other message of their member."""
+    """Count notices that have been due for an hour and do not wait for another message to their member."""
     waits = select(Message.id).where(Message.member_id == Notice.member_id, Message.state == "open").exists()
     return _count(session, Notice.state == "waiting", Notice.due_at < clock.now() - LATE, ~waits)
 
@@ -130,7 +130,7 @@ def _count(session: Session, *conditions: Any) -> int:
 
 
 def partners(resources: Resources) -> list[Finding]:
-    """Check that no webhook is disabled, and that no conversation waits for longer than a day."""
+    """Check that no webhook is disabled after failures, and that no conversation has waited for more than a day."""
     with resources.database.reading(DOCTOR) as session:
         disabled = session.scalars(
             select(Webhook.id).where(Webhook.state == "disabled", Webhook.reason != STOPPED)

@@ -1,4 +1,4 @@
-"""The operator's commands of notifications: channels as the settings name them."""
+"""The operator's commands of notifications, for the channels of the setting CHANNELS."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ def list_channels(json: Json = False) -> None:
 @channels_app.command("test")
 def try_channel(
     name: Annotated[str, typer.Argument(help="Name of a channel, as `list` shows it.")],
-    address: Annotated[str, typer.Argument(help="Your own e-mail address, or phone number with + and country.")],
-    template: Annotated[str, typer.Option("--template", help="WhatsApp: a template without parameters.")] = "",
+    address: Annotated[str, typer.Argument(help="Your own e-mail address, or phone number with + and country code.")],
+    template: Annotated[str, typer.Option("--template", help="WhatsApp: name of a template without parameters.")] = "",
     json: Json = False,
 ) -> None:
     """Send a test message to yourself. Exit code 1: the provider did not accept it."""
@@ -90,7 +90,7 @@ def push_keys(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder outside the folders of the databases.")],
     json: Json = False,
 ) -> None:
-    """Make the pair of keys that signs web push messages."""
+    """Make the pair of keys that signs web push messages (VAPID)."""
     settings = process_settings([load("notifications")])
     try:
         key = make_keys(folder)

@@ -40,22 +40,22 @@ from services.notifications.notices import (
 )
 from services.notifications.webhooks.facts import forget_client, forget_member, note_loan, note_member
 
-# Facts of members name no branch; the sender reads the zone of the institution.
+# Facts of members have no branch; later the sender reads the zone of the institution.
 _INSTITUTION_ZONE = institutions.DEFAULT_ZONE
 
 
 def copy_institutions(session: Session, fact: InstitutionsChanged, _context: Context) -> None:
-    """Keep institutions and branches that the catalogue added or changed."""
+    """Copy institutions and branches that the catalogue added or changed."""
     institutions.copy_institutions(session, fact.institutions)
 
 
 def copy_members(session: Session, fact: MembersChanged, _context: Context) -> None:
-    """Keep members that came, changed or went to another member."""
+    """Copy members that were added, changed or merged."""
     merging.copy_members(session, fact.members)
 
 
 def erase_member(session: Session, fact: MemberErased, context: Context) -> None:
-    """Destroy the texts of an erased member."""
+    """Erase the texts, conversations and facts of an erased member."""
     member_id = UUID(fact.id)
     members.erase_member(session, member_id, institution_id=UUID(context.institution))
     store.erase_member(session, member_id)
@@ -63,7 +63,7 @@ def erase_member(session: Session, fact: MemberErased, context: Context) -> None
 
 
 def end_webhooks(session: Session, fact: ClientRevoked, _context: Context) -> None:
-    """Delete the webhooks of a revoked client, with what waits for them."""
+    """Delete the webhooks of a revoked client and their facts."""
     forget_client(session, fact.id)
 
 
@@ -84,7 +84,7 @@ def open_loan(session: Session, fact: LoanOpened, _context: Context) -> None:
 
 
 def renew_loan(session: Session, fact: LoanRenewed, _context: Context) -> None:
-    """Drop reminders of the earlier due day, and make a receipt."""
+    """Drop reminders of the earlier due date, and make a receipt."""
     note_loan(session, "loan.renewed", fact.loan)
     loan = fact.loan
     if is_current(read_mark(session, loan), loan):
@@ -120,7 +120,7 @@ def return_loan(session: Session, fact: LoanReturned, _context: Context) -> None
 
 
 def remind(session: Session, fact: LoanDueSoon, _context: Context) -> None:
-    """Make a reminder of a loan that is due soon; it replaces one of an earlier step that waits."""
+    """Make a reminder of a loan that is due soon. It replaces waiting reminders of earlier steps."""
     loan = fact.loan
     if is_current(read_mark(session, loan), loan):
         key = f"{loan.loan_id}:{loan.due_on}:{fact.days}"
@@ -140,7 +140,7 @@ def remind(session: Session, fact: LoanDueSoon, _context: Context) -> None:
 
 
 def warn(session: Session, fact: LoanOverdue, _context: Context) -> None:
-    """Make the notice of a step of the ladder; it replaces earlier reminders that wait."""
+    """Make the notice of a step of an overdue loan. It replaces waiting reminders."""
     note_loan(session, "loan.overdue", fact.loan, days=fact.days)
     loan = fact.loan
     if is_current(read_mark(session, loan), loan) and not has_later_step(session, loan, fact.step):
@@ -161,7 +161,7 @@ def warn(session: Session, fact: LoanOverdue, _context: Context) -> None:
 
 
 def tell_suspension(session: Session, fact: SuspensionStarted, _context: Context) -> None:
-    """Make the notice of a suspension; a longer one has another last day."""
+    """Make the notice of a suspension. A suspension that becomes longer gives another notice, for its new last day."""
     loan = fact.loan
     make_notice(
         session,
@@ -175,7 +175,7 @@ def tell_suspension(session: Session, fact: SuspensionStarted, _context: Context
 
 
 def welcome(session: Session, fact: MemberRegistered, _context: Context) -> None:
-    """Make the welcome of a new member."""
+    """Make the welcome notice of a new member."""
     note_member(session, "member.registered", institution_id=fact.institution_id, member_id=fact.id)
     make_notice(
         session,
@@ -188,7 +188,7 @@ def welcome(session: Session, fact: MemberRegistered, _context: Context) -> None
 
 
 def send_slip(session: Session, fact: SlipIssued, _context: Context) -> None:
-    """Make the notice of a code, which does not exist yet; an earlier one that waits is void."""
+    """Make the notice of a code, which does not exist yet, and drop waiting notices of earlier codes."""
     is_new = make_notice(
         session,
         "slip",

@@ -29,7 +29,7 @@ def is_empty(session: Session) -> bool:
 
 
 def copy_institutions(session: Session, copies: Iterable[InstitutionCopy]) -> int:
-    """Store institutions with their branches; the same and newer versions stay. Returns their number."""
+    """Store institutions with branches; the same or newer versions in the table stay. Returns the number of copies."""
     count = 0
     for copy in copies:
         count += 1
@@ -62,13 +62,13 @@ def copy_institutions(session: Session, copies: Iterable[InstitutionCopy]) -> in
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The hours in which digests are sent, in the member's zone; never within the quiet hours 20.00-07.00."""
+    """The hours in which digests are sent, never within the quiet hours from 20:00 to 07:00."""
 
     opens: time = QUIET_UNTIL
     closes: time = QUIET_FROM
 
     def next_moment(self, moment: datetime, zone: str) -> datetime:
-        """Return the moment itself within the window, else the next opening, as UTC."""
+        """Return the moment if it is in the window, else the next opening of the window in this zone, as UTC."""
         local = moment.astimezone(ZoneInfo(zone))
         if self.opens <= local.time() < self.closes:
             return moment
@@ -76,7 +76,7 @@ class Window:
         return self._opening(day, zone)
 
     def next_day(self, moment: datetime, zone: str) -> datetime:
-        """Return the opening of the next day, as UTC."""
+        """Return the opening of the window on the next day, as UTC."""
         return self._opening(moment.astimezone(ZoneInfo(zone)).date() + timedelta(days=1), zone)
 
     def _opening(self, day: date, zone: str) -> datetime:
@@ -92,7 +92,7 @@ def local_day(moment: datetime, zone: str) -> date:
 
 
 class Places:
-    """Zones and sending windows of institutions and branches, read once for many notices."""
+    """Zones and sending windows of institutions and branches, which are read once for many notices."""
 
     def __init__(self, session: Session) -> None:
         self.institutions = {row.id: row for row in session.scalars(select(Institution))}
@@ -100,7 +100,7 @@ class Places:
         self._windows = {row.institution_id: read_window(row) for row in session.scalars(select(SendingRules))}
 
     def zone_of(self, institution_id: UUID, branch_id: UUID | None) -> str:
-        """Return the zone of a branch, else that of its institution."""
+        """Return the zone of a branch, else the zone of its institution."""
         branch = self.branches.get(branch_id) if branch_id is not None else None
         place = branch or self.institutions.get(institution_id)
         return place.zone if place is not None and place.zone else DEFAULT_ZONE
@@ -121,7 +121,7 @@ def read_window(row: SendingRules) -> Window:
 
 
 def rules_of(session: Session, institution_id: UUID) -> SendingRules:
-    """Return the saved rules of an institution, or the usual ones as version 0."""
+    """Return the saved rules of an institution, or the default rules as version 0."""
     row = session.get(SendingRules, institution_id)
     if row is not None:
         return row
@@ -132,9 +132,9 @@ def rules_of(session: Session, institution_id: UUID) -> SendingRules:
 def save_rules(
     session: Session, institution_id: UUID, *, opens: str, closes: str, version: int, context: Context
 ) -> SendingRules:
-    """Save when an institution sends digests.
+    """Save the hours in which an institution sends digests.
 
-    version  that was read; 0 for the first
+    version  the version that was read; 0 for the default rules
     raises   Invalid   SENDING_WINDOW  not "HH:MM", not in order, less than an hour, or within the quiet hours
              Outdated  VERSION_OUTDATED
     """

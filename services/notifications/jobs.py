@@ -1,4 +1,4 @@
-"""Jobs of notifications: loans leave the notices of what was returned; old rows are deleted; after a restore."""
+"""Jobs of notifications: remove returned loans from notices, delete old rows, and settle a restored database."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from services.notifications.tables import (
 
 KEPT = timedelta(days=14)
 ROWS_KEPT = timedelta(days=400)
-# Callbacks come again for some days; what somebody wrote is not needed long after its answer.
+# Providers repeat callbacks for some days. Messages of people are not needed long after their answers.
 CALLBACKS_KEPT, CONVERSATIONS_KEPT = timedelta(days=30), timedelta(days=90)
 BATCH = 200
 PAGE = 1_000
@@ -44,13 +44,12 @@ RESTORED = "RESTORED"
 
 
 def forget_old_rows(resources: Resources, stop: threading.Event) -> None:
-    """Take loans that were returned 14 days ago off their notices, and delete rows that are no longer needed.
+    """Remove loans that were returned 14 days ago from their notices, and delete rows that are no longer needed.
 
-    Merges that an earlier release has copied are completed.
-    Counts by channel and day stay.
+    It first completes merges that an earlier release copied. Counts by channel and day stay.
     """
     now = clock.now()
-    # First: the kept member decides whether the history of a merged member stays.
+    # Merges first, because the kept member decides whether the history of a merged member stays.
     complete_merges(resources.database, FORGETTING, stop)
     forget_loans(resources.database, now - KEPT, stop)
     oldest = now - ROWS_KEPT
@@ -63,36 +62,38 @@ def forget_old_rows(resources: Resources, stop: threading.Event) -> None:
         (InboundMessage, and_(InboundMessage.received_at <= now - CALLBACKS_KEPT, InboundMessage.sealed.is_(None))),
         (ConversationMessage, ConversationMessage.conversation_id.in_(select(Conversation.id).where(_ended(now)))),
         (Conversation, _ended(now)),
-        # A replica of a release without devices leaves them when it erases a member.
+        # A replica of a release without devices does not delete them when it erases a member.
         (PushDevice, PushDevice.member_id.in_(select(Member.id).where(Member.is_erased))),
     ):
         delete_rows(database, FORGETTING, table.__table__, condition, stop)  # type: ignore[arg-type]
 
 
 def _unused() -> Any:
-    """Messages whose notices are deleted."""
+    """Return the condition for old messages whose notices are deleted."""
     has_notice = select(Notice.id).where(Notice.message_id == Message.id).exists()
     return and_(Message.made_at <= clock.now() - ROWS_KEPT, ~has_notice)
 
 
 def _ended(now: datetime) -> Any:
-    """Conversations that staff have ended, and in which nobody has written for long; of others after ROWS_KEPT."""
+    """Return the condition for done conversations after CONVERSATIONS_KEPT, and for all after ROWS_KEPT."""
     is_done = and_(Conversation.state == DONE, Conversation.last_at <= now - CONVERSATIONS_KEPT)
     return or_(is_done, Conversation.last_at <= now - ROWS_KEPT)
 
 
 def forget_loans(database: Database, until: datetime, stop: threading.Event) -> int:
-    """Take loan, item, title and text off the notices of loans that were returned until a moment. Returns their number.
+    """Remove loan, item, title and text from the notices of loans that were returned before a moment.
 
-    Members who keep the history of their loans keep these too, until they end it or are merged into one without it.
+    Notices of members who keep the history of their loans are not changed.
+
+    returns  the number of changed notices
     """
-    # A loan without a mark was returned long ago, unless its notice is new and the mark is still to come.
+    # A loan without a mark was returned long ago, or the notice is new and the mark does not exist yet.
     is_old = or_(LoanMark.returned_at <= until, and_(LoanMark.id.is_(None), Notice.made_at <= until))
     place = tuple_(Notice.loan_id, Notice.id)
     count, after = 0, (UUID(int=0), UUID(int=0))
     while not stop.is_set():
-        # All notices with a loan, page by page in the order of an index: where many members keep their history, a
-        # query for the others alone would read long. Read outside the write turn.
+        # Reads all notices with a loan, page by page in the order of an index, because a query for members without a
+        # history would take long when most members keep one. Read outside the write turn.
         query = (
             select(Notice.id, Notice.loan_id, Notice.member_id, Notice.message_id, is_old.label("is_old"))
             .outerjoin(LoanMark, LoanMark.id == Notice.loan_id)
@@ -115,11 +116,11 @@ def forget_loans(database: Database, until: datetime, stop: threading.Event) -> 
 
 
 def _forget(database: Database, rows: Sequence[Any]) -> int:
-    """Take loan, item, title and text off notices. Returns their number.
+    """Remove loan, item, title and text from notices. Returns the number of notices.
 
     rows  (id, message_id)
     """
-    # The subject key names the loan too.
+    # The subject key contains the loan too.
     gone: dict[str, Any] = {"loan_id": None, "item_id": None, "title": ""}
     values = [{"id": row.id, "subject_key": forgotten_key(row.id), **gone} for row in rows]
     messages = [row.message_id for row in rows if row.message_id is not None]
@@ -130,9 +131,10 @@ def _forget(database: Database, rows: Sequence[Any]) -> int:
 
 
 def settle_restored(resources: Resources) -> None:
-    """Erase again in a restored database who was erased after its backup; what may have been sent since is unknown.
+    """Erase members again who were erased after the backup, and mark due notices as unknown, in a restored database.
 
-    Reminders come again with the next step of their ladder; staff may send the others again.
+    Due notices may have been sent after the backup. The next step of a loan gives a new reminder; staff may send other
+    notices again.
     """
     now = clock.now()
     with resources.database.transaction(RESTORE) as session:

@@ -1,4 +1,4 @@
-"""The master key of this database: another one is refused before anything is sealed with it."""
+"""The master key of this database. Another key is refused before anything is sealed with it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from services.notifications.members import text_key_owner
 from services.notifications.tables import Member, StoredMasterKey
 
 KEYS = system("keys")
-# Keys of members that are tried in a database of a release that stored no fingerprint; some may be damaged.
+# Keys of members that are tried when an earlier release stored no fingerprint; some keys may be damaged.
 KEYS_TRIED = 20
 
 
@@ -44,12 +44,12 @@ def read_own_master(database: Database, path: Path) -> MasterKey:
 
 
 def stored_fingerprint(session: Session) -> str | None:
-    """Return the fingerprint of the master key that seals this database; None before the first use."""
+    """Return the fingerprint of this database's master key; None before the first use."""
     return session.scalar(select(StoredMasterKey.fingerprint).order_by(StoredMasterKey.seen_at).limit(1))
 
 
 def _opens_a_key(session: Session, master: MasterKey) -> bool:
-    """Return whether a master key opens one of the members' keys; True when there is none."""
+    """Return whether a master key opens one of the members' keys; True when there are no keys."""
     query = select(Member.id, Member.wrapped_key).where(Member.wrapped_key.is_not(None)).limit(KEYS_TRIED)
     rows = session.execute(query).all()
     for row in rows:

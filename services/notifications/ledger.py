@@ -25,13 +25,13 @@ STATES = ("waiting", "sending", "sent", "delivered", "read", "failed", "dropped"
 RESENDABLE = ("failed", "unknown", "print", "printed")
 USUAL_PAGE, LONGEST_PAGE = 50, 500
 DAYS_SHOWN = 30
-# A ledger has hundreds of thousands of rows, and nobody needs to know which of them a page of fifty is one of.
+# The list may have hundreds of thousands of rows, and nobody needs an exact total above this number.
 MOST_COUNTED = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class NoticeFilter:
-    """Which notices to list; "" for any. Without `counts` the total is 0."""
+    """Conditions of a list of notices; "" for any. Without `counts` the total is 0."""
 
     member: str = ""
     state: str = ""
@@ -43,7 +43,7 @@ class NoticeFilter:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page of notices with their messages, the newest first; `cursor` of the next page, "" at the end.
+    """A page of notices with their messages, the newest first. cursor: of the next page; "" on the last page.
 
     total     at most MOST_COUNTED
     has_more  there are more than `total`
@@ -101,14 +101,14 @@ def find_notice(session: Session, institution_id: UUID, notice_id: str) -> tuple
 
 
 def attempts_of(session: Session, message_id: UUID | None) -> list[Attempt]:
-    """Return the attempts of a message, the first at first."""
+    """Return the attempts of a message, the oldest first."""
     if message_id is None:
         return []
     return list(session.scalars(select(Attempt).where(Attempt.message_id == message_id).order_by(Attempt.id)))
 
 
 def open_message(session: Session, message: Message | None, master: MasterKey) -> tuple[str, str]:
-    """Return subject and text as they were handed over; "" when there is none, or its member was erased.
+    """Return the subject and text that were handed over; "" without a text, and after the member's erasure.
 
     raises  Unavailable  SEALED_UNREADABLE
     """
@@ -134,11 +134,11 @@ def needs_key(session: Session, institution_id: UUID, notice_id: str) -> bool:
 def resend(
     session: Session, institution_id: UUID, notice_id: str, *, context: Context, master: MasterKey | None = None
 ) -> Notice:
-    """Let a notice wait again, in a message of its own; addresses of its member that were refused are tried again.
+    """Queue a notice again, in a new message. Refused addresses of its member are tried again.
 
-    master  replaces a damaged key of the member; None when `needs_key` says no
+    master  to replace a damaged key of the member; None when `needs_key` is False
     raises  NotFound  NOTICE_NOT_FOUND
-            Refused   NOTICE_NOT_RESENDABLE  it is sent, waits, or has no member or reason any more
+            Refused   NOTICE_NOT_RESENDABLE  its state is not in RESENDABLE, or it has no member any more
     """
     notice, _ = find_notice(session, institution_id, notice_id)
     if notice.state not in RESENDABLE or notice.member_id is None:
@@ -170,7 +170,7 @@ class ChannelHealth:
 
 
 def channel_health(session: Session, institution_id: UUID, names: Sequence[str]) -> list[ChannelHealth]:
-    """Return the health of channels: the state of their circuits, and the institution's counts."""
+    """Return the health of channels: the states of their circuits, and the counts of the institution."""
     since = (clock.now() - timedelta(days=DAYS_SHOWN)).date()
     states = {row.name: row for row in session.scalars(select(ChannelState))}
     is_waiting = (Message.institution_id == institution_id, Message.state == "open")
@@ -194,7 +194,7 @@ def channel_health(session: Session, institution_id: UUID, names: Sequence[str])
 
 
 def require_member(session: Session, member_id: str) -> Member:
-    """Return a member of the caller's institution; of a merged member the kept one.
+    """Return a member of the caller's institution; for a merged member the kept member.
 
     raises  NotFound  NOTICE_MEMBER_NOT_FOUND
     """

@@ -16,10 +16,10 @@ from chassis.service import Erasure
 from chassis.sql import insert_for, insert_ignore, update_many
 from services.notifications.tables import Member, Message, Notice, Preference, PushDevice, RefusedAddress
 
-MOST_MERGES = 20  # members that were merged one into the next
+MOST_MERGES = 20  # length of a chain of merged members
 NEWEST = 2**62  # higher than any version, so that no later fact changes an erased member
 ERASED = "MEMBER_ERASED"
-# Why a notice has failed: its text could not be sealed.
+# Reason of a failed notice whose text could not be sealed.
 TEXT_KEY_DAMAGED = "TEXT_KEY_DAMAGED"
 _USE = "notice"
 _members = Member.__table__
@@ -36,7 +36,7 @@ def is_empty(session: Session) -> bool:
 
 
 def kept_id(session: Session, member_id: UUID) -> UUID:
-    """Follow merges to the member that was kept in the end."""
+    """Follow merges to the kept member."""
     for _ in range(MOST_MERGES):
         into = session.scalar(select(Member.merged_into).where(Member.id == member_id))
         if into is None:
@@ -46,7 +46,7 @@ def kept_id(session: Session, member_id: UUID) -> UUID:
 
 
 def addressee(session: Session, member_id: UUID) -> UUID | None:
-    """Return the member who receives notices about a member: after merges the kept one; None after an erasure."""
+    """Return the member who receives notices about a member: after merges the kept member; None after an erasure."""
     row = _STANDING.first(session, {"member": member_id})
     if row is not None and row.merged_into is not None:
         member_id = kept_id(session, member_id)
@@ -55,9 +55,9 @@ def addressee(session: Session, member_id: UUID) -> UUID | None:
 
 
 def erase_member(session: Session, member_id: UUID, *, institution_id: UUID) -> None:
-    """Destroy the key of a member's texts, and take the member off every notice; counts stay.
+    """Destroy the key of a member's texts, and remove the member from every notice; counts stay.
 
-    The row stays, so that no older fact brings the member back.
+    The row of the member stays, so that an older fact cannot restore the member.
     """
     row = {
         "id": member_id,
@@ -77,7 +77,7 @@ def erase_member(session: Session, member_id: UUID, *, institution_id: UUID) -> 
         .values(state="dropped", reason=ERASED)
     )
     gone: dict[str, Any] = {"member_id": None, "loan_id": None, "item_id": None, "title": "", "facts": {}}
-    # The subject keys name loans and the member too.
+    # The subject keys contain loans and the member too.
     ids = session.scalars(select(Notice.id).where(Notice.member_id == member_id)).all()
     keys = [{"id": one, "subject_key": forgotten_key(one), **gone} for one in ids]
     update_many(session, Notice, keys, key="id")
@@ -93,12 +93,12 @@ def erase_member(session: Session, member_id: UUID, *, institution_id: UUID) -> 
 
 
 def forgotten_key(notice_id: UUID) -> str:
-    """Return the subject key of a notice that names neither loan nor member any more."""
+    """Return a subject key without loan and member, for a notice that lost them."""
     return f"forgotten:{notice_id}"
 
 
 def erasures(session: Session) -> list[Erasure]:
-    """Return the members who were erased, for a restore of members whose own database cannot be read."""
+    """Return the erased members, for a restore of the service members when its own database cannot be read."""
     rows = session.scalars(select(Member).where(Member.is_erased))
     return [Erasure(row.id, row.institution_id, row.version) for row in rows]
 
@@ -106,13 +106,13 @@ def erasures(session: Session) -> list[Erasure]:
 def keys_of(
     session: Session, master: MasterKey, members: Mapping[UUID, UUID], *, make: bool = True
 ) -> dict[UUID, MemberKey | None]:
-    """Return the keys of members' texts, by id; None for a damaged one. Members that were erased are left out.
+    """Return member -> key of the member's texts; None for a damaged key. Erased members are left out.
 
-    members  id of the institution by id of the member
-    make     make keys that are missing; else they are left out
+    members  member -> institution
+    make     make missing keys; otherwise members without a key are left out
     """
     ids = list(members)
-    # Readers lock nothing: their transaction may not.
+    # Without `make` no row is locked, because a reading transaction may not lock rows.
     rows = session.connection().execute(_LOCKED_KEYS if make else _KEYS, {"ids": ids}).all()
     wrapped = {row.id: row.wrapped_key for row in rows}
     erased = {row.id for row in rows if row.is_erased}
@@ -137,9 +137,11 @@ def keys_of(
 
 
 def forget_damaged_key(session: Session, master: MasterKey, member_id: UUID) -> None:
-    """Delete the key of a member's texts when it is damaged, with what nobody can read; a new one is made.
+    """Delete the key of a member's texts if it is damaged, and the values that nobody can read any more.
 
-    master  of this database
+    The next use makes a new key.
+
+    master  the master key of this database
     """
     row = session.get(Member, member_id, with_for_update=True)
     if row is None or row.wrapped_key is None or _unwrap(master, row.wrapped_key, member_id) is not None:
@@ -157,7 +159,7 @@ def _is_sealed_by(member_id: UUID) -> Any:
 def _take_stored_keys(
     session: Session, master: MasterKey, keys: dict[UUID, MemberKey | None], member_ids: Sequence[UUID]
 ) -> None:
-    """Replace keys that were not stored: a handler was first to add the row of the member."""
+    """Replace keys that were not stored, because a handler added the member's row first."""
     for row in session.connection().execute(_LOCKED_KEYS, {"ids": member_ids}).all():
         if row.is_erased:
             del keys[row.id]
@@ -169,7 +171,7 @@ def _take_stored_keys(
 
 
 def _unwrap(master: MasterKey, wrapped: bytes, member_id: UUID) -> MemberKey | None:
-    """Return the key of a member's texts; None when it is damaged: the keys of others are read nevertheless."""
+    """Return the key of a member's texts; None when it is damaged, so that other keys can still be read."""
     try:
         return MemberKey.unwrap(master, wrapped, member=text_key_owner(member_id))
     except Unavailable:
@@ -177,7 +179,7 @@ def _unwrap(master: MasterKey, wrapped: bytes, member_id: UUID) -> MemberKey | N
 
 
 def hash_address(master: MasterKey, institution_id: UUID, address: str) -> bytes:
-    """Return the keyed hash of an address of an institution's member, as attempts and conversations have it."""
+    """Return the keyed hash of an address within an institution, for attempts and conversations."""
     return master.lookup(f"notices/address/{institution_id}", address.casefold())
 
 
@@ -187,17 +189,17 @@ def seal_text(key: MemberKey, text: str) -> bytes:
 
 
 def open_text(key: MemberKey, sealed: bytes) -> str:
-    """Open what seal_text has sealed. Raises Unavailable SEALED_UNREADABLE."""
+    """Decrypt a text of `seal_text`. Raises Unavailable SEALED_UNREADABLE."""
     return key.open(sealed, use=_USE).decode()
 
 
 def history_keepers(session: Session, ids: Sequence[UUID]) -> set[UUID]:
-    """Return those of these members who keep the history of their loans."""
+    """Return the members of `ids` who keep the history of their loans."""
     return set(session.scalars(select(Member.id).where(Member.id.in_(ids), Member.keeps_history)))
 
 
 def _unknown(member_id: UUID, institution_id: UUID, wrapped: bytes) -> dict[str, Any]:
-    """Return the row of a member whose fact has not arrived; any fact is newer."""
+    """Return the row of a member whose fact has not arrived yet. Every fact has a newer version."""
     return {
         "id": member_id,
         "institution_id": institution_id,
@@ -210,6 +212,6 @@ def _unknown(member_id: UUID, institution_id: UUID, wrapped: bytes) -> dict[str,
 
 
 def text_key_owner(member_id: UUID) -> str:
-    """Return whose the key of a member's texts is, as it is wrapped."""
-    # Another purpose than the key of members has: neither can be put into the place of the other.
+    """Return the owner name with which the key of a member's texts is wrapped."""
+    # Another name than for keys of the service members, so that nobody can replace one key by the other.
     return f"notices/{member_id}"

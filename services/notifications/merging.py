@@ -1,7 +1,7 @@
 """Copies of members. A merge moves notices to the kept member and keeps the stricter preferences.
 
-Undoing a merge gives the separated member its own answers again, which stay in the table. Notices stay with the kept
-member, as their loans do. The stricter answers stay there too until somebody changes them, so that nobody gets notices
+After a merge is undone, the separated member has its own preferences again, because they stay in the table. Notices
+stay with the kept member, like loans. The kept member's stricter preferences stay too, so that nobody gets notices
 again that they had ended.
 """
 
@@ -22,13 +22,13 @@ from services.notifications.members import kept_id
 from services.notifications.preferences import restrict_answers
 from services.notifications.tables import Conversation, Member, Message, Notice, PushDevice, RefusedAddress
 
-# Merges that one run of the job completes, and members that one statement reads.
+# Merges in one run of the job, and members in one statement.
 MOST_COMPLETED, READ_TOGETHER = 5_000, 200
 _WITHOUT_SESSION = {"synchronize_session": False}  # no row of these tables is in the session
 
 
 def copy_members(session: Session, facts: Iterable[MemberFact]) -> int:
-    """Store members; those with the same or a newer version stay, and erased ones. Returns the number given."""
+    """Store members, except erased ones; the same or newer versions in the table stay. Returns the number of facts."""
     count = 0
     for fact in facts:
         count += 1
@@ -52,7 +52,7 @@ def copy_members(session: Session, facts: Iterable[MemberFact]) -> int:
 
 
 def complete_merges(database: Database, context: Context, stop: threading.Event) -> int:
-    """Complete merges that an earlier release has copied without moving notices. Returns the number of members."""
+    """Complete merges that an earlier release copied without moving notices. Returns the number of members."""
     is_behind = Member.moved_to.is_distinct_from(Member.merged_into)
     count, after = 0, UUID(int=0)
     while count < MOST_COMPLETED and not stop.is_set():
@@ -71,7 +71,7 @@ def complete_merges(database: Database, context: Context, stop: threading.Event)
 
 
 def _complete(session: Session, member_id: UUID) -> bool:
-    """Complete the merge of one member, unless another process did. Returns whether the member is merged."""
+    """Complete the merge of one member, unless another process was first. Returns whether the merge was completed."""
     row = session.scalar(select(Member).where(Member.id == member_id).with_for_update())
     if row is None or row.moved_to == row.merged_into:
         return False
@@ -80,18 +80,18 @@ def _complete(session: Session, member_id: UUID) -> bool:
     if row.merged_into is None:
         return False
     kept_member_id = kept_id(session, member_id)
-    # When the kept member is erased, each merged member is erased by a fact of its own.
+    # When the kept member is erased, another fact erases each merged member.
     if not session.scalar(select(Member.is_erased).where(Member.id == kept_member_id)):
         _move(session, member_id, kept_member_id)
     return True
 
 
 def _move(session: Session, merged_id: UUID, kept_member_id: UUID) -> None:
-    """Move notices, messages, refused addresses, conversations and answers of a merged member to the kept member."""
+    """Move notices, messages, refused addresses and conversations to the kept member, and combine the preferences."""
     own = aliased(Message)
     days = select(own.day).where(own.member_id == kept_member_id, own.day.is_not(None))
     of_merged = Message.member_id == merged_id
-    # Both may have had a digest on one day, and a member has one digest a day.
+    # Both members may have had a digest on the same day, but a member has at most one digest a day.
     session.execute(
         update(Message).where(of_merged, Message.day.in_(days)).values(day=None), execution_options=_WITHOUT_SESSION
     )
@@ -104,5 +104,5 @@ def _move(session: Session, merged_id: UUID, kept_member_id: UUID) -> None:
     for table in (Notice, RefusedAddress, Conversation):
         session.execute(update(table).where(table.member_id == merged_id).values(member_id=kept_member_id))
     restrict_answers(session, kept_member_id, merged_id)
-    # A device is sealed under the merged member's key, so the person adds the browser again.
+    # A device is sealed under the merged member's key, so the person must add the browser again.
     session.execute(delete(PushDevice).where(PushDevice.member_id == merged_id))

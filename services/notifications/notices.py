@@ -21,11 +21,11 @@ from services.notifications.institutions import USUAL
 from services.notifications.members import addressee
 from services.notifications.tables import LoanMark, Notice
 
-# Kinds that facts of loans make or end; the others are named by their handlers alone.
+# Kinds that facts about loans make or end. Only the handlers use other kinds.
 DUE_SOON, OVERDUE, LOAN_RECEIPT = "due_soon", "overdue", "loan_receipt"
 REMINDERS = (DUE_SOON, OVERDUE)
 LONGEST_TITLE = 120
-# A mark is kept as long as a fact may arrive again: the retention of the inbox.
+# A mark is kept as long as a fact may be delivered again, which is the retention of the inbox.
 MARKS_KEPT = timedelta(days=30)
 
 _notices: Any = Notice.__table__
@@ -58,7 +58,7 @@ def read_mark(session: Session, loan: LoanFact, *, returned: bool = False) -> Lo
 
 
 def is_current(mark: LoanMark | None, loan: LoanFact) -> bool:
-    """Return whether a loan is open and still due on the day of a fact."""
+    """Return whether a loan is open and still has the due date of the fact."""
     return mark is not None and mark.returned_at is None and mark.due_on.isoformat() == loan.due_on
 
 
@@ -74,11 +74,11 @@ def make_notice(
     facts: Mapping[str, Any] | None = None,
     zone: str = "",
 ) -> bool:
-    """Make a notice once. Returns False when there is one with this key, or the member was erased.
+    """Make a notice once. Returns False when a notice with this key exists, or the member was erased.
 
-    key   subject and step: with the kind it makes the notice one
-    day   that it is about, ISO 8601
-    zone  waits in the quiet hours of this zone; "" goes at once
+    key   subject and step; unique together with the kind
+    day   the day that the notice is about, ISO 8601
+    zone  the notice waits during quiet hours in this zone; "": it is due at once
     """
     member = addressee(session, UUID(member_id)) if member_id else None
     if member is None:
@@ -108,7 +108,7 @@ def make_notice(
 
 
 def drop_waiting(session: Session, loan_id: str, kinds: tuple[str, ...], reason: str, *, keep: str = "") -> None:
-    """Drop notices of a loan that are not sent yet.
+    """Drop notices of a loan that are waiting or on the print list.
 
     reason  LOAN_RETURNED, LOAN_RENEWED or NEWER_NOTICE
     keep    subject key of a notice that stays
@@ -129,13 +129,13 @@ def _drop(kinds: tuple[str, ...]) -> Prepared:
 
 
 def has_later_step(session: Session, loan: LoanFact, step: int) -> bool:
-    """Return whether a notice of a later step of the ladder exists for the same due day."""
+    """Return whether a notice of a later step exists for the same due date."""
     values = {"of_loan": UUID(loan.loan_id), "due_day": date.fromisoformat(loan.due_on)}
     return any(row.facts.get("step", 0) > step for row in _STEPS.rows(session, values))
 
 
 def drop_earlier(session: Session, member_id: str, kind: str, *, keep: str, reason: str) -> None:
-    """Drop waiting notices of a kind that a newer one replaces: the code of an earlier slip."""
+    """Drop waiting notices of a kind that a newer notice replaces, such as the code of an earlier slip."""
     drop = update(Notice).where(
         Notice.member_id == UUID(member_id),
         Notice.kind == kind,
@@ -146,11 +146,11 @@ def drop_earlier(session: Session, member_id: str, kind: str, *, keep: str, reas
 
 
 def settle(session: Session, ids: Collection[UUID], state: str, *, reason: str = "", **values: Any) -> None:
-    """Give notices a state and its reason."""
+    """Store a state and its reason for notices."""
     changed: dict[str, Any] = {"state": state, "reason": reason, "changed_at": clock.now(), **values}
     update_many(session, Notice, [{"id": one, **changed} for one in ids], key="id")
 
 
 def moment_of(text: str) -> datetime:
-    """Read a moment of a notice's facts."""
+    """Read a moment in the facts of a notice."""
     return datetime.fromisoformat(text)

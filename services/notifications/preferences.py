@@ -1,4 +1,4 @@
-"""Preferences of members: which notices, over which channels. The most specific answer decides."""
+"""Preferences of members: which notices they want, over which channels. The most specific answer decides."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Answers = Mapping[tuple[str, str], bool]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer for a kind and a channel; "all" for every one."""
+    """An answer for a kind and a channel; "all" means every kind or channel."""
 
     kind: str
     channel: str
@@ -34,7 +34,7 @@ def kinds() -> list[str]:
 
 
 def allows(answers: Answers, kind: str, channel: str) -> bool:
-    """Return whether a member wants a kind over a channel, and the digest that would hold it; usually yes."""
+    """Return whether a member wants a kind, and the digest of its family, over a channel; without answers True."""
     family = KINDS[kind].family if kind in KINDS else ""
     return _allows_one(answers, kind, channel) and (not family or _allows_one(answers, family, channel))
 
@@ -47,7 +47,7 @@ def _allows_one(answers: Answers, kind: str, channel: str) -> bool:
 
 
 def answers_of(session: Session, member_ids: Sequence[UUID]) -> dict[UUID, dict[tuple[str, str], bool]]:
-    """Return the answers of members, by id."""
+    """Return member -> answers, as (kind, channel) -> allowed."""
     answers: dict[UUID, dict[tuple[str, str], bool]] = {member_id: {} for member_id in member_ids}
     for row in session.scalars(select(Preference).where(Preference.member_id.in_(list(member_ids)))):
         answers[row.member_id][row.kind, row.channel] = row.allowed
@@ -75,9 +75,9 @@ def replace_answers(session: Session, member_id: UUID, institution_id: UUID, ans
 
 
 def opt_out(session: Session, member_id: UUID, institution_id: UUID, *, kind: str, channel: str) -> None:
-    """End notices of a kind over a channel, or of all; answers that allow them end, and other answers stay.
+    """End notices of a kind over a channel; "all" for every kind or channel. Answers that allow them are deleted.
 
-    kind    of a digest it means the kinds that the digest holds, because members choose among those
+    kind    a digest stands for the kinds that it holds, because members choose among those
     raises  Invalid  NOTICE_KIND_UNKNOWN, NOTICE_CHANNEL_UNKNOWN
     """
     _check(kind, channel)
@@ -86,9 +86,9 @@ def opt_out(session: Session, member_id: UUID, institution_id: UUID, *, kind: st
 
 
 def restrict_answers(session: Session, kept_id: UUID, merged_id: UUID) -> None:
-    """Keep of two members' answers the stricter ones: the kept one gets what both want. Those of the merged one stay.
+    """Replace the kept member's answers, so that only notices that both members want are allowed.
 
-    Without answers of the merged member nothing changes.
+    The merged member's answers stay. If the merged member has none, nothing changes.
     """
     answers = answers_of(session, [kept_id, merged_id])
     if not answers[merged_id]:
@@ -103,11 +103,11 @@ def restrict_answers(session: Session, kept_id: UUID, merged_id: UUID) -> None:
 
 
 def stricter_answers(first: Answers, second: Answers) -> dict[tuple[str, str], bool]:
-    """Return the fewest answers that allow what both allow."""
+    """Return the smallest set of answers that allows exactly what both sets allow."""
     named = [*first, *second]
     kinds = [ALL, *sorted({kind for kind, _ in named} - {ALL})]
     channels = [ALL, *sorted({channel for _, channel in named} - {ALL})]
-    # From the most general to the most specific, so that an answer which says nothing new is left out.
+    # From the most general to the most specific, so that redundant answers are left out.
     keys = [
         *((ALL, channel) for channel in channels),
         *((kind, ALL) for kind in kinds[1:]),
@@ -131,7 +131,7 @@ def _end(session: Session, member_id: UUID, institution_id: UUID, *, kind: str, 
     if channel == ALL:
         session.execute(delete(Preference).where(of_member, *([Preference.kind == kind] if kind != ALL else [])))
     elif kind == ALL:
-        # An answer for one kind would decide before this one.
+        # An answer for one kind would decide before the new answer.
         session.execute(delete(Preference).where(of_member, Preference.channel == channel))
         allowed = select(Preference.kind).where(of_member, Preference.channel == ALL, Preference.allowed)
         kinds_allowed = [one for one in session.scalars(allowed) if one != ALL]

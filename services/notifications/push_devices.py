@@ -1,4 +1,4 @@
-"""Browsers that show a member's notices (web push): added and removed by the member, and ended by push services."""
+"""Browsers that show a member's notices (web push). Members add and remove them; push services end subscriptions."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ class Subscription:
         return hash_endpoint(self.endpoint)
 
     def as_json(self) -> dict[str, object]:
-        """Return the subscription as browsers write it."""
+        """Return the subscription in the JSON form of browsers."""
         return {"endpoint": self.endpoint, "keys": {"p256dh": self.p256dh, "auth": self.auth}}
 
 
 @dataclass(frozen=True, slots=True)
 class ListedDevice:
-    """A device for its member; `mark` is the hash of its endpoint in hexadecimal."""
+    """A device in the member's list. mark: hash of the endpoint in hexadecimal."""
 
     row: PushDevice
     mark: str
@@ -67,7 +67,7 @@ def hash_endpoint(endpoint: str) -> bytes:
 
 
 def check_subscription(subscription: Subscription, client: OutgoingClient) -> None:
-    """Check a subscription before the transaction: its host is resolved.
+    """Check a subscription, with a DNS query for its host, so not within a transaction.
 
     raises  Invalid  PUSH_SUBSCRIPTION_INVALID, OUTGOING_URL_INVALID
             Refused  PUSH_ADDRESS_REFUSED, HOST_NOT_RESOLVED
@@ -84,7 +84,7 @@ def check_subscription(subscription: Subscription, client: OutgoingClient) -> No
     except Unavailable as problem:
         raise Refused("HOST_NOT_RESOLVED", **problem.facts) from None
     except Refused as problem:
-        # The sentence of webhooks names the setting for addresses that staff write.
+        # The sentence for webhooks names another setting.
         raise Refused("PUSH_ADDRESS_REFUSED", **problem.facts) from None
 
 
@@ -101,7 +101,7 @@ def add_device(
 
     raises  Refused  PUSH_DEVICES_TOO_MANY
     """
-    # It locks the row of the member, so that two requests do not both add the last one.
+    # This locks the row of the member, so that two requests cannot both add the last device.
     forget_damaged_key(session, master, member_id)
     key = keys_of(session, master, {member_id: institution_id}).get(member_id)
     if key is None:
@@ -139,9 +139,9 @@ def remove_device(session: Session, member_id: UUID, device_id: UUID) -> None:
 
 
 def push_addresses(session: Session, master: MasterKey, members: Mapping[UUID, UUID]) -> dict[UUID, str]:
-    """Return the address of each member for web push: a JSON list of subscriptions. Those without devices are left out.
+    """Return member -> address for web push, a JSON list of subscriptions. Members without devices are left out.
 
-    members  id of the institution by id of the member
+    members  member -> institution
     """
     query = select(PushDevice).where(PushDevice.member_id.in_(list(members))).order_by(PushDevice.id)
     devices: dict[UUID, list[PushDevice]] = {}
@@ -161,7 +161,7 @@ def push_addresses(session: Session, master: MasterKey, members: Mapping[UUID, U
 
 
 def _open(key: MemberKey, device: PushDevice) -> Any:
-    """Return the subscription of a device; None when it is damaged, so that the sender goes on with the others."""
+    """Return the subscription of a device; None when it is damaged, so that the other devices are used."""
     try:
         return json.loads(key.open(device.sealed, use=_USE))
     except Unavailable:
@@ -171,12 +171,12 @@ def _open(key: MemberKey, device: PushDevice) -> Any:
 
 @lru_cache(maxsize=1_000)
 def _report_damaged(device_id: UUID) -> None:
-    """Log a damaged device, once: it is read in each round."""
+    """Log a damaged device once, because every round reads it."""
     log.warning("push_device_unreadable", extra={"device": str(device_id)})
 
 
 def forget_endpoints(session: Session, member_id: UUID, endpoints: Sequence[str]) -> None:
-    """Remove devices of a member whose push service says that their subscription has ended."""
+    """Remove devices of a member whose subscriptions have ended, as push services have answered."""
     hashes = [hash_endpoint(endpoint) for endpoint in endpoints]
     own = (PushDevice.member_id == member_id, PushDevice.endpoint_hash.in_(hashes))
     session.execute(delete(PushDevice).where(*own))

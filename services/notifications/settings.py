@@ -1,4 +1,4 @@
-"""What an operator may set for notifications."""
+"""Settings of notifications."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _networks(value: str) -> str:
 
 
 class NotificationsSettings(OwnSettings):
-    """The settings of notifications, and the platform's DATA, on which the default of MASTER_KEY_FILE depends."""
+    """The settings of notifications, and DATA of the platform, which gives the default of MASTER_KEY_FILE."""
 
     data: Path = Path("var")
     master_key_file: Path | None = Field(
@@ -28,13 +28,13 @@ class NotificationsSettings(OwnSettings):
     public_url: str = Field(
         default="",
         pattern=r"^(https?://[^/\s?#\"'<>\\]+/?)?$",
-        description="scheme, host and port of links that must be whole; as each request names them if empty",
+        description="scheme, host and port of absolute links; if empty, those of each request",
     )
     channels: str = Field(
         default="print:",
         repr=False,
         description=(
-            "URLs of the channels that carry notices, in order of fallback, with blanks between: smtp://… whatsapp://… "
+            "URLs of the channels that send notices, in order of fallback, separated by blanks: smtp://… whatsapp://… "
             "http+form:… http+json:… webpush:… console: print:"
         ),
     )
@@ -43,20 +43,20 @@ class NotificationsSettings(OwnSettings):
         description="file of the app secret that signs WhatsApp's callbacks; without it they are refused",
     )
     whatsapp_verify_token_file: Path | None = Field(
-        default=None, description="file of the word with which WhatsApp checks the address of callbacks"
+        default=None, description="file of the verify token with which WhatsApp verifies the callback URL"
     )
     outgoing_private_networks: Annotated[str, AfterValidator(_networks)] = Field(
         default="",
         description=(
-            "addresses and networks of the library that gateways and partners' webhooks may have, separated by "
+            "private addresses and networks on which gateways and partners' webhooks may be called, separated by "
             "commas; without them only public addresses are called"
         ),
     )
     push_private_networks: Annotated[str, AfterValidator(_networks)] = Field(
         default="",
         description=(
-            "addresses and networks that are not public and where push services of browsers may be, separated by "
-            "commas: any member names such an address; for tests, and for an intranet with its own push service"
+            "private addresses and networks on which push services of browsers may be called, separated by "
+            "commas; members send these addresses, so use it only for tests or an intranet with its own push service"
         ),
     )
 
@@ -68,12 +68,12 @@ class NotificationsSettings(OwnSettings):
 
     @property
     def whatsapp_app_secret(self) -> str:
-        """The text of its file; "" without one."""
+        """The content of the file WHATSAPP_APP_SECRET_FILE; "" if it is not set."""
         return _read(self.whatsapp_app_secret_file)
 
     @property
     def whatsapp_verify_token(self) -> str:
-        """The text of its file; "" without one."""
+        """The content of the file WHATSAPP_VERIFY_TOKEN_FILE; "" if it is not set."""
         return _read(self.whatsapp_verify_token_file)
 
 

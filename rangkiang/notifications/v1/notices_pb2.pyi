@@ -722,7 +722,9 @@ Global___ChannelDay: _TypeAlias = ChannelDay  # noqa: Y015
 
 @_typing.final
 class SendingRules(_message.Message):
-    """The hours in which the institution sends digests: "HH:MM" in the member's zone, between 07:00 and 20:00."""
+    """The hours in which the institution sends digests: "HH:MM" between 07:00 and 20:00, in the zone of the branch, or of the
+    institution when there is no single branch zone.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 

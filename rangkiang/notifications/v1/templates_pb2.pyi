@@ -263,7 +263,7 @@ class TemplateVariable(_message.Message):
     in_subject: _builtins.bool
     """May be used in a subject, because the value has no data about a member."""
     is_required: _builtins.bool
-    """Each template must use at least one of the required variables."""
+    """Each template must use this variable, or a required alternative to it."""
     @_builtins.property
     def label(self) -> _text_pb2.LocalText: ...
     @_builtins.property

@@ -1,1 +1,1 @@
-"""Channels that carry notices to people: one port, an adapter for each kind, chosen by URL."""
+"""Channels that send notices to people: one port, and one adapter for each kind of channel, chosen by URL."""

@@ -20,7 +20,7 @@ _NOT_IN_HEADER = re.compile(r"[^\x20-\x7e]")
 
 
 class GatewayChannel:
-    """Sends to a gateway as its description says."""
+    """Sends to a gateway with the requests of its description."""
 
     def __init__(
         self, name: str, spec: GatewaySpec, *, is_json: bool, secrets: Mapping[str, str], client: OutgoingClient
@@ -58,7 +58,7 @@ class GatewayChannel:
         except NoReply:
             return Outcome("unknown", reason="GATEWAY_WITHOUT_REPLY", is_channel_down=True)
         except Refused as refusal:
-            # A reply that is too large may follow an accepted message; a refused address means that nothing was sent.
+            # A reply that is too large may follow an accepted message. After a refused address nothing was sent.
             is_late = refusal.reason == "OUTGOING_REPLY_TOO_LARGE"
             return Outcome("unknown" if is_late else "temporary", reason=refusal.reason, is_channel_down=True)
         except Unavailable as problem:
@@ -66,7 +66,7 @@ class GatewayChannel:
         return self._judge(reply)
 
     def ask(self, message_id: str) -> Outcome | None:
-        """Query the state of a message, when the description of the gateway has a status request."""
+        """Query the state of a message, if the description of the gateway has a status request."""
         question = self._spec.ask
         if question is None:
             return None
@@ -81,7 +81,7 @@ class GatewayChannel:
         return Outcome("accepted", provider_id=self._id(body))
 
     def close(self) -> None:
-        """Close nothing: each request has its connection."""
+        """Close nothing, because each request has its own connection."""
 
     def _call(self, url: str, fields: Mapping[str, Any], method: str, facts: Mapping[str, str]) -> Reply:
         target = fill(url, facts, is_url=True)
@@ -114,7 +114,7 @@ class GatewayChannel:
         reason = f"GATEWAY_{reply.status}"
         if reply.status in {400, 404, 405, 406, 410, 411, 413, 414, 415, 422}:
             return Outcome("permanent", reason=reason)
-        # 429, 5xx, wrong keys, and replies that the description does not know.
+        # 429, 5xx, wrong keys, and replies that the description does not contain.
         return Outcome("temporary", "", reason, reply.retry_after_seconds(), is_channel_down=reply.status != 429)
 
     def _id(self, body: str) -> str:
@@ -126,7 +126,7 @@ class GatewayChannel:
         return one_line(match.group(match.lastindex or 0), 100) if match else ""
 
     def _written(self, address: str) -> str | None:
-        """Return the address as the gateway wants it; None when it cannot be written so."""
+        """Return the address in the format of the gateway; None if it has no such format."""
         if self._spec.address == "email":
             return address or None
         if not _E164.fullmatch(address):
@@ -141,7 +141,7 @@ class GatewayChannel:
 
 
 def open_gateway(url: ChannelUrl, *, allowed_networks: Networks = ()) -> GatewayChannel:
-    """Open `http+form:/etc/rangkiang/sms.toml?key=…` or `http+json:…`; the options are secrets by name.
+    """Open `http+form:/etc/rangkiang/sms.toml?key=…` or `http+json:…`. The options are named secrets.
 
     raises  Invalid  CHANNEL_FILE_UNUSABLE, CHANNEL_FILE_INVALID, CHANNEL_NEEDS, CHANNEL_OPTION_UNKNOWN
     """

@@ -32,8 +32,8 @@ class _Part(BaseModel):
 class JsonRule(_Part):
     """A value of a reply in JSON.
 
-    path    names and numbers with dots between, such as data.0.status
-    equals  the value, or one of several; without it the path only has to exist
+    path    names and numbers separated by dots, such as data.0.status
+    equals  the value, or a list of values; without it the path only has to exist
     """
 
     path: str = Field(min_length=1, max_length=200)
@@ -43,8 +43,8 @@ class JsonRule(_Part):
 class Rule(_Part):
     """Conditions for a reply; all must be true.
 
-    status  status codes
-    regex   found in the body
+    status  HTTP status codes
+    regex   a pattern that is found in the body
     """
 
     status: list[int] = []
@@ -61,7 +61,7 @@ class Rule(_Part):
         return value
 
     def holds(self, status: int, body: str, document: Any) -> bool:
-        """Return whether a reply meets all conditions."""
+        """Return whether a reply fulfils all conditions."""
         if self.status and status not in self.status:
             return False
         if self.json_value and not _has(document, self.json_value):
@@ -70,11 +70,11 @@ class Rule(_Part):
 
 
 class Refusal(Rule):
-    """A reply that is a refusal.
+    """A reply that means a refusal.
 
     state        temporary or permanent
     bad_address  the number is wrong or unknown
-    channel      the gateway and not the message: no credit, wrong key
+    channel      the gateway fails, not the message: no credit, wrong key
     """
 
     state: Literal["temporary", "permanent"] = "permanent"
@@ -103,7 +103,7 @@ class GatewaySpec(_Part):
     phone            e164: +62812…, 62: 62812…, 0: 0812… (only Indonesian numbers)
     most_characters  longer texts are cut
     deduplicates     the gateway drops a second message with the same {id}
-    allow_http       http to a public address: the message and the key can be read on the way
+    allow_http       allow http to a public address, although others can read the message and the key
     secrets          name -> file
     """
 
@@ -152,8 +152,8 @@ class GatewaySpec(_Part):
 def read_spec(path: Path) -> GatewaySpec:
     """Read a file.
 
-    raises  OSError     it cannot be read
-            ValueError  it is not TOML, or not a gateway; the text names the field and never a value
+    raises  OSError     the file cannot be read
+            ValueError  the file is not TOML, or not a gateway; the message has the field, but never a value
     """
     document = parse_toml(path.read_text(encoding="utf-8"))
     try:
@@ -165,9 +165,9 @@ def read_spec(path: Path) -> GatewaySpec:
 
 
 def fill(value: Any, facts: Mapping[str, str], *, is_url: bool = False) -> Any:
-    """Replace placeholders in texts of a value, once: what a text of a message contains is not a placeholder.
+    """Replace the placeholders in texts of a value, once. Placeholders in inserted texts are not replaced.
 
-    is_url  the facts are percent-encoded
+    is_url  percent-encode the facts
     """
     match value:
         case str():
@@ -181,13 +181,13 @@ def fill(value: Any, facts: Mapping[str, str], *, is_url: bool = False) -> Any:
 
 
 def value_at(document: Any, path: str) -> Any:
-    """Return the value at a path such as data.0.id; None without one."""
+    """Return the value at a path such as data.0.id; None if there is none."""
     value = _walk(document, path)
     return None if value is _MISSING else value
 
 
 def parse_json(body: str) -> Any:
-    """Return a reply's JSON; None when it is none."""
+    """Return the JSON of a reply; None if it is not JSON."""
     try:
         return json.loads(body)
     except (ValueError, RecursionError):
@@ -232,5 +232,5 @@ def _has(document: Any, rule: JsonRule) -> bool:
 
 
 def _written(value: Any) -> str:
-    """Return a value as JSON writes it, without quotes: gateways reply "1", 1 or true from one day to the next."""
+    """Return a value as JSON text without quotes, because gateways change between "1", 1 and true."""
     return value if isinstance(value, str) else json.dumps(value)

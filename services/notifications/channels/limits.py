@@ -1,6 +1,7 @@
 """Limits of a channel: a rate with bursts, and a circuit that opens after repeated failures.
 
-The state is in this process, because one sender at a time has the lease; it writes it to a table for others to read.
+The state is in the memory of the sender, of which only one runs at a time. The sender writes it to a table, where other
+processes read it.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ from services.notifications.channels.port import AddressKind, Channel, Message, 
 log = logging.getLogger(__name__)
 
 FAILURES = 5  # consecutive failures that open the circuit
-OPEN_SECONDS = 30.0  # at first; twice as long after each probe that fails
+OPEN_SECONDS = 30.0  # at first; doubled after each failed probe
 MOST_OPEN_SECONDS = 900.0
 RATES = {"email": (20.0, 100), "phone": (10.0, 40), "push": (50.0, 200), "none": (1e6, 1_000_000)}
 
 
 class Rate:
-    """At most `per_second` messages a second, after a burst of `burst`. Not for several threads."""
+    """Limits to `per_second` messages a second, after a burst of `burst`. Not safe for several threads."""
 
     def __init__(self, per_second: float, burst: int, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self.per_second = per_second
@@ -33,7 +34,7 @@ class Rate:
         self._at = monotonic()
 
     def wait_seconds(self) -> float:
-        """Take a token and return 0, or return the seconds until there is one."""
+        """Take a token and return 0, or return the seconds until there is a token."""
         now = self._monotonic()
         self._allowance = min(float(self.burst), self._allowance + (now - self._at) * self.per_second)
         self._at = now
@@ -45,11 +46,11 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class CircuitState:
-    """The state of a circuit, as doctor and staff see it.
+    """The state of a circuit, for doctor and staff.
 
-    circuit   closed: messages go; open: they wait; half-open: one message is tried
-    failures  in a row
-    reason    of the last failure
+    circuit   "closed": messages are sent; "open": they wait; "half-open": one message is tried
+    failures  number of consecutive failures
+    reason    reason of the last failure
     """
 
     circuit: Literal["closed", "open", "half-open"]
@@ -59,7 +60,7 @@ class CircuitState:
 
 
 class Circuit:
-    """Stops sending after repeated failures of the channel, and tries one message after a while."""
+    """Stops sending after repeated failures of the channel, and tries one message (the probe) after a pause."""
 
     def __init__(self, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
@@ -70,7 +71,7 @@ class Circuit:
         self._is_probing = False
 
     def wait_seconds(self) -> float:
-        """Return 0 when a message may be sent, else the seconds to wait. After the pause one message is the probe."""
+        """Return 0 if a message may be sent, else the seconds to wait. The first message after a pause is the probe."""
         if self._opened_at is None:
             return 0.0
         left = self._opened_at + self._open_seconds - self._monotonic()
@@ -107,7 +108,7 @@ class Circuit:
 
 
 class LimitedChannel:
-    """A channel with its rate and circuit; a message that must wait has a temporary outcome with the seconds."""
+    """A channel with its rate and circuit. A message that must wait has the outcome "temporary" with the seconds."""
 
     def __init__(
         self,
@@ -131,7 +132,7 @@ class LimitedChannel:
         self._turn = threading.Lock()
 
     def send(self, message: Message) -> Outcome:
-        """Hand a message over when rate and circuit allow it, after at most a second of waiting for the rate."""
+        """Hand a message over if rate and circuit allow it; wait at most one second for the rate."""
         with self._turn:
             if seconds := self._circuit.wait_seconds():
                 return Outcome("temporary", reason="CIRCUIT_OPEN", retry_after_seconds=max(1, round(seconds)))
@@ -140,7 +141,7 @@ class LimitedChannel:
                 self._sleep(seconds)
                 seconds = self._rate.wait_seconds()
             if seconds:
-                # A probe that was not sent is tried again.
+                # Another message may be the probe, because this one was not sent.
                 self._circuit.forget_probe()
                 return Outcome("temporary", reason="RATE_LIMITED", retry_after_seconds=max(1, round(seconds)))
         outcome = self.channel.send(message)

@@ -31,16 +31,16 @@ class ConsoleChannel:
     def send(self, message: Message) -> Outcome:
         """Log the message."""
         text = hide_codes(message, message.text).strip()
-        # A text from a title must not look like a line of the log.
+        # A text must not be able to imitate a line of the log.
         lines = [one_line(line, 2_000) for line in text.splitlines()]
         head = f"{message.kind} → {masked(message.address)}: {one_line(hide_codes(message, message.subject))}"
-        # A record of the log for each line: a line end within one is shown as its code.
+        # One log record for each line, because the log escapes line ends within a record.
         for line in (head, *lines):
             _log.info("notice | %s", line)
         return Outcome("accepted", provider_id=message.id)
 
     def ask(self, _message_id: str) -> Outcome | None:
-        """Return None: the log cannot be queried."""
+        """Return None, because the log cannot be queried."""
         return None
 
     def close(self) -> None:
@@ -48,7 +48,7 @@ class ConsoleChannel:
 
 
 class PrintChannel:
-    """Accepts every message: the notice is on the list of letters until staff mark it as handed over."""
+    """Accepts every message. The notice is on the print list until staff mark it as handed over."""
 
     address_kind: AddressKind = "none"
     deduplicates = True
@@ -57,11 +57,11 @@ class PrintChannel:
         self.name = name
 
     def send(self, message: Message) -> Outcome:
-        """Accept the message; the list shows its row."""
+        """Accept the message, which the print list shows."""
         return Outcome("accepted", provider_id=message.id)
 
     def ask(self, message_id: str) -> Outcome | None:
-        """Return the same outcome as `send`: the row is still there."""
+        """Return the same outcome as `send`, because the row still exists."""
         return Outcome("accepted", provider_id=message_id)
 
     def close(self) -> None:
@@ -69,7 +69,7 @@ class PrintChannel:
 
 
 def open_console(url: ChannelUrl, *, allowed_networks: Networks = ()) -> ConsoleChannel:
-    """Open `console:` or `console:?address=phone`; without the option it writes mails."""
+    """Open `console:` or `console:?address=phone`. Without the option the channel is for mails."""
     kind = url.take("address", "email")
     if kind not in {"email", "phone", "push", "none"}:
         raise Invalid("CHANNEL_OPTION_INVALID", channel=url.name, option="address", why="email, phone, push, none")

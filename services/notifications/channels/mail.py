@@ -1,7 +1,7 @@
-"""Notices as mails: RFC 5322 with text and HTML, unsubscription with one click (RFC 8058), automatic (RFC 3834).
+"""Notices as mails: RFC 5322 with text and HTML, one-click unsubscription (RFC 8058), marked as automatic (RFC 3834).
 
 Every text of people or institutions passes `one_line` before it becomes a header, and addresses are parsed and
-built anew, so that no name adds a header or a recipient.
+written again, so that a name cannot add a header or a recipient.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from chassis import clock
 from services.notifications.channels.port import Message, clean, one_line
 
 MOST_SUBJECT = 160
-# In base64, with =?utf-8?b? and ?=, 60 characters of at most 75 (RFC 2047 §2).
+# 60 characters in base64; with =?utf-8?b? and ?= at most the 75 that RFC 2047 §2 allows.
 MOST_WORD_BYTES = 45
 _LOCAL = re.compile(r"[^\s@<>()\[\],;:\\\"\x00-\x20\x7f-\x9f\u2028\u2029]{1,64}")
 _LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
 _ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
-# No text that is quoted-printable has "=_" (RFC 2045 §6.7).
+# A quoted-printable text never contains "=_" (RFC 2045 §6.7).
 _BOUNDARY = b"=_rangkiang_"
 _QUOTED = b"Content-Transfer-Encoding: quoted-printable\r\n\r\n"
 _LINK = re.compile(r"https?://[!-;=?-~]{1,800}")
@@ -30,7 +30,7 @@ _LINK = re.compile(r"https?://[!-;=?-~]{1,800}")
 
 @dataclass(frozen=True, slots=True)
 class MailAddress:
-    """An address that is safe in a header: the domain is in ASCII, the local part may be UTF-8 (RFC 6531)."""
+    """An address that is safe in a header. The domain is ASCII; the local part may be UTF-8 (RFC 6531)."""
 
     local: str
     domain: str
@@ -44,7 +44,7 @@ class MailAddress:
 
 
 def parse_address(text: str) -> MailAddress | None:
-    """Read one address without a name; None when it is none. A domain in other letters becomes its ASCII form (IDN)."""
+    """Read one address without a name; None if it is invalid. An international domain becomes its ASCII form (IDN)."""
     local, at, domain = text.strip().rpartition("@")
     try:
         domain = domain.rstrip(".").encode("idna").decode("ascii").lower()
@@ -62,7 +62,7 @@ def parse_address(text: str) -> MailAddress | None:
 
 
 def parse_sender(text: str) -> tuple[str, MailAddress] | None:
-    """Read `Perpustakaan Kota <pustaka@example.org>` or an address; None when it is neither."""
+    """Read `Perpustakaan Kota <pustaka@example.org>` or an address alone; None if it is neither."""
     name, opening, rest = text.strip().rpartition("<")
     if not opening:
         parsed = parse_address(text)
@@ -72,7 +72,7 @@ def parse_sender(text: str) -> tuple[str, MailAddress] | None:
 
 
 def message_id_of(message_id: str, domain: str) -> str:
-    """Return the Message-ID of a notice: the same for each attempt."""
+    """Return the Message-ID of a notice, which is the same for each attempt."""
     left = message_id if _ID.fullmatch(message_id) else hashlib.sha256(message_id.encode()).hexdigest()[:40]
     return f"<{left}@{domain}>"
 
@@ -80,7 +80,7 @@ def message_id_of(message_id: str, domain: str) -> str:
 def compose(
     message: Message, *, sender: tuple[str, MailAddress], to: MailAddress, reply_to: MailAddress | None = None
 ) -> bytes:
-    """Return the mail as bytes with CRLF, of 7 bits but for an address in UTF-8."""
+    """Return the mail as bytes with CRLF. It is 7-bit, except for addresses in UTF-8."""
     name, address = sender
     headers = {
         "From": f"{_phrase(name)}<{address}>" if name else str(address),
@@ -94,7 +94,7 @@ def compose(
     }
     if message.unsubscribe_url and _LINK.fullmatch(message.unsubscribe_url):
         headers["List-Unsubscribe"] = f"<{message.unsubscribe_url}>"
-        # RFC 8058 §3.1: one click needs https.
+        # One-click unsubscription needs https (RFC 8058 §3.1).
         if message.unsubscribe_url.startswith("https:"):
             headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     lines = [f"{header}: {value}\r\n" for header, value in headers.items() if value]
@@ -102,9 +102,9 @@ def compose(
 
 
 def _content(message: Message) -> bytes:
-    """Return the headers of the content, an empty line, and the text, with its HTML as the better alternative.
+    """Return the headers of the content, an empty line, and the text with its HTML as the preferred alternative.
 
-    The standard library's EmailMessage would take half of the CPU time of a notice.
+    EmailMessage of the standard library would take half of the CPU time of a notice.
     """
     plain = _part("plain", message.text)
     if message.html is None:
@@ -115,14 +115,14 @@ def _content(message: Message) -> bytes:
 
 
 def _part(subtype: str, text: str) -> bytes:
-    """Return a text with its headers as quoted-printable (RFC 2045 §6.7), which ends with a line."""
+    """Return a text with its headers as quoted-printable (RFC 2045 §6.7), with a line end at its end."""
     lines = clean(text).replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n") + "\n"
     body = b2a_qp(lines.encode(), istext=True).replace(b"\n", b"\r\n")
     return b"Content-Type: text/%s; charset=utf-8\r\n" % subtype.encode() + _QUOTED + body
 
 
 def _phrase(name: str) -> str:
-    """Return a display name with a blank at its end: a quoted string, or encoded words."""
+    """Return a display name as a quoted string or as encoded words, with a blank at its end."""
     encoded = _encoded(one_line(name, 100))
     if encoded.startswith("=?"):
         return encoded + " "
@@ -131,10 +131,10 @@ def _phrase(name: str) -> str:
 
 
 def _encoded(line: str) -> str:
-    """Return one line for a header: as it is, or as encoded words (RFC 2047) of at most 75 characters.
+    """Return one line for a header: unchanged, or as encoded words (RFC 2047) of at most 75 characters.
 
-    The standard library's EmailMessage decodes encoded words in what it is given, and writes a line feed that is
-    encoded in one as a line feed (CVE-2024-6923): a title could add a header. So text with `=?` is encoded once more.
+    EmailMessage of the standard library decodes encoded words in its input and writes an encoded line feed as a line
+    feed (CVE-2024-6923), so a title could add a header. Therefore text with `=?` is encoded again.
     """
     if line.isascii() and "=?" not in line:
         return line

@@ -21,19 +21,19 @@ ADAPTERS = {
     "console": "services.notifications.channels.local:open_console",
     "print": "services.notifications.channels.local:open_print",
 }
-# Between two URLs: blanks or a comma before the next scheme. A comma alone may be part of a URL.
+# Between two URLs are blanks or a comma, then a scheme. A comma without a scheme may be part of a URL.
 _BETWEEN = re.compile(r"\s*[\s,]\s*(?=[a-z][a-z0-9+]*:)")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,15}")
 
 
 def open_channels(urls: str, *, allowed_networks: Networks = (), push_networks: Networks = ()) -> tuple[Channel, ...]:
-    """Open the channels of the setting CHANNELS, in order of fallback, each behind its rate and its circuit.
+    """Open the channels of the setting CHANNELS, in order of fallback, each with its rate and its circuit.
 
-    urls              URLs with blanks or commas between
-    allowed_networks  networks that are not public, where gateways may be
-    push_networks     the same for push services, whose addresses members' browsers name
+    urls              URLs separated by blanks or commas
+    allowed_networks  private networks on which gateways may be called
+    push_networks     private networks on which push services may be called; members' browsers send these addresses
     raises            Invalid  CHANNELS_EMPTY, CHANNEL_URL_INVALID, CHANNEL_NAME_TAKEN, CHANNEL_OPTION_…, URL_SCHEME_…
-                               and those of each adapter: never with a part of the URL that may be a secret
+                               and errors of the adapters; no error contains a part of a URL that may be a secret
     """
     channels: list[Channel] = []
     for number, text in enumerate(filter(None, _BETWEEN.split(urls.strip())), 1):
@@ -50,7 +50,7 @@ def open_channels(urls: str, *, allowed_networks: Networks = (), push_networks: 
 
 
 def names_of(urls: str, scheme: str) -> tuple[str, ...]:
-    """Return the names of the channels with a scheme, without opening them. Raises the errors of open_channels."""
+    """Return the names of the channels with a scheme, without opening them. Raises errors like `open_channels`."""
     names = []
     for number, text in enumerate(filter(None, _BETWEEN.split(urls.strip())), 1):
         if known_scheme(text, ADAPTERS) == scheme:
@@ -59,7 +59,7 @@ def names_of(urls: str, scheme: str) -> tuple[str, ...]:
 
 
 def push_application_key(urls: str) -> str:
-    """Return the key by which browsers subscribe to the first channel of web push; "" without such a channel."""
+    """Return the key with which browsers subscribe to the first web push channel; "" without such a channel."""
     from services.notifications.channels.webpush import public_key
 
     for number, text in enumerate(filter(None, _BETWEEN.split(urls.strip())), 1):
@@ -92,7 +92,7 @@ def _parse(text: str, scheme: str, number: int) -> ChannelUrl:
 
 
 def _rate(text: str, name: str) -> float:
-    """Read `20` or `20/s`, `600/m`, `5000/h`: messages a second."""
+    """Read `20`, `20/s`, `600/m` or `5000/h`, and return messages a second."""
     number, _, unit = text.partition("/")
     try:
         rate = float(number) / {"": 1, "s": 1, "m": 60, "h": 3600}[unit]

@@ -12,7 +12,7 @@ from chassis.errors import Invalid
 AddressKind = Literal["email", "phone", "push", "none"]
 State = Literal["accepted", "temporary", "permanent", "unknown"]
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
-# Controls but tab and line feed, directions of text (U+202E turns what follows around), and halves of characters.
+# Control characters except tab and line feed, marks of text direction (such as U+202E), and lone surrogates.
 _NOT_TEXT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
@@ -32,14 +32,14 @@ class ProviderTemplate:
 class Message:
     """A rendered notice for one person.
 
-    id               stable: a second attempt has the same; Message-ID of a mail, key against repetition of a provider
+    id               the same for each attempt: Message-ID of a mail, idempotency key of a provider
     kind             kind of the notice
-    address          e-mail address, phone number in E.164, subscriptions of browsers as a JSON list; "" for none
+    address          e-mail address, phone number in E.164, or subscriptions of browsers as a JSON list; "" for none
     subject          one line, without member data
     html             the same text as HTML; None without it
     unsubscribe_url  link that ends notices of this kind with one POST
     is_in_window     the person wrote to the library on this channel in the last 24 hours
-    codes            parts of the text that only the person may see, such as the code of a slip; no log has them
+    codes            parts of the text that only the person may see, such as the code of a slip; logs hide them
     """
 
     id: str
@@ -62,13 +62,13 @@ class Outcome:
     state                accepted   the provider has accepted the message
                          temporary  it was not accepted; a later attempt may succeed
                          permanent  it was not accepted, and a later attempt would fail too
-                         unknown    it was handed over and no answer came
+                         unknown    it was handed over, but there was no answer
     provider_id          the provider's id of the message
     reason               stable, for machines: UPPER_SNAKE; without addresses and secrets
-    retry_after_seconds  the time to wait that the provider states
-    is_address_bad       permanent because of the address: it is marked as refused, and the desk sees this
-    is_channel_down      the channel and not the message failed: it counts for the channel's circuit
-    ended_endpoints      of browsers whose subscriptions have ended, whatever became of the others
+    retry_after_seconds  waiting time that the provider states
+    is_address_bad       permanent because of the address, which is then stored as refused
+    is_channel_down      the channel failed, not the message; this counts for the channel's circuit
+    ended_endpoints      endpoints of browsers whose subscriptions have ended, for every outcome
     """
 
     state: State
@@ -83,9 +83,9 @@ class Outcome:
 class Channel(Protocol):
     """A way to reach people.
 
-    name           unique in CHANNELS; rows of attempts have it
-    address_kind   what it sends to
-    deduplicates   a second sending of the same message id reaches the person once
+    name           unique in CHANNELS; stored in rows of attempts
+    address_kind   the kind of address that it sends to
+    deduplicates   the person gets a message id only once, even if it is sent twice
     """
 
     name: str
@@ -93,11 +93,11 @@ class Channel(Protocol):
     deduplicates: bool
 
     def send(self, message: Message) -> Outcome:
-        """Hand a message over. Provider's refusals and failures are outcomes; nothing is raised for them."""
+        """Hand a message over. Refusals and failures of the provider are outcomes, not exceptions."""
         ...
 
     def ask(self, message_id: str) -> Outcome | None:
-        """Query the outcome of a message; None when the provider has no such query or does not know the message."""
+        """Query the outcome of a message; None if the provider has no such query or does not know the message."""
         ...
 
     def close(self) -> None:
@@ -107,12 +107,12 @@ class Channel(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ChannelUrl:
-    """A channel's URL as parts. It is never printed: its user, its password and its options may be secrets.
+    """The parts of a channel's URL. It is never printed, because user, password and options may be secrets.
 
-    name     of the channel: the option `name`, else the scheme
-    options  decoded, without the common ones
-    rate     messages a second; None: the adapter's own default
-    burst    messages at once; None: the adapter's own default
+    name     name of the channel: the option `name`, else the scheme
+    options  decoded options, without the common ones (name, rate, burst)
+    rate     messages a second; None for the default of the address kind
+    burst    messages at once; None for the default of the address kind
     """
 
     scheme: str
@@ -127,11 +127,11 @@ class ChannelUrl:
     burst: int | None = None
 
     def take(self, option: str, default: str = "") -> str:
-        """Return an option and remove it, so that `finish` finds unknown options."""
+        """Return an option and remove it, so that `finish` can find unknown options."""
         return self.options.pop(option, default)
 
     def take_seconds(self, option: str, default: float) -> float:
-        """Return an option that is a number of seconds between 0 and 300."""
+        """Return an option as a number of seconds, more than 0 and at most 300."""
         text = self.take(option, str(default))
         try:
             seconds = float(text)
@@ -142,7 +142,7 @@ class ChannelUrl:
         return seconds
 
     def read_secret(self, file: Path) -> str:
-        """Read a secret: the text of a file without blanks and line feeds at its ends.
+        """Read a secret: the text of a file without leading and trailing whitespace.
 
         raises  Invalid  CHANNEL_FILE_UNUSABLE
         """
@@ -166,13 +166,13 @@ class ChannelUrl:
 
 
 def one_line(text: str, most: int = 200) -> str:
-    """Return a text as one line: control characters and line separators are a blank, and a long one is cut."""
+    """Return a text as one line: control characters and line separators become a blank, and long lines are cut."""
     line = " ".join(clean(_CONTROLS.sub(" ", text)).split())
     return line if len(line) <= most else line[: most - 1].rstrip() + "…"
 
 
 def clean(text: str) -> str:
-    """Return a text without invisible characters and without those that change the direction of text."""
+    """Return a text without invisible characters and without marks of text direction."""
     return _NOT_TEXT.sub("", text.replace("\r\n", "\n"))
 
 
@@ -184,7 +184,7 @@ def hide_codes(message: Message, text: str) -> str:
 
 
 def masked(address: str) -> str:
-    """Return an address with most of its characters masked; a developer still recognises it."""
+    """Return an address with most of its characters masked, so that only its owner or a developer recognises it."""
     if "@" in address:
         local, _, domain = address.partition("@")
         return f"{local[:1]}…@{domain}"

@@ -17,7 +17,7 @@ from services.notifications.channels.mail import MailAddress, compose, parse_add
 from services.notifications.channels.port import AddressKind, ChannelUrl, Message, Outcome
 
 TIMEOUT_SECONDS = 20.0
-# Servers close connections after a while or a number of mails; Postfix after 100 by default.
+# Servers close connections after some time or some mails; the default of Postfix is 100 mails.
 MOST_PER_CONNECTION = 100
 MOST_IDLE_SECONDS = 30.0
 _MODES = ("starttls", "implicit", "none")
@@ -27,12 +27,12 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 class SmtpChannel:
     """Sends mails through the mail server of the library or of its provider.
 
-    A reply of the server to one recipient or mail is a refusal of the message; failures of connection, TLS and
+    A negative reply to a recipient or a mail is a refusal of the message. Failures of connection, TLS and
     authentication are failures of the channel.
     """
 
     address_kind: AddressKind = "email"
-    # A Message-ID is stable, but few servers drop a second mail that has it.
+    # The Message-ID is the same for each attempt, but few servers drop a second mail with it.
     deduplicates = False
 
     def __init__(
@@ -89,7 +89,7 @@ class SmtpChannel:
             return outcome
 
     def ask(self, _message_id: str) -> Outcome | None:
-        """Return None: SMTP has no status query."""
+        """Return None, because SMTP has no status query."""
         return None
 
     def close(self) -> None:
@@ -98,10 +98,10 @@ class SmtpChannel:
             self._drop()
 
     def _hand_over(self, server: smtplib.SMTP, to: str, mail: bytes, *, is_utf8: bool) -> Outcome:
-        """Send one mail command by command, so that the outcome is known when the connection breaks."""
+        """Send one mail with single commands, so that the outcome is known when the connection breaks."""
         sender = str(self._sender[1])
         try:
-            # Without SMTPUTF8 by docmd: the library's methods would take both addresses apart once more.
+            # Without SMTPUTF8 by docmd, because the library's methods would parse both addresses again.
             if is_utf8:
                 code, text = server.mail(sender, ["SMTPUTF8", "BODY=8BITMIME"])
             else:
@@ -114,25 +114,25 @@ class SmtpChannel:
             code, text = server.docmd("DATA")
             if code != 354:
                 return self._refused(server, code, text, is_address_bad=False)
-            # A line that begins with a dot has another (RFC 5321 §4.5.2); only the dot alone ends the mail.
+            # A line that begins with a dot gets a second dot (RFC 5321 §4.5.2), because a single dot ends the mail.
             server.send(mail.replace(b"\r\n.", b"\r\n..") + b".\r\n")
         except (smtplib.SMTPException, OSError) as problem:
             return Outcome("temporary", reason=_reason(problem), is_channel_down=True)
         try:
             code, text = server.getreply()
         except (smtplib.SMTPException, OSError):
-            # The server had the whole mail: it may have taken it.
+            # The server got the whole mail and may have accepted it.
             return Outcome("unknown", reason="MAIL_WITHOUT_REPLY", is_channel_down=True)
         if code == 250:
             return Outcome("accepted", provider_id=_queue_id(text))
         return self._refused(server, code, text, is_address_bad=False)
 
     def _refused(self, server: smtplib.SMTP, code: int, text: bytes, *, is_address_bad: bool) -> Outcome:
-        """Return the outcome of a refusal: 4xx may succeed later, 5xx never (RFC 5321 §4.2.1)."""
+        """Return the outcome of a refusal: after 4xx a later attempt may succeed, after 5xx not (RFC 5321 §4.2.1)."""
         with suppress(smtplib.SMTPException, OSError):
             server.rset()
         reason = f"SMTP_{code}{_enhanced(text)}"
-        # 421: the server closes the connection. -1: it has closed it.
+        # 421: the server closes the connection. -1: the server has closed it.
         if code in {421, -1}:
             return Outcome("temporary", reason="MAIL_SERVER_CLOSED", is_channel_down=True)
         if 500 <= code < 600:
@@ -196,7 +196,7 @@ class _Failure(Exception):
 
 
 def _enhanced(text: bytes) -> str:
-    """Return the enhanced status code of a reply (RFC 3463), such as _5_1_1; the text may name the recipient."""
+    """Return the enhanced status code of a reply (RFC 3463), such as _5_1_1. Its text may have personal data."""
     first = text.partition(b" ")[0]
     parts = first.split(b".")
     is_code = len(parts) == 3 and all(part.isdigit() and len(part) < 4 for part in parts)
@@ -204,12 +204,12 @@ def _enhanced(text: bytes) -> str:
 
 
 def _is_policy(text: bytes) -> bool:
-    """Whether a refusal is about the sender (relaying, reputation or content, 5.7.x), not about the recipient."""
+    """Return whether a refusal is about the sender (relaying, reputation or content, 5.7.x), not the recipient."""
     return text.startswith(b"5.7.") or b"relay" in text.lower()
 
 
 def _queue_id(text: bytes) -> str:
-    """Return the last word of a reply such as `2.0.0 Ok: queued as 4Fx1Yz`, by which its operator finds the mail."""
+    """Return the queue id in a reply such as `2.0.0 Ok: queued as 4Fx1Yz`, with which an operator finds the mail."""
     words = text.decode("ascii", "replace").split()
     return words[-1][:64] if "queued" in " ".join(words).lower() and words[-1].isalnum() else ""
 

@@ -25,12 +25,12 @@ from services.notifications.channels.port import AddressKind, ChannelUrl, Messag
 
 PRIVATE_KEY, PUBLIC_KEY = "vapid-private.pem", "vapid-public.pem"
 TTL_SECONDS = 86_400
-# A record of RFC 8188 has 4,096 bytes; push services take no more than one.
+# Push services accept one record of RFC 8188, which has 4,096 bytes.
 MOST_BYTES = 3_000
 MOST_DEVICES = 10
-# One thread sends to all members, so a push service that keeps it waiting delays the others.
+# One thread sends to all members, so a slow push service delays all others.
 REQUEST_SECONDS = 3.0
-REFUSALS = 3  # of the signature in a row, by one endpoint, while other push services take it
+REFUSALS = 3  # consecutive refusals of the signature by one endpoint, while other push services accept it
 MOST_REMEMBERED = 2_000  # endpoints
 Value = TypeVar("Value")
 _SUBSCRIPTIONS = TypeAdapter(list[WebPushSubscription])
@@ -40,10 +40,10 @@ _LINK = re.compile(r"https?://[!-;=?-~]{1,800}")
 
 
 class WebPushChannel:
-    """Sends to the push service that a browser has named in its subscription."""
+    """Sends to the push services in the subscriptions of browsers."""
 
     address_kind: AddressKind = "push"
-    # The message's topic replaces one that waits, and its tag one that is shown.
+    # A message replaces a waiting message with the same topic, and a displayed one with the same tag.
     deduplicates = True
 
     def __init__(
@@ -63,14 +63,14 @@ class WebPushChannel:
         self._accepted = 0
 
     def send(self, message: Message) -> Outcome:
-        """Hand a message over to each browser of the person: accepted when one push service takes it.
+        """Hand a message over to each browser of the person; accepted if at least one push service accepts it.
 
-        It ends at the first push service that does not reply, and after REQUEST_SECONDS, because a host that cannot be
-        resolved or reached may take long as well. The next message tries such endpoints last.
+        It stops at the first push service that does not reply, and after REQUEST_SECONDS, because resolving or reaching
+        a host may take long too. The next message tries such endpoints last.
         """
         try:
             subscriptions = _SUBSCRIPTIONS.validate_json(message.address)
-            # The endpoints as they were added: validation may change how a URL is written.
+            # The endpoints as they were added, because validation may change the text of a URL.
             endpoints = [entry["endpoint"] for entry in json.loads(message.address)]
         except ValidationError:
             subscriptions, endpoints = [], []
@@ -89,7 +89,7 @@ class WebPushChannel:
         if not outcomes:
             return Outcome("permanent", reason="ADDRESS_INVALID", is_address_bad=True)
         ended = tuple(endpoint for one in outcomes for endpoint in one.ended_endpoints)
-        # "unknown" before "temporary": a second attempt would show a message twice that was taken.
+        # "unknown" before "temporary", because a second attempt could show an accepted message twice.
         best = min(outcomes, key=lambda outcome: _ORDER.index(outcome.state))
         is_bad = all(outcome.is_address_bad for outcome in outcomes)
         return replace(best, ended_endpoints=ended, is_address_bad=is_bad)
@@ -114,7 +114,7 @@ class WebPushChannel:
         except Refused as problem:
             if problem.reason == "OUTGOING_REPLY_TOO_LARGE":
                 return Outcome("unknown", reason="PUSH_REPLY_TOO_LARGE")
-            # A wrong answer of DNS ends no subscription: the device stays, and the next channel carries the notice.
+            # A wrong DNS answer must not end a subscription: the device stays, and the next channel sends the notice.
             return Outcome("permanent", reason="PUSH_ADDRESS_REFUSED")
         except Unavailable as problem:
             return Outcome("temporary", reason=problem.reason)
@@ -129,13 +129,14 @@ class WebPushChannel:
             return _bad(endpoint, reason)
         if reply.status == 429 or reply.status >= 500:
             return Outcome("temporary", "", reason, reply.retry_after_seconds())
-        # The endpoint comes from a browser, so its refusals, 401 and 403 too, say nothing about the channel.
+        # The endpoint comes from a browser, so its refusals, also 401 and 403, do not mean that the channel failed.
         return Outcome("permanent", reason=reason)
 
     def _is_refused_for_good(self, endpoint: str) -> bool:
-        """Count that an endpoint refused the signature (RFC 8292 §4.2): its browser subscribed with another key.
+        """Count a refusal of the signature by an endpoint (RFC 8292 §4.2). Return whether its subscription has ended.
 
-        While no push service takes the signature, the library's key or clock may be wrong, and no subscription ends.
+        After REFUSALS refusals the browser probably subscribed with another key. But while no push service accepts
+        the signature, the library's own key or clock may be wrong, and no subscription ends.
         """
         refusals = self._refusals.get(endpoint) or _Refusals(0, self._accepted)
         refusals = replace(refusals, count=refusals.count + 1)
@@ -143,18 +144,18 @@ class WebPushChannel:
         return refusals.count >= REFUSALS and self._accepted > refusals.accepted_before
 
     def ask(self, _message_id: str) -> Outcome | None:
-        """Return None: push services keep no id of ours."""
+        """Return None, because push services do not store our ids."""
         return None
 
     def close(self) -> None:
-        """Close nothing: each browser has its own push service."""
+        """Close nothing, because each request has its own connection."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Refusals:
-    """Refusals of the signature in a row.
+    """Consecutive refusals of the signature by one endpoint.
 
-    accepted_before  messages that push services had accepted at the first one
+    accepted_before  number of messages that push services had accepted before the first refusal
     """
 
     count: int
@@ -162,7 +163,7 @@ class _Refusals:
 
 
 def _remember(remembered: dict[str, Value], endpoint: str, value: Value) -> None:
-    """Keep a value of an endpoint; the oldest ones are forgotten."""
+    """Store a value of an endpoint; the oldest values above MOST_REMEMBERED are deleted."""
     remembered.pop(endpoint, None)
     remembered[endpoint] = value
     if len(remembered) > MOST_REMEMBERED:
@@ -174,9 +175,9 @@ def _bad(endpoint: str, reason: str) -> Outcome:
 
 
 def make_keys(folder: Path) -> str:
-    """Write a pair of keys to a folder and return the public key as browsers want it (`applicationServerKey`).
+    """Write a pair of keys to a folder and return the public key for browsers (`applicationServerKey`).
 
-    raises  Invalid  VAPID_KEYS_EXIST: browsers are subscribed with the key that is there
+    raises  Invalid  VAPID_KEYS_EXIST  the folder has a key, with which browsers have subscribed
             OSError
     """
     if (folder / PRIVATE_KEY).exists():
@@ -190,7 +191,7 @@ def make_keys(folder: Path) -> str:
 
 
 def public_key(folder: Path) -> str:
-    """Return the public key of a folder as browsers want it; "" without one."""
+    """Return the public key of a folder for browsers (`applicationServerKey`); "" without a key."""
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
     try:
@@ -200,7 +201,7 @@ def public_key(folder: Path) -> str:
 
 
 def _payload(message: Message) -> bytes:
-    """Return what the service worker shows: title, body, tag and the link that it opens, in at most MOST_BYTES."""
+    """Return the JSON for the service worker: title, body, tag and the link to open, in at most MOST_BYTES."""
     links = _LINK.findall(message.text)
     document = {
         "title": one_line(message.subject, 120),
@@ -228,7 +229,7 @@ def _topic(message_id: str) -> str:
 def open_webpush(url: ChannelUrl, *, allowed_networks: Networks = ()) -> WebPushChannel:
     """Open `webpush:?keys=/var/lib/rangkiang/vapid&contact=pustaka@example.org`.
 
-    keys     folder that `rangkiang notifications push-keys` has made
+    keys     folder that `rangkiang channels push-keys` has made
     contact  address at which push services reach the operator
 
     raises   Invalid  CHANNEL_NEEDS, CHANNEL_OPTION_UNKNOWN, CHANNEL_FILE_UNUSABLE

@@ -1,6 +1,6 @@
-"""WhatsApp's Cloud API: templates that Meta has approved, and free text in the 24 hours after the person wrote.
+"""WhatsApp's Cloud API: templates that Meta has approved, and free text within 24 hours after the person wrote.
 
-Statuses (delivered, read, failed) and messages of people come through the webhook.
+Statuses (delivered, read, failed) and messages of people arrive as callbacks.
 """
 
 from __future__ import annotations
@@ -24,30 +24,29 @@ _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _ID = re.compile(r"[0-9]{5,20}")
 _VERSION = re.compile(r"v[0-9]{1,3}\.[0-9]")
 
-# Codes of errors, by what a sender does after them; any other is a refusal of this message, such as those of templates
-# (132000 to 132018) and of marketing (130472, 131049, 131050).
+# Error codes, grouped by the reaction of the sender. Other codes are refusals of this message, such as those of
+# templates (132000 to 132018) and of marketing (130472, 131049, 131050).
 # https://developers.facebook.com/documentation/business-messaging/whatsapp/support/error-codes (of 18 June 2026)
-# Many messages to one person in a short time; others may go.
+# Too many messages to one person in a short time; messages to others can be sent.
 PAIR_LIMIT = 131056
 # The limit of the application, of the account, or of the number's throughput.
 TOO_FAST = frozenset({4, 80007, 130429})
 # 131057 and 2494100: the account or its number is in maintenance.
 AWAY = frozenset({1, 2, 131000, 131016, 131057, 133004, 2494100})
 # The key (0, 190), permissions (3, 10, 131005), the number (33 deleted, 131037 without an approved name, 131045, 133006
-# and 133010 not registered), bans (368, 131031), quality (131048) or the bill (131042): nothing goes until somebody has
-# acted.
+# and 133010 not registered), bans (368, 131031), quality (131048) or payment (131042): staff must act first.
 NEEDS_STAFF = frozenset({0, 3, 10, 33, 190, 368, 131005, 131031, 131037, 131042, 131045, 131048, 133006, 133010})
 PERMISSIONS = range(200, 300)
-# 131026: not on WhatsApp, an old version, or terms that are not accepted; 131021: the number of the library itself.
+# 131026: not on WhatsApp, an old version, or terms not accepted; 131021: the library's own number.
 BAD_ADDRESS = frozenset({131021, 131026})
 WINDOW_CLOSED = 131047
 
 
 class WhatsAppChannel:
-    """Sends through the number of the library."""
+    """Sends from the number of the library."""
 
     address_kind: AddressKind = "phone"
-    # The Cloud API has no idempotency key: a second request is a second message.
+    # The Cloud API has no idempotency key, so a second request sends a second message.
     deduplicates = False
 
     def __init__(self, name: str, *, url: str, token: str, client: OutgoingClient) -> None:
@@ -60,7 +59,7 @@ class WhatsAppChannel:
         return f"WhatsAppChannel({self.name!r}, {self._url})"
 
     def send(self, message: Message) -> Outcome:
-        """Hand a message over: free text within the window, else the provider's template."""
+        """Hand a message over: as free text within the 24-hour window, else as the provider's template."""
         if not _E164.fullmatch(message.address):
             return Outcome("permanent", reason="ADDRESS_INVALID", is_address_bad=True)
         content = _content(message)
@@ -70,7 +69,7 @@ class WhatsAppChannel:
             "messaging_product": "whatsapp",
             "recipient_type": "individual",
             "to": message.address[1:],
-            # Each status has this id, also when the answer to this request is lost.
+            # Each status contains this id, even if the answer to this request is lost.
             "biz_opaque_callback_data": message.id,
             **content,
         }
@@ -85,15 +84,15 @@ class WhatsAppChannel:
         return _judge(reply)
 
     def ask(self, _message_id: str) -> Outcome | None:
-        """Return None: the Cloud API has no status query; its callbacks carry our id."""
+        """Return None, because the Cloud API has no status query; its callbacks contain our id."""
         return None
 
     def close(self) -> None:
-        """Close nothing: each request has its connection."""
+        """Close nothing, because each request has its own connection."""
 
 
 def outcome_of_error(code: int, *, retry_after_seconds: int | None = None) -> Outcome:
-    """Return what an error code means, in a reply or in a status `failed`."""
+    """Return the outcome for an error code of a reply or of a status `failed`."""
     reason = f"WHATSAPP_{code}"
     if code == PAIR_LIMIT:
         return Outcome("temporary", reason=reason, retry_after_seconds=retry_after_seconds or 60)
@@ -115,10 +114,10 @@ def _content(message: Message) -> dict[str, Any] | None:
         text = clean(message.text).strip()
         if len(text) > MOST_TEXT:
             text = text[: MOST_TEXT - 1].rstrip() + "…"
-        # Without a preview, WhatsApp's servers do not open links, which act for a member.
+        # Without a preview, because WhatsApp's servers would open links that act for a member.
         return {"type": "text", "text": {"preview_url": False, "body": text}}
     template = message.template
-    # A parameter has no line feeds, no tabs and no four blanks in a row (error 132018); an empty one is refused.
+    # A parameter may not have line feeds, tabs or four blanks in a row (error 132018), and may not be empty.
     parameters = [{"type": "text", "text": one_line(text, MOST_PARAMETER) or "–"} for text in template.parameters]
     components = [{"type": "body", "parameters": parameters}] if parameters else []
     content = {"name": template.name, "language": {"code": template.language}, "components": components}
@@ -154,7 +153,7 @@ def _judge(reply: Reply) -> Outcome:
 def open_whatsapp(url: ChannelUrl, *, allowed_networks: Networks = ()) -> WhatsAppChannel:
     """Open `whatsapp://PHONE_NUMBER_ID?token-file=/run/secrets/whatsapp&version=v23.0`.
 
-    Options: token-file or token, version, host (of another gateway with the same API), tls (none for tests), timeout.
+    Options: token-file or token, version, host (for another provider with the same API), tls (none for tests), timeout.
 
     raises  Invalid  CHANNEL_NEEDS, CHANNEL_OPTION_INVALID, CHANNEL_OPTION_UNKNOWN, CHANNEL_FILE_UNUSABLE
     """
@@ -177,7 +176,7 @@ def open_whatsapp(url: ChannelUrl, *, allowed_networks: Networks = ()) -> WhatsA
         raise Invalid("CHANNEL_OPTION_INVALID", channel=url.name, option="tls", why="implicit, none")
     seconds = url.take_seconds("timeout", TIMEOUT_SECONDS)
     url.finish()
-    # Without TLS only an allowed network is called.
+    # Without TLS only allowed networks are called.
     scheme = "https" if tls == "implicit" else "http"
     client = OutgoingClient(allowed=allowed_networks, total_seconds=seconds)
     return WhatsAppChannel(url.name, url=f"{scheme}://{host}/{version}/{url.host}/messages", token=token, client=client)

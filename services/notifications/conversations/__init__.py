@@ -1,1 +1,1 @@
-"""Conversations: what people write to the library by WhatsApp, answered by words or handed to staff."""
+"""Conversations by WhatsApp: automatic answers to known words, and answers of staff to other messages."""

@@ -1,4 +1,4 @@
-"""Automatic answers: to the known words, about a member's own loans; to other messages, that staff will answer."""
+"""Automatic answers: to known words about a member's own loans; to other messages that staff will answer."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ log = logging.getLogger(__name__)
 
 ANSWERING = system("conversations")
 MOST_LOANS = 15
-# A person who writes several messages gets this answer once.
+# A person who writes several messages gets the answer "staff will answer" once in this time.
 TOLD_AGAIN = timedelta(hours=12)
 
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """The member with the number that wrote."""
+    """The member with the phone number of a message."""
 
     member_id: UUID
     institution_id: UUID
@@ -43,7 +43,7 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class OwnLoan:
-    """A loan of the member; `refused` says why it was not renewed, "" when it was or nobody asked."""
+    """A loan of the member. refused: why it was not renewed; None if it was renewed, or no renewal was requested."""
 
     title: str
     due_on: date
@@ -51,18 +51,18 @@ class OwnLoan:
 
 
 class Circulation(Protocol):
-    """The port to members and circulation. Each method raises Unavailable or TooLate when they do not answer."""
+    """The port to members and circulation. Each method raises Unavailable or TooLate if a service does not answer."""
 
     def find_owner(self, phone: str) -> Owner | None:
-        """Return the member when the number belongs to exactly one membership."""
+        """Return the member if the number belongs to exactly one membership, else None."""
         ...
 
     def list_loans(self, owner: Owner) -> Sequence[OwnLoan]:
-        """Return the member's loans, as that member."""
+        """Return the member's loans, with a token of that member."""
         ...
 
     def renew_loans(self, owner: Owner, *, key: str) -> Sequence[OwnLoan]:
-        """Renew what can be renewed, as that member, once for a key; return all loans."""
+        """Renew the loans that can be renewed, with a token of that member, once for each key; return all loans."""
         ...
 
 
@@ -75,7 +75,7 @@ class Answerer:
         self._master = master
 
     def run_round(self) -> int:
-        """Answer messages that wait, each in a transaction of its own. Returns their number."""
+        """Answer waiting messages, each in a separate transaction. Returns their number."""
         with self._database.reading(ANSWERING) as session:
             pending = store.read_pending(session, self._master)
         return sum(self._answer(message) for message in pending)
@@ -87,17 +87,17 @@ class Answerer:
         owner, text = self._owner_and_text(message, word)
         with self._database.transaction(ANSWERING) as session:
             known = owner.institution_id if owner else store.find_institution(session, self._master, message.address)
-            # Before the catalogue has named an institution, messages of strangers wait.
+            # Without any institution from the catalogue, messages wait.
             if known is None or not store.end_pending(session, message.provider_id):
                 return False
             if owner and word and word.name == STOP:
-                # Of every kind; it replaces earlier preferences.
+                # For every kind; this replaces earlier preferences for WhatsApp.
                 opt_out(session, owner.member_id, owner.institution_id, kind=ALL, channel="whatsapp")
             self._store(session, message, known, owner, word, text)
         return True
 
     def _show_unreadable(self, message: Pending) -> bool:
-        """Show staff that somebody wrote: in the conversation without a number, which nobody can answer."""
+        """Show an unreadable message to staff, in a conversation without a number, which nobody can answer."""
         shown = sentence("CONVERSATION_UNREADABLE")
         with self._database.transaction(ANSWERING) as session:
             institution_id = store.find_institution(session, self._master, message.address)
@@ -112,13 +112,13 @@ class Answerer:
         return True
 
     def _owner_and_text(self, message: Pending, word: Word | None) -> tuple[Owner | None, LocalText | None]:
-        """Return the member and the answer. A message that members or circulation refuse goes to staff."""
+        """Return the member and the answer. Messages for which members or circulation refuse a call go to staff."""
         owner: Owner | None = None
         try:
             owner = self._circulation.find_owner(message.address)
             return owner, self._text_for(message, owner, word)
         except (Invalid, NotFound, Refused):
-            # A repeated call would be refused again, and would block all later messages.
+            # A repeated call would be refused again and would block all later messages.
             return owner, None
 
     def _store(
@@ -155,7 +155,7 @@ class Answerer:
         """Return the answer to a word; None when staff should read the message."""
         if owner and word and word.name == STOP:
             return sentence("CONVERSATION_STOPPED")
-        # WhatsApp takes no answer a day after the message; and the key of a renewal is kept for two days only.
+        # WhatsApp accepts no free text a day after the message, and the idempotency key is kept for only two days.
         if word is None or not store.is_window_open(message.at, clock.now()):
             return None
         if word.name == HELP:
@@ -169,7 +169,7 @@ class Answerer:
 
 
 def loans_text(loans: Sequence[OwnLoan]) -> LocalText:
-    """List loans, the first due first."""
+    """Return the text that lists the loans, in the given order."""
     if not loans:
         return sentence("CONVERSATION_NO_LOANS")
     lines = [sentence("CONVERSATION_LOAN", title=one_line(loan.title, 80), due=loan.due_on) for loan in loans]
@@ -177,7 +177,7 @@ def loans_text(loans: Sequence[OwnLoan]) -> LocalText:
 
 
 def renewals_text(loans: Sequence[OwnLoan]) -> LocalText:
-    """List loans after a renewal, with the reasons of those that were not renewed."""
+    """Return the text that lists loans after a renewal, with reasons for those that were not renewed."""
     if not loans:
         return sentence("CONVERSATION_NO_LOANS")
     lines = [

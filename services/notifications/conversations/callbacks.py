@@ -1,4 +1,4 @@
-"""WhatsApp callbacks: their signature and content. Statuses come in any order, and each callback may come twice."""
+"""WhatsApp callbacks: signature and content. Statuses arrive in any order, and each callback may arrive twice."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _PREFIX = "sha256="
 class Status:
     """The status of a message that was sent.
 
-    message_id  ours, when the provider gives it back
+    message_id  our id of the message, if the provider returns it
     status      "sent", "delivered", "read" or "failed"
-    code        of the error of "failed"; 0 without
+    code        error code of "failed"; 0 without one
     """
 
     provider_id: str
@@ -34,10 +34,10 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Inbound:
-    """A message that somebody wrote.
+    """A message from a person.
 
     sender  E.164
-    text    "" for pictures, voice and the like
+    text    "" for pictures, voice messages and so on
     """
 
     provider_id: str
@@ -118,7 +118,7 @@ def _list(value: Any, name: str) -> list[dict[str, Any]]:
 
 
 def _text(value: Any, most: int) -> str:
-    # NUL cannot be stored by PostgreSQL, and a half of a character cannot be encoded.
+    # PostgreSQL cannot store NUL, and a lone surrogate cannot be encoded.
     text = value.replace("\x00", "") if isinstance(value, str) else ""
     return text.encode("utf-8", "replace").decode()[:most]
 

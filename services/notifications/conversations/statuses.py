@@ -14,16 +14,16 @@ from services.notifications.channels.whatsapp import outcome_of_error
 from services.notifications.conversations.callbacks import Status
 from services.notifications.tables import Attempt, ChannelDay, Message, Notice, RefusedAddress
 
-# Later ones replace earlier ones. A message that was delivered did not fail, whatever comes after.
+# Higher ranks replace lower ones. A delivered message cannot fail later.
 _RANK = {
     "started": 0, "unknown": 1, "temporary": 1, "accepted": 2, "sent": 2, "failed": 3, "delivered": 4, "read": 5,
 }  # fmt: skip
-# Of a notice that staff or its own rules have ended, a late status changes nothing.
+# A late status does not change notices that staff or rules have ended.
 _LIVE = ("open", "sending", "sent", "unknown", "failed", "delivered")
 
 
 def record_status(session: Session, status: Status, *, channels: tuple[str, ...], day: date) -> bool:
-    """Note a status of an attempt, its message and its notices. Returns whether it changed anything.
+    """Store a status for an attempt, its message and its notices. Returns whether anything changed.
 
     channels  names of the provider's channels
     day       today, for the counts of the channel
@@ -54,12 +54,12 @@ def record_status(session: Session, status: Status, *, channels: tuple[str, ...]
 
 
 def _try_next_channel(session: Session, attempt: Attempt) -> None:
-    """Continue with the next channel, or else with a letter, unless the sender has already done so."""
+    """Continue with the next channel, or with a letter, unless the sender has already done so."""
     newest = select(Attempt.id).where(Attempt.message_id == attempt.message_id).order_by(Attempt.id.desc()).limit(1)
     if session.scalar(newest) != attempt.id:
         return
     now = clock.now()
-    # Channels that were tried are not tried again, but for the one that the message names.
+    # Tried channels are not tried again, except the channel in the message's row, which is therefore cleared.
     again = {"state": "open", "reason": attempt.reason, "channel": "", "tries": 0, "next_at": now, "since": now}
     is_undecided = Message.state.in_(("open", "sent", "unknown"))
     message = update(Message).where(Message.id == attempt.message_id, is_undecided).values(**again)
@@ -72,7 +72,7 @@ def _try_next_channel(session: Session, attempt: Attempt) -> None:
 
 
 def _find_attempt(session: Session, status: Status, channels: tuple[str, ...]) -> Attempt | None:
-    """Find the attempt by the provider's id; when the answer to the hand-over was lost, by ours."""
+    """Find the attempt by the provider's id, or by our id if the answer to the hand-over was lost."""
     of_channel = Attempt.channel.in_(channels)
     attempt = session.scalar(select(Attempt).where(of_channel, Attempt.provider_id == status.provider_id).limit(1))
     if attempt is not None or not status.message_id:

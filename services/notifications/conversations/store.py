@@ -1,4 +1,4 @@
-"""Conversations in their tables: sealed under a key of each, at most ten messages."""
+"""Stored conversations: each is sealed under its own key and has at most ten messages."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ _INBOUND = "inbound message"
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A message that waits for its answer.
+    """A message without an answer.
 
-    is_unreadable  what is stored is damaged: address and text are ""
+    is_unreadable  the stored message is damaged: address and text are ""
     """
 
     provider_id: str
@@ -51,9 +51,9 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A message of a conversation, open.
+    """A decrypted message of a conversation.
 
-    is_unreadable  what is stored is damaged: the text is ""
+    is_unreadable  the stored message is damaged: the text is ""
     """
 
     id: UUID
@@ -65,7 +65,7 @@ class Line:
 
 
 def add_inbound(session: Session, messages: Iterable[Inbound], *, channel: str, master: MasterKey) -> int:
-    """Store messages of a callback that are new. Returns their number."""
+    """Store the new messages of a callback. Returns their number."""
     count = 0
     for message in messages:
         content = json.dumps([message.sender, message.text]).encode()
@@ -83,9 +83,9 @@ def add_inbound(session: Session, messages: Iterable[Inbound], *, channel: str, 
 
 
 def read_pending(session: Session, master: MasterKey, *, most: int = 20) -> list[Pending]:
-    """Return the oldest messages without an answer; a damaged one does not keep the others from theirs.
+    """Return the oldest messages without an answer; damaged messages are marked, so that they do not stop others.
 
-    master  of this database: with another one each message would be damaged
+    master  the master key of this database; with another key every message would seem damaged
     """
     query = select(InboundMessage).where(InboundMessage.sealed.is_not(None)).order_by(InboundMessage.sent_at)
     pending = []
@@ -101,13 +101,13 @@ def read_pending(session: Session, master: MasterKey, *, most: int = 20) -> list
 
 
 def end_pending(session: Session, provider_id: str) -> bool:
-    """Delete the inbox copy of a message that is in its conversation. False when another process was first."""
+    """Delete the sealed content of an inbound message that is processed. False if another process was first."""
     done = update(InboundMessage).where(InboundMessage.provider_id == provider_id, InboundMessage.sealed.is_not(None))
     return session.execute(done.values(sealed=None)).rowcount == 1  # type: ignore[attr-defined, no-any-return]
 
 
 def find_institution(session: Session, master: MasterKey, address: str) -> UUID | None:
-    """Return the institution that a number writes to: the last one that sent something there, else the first."""
+    """Return the institution that last sent a message to a number, else the first institution by code."""
     institutions = session.scalars(select(Institution.id)).all()
     hashes = [hash_address(master, institution_id, address) for institution_id in institutions]
     query = select(Attempt.institution_id).where(Attempt.address_hash.in_(hashes))
@@ -126,7 +126,7 @@ def add_message(
     language: str,
     is_answered: bool,
 ) -> Conversation:
-    """Add a message to its conversation, which is open afterwards unless it is answered."""
+    """Add a message to its conversation, and open the conversation unless the message is answered."""
     where = (
         Conversation.institution_id == institution_id,
         Conversation.channel == message.channel,
@@ -163,12 +163,12 @@ def add_message(
 
 
 def add_answer(session: Session, master: MasterKey, row: Conversation, text: str) -> UUID:
-    """Add an answer that is to be sent; returns its id, that of the message at the provider too."""
+    """Add an answer that must be sent. Returns its id, which is also the id of the message at the provider."""
     return _add_line(session, master, row, text, is_inbound=False, state="waiting")
 
 
 def reply(session: Session, read_master: Callable[[], MasterKey], conversation_id: UUID, text: str) -> Conversation:
-    """Answer as staff, within 24 hours of the person's last message.
+    """Add an answer of staff, within 24 hours of the person's last message, and end the conversation.
 
     raises  NotFound  CONVERSATION_UNKNOWN
             Invalid   REPLY_EMPTY, REPLY_TOO_LONG
@@ -195,7 +195,7 @@ def close(session: Session, conversation_id: UUID) -> Conversation:
 
 
 def take(session: Session, conversation_id: UUID, account: str) -> Conversation:
-    """Note that a person of staff sees to an open conversation, also one that a colleague had taken.
+    """Assign an open conversation to a staff account, also if another account had it.
 
     raises  NotFound  CONVERSATION_UNKNOWN
             Refused   CONVERSATION_DONE
@@ -209,7 +209,7 @@ def take(session: Session, conversation_id: UUID, account: str) -> Conversation:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page of conversations, their number in all, and the cursor of the next page; "" at the end."""
+    """A page of conversations, the total number, and the cursor of the next page; "" on the last page."""
 
     rows: list[Conversation]
     total: int
@@ -217,9 +217,9 @@ class Page:
 
 
 def list_conversations(session: Session, *, state: str, limit: int, cursor: str = "") -> Page:
-    """List conversations: open ones in the order in which they wait, those that are done with the newest first.
+    """List conversations: open ones the oldest first, done ones the newest first.
 
-    cursor  of the page before, for one state; without a state there is one page
+    cursor  cursor of the previous page with the same state; without a state there is only one page
     raises  Invalid  NOTICES_CURSOR_INVALID
     """
     where = [Conversation.state == state] if state else []
@@ -249,14 +249,14 @@ def find(session: Session, conversation_id: str) -> Conversation:
 
 
 def read_lines(session: Session, master: MasterKey, row: Conversation) -> tuple[str, list[Line]]:
-    """Return the number and the messages of a conversation, as `read_all_lines` does."""
+    """Return the number and the messages of a conversation, see `read_all_lines`."""
     return read_all_lines(session, master, [row])[0]
 
 
 def read_all_lines(session: Session, master: MasterKey, rows: Sequence[Conversation]) -> list[tuple[str, list[Line]]]:
-    """Return for each conversation its number and its messages, the oldest first; with one statement.
+    """Return the number and the messages of each conversation, the oldest message first, with one statement.
 
-    A number that is damaged is "", and a damaged message is unreadable: neither hides the others.
+    A damaged number is "", and a damaged message is marked as unreadable; neither hides the rest.
     """
     query = select(ConversationMessage).where(ConversationMessage.conversation_id.in_([row.id for row in rows]))
     sealed: dict[UUID, list[ConversationMessage]] = defaultdict(list)
@@ -274,22 +274,22 @@ def read_all_lines(session: Session, master: MasterKey, rows: Sequence[Conversat
 
 
 def waiting_answers(session: Session, *, most: int = 20) -> list[tuple[UUID, UUID]]:
-    """Return ids of answers to be sent, and of their conversations."""
+    """Return (answer, conversation) ids of answers that must be sent."""
     query = select(ConversationMessage.id, ConversationMessage.conversation_id)
     query = query.where(ConversationMessage.state == "waiting").order_by(ConversationMessage.id).limit(most)
     return [(row.id, row.conversation_id) for row in session.execute(query)]
 
 
 def move_answer(session: Session, answer_id: UUID, *, before: str, after: str) -> bool:
-    """Change the state of an answer. False when it was another one."""
+    """Change the state of an answer. False if its state was not `before`."""
     moved = update(ConversationMessage).where(ConversationMessage.id == answer_id, ConversationMessage.state == before)
     return session.execute(moved.values(state=after)).rowcount == 1  # type: ignore[attr-defined, no-any-return]
 
 
 def end_begun_answers(session: Session) -> int:
-    """Show answers that were begun and have no outcome as unknown, because their process died. Returns their number.
+    """Mark answers as unknown that were begun but have no outcome, because their process died. Returns their number.
 
-    Staff see their conversations again. The Cloud API would deliver a second request a second time.
+    Their conversations open again for staff. The answers are not sent again, because the Cloud API would deliver both.
     """
     begun = update(ConversationMessage).where(ConversationMessage.state == "sending")
     conversations = session.scalars(begun.values(state=UNKNOWN).returning(ConversationMessage.conversation_id)).all()
@@ -298,12 +298,12 @@ def end_begun_answers(session: Session) -> int:
 
 
 def is_window_open(last_at: datetime, now: datetime) -> bool:
-    """Return whether WhatsApp accepts free text: the person has written in the last 24 hours."""
+    """Return whether WhatsApp accepts free text, because the person has written in the last 24 hours."""
     return now - last_at < WINDOW
 
 
 def open_windows(session: Session, channel: str, address_hashes: Sequence[bytes]) -> set[bytes]:
-    """Return the hashes of numbers that wrote in the last 24 hours, for the sender of notices."""
+    """Return the hashes of those numbers that wrote in the last 24 hours."""
     query = select(Conversation.address_hash).where(
         Conversation.channel == channel,
         Conversation.address_hash.in_(list(address_hashes)),
@@ -313,7 +313,7 @@ def open_windows(session: Session, channel: str, address_hashes: Sequence[bytes]
 
 
 def erase_member(session: Session, member_id: UUID) -> None:
-    """Delete the conversations of an erased member, with their keys."""
+    """Delete the conversations of an erased member, including their keys."""
     ids = select(Conversation.id).where(Conversation.member_id == member_id)
     session.execute(delete(ConversationMessage).where(ConversationMessage.conversation_id.in_(ids)))
     session.execute(delete(Conversation).where(Conversation.member_id == member_id))
@@ -368,7 +368,7 @@ def _locked(session: Session, conversation_id: UUID) -> Conversation:
 
 
 def _mend(master: MasterKey, row: Conversation, address: str) -> None:
-    """Replace a damaged key, under which earlier messages stay unreadable, and a damaged number."""
+    """Replace a damaged key and a damaged number. Earlier messages under a damaged key stay unreadable."""
     key = _read_key(master, row)
     if key is None:
         log.warning("conversation_key_replaced", extra={"conversation": str(row.id)})
@@ -386,7 +386,7 @@ def _read_key(master: MasterKey, row: Conversation) -> MemberKey | None:
 
 
 def _open(key: MemberKey | None, sealed: bytes, *, use: str) -> str | None:
-    """Return what is sealed; None when it or the key is damaged."""
+    """Decrypt a value; None when it or the key is damaged."""
     try:
         return key.open(sealed, use=use).decode() if key else None
     except Unavailable:

@@ -9,7 +9,7 @@ from difflib import SequenceMatcher
 
 LOANS, RENEW, STOP, HELP = "PINJAMAN", "PERPANJANG", "BERHENTI", "BANTUAN"
 
-# By language, for the answer's language; the first of each is the one that messages name.
+# Word -> language of the answer -> forms; messages of the library use the first form.
 _FORMS: dict[str, dict[str, tuple[str, ...]]] = {
     LOANS: {"id": ("pinjaman", "pinjam", "peminjaman", "cek pinjaman"), "en": ("loans", "loan")},
     RENEW: {
@@ -26,7 +26,7 @@ _POLITE = frozenset((
 ))
 # fmt: on
 _NOT_WORD = re.compile(r"[^a-z ]+")
-# One or two typing errors in a long word; a short word is too similar to others.
+# Allows one or two typing errors in a long word; short words are too similar to each other.
 _LEAST_LIKENESS = 0.8
 _LEAST_LETTERS = 5
 _MOST_WORDS = 3
@@ -34,16 +34,16 @@ _MOST_WORDS = 3
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word that was recognised, and the language in which it was written."""
+    """A recognised word, and its language."""
 
     name: str
     language: str
 
 
 def read_word(text: str) -> Word | None:
-    """Return the word of a message that has little else; None when a person should read it.
+    """Return the word of a message with few other words; None if staff should read the message.
 
-    Case, marks, politeness and a typing error are forgiven: "Perpanjng ya kak!" is PERPANJANG.
+    Case, punctuation, polite words and a typing error are ignored: "Perpanjng ya kak!" is PERPANJANG.
     """
     folded = unicodedata.normalize("NFKD", text[:200].casefold())
     letters = _NOT_WORD.sub(" ", "".join(mark for mark in folded if not unicodedata.combining(mark)))

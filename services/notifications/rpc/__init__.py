@@ -1,4 +1,4 @@
-"""The gRPC servicer translates requests and results; a module for each part of the contract."""
+"""The gRPC servicer: it translates requests and results. Each part of the contract has a module."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Methods of preferences, for members and at the desk, and of the print list."""
+"""RPCs for preferences, for members and for the desk, and for the print list."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ class ChoiceMethods:
         places = {question: self._owners.place(question) for question in {one.place for one in folded}}
         with self._database.reading(caller) as session:
             printed = letters.render_letters(session, institution_id, folded, places_named=places)
-        # Outside of the transaction: a thousand letters take seconds.
+        # Outside the transaction, because a thousand letters take seconds.
         pdf = print_letters(printed, paper=paper)
         ids = [str(notice.id) for one in listed for notice in one.notices]
         return print_pb2.PrintLettersReply(pdf=pdf, letters=len(printed), notice_ids=ids)
@@ -152,7 +152,7 @@ class ChoiceMethods:
         by: str,
         only: Collection[UUID] = (),
     ) -> tuple[list[ListedLetter], bool]:
-        """Read the print list, and whether there is more; members records that the caller looks at addresses."""
+        """Return the print list, and whether there is more. The service members records the look at addresses."""
         with self._database.reading(caller) as session:
             waiting = letters.printable(session, parse_id(caller.institution), only=only)
             session.expunge_all()

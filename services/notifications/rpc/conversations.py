@@ -1,4 +1,4 @@
-"""Callbacks of WhatsApp and conversations for staff; the job that answers, with its questions to other services."""
+"""RPCs for WhatsApp callbacks and conversations; the job that answers, and its calls to other services."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class ConversationMethods:
         limit = min(max(0, request.limit) or USUAL_CONVERSATIONS, MOST_CONVERSATIONS)
         with self._resources.database.reading(caller) as session:
             page = store.list_conversations(session, state=request.state, limit=limit, cursor=request.cursor)
-            # Without rows there may be no key yet.
+            # Without rows there may be no master key yet.
             opened = store.read_all_lines(session, self._master(), page.rows) if page.rows else []
             listed = [_conversation(row, *content) for row, content in zip(page.rows, opened, strict=True)]
             zone = own_zone(session, parse_id(caller.institution))
@@ -165,7 +165,7 @@ class ConversationMethods:
 
 
 class CirculationOwners:
-    """Calls members and circulation over their contracts, with a limited token of the member who wrote."""
+    """Calls members and circulation over their contracts, with a limited token of the member who has written."""
 
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
@@ -215,7 +215,7 @@ class CirculationOwners:
 
 
 def answer_messages(resources: Resources, stop: threading.Event) -> None:
-    """Answer what people write until `stop`; while members or circulation is away, messages wait."""
+    """Answer messages of people until `stop`. While members or circulation does not answer, messages wait."""
     own = resources.settings.of(NotificationsSettings)
     if not own.whatsapp_app_secret_file:
         stop.wait()
@@ -245,7 +245,7 @@ def answer_messages(resources: Resources, stop: threading.Event) -> None:
 
 
 def end_begun_answers(resources: Resources) -> int:
-    """Show answers that a process began and did not end as unknown. Returns their number."""
+    """Mark answers as unknown that a process began but did not end. Returns their number."""
     with resources.database.transaction(ANSWERING) as session:
         count = store.end_begun_answers(session)
     if count:
@@ -254,11 +254,11 @@ def end_begun_answers(resources: Resources) -> int:
 
 
 def send_answers(resources: Resources, channels: dict[str, Channel], master: MasterKey) -> int:
-    """Send answers that wait; one that was begun before a crash is not sent again.
+    """Send waiting answers. An answer that was begun before a crash is not sent again.
 
-    One that is refused for now, because its number had many messages, does not hold those of other numbers.
+    A temporary refusal for one number, such as after many messages, does not delay answers to other numbers.
 
-    returns  the number of those that do not wait any more
+    returns  the number of answers that no longer wait
     raises   Unavailable  CHANNEL_AWAY
     """
     database = resources.database
@@ -274,7 +274,7 @@ def send_answers(resources: Resources, channels: dict[str, Channel], master: Mas
             channel_name, language = row.channel, row.language
             is_in_window = store.is_window_open(row.last_at, clock.now())
         answer = next((line for line in lines if line.id == answer_id and not line.is_unreadable), None)
-        # Without a number: the conversation of messages that cannot be read.
+        # The conversation of unreadable messages has no number.
         channel = channels.get(channel_name) if address and answer else None
         message = Message(
             id=str(answer_id),

@@ -1,4 +1,4 @@
-"""Methods of members for the browsers that show their notices."""
+"""RPCs for the browsers in which members allow notices."""
 
 from __future__ import annotations
 

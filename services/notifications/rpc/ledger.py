@@ -1,4 +1,4 @@
-"""Methods of the ledger: notices, attempts, channels, and when an institution sends."""
+"""RPCs for the list of notices, attempts, channels, and the sending hours of an institution."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from services.notifications.settings import NotificationsSettings
 from services.notifications.tables import Attempt, Message, Notice, SendingRules
 
 MOST_OWN = 50
-# What a signed link does is done as the member: whoever reads the text may not follow it.
+# A signed link acts for the member, so the text that staff read must not contain it.
 _LINK = re.compile(r"/l/[A-Za-z0-9_-]{16,}")
 
 
 class LedgerMethods:
-    """The part of the servicer that staff and members read."""
+    """The part of the servicer for reading notices and channels."""
 
     _database: Database
     _looks: Looks
@@ -195,7 +195,7 @@ def _rules(row: SendingRules) -> wire.SendingRules:
 
 
 def timestamp(moment: datetime | None) -> Timestamp | None:
-    """Return a moment as protobuf has it; None for none."""
+    """Return a protobuf timestamp; None for None."""
     if moment is None:
         return None
     message = Timestamp()

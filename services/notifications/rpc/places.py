@@ -22,9 +22,9 @@ from services.notifications.templates.values import hours_in_words
 log = logging.getLogger(__name__)
 
 ASK_SECONDS = 3.0
-# How long an answer is used, and how soon an owner that did not answer is asked again.
+# The time for which an answer is cached, and the time before a service that did not answer is called again.
 KEPT_SECONDS, AGAIN_SECONDS = 900.0, 60.0
-# Of two weeks a holiday hides the hours of a weekday in one only.
+# Two weeks, because a holiday hides the usual hours of its weekday in one week.
 _DAYS = 14
 
 
@@ -39,7 +39,7 @@ class _Institution:
 
 
 class BranchPlaces:
-    """Caches answers of other services for 15 minutes. Without an answer notices are sent without them."""
+    """Caches answers of other services for 15 minutes. Without an answer, notices are sent without these values."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -48,12 +48,12 @@ class BranchPlaces:
         self._away_until = 0.0
 
     def describe(self, institution_id: UUID, branch_id: UUID | None, language: str) -> Mapping[str, str]:
-        """Return branch_address, opening_hours and phone, as far as they are known.
+        """Return the known values of branch_address, opening_hours and phone.
 
-        branch_id  None for what concerns no branch: that of an institution with one, else the institution itself
+        branch_id  None without a branch: the only branch of the institution, else the institution itself
         """
         known = self._known.setdefault(institution_id, _Institution())
-        # A service that does not answer is not called again for each institution: all notices would wait.
+        # A service that does not answer is not called again for each institution, because all notices would wait.
         if time.monotonic() >= max(known.until, self._away_until):
             self._ask(institution_id, known)
         branch = str(branch_id) if branch_id else next(iter(known.branches), "") if len(known.branches) == 1 else ""
@@ -111,7 +111,7 @@ def _in_words(days: Sequence[rules_pb2.OpeningDay], language: str) -> str:
 
 
 def _national(phone: str) -> str:
-    """Return a number as people dial it: `(0751) 123456`."""
+    """Return a phone number in national format: `(0751) 123456`."""
     # A local import: its tables take 50 ms to load.
     import phonenumbers
 

@@ -1,4 +1,4 @@
-"""The sender's job, and its calls to members over their contract."""
+"""The sender's job, and its calls to other services over their contracts."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ AWAY_SECONDS = 5.0
 
 
 class ServiceOwners:
-    """Calls members over its contract; the gRPC channel is opened at the first call."""
+    """Calls other services over their contracts; the gRPC channel is opened at the first call."""
 
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
@@ -48,7 +48,7 @@ class ServiceOwners:
     def list_contacts(
         self, ids: Sequence[UUID], metadata: Sequence[tuple[str, str]]
     ) -> Mapping[UUID, wire.MemberContact]:
-        """Return how to reach members of the caller's institution, as the caller; members records the look."""
+        """Return contact data with the caller's token, so that the service members records the look."""
         request = wire.ListContactsRequest(ids=[str(one) for one in ids])
         reply = self._members().ListContacts(request, timeout=ASK_SECONDS, metadata=metadata)
         return {UUID(contact.id): contact for contact in reply.members}
@@ -108,8 +108,8 @@ def send_notices(resources: Resources, stop: threading.Event) -> None:
 def send_until(stop: threading.Event, sender: Sender, wake: Wake) -> None:
     """Run rounds until `stop`. Before the first round and after each error, end the attempts without an outcome.
 
-    The database may fail between a hand-over and the commit of its outcome. The next round would then hand the same
-    messages over again.
+    The database may fail between a hand-over and the commit of its outcome. Without recovery, the next round would hand
+    the same messages over again.
     """
     last_reason, is_recovered = "", False
     while not stop.is_set():
@@ -121,7 +121,7 @@ def send_until(stop: threading.Event, sender: Sender, wake: Wake) -> None:
             last_reason = ""
         except Error as problem:
             is_recovered = False
-            # Logged when the reason changes, because the round is tried again every few seconds.
+            # Logged only when the reason changes, because the round is repeated every few seconds.
             if problem.reason != last_reason:
                 log.warning("sender_waits", extra={"reason": problem.reason})
             last_reason = problem.reason

@@ -1,4 +1,4 @@
-"""Copies from the snapshots of the catalogue and of members: at the first start, and on `rangkiang resync`."""
+"""Copies of the snapshots of the catalogue and of members: at the first start, and for `rangkiang resync`."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from services.notifications.tables import Member
 from services.notifications.webhooks.facts import forget_member
 
 RESYNC = system("resync")
-# A page is written in parts, so that other writers have their turn between two of them.
+# A page is written in parts, so that other writers can write between two parts.
 PART = 100
 PAUSE_SECONDS = 0.001
 
 
 def copy_institutions(resources: Resources, channel: SyncChannel) -> int:
-    """Copy every institution of the catalogue. Returns their number."""
+    """Copy all institutions of the catalogue. Returns their number."""
     stub = CatalogStub(channel)
     count, cursor = 0, ""
     while True:
@@ -39,7 +39,7 @@ def copy_institutions(resources: Resources, channel: SyncChannel) -> int:
 
 
 def copy_members(resources: Resources, channel: SyncChannel) -> int:
-    """Copy every member, and destroy the texts of erased ones. Returns the number of members."""
+    """Copy all members, and erase the texts of erased members. Returns the number of members."""
     stub = MembersStub(channel)
     count, cursor = 0, ""
     while True:
@@ -56,7 +56,7 @@ def copy_members(resources: Resources, channel: SyncChannel) -> int:
 
 
 def _erase(resources: Resources, member_id: UUID) -> None:
-    """Destroy the data of an erased member; an unknown member has none."""
+    """Erase the data of an erased member; an unknown member has no data."""
     with resources.database.transaction(RESYNC) as session:
         institution_id = session.scalar(select(Member.institution_id).where(Member.id == member_id))
         if institution_id is not None:

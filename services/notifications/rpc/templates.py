@@ -1,4 +1,4 @@
-"""Methods of templates: texts, previews, and tests that staff send to themselves."""
+"""RPCs for templates: texts, previews, and tests that staff send to themselves."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _EMAIL = re.compile(r"[^\s@<>\"(),:;\\\[\]]{1,64}@[A-Za-z0-9.-]{1,190}\.[A-Za-z]
 
 
 class TemplateMethods:
-    """The part of the servicer that reads, saves, shows and tries templates."""
+    """The part of the servicer for templates."""
 
     _database: Database
     _channels: tuple[Channel, ...]
@@ -161,7 +161,7 @@ class TemplateMethods:
                 return wire.SendTestReply(state="started")
 
             reply = idempotency.once(session, caller, request, wire.SendTestReply, act)
-        # After the transaction, which waits for no provider. A repeated call sends nothing: it gets "started".
+        # After the transaction, which must not wait for a provider. A repeated call gets "started" and sends nothing.
         for message in messages:
             outcome = channel.send(message)
             reply = wire.SendTestReply(state=outcome.state, reason=outcome.reason)
@@ -169,7 +169,7 @@ class TemplateMethods:
 
 
 def _sample(kind: Kind, language: str, institution: Institution | None) -> dict[str, Any]:
-    """Return facts without a real loan, in the name of the institution."""
+    """Return sample facts with the name of the institution."""
     facts = kind.sample_facts(language)
     if institution is not None:
         name = LocalText(institution.name_id, institution.name_en).in_language(language)
@@ -235,7 +235,7 @@ def _key(
 
 
 def _source(text: wire.TemplateText) -> Source:
-    """Read a text as a form or a program sends it; lines end as one form of them does."""
+    """Return the source from a message, with "\\n" as line ends."""
     return Source(
         subject=text.subject.strip(),
         body=text.body.replace("\r\n", "\n").replace("\r", "\n").strip() + "\n",

@@ -1,4 +1,4 @@
-"""Webhooks of partners over the contract, and the job that delivers."""
+"""RPCs for webhooks, and the job that delivers facts."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class WebhookMethods:
                 )
                 return wire.CreateWebhookReply(webhook=_webhook(row), secret=secret)
 
-            # A secret is not kept with the reply: a repeated request is refused.
+            # The reply with its secret is not stored, so a repeated request is refused.
             return once(session, caller, request, wire.CreateWebhookReply, act, keep_reply=False)
 
     def ListWebhooks(self, _request: wire.ListWebhooksRequest, context: grpc.ServicerContext) -> wire.ListWebhooksReply:
@@ -161,13 +161,13 @@ def deliver_facts(resources: Resources, stop: threading.Event) -> None:
                 stop.wait(AWAY_SECONDS)
                 continue
             if not count:
-                # At most ten rounds a second, however often the sender's transactions wake this thread.
+                # At most ten rounds a second, even if other transactions wake this thread more often.
                 stop.wait(PAUSE_SECONDS)
                 wait_until(stop, wake, LONGEST_PAUSE_SECONDS)
 
 
 def tell_owner(own: NotificationsSettings, webhook: delivery.Disabled) -> None:
-    """Send a mail to the owner of a disabled webhook, over the first mail channel; doctor reports the webhook too."""
+    """Send a mail to the owner of a disabled webhook over the first mail channel. Doctor reports the webhook too."""
     channels = open_channels(own.channels, allowed_networks=networks(own.outgoing_private_networks))
     channel = next((one for one in channels if one.address_kind == "email"), None)
     if channel is not None:

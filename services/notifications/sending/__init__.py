@@ -1,1 +1,1 @@
-"""Sending: waiting notices are folded, rendered and handed over; each attempt has a row before the hand-over."""
+"""Sending: waiting notices are grouped, rendered and handed over. Each attempt has a row before the hand-over."""

@@ -1,4 +1,4 @@
-"""Attempts: a row before each hand-over, its outcome afterwards, and recovery of those that a crash left open."""
+"""Attempts: a row before each hand-over, the outcome after it, and recovery of attempts without an outcome."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ from services.notifications.templates.kinds import KINDS
 
 log = logging.getLogger(__name__)
 
-# Seconds until the next attempt over the same channel; after the last one the next channel is used.
+# Seconds until the next attempt over the same channel; after the last attempt the next channel is used.
 BACK_OFF_SECONDS = (60, 300, 900, 3_600, 10_800, 21_600)
-# Notices that cannot wait for hours use the next channel sooner.
+# Most attempts over one channel for notices that are sent at once, if there is another channel.
 TRIES_AT_ONCE = 3
 RESEND_SECONDS = 60
 NOT_HANDED_OVER = ("CIRCUIT_OPEN", "RATE_LIMITED")
@@ -51,7 +51,7 @@ _ARE_SENT = Prepared(
     .where(_messages.c.id == bindparam("message"), _messages.c.state == "open")
     .values(state="sent", reason="")
 )
-# A state that another transaction has written meanwhile is later: the notice was dropped, its member erased.
+# Another transaction may have dropped the notice or erased its member; then that later state stays.
 _SETTLE = Prepared(
     update(_notices)
     .where(_notices.c.id == bindparam("notice"), _notices.c.state == "sending")
@@ -61,7 +61,7 @@ _IDS: Any = bindparam("ids", expanding=True)
 _STATES_OF_NOTICES = (
     select(_notices.c.id, _notices.c.state, _notices.c.message_id).where(_notices.c.id.in_(_IDS)).with_for_update()
 )
-# Locked, because a callback changes the attempt first: it comes before all that is read here, or after the commit.
+# Locked, because a callback changes the attempt first. So a callback comes before all these reads, or after the commit.
 _STARTED = select(_attempts.c.id).where(_attempts.c.id.in_(_IDS), _attempts.c.state == "started").with_for_update()
 _STATES_OF_MESSAGES = select(_messages.c.id, _messages.c.state).where(_messages.c.id.in_(_IDS))
 
@@ -74,13 +74,13 @@ def _add_count(insert: Any) -> Prepared:
 _ADD_COUNT = {
     name: _add_count(dialect.insert(_days)) for name, dialect in (("sqlite", sqlite), ("postgresql", postgresql))
 }
-# Notices by their new state and its reason.
+# (new state, reason) -> notices
 Settled = defaultdict[tuple[str, str], list[UUID]]
 
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """A message whose attempt is committed and that may be handed over now."""
+    """A message that may be handed over now, because its attempt is committed."""
 
     draft: Draft
     handed: Handed
@@ -88,10 +88,10 @@ class Begun:
 
 
 def begin_attempts(session: Session, pairs: Sequence[tuple[Draft, Handed]], master: MasterKey) -> list[Begun]:
-    """Write messages and attempts that are handed over after the commit.
+    """Write messages and attempts, which are handed over after the commit.
 
-    One whose notices were dropped since they were read, or whose member was erased, is left out: the next round reads
-    them again. One whose text cannot be sealed, because the key of its member is damaged, has failed.
+    A message is left out if its notices were dropped or its member was erased since they were read; the next round
+    reads them again. A message fails if its text cannot be sealed, because the key of its member is damaged.
     """
     now = clock.now()
     ids = [notice.id for draft, _ in pairs for notice in draft.notices]
@@ -133,7 +133,7 @@ def begin_attempts(session: Session, pairs: Sequence[tuple[Draft, Handed]], mast
             }
         )
         begun.append(Begun(draft, handed, attempt_id))
-    # The messages first, which the others name.
+    # Messages first, because the other rows refer to them.
     _INSERT_MESSAGES.execute_many(session, messages)
     _INSERT_ATTEMPTS.execute_many(session, attempts)
     update_many(session, Notice, notices, key="id")
@@ -141,7 +141,7 @@ def begin_attempts(session: Session, pairs: Sequence[tuple[Draft, Handed]], mast
 
 
 def end_draft(session: Session, draft: Draft, state: str, reason: str) -> None:
-    """End the notices of a draft, and its message when it was tried before."""
+    """End the notices of a draft, and its message if it was tried before."""
     settle(session, [notice.id for notice in draft.notices], state, reason=reason)
     if not draft.is_new:
         ended = update(Message).where(Message.id == draft.message_id, Message.state == "open")
@@ -151,7 +151,7 @@ def end_draft(session: Session, draft: Draft, state: str, reason: str) -> None:
 def _write_message(
     session: Session, draft: Draft, sealed: bytes | None, now: datetime, added: list[dict[str, Any]]
 ) -> None:
-    """Change the row of a message, or add it to those that are inserted together."""
+    """Update the row of a message, or add a new row to `added`, for one insert of many rows."""
     values: dict[str, Any] = {
         "kind": draft.kind,
         "day": draft.today if draft.is_digest else None,
@@ -185,7 +185,7 @@ def record_outcomes(session: Session, results: Sequence[tuple[Begun, Outcome]]) 
     now = clock.now()
     counts: Counter[tuple[UUID, str, date, str]] = Counter()
     connection = session.connection()
-    # A callback may have been sooner: what it says is later than the provider's answer.
+    # A callback may have been first. Its status is later than the provider's answer.
     started = set(connection.scalars(_STARTED, {"ids": [one.attempt_id for one, _ in results]}))
     results = [(one, outcome) for one, outcome in results if one.attempt_id in started]
     ids = [one.draft.message_id for one, _ in results]
@@ -206,19 +206,19 @@ def record_outcomes(session: Session, results: Sequence[tuple[Begun, Outcome]]) 
             session.execute(delete(Attempt).where(Attempt.id == begun.attempt_id))
             next_at = now + timedelta(seconds=outcome.retry_after_seconds or RESEND_SECONDS)
             if outcome.reason == "CIRCUIT_OPEN" and channel.address_kind == "push" and not draft.is_digest:
-                # Without a browser it takes the next channel at once, if there is one.
+                # If web push is unavailable, the next channel is used at once.
                 next_at = now
             session.execute(update(Message).where(Message.id == draft.message_id).values(next_at=next_at))
             continue
         counts[draft.institution_id, channel.name, local_day(now, draft.zone), outcome.state] += 1
         if outcome.ended_endpoints:
             forget_endpoints(session, draft.member_id, outcome.ended_endpoints)
-        # A device that has ended is gone; the address of a member's devices is the list of those that are left.
+        # Ended devices are deleted instead; the address for web push is the list of the remaining devices.
         if outcome.is_address_bad and channel.address_kind != "push":
             _mark_address(session, draft, outcome, now)
         notice_ids = [notice.id for notice in draft.notices]
         if outcome.state == "accepted":
-            # Nearly every message: together, without reading the rest of its row.
+            # Nearly every message: updated together, without reading its row.
             sent.append({"message": draft.message_id})
             settled["sent", ""] += notice_ids
             continue
@@ -241,15 +241,15 @@ def record_outcomes(session: Session, results: Sequence[tuple[Begun, Outcome]]) 
 
 
 def _lock_open(session: Session, message_id: UUID) -> Message | None:
-    """Return a message and keep it as it is until the commit; None when it has ended."""
+    """Return an open message, locked until the commit; None when it has ended."""
     query = select(Message).where(Message.id == message_id, Message.state == "open").with_for_update()
     return session.scalar(query.execution_options(populate_existing=True))
 
 
 def recover(session: Session, channels: Sequence[Channel], answers: dict[UUID, Outcome | None], places: Places) -> int:
-    """End attempts that a crash left without an answer. Returns their number.
+    """End attempts that a crash left without an outcome. Returns their number.
 
-    answers  what providers said, by attempt; None where they cannot be asked
+    answers  attempt -> outcome from the provider; None if the provider cannot be queried
     """
     now = clock.now()
     by_name = {channel.name: channel for channel in channels}
@@ -285,7 +285,7 @@ def recover(session: Session, channels: Sequence[Channel], answers: dict[UUID, O
 
 
 def unanswered(session: Session) -> list[Attempt]:
-    """Return the attempts that were begun and not ended: their process died."""
+    """Return the attempts without an outcome, whose process has died."""
     return list(session.scalars(select(Attempt).where(Attempt.state == "started").order_by(Attempt.id)))
 
 
@@ -300,9 +300,9 @@ def _settle_message(
     deduplicates: bool,
     settled: Settled,
 ) -> None:
-    """Write what becomes of a message after an attempt, and add what becomes of its notices to `settled`.
+    """Write the state of a message after an attempt, and add the states of its notices to `settled`.
 
-    others  channels besides the one of the attempt
+    others  the other channels, besides the channel of the attempt
     """
     match outcome.state:
         case "accepted":
@@ -312,7 +312,7 @@ def _settle_message(
             query = select(func.count()).where(
                 Attempt.message_id == message.id, Attempt.channel == message.channel, Attempt.state == "unknown"
             )
-            # This attempt is already one of them.
+            # The count includes this attempt.
             if deduplicates and (session.scalar(query) or 0) <= 1:
                 message.next_at = now + timedelta(seconds=RESEND_SECONDS)
                 return
@@ -341,7 +341,7 @@ def _untried(session: Session, message: Message, others: Sequence[str]) -> list[
 def _leave_channel(
     message: Message, untried: Sequence[str], notice_ids: Collection[UUID], now: datetime, settled: Settled
 ) -> None:
-    """Go on with the next channel; without one the notices are printed, or have failed."""
+    """Continue with the next channel; without one the notices are printed or fail."""
     if untried:
         message.channel, message.tries, message.since, message.next_at = untried[0], 0, now, now
         return

@@ -1,4 +1,4 @@
-"""Decides about waiting notices: dropped, postponed, printed, or drafted for a channel. Pure functions."""
+"""Decides about waiting notices: drop, postpone, print, or draft for a channel. Pure functions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ALL_CHANNELS_FAILED = "ALL_CHANNELS_FAILED"
 MEMBER_UNKNOWN, KIND_UNKNOWN = "MEMBER_UNKNOWN", "KIND_UNKNOWN"
 # The service members cannot decrypt the contact data of this member.
 CONTACT_UNREADABLE = "CONTACT_UNREADABLE"
-# When a channel is closed for this long, the next channel is used.
+# When a notice has waited this long for a closed channel, the next channel is used.
 LONGEST_CLOSED = timedelta(hours=6)
 
 
@@ -31,9 +31,9 @@ LONGEST_CLOSED = timedelta(hours=6)
 class Decision:
     """The decision about one member's work.
 
-    ended      notices by state ("dropped", "print" or "failed") and reason
-    put_off    the moment until which the rest waits
-    draft      what is handed over now
+    ended      (state "dropped", "print" or "failed", reason) -> notices
+    put_off    the moment until which the other notices wait
+    draft      the message that is handed over now
     """
 
     work: Work
@@ -47,11 +47,11 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """Decides about work, with data read before.
+    """Decides about work, with data that was read before.
 
-    hash_of       keyed hash of an address of an institution
-    closed_until  channels that take nothing for now
-    away          those of them whose circuit is open; the others have only reached their rate
+    hash_of       returns the keyed hash of an address in an institution
+    closed_until  channel -> moment until which it accepts nothing
+    away          closed channels with an open circuit; other closed channels have only reached their rate
     """
 
     known: Known
@@ -63,7 +63,7 @@ class Judge:
     def decide(self, work: Work, contact: MemberContact | None, now: datetime) -> Decision:
         """Decide about the work of one member.
 
-        contact  None for a member who is unknown or erased
+        contact  None when the member is unknown or erased
         """
         decision = Decision(work)
         if not work.notices:
@@ -133,7 +133,7 @@ class Judge:
     def _keep_or_end(
         self, notice: Notice, recipient: Recipient, work: Work, decision: Decision, kept: list[Notice]
     ) -> None:
-        """Keep a notice that a channel may still send; else print or end it, with a reason."""
+        """Keep a notice that a channel can still send; else print or end it, with a reason."""
         left = _untried(recipient.options, work)
         if left:
             kept.append(notice)
@@ -147,7 +147,7 @@ class Judge:
             decision.end(notice, "failed" if is_tried or reason == ALL_CHANNELS_FAILED else "dropped", reason)
 
     def _put_off_until(self, work: Work, kept: Sequence[Notice], now: datetime, zone: str) -> datetime | None:
-        """Return the next moment that is in the window and on a day without a digest; None for now."""
+        """Return the next moment in the window on a day without a digest; None if this is now."""
         if not work.is_digest and kept[0].kind not in WAITING_KINDS:
             return None
         window = self.known.places.window_of(kept[0].institution_id)
@@ -170,7 +170,7 @@ class Judge:
             is_closed = self.closed_until.get(option.channel.name, now) > now
             if not is_closed:
                 return option
-            # A receipt or code does not wait for web push: it goes to the address that the member gave.
+            # A receipt or code does not wait for web push: the next channel sends it.
             is_replaced = (
                 option.channel.address_kind == "push" and not work.is_digest and option.channel.name in self.away
             )
@@ -180,14 +180,14 @@ class Judge:
         return None
 
     def _zone(self, work: Work) -> str:
-        """Return the zone of the branches that the notices name, when there is one; else that of the institution."""
+        """Return the zone of the notices' branches if all have the same zone, else the institution's zone."""
         first = work.notices[0]
         zones = {self.known.places.zone_of(one.institution_id, one.branch_id) for one in work.notices}
         return zones.pop() if len(zones) == 1 else self.known.places.zone_of(first.institution_id, None)
 
 
 def _untried(options: Sequence[Option], work: Work) -> list[Option]:
-    """Return the channels that were not given up for this message; that of its row is the next one."""
+    """Return the channels that this message has not given up. The channel in its row is not given up."""
     current = work.message.channel if work.message is not None else ""
     return [one for one in options if one.channel.name == current or one.channel.name not in work.tried_channels]
 
@@ -195,7 +195,7 @@ def _untried(options: Sequence[Option], work: Work) -> list[Option]:
 def _fold(
     kept: Sequence[Notice], recipients: Mapping[str, Recipient]
 ) -> tuple[str, tuple[Notice, ...], tuple[Option, ...]]:
-    """Return the kind of the message, the notices that go in it, and the channels that may carry them all."""
+    """Return the kind of the message, its notices, and the channels that can send all of them."""
     first = kept[0]
     options = recipients[first.kind].options
     folded = [first]
@@ -211,10 +211,10 @@ def _fold(
 
 
 def reason_gone(notice: Notice, mark: LoanMark | None, *, today: date, now: datetime) -> str:
-    """Return why a notice is pointless by now: UPPER_SNAKE, or "" when it is not.
+    """Return why a notice is obsolete: UPPER_SNAKE, or "" if it is not.
 
-    mark   how far its loan is
-    today  in the member's zone
+    mark   state of its loan
+    today  in the zone of the notices
     """
     if notice.kind in (*REMINDERS, LOAN_RECEIPT, RENEWAL_RECEIPT) and mark is not None:
         if mark.returned_at is not None:
@@ -225,7 +225,7 @@ def reason_gone(notice: Notice, mark: LoanMark | None, *, today: date, now: date
         return "DAY_PASSED"
     facts = notice.facts
     for name in ("suspended_until", "expires_on"):
-        # A welcome also names the end of the membership, and is never too late.
+        # A welcome has the end of the membership too, but is never obsolete.
         if facts.get(name) and notice.kind != "membership_registered" and today.isoformat() > facts[name]:
             return "DAY_PASSED"
     if facts.get("expires_at") and moment_of(facts["expires_at"]) <= now:

@@ -1,4 +1,4 @@
-"""Letters for members whom no channel reaches: listed by class or street, printed, and marked as handed over."""
+"""Letters for members whom no channel can reach: list by class or street, printing, and hand-over."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from services.notifications.templates.store import render
 
 GROUPINGS = ("group", "street")
 MOST_LETTERS, MOST_LISTED = 1_000, 4_000  # members, and notices
-# "Jl. Bagindo Aziz Chan No. 12, RT 3" is a house of the street before the number.
+# The house number and everything after it: " No. 12, RT 3" in "Jl. Bagindo Aziz Chan No. 12, RT 3".
 _HOUSE = re.compile(r"\s*(,|\b(no|nomor|number|rt|rw|blok)\b\.?|\d).*$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class ListedLetter:
-    """Notices of one member that wait to be printed.
+    """Notices of one member that wait for printing.
 
     group  class or study programme, or the street
     """
@@ -48,10 +48,10 @@ class ListedLetter:
 
 @dataclass(frozen=True, slots=True)
 class FoldedLetter:
-    """One sheet of paper: the loans of a member, or another notice.
+    """One printed letter: all loans of a member, or another notice.
 
-    kind   of the notice, or of the digest
-    place  which place it names
+    kind   kind of the notice, or of the digest
+    place  query for the place in the letter
     """
 
     listed: ListedLetter
@@ -62,9 +62,9 @@ class FoldedLetter:
 
 @dataclass(frozen=True, slots=True)
 class Printable:
-    """Notices that wait for paper, by member.
+    """Notices that wait for printing, by member.
 
-    has_more  there are others, which wait less long
+    has_more  there are more notices, which have not waited as long
     """
 
     by_member: dict[UUID, list[Notice]]
@@ -72,9 +72,9 @@ class Printable:
 
 
 def printable(session: Session, institution_id: UUID, *, only: Collection[UUID] = ()) -> Printable:
-    """Return notices of an institution that wait for paper, those that wait longest first, of MOST_LETTERS members.
+    """Return notices of an institution that wait for printing, the oldest first, for at most MOST_LETTERS members.
 
-    only  of these members
+    only  only notices of these members; empty for all
     """
     query = select(Notice).where(Notice.institution_id == institution_id, Notice.state == PRINT)
     query = query.where(Notice.member_id.in_(list(only)) if only else Notice.member_id.is_not(None))
@@ -96,7 +96,7 @@ def list_letters(
 ) -> list[ListedLetter]:
     """Return the letters in order of class or street, then of name.
 
-    A member whose address cannot be read gets no letter; the notices wait until it can be.
+    A member whose contact data cannot be decrypted gets no letter; the notices wait.
 
     raises  Invalid  PRINT_ORDER_UNKNOWN
     """
@@ -113,12 +113,12 @@ def list_letters(
         group = _street(address) if by == "street" else _class(contact)
         recipient = Recipient(name, contact.language or "id", ())
         letters.append(ListedLetter(contact, recipient, address, group, in_order(of_member)))
-    # Without a class or a street they are last.
+    # Letters without a class or a street are last.
     return sorted(letters, key=lambda one: (not one.group, one.group.casefold(), one.contact.name.casefold()))
 
 
 def check_paper(paper: str) -> Paper:
-    """Return a paper that letters are printed on. Raises Invalid PAPER_UNKNOWN."""
+    """Check and return the kind of paper. Raises Invalid PAPER_UNKNOWN."""
     for known in PAPERS:
         if paper == known:
             return known
@@ -126,7 +126,7 @@ def check_paper(paper: str) -> Paper:
 
 
 def fold_letters(institution_id: UUID, letters: Sequence[ListedLetter]) -> list[FoldedLetter]:
-    """Return the sheets of these letters: one for the loans of a member, and one for each other notice."""
+    """Return the letters to print: one for all loans of a member, and one for each other notice."""
     return [
         FoldedLetter(
             letter, kind, notices, PlaceQuestion(institution_id, notices[0].branch_id, letter.recipient.language)
@@ -145,7 +145,7 @@ def render_letters(
 ) -> list[PrintedLetter]:
     """Render letters for print.
 
-    places_named  what owners said about the places of the letters
+    places_named  answers to the letters' place queries
     """
     places = Places(session)
     institution = places.institutions.get(institution_id)
@@ -180,7 +180,7 @@ def render_letters(
 
 
 def hand_over(session: Session, institution_id: UUID, ids: Collection[UUID], *, context: Context) -> int:
-    """Record that letters were handed over. Returns the number of notices; those that are not on the list stay."""
+    """Record that letters were handed over. Returns the number of notices; others are not on the print list."""
     query = select(Notice.id).where(
         Notice.id.in_(list(ids)), Notice.institution_id == institution_id, Notice.state == PRINT
     )
@@ -192,7 +192,7 @@ def hand_over(session: Session, institution_id: UUID, ids: Collection[UUID], *, 
 
 
 def _folded(notices: Sequence[Notice]) -> list[tuple[str, tuple[Notice, ...]]]:
-    """Return kinds and notices of a member's letters: those of a family are one letter."""
+    """Return (kind, notices) of a member's letters. Notices of one family are one letter."""
     families: dict[str, list[Notice]] = defaultdict(list)
     letters: list[tuple[str, tuple[Notice, ...]]] = []
     for notice in notices:

@@ -1,4 +1,4 @@
-"""The port of the sender to other services: contacts, codes and links of members, and places of the catalogue."""
+"""The sender's port to other services: contacts, codes and links from members, and places from the catalogue."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ MOST_ASKED = 500
 
 @dataclass(frozen=True, slots=True)
 class LinkRequest:
-    """A link that members signs.
+    """A link for the service members to sign.
 
-    act, subject  as in members' ActLink
+    act, subject  see ActLink in members
     """
 
     member_id: UUID
@@ -36,7 +36,7 @@ class SlipCode:
 
 @dataclass(frozen=True, slots=True)
 class PlaceQuestion:
-    """Which place a message names, and in which language.
+    """A query for the place in a message, in a language.
 
     branch_id  None for the institution
     """
@@ -47,22 +47,23 @@ class PlaceQuestion:
 
 
 class Owners(Protocol):
-    """Called outside transactions. Each method but `place` raises Unavailable or TooLate without an answer; then
-    notices wait.
+    """Other services. Methods are called outside transactions, and raise Unavailable or TooLate without an answer.
+
+    Then notices wait. Only `place` raises nothing.
     """
 
     def contacts(self, ids: Sequence[UUID]) -> Mapping[UUID, MemberContact]:
-        """Return how to reach members, at most 500, by the id asked for; unknown and erased ones are left out."""
+        """Return requested id -> contact data, for at most 500 ids; unknown and erased members are left out."""
         ...
 
     def slip_code(self, member_id: UUID, slip_id: str) -> SlipCode | None:
-        """Make the code of a slip; None when the slip is used, void or expired."""
+        """Make the code of a slip; None when the slip was used or replaced, or has expired."""
         ...
 
     def links(self, requests: Sequence[LinkRequest]) -> list[str]:
-        """Return the last part of each link, at most 500; "" for an unknown member."""
+        """Return the token of each link, at most 500; "" for an unknown member."""
         ...
 
     def place(self, question: PlaceQuestion) -> Mapping[str, str]:
-        """Return address, telephone and opening hours of a branch, as far as they are known."""
+        """Return the known values of address, telephone and opening hours of a branch."""
         ...

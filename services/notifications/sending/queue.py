@@ -19,16 +19,17 @@ from services.notifications.templates.kinds import KINDS
 
 MEMBERS_A_ROUND = 100
 
-# Kinds that are folded into one message a day, and those that go at once but wait for the end of the quiet hours.
+# Kinds that are sent in one message a day, and kinds that are sent at once but not during quiet hours.
 DIGESTS = tuple(kind.name for kind in KINDS.values() if not kind.goes_at_once)
 WAITING_KINDS = tuple(kind.name for kind in KINDS.values() if kind.goes_at_once and kind.waits)
 
 
 @dataclass(slots=True)
 class Work:
-    """The next work for one member: notices of one lane, and their message when it was tried before.
+    """The next work for one member: either a digest or a notice that is sent at once.
 
-    tried_channels  of the message
+    message         the message of the notices, when it was tried before
+    tried_channels  channels of the message's attempts
     """
 
     member_id: UUID
@@ -42,8 +43,8 @@ class Work:
 class Known:
     """The data for decisions about work, read in one transaction.
 
-    sent_days  days from yesterday on, in any zone, on which a member has got a digest, and its message
-    devices    addresses for web push by member
+    sent_days  (member, day) -> message of the digest on that day, from yesterday on
+    devices    member -> address for web push
     """
 
     places: Places
@@ -55,9 +56,9 @@ class Known:
 
 
 def next_moment(session: Session, now: datetime) -> datetime | None:
-    """Return when there is work next, when there is none now; None when nothing waits.
+    """Return the moment of the next work when there is none now; None when nothing waits.
 
-    What is due already waits for another message of its member.
+    Notices that are already due wait for another message to their member, so they do not count.
     """
     notice = session.scalar(select(func.min(Notice.due_at)).where(Notice.state == "waiting", Notice.due_at > now))
     message = session.scalar(select(func.min(Message.next_at)).where(Message.state == "open"))
@@ -66,7 +67,7 @@ def next_moment(session: Session, now: datetime) -> datetime | None:
 
 
 def find_work(session: Session, now: datetime) -> list[Work]:
-    """Return the next work, at most a message a member and lane: a merge may leave two that wait to be tried again."""
+    """Return the next work: at most one digest and one other message for each member, even after a merge."""
     retried = _retries(session, now)
     urgent = _new_at_once(session, now)
     digests: list[Work] = []
@@ -86,7 +87,7 @@ def read_known(session: Session, work: Iterable[Work], now: datetime) -> Known:
     refused = session.scalars(select(RefusedAddress.address_hash).where(RefusedAddress.member_id.in_(members)))
     days = session.execute(
         select(Message.member_id, Message.day, Message.id).where(
-            # Earlier days decide nothing; a zone is at most a day behind UTC.
+            # Earlier days are not needed; a zone is at most one day behind UTC.
             Message.member_id.in_(members),
             Message.is_digest,
             Message.day >= now.date() - timedelta(days=1),
@@ -125,7 +126,7 @@ def _retries(session: Session, now: datetime) -> list[Work]:
 
 
 def _new_at_once(session: Session, now: datetime) -> list[Work]:
-    """Return the earliest notice of each member that goes at once: the order of a member's notices is kept."""
+    """Return the earliest notice of each member among those that are sent at once, which keeps their order."""
     later = aliased(Notice)
     is_ready = and_(Notice.state == "waiting", Notice.kind.not_in(DIGESTS), Notice.due_at <= now)
     earlier = (
@@ -150,7 +151,7 @@ def _new_at_once(session: Session, now: datetime) -> list[Work]:
 def _new_digests(session: Session, now: datetime) -> list[Work]:
     is_ready = and_(Notice.state == "waiting", Notice.kind.in_(DIGESTS), Notice.due_at <= now)
     query = select(Notice.member_id).where(is_ready, ~_has_open_message(is_digest=True))
-    # Some members have several notices; the others follow in the next round.
+    # Read more rows than members, because some members have several notices. The rest follows in the next round.
     members = list(dict.fromkeys(session.scalars(query.order_by(Notice.due_at, Notice.id).limit(3 * MEMBERS_A_ROUND))))
     ids = [member_id for member_id in members if member_id is not None][:MEMBERS_A_ROUND]
     return [Work(member_id, True, notices) for member_id, notices in _waiting_digests(session, ids).items()]

@@ -1,4 +1,4 @@
-"""Who gets a notice, and over which channels: preferences, consents, guardians, refused addresses."""
+"""Finds the recipient and the channels of a notice, from preferences, consents, guardians and refused addresses."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ NOT_WANTED, NO_CONSENT, NO_ADDRESS = "NOT_WANTED", "NO_CONSENT", "NO_ADDRESS"
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """A channel that reaches the recipient.
+    """A channel that can reach the recipient.
 
-    templates     the name of its templates, which preferences use too
+    templates     channel name in templates and preferences
     address_hash  keyed hash of the address
     """
 
@@ -34,10 +34,10 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """Who reads a notice: the member, or the guardian of a child.
+    """The recipient of a notice: the member, or the guardian of a child.
 
-    options  in order; empty when no channel reaches them
-    reason   why there is none
+    options  channels in order; empty when no channel reaches the recipient
+    reason   why there are no channels
     """
 
     name: str
@@ -59,10 +59,10 @@ def find_recipient(
 ) -> Recipient:
     """Find the recipient of a notice and the channels in order of fallback.
 
-    answers       preferences of the member by kind and channel
-    refused       hashes of addresses that a provider refused for good
-    push_address  of the member's own browsers; "" without one
-    is_requested  the member asked for it now, a code: preferences do not stop it
+    answers       preferences of the member: (kind, channel) -> allowed
+    refused       hashes of addresses that a provider refused permanently
+    push_address  subscriptions of the member's own browsers; "" without one
+    is_requested  somebody has just requested the notice (a code), so preferences do not stop it
     """
     guardian = contact.guardian if contact.is_child and contact.HasField("guardian") else None
     source = guardian or contact
@@ -72,10 +72,10 @@ def find_recipient(
         return Recipient(name, language, (), NO_CONSENT)
     emails, phones = (source.email, source.phone)
     if contact.is_child and guardian is None:
-        # No guardian is known: the notice is printed as a letter that the child takes home.
+        # The guardian is unknown: the notice is printed as a letter, which the child takes home.
         emails = phones = ""
     if contact.is_child:
-        # Devices are of the member, and a child's notices go to the guardian.
+        # The devices belong to the child, but the notices go to the guardian.
         push_address = ""
     addresses = {"email": emails, "phone": phones, "push": push_address, "none": contact.id}
     reachable: list[Option] = []
@@ -84,7 +84,7 @@ def find_recipient(
         if not address:
             continue
         address_hash = hash_of(address)
-        # Earlier releases marked devices too: a browser that is added again may be reached again.
+        # Earlier releases stored refused devices too, but a browser that was added again may be reachable.
         if channel.address_kind == "push" or address_hash not in refused:
             templates = template_channel(channel.name, channel.address_kind)
             reachable.append(Option(channel, templates, address, address_hash))
@@ -97,7 +97,7 @@ def find_recipient(
 
 
 def _in_order(channels: Sequence[Channel], kind: Kind) -> list[Channel]:
-    """Return the channels that a kind uses: in the kind's order, then in that of the setting CHANNELS."""
+    """Return the channels for a kind, in the order of the kind, then in the order of the setting CHANNELS."""
     places = {name: place for place, name in enumerate(kind.channels)}
     named = [(template_channel(channel.name, channel.address_kind), channel) for channel in channels]
     usable = [(places[name], channel) for name, channel in named if name in places and name != PRINT]

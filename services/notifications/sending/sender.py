@@ -1,4 +1,4 @@
-"""The sender: rounds of deciding, rendering and handing over, in one process at a time."""
+"""The sender: rounds of decisions, rendering and hand-over, in one process at a time."""
 
 from __future__ import annotations
 
@@ -46,20 +46,20 @@ log = logging.getLogger(__name__)
 
 SENDING = system("sender")
 LONGEST_PAUSE_SECONDS = 5.0
-# Attempts that are committed together, and that a crash may leave without an answer.
+# Attempts that are committed together. A crash may leave as many without an outcome.
 TOGETHER, TOGETHER_UNKNOWN = 25, 5
 NOT_RENDERED = "NOT_RENDERED"
 FAILURES_SHOWN = 100
-# Circuit, failures and reason, as they were written last.
+# (circuit, failures, reason) as written last.
 Health = tuple[str, int, str]
 
 
 class Sender:
-    """Sends what waits.
+    """Sends waiting notices.
 
-    read_master  reads the master key; raises Unavailable, then notices wait
-    public_url   of links; "" for messages without links
-    render       templates.store.render
+    read_master  reads the master key; while it raises Unavailable, notices wait
+    public_url   URL for links; "" for messages without links
+    render       see templates.store.render
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class Sender:
     def recover(self) -> int:
         """End attempts of a sender that died, or whose outcomes could not be committed.
 
-        An outcome that this process does not know is asked of the provider; else it sends again once or shows unknown.
+        If this process does not know an outcome, it queries the provider. Without an answer the outcome is unknown.
         """
         with self._database.reading(SENDING) as session:
             attempts = unanswered(session)
@@ -102,9 +102,9 @@ class Sender:
         return count
 
     def run_round(self) -> float:
-        """Do the next work. Returns the seconds until there may be more; 0 at once.
+        """Do the next work. Returns the seconds until there may be more work; 0 for at once.
 
-        raises  Unavailable, TooLate  members does not answer: nothing has changed
+        raises  Unavailable, TooLate  members does not answer; nothing was changed
         """
         now = clock.now()
         self._closed_until = {name: until for name, until in self._closed_until.items() if until > now}
@@ -128,7 +128,7 @@ class Sender:
             _write_endings(session, decisions)
             for decision in decisions:
                 _write_decision(session, decision)
-            # Together, so that no batch has to add keys; it reads them again, because a member may be erased meanwhile.
+            # Make missing keys for all batches at once. Batches read them again, because members may be erased.
             keys_of(session, master, {draft.member_id: draft.institution_id for draft in drafts})
         self._hand_over(drafts, known, master, now)
         return 0.0
@@ -141,7 +141,7 @@ class Sender:
         return contacts
 
     def _hand_over(self, drafts: Sequence[Draft], known: Known, master: MasterKey, now: datetime) -> None:
-        """Render and hand over, in batches that a crash may leave without an answer."""
+        """Render messages and hand them over, by channel."""
         ready = self._with_codes(drafts)
         links = self._ask_links(ready, now)
         places = {question: self._owners.place(question) for question in {place_question(one) for one in ready}}
@@ -152,7 +152,7 @@ class Sender:
     def _hand_over_to(
         self, channel: Channel, pairs: Sequence[tuple[Draft, Handed]], master: MasterKey, now: datetime
     ) -> None:
-        """Hand over to a channel. What came of a batch is committed with the next one: a commit waits for the disk."""
+        """Hand over to a channel. Outcomes of a batch are committed with the next batch, because commits are slow."""
         size = TOGETHER if channel.deduplicates else TOGETHER_UNKNOWN
         results: list[tuple[Begun, Outcome]] = []
         try:
@@ -167,7 +167,7 @@ class Sender:
                 results = [(one, self._send(one)) for one in begun]
                 self._unrecorded = {one.attempt_id: outcome for one, outcome in results}
         finally:
-            # Also when the next batch could not be started.
+            # Also after an error in the next batch.
             if results:
                 with self._database.transaction(SENDING) as session:
                     health = self._record(session, channel, results)
@@ -176,7 +176,7 @@ class Sender:
     def _record(
         self, session: Session, channel: Channel, results: Sequence[tuple[Begun, Outcome]]
     ) -> dict[str, Health]:
-        """Write outcomes. Returns the health that was written, by channel, for `_note_recorded` after the commit."""
+        """Write outcomes. Returns channel -> written health, for `_note_recorded` after the commit."""
         if not results:
             return {}
         record_outcomes(session, results)
@@ -187,7 +187,7 @@ class Sender:
         self._unrecorded.clear()
 
     def _with_codes(self, drafts: Sequence[Draft]) -> list[Draft]:
-        """Request the codes of slips; a slip that is no longer valid gets no message."""
+        """Request the codes of slips. Drafts for slips that are no longer valid are dropped."""
         ready: list[Draft] = []
         for draft in drafts:
             if not KINDS[draft.kind].has_code:
@@ -201,7 +201,7 @@ class Sender:
         return ready
 
     def _ask_links(self, drafts: Sequence[Draft], now: datetime) -> dict[UUID, dict[tuple[str, str], str]]:
-        """Return links by member, act and subject; none without a public address."""
+        """Return member -> (act, subject) -> token of a link; empty without PUBLIC_URL."""
         links: dict[UUID, dict[tuple[str, str], str]] = defaultdict(dict)
         if not self._public_url:
             return links
@@ -220,7 +220,7 @@ class Sender:
         places: Mapping[PlaceQuestion, Mapping[str, str]],
         links: Mapping[UUID, Mapping[tuple[str, str], str]],
     ) -> list[tuple[Draft, Handed]]:
-        """Render drafts; those that cannot be rendered have failed."""
+        """Render drafts. Drafts that cannot be rendered fail."""
         rendered: list[tuple[Draft, Handed]] = []
         failed: list[Draft] = []
         with self._database.reading(SENDING) as session:
@@ -290,7 +290,7 @@ def _by_channel(drafts: Sequence[Draft]) -> dict[Channel, list[Draft]]:
 
 
 def _write_endings(session: Session, decisions: Iterable[Decision]) -> None:
-    """Write the notices that end, those of one state and reason together: most members of a round have the same."""
+    """Write the notices that end, grouped by state and reason, which are mostly the same in a round."""
     ended: dict[tuple[str, str], list[Notice]] = defaultdict(list)
     for decision in decisions:
         for key, notices in decision.ended.items():
@@ -300,7 +300,7 @@ def _write_endings(session: Session, decisions: Iterable[Decision]) -> None:
 
 
 def _write_decision(session: Session, decision: Decision) -> None:
-    """Write what is put off, and messages that end; drafts are written with their attempts."""
+    """Write postponed notices and messages that end; drafts are written with their attempts."""
     work = decision.work
     message = work.message
     if decision.put_off is not None:
@@ -320,7 +320,7 @@ def _write_decision(session: Session, decision: Decision) -> None:
 
 
 def settle_unchanged(session: Session, notices: Sequence[Notice], state: str, reason: str) -> None:
-    """End notices that are still as they were read."""
+    """End notices that no other transaction has ended since they were read."""
     ids = [notice.id for notice in notices]
     session.execute(
         update(Notice)

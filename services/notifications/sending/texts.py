@@ -1,4 +1,4 @@
-"""The text of a message: facts for its template, rendered for a channel."""
+"""Renders the text of a message: collects the facts for its template and renders them for a channel."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ Renderer = Callable[..., Rendered]
 class Draft:
     """A message before it is rendered.
 
-    message_id  that of its row and at the provider
-    kind        of its only notice, or of the digest
-    options     channels that may carry it, in order
+    message_id  id of the row, and of the message at the provider
+    kind        kind of its only notice, or of the digest
+    options     channels that can send it, in order
     option      the channel that is tried now
-    zone, today of the member
-    code        of a slip
+    zone, today zone of the notices, and the current day in this zone
+    code        code of a slip; None for other kinds
     """
 
     message_id: UUID
@@ -63,12 +63,12 @@ class Draft:
 
 
 def place_question(draft: Draft) -> PlaceQuestion:
-    """Return which place a message names."""
+    """Return the query for the place in a message."""
     return PlaceQuestion(draft.institution_id, draft.notices[0].branch_id, draft.recipient.language)
 
 
 def link_requests(draft: Draft, now: datetime) -> list[LinkRequest]:
-    """Return the links that a message needs: one to renew each loan, and one to end notices of its kind."""
+    """Return the links in a message: one to renew each loan, and one to end notices of its kind."""
     requests = [
         LinkRequest(draft.member_id, RENEW, _loan_subject(notice), now + LINKS_LIVE)
         for notice in draft.notices
@@ -91,8 +91,8 @@ def render_message(
 ) -> Handed:
     """Render a message for a channel.
 
-    place   address, telephone and hours, as the owner of `place_question` has answered
-    links   last parts of links, by act and subject
+    place   address, telephone and hours: the answer to `place_question`
+    links   (act, subject) -> token of a link
     raises  Invalid  the template cannot be rendered with these facts
     """
     language, option = draft.recipient.language, draft.option
@@ -109,7 +109,7 @@ def render_message(
         unsubscribe_url=unsubscribe_url,
     )
     provider = rendered.provider
-    # WhatsApp accepts free text for people who wrote in the last 24 hours, and only templates for others.
+    # WhatsApp accepts free text to people who wrote in the last 24 hours, and only templates to others.
     has_window = option.templates == "whatsapp" and bool(
         open_windows(session, option.channel.name, [option.address_hash])
     )
@@ -235,5 +235,5 @@ def _name(place: Any, language: str) -> str:
 
 
 def in_order(notices: Sequence[Notice]) -> tuple[Notice, ...]:
-    """Sort notices by the day that they are about, then by the order in which they were made."""
+    """Sort notices by the day that they are about, then by creation."""
     return tuple(sorted(notices, key=lambda notice: (notice.day or date.max, notice.id)))

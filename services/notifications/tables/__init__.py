@@ -1,4 +1,4 @@
-"""The tables of notifications, by what they are about."""
+"""The tables of notifications."""
 
 from __future__ import annotations
 

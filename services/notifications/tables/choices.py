@@ -1,4 +1,4 @@
-"""What members want, addresses that were refused, and counts by channel."""
+"""Preferences and devices of members, refused addresses, and the state and counts of channels."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from services.notifications.tables.base import Table
 
 
 class Preference(Table):
-    """An answer of a member; the most specific wins, and without one a kind goes over its usual channels.
+    """An answer of a member. The most specific answer decides; without answers everything is allowed.
 
-    kind, channel  "all" for every one
+    kind, channel  "all" for every kind or channel
     """
 
     __tablename__ = "preferences"
@@ -27,11 +27,11 @@ class Preference(Table):
 
 
 class PushDevice(Table):
-    """A browser that a member has allowed to show notices.
+    """A browser in which a member allows notices.
 
-    endpoint_hash  SHA-256 of the endpoint, a random address that only the browser and its push service know
-    sealed         its subscription (JSON) under the member's key of texts
-    name           as the member reads it: "Chrome, Android"
+    endpoint_hash  SHA-256 of the endpoint, a random URL that only the browser and its push service know
+    sealed         the subscription (JSON), sealed under the key of the member's texts
+    name           name for the member: "Chrome, Android"
     """
 
     __tablename__ = "push_devices"
@@ -49,7 +49,7 @@ class PushDevice(Table):
 
 
 class RefusedAddress(Table):
-    """An address that a provider refused for good; nothing is sent there until the member has another one.
+    """An address that a provider refused permanently. Nothing is sent to it unless staff resend a notice of the member.
 
     address_hash  keyed hash
     """
@@ -65,7 +65,7 @@ class RefusedAddress(Table):
 
 
 class ChannelDay(Table):
-    """How many attempts over a channel ended in a state, on one day of the institution; no person."""
+    """The number of attempts over a channel that ended in a state, on one day in the institution's zone."""
 
     __tablename__ = "channel_days"
     institution_id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -76,12 +76,12 @@ class ChannelDay(Table):
 
 
 class ChannelState(Table):
-    """How a channel of this installation does, as the sender sees it; of no institution.
+    """The state of a channel as the sender measures it, for the whole installation.
 
     circuit   "closed", "open" or "half-open"
-    failures  in a row
-    reason    of the last failure
-    at        when this was last written
+    failures  number of consecutive failures
+    reason    reason of the last failure
+    at        time of the last write of this row
     """
 
     __tablename__ = "channel_states"

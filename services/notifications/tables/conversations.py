@@ -1,4 +1,4 @@
-"""What people write to the library, until staff have answered it."""
+"""Messages that people write to the library, and their conversations."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _PENDING = "sealed IS NOT NULL"
 
 
 class InboundMessage(Table):
-    """A message as the provider's callback brought it; it belongs to no institution until its number is looked up.
+    """A message from the provider's callback. Its institution is not known until its number is looked up.
 
-    provider_id  of the message: a second callback adds nothing
-    sealed       number and text under the master key; None when it is done
-    sent_at      by the provider's clock
+    provider_id  the provider's id of the message, so that a repeated callback adds nothing
+    sealed       number and text, sealed under the master key; None when the message is processed
+    sent_at      time by the provider's clock
     """
 
     __tablename__ = "inbound_messages"
@@ -35,11 +35,11 @@ class Conversation(Table):
 
     member_id     None when the number belongs to no member or to several
     address_hash  keyed hash of the number
-    wrapped_key   seals number and texts, under the master key; deleted with the row
+    wrapped_key   key of number and texts, wrapped by the master key
     state         "open" or "done"
-    last_at       of the person's last message: free text may be sent for 24 hours
-    told_at       when the person last heard that staff will answer
-    taken_by      account of staff that sees to it, since taken_at; None when nobody does, and when it is done
+    last_at       time of the person's last message; free text may be sent for 24 hours after it
+    told_at       when the person was last told that staff will answer
+    taken_by      staff account that handles it, since taken_at; None without one, and when it is done
     """
 
     __tablename__ = "conversations"
@@ -65,10 +65,9 @@ class Conversation(Table):
 
 
 class ConversationMessage(Table):
-    """One of the last ten messages of a conversation.
+    """One of the latest ten messages of a conversation.
 
-    state  of inbound ones "received" or "answered"; of outbound ones "waiting", "sending", "sent", "failed" or
-           "unknown"
+    state  inbound: "received" or "answered"; outbound: "waiting", "sending", "sent", "failed" or "unknown"
     """
 
     __tablename__ = "conversation_messages"

@@ -40,7 +40,7 @@ class Branch(Table):
 
 
 class SendingRules(Table):
-    """When an institution sends digests, in the member's zone: "HH:MM". Without a row: outside the quiet hours."""
+    """The hours in which an institution sends digests, "HH:MM". Without a row: all hours outside the quiet hours."""
 
     __tablename__ = "sending_rules"
     institution_id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -52,13 +52,13 @@ class SendingRules(Table):
 
 
 class Member(Table):
-    """A member as members describes it, without name and contact.
+    """A member, copied from the service members without name and contact data.
 
-    version      of members' row; an older fact changes nothing
+    version      version of the row in members; an older fact changes nothing
     merged_into  the member that this one was merged into
-    moved_to     merged_into when the notices moved; another value until then, as earlier releases leave it
-    is_erased    the row stays without values, so that no late fact makes a notice
-    wrapped_key  key of the texts of this member's notices, under the master key; None before the first one
+    moved_to     equals merged_into after the notices were moved; earlier releases do not set it
+    is_erased    the row stays without values, so that a late fact makes no notice
+    wrapped_key  key of the texts of this member's notices, wrapped by the master key; None before the first text
     """
 
     __tablename__ = "members"
@@ -73,9 +73,9 @@ class Member(Table):
 
 
 class StoredMasterKey(Table):
-    """The fingerprint of the master key that seals this database; one row.
+    """The fingerprint of this database's master key; the table has one row.
 
-    seen_at  when it was first used
+    seen_at  time of the first use of the key
     """
 
     __tablename__ = "master_keys"
@@ -84,9 +84,9 @@ class StoredMasterKey(Table):
 
 
 class LoanMark(Table):
-    """How far a loan is, without its member, so that late facts make no notices.
+    """The state of a loan, without its member, so that late facts make no notices.
 
-    state_version  of circulation; an older fact changes nothing
+    state_version  state version in circulation; an older fact changes nothing
     """
 
     __tablename__ = "loan_marks"

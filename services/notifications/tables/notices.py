@@ -1,4 +1,4 @@
-"""Notices, the messages that carry them, and the attempts to hand these over."""
+"""Notices, the messages that contain them, and the attempts to hand messages over."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ _STARTED = "state = 'started'"
 
 
 class Message(Table):
-    """What is handed over at once: one notice, or those of a member that are folded into a digest.
+    """A message to a provider: one notice, or the notices of a member in one digest.
 
-    id          that of the message at the provider too
-    kind        of the notice, or of the digest
-    is_digest   at most one of a member a day
-    day         of a digest: the day of the last attempt, in the member's zone; None before it
-    state       "open", "sent", "delivered", "read", "failed", "print", "dropped" or "unknown"
-    channel     of the last attempt, or the next one
-    tries       attempts over that channel that were refused for now
-    next_at     when it is tried again
-    since       when it was first tried over that channel
-    sealed      subject and text as they were handed over, under the member's key; None before, and when forgotten
-    key_member_id  whose key sealed them, when that member was merged into member_id since; else None
+    id             also the id of the message at the provider
+    kind           kind of the notice, or of the digest
+    is_digest      a member gets at most one digest a day
+    day            only for a digest: the day of the last attempt in the zone of the notices; None before the first one
+    state          "open", "sent", "delivered", "read", "failed", "print", "dropped" or "unknown"
+    channel        channel of the last or next attempt
+    tries          attempts over this channel with the outcome "temporary"
+    next_at        time of the next attempt
+    since          time of the first attempt over this channel
+    sealed         subject and text that were handed over, under the member's key; None before that, and after removal
+    key_member_id  the member under whose key the text is sealed, if that member was merged into member_id; else None
     """
 
     __tablename__ = "messages"
@@ -68,18 +68,18 @@ class Message(Table):
 
 
 class Notice(Table):
-    """What a member is to hear, once.
+    """A message of the library to a member, made once for each subject.
 
     member_id    None after an erasure
-    subject_key  what makes it one: kind, subject and step; a second fact of the same adds nothing
-    loan_id      with item_id and title: None and "" after the loan was forgotten
-    day          the day that a reminder is about, in order of which a digest lists
-    facts        what its template needs besides: days, dates, ids of slips; no personal data
-    due_at       the moment from which it may be sent
+    subject_key  kind, subject and step; unique, so that a second fact for the same notice adds nothing
+    loan_id      None after the loan was removed from the notice, together with item_id and title
+    day          the day that a reminder is about; a digest lists its notices in this order
+    facts        other values for the template: days, dates, ids of slips; no personal data
+    due_at       the earliest moment of sending
     state        waiting, sending, sent, delivered, read, failed, dropped, print, printed or unknown
-    reason       why it is in that state
-    message_id   of the message that carries it
-    traceparent  of the fact, so that a trace leads from the act to the hand-over; "" without tracing
+    reason       reason of the state
+    message_id   the message that contains the notice
+    traceparent  trace context of the fact, so that one trace covers act and sending; "" without tracing
     """
 
     __tablename__ = "notices"
@@ -115,10 +115,10 @@ class Notice(Table):
 
 
 class Attempt(Table):
-    """One hand-over of a message; its row is committed before it.
+    """One attempt to hand a message over. The row is committed before the attempt.
 
     state         "started", "accepted", "temporary", "permanent", "unknown", "delivered", "read" or "failed"
-    address_hash  keyed hash of the address; the address itself is nowhere
+    address_hash  keyed hash of the address; the address itself is not stored
     """
 
     __tablename__ = "attempts"

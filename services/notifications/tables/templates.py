@@ -13,10 +13,10 @@ from services.notifications.tables.base import Table
 
 
 class TemplateVersion(Table):
-    """One saved text of a template; the newest is in force, and earlier ones stay.
+    """One saved version of a template. The newest version is in force; earlier versions stay.
 
-    channel   of kinds.CHANNELS
-    provider  of WhatsApp: name, language and the names of its parameters
+    channel   one of kinds.CHANNELS
+    provider  only for WhatsApp: name, language, and names of the parameters
     """
 
     __tablename__ = "template_versions"

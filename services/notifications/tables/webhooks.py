@@ -1,4 +1,4 @@
-"""Facts for partners' systems: who gets which, and what waits."""
+"""Webhooks of partners' systems, and their facts."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ _WAITING = "delivered_at IS NULL"
 
 
 class Webhook(Table):
-    """A subscription of a client, or of an institution for whom a person of staff made it.
+    """A subscription of a client, or of an institution when a member of staff made it.
 
-    client_id      of the client, or of the account of staff
-    made_by_staff  None for those before there was this column
-    kinds          names of facts
-    with_members   facts have ids of members
-    sealed_secret  signs what is sent, under the master key
-    sealed_contact e-mail address of the owner, who hears when it is disabled; None without
-    state          "active" or "disabled"
-    next_at        when the next fact may be sent; later after a failure
-    failing_since  the first failure after the last delivery
+    client_id       id of the client, or of the staff account
+    made_by_staff   None in rows from before this column existed
+    kinds           kinds of facts
+    with_members    facts contain ids of members
+    sealed_secret   key that signs requests, sealed under the master key
+    sealed_contact  e-mail address of the owner, who is notified when it is disabled; None without one
+    state           "active" or "disabled"
+    next_at         earliest moment of the next request; later after a failure
+    failing_since   first failure after the last delivery
     """
 
     __tablename__ = "webhooks"
@@ -49,10 +49,10 @@ class Webhook(Table):
 
 
 class WebhookFact(Table):
-    """A fact for one webhook, kept for 7 days.
+    """A fact for one webhook, which is kept for 7 days.
 
-    id            in order of occurrence at this service; the cursor of a replay
-    delivered_at  None while it waits
+    id            in order of arrival at this service; a replay takes it as its cursor
+    delivered_at  None while the fact waits
     """
 
     __tablename__ = "webhook_facts"

@@ -1,1 +1,1 @@
-"""Templates of notices: what a member reads, for each kind, channel, language and institution."""
+"""Templates of notices: the texts for each kind, channel, language and institution."""

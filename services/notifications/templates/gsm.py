@@ -1,4 +1,4 @@
-"""The alphabet of SMS: 160 characters of GSM 7 bit in one message, or 70 of any other text (3GPP TS 23.038)."""
+"""The alphabet of SMS: a message has 160 characters of GSM 7 bit, or 70 characters of other text (3GPP TS 23.038)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _BASIC = frozenset(
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§"
     "¿abcdefghijklmnopqrstuvwxyzäöñüà"
 )
-_EXTENSION = frozenset("^{}\\[~]|€")  # two places each
+_EXTENSION = frozenset("^{}\\[~]|€")  # each counts as two characters
 _PLAIN = str.maketrans(
     {
         "‘": "'", "’": "'", "ʼ": "'", "ʻ": "'", "“": '"', "”": '"', "„": '"', "–": "-", "—": "-", "‐": "-", "‑": "-",
@@ -22,14 +22,14 @@ _PLAIN = str.maketrans(
 
 
 def plain(text: str) -> str:
-    """Replace typographic marks, and accents that GSM lacks; a text in another script stays as it is."""
+    """Replace typographic marks and accents that GSM 7 bit does not have; other scripts do not change."""
     replaced = text.translate(_PLAIN)
     letters = [letter if _places(letter) else _without_accent(letter) for letter in replaced]
     return "".join(letters)
 
 
 def length(text: str) -> tuple[int, int]:
-    """Return how many places a text takes, and how many messages it is."""
+    """Return the length of a text in units of its alphabet, and the number of messages."""
     places = [_places(letter) for letter in text]
     if all(places):
         used = sum(places)
@@ -39,7 +39,7 @@ def length(text: str) -> tuple[int, int]:
 
 
 def excess(text: str) -> int:
-    """Return by how many places a text is longer than one message; 0 when it fits, and for other scripts."""
+    """Return the number of units by which a text exceeds one message; 0 if it fits, and for other scripts."""
     places = [_places(letter) for letter in text]
     return max(0, sum(places) - ONE_MESSAGE) if all(places) else 0
 

@@ -1,4 +1,4 @@
-"""Kinds of notices and the variables of their templates, from kinds.toml; and the templates that all begin with."""
+"""Kinds of notices and the variables of their templates, from kinds.toml; and the default templates (seeds)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from chassis.sentences import LocalText
 
-# Channels that have templates of their own; `template_channel` names that of each channel of the port.
+# Channels with their own templates; `template_channel` maps each channel of the port to one of these.
 CHANNELS = ("email", "whatsapp", "sms", "push", "print")
 LANGUAGES = ("id", "en")
 
@@ -27,10 +27,10 @@ class Variable:
 
     type        text, date, moment, number, flag, link, code or list
     sample      for previews without a real loan: a value, a value by language, or the entries of a list
-    in_subject  it has no data of a member
-    shorten     it is shortened when an SMS is too long
-    default     the variable that stands for it when it is empty
-    fields      of a list: the names of what each entry has
+    in_subject  True: the value has no data about a member, so a subject may use it
+    shorten     True: the value is shortened when an SMS is too long
+    default     the variable that replaces an empty value
+    fields      only for a list: names of the fields of each entry
     """
 
     name: str
@@ -50,14 +50,14 @@ class Variable:
 class Kind:
     """A kind of notices.
 
-    family      kind of the digest that holds it; "" when it goes at once
-    is_digest   it is the template of a family, and no notice has this kind
-    waits       it goes at once, but not in the quiet hours
+    family      kind of the digest for these notices; "" if they are sent at once
+    is_digest   True: the kind of a digest; no notice has this kind
+    waits       True: sent at once, but not during quiet hours
     basis       "contract" or "marketing"
-    has_code    its text has a code that works once, so no staff page shows it
+    has_code    True: the text has a code that can be used once, so staff pages do not show it
     channels    default channels, in order
-    variables   all that its templates may use, by name
-    requires    those that each template must use; "a|b" means one of them
+    variables   variables of its templates, by name
+    requires    variables that each template must use; "a|b" means one of them
     provider    name and parameters of the provider's template
     """
 
@@ -87,9 +87,9 @@ class Kind:
 class Source:
     """The editable parts of a template.
 
-    subject     of mails and push messages; "" for other channels
-    body        the markup
-    provider_name, provider_language, provider_parameters  of the provider's template; names of variables
+    subject     for mails and push messages; "" for other channels
+    body        text with markup and variables
+    provider_name, provider_language, provider_parameters  the provider's template; parameters are names of variables
     """
 
     subject: str
@@ -140,7 +140,7 @@ VARIABLES, KINDS = _read()
 
 
 def template_channel(name: str, address_kind: str) -> str:
-    """Return whose templates a channel of the port uses; a console shows mails."""
+    """Return the template channel for a channel of the port; a console uses the templates of mails."""
     if address_kind == "phone":
         return "whatsapp" if "whatsapp" in name or name.startswith("wa") else "sms"
     if address_kind in ("email", "push"):
@@ -150,7 +150,7 @@ def template_channel(name: str, address_kind: str) -> str:
 
 @cache
 def seed(kind: str, channel: str, language: str) -> Source:
-    """Return the seed of a known kind, channel and language."""
+    """Return the default template of a known kind, channel and language."""
     texts = _texts(language)[kind]
     row = KINDS[kind]
     is_whatsapp = channel == "whatsapp"

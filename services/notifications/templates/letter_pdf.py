@@ -1,4 +1,4 @@
-"""Letters as PDF, for members whom no channel reaches: A4, or the 58 mm of a receipt printer."""
+"""Letters as PDF, for members whom no channel can reach: on A4, or on the 58 mm paper of a receipt printer."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class PrintedLetter:
     """A letter to one recipient.
 
     library    name of the institution
-    recipient  of the member, or of the guardian of a child
-    address    lines below the name: class, street; empty for a strip that is handed over at school
-    blocks     as `rendering.render_source` gives them for the channel "print"
+    recipient  name of the member, or of a child's guardian
+    address    lines below the name, such as class and street; may be empty
+    blocks     result of `rendering.render_source` for the channel "print"
     """
 
     library: str
@@ -43,7 +43,7 @@ class PrintedLetter:
 
 
 def print_letters(letters: Sequence[PrintedLetter], *, paper: Paper) -> bytes:
-    """Return a PDF in which each letter begins a page; a strip of 58 mm is as long as its letter."""
+    """Return a PDF in which each letter begins on a new page. A page of 58 mm is as long as its letter."""
     # A local import: it takes 0.2 s, and only printing needs it.
     from reportlab.pdfgen.canvas import Canvas
 
@@ -95,7 +95,7 @@ def _print_strip(canvas: Any, letter: PrintedLetter) -> None:
 
 
 def _parts(letter: PrintedLetter, paper: Paper) -> list[Any]:
-    """Return the paragraphs of a letter in their order."""
+    """Return the paragraphs of a letter in order."""
     from reportlab.lib.styles import ParagraphStyle
     from reportlab.platypus import HRFlowable, Paragraph
 
@@ -125,7 +125,7 @@ def _parts(letter: PrintedLetter, paper: Paper) -> list[Any]:
 
 
 def _span(span: Span) -> str:
-    """Return a part of a line in the XML of reportlab; nobody can follow a link on paper, so its address is shown."""
+    """Return a part of a line in the XML of reportlab. A link is printed with its address, which readers can type."""
     words = "".join(_safe(part) for part, _ in span.parts)
     if span.is_bold:
         return f"<b>{words}</b>"
@@ -135,5 +135,5 @@ def _span(span: Span) -> str:
 
 
 def _safe(text: str) -> str:
-    """Return a text for the XML of reportlab, in letters that can be printed."""
+    """Return a text for the XML of reportlab, with only printable letters."""
     return str(escape(printable(text)))

@@ -7,8 +7,8 @@
     [words](address)  a link; alone on its line, a button
     \\*                the character itself
 
-A template that is rendered has a number in place of each value, between two characters that no text may have. So a
-value is never read as markup: only the text of the template is.
+A rendered template has a number in place of each value, between two characters that no text may contain. So only the
+text of the template is parsed as markup, and never a value.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _INLINE = re.compile(
 )
 _ADDRESS = re.compile(r"(?:https?://[^\s<>\"'\\]+|mailto:[^\s<>\"'\\]+|tel:[+0-9-]+)", re.IGNORECASE)
 _RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
-# WhatsApp reads these characters as formatting; a value has their wide forms instead.
+# WhatsApp uses these characters for formatting, so values get their full-width forms instead.
 _WHATSAPP = str.maketrans({"*": "\uff0a", "_": "\uff3f", "~": "\uff5e", "`": "\uff40"})
 
 BlockKind = Literal["heading", "item", "paragraph", "button"]
@@ -38,7 +38,7 @@ BlockKind = Literal["heading", "item", "paragraph", "button"]
 class Span:
     """A part of a line, with the values in place.
 
-    parts  texts of the template and values, in order; `is_value` says which
+    parts  (text, is_value) in order: texts of the template, and values
     """
 
     parts: tuple[tuple[str, bool], ...]
@@ -54,12 +54,12 @@ class Block:
 
 
 def is_address(text: str) -> bool:
-    """Return True for an address that a link may have: http, https, mailto or tel."""
+    """Return whether a link may have this address: http, https, mailto or tel."""
     return _ADDRESS.fullmatch(text) is not None
 
 
 def parse(text: str, values: Sequence[str]) -> list[Block]:
-    """Read rendered text; `values` are those that its numbers stand for."""
+    """Parse a rendered text. values: the values for its numbers."""
     blocks: list[Block] = []
     paragraph: list[tuple[Span, ...]] = []
 
@@ -86,24 +86,24 @@ def parse(text: str, values: Sequence[str]) -> list[Block]:
 
 
 def fill(text: str, values: Sequence[str]) -> str:
-    """Return text with its values, such as a subject."""
+    """Return a text, such as a subject, with its values."""
     return "".join(part for part, _ in _parts(text, values))
 
 
 def links(blocks: Sequence[Block]) -> Iterator[Span]:
-    """Yield the links, also those whose address is refused and which are shown as text."""
+    """Yield the links, including links with a refused address, which are shown as text."""
     for block in blocks:
         for line in block.lines:
             yield from (span for span in line if span.is_link)
 
 
 def as_text(blocks: Sequence[Block]) -> str:
-    """Return plain text: blocks apart by an empty line, entries of a list each on its line."""
+    """Return plain text: blocks separated by an empty line, and each entry of a list on its own line."""
     return _as_lines(blocks, lambda part, _: part, lambda words: words)
 
 
 def as_whatsapp(blocks: Sequence[Block]) -> str:
-    """Return text for WhatsApp: *bold*, and values that cannot be read as formatting."""
+    """Return text for WhatsApp: *bold*, and values without characters for formatting."""
     return _as_lines(blocks, lambda part, is_value: part.translate(_WHATSAPP) if is_value else part, _starred)
 
 
@@ -138,7 +138,7 @@ def _spans(line: str, values: Sequence[str]) -> Iterator[Span]:
             yield Span(tuple(_parts(bold, values)), is_bold=True)
         else:
             address = fill(match["address"], values)
-            # Without an address, such as that of a loan which cannot be renewed, nothing is shown.
+            # A button without an address, such as for a loan that cannot be renewed, is not shown.
             if address:
                 label = tuple(_parts(match["label"], values))
                 yield Span(label, address=address if is_address(address) else "", is_link=True)
@@ -190,6 +190,6 @@ def _html(span: Span) -> str:
 
 
 def _directed(value: str) -> str:
-    """Return a value in HTML; text in another direction does not change the order of the words around it."""
+    """Return a value in HTML. Right-to-left text is isolated, so that it does not change the order of other words."""
     text = str(escape(value))
     return f'<span dir="auto">{text}</span>' if _RIGHT_TO_LEFT.search(value) else text

@@ -24,7 +24,7 @@ _FOOTERS = {
     "en": ("You receive this e-mail as a member of {institution_name}.", "Stop these notices"),
 }
 
-# Mail programs leave out style elements, so css-inline writes these into the elements. Contrast is at least 4.5 : 1.
+# Mail programs ignore style elements, so css-inline writes the styles into elements. Contrast is at least 4.5 : 1.
 _STYLES = """
 body { margin: 0; padding: 0; background: #f4f1ec; }
 .frame { max-width: 560px; margin: 0 auto; padding: 16px; font: 16px/1.5 Arial, "Noto Sans", sans-serif; color: #222; }
@@ -48,9 +48,9 @@ _INLINER = css_inline.CSSInliner(extra_css=_STYLES, load_remote_stylesheets=Fals
 class Rendered:
     """A rendered notice.
 
-    html      of mails; None for other channels
-    provider  of WhatsApp; None for other channels
-    blocks    of letters, for `letter_pdf.print_letters`
+    html      only for mails, else None
+    provider  only for WhatsApp, else None
+    blocks    only for letters: the input of `letter_pdf.print_letters`
     """
 
     subject: str
@@ -61,7 +61,7 @@ class Rendered:
 
 
 def kind_of(name: str) -> Kind:
-    """Return a kind of notices. Raises Invalid NOTICE_KIND_UNKNOWN."""
+    """Return a kind of notice. Raises Invalid NOTICE_KIND_UNKNOWN."""
     kind = KINDS.get(name)
     if kind is None:
         raise Invalid("NOTICE_KIND_UNKNOWN", kind=name)
@@ -71,7 +71,7 @@ def kind_of(name: str) -> Kind:
 def refuse_faulty(source: Source, kind: Kind, channel: str) -> None:
     """Refuse a template that cannot be rendered.
 
-    raises  Invalid  every fault, with its field (`subject` or `body`), line and name
+    raises  Invalid  with every fault, its field (`subject` or `body`), line and name
     """
     subject_faults = find_faults(source.subject, kind.variables, is_subject=True)
     body_faults = find_faults(source.body, kind.variables, requires=kind.requires)
@@ -93,7 +93,7 @@ def refuse_faulty(source: Source, kind: Kind, channel: str) -> None:
 
 
 def _refusals_of_sample(source: Source, kind: Kind) -> list[Refusal]:
-    """Return what is wrong with a text only when it has values: a filter, or the address of a link."""
+    """Return the faults that only appear with values, such as of a filter or of the address of a link."""
     try:
         text, values = run(source.body, _complete(kind.sample_facts("id"), kind), "id")
     except ValueError as fault:
@@ -108,10 +108,10 @@ def _refusals_of_sample(source: Source, kind: Kind) -> list[Refusal]:
 def render_source(
     source: Source, *, kind: Kind, channel: str, language: str, facts: Mapping[str, Any], unsubscribe_url: str = ""
 ) -> Rendered:
-    """Render a sound template.
+    """Render a template without faults.
 
-    facts  values by name, as JSON has them: dates as ISO 8601, the entries of a list as objects. One that no template
-           must use may be missing; names that the kind does not declare are left out
+    facts   JSON values by name: dates as ISO 8601, entries of a list as objects. Facts that are not required may be
+            missing; names that the kind does not declare are ignored
     raises  Invalid  NOTICE_FACT_MISSING, NOTICE_FACT_INVALID, NOTICE_TOO_LONG
     """
     missing = [name for name in kind.requires if not any(facts.get(part) for part in name.split("|"))]
@@ -158,7 +158,7 @@ def _refusal(fault: Fault, place: str) -> Refusal:
 
 
 def _complete(facts: Mapping[str, Any], kind: Kind) -> dict[str, Any]:
-    """Return a value for each variable of a kind: texts on one line, lists of bounded length, dates as they are."""
+    """Return a value for each variable of a kind: texts on one line, lists of bounded length, dates unchanged."""
     values = {name: _value(variable, facts.get(name)) for name, variable in kind.variables.items()}
     for name, variable in kind.variables.items():
         if variable.default and not values[name]:
@@ -167,7 +167,7 @@ def _complete(facts: Mapping[str, Any], kind: Kind) -> dict[str, Any]:
 
 
 def _summed(values: dict[str, Any]) -> dict[str, Any]:
-    """Put the books of a digest in order of date, and say how many they are and which date comes next."""
+    """Sort the books of a digest by due date, and add their number and the next due date."""
     items = sorted(values["items"], key=lambda item: str(item["due_on"]))
     next_dates = [item["due_on"] for item in items if not item["is_overdue"]]
     return {
@@ -202,7 +202,7 @@ def _plain_value(variable: Variable, value: Any) -> Any:
 
 
 def _without_links(values: dict[str, Any], kind: Kind) -> dict[str, Any]:
-    """Return the values for paper, where nobody can follow a link."""
+    """Return the values without links, for paper."""
     links_of = {name for name, variable in VARIABLES.items() if variable.type == "link"}
     emptied: dict[str, Any] = {name: "" if name in links_of else value for name, value in values.items()}
     for name, variable in kind.variables.items():
@@ -222,7 +222,7 @@ def _blocks(source: Source, facts: Mapping[str, Any], language: str) -> list[Blo
 
 
 def _short_message(source: Source, facts: Mapping[str, Any], kind: Kind, language: str) -> str:
-    """Return text in the alphabet of SMS; when it is longer than one message, titles are shortened."""
+    """Return text in the alphabet of SMS; if it is longer than one message, titles are shortened."""
     text = gsm.plain(as_text(_blocks(source, facts, language)))
     over = gsm.excess(text)
     for name, variable in kind.variables.items():
@@ -258,7 +258,8 @@ def _mail_html(
 ) -> str:
     """Return a mail as an HTML document.
 
-    footer  why the member receives it; `stop` and `stop_url` are the link that ends it, empty without one
+    footer  why the member receives the mail; `stop` and `stop_url` are the text and address of the link that ends
+            such notices, or ""
     """
     stopping = ""
     if stop and is_address(stop_url):

@@ -1,8 +1,8 @@
-"""Checks and compiles the source of templates: a small part of Jinja, judged before any of it runs.
+"""Checks and compiles the source of templates: a small part of Jinja, which is checked before it runs.
 
-A template may print declared variables, with a few filters, choose with `if`, and repeat for the entries of a list. It
-cannot call, assign, compute, include or reach an attribute of a Python object. What is left has no loop but over a
-list of bounded length, so its time is bounded too. Jinja's own sandbox stays below as a second protection.
+A template may print declared variables with a few filters, use `if`, and loop over the entries of a list. It cannot
+call, assign, compute, include, or read attributes of Python objects. Loops are only over lists of bounded length, so
+the time is bounded too. Jinja's own sandbox is a second protection.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ MOST_ENTRIES = 100
 _DEEPEST = 24
 _LOOP = ("first", "last", "index")
 _NUMBERS = ("number", "flag")
-# Names in a context that no template can write: `find_faults` refuses what is not declared.
+# Names in the context that templates cannot use, because `find_faults` refuses names that are not declared.
 _LANGUAGE, _VALUES = "_language", "_values"
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Why a template is refused: a reason of sentences.toml, the line, and the name or word that it concerns."""
+    """A reason to refuse a template: a key of sentences.toml, the line, and the name or word."""
 
     reason: str
     line: int
@@ -73,7 +73,7 @@ FILTERS: Mapping[str, Callable[..., str]] = {
 
 @pass_context
 def _keep_value(context: Context, value: Any) -> str:
-    """Store a value, and put its number into the text in its place."""
+    """Store a value, and return its number, which replaces the value in the text."""
     values: list[str] = context[_VALUES]
     values.append(one_line(value))
     return f"{VALUE_BEGINS}{len(values) - 1}{VALUE_ENDS}"
@@ -102,11 +102,11 @@ _SIMPLE = (nodes.Template, nodes.Output, nodes.TemplateData, nodes.If, nodes.And
 def find_faults(
     source: str, variables: Mapping[str, Variable], *, requires: tuple[str, ...] = (), is_subject: bool = False
 ) -> list[Fault]:
-    """Judge a template's source without running it. Returns every fault, in order of lines.
+    """Check the source of a template without running it. Returns every fault, in order of lines.
 
-    variables   that may be used
-    requires    that must be used
-    is_subject  only variables without data of members may be used, and no line may end
+    variables   variables that may be used
+    requires    variables that must be used
+    is_subject  True: only variables without data about members may be used, and line ends are refused
     """
     if len(source) > LONGEST_SOURCE:
         return [Fault("TEMPLATE_TOO_LONG", 1)]
@@ -119,7 +119,7 @@ def find_faults(
     except TemplateSyntaxError as fault:
         return [Fault("TEMPLATE_SYNTAX", fault.lineno, str(fault.message)[:200])]
     except (TemplateError, RecursionError, ValueError, OverflowError, MemoryError):
-        # ValueError: a number with more digits than Python reads.
+        # ValueError: a number has too many digits for Python.
         return [Fault("TEMPLATE_SYNTAX", 1, "")]
     judge = _Judge(variables, is_subject=is_subject)
     faults = list(judge.faults(tree))
@@ -130,16 +130,16 @@ def find_faults(
 
 
 class _Judge:
-    """Walks through a template, and keeps the names of the variables that it uses."""
+    """Checks the nodes of a template, and collects the names of the variables that it uses."""
 
     def __init__(self, variables: Mapping[str, Variable], *, is_subject: bool) -> None:
         self._variables = variables
         self._is_subject = is_subject
-        self._entry: tuple[str, Variable] | None = None  # the name of the loop around, and its list
+        self._entry: tuple[str, Variable] | None = None  # the variable of the enclosing loop, and its list
         self.used: set[str] = set()
 
     def faults(self, node: nodes.Node, depth: int = 0) -> Iterator[Fault]:
-        """Yield the faults of a node and all below."""
+        """Yield the faults of a node and of all nodes below it."""
         if depth > _DEEPEST:
             yield Fault("TEMPLATE_TOO_DEEP", node.lineno)
             return
@@ -191,7 +191,7 @@ class _Judge:
             yield from self.faults(node.node, depth + 1)
 
     def _of_comparison(self, node: nodes.Compare, depth: int) -> Iterator[Fault]:
-        """Judge a comparison: `<` of a number and a text would fail when a notice is sent, and maybe not before."""
+        """Check a comparison, because `<` between a number and a text may fail only when a notice is sent."""
         for child in node.iter_child_nodes():
             yield from self.faults(child, depth + 1)
         left = node.expr
@@ -204,7 +204,7 @@ class _Judge:
             left = right
 
     def _is_number(self, node: nodes.Expr) -> bool:
-        """Return whether a value is a number or a flag; else it is text."""
+        """Return whether a value is a number or a flag, not a text."""
         match node:
             case nodes.Const():
                 return isinstance(node.value, int)
@@ -216,7 +216,7 @@ class _Judge:
                 return not isinstance(node, nodes.Filter)
 
     def _of_loop(self, node: nodes.For, depth: int) -> Iterator[Fault]:
-        """Judge a loop: over a declared list, not within another loop, with a name of its own for each entry."""
+        """Check a loop: over a declared list, not within another loop, and with a name that no variable has."""
         name = node.iter.name if isinstance(node.iter, nodes.Name) else type(node.iter).__name__.lower()
         listed = self._variables.get(name) if isinstance(node.iter, nodes.Name) else None
         if listed is None or listed.type != "list":
@@ -238,15 +238,15 @@ class _Judge:
 
 @lru_cache(maxsize=512)
 def compiled(source: str) -> JinjaTemplate:
-    """Compile a source that `find_faults` has found sound; the text decides, so no institution has that of another."""
+    """Compile a source without faults. The cache key is the text, so institutions never get the text of another one."""
     return _JINJA.from_string(source)
 
 
 def run(source: str, facts: Mapping[str, Any], language: str) -> tuple[str, list[str]]:
-    """Run a sound template. Returns its text, with numbers in place of values, and the values.
+    """Run a template without faults. Returns its text, with numbers in place of values, and the values.
 
     raises  Invalid     NOTICE_TOO_LONG
-            ValueError  a fact is not what a filter needs, or a text that an earlier release has saved is not sound now
+            ValueError  a fact does not fit a filter, or a text that an earlier release saved has faults now
     """
     values: list[str] = []
     pieces: list[str] = []
@@ -258,6 +258,6 @@ def run(source: str, facts: Mapping[str, Any], language: str) -> tuple[str, list
             if length > LONGEST_OUTPUT:
                 raise Invalid("NOTICE_TOO_LONG", longest=LONGEST_OUTPUT)
     except (TemplateError, TypeError, RecursionError) as fault:
-        # Any other error would end the sender, and one text of an institution the notices of all.
+        # Any other exception would stop the sender, and so the notices of all institutions.
         raise ValueError(str(fault)[:200]) from fault
     return "".join(pieces), values

@@ -1,4 +1,4 @@
-"""Templates of institutions, stored: every version that was saved, and what a notice reads like by the newest one."""
+"""Stored templates of institutions in every saved version, and rendering with the newest version."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _NEWEST = Prepared(
 
 @dataclass(frozen=True, slots=True)
 class TemplateKey:
-    """Which template of an institution: a kind of notices, a channel and a language, all known."""
+    """The key of a template of an institution: a known kind of notice, channel and language."""
 
     kind: str
     channel: str
@@ -53,7 +53,7 @@ class TemplateKey:
 
 @dataclass(frozen=True, slots=True)
 class StoredTemplate:
-    """A version of a template; version 0 is the seed, which nobody has saved."""
+    """A version of a template. Version 0 is the default template, which nobody has saved."""
 
     key: TemplateKey
     version: int
@@ -85,14 +85,14 @@ def render(
     facts: Mapping[str, Any],
     unsubscribe_url: str = "",
 ) -> Rendered:
-    """Render a notice by the template of an institution that is in force.
+    """Render a notice with the institution's template in force.
 
-    language  "id" or "en"; any other is "id"
-    facts     as `rendering.render_source`
-    raises    Invalid  NOTICE_KIND_UNKNOWN, TEMPLATE_CHANNEL_UNKNOWN, and as `rendering.render_source`
+    language  "id" or "en"; other values mean "id"
+    facts     see `rendering.render_source`
+    raises    Invalid  NOTICE_KIND_UNKNOWN, TEMPLATE_CHANNEL_UNKNOWN, and errors of `rendering.render_source`
     """
     key = template_key(kind, channel, language if language in LANGUAGES else "id")
-    # Once for the messages that are rendered in one transaction.
+    # Read once for all messages that are rendered in one transaction.
     sources: dict[tuple[UUID, TemplateKey], Source] = session.info.setdefault("sources", {})
     source = sources.get((institution_id, key))
     if source is None:
@@ -108,7 +108,7 @@ def render(
 
 
 def template_in_force(session: Session, institution_id: UUID, key: TemplateKey) -> StoredTemplate:
-    """Return the newest version of an institution, or the seed as version 0."""
+    """Return the newest version of an institution, or the default template as version 0."""
     values = {
         "institution": institution_id,
         "notice_kind": key.kind,
@@ -122,7 +122,7 @@ def template_in_force(session: Session, institution_id: UUID, key: TemplateKey) 
 
 
 def saved_versions(session: Session, institution_id: UUID) -> dict[TemplateKey, int]:
-    """Return the newest version of each template that an institution has saved."""
+    """Return the newest version number of each template that an institution has saved."""
     rows = session.execute(
         select(
             TemplateVersion.kind, TemplateVersion.channel, TemplateVersion.language, func.max(TemplateVersion.version)
@@ -134,7 +134,7 @@ def saved_versions(session: Session, institution_id: UUID) -> dict[TemplateKey, 
 
 
 def list_versions(session: Session, institution_id: UUID, key: TemplateKey) -> list[StoredTemplate]:
-    """Return the versions of a template, the newest first; the last is the seed unless there are too many."""
+    """Return the versions of a template, the newest first. The last is the default template unless the list is full."""
     rows = session.scalars(
         _of(institution_id, key).order_by(TemplateVersion.version.desc()).limit(MOST_VERSIONS_SHOWN)
     ).all()
@@ -145,11 +145,11 @@ def list_versions(session: Session, institution_id: UUID, key: TemplateKey) -> l
 def save_template(
     session: Session, institution_id: UUID, key: TemplateKey, source: Source, *, version: int, context: Context
 ) -> StoredTemplate:
-    """Save a template as a new version. A text that is the same as that in force changes nothing.
+    """Save a template as a new version. A text that equals the one in force changes nothing.
 
-    version  that the caller has read
-    raises   Invalid   every fault of the text, as `rendering.refuse_faulty`
-             Outdated  VERSION_OUTDATED  another change came first
+    version  the version that the caller has read
+    raises   Invalid   with every fault of the text, see `rendering.refuse_faulty`
+             Outdated  VERSION_OUTDATED  another change was first
     """
     refuse_faulty(source, kind_of(key.kind), key.channel)
     current = template_in_force(session, institution_id, key)
@@ -188,12 +188,12 @@ def save_template(
 def restore_template(
     session: Session, institution_id: UUID, key: TemplateKey, *, version: int, earlier: int, context: Context
 ) -> StoredTemplate:
-    """Save an earlier version once more as the newest.
+    """Save an earlier version again, as the newest version.
 
-    version  that the caller has read
-    earlier  the version to return to; 0 is the seed
+    version  the version that the caller has read
+    earlier  the version to restore; 0 is the default template
     raises   NotFound  TEMPLATE_VERSION_UNKNOWN
-             Invalid, Outdated  as `save_template`; variables of an earlier release may be unknown now
+             Invalid, Outdated  like `save_template`; variables of an earlier release may be unknown now
     """
     if earlier == 0:
         return save_template(session, institution_id, key, seed_of(key), version=version, context=context)

@@ -1,4 +1,4 @@
-"""How values of a notice become words: dates of the language, shortened titles, and texts on one line."""
+"""Converts values of a notice to words: dates in the language, shortened titles, and texts on one line."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _WEEKDAYS = {
     "en": ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
 }
 _ZONES = {7 * 3600: "WIB", 8 * 3600: "WITA", 9 * 3600: "WIT"}
-# Control characters, line and paragraph ends, marks that turn the direction of the text after them, byte order marks,
-# and the two characters that stand around the number of a value (`markup`).
+# Control characters, line and paragraph ends, marks of text direction, byte order marks, lone surrogates, and the two
+# characters around the number of a value (`markup`).
 _NO_TEXT = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ue000\ue001\ud800-\udfff]+"
 )
@@ -29,13 +29,13 @@ _SPACES = re.compile(r"\s+")
 
 
 def one_line(value: object, *, longest: int = LONGEST_VALUE) -> str:
-    """Return a value as text on one line, without characters that no reader sees."""
+    """Return a value as text on one line, without invisible characters."""
     text = _SPACES.sub(" ", _NO_TEXT.sub(" ", str(value))).strip()
     return shortened(text, longest)
 
 
 def shortened(text: str, longest: int) -> str:
-    """Cut a text at the end of a word, with three points; a text that fits stays as it is."""
+    """Cut a long text at the end of a word and add three points; a text that fits does not change."""
     if len(text) <= longest:
         return text
     cut = text[: max(1, longest - 3)]
@@ -48,7 +48,7 @@ def shortened(text: str, longest: int) -> str:
 def day_of(value: Any) -> date | None:
     """Read a date or an ISO text of a date or moment; None for an empty value.
 
-    raises  ValueError  the text is no date
+    raises  ValueError  the text is not a date
     """
     if value is None or value == "":
         return None
@@ -74,7 +74,7 @@ def short_date(value: Any, language: str) -> str:
 def time_in_words(value: Any, language: str) -> str:
     """Return the time of day of a moment with its Indonesian zone: `14.30 WIB`; "" for an empty value.
 
-    value  a moment with its offset, or ISO 8601 text of one
+    value  a moment with its offset, or its ISO 8601 text
     """
     if not value:
         return ""
@@ -88,7 +88,7 @@ def time_in_words(value: Any, language: str) -> str:
 def hours_in_words(week: Mapping[int, Sequence[tuple[str, str]]], language: str) -> str:
     """Return opening hours: `Senin–Kamis 08.00–16.00; Jumat 08.00–11.30 dan 14.00–16.30`.
 
-    week  intervals ("HH:MM", "HH:MM") of weekdays, Monday is 0; days without one are left out
+    week  weekday (Monday is 0) -> intervals ("HH:MM", "HH:MM"); days without intervals are left out
     """
     groups: list[tuple[list[int], Sequence[tuple[str, str]]]] = []
     for day in range(7):

@@ -1,1 +1,1 @@
-"""Facts for partners' systems over HTTP: who subscribes to which, and their delivery."""
+"""Webhooks: facts for partners' systems over HTTP, their subscriptions and their delivery."""

@@ -1,7 +1,7 @@
-"""Delivery of facts to partners' systems: signed, in order, once if all goes well and again after failures.
+"""Delivery of facts to partners' systems: signed, in order, and at least once.
 
-Each webhook has its facts one after the other. After a failure it waits: 30 s, 1 min … 6 h. Failures of a day, or the
-answer 410, disable it; its owner and staff see that, and a replay makes it active again.
+A webhook gets its facts one after the other. After a failure it waits: 30 s, 1 min … 6 h. A day of failures or HTTP
+status 410 disables it; its owner and staff see this, and a replay makes it active again.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ KEPT = timedelta(days=7)
 GIVEN_UP_AFTER = timedelta(hours=24)
 FIRST_PAUSE = timedelta(seconds=30)
 LONGEST_PAUSE = timedelta(hours=6)
-# Of one webhook in a turn, so that a busy one does not hold the others.
+# Most facts of one webhook in a turn, so that a busy webhook does not delay others.
 MOST_IN_TURN = 50
-# A turn begins no further request after this time, so that a slow receiver does not hold the others either.
+# After this time a turn starts no further request, so that a slow receiver does not delay others.
 TURN_SECONDS = 10.0
 SEALED_FOR = "webhook"
 CONTACT = "webhook contact"
@@ -46,7 +46,7 @@ ACTIVE, DISABLED = "active", "disabled"
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One fact as it is sent."""
+    """One fact with the body that is sent."""
 
     fact_id: UUID
     body: bytes
@@ -54,7 +54,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A webhook whose facts may be sent now."""
+    """A webhook with facts that may be sent now."""
 
     webhook_id: UUID
     url: str
@@ -73,7 +73,7 @@ class Disabled:
 
 
 def signature_of(secret: bytes, body: bytes, at: datetime) -> str:
-    """Return the header Rangkiang-Signature: time of sending and HMAC-SHA-256 of time, dot and body."""
+    """Return the header Rangkiang-Signature: the time of sending, and the HMAC-SHA-256 of time, dot and body."""
     seconds = str(int(at.timestamp()))
     digest = hmac.new(secret, seconds.encode() + b"." + body, hashlib.sha256).hexdigest()
     return f"t={seconds},v1={digest}"
@@ -82,9 +82,9 @@ def signature_of(secret: bytes, body: bytes, at: datetime) -> str:
 def run_round(
     database: Database, master: MasterKey, client: OutgoingClient, *, tell: Callable[[Disabled], None] | None = None
 ) -> int:
-    """Send what waits, a turn for each webhook. Returns the number of facts that were taken.
+    """Send waiting facts, with one turn for each webhook. Returns the number of delivered facts.
 
-    tell  called for each webhook that this round has disabled and whose owner has an address
+    tell  called for each webhook that this round has disabled, if its owner has an address
     """
     with database.reading(DELIVERING) as session:
         turns = _find_turns(session, master, clock.now())
@@ -97,7 +97,7 @@ def run_round(
 
 
 def delete_old(session: Session) -> None:
-    """Delete facts of more than 7 days ago, sent or not."""
+    """Delete facts that are older than 7 days, delivered or not."""
     session.execute(delete(WebhookFact).where(WebhookFact.made_at < clock.now() - KEPT))
 
 
@@ -155,11 +155,11 @@ def _take_turn(
 
 
 def _send(client: OutgoingClient, turn: Turn, delivery: Delivery) -> str:
-    """Send one fact; return why it was not taken, "" when it was."""
+    """Send one fact. Returns "" if it was delivered, else the reason."""
     headers = {
         "Content-Type": "application/json",
         "User-Agent": "Rangkiang",
-        # The same in every attempt: a partner that has seen it does nothing.
+        # The same in every attempt, so that a partner can ignore a repeated fact.
         "Rangkiang-Delivery": str(delivery.fact_id),
         "Rangkiang-Signature": signature_of(turn.secret, delivery.body, clock.now()),
     }
@@ -171,7 +171,7 @@ def _send(client: OutgoingClient, turn: Turn, delivery: Delivery) -> str:
 
 
 def _note_delivery(session: Session, webhook_id: UUID, fact_id: UUID) -> bool:
-    """Note that a fact was taken. Returns False when the webhook was stopped or deleted meanwhile: its turn ends."""
+    """Store that a fact was delivered. Returns False if the webhook was stopped or deleted; then its turn ends."""
     now = clock.now()
     session.execute(update(WebhookFact).where(WebhookFact.id == fact_id).values(delivered_at=now))
     well = {"failures": 0, "failing_since": None, "reason": "", "last_delivered_at": now}
@@ -180,7 +180,7 @@ def _note_delivery(session: Session, webhook_id: UUID, fact_id: UUID) -> bool:
 
 
 def _note_failure(session: Session, webhook_id: UUID, reason: str) -> bytes | None:
-    """Put the webhook off, or disable it; return the sealed address of its owner when it is disabled now."""
+    """Postpone the webhook, or disable it. Returns the sealed address of its owner if it is disabled now, else None."""
     now = clock.now()
     webhook = session.scalar(select(Webhook).where(Webhook.id == webhook_id).with_for_update())
     if webhook is None or webhook.state != ACTIVE:
@@ -197,7 +197,7 @@ def _note_failure(session: Session, webhook_id: UUID, reason: str) -> bytes | No
 
 
 def count_waiting(session: Session, webhook_ids: list[UUID]) -> dict[UUID, int]:
-    """Return how many facts wait for each webhook."""
+    """Return webhook -> number of waiting facts."""
     query = select(WebhookFact.webhook_id, func.count()).where(
         WebhookFact.webhook_id.in_(webhook_ids), WebhookFact.delivered_at.is_(None)
     )

@@ -1,4 +1,4 @@
-"""Which facts partners may have, the scope of each, and what a fact says; with ids of members only where allowed."""
+"""Kinds of facts for partners, their scopes and their content. Ids of members only for clients that may read them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rangkiang.circulation.v1.events_pb2 import LoanFact
 from services.notifications.tables import Webhook, WebhookFact
 
 MEMBERS_SCOPE = "members.read"
-# By kind: the scope that a client needs to have its facts.
+# Kind of facts -> scope that a client needs.
 SCOPES: Mapping[str, str] = {
     "loan.opened": "facts.loans",
     "loan.renewed": "facts.loans",
@@ -27,7 +27,7 @@ SCOPES: Mapping[str, str] = {
 }
 
 _webhooks = Webhook.__table__
-# Most institutions have none, and every fact of a loan asks.
+# Prepared, because every fact about a loan needs it, although most institutions have no webhooks.
 _SUBSCRIBED = Prepared(
     select(_webhooks.c.id, _webhooks.c.kinds, _webhooks.c.with_members).where(
         _webhooks.c.institution_id == bindparam("institution"), _webhooks.c.state == "active"
@@ -39,8 +39,8 @@ _SUBSCRIBED = Prepared(
 class Fact:
     """A fact for partners.
 
-    facts      JSON without members
-    member_id  None when it is about none
+    facts      JSON values without data about members
+    member_id  None if the fact is not about a member
     """
 
     kind: str
@@ -50,7 +50,7 @@ class Fact:
 
 
 def note_fact(session: Session, fact: Fact) -> int:
-    """Add a fact to what waits for each webhook of its institution. Returns their number."""
+    """Queue a fact for each webhook of its institution with this kind. Returns the number of webhooks."""
     now = clock.now()
     rows = [
         {
@@ -73,9 +73,9 @@ def note_fact(session: Session, fact: Fact) -> int:
 
 
 def note_loan(session: Session, kind: str, loan: LoanFact, **more: Any) -> None:
-    """Note a fact about a loan.
+    """Queue a fact about a loan.
 
-    more  further facts, without members
+    more  further values, without data about members
     """
     facts = {
         "loan_id": loan.loan_id,
@@ -90,17 +90,17 @@ def note_loan(session: Session, kind: str, loan: LoanFact, **more: Any) -> None:
 
 
 def note_member(session: Session, kind: str, *, institution_id: str, member_id: str) -> None:
-    """Note a fact about a member. Without members.read a partner learns only that there was one."""
+    """Queue a fact about a member. A partner without members.read does not get the id of the member."""
     note_fact(session, Fact(kind, UUID(institution_id), {}, UUID(member_id)))
 
 
 def forget_member(session: Session, member_id: UUID) -> None:
-    """Forget the facts of an erased member, sent or not."""
+    """Delete the facts about an erased member, delivered or not."""
     session.execute(delete(WebhookFact).where(WebhookFact.member_id == member_id))
 
 
 def forget_client(session: Session, client_id: str) -> None:
-    """Delete the webhooks of a client, with what waits for them: nothing may be sent to it any more."""
+    """Delete the webhooks of a client and their facts, because nothing may be sent to the client any more."""
     own = select(Webhook.id).where(Webhook.client_id == client_id)
     session.execute(delete(WebhookFact).where(WebhookFact.webhook_id.in_(own)))
     session.execute(delete(Webhook).where(Webhook.client_id == client_id))

@@ -1,4 +1,4 @@
-"""Subscriptions of partners: made by a client for itself, listed, replayed and deleted."""
+"""Subscriptions of partners: creation, lists, replay and deletion."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from services.notifications.webhooks.facts import MEMBERS_SCOPE, SCOPES
 
 MOST_WEBHOOKS = 10  # of one client
 LONGEST_URL = 1_000
-STOPPED = "STOPPED"  # why a webhook is disabled: by its owner
-# People of staff see the webhooks of every client; a client its own.
+STOPPED = "STOPPED"  # reason of a webhook that its owner has disabled
+# Staff with this scope see the webhooks of every client; clients see only their own.
 STAFF_SCOPE = "reports.read"
 
 
 def check_request(url: str, kinds: Sequence[str], scopes: Collection[str], client: OutgoingClient) -> None:
-    """Check what a client asks for, before the transaction: the host is resolved.
+    """Check a request for a webhook, with a DNS query for its host, so not within a transaction.
 
     raises  Invalid    WEBHOOK_KINDS_INVALID, OUTGOING_URL_INVALID
             Forbidden  WEBHOOK_SCOPE_MISSING
@@ -47,16 +47,16 @@ def check_request(url: str, kinds: Sequence[str], scopes: Collection[str], clien
 def create(
     session: Session, master: MasterKey, caller: Context, *, url: str, kinds: Sequence[str], contact: str = ""
 ) -> tuple[Webhook, str]:
-    """Add a subscription; return it with its secret, which is shown once.
+    """Add a subscription; return it with its secret, which is shown only once.
 
-    contact  e-mail address that hears when it is disabled
+    contact  e-mail address that is notified when the webhook is disabled; "" for none
     raises   Refused  WEBHOOK_LIMIT_REACHED
              Invalid  WEBHOOK_CONTACT_INVALID
     """
     address = parse_address(contact) if contact else None
     if contact and address is None:
         raise Invalid("WEBHOOK_CONTACT_INVALID")
-    # Of a client both are its id; a person of staff has another session tomorrow.
+    # A client's session id equals its id; staff have another session each time.
     of_client = Webhook.client_id == caller.actor
     if (session.scalar(select(func.count()).select_from(Webhook).where(of_client)) or 0) >= MOST_WEBHOOKS:
         raise Refused("WEBHOOK_LIMIT_REACHED", most=MOST_WEBHOOKS)
@@ -86,7 +86,7 @@ def create(
 
 
 def list_own(session: Session, caller: Context) -> list[Webhook]:
-    """Return the caller's webhooks; for staff those of the institution."""
+    """Return the caller's webhooks; for staff all webhooks of the institution."""
     query = select(Webhook).order_by(Webhook.made_at)
     if STAFF_SCOPE not in caller.scopes:
         query = query.where(Webhook.client_id == caller.actor)
@@ -94,7 +94,7 @@ def list_own(session: Session, caller: Context) -> list[Webhook]:
 
 
 def find_own(session: Session, caller: Context, webhook_id: str, *, locks: bool = True) -> Webhook:
-    """Return one of the caller's webhooks, locked unless it is only read. Raises NotFound WEBHOOK_UNKNOWN."""
+    """Return a webhook that the caller may manage, locked unless it is only read. Raises NotFound WEBHOOK_UNKNOWN."""
     query = select(Webhook).where(Webhook.id == parse_id(webhook_id))
     row = session.scalar(query.with_for_update() if locks else query)
     if row is None or (STAFF_SCOPE not in caller.scopes and row.client_id != caller.actor):
@@ -103,12 +103,12 @@ def find_own(session: Session, caller: Context, webhook_id: str, *, locks: bool 
 
 
 def disable(row: Webhook) -> None:
-    """Send nothing more until a replay: facts that happen meanwhile are not kept for it."""
+    """Stop a webhook until a replay. Facts of the time between are not kept for it."""
     row.state, row.reason = DISABLED, STOPPED
 
 
 def list_deliveries(session: Session, row: Webhook, *, limit: int, cursor: str) -> tuple[list[WebhookFact], str]:
-    """Return facts for a webhook, the newest first, and the cursor of the next page; "" at the end.
+    """Return the facts for a webhook, the newest first, and the cursor of the next page; "" on the last page.
 
     raises  NotFound  WEBHOOK_CURSOR_UNKNOWN
     """
@@ -123,16 +123,16 @@ def list_deliveries(session: Session, row: Webhook, *, limit: int, cursor: str) 
 
 
 def remove(session: Session, row: Webhook) -> None:
-    """Delete a webhook and what waits for it."""
+    """Delete a webhook and its facts."""
     session.execute(delete(WebhookFact).where(WebhookFact.webhook_id == row.id))
     session.delete(row)
 
 
 def replay(session: Session, row: Webhook, cursor: str) -> int:
-    """Make a webhook active, and send again what was sent from the cursor on. Returns the number of those facts.
+    """Make a webhook active, and queue delivered facts from the cursor on again. Returns the number of these facts.
 
-    cursor  id of a fact; "" sends nothing again
-    raises  NotFound  WEBHOOK_CURSOR_UNKNOWN  it is older than 7 days, or of another webhook
+    cursor  id of a fact; "" for none
+    raises  NotFound  WEBHOOK_CURSOR_UNKNOWN  the fact is older than 7 days, or belongs to another webhook
     """
     count = 0
     if cursor:
