@@ -1,73 +1,304 @@
-"""A picture of every kind of page, for people to look at, in the folder SCREENSHOTS; by default var/screenshots."""
+"""A picture of every kind of page, for people to look at, in the folder SCREENSHOTS; by default var/screenshots.
+
+SCREENSHOT_DISPLAYS=all draws both sizes in both languages, in light and dark; without it two of them are drawn.
+"""
 
 from __future__ import annotations
 
+import io
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
-from uuid import UUID
+from typing import Any
 
 import pytest
+from fastapi.routing import iter_route_contexts
+from PIL import Image
+from playwright.sync_api import Browser, Page, Response
+from starlette.routing import compile_path
 
-from tests.fakes.accounts import add_institution, add_staff, new_user
-from tests.fakes.institutions import OWN
-from tests.fakes.items import INSTITUTION_ID
-from tests.web.accessibility import take_session
-from tests.web.conftest import DESK, PHONE, Visit
+from chassis.settings import Settings
+from gateway.app import create_app
+from gateway.web.account import notice_links
+from tests.fakes.accounts import PASSWORD
+from tests.fakes.lending import REFERENCE, barcode
+from tests.web.accessibility import wide_elements
+from tests.web.conftest import DESK, PHONE, Window, wait_for_filters
+from tests.web.pictured_library import BRANCH, PicturedLibrary, pictured_library
+from tests.web.pictured_notices import TEMPLATE
 from tests.web.places import BOOK, PLACES
-from tests.web.visitors import Visitor, visitor
 
 FOLDER = Path(os.environ.get("SCREENSHOTS") or Path(__file__).parents[2] / "var" / "screenshots")
-PAGES = {**PLACES, "book": f"/records/{BOOK.id}", "install": "/install", "offline": "/offline"}
-STAFF_PAGES = {
-    "account": "/account",
-    "desk": "/desk",
-    "overdue": "/desk/overdue",
-    "policies": "/desk/policies",
-    "calendars": "/desk/calendars",
-    "calendar": "/desk/calendars/PUSAT",
-    "libraries": "/desk/libraries",
-    "library-institution": "/desk/libraries/institution",
-    "library-branch": "/desk/libraries/branches/PUSAT",
-    "members": "/members",
-    "member-new": "/members/new",
-    "staff": "/staff",
-    "clients": "/clients",
-}
 # name -> size of the window, language, colours
-DISPLAYS = {"phone-id-light": (PHONE, "id-ID", "light"), "desk-en-dark": (DESK, "en-GB", "dark")}
-# A page that shows nothing is smaller.
-SMALLEST_BYTES = 4_000
+EVERY_DISPLAY = {
+    f"{size_name}-{language[:2]}-{scheme}": (size, language, scheme)
+    for (size_name, size), language, scheme in product(
+        (("phone", PHONE), ("desk", DESK)), ("id-ID", "en-GB"), ("light", "dark")
+    )
+}
+DISPLAYS = (
+    tuple(EVERY_DISPLAY) if os.environ.get("SCREENSHOT_DISPLAYS") == "all" else ("phone-id-light", "desk-en-dark")
+)
+# A page with a line of text has more: its letters have soft edges.
+LEAST_GREYS = 16
 
 
-@pytest.mark.parametrize("display", DISPLAYS)
-def test_every_page_is_drawn(visit: Visit, display: str) -> None:
-    size, locale, scheme = DISPLAYS[display]
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    for name, path in PAGES.items():
-        page = visit(path, size=size, locale=locale)
-        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-        picture = page.screenshot(path=FOLDER / f"{name}-{display}.png")
-        assert len(picture) > SMALLEST_BYTES, name
+@dataclass(frozen=True, slots=True)
+class View:
+    """A page in one state.
+
+    path     with the names of ids in braces
+    status   of its response
+    form     path to which a form of the page is sent first, with `values`; the picture shows the answer
+    catalog  attribute of the fake catalogue that is True meanwhile
+    """
+
+    path: str
+    status: int = 200
+    form: str = ""
+    values: Mapping[str, str] = field(default_factory=dict)
+    catalog: str = ""
+
+
+ANYONE = {
+    **{name: View(path, 404 if name == "trouble" else 200) for name, path in PLACES.items()},
+    "book": View(f"/records/{BOOK.id}"),
+    "results-partly": View("/search?q=surau+planet"),
+    "results-relaxed": View("/search?q=surau+komet"),
+    "results-spelling": View("/search?q=suroe"),
+    "results-degraded": View("/search?q=minangkabau", catalog="degraded"),
+    "install": View("/install"),
+    "offline": View("/offline"),
+    "trust": View("/trust"),
+    "sign-in-wrong": View("/sign-in", 401, "/sign-in", {"user": "siti.rahma", "password": "salah"}),
+    "sign-in-code": View("/sign-in", 200, "/sign-in", {"user": "siti.rahma", "password": PASSWORD}),
+    "sign-in-slip": View("/sign-in/slip"),
+    "sign-in-link": View("/sign-in/link/{link}"),
+    "notice-renew": View("/l/{renew}"),
+    "notice-opt-out": View("/l/{opt_out}"),
+    "notice-over": View("/l/{expired}", 410),
+    "fails-no-page": View("/tidak-ada", 404),
+    "fails-search-down": View("/search?q=surau", 503, catalog="down"),
+    "fails-too-many": View("/l/nobody-has-made-this", 429),
+}
+READER = {
+    "own-account": View("/account"),
+    "own-notices": View("/account/notices"),
+    "own-data": View("/account/data"),
+    "own-renewed": View("/account", 200, "/account/loans/renewals"),
+    "fails-not-allowed": View("/members", 403),
+}
+STAFF = {
+    "account": View("/account"),
+    "desk": View("/desk"),
+    "desk-branch": View("/desk?branch=choose"),
+    "desk-return": View("/desk?mode=return"),
+    "desk-borrower": View("/desk?member={member}"),
+    "desk-refused": View("/desk?member={member}", 200, "/desk", {"code": REFERENCE}),
+    "desk-unknown-item": View("/desk", 200, "/desk", {"code": "9789794617000"}),
+    "desk-item": View("/desk?mode=return", 200, "/desk", {"code": barcode(40)}),
+    "slip": View("/desk/slips/{member}"),
+    "overdue": View("/desk/overdue"),
+    "letters": View("/desk/overdue/letters"),
+    "policies": View("/desk/policies"),
+    "policies-refused": View("/desk/policies", 400, "/desk/policies", {"rows[0].period": "tujuh"}),
+    "calendars": View("/desk/calendars"),
+    "calendar": View(f"/desk/calendars/{BRANCH}"),
+    "libraries": View("/desk/libraries"),
+    "library-institution": View("/desk/libraries/institution"),
+    "library-branch": View(f"/desk/libraries/branches/{BRANCH}"),
+    "library-preview": View(
+        "/desk/libraries/branches/LAING", 200, "/desk/libraries/branches/LAING",
+        {"address": "Jl. Laing No. 3", "services": "Wi-Fi | Wi-Fi", "act": "preview"},
+    ),
+    "library-conflict": View(
+        "/desk/libraries/institution", 412, "/desk/libraries/institution", {"version": "1", "phone": "(0755) 20123"}
+    ),
+    "members": View("/members"),
+    "members-found": View("/members", 200, "/members", {"q": "rahmawati"}),
+    "member": View("/members/{member}"),
+    "member-blocked": View("/members/{blocked}"),
+    "member-new": View("/members/new"),
+    "member-refused": View(
+        "/members/new", 400, "/members/new",
+        {"name": "Anak Kecil", "category": "anak", "nik": "1,37E+15", "phone": "abc"},
+    ),
+    "member-doubles": View(
+        "/members/new", 409, "/members/new",
+        {"name": "Siti Rahmawati", "category": "umum", "birth_date": "1991-04-21", "phone": "0812 6611 2200"},
+    ),
+    "member-edit": View("/members/{member}/edit"),
+    "member-slip": View("/members/{other}", 200, "/members/{other}/slips"),
+    "member-consents": View("/members/{member}/consents"),
+    "member-requests": View("/members/{member}/data-requests"),
+    "member-notices": View("/members/{member}/notices"),
+    "merge": View("/members/{member}/merge"),
+    "merge-found": View("/members/{member}/merge", 200, "/members/{member}/merge/search", {"q": "rahmawati"}),
+    "merge-compare": View("/members/{member}/merge/{other}"),
+    "data-requests": View("/data-requests"),
+    "notices": View("/notices"),
+    "notice": View("/notices/{notice}"),
+    "channels": View("/notices/channels"),
+    "print-list": View("/notices/print"),
+    "conversations": View("/notices/conversations"),
+    "conversation": View("/notices/conversations/{conversation}"),
+    "templates": View("/notices/templates"),
+    "template": View(TEMPLATE),
+    "template-refused": View(TEMPLATE, 400, TEMPLATE, {"body": "{{ title }}\n{{ due }}", "act": "save"}),
+    "template-versions": View(f"{TEMPLATE}/versions"),
+    "webhooks": View("/notices/webhooks"),
+    "webhook": View("/notices/webhooks/{webhook}"),
+    "webhook-added": View(
+        "/notices/webhooks", 200, "/notices/webhooks", {"url": "http://127.0.0.1/peristiwa", "kinds": "loan.opened"}
+    ),
+    "staff": View("/staff"),
+    "staff-person": View("/staff/{colleague}"),
+    "staff-link": View("/staff/{colleague}", 200, "/staff/{colleague}/links"),
+    "staff-refused": View("/staff", 400, "/staff", {"user": "Nama Salah!", "name": "Rina Sari", "roles": "desk"}),
+    "clients": View("/clients"),
+    "client-added": View("/clients", 200, "/clients", {"name": "mesin-{display}", "role": "desk"}),
+}  # fmt: skip
+# Who -> pages. The order is that of the cookies of `PicturedLibrary`.
+VIEWS = {"anyone": ANYONE, "reader": READER, "staff": STAFF}
+
+# Routes that answer GET with something else than a page.
+NOT_PAGES = {
+    "/openapi.json": "a document for programs",
+    "/opensearch.xml": "for browsers",
+    "/suggestions.json": "for browsers",
+    "/search.atom": "a feed",
+    "/records/{record_id}.{ending}": "a file",
+    "/unapi": "for programs",
+    "/robots.txt": "for search engines",
+    "/sitemap.xml": "for search engines",
+    "/sitemap/branches.xml": "for search engines",
+    "/sitemap/{page}.xml": "for search engines",
+    "/suggest": "part of a page, below the search box",
+    "/search/filters": "part of the results, which the pictures of results have",
+    "/files/{file_id}": "a picture",
+    "/covers/{record_id}/{version}": "a picture",
+    "/covers/{record_id}/{version}.png": "a picture",
+    "/gaya/covers/{digit}": "a picture",
+    "/icons/{icon}.png": "a picture",
+    "/favicon.ico": "a picture",
+    "/static/{name}": "a style sheet, a script or a picture",
+    "/site.webmanifest": "for browsers",
+    "/sw.js": "a script",
+    "/authority.crt": "a certificate",
+    "/account/data.json": "a file",
+    "/members/{member_id}/data.json": "a file",
+    "/members/{member_id}/card.pdf": "a file",
+    "/notices.csv": "a file",
+    "/desk/overdue.csv": "a file",
+}
+
+
+def test_every_page_of_the_gateway_is_drawn() -> None:
+    """A new page is added to ANYONE, READER or STAFF; another answer to a GET to NOT_PAGES, with the reason."""
+    routes = [
+        (route.path, compile_path(route.path)[0])
+        for route in iter_route_contexts(create_app(Settings()).routes)
+        if "GET" in (route.methods or ()) and not route.path.startswith("/api/")
+    ]
+    paths = [re.sub(r"{\w+}", "x", view.path) for views in VIEWS.values() for view in views.values()]
+    drawn = {
+        next((route for route, pattern in routes if pattern.match(path.partition("?")[0])), path) for path in paths
+    }
+    assert sorted({route for route, _ in routes} - drawn - NOT_PAGES.keys()) == [], "pages without a picture"
+    assert sorted(NOT_PAGES.keys() - ({route for route, _ in routes} - drawn)) == [], "no such route, or drawn"
 
 
 @pytest.fixture(scope="module")
-def administrator(address: str) -> Iterator[Visitor]:
-    add_institution(UUID(INSTITUTION_ID), OWN)
-    with visitor(address) as administrator:
-        administrator.sign_in(add_staff(new_user("admin"), "administrator", institution=UUID(INSTITUTION_ID)))
-        yield administrator
+def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PicturedLibrary]:
+    with pictured_library(tmp_path_factory.mktemp("library")) as library:
+        yield library
+
+
+@pytest.fixture(scope="module")
+def window(browser: Browser, library: PicturedLibrary) -> Iterator[Window]:
+    """The one page of all pictures: to open another takes longer than to load it."""
+    context = browser.new_context(base_url=library.address, reduced_motion="reduce")
+    window = Window(context.new_page())
+    yield window
+    context.close()
 
 
 @pytest.mark.parametrize("display", DISPLAYS)
-def test_every_page_of_staff_is_drawn(visit: Visit, administrator: Visitor, display: str) -> None:
-    size, locale, scheme = DISPLAYS[display]
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    page = visit("/", size=size, locale=locale, fresh=True)
-    take_session(page, administrator)
+def test_every_page_is_drawn(window: Window, library: PicturedLibrary, display: str) -> None:
+    size, locale, scheme = EVERY_DISPLAY[display]
+    page = window.page
+    page.set_viewport_size({"width": size[0], "height": size[1]})
+    page.set_extra_http_headers({"Accept-Language": locale})
     page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-    for name, path in STAFF_PAGES.items():
-        page.goto(path)
-        assert "/sign-in" not in page.url, path
-        picture = page.screenshot(path=FOLDER / f"{name}-{display}.png", full_page=True)
-        assert len(picture) > SMALLEST_BYTES, name
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    # Links that nobody has made are counted for each address.
+    notice_links._failures._left.clear()
+    faults: dict[str, list[str]] = {}
+    for who, views in VIEWS.items():
+        page.context.clear_cookies()
+        cookies = library.cookies.get(who, {})
+        page.context.add_cookies([{"name": name, "value": cookies[name], "url": library.address} for name in cookies])
+        for name, view in views.items():
+            window.errors.clear()
+            response = _show(page, view, library, {**library.ids, "display": display})
+            picture = page.screenshot(path=FOLDER / f"{name}-{display}.png", full_page=True)
+            if found := _faults(window, view, response, picture):
+                faults[name] = found
+    assert faults == {}
+
+
+def _show(page: Page, view: View, library: PicturedLibrary, ids: dict[str, str]) -> Response:
+    """Open a page, send its form when it has one, and return the response that is shown."""
+    path, form = (re.sub(r"{(\w+)}", lambda name: ids[name[1]], text) for text in (view.path, view.form))
+    if view.status == 429:
+        for _ in range(notice_links.MOST_FAILURES):
+            page.request.get(path)
+    if view.catalog:
+        setattr(library.catalog, view.catalog, True)
+    try:
+        response = page.goto(path)
+        if form:
+            values = {name: value.replace("{display}", ids["display"]) for name, value in view.values.items()}
+            with page.expect_navigation() as sent:
+                page.evaluate(SEND, [form, values])
+            response = sent.value
+        wait_for_filters(page)
+    finally:
+        if view.catalog:
+            setattr(library.catalog, view.catalog, False)
+    assert response is not None
+    return response
+
+
+# Fills in and sends the form with this action, past the scripts of the page.
+SEND = """([action, values]) => {
+    const form = [...document.forms].find(form => new URL(form.action).pathname === action);
+    for (const [name, value] of Object.entries(values)) {
+        const known = form.elements.namedItem(name);
+        if (known && known.matches && known.matches('select, textarea, input:not([type=checkbox], [type=radio])')) {
+            known.value = value;
+        } else {
+            form.append(Object.assign(document.createElement('input'), {type: 'hidden', name, value}));
+        }
+    }
+    HTMLFormElement.prototype.submit.call(form);
+}"""
+
+
+def _faults(window: Window, view: View, response: Response, picture: bytes) -> list[str]:
+    """What is wrong with a page and its picture, in words."""
+    faults: list[Any] = []
+    if response.status != view.status:
+        faults.append(f"status {response.status}, not {view.status}")
+    if not window.page.evaluate("document.querySelector('main')?.innerText.trim()"):
+        faults.append("no text")
+    greys = Image.open(io.BytesIO(picture)).convert("L").getcolors()
+    if greys is None or len(greys) < LEAST_GREYS:
+        faults.append("a blank picture")
+    faults += [f"too wide: {element}" for element in wide_elements(window.page)]
+    # The browser's own line about a page that fails.
+    faults += [error for error in window.errors if f"status of {view.status}" not in error]
+    return faults
