@@ -24,7 +24,7 @@ from gateway import sessions
 from gateway.negotiation import language
 from gateway.request_guard import READ_METHODS, header_fields
 from gateway.web.rendering import form_token, here, local_target, page
-from gateway.web.texts import wording
+from gateway.web.texts import Wording, wording
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -226,10 +226,11 @@ def _visitor_name(request: Request) -> str:
     return HTTPS_VISITOR if request.url.scheme == "https" else HTTP_VISITOR
 
 
-def refuse(request: Request, form: Form, error: Error, places: Mapping[str, str]) -> Form:
+def refuse(request: Request, form: Form, error: Error, places: Mapping[str, str], *, labels: str = "") -> Form:
     """Put the sentences of an error into a form, and keep its Idempotency-Key for another attempt.
 
     places  field of the form, by reason or by the fact `field` of a refusal
+    labels  table of the texts with the labels of fields, which sentences name instead; "" for sentences as they are
     raises  Unauthenticated  the session has ended
     """
     if isinstance(error, Unauthenticated) and error.reason in sessions.ENDED:
@@ -239,6 +240,8 @@ def refuse(request: Request, form: Form, error: Error, places: Mapping[str, str]
         field_name = str(refusal.facts.get("field", ""))
         place = places.get(refusal.reason) or places.get(field_name, field_name)
         sentence = refusal.sentence.in_language(lang)
+        if labels and (label := _label(f"{labels}.", field_name, wording(lang))):
+            sentence = sentence.replace(f"“{field_name}”", f"“{label}”")
         if place in places.values() or place in form.values:
             form.errors.setdefault(place, sentence)
         else:
@@ -248,6 +251,12 @@ def refuse(request: Request, form: Form, error: Error, places: Mapping[str, str]
         # Without a reply, it is unknown whether the act was done. The same key makes sure that it is done once.
         form.key = used[b"idempotency-key"].decode()
     return form
+
+
+def _label(table: str, field_name: str, words: Wording) -> str:
+    """Return the label of a field, or of its last part: that of `relation` for `guardian_relation`; "" without one."""
+    last = field_name.rpartition("_")[2]
+    return words.texts.get(table + field_name) or words.texts.get(table + last, "")
 
 
 def redirect(path: str) -> Response:

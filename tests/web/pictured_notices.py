@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -56,9 +56,10 @@ def add_notices(institution: UUID, ids: dict[str, str], *, branch: UUID) -> dict
     ):
         owners.people[UUID(ids[name])] = MemberContact(id=ids[name], language="id", **values)
     mail.answers["syamsul@contoh.example"] = _NO_MAILBOX
-    with notifications.database.transaction(TEST) as session:
+    with clock.frozen(_yesterday_morning()), notifications.database.transaction(TEST) as session:
         for name in ("member", "blocked", "other"):
             _make_notices(session, UUID(ids[name]), institution, branch)
+    with notifications.database.transaction(TEST) as session:
         _add_days(session, institution)
         _add_phone(session, master, UUID(ids["member"]), institution)
         conversation = _add_conversations(session, master, institution)
@@ -67,12 +68,18 @@ def add_notices(institution: UUID, ids: dict[str, str], *, branch: UUID) -> dict
         notifications.database, owners, [mail, *open_channels("print:")], read_master=lambda: master, render=render,
         public_url="https://perpustakaan.example",
     )  # fmt: skip
-    while not sender.run_round():
-        pass
+    with clock.frozen(_yesterday_morning()):
+        while not sender.run_round():
+            pass
     with notifications.database.reading(TEST) as session:
         sent = select(Notice.id).where(Notice.member_id == UUID(ids["member"]), Notice.state == "sent")
         notice = session.scalars(sent.limit(1)).one()
     return {"notice": str(notice), "conversation": conversation, "webhook": webhook}
+
+
+def _yesterday_morning() -> datetime:
+    """A moment in the sending hours, which no quiet hours follow."""
+    return datetime.combine(clock.now().date() - timedelta(days=1), time(3), UTC)
 
 
 def _make_notices(session: Session, member: UUID, institution: UUID, branch: UUID) -> None:
@@ -132,7 +139,7 @@ def _add_webhook(session: Session, master: MasterKey, institution: UUID) -> str:
     now, webhook_id = clock.now(), new_id()
     session.add(
         Webhook(
-            id=webhook_id, institution_id=institution, client_id="klien", kinds=["loan.opened", "loan.returned"],
+            id=webhook_id, institution_id=institution, client_id=str(new_id()), kinds=["loan.opened", "loan.returned"],
             url="https://perpustakaan.mahaputra.example/rangkiang/peristiwa", with_members=False,
             sealed_secret=master.seal(b"x", use=SEALED_FOR), sealed_contact=None, state="active", reason="HTTP_500",
             failures=3, failing_since=now, next_at=now, last_delivered_at=now, made_at=now, made_by_staff=None,

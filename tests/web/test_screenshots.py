@@ -5,6 +5,7 @@ SCREENSHOT_DISPLAYS=all draws both sizes in both languages, in light and dark; w
 
 from __future__ import annotations
 
+import base64
 import io
 import os
 import re
@@ -17,7 +18,7 @@ from typing import Any
 import pytest
 from fastapi.routing import iter_route_contexts
 from PIL import Image
-from playwright.sync_api import Browser, Page, Response
+from playwright.sync_api import Browser, CDPSession, Page, Response
 from starlette.routing import compile_path
 
 from chassis.settings import Settings
@@ -88,7 +89,7 @@ READER = {
     "own-account": View("/account"),
     "own-notices": View("/account/notices"),
     "own-data": View("/account/data"),
-    "own-renewed": View("/account", 200, "/account/loans/renewals"),
+    "own-renewed": View("/account?changed=loans"),
     "fails-not-allowed": View("/members", 403),
 }
 STAFF = {
@@ -220,7 +221,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PicturedLibrar
 @pytest.fixture(scope="module")
 def window(browser: Browser, library: PicturedLibrary) -> Iterator[Window]:
     """The one page of all pictures: to open another takes longer than to load it."""
-    context = browser.new_context(base_url=library.address, reduced_motion="reduce")
+    context = browser.new_context(base_url=library.address, reduced_motion="reduce", service_workers="block")
     window = Window(context.new_page())
     yield window
     context.close()
@@ -233,6 +234,7 @@ def test_every_page_is_drawn(window: Window, library: PicturedLibrary, display: 
     page.set_viewport_size({"width": size[0], "height": size[1]})
     page.set_extra_http_headers({"Accept-Language": locale})
     page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    tools = page.context.new_cdp_session(page)
     FOLDER.mkdir(parents=True, exist_ok=True)
     # Links that nobody has made are counted for each address.
     notice_links._failures._left.clear()
@@ -244,7 +246,8 @@ def test_every_page_is_drawn(window: Window, library: PicturedLibrary, display: 
         for name, view in views.items():
             window.errors.clear()
             response = _show(page, view, library, {**library.ids, "display": display})
-            picture = page.screenshot(path=FOLDER / f"{name}-{display}.png", full_page=True)
+            picture = _picture(tools)
+            (FOLDER / f"{name}-{display}.png").write_bytes(picture)
             if found := _faults(window, view, response, picture):
                 faults[name] = found
     assert faults == {}
@@ -286,6 +289,13 @@ SEND = """([action, values]) => {
     }
     HTMLFormElement.prototype.submit.call(form);
 }"""
+
+
+def _picture(tools: CDPSession) -> bytes:
+    """Return the whole page as a PNG; Chromium compresses it less than `Page.screenshot`, in a third of the time."""
+    size = tools.send("Page.getLayoutMetrics")["cssContentSize"]
+    options = {"captureBeyondViewport": True, "optimizeForSpeed": True, "clip": {**size, "scale": 1}}
+    return base64.b64decode(tools.send("Page.captureScreenshot", options)["data"])
 
 
 def _faults(window: Window, view: View, response: Response, picture: bytes) -> list[str]:

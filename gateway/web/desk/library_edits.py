@@ -312,7 +312,7 @@ def label_of(name: str, words: Wording) -> str:
     if field == "links":
         return words.say(f"contact.{part}")
     label = words.say(f"libraries.field.{field}")
-    return f"{label} ({words.say(f'language.{part}')})" if part in ("id", "en") else label
+    return f"{label} ({words.code('notice_language', part)})" if part in ("id", "en") else label
 
 
 def _named(sentence: str, field: str, words: Wording) -> str:

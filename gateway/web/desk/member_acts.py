@@ -99,7 +99,7 @@ async def make_slip(request: Request) -> Response:
     except NotFound:
         raise
     except Error as problem:
-        form = refuse(request, signed_in_form(request, fields), problem, _PLACES)
+        form = refuse(request, signed_in_form(request, fields), problem, _PLACES, labels="members")
         return await member_page(request, form, status=problem.http_status)
     member_request = people_pb2.GetMemberRequest(id=_member(request))
     member = (await call(request, members(request).GetMember, member_request)).member
@@ -120,7 +120,9 @@ async def erase(request: Request) -> Response:
     except NotFound:
         raise
     except Error as problem:
-        return await member_page(request, refuse(request, form, problem, _PLACES), status=problem.http_status)
+        return await member_page(
+            request, refuse(request, form, problem, _PLACES, labels="members"), status=problem.http_status
+        )
     return redirect("/members")
 
 
@@ -131,7 +133,7 @@ async def _act(request: Request, act: Awaitable[Any], fields: dict[str, str]) ->
     except NotFound:
         raise
     except Error as problem:
-        form = refuse(request, signed_in_form(request, fields), problem, _PLACES)
+        form = refuse(request, signed_in_form(request, fields), problem, _PLACES, labels="members")
         return await member_page(request, form, status=problem.http_status)
     return redirect(f"/members/{_member(request)}")
 

@@ -70,10 +70,10 @@ async def register(request: Request) -> Response:
     except Error as problem:
         duplicates = await _duplicates(request, problem)
         if duplicates and problem.reasons == {"MEMBER_LIKELY_DUPLICATE"}:
-            refuse(request, form, problem, _PLACES)
+            refuse(request, form, problem, _PLACES, labels="members")
             form.general.clear()
         else:
-            refuse(request, form, problem, _PLACES)
+            refuse(request, form, problem, _PLACES, labels="members")
         return await _page(request, form, duplicates=duplicates, status=problem.http_status)
     return redirect(f"/members/{reply.id}")
 
@@ -107,7 +107,7 @@ async def change_member(request: Request) -> Response:
     except NotFound:
         raise
     except Error as problem:
-        refuse(request, form, problem, _PLACES)
+        refuse(request, form, problem, _PLACES, labels="members")
         if isinstance(problem, Outdated):
             # The page shows that the member was changed meanwhile. If staff save again, they accept this version.
             form.values = {**form.values, "version": str(problem.facts.get("version", version))}
