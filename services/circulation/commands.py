@@ -69,7 +69,7 @@ def calendars() -> None:
 
 @calendars_app.command("load")
 def load_calendars(
-    file: Annotated[Path, typer.Argument(help="A TOML file; docs/circulation.md shows one.")],
+    file: Annotated[Path, typer.Argument(help="A TOML file; docs/circulation.md has an example.")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the file; save nothing.")] = False,
     json: Json = False,
 ) -> None:
@@ -129,7 +129,7 @@ def loans() -> None:
 def import_loans(
     file: Annotated[Path, typer.Argument(help="A CSV file with the columns barcode, card, lent, due.")],
     institution: InstitutionCode = "",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would happen; change nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the changes without making them.")] = False,
     json: Json = False,
 ) -> None:
     """Add the loans that were open under an earlier system; a repeated import changes nothing.

@@ -31,7 +31,7 @@ _NEW: dict[str, Any] = {
 _OF_INSTITUTION = select(Copy).where(Copy.institution_id == bindparam("institution_id"))
 _BY_ID = _OF_INSTITUTION.where(Copy.id == bindparam("item_id"))
 _BY_BARCODE = _OF_INSTITUTION.where(Copy.barcode == bindparam("barcode"), ~Copy.is_gone).limit(2)
-# An item that has left the catalogue can be found only by its barcode.
+# An item that was deleted from the catalogue can be found only by its barcode.
 _GONE = _OF_INSTITUTION.where(Copy.barcode == bindparam("barcode"), Copy.is_gone, Copy.state != IN).limit(2)
 
 

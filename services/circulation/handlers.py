@@ -23,7 +23,7 @@ def copy_items(session: Session, fact: ItemsChanged, _context: Context) -> None:
 
 
 def copy_members(session: Session, fact: MembersChanged, _context: Context) -> None:
-    """Store members that were added, changed or merged; the loans of a merged member move to the kept one."""
+    """Store members that were added, changed or merged; the loans of a merged member move to the kept member."""
     borrowers.copy_members(session, fact.members)
 
 

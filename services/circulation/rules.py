@@ -196,7 +196,7 @@ def refuse_when_not_in_service(facts: Facts) -> Refusal | None:
 
 
 def refuse_when_not_for_loan(facts: Facts | RenewalFacts) -> Refusal | None:
-    """The policy does not lend this collection to this category at this branch."""
+    """Under the policies, this collection is not for loan to this category at this branch."""
     collection = facts.item.collection if isinstance(facts, Facts) else facts.collection
     if facts.row is not None and facts.row.is_for_loan:
         return None

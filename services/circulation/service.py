@@ -78,7 +78,7 @@ SERVICE = Service(
             lease="open-days",
             every_seconds=3_600,
         ),
-        # At 02:00 in each zone, so it looks more often than once a day.
+        # Reminders begin at 02:00 in each zone, so the job runs more often than once a day.
         Job(
             name="reminders",
             run="services.circulation.jobs:remind",

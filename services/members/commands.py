@@ -66,7 +66,7 @@ def open_members() -> Iterator[Resources]:
 def create_admin(
     institution: Institution,
     name: Annotated[str, typer.Option(help="Name of the person.")],
-    user: Annotated[str, typer.Option(help="User name; made from the name by default.")] = "",
+    user: Annotated[str, typer.Option(help="User name; by default made from the person's name.")] = "",
     json: Json = False,
 ) -> None:
     """Add an administrator, and print the one-time link for the first password."""
@@ -112,7 +112,7 @@ def reset_admin(
 
 @client_app.command("create")
 def create_client(
-    name: Annotated[str, typer.Argument(help="Lower-case letters, digits, '.', '_' and '-'.")],
+    name: Annotated[str, typer.Argument(help="Name of the client: lower-case letters, digits, '.', '_' and '-'.")],
     institution: Institution,
     role: Annotated[str, typer.Option(help="desk, cataloguer, manager, administrator, partner or partner_members.")],
     json: Json = False,
@@ -181,12 +181,12 @@ def members() -> None:
 
 @members_app.command("import")
 def import_members(
-    file: Annotated[Path, typer.Argument(help="A .csv file with ; or , or an .xlsx file.")],
+    file: Annotated[Path, typer.Argument(help="A .csv file, separated by ; or , or tabs, or an .xlsx file.")],
     institution: Annotated[str, typer.Option(help="Code of the institution; not needed when there is only one.")] = "",
     mapping: Annotated[
         Path | None, typer.Option("--map", help="A TOML file that names the column of each field.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would happen; change nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the changes without making them.")] = False,
     json: Json = False,
 ) -> None:
     """Add the members of a file, and update those that exist; a repeated import changes nothing.

@@ -99,7 +99,8 @@ def add_device(
 ) -> PushDevice:
     """Add a browser to a member's devices. A device of another member of the institution moves to this member.
 
-    raises  Refused  PUSH_DEVICES_TOO_MANY
+    raises  NotFound  NOTICE_MEMBER_NOT_FOUND  the member was erased
+            Refused   PUSH_DEVICES_TOO_MANY
     """
     # This locks the row of the member, so that two requests cannot both add the last device.
     forget_damaged_key(session, master, member_id)

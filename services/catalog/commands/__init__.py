@@ -87,7 +87,7 @@ def import_(
         ),
     ] = None,
     report: Annotated[Path | None, typer.Option(help="File for the findings, one line of JSON each.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would happen; change nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the changes without making them.")] = False,
     json: Json = False,
 ) -> None:
     """Load MARC records: ISO 2709, MARCXML or MARC-in-JSON, plain or gzip.

@@ -27,7 +27,7 @@ ALL_DAY: Hours = ((0, MINUTES_A_DAY),)
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """Closed from the first day to the last, both included."""
+    """A period in which the branch is closed, from the first day to the last, both included."""
 
     first: date
     last: date

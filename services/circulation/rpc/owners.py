@@ -87,5 +87,5 @@ def _ask(call: Callable[[], Any]) -> Any:
     except NotFound:
         return None
     except Error as problem:
-        log.info("owner_not_asked", extra={"why": problem.reason})
+        log.info("owner_without_answer", extra={"why": problem.reason})
         return None

@@ -15,7 +15,7 @@ from services.circulation.tables.base import Table
 class Institution(Table):
     """An institution, copied from the catalogue.
 
-    version  of the catalogue's row; an older fact changes nothing
+    version  version of the catalogue's row; an older fact changes nothing
     """
 
     __tablename__ = "institutions"

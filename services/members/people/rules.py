@@ -54,7 +54,7 @@ def refuse_organisation_without_responsible(facts: Facts) -> Refusal | None:
 
 
 def refuse_own_guardian(facts: Facts) -> Refusal | None:
-    """Nobody is their own guardian."""
+    """A member cannot be their own guardian."""
     if facts.member_id and facts.values.get("guardian_id") == facts.member_id:
         return Refusal("GUARDIAN_IS_THE_MEMBER")
     return None

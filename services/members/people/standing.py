@@ -60,7 +60,7 @@ def renew(
 def block(
     session: Session, member_id: str, reason: str, *, note: str = "", ends_on: str = "", context: Context
 ) -> tuple[Member, Block]:
-    """Block a member.
+    """Block a member from borrowing.
 
     raises  NotFound  MEMBER_NOT_FOUND
             Invalid   MEMBER_FIELD_NOT_A_CHOICE, MEMBER_FIELD_TOO_LONG, END_DATE_INVALID

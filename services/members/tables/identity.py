@@ -14,7 +14,7 @@ from services.members.tables.base import Table
 class Institution(Table):
     """An institution, copied from the catalogue.
 
-    version  of the catalogue's row; an older fact changes nothing
+    version  version of the catalogue's row; an older fact changes nothing
     """
 
     __tablename__ = "institutions"
@@ -57,7 +57,7 @@ class Account(Table):
 
 
 class AccountRole(Table):
-    """A role of an account, and who gave it."""
+    """A role of an account, with the person who gave it."""
 
     __tablename__ = "account_roles"
     account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"), primary_key=True)

@@ -78,7 +78,7 @@ class BranchPlaces:
                 known.hours = self._hours(own.code)
             known.until = time.monotonic() + KEPT_SECONDS
         except Error as problem:
-            log.info("place_not_asked", extra={"why": problem.reason})
+            log.info("place_without_answer", extra={"why": problem.reason})
             known.until = time.monotonic() + AGAIN_SECONDS
             if isinstance(problem, (Unavailable, TooLate)):
                 self._away_until = known.until

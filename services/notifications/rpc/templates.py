@@ -205,7 +205,7 @@ def _test_message(rendered: Rendered, key: TemplateKey, address: str) -> Message
 
 
 def _test_address(text: str, channel: Channel) -> str:
-    """Return an address that somebody typed as a channel takes it.
+    """Return a typed address in the format of a channel.
 
     raises  Invalid  NOTICE_TEST_ADDRESS
     """

@@ -183,7 +183,7 @@ def tell_owner(own: NotificationsSettings, webhook: delivery.Disabled) -> None:
                 text=f"{text.id}\n\n{text.en}",
             )
         )
-        log.info("webhook_owner_told", extra={"webhook": str(webhook.webhook_id), "state": outcome.state})
+        log.info("webhook_owner_notified", extra={"webhook": str(webhook.webhook_id), "state": outcome.state})
     for one in channels:
         one.close()
 

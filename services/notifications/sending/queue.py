@@ -158,7 +158,7 @@ def _new_digests(session: Session, now: datetime) -> list[Work]:
 
 
 def _waiting_digests(session: Session, members: list[UUID]) -> dict[UUID, list[Notice]]:
-    """Return every notice of these members that belongs into a digest, whenever it would be due."""
+    """Return all waiting notices of these members that belong in a digest, also those that are not due yet."""
     notices: dict[UUID, list[Notice]] = {}
     if members:
         query = select(Notice).where(Notice.member_id.in_(members), Notice.state == "waiting", Notice.kind.in_(DIGESTS))

@@ -14,7 +14,7 @@ from services.notifications.tables.base import Table
 class Institution(Table):
     """An institution, copied from the catalogue.
 
-    version  of the catalogue's row; an older fact changes nothing
+    version  version of the catalogue's row; an older fact changes nothing
     """
 
     __tablename__ = "institutions"

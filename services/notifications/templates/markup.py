@@ -76,7 +76,7 @@ def parse(text: str, values: Sequence[str]) -> list[Block]:
         if not line or kind is not None:
             end_paragraph()
         if not spans:
-            continue  # also a button without an address
+            continue  # also for a button without an address
         if kind is not None:
             blocks.append(Block(kind, (spans,)))
         else:
