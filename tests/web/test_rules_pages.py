@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -11,6 +12,7 @@ import pytest
 from sqlalchemy import insert
 
 from chassis import clock
+from gateway.api.policies import MOST_ROWS
 from rangkiang.catalog.v1.events_pb2 import BranchCopy, InstitutionCopy, ItemCopy
 from rangkiang.common.v1.text_pb2 import LocalText
 from rangkiang.members.v1.events_pb2 import MemberFact
@@ -18,7 +20,7 @@ from services.circulation.borrowers import copy_members
 from services.circulation.calendars_store import calendar_of
 from services.circulation.copies import copy_items
 from services.circulation.institutions import copy_institutions
-from services.circulation.policies_store import current_policies
+from services.circulation.policies_store import current_policies, save_policies
 from services.circulation.tables import Loan
 from tests.fakes.accounts import TEST, add_institution, add_staff, new_user
 from tests.fakes.running import running
@@ -93,6 +95,29 @@ def test_a_row_is_added_and_removed(manager: Visitor) -> None:
     assert policies().rows[count].collection == "audiovisual"
     manager.send("/desk/policies", {f"{new}.remove": "1"})
     assert len(policies().rows) == count
+
+
+def save_many_rows(count: int) -> None:
+    """Save rules with this number of rows, as the API can."""
+    before = policies()
+    rows = [*before.rows, *(replace(before.rows[0], collection=f"x{number}") for number in range(1, count))][:count]
+    context = replace(TEST, institution=str(DINAS))
+    with running["circulation"].database.transaction(context) as session:
+        save_policies(session, DINAS, version=before.version, rows=rows, default_category="umum", context=context)
+
+
+@pytest.mark.parametrize("count", [105, MOST_ROWS])
+def test_all_rows_that_the_api_allows_are_saved_from_the_page(manager: Visitor, count: int) -> None:
+    before = policies()
+    save_many_rows(count)
+    full = policies()
+    assert len(full.rows) == count
+    manager.open("/desk/policies")
+    manager.send("/desk/policies", {"rows[0].loan_limit": "7"})
+    assert "The rules are saved" in manager.text
+    assert policies().rows == (replace(full.rows[0], loan_limit=7), *full.rows[1:])
+    manager.send("/desk/policies", {f"rows[{number}].remove": "1" for number in range(len(before.rows), count)})
+    assert len(policies().rows) == len(before.rows)
 
 
 def test_faults_stand_beside_their_fields_and_what_was_typed_stays(manager: Visitor) -> None:

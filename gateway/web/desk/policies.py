@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis.errors import Error, Forbidden, Outdated, TooLate, Unavailable
+from gateway.api.policies import MOST_ROWS
 from gateway.clients import call, circulation
 from gateway.negotiation import language
 from gateway.request_guard import accept_bodies
@@ -32,9 +33,9 @@ NUMBERS = (
 )  # fmt: skip
 FLAGS = ("renew_when_overdue", "is_for_loan", "holds_allowed")
 TEXTS = ("category", "collection", "branch", "unit", "renew_from", "last_due_on")
-# Longer policies are edited through the API.
-MOST_ROWS = 100
-_BODY_BYTES = 512 * 1024
+# Enough for MOST_ROWS rows with long sentences.
+_BODY_BYTES = 2 * 1024 * 1024
+# More than MOST_ROWS rows have, so that the service refuses further rows with its own sentence.
 _MOST_FIELDS = MOST_ROWS * 25
 _NEW_ROW = {
     **dict.fromkeys(TEXTS, ""), **dict.fromkeys(NUMBERS, "0"), "unit": "day", "renew_from": "due", "period": "7",
@@ -152,7 +153,7 @@ def _view(
     opened: int | None,
 ) -> RowView:
     prefix = _name(number, "")
-    row = {name.removeprefix(prefix): value for name, value in form.values.items() if name.startswith(prefix)}
+    row = {name: form.values[prefix + name] for name in _NEW_ROW}
     places = (
         categories.get(row["category"], "") or words.say("policies.any_category"),
         words.code("collection", row["collection"]) if row["collection"] else words.say("policies.any_collection"),
@@ -165,7 +166,7 @@ def _view(
         rule = words.say(
             "policies.rule", limit=row["loan_limit"], period=row["period"], unit=unit, renewals=row["renewals"]
         )
-    is_wrong = any(name.startswith(prefix) for name in form.errors)
+    is_wrong = any(prefix + name in form.errors for name in _NEW_ROW)
     return RowView(prefix, " · ".join(places), rule, is_wrong or number == opened)
 
 
@@ -188,13 +189,13 @@ def _values(row: loans_pb2.PolicyRow) -> dict[str, str]:
 
 
 def _read_rows(fields: Fields) -> list[dict[str, str]]:
-    """Return the values of the rows of a form, without removed rows."""
+    """Return the values of all rows of a form, without removed rows."""
     rows: list[dict[str, str]] = []
-    for number in range(MOST_ROWS):
-        if _name(number, "period") not in fields:
-            break
+    number = 0
+    while _name(number, "period") in fields:
         if not fields.get(_name(number, "remove")):
             rows.append({name: fields.text(_name(number, name))[:400] for name in _NEW_ROW})
+        number += 1
     return rows
 
 
