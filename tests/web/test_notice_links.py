@@ -19,7 +19,9 @@ from services.members.people.act_links import ActLink, make_token
 from services.members.settings import MembersSettings
 from services.notifications.tables import Preference
 from tests.fakes.accounts import Staff, add_staff, new_user
-from tests.fakes.running import running
+from tests.fakes.catalog import FakeCatalog
+from tests.fakes.running import running, served_catalog, served_gateway
+from tests.servers.processes import free_port
 from tests.web.accessibility import check_accessibility
 from tests.web.conftest import PHONE, Visit
 from tests.web.scans import Shelf, at_desk, new_card, scan
@@ -210,3 +212,14 @@ def test_who_tries_links_has_to_wait(mail: httpx.Client) -> None:
     statuses = [mail.get(f"/l/{number}").status_code for number in range(notice_links.MOST_FAILURES + 2)]
     assert set(statuses[: notice_links.MOST_FAILURES]) == {404}
     assert statuses[-1] == 429
+
+
+def test_without_members_opening_a_link_again_is_no_try() -> None:
+    nowhere = f"dns:///127.0.0.1:{free_port()}"
+    with (
+        served_catalog(FakeCatalog()) as catalog_url,
+        served_gateway(catalog_url, urls={"members": nowhere}, without=["members"]) as address,
+        httpx.Client(base_url=address, timeout=60, headers={"Accept": "text/html"}) as http,
+    ):
+        statuses = {http.get("/l/" + "A" * 40).status_code for _ in range(notice_links.MOST_FAILURES + 2)}
+    assert statuses == {503}

@@ -78,9 +78,10 @@ async def _open(request: Request) -> contacts_pb2.IssueActTokenReply:
     try:
         message = contacts_pb2.IssueActTokenRequest(token=token[:300])
         reply = await call(request, members(request).IssueActToken, message)
-    except Gone:
-        # The members service made this link, so it was not guessed.
-        _failures.charge(caller, -1)
+    except Error as problem:
+        # Only an unknown link counts. The members service made an expired link, and without it no link is refused.
+        if isinstance(problem, Gone) or not isinstance(problem, NotFound):
+            _failures.charge(caller, -1)
         raise
     _failures.charge(caller, -1)
     sessions.forward(request, b"authorization", f"Bearer {reply.token.token}")
