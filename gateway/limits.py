@@ -113,8 +113,10 @@ class Limits:
         buckets, credential = self._buckets, self._callers.credential(scope)
         kind = "credential" if credential else "address"
         accounts = self._accounts(address_of(scope), credential)
-        left = min(bucket.take(caller) for bucket, caller in accounts)
-        full = buckets.seconds_until(left, buckets.quota)
+        counts = [(bucket, bucket.take(caller)) for bucket, caller in accounts]
+        left = min(count for _, count in counts)
+        # Each bucket refills at its own rate.
+        full = max(bucket.seconds_until(count, buckets.quota) for bucket, count in counts)
         policy, limit = self._policies[kind], (b"ratelimit", f'"{kind}";r={max(0, int(left))};t={full}'.encode())
 
         async def send_with_limit(message: Message) -> None:
@@ -124,7 +126,8 @@ class Limits:
 
         if left < 0:
             metrics.count_limited(kind)
-            refusal = too_many(buckets.quota, buckets.seconds_until(left + 1, 1))
+            wait = max(bucket.seconds_until(count + 1, 1) for bucket, count in counts)
+            refusal = too_many(buckets.quota, wait)
             await self._refuse(Request(scope), refusal)(scope, receive, send_with_limit)
             return
         request = Measured(self.app(scope, receive, send_with_limit))

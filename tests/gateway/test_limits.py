@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import httpx
@@ -204,6 +205,41 @@ def test_cpu_time_of_a_request_takes_further_tokens() -> None:
         return statuses
 
     assert asyncio.run(scenario()) == [200, 429, 200]
+
+
+@pytest.mark.parametrize(("kind", "full"), [("site", 64), ("address", 67)])
+def test_the_wait_is_that_of_the_bucket_without_tokens(monkeypatch: pytest.MonkeyPatch, kind: str, full: int) -> None:
+    # One costly request takes all that its site or its address may owe.
+    monkeypatch.setattr(limits, "TOKEN_SECONDS", 1e-7)
+    monkeypatch.setattr(limits, "Buckets", partial(Buckets, now=Clock()))
+
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        end = time.thread_time() + 0.002
+        while time.thread_time() < end:
+            pass
+        await send({"type": "http.response.start", "headers": []})
+
+    def refuse(_request: Any, error: Any) -> Any:
+        async def respond(_scope: Any, _receive: Any, send: Any) -> None:
+            await send({"type": "http.response.start", "headers": [(b"retry-after", error.facts["seconds"])]})
+
+        return respond
+
+    async def scenario() -> dict[bytes, Any]:
+        async def send(message: Any) -> None:
+            responses.append(dict(message["headers"]))
+
+        responses: list[dict[bytes, Any]] = []
+        limit = Limits(app, quota=60, callers=await _callers_with_keys(), refuse=refuse)
+        for number in (1, 2):
+            address = f"2001:db8:1:{number}::1" if kind == "site" else "192.0.2.1"
+            headers = [_token(f"account {number}")] if kind == "address" else []
+            await limit({**_request(address), "headers": headers}, None, send)
+        return responses[1]
+
+    response = asyncio.run(scenario())
+    assert response[b"retry-after"] == 61
+    assert response[b"ratelimit"].endswith(b";r=0;t=%d" % full)
 
 
 class Gate:
