@@ -15,9 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from sqlalchemy import func, select
 
+from chassis.context import system
+from chassis.service import load
+from chassis.settings import load as load_settings
 from services.catalog.marc.record import Record
 from services.catalog.sample import authorities
+from services.catalog.tables import IndexQueue, ItemState
 from tests.builders import iso
 from tests.conditions import eventually
 from tests.conftest import CHECKOUT
@@ -168,7 +173,8 @@ def load_sample(library: Library, *, ranked: bool) -> Library:
     books = summary["created"] - len(list(authorities("PKS")))  # searches do not return authority records
     eventually(lambda: _answer(library)["total"] == books, seconds=READY_SECONDS)
     if ranked:
-        # Facts of other services change documents after the load, and with them the order for a moment.
+        # Facts of lending change documents after the load, and with them the order.
+        eventually(lambda: _has_facts(library, loans=summary["added"]["loans"]), seconds=READY_SECONDS)
         eventually(lambda: _is_settled(library), seconds=READY_SECONDS)
         library.results |= {(query, sort): _ranking(library, query, sort) for query in QUERIES for sort in SORTS}
     return library
@@ -189,6 +195,18 @@ def _answer(library: Library, **query: Any) -> Any:
 def _ranking(library: Library, query: str, sort: str) -> list[tuple[str, int | None]]:
     hits = _answer(library, q=query, sort=sort, limit=50)["hits"]
     return [(hit["record"]["title"], hit["record"].get("year")) for hit in hits]
+
+
+def _has_facts(library: Library, *, loans: int) -> bool:
+    """Whether the catalogue has the loans of the sample, and the index all documents."""
+    settings = load_settings(library.environment)
+    with (
+        closing(load("catalog").open_database(settings, pool_size=1)) as database,
+        database.reading(system("test")) as session,
+    ):
+        lent = session.scalar(select(func.count()).where(ItemState.state == "on_loan"))
+        queued = session.scalar(select(func.count()).select_from(IndexQueue))
+    return lent == loans and not queued
 
 
 def _is_settled(library: Library) -> bool:
