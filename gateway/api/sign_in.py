@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.api.openapi import ApiRoute, documented
+from gateway.api.queries import QueryModel
 from gateway.api.schemas import JSON, ResponseModel
 from gateway.callers import address_of
 from gateway.clients import Members, call
@@ -156,10 +159,10 @@ async def issue_token(request: Request, body: ClientCredentials, members: Member
         operation="get_account",
         summary="The caller's own account",
         example=_ACCOUNT,
-        errors=(401, 403, 404, 429, 503, 504),
+        errors=(400, 401, 403, 404, 429, 503, 504),
     ),
 )
-async def account(request: Request, members: Members) -> Response:
+async def account(request: Request, query: Annotated[QueryModel, Query()], members: Members) -> Response:
     """Return the account and the scopes of the access token."""
     account = (await call(request, members.GetAccount, members_pb2.GetAccountRequest())).account
     body = Account(

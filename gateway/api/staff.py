@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.api.openapi import ApiRoute, documented
-from gateway.api.queries import CONTROL
+from gateway.api.queries import CONTROL, QueryModel
 from gateway.api.schemas import JSON, ResponseModel
 from gateway.api.serializers import plain
 from gateway.api.writes import Version, version_tag
@@ -146,7 +146,7 @@ _CLIENT = {
     "role": "desk",
     "added_at": "2026-11-26T08:00:00Z",
 }
-_READ_ERRORS = (401, 403, 429, 503, 504)
+_READ_ERRORS = (400, 401, 403, 429, 503, 504)
 _WRITE_ERRORS = (400, 401, 403, 404, 409, 422, 429, 503, 504)
 
 
@@ -155,7 +155,7 @@ _WRITE_ERRORS = (400, 401, 403, 404, 409, 422, 429, 503, 504)
     response_model=StaffList,
     **documented(operation="list_staff", summary="Staff", example={"total": 1, "hits": [_STAFF]}, errors=_READ_ERRORS),
 )
-async def list_staff(request: Request, members: Members) -> Response:
+async def list_staff(request: Request, query: Annotated[QueryModel, Query()], members: Members) -> Response:
     """List the staff of the caller's institution."""
     reply = await call(request, members.ListStaff, wire.ListStaffRequest())
     hits = [StaffMember(**plain(person)) for person in reply.staff]
@@ -237,7 +237,7 @@ async def make_link(request: Request, account_id: AccountId, members: Members) -
         operation="list_clients", summary="Clients", example={"total": 1, "hits": [_CLIENT]}, errors=_READ_ERRORS
     ),
 )
-async def list_clients(request: Request, members: Members) -> Response:
+async def list_clients(request: Request, query: Annotated[QueryModel, Query()], members: Members) -> Response:
     """List the programs that call the API for the caller's institution."""
     reply = await call(request, members.ListClients, wire.ListClientsRequest())
     hits = [Client(**plain(client)) for client in reply.clients]

@@ -21,7 +21,7 @@ from rangkiang.notifications.v1 import webhooks_pb2 as wire
 router = APIRouter(tags=["webhooks"], route_class=ApiRoute)
 
 SERVICE = "/rangkiang.notifications.v1.Notifications"
-_READ_ERRORS = (401, 403, 429, 503, 504)
+_READ_ERRORS = (400, 401, 403, 429, 503, 504)
 _WRITE_ERRORS = (400, 401, 403, 404, 409, 422, 429, 503, 504)
 _ID = "0192f3a4-5b6c-7d8e-9f05-23456789abcd"
 _URL = "https://sistem.kampus.example/rangkiang"
@@ -185,7 +185,9 @@ _EXAMPLE = {
         errors=_READ_ERRORS,
     ),
 )
-async def list_webhooks(request: Request, notifications: Notifications) -> Response:
+async def list_webhooks(
+    request: Request, query: Annotated[QueryModel, Query()], notifications: Notifications
+) -> Response:
     """List the webhooks of the client. Staff get the webhooks of all clients of the institution."""
     reply = await call(request, notifications.ListWebhooks, wire.ListWebhooksRequest())
     hits = [Webhook(**plain(webhook)) for webhook in reply.webhooks]
@@ -242,7 +244,7 @@ async def replay_webhook(
             "webhook": _EXAMPLE,
             "hits": [{"id": _ID, "kind": "loan.opened", "occurred_at": "2026-11-24T03:12:00Z"}],
         },
-        errors=(400, *_READ_ERRORS, 404),
+        errors=(*_READ_ERRORS, 404),
     ),
 )
 async def list_deliveries(

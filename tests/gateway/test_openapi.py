@@ -25,6 +25,7 @@ from services.members.settings import MembersSettings
 from tests.described import DOCUMENT, call_as_described, schema_of
 from tests.fakes import lending
 from tests.fakes.accounts import PKS, TEST, add_institution
+from tests.fakes.books import BOOKS
 from tests.fakes.running import running
 
 ROLES = itertools.cycle(("desk", "member", "administrator"))
@@ -139,6 +140,21 @@ def test_every_parameter_has_a_description(http: httpx.Client) -> None:
         assert operation["summary"], path
         assert operation["description"], path
         assert all(parameter["description"] for parameter in operation["parameters"]), path
+
+
+@pytest.mark.parametrize("path", [path for path, methods in DOCUMENT["paths"].items() if "get" in methods])
+def test_every_read_refuses_a_parameter_that_it_does_not_declare(http: httpx.Client, path: str) -> None:
+    parameters = DOCUMENT["paths"][path]["get"]["parameters"]
+    usual = BOOKS[0].id
+    places = {
+        parameter["name"]: parameter.get("example") or parameter["schema"].get("enum", [usual])[0]
+        for parameter in parameters
+        if parameter["in"] == "path"
+    }
+    response = http.get(path.format(**places), params={"colour": "red"})
+    assert response.status_code == 400
+    refusals = [(refusal["reason"], refusal["facts"].get("parameter")) for refusal in response.json()["refusals"]]
+    assert ("PARAMETER_UNKNOWN", "colour") in refusals
 
 
 def test_every_schema_has_a_name_of_its_own(http: httpx.Client) -> None:
