@@ -131,6 +131,10 @@ def needs_key(session: Session, institution_id: UUID, notice_id: str) -> bool:
     return notice.reason == TEXT_KEY_DAMAGED
 
 
+def is_resendable(notice: Notice) -> bool:
+    return notice.state in RESENDABLE and notice.member_id is not None
+
+
 def resend(
     session: Session, institution_id: UUID, notice_id: str, *, context: Context, master: MasterKey | None = None
 ) -> Notice:
@@ -138,11 +142,12 @@ def resend(
 
     master  to replace a damaged key of the member; None when `needs_key` is False
     raises  NotFound  NOTICE_NOT_FOUND
-            Refused   NOTICE_NOT_RESENDABLE  its state is not in RESENDABLE, or it has no member any more
+            Refused   NOTICE_NOT_RESENDABLE  it is not resendable, because of its state or an erased member
     """
     notice, _ = find_notice(session, institution_id, notice_id)
-    if notice.state not in RESENDABLE or notice.member_id is None:
+    if not is_resendable(notice):
         raise Refused("NOTICE_NOT_RESENDABLE", state=notice.state)
+    assert notice.member_id is not None  # is_resendable
     session.execute(delete(RefusedAddress).where(RefusedAddress.member_id == notice.member_id))
     if master is not None:
         forget_damaged_key(session, master, notice.member_id)

@@ -111,7 +111,7 @@ def notices(manager: Visitor) -> dict[str, UUID]:
     """A notice in each state that pages treat in their own way, by state; with attempts and counts of days."""
     now, ids = clock.now(), {}
     with running["notifications"].database.transaction(TEST) as session:
-        for number, state in enumerate(("waiting", "sent", "failed", "print", "dropped")):
+        for number, state in enumerate(("waiting", "sent", "failed", "print", "printed", "dropped")):
             message_id = new_id()
             session.add(
                 Message(
@@ -143,7 +143,7 @@ def notices(manager: Visitor) -> dict[str, UUID]:
 
 def test_the_ledger_is_filtered_and_hostile_titles_stay_text(manager: Visitor, notices: dict[str, UUID]) -> None:
     page = manager.open("/notices")
-    assert "5 notices." in manager.text
+    assert "6 notices." in manager.text
     assert HOSTILE in manager.text
     assert not page.xpath("//main//img")
     manager.open("/notices?state=dropped")
@@ -168,8 +168,16 @@ def test_a_notice_has_its_attempts_and_is_sent_again_when_it_failed(manager: Vis
     assert "<b>p</b>" in manager.text
     manager.send(f"{path}/resend")
     assert "will be sent again" in manager.text
-    manager.open(f"/notices/{notices['sent']}")
-    assert not [form for form in manager.page.forms if form.action.endswith("/resend")]
+    printed = f"/notices/{notices['printed']}"
+    manager.open(printed)
+    manager.send(f"{printed}/resend")
+    assert "will be sent again" in manager.text
+    with running["notifications"].database.transaction(TEST) as session:
+        of_erased_member = session.get_one(Notice, notices["printed"])
+        of_erased_member.state, of_erased_member.member_id = "printed", None
+    for path in (printed, f"/notices/{notices['sent']}"):
+        manager.open(path)
+        assert not [form for form in manager.page.forms if form.action.endswith("/resend")]
     assert manager.http.get(f"/notices/{new_id()}").status_code == 404
 
 

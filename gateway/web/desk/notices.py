@@ -30,7 +30,6 @@ KINDS = (
     "loan_receipt", "return_receipt", "renewal_receipt", "due_soon", "overdue", "suspension_started",
     "membership_registered", "membership_expiring", "slip",
 )  # fmt: skip
-RESENT = ("failed", "unknown", "print")
 _PAGE, _LAST = 50, 5
 USUAL_ZONE = "Asia/Jakarta"
 
@@ -168,7 +167,7 @@ async def _notice_page(request: Request, form: Form, *, status: int = 200) -> Re
         ],
         due_at=moment(reply.notice.due_at, words, reply.notice.zone),
         form=form,
-        may_resend=may(request, "notices.write") and reply.notice.state in RESENT,
+        may_resend=may(request, "notices.write") and reply.is_resendable,
         is_resent=request.query_params.get("resent") == "1",
         is_private=True,
         status=status,

@@ -231,11 +231,14 @@ class GetNoticeReply(_message.Message):
     SUBJECT_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
     ATTEMPTS_FIELD_NUMBER: _builtins.int
+    IS_RESENDABLE_FIELD_NUMBER: _builtins.int
     subject: _builtins.str
     """The text that was sent. Empty before sending, after the loan was taken off the notice, and for kinds whose text has
     a code.
     """
     text: _builtins.str
+    is_resendable: _builtins.bool
+    """ResendNotice accepts the notice in its present state."""
     @_builtins.property
     def notice(self) -> Global___Notice: ...
     @_builtins.property
@@ -247,10 +250,11 @@ class GetNoticeReply(_message.Message):
         subject: _builtins.str = ...,
         text: _builtins.str = ...,
         attempts: _abc.Iterable[Global___Attempt] | None = ...,
+        is_resendable: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["notice", b"notice"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "notice", b"notice", "subject", b"subject", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "is_resendable", b"is_resendable", "notice", b"notice", "subject", b"subject", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -78,6 +78,7 @@ class LedgerMethods:
                 subject=subject,
                 text=text,
                 attempts=[_attempt(attempt) for attempt in attempts],
+                is_resendable=ledger.is_resendable(notice),
             )
         self._looks.record(caller, "notifications.show", kind="notice", object_id=request.id)
         return reply
