@@ -15,14 +15,15 @@ from chassis.errors import Unavailable
 from chassis.service import Resources
 from services.members.people import erasure, expiring, loans, search
 from services.members.people.erasure import Erased
-from services.members.sign_in import attempts, sessions
+from services.members.sign_in import accounts, attempts, sessions
 
 
 def delete_old_rows(resources: Resources, _stop: threading.Event) -> None:
-    """Delete old failed attempts, sessions that ended a month ago, and marks of returned loans."""
+    """Delete old failed attempts, sessions and links that ended a month ago, and marks of returned loans."""
     with resources.database.transaction(system("forgetting")) as session:
         attempts.forget_old(session)
         sessions.forget_old(session)
+        accounts.forget_old_links(session)
         loans.forget_returned(session)
 
 

@@ -24,6 +24,7 @@ from services.members.sign_in.sessions import end_sessions, roles_of
 from services.members.tables import Account, AccountRole, Link
 
 LINK_LIFE = timedelta(hours=24)
+LINKS_KEPT = timedelta(days=30)  # after their end
 LONGEST_NAME = 120
 _USER = re.compile(r"[a-z][a-z0-9._-]{2,31}")
 
@@ -199,6 +200,11 @@ def open_link(session: Session, secret: str, *, lock: bool = False) -> tuple[Lin
     if link is None or account is None or link.used_at or account.closed_at or link.expires_at <= clock.now():
         raise NotFound("LINK_INVALID")
     return link, account
+
+
+def forget_old_links(session: Session) -> None:
+    """Delete links that ended a month ago; for a daily job."""
+    session.execute(delete(Link).where(Link.expires_at < clock.now() - LINKS_KEPT))
 
 
 def use_link(session: Session, secret: str, *, password_hash: str, totp: str, master: MasterKey) -> Account:
