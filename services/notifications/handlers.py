@@ -84,11 +84,13 @@ def open_loan(session: Session, fact: LoanOpened, _context: Context) -> None:
 
 
 def renew_loan(session: Session, fact: LoanRenewed, _context: Context) -> None:
-    """Drop reminders of the earlier due date, and make a receipt."""
+    """Drop reminders of the earlier due date, and make a receipt of a renewal."""
     note_loan(session, "loan.renewed", fact.loan)
     loan = fact.loan
-    if is_current(read_mark(session, loan), loan):
-        drop_waiting(session, loan.loan_id, REMINDERS, "LOAN_RENEWED")
+    if not is_current(read_mark(session, loan), loan):
+        return
+    drop_waiting(session, loan.loan_id, REMINDERS, "LOAN_RENEWED")
+    if not fact.moved:
         make_notice(
             session,
             "renewal_receipt",

@@ -63,7 +63,7 @@ def move_due_days(database: Database, branch_id: UUID, *, caller: Context) -> li
     A write turn has a few loans. Loans that another act changes at the same time are read again. The job moves the
     loans that still remain, also after a crash.
 
-    emits   LoanRenewed for each
+    emits   LoanRenewed for each, with `moved`
     """
     moved: list[MovedLoan] = []
     failures = 0
@@ -118,7 +118,7 @@ def _move(session: Session, caller: Context, loan: Loan, copy: Copy, borrower: B
     guard(session, _MOVE_LOAN, values)
     fact = loan_fact(
         LoanRenewed, copy=copy, state=ON_LOAN, branch_id=loan.branch_id, loan_id=loan.id, borrower_id=loan.borrower_id,
-        due_at=due.at, due_on=due.on,
+        due_at=due.at, due_on=due.on, more={"moved": True},
     )  # fmt: skip
     facts = {"was_due_on": loan.due_on.isoformat(), "due_on": due.on.isoformat()}
     Trace.of(act, "move_due_day", kind="loan", object_id=loan.id, copy=copy, fact=fact, facts=facts).write(session)

@@ -98,6 +98,14 @@ def test_a_renewal_drops_reminders_of_the_earlier_day(office):
     assert office.states() == [("due_soon", "dropped", "LOAN_RENEWED"), ("renewal_receipt", "waiting", "")]
 
 
+def test_a_due_date_that_moved_off_a_closed_day_drops_reminders_without_a_receipt(office):
+    lent = loan(office)
+    office.deliver(LoanDueSoon(loan=lent, days=3, on="2026-11-21", zone=ZONE))
+    later = loan(office, member=lent.member_id, loan_id=lent.loan_id, version=2, due_on=date(2026, 12, 1))
+    office.deliver(LoanRenewed(loan=later, moved=True))
+    assert office.states() == [("due_soon", "dropped", "LOAN_RENEWED")]
+
+
 def test_the_newest_step_of_the_ladder_replaces_earlier_ones_that_wait(office):
     lent = loan(office)
     for step in (7, 1, 14):
