@@ -95,7 +95,7 @@ def create_app(settings: Settings) -> FastAPI:
         summary="Catalogue, lending, members and notices of libraries",
         description=(
             "Lists return `{total, hits, next, facets?}`. Errors are RFC 9457 problem documents. "
-            "Public responses have a strong ETag; a client can send it back as If-None-Match."
+            "Responses of routes with 304 have a strong ETag; a client can send it back as If-None-Match."
         ),
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         lifespan=lifespan,

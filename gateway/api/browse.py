@@ -102,6 +102,7 @@ class Classes(ResponseModel):
     **documented(
         operation="browse",
         summary="A list of headings around a term",
+        revalidates=True,
         example={
             "hits": [
                 {"text": "Navis, A.A.", "count": 12, "see": [], "see_also": [], "other_forms": ["Navis, Ali Akbar"]},
@@ -134,6 +135,7 @@ async def browse(request: Request, kind: Kind, query: Annotated[BrowseQuery, Que
     **documented(
         operation="list_classes",
         summary="Classes of the tree",
+        revalidates=True,
         example={
             "total": 1,
             "hits": [

@@ -46,7 +46,10 @@ class BranchesQuery(QueryModel):
     "/institutions",
     response_model=Institutions,
     **documented(
-        operation="list_institutions", summary="Institutions", example={"total": 1, "hits": [INSTITUTION_EXAMPLE]}
+        operation="list_institutions",
+        summary="Institutions",
+        revalidates=True,
+        example={"total": 1, "hits": [INSTITUTION_EXAMPLE]},
     ),
 )
 async def institutions(request: Request, query: Annotated[QueryModel, Query()], catalog: Catalog) -> Response:
@@ -80,6 +83,7 @@ async def institution(
     **documented(
         operation="list_branches",
         summary="Branches",
+        revalidates=True,
         example={"total": 1, "hits": [BRANCH_EXAMPLE]},
         errors=(400, 404, 429, 503, 504),
     ),

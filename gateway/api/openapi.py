@@ -61,22 +61,24 @@ def documented(
     content: Mapping[str, Any] = MappingProxyType({}),
     method: str = "",
     status: int = 200,
+    revalidates: bool = False,
 ) -> dict[str, Any]:
     """Return the arguments of a router's decorator that FastAPI cannot read from the signature.
 
-    operation  operationId; generated clients name a method after it
-    example    example of the JSON response
-    errors     statuses of problem documents
-    content    additional media types of the response
-    method     /package.Service/Method of a write; for a `keyed` method, the route documents Idempotency-Key
-    status     status of success
-    raises     ValueError  `method` does not exist
+    operation    operationId; generated clients name a method after it
+    example      example of the JSON response
+    errors       statuses of problem documents
+    content      additional media types of the response
+    method       /package.Service/Method of a write; for a `keyed` method, the route documents Idempotency-Key
+    status       status of success
+    revalidates  the route responds through `respond`, which sends 304 for If-None-Match
+    raises       ValueError  `method` does not exist
     """
     ok_content = dict(content) if example is None else {"application/json": {"example": example}, **content}
     responses: dict[int | str, Any] = {
         status: {"description": summary, "content": ok_content},
     }
-    if not method:
+    if revalidates:
         responses[304] = {"description": "The response that If-None-Match names is still current."}
     responses |= {error: _problem(error) for error in errors}
     arguments: dict[str, Any] = {"operation_id": operation, "summary": summary, "responses": responses}

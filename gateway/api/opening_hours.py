@@ -97,6 +97,7 @@ _EXAMPLE = {
     **documented(
         operation="list_opening_hours",
         summary="Opening hours of a branch",
+        revalidates=True,
         example=_EXAMPLE,
         errors=(400, 404, 429, 503, 504),
     ),

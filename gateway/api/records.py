@@ -153,6 +153,7 @@ _ITEM_EXAMPLE: dict[str, Any] = {
     **documented(
         operation="get_record_form",
         summary="A record in another format",
+        revalidates=True,
         errors=(400, 404, 410, 429, 503, 504),
         content=_AS_TEXT,
     ),
@@ -170,6 +171,7 @@ async def record_file(
     **documented(
         operation="get_record",
         summary="A record",
+        revalidates=True,
         example={
             "id": RECORD_ID_EXAMPLE,
             "version": 1,
@@ -234,6 +236,7 @@ def record_json(reply: wire.GetRecordReply) -> bytes:
     **documented(
         operation="list_items",
         summary="A record's items",
+        revalidates=True,
         example={"total": 1, "hits": [_ITEM_EXAMPLE]},
         errors=(400, 404, 410, 429, 503, 504),
     ),

@@ -67,6 +67,7 @@ class Neighbours(ResponseModel):
     **documented(
         operation="list_similar",
         summary="Similar records",
+        revalidates=True,
         example={
             "total": 1,
             "hits": [{**LISTED_EXAMPLE, "reason": {"id": "Subjek yang sama: Surau", "en": "Same subject: Surau"}}],
@@ -90,6 +91,7 @@ async def similar(
     **documented(
         operation="list_neighbours",
         summary="Neighbours on the shelf",
+        revalidates=True,
         example={
             "total": 1,
             "hits": [{**LISTED_EXAMPLE, "call_number": "899.221 NAV r", "here": True}],

@@ -109,6 +109,7 @@ def search_request(query: SearchQuery) -> wire.SearchRequest:
     **documented(
         operation="search",
         summary="Find records",
+        revalidates=True,
         example={
             "total": 1,
             "hits": [{**LISTED_EXAMPLE, "score": 12.5}],
@@ -132,6 +133,7 @@ async def search(request: Request, query: Annotated[SearchQuery, Query()], catal
     **documented(
         operation="suggest",
         summary="Completions of the typed text",
+        revalidates=True,
         example={
             "total": 2,
             "hits": [
@@ -170,6 +172,7 @@ def _suggestion(suggestion: wire.Suggestion) -> dict[str, str]:
     **documented(
         operation="count_facet",
         summary="All values of one facet",
+        revalidates=True,
         example={"total": 240, "hits": [{"value": "Fiksi Indonesia", "count": 31, "selected": False}], "next": "50"},
         errors=(400, 404, 429, 503, 504),
     ),

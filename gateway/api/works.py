@@ -51,6 +51,7 @@ class Work(ResponseModel):
     **documented(
         operation="get_work",
         summary="A work and its editions",
+        revalidates=True,
         example={
             "id": WORK_ID_EXAMPLE,
             "title": "Robohnya Surau Kami",

@@ -26,7 +26,10 @@ from tests.described import DOCUMENT, call_as_described, schema_of
 from tests.fakes import lending
 from tests.fakes.accounts import PKS, TEST, add_institution
 from tests.fakes.books import BOOKS
+from tests.fakes.hours import add_hours
+from tests.fakes.institutions import OWN
 from tests.fakes.running import running
+from tests.fakes.shelves import WORK
 
 ROLES = itertools.cycle(("desk", "member", "administrator"))
 
@@ -142,16 +145,39 @@ def test_every_parameter_has_a_description(http: httpx.Client) -> None:
         assert all(parameter["description"] for parameter in operation["parameters"]), path
 
 
-@pytest.mark.parametrize("path", [path for path, methods in DOCUMENT["paths"].items() if "get" in methods])
+READS = [path for path, methods in DOCUMENT["paths"].items() if "get" in methods]
+PLACES = {"record_id": BOOKS[0].id, "work_id": WORK, "ending": "mrc", "institution": OWN, "code": "PUSAT"}
+
+
+def address_of(path: str, places: dict[str, str]) -> str:
+    """The path with a value for each parameter: one of these, or that of the description."""
+    parameters = [one for one in DOCUMENT["paths"][path]["get"]["parameters"] if one["in"] == "path"]
+    usual = {one["name"]: one.get("example") or one["schema"].get("enum", [BOOKS[0].id])[0] for one in parameters}
+    return path.format(**{**usual, **places})
+
+
+@pytest.fixture(scope="module")
+def _hours(address: str) -> None:
+    add_hours()
+
+
+@pytest.mark.usefixtures("_hours")
+@pytest.mark.parametrize("path", READS)
+def test_a_read_sends_304_when_its_description_has_it(
+    http: httpx.Client, path: str, sign: Callable[[str], tuple[str, dict[str, str]]]
+) -> None:
+    operation = DOCUMENT["paths"][path]["get"]
+    token, places = sign("administrator")
+    headers = {"If-None-Match": "*"} | ({"Authorization": f"Bearer {token}"} if needs_token(operation) else {})
+    required = [one for one in operation["parameters"] if one["in"] == "query" and one.get("required")]
+    params = {one["name"]: one.get("example", "") for one in required}
+    response = http.get(address_of(path, {**places, **PLACES}), params=params, headers=headers)
+    assert (response.status_code == 304) == ("304" in operation["responses"]), response.text
+
+
+@pytest.mark.parametrize("path", READS)
 def test_every_read_refuses_a_parameter_that_it_does_not_declare(http: httpx.Client, path: str) -> None:
-    parameters = DOCUMENT["paths"][path]["get"]["parameters"]
-    usual = BOOKS[0].id
-    places = {
-        parameter["name"]: parameter.get("example") or parameter["schema"].get("enum", [usual])[0]
-        for parameter in parameters
-        if parameter["in"] == "path"
-    }
-    response = http.get(path.format(**places), params={"colour": "red"})
+    response = http.get(address_of(path, PLACES), params={"colour": "red"})
     assert response.status_code == 400
     refusals = [(refusal["reason"], refusal["facts"].get("parameter")) for refusal in response.json()["refusals"]]
     assert ("PARAMETER_UNKNOWN", "colour") in refusals
