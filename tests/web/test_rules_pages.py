@@ -5,23 +5,26 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
 from sqlalchemy import insert
 
 from chassis import clock
+from gateway.api.calendars import DAYS, MOST_CLOSINGS, MOST_INTERVALS, MOST_SEASONS, MOST_YEARS
 from gateway.api.policies import MOST_ROWS
 from rangkiang.catalog.v1.events_pb2 import BranchCopy, InstitutionCopy, ItemCopy
 from rangkiang.common.v1.text_pb2 import LocalText
 from rangkiang.members.v1.events_pb2 import MemberFact
 from services.circulation.borrowers import copy_members
-from services.circulation.calendars_store import calendar_of
+from services.circulation.calendars.documents import write_calendar
+from services.circulation.calendars_store import calendar_of, save_calendar
 from services.circulation.copies import copy_items
 from services.circulation.institutions import copy_institutions
 from services.circulation.policies_store import current_policies, save_policies
-from services.circulation.tables import Loan
+from services.circulation.tables import Branch, Loan
 from tests.fakes.accounts import TEST, add_institution, add_staff, new_user
 from tests.fakes.running import running
 from tests.web.accessibility import (
@@ -168,6 +171,36 @@ def test_a_calendar_is_filled_in_as_people_write_hours(manager: Visitor) -> None
     manager.send(CALENDAR, {"weekly.mon": "16:00-08:00", "seasons[0].remove": "1"})
     assert list(errors(manager.page)) == ["weekly.mon-error"]
     assert calendar() == saved
+
+
+def test_all_parts_of_a_calendar_that_the_api_allows_are_saved_from_the_page(manager: Visitor) -> None:
+    before = calendar()
+    first, why = date(2040, 1, 1), "é" * 200
+    hours = [[f"{hour:02}:00", f"{hour:02}:30"] for hour in range(8, 8 + MOST_INTERVALS)]
+    weekly = dict.fromkeys(DAYS, hours)
+    days = [(first + timedelta(days=number)).isoformat() for number in range(MOST_CLOSINGS)]
+    document = {
+        "weekly": weekly,
+        "closed": [{"from": day, "to": day, "why": why} for day in days],
+        "seasons": [{"from": day, "to": day, "why": why, "weekly": weekly} for day in days[:MOST_SEASONS]],
+        "confirmed_years": list(range(2026, 2026 + MOST_YEARS)),
+    }
+
+    def save(document: dict[str, Any]) -> None:
+        context = replace(TEST, institution=str(DINAS))
+        with running["circulation"].database.transaction(context) as session:
+            branch = session.get_one(Branch, PUSAT)
+            save_calendar(session, branch, version=calendar().version, document=document, context=context)
+
+    save(document)
+    full = write_calendar(calendar())
+    manager.open(CALENDAR)
+    closed = manager.page.xpath("//input[@name='closed']/@value")
+    years = manager.page.xpath("//input[@name='confirmed_year']/@value")
+    manager.send(CALENDAR, {"weekly.mon": "09:00-10:00", "closed": closed, "confirmed_year": years, "holiday": []})
+    assert "The calendar is saved" in manager.text
+    assert write_calendar(calendar()) == full | {"weekly": full["weekly"] | {"mon": [["09:00", "10:00"]]}}
+    save(write_calendar(before))
 
 
 def test_proposed_holidays_are_confirmed_for_a_year(manager: Visitor) -> None:

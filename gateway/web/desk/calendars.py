@@ -28,7 +28,8 @@ router = APIRouter()
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 MOST_SEASONS = 50
-_BODY_BYTES = 256 * 1024
+# Enough for as many closings and seasons with long reasons as the API allows, in any script.
+_BODY_BYTES = 2 * 1024 * 1024
 _MOST_FIELDS = 2_000
 # Matches 08.00-16.00 and 8:00–16:00.
 _INTERVAL = re.compile(r"([0-9]{1,2})[.:]([0-9]{2})\s*[-–—]\s*([0-9]{1,2})[.:]([0-9]{2})", re.ASCII)
