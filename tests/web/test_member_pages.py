@@ -109,15 +109,19 @@ def test_a_likely_duplicate_is_compared_before_it_is_saved(desk: Visitor) -> Non
 
 def test_a_refusal_stands_beside_its_field_and_nothing_typed_is_lost(desk: Visitor) -> None:
     desk.open("/members/new")
-    typed = {"name": "Anak Kecil", "category": "anak", "nik": "1,37E+15", "address": "Jl. Pandan 4", "school": "SD 1"}
+    typed = {
+        "name": "Anak Kecil", "category": "anak", "nik": "1,37E+15", "phone": "abc", "address": "Jl. Pandan 4",
+        "school": "SD 1",
+    }  # fmt: skip
     desk.send("/members/new", {**typed, "evidence": ["kia", "kk"]})
     assert desk.response.status_code == 400
     page = desk.page
     assert "16 digits" in page.xpath("//*[@id='nik-error']")[0].text_content()
+    assert "“Phone”" in page.xpath("//*[@id='phone-error']")[0].text_content()
     form = desk.form("/members/new")
     assert {name: form[name] for name in typed} == typed
     assert len(page.xpath("//input[@name='evidence'][@checked]")) == 2
-    desk.send("/members/new", {"nik": "", "birth_date": "2019-02-03"})
+    desk.send("/members/new", {"nik": "", "phone": "", "birth_date": "2019-02-03"})
     assert "guardian" in desk.page.xpath("//*[@id='guardian_name-error']")[0].text_content()
     desk.send("/members/new", {"guardian_name": "Rahmawati", "guardian_relation": "mother"})
     assert "Rahmawati (mother)" in desk.text
