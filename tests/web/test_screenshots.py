@@ -246,12 +246,14 @@ def test_every_page_is_drawn(window: Window, library: PicturedLibrary, display: 
         page.context.add_cookies([{"name": name, "value": cookies[name], "url": library.address} for name in cookies])
         for name, view in views.items():
             window.errors.clear()
-            page.set_viewport_size({"width": size[0], "height": size[1]})
+            _set_window(tools, *size)
             response = _show(page, view, library, {**library.ids, "display": display})
-            picture = _picture(tools)
+            picture = _picture(tools, width=size[0])
             (FOLDER / f"{name}-{display}.png").write_bytes(picture)
-            if found := _faults(window, view, response, picture):
+            if found := _faults(window, view, response, picture, width=size[0]):
                 faults[name] = found
+    # What this session sets would hold for the next display.
+    tools.detach()
     assert faults == {}
 
 
@@ -293,25 +295,31 @@ SEND = """([action, values]) => {
 }"""
 
 
-def _picture(tools: CDPSession) -> bytes:
+def _set_window(tools: CDPSession, width: int, height: int) -> None:
+    window = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+    tools.send("Emulation.setDeviceMetricsOverride", window)
+
+
+def _picture(tools: CDPSession, *, width: int) -> bytes:
     """Return the whole page as a PNG, in a window of its height.
 
     `Page.screenshot` shows what is beyond the window as if there were no touch screen.
     """
-    size = tools.send("Page.getLayoutMetrics")["cssContentSize"]
-    window = {"width": size["width"], "height": size["height"], "deviceScaleFactor": 1, "mobile": False}
-    tools.send("Emulation.setDeviceMetricsOverride", window)
+    _set_window(tools, width, tools.send("Page.getLayoutMetrics")["cssContentSize"]["height"])
     return base64.b64decode(tools.send("Page.captureScreenshot", {"optimizeForSpeed": True})["data"])
 
 
-def _faults(window: Window, view: View, response: Response, picture: bytes) -> list[str]:
+def _faults(window: Window, view: View, response: Response, picture: bytes, *, width: int) -> list[str]:
     """What is wrong with a page and its picture, in words."""
     faults: list[Any] = []
     if response.status != view.status:
         faults.append(f"status {response.status}, not {view.status}")
     if not window.page.evaluate("document.querySelector('main')?.innerText.trim()"):
         faults.append("no text")
-    greys = Image.open(io.BytesIO(picture)).convert("L").getcolors()
+    image = Image.open(io.BytesIO(picture))
+    if image.width != width:
+        faults.append(f"{image.width} pixels wide, not {width}")
+    greys = image.convert("L").getcolors()
     if greys is None or len(greys) < LEAST_GREYS:
         faults.append("a blank picture")
     faults += [f"too wide: {element}" for element in wide_elements(window.page)]
