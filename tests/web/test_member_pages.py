@@ -229,6 +229,7 @@ def test_search_needs_only_the_keyboard(visit: Visit, desk: Visitor) -> None:
     page = visit("/sign-in")
     take_session(page, desk)
     page.goto("/members")
+    page.wait_for_selector("input:focus")
     page.keyboard.type("papantik")
     page.keyboard.press("Enter")
     page.wait_for_url(f"**{path}")

@@ -25,7 +25,7 @@ from services.circulation.copies import copy_items
 from services.circulation.institutions import copy_institutions
 from services.circulation.policies_store import current_policies, save_policies
 from services.circulation.tables import Branch, Loan
-from tests.fakes.accounts import TEST, add_institution, add_staff, new_user
+from tests.fakes.accounts import PASSWORD, TEST, add_institution, add_staff, new_user
 from tests.fakes.running import running
 from tests.web.accessibility import (
     check_accessibility,
@@ -120,6 +120,25 @@ def test_all_rows_that_the_api_allows_are_saved_from_the_page(manager: Visitor, 
     assert "The rules are saved" in manager.text
     assert policies().rows == (replace(full.rows[0], loan_limit=7), *full.rows[1:])
     manager.send("/desk/policies", {f"rows[{number}].remove": "1" for number in range(len(before.rows), count)})
+    assert len(policies().rows) == len(before.rows)
+
+
+@pytest.mark.usefixtures("_branches")
+def test_rules_that_were_typed_are_kept_when_the_session_has_ended(address: str) -> None:
+    before = policies()
+    save_many_rows(60)
+    with visitor(address) as manager:
+        staff = add_staff(new_user("manager"), "manager", institution=DINAS)
+        with clock.frozen(clock.now() - timedelta(minutes=31)):
+            manager.sign_in(staff)
+            manager.open("/desk/policies")
+        answer = manager.send("/desk/policies", {"rows[59].loan_limit": "9"})
+        assert answer.status_code == 401
+        assert "Your entries are kept" in manager.text
+        manager.send("/sign-in", {"user": staff.user, "password": PASSWORD})
+        manager.send("/desk/policies")
+        assert policies().rows[59].loan_limit == 9
+        manager.send("/desk/policies", {f"rows[{number}].remove": "1" for number in range(len(before.rows), 60)})
     assert len(policies().rows) == len(before.rows)
 
 

@@ -13,7 +13,9 @@ from gateway import sessions
 from gateway.callers import address_of
 from gateway.clients import call, members
 from gateway.negotiation import language
+from gateway.request_guard import accept_bodies
 from gateway.web.forms import (
+    SIGN_IN_BYTES,
     Form,
     keep_visitor,
     read_form,
@@ -61,6 +63,7 @@ async def sign_in(request: Request) -> Response:
 
 
 @router.post("/sign-in")
+@accept_bodies(SIGN_IN_BYTES)
 async def begin_session(request: Request) -> Response:
     """Sign in with user name and password. Accounts with a second factor enter its code in a second step."""
     sessions.require_secure(request)
