@@ -246,6 +246,7 @@ def test_the_step_of_the_code_is_accessible(visit: Visit, administrator: Staff) 
 def test_a_sign_in_needs_only_the_keyboard(visit: Visit, address: str) -> None:
     desk = add_staff(new_user("keys"), "desk", name=f"Keys {os.urandom(2).hex()}")
     page = visit("/account", size=DESK, locale="en-GB")
+    page.wait_for_selector("input:focus")
     page.keyboard.type(desk.user)
     page.keyboard.press("Tab")
     page.keyboard.type(PASSWORD)
