@@ -1,0 +1,50 @@
+"""Long forms: their parser reads what Starlette's reads, and refuses as many fields."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from gateway.request_guard import LONGEST_BODY_BYTES
+from gateway.web.forms import parse_form
+
+
+def parsed(body: bytes, *, most_fields: int = 2_000) -> list[tuple[str, Any]]:
+    """The fields of a form with this body."""
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "headers": [(b"content-type", b"application/x-www-form-urlencoded; charset=utf-8")],
+        "app": None,
+    }
+    return asyncio.run(parse_form(Request(scope, receive), most_fields, 0)).multi_items()
+
+
+FIELDS = [("name", "Buya Hamka & anak"), ("empty", ""), ("name", "tanda = + % é أ"), ("lines", "satu\r\ndua")]
+
+
+def test_a_long_form_has_the_fields_of_a_short_one() -> None:
+    # Also an escape that is none, and a byte that is not escaped.
+    short = f"{urlencode(FIELDS)}&odd=%zz".encode() + b"&raw=\xe9"
+    long = short + b"&filling=" + b"x" * LONGEST_BODY_BYTES
+    assert len(short) < LONGEST_BODY_BYTES < len(long)
+    assert parsed(short)[: len(FIELDS)] == FIELDS
+    assert parsed(long)[:-1] == parsed(short)
+
+
+@pytest.mark.parametrize("filling", [1, LONGEST_BODY_BYTES])
+def test_too_many_fields_are_refused_in_a_form_of_any_length(filling: int) -> None:
+    body = b"&".join([b"a=1"] * 20 + [b"filling=" + b"x" * filling])
+    assert len(parsed(body, most_fields=21)) == 21
+    with pytest.raises(HTTPException) as refusal:
+        parsed(body, most_fields=20)
+    assert refusal.value.status_code == 400
