@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -19,6 +19,7 @@ from functools import partial
 from urllib.parse import urlsplit
 
 from chassis import clock, metrics, telemetry
+from chassis.db import Database
 from chassis.db_errors import is_outage
 from chassis.errors import Error
 from chassis.gc_tuning import tune_gc
@@ -77,45 +78,45 @@ def start(jobs: tuple[Job, ...], resources: Resources, stop: threading.Event) ->
 def running_for_command(resources: Resources, *, name: str = "") -> Iterator[None]:
     """Run a service's jobs in a second process until the block ends or this process dies.
 
-    While other processes hold all leases, as a running library does, none is started.
+    No process is started while others hold all leases, as a running library does.
 
     name  of the service, as for `load`; "" for one in services/
     """
     stop = threading.Event()
-    children: list[subprocess.Popen[bytes]] = []
-    starting = threading.Thread(target=_start_when_needed, args=(resources, name, stop, children), daemon=True)
-    starting.start()
+    thread = threading.Thread(target=_run_child, args=(resources, name, stop), daemon=True)
+    thread.start()
     try:
         yield
     finally:
         stop.set()
-        starting.join()
-        for child in children:
-            assert child.stdin is not None
-            child.stdin.close()
-            try:
-                child.wait(timeout=GRACE_SECONDS)
-            except subprocess.TimeoutExpired:
-                child.kill()
-                child.wait()
+        thread.join()
 
 
-def _start_when_needed(
-    resources: Resources, name: str, stop: threading.Event, children: list[subprocess.Popen[bytes]]
-) -> None:
-    """Add the process that runs the jobs, as soon as the lease of one is free."""
+def _run_child(resources: Resources, name: str, stop: threading.Event) -> None:
+    """Start the process for the jobs as soon as a lease is free, and end it after `stop`."""
     leases = {job.lease for job in jobs_of(resources) if not job.scheduled}
-    while not stop.is_set():
-        try:
-            is_needed = not all(holder_of(resources.database, lease) for lease in leases)
-        except Error:
-            is_needed = True  # it waits for the database itself
-        if is_needed:
-            # One heap for all threads, because one heap for each takes a quarter more memory.
-            command = ["/usr/bin/env", "MALLOC_ARENA_MAX=1", sys.executable, "-P", "-m", "chassis.jobs"]
-            children.append(subprocess.Popen([*command, name or resources.service.name], stdin=subprocess.PIPE))
+    while _are_held(resources.database, leases):
+        if stop.wait(BACK_OFF_SECONDS):
             return
-        stop.wait(BACK_OFF_SECONDS)
+    # One heap for all threads, because one heap for each takes a quarter more memory.
+    command = ["/usr/bin/env", "MALLOC_ARENA_MAX=1", sys.executable, "-P", "-m", "chassis.jobs"]
+    child = subprocess.Popen([*command, name or resources.service.name], stdin=subprocess.PIPE)
+    assert child.stdin is not None
+    stop.wait()
+    child.stdin.close()
+    try:
+        child.wait(timeout=GRACE_SECONDS)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
+
+
+def _are_held(database: Database, leases: Iterable[str]) -> bool:
+    """Return whether other processes hold all leases; False if this cannot be read, because the child waits itself."""
+    try:
+        return all(holder_of(database, lease) for lease in leases)
+    except (Error, OSError):
+        return False
 
 
 def run_for_command(name: str) -> None:

@@ -74,7 +74,8 @@ def resolve_host(host: str, port: int) -> list[str]:
             _lookups.release()
         replies.put(list(dict.fromkeys(str(entry[4][0]) for entry in entries)))
 
-    # A lookup cannot be interrupted. One that name servers do not answer keeps its thread, so their number is limited.
+    # A lookup cannot be interrupted and keeps its thread until it ends, so the number of threads is limited. They are
+    # not those of concurrent.futures, because a process waits for these at its end.
     if _lookups.acquire(timeout=RESOLVE_SECONDS):
         threading.Thread(target=look_up, name="resolve-host", daemon=True).start()
         try:

@@ -34,9 +34,9 @@ HTTPS_VISITOR, HTTP_VISITOR = "__Host-rangkiang-form", "rangkiang-form"
 _VISITOR = re.compile(r"[A-Za-z0-9_-]{43}=")
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,64}")
 MOST_FIELDS = 200
-# Of a form that is kept for the sign-in: rules of lending have 25 fields a row.
+# Limits of a form that is kept for the sign-in. A row of lending rules has 25 fields.
 MOST_KEPT_FIELDS, _MOST_KEPT_BYTES = 2_500, 256 * 1024
-# The sign-in receives the kept form in encrypted form, which is a third longer.
+# Longest body of the sign-in, which carries the kept form. Encryption makes the form a third longer.
 SIGN_IN_BYTES = 512 * 1024
 _NOT_KEPT = ("csrf", "key", "password", "new_password", "repeated", "totp")
 _NO_STORE = {"Cache-Control": "no-store"}
@@ -114,7 +114,7 @@ async def _to_sign_in(request: Request) -> Response:
 async def _own_fields(request: Request) -> list[tuple[str, str]]:
     """Return the fields of a form that this site made for the session of the cookie, without passwords.
 
-    A form that is too large to be kept has none.
+    Returns no fields of a form that is above the limits.
     """
     secret = request.cookies.get(sessions.cookie_name(request), "")
     if request.method in READ_METHODS or not secret:
@@ -123,8 +123,8 @@ async def _own_fields(request: Request) -> list[tuple[str, str]]:
         fields = await _read(request, secret, MOST_KEPT_FIELDS)
     except (Forbidden, HTTPException):  # HTTPException: more than MOST_KEPT_FIELDS fields
         return []
-    kept = [pair for pair in fields.pairs if pair[0] not in _NOT_KEPT]
-    return kept if len(orjson.dumps(kept)) <= _MOST_KEPT_BYTES else []
+    pairs = [pair for pair in fields.pairs if pair[0] not in _NOT_KEPT]
+    return pairs if len(orjson.dumps(pairs)) <= _MOST_KEPT_BYTES else []
 
 
 def seal(secret: str, value: Any) -> str:

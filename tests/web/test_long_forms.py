@@ -25,7 +25,7 @@ def parsed(body: bytes, *, most_fields: int = 2_000) -> list[tuple[str, Any]]:
         "type": "http",
         "method": "POST",
         "headers": [(b"content-type", b"application/x-www-form-urlencoded; charset=utf-8")],
-        "app": None,
+        "app": None,  # a request with an application raises HTTPException
     }
     # Browser tests leave a loop in the thread of the tests.
     with ThreadPoolExecutor(1) as thread:

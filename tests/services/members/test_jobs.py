@@ -25,7 +25,7 @@ def test_links_are_deleted_a_month_after_their_end(office: Office) -> None:
         with office.database.reading(TEST) as session:
             return session.scalar(select(func.count()).select_from(Link))
 
-    made = links_after(0)
-    assert made
-    assert links_after(30) == made
+    count = links_after(0)
+    assert count
+    assert links_after(30) == count
     assert links_after(32) == 0
