@@ -273,6 +273,12 @@ def refusals_of_renewal(facts: RenewalFacts) -> list[Refusal]:
     return [refusal for rule in OF_RENEWALS if (refusal := rule(facts)) is not None]
 
 
+def without_consequences(refusals: Sequence[Refusal]) -> list[Refusal]:
+    """Leave out RENEWAL_NOT_LATER beside RENEWAL_OVERDUE, which is its cause. It counts again when that is waived."""
+    is_overdue = any(refusal.reason == "RENEWAL_OVERDUE" for refusal in refusals)
+    return [refusal for refusal in refusals if not (is_overdue and refusal.reason == "RENEWAL_NOT_LATER")]
+
+
 def refusals_of_borrower(facts: Facts) -> list[Refusal]:
     """Return the refusals that apply to a loan of any item."""
     return [refusal for rule in OF_BORROWERS if (refusal := rule(facts)) is not None]

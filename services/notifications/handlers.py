@@ -27,13 +27,16 @@ from rangkiang.members.v1.events_pb2 import (
 from services.notifications import institutions, members, merging
 from services.notifications.conversations import store
 from services.notifications.notices import (
+    DUE_DATE_MOVED,
     DUE_SOON,
     LOAN_RECEIPT,
+    OF_DUE_DATE,
     OVERDUE,
-    REMINDERS,
+    RENEWAL_RECEIPT,
     drop_earlier,
     drop_waiting,
     has_later_step,
+    has_reminder,
     is_current,
     make_notice,
     read_mark,
@@ -84,22 +87,26 @@ def open_loan(session: Session, fact: LoanOpened, _context: Context) -> None:
 
 
 def renew_loan(session: Session, fact: LoanRenewed, _context: Context) -> None:
-    """Drop reminders of the earlier due date, and make a receipt of a renewal."""
+    """Drop notices about the earlier due date, and make a receipt of a renewal or a notice of the changed date."""
     note_loan(session, "loan.renewed", fact.loan)
     loan = fact.loan
     if not is_current(read_mark(session, loan), loan):
         return
-    drop_waiting(session, loan.loan_id, REMINDERS, "LOAN_RENEWED")
-    if not fact.moved:
-        make_notice(
-            session,
-            "renewal_receipt",
-            key=f"{loan.loan_id}:{loan.due_on}",
-            institution_id=loan.institution_id,
-            member_id=loan.member_id,
-            loan=loan,
-            day=loan.due_on,
-        )
+    reason = "DUE_DATE_MOVED" if fact.moved else "LOAN_RENEWED"
+    drop_waiting(session, loan.loan_id, OF_DUE_DATE, reason, keep_day=loan.due_on)
+    # A reminder that came before this fact has the changed date already.
+    if fact.moved and has_reminder(session, loan):
+        return
+    make_notice(
+        session,
+        DUE_DATE_MOVED if fact.moved else RENEWAL_RECEIPT,
+        key=f"{loan.loan_id}:{loan.due_on}",
+        institution_id=loan.institution_id,
+        member_id=loan.member_id,
+        loan=loan,
+        day=loan.due_on,
+        zone=_INSTITUTION_ZONE if fact.moved else "",
+    )
 
 
 def return_loan(session: Session, fact: LoanReturned, _context: Context) -> None:
@@ -109,7 +116,7 @@ def return_loan(session: Session, fact: LoanReturned, _context: Context) -> None
     mark = read_mark(session, loan, returned=True)
     if mark is None or mark.returned_at is None:
         return
-    drop_waiting(session, loan.loan_id, (*REMINDERS, LOAN_RECEIPT, "renewal_receipt"), "LOAN_RETURNED")
+    drop_waiting(session, loan.loan_id, (*OF_DUE_DATE, LOAN_RECEIPT, RENEWAL_RECEIPT), "LOAN_RETURNED")
     make_notice(
         session,
         "return_receipt",
@@ -122,7 +129,7 @@ def return_loan(session: Session, fact: LoanReturned, _context: Context) -> None
 
 
 def remind(session: Session, fact: LoanDueSoon, _context: Context) -> None:
-    """Make a reminder of a loan that is due soon. It replaces waiting reminders of earlier steps."""
+    """Make a reminder of a loan that is due soon. It replaces waiting notices about the due date."""
     loan = fact.loan
     if is_current(read_mark(session, loan), loan):
         key = f"{loan.loan_id}:{loan.due_on}:{fact.days}"
@@ -138,11 +145,12 @@ def remind(session: Session, fact: LoanDueSoon, _context: Context) -> None:
             zone=fact.zone or _INSTITUTION_ZONE,
         )
         if is_new:
-            drop_waiting(session, loan.loan_id, (DUE_SOON,), "NEWER_NOTICE", keep=f"{DUE_SOON}:{key}")
+            kinds = (DUE_SOON, DUE_DATE_MOVED)
+            drop_waiting(session, loan.loan_id, kinds, "NEWER_NOTICE", keep=f"{DUE_SOON}:{key}")
 
 
 def warn(session: Session, fact: LoanOverdue, _context: Context) -> None:
-    """Make the notice of a step of an overdue loan. It replaces waiting reminders."""
+    """Make the notice of a step of an overdue loan. It replaces waiting notices about the due date."""
     note_loan(session, "loan.overdue", fact.loan, days=fact.days)
     loan = fact.loan
     if is_current(read_mark(session, loan), loan) and not has_later_step(session, loan, fact.step):
@@ -159,7 +167,7 @@ def warn(session: Session, fact: LoanOverdue, _context: Context) -> None:
             zone=fact.zone or _INSTITUTION_ZONE,
         )
         if is_new:
-            drop_waiting(session, loan.loan_id, REMINDERS, "NEWER_NOTICE", keep=f"{OVERDUE}:{key}")
+            drop_waiting(session, loan.loan_id, OF_DUE_DATE, "NEWER_NOTICE", keep=f"{OVERDUE}:{key}")
 
 
 def tell_suspension(session: Session, fact: SuspensionStarted, _context: Context) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -22,8 +22,11 @@ from services.notifications.members import addressee
 from services.notifications.tables import LoanMark, Notice
 
 # Kinds that facts about loans make or end. Only the handlers use other kinds.
-DUE_SOON, OVERDUE, LOAN_RECEIPT = "due_soon", "overdue", "loan_receipt"
+DUE_SOON, OVERDUE, DUE_DATE_MOVED = "due_soon", "overdue", "due_date_moved"
+LOAN_RECEIPT, RENEWAL_RECEIPT = "loan_receipt", "renewal_receipt"
 REMINDERS = (DUE_SOON, OVERDUE)
+# Notices about a due date, which a later due date makes obsolete.
+OF_DUE_DATE = (*REMINDERS, DUE_DATE_MOVED)
 LONGEST_TITLE = 120
 # A mark is kept as long as a fact may be delivered again, which is the retention of the inbox.
 MARKS_KEPT = timedelta(days=30)
@@ -33,9 +36,11 @@ _INSERT_ONCE = {
     name: Prepared(dialect.insert(_notices).on_conflict_do_nothing(index_elements=["subject_key"]))
     for name, dialect in (("sqlite", sqlite), ("postgresql", postgresql))
 }
-_STEPS = Prepared(
-    select(_notices.c.facts).where(
-        _notices.c.loan_id == bindparam("of_loan"), _notices.c.kind == OVERDUE, _notices.c.day == bindparam("due_day")
+_REMINDERS = Prepared(
+    select(_notices.c.kind, _notices.c.facts).where(
+        _notices.c.loan_id == bindparam("of_loan"),
+        or_(_notices.c.kind == DUE_SOON, _notices.c.kind == OVERDUE),
+        _notices.c.day == bindparam("due_day"),
     )
 )
 
@@ -107,13 +112,22 @@ def make_notice(
     return _INSERT_ONCE[session.get_bind().dialect.name].execute(session, row) == 1
 
 
-def drop_waiting(session: Session, loan_id: str, kinds: tuple[str, ...], reason: str, *, keep: str = "") -> None:
+def drop_waiting(
+    session: Session, loan_id: str, kinds: tuple[str, ...], reason: str, *, keep: str = "", keep_day: str = ""
+) -> None:
     """Drop notices of a loan that are waiting or on the print list.
 
-    reason  LOAN_RETURNED, LOAN_RENEWED or NEWER_NOTICE
-    keep    subject key of a notice that stays
+    reason    LOAN_RETURNED, LOAN_RENEWED, DUE_DATE_MOVED or NEWER_NOTICE
+    keep      subject key of a notice that stays
+    keep_day  notices about this day stay, ISO 8601
     """
-    values = {"of_loan": UUID(loan_id), "kept": keep, "why": reason, "moment": clock.now()}
+    values = {
+        "of_loan": UUID(loan_id),
+        "kept": keep,
+        "kept_day": date.fromisoformat(keep_day) if keep_day else date.min,
+        "why": reason,
+        "moment": clock.now(),
+    }
     _drop(kinds).execute(session, values)
 
 
@@ -124,14 +138,24 @@ def _drop(kinds: tuple[str, ...]) -> Prepared:
     return Prepared(
         update(_notices)
         .where(is_of_loan, is_waiting, _notices.c.subject_key != bindparam("kept"))
+        .where(or_(_notices.c.day.is_(None), _notices.c.day != bindparam("kept_day")))
         .values(state="dropped", reason=bindparam("why"), changed_at=bindparam("moment"))
     )
 
 
 def has_later_step(session: Session, loan: LoanFact, step: int) -> bool:
     """Return whether a notice of a later step exists for the same due date."""
+    return any(row.facts.get("step", 0) > step for row in _reminders(session, loan))
+
+
+def has_reminder(session: Session, loan: LoanFact) -> bool:
+    """Return whether a reminder or an overdue notice exists for the same due date."""
+    return any(_reminders(session, loan))
+
+
+def _reminders(session: Session, loan: LoanFact) -> Sequence[Any]:
     values = {"of_loan": UUID(loan.loan_id), "due_day": date.fromisoformat(loan.due_on)}
-    return any(row.facts.get("step", 0) > step for row in _STEPS.rows(session, values))
+    return _REMINDERS.rows(session, values)
 
 
 def drop_earlier(session: Session, member_id: str, kind: str, *, keep: str, reason: str) -> None:

@@ -27,8 +27,8 @@ router = APIRouter()
 # A test compares these with the notifications service.
 STATES = ("waiting", "sending", "sent", "delivered", "read", "failed", "unknown", "print", "printed", "dropped")
 KINDS = (
-    "loan_receipt", "return_receipt", "renewal_receipt", "due_soon", "overdue", "suspension_started",
-    "membership_registered", "membership_expiring", "slip",
+    "loan_receipt", "return_receipt", "renewal_receipt", "due_soon", "overdue", "due_date_moved",
+    "suspension_started", "membership_registered", "membership_expiring", "slip",
 )  # fmt: skip
 _PAGE, _LAST = 50, 5
 USUAL_ZONE = "Asia/Jakarta"

@@ -160,6 +160,7 @@ def _judge(session: AnySession, act: Act, read: ActFacts) -> Renewal:
     )
     view = view_of(session, loan, copy, borrower, now=act.now, branches=read.branches)
     refusals, waived = rules.split_waived(rules.refusals_of_renewal(facts), act.override)
+    refusals = rules.without_consequences(refusals)
     if refusals:
         return Renewal(view, tuple(refusals))
     return _renewal(act, view, loan, new_due, row or PolicyRow(), policies.version, waived, today)

@@ -11,14 +11,20 @@ from chassis.ids import new_id
 from rangkiang.members.v1.contacts_pb2 import MemberContact
 from services.notifications.channels.port import Channel
 from services.notifications.institutions import local_day
-from services.notifications.notices import DUE_SOON, LOAN_RECEIPT, REMINDERS, moment_of
+from services.notifications.notices import (
+    DUE_DATE_MOVED,
+    DUE_SOON,
+    LOAN_RECEIPT,
+    OF_DUE_DATE,
+    RENEWAL_RECEIPT,
+    moment_of,
+)
 from services.notifications.sending.queue import WAITING_KINDS, Known, Work
 from services.notifications.sending.recipients import NO_ADDRESS, PRINT, Option, Recipient, find_recipient
 from services.notifications.sending.texts import Draft, in_order
 from services.notifications.tables import LoanMark, Notice
 from services.notifications.templates.kinds import KINDS
 
-RENEWAL_RECEIPT = "renewal_receipt"
 ALL_CHANNELS_FAILED = "ALL_CHANNELS_FAILED"
 MEMBER_UNKNOWN, KIND_UNKNOWN = "MEMBER_UNKNOWN", "KIND_UNKNOWN"
 # The service members cannot decrypt the contact data of this member.
@@ -216,12 +222,12 @@ def reason_gone(notice: Notice, mark: LoanMark | None, *, today: date, now: date
     mark   state of its loan
     today  in the zone of the notices
     """
-    if notice.kind in (*REMINDERS, LOAN_RECEIPT, RENEWAL_RECEIPT) and mark is not None:
+    if notice.kind in (*OF_DUE_DATE, LOAN_RECEIPT, RENEWAL_RECEIPT) and mark is not None:
         if mark.returned_at is not None:
             return "LOAN_RETURNED"
         if mark.due_on != notice.day:
             return "LOAN_RENEWED"
-    if notice.kind == DUE_SOON and notice.day is not None and today > notice.day:
+    if notice.kind in (DUE_SOON, DUE_DATE_MOVED) and notice.day is not None and today > notice.day:
         return "DAY_PASSED"
     facts = notice.facts
     for name in ("suspended_until", "expires_on"):

@@ -16,7 +16,7 @@ from services.notifications.channels.port import Message as Handed
 from services.notifications.channels.port import ProviderTemplate
 from services.notifications.conversations.store import open_windows
 from services.notifications.institutions import Places, local_day
-from services.notifications.notices import OVERDUE, REMINDERS, moment_of
+from services.notifications.notices import DUE_DATE_MOVED, OVERDUE, REMINDERS, moment_of
 from services.notifications.sending.owners import LinkRequest, PlaceQuestion, SlipCode
 from services.notifications.sending.recipients import Option, Recipient
 from services.notifications.tables import Notice
@@ -220,6 +220,7 @@ def _loan_facts(notice: Notice, today: date, public_url: str, links: Mapping[tup
         "due_on": due_on.isoformat(),
         "days": abs((today - due_on).days),
         "is_overdue": notice.kind == OVERDUE,
+        "is_moved": notice.kind == DUE_DATE_MOVED,
         "renew_link": f"{public_url}{LINK_PATH}{link}" if link and public_url else "",
     }
 

@@ -167,7 +167,7 @@ def _complete(facts: Mapping[str, Any], kind: Kind) -> dict[str, Any]:
 
 
 def _summed(values: dict[str, Any]) -> dict[str, Any]:
-    """Sort the books of a digest by due date, and add their number and the next due date."""
+    """Sort the books of a digest by due date; add their number, the next date, and whether dates have only moved."""
     items = sorted(values["items"], key=lambda item: str(item["due_on"]))
     next_dates = [item["due_on"] for item in items if not item["is_overdue"]]
     return {
@@ -175,6 +175,7 @@ def _summed(values: dict[str, Any]) -> dict[str, Any]:
         "items": items,
         "count": values["count"] or len(items),
         "due_on": values["due_on"] or (next_dates[0] if next_dates else ""),
+        "is_moved": bool(items) and all(item["is_moved"] for item in items),
     }
 
 

@@ -125,6 +125,6 @@ def renewal_refusals(member: Member, loan: Loan, new_due: date, now: datetime) -
     reasons = {
         "RENEWALS_USED_UP": loan.renewals >= 1,
         "RENEWAL_OVERDUE": loan.is_overdue(now),
-        "RENEWAL_NOT_LATER": new_due <= loan.due or new_due < today,
+        "RENEWAL_NOT_LATER": not loan.is_overdue(now) and (new_due <= loan.due or new_due < today),
     }
     return member.reasons(today) | {reason for reason, refuses in reasons.items() if refuses}

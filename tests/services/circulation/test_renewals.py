@@ -62,6 +62,14 @@ def test_an_overdue_loan_and_one_of_a_blocked_member_are_not_renewed(library):
         assert reasons(lambda: library.renew(loan.id)) == {"MEMBER_BLOCKED", "RENEWAL_OVERDUE"}
 
 
+def test_a_loan_that_is_overdue_by_more_than_its_period_is_refused_for_that_alone_until_it_is_waived(library):
+    loan = library.check_out(library.member(), library.item()).loan
+    with at("2026-03-20T09:00:00+07:00"):
+        assert reasons(lambda: library.renew(loan.id)) == {"RENEWAL_OVERDUE"}
+        waived = lambda: library.renew(loan.id, override=["RENEWAL_OVERDUE"], reason="Thesis")  # noqa: E731
+        assert reasons(waived) == {"RENEWAL_NOT_LATER"}
+
+
 def test_a_refused_renewal_is_counted_at_the_branch_of_its_loan_on_the_day_there(library):
     member, item = library.member(), library.item(branch="papua")
     loan = library.check_out(member, item, branch="papua").loan.id

@@ -64,7 +64,8 @@ STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("lend"), st.integers(0, 2), st.integers(-20, 5)),
         st.tuples(st.just("warned"), st.integers(0, 2), st.integers(1, 20)),
-        st.tuples(st.sampled_from(["renew", "return", "due soon", "overdue", "late due soon"]), st.integers(0, 9)),
+        st.tuples(st.sampled_from(["renew", "move", "return", "due soon", "overdue", "late due soon"]),
+                  st.integers(0, 9)),
         st.tuples(st.just("prefer"), st.integers(0, 2), st.sampled_from(["all", "overdue", "due_soon"]),
                   st.sampled_from(["all", "email", "sms"]), st.booleans()),
         st.tuples(st.just("channel"), st.integers(0, 1), st.sampled_from(sorted(OUTCOMES))),
@@ -125,6 +126,10 @@ class Story:
                 loan["version"] += 1
                 loan["due"] = (self.moment + timedelta(days=7)).date()
                 self.deliver(LoanRenewed, loan)
+            case ("move", int(which)) if loan := self._loan(which):
+                loan["version"] += 1
+                loan["due"] = max(loan["due"], self.moment.date()) + timedelta(days=1)
+                self.deliver(LoanRenewed, loan, moved=True)
             case ("return", int(which)) if loan := self._loan(which):
                 loan["version"] += 1
                 loan["is_open"] = False
@@ -187,7 +192,7 @@ class Story:
             loan["member"], loan["institution"], loan_id=loan["id"], version=loan["version"], due_on=loan["due"],
             branch_id=branch, state="on_loan" if loan["is_open"] else "in",
         )  # fmt: skip
-        zones = {"zone": str(zone)} if values else {}
+        zones = {"zone": str(zone)} if fact in (LoanDueSoon, LoanOverdue) else {}
         with clock.frozen(self.moment):
             for _ in range(2):
                 self.office.deliver(fact(loan=body, **values, **zones), institution=loan["institution"])
@@ -229,8 +234,8 @@ def ends() -> Iterator[Counter[str]]:
     """How notices ended in all examples: what the steps are about has happened at least once."""
     ends: Counter[str] = Counter()
     yield ends
-    assert ends.keys() >= {"sent", "LOAN_RETURNED", "LOAN_RENEWED", "NOT_WANTED", "NO_SUCH_MAILBOX", "NO_ANSWER",
-                           "put off in the quiet hours", "after an outage"}  # fmt: skip
+    assert ends.keys() >= {"sent", "LOAN_RETURNED", "LOAN_RENEWED", "DUE_DATE_MOVED", "NOT_WANTED",
+                           "NO_SUCH_MAILBOX", "NO_ANSWER", "put off in the quiet hours", "after an outage"}  # fmt: skip
 
 
 @given(steps=STEPS)
@@ -241,6 +246,22 @@ def ends() -> Iterator[Counter[str]]:
 # Returned and renewed while a reminder waits for the channel.
 @example(steps=[("channel", 0, "away"), ("channel", 1, "away"), ("warned", 0, 3), ("return", 0), ("wait", 60)])
 @example(steps=[("channel", 0, "away"), ("channel", 1, "away"), ("warned", 2, 3), ("renew", 0), ("wait", 60)])
+# A due date that moves while a reminder waits, is told, moves again and is returned before that is told.
+@example(
+    steps=[
+        ("lend", 0, 3),
+        ("channel", 0, "away"),
+        ("channel", 1, "away"),
+        ("due soon", 0),
+        ("move", 0),
+        ("wait", 60),
+        ("channel", 0, "accepted"),
+        ("wait", 1440),
+        ("move", 0),
+        ("return", 0),
+        ("wait", 1440),
+    ]
+)
 @example(steps=[("prefer", 1, "overdue", "all", False), ("warned", 1, 3)])
 @example(steps=[("channel", 0, "bad address"), ("channel", 1, "bad address"), ("warned", 0, 3)])
 @example(steps=[("channel", 0, "no answer"), ("lend", 0, 3), ("crash",)])

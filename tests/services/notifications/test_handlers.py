@@ -98,12 +98,57 @@ def test_a_renewal_drops_reminders_of_the_earlier_day(office):
     assert office.states() == [("due_soon", "dropped", "LOAN_RENEWED"), ("renewal_receipt", "waiting", "")]
 
 
-def test_a_due_date_that_moved_off_a_closed_day_drops_reminders_without_a_receipt(office):
+def moved(office: Office, lent, day: date, *, version: int = 2):
+    fact = loan(office, member=lent.member_id, loan_id=lent.loan_id, version=version, due_on=day)
+    return LoanRenewed(loan=fact, moved=True)
+
+
+def test_a_due_date_that_moved_off_a_closed_day_makes_a_notice_once_and_no_receipt(office):
     lent = loan(office)
     office.deliver(LoanDueSoon(loan=lent, days=3, on="2026-11-21", zone=ZONE))
-    later = loan(office, member=lent.member_id, loan_id=lent.loan_id, version=2, due_on=date(2026, 12, 1))
-    office.deliver(LoanRenewed(loan=later, moved=True))
-    assert office.states() == [("due_soon", "dropped", "LOAN_RENEWED")]
+    with clock.frozen(NIGHT):
+        for _ in range(2):
+            office.deliver(moved(office, lent, date(2026, 12, 1)))
+    assert office.states() == [("due_soon", "dropped", "DUE_DATE_MOVED"), ("due_date_moved", "waiting", "")]
+    (notice,) = office.notices(kind="due_date_moved")
+    assert notice.day == date(2026, 12, 1)
+    assert notice.due_at == datetime(2026, 11, 21, 0, tzinfo=UTC)  # 07.00 WIB
+
+
+def test_only_the_last_of_two_moves_is_told_in_any_order(database):
+    for order in permutations(range(2)):
+        office = Office(database)
+        lent = loan(office)
+        moves = [moved(office, lent, date(2026, 11, 25)), moved(office, lent, date(2026, 11, 26), version=3)]
+        for number in order:
+            office.deliver(moves[number])
+        waiting = [row.day for row in office.notices(loan_id=UUID(lent.loan_id), state="waiting")]
+        assert waiting == [date(2026, 11, 26)], order
+
+
+def test_a_return_drops_the_notice_of_a_moved_due_date(office):
+    lent = loan(office)
+    office.deliver(moved(office, lent, date(2026, 11, 25)))
+    back = loan(office, member=lent.member_id, loan_id=lent.loan_id, version=3, state="in")
+    office.deliver(LoanReturned(loan=back))
+    office.deliver(moved(office, lent, date(2026, 11, 25)))
+    assert office.states() == [("due_date_moved", "dropped", "LOAN_RETURNED"), ("return_receipt", "waiting", "")]
+
+
+@pytest.mark.parametrize("is_moved", [True, False])
+def test_a_reminder_of_the_new_due_date_stays_in_any_order_and_is_the_only_one(database, is_moved):
+    for order in permutations(range(2)):
+        office = Office(database)
+        lent = loan(office)
+        later = loan(office, member=lent.member_id, loan_id=lent.loan_id, version=2, due_on=date(2026, 11, 25))
+        facts = [
+            LoanRenewed(loan=later, moved=is_moved),
+            LoanDueSoon(loan=later, days=3, on="2026-11-22", zone=ZONE),
+        ]
+        for number in order:
+            office.deliver(facts[number])
+        waiting = {row.kind for row in office.notices(loan_id=UUID(lent.loan_id), state="waiting")}
+        assert waiting == {"due_soon"} if is_moved else {"due_soon", "renewal_receipt"}, order
 
 
 def test_the_newest_step_of_the_ladder_replaces_earlier_ones_that_wait(office):

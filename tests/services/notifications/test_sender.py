@@ -11,7 +11,7 @@ from chassis import clock
 from chassis.context import Context
 from chassis.errors import Unavailable
 from chassis.ids import new_id
-from rangkiang.circulation.v1.events_pb2 import LoanDueSoon, LoanOpened, LoanOverdue, LoanReturned
+from rangkiang.circulation.v1.events_pb2 import LoanDueSoon, LoanOpened, LoanOverdue, LoanRenewed, LoanReturned
 from rangkiang.members.v1.contacts_pb2 import ConsentAnswer, GuardianContact
 from rangkiang.members.v1.events_pb2 import MemberErased, SlipIssued
 from services.notifications.channels.port import Outcome
@@ -88,6 +88,54 @@ def test_reminders_of_a_member_fold_into_one_digest_in_order_of_date(office):
     assert message.text.index("Buku pertama") < message.text.index("Buku kedua")
     assert {row.state for row in office.notices()} == {"sent"}
     assert len({row.message_id for row in office.notices()}) == 1
+
+
+def move(office: Office, fact, due_on: date):
+    member, loan_id = UUID(fact.member_id), UUID(fact.loan_id)
+    later = loan_fact(member, PADANG, loan_id=loan_id, version=fact.state_version + 1, branch_id=PADANG_BRANCH,
+                      title=fact.title, due_on=due_on)  # fmt: skip
+    office.deliver(LoanRenewed(loan=later, moved=True))
+
+
+def test_books_whose_due_date_moved_are_one_digest_that_says_why(office):
+    member = office.owners.add()
+    with clock.frozen(MORNING):
+        for title in ("Buku pertama", "Buku kedua"):
+            fact = loan_fact(member, PADANG, branch_id=PADANG_BRANCH, title=title)
+            move(office, fact, date(2026, 11, 25))
+        office.send()
+    (message,) = sent(office)
+    assert message.kind == "loan_digest"
+    assert message.subject == "Batas kembali buku berubah – Perpustakaan PDG"
+    assert message.text.count("batas kembali menjadi Rabu, 25 November 2026, karena perpustakaan tutup") == 2
+    assert {(row.kind, row.state) for row in office.notices()} == {("due_date_moved", "sent")}
+
+
+def test_a_moved_due_date_beside_a_reminder_asks_for_the_books(office):
+    member = office.owners.add(language="en")
+    with clock.frozen(MORNING):
+        remind(office, member)
+        move(office, loan_fact(member, PADANG, branch_id=PADANG_BRANCH), date(2026, 11, 25))
+        office.send()
+    (message,) = sent(office)
+    assert message.subject == "Books to return – PDG Library"
+    assert "now due on Wednesday, 25 November 2026, because the library is closed on the earlier date" in message.text
+
+
+def test_a_moved_due_date_that_was_renewed_or_has_passed_before_sending_is_dropped(office):
+    renewed, passed = (loan_fact(office.owners.add(), PADANG, branch_id=PADANG_BRANCH) for _ in range(2))
+    with clock.frozen(MORNING):
+        office.owners.is_away = True
+        for fact in (renewed, passed):
+            move(office, fact, date(2026, 11, 25))
+        later = loan_fact(UUID(renewed.member_id), PADANG, loan_id=UUID(renewed.loan_id), version=3,
+                          due_on=date(2026, 12, 2), branch_id=PADANG_BRANCH)  # fmt: skip
+        office.deliver(LoanRenewed(loan=later))
+    office.owners.is_away = False
+    office.send_at(datetime(2026, 11, 26, 2, tzinfo=UTC))
+    reasons = {row.reason for row in office.notices(kind="due_date_moved", state="dropped")}
+    assert reasons == {"LOAN_RENEWED", "DAY_PASSED"}
+    assert [message.kind for message in sent(office)] == ["renewal_receipt"]
 
 
 def test_a_second_digest_of_a_day_waits_for_the_next_morning(office):
@@ -305,7 +353,8 @@ def test_who_ends_digests_by_a_link_sees_that_their_kinds_have_ended(office):
         opt_out(session, member, PADANG, kind="loan_digest", channel="all")
         answers = list_answers(session, member)
     # The page of preferences shows kinds, and saves what it shows.
-    assert answers == [Answer("due_soon", "all", False), Answer("overdue", "all", False)]
+    kinds = ("due_date_moved", "due_soon", "overdue")
+    assert answers == [Answer(kind, "all", False) for kind in kinds]
 
 
 def test_a_slip_that_is_void_has_no_message(office):
