@@ -26,16 +26,16 @@ router = APIRouter(tags=["lending rules"], route_class=ApiRoute)
 LONGEST_BODY_BYTES = 512 * 1024
 ERRORS = (400, 401, 403, 429, 503, 504)
 MOST_ROWS = 500
-# The service checks every number; these limits only bound the input.
-_MOST, _MOST_MONEY = 100_000, 1_000_000_000_000
+# Bounds the numbers that are read, also those of the page. The service has a limit for each number.
+MOST_NUMBER = 1_000_000_000
 
 
 def _code(description: str, example: str) -> Any:
     return Field("", description=description, max_length=64, pattern=TEXT_PATTERN, examples=[example])
 
 
-def _number(default: int, description: str, *, most: int = _MOST) -> Any:
-    return Field(default, description=description, ge=0, le=most, examples=[default])
+def _number(default: int, description: str) -> Any:
+    return Field(default, description=description, ge=0, le=MOST_NUMBER, examples=[default])
 
 
 class SentenceBody(BaseModel):
@@ -79,8 +79,8 @@ class PolicyRowBody(BaseModel):
     holds_allowed: StrictBool = Field(True, description="True when holds are allowed. Stored; holds do not exist yet.")
     hold_limit: int = _number(2, "Largest number of holds. Stored; holds do not exist yet.")
     shelf_days: int = _number(3, "Open days on the hold shelf. Stored; holds do not exist yet.")
-    fine_per_day: int = _number(0, "Fine for each overdue day. Stored; fines do not exist yet.", most=_MOST_MONEY)
-    fine_cap: int = _number(0, "Limit of a fine. Stored; fines do not exist yet.", most=_MOST_MONEY)
+    fine_per_day: int = _number(0, "Fine for each overdue day. Stored; fines do not exist yet.")
+    fine_cap: int = _number(0, "Limit of a fine. Stored; fines do not exist yet.")
     lost_after_days: int = _number(60, "Overdue days until an item is presumed lost. Stored; not used yet.")
 
     def message(self) -> loans_pb2.PolicyRow:
@@ -95,7 +95,7 @@ class PoliciesBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     version: int | None = Field(
-        None, description="Ignored: If-Match names the version.", ge=0, le=_MOST_MONEY, examples=[3]
+        None, description="Ignored: If-Match names the version.", ge=0, le=1_000_000_000_000, examples=[3]
     )
     default_category: str = _code("Code of the category whose rules apply to a reader who is not signed in.", "umum")
     rows: list[PolicyRowBody] = Field(description="All rows.", max_length=MOST_ROWS)

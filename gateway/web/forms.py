@@ -61,9 +61,13 @@ class Form:
 
 
 class Fields(dict[str, str]):
-    """The fields of a sent form, without control characters. Of a repeated field, `many` returns all values."""
+    """The fields of a sent form, without control characters. Of a repeated field, `many` returns all values.
+
+    files  the uploaded files by field
+    """
 
     def __init__(self, data: FormData) -> None:
+        self.files = {name: file for name, file in data.multi_items() if isinstance(file, UploadFile)}
         self.pairs = [(name, _printable(value)) for name, value in data.multi_items() if isinstance(value, str)]
         super().__init__(self.pairs)
 
@@ -172,8 +176,8 @@ async def read_upload(request: Request, name: str) -> tuple[Fields, bytes]:
     """
     session = sessions.session_of(request)
     fields = await _read(request, session.secret if session else "", most_files=1)
-    file = (await request.form()).get(name)
-    return fields, await file.read() if isinstance(file, UploadFile) else b""
+    file = fields.files.get(name)
+    return fields, await file.read() if file is not None else b""
 
 
 async def read_visitor_form(request: Request) -> Fields:

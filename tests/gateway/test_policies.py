@@ -14,7 +14,7 @@ from sqlalchemy import insert
 
 from chassis.auth import Principal
 from chassis.context import system
-from gateway.api.policies import PolicyRowBody
+from gateway.api.policies import MOST_NUMBER, PolicyRowBody
 from rangkiang.catalog.v1.events_pb2 import BranchCopy, InstitutionCopy
 from rangkiang.common.v1.text_pb2 import LocalText
 from services.circulation.institutions import copy_institutions
@@ -83,6 +83,15 @@ def test_rules_with_faults_are_refused_with_each_of_them(api):
     }
     unread = put(api, "/policies", {"rows": [{"period": -1, "colour": "red"}]}, tag)
     assert [one["reason"] for one in unread.json()["refusals"]] == ["FIELD_OUT_OF_RANGE", "FIELD_UNKNOWN"]
+
+
+def test_the_service_judges_every_number_up_to_the_bound_of_the_api(api):
+    tag = api.get("/policies").headers["ETag"]
+    for fine, reason in ((MOST_NUMBER, "POLICY_VALUE_INVALID"), (MOST_NUMBER + 1, "FIELD_OUT_OF_RANGE")):
+        body = {"rows": [{"fine_per_day": fine}], "default_category": "umum", "dry_run": True}
+        assert reason in {one["reason"] for one in put(api, "/policies", body, tag).json()["refusals"]}
+    highest = {"fine_per_day": 10_000_000, "fine_cap": MOST_NUMBER}
+    assert put(api, "/policies", {**body, "rows": [highest]}, tag).status_code == 200
 
 
 def test_a_row_of_the_api_has_the_defaults_of_the_service():

@@ -14,7 +14,7 @@ from sqlalchemy import insert
 
 from chassis import clock
 from gateway.api.calendars import DAYS, MOST_CLOSINGS, MOST_INTERVALS, MOST_SEASONS, MOST_YEARS
-from gateway.api.policies import MOST_ROWS
+from gateway.api.policies import MOST_NUMBER, MOST_ROWS
 from rangkiang.catalog.v1.events_pb2 import BranchCopy, InstitutionCopy, ItemCopy
 from rangkiang.common.v1.text_pb2 import LocalText
 from rangkiang.members.v1.events_pb2 import MemberFact
@@ -154,6 +154,23 @@ def test_faults_stand_beside_their_fields_and_what_was_typed_stays(manager: Visi
     assert "Some loans have no rule" in manager.text
     assert manager.form("/desk/policies")["rows[0].category"] == "umum"
     assert policies() == before
+
+
+def test_the_page_takes_the_numbers_that_the_service_takes(manager: Visitor) -> None:
+    manager.open("/desk/policies")
+    manager.send("/desk/policies", {"rows[0].fine_cap": "1000000000", "act": "check"})
+    assert manager.response.status_code == 200
+    manager.open("/desk/policies")
+    answer = manager.send(
+        "/desk/policies", {"rows[0].fine_per_day": "10000001", "rows[0].suspension_cap": "0", "act": "check"}
+    )
+    assert answer.status_code == 400
+    assert errors(manager.page) == {
+        "rows[0].fine_per_day-error": "The value of “Fine per day (rupiah)” cannot be used: “10000001”."
+    }
+    manager.open("/desk/policies")
+    manager.send("/desk/policies", {"rows[0].fine_cap": str(MOST_NUMBER + 1), "act": "check"})
+    assert errors(manager.page) == {"rows[0].fine_cap-error": "Write a whole number from 0 to 1,000,000,000."}
 
 
 def test_rules_that_somebody_else_has_changed_are_shown_as_such(manager: Visitor) -> None:

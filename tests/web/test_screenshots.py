@@ -261,8 +261,10 @@ def _show(page: Page, view: View, library: PicturedLibrary, ids: dict[str, str])
     """Open a page, send its form when it has one, and return the response that is shown."""
     path, form = (re.sub(r"{(\w+)}", lambda name: ids[name[1]], text) for text in (view.path, view.form))
     if view.status == 429:
-        for _ in range(notice_links.MOST_FAILURES):
-            page.request.get(path)
+        # On a slow machine, tries are forgotten while the first ones are made.
+        for _ in range(4 * notice_links.MOST_FAILURES):
+            if page.request.get(path).status == 429:
+                break
     if view.catalog:
         setattr(library.catalog, view.catalog, True)
     try:

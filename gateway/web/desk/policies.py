@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis.errors import Error, Forbidden, Outdated, TooLate, Unavailable
-from gateway.api.policies import MOST_ROWS
+from gateway.api.policies import MOST_NUMBER, MOST_ROWS
 from gateway.clients import call, circulation
 from gateway.negotiation import language
 from gateway.request_guard import accept_bodies
@@ -83,7 +83,7 @@ async def save_policies(request: Request) -> Response:
     for number, row in enumerate(rows):
         for name in NUMBERS:
             if not _is_number(row[name]):
-                form.errors[_name(number, name)] = words.say("policies.not_a_number")
+                form.errors[_name(number, name)] = words.say("policies.not_a_number", most=words.number(MOST_NUMBER))
     if form.errors:
         return await _page(request, form, len(rows), status=400)
     policies = rules_pb2.Policies(
@@ -94,6 +94,7 @@ async def save_policies(request: Request) -> Response:
         reply = await call(request, circulation(request).PutPolicies, message)
     except Error as problem:
         refuse(request, form, problem, _places(problem))
+        form.errors = {place: _with_label(text, place, words) for place, text in form.errors.items()}
         if isinstance(problem, Outdated):
             # The page shows that the rules were changed meanwhile. If staff save again, they accept this version.
             form.values = {**form.values, "version": str(problem.facts.get("version", read_version))}
@@ -218,10 +219,16 @@ def _places(problem: Error) -> dict[str, str]:
     return places
 
 
+def _with_label(sentence: str, place: str, words: Wording) -> str:
+    """Return the sentence of a refusal with the label of the field in place of its name, such as `rows[0].period`."""
+    label = words.texts.get(f"policies.{place.rpartition('.')[2]}", "")
+    return sentence.replace(place, f"“{label}”") if label else sentence
+
+
 def _name(number: int, field: str) -> str:
     """Return the name of a form field, which is also its name in refusals."""
     return f"rows[{number}].{field}"
 
 
 def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= 9
+    return text.isascii() and text.isdigit() and len(text) <= len(str(MOST_NUMBER)) and int(text) <= MOST_NUMBER
