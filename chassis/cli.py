@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from chassis.settings import Settings
 
 DONE, FINDINGS, USAGE, UNAVAILABLE = 0, 1, 2, 3
+MARK_COLOURS = {"ok": "green", "to do": "yellow", "fault": "red"}
 # Commands of the chassis and the gateway that are imported only when called -> their location and line of help.
 LAZY = {
     "audit": ("chassis.audit.commands:app", "Verify and list the audit: who did what, and when."),
@@ -232,14 +233,15 @@ def doctor(json: Json = False) -> None:
     else:
         rows = [
             (
-                "ok" if finding.ok else "no",
+                finding.mark,
                 finding.part,
                 finding.message.in_language(settings.language),
                 finding.advice.in_language(settings.language),
             )
             for finding in findings
         ]
-        print_table(("", "part", "finding", "what to do"), rows, colours={"ok": "green", "no": "red"})
+        print_table(("", "part", "finding", "what to do"), rows, colours=MARK_COLOURS)
+        print_text(resolve("chassis.health:summary")(findings).in_language(settings.language))
     raise typer.Exit(DONE if well else FINDINGS)
 
 

@@ -40,7 +40,7 @@ class Finding:
     """The result of one check.
 
     part    "catalog database", "bus" …
-    advice  what to do; empty when the part is healthy
+    advice  what to do; empty when there is nothing
     """
 
     part: str
@@ -48,10 +48,18 @@ class Finding:
     message: LocalText
     advice: LocalText = NOTHING_TO_DO
 
+    @property
+    def mark(self) -> str:
+        """`ok`; `to do` for a part that works and has advice; `fault`."""
+        if not self.ok:
+            return "fault"
+        return "to do" if self.advice.en else "ok"
+
     def as_json(self) -> dict[str, Any]:
         return {
             "part": self.part,
             "ok": self.ok,
+            "mark": self.mark,
             "say": {"id": self.message.id, "en": self.message.en},
             "advice": {"id": self.advice.id, "en": self.advice.en},
         }
@@ -137,6 +145,17 @@ def _new_library(settings: Settings) -> list[Finding]:
         message = sentence("CHECK_UNPREPARED", folder=str(settings.data.absolute()))
         advice = sentence("CHECK_UNPREPARED_ADVICE")
     return [Finding("library", False, message, advice)]
+
+
+def summary(findings: Sequence[Finding]) -> LocalText:
+    """Say how many parts work, and name those with a fault or with something to do."""
+    named = {mark: [finding.part for finding in findings if finding.mark == mark] for mark in ("ok", "to do", "fault")}
+    texts = [sentence("DOCTOR_SUMMARY", count=len(findings), ok=len(named["ok"]))]
+    if named["to do"]:
+        texts.append(sentence("DOCTOR_TO_DO", parts=", ".join(named["to do"])))
+    if named["fault"]:
+        texts.append(sentence("DOCTOR_FAULTS", parts=", ".join(named["fault"])))
+    return LocalText(" ".join(text.id for text in texts), " ".join(text.en for text in texts))
 
 
 def _settings(settings: Settings, services: Sequence[Service]) -> list[Finding]:

@@ -58,17 +58,12 @@ def administrators(resources: Resources) -> list[Finding]:
             .join(role, role.account_id == account.id)
             .where(account.closed_at.is_(None), account.password_hash != "", role.role == "administrator")
         )
-    if not accounts or able:
-        message = sentence("CHECK_ADMINISTRATORS", count=able or 0)
-        return [Finding("members administrators", True, message, NOTHING_TO_DO)]
-    return [
-        Finding(
-            "members administrators",
-            False,
-            sentence("CHECK_ADMINISTRATORS_NONE"),
-            sentence("CHECK_ADMINISTRATORS_NONE_ADVICE"),
-        )
-    ]
+    part = "members administrators"
+    if able:
+        return [Finding(part, True, sentence("CHECK_ADMINISTRATORS", count=able))]
+    if not accounts:
+        return [Finding(part, True, sentence("CHECK_ACCOUNTS_NONE"), sentence("CHECK_ACCOUNTS_NONE_ADVICE"))]
+    return [Finding(part, False, sentence("CHECK_ADMINISTRATORS_NONE"), sentence("CHECK_ADMINISTRATORS_NONE_ADVICE"))]
 
 
 def data_requests(resources: Resources) -> list[Finding]:

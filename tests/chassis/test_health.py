@@ -188,6 +188,7 @@ def test_a_finding_as_json_has_both_languages() -> None:
     assert LAMP.as_json() == {
         "part": "orders lamp",
         "ok": False,
+        "mark": "fault",
         "say": {"id": "Mati.", "en": "Out."},
         "advice": {"id": "Ganti.", "en": "Change it."},
     }

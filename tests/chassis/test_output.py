@@ -75,6 +75,33 @@ def test_doctor_shows_a_finding_that_looks_like_markup(
     assert "![/b]⟨U+001B⟩[31m" in capsys.readouterr().out
 
 
+def test_doctor_names_the_parts_that_need_something(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    works, broken, print_it = (
+        LocalText("Baik.", "Works."),
+        LocalText("Rusak.", "Broken."),
+        LocalText("Cetak.", "Print it."),
+    )
+    findings = [
+        Finding("disks", True, works),
+        Finding("master key", True, works, print_it),
+        Finding("catalog index", False, broken),
+    ]
+    monkeypatch.setattr("chassis.health.examine", lambda *_: findings)
+    monkeypatch.setattr("chassis.telemetry.start", lambda *_: None)
+    monkeypatch.setenv("LANG", "en_GB.UTF-8")
+    monkeypatch.setattr("sys.argv", ["rangkiang", "doctor"])
+    with pytest.raises(SystemExit):
+        cli.main()
+    output = capsys.readouterr().out
+    rows = [line.split("│")[1:3] for line in output.splitlines() if line.startswith("│")]
+    assert [[cell.strip() for cell in row] for row in rows] == [
+        ["ok", "disks"], ["to do", "master key"], ["fault", "catalog index"],
+    ]  # fmt: skip
+    assert output.splitlines()[-1] == "1 of 3 parts are in order. To do: master key. Faults: catalog index."
+
+
 def test_an_error_shows_the_controls_in_its_facts(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         cli.exit_with(Invalid("USAGE", why=HOSTILE))

@@ -11,7 +11,7 @@ from chassis.service import Resources
 from services.members import checks
 from services.members.service import SERVICE
 from services.members.settings import MembersSettings
-from services.members.tables import MasterKey
+from services.members.tables import Account, MasterKey
 from tests.services.members.conftest import TEST, Office
 
 
@@ -40,3 +40,11 @@ def test_a_master_key_that_is_missing_is_an_error(office: Office) -> None:
     well, message, _ = finding(office)
     assert not well
     assert str(path) in message
+
+
+def test_without_staff_accounts_doctor_says_how_to_add_the_first(office: Office) -> None:
+    with office.database.transaction(TEST) as session:
+        session.execute(update(Account).values(closed_at=clock.now()))
+    (finding,) = checks.administrators(Resources(settings=office.settings, database=office.database, service=SERVICE))
+    assert finding.ok
+    assert "rangkiang admin create" in finding.advice.en
