@@ -71,6 +71,7 @@ def searches(data: Path) -> Iterator[Row]:
                 yield show(Row(label, clients, figure.per_second, figure, figure.per_second / best.per_second))
         yield from mixed_searches(one_worker, two_workers)
         yield show(parts.memory("memory of `up --workers 2` after all this", two_workers))
+        yield show(parts.until_found(data, two_workers))
 
 
 def mixed_searches(one_worker: parts.Running, two_workers: parts.Running) -> Iterator[Row]:

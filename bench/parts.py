@@ -9,15 +9,19 @@ import sqlite3
 import statistics
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+import httpx
+
 from bench.bare import Bare
 from bench.load import Figure
 from bench.report import Row
+from tests.builders import book, iso
 
 RANGKIANG = [sys.executable, "-m", "chassis.cli"]
 NO_FIGURE = Figure(0, 0, 0)
@@ -72,6 +76,29 @@ def import_file(data: Path, file: Path, size: int) -> Row:
     memory = f"peak {peak[0] // 1024} MB in all processes, {anonymous[0] // 1024} without mapped files"
     note = f"{seconds:.1f} s; {memory}; {disk // 1_000_000} MB on disk"
     return Row("import, file to database and index", 1, size / seconds, NO_FIGURE, note=note)
+
+
+def until_found(data: Path, server: Running) -> Row:
+    """Measure the time from the end of an import of one record until a search at `up` finds it."""
+    times = []
+    with httpx.Client(base_url=server.address) as client, tempfile.TemporaryDirectory() as folder:
+        for number in range(11):
+            word = f"segera{number}{os.getpid()}"
+            file = Path(folder) / f"{number}.mrc"
+            file.write_bytes(iso([book(word, f"Buku {word}")]))
+            command = [*RANGKIANG, "import", str(file), "--source", "FOUND", "--json"]
+            command += [] if number else ["--new-source"]
+            subprocess.run(command, env=environment_of(data), check=True, stdout=subprocess.DEVNULL)
+            start = time.perf_counter()
+            while not client.get("/api/v1/search", params={"q": word}).json()["total"]:
+                time.sleep(0.005)
+            times.append(1_000 * (time.perf_counter() - start))
+    return Row(
+        "one record: from the end of its import until a search finds it",
+        1,
+        0,
+        Figure(0, statistics.median(times), max(times)),
+    )
 
 
 def environment_of(data: Path) -> dict[str, str]:
