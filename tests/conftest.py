@@ -34,15 +34,9 @@ MARKERS = {"servers": "servers", "browser": "browser", "cluster": "cluster"}
 
 # What takes longest begins first, so that no process of xdist still works when the others have ended.
 LONGEST_FIRST = ("tests/journeys/", "tests/faults/", "tests/architecture/")
-# Files that use the running libraries of tests/journeys/shared; a process that runs a group starts its own.
-LIBRARY_FILES = {
-    f"tests/journeys/shared/test_{name}.py": group
-    for group, names in {
-        "readers": ("first_journey", "gateway", "client_journey", "api_doc", "hostile_records"),
-        "desks": ("desk_journey", "many_desks", "personal_data"),
-    }.items()
-    for name in names
-}
+# Tests here use two running libraries, one of each edition. They run in one process of xdist, because each process
+# would start both, which takes a minute and a half of CPU time.
+ON_RUNNING_LIBRARIES = "tests/journeys/shared/"
 # Files of long tests that share no fixture: any process takes the next test.
 FILES_OF_LONG_TESTS = {
     *(f"tests/faults/test_{name}.py" for name in ("kill_during_import", "kill_on_the_bus", "other_revisions", "soak")),
@@ -51,12 +45,12 @@ FILES_OF_LONG_TESTS = {
 
 
 class Distribution(LoadFileScheduling):
-    """One file runs in one process, except that tests on a running library go by edition, and long ones one by one."""
+    """One file runs in one process; tests on running libraries are together, and long ones go one by one."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        if file in LIBRARY_FILES:
-            return f"{LIBRARY_FILES[file]} {'cluster' if 'cluster' in nodeid else 'embedded'}"
+        if file.startswith(ON_RUNNING_LIBRARIES):
+            return ON_RUNNING_LIBRARIES
         return nodeid if file in FILES_OF_LONG_TESTS else file
 
 

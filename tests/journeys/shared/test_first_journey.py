@@ -26,8 +26,8 @@ def test_the_cluster_ranks_the_same_queries_in_the_same_order(
     embedded_library: Library, cluster_library: Library
 ) -> None:
     assert set(embedded_library.results) == {(query, sort) for query in QUERIES for sort in SORTS}
-    different = [key for key, result in embedded_library.results.items() if cluster_library.results[key] != result]
-    assert different == []
+    for key, result in embedded_library.results.items():
+        assert cluster_library.results[key] == result, key
     assert sum(map(bool, embedded_library.results.values())) >= len(SORTS) * (len(QUERIES) - 2)
 
 
