@@ -35,6 +35,7 @@ YEAR_SECONDS = 365 * 24 * 3600
 # A path on this host: without another host (`//`, `/\\`) or line ends.
 _LOCAL_TARGET = re.compile(r"/(?![/\\])[^\s\\]{0,2000}")
 _SPAN = re.compile(r"([0-9]{2}[.:][0-9]{2}–[0-9]{2}[.:][0-9]{2})")
+_ADDRESS_SIGN = re.compile(r"([@./_-])(?=\w)")
 # (scope, path, text key) of header links for staff; a link is shown to callers who have the scope.
 DESK_LINKS = (
     ("loans.lend", "/desk", "lending.heading"),
@@ -46,6 +47,8 @@ DESK_LINKS = (
     ("staff.manage", "/staff", "staff.heading"),
     ("clients.manage", "/clients", "clients.heading"),
 )
+# Paths of pages -> link of their section in the header. The longest path applies.
+_SECTIONS = {path: path for _, path, _ in DESK_LINKS} | {"/account": "/account", "/data-requests": "/members"}
 
 _templates = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
@@ -63,7 +66,12 @@ def _unbroken(text: str) -> Markup:
     return Markup(_SPAN.sub(r'<span class="span">\1</span>', str(escape(text))))  # noqa: S704 - escaped
 
 
-_templates.filters["unbroken"] = _unbroken
+def _breakable(text: str) -> Markup:
+    """Let lines end after the signs of an address of mail or of the web."""
+    return Markup(_ADDRESS_SIGN.sub(r"\1<wbr>", str(escape(text))))  # noqa: S704 - escaped
+
+
+_templates.filters |= {"unbroken": _unbroken, "breakable": _breakable}
 _templates.globals |= {
     "static": assets.address,
     "weave": lambda shelf: Markup(motif(WEAVES[shelf], THREADS[0])),  # noqa: S704 - our own drawing
@@ -105,10 +113,13 @@ def _has_session(request: Request) -> bool:
 def error_page(request: Request, error: Error) -> Response:
     """Render the error page, with the sentence of the error."""
     lang = language(request)
+    scope = str(error.facts.get("scope", "")) if error.reason == "SCOPE_NEEDED" and sessions.session_of(request) else ""
     html = _render(
         request,
         "error.html",
         {
+            "scope": scope,
+            "act": wording(lang).texts.get(f"scope.{scope}", ""),
             "query": request.query_params.get("q", "")[:500],
             "status": error.http_status,
             "heading": problems.title(error.http_status, lang),
@@ -145,6 +156,7 @@ def _render(request: Request, template: str, facts: dict[str, Any]) -> bytes:
             sign_out_token=form_token(session.secret) if session else "",
             desk_links=_desk_links(session.account.scopes) if session else (),
             here_path=request.url.path,
+            section=_section(request.url.path),
             has_local_authority=request.app.state.authority is not None,
             other_languages=[(other, shown(_in_language(request, other))) for other in LANGUAGES if other != lang],
         )
@@ -154,6 +166,13 @@ def _render(request: Request, template: str, facts: dict[str, Any]) -> bytes:
 
 def _desk_links(scopes: Iterable[str]) -> list[tuple[str, str]]:
     return [(path, text) for scope, path, text in DESK_LINKS if scope in scopes]
+
+
+def _section(path: str) -> str:
+    """Return the path of the header's link to the section of a page; "" for pages outside these sections."""
+    while path and path not in _SECTIONS:
+        path = path.rpartition("/")[0]
+    return _SECTIONS.get(path, "")
 
 
 def form_token(secret: str) -> str:

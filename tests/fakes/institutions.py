@@ -13,7 +13,12 @@ from tests.fakes.books import BRANCHES, INSTITUTIONS
 from tests.fakes.items import INSTITUTION_ID
 
 FILE_ID = "b" * 64
-LOGO = b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 2 2"><rect width="2" height="2"/></svg>'
+# An open book below a roof.
+LOGO = (
+    b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><circle cx="16" cy="16" r="16" fill="#1f6b3a"/>'
+    b'<path d="M5 8c4 4 7 5 11 5s7-1 11-5l-2 6H7Z" fill="#e0b252"/>'
+    b'<path d="M16 18c-3-2-6-2-9-1v8c3-1 6-1 9 1 3-2 6-2 9-1v-8c-3-1-6-1-9 1Z" fill="#fff"/></svg>'
+)
 VERSION = 2
 CONTACT = wire.Contact(
     address="Jl. Contoh No. 1",

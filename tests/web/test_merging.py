@@ -12,6 +12,7 @@ from tests.fakes.accounts import add_staff, new_user
 from tests.web.accessibility import (
     check_accessibility,
     take_session,
+    wide_elements,
 )
 from tests.web.conftest import PHONE, Visit
 from tests.web.test_member_acts import number_of
@@ -90,6 +91,39 @@ def test_consents_are_noted_withdrawn_and_kept(desk: Visitor) -> None:
     desk.send(f"{path}/consents", {"purpose": "loan_history", "given": "1", "how": "owl"})
     assert desk.response.status_code == 400
     assert "2 answers" in desk.open(path).text_content()
+
+
+def test_a_phone_shows_numbers_and_addresses_of_both_members_on_one_line(visit: Visit, desk: Visitor) -> None:
+    kept = register(desk, name="Long Compared", phone="0812 9999 43210", email="siti@contoh.example")
+    other = register(
+        desk, name="Long Comparing", phone="0812 9999 43211", email="rahmawati.sitiaminah@perpustakaan.example"
+    )
+    page = visit("/sign-in", size=PHONE)
+    take_session(page, desk)
+    page.goto(f"{kept}/merge/{other.rpartition('/')[2]}")
+    lines = dict(page.eval_on_selector_all(".compare td", LINES))
+    # A long address continues after a sign.
+    assert lines["+62812999943210"] == ["+62812999943210"]
+    assert lines["siti@contoh.example"] == ["siti@contoh.", "example"]
+    assert lines["rahmawati.sitiaminah@perpustakaan.example"][0] in ("rahmawati.", "rahmawati.sitiaminah@")
+    assert wide_elements(page) == []
+
+
+# The text of each cell, with its lines.
+LINES = """cells => cells.map(cell => {
+    const lines = new Map();
+    const walker = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT);
+    while (walker.nextNode()) {
+        for (let at = 0; at < walker.currentNode.length; at++) {
+            const range = document.createRange();
+            range.setStart(walker.currentNode, at);
+            range.setEnd(walker.currentNode, at + 1);
+            const top = Math.round(range.getBoundingClientRect().top);
+            lines.set(top, (lines.get(top) || '') + range.toString());
+        }
+    }
+    return [cell.textContent, [...lines.values()]];
+})"""
 
 
 def test_the_pages_are_accessible_on_every_screen(visit: Visit, desk: Visitor) -> None:

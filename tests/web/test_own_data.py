@@ -66,6 +66,14 @@ def consent_forms(reader: Visitor) -> list[dict[str, str]]:
     return [{**dict(form.form_values()), "given": form.xpath(".//button/@value")[0]} for form in forms]
 
 
+def test_a_member_is_told_that_pages_of_staff_are_for_staff(mother: tuple[Visitor, str]) -> None:
+    reader, _ = mother
+    page = reader.open("/members")
+    assert reader.response.status_code == 403
+    assert "You are signed in as a member." in reader.text
+    assert page.xpath("//main//a/@href") == ["/account", "/"]
+
+
 def test_a_consent_is_given_and_withdrawn_for_oneself_and_for_a_child(mother: tuple[Visitor, str]) -> None:
     reader, _ = mother
     assert reader.open("/account").xpath("//a[@href='/account/data']")

@@ -11,7 +11,10 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from gateway import web
+from gateway.negotiation import LANGUAGES
 from gateway.web.desk.staff import ROLES
+from gateway.web.rendering import DESK_LINKS
+from gateway.web.texts import wording
 from services.members.roles import roles
 from tests.fakes.accounts import PASSWORD, Staff, add_staff, new_user
 from tests.web.accessibility import (
@@ -182,6 +185,57 @@ def test_pages_of_administrators_are_refused_to_others(address: str) -> None:
         for path in ("/staff", "/clients", f"/staff/{desk.id}"):
             reader.open(path)
             assert reader.response.status_code == 403
+
+
+def test_a_refusal_names_the_act_and_whom_to_ask_and_the_permission_only_as_a_detail(address: str) -> None:
+    with visitor(address) as reader:
+        reader.sign_in(add_staff(new_user("desk"), "desk"))
+        page = reader.open("/staff")
+        texts = [line.text_content() for line in page.xpath("//main//p[not(@class)]")]
+        assert texts[:2] == [
+            "Your account may not manage staff accounts.",
+            "If you need this for your work, ask the library’s administrator.",
+        ]
+        assert [line.get("class") for line in page.xpath("//main//p[contains(., 'staff.manage')]")] == ["hint"]
+        problem = reader.http.get("/staff", headers={"Accept": "application/json"}).json()
+        assert problem["facts"] == {"scope": "staff.manage"}
+
+
+def test_every_permission_has_words_for_its_act() -> None:
+    scopes = {scope for role in roles().values() for scope in role.scopes}
+    for lang in LANGUAGES:
+        assert {scope for scope in scopes if f"scope.{scope}" not in wording(lang).texts} == set()
+
+
+def test_a_page_below_a_section_marks_the_section(admin: Visitor, administrator: Staff) -> None:
+    def current(path: str) -> list[tuple[str, str]]:
+        links = admin.open(path).xpath("//header//a[@aria-current]")
+        return [(link.get("href"), link.get("aria-current")) for link in links]
+
+    assert current("/staff") == [("/staff", "page")]
+    assert current(f"/staff/{administrator.id}") == [("/staff", "true")]
+    assert current("/desk/policies") == [("/desk/policies", "page")]
+    assert current("/desk/overdue") == [("/desk", "true")]
+    assert current("/data-requests") == [("/members", "true")]
+    assert current("/account") == [("/account", "page")]
+    assert current("/branches") == []
+
+
+def test_a_phone_shows_the_desk_and_members_and_a_menu_with_the_rest(visit: Visit, admin: Visitor) -> None:
+    page = visit("/sign-in", size=PHONE, java_script_enabled=False)
+    take_session(page, admin)
+    page.goto("/desk/calendars")
+    links = page.locator(".signed-in a")
+    assert [link.get_attribute("href") for link in links.all() if link.is_visible()] == ["/desk", "/members"]
+    page.locator(".signed-in summary").click()
+    assert all(link.is_visible() for link in links.all())
+    assert {path for _, path, _ in DESK_LINKS} == {link.get_attribute("href") for link in links.all()} - {"/account"}
+    page.locator(".signed-in a[href='/clients']").click()
+    page.wait_for_url("**/clients")
+    page.set_viewport_size({"width": DESK[0], "height": DESK[1]})
+    assert all(link.is_visible() for link in links.all())
+    assert page.locator(".signed-in button").is_visible()
+    assert not page.locator(".signed-in summary").is_visible()
 
 
 def elements(page: lxml.html.HtmlElement) -> list[tuple[str, tuple[str, ...]]]:
