@@ -119,7 +119,7 @@ def error_page(request: Request, error: Error) -> Response:
         "error.html",
         {
             "scope": scope,
-            "act": wording(lang).texts.get(f"scope.{scope}", ""),
+            "act": wording(lang).texts.get(f"code.scope.{scope}", ""),
             "query": request.query_params.get("q", "")[:500],
             "status": error.http_status,
             "heading": problems.title(error.http_status, lang),

@@ -174,6 +174,7 @@ def test_a_class_links_to_its_subclasses_and_its_parent(http: httpx.Client) -> N
     subclasses = http.get("/golongan/8").text
     assert {"/golongan", "/search?class=8", "/search?class=89"} <= set(links(subclasses))
     assert "800 Sastra (umum)" in subclasses
+    assert "800 Sastra (umum)" in http.get("/golongan/80").text
 
 
 def test_a_work_shows_its_editions_with_the_reasons(http: httpx.Client) -> None:

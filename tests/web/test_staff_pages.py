@@ -204,7 +204,7 @@ def test_a_refusal_names_the_act_and_whom_to_ask_and_the_permission_only_as_a_de
 def test_every_permission_has_words_for_its_act() -> None:
     scopes = {scope for role in roles().values() for scope in role.scopes}
     for lang in LANGUAGES:
-        assert {scope for scope in scopes if f"scope.{scope}" not in wording(lang).texts} == set()
+        assert {scope for scope in scopes if f"code.scope.{scope}" not in wording(lang).texts} == set()
 
 
 def test_a_page_below_a_section_marks_the_section(admin: Visitor, administrator: Staff) -> None:

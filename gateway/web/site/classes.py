@@ -39,7 +39,9 @@ async def _classes(request: Request, parent: str) -> Response:
     reply = await call(request, catalog(request).ListClasses, browsing_pb2.ListClassesRequest(parent=parent))
     words = wording(language(request))
     lang = words.language
-    path = [class_data(entry, lang) for entry in reply.path]
+    path: list[dict[str, Any]] = []
+    for entry in reply.path:
+        path.append(_general(class_data(entry, lang), path, words))
     return page(
         request,
         "classes.html",
@@ -49,22 +51,23 @@ async def _classes(request: Request, parent: str) -> Response:
             ("/golongan", words.say("classes.way")),
             *((entry["divisions"], f"{entry['notation']} {entry['name']}".strip()) for entry in path[:-1]),
         ],
-        classes=[_with_general_name(class_data(class_, lang), path, words) for class_ in reply.classes],
+        classes=[_listed(class_data(class_, lang), path, words) for class_ in reply.classes],
         without=reply.without,
     )
 
 
-def _with_general_name(division: dict[str, Any], path: list[dict[str, Any]], words: Wording) -> dict[str, Any]:
-    """Return a division with a name for a division that has no caption.
-
-    A division with the same notation as the class of the page has the general records of that class, and is named so.
-    Other divisions lose `under` when the heading of the page already shows it.
-    """
-    if division["name"] or not path:
+def _general(division: dict[str, Any], path: list[dict[str, Any]], words: Wording) -> dict[str, Any]:
+    """Return a division; one without a caption and with the notation of its class is named as its general records."""
+    if division["name"] or not path or division["notation"] != path[-1]["notation"]:
         return division
-    if division["notation"] == path[-1]["notation"]:
-        return {**division, "name": words.say("classes.in_general", name=path[-1]["name"]), "under": ""}
-    return {**division, "under": ""} if division["under"] in (path[-1]["name"], path[-1]["under"]) else division
+    return {**division, "name": words.say("classes.in_general", name=path[-1]["name"]), "under": ""}
+
+
+def _listed(division: dict[str, Any], path: list[dict[str, Any]], words: Wording) -> dict[str, Any]:
+    """Return a division for the page of its class. It loses `under` when the heading of the page already shows it."""
+    division = _general(division, path, words)
+    is_shown = path and not division["name"] and division["under"] in (path[-1]["name"], path[-1]["under"])
+    return {**division, "under": ""} if is_shown else division
 
 
 def class_data(class_: browsing_pb2.Class, lang: str) -> dict[str, Any]:
