@@ -63,16 +63,23 @@ class PreviewBody(Body):
 
 
 class NoticeTestBody(Body):
-    """The recipient of a test."""
+    """The caller's own address for tests. Without a body the test goes to the confirmed address."""
 
-    to: str = Field(description="E-mail address or phone number.", max_length=254, examples=["081234567890"])
+    to: str = Field(
+        "",
+        description="Your e-mail address or phone number. A code is sent to an address that is not confirmed.",
+        max_length=254,
+        examples=["081234567890"],
+    )
+    code: str = Field("", description="The code that was sent to the address, which confirms it.", max_length=16)
 
 
 class NoticeTest(ResponseModel):
     """The result of a test."""
 
     state: str
-    """accepted, temporary, permanent or unknown; started for a repeated request."""
+    """accepted, temporary, permanent or unknown; code_sent if a code was sent in place of the test; started for a
+    repeated request."""
     reason: str
     """Reason code; empty when there is none."""
 

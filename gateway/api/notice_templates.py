@@ -200,8 +200,13 @@ async def send_test(
     body: NoticeTestBody,
     notifications: Notifications,
 ) -> Response:
-    """Send the template in force, with sample values, to the address in the body. At most ten times an hour."""
-    message = wire.SendTestRequest(kind=notice_kind, channel=channel, language=language, to=body.to)
+    """Send the template in force, with sample values, to your own address. At most ten times an hour.
+
+    A new address gets a code first (`code_sent`), at most five in an hour. Send the code to confirm the address; the
+    code is valid for 15 minutes and five tries. A confirmed address stays until you give another one, or for 180 days
+    without a test.
+    """
+    message = wire.SendTestRequest(kind=notice_kind, channel=channel, language=language, to=body.to, code=body.code)
     return private(NoticeTest(**plain(await call(request, notifications.SendTest, message))))
 
 

@@ -20,6 +20,7 @@ from services.notifications.conversations.store import DONE
 from services.notifications.members import erase_member, forgotten_key, history_keepers
 from services.notifications.merging import complete_merges
 from services.notifications.notices import MARKS_KEPT
+from services.notifications.staff_addresses import UNCONFIRMED_KEPT, UNUSED_KEPT
 from services.notifications.tables import (
     Attempt,
     Conversation,
@@ -30,6 +31,7 @@ from services.notifications.tables import (
     Message,
     Notice,
     PushDevice,
+    StaffAddress,
 )
 
 KEPT = timedelta(days=14)
@@ -62,6 +64,7 @@ def forget_old_rows(resources: Resources, stop: threading.Event) -> None:
         (InboundMessage, and_(InboundMessage.received_at <= now - CALLBACKS_KEPT, InboundMessage.sealed.is_(None))),
         (ConversationMessage, ConversationMessage.conversation_id.in_(select(Conversation.id).where(_ended(now)))),
         (Conversation, _ended(now)),
+        (StaffAddress, or_(StaffAddress.at <= now - UNUSED_KEPT, _unconfirmed(now))),
         # A replica of a release without devices does not delete them when it erases a member.
         (PushDevice, PushDevice.member_id.in_(select(Member.id).where(Member.is_erased))),
     ):
@@ -72,6 +75,10 @@ def _unused() -> Any:
     """Return the condition for old messages whose notices are deleted."""
     has_notice = select(Notice.id).where(Notice.message_id == Message.id).exists()
     return and_(Message.made_at <= clock.now() - ROWS_KEPT, ~has_notice)
+
+
+def _unconfirmed(now: datetime) -> Any:
+    return and_(~StaffAddress.is_confirmed, StaffAddress.at <= now - UNCONFIRMED_KEPT)
 
 
 def _ended(now: datetime) -> Any:

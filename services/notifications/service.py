@@ -40,6 +40,7 @@ SERVICE = Service(
         "refused_addresses",
         "channel_days",
         "template_versions",
+        "staff_addresses",
         "conversations",
         "conversation_messages",
         "webhooks",

@@ -13,6 +13,7 @@ import pytest
 
 from chassis import clock
 from chassis.ids import new_id
+from chassis.sealing import make_master_key
 from gateway.web.desk import notices as notice_pages
 from gateway.web.desk.channel_health import picture
 from gateway.web.desk.print_list import parts_of
@@ -22,6 +23,7 @@ from rangkiang.common.v1.text_pb2 import LocalText
 from rangkiang.notifications.v1.print_pb2 import Letter
 from services.notifications import ledger
 from services.notifications.institutions import copy_institutions
+from services.notifications.settings import NotificationsSettings
 from services.notifications.tables import Attempt, ChannelDay, Message, Notice
 from services.notifications.templates.kinds import KINDS
 from tests.fakes.accounts import TEST, add_institution, add_staff, new_user
@@ -204,12 +206,25 @@ def test_the_picture_has_a_bar_for_each_day_and_fits() -> None:
     assert "<script>" not in drawing
 
 
-def test_a_test_goes_to_an_address_of_the_reader(manager: Visitor) -> None:
+def test_a_test_goes_to_the_readers_own_address_after_its_code_was_typed(
+    manager: Visitor, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "services.notifications.channels.local")  # the console channel
+    make_master_key(running["notifications"].settings.of(NotificationsSettings).master_key)
     manager.open(TEMPLATE)
     answer = manager.send(f"{TEMPLATE}/test", {"to": "not an address"})
     assert answer.status_code == 400
     assert "to-error" in errors(manager.page)
     manager.send(f"{TEMPLATE}/test", {"to": "rosmiati@example.id"})
+    assert "The code was sent" in manager.text
+    answer = manager.send(f"{TEMPLATE}/test", {"code": "12345"})
+    assert answer.status_code == 400
+    assert "code-error" in errors(manager.page)
+    code = re.search(r"\b\d{6}\b", caplog.text)
+    assert code is not None
+    manager.send(f"{TEMPLATE}/test", {"code": code[0]})
+    assert "The test was sent" in manager.text
+    manager.send(f"{TEMPLATE}/test", {})
     assert "The test was sent" in manager.text
     manager.open("/notices/templates/due_soon/sms/id")
     answer = manager.send("/notices/templates/due_soon/sms/id/test", {"to": "0812 3456 7890"})

@@ -149,6 +149,7 @@ STAFF = {
     "templates": View("/notices/templates"),
     "template": View(TEMPLATE),
     "template-refused": View(TEMPLATE, 400, TEMPLATE, {"body": "{{ title }}\n{{ due }}", "act": "save"}),
+    "template-test-refused": View(TEMPLATE, 400, f"{TEMPLATE}/test", {"to": "bukan alamat"}),
     "template-versions": View(f"{TEMPLATE}/versions"),
     "webhooks": View("/notices/webhooks"),
     "webhook": View("/notices/webhooks/{webhook}"),

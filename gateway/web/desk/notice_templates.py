@@ -30,10 +30,12 @@ WITH_SUBJECT = ("email", "push", "print")
 # Channels on which staff can test a text, and states of a test that the provider accepted.
 TRIED = ("email", "whatsapp", "sms")
 TAKEN = ("accepted", "started")
+CODE_SENT = "code_sent"
 NOTES = {
     "saved": "notices.template_saved",
     "tested": "notices.test_sent",
     "not_tested": "notices.test_not_sent",
+    "code_sent": "notices.test_code_sent",
 }
 _BODY_BYTES = 128 * 1024
 _LOANS = 10
@@ -100,8 +102,8 @@ async def list_templates(request: Request) -> Response:
 async def show_template(request: Request) -> Response:
     place = await _place(request)
     message = wire.GetTemplateRequest(kind=place.kind.name, channel=place.channel, language=place.language)
-    template = (await call(request, notifications(request).GetTemplate, message)).template
-    form = signed_in_form(request, _values(template))
+    reply = await call(request, notifications(request).GetTemplate, message)
+    form = signed_in_form(request, _values(reply))
     note = next((text for name, text in NOTES.items() if request.query_params.get(name)), "")
     return await _editor(request, place, form, note=note)
 
@@ -137,19 +139,19 @@ async def change_template(request: Request) -> Response:
 @router.post("/notices/templates/{notice_kind}/{channel}/{tongue}/test")
 @for_signed_in
 async def send_test(request: Request) -> Response:
-    """Send the text in force, with sample values, to the address in the form."""
+    """Send the text in force, with sample values, to the reader's own address, or a code to confirm that address."""
     place, fields = await _place(request), await read_form(request)
     names = {"kind": place.kind.name, "channel": place.channel, "language": place.language}
     try:
-        reply = await call(
-            request, notifications(request).SendTest, wire.SendTestRequest(**names, to=fields.text("to")[:254])
-        )
+        message = wire.SendTestRequest(**names, to=fields.text("to")[:254], code=fields.text("code")[:16])
+        reply = await call(request, notifications(request).SendTest, message)
     except Error as problem:
-        template = (await call(request, notifications(request).GetTemplate, wire.GetTemplateRequest(**names))).template
-        form = signed_in_form(request, _values(template) | {"to": fields.text("to")[:254]})
-        refuse(request, form, problem, {"to": "to"})
+        stored = await call(request, notifications(request).GetTemplate, wire.GetTemplateRequest(**names))
+        form = signed_in_form(request, _values(stored) | {"to": fields.text("to")[:254]})
+        refuse(request, form, problem, {"to": "to", "code": "code"})
         return await _editor(request, place, form, status=problem.http_status)
-    return redirect(f"{place.path}?{'tested' if reply.state in TAKEN else 'not_tested'}=1")
+    note = CODE_SENT if reply.state == CODE_SENT else "tested" if reply.state in TAKEN else "not_tested"
+    return redirect(f"{place.path}?{note}=1")
 
 
 @router.get("/notices/templates/{notice_kind}/{channel}/{tongue}/versions")
@@ -280,8 +282,8 @@ async def _facts(request: Request, place: Place, loans: list[loans_pb2.Loan], lo
     return {key: value for key, value in facts.items() if value and key in known}
 
 
-def _values(template: wire.Template) -> dict[str, str]:
-    text = template.text
+def _values(reply: wire.GetTemplateReply) -> dict[str, str]:
+    template, text = reply.template, reply.template.text
     return {
         "version": str(template.version),
         "subject": text.subject,
@@ -290,12 +292,15 @@ def _values(template: wire.Template) -> dict[str, str]:
         "provider_language": text.provider.language,
         "provider_parameters": " ".join(text.provider.parameters),
         "loan": "",
+        "test_address": reply.test_address,
     }
 
 
 def _typed(fields: Fields) -> dict[str, str]:
     """Return the values of a form, with LF line ends as in stored texts."""
-    names = ("version", "subject", "provider_name", "provider_language", "provider_parameters", "loan")
+    names = (
+        "version", "subject", "provider_name", "provider_language", "provider_parameters", "loan", "test_address",
+    )  # fmt: skip
     return {**{name: fields.text(name)[:500] for name in names}, "body": fields.get("body", "").replace("\r\n", "\n")}
 
 

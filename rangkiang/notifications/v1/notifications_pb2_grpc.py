@@ -471,7 +471,7 @@ class NotificationsServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SendTest(self, request, context):
-        """Sends a notice with sample values, in the template in force, to an address of the caller.
+        """Sends a notice with sample values, in the template in force, to the caller's own address, which a code has confirmed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -103,7 +103,7 @@ class NotificationsStub:
     ReplayWebhook: _grpc.UnaryUnaryMultiCallable[_webhooks_pb2.ReplayWebhookRequest, _webhooks_pb2.ReplayWebhookReply]
     """Makes a disabled webhook active again, and sends facts again from a cursor."""
     SendTest: _grpc.UnaryUnaryMultiCallable[_templates_pb2.SendTestRequest, _templates_pb2.SendTestReply]
-    """Sends a notice with sample values, in the template in force, to an address of the caller."""
+    """Sends a notice with sample values, in the template in force, to the caller's own address, which a code has confirmed."""
     ListOwnDevices: _grpc.UnaryUnaryMultiCallable[_devices_pb2.ListOwnDevicesRequest, _devices_pb2.ListOwnDevicesReply]
     """The browsers that show the caller's notices."""
     AddOwnDevice: _grpc.UnaryUnaryMultiCallable[_devices_pb2.AddOwnDeviceRequest, _devices_pb2.AddOwnDeviceReply]
@@ -180,7 +180,7 @@ class NotificationsAsyncStub(NotificationsStub):
     ReplayWebhook: _aio.UnaryUnaryMultiCallable[_webhooks_pb2.ReplayWebhookRequest, _webhooks_pb2.ReplayWebhookReply]  # type: ignore[assignment]
     """Makes a disabled webhook active again, and sends facts again from a cursor."""
     SendTest: _aio.UnaryUnaryMultiCallable[_templates_pb2.SendTestRequest, _templates_pb2.SendTestReply]  # type: ignore[assignment]
-    """Sends a notice with sample values, in the template in force, to an address of the caller."""
+    """Sends a notice with sample values, in the template in force, to the caller's own address, which a code has confirmed."""
     ListOwnDevices: _aio.UnaryUnaryMultiCallable[_devices_pb2.ListOwnDevicesRequest, _devices_pb2.ListOwnDevicesReply]  # type: ignore[assignment]
     """The browsers that show the caller's notices."""
     AddOwnDevice: _aio.UnaryUnaryMultiCallable[_devices_pb2.AddOwnDeviceRequest, _devices_pb2.AddOwnDeviceReply]  # type: ignore[assignment]
@@ -464,7 +464,7 @@ class NotificationsServicer(metaclass=_abc_1.ABCMeta):
         request: _templates_pb2.SendTestRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_templates_pb2.SendTestReply, _abc.Awaitable[_templates_pb2.SendTestReply]]:
-        """Sends a notice with sample values, in the template in force, to an address of the caller."""
+        """Sends a notice with sample values, in the template in force, to the caller's own address, which a code has confirmed."""
 
     @_abc_1.abstractmethod
     def ListOwnDevices(

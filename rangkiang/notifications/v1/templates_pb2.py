@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from rangkiang.common.v1 import text_pb2 as rangkiang_dot_common_dot_v1_dot_text__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*rangkiang/notifications/v1/templates.proto\x12\x1arangkiang.notifications.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1erangkiang/common/v1/text.proto\"\xc4\x01\n\x08Template\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x02 \x01(\t\x12\x10\n\x08language\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\x03\x12\x36\n\x04text\x18\x05 \x01(\x0b\x32(.rangkiang.notifications.v1.TemplateText\x12\x10\n\x08saved_by\x18\x06 \x01(\t\x12,\n\x08saved_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"m\n\x0cTemplateText\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x0c\n\x04\x62ody\x18\x02 \x01(\t\x12>\n\x08provider\x18\x03 \x01(\x0b\x32,.rangkiang.notifications.v1.ProviderTemplate\"F\n\x10ProviderTemplate\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08language\x18\x02 \x01(\t\x12\x12\n\nparameters\x18\x03 \x03(\t\"\x16\n\x14ListTemplatesRequest\"\x99\x01\n\x12ListTemplatesReply\x12\x37\n\x05kinds\x18\x01 \x03(\x0b\x32(.rangkiang.notifications.v1.TemplateKind\x12\x10\n\x08\x63hannels\x18\x02 \x03(\t\x12\x38\n\x05saved\x18\x03 \x03(\x0b\x32).rangkiang.notifications.v1.SavedTemplate\"Q\n\rSavedTemplate\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x02 \x01(\t\x12\x10\n\x08language\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\x03\"\xd9\x01\n\x0cTemplateKind\x12\x0c\n\x04name\x18\x01 \x01(\t\x12-\n\x05label\x18\x02 \x01(\x0b\x32\x1e.rangkiang.common.v1.LocalText\x12\x10\n\x08\x63hannels\x18\x03 \x03(\t\x12?\n\tvariables\x18\x04 \x03(\x0b\x32,.rangkiang.notifications.v1.TemplateVariable\x12\x11\n\tis_digest\x18\x05 \x01(\x08\x12\x14\n\x0cis_marketing\x18\x06 \x01(\x08\x12\x10\n\x08has_code\x18\x07 \x01(\x08\"\x96\x01\n\x10TemplateVariable\x12\x0c\n\x04name\x18\x01 \x01(\t\x12-\n\x05label\x18\x02 \x01(\x0b\x32\x1e.rangkiang.common.v1.LocalText\x12\x0c\n\x04type\x18\x03 \x01(\t\x12\x12\n\nin_subject\x18\x04 \x01(\x08\x12\x13\n\x0bis_required\x18\x05 \x01(\x08\x12\x0e\n\x06\x66ields\x18\x06 \x03(\t\"E\n\x12GetTemplateRequest\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x02 \x01(\t\x12\x10\n\x08language\x18\x03 \x01(\t\"J\n\x10GetTemplateReply\x12\x36\n\x08template\x18\x01 \x01(\x0b\x32$.rangkiang.notifications.v1.Template\"\x8e\x01\n\x12PutTemplateRequest\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x02 \x01(\t\x12\x10\n\x08language\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\x03\x12\x36\n\x04text\x18\x05 \x01(\x0b\x32(.rangkiang.notifications.v1.TemplateText\"J\n\x10PutTemplateReply\x12\x36\n\x08template\x18\x01 \x01(\x0b\x32$.rangkiang.notifications.v1.Template\"N\n\x1bListTemplateVersionsRequest\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x02 \x01(\t\x12\x10\n\x08language\x18\x03 \x01(\t\"S\n\x19ListTemplateVersionsReply\x12\x36\n\x08versions\x18\x01 \x03(\x0b\x32$.rangkiang.notifications.v1.Template\"k\n\x16RestoreTemplateRequest\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x02 \x01(\t\x12\x10\n\x08language\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\x03\x12\x0f\n\x07\x65\x61rlier\x18\x05 \x01(\x03\"N\n\x14RestoreTemplateReply\x12\x36\n\x08template\x18\x01 \x01(\x0b\x32$.rangkiang.notifications.v1.Template\"\xf9\x01\n\x14PreviewNoticeRequest\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x02 \x01(\t\x12\x10\n\x08language\x18\x03 \x01(\t\x12\x36\n\x04text\x18\x04 \x01(\x0b\x32(.rangkiang.notifications.v1.TemplateText\x12J\n\x05\x66\x61\x63ts\x18\x05 \x03(\x0b\x32;.rangkiang.notifications.v1.PreviewNoticeRequest.FactsEntry\x1a,\n\nFactsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xab\x01\n\x12PreviewNoticeReply\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x0c\n\x04html\x18\x03 \x01(\t\x12>\n\x08provider\x18\x04 \x01(\x0b\x32,.rangkiang.notifications.v1.ProviderTemplate\x12\x12\n\nsms_length\x18\x05 \x01(\x05\x12\x14\n\x0csms_messages\x18\x06 \x01(\x05\"N\n\x0fSendTestRequest\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x02 \x01(\t\x12\x10\n\x08language\x18\x03 \x01(\t\x12\n\n\x02to\x18\x04 \x01(\t\".\n\rSendTestReply\x12\r\n\x05state\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*rangkiang/notifications/v1/templates.proto\x12\x1arangkiang.notifications.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1erangkiang/common/v1/text.proto\"\xc4\x01\n\x08Template\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x02 \x01(\t\x12\x10\n\x08language\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\x03\x12\x36\n\x04text\x18\x05 \x01(\x0b\x32(.rangkiang.notifications.v1.TemplateText\x12\x10\n\x08saved_by\x18\x06 \x01(\t\x12,\n\x08saved_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"m\n\x0cTemplateText\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x0c\n\x04\x62ody\x18\x02 \x01(\t\x12>\n\x08provider\x18\x03 \x01(\x0b\x32,.rangkiang.notifications.v1.ProviderTemplate\"F\n\x10ProviderTemplate\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08language\x18\x02 \x01(\t\x12\x12\n\nparameters\x18\x03 \x03(\t\"\x16\n\x14ListTemplatesRequest\"\x99\x01\n\x12ListTemplatesReply\x12\x37\n\x05kinds\x18\x01 \x03(\x0b\x32(.rangkiang.notifications.v1.TemplateKind\x12\x10\n\x08\x63hannels\x18\x02 \x03(\t\x12\x38\n\x05saved\x18\x03 \x03(\x0b\x32).rangkiang.notifications.v1.SavedTemplate\"Q\n\rSavedTemplate\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x02 \x01(\t\x12\x10\n\x08language\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\x03\"\xd9\x01\n\x0cTemplateKind\x12\x0c\n\x04name\x18\x01 \x01(\t\x12-\n\x05label\x18\x02 \x01(\x0b\x32\x1e.rangkiang.common.v1.LocalText\x12\x10\n\x08\x63hannels\x18\x03 \x03(\t\x12?\n\tvariables\x18\x04 \x03(\x0b\x32,.rangkiang.notifications.v1.TemplateVariable\x12\x11\n\tis_digest\x18\x05 \x01(\x08\x12\x14\n\x0cis_marketing\x18\x06 \x01(\x08\x12\x10\n\x08has_code\x18\x07 \x01(\x08\"\x96\x01\n\x10TemplateVariable\x12\x0c\n\x04name\x18\x01 \x01(\t\x12-\n\x05label\x18\x02 \x01(\x0b\x32\x1e.rangkiang.common.v1.LocalText\x12\x0c\n\x04type\x18\x03 \x01(\t\x12\x12\n\nin_subject\x18\x04 \x01(\x08\x12\x13\n\x0bis_required\x18\x05 \x01(\x08\x12\x0e\n\x06\x66ields\x18\x06 \x03(\t\"E\n\x12GetTemplateRequest\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x02 \x01(\t\x12\x10\n\x08language\x18\x03 \x01(\t\"`\n\x10GetTemplateReply\x12\x36\n\x08template\x18\x01 \x01(\x0b\x32$.rangkiang.notifications.v1.Template\x12\x14\n\x0ctest_address\x18\x02 \x01(\t\"\x8e\x01\n\x12PutTemplateRequest\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x02 \x01(\t\x12\x10\n\x08language\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\x03\x12\x36\n\x04text\x18\x05 \x01(\x0b\x32(.rangkiang.notifications.v1.TemplateText\"J\n\x10PutTemplateReply\x12\x36\n\x08template\x18\x01 \x01(\x0b\x32$.rangkiang.notifications.v1.Template\"N\n\x1bListTemplateVersionsRequest\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x02 \x01(\t\x12\x10\n\x08language\x18\x03 \x01(\t\"S\n\x19ListTemplateVersionsReply\x12\x36\n\x08versions\x18\x01 \x03(\x0b\x32$.rangkiang.notifications.v1.Template\"k\n\x16RestoreTemplateRequest\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x02 \x01(\t\x12\x10\n\x08language\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\x03\x12\x0f\n\x07\x65\x61rlier\x18\x05 \x01(\x03\"N\n\x14RestoreTemplateReply\x12\x36\n\x08template\x18\x01 \x01(\x0b\x32$.rangkiang.notifications.v1.Template\"\xf9\x01\n\x14PreviewNoticeRequest\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x02 \x01(\t\x12\x10\n\x08language\x18\x03 \x01(\t\x12\x36\n\x04text\x18\x04 \x01(\x0b\x32(.rangkiang.notifications.v1.TemplateText\x12J\n\x05\x66\x61\x63ts\x18\x05 \x03(\x0b\x32;.rangkiang.notifications.v1.PreviewNoticeRequest.FactsEntry\x1a,\n\nFactsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xab\x01\n\x12PreviewNoticeReply\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x0c\n\x04html\x18\x03 \x01(\t\x12>\n\x08provider\x18\x04 \x01(\x0b\x32,.rangkiang.notifications.v1.ProviderTemplate\x12\x12\n\nsms_length\x18\x05 \x01(\x05\x12\x14\n\x0csms_messages\x18\x06 \x01(\x05\"\\\n\x0fSendTestRequest\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x02 \x01(\t\x12\x10\n\x08language\x18\x03 \x01(\t\x12\n\n\x02to\x18\x04 \x01(\t\x12\x0c\n\x04\x63ode\x18\x05 \x01(\t\".\n\rSendTestReply\x12\r\n\x05state\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -54,27 +54,27 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETTEMPLATEREQUEST']._serialized_start=1157
   _globals['_GETTEMPLATEREQUEST']._serialized_end=1226
   _globals['_GETTEMPLATEREPLY']._serialized_start=1228
-  _globals['_GETTEMPLATEREPLY']._serialized_end=1302
-  _globals['_PUTTEMPLATEREQUEST']._serialized_start=1305
-  _globals['_PUTTEMPLATEREQUEST']._serialized_end=1447
-  _globals['_PUTTEMPLATEREPLY']._serialized_start=1449
-  _globals['_PUTTEMPLATEREPLY']._serialized_end=1523
-  _globals['_LISTTEMPLATEVERSIONSREQUEST']._serialized_start=1525
-  _globals['_LISTTEMPLATEVERSIONSREQUEST']._serialized_end=1603
-  _globals['_LISTTEMPLATEVERSIONSREPLY']._serialized_start=1605
-  _globals['_LISTTEMPLATEVERSIONSREPLY']._serialized_end=1688
-  _globals['_RESTORETEMPLATEREQUEST']._serialized_start=1690
-  _globals['_RESTORETEMPLATEREQUEST']._serialized_end=1797
-  _globals['_RESTORETEMPLATEREPLY']._serialized_start=1799
-  _globals['_RESTORETEMPLATEREPLY']._serialized_end=1877
-  _globals['_PREVIEWNOTICEREQUEST']._serialized_start=1880
-  _globals['_PREVIEWNOTICEREQUEST']._serialized_end=2129
-  _globals['_PREVIEWNOTICEREQUEST_FACTSENTRY']._serialized_start=2085
-  _globals['_PREVIEWNOTICEREQUEST_FACTSENTRY']._serialized_end=2129
-  _globals['_PREVIEWNOTICEREPLY']._serialized_start=2132
-  _globals['_PREVIEWNOTICEREPLY']._serialized_end=2303
-  _globals['_SENDTESTREQUEST']._serialized_start=2305
-  _globals['_SENDTESTREQUEST']._serialized_end=2383
-  _globals['_SENDTESTREPLY']._serialized_start=2385
-  _globals['_SENDTESTREPLY']._serialized_end=2431
+  _globals['_GETTEMPLATEREPLY']._serialized_end=1324
+  _globals['_PUTTEMPLATEREQUEST']._serialized_start=1327
+  _globals['_PUTTEMPLATEREQUEST']._serialized_end=1469
+  _globals['_PUTTEMPLATEREPLY']._serialized_start=1471
+  _globals['_PUTTEMPLATEREPLY']._serialized_end=1545
+  _globals['_LISTTEMPLATEVERSIONSREQUEST']._serialized_start=1547
+  _globals['_LISTTEMPLATEVERSIONSREQUEST']._serialized_end=1625
+  _globals['_LISTTEMPLATEVERSIONSREPLY']._serialized_start=1627
+  _globals['_LISTTEMPLATEVERSIONSREPLY']._serialized_end=1710
+  _globals['_RESTORETEMPLATEREQUEST']._serialized_start=1712
+  _globals['_RESTORETEMPLATEREQUEST']._serialized_end=1819
+  _globals['_RESTORETEMPLATEREPLY']._serialized_start=1821
+  _globals['_RESTORETEMPLATEREPLY']._serialized_end=1899
+  _globals['_PREVIEWNOTICEREQUEST']._serialized_start=1902
+  _globals['_PREVIEWNOTICEREQUEST']._serialized_end=2151
+  _globals['_PREVIEWNOTICEREQUEST_FACTSENTRY']._serialized_start=2107
+  _globals['_PREVIEWNOTICEREQUEST_FACTSENTRY']._serialized_end=2151
+  _globals['_PREVIEWNOTICEREPLY']._serialized_start=2154
+  _globals['_PREVIEWNOTICEREPLY']._serialized_end=2325
+  _globals['_SENDTESTREQUEST']._serialized_start=2327
+  _globals['_SENDTESTREQUEST']._serialized_end=2419
+  _globals['_SENDTESTREPLY']._serialized_start=2421
+  _globals['_SENDTESTREPLY']._serialized_end=2467
 # @@protoc_insertion_point(module_scope)

@@ -318,16 +318,20 @@ class GetTemplateReply(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TEMPLATE_FIELD_NUMBER: _builtins.int
+    TEST_ADDRESS_FIELD_NUMBER: _builtins.int
+    test_address: _builtins.str
+    """The caller's own address for tests: "confirmed", "asked" while a code is valid, or ""."""
     @_builtins.property
     def template(self) -> Global___Template: ...
     def __init__(
         self,
         *,
         template: Global___Template | None = ...,
+        test_address: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["template", b"template"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["template", b"template"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["template", b"template", "test_address", b"test_address"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -590,11 +594,16 @@ class SendTestRequest(_message.Message):
     CHANNEL_FIELD_NUMBER: _builtins.int
     LANGUAGE_FIELD_NUMBER: _builtins.int
     TO_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
     channel: _builtins.str
     language: _builtins.str
     to: _builtins.str
-    """The caller's own e-mail address, or phone number in any usual notation."""
+    """The caller's own e-mail address, or phone number in any usual notation. A code is sent to an address that is not
+    confirmed. Empty: the confirmed address.
+    """
+    code: _builtins.str
+    """The code that was sent to the address, which confirms it."""
     def __init__(
         self,
         *,
@@ -602,10 +611,11 @@ class SendTestRequest(_message.Message):
         channel: _builtins.str = ...,
         language: _builtins.str = ...,
         to: _builtins.str = ...,
+        code: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "kind", b"kind", "language", b"language", "to", b"to"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "code", b"code", "kind", b"kind", "language", b"language", "to", b"to"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -618,7 +628,9 @@ class SendTestReply(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     state: _builtins.str
-    """"accepted", "temporary", "permanent" or "unknown"."""
+    """"accepted", "temporary", "permanent" or "unknown"; "code_sent" if a code was sent in place of the test; "started" for
+    a repeated call.
+    """
     reason: _builtins.str
     def __init__(
         self,

@@ -13,6 +13,7 @@ from services.notifications.rpc.conversations import ConversationMethods
 from services.notifications.rpc.devices import DeviceMethods
 from services.notifications.rpc.ledger import LedgerMethods
 from services.notifications.rpc.sending import ServiceOwners
+from services.notifications.rpc.template_tests import TemplateTestMethods
 from services.notifications.rpc.templates import TemplateMethods
 from services.notifications.rpc.webhooks import WebhookMethods
 from services.notifications.settings import NotificationsSettings
@@ -23,6 +24,7 @@ class Notifications(
     ChoiceMethods,
     DeviceMethods,
     TemplateMethods,
+    TemplateTestMethods,
     ConversationMethods,
     WebhookMethods,
     NotificationsServicer,

@@ -1,28 +1,25 @@
-"""RPCs for templates: texts, previews, and tests that staff send to themselves."""
+"""RPCs for templates: texts and previews."""
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, timedelta
-from typing import Any
+from datetime import UTC
 
 import grpc
-import phonenumbers
 from google.protobuf.timestamp_pb2 import Timestamp
-from sqlalchemy import func, select
-from sqlalchemy.orm import Session
 
-from chassis import audit, clock, idempotency, rpc
+from chassis import idempotency, rpc
 from chassis.db import Database
-from chassis.errors import Invalid, Refused, TooMany
-from chassis.ids import new_id, parse_id
+from chassis.errors import Invalid
+from chassis.ids import parse_id
 from chassis.sentences import LocalText
 from rangkiang.common.v1 import text_pb2
 from rangkiang.notifications.v1 import templates_pb2 as wire
-from services.notifications.channels.port import Channel, Message
+from services.notifications import staff_addresses
+from services.notifications.channels.port import Channel
+from services.notifications.rpc.template_tests import account_key, find_channel, sample_facts
 from services.notifications.tables import Institution
 from services.notifications.templates import gsm
-from services.notifications.templates.kinds import CHANNELS, KINDS, Kind, Source, template_channel
+from services.notifications.templates.kinds import CHANNELS, KINDS, Kind, Source
 from services.notifications.templates.rendering import Rendered, refuse_faulty, render_source
 from services.notifications.templates.store import (
     StoredTemplate,
@@ -36,9 +33,6 @@ from services.notifications.templates.store import (
 )
 
 MOST_FACTS, LONGEST_FACT = 40, 500
-MOST_TESTS_AN_HOUR = 10
-_SEND_TEST = "notifications.send_test"
-_EMAIL = re.compile(r"[^\s@<>\"(),:;\\\[\]]{1,64}@[A-Za-z0-9.-]{1,190}\.[A-Za-z]{2,24}")
 
 
 class TemplateMethods:
@@ -66,7 +60,10 @@ class TemplateMethods:
         caller = rpc.context(context)
         with self._database.reading(caller) as session:
             template = template_in_force(session, parse_id(caller.institution), _key(request))
-        return wire.GetTemplateReply(template=_message(template))
+            channel = find_channel(self._channels, request.channel)
+            own = account_key(caller, channel.address_kind) if channel is not None else None
+            state = staff_addresses.address_state(session, own) if own is not None else ""
+        return wire.GetTemplateReply(template=_message(template), test_address=state)
 
     def ListTemplateVersions(
         self, request: wire.ListTemplateVersionsRequest, context: grpc.ServicerContext
@@ -129,98 +126,10 @@ class TemplateMethods:
             )
             institution = session.get(Institution, institution_id)
         refuse_faulty(source, kind, key.channel)
-        facts = _sample(kind, key.language, institution)
+        facts = sample_facts(kind, key.language, institution)
         facts |= {name: value for name, value in request.facts.items() if name in kind.variables}
         rendered = render_source(source, kind=kind, channel=key.channel, language=key.language, facts=facts)
         return _preview(rendered, key.channel)
-
-    def SendTest(self, request: wire.SendTestRequest, context: grpc.ServicerContext) -> wire.SendTestReply:
-        caller = rpc.context(context)
-        key = _key(request)
-        kind = KINDS[key.kind]
-        channel = next(
-            (one for one in self._channels if template_channel(one.name, one.address_kind) == key.channel), None
-        )
-        if channel is None or channel.address_kind not in ("email", "phone"):
-            raise Refused("NOTICE_TEST_CHANNEL", channel=key.channel)
-        address = _test_address(request.to, channel)
-        institution_id = parse_id(caller.institution)
-        messages: list[Message] = []
-        with self._database.transaction(caller) as session:
-
-            def act() -> wire.SendTestReply:
-                _refuse_too_many_tests(session, caller.actor)
-                source = template_in_force(session, institution_id, key).source
-                facts = _sample(kind, key.language, session.get(Institution, institution_id))
-                rendered = render_source(source, kind=kind, channel=key.channel, language=key.language, facts=facts)
-                place = f"{key.kind}/{key.channel}/{key.language}"
-                audit.record(
-                    session, caller, _SEND_TEST, kind="template", object_id=institution_id, facts={"template": place}
-                )
-                messages.append(_test_message(rendered, key, address))
-                return wire.SendTestReply(state="started")
-
-            reply = idempotency.once(session, caller, request, wire.SendTestReply, act)
-        # After the transaction, which must not wait for a provider. A repeated call gets "started" and sends nothing.
-        for message in messages:
-            outcome = channel.send(message)
-            reply = wire.SendTestReply(state=outcome.state, reason=outcome.reason)
-        return reply
-
-
-def _sample(kind: Kind, language: str, institution: Institution | None) -> dict[str, Any]:
-    """Return sample facts with the name of the institution."""
-    facts = kind.sample_facts(language)
-    if institution is not None:
-        name = LocalText(institution.name_id, institution.name_en).in_language(language)
-        facts["institution_name"] = name or institution.code
-    return facts
-
-
-def _refuse_too_many_tests(session: Session, actor: str) -> None:
-    """Refuse a test when the account has sent several in this hour, because tests go to any address without consent.
-
-    raises  TooMany  NOTICE_TESTS_TOO_MANY
-    """
-    acts = audit.acts.c
-    query = select(func.count()).where(
-        acts.actor == actor, acts.act == _SEND_TEST, acts.at > clock.now() - timedelta(hours=1)
-    )
-    if (session.scalar(query) or 0) >= MOST_TESTS_AN_HOUR:
-        raise TooMany("NOTICE_TESTS_TOO_MANY", most=MOST_TESTS_AN_HOUR)
-
-
-def _test_message(rendered: Rendered, key: TemplateKey, address: str) -> Message:
-    word = "Uji coba" if key.language == "id" else "Test"
-    return Message(
-        id=str(new_id()),
-        kind=key.kind,
-        address=address,
-        language=key.language,
-        subject=f"[{word}] {rendered.subject}",
-        text=f"[{word}] {rendered.text}",
-        html=rendered.html,
-        template=rendered.provider,
-    )
-
-
-def _test_address(text: str, channel: Channel) -> str:
-    """Return a typed address in the format of a channel.
-
-    raises  Invalid  NOTICE_TEST_ADDRESS
-    """
-    to = text.strip()
-    if channel.address_kind == "phone":
-        try:
-            number = phonenumbers.parse(to, "ID")
-        except phonenumbers.NumberParseException:
-            raise Invalid("NOTICE_TEST_ADDRESS", field="to") from None
-        if not phonenumbers.is_possible_number(number):
-            raise Invalid("NOTICE_TEST_ADDRESS", field="to")
-        return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-    if not _EMAIL.fullmatch(to):
-        raise Invalid("NOTICE_TEST_ADDRESS", field="to")
-    return to
 
 
 def _key(
@@ -228,8 +137,7 @@ def _key(
     | wire.PutTemplateRequest
     | wire.ListTemplateVersionsRequest
     | wire.RestoreTemplateRequest
-    | wire.PreviewNoticeRequest
-    | wire.SendTestRequest,
+    | wire.PreviewNoticeRequest,
 ) -> TemplateKey:
     return template_key(request.kind, request.channel, request.language)
 

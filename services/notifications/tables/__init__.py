@@ -7,7 +7,7 @@ from services.notifications.tables.choices import ChannelDay, ChannelState, Pref
 from services.notifications.tables.conversations import Conversation, ConversationMessage, InboundMessage
 from services.notifications.tables.copies import Branch, Institution, LoanMark, Member, SendingRules, StoredMasterKey
 from services.notifications.tables.notices import Attempt, Message, Notice
-from services.notifications.tables.templates import TemplateVersion
+from services.notifications.tables.templates import StaffAddress, TemplateVersion
 from services.notifications.tables.webhooks import Webhook, WebhookFact
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "PushDevice",
     "RefusedAddress",
     "SendingRules",
+    "StaffAddress",
     "StoredMasterKey",
     "Table",
     "TemplateVersion",
