@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -21,6 +22,19 @@ from gateway.app import describe
 
 DOCUMENT: dict[str, Any] = orjson.loads(describe())
 LONGEST = 1_500
+
+
+def needs_token(operation: dict[str, Any]) -> bool:
+    """Whether it has no answer without a token but 401; tests/authorisation calls it without one."""
+    return "401" in operation["responses"]
+
+
+def is_public(operation: dict[str, Any]) -> bool:
+    return not needs_token(operation)
+
+
+def paths_of(condition: Callable[[dict[str, Any]], bool]) -> list[str]:
+    return [path for path, methods in DOCUMENT["paths"].items() if any(map(condition, methods.values()))]
 
 
 def schema_of(request: pytest.FixtureRequest) -> BaseSchema:

@@ -22,7 +22,7 @@ from services.members.keys import Keys
 from services.members.people.store import NewMember, register
 from services.members.roles import scopes_of
 from services.members.settings import MembersSettings
-from tests.described import DOCUMENT, call_as_described, schema_of
+from tests.described import DOCUMENT, call_as_described, is_public, needs_token, paths_of, schema_of
 from tests.fakes import lending
 from tests.fakes.accounts import PKS, TEST, add_institution
 from tests.fakes.books import BOOKS
@@ -32,19 +32,6 @@ from tests.fakes.running import running
 from tests.fakes.shelves import WORK
 
 ROLES = itertools.cycle(("desk", "member", "administrator"))
-
-
-def needs_token(operation: dict[str, Any]) -> bool:
-    """Whether it has no answer without a token but 401; tests/authorisation calls it without one."""
-    return "401" in operation["responses"]
-
-
-def is_public(operation: dict[str, Any]) -> bool:
-    return not needs_token(operation)
-
-
-def paths_of(condition: Callable[[dict[str, Any]], bool]) -> list[str]:
-    return [path for path, methods in DOCUMENT["paths"].items() if any(map(condition, methods.values()))]
 
 
 @pytest.fixture(params=paths_of(is_public))

@@ -1,6 +1,7 @@
 """The API of the cluster with real data is as described, and pages of real books are accessible.
 
-tests/gateway/test_openapi.py calls the embedded edition's services, and tests/web looks at every kind of page.
+tests/gateway/test_openapi.py calls services of the embedded edition, also with tokens, and tests/web looks at every
+kind of page.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ from playwright.sync_api import sync_playwright
 from schemathesis import Case
 from schemathesis.schemas import BaseSchema
 
-from tests.described import DOCUMENT, call_as_described, schema_of
+from tests.described import call_as_described, is_public, paths_of, schema_of
 from tests.journeys.library import Library
 from tests.web.conftest import CHROMIUM, CHROMIUM_ARGS
 
 
-@pytest.fixture(params=DOCUMENT["paths"])
+@pytest.fixture(params=paths_of(is_public))
 def described(request: pytest.FixtureRequest) -> BaseSchema:
     schema = schema_of(request)
     # tests/gateway/test_openapi.py sends requests at the limits of each parameter; what they get depends on no data.
@@ -26,7 +27,11 @@ def described(request: pytest.FixtureRequest) -> BaseSchema:
     return schema
 
 
-@schemathesis.pytest.from_fixture("described").parametrize()
+@(
+    schemathesis.pytest.from_fixture("described")
+    .include(lambda context: is_public(context.operation.definition.raw))
+    .parametrize()
+)
 @pytest.mark.usefixtures("library")
 @pytest.mark.parametrize("library", [pytest.param("cluster", marks=pytest.mark.servers)], indirect=True)
 @settings(max_examples=5, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
