@@ -102,7 +102,8 @@ class Taps:
     def tap(self, target: Locator) -> None:
         box = target.bounding_box()
         assert box is not None
-        assert box["y"] >= 0, target
+        assert min(box["x"], box["y"]) >= 0, target
+        assert box["x"] + box["width"] <= PHONE[0], target
         assert box["y"] + box["height"] <= PHONE[1], target
         self.page.touchscreen.tap(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
         self.count += 1

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from PIL import Image
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import expect
 
 from gateway.libraries import Directory
 from gateway.web.covers.cover_svg import small_cover
@@ -21,43 +21,31 @@ from rangkiang.catalog.v1 import catalog_pb2 as wire
 from tests.fakes.books import BOOKS
 from tests.fakes.catalog import FakeCatalog
 from tests.web.conftest import DESK, PHONE, Visit, wait_for_filters
-from tests.web.test_browser import focused
+from tests.web.test_browser import Taps, focused
 from tests.web.test_pages import Outline, links
 
 
-class Taps:
-    """Counts taps, each on something that is in the window without scrolling."""
-
-    def __init__(self, page: Page) -> None:
-        self.page = page
-        self.count = 0
-
-    def tap(self, target: Locator) -> None:
-        box = target.bounding_box()
-        assert box is not None
-        assert box["y"] + box["height"] / 2 <= PHONE[1], "out of the window"
-        assert box["x"] + box["width"] / 2 <= PHONE[0], "out of the window"
-        assert self.page.evaluate("scrollY") == 0
-        target.click()
-        self.page.wait_for_load_state()
-        self.count += 1
-
-
-def test_a_childrens_book_on_a_subject_is_three_taps_from_home(visit: Visit) -> None:
-    page = visit("/", size=PHONE)
+@pytest.mark.parametrize(
+    ("locale", "children", "topics"), [("id-ID", "Buku anak", "Topik"), ("en-GB", "Children’s books", "Topics")]
+)
+def test_a_childrens_book_on_a_subject_is_three_taps_from_home(
+    visit: Visit, locale: str, children: str, topics: str
+) -> None:
+    page = visit("/", size=PHONE, locale=locale, has_touch=True, is_mobile=True)
     taps = Taps(page)
-    taps.tap(page.get_by_role("link", name="Buku anak"))
-    assert page.locator("h1").inner_text() == "Buku anak"
-    taps.tap(page.get_by_role("navigation", name="Topik").get_by_role("link", name="Cerita rakyat Minangkabau"))
-    assert page.locator("h1").inner_text() == "Buku anak tentang Cerita rakyat Minangkabau"
+    taps.tap(page.get_by_role("link", name=children))
+    expect(page.locator("h1")).to_have_text(children)
+    taps.tap(page.get_by_role("navigation", name=topics).get_by_role("link", name="Cerita rakyat Minangkabau"))
+    expect(page.locator("h1")).to_contain_text("Cerita rakyat Minangkabau")
     taps.tap(page.locator(".hit h2 a").first)
-    assert page.locator("h1").inner_text() == "Kaba Cindua Mato"
-    assert taps.count == 3
+    expect(page.locator("h1")).to_have_text("Kaba Cindua Mato")
+    assert (taps.count, page.evaluate("scrollY")) == (3, 0)
 
 
 def test_new_books_are_one_tap_from_home(visit: Visit) -> None:
-    page = visit("/", size=PHONE)
+    page = visit("/", size=PHONE, has_touch=True, is_mobile=True)
     Taps(page).tap(page.get_by_role("link", name="Buku baru"))
+    page.wait_for_url("**/search?sort=year")
     assert page.locator("h1").inner_text() == "Terbitan terbaru"
     assert page.locator(".hit h2").first.inner_text() == "Ranah Tiga Warna"
 
