@@ -28,6 +28,8 @@ TTL_SECONDS = 86_400
 # Push services accept one record of RFC 8188, which has 4,096 bytes.
 MOST_BYTES = 3_000
 MOST_DEVICES = 10
+# Reason of an accepted message that other devices of the member did not get.
+SOME_DEVICES = "PUSH_SOME_DEVICES"
 # One thread sends to all members, so a slow push service delays all others.
 REQUEST_SECONDS = 3.0
 REFUSALS = 3  # consecutive refusals of the signature by one endpoint, while other push services accept it
@@ -92,6 +94,9 @@ class WebPushChannel:
         # "unknown" before "temporary", because a second attempt could show an accepted message twice.
         best = min(outcomes, key=lambda outcome: _ORDER.index(outcome.state))
         is_bad = all(outcome.is_address_bad for outcome in outcomes)
+        if best.state == "accepted" and len(pairs) > sum(one.state == "accepted" for one in outcomes) + len(ended):
+            # The member has the message. A second attempt would show it again on the devices that have it.
+            best = replace(best, reason=SOME_DEVICES)
         return replace(best, ended_endpoints=ended, is_address_bad=is_bad)
 
     def _send(self, message: Message, subscription: WebPushSubscription, endpoint: str) -> Outcome:

@@ -20,6 +20,7 @@ from services.notifications.channels.webpush import (
     PUBLIC_KEY,
     REFUSALS,
     REQUEST_SECONDS,
+    SOME_DEVICES,
     WebPushChannel,
     make_keys,
 )
@@ -49,6 +50,18 @@ def test_a_message_ends_at_the_first_push_service_that_does_not_reply_which_is_t
         outcomes = [channel.send(message_to(silent, other, third, number=number)).state for number in range(2)]
         assert outcomes == ["unknown", "accepted"]
         assert [len(one.server.requests) for one in (silent, other, third)] == [2, 1, 1]
+
+
+@pytest.mark.parametrize(("status", "reason"), [(429, SOME_DEVICES), (503, SOME_DEVICES), (410, ""), (201, "")])
+def test_one_device_that_takes_a_message_is_enough_and_the_outcome_says_that_others_did_not(
+    tmp_path: Path, status: int, reason: str
+) -> None:
+    channel = open_push(tmp_path)
+    with PushService() as busy, PushService() as other:
+        busy.server.answer = lambda _request: Answer(status)
+        outcome = channel.send(message_to(busy, other))
+        assert (outcome.state, outcome.reason) == ("accepted", reason)
+        assert [len(one.server.requests) for one in (busy, other)] == [1, 1]
 
 
 def test_hosts_that_are_not_resolved_in_time_end_a_message_and_others_do_not(tmp_path: Path) -> None:
