@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import islice
 
 from services.catalog.analysis.stemming import root
 from services.catalog.analysis.vocabulary import variants_of as vocabulary_variants
@@ -27,6 +28,9 @@ _ENDS = (
     ("ie", ("i", "ir")), ("o", ("a",)),
 )  # fmt: skip
 _PREFIXES = (("ma", "me"), ("ba", "ber"), ("ba", "be"), ("pa", "pe"), ("ta", "ter"), ("ka", "ke"), ("sa", "se"))
+_DERIVING = _PREFIXES[:4]  # of derived words; ka, sa and ta begin too many other words
+_REMOVED = ("an", "i", "kan", "")
+_SHORTEST_DERIVED = 5
 # Words without such a beginning or end follow no rule, so most words need no look-up.
 _MAY_BE = re.compile(
     rf"[a-z]+(?:{'|'.join(end for end, _others in _ENDS)})\Z"
@@ -51,7 +55,23 @@ def spellings_of(word: str) -> tuple[str, ...]:
             roots[root(spelling)] = None
             if len(roots) == MOST_SPELLINGS:
                 break
-    return tuple(roots)
+    return tuple(roots or dict.fromkeys(islice(_derived_roots(word), MOST_SPELLINGS)))
+
+
+def _derived_roots(word: str) -> Iterator[str]:
+    """Yield roots of Indonesian words with affixes: mancari is mencari, bajalan is berjalan, pandidikan is pendidikan.
+
+    word  a root, from which a suffix may have been removed with a part of the word: mancar, bajal, pandidi
+    """
+    if len(word) < _SHORTEST_DERIVED:
+        return
+    for prefix, other in _DERIVING:
+        if word.startswith(prefix):
+            for ending in _REMOVED:
+                spelling = f"{other}{word[2:]}{ending}"
+                word_root = root(spelling)
+                if SHORTEST <= len(word_root) < len(spelling) - 1 and is_indonesian_word(word_root):
+                    yield word_root
 
 
 def _changed_back(word: str) -> Iterator[str]:

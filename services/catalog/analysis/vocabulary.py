@@ -19,6 +19,14 @@ MOST_TOGETHER = 8  # variants or related words in one statement; each one slows 
 _FILE = Path(__file__).with_name("vocabulary.txt")
 ENOUGH_BESIDE_WEAK = 2  # a weak word is light beside this many other words
 _NONE: tuple[str, ...] = ()
+# Words around the name of a language when the reader asks for books in it.
+_IN_LANGUAGE = frozenset(("berbahasa", "bahaso"))
+_VERSIONS = frozenset(("versi", "edisi", "terjemahan"))
+_ENGLISH_VERSIONS = frozenset(("book", "books", "version", "edition", "translation", "translations", "language"))
+_ABOUT = frozenset(("tentang", "mengenai", "seputar", "soal", "untuk"))
+
+
+Phrase = tuple[str, ...]
 
 
 class VocabularyFault(ValueError):
@@ -37,9 +45,13 @@ class Vocabulary:
     together  pairs of words that form one term, so that the first is not weak: cerita rakyat
     words     real words, which spelling correction never replaces
     readings  shortened word -> the word that is meant
+    phrases   first word of a phrase -> (the whole phrase, the words that are meant), the longest first
     variants  root -> roots of the words that stand for it
     meanings  root -> words of the same or a related meaning, searched only where few records have the typed words
     audiences root -> the audience that a query with this word asks for: child or teen (codes of record.codes)
+    kinds     word -> the kind of book that a query with this word asks for: fiction or facts
+    languages name of a language after `bahasa` -> its code of ISO 639-2
+    english_languages  English name of a language -> its code
     """
 
     light: frozenset[str]
@@ -47,9 +59,13 @@ class Vocabulary:
     together: frozenset[tuple[str, str]]
     words: frozenset[str]
     readings: Mapping[str, str]
+    phrases: Mapping[str, Sequence[tuple[Phrase, Phrase]]]
     variants: Mapping[str, tuple[str, ...]]
     meanings: Mapping[str, tuple[str, ...]]
     audiences: Mapping[str, str]
+    kinds: Mapping[str, str]
+    languages: Mapping[str, str]
+    english_languages: Mapping[str, str]
 
 
 def parse_vocabulary(*texts: str) -> Vocabulary:
@@ -88,6 +104,7 @@ def light_words(words: Sequence[str]) -> Set[str]:
     """
     vocabulary = _current or use_vocabulary()
     light = {word for word in words if is_stop_word(word) or word in vocabulary.light}
+    light |= language_asked_for(words)[1]
     if vocabulary.weak.isdisjoint(words):
         return light
     pairs = vocabulary.together.intersection(pairwise(words))
@@ -96,6 +113,54 @@ def light_words(words: Sequence[str]) -> Set[str]:
     others = len(set(words) - light - weak)
     is_question = any(word in vocabulary.light or is_question_word(word) for word in light)
     return light | weak if others >= (1 if is_question else ENOUGH_BESIDE_WEAK) else light
+
+
+def language_asked_for(words: Sequence[str]) -> tuple[str, Set[str]]:
+    """Return the code of the language that one query asks for, and the words that say so; ("", nothing) for most.
+
+    `novel berbahasa Inggris`, `buku bahasa Belanda tentang kopi`, `books in English about coffee`: the language is not
+    the topic. In `belajar bahasa Inggris` and `kamus bahasa Belanda` it is. It is the topic, too, when the query has no
+    other words.
+    """
+    vocabulary = _current or use_vocabulary()
+    if vocabulary.languages.keys().isdisjoint(words) and vocabulary.english_languages.keys().isdisjoint(words):
+        return "", frozenset()
+    for position in range(len(words)):
+        code, said = _language_at(vocabulary, words, position)
+        if code and any(
+            other not in said and not is_stop_word(other) and other not in vocabulary.light for other in words
+        ):
+            return code, said
+    return "", frozenset()
+
+
+def _language_at(vocabulary: Vocabulary, words: Sequence[str], position: int) -> tuple[str, Set[str]]:
+    name = words[position]
+    before = words[max(position - 2, 0) : position]
+    last = before[-1] if before else ""
+    after = words[position + 1] if position + 1 < len(words) else ""
+    if code := vocabulary.languages.get(name):
+        if last in _IN_LANGUAGE or last in _VERSIONS:
+            return code, {last, name}
+        if last == "bahasa" and len(before) == 2:
+            first = before[0]
+            if first in _VERSIONS or first == "dalam" or vocabulary.kinds.get(first) == "fiction":
+                return code, {last, name, *(before if first in _VERSIONS else ())}
+            if first == "buku" and after in _ABOUT:
+                return code, {last, name}
+        if last == "buku":
+            return code, {name}
+    if code := vocabulary.english_languages.get(name):
+        if last == "in":
+            return code, {name}
+        if after in _ENGLISH_VERSIONS:
+            return code, {name, after}
+    return "", frozenset()
+
+
+def kind_of(token: str) -> str:
+    """Return the kind of book that a word asks for: fiction or facts; "" for most words."""
+    return (_current or use_vocabulary()).kinds.get(token, "")
 
 
 def is_weak_word(token: str) -> bool:
@@ -121,6 +186,14 @@ def is_own_word(token: str) -> bool:
 def reading_of(token: str) -> str:
     """Return the word that an abbreviation stands for; most words are unchanged."""
     return (_current or use_vocabulary()).readings.get(token, token)
+
+
+def phrase_at(words: Sequence[str], position: int) -> tuple[Phrase, Phrase] | None:
+    """Return the phrase of the vocabulary that begins at a position, and the words that are meant."""
+    for typed, meant in (_current or use_vocabulary()).phrases.get(words[position], ()):
+        if tuple(words[position : position + len(typed)]) == typed:
+            return typed, meant
+    return None
 
 
 def variants_of(word_root: str) -> tuple[str, ...]:
@@ -156,22 +229,28 @@ class _Collected:
     together: set[tuple[str, str]] = field(default_factory=set)
     words: set[str] = field(default_factory=set)
     readings: dict[str, str] = field(default_factory=dict)
+    phrases: dict[str, dict[Phrase, Phrase]] = field(default_factory=dict)
     variants: dict[str, dict[str, None]] = field(default_factory=dict)
     meanings: dict[str, dict[str, None]] = field(default_factory=dict)
     audiences: dict[str, str] = field(default_factory=dict)
+    kinds: dict[str, str] = field(default_factory=dict)
+    languages: dict[str, str] = field(default_factory=dict)
+    english_languages: dict[str, str] = field(default_factory=dict)
 
     def add(self, line: str) -> None:
         """Add one statement. Raises _InvalidStatement."""
         name, colon, listed = line.partition(":")
         sign = next((sign for sign in _RELATIONS if sign in line), "")
+        if sign == ">" and " " in line.partition(sign)[0].strip():
+            self.add_phrase(*(tuple(text.split()) for text in line.split(sign, 1)))
+            return
         if colon and name in _LISTS:
             words, add_words = listed.split(), _LISTS[name]
         elif sign:
             words, add_words = [text.strip() for text in line.split(sign)], _RELATIONS[sign]
         else:
             raise _InvalidStatement
-        if not words or not all(len(word) > 1 and tokens(word) == [word] for word in words):
-            raise _InvalidStatement
+        _check_words(words)
         add_words(self, words)
         self.words.update(words)
 
@@ -195,10 +274,27 @@ class _Collected:
     def add_teen(self, words: Sequence[str]) -> None:
         self.audiences.update((root(word), "teen") for word in words)
 
+    def add_fiction(self, words: Sequence[str]) -> None:
+        self.kinds.update(dict.fromkeys(words, "fiction"))
+
+    def add_facts(self, words: Sequence[str]) -> None:
+        self.kinds.update(dict.fromkeys(words, "facts"))
+
+    def add_language(self, words: Sequence[str]) -> None:
+        self.languages.update(dict.fromkeys(words[1:], _code(words)))
+
+    def add_english_language(self, words: Sequence[str]) -> None:
+        self.english_languages.update(dict.fromkeys(words[1:], _code(words)))
+
     def add_reading(self, words: Sequence[str]) -> None:
         if len(words) != 2 or words[0] == words[1]:
             raise _InvalidStatement
         self.readings[words[0]] = words[1]
+
+    def add_phrase(self, typed: Phrase, meant: Phrase) -> None:
+        _check_words(typed)
+        _check_words(meant)
+        self.phrases.setdefault(typed[0], {})[typed] = meant
 
     def add_equivalents(self, words: Sequence[str]) -> None:
         _check_word_count(words)
@@ -219,10 +315,30 @@ class _Collected:
             together=frozenset(self.together),
             words=frozenset(self.words),
             readings=self.readings,
+            phrases={
+                first: sorted(phrases.items(), key=lambda pair: -len(pair[0]))
+                for first, phrases in self.phrases.items()
+            },
             variants={of: tuple(others)[:MOST_TOGETHER] for of, others in self.variants.items() if others},
             meanings={of: tuple(others)[:MOST_TOGETHER] for of, others in self.meanings.items()},
             audiences=self.audiences,
+            kinds=self.kinds,
+            languages=self.languages,
+            english_languages=self.english_languages,
         )
+
+
+def _code(words: Sequence[str]) -> str:
+    """Return the code of a language before its names. Raises _InvalidStatement."""
+    if len(words) < 2 or len(words[0]) != 3:
+        raise _InvalidStatement
+    return words[0]
+
+
+def _check_words(words: Sequence[str]) -> None:
+    """Refuse no words, and words that are not one folded token each. Raises _InvalidStatement."""
+    if not words or not all(len(word) > 1 and tokens(word) == [word] for word in words):
+        raise _InvalidStatement
 
 
 def _check_word_count(words: Sequence[str]) -> None:
@@ -237,6 +353,10 @@ _LISTS: Mapping[str, Callable[[_Collected, Sequence[str]], None]] = {
     "together": _Collected.add_together,
     "child": _Collected.add_child,
     "teen": _Collected.add_teen,
+    "fiction": _Collected.add_fiction,
+    "facts": _Collected.add_facts,
+    "bahasa": _Collected.add_language,
+    "language": _Collected.add_english_language,
     "word": _Collected.add_real,
 }
 _RELATIONS: Mapping[str, Callable[[_Collected, Sequence[str]], None]] = {

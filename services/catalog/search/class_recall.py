@@ -19,11 +19,11 @@ from chassis.db import Database
 from chassis.sentences import LocalText
 from services.catalog import queries
 from services.catalog.analysis import (
-    audience_of,
     is_light_word,
     is_weak_word,
     light_words,
     meanings_of,
+    reading_of,
     root,
     tokens,
     variants_of,
@@ -36,6 +36,7 @@ from services.catalog.record.class_table import (
     label_under,
     parse_words,
 )
+from services.catalog.search.preferences import NO_PREFERENCES, Preferences, preferences_of
 from services.catalog.search.query.tree import Query, Word
 from services.catalog.search.ranking import weights
 
@@ -77,13 +78,13 @@ class Ideas:
     classes       the most specific first
     translations  related words in the table: the query's words count as known, even if no record has them
     meanings      related words in the vocabulary
-    audience      the audience that the query asks for: child or teen; "" for most queries
+    preferences   what the query asks for besides its topic
     """
 
     classes: Sequence[MatchedClass] = ()
     translations: Sequence[Translation] = ()
     meanings: Sequence[Translation] = ()
-    audience: str = ""
+    preferences: Preferences = NO_PREFERENCES
 
     @property
     def roots(self) -> Roots:
@@ -138,7 +139,8 @@ class ClassFinder:
         """
         roots = frozenset(roots_of(query))
         strong = frozenset(_strong_roots(query)) or roots
-        listed = frozenset(root(word) for word in _plain_words(query) if not is_light_word(word))
+        words = _plain_words(query)
+        listed = frozenset(root(word) for word in words if not is_light_word(word))
         typed = {variant: typed_root for typed_root in sorted(listed) for variant in variants_of(typed_root)}
         typed |= {typed_root: typed_root for typed_root in listed}  # form of a typed word -> its root
         matched_phrases = {
@@ -175,14 +177,8 @@ class ClassFinder:
             [MatchedClass(key, met_roots, met_roots >= strong) for key, met_roots in ordered[:MOST_CLASSES]],
             list(translations)[:MOST_TRANSLATIONS],
             [meaning for meaning in meanings if meaning not in translations][:MOST_MEANINGS],
-            _audience_asked_for(roots),
+            preferences_of(words, roots),
         )
-
-
-def _audience_asked_for(roots: Roots) -> str:
-    """Return the audience that the words ask for: `anak remaja` asks for books for teenagers, not for children."""
-    audiences = set(map(audience_of, roots))
-    return next((audience for audience in ("teen", "child") if audience in audiences), "")
 
 
 _finders: WeakKeyDictionary[Database, tuple[float, Mapping[str, queries.OwnClass], ClassFinder]] = WeakKeyDictionary()
@@ -236,7 +232,7 @@ def light_words_of(query: Query) -> Set[str]:
 
 def _plain_words(query: Query) -> list[str]:
     return [
-        word
+        reading_of(word)
         for part in query.parts
         if isinstance(part, Word) and not part.field and not part.prefix
         for word in words_of(part.text)
@@ -257,19 +253,14 @@ def class_match(key: str, boost: float = 0.0) -> Match:
 
 
 def with_classes(match: Match, ideas: Ideas) -> Match:
-    """Add small bonuses: for records of a class that has all the words, and of the audience that the query asks for."""
+    """Add small bonuses: for records of a class that has all the words, and for those that the query prefers."""
     bonus = [
         class_match(matched.key, weights.IN_CLASS * len(matched.roots))
         for matched in ideas.classes[:MOST_BONUSES]
         if matched.whole
     ]
-    if ideas.audience:
-        bonus.append(audience_match(ideas.audience))
+    bonus += ideas.preferences.matches
     return Boosted(match, tuple(bonus)) if bonus else match
-
-
-def audience_match(audience: str) -> Match:
-    return Keyword("facet_audience", (audience,), weights.FOR_AUDIENCE)
 
 
 def recall_choices(matched: MatchedClass) -> list[tuple[str, Match]]:

@@ -8,6 +8,7 @@ from functools import cached_property
 from itertools import islice, tee
 from typing import Literal, NamedTuple, TypeVar
 
+from services.catalog.analysis import root
 from services.catalog.index.matches import Match
 from services.catalog.index.port import Hits, Index, Request
 from services.catalog.search.class_recall import ClassFinder, Ideas, roots_of
@@ -15,7 +16,17 @@ from services.catalog.search.partial_hits import PartialMatch, match_partly
 from services.catalog.search.query.tree import Query
 from services.catalog.search.ranking.build import rank, whole_number
 from services.catalog.search.recent import recent
-from services.catalog.search.spelling import FEW_HITS, MOST_CORRECTIONS, QueryWord, corrections, offers, query_words
+from services.catalog.search.spelling import (
+    FEW_HITS,
+    MOST_CORRECTIONS,
+    Candidates,
+    QueryWord,
+    candidates_of,
+    correct_by_one_edit,
+    corrections,
+    offers,
+    query_words,
+)
 
 T = TypeVar("T")
 # How a query was answered: as typed, corrected, or with added hits that have a part of the words.
@@ -95,6 +106,10 @@ class _FewHits:
         return query_words(self.index, self.query)
 
     @cached_property
+    def unknown(self) -> Candidates:
+        return candidates_of(self.index, self.words)
+
+    @cached_property
     def ideas(self) -> Ideas:
         return Ideas() if self.finder is None else self.finder.find(self.query)
 
@@ -119,11 +134,11 @@ class _FewHits:
 
     def continue_answer(self, mode: Mode) -> Answer:
         """Answer a later page. mode: how the first page was answered."""
-        other = self._find_correction() if mode == "corrected" else self._relax()
+        other = self._find_correction() or self._relax_corrected() if mode == "corrected" else self._relax()
         if other is None:
             return Answer(self.index.search(self.request), self.query, self.request.match)
         complete = 0
-        if other.partial is not None:
+        if other.mode == "relaxed":
             (complete,) = self.index.totals([self.request.match], filters=self.request.filters)
         return Answer(
             self._search(other.match), other.query, other.match, mode, partial=other.partial, complete=complete
@@ -159,14 +174,19 @@ class _FewHits:
         return match_partly(self.index, self.query, self.request.match, self.ideas)
 
     def _find_other(self) -> _Other | None:
-        """Return the first correction with hits; else the match of a part of the words, which may have no hits."""
-        return self._find_correction() or self._relax()
+        """Return the first correction with hits; else the match of a part of the words, which may have no hits.
+
+        Of these words, the unknown ones are corrected first.
+        """
+        return self._find_correction() or self._relax_corrected() or self._relax()
 
     def _find_correction(self) -> _Other | None:
         """Return the first correction with hits; None if all words are in the class table, so that none is misspelt."""
         if self.ideas.roots and self.ideas.roots.issuperset(roots_of(self.query)):
             return None
-        for candidate, match, total in self._count_corrections(corrections(self.index, self.query, self.words)):
+        for candidate, match, total in self._count_corrections(
+            corrections(self.index, self.query, self.words, self.unknown)
+        ):
             if total:
                 return _Other(candidate, match, "corrected")
         return None
@@ -174,6 +194,17 @@ class _FewHits:
     def _relax(self) -> _Other | None:
         partial = match_partly(self.index, self.query, self.request.match, self.ideas)
         return None if partial is None else _Other(self.query, partial.match, "relaxed", partial)
+
+    def _relax_corrected(self) -> _Other | None:
+        """Return the match of a part of the corrected words; None when no unknown word is near a known one."""
+        corrected = correct_by_one_edit(
+            self.query, {at: near for at, near in self.unknown.items() if root(at[1]) not in self.ideas.roots}
+        )
+        if corrected is None:
+            return None
+        ideas = Ideas() if self.finder is None else self.finder.find(corrected)
+        partial = match_partly(self.index, corrected, self.widen(corrected), ideas)
+        return None if partial is None else _Other(corrected, partial.match, "corrected", partial)
 
     def _count_corrections(self, candidates: Iterable[Query]) -> Iterator[tuple[Query, Match, int]]:
         """Yield the first corrections with their matches and the number of their hits under the request's filters."""

@@ -21,10 +21,11 @@ from services.catalog.index.port import Index, Request, Sort
 from services.catalog.index.queue import load_changes
 from services.catalog.record.captions import caption
 from services.catalog.record.index_document import BEGINNING, END, KIND_SIGNS
-from services.catalog.search.class_recall import ClassFinder, MatchedClass, recall_choices
+from services.catalog.search.class_recall import ClassFinder, Ideas, recall_choices
 from services.catalog.search.execution import Answer
 from services.catalog.search.expansion import variant_matches
 from services.catalog.search.partial_hits import PartialMatch, describe_class
+from services.catalog.search.preferences import kind_match
 from services.catalog.search.query.tree import AnyOf, Part, Phrase, Word
 from services.catalog.search.scorer import Fields, Leaf, bm25, total_weight, weigh
 
@@ -89,7 +90,7 @@ def explain_hits(
     partial = answer.partial
     complete = answer.match if partial is None else partial.complete
     typed_match, variants = _split_variants(complete, variant_matches(database, answer.query))
-    recalled = _recalled(partial, finder.find(answer.query).classes, finder)
+    recalled = _recalled(partial, finder.find(answer.query), finder)
     reasons_by_number = {}
     for number, fields in documents.items():
         parts = weigh(typed_match, fields, rarity) or []
@@ -112,15 +113,16 @@ def explain_hits(
     return reasons_by_number
 
 
-def _recalled(
-    partial: PartialMatch | None, classes: Iterable[MatchedClass], finder: ClassFinder
-) -> dict[Leaf, LocalText]:
-    """Return leaf -> description for the leaves of related words and of classes; the leaves without boost."""
+def _recalled(partial: PartialMatch | None, ideas: Ideas, finder: ClassFinder) -> dict[Leaf, LocalText]:
+    """Return leaf -> description for the leaves of related words, classes and a kind; the leaves without boost."""
     described: dict[Leaf, LocalText] = {}
-    for matched in classes:
+    for matched in ideas.classes:
         for key, match in recall_choices(matched):
             for leaf in _leaves(match):
                 described.setdefault(_bare(leaf), describe_class(key, finder))
+    if kind := ideas.preferences.kind:
+        for leaf in _leaves(kind_match(kind)):
+            described.setdefault(_bare(leaf), sentence("WHY_FICTION" if kind == "fiction" else "WHY_FACTS"))
     if partial is None:
         return described
     typed = frozenset[str]().union(*(word.roots for word in partial.words))
@@ -184,6 +186,8 @@ def _describe(leaf: Leaf, fields: Fields, typed_words: Mapping[str, str]) -> Loc
             return sentence("WHY_WHOLE_TITLE")
         case Keyword(field="facet_audience", values=(audience,)):
             return sentence("WHY_AUDIENCE", name=caption("audience", audience) or LocalText(audience, audience))
+        case Keyword(field="facet_language", values=(language,)):
+            return sentence("WHY_LANGUAGE", name=caption("language", language) or LocalText(language, language))
         case Keyword(field=field) if field in KEYWORDS:
             return sentence(KEYWORDS[field])
         case _:

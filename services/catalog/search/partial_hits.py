@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from chassis.sentences import LocalText, sentence
-from services.catalog.analysis import audience_of, is_weak_word, root
-from services.catalog.index.matches import And, Between, DisMax, Match, Not, Or, scaled
+from services.catalog.analysis import audience_of, is_weak_word, reading_of, root
+from services.catalog.index.matches import And, Between, Boosted, DisMax, Match, Not, Or, scaled
 from services.catalog.index.port import REACH, Index
 from services.catalog.record.classes import notation
 from services.catalog.search.class_recall import (
@@ -17,13 +17,13 @@ from services.catalog.search.class_recall import (
     Ideas,
     MatchedClass,
     Translation,
-    audience_match,
     light_words_of,
     recall_choices,
     recall_match,
     translation_match,
     words_of,
 )
+from services.catalog.search.preferences import audience_match
 from services.catalog.search.query.tree import Part, Query, Word
 from services.catalog.search.ranking import weights
 from services.catalog.search.ranking.build import match_of
@@ -75,10 +75,11 @@ def match_partly(index: Index, query: Query, complete: Match, ideas: Ideas) -> P
     """
     light = light_words_of(query)
     words = [
-        _wanted(part, ideas.audience)
+        _wanted(part, ideas.preferences.audience)
         for part in query.parts
-        if isinstance(part, Word) and _is_plain(part) and not light >= set(words_of(part.text))
-    ][:MOST_WORDS]
+        if isinstance(part, Word) and _is_plain(part) and not light >= set(_read(part))
+    ]
+    words = list(dict.fromkeys(words))[:MOST_WORDS]
     if not words:
         return None
     translations, classes = [*ideas.translations, *ideas.meanings], list(ideas.classes)
@@ -88,9 +89,15 @@ def match_partly(index: Index, query: Query, complete: Match, ideas: Ideas) -> P
     documents, *totals = index.totals([And(()), *matches])
     word_totals = totals[: len(words)]
     known_translations = [t for t, total in zip(translations, totals[len(words) :], strict=False) if total]
-    known_classes = [c for c, total in zip(classes, totals[len(words) + len(translations) :], strict=True) if total]
-    # A word of the class table is known, even if no record has it.
-    recalled = ideas.roots.union(*(translation.roots for translation in known_translations))
+    class_totals = totals[len(words) + len(translations) :]
+    known_classes = [c for c, total in zip(classes, class_totals, strict=True) if total]
+    class_weights = {
+        matched.key: _class_weight(documents, total) for matched, total in zip(classes, class_totals, strict=True)
+    }
+    # A word of the class table is known if the class, or a related word, has records.
+    recalled = frozenset[str]().union(
+        *(matched.roots for matched in known_classes), *(translation.roots for translation in known_translations)
+    )
     known_words = [(total, word) for total, word in zip(word_totals, words, strict=True) if total]
     if not _has_enough_known(documents, words, word_totals, recalled):
         return None
@@ -105,11 +112,13 @@ def match_partly(index: Index, query: Query, complete: Match, ideas: Ideas) -> P
     enough = [
         choices[0] if len(choices) == 1 else DisMax(tuple(choices), weights.PARTLY_TIE)
         for word in words
-        if (choices := _choices(word, words, word in searched, known_translations, known_classes))
+        if (choices := _choices(word, words, word in searched, known_translations, known_classes, class_weights))
     ]
     if not enough:
         return None
     part: Match = Or(tuple(enough))
+    if preferred := ideas.preferences.matches[bool(ideas.preferences.audience) :]:  # _wanted has the audience
+        part = Boosted(part, preferred)
     others = [match_of(other) for other in query.parts if not _is_plain(other)]
     part = scaled(And((part, *others)) if others else part, weights.PARTLY)
     if query.without:
@@ -164,12 +173,16 @@ def _wanted(part: Word, audience: str) -> WantedWord:
 
     audience  audience that the query asks for: `anak remaja` does not ask for children's books
     """
-    words = words_of(part.text)
+    words = _read(part)
     is_weak = all(map(is_weak_word, words))
     match = scaled(match_of(part), weights.WEAK) if is_weak else match_of(part)
     if audience and audience in {audience_of(root(word)) for word in words}:
         match = DisMax((match, scaled(audience_match(audience), weights.OF_AUDIENCE)), 1.0)
     return WantedWord(part.text, frozenset(map(root, words)), match, is_weak)
+
+
+def _read(part: Word) -> list[str]:
+    return list(map(reading_of, words_of(part.text)))
 
 
 def _is_plain(part: Part) -> bool:
@@ -198,6 +211,7 @@ def _choices(
     is_searched: bool,
     translations: Sequence[Translation],
     classes: Sequence[MatchedClass],
+    class_weights: Mapping[str, float],
 ) -> list[Match]:
     """List the matches of one word: the word itself, related words, and classes that have the word.
 
@@ -211,4 +225,13 @@ def _choices(
             choices.append(scaled(translation_match(translation), factor))
     if is_searched and len(choices) > 1:
         choices = [DisMax(tuple(choices), 0.0)]  # otherwise the English edition of `gadis pantai` comes first
-    return [*choices, *(recall_match(matched) for matched in classes if word.roots <= matched.roots)]
+    recalled = (
+        scaled(recall_match(matched), class_weights[matched.key]) for matched in classes if word.roots <= matched.roots
+    )
+    return [*choices, *recalled]
+
+
+def _class_weight(documents: int, total: int) -> float:
+    """Return the factor of a class's weight: a class with few records says more about the topic, like a rare word."""
+    rarity = math.log1p(documents / max(total, 1)) / math.log1p(documents)
+    return min(max(rarity / weights.USUAL_RARITY, 1.0), weights.MOST_RARITY)

@@ -7,7 +7,7 @@ never replaces another word.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from string import ascii_lowercase
@@ -32,6 +32,7 @@ _MOST_NEAR = 24  # near words from which _NEIGHBOURS are chosen
 _DOUBLED = re.compile(r"(.)\1+")
 
 Key = TypeVar("Key")
+Candidates = Mapping[tuple[int, str], Sequence[str]]  # (position of the part, token) -> its replacements
 Spelling = Mapping[tuple[int, str], str]  # (position of the part, token) -> its replacement, one or two words
 
 
@@ -54,15 +55,25 @@ class QueryWord:
         return self.position, self.token
 
 
-def corrections(index: Index, query: Query, words: Iterable[QueryWord]) -> Iterator[Query]:
+def candidates_of(index: Index, words: Iterable[QueryWord]) -> Candidates:
+    """Find replacements of the unknown words, the nearest first. A real word has none."""
+    return {
+        word.at: candidates
+        for word in words
+        if not word.is_real and not word.records and (candidates := _candidates(index, word))
+    }
+
+
+def corrections(index: Index, query: Query, words: Iterable[QueryWord], unknown: Candidates) -> Iterator[Query]:
     """Yield corrections of a query without hits, the likeliest first.
 
     First every unknown word is replaced by the nearest known word, then by the next nearest, and spaces are added or
     removed. Then each word that is in the catalogue, but in no list, is replaced by a near word, because there may be
     no record with all the words. Words in quotes are corrected too.
+
+    unknown  candidates_of the words
     """
     words = [word for word in words if not word.is_real]
-    unknown = {word.at: candidates for word in words if not word.records and (candidates := _candidates(index, word))}
     spelling = {position: candidates[0] for position, candidates in unknown.items()}
     if spelling:
         yield _replace_words(query, spelling)
@@ -76,6 +87,26 @@ def corrections(index: Index, query: Query, words: Iterable[QueryWord]) -> Itera
         for word in words:
             for neighbour in _near_words(index, word) if word.records else ():
                 yield _replace_words(query, {**spelling, word.at: neighbour})
+
+
+def correct_by_one_edit(query: Query, unknown: Candidates) -> Query | None:
+    """Replace each unknown word by the nearest known word if that is one edit away; None when no word has one.
+
+    For a query without hits for any correction of all its words: most of its words may be in some record.
+    """
+    spelling = {at: nearest for at, (nearest, *_others) in unknown.items() if _is_one_edit(at[1], nearest)}
+    return _replace_words(query, spelling) if spelling else None
+
+
+def _is_one_edit(word: str, other: str) -> bool:
+    """Return True when the words differ by one letter more, less or other, or by two neighbours in the other order."""
+    if len(word) != len(other):
+        shorter, longer = sorted((word, other), key=len)
+        return shorter in (longer[:place] + longer[place + 1 :] for place in range(len(longer)))
+    places = [place for place, (letter, its) in enumerate(zip(word, other, strict=True)) if letter != its]
+    if len(places) == 2 and places[1] == places[0] + 1:
+        return word[places[0]] + word[places[1]] == other[places[1]] + other[places[0]]
+    return len(places) == 1
 
 
 def offers(index: Index, query: Query, words: Iterable[QueryWord]) -> Iterator[Query]:

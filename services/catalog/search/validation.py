@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import cast
 
 from chassis.errors import Invalid
+from services.catalog.analysis import fold, phrase_at
 from services.catalog.index.matches import Match
 from services.catalog.index.port import FacetOrder, Sort
 from services.catalog.record.index_document import FACETS
 from services.catalog.search.query.parser import MOST_DEPTH, depth, parse
-from services.catalog.search.query.tree import Query
+from services.catalog.search.query.tree import Part, Query, Word
 from services.catalog.search.ranking.build import rank
 from services.catalog.tables.operations import MOST_CHARACTERS
 
@@ -43,7 +45,22 @@ def parse_query(text: str) -> tuple[Query, Match]:
         raise Invalid("QUERY_TOO_MANY_WORDS", most=MOST_WORDS, words=query.size)
     if "*" in text:
         _check_wildcards(query.wildcards)
+    query = _read_phrases(query)
     return query, rank(query)
+
+
+def _read_phrases(query: Query) -> Query:
+    """Replace phrases of the vocabulary by the words that are meant: `urang awak` is orang Minangkabau."""
+    words = [
+        fold(part.text) if isinstance(part, Word) and not part.field and not part.prefix else "" for part in query.parts
+    ]
+    parts: list[Part] = []
+    position = 0
+    while position < len(words):
+        phrase = phrase_at(words, position)
+        parts += [query.parts[position]] if phrase is None else map(Word, phrase[1])
+        position += 1 if phrase is None else len(phrase[0])
+    return replace(query, parts=tuple(parts)) if len(words) > 1 else query
 
 
 def _check_wildcards(wildcards: list[str]) -> None:

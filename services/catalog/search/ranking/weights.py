@@ -45,6 +45,9 @@ PARTLY, ALL_WORDS = 0.1, 50.0
 # for each such word, and is multiplied by WHOLE_QUERY when these are all the words of the query.
 TRANSLATED = 2.2
 OF_CLASS, OF_BROADER_CLASS, WHOLE_QUERY = 16.0, 8.0, 1.75
+# A class with few records has up to MOST_RARITY times that constant. USUAL_RARITY is the rarity of a class with the
+# constant itself: the logarithm of records per record of the class, as a share of the logarithm of all records.
+USUAL_RARITY, MOST_RARITY = 0.57, 1.4
 # A small constant, for each word of the query, for records of a class that has all the words: among hits with all the
 # words, a book about birds comes before a novel with a bird in its title. Measured on the tuning half: 1, 2 and 4 raise
 # nDCG@10 of subjects by 0.012, 0.017 and 0.020.
@@ -52,6 +55,8 @@ IN_CLASS = 2.0
 # A constant for records of the audience that the query asks for (anak: children), and its factor for hits with a part
 # of the words. Measured on the tuning half and the third set on 2026-11-27.
 FOR_AUDIENCE, OF_AUDIENCE = 1.5, 4.0
+# Constants for records of the kind (fiction, facts) and in the language that the query asks for.
+OF_KIND, IN_LANGUAGE = 9.0, 8.0
 # For hits with a part of the words: WEAK multiplies the weight of a weak word (cerita, novel). Of the matches for one
 # word (the word, related words, its class) the best counts, plus PARTLY_TIE of the others. Measured on the tuning half
 # and the third set on 2026-11-27.

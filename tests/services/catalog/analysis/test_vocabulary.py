@@ -11,8 +11,11 @@ from services.catalog.analysis import (
     audience_of,
     exceptions,
     is_light_word,
+    kind_of,
+    language_asked_for,
     light_words,
     meanings_of,
+    phrase_at,
     reading_of,
     root,
     tokens,
@@ -28,6 +31,7 @@ def own_vocabulary() -> Iterator[None]:
     use_vocabulary(
         "# ours\nlight: indak\nweak: bacoan\nsmpn > sekolah\nitiak = itik\n"
         "word: parabek\nsurau ~ langgar\nteen: bujangko\nchild: ketekko\ntogether: bacoan adaikko\n"
+        "fiction: bacoan\nfacts: kajianko\nbahasa: nia niasko\nlanguage: nia niasian\nkampuang awak > sumatera barat\n"
     )
     yield
     use_vocabulary()
@@ -117,6 +121,9 @@ def test_a_word_asks_for_books_of_an_audience() -> None:
         ("parampuan", "perempuan"),
         ("baluik", "belut"),
         ("agamo", "agama"),
+        ("mancari", "cari"),
+        ("bajalan", "jalan"),
+        ("pandidik", "didik"),
     ],
 )
 def test_a_minangkabau_word_is_known_by_its_sound(word: str, meant: str) -> None:
@@ -145,6 +152,11 @@ def test_a_library_adds_words_of_its_own() -> None:
     assert light_words(["apa", "bacoan", "adaikko", "parabek"]) == {"apa"}
     assert "langgar" in meanings_of("surau")
     assert [audience_of(root(word)) for word in ("bujangko", "ketekko")] == ["teen", "child"]
+    assert [kind_of(word) for word in ("bacoan", "kajianko", "surau")] == ["fiction", "facts", ""]
+    assert language_asked_for(["laut", "berbahasa", "niasko"]) == ("nia", {"berbahasa", "niasko"})
+    assert language_asked_for(["sea", "in", "niasian"]) == ("nia", {"niasian"})
+    assert phrase_at(["ke", "kampuang", "awak"], 1) == (("kampuang", "awak"), ("sumatera", "barat"))
+    assert phrase_at(["kampuang", "kami"], 0) is None
 
 
 @pytest.mark.usefixtures("own_vocabulary")
@@ -170,6 +182,11 @@ def test_every_word_of_the_vocabulary_is_real(word: str) -> None:
         "together: cerita",
         "together: cerita rakyat lama",
         "surau: langgar",
+        "urang awak >",
+        "urang awak > Orang",
+        "urang awak > a > b",
+        "bahasa: eng",
+        "language: english eng",
         "child:",
     ],
 )

@@ -42,4 +42,42 @@ def test_a_light_word_alone_meets_no_class_and_has_no_words_of_the_same_meaning(
     ],
 )
 def test_a_word_for_teenagers_decides_beside_one_for_children(query: str, audience: str) -> None:
-    assert ideas_of(query).audience == audience
+    assert ideas_of(query).preferences.audience == audience
+
+
+@pytest.mark.parametrize(
+    ("query", "kind"),
+    [
+        ("novel tentang laut", "fiction"),
+        ("are there novels about the sea", "fiction"),
+        ("kenapa langit biru", "facts"),
+        ("kenapa novel tentang laut", "fiction"),
+        ("cerita wayang", ""),  # not light: a part of the topic
+        ("novel", ""),
+        ("laut", ""),
+    ],
+)
+def test_a_light_word_asks_for_a_kind_of_book(query: str, kind: str) -> None:
+    assert ideas_of(query).preferences.kind == kind
+
+
+@pytest.mark.parametrize(
+    ("query", "language"),
+    [
+        ("buku bahasa inggris tentang kopi", "eng"),
+        ("novel berbahasa Belanda tentang kopi", "dut"),
+        ("kopi versi inggris", "eng"),
+        ("cerita dalam bahasa minang tentang kopi", "min"),
+        ("anything in English about coffee", "eng"),
+        ("english books about coffee", "eng"),
+        ("belajar bahasa inggris", ""),
+        ("kamus bahasa inggris", ""),
+        ("buku bahasa inggris", ""),  # no other words: the language is the topic
+        ("english novel", ""),
+        ("coffee in indonesia", ""),
+    ],
+)
+def test_words_around_the_name_of_a_language_ask_for_books_in_it(query: str, language: str) -> None:
+    ideas = ideas_of(query)
+    assert ideas.preferences.language == language
+    assert not language or not {"420", "428", "439"} & {met.key for met in ideas.classes}

@@ -150,6 +150,18 @@ def test_words_that_mean_the_same_are_searched_where_few_records_have_the_typed_
     assert shelf.find("qqqq").total == 0
 
 
+def test_a_class_without_records_does_not_make_its_words_known(shelf: Library) -> None:
+    assert shelf.find("belajar bahasa korea untuk pemula").total == 0
+
+
+def test_of_words_that_no_record_has_together_a_misspelt_one_is_corrected(shelf: Library) -> None:
+    result = shelf.find("bintng dan planet")
+    assert (titles(result), result.corrected, result.relaxed) == (["Kosmos", "Pangeran cilik"], True, True)
+    assert (result.did_you_mean, result.complete) == ("bintang dan planet", 0)
+    first = shelf.find("bintng dan planet", limit=1)
+    assert titles(shelf.find("bintng dan planet", limit=1, cursor=first.next)) == ["Pangeran cilik"]
+
+
 @pytest.fixture(params=["tantivy", "elasticsearch"])
 def other_shelf(
     request: pytest.FixtureRequest, tmp_path: Path, migrated: MigratedDatabases, servers: dict[str, str]
@@ -271,3 +283,34 @@ def test_a_librarys_own_words_are_used(open_library: Callable[[], Library]) -> N
     (hit,) = library.find("itiakmanila").hits
     assert hit.because is not None
     assert hit.because.id == "“itiak” berkaitan dengan “itiakmanila”"
+
+
+def test_the_kind_and_the_language_that_a_query_asks_for_come_first_and_are_reasons(other_shelf: Library) -> None:
+    books = [
+        book("Laut biru", subject="Laut"),
+        book("Ombak", subject="Laut"),
+        book("Waves", subject="Laut", language="eng"),
+    ]
+    for record, number in zip(books, ("551.4", "899.2213", "551.4"), strict=True):
+        record.fields.append(["082", "04", "a", number])
+    other_shelf.put(books)
+    eventually(lambda: other_shelf.find("").total == len(books))
+    novels = other_shelf.find("novel tentang laut", explain=True)
+    assert titles(novels)[0] == "Ombak"
+    assert "Kind of book: literature and stories" in [reason.text.en for reason in novels.hits[0].reasons]
+    questions = other_shelf.find("kenapa ada laut", explain=True)
+    assert titles(questions)[-1] == "Ombak"
+    assert "Kind of book: facts" in [reason.text.en for reason in questions.hits[0].reasons]
+    english = other_shelf.find("buku bahasa inggris tentang laut", explain=True)
+    assert (titles(english)[0], english.total, english.relaxed) == ("Waves", 3, False)
+    assert "Language: English" in [reason.text.en for reason in english.hits[0].reasons]
+
+
+def test_a_class_with_few_records_says_more_than_one_with_many(other_shelf: Library) -> None:
+    books = [
+        book("Satu", call_number="391 SAT"),  # pakaian
+        *(book(f"Hewan {number}", call_number="590 HEW") for number in range(60)),
+    ]
+    other_shelf.put(books)
+    eventually(lambda: other_shelf.find("").total == len(books))
+    assert titles(other_shelf.find("busana fauna"))[0] == "Satu"

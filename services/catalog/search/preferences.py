@@ -1,0 +1,73 @@
+"""What a query asks for besides its topic: an audience, a kind of book, a language; as bonuses for hits.
+
+A bonus excludes no record: `novel tentang laut` also finds books about the sea, after the novels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence, Set
+from typing import NamedTuple
+
+from services.catalog.analysis import audience_of, kind_of, language_asked_for, light_words
+from services.catalog.index.matches import DisMax, Keyword, Match
+from services.catalog.search.ranking import weights
+
+# Main classes of facts. Literature is 800; folklore, 398, has stories too.
+_FACTS = ("000", "100", "200", "2X", "300", "400", "500", "600", "700", "900")
+_LITERATURE, _FOLKLORE = ("800",), ("398",)
+
+
+class Preferences(NamedTuple):
+    """audience: child or teen; kind: fiction or facts; language: a code of ISO 639-2. Each "" for most queries."""
+
+    audience: str = ""
+    kind: str = ""
+    language: str = ""
+
+    @property
+    def matches(self) -> tuple[Match, ...]:
+        """Return a match with a constant weight for each preference."""
+        matches: list[Match] = []
+        if self.audience:
+            matches.append(audience_match(self.audience))
+        if self.kind:
+            matches.append(kind_match(self.kind))
+        if self.language:
+            matches.append(Keyword("facet_language", (self.language,), weights.IN_LANGUAGE))
+        return tuple(matches)
+
+
+NO_PREFERENCES = Preferences()
+
+
+def preferences_of(words: Sequence[str], roots: Set[str]) -> Preferences:
+    """Return the preferences of a query.
+
+    words  all plain words in their order, folded
+    roots  roots of the words that decide; only these ask for an audience
+    """
+    return Preferences(_audience_asked_for(roots), _kind_asked_for(words), language_asked_for(words)[0])
+
+
+def audience_match(audience: str) -> Match:
+    return Keyword("facet_audience", (audience,), weights.FOR_AUDIENCE)
+
+
+def kind_match(kind: str) -> Match:
+    if kind == "facts":
+        return Keyword("facet_ddc", _FACTS, weights.OF_KIND)
+    literature = Keyword("facet_ddc", _LITERATURE, weights.OF_KIND)
+    return DisMax((literature, Keyword("facet_class", _FOLKLORE, weights.OF_KIND)), 0.0)
+
+
+def _audience_asked_for(roots: Set[str]) -> str:
+    """Return the audience that the words ask for: `anak remaja` asks for books for teenagers, not for children."""
+    audiences = set(map(audience_of, roots))
+    return next((audience for audience in ("teen", "child") if audience in audiences), "")
+
+
+def _kind_asked_for(words: Sequence[str]) -> str:
+    """Return the kind that the words ask for. Fiction decides: `kenapa novel ini` asks for a novel."""
+    light = light_words(words)
+    kinds = {kind_of(word) for word in words if word in light} if len(words) > 1 else set[str]()
+    return next((kind for kind in ("fiction", "facts") if kind in kinds), "")
