@@ -2,9 +2,10 @@
 
     python -m bench.relevance               (or make relevance)
     python -m bench.relevance tuning        print the results of tuning searches that are not perfect
+    python -m bench.relevance --set FILE    print the figures of a set of searches that is in no table (tantivy)
     python -m bench.relevance words         count the words of unknown_words.txt that are replaced by others (tantivy)
 
-Without either, the table of bench/README.md is replaced. The test half and the later sets are reported only as
+Without any of these, the table of bench/README.md is replaced. The test half and the later sets are reported only as
 totals, so that nobody tunes to their searches.
 """
 
@@ -32,8 +33,13 @@ def main() -> None:
     form = argparse.RawDescriptionHelpFormatter
     reader = argparse.ArgumentParser("python -m bench.relevance", description=__doc__, formatter_class=form)
     reader.add_argument("half", nargs="?", choices=["tuning", "words"])
-    only = reader.parse_args().half
+    reader.add_argument("--set", type=Path, metavar="FILE", help="a TOML file of judged searches")
+    arguments = reader.parse_args()
+    only = arguments.half
     with prepared_on("tantivy") as embedded:
+        if arguments.set:
+            print_figures(embedded.answer(read(arguments.set)))
+            return
         if only == "words":
             print(Corrected.of(embedded, real_words()))
             return
@@ -95,6 +101,11 @@ def print_imperfect(answers: list[tuple[Judged, list[int]]]) -> None:
             print(f"        {search.grades.get(number, 0)}  {number} {titles[number]}")
         for number in sorted(search.grades.keys() - set(numbers), key=lambda book: -search.grades[book])[:5]:
             print(f"     -  {search.grades[number]}  {number} {titles[number]}")
+    print_figures(answers)
+
+
+def print_figures(answers: list[tuple[Judged, list[int]]]) -> None:
+    """Print searches, success@1, nDCG@10 and the share of right empty searches, by kind."""
     for kind, figure in figures(answers).items():
         print(kind, figure.searches, decimal(figure.success), decimal(figure.ndcg), decimal(figure.right))
 

@@ -6,6 +6,7 @@ vocabulary, so a change needs no new index.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cache
@@ -46,12 +47,14 @@ class Vocabulary:
     words     real words, which spelling correction never replaces
     readings  shortened word -> the word that is meant
     phrases   first word of a phrase -> (the whole phrase, the words that are meant), the longest first
+    phrase_pattern  matches a text that may have one of the phrases; None without any
     variants  root -> roots of the words that stand for it
     meanings  root -> words of the same or a related meaning, searched only where few records have the typed words
     audiences root -> the audience that a query with this word asks for: child or teen (codes of record.codes)
     kinds     word -> the kind of book that a query with this word asks for: fiction or facts
     languages name of a language after `bahasa` -> its code of ISO 639-2
     english_languages  English name of a language -> its code
+    language_names     all these names
     """
 
     light: frozenset[str]
@@ -60,12 +63,14 @@ class Vocabulary:
     words: frozenset[str]
     readings: Mapping[str, str]
     phrases: Mapping[str, Sequence[tuple[Phrase, Phrase]]]
+    phrase_pattern: re.Pattern[str] | None
     variants: Mapping[str, tuple[str, ...]]
     meanings: Mapping[str, tuple[str, ...]]
     audiences: Mapping[str, str]
     kinds: Mapping[str, str]
     languages: Mapping[str, str]
     english_languages: Mapping[str, str]
+    language_names: Set[str]
 
 
 def parse_vocabulary(*texts: str) -> Vocabulary:
@@ -104,7 +109,8 @@ def light_words(words: Sequence[str]) -> Set[str]:
     """
     vocabulary = _current or use_vocabulary()
     light = {word for word in words if is_stop_word(word) or word in vocabulary.light}
-    light |= language_asked_for(words)[1]
+    if not vocabulary.language_names.isdisjoint(words):
+        light |= language_asked_for(words)[1]
     if vocabulary.weak.isdisjoint(words):
         return light
     pairs = vocabulary.together.intersection(pairwise(words))
@@ -123,7 +129,7 @@ def language_asked_for(words: Sequence[str]) -> tuple[str, Set[str]]:
     other words.
     """
     vocabulary = _current or use_vocabulary()
-    if vocabulary.languages.keys().isdisjoint(words) and vocabulary.english_languages.keys().isdisjoint(words):
+    if vocabulary.language_names.isdisjoint(words):
         return "", frozenset()
     for position in range(len(words)):
         code, said = _language_at(vocabulary, words, position)
@@ -158,9 +164,13 @@ def _language_at(vocabulary: Vocabulary, words: Sequence[str], position: int) ->
     return "", frozenset()
 
 
-def kind_of(token: str) -> str:
-    """Return the kind of book that a word asks for: fiction or facts; "" for most words."""
-    return (_current or use_vocabulary()).kinds.get(token, "")
+def kind_asked_for(words: Set[str]) -> str:
+    """Return the kind of book that words ask for, or "". Fiction decides: `kenapa novel ini` asks for a novel."""
+    kinds = (_current or use_vocabulary()).kinds
+    if kinds.keys().isdisjoint(words):
+        return ""
+    asked = {kinds.get(word, "") for word in words}
+    return next(kind for kind in ("fiction", "facts") if kind in asked)
 
 
 def is_weak_word(token: str) -> bool:
@@ -186,6 +196,12 @@ def is_own_word(token: str) -> bool:
 def reading_of(token: str) -> str:
     """Return the word that an abbreviation stands for; most words are unchanged."""
     return (_current or use_vocabulary()).readings.get(token, token)
+
+
+def may_have_phrase(text: str) -> bool:
+    """Return False for a text that has no phrase of the vocabulary; most have none."""
+    pattern = (_current or use_vocabulary()).phrase_pattern
+    return pattern is not None and pattern.search(text) is not None
 
 
 def phrase_at(words: Sequence[str], position: int) -> tuple[Phrase, Phrase] | None:
@@ -319,13 +335,21 @@ class _Collected:
                 first: sorted(phrases.items(), key=lambda pair: -len(pair[0]))
                 for first, phrases in self.phrases.items()
             },
+            phrase_pattern=_phrase_pattern([typed for phrases in self.phrases.values() for typed in phrases]),
             variants={of: tuple(others)[:MOST_TOGETHER] for of, others in self.variants.items() if others},
             meanings={of: tuple(others)[:MOST_TOGETHER] for of, others in self.meanings.items()},
             audiences=self.audiences,
             kinds=self.kinds,
             languages=self.languages,
             english_languages=self.english_languages,
+            language_names=frozenset((*self.languages, *self.english_languages)),
         )
+
+
+def _phrase_pattern(phrases: Sequence[Phrase]) -> re.Pattern[str] | None:
+    """Match the first two words of a phrase, in any capitalisation."""
+    beginnings = sorted({r"\s+".join(phrase[:2]) for phrase in phrases})
+    return re.compile(rf"\b(?:{'|'.join(beginnings)})\b", re.IGNORECASE) if beginnings else None
 
 
 def _code(words: Sequence[str]) -> str:

@@ -11,6 +11,7 @@ import re
 import time
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -43,7 +44,7 @@ from services.catalog.search.ranking import weights
 MOST_CLASSES = 3  # matched by one query
 MOST_BONUSES = 2
 MOST_TRANSLATIONS = 8
-MOST_MEANINGS = 8
+MOST_MEANINGS = 12
 CACHE_SECONDS = 30.0
 _PARTS = re.compile(r"[,:;()/]|\bdan\b|\band\b|&")  # "Ular, buaya, dan kura-kura" is three phrases
 _POSSESSIVE = re.compile(r"['’]s?\b")
@@ -137,12 +138,13 @@ class ClassFinder:
 
         In a phrase such as `belajar bahasa inggris` some words may be light in this query, but not all.
         """
-        roots = frozenset(roots_of(query))
-        strong = frozenset(_strong_roots(query)) or roots
         words = _plain_words(query)
-        listed = frozenset(root(word) for word in words if not is_light_word(word))
+        light = light_words(words)
+        roots = frozenset([root(word) for word in words if word not in light])
+        strong = frozenset([root(word) for word in words if word not in light and not is_weak_word(word)]) or roots
+        listed = frozenset([root(word) for word in words if not is_light_word(word)])
         typed = {variant: typed_root for typed_root in sorted(listed) for variant in variants_of(typed_root)}
-        typed |= {typed_root: typed_root for typed_root in listed}  # form of a typed word -> its root
+        typed |= {typed_root: typed_root for typed_root in sorted(listed)}  # form of a typed word -> its root
         matched_phrases = {
             phrase: None
             for word_root in sorted(typed)
@@ -166,18 +168,21 @@ class ClassFinder:
             for other in phrase.others
             if not phrase.roots.issuperset(map(root, tokens(other)))
         }
-        meanings = {
-            Translation(frozenset((typed_root,)), other): None
+        meanings_of_words = (
+            [
+                Translation(frozenset((typed_root,)), other)
+                for other in meanings_of(form)
+                if typed_root in roots and root(other) not in typed
+            ]
             for form, typed_root in typed.items()
-            if typed_root in roots
-            for other in meanings_of(form)
-            if root(other) not in typed
-        }
+        )
+        # The first of each word, then the second of each word, so that MOST_MEANINGS leaves some for every word.
+        meanings = dict.fromkeys(meaning for row in zip_longest(*meanings_of_words) for meaning in row if meaning)
         return Ideas(
             [MatchedClass(key, met_roots, met_roots >= strong) for key, met_roots in ordered[:MOST_CLASSES]],
             list(translations)[:MOST_TRANSLATIONS],
             [meaning for meaning in meanings if meaning not in translations][:MOST_MEANINGS],
-            preferences_of(words, roots),
+            preferences_of(words, light, roots),
         )
 
 
@@ -214,14 +219,6 @@ def roots_of(query: Query) -> Iterator[str]:
     light = light_words(words)
     for word in words:
         if word not in light:
-            yield root(word)
-
-
-def _strong_roots(query: Query) -> Iterator[str]:
-    words = _plain_words(query)
-    light = light_words(words)
-    for word in words:
-        if word not in light and not is_weak_word(word):
             yield root(word)
 
 

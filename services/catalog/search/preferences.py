@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence, Set
 from typing import NamedTuple
 
-from services.catalog.analysis import audience_of, kind_of, language_asked_for, light_words
+from services.catalog.analysis import audience_of, kind_asked_for, language_asked_for
 from services.catalog.index.matches import DisMax, Keyword, Match
 from services.catalog.search.ranking import weights
 
@@ -40,13 +40,15 @@ class Preferences(NamedTuple):
 NO_PREFERENCES = Preferences()
 
 
-def preferences_of(words: Sequence[str], roots: Set[str]) -> Preferences:
+def preferences_of(words: Sequence[str], light: Set[str], roots: Set[str]) -> Preferences:
     """Return the preferences of a query.
 
     words  all plain words in their order, folded
-    roots  roots of the words that decide; only these ask for an audience
+    light  those that are light; only these ask for a kind, and only in a query with other words
+    roots  roots of the others; only these ask for an audience
     """
-    return Preferences(_audience_asked_for(roots), _kind_asked_for(words), language_asked_for(words)[0])
+    kind = kind_asked_for(light) if light and roots else ""
+    return Preferences(_audience_asked_for(roots), kind, language_asked_for(words)[0])
 
 
 def audience_match(audience: str) -> Match:
@@ -64,10 +66,3 @@ def _audience_asked_for(roots: Set[str]) -> str:
     """Return the audience that the words ask for: `anak remaja` asks for books for teenagers, not for children."""
     audiences = set(map(audience_of, roots))
     return next((audience for audience in ("teen", "child") if audience in audiences), "")
-
-
-def _kind_asked_for(words: Sequence[str]) -> str:
-    """Return the kind that the words ask for. Fiction decides: `kenapa novel ini` asks for a novel."""
-    light = light_words(words)
-    kinds = {kind_of(word) for word in words if word in light} if len(words) > 1 else set[str]()
-    return next((kind for kind in ("fiction", "facts") if kind in kinds), "")

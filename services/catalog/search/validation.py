@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import cast
 
 from chassis.errors import Invalid
-from services.catalog.analysis import fold, phrase_at
+from services.catalog.analysis import fold, may_have_phrase, phrase_at
 from services.catalog.index.matches import Match
 from services.catalog.index.port import FacetOrder, Sort
 from services.catalog.record.index_document import FACETS
@@ -45,7 +45,8 @@ def parse_query(text: str) -> tuple[Query, Match]:
         raise Invalid("QUERY_TOO_MANY_WORDS", most=MOST_WORDS, words=query.size)
     if "*" in text:
         _check_wildcards(query.wildcards)
-    query = _read_phrases(query)
+    if may_have_phrase(text):
+        query = _read_phrases(query)
     return query, rank(query)
 
 
@@ -60,7 +61,7 @@ def _read_phrases(query: Query) -> Query:
         phrase = phrase_at(words, position)
         parts += [query.parts[position]] if phrase is None else map(Word, phrase[1])
         position += 1 if phrase is None else len(phrase[0])
-    return replace(query, parts=tuple(parts)) if len(words) > 1 else query
+    return replace(query, parts=tuple(parts))
 
 
 def _check_wildcards(wildcards: list[str]) -> None:

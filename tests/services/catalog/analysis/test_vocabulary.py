@@ -11,9 +11,10 @@ from services.catalog.analysis import (
     audience_of,
     exceptions,
     is_light_word,
-    kind_of,
+    kind_asked_for,
     language_asked_for,
     light_words,
+    may_have_phrase,
     meanings_of,
     phrase_at,
     reading_of,
@@ -152,11 +153,12 @@ def test_a_library_adds_words_of_its_own() -> None:
     assert light_words(["apa", "bacoan", "adaikko", "parabek"]) == {"apa"}
     assert "langgar" in meanings_of("surau")
     assert [audience_of(root(word)) for word in ("bujangko", "ketekko")] == ["teen", "child"]
-    assert [kind_of(word) for word in ("bacoan", "kajianko", "surau")] == ["fiction", "facts", ""]
+    assert [kind_asked_for({word}) for word in ("bacoan", "kajianko", "surau")] == ["fiction", "facts", ""]
     assert language_asked_for(["laut", "berbahasa", "niasko"]) == ("nia", {"berbahasa", "niasko"})
     assert language_asked_for(["sea", "in", "niasian"]) == ("nia", {"niasian"})
     assert phrase_at(["ke", "kampuang", "awak"], 1) == (("kampuang", "awak"), ("sumatera", "barat"))
     assert phrase_at(["kampuang", "kami"], 0) is None
+    assert [may_have_phrase(text) for text in ("di Kampuang Awak", "kampuang kami")] == [True, False]
 
 
 @pytest.mark.usefixtures("own_vocabulary")
