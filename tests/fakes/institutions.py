@@ -105,6 +105,8 @@ class FakeInstitutions:
 
     def PutPicture(self, request: wire.PutPictureRequest, context: Any) -> wire.PutPictureReply:
         row = self._place(request, context, request.institution, request.branch, request.version)
+        if b"<script" in request.content:
+            raise Invalid("SVG_NOT_ALLOWED", given="<script>")
         row.version += 1
         return wire.PutPictureReply(file=FILE_ID, version=row.version)
 

@@ -154,6 +154,11 @@ def test_pictures_are_uploaded_and_removed(manager: Visitor, catalog: FakeCatalo
     manager.response = manager.http.post(f"{INSTITUTION}/pictures", data=fields, files={"picture": ("", b"", "")})
     assert manager.response.status_code == 400
     assert errors(manager.page) == {"logo-error": "No file is chosen."}
+    hostile = LOGO.replace(b"<path", b"<script/><path", 1)
+    files = {"picture": ("logo.svg", hostile, "image/svg+xml")}
+    manager.response = manager.http.post(f"{INSTITUTION}/pictures", data=fields, files=files)
+    assert manager.response.status_code == 400
+    assert errors(manager.page)["logo-error"].startswith("This SVG has <script>, which is not accepted.")
 
 
 def test_the_photo_of_a_branch_has_the_words_of_staff_in_each_language_else_the_branch_s_name(

@@ -46,7 +46,8 @@ SCOPE = "institutions.write"
 PREVIEW_WIDTH = 480
 # More than the limit of the service, so that the service refuses the picture with its own sentence.
 _LONGEST_UPLOAD_BYTES = 3 * 1024 * 1024
-_PICTURE_REASONS = ("PICTURE_BYTES", "PICTURE_DAMAGED", "PICTURE_FORMAT", "PICTURE_PIXELS", "PHOTOS_FULL")
+# Beginnings of the reasons why a picture is refused.
+_PICTURE_REASONS = ("PICTURE_", "PHOTOS_", "SVG_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +159,8 @@ async def change_pictures(request: Request) -> Response:
         latest = await _edited(request)
         form = _form(request, values_of(latest.place, latest.fields), latest.place)
         place = "logo" if fields.get("kind") == "logo" else "photo"
-        refuse(request, form, problem, dict.fromkeys((*_PICTURE_REASONS, "PICTURE_MISSING"), place))
+        reasons = [refusal.reason for refusal in problem.refusals if refusal.reason.startswith(_PICTURE_REASONS)]
+        refuse(request, form, problem, dict.fromkeys(reasons, place))
         return _page(request, latest, form, status=problem.http_status)
     libraries(request).renew()
     return redirect(f"{edited.path}?saved=picture")
