@@ -21,7 +21,7 @@ _FILE = Path(__file__).with_name("vocabulary.txt")
 ENOUGH_BESIDE_WEAK = 2  # a weak word is light beside this many other words
 _NONE: tuple[str, ...] = ()
 # Words around the name of a language when the reader asks for books in it.
-_IN_LANGUAGE = frozenset(("berbahasa", "bahaso"))
+_IN_LANGUAGE = frozenset(("berbahasa", "babahaso"))
 _VERSIONS = frozenset(("versi", "edisi", "terjemahan"))
 _ENGLISH_VERSIONS = frozenset(("book", "books", "version", "edition", "translation", "translations", "language"))
 _ABOUT = frozenset(("tentang", "mengenai", "seputar", "soal", "untuk"))
