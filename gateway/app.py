@@ -29,7 +29,7 @@ from chassis.errors import Error, Invalid
 from chassis.rpc.client import ISSUING_SERVICE, read_state_of
 from chassis.settings import Settings
 from gateway import api, partners, problems, web
-from gateway.api import records, search
+from gateway.api import check_outs, records, search
 from gateway.api.openapi import complete
 from gateway.api.validation import invalid_request
 from gateway.callers import Callers
@@ -47,7 +47,7 @@ from gateway.web.trust import local_authority
 
 API = "/api/v1"
 _API_PATHS = f"{API}/"
-HOT_ROUTES = (*search.HOT_ROUTES, *records.HOT_ROUTES)
+HOT_ROUTES = (*search.HOT_ROUTES, *records.HOT_ROUTES, *check_outs.HOT_ROUTES)
 
 # Media types of an error; the first is the default when Accept names no type.
 _ERROR_MEDIA_TYPES = (problems.MEDIA_TYPE, "application/json", "text/html")

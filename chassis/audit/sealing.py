@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 BATCH = 1_000
 SWEEP_SECONDS = 5.0  # each commit wakes the job earlier; this finds rows whose writer could not wake it
-PAUSE_SECONDS = 0.1  # between two batches, and between two checks whether other transactions have ended
+PAUSE_SECONDS = 0.5  # between two batches, and between two checks whether other transactions have ended
 RETRY_SECONDS = 1.0
 SEALER = system("audit")
 
@@ -101,7 +101,7 @@ class Sealer:
                     stop.wait(RETRY_SECONDS)
                     continue
                 is_logged = False
-                # Limits this to ten steps a second, because every transaction wakes this thread.
+                # Limits this to two steps a second, because every transaction wakes this thread.
                 stop.wait(PAUSE_SECONDS)
                 if not self.waits:
                     wait_until(stop, wake, SWEEP_SECONDS)

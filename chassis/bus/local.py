@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Boolean, Column, Index, Integer, String, Table, Text, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from chassis import clock
 from chassis.bus import Event
@@ -15,8 +16,8 @@ from chassis.bus.event_columns import envelope_columns
 from chassis.column_types import Id, UtcTime
 from chassis.context import system
 from chassis.db import Database, chassis_tables
+from chassis.prepared import Prepared
 from chassis.service import Resources, discover
-from chassis.sql import insert_ignore
 from chassis.wake import announce_commits
 
 log = logging.getLogger(__name__)
@@ -36,6 +37,11 @@ deliveries = Table(
     Column("error", Text, nullable=False, default=""),
 )
 Index("deliveries_due", deliveries.c.dead, deliveries.c.next_at)
+# Prepared, because each act at a desk adds a row for each service that listens.
+_INSERT = {
+    name: Prepared(dialect.insert(deliveries).on_conflict_do_nothing())
+    for name, dialect in (("sqlite", sqlite), ("postgresql", postgresql))
+}
 
 
 class LocalBus:
@@ -87,7 +93,8 @@ def _handlers(resources: Resources, event_type: str) -> Iterable[str]:
 
 
 def _row(event: Event, handler: str) -> dict[str, Any]:
-    return {"event_id": event.id, "handler": handler, "next_at": clock.now(), **event.envelope}
+    new = {"attempts": 0, "next_at": clock.now(), "dead": False, "error": ""}
+    return {"event_id": event.id, "handler": handler, **new, **event.envelope}
 
 
 def _parts(rows: Sequence[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
@@ -106,4 +113,4 @@ def _parts(rows: Sequence[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
 
 def _add(database: Database, rows: list[dict[str, Any]]) -> None:
     with database.transaction(LOCAL) as session:
-        insert_ignore(session, deliveries, rows)
+        _INSERT[session.get_bind().dialect.name].execute_many(session, rows)

@@ -1,6 +1,6 @@
 """Runs the handlers of the local bus.
 
-Up to 100 due events of a handler are one transaction. When one fails, all are handled again with a savepoint for each;
+Up to 100 due events of a service are one transaction. When one fails, all are handled again with a savepoint for each;
 then only the failed one is rolled back and tried again later. After the process has died while it handled events, the
 next events are handled one by one.
 """
@@ -11,14 +11,14 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from google.protobuf.message import Message
-from sqlalchemy import and_, bindparam, delete, insert, select, update
+from sqlalchemy import and_, bindparam, delete, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -33,7 +33,7 @@ from chassis.db import Database
 from chassis.db_errors import is_outage
 from chassis.errors import Conflict, Error, Invalid, Unavailable
 from chassis.ids import parse_id
-from chassis.inbox import inbox
+from chassis.inbox import record_delivery
 from chassis.prepared import Prepared
 from chassis.service import Consumer, Resources
 from chassis.urls import resolve
@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 BATCH = 200
 TOGETHER = 100  # events in one transaction
 TURN_SECONDS = 0.005  # longest transaction while acts wait for the write turn
-GATHER_SECONDS = 0.005  # a busy loop waits so long for more events, to handle them in one transaction
+GATHER_SECONDS = 0.025  # between two looks, for the reasons of the relay
 RETRY_SECONDS = 1.0
 SWEEP_SECONDS = 5.0  # each commit wakes the loop earlier; this finds rows whose writer could not wake it
 
@@ -54,6 +54,11 @@ _DUE = Prepared(
     .where(~deliveries.c.dead, deliveries.c.next_at <= bindparam("now", type_=UtcTime))
     .order_by(deliveries.c.next_at, deliveries.c.event_id)
     .limit(BATCH)
+)
+_DELETE = Prepared(
+    delete(deliveries).where(
+        deliveries.c.event_id == bindparam("of_event"), deliveries.c.handler == bindparam("of_handler")
+    )
 )
 _NEXT = Prepared(select(deliveries.c.next_at).where(~deliveries.c.dead).order_by(deliveries.c.next_at).limit(1))
 
@@ -84,6 +89,7 @@ class Deliveries:
     def run(self, stop: threading.Event, wake: Wake) -> None:
         """Run the handlers of due events until `stop`."""
         while not stop.is_set():
+            wake.wait(0)  # forget the commits until now, such as those of handlers, because the next look sees them
             try:
                 count = self.run_due(stop)
                 pause = 0.0 if count else self._seconds_until_due()
@@ -92,10 +98,10 @@ class Deliveries:
                     log.warning("deliveries_unavailable", extra={"service": self._service.name, "why": str(problem)})
                 stop.wait(RETRY_SECONDS)
                 continue
+            if count < BATCH:
+                stop.wait(min(GATHER_SECONDS, pause) if pause else GATHER_SECONDS)
             if not count:
                 wait_until(stop, wake, pause)
-            elif count < BATCH:
-                stop.wait(GATHER_SECONDS)
 
     def _seconds_until_due(self) -> float:
         """Return the seconds until the next attempt is due, at most SWEEP_SECONDS."""
@@ -111,30 +117,25 @@ class Deliveries:
             self._marker_read = True
         with self._database.prepared_reading(LOCAL) as statements:
             due = _DUE.rows(statements, {"now": clock.now()})
-        rows_by_handler: dict[str, list[Any]] = {}
-        for row in due:
-            rows_by_handler.setdefault(row.handler, []).append(row)
-        most = 1 if self._one_by_one else TOGETHER
-        for rows in rows_by_handler.values():
-            settled = 0
-            while settled < len(rows) and not stop.is_set():
-                settled += self._attempt_together(rows[settled : settled + most])
+        most, settled = 1 if self._one_by_one else TOGETHER, 0
+        while settled < len(due) and not stop.is_set():
+            settled += self._attempt_together(due[settled : settled + most])
         self._one_by_one = self._one_by_one and stop.is_set()
         return len(due)
 
     def _attempt_together(self, rows: Sequence[Any]) -> int:
-        """Handle rows of one handler in one transaction.
+        """Handle rows in one transaction, because a transaction takes as long as several handlers.
 
         returns  number of settled rows, from the first; not all when an act waits for the write turn
         """
-        consumer = next((other for other in self._service.consumers if other.name == rows[0].handler), None)
-        if consumer is None or len(rows) == 1:
+        consumers = {consumer.name: consumer for consumer in self._service.consumers}
+        if len(rows) == 1 or any(row.handler not in consumers for row in rows):
             for row in rows:
-                self._attempt(consumer, row)
+                self._attempt(consumers.get(row.handler), row)
             return len(rows)
         # First without savepoints, because a savepoint takes as long as a handler and failures are rare.
         for with_savepoints in (False, True):
-            batch = Batch(self._database, consumer, self._crash_marker, with_savepoints=with_savepoints)
+            batch = Batch(self._database, consumers, self._crash_marker, with_savepoints=with_savepoints)
             try:
                 count = batch.handle(rows)
             except Exception as problem:
@@ -146,9 +147,9 @@ class Deliveries:
                 self._fail(row, failure)
             return count
         # The cause may be any of the events, or the whole transaction was lost, so each event is tried alone.
-        log.info("events_tried_alone", extra={"handler": consumer.name, "why": reason})
+        log.info("events_tried_alone", extra={"service": self._service.name, "why": reason})
         for row in rows:
-            self._attempt(consumer, row)
+            self._attempt(consumers[row.handler], row)
         return len(rows)
 
     def _attempt(self, consumer: Consumer | None, row: Any) -> None:
@@ -209,19 +210,24 @@ class Deliveries:
 
 
 class Batch:
-    """Several events of one handler in one transaction.
+    """Several events of one service in one transaction.
 
+    consumers        consumers by the names of their handlers
     with_savepoints  only the event that fails is rolled back; otherwise the first failure ends the transaction
     failures         rows whose effect was rolled back, with their errors
     has_begun        the transaction was opened
     """
 
     def __init__(
-        self, database: Database, consumer: Consumer, crash_marker: CrashMarker, *, with_savepoints: bool
+        self,
+        database: Database,
+        consumers: Mapping[str, Consumer],
+        crash_marker: CrashMarker,
+        *,
+        with_savepoints: bool,
     ) -> None:
-        self._database, self._consumer, self._crash_marker = database, consumer, crash_marker
+        self._database, self._consumers, self._crash_marker = database, consumers, crash_marker
         self._with_savepoints = with_savepoints
-        self._handler = resolve(consumer.handler)
         self.failures: list[tuple[Any, Exception]] = []
         self.has_begun = False
 
@@ -233,44 +239,31 @@ class Batch:
                  savepoints the error of any event
         """
         # Parsed before the transaction, so that the write turn is short.
-        work = [(row, event, self._read(event)) for row in rows for event in [event_of(row, event_id=row.event_id)]]
-        name, ids, count = self._consumer.name, [row.event_id for row in rows], 0
+        work = [
+            (row, event, self._read(event, row)) for row in rows for event in [event_of(row, event_id=row.event_id)]
+        ]
+        name, count = rows[0].handler, 0
         with (
             self._crash_marker.marking(f"{name}/"),
             self._database.transaction(system(f"handler:{name}")) as session,
         ):
             self.has_begun = True
             end = time.monotonic() + TURN_SECONDS
-            known_ids = select(inbox.c.event_id).where(inbox.c.consumer == name, inbox.c.event_id.in_(ids))
-            waiting = set(session.scalars(select(deliveries.c.event_id).where(_deliveries_of(ids, name))))
-            known = set(session.scalars(known_ids))
-            handled = []
             for row, event, message in work:
                 count += 1
-                if event.id in waiting and (event.id in known or self._run(session, row, event, message)):
-                    handled.append(event.id)
+                self._run(session, row, event, message)
                 if time.monotonic() > end and self._database.acts_wait():
                     break
-            self._record(session, handled, known)
         return count
 
-    def _read(self, event: Event) -> Message | Invalid:
+    def _read(self, event: Event, row: Any) -> Message | Invalid:
         try:
-            return read_body(self._consumer, event)
+            return read_body(self._consumers[row.handler], event)
         except Invalid as problem:
             return problem
 
-    def _record(self, session: Session, handled: Sequence[UUID], known: Set[UUID]) -> None:
-        """Write the inbox rows and delete the deliveries. Fails if another process has written one of these rows."""
-        name, now = self._consumer.name, clock.now()
-        rows = [{"consumer": name, "event_id": event_id, "at": now} for event_id in handled if event_id not in known]
-        if rows:
-            session.execute(insert(inbox), rows)
-        if handled:
-            session.execute(delete(deliveries).where(_deliveries_of(handled, name)))
-
-    def _run(self, session: Session, row: Any, event: Event, message: Message | Invalid) -> bool:
-        """Run the handler. Returns whether its effect is in the transaction.
+    def _run(self, session: Session, row: Any, event: Event, message: Message | Invalid) -> None:
+        """Run the handler, unless another process has handled the event.
 
         raises  the error of the handler, if it ended the transaction with the effects of all events, or without
                 savepoints
@@ -279,28 +272,30 @@ class Batch:
             if not self._with_savepoints:
                 self._call(session, row, event, message)
                 session.flush()
-                return True
+                return
             driver_connection = session.connection().connection.dbapi_connection
             try:
                 with session.begin_nested():
+                    session.connection()  # sets the savepoint, which prepared statements do not
                     self._call(session, row, event, message)
-                return True
             except Exception as problem:
                 # After any error the row stays, and the event is tried again. On a full disk SQLite rolls back the
                 # whole transaction.
                 if not getattr(driver_connection, "in_transaction", True):
                     raise
                 self.failures.append((row, problem))
-                return False
         finally:
             # So that the next event reads rows from the database, not from the session of this event.
             session.expunge_all()
 
     def _call(self, session: Session, row: Any, event: Event, message: Message | Invalid) -> None:
+        if not (delete_delivery(session, row) and record_delivery(session, row.handler, event.id)):
+            return
         if isinstance(message, Invalid):
             raise message
-        with _span(self._consumer, event), self._crash_marker.marking(_key(row)):
-            self._handler(session, message, context_of(event))
+        consumer = self._consumers[row.handler]
+        with _span(consumer, event), self._crash_marker.marking(_key(row)):
+            resolve(consumer.handler)(session, message, context_of(event))
 
 
 class CrashMarker:
@@ -356,8 +351,9 @@ def _delivery_of(event_id: UUID, handler: str) -> Any:
     return and_(deliveries.c.event_id == event_id, deliveries.c.handler == handler)
 
 
-def _deliveries_of(event_ids: Sequence[UUID], handler: str) -> Any:
-    return and_(deliveries.c.handler == handler, deliveries.c.event_id.in_(event_ids))
+def delete_delivery(session: Session, row: Any) -> bool:
+    """Delete the row of a delivery. Returns False if another process has deleted it."""
+    return _DELETE.execute(session, {"of_event": row.event_id, "of_handler": row.handler}) == 1
 
 
 class Claim:
@@ -372,8 +368,7 @@ class Claim:
 
     def __call__(self, session: Session) -> bool:
         self.has_begun = True
-        deleted = session.execute(delete(deliveries).where(_delivery_of(self._row.event_id, self._row.handler)))
-        return bool(deleted.rowcount == 1)  # type: ignore[attr-defined]
+        return delete_delivery(session, self._row)
 
 
 def _is_of_database(problem: Exception, *, has_begun: bool) -> bool:

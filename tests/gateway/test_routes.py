@@ -53,6 +53,48 @@ def test_a_faster_handler_responds_as_fastapi_does(http: httpx.Client, by_fastap
     assert {**response.json(), "instance": ""} == {**expected.json(), "instance": ""}
 
 
+JSON = "application/json"
+ACT = b'{"item": "KS0015001", "branch": "PST", "member": "1000000018"}'
+BODIES = (
+    (JSON, ACT),
+    ("Application/JSON; charset=utf-8", ACT),
+    ("application/vnd.desk+json", ACT),
+    ("text/plain", ACT),
+    ("application", ACT),
+    ("", ACT),
+    (JSON, b""),
+    (JSON, b"{"),
+    (JSON, b"[]"),
+    (JSON, b"null"),
+    (JSON, b"{}"),
+    (JSON, b'{"item": 1, "branch": "PST", "colour": "red", "member": ["a"]}'),
+    (JSON, b'{"item": "' + b"9" * 201 + b'", "branch": "PST", "at": "2026-11-26T10:15:00"}'),
+    (JSON, b'{"item": "\\ud800", "branch": "PST", "member": "1"}'),
+    (JSON, b'{"item": "\xff", "branch": "PST"}'),
+    (JSON, b"9" * 5_000),
+    (JSON, b"[" * 60_000),
+    (JSON, b" " * 65_537),
+)
+
+
+@pytest.mark.parametrize("path", ["check-outs", "check-ins"])
+@pytest.mark.parametrize(("content_type", "body"), BODIES)
+def test_a_faster_handler_reads_a_body_as_fastapi_does(
+    http: httpx.Client, by_fastapi: str, path: str, content_type: str, body: bytes
+) -> None:
+    headers = {"Content-Type": content_type, "Idempotency-Key": "k"} if content_type else {"Idempotency-Key": "k"}
+    response = http.post(f"/api/v1/{path}", content=body, headers=headers)
+    expected = httpx.post(f"{by_fastapi}/api/v1/{path}", content=body, headers=headers, verify=False)
+    assert response.status_code == expected.status_code
+    assert {**response.json(), "instance": ""} == {**expected.json(), "instance": ""}
+
+
+@pytest.mark.parametrize("path", ["check-outs", "check-ins"])
+def test_a_faster_handler_refuses_other_methods_as_fastapi_does(http: httpx.Client, by_fastapi: str, path: str) -> None:
+    response, expected = http.get(f"/api/v1/{path}"), httpx.get(f"{by_fastapi}/api/v1/{path}", verify=False)
+    assert (response.status_code, response.headers["allow"]) == (405, expected.headers["allow"])
+
+
 def test_the_gateway_has_the_facets_of_the_catalogue() -> None:
     assert set(FACETS) == set(PUBLIC_FACETS)
     assert len(FACETS) == len(set(FACETS))

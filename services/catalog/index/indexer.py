@@ -39,7 +39,7 @@ COMMIT_SECONDS = 1.0
 COMMAND_COMMIT_SECONDS, QUIET_SECONDS = 20.0, 0.3
 MOST_RECORDS_A_COMMIT = 10_000  # of average size: 40 MB of the writer's memory
 SCAN_BATCH = 2_000
-PACE_SECONDS = 0.2  # between two steps
+PACE_SECONDS = 0.2  # between two steps, also when other transactions wake this thread more often
 SWEEP_SECONDS = 1.0
 MOST_FAILURES = 5
 SETTLED_SECONDS = 2.0  # after a write: by then the index counts all documents
@@ -269,7 +269,7 @@ class Indexer:
 
 
 def run(resources: Resources, stop: threading.Event) -> None:
-    """Keep the index up to date until `stop`, as the holder of its lease: one step after each commit or second."""
+    """Keep the index up to date until `stop`, as the holder of its lease: a step after commits, or each second."""
     index = open_index(resources)
     wake = open_wake(resources.database)
     failures, reason, failed_at = 0, "", 0.0
@@ -296,10 +296,10 @@ def run(resources: Resources, stop: threading.Event) -> None:
             if failures:
                 log.warning("index_followed_again", extra={"seconds": round(time.monotonic() - failed_at, 1)})
                 failures, reason, failed_at = 0, "", 0.0
+            if not indexer.has_backlog:
+                stop.wait(max(0.0, PACE_SECONDS - (time.monotonic() - started_at)))
             if not busy:
                 wait_until(stop, wake, SWEEP_SECONDS)
-            elif not indexer.has_backlog:
-                stop.wait(max(0.0, PACE_SECONDS - (time.monotonic() - started_at)))
     finally:
         wake.close()
         index.close()

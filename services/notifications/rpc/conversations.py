@@ -51,6 +51,7 @@ WHATSAPP = "whatsapp"
 ASK_SECONDS = 5.0
 AWAY_SECONDS = 5.0
 LONGEST_PAUSE_SECONDS = 5.0
+PAUSE_SECONDS = 0.5
 USUAL_CONVERSATIONS, MOST_CONVERSATIONS = 50, 200
 
 
@@ -239,6 +240,8 @@ def answer_messages(resources: Resources, stop: threading.Event) -> None:
                 stop.wait(AWAY_SECONDS)
                 continue
             if not count:
+                # At most two rounds a second, even if other transactions wake this thread more often.
+                stop.wait(PAUSE_SECONDS)
                 wait_until(stop, wake, LONGEST_PAUSE_SECONDS)
     for channel in channels:
         channel.close()

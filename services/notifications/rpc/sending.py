@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from typing import Any
@@ -30,6 +31,7 @@ log = logging.getLogger(__name__)
 
 ASK_SECONDS = 10.0
 AWAY_SECONDS = 5.0
+PACE_SECONDS = 0.5  # between two rounds, so that a round has the notices of several facts
 
 
 class ServiceOwners:
@@ -113,6 +115,7 @@ def send_until(stop: threading.Event, sender: Sender, wake: Wake) -> None:
     """
     last_reason, is_recovered = "", False
     while not stop.is_set():
+        started_at = time.monotonic()
         try:
             if not is_recovered:
                 sender.recover()
@@ -127,5 +130,6 @@ def send_until(stop: threading.Event, sender: Sender, wake: Wake) -> None:
             last_reason = problem.reason
             stop.wait(AWAY_SECONDS)
             continue
+        stop.wait(max(0.0, PACE_SECONDS - (time.monotonic() - started_at)))
         if seconds:
             wait_until(stop, wake, min(seconds, LONGEST_PAUSE_SECONDS))

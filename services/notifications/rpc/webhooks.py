@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 AWAY_SECONDS = 5.0
 LONGEST_PAUSE_SECONDS = 5.0
-PAUSE_SECONDS = 0.1
+PAUSE_SECONDS = 0.5
 USUAL_DELIVERIES, MOST_DELIVERIES = 50, 200
 CLEANING_SECONDS = 3_600.0
 
@@ -161,7 +161,7 @@ def deliver_facts(resources: Resources, stop: threading.Event) -> None:
                 stop.wait(AWAY_SECONDS)
                 continue
             if not count:
-                # At most ten rounds a second, even if other transactions wake this thread more often.
+                # At most two rounds a second, even if other transactions wake this thread more often.
                 stop.wait(PAUSE_SECONDS)
                 wait_until(stop, wake, LONGEST_PAUSE_SECONDS)
 
