@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import groupby
 from typing import Literal
 
@@ -87,7 +88,7 @@ def parse(text: str, values: Sequence[str]) -> list[Block]:
 
 def fill(text: str, values: Sequence[str]) -> str:
     """Return a text, such as a subject, with its values."""
-    return "".join(part for part, _ in _parts(text, values))
+    return "".join(part for part, _ in _filled(_numbered(text), values))
 
 
 def links(blocks: Sequence[Block]) -> Iterator[Span]:
@@ -122,35 +123,59 @@ def as_html(blocks: Sequence[Block]) -> str:
     return "\n".join(pieces)
 
 
-def _spans(line: str, values: Sequence[str]) -> Iterator[Span]:
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """A part of a line before its values are in place: texts, and numbers of values.
+
+    address  only for a link
+    """
+
+    parts: tuple[str | int, ...]
+    is_bold: bool = False
+    address: tuple[str | int, ...] | None = None
+
+
+@lru_cache(maxsize=1024)
+def _marks(line: str) -> tuple[_Mark, ...]:
+    """Parse a line. Its values are numbers, so all notices of a template have the same lines."""
+    marks: list[_Mark] = []
+    plain: tuple[str | int, ...] = ()
     end = 0
-    plain: list[tuple[str, bool]] = []
     for match in _INLINE.finditer(line):
-        plain += _parts(line[end : match.start()], values)
+        plain += _numbered(line[end : match.start()])
         end = match.end()
         if char := match["char"]:
-            plain.append((char, False))
+            plain += (char,)
             continue
-        if plain:
-            yield Span(tuple(plain))
-            plain = []
+        marks.append(_Mark(plain))
+        plain = ()
         if bold := match["bold"]:
-            yield Span(tuple(_parts(bold, values)), is_bold=True)
+            marks.append(_Mark(_numbered(bold), is_bold=True))
         else:
-            address = fill(match["address"], values)
+            marks.append(_Mark(_numbered(match["label"]), address=_numbered(match["address"])))
+    return (*marks, _Mark(plain + _numbered(line[end:])))
+
+
+def _numbered(text: str) -> tuple[str | int, ...]:
+    pieces = _VALUE.split(text)
+    return tuple(int(piece) if place % 2 else piece for place, piece in enumerate(pieces) if piece)
+
+
+def _spans(line: str, values: Sequence[str]) -> Iterator[Span]:
+    for mark in _marks(line):
+        parts = _filled(mark.parts, values)
+        if mark.address is not None:
+            address = "".join(part for part, _ in _filled(mark.address, values))
             # A button without an address, such as for a loan that cannot be renewed, is not shown.
             if address:
-                label = tuple(_parts(match["label"], values))
-                yield Span(label, address=address if is_address(address) else "", is_link=True)
-    plain += _parts(line[end:], values)
-    if plain:
-        yield Span(tuple(plain))
+                yield Span(parts, address=address if is_address(address) else "", is_link=True)
+        elif parts or mark.is_bold:
+            yield Span(parts, is_bold=mark.is_bold)
 
 
-def _parts(text: str, values: Sequence[str]) -> list[tuple[str, bool]]:
-    pieces = _VALUE.split(text)
-    parts = [(values[int(piece)] if place % 2 else piece, place % 2 == 1) for place, piece in enumerate(pieces)]
-    return [part for part in parts if part[0]]
+def _filled(parts: Sequence[str | int], values: Sequence[str]) -> tuple[tuple[str, bool], ...]:
+    filled = [(values[part], True) if isinstance(part, int) else (part, False) for part in parts]
+    return tuple(part for part in filled if part[0])
 
 
 def _as_lines(blocks: Sequence[Block], write: Callable[[str, bool], str], embolden: Callable[[str], str]) -> str:
@@ -183,10 +208,16 @@ def _starred(words: str) -> str:
 
 
 def _html(span: Span) -> str:
-    text = "".join(_directed(part) if is_value else str(escape(part)) for part, is_value in span.parts)
+    text = "".join(_directed(part) if is_value else _escaped(part) for part, is_value in span.parts)
     if span.is_bold:
         return f"<strong>{text}</strong>"
     return f'<a href="{escape(span.address)}">{text}</a>' if span.address else text
+
+
+@lru_cache(maxsize=1024)
+def _escaped(text: str) -> str:
+    """Return a text of a template in HTML."""
+    return str(escape(text))
 
 
 def _directed(value: str) -> str:
