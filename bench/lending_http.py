@@ -106,7 +106,7 @@ def _edition(
     cluster = Cluster(prefix="bench_lending_")
     cluster.environment |= {"RATE_LIMIT": "0", "REQUESTS_AT_ONCE": "0", "LOG_LEVEL": "WARNING"}
     for service in cluster.ports:
-        servers.dropopen_database(cluster.prefix + service)
+        servers.drop_database(cluster.prefix + service)
     stack.callback(cluster.remove)
     cluster.migrate()
     return cluster.environment, lambda: _cluster(cluster)
