@@ -35,8 +35,8 @@ from chassis.wake import Wake, open_wake, wait_until
 log = logging.getLogger(__name__)
 
 BATCH = 200
-# Between two looks. A round has a price, and each commit to the database wakes the relay: a busy one takes more events
-# at a time, and 40 looks a second are enough. A commit that no other preceded is published at once.
+# Pause after each look for events. Each commit to the database wakes the relay, and each look takes CPU time; after the
+# pause there are more events to publish together. The first event after a quiet time is published at once.
 GATHER_SECONDS = 0.025
 SWEEP_SECONDS = 5.0  # each commit wakes the relay earlier; this finds events whose writer could not wake it
 LONGEST_PAUSE_SECONDS = 5.0

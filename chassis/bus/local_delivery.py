@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 BATCH = 200
 TOGETHER = 100  # events in one transaction
 TURN_SECONDS = 0.005  # longest transaction while acts wait for the write turn
-GATHER_SECONDS = 0.025  # between two looks, for the reasons of the relay
+GATHER_SECONDS = 0.025  # pause after each look for events, as that of the relay (chassis/outbox.py)
 RETRY_SECONDS = 1.0
 SWEEP_SECONDS = 5.0  # each commit wakes the loop earlier; this finds rows whose writer could not wake it
 

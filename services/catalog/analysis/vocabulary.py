@@ -132,15 +132,16 @@ def language_asked_for(words: Sequence[str]) -> tuple[str, Set[str]]:
     if vocabulary.language_names.isdisjoint(words):
         return "", frozenset()
     for position in range(len(words)):
-        code, said = _language_at(vocabulary, words, position)
+        code, request = _language_at(vocabulary, words, position)
         if code and any(
-            other not in said and not is_stop_word(other) and other not in vocabulary.light for other in words
+            word not in request and not is_stop_word(word) and word not in vocabulary.light for word in words
         ):
-            return code, said
+            return code, request
     return "", frozenset()
 
 
 def _language_at(vocabulary: Vocabulary, words: Sequence[str], position: int) -> tuple[str, Set[str]]:
+    """Return the code of the language that the word at a position asks for, and the words of this request."""
     name = words[position]
     before = words[max(position - 2, 0) : position]
     last = before[-1] if before else ""
@@ -169,8 +170,8 @@ def kind_asked_for(words: Set[str]) -> str:
     kinds = (_current or use_vocabulary()).kinds
     if kinds.keys().isdisjoint(words):
         return ""
-    asked = {kinds.get(word, "") for word in words}
-    return next(kind for kind in ("fiction", "facts") if kind in asked)
+    kinds_of_words = {kinds.get(word, "") for word in words}
+    return next(kind for kind in ("fiction", "facts") if kind in kinds_of_words)
 
 
 def is_weak_word(token: str) -> bool:

@@ -117,7 +117,8 @@ def match_partly(index: Index, query: Query, complete: Match, ideas: Ideas) -> P
     if not enough:
         return None
     part: Match = Or(tuple(enough))
-    if preferred := ideas.preferences.matches[bool(ideas.preferences.audience) :]:  # _wanted has the audience
+    # The words themselves ask for the audience (_wanted).
+    if preferred := ideas.preferences._replace(audience="").matches:
         part = Boosted(part, preferred)
     others = [match_of(other) for other in query.parts if not _is_plain(other)]
     part = scaled(And((part, *others)) if others else part, weights.PARTLY)

@@ -17,7 +17,7 @@ from services.catalog.analysis import is_light_word, tokens
 from services.catalog.analysis.word_lists import is_real_word
 from services.catalog.index.matches import Match, Or, Term
 from services.catalog.index.matches import Phrase as SideBySide
-from services.catalog.index.port import Index
+from services.catalog.index.port import Index, edit_distance
 from services.catalog.search.query.tree import Part, Phrase, Query, Word
 from services.catalog.search.ranking.build import match_of
 
@@ -94,19 +94,8 @@ def correct_by_one_edit(query: Query, unknown: Candidates) -> Query | None:
 
     For a query without hits for any correction of all its words: most of its words may be in some record.
     """
-    spelling = {at: nearest for at, (nearest, *_others) in unknown.items() if _is_one_edit(at[1], nearest)}
+    spelling = {at: nearest for at, (nearest, *_others) in unknown.items() if edit_distance(at[1], nearest, 1) == 1}
     return _replace_words(query, spelling) if spelling else None
-
-
-def _is_one_edit(word: str, other: str) -> bool:
-    """Return True when the words differ by one letter more, less or other, or by two neighbours in the other order."""
-    if len(word) != len(other):
-        shorter, longer = sorted((word, other), key=len)
-        return shorter in (longer[:place] + longer[place + 1 :] for place in range(len(longer)))
-    places = [place for place, (letter, its) in enumerate(zip(word, other, strict=True)) if letter != its]
-    if len(places) == 2 and places[1] == places[0] + 1:
-        return word[places[0]] + word[places[1]] == other[places[1]] + other[places[0]]
-    return len(places) == 1
 
 
 def offers(index: Index, query: Query, words: Iterable[QueryWord]) -> Iterator[Query]:

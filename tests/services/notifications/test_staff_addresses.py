@@ -48,9 +48,9 @@ def state(partners: Partners, *, actor: str = ROSMIATI) -> str:
 
 
 def code_in(channel: FakeChannel) -> str:
-    found = re.search(r"\b\d{6}\b", channel.sent[-1][1].text)
-    assert found is not None
-    return found[0]
+    match = re.search(r"\b\d{6}\b", channel.sent[-1][1].text)
+    assert match is not None
+    return match[0]
 
 
 def wrong(code: str) -> str:
