@@ -112,15 +112,22 @@ class Library:
         return response.text
 
     def all_ids(self, q: str, *, limit: int = 100, **query: Any) -> list[str]:
-        """Record ids of all pages of a result; fails when a page says that the catalogue changed."""
+        """Record ids of all pages of a result. Starts again, as a reader does, when the catalogue changed."""
         ids: list[str] = []
-        page = self.search(q, limit=limit, **query)
-        while True:
-            assert not page["changed"]
-            ids += [hit["id"] for hit in page["hits"]]
-            if "next" not in page:
-                return ids
-            page = self.search(q, limit=limit, cursor=page["next"], **query)
+
+        def is_read() -> bool:
+            ids.clear()
+            page = self.search(q, limit=limit, **query)
+            while not page["changed"]:
+                ids.extend(hit["id"] for hit in page["hits"])
+                if "next" not in page:
+                    return True
+                page = self.search(q, limit=limit, cursor=page["next"], **query)
+            return False
+
+        # The second worker may not yet have what an earlier test imported.
+        eventually(is_read, seconds=READY_SECONDS)
+        return ids
 
 
 @contextmanager
