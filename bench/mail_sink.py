@@ -68,6 +68,11 @@ class MailSink:
             self._process.communicate()
             self._process = None
 
+    def count(self) -> int:
+        """Return the number of mails. It takes far less time than `mails`, so it can be read beside measurements."""
+        file = self._folder / "mails"
+        return file.read_bytes().count(b"\n") if file.exists() else 0
+
     def mails(self) -> list[tuple[float, str]]:
         """Return time (of time.time) and recipient of each mail, in order."""
         file = self._folder / "mails"

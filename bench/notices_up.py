@@ -54,7 +54,7 @@ def measure(folder: Path, arguments: argparse.Namespace) -> None:
         databases = {name: stack.enter_context(closing(lending_http.open_database(name, edition))) for name in SERVICES}
         start = time.perf_counter()
         parts.wait_until(lambda: _is_filled(databases, arguments))
-        sent = len(sink.mails())  # welcomes of the members
+        sent = sink.count()  # welcomes of the members
         print(f"copied in {time.perf_counter() - start:.0f} s; {sent} mails to new members", flush=True)
         if "overdue" in arguments.only:
             _measure_overdue(edition, databases["notifications"], sink, arguments)
@@ -110,11 +110,11 @@ def _is_sent(databases: Mapping[str, Database]) -> bool:
 def _measure_overdue(edition: Edition, database: Database, sink: MailSink, arguments: argparse.Namespace) -> None:
     with _searching(edition, arguments.searches) as before:
         time.sleep(arguments.seconds)
-    sent, cpu = len(sink.mails()), cpu_seconds(edition.pids)
+    sent, cpu = sink.count(), cpu_seconds(edition.pids)
     count = _add_overdue(database)
     start = time.time()
     with _searching(edition, arguments.searches) as beside:
-        parts.wait_until(lambda: len(sink.mails()) >= sent + count, seconds=LONGEST_WAIT_SECONDS)
+        parts.wait_until(lambda: sink.count() >= sent + count, seconds=LONGEST_WAIT_SECONDS)
     seconds = sink.mails()[sent + count - 1][0] - start
     cpu = cpu_seconds(edition.pids) - cpu
     with _searching(edition, arguments.searches) as after:
@@ -185,7 +185,7 @@ def _measure_desks(edition: Edition, database: Database, sink: MailSink, argumen
             sink.stop()
         elif number:
             sink.start()
-        sent = len(sink.mails())
+        sent = sink.count()
         with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
             acts = process.submit(
                 lend, edition.address, token, barcodes[used:], used, arguments.desks, arguments.pause, arguments.seconds
@@ -236,7 +236,7 @@ def lend(
 
 
 def _wait_for_mails(sink: MailSink, count: int) -> None:
-    parts.wait_until(lambda: len(sink.mails()) >= count, seconds=LONGEST_WAIT_SECONDS)
+    parts.wait_until(lambda: sink.count() >= count, seconds=LONGEST_WAIT_SECONDS)
 
 
 def _p50(seconds: Sequence[float]) -> float:

@@ -86,6 +86,16 @@ def parse(text: str, values: Sequence[str]) -> list[Block]:
     return blocks
 
 
+def numbered(number: int) -> str:
+    """Return what stands for the value with this number."""
+    return f"{VALUE_BEGINS}{number}{VALUE_ENDS}"
+
+
+def split_numbered(text: str) -> list[str]:
+    """Return the texts and the numbers of values in turn: text, number, text …"""
+    return _VALUE.split(text)
+
+
 def fill(text: str, values: Sequence[str]) -> str:
     """Return a text, such as a subject, with its values."""
     return "".join(part for part, _ in _filled(_numbered(text), values))
@@ -108,11 +118,14 @@ def as_whatsapp(blocks: Sequence[Block]) -> str:
     return _as_lines(blocks, lambda part, is_value: part.translate(_WHATSAPP) if is_value else part, _starred)
 
 
-def as_html(blocks: Sequence[Block]) -> str:
-    """Return HTML elements; every text is escaped here."""
+def as_html(blocks: Sequence[Block], *, keep: Callable[[str], str] = str) -> str:
+    """Return HTML elements; every text is escaped here.
+
+    keep  returns what is written for a value in HTML
+    """
     pieces: list[str] = []
     for kind, group in groupby(blocks, lambda block: block.kind):
-        bodies = ["<br>".join("".join(map(_html, line)) for line in block.lines) for block in group]
+        bodies = ["<br>".join("".join(_html(span, keep) for span in line) for line in block.lines) for block in group]
         if kind == "item":
             pieces.append(f"<ul>{''.join(f'<li>{body}</li>' for body in bodies)}</ul>")
         elif kind == "heading":
@@ -157,7 +170,7 @@ def _marks(line: str) -> tuple[_Mark, ...]:
 
 
 def _numbered(text: str) -> tuple[str | int, ...]:
-    pieces = _VALUE.split(text)
+    pieces = split_numbered(text)
     return tuple(int(piece) if place % 2 else piece for place, piece in enumerate(pieces) if piece)
 
 
@@ -207,11 +220,11 @@ def _starred(words: str) -> str:
     return f"*{stripped}*" if stripped else words
 
 
-def _html(span: Span) -> str:
-    text = "".join(_directed(part) if is_value else _escaped(part) for part, is_value in span.parts)
+def _html(span: Span, keep: Callable[[str], str]) -> str:
+    text = "".join(keep(_directed(part)) if is_value else _escaped(part) for part, is_value in span.parts)
     if span.is_bold:
         return f"<strong>{text}</strong>"
-    return f'<a href="{escape(span.address)}">{text}</a>' if span.address else text
+    return f'<a href="{keep(str(escape(span.address)))}">{text}</a>' if span.address else text
 
 
 @lru_cache(maxsize=1024)

@@ -20,7 +20,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from chassis.errors import Invalid
 from services.notifications.templates.kinds import VARIABLES, Variable
-from services.notifications.templates.markup import VALUE_BEGINS, VALUE_ENDS
+from services.notifications.templates.markup import VALUE_BEGINS, VALUE_ENDS, numbered
 from services.notifications.templates.values import (
     date_in_words,
     number_in_words,
@@ -76,7 +76,7 @@ def _keep_value(context: Context, value: Any) -> str:
     """Store a value, and return its number, which replaces the value in the text."""
     values: list[str] = context[_VALUES]
     values.append(one_line(value))
-    return f"{VALUE_BEGINS}{len(values) - 1}{VALUE_ENDS}"
+    return numbered(len(values) - 1)
 
 
 def _environment() -> ImmutableSandboxedEnvironment:

@@ -30,7 +30,11 @@ _SPACES = re.compile(r"\s+")
 
 def one_line(value: object, *, longest: int = LONGEST_VALUE) -> str:
     """Return a value as text on one line, without invisible characters."""
-    text = _SPACES.sub(" ", _NO_TEXT.sub(" ", str(value))).strip()
+    text = str(value)
+    # Nearly every value. What is not printable includes every character of `_NO_TEXT`, and every blank but U+0020.
+    if not text.isprintable() or "  " in text:
+        text = _SPACES.sub(" ", _NO_TEXT.sub(" ", text))
+    text = text.strip()
     return shortened(text, longest)
 
 

@@ -196,6 +196,16 @@ def test_one_source_is_plain_text_and_html() -> None:
     assert "<style" not in html
 
 
+def test_mails_of_one_template_have_styles_and_each_its_own_values() -> None:
+    links = [f"https://perpustakaan.example.id/r/{number}?a=1&b=2" for number in range(2)]
+    for title, link in zip(("Merantau & <kembali>", "Robohnya \"Surau\""), links, strict=True):
+        html = written(f"{SOUND}\n\n[Perpanjang]({{{{ renew_link }}}})", title=title, renew_link=link).html or ""
+        mail = Elements(html)
+        assert mail.addresses == [link]
+        assert title in mail.text
+        assert re.search('<a href="[^"]*" style="[^"]*color: #fff', html), "a button has its style"
+
+
 def test_a_link_without_an_address_is_left_out() -> None:
     assert written(f"{SOUND}\n\n[Perpanjang]({{{{ renew_link }}}})", renew_link="").text.count("Perpanjang") == 0
     hostile = written(f"{SOUND}\n\n[Perpanjang]({{{{ renew_link }}}})", renew_link="javascript:alert(1)")
