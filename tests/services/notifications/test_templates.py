@@ -198,7 +198,7 @@ def test_one_source_is_plain_text_and_html() -> None:
 
 def test_mails_of_one_template_have_styles_and_each_its_own_values() -> None:
     links = [f"https://perpustakaan.example.id/r/{number}?a=1&b=2" for number in range(2)]
-    for title, link in zip(("Merantau & <kembali>", "Robohnya \"Surau\""), links, strict=True):
+    for title, link in zip(("Merantau & <kembali>", 'Robohnya "Surau"'), links, strict=True):
         html = written(f"{SOUND}\n\n[Perpanjang]({{{{ renew_link }}}})", title=title, renew_link=link).html or ""
         mail = Elements(html)
         assert mail.addresses == [link]
