@@ -1,6 +1,7 @@
 """Lending over HTTP: desks at the gateway of a whole edition, until the last effect is in catalogue and members.
 
     python -m bench.lending_http [--edition cluster] [--desks 8 32] [--workers 2] [--beside-import 100000]
+    python -m bench.lending_http --prepare --data FOLDER     # makes data once; later runs take it with --data FOLDER
     python -m bench.lending_http --idle 60
 
 The desks are threads of a process of their own, each with a connection and the token of a client. Every second act
@@ -26,57 +27,64 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from itertools import count
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import func, select
 
-from bench import generate, parts
-from bench.lending_rows import BENCH, add_borrowers, add_past_loans
+from bench import generate, parts, thread_times
+from bench.lending_data import (
+    BRANCH,
+    CODE,
+    LONGEST_WAIT_SECONDS,
+    SERVICES,
+    Edition,
+    barcodes_of,
+    copy_folder,
+    count_members,
+    fill,
+    import_catalogue,
+    open_database,
+    prepare_folder,
+    run_command,
+)
+from bench.lending_rows import BENCH
 from bench.parts import RANGKIANG
-from chassis.bus.local import deliveries
 from chassis.db import Database
 from chassis.ids import new_id_text
-from chassis.outbox import outbox, unpublished_rows
-from chassis.service import load
-from chassis.settings import load as load_settings
 from services.catalog.marc import iso2709
-from services.catalog.tables import Item, ItemState
-from services.circulation.tables import Borrower, Branch, Copy, Institution, Loan
+from services.catalog.tables import ItemState
+from services.circulation.tables import Copy, Loan
 from services.members.tables import MemberLoan
 
-CODE, BRANCH = "PKS", "PST"
-LONGEST_WAIT_SECONDS = 600
 TICKS = os.sysconf("SC_CLK_TCK")
-
-
-class Edition(NamedTuple):
-    """A running edition: the address of its gateway, the environment of its commands, and its first processes."""
-
-    address: str
-    environment: Mapping[str, str]
-    pids: Sequence[int]
 
 
 def main() -> None:
     arguments = _parser().parse_args()
     print(f"load {os.getloadavg()[0]:.1f}; Python {sys.version.split()[0]}; {os.cpu_count()} cores", flush=True)
+    if arguments.prepare and not arguments.data:
+        raise SystemExit("--prepare needs --data")
+    if arguments.prepare and arguments.edition == "embedded":
+        prepare_folder(Path(arguments.data), arguments)
+        return
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         environment, start = _edition(stack, Path(folder), arguments)
-        _load(Path(folder), environment, arguments)
+        if arguments.prepare or not arguments.data:
+            import_catalogue(Path(folder), environment, arguments)
         edition = stack.enter_context(start())
-        databases = {name: stack.enter_context(closing(open_database(name, edition))) for name in _SERVICES}
-        _fill(databases, arguments)
+        if arguments.prepare or not arguments.data:
+            fill(edition, arguments)
+        if arguments.prepare:
+            return
+        databases = {name: stack.enter_context(closing(open_database(name, edition))) for name in SERVICES}
         if arguments.idle:
             _idle(edition, arguments.idle)
             return
-        barcodes = barcodes_of(databases["circulation"])
+        barcodes, members = barcodes_of(databases["circulation"]), count_members(databases["circulation"])
         token = fetch_token(edition)
         for desks in arguments.desks:
             with _importing(Path(folder), edition, arguments.beside_import):
-                _measure(edition, databases, token(), barcodes, desks=desks, arguments=arguments)
-
-
-_SERVICES = ("catalog", "members", "circulation")
+                _measure(edition, databases, token(), barcodes, members=members, desks=desks, arguments=arguments)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -89,6 +97,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--records", type=int, default=200_000, help="of one or two items: 300,000 items")
     parser.add_argument("--past", type=int, default=1_000_000, help="loans that were returned")
     parser.add_argument("--beside-import", type=int, default=0, help="import so many other records at the same time")
+    parser.add_argument(
+        "--data", help="prepared data: a folder, which is copied; in the cluster a prefix of databases, which are used"
+    )
+    parser.add_argument("--prepare", action="store_true", help="make that data, and end")
+    parser.add_argument("--profile", action="store_true", help="print the CPU time of each thread too")
     parser.add_argument("--idle", type=int, default=0, help="measure so many seconds without any request, and end")
     return parser
 
@@ -96,25 +109,33 @@ def _parser() -> argparse.ArgumentParser:
 def _edition(
     stack: ExitStack, folder: Path, arguments: argparse.Namespace
 ) -> tuple[Mapping[str, str], Callable[[], Any]]:
-    """Return the environment of commands, and what starts the edition."""
+    """Return the environment of commands, and what starts the edition. Its databases are migrated."""
+    changes = thread_times.naming_threads() if arguments.profile else {}
     if arguments.edition == "embedded":
         data = folder / "var"
-        return {**os.environ, "DATA": str(data)}, lambda: _embedded(data, workers=arguments.workers)
+        environment = {**os.environ, "DATA": str(data)}
+        if arguments.data:
+            copy_folder(Path(arguments.data), data)
+        else:
+            parts.migrate(environment)
+        return environment, lambda: _embedded(data, workers=arguments.workers, changes=changes)
     from tests import servers
     from tests.servers.cluster import Cluster
 
-    cluster = Cluster(prefix="bench_lending_")
-    cluster.environment |= {"RATE_LIMIT": "0", "REQUESTS_AT_ONCE": "0", "LOG_LEVEL": "WARNING"}
-    for service in cluster.ports:
-        servers.drop_database(cluster.prefix + service)
-    stack.callback(cluster.remove)
+    cluster = Cluster(prefix=arguments.data or "bench_lending_")
+    cluster.environment |= {"RATE_LIMIT": "0", "REQUESTS_AT_ONCE": "0", "LOG_LEVEL": "WARNING", **changes}
+    if arguments.prepare or not arguments.data:
+        for service in cluster.ports:
+            servers.drop_database(cluster.prefix + service)
+    if not arguments.data:
+        stack.callback(cluster.remove)
     cluster.migrate()
     return cluster.environment, lambda: _cluster(cluster)
 
 
 @contextmanager
-def _embedded(data: Path, *, workers: int) -> Iterator[Edition]:
-    with parts.up(data, workers=workers) as server:
+def _embedded(data: Path, *, workers: int, changes: Mapping[str, str]) -> Iterator[Edition]:
+    with parts.up(data, workers=workers, **changes) as server:
         yield Edition(server.address, {**os.environ, "DATA": str(data)}, [server.pid])
 
 
@@ -125,91 +146,6 @@ def _cluster(cluster: Any) -> Iterator[Edition]:
         yield Edition(cluster.address, cluster.environment, [process.pid for process in cluster.processes.values()])
     finally:
         cluster.stop()
-
-
-def run_command(environment: Mapping[str, str], *words: str) -> Any:
-    """Run a command of the operator. Returns its line of JSON."""
-    result = subprocess.run(
-        [*RANGKIANG, *words, "--json"], env=environment, capture_output=True, text=True, check=False
-    )
-    if result.returncode:
-        raise SystemExit(f"{' '.join(words)}: {result.stdout[-500:]} {result.stderr[-500:]}")
-    return json.loads(result.stdout.splitlines()[-1])
-
-
-def _load(folder: Path, environment: Mapping[str, str], arguments: argparse.Namespace) -> None:
-    """Import the catalogue. Circulation copies its items when the edition starts."""
-    start = time.perf_counter()
-    if arguments.edition == "embedded":
-        subprocess.run([*RANGKIANG, "migrate"], env=environment, check=True, stdout=subprocess.DEVNULL)
-    institutions = folder / "institutions.toml"
-    institutions.write_text(INSTITUTION_FILE)
-    run_command(environment, "institutions", "load", str(institutions))
-    file = folder / "records.mrc"
-    file.write_bytes(b"".join(iso2709.encode(record) for record in generate.records(arguments.records)))
-    run_command(environment, "import", str(file), "--source", "BENCH", "--new-source", "--institution", CODE)
-    print(f"imported {arguments.records:,} records in {time.perf_counter() - start:.0f} s", flush=True)
-
-
-INSTITUTION_FILE = """
-[[institution]]
-code = "PKS"
-kind = "public"
-zone = "Asia/Jakarta"
-name = { id = "Perpustakaan", en = "Library" }
-""" + "".join(
-    f"""
-[[institution.branch]]
-code = "{code}"
-kind = "branch"
-name = {{ id = "{code}", en = "{code}" }}
-"""
-    for code in ("PST", "TJH", "KLL")
-)
-
-
-def open_database(name: str, edition: Edition) -> Database:
-    return load(name).open_database(load_settings(dict(edition.environment)))
-
-
-def _fill(databases: Mapping[str, Database], arguments: argparse.Namespace) -> None:
-    """Wait until circulation has the items, and give it borrowers and past loans."""
-    start, database = time.perf_counter(), databases["circulation"]
-    while not _is_copied(databases):
-        if time.perf_counter() - start > LONGEST_WAIT_SECONDS:
-            raise SystemExit("circulation has not all items")
-        time.sleep(1)
-    with database.reading(BENCH) as session:
-        institution = session.scalars(select(Institution.id).where(Institution.code == CODE)).one()
-        branch = session.scalars(
-            select(Branch.id).where(Branch.institution_id == institution, Branch.code == BRANCH)
-        ).one()
-        copies = list(session.scalars(select(Copy.id)))
-        borrowers = list(session.scalars(select(Borrower.id)))
-    borrowers = borrowers or add_borrowers(database, institution, arguments.members)
-    add_past_loans(database, arguments.past, institution=institution, branch=branch, copies=copies, borrowers=borrowers)
-    seconds = time.perf_counter() - start
-    print(
-        f"filled in {seconds:.0f} s: {len(copies):,} items, {len(borrowers):,} members, {arguments.past:,} past loans"
-    )
-
-
-def _is_copied(databases: Mapping[str, Database]) -> bool:
-    """Whether circulation has each item and no fact of the import waits: acts are not measured beside that work."""
-    with databases["catalog"].reading(BENCH) as session:
-        items = session.scalar(select(func.count()).select_from(Item))
-        unpublished = session.scalar(select(func.count()).select_from(outbox).where(unpublished_rows))
-    with databases["circulation"].reading(BENCH) as session:
-        copies = session.scalar(select(func.count()).select_from(Copy))
-        waiting = session.scalar(select(func.count()).select_from(deliveries))
-    return items == copies and not unpublished and not waiting
-
-
-def barcodes_of(database: Database) -> list[str]:
-    """Return barcodes of the desk's branch, in a mixed order."""
-    with database.reading(BENCH) as session:
-        query = select(Copy.barcode).join(Branch, Branch.id == Copy.branch_id).where(Branch.code == BRANCH)
-        return sorted(session.scalars(query), key=lambda barcode: barcode[::-1])
 
 
 def fetch_token(edition: Edition) -> Callable[[], str]:
@@ -240,7 +176,8 @@ def _importing(folder: Path, edition: Edition, records: int) -> Iterator[None]:
     try:
         yield
     finally:
-        print(f"the import {'has ended' if process.poll() is not None else 'goes on'}")
+        code = process.poll()
+        print(f"the import {'goes on' if code is None else f'has ended with {code}'}")
         process.terminate()
         process.wait()
 
@@ -251,13 +188,14 @@ def _measure(
     token: str,
     barcodes: Sequence[str],
     *,
+    members: int,
     desks: int,
     arguments: argparse.Namespace,
 ) -> None:
-    cpu = cpu_seconds(edition.pids)
+    cpu, before = cpu_seconds(edition.pids), thread_times.read(edition.pids)
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
         pairs, client_cpu = process.submit(
-            drive, edition.address, token, barcodes, desks=desks, seconds=arguments.seconds, members=arguments.members
+            drive, edition.address, token, barcodes, desks=desks, seconds=arguments.seconds, members=members
         ).result()
     end, acts_cpu = time.monotonic(), cpu_seconds(edition.pids) - cpu
     while not _effects_are_there(databases):
@@ -275,6 +213,8 @@ def _measure(
     for act, values in zip(("check-out", "check-in"), zip(*pairs, strict=True), strict=True):
         p50, p95 = statistics.median(values), sorted(values)[int(len(values) * 0.95)]
         print(f"{act}: p50 {p50 * 1e3:.1f} ms, p95 {p95 * 1e3:.1f} ms, longest {max(values) * 1e3:.0f} ms", flush=True)
+    if arguments.profile:
+        thread_times.report(before, thread_times.read(edition.pids), number)
 
 
 def _effects_are_there(databases: Mapping[str, Database]) -> bool:

@@ -20,8 +20,9 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import func, select
 
-from bench import generate, lending_http, parts
-from bench.lending_http import BRANCH, CODE, INSTITUTION_FILE, Desk, Edition, barcodes_of, cpu_seconds, run_command
+from bench import generate, parts
+from bench.lending_data import BRANCH, CODE, INSTITUTION_FILE, Edition, barcodes_of, open_database, run_command
+from bench.lending_http import Desk, cpu_seconds, fetch_token
 from bench.mail_sink import MailSink, smtp_url
 from chassis import clock
 from chassis.bus.local import deliveries
@@ -51,7 +52,7 @@ def measure(folder: Path, arguments: argparse.Namespace) -> None:
         _load(folder, environment, arguments)
         server = stack.enter_context(parts.up(data, workers=arguments.workers, CHANNELS=smtp_url(sink.port)))
         edition = Edition(server.address, environment, [server.pid])
-        databases = {name: stack.enter_context(closing(lending_http.open_database(name, edition))) for name in SERVICES}
+        databases = {name: stack.enter_context(closing(open_database(name, edition))) for name in SERVICES}
         start = time.perf_counter()
         parts.wait_until(lambda: _is_filled(databases, arguments))
         sent = sink.count()  # welcomes of the members
@@ -176,7 +177,7 @@ def _search(address: str, per_second: float, stop: threading.Event, seconds: lis
 
 def _measure_desks(edition: Edition, database: Database, sink: MailSink, arguments: argparse.Namespace) -> None:
     """Lend at desks in four rounds, with the mail server there and away in turn; receipts are those of the first."""
-    barcodes, token = barcodes_of(database), lending_http.fetch_token(edition)()
+    barcodes, token = barcodes_of(database), fetch_token(edition)()
     rounds: dict[bool, list[float]] = {True: [], False: []}
     first: dict[str, float] = {}
     used = 0
