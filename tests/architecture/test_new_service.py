@@ -93,7 +93,16 @@ def test_the_recipe_in_the_cluster_edition(cluster):
 
 
 CHECKS = {
-    "lint": [".ci/lint"],
+    # Those that files of the recipe can fail; `make lint` reads all other files itself.
+    "lint": [
+        ".ci/lint",
+        "ruff",
+        "import contracts",
+        "unused names",
+        "stubs and proto",
+        "kubernetes dev",
+        "kubernetes prod",
+    ],
     "types": [sys.executable, "-m", "mypy", "services/acquisitions", "gateway/api/proposals.py"],
     "tests": [
         *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not servers and not cluster"),
