@@ -31,20 +31,21 @@ class Id(TypeDecorator[UUID]):
         return _bytes_of if dialect.name == "sqlite" else super().bind_processor(dialect)
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any] | None:
-        return _uuid_of if dialect.name == "sqlite" else super().result_processor(dialect, coltype)
+        return read_id if dialect.name == "sqlite" else super().result_processor(dialect, coltype)
 
     def process_bind_param(self, value: UUID | None, dialect: Dialect) -> Any:
         return value.bytes if value is not None and dialect.name == "sqlite" else value
 
     def process_result_value(self, value: Any, dialect: Dialect) -> UUID | None:
-        return UUID(bytes=value) if isinstance(value, bytes) else value
+        return read_id(value)
 
 
 def _bytes_of(value: UUID | None) -> bytes | None:
     return None if value is None else value.bytes
 
 
-def _uuid_of(value: Any) -> UUID | None:
+def read_id(value: Any) -> UUID | None:
+    """Return a value of the driver as an id."""
     return UUID(bytes=value) if isinstance(value, bytes) else value
 
 

@@ -13,7 +13,7 @@ from chassis.errors import Unavailable
 from chassis.prepared import Prepared
 from chassis.sealing import MasterKey, MemberKey
 from chassis.service import Erasure
-from chassis.sql import insert_for, insert_ignore, update_many
+from chassis.sql import fetch_by_id, insert_for, insert_ignore, update_many
 from services.notifications.tables import Member, Message, Notice, Preference, PushDevice, RefusedAddress
 
 MOST_MERGES = 20  # length of a chain of merged members
@@ -23,10 +23,7 @@ ERASED = "MEMBER_ERASED"
 TEXT_KEY_DAMAGED = "TEXT_KEY_DAMAGED"
 _USE = "notice"
 _members = Member.__table__
-_KEYS = select(_members.c.id, _members.c.wrapped_key, _members.c.is_erased).where(
-    _members.c.id.in_(bindparam("ids", expanding=True))
-)
-_LOCKED_KEYS = _KEYS.with_for_update()
+_KEYS = "SELECT id, wrapped_key, is_erased FROM members WHERE id"
 _STANDING = Prepared(select(_members.c.is_erased, _members.c.merged_into).where(_members.c.id == bindparam("member")))
 
 
@@ -113,9 +110,9 @@ def keys_of(
     """
     ids = list(members)
     # Without `make` no row is locked, because a reading transaction may not lock rows.
-    rows = session.connection().execute(_LOCKED_KEYS if make else _KEYS, {"ids": ids}).all()
-    wrapped = {row.id: row.wrapped_key for row in rows}
-    erased = {row.id for row in rows if row.is_erased}
+    rows = fetch_by_id(session, _KEYS, ids, lock=make)
+    wrapped = {member_id: key for member_id, (_, key, _) in rows.items()}
+    erased = {member_id for member_id, (_, _, is_erased) in rows.items() if is_erased}
     keys: dict[UUID, MemberKey | None] = {}
     added: list[dict[str, Any]] = []
     for member_id in ids:
@@ -160,14 +157,14 @@ def _take_stored_keys(
     session: Session, master: MasterKey, keys: dict[UUID, MemberKey | None], member_ids: Sequence[UUID]
 ) -> None:
     """Replace keys that were not stored, because a handler added the member's row first."""
-    for row in session.connection().execute(_LOCKED_KEYS, {"ids": member_ids}).all():
-        if row.is_erased:
-            del keys[row.id]
-        elif row.wrapped_key is None:
-            keys[row.id], sealed = MemberKey.new(master, member=text_key_owner(row.id))
-            session.execute(update(Member).where(Member.id == row.id).values(wrapped_key=sealed))
+    for member_id, (_, wrapped, is_erased) in fetch_by_id(session, _KEYS, member_ids, lock=True).items():
+        if is_erased:
+            del keys[member_id]
+        elif wrapped is None:
+            keys[member_id], sealed = MemberKey.new(master, member=text_key_owner(member_id))
+            session.execute(update(Member).where(Member.id == member_id).values(wrapped_key=sealed))
         else:
-            keys[row.id] = _unwrap(master, row.wrapped_key, row.id)
+            keys[member_id] = _unwrap(master, wrapped, member_id)
 
 
 def _unwrap(master: MasterKey, wrapped: bytes, member_id: UUID) -> MemberKey | None:

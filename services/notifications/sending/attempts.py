@@ -16,10 +16,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from chassis import clock
+from chassis.column_types import read_id
 from chassis.ids import new_id
 from chassis.prepared import Prepared
 from chassis.sealing import MasterKey
-from chassis.sql import insert_ignore, update_many
+from chassis.sql import fetch_by_id, insert_ignore, update_many
 from services.notifications.channels.port import Channel, Outcome
 from services.notifications.channels.port import Message as Handed
 from services.notifications.institutions import Places, local_day
@@ -57,13 +58,10 @@ _SETTLE = Prepared(
     .where(_notices.c.id == bindparam("notice"), _notices.c.state == "sending")
     .values(state=bindparam("new_state"), reason=bindparam("why"), changed_at=bindparam("moment"))
 )
-_IDS: Any = bindparam("ids", expanding=True)
-_STATES_OF_NOTICES = (
-    select(_notices.c.id, _notices.c.state, _notices.c.message_id).where(_notices.c.id.in_(_IDS)).with_for_update()
-)
+_STATES_OF_NOTICES = "SELECT id, state, message_id FROM notices WHERE id"
 # Locked, because a callback changes the attempt first. So a callback comes before all these reads, or after the commit.
-_STARTED = select(_attempts.c.id).where(_attempts.c.id.in_(_IDS), _attempts.c.state == "started").with_for_update()
-_STATES_OF_MESSAGES = select(_messages.c.id, _messages.c.state).where(_messages.c.id.in_(_IDS))
+_STARTED = "SELECT id FROM attempts WHERE state = 'started' AND id"
+_STATES_OF_MESSAGES = "SELECT id, state FROM messages WHERE id"
 
 
 def _add_count(insert: Any) -> Prepared:
@@ -95,8 +93,8 @@ def begin_attempts(session: Session, pairs: Sequence[tuple[Draft, Handed]], mast
     """
     now = clock.now()
     ids = [notice.id for draft, _ in pairs for notice in draft.notices]
-    rows = session.connection().execute(_STATES_OF_NOTICES, {"ids": ids})
-    states = {row.id: (row.state, row.message_id) for row in rows}
+    rows = fetch_by_id(session, _STATES_OF_NOTICES, ids, lock=True)
+    states = {notice_id: (state, read_id(message_id)) for notice_id, (_, state, message_id) in rows.items()}
     keys = keys_of(session, master, {draft.member_id: draft.institution_id for draft, _ in pairs})
     begun: list[Begun] = []
     attempts: list[dict[str, Any]] = []
@@ -184,12 +182,11 @@ def record_outcomes(session: Session, results: Sequence[tuple[Begun, Outcome]]) 
     """Write the outcomes of attempts, and the new states of their messages."""
     now = clock.now()
     counts: Counter[tuple[UUID, str, date, str]] = Counter()
-    connection = session.connection()
     # A callback may have been first. Its status is later than the provider's answer.
-    started = set(connection.scalars(_STARTED, {"ids": [one.attempt_id for one, _ in results]}))
+    started = fetch_by_id(session, _STARTED, [one.attempt_id for one, _ in results], lock=True)
     results = [(one, outcome) for one, outcome in results if one.attempt_id in started]
-    ids = [one.draft.message_id for one, _ in results]
-    states = {row.id: row.state for row in connection.execute(_STATES_OF_MESSAGES, {"ids": ids})}
+    messages = fetch_by_id(session, _STATES_OF_MESSAGES, [one.draft.message_id for one, _ in results])
+    states = {message_id: state for message_id, (_, state) in messages.items()}
     ended: list[dict[str, Any]] = []
     for begun, outcome in results:
         if outcome.state != "temporary" or outcome.reason not in NOT_HANDED_OVER:

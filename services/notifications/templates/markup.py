@@ -70,11 +70,14 @@ def parse(text: str, values: Sequence[str]) -> list[Block]:
             paragraph.clear()
 
     for line in (line.strip() for line in text.split("\n")):
+        if not line:
+            end_paragraph()
+            continue
         kind: BlockKind | None = "heading" if line.startswith("# ") else "item" if line.startswith("- ") else None
         spans = tuple(_spans(line[2:] if kind else line, values))
         if kind is None and len(spans) == 1 and spans[0].address:
             kind = "button"
-        if not line or kind is not None:
+        if kind is not None:
             end_paragraph()
         if not spans:
             continue  # also for a button without an address
