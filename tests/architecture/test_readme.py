@@ -1,7 +1,8 @@
 """The documented commands run: every line of a ```sh block in README, CONTRIBUTING and docs/.
 
-`rangkiang` and `curl` lines of one page run in order, on one embedded library with a running `rangkiang up`; the test
-writes the MARC files that they name. `make` targets must exist; tests/journeys runs `make run`.
+`rangkiang` and `curl` lines run in order, on one embedded library of all pages with a running `rangkiang up`, in a
+folder of each page; the test writes the MARC files that they name. `make` targets must exist; tests/journeys runs
+`make run`.
 """
 
 from __future__ import annotations
@@ -18,10 +19,13 @@ import pytest
 
 from tests import corpus
 from tests.conftest import CHECKOUT
+from tests.fork_server import run_command
 from tests.servers import processes
 
 BIN = Path(sys.executable).parent
 PAGES = [CHECKOUT / "README.md", CHECKOUT / "CONTRIBUTING.md", *sorted((CHECKOUT / "docs").rglob("*.md"))]
+# tests/journeys/shared/test_api_doc.py runs every command of this page, and compares what it prints.
+COMPARED_PAGE = CHECKOUT / "docs" / "api.md"
 # Commands that do not end or change the machine: the test checks only that it knows them.
 ENDLESS = {"up", "serve", "work", "gateway"}
 MACHINE = {"git", "cd", "sudo", "apt-get", "apt", "docker", "kubectl", "export"}
@@ -49,7 +53,7 @@ def page_id(page: Path) -> str:
 
 
 class Sandbox:
-    """A folder in which the commands of a page run: an embedded library, its server and the files of the page."""
+    """An embedded library in a folder, its server, and folders in which the commands of the pages run."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.port = folder, processes.free_port()
@@ -61,45 +65,54 @@ class Sandbox:
         }
         for variable in ("DATABASE_URL", "BUS_URL", "SEARCH_URL", "CATALOG_URL"):
             self.environment.pop(variable, None)
-        self.server: subprocess.Popen[str] | None = None
-
-    def open(self) -> None:
-        """Write the files and start the server; return when it has printed its address."""
-        sample = next(file for file in corpus.own_sound_files() if file.name == "library")
-        for name in ("katalog.mrc", "catalogue.mrc"):
-            (self.folder / name).write_bytes(sample.read())
         self.server = subprocess.Popen(
-            ["rangkiang", "up"], env=self.environment, cwd=self.folder, stdout=subprocess.PIPE, text=True
+            ["rangkiang", "up"], env=self.environment, cwd=folder, stdout=subprocess.PIPE, text=True
         )
         assert self.server.stdout is not None
         assert str(self.port) in self.server.stdout.readline()
 
     def close(self) -> None:
         """Stop the server."""
-        if self.server is not None:
-            self.server.terminate()
-            assert self.server.wait(timeout=20) == 0
+        self.server.terminate()
+        assert self.server.wait(timeout=20) == 0
 
-    def type(self, line: str) -> subprocess.CompletedProcess[str]:
-        """Run a line in a shell, with the address of this server instead of that of the page."""
-        command = re.sub(r"(127\.0\.0\.1|localhost):8080", f"127.0.0.1:{self.port}", line)
-        return subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", command],
-            env=self.environment,
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            timeout=90,
-            check=False,
-        )
+    @staticmethod
+    def write_files(folder: Path) -> None:
+        """Write the files that the pages name."""
+        sample = next(file for file in corpus.own_sound_files() if file.name == "library")
+        for name in ("katalog.mrc", "catalogue.mrc"):
+            (folder / name).write_bytes(sample.read())
+
+    def type(self, line: str, folder: Path) -> tuple[int, str]:
+        """Run a line, with the address of this server instead of that of the page; return its exit code and output.
+
+        A line with nothing but a command of `rangkiang` and the name of a file for its output needs no shell, and no
+        new process that imports the product.
+        """
+        line = re.sub(r"(127\.0\.0\.1|localhost):8080", f"127.0.0.1:{self.port}", line)
+        command, _, file = line.partition(" > ")
+        if line.startswith("rangkiang ") and not re.search(r"[|&;$`<>]", command + file):
+            result = run_command(shlex.split(command)[1:], environment=self.environment, folder=folder, seconds=90)
+            if file:
+                (folder / file.strip()).write_bytes(result.stdout)
+        else:
+            result = subprocess.run(
+                ["bash", "-euo", "pipefail", "-c", line],
+                env=self.environment,
+                cwd=folder,
+                capture_output=True,
+                timeout=90,
+                check=False,
+            )
+        return result.returncode, (result.stdout + result.stderr).decode()
 
 
-@pytest.fixture
-def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
-    """The folder for one page."""
-    page_sandbox = Sandbox(tmp_path)
-    yield page_sandbox
-    page_sandbox.close()
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """The library on which the commands of all pages run."""
+    library = Sandbox(tmp_path_factory.mktemp("library"))
+    yield library
+    library.close()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=page_id)
@@ -112,21 +125,19 @@ def test_every_make_target_that_a_page_names_exists(page):
             assert result.returncode == 0, f"{page_id(page)}: {line}: {result.stderr}"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=page_id)
-def test_every_command_that_a_page_prints_runs(page, sandbox):
-    lines = [line for line in commands(page) if words_of(line)[0] != "make"]
-    if any(words_of(line)[0] in ("rangkiang", "curl") for line in lines):
-        sandbox.open()
-    for line in lines:
+@pytest.mark.parametrize("page", [page for page in PAGES if page != COMPARED_PAGE], ids=page_id)
+def test_every_command_that_a_page_prints_runs(page, request, tmp_path):
+    Sandbox.write_files(tmp_path)
+    for line in commands(page):
         words = words_of(line)
-        if words[0] in MACHINE:
+        if words[0] in MACHINE or words[0] == "make":
             continue
         assert words[0] in ("rangkiang", "curl", ".ci/run"), f"{page_id(page)}: unknown command {line!r}"
         if words[0] == ".ci/run" or words[1] in ENDLESS:
             continue
-        result = sandbox.type(line)
+        code, output = request.getfixturevalue("sandbox").type(line, tmp_path)
         # 1: done, but records were put aside or a check failed.
-        assert result.returncode in (0, 1), f"{page_id(page)}: {line}\n{result.stdout}{result.stderr}"
+        assert code in (0, 1), f"{page_id(page)}: {line}\n{output}"
 
 
 def test_the_readme_has_the_two_commands():

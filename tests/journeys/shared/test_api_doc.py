@@ -59,6 +59,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_page_has_examples() -> None:
     assert len(examples()) >= 18
+    # No other test runs the commands of this page. The library of this test has the sample.
+    shown = [line for script, *_ in examples() for line in script.splitlines()]
+    blocks = [text for language, text in BLOCK.findall(PAGE.read_text()) if language == "sh"]
+    assert {line for text in blocks for line in text.splitlines()} - set(shown) == {"rangkiang sample load"}
 
 
 @pytest.mark.parametrize(
