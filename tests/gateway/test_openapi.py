@@ -49,7 +49,7 @@ def described_with_token(request: pytest.FixtureRequest) -> BaseSchema:
     .include(lambda context: is_public(context.operation.definition.raw))
     .parametrize()
 )
-@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_responses_are_as_described(case: Case, address: str) -> None:
     call_as_described(case, address)
 
@@ -80,7 +80,7 @@ def sign(address: str) -> Callable[[str], tuple[str, dict[str, str]]]:
     .include(lambda context: needs_token(context.operation.definition.raw))
     .parametrize()
 )
-@settings(max_examples=9, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=6, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_responses_to_callers_with_a_token_are_as_described(
     case: Case, address: str, sign: Callable[[str], tuple[str, dict[str, str]]]
 ) -> None:
