@@ -19,6 +19,9 @@ import yaml
 
 from tests.conftest import CHECKOUT
 
+# Those of libyaml, where PyYAML has them: in Python an overlay takes a second.
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 KUBECTL = str(Path(sys.executable).with_name("kubectl"))
 IMAGE = "rangkiang"
 # Resources of operators. Any other kind without a schema is an error of the linter.
@@ -62,7 +65,7 @@ def rendered(overlay: str) -> list[dict[str, Any]]:
     output = subprocess.run(
         [KUBECTL, "kustomize", f"k8s/overlays/{overlay}"], cwd=CHECKOUT, capture_output=True, text=True, check=True
     ).stdout
-    return [item for item in yaml.safe_load_all(output) if item]
+    return [item for item in yaml.load_all(output, _LOADER) if item]
 
 
 def is_custom(item: dict[str, Any]) -> bool:
@@ -136,5 +139,5 @@ def compose(profile: list[str] | None = None) -> dict[str, dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    documents = [item for item in yaml.safe_load_all(sys.stdin) if item and not is_custom(item)]
-    yaml.safe_dump_all(documents, sys.stdout)
+    documents = [item for item in yaml.load_all(sys.stdin, _LOADER) if item and not is_custom(item)]
+    yaml.dump_all(documents, sys.stdout, _DUMPER)

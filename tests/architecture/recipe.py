@@ -30,7 +30,7 @@ def blocks() -> list[Block]:
 
 
 def copy_checkout(folder: Path) -> Path:
-    """Copy the tracked and new files into a repository with the same environment and the cache of mypy."""
+    """Copy the tracked and new files into a repository with the same environment, bytecode and cache of mypy."""
     output = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=CHECKOUT,
@@ -42,6 +42,12 @@ def copy_checkout(folder: Path) -> Path:
         if (CHECKOUT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(CHECKOUT / name, folder / name)
+    # Bytecode of the same sources: to compile them again takes longer than most tests.
+    for package in ("chassis", "gateway", "rangkiang", "services", "tests"):
+        for compiled in (CHECKOUT / package).rglob("__pycache__/*.pyc"):
+            if (target := folder / compiled.relative_to(CHECKOUT)).parents[1].is_dir():
+                target.parent.mkdir(exist_ok=True)
+                shutil.copy2(compiled, target)
     if (CHECKOUT / ".mypy_cache").is_dir():
         shutil.copytree(CHECKOUT / ".mypy_cache", folder / ".mypy_cache")
     for environment in (".venv", ".uv"):

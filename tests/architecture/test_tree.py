@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import CHECKOUT
 
 MAX_LINES = 400
@@ -48,11 +50,18 @@ def syntax_tree(path: Path) -> ast.Module:
     return ast.parse((CHECKOUT / path).read_text())
 
 
-def walk(path: Path) -> Iterator[ast.expr | ast.stmt]:
-    """Yield every expression and statement of a file."""
-    for node in ast.walk(syntax_tree(path)):
-        if isinstance(node, ast.expr | ast.stmt):
-            yield node
+@cache
+def walk(path: Path) -> list[ast.expr | ast.stmt]:
+    """Every expression and statement of a file."""
+    return [node for node in ast.walk(syntax_tree(path)) if isinstance(node, ast.expr | ast.stmt)]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _trees() -> Iterator[None]:
+    """Keep the trees for the tests of this module only."""
+    yield
+    syntax_tree.cache_clear()
+    walk.cache_clear()
 
 
 def attribute_of(node: ast.AST, owners: set[str], names: set[str]) -> bool:
@@ -69,7 +78,7 @@ def importers() -> dict[Path, set[Path]]:
     modules = {".".join(path.with_suffix("").parts).removesuffix(".__init__"): path for path in files}
     importing: dict[Path, set[Path]] = {path: set() for path in files}
     for path in files:
-        for node in ast.walk(syntax_tree(path)):
+        for node in walk(path):
             names = []
             if isinstance(node, ast.Import):
                 names = [alias.name for alias in node.names]

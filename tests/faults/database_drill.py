@@ -25,10 +25,12 @@ from tests.builders import book, iso
 from tests.conditions import eventually
 from tests.conftest import CHECKOUT
 from tests.fakes.proxy import Proxy, proxy_to
+from tests.fork_server import run_command
 
 PROGRAM = (sys.executable, "-P", "-m", "chassis.cli")
 THREADS = 4
 CLIENTS = 8
+PAUSE_SECONDS = 0.2  # of a client after each answer: drills need answers at any time, not all processors
 # What readers ask for: two routes and a page, whose errors are a problem document or a page.
 PATHS = ("/api/v1/search?q=selasar", "/search?q=selasar", "/api/v1/institutions")
 
@@ -68,8 +70,7 @@ class Drill:
 
     def run(self, *words: str, **changes: str) -> subprocess.CompletedProcess[bytes]:
         """Run a command to its end."""
-        environment = {**self.environment, **changes}
-        return subprocess.run([*PROGRAM, *words], env=environment, cwd=CHECKOUT, capture_output=True, timeout=60)
+        return run_command(words, environment={**self.environment, **changes}, folder=CHECKOUT)
 
     def end(self) -> None:
         """Kill the processes that were started."""
@@ -144,7 +145,7 @@ def fill(drilled: Drill) -> None:
     """Migrate the database and import a few books that *selasar* finds."""
     path = drilled.folder / "buku.mrc"
     path.write_bytes(iso(book(f"r{number}", f"Selasar {number}") for number in range(20)))
-    for words in (("migrate",), ("import", str(path), "--source", "UJI", "--new-source")):
+    for words in (("migrate", "catalog"), ("import", str(path), "--source", "UJI", "--new-source")):
         done = drilled.run(*words)
         assert done.returncode == 0, done.stderr.decode()[-2000:]
 
@@ -167,10 +168,11 @@ def answers(address: str, path: str = PATHS[0]) -> int:
 
 
 class Clients:
-    """Readers that send requests without a pause, in threads; `statuses` counts what they got."""
+    """Readers that send requests again and again, in threads; `statuses` counts what they got."""
 
-    def __init__(self, address: str) -> None:
-        self._address, self._stop, self._lock = address, Event(), Lock()
+    def __init__(self, address: str, *, pause: float = PAUSE_SECONDS) -> None:
+        self._address, self._pause = address, pause
+        self._stop, self._lock = Event(), Lock()
         self.statuses: Counter[int] = Counter()
         self.without_retry_after = 0
         self._threads = [Thread(target=self._run, args=(number,)) for number in range(CLIENTS)]
@@ -207,8 +209,7 @@ class Clients:
                 with self._lock:
                     self.statuses[reply.status_code] += 1
                     self.without_retry_after += reply.status_code == 503 and "Retry-After" not in reply.headers
-                if reply.status_code != 200:
-                    self._stop.wait(0.02)
+                self._stop.wait(self._pause)
 
 
 @dataclass
@@ -231,7 +232,7 @@ def random_outages(folder: Path, *, rounds: int, seed: int) -> Outages:
     choose, outages = random.Random(seed), Outages()
     with filled_drill(folder) as drilled:
         serve, _gateway, address = start_cluster(drilled)
-        with Clients(address) as clients:
+        with Clients(address, pause=0.02) as clients:
             for _ in range(rounds):
                 kind = choose.choice(("shut", "silence", "stall"))
                 getattr(drilled.proxy, kind)()
