@@ -115,6 +115,7 @@ def keys_of(
     erased = {member_id for member_id, (_, _, is_erased) in rows.items() if is_erased}
     keys: dict[UUID, MemberKey | None] = {}
     added: list[dict[str, Any]] = []
+    changed: list[dict[str, Any]] = []
     for member_id in ids:
         if member_id in erased:
             continue
@@ -124,9 +125,10 @@ def keys_of(
             key, sealed = MemberKey.new(master, member=text_key_owner(member_id))
             keys[member_id] = key
             if member_id in wrapped:
-                session.execute(update(Member).where(Member.id == member_id).values(wrapped_key=sealed))
+                changed.append({"id": member_id, "wrapped_key": sealed})
             else:
                 added.append(_unknown(member_id, members[member_id], sealed))
+    update_many(session, Member, changed, key="id")
     insert_ignore(session, Member, added, key=["id"])
     if added:
         _take_stored_keys(session, master, keys, [row["id"] for row in added])

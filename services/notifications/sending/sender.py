@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -49,6 +50,9 @@ LONGEST_PAUSE_SECONDS = 5.0
 # Attempts that are committed together. A crash may leave as many without an outcome.
 TOGETHER, TOGETHER_UNKNOWN = 25, 5
 NOT_RENDERED = "NOT_RENDERED"
+# Contacts of one request, which members unseals in one piece of 7 ms.
+CONTACTS_TOGETHER = 50
+SHORTEST_PIECE_SECONDS, LONGEST_REST_SECONDS = 0.0005, 0.01
 FAILURES_SHOWN = 100
 # (circuit, failures, reason) as written last.
 Health = tuple[str, int, str]
@@ -78,6 +82,7 @@ class Sender:
         self._away: set[str] = set()
         self._seen: dict[str, Health] = {}
         self._unrecorded: dict[UUID, Outcome] = {}
+        self._breaks = Breaks()
 
     def recover(self) -> int:
         """End attempts of a sender that died, or whose outcomes could not be committed.
@@ -114,6 +119,7 @@ class Sender:
             moment = None if work else next_moment(session, now)
         if not work:
             return LONGEST_PAUSE_SECONDS if moment is None else max(0.1, (moment - now).total_seconds())
+        self._breaks.rest()
         contacts = self._ask_contacts(work)
         master = self._read_master()
         with self._database.reading(SENDING) as session:
@@ -122,7 +128,10 @@ class Sender:
                 institutions = {one.member_id: one.notices[0].institution_id for one in work if one.notices}
                 known.devices = push_addresses(session, master, institutions)
         judge = Judge(known, self._channels, partial(hash_address, master), self._closed_until, self._away)
-        decisions = [judge.decide(one, contacts.get(one.member_id), now) for one in work]
+        decisions: list[Decision] = []
+        for one in work:
+            self._breaks.rest()
+            decisions.append(judge.decide(one, contacts.get(one.member_id), now))
         drafts = [one.draft for one in decisions if one.draft is not None]
         with self._database.transaction(SENDING) as session:
             _write_endings(session, decisions)
@@ -136,8 +145,9 @@ class Sender:
     def _ask_contacts(self, work: Sequence[Work]) -> dict[UUID, MemberContact]:
         ids = list({one.member_id for one in work})
         contacts: dict[UUID, MemberContact] = {}
-        for start in range(0, len(ids), MOST_ASKED):
-            contacts.update(self._owners.contacts(ids[start : start + MOST_ASKED]))
+        for start in range(0, len(ids), CONTACTS_TOGETHER):
+            contacts.update(self._owners.contacts(ids[start : start + CONTACTS_TOGETHER]))
+            self._breaks.rest()
         return contacts
 
     def _hand_over(self, drafts: Sequence[Draft], known: Known, master: MasterKey, now: datetime) -> None:
@@ -225,6 +235,7 @@ class Sender:
         failed: list[Draft] = []
         with self._database.reading(SENDING) as session:
             for draft in drafts:
+                self._breaks.rest()
                 try:
                     handed = render_message(
                         session,
@@ -280,6 +291,29 @@ class Sender:
         insert = insert_for(session, ChannelState).values(name=channel.name, **values)
         session.execute(insert.on_conflict_do_update(index_elements=["name"], set_=values))
         return {channel.name: seen}
+
+
+class Breaks:
+    """Rests after each piece of computing, for as long as the piece took.
+
+    In the embedded edition the sender runs in a process that serves. A search in this process releases the interpreter
+    about ten times, and waits for it each time while the sender computes.
+
+    used_seconds  CPU time of this thread
+    """
+
+    def __init__(
+        self, *, used_seconds: Callable[[], float] = time.thread_time, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        self._used_seconds, self._sleep = used_seconds, sleep
+        self._begun_at = used_seconds()
+
+    def rest(self) -> None:
+        """Sleep, unless the piece since the last rest was too short. Not for write turns, which others wait for."""
+        seconds = self._used_seconds() - self._begun_at
+        if seconds >= SHORTEST_PIECE_SECONDS:
+            self._sleep(min(seconds, LONGEST_REST_SECONDS))
+            self._begun_at = self._used_seconds()
 
 
 def _by_channel(drafts: Sequence[Draft]) -> dict[Channel, list[Draft]]:
