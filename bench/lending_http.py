@@ -24,7 +24,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -305,7 +305,8 @@ def cpu_seconds(pids: Sequence[int]) -> float:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         seconds += sum(int(field) for field in fields[11:15]) / TICKS
         for task in Path(f"/proc/{pid}/task").iterdir():
-            seconds += cpu_seconds([int(child) for child in (task / "children").read_text().split()])
+            with suppress(OSError):  # a thread that ends
+                seconds += cpu_seconds([int(child) for child in (task / "children").read_text().split()])
     return seconds
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -71,7 +71,7 @@ class Database:
                 path.parent.mkdir(parents=True, exist_ok=True)
             self._write_turn = WriteTurn.of(path)
             self.writer = sqlite.open_engine(
-                url, begin="BEGIN IMMEDIATE", pool_size=1, protected_tables=protected_tables
+                url, begin="BEGIN IMMEDIATE", pool_size=2, protected_tables=protected_tables
             )
             self.reader = sqlite.open_engine(
                 url, begin="BEGIN", pool_size=pool_size, protected_tables=protected_tables,
@@ -89,6 +89,9 @@ class Database:
         self._reads_alone = not self.is_sqlite and not protected_tables  # else in a transaction
         self._most_ready = 2 if self.is_sqlite else min(4, pool_size // 4)  # connections kept outside the pool
         self._ready: list[Any] = []
+        # SQLite's writing connection of prepared transactions, which the holder of the write turn takes. The other one
+        # in the pool is that of sessions.
+        self._ready_writer: list[Any] = []
 
     def check_revisions(self) -> None:
         """Compare the database's revisions with this release, if that is due; every other method does this first.
@@ -209,7 +212,7 @@ class Database:
     def _driver(self, engine: Engine, context: Context, *, begin: str) -> Iterator[Statements]:
         """Open a transaction on a connection of the driver; with the engine of writers it commits."""
         is_write = engine is self.writer
-        with translate_errors(), translate_connection_errors(), self._connection(engine) as connection:
+        with translate_connection_errors(), self._connection(engine) as connection:
             cursor = connection.cursor()
             if self.is_sqlite:
                 connection.info["institution"] = stored_institution(context.institution)
@@ -267,7 +270,10 @@ class Database:
         except BaseException:
             connection.close()
             raise
-        if len(self._ready) >= self._most_ready or (self.is_sqlite and engine is self.writer):
+        if self.is_sqlite and engine is self.writer:
+            self._ready_writer.append(connection)
+            return
+        if len(self._ready) >= self._most_ready:
             connection.close()
             return
         if not self.is_sqlite:
@@ -276,22 +282,34 @@ class Database:
 
     def _take(self, engine: Engine) -> Any:
         """Return a connection of the driver. On PostgreSQL readers and writers share one pool."""
-        while self._ready and not (self.is_sqlite and engine is self.writer):
-            with suppress(IndexError):  # another thread may take the last one
-                ready = self._ready.pop()
-                if self.is_sqlite or self._limits.is_fresh(ready.dbapi_connection):
-                    return ready
-                ready.close()  # the pool then pings the server before it returns a connection
+        if self.is_sqlite and engine is self.writer:
+            if self._ready_writer:
+                return self._ready_writer.pop()
+        else:
+            ready = self._take_ready()
+            if ready is not None:
+                return ready
         try:
             return engine.raw_connection()
         except self._driver_error as problem:
             raise OperationalError(None, None, problem, connection_invalidated=True) from problem
 
+    def _take_ready(self) -> Any:
+        """Return a connection that is kept outside the pool, or None."""
+        while self._ready:
+            with suppress(IndexError):  # another thread may take the last one
+                ready = self._ready.pop()
+                if self.is_sqlite or self._limits.is_fresh(ready.dbapi_connection):
+                    return ready
+                ready.close()  # the pool then pings the server before it returns a connection
+        return None
+
     def close(self) -> None:
         while self._before_close:
             self._before_close.pop()()
-        while self._ready:
-            self._ready.pop().close()
+        for ready in (self._ready, self._ready_writer):
+            while ready:
+                ready.pop().close()
         self.writer.dispose()
         self.reader.dispose()
         if self.is_sqlite:
@@ -340,14 +358,15 @@ class Database:
             yield
             return
         seconds = context.remaining()
-        with ExitStack() as stack:
-            try:
-                longest = WRITE_WAIT_SECONDS if seconds is None else seconds
-                stack.enter_context(self._write_turn.take(longest, batch=context.batch))
-            except TimeoutError:
-                context.check_deadline()
-                raise Unavailable("DATABASE_BUSY") from None
+        try:
+            turn = self._write_turn.begin(WRITE_WAIT_SECONDS if seconds is None else seconds, batch=context.batch)
+        except TimeoutError:
+            context.check_deadline()
+            raise Unavailable("DATABASE_BUSY") from None
+        try:
             yield
+        finally:
+            self._write_turn.end(turn)
 
 
 def read_url(url: str) -> URL:

@@ -43,6 +43,8 @@ def translate_connection_errors() -> Iterator[None]:
     """Do the same for code without errors in statements: every operational error is one of the connection."""
     try:
         yield
+    except PoolTimeoutError as problem:
+        raise Unavailable("DATABASE_BUSY") from problem
     except DBAPIError as problem:
         error = _named(problem, is_connecting=isinstance(problem, InterfaceError | OperationalError))
         if error is None:

@@ -42,7 +42,15 @@ class WriteTurn:
 
     @contextmanager
     def take(self, seconds: float, *, batch: bool = False) -> Iterator[None]:
-        """Hold the turn in the block.
+        """Hold the turn in the block. The parameters and errors are those of `begin`."""
+        turn = self.begin(seconds, batch=batch)
+        try:
+            yield
+        finally:
+            self.end(turn)
+
+    def begin(self, seconds: float, *, batch: bool = False) -> int:
+        """Take the turn. Returns a handle for `end`.
 
         seconds  longest wait for the turn
         batch    let acts of all processes go first, for at most BATCH_WAIT_SECONDS
@@ -53,16 +61,17 @@ class WriteTurn:
         if handle is None:
             with self._acts.waiting():
                 handle = self._take(end)
+        return handle
+
+    def end(self, handle: int) -> None:
+        """Give the turn back."""
         try:
-            yield
+            if handle == self._handle:
+                fcntl.flock(handle, fcntl.LOCK_UN)
+            else:
+                os.close(handle)
         finally:
-            try:
-                if handle == self._handle:
-                    fcntl.flock(handle, fcntl.LOCK_UN)
-                else:
-                    os.close(handle)
-            finally:
-                self._threads.release()
+            self._threads.release()
 
     def acts_wait(self) -> bool:
         """Return whether an act of any process waits for its turn."""

@@ -45,6 +45,8 @@ BATCH = 200
 TOGETHER = 100  # events in one transaction
 TURN_SECONDS = 0.005  # longest transaction while acts wait for the write turn
 GATHER_SECONDS = 0.025  # pause after each look for events, as that of the relay (chassis/outbox.py)
+# Pause after a look that finds nothing: other commits of the service wake this loop too, such as acts of circulation.
+EMPTY_SECONDS = 0.1
 RETRY_SECONDS = 1.0
 SWEEP_SECONDS = 5.0  # each commit wakes the loop earlier; this finds rows whose writer could not wake it
 
@@ -98,10 +100,11 @@ class Deliveries:
                     log.warning("deliveries_unavailable", extra={"service": self._service.name, "why": str(problem)})
                 stop.wait(RETRY_SECONDS)
                 continue
-            if count < BATCH:
-                stop.wait(min(GATHER_SECONDS, pause) if pause else GATHER_SECONDS)
             if not count:
+                stop.wait(min(EMPTY_SECONDS, pause))
                 wait_until(stop, wake, pause)
+            elif count < BATCH:
+                stop.wait(GATHER_SECONDS)
 
     def _seconds_until_due(self) -> float:
         """Return the seconds until the next attempt is due, at most SWEEP_SECONDS."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
+import orjson
 from google.protobuf.message import Message
 from sqlalchemy import bindparam, insert, update
 
@@ -234,7 +234,7 @@ def loan_fact(
     loan          the other parameters of `loan_values`
     """
     values = loan_values(copy=copy, copy_id=copy.id, state_version=copy.state_version + 1, **loan)
-    return Fact(message_type, json.dumps({"loan": values, **(more or {})}, separators=(",", ":")))
+    return Fact(message_type, orjson.dumps({"loan": values, **(more or {})}).decode())
 
 
 def loan_values(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
 from typing import Any
@@ -170,7 +170,7 @@ def due_of(
 
 def days_json(days: tuple[CalendarDay, ...]) -> list[dict[str, Any]]:
     """Return calendar days as JSON values."""
-    return [{**asdict(day), "date": day.date.isoformat()} for day in days]
+    return [{"date": day.date.isoformat(), "is_open": day.is_open, "why": day.why} for day in days]
 
 
 @lru_cache(maxsize=256)
