@@ -28,7 +28,7 @@ from chassis.outbox import outbox, unpublished_rows
 from chassis.service import load
 from chassis.settings import load as load_settings
 from services.catalog.marc import iso2709
-from services.catalog.tables import IndexQueue, Item
+from services.catalog.tables import IndexQueue, Item, LendingRules
 from services.circulation.tables import Borrower, Branch, Copy, Institution, Loan
 
 CODE, BRANCH = "PKS", "PST"
@@ -116,15 +116,18 @@ def fill(edition: Edition, arguments: argparse.Namespace) -> None:
 
 
 def _is_copied(databases: Mapping[str, Database]) -> bool:
-    """Whether circulation and the index have all, and no fact waits: acts are not measured beside that work."""
+    """Whether circulation and the index have all, and no fact or rule waits: acts are not measured beside that work."""
     with databases["catalog"].reading(BENCH) as session:
         items = session.scalar(select(func.count()).select_from(Item))
         unpublished = session.scalar(select(func.count()).select_from(outbox).where(unpublished_rows))
         unindexed = session.scalar(select(func.count()).select_from(IndexQueue))
+        unfollowed = session.scalar(
+            select(func.count()).select_from(LendingRules).where(LendingRules.refreshed_to.is_not(None))
+        )
     with databases["circulation"].reading(BENCH) as session:
         copies = session.scalar(select(func.count()).select_from(Copy))
         waiting = session.scalar(select(func.count()).select_from(deliveries))
-    return items == copies and not (unpublished or unindexed or waiting)
+    return items == copies and not (unpublished or unindexed or unfollowed or waiting)
 
 
 def prepare_folder(folder: Path, arguments: argparse.Namespace) -> None:

@@ -25,17 +25,20 @@ def naming_threads() -> dict[str, str]:
     return {"PYTHONPATH": os.pathsep.join(filter(None, (str(NAMES), os.environ.get("PYTHONPATH", ""))))}
 
 
-def read(pids: Sequence[int]) -> Counter[Thread]:
-    """Return the seconds of CPU time of each thread of these processes and their descendants."""
+def read(pids: Sequence[int], *, command: str = "") -> Counter[Thread]:
+    """Return the seconds of CPU time of each thread of these processes and their descendants.
+
+    command  that of the parent process, for processes without one
+    """
     seconds: Counter[Thread] = Counter()
     for pid in pids:
-        role = _role(pid)
+        role = _role(pid) or command
         for task in Path(f"/proc/{pid}/task").iterdir():
             with suppress(OSError):  # a thread that ends
                 name = (task / "comm").read_text().strip().rstrip("0123456789_")
                 thread = Thread(pid, int(task.name), f"{role} {name}".strip())
                 seconds[thread] = int((task / "schedstat").read_text().split()[0]) / 1e9
-                seconds += read([int(child) for child in (task / "children").read_text().split()])
+                seconds += read([int(child) for child in (task / "children").read_text().split()], command=role)
     return seconds
 
 

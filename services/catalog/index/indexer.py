@@ -297,7 +297,10 @@ def run(resources: Resources, stop: threading.Event) -> None:
                 log.warning("index_followed_again", extra={"seconds": round(time.monotonic() - failed_at, 1)})
                 failures, reason, failed_at = 0, "", 0.0
             if not indexer.has_backlog:
-                stop.wait(max(0.0, PACE_SECONDS - (time.monotonic() - started_at)))
+                # Acts at desks change records all the time. With a commit for each look, merges of their small segments
+                # took as much CPU time as the acts.
+                pace = COMMIT_SECONDS if busy and not resources.for_command else PACE_SECONDS
+                stop.wait(max(0.0, pace - (time.monotonic() - started_at)))
             if not busy:
                 wait_until(stop, wake, SWEEP_SECONDS)
     finally:
