@@ -1,6 +1,6 @@
 """Commands of `rangkiang` in forks of one process that has imported the product: a start then takes no second of CPU.
 
-Tests of its start, of documented commands and of faults start the program itself. Here its `main` runs with the same
+Tests of its start and of commands that are killed start the program itself. Here its `main` runs with the same
 words, environment, folder and pipes.
 """
 

@@ -38,6 +38,7 @@ from tests import servers
 from tests.builders import iso
 from tests.conditions import eventually
 from tests.conftest import CHECKOUT
+from tests.fork_server import run_command
 
 RANGKIANG = str(Path(sys.executable).with_name("rangkiang"))
 SOURCE = "UJI"
@@ -75,10 +76,13 @@ class Store:
 
     def import_(self, path: Path) -> dict[str, Any]:
         """Run an import to its end; return its last line."""
-        process = self.start_import(path)
-        output, errors = process.communicate(timeout=100)
-        assert process.returncode == 0, errors.decode()[-3000:]
-        summary: dict[str, Any] = json.loads(output.splitlines()[-1])
+        return self.run("import", str(path), "--source", SOURCE, "--new-source")
+
+    def run(self, *words: str) -> dict[str, Any]:
+        """Run a command to its end; return its last line."""
+        result = run_command([*words, "--json"], environment=self.environment, folder=CHECKOUT, seconds=100)
+        assert result.returncode == 0, result.stderr.decode()[-3000:]
+        summary: dict[str, Any] = json.loads(result.stdout.splitlines()[-1])
         return summary
 
 

@@ -17,6 +17,7 @@ from sqlalchemy import create_engine, inspect, text
 from tests.builders import book, iso
 from tests.conditions import eventually
 from tests.conftest import CHECKOUT
+from tests.fork_server import run_command
 
 pytestmark = pytest.mark.timeout(150)
 
@@ -57,13 +58,18 @@ class Library:
 
     def run(self, *words: str) -> tuple[int, dict[str, Any]]:
         """Run a command; return its exit code and its last line."""
-        return self.end_of(self.start(*words))
+        result = run_command([*words, "--json"], environment=self._environment, folder=CHECKOUT)
+        return self._end(result.returncode, result.stdout.decode(), result.stderr.decode())
 
     @staticmethod
     def end_of(process: subprocess.Popen[str]) -> tuple[int, dict[str, Any]]:
         output, errors = process.communicate(timeout=60)
+        return Library._end(process.returncode, output, errors)
+
+    @staticmethod
+    def _end(code: int, output: str, errors: str) -> tuple[int, dict[str, Any]]:
         assert "Traceback" not in errors, errors
-        return process.returncode, json.loads(output.splitlines()[-1]) if output else {}
+        return code, json.loads(output.splitlines()[-1]) if output else {}
 
     def set_revision(self, revision: str) -> None:
         engine = create_engine(self.owner_url)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.conftest import CHECKOUT
+from tests.fork_server import run_command
 
 COMMAND_SECONDS = 100
 
@@ -94,8 +95,14 @@ class Program:
         )
 
     def run(self, *words: str) -> Any:
-        """Run a command to its end; return its last line."""
-        return self.result(self.start(*words))
+        """Run a command to its end; return its last line. Those of this checkout run in a fork."""
+        if self._sources != CHECKOUT:
+            return self.result(self.start(*words))
+        result = run_command(
+            [*words, "--json"], environment=self._environment, folder=CHECKOUT, seconds=COMMAND_SECONDS
+        )
+        assert result.returncode == 0, result.stdout.decode()[-2000:] + result.stderr.decode()[-2000:]
+        return json.loads(result.stdout.splitlines()[-1])
 
     @staticmethod
     def result(process: subprocess.Popen[bytes]) -> Any:

@@ -91,10 +91,10 @@ def test_a_release_serves_while_its_databases_are_migrated(
         eventually(lambda: _total(address, "minangkabau") > 0, seconds=READY_SECONDS)
         rows = _rows(settings)
         with _readers(address) as failures:
-            import_process = _start_import(old_program, tmp_path, range(40))
+            import_process = old_program.start(*_import(tmp_path, range(40)))
             applied = new_program.run("migrate")["applied"]["catalog"]
             assert old_program.result(import_process)["created"] == 40
-            assert old_program.result(_start_import(old_program, tmp_path, range(40, 60)))["created"] == 20
+            assert old_program.run(*_import(tmp_path, range(40, 60)))["created"] == 20
         eventually(lambda: _total(address, "selasar") == 60, seconds=READY_SECONDS)
         assert failures == []
         assert applied == sorted(_revisions(CHECKOUT) - _revisions(sources), key=_platform_first)
@@ -114,11 +114,11 @@ def test_the_release_before_runs_beside_this_one(edition: dict[str, str], tmp_pa
     new_program = Program(CHECKOUT, edition)
     with old_program.up() as old_address, new_program.up() as new_address:
         for first, second, start in ((old_program, new_program, 0), (new_program, old_program, 30)):
-            created = first.result(_start_import(first, tmp_path, range(start, start + 30)))
+            created = first.run(*_import(tmp_path, range(start, start + 30)))
             assert created["created"] == 30
-            same = second.result(_start_import(second, tmp_path, range(start, start + 30)))
+            same = second.run(*_import(tmp_path, range(start, start + 30)))
             assert (same["created"], same["updated"]) == (0, 0)
-            changed = second.result(_start_import(second, tmp_path, range(start, start + 10), word="Serambi"))
+            changed = second.run(*_import(tmp_path, range(start, start + 10), word="Serambi"))
             assert (changed["created"], changed["updated"]) == (0, 10)
         records = _record_ids(edition)
         assert len(records) == 60
@@ -171,11 +171,11 @@ def test_a_missing_release_fails(tmp_path: Path) -> None:
         unpack(Release("0.0.1", "0" * 39 + "1"), tmp_path / "release")
 
 
-def _start_import(program: Program, folder: Path, numbers: range, *, word: str = "Selasar") -> subprocess.Popen[bytes]:
-    """Begin to import books of these numbers, which this word finds."""
+def _import(folder: Path, numbers: range, *, word: str = "Selasar") -> tuple[str, ...]:
+    """The command that imports books of these numbers, which this word finds."""
     path = folder / f"{word}-{numbers.start}.mrc"
     path.write_bytes(iso(book(f"r{number}", f"{word} {number}") for number in numbers))
-    return program.start("import", str(path), "--source", "UPGRADE")
+    return "import", str(path), "--source", "UPGRADE"
 
 
 def _get(address: str, path: str, **query: Any) -> Any:

@@ -17,6 +17,7 @@ from typing import IO
 
 from chassis.service import discover
 from tests import servers
+from tests.fork_server import run_command
 from tests.servers import processes
 from tests.servers.state import CHECKOUT, ServerError
 
@@ -74,11 +75,13 @@ class Cluster:
 
     def run(self, *command: str, **changes: str) -> None:
         """Run a command of the CLI to its end with the settings of the cluster."""
-        result = subprocess.run(
-            [RANGKIANG, *command], env={**self.environment, **changes}, cwd=self.checkout, check=False
-        )
-        if result.returncode:
-            raise ServerError(f"rangkiang {' '.join(command)} ended with {result.returncode}")
+        environment = {**self.environment, **changes}
+        if self.checkout == CHECKOUT:
+            code = run_command(command, environment=environment, folder=CHECKOUT, seconds=READY_SECONDS).returncode
+        else:
+            code = subprocess.run([RANGKIANG, *command], env=environment, cwd=self.checkout, check=False).returncode
+        if code:
+            raise ServerError(f"rangkiang {' '.join(command)} ended with {code}")
 
     def start(self, *, log: IO[bytes] | None = None) -> None:
         """Start serve of each service, work of those with consumers, and the gateway; wait until the gateway is ready.
