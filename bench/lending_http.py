@@ -149,7 +149,8 @@ def _cluster(cluster: Any) -> Iterator[Edition]:
 
 
 def fetch_token(edition: Edition) -> Callable[[], str]:
-    client = run_command(edition.environment, "client", "create", "desks", "--institution", CODE, "--role", "desk")
+    name = f"desks-{new_id_text()[-12:]}"  # of each run, because data of the cluster is used again
+    client = run_command(edition.environment, "client", "create", name, "--institution", CODE, "--role", "desk")
 
     def fetch() -> str:
         request = urllib.request.Request(
