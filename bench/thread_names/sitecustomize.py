@@ -2,7 +2,7 @@
 
 import contextlib
 import threading
-import time
+from time import sleep  # of the system also in processes where eventlet replaces `time.sleep`
 
 _PAUSE_SECONDS = 0.5
 
@@ -12,11 +12,12 @@ def _name_threads() -> None:
     named = set()
     while True:
         for thread in threading.enumerate():
-            if thread.native_id not in named:
-                named.add(thread.native_id)
-                with contextlib.suppress(OSError), open(f"/proc/self/task/{thread.native_id}/comm", "w") as file:
+            number = getattr(thread, "native_id", None)  # eventlet's threads have none
+            if number is not None and number not in named:
+                named.add(number)
+                with contextlib.suppress(OSError), open(f"/proc/self/task/{number}/comm", "w") as file:
                     file.write(thread.name)
-        time.sleep(_PAUSE_SECONDS)
+        sleep(_PAUSE_SECONDS)
 
 
 threading.Thread(target=_name_threads, name="names", daemon=True).start()
