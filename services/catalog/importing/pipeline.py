@@ -146,6 +146,7 @@ class Import:
                 self._bytes_before += self._bytes_of_file if str(path) == "-" else path.stat().st_size
         except BrokenProcessPool:
             # When one process ends, the pool is broken; committed batches stay.
+            _stop_feeding(pool)
             raise Unavailable("DECODER_ENDED", records=self.counts.read) from None
         finally:
             if pool is not None:
@@ -373,6 +374,13 @@ def _is_refusal_of_data(problem: Exception) -> bool:
         return True
     # PostgreSQL's class 54: a value over a limit, such as the size of an index row
     return str(getattr(problem.orig, "sqlstate", "")).startswith("54")
+
+
+def _stop_feeding(pool: ProcessPoolExecutor | None) -> None:
+    """Let a broken pool end. Before Python 3.11.5 its thread waits for ever to write to dead processes (gh-94777)."""
+    queue = getattr(pool, "_call_queue", None)
+    if queue is not None:
+        queue._reader.close()
 
 
 def _pool(processes: int) -> ProcessPoolExecutor | None:

@@ -79,6 +79,17 @@ def send(http: httpx.Client, path: str, body: Any = None, *, key: str = "") -> h
     return http.post(path, json=body, headers={"Idempotency-Key": key or str(uuid.uuid4())})
 
 
+def act(http: httpx.Client, path: str, **body: str) -> Any:
+    """Send an act at a branch; again under its key while the library is busy. Returns the answer."""
+    key, end = str(uuid.uuid4()), time.monotonic() + SECONDS
+    while True:
+        response = send(http, path, {**body, "branch": "PST"}, key=key)
+        if response.is_success:
+            return response.json()
+        assert response.status_code in (503, 504), response.text
+        assert time.monotonic() < end, response.text
+
+
 def register_members(library: Library) -> list[str]:
     """Import members; return their card numbers."""
     numbers = [f"LOMBA{number:03}" for number in range(MEMBERS)]
@@ -146,22 +157,12 @@ class Desk:
     def run(self) -> None:
         out: list[str] = []
         for item in itertools.cycle(self.items):
-            self.lent[self._act("/check-outs", item=item, member=self.member)["loan"]["id"]] = item
+            self.lent[act(self.http, "/check-outs", item=item, member=self.member)["loan"]["id"]] = item
             out.append(item)
             if self.stopped.is_set():
                 return
             if len(out) > MOST_OUT:
-                self.returned.add(self._act("/check-ins", item=out.pop(0))["loan"]["id"])
-
-    def _act(self, path: str, **body: str) -> Any:
-        """Send an act; again under its key while the library is busy."""
-        key, end = str(uuid.uuid4()), time.monotonic() + SECONDS
-        while True:
-            response = send(self.http, path, {**body, "branch": "PST"}, key=key)
-            if response.is_success:
-                return response.json()
-            assert response.status_code in (503, 504), response.text
-            assert time.monotonic() < end, response.text
+                self.returned.add(act(self.http, "/check-ins", item=out.pop(0))["loan"]["id"])
 
 
 def collection(title: str, items: Callable[[int], list[str]]) -> list[Record]:
@@ -192,13 +193,10 @@ def test_lending_goes_on_beside_an_import_of_its_records_and_nothing_is_lost(
         for member in (desks[0].member, desks[-1].member):
             body = {**known, "item": code, "member": member}
             eventually(lambda body=body: send(office, "/check-outs", body).status_code == 200, seconds=SECONDS)
-    loans = {
-        code: send(office, "/check-outs", {"item": code, "member": desks[0].member, "branch": "PST"}).json()["loan"]
-        for code in (moved, gone)
-    }
+    loans = {code: act(office, "/check-outs", item=code, member=desks[0].member)["loan"] for code in (moved, gone)}
 
     with ThreadPoolExecutor(DESKS) as threads:
-        acts = [threads.submit(desk.run) for desk in desks]
+        runs = [threads.submit(desk.run) for desk in desks]
         try:
             count = sum(len(desk.lent) for desk in desks)
             assert library.put(after, source="NILAM")["updated"] == RECORDS
@@ -206,8 +204,8 @@ def test_lending_goes_on_beside_an_import_of_its_records_and_nothing_is_lost(
             assert library.put(after, source="NILAM")["unchanged"] == RECORDS
         finally:
             stopped.set()
-        for act in acts:
-            act.result(timeout=SECONDS)
+        for run in runs:
+            run.result(timeout=SECONDS)
     assert count > DESKS, "the desks have lent during the import"
     check_data(databases, desks, {loan["id"]: code for code, loan in loans.items()})
 
@@ -229,7 +227,7 @@ def test_lending_goes_on_beside_an_import_of_its_records_and_nothing_is_lost(
 
     eventually(follows, seconds=SECONDS)
     for code, notes in ((moved, []), (gone, ["ITEM_NOT_IN_SERVICE"])):
-        reply = send(office, "/check-ins", {"item": code, "branch": "PST"}).json()
+        reply = act(office, "/check-ins", item=code)
         assert (reply["loan"]["id"], [note["reason"] for note in reply["notes"]]) == (loans[code]["id"], notes)
     eventually(is_gone, seconds=SECONDS)
     for desk in desks:
