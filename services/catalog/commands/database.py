@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Annotated
 
 import typer
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 
-from chassis import jobs, telemetry
+from chassis import clock, jobs, telemetry
 from chassis.context import Context, system
 from chassis.db import Database
 from chassis.output import bar_for, print_warning
@@ -37,12 +38,15 @@ def open_catalogue(*, working: bool = False) -> Iterator[Resources]:
 
 
 def wait_until_indexed(resources: Resources, *, quiet: bool) -> None:
-    """Wait until the index queue is empty; a running server may be the process that indexes."""
-    deadline = time.monotonic() + STALL_SECONDS
-    total = before = _queued(resources.database)
+    """Wait until the index has what is queued now; a running server may be the process that indexes.
+
+    What others queue meanwhile, such as loans at desks, is not waited for: the queue may be empty at no moment.
+    """
+    deadline, moment = time.monotonic() + STALL_SECONDS, clock.now()
+    total = before = _queued(resources.database, moment)
     with bar_for(quiet=quiet) as bar:
         task = bar.add_task("index", total=total, note="")
-        while left := _queued(resources.database):
+        while left := _queued(resources.database, moment):
             bar.update(task, completed=total - left)
             if left < before:
                 before, deadline = left, time.monotonic() + STALL_SECONDS
@@ -64,6 +68,8 @@ def sample_rows(database: Database, context: Context) -> dict[str, int]:
         return {name: session.scalar(query) or 0 for name, query in queries.items()}
 
 
-def _queued(database: Database) -> int:
+def _queued(database: Database, moment: datetime) -> int:
+    """Return the number of records with changes until a moment that the index does not have."""
+    is_older = or_(IndexQueue.queued_at <= moment, IndexQueue.queued_at.is_(None))
     with database.reading(system("import")) as session:
-        return session.scalar(select(func.count()).select_from(IndexQueue)) or 0
+        return session.scalar(select(func.count()).select_from(IndexQueue).where(is_older)) or 0

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -233,19 +234,20 @@ class Indexer:
         if not self._is_sound:
             return 0
         versions: dict[int, int] = {}
+        read_at = clock.now()
         if self._rebuild is None:
             self._index.write(self._queued_changes(versions, MOST_RECORDS_A_COMMIT))
         elif changes := list(self._queued_changes(versions, BATCH)):
             self._index.write(changes)
             self._rebuild.write(changes)
         if versions:
-            self._dequeue(versions)
+            self._dequeue(versions, read_at)
             self._written_at, self._is_compared = time.monotonic(), False
         return len(versions)
 
-    def _dequeue(self, versions: dict[int, int]) -> None:
+    def _dequeue(self, versions: dict[int, int], read_at: datetime | None = None) -> None:
         with self._database.transaction(ACTOR) as session:
-            dequeue(session, list(versions.items()))
+            dequeue(session, versions, read_at=read_at)
 
     def _queued_changes(self, versions: dict[int, int], most: int) -> Iterator[Change]:
         """Yield at most `most` queued changes, for a limited time; add their versions to `versions`."""

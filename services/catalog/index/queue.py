@@ -5,9 +5,10 @@ The version of a document is that of the record plus the record's index_changes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from datetime import datetime
 
-from sqlalchemy import delete, select, tuple_
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from chassis import clock
@@ -41,19 +42,28 @@ def queued_versions(session: Session, limit: int, *, after: int = 0) -> dict[int
     return {row.record_number: row.version for row in session.execute(rows)}
 
 
-def dequeue(session: Session, versions: Sequence[tuple[int, int]]) -> None:
-    """Delete rows of the queue, given as (number, version); a row whose version has changed stays."""
-    row = tuple_(IndexQueue.record_number, IndexQueue.version)
-    for start in range(0, len(versions), DELETE_BATCH):
+def dequeue(session: Session, versions: dict[int, int], *, read_at: datetime | None = None) -> None:
+    """Delete rows of the queue, given as number -> version; a row whose version has changed stays.
+
+    read_at  when these versions were read: what rows that stay have waited for came later. None leaves their times
+    """
+    numbers = sorted(versions)
+    for start in range(0, len(numbers), DELETE_BATCH):
         # Locked in the order of enqueue(), so that the two do not deadlock.
         locked = (
-            select(IndexQueue.record_number)
-            .where(row.in_(versions[start : start + DELETE_BATCH]))
+            select(IndexQueue.record_number, IndexQueue.version)
+            .where(IndexQueue.record_number.in_(numbers[start : start + DELETE_BATCH]))
             .order_by(IndexQueue.record_number)
             .with_for_update()
         )
-        numbers = session.scalars(locked).all()
-        session.execute(delete(IndexQueue).where(IndexQueue.record_number.in_(numbers)))
+        done: list[int] = []
+        changed: list[int] = []
+        for number, version in session.execute(locked):
+            (done if version == versions[number] else changed).append(number)
+        session.execute(delete(IndexQueue).where(IndexQueue.record_number.in_(done)))
+        if changed and read_at is not None:
+            rows = update(IndexQueue).where(IndexQueue.record_number.in_(changed), IndexQueue.queued_at < read_at)
+            session.execute(rows.values(queued_at=read_at))
 
 
 def load_changes(session: Session, versions: dict[int, int]) -> list[Change]:

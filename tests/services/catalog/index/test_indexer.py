@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import insert, select, update
 
 from chassis import clock
 from chassis.context import system
 from chassis.db import Database
 from chassis.service import Resources
 from chassis.settings import load
+from services.catalog.commands.database import wait_until_indexed
 from services.catalog.index.indexer import Indexer, run
 from services.catalog.index.port import Change, Index
 from services.catalog.index.queue import dequeue, enqueue
 from services.catalog.index.rebuilds import index_fault
 from services.catalog.service import SERVICE
-from services.catalog.tables import Record
+from services.catalog.tables import IndexQueue, Record
 from tests.services.catalog.indexes import books, eventually, many, numbers, queued_rows, run_indexer
 
 
@@ -62,8 +64,41 @@ def test_a_row_whose_record_has_changed_since_stays_queued(database: Database) -
     with database.transaction(system("test")) as session:
         enqueue(session, [(number, 1) for number in range(1, 2501)])
         enqueue(session, [(7, 2)])
-        dequeue(session, [(number, 1) for number in range(1, 2501)])
+        dequeue(session, dict.fromkeys(range(1, 2501), 1))
     assert queued_rows(database) == {7: 2}
+
+
+def test_a_row_that_stays_has_waited_since_its_record_was_read(database: Database) -> None:
+    start = clock.now()
+    with clock.frozen(start), database.transaction(system("test")) as session:
+        enqueue(session, [(7, 1), (8, 1), (9, 1)])
+    with clock.frozen(start + timedelta(seconds=5)), database.transaction(system("test")) as session:
+        enqueue(session, [(7, 2)])
+        dequeue(session, {7: 1, 8: 1}, read_at=start + timedelta(seconds=3))
+    with database.reading(system("test")) as session:
+        rows = session.execute(select(IndexQueue.record_number, IndexQueue.queued_at)).all()
+    assert {number: at - start for number, at in rows} == {7: timedelta(seconds=3), 9: timedelta(0)}
+
+
+def test_a_command_waits_for_what_was_queued_before_and_not_for_others(database: Database) -> None:
+    """Desks queue records all the time, so at no moment is the queue empty."""
+    start = clock.now()
+    later = start + timedelta(seconds=5)
+    resources = Resources(settings=load({}), database=database, service=SERVICE)
+    with clock.frozen(start):
+        with database.transaction(system("test")) as session:
+            enqueue(session, [(7, 1), (8, 1)])
+            session.execute(insert(IndexQueue).values(record_number=9, version=1, queued_at=later))
+        waiting = threading.Thread(target=wait_until_indexed, args=(resources,), kwargs={"quiet": True})
+        waiting.start()
+        for number in (8, 7):
+            assert waiting.is_alive()
+            with database.transaction(system("test")) as session:
+                enqueue(session, [(number, 2)])
+                dequeue(session, {number: 1}, read_at=later)
+        waiting.join(timeout=20)
+        assert not waiting.is_alive()
+    assert queued_rows(database) == {7: 2, 8: 2, 9: 1}
 
 
 def test_rows_stay_queued_when_the_index_cannot_be_written(
