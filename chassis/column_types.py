@@ -49,31 +49,11 @@ def read_id(value: Any) -> UUID | None:
     return UUID(bytes=value) if isinstance(value, bytes) else value
 
 
-def _text_of_time(value: datetime | None) -> str | None:
-    """Return the text that SQLAlchemy stores: 2026-11-28 01:02:03.000000."""
-    if value is None:
-        return None
-    if value.tzinfo is None:
-        raise ValueError("a time without a zone")
-    return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
-
-
-def _time_of(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text).replace(tzinfo=UTC)
-
-
 class UtcTime(TypeDecorator[datetime]):
     """An aware time in UTC; SQLite stores no zone, so UTC is added to results."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
-
-    def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any] | None:
-        # Faster than SQLAlchemy's type on SQLite, which formats the parts of a time one by one.
-        return _text_of_time if dialect.name == "sqlite" else super().bind_processor(dialect)
-
-    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any] | None:
-        return _time_of if dialect.name == "sqlite" else super().result_processor(dialect, coltype)
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         if value is not None and value.tzinfo is None:

@@ -102,7 +102,6 @@ class Prepared:
     def __init__(self, statement: Any) -> None:
         self._statement = statement
         self._forms: dict[tuple[str, frozenset[str]], _Form] = {}
-        self._last: _Form | None = None  # mostly the one of the next call
 
     def execute(self, session: AnySession, values: Mapping[str, Any]) -> int:
         """Execute an INSERT, UPDATE or DELETE in an open transaction. Returns the number of rows."""
@@ -145,14 +144,10 @@ class Prepared:
 
     def _form(self, session: AnySession, statements: Statements | None, values: Mapping[str, Any]) -> _Form:
         dialect = (session if statements is None else statements).get_bind().dialect
-        form = self._last
-        if form is not None and form.dialect == dialect.name and form.given == values.keys():
-            return form
         key = (dialect.name, frozenset(values))
         form = self._forms.get(key)
         if form is None:
             form = self._forms[key] = _Form(self._statement, dialect, values)
-        self._last = form
         return form
 
 
@@ -165,7 +160,6 @@ class _Form:
     """A statement compiled for one dialect and one set of parameters."""
 
     def __init__(self, statement: Any, dialect: Any, values: Mapping[str, Any]) -> None:
-        self.dialect, self.given = dialect.name, frozenset(values)
         compiled = statement.compile(dialect=dialect, column_keys=list(values))
         self.sql: str = compiled.string
         binds = {name: bind for bind, name in compiled.bind_names.items()}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -46,30 +44,16 @@ def class_of_tree(message: browsing_pb2.Class) -> ClassOfTree:
 
 def plain(message: Message) -> dict[str, Any]:
     """Return every field of a message by name: messages as dicts, times as ISO 8601 in UTC, an unset time as None."""
-    values: dict[str, Any] = {}
-    for name, read in _fields_of(message.DESCRIPTOR):
-        value = getattr(message, name)
-        values[name] = value if read is None else read(message, name, value)
-    return values
+    return {field.name: _plain_value(message, field) for field in message.DESCRIPTOR.fields}
 
 
-_Read = Callable[[Message, str, Any], Any]
-
-
-@lru_cache(maxsize=256)
-def _fields_of(descriptor: Any) -> tuple[tuple[str, _Read | None], ...]:
-    """Return the name of each field and what converts its value; None for a value that stays as it is."""
-    return tuple((field.name, _read_of(field)) for field in descriptor.fields)
-
-
-def _read_of(field: Any) -> _Read | None:
+def _plain_value(message: Message, field: Any) -> Any:
+    value = getattr(message, field.name)
     if field.message_type is None:
-        return (lambda _message, _name, values: list(values)) if field.is_repeated else None
-    if field.is_repeated:
-        return lambda _message, _name, values: [_plain_message(value) for value in values]
-    if field.message_type.full_name == Timestamp.DESCRIPTOR.full_name:
-        return lambda message, name, time: time.ToJsonString() if message.HasField(name) else None
-    return lambda _message, _name, value: plain(value)
+        return list(value) if field.is_repeated else value
+    if isinstance(value, Timestamp) and not message.HasField(field.name):
+        return None
+    return [_plain_message(one) for one in value] if field.is_repeated else _plain_message(value)
 
 
 def _plain_message(message: Message) -> Any:

@@ -299,24 +299,35 @@ def is_sealed(database: Database, count: int) -> bool:
         return session.scalar(select(func.coalesce(func.sum(seals.c.count), 0))) == count
 
 
+def has_seal(database: Database) -> bool:
+    with database.reading(TEST) as session:
+        return session.scalar(select(seals.c.number).limit(1)) is not None
+
+
 def test_writers_at_the_same_time_are_sealed_completely_while_they_write(database: Database) -> None:
-    def write(seed: int) -> None:
-        chance = random.Random(seed)
-        for number in range(10):
+    def write(seed: int) -> int:
+        """Write until a seal is there, and once more. Returns the number of rows."""
+        chance, rows, number, is_last = random.Random(seed), 0, 0, False
+        # On PostgreSQL seals wait for all older transactions of the server, also those of other tests.
+        end = time.monotonic() + 120
+        while not is_last:
+            assert time.monotonic() < end, "nothing was sealed while the writers wrote"
+            is_last = number >= 10 and has_seal(database)
             with suppress(ZeroDivisionError), database.transaction(CALLER) as session:
                 record(session, CALLER, "members.register", kind="member", object_id=number)
                 time.sleep(chance.random() * 0.02)
                 record(session, CALLER, "members.card", kind="member", object_id=number)
-                if number % 5 == 4:
+                if number % 5 == 4 and not is_last:
                     raise ZeroDivisionError
+                rows += 2
+            number += 1
+        return rows
 
     with running(Sealer(database).run), ThreadPoolExecutor(6) as pool:
-        for rows in (96, 192):  # the second writers continue a chain that has seals
-            list(pool.map(write, range(6)))
-            # On PostgreSQL seals wait for all older transactions of the server, also those of other tests.
-            eventually(lambda rows=rows: is_sealed(database, rows), seconds=120)
+        rows = sum(pool.map(write, range(6)))
+        eventually(lambda: is_sealed(database, rows), seconds=120)
     result = verify(database)
-    assert (result.rows, result.wrong) == (192, [])
+    assert (result.rows, result.wrong) == (rows, [])
     assert result.seals > 1
 
 

@@ -77,11 +77,14 @@ class Cluster:
         """Run a command of the CLI to its end with the settings of the cluster."""
         environment = {**self.environment, **changes}
         if self.checkout == CHECKOUT:
-            code = run_command(command, environment=environment, folder=CHECKOUT, seconds=READY_SECONDS).returncode
+            result = run_command(command, environment=environment, folder=CHECKOUT, seconds=READY_SECONDS)
         else:
-            code = subprocess.run([RANGKIANG, *command], env=environment, cwd=self.checkout, check=False).returncode
-        if code:
-            raise ServerError(f"rangkiang {' '.join(command)} ended with {code}")
+            result = subprocess.run(
+                [RANGKIANG, *command], env=environment, cwd=self.checkout, capture_output=True, check=False
+            )
+        if result.returncode:
+            output = (result.stdout + result.stderr).decode(errors="replace")[-2000:]
+            raise ServerError(f"rangkiang {' '.join(command)} ended with {result.returncode}: {output}")
 
     def start(self, *, log: IO[bytes] | None = None) -> None:
         """Start serve of each service, work of those with consumers, and the gateway; wait until the gateway is ready.

@@ -38,9 +38,9 @@ def open_catalogue(*, working: bool = False) -> Iterator[Resources]:
 
 
 def wait_until_indexed(resources: Resources, *, quiet: bool) -> None:
-    """Wait until the index has what is queued now; a running server may be the process that indexes.
+    """Wait until the index has the changes that are queued now; a running server may be the process that indexes.
 
-    What others queue meanwhile, such as loans at desks, is not waited for: the queue may be empty at no moment.
+    It does not wait for later changes: while desks lend, the queue may never be empty.
     """
     deadline, moment = time.monotonic() + STALL_SECONDS, clock.now()
     total = before = _queued(resources.database, moment)

@@ -377,7 +377,10 @@ def _is_refusal_of_data(problem: Exception) -> bool:
 
 
 def _stop_feeding(pool: ProcessPoolExecutor | None) -> None:
-    """Let a broken pool end. Before Python 3.11.5 its thread waits for ever to write to dead processes (gh-94777)."""
+    """Close the pipe of a broken pool. Before Python 3.11.5 its thread waits for ever to write to dead processes.
+
+    Later versions do this themselves (https://github.com/python/cpython/issues/94777).
+    """
     queue = getattr(pool, "_call_queue", None)
     if queue is not None:
         queue._reader.close()

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from chassis import clock
@@ -45,7 +45,8 @@ def queued_versions(session: Session, limit: int, *, after: int = 0) -> dict[int
 def dequeue(session: Session, versions: dict[int, int], *, read_at: datetime | None = None) -> None:
     """Delete rows of the queue, given as number -> version; a row whose version has changed stays.
 
-    read_at  when these versions were read: what rows that stay have waited for came later. None leaves their times
+    read_at  when these versions were read. It becomes the time of rows that stay, because the index has all changes
+             before it; None keeps the times
     """
     numbers = sorted(versions)
     for start in range(0, len(numbers), DELETE_BATCH):
@@ -62,7 +63,8 @@ def dequeue(session: Session, versions: dict[int, int], *, read_at: datetime | N
             (done if version == versions[number] else changed).append(number)
         session.execute(delete(IndexQueue).where(IndexQueue.record_number.in_(done)))
         if changed and read_at is not None:
-            rows = update(IndexQueue).where(IndexQueue.record_number.in_(changed), IndexQueue.queued_at < read_at)
+            is_older = or_(IndexQueue.queued_at < read_at, IndexQueue.queued_at.is_(None))
+            rows = update(IndexQueue).where(IndexQueue.record_number.in_(changed), is_older)
             session.execute(rows.values(queued_at=read_at))
 
 

@@ -68,7 +68,7 @@ class RejectedRecord(Table):
 class IndexQueue(Table):
     """Records to write to the index; a row is deleted by (number, version) after the write.
 
-    queued_at  time of the first change that the index does not have; later changes do not replace it. None in rows of a
+    queued_at  time of the first change that the index may not have; later changes do not replace it. None in rows of a
                release without the column
     """
 

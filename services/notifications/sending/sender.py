@@ -50,9 +50,9 @@ LONGEST_PAUSE_SECONDS = 5.0
 # Attempts that are committed together. A crash may leave as many without an outcome.
 TOGETHER, TOGETHER_UNKNOWN = 25, 5
 NOT_RENDERED = "NOT_RENDERED"
-# Contacts of one request, which members unseals in one piece of 7 ms.
+# Contacts of one request; members takes 7 ms to unseal them.
 CONTACTS_TOGETHER = 50
-SHORTEST_PIECE_SECONDS, LONGEST_REST_SECONDS = 0.0005, 0.01
+SHORTEST_STEP_SECONDS, LONGEST_SLEEP_SECONDS = 0.0005, 0.01
 FAILURES_SHOWN = 100
 # (circuit, failures, reason) as written last.
 Health = tuple[str, int, str]
@@ -82,7 +82,7 @@ class Sender:
         self._away: set[str] = set()
         self._seen: dict[str, Health] = {}
         self._unrecorded: dict[UUID, Outcome] = {}
-        self._breaks = Breaks()
+        self._pauses = Pauses()
 
     def recover(self) -> int:
         """End attempts of a sender that died, or whose outcomes could not be committed.
@@ -119,7 +119,7 @@ class Sender:
             moment = None if work else next_moment(session, now)
         if not work:
             return LONGEST_PAUSE_SECONDS if moment is None else max(0.1, (moment - now).total_seconds())
-        self._breaks.rest()
+        self._pauses.pause()
         contacts = self._ask_contacts(work)
         master = self._read_master()
         with self._database.reading(SENDING) as session:
@@ -130,7 +130,7 @@ class Sender:
         judge = Judge(known, self._channels, partial(hash_address, master), self._closed_until, self._away)
         decisions: list[Decision] = []
         for one in work:
-            self._breaks.rest()
+            self._pauses.pause()
             decisions.append(judge.decide(one, contacts.get(one.member_id), now))
         drafts = [one.draft for one in decisions if one.draft is not None]
         with self._database.transaction(SENDING) as session:
@@ -147,7 +147,7 @@ class Sender:
         contacts: dict[UUID, MemberContact] = {}
         for start in range(0, len(ids), CONTACTS_TOGETHER):
             contacts.update(self._owners.contacts(ids[start : start + CONTACTS_TOGETHER]))
-            self._breaks.rest()
+            self._pauses.pause()
         return contacts
 
     def _hand_over(self, drafts: Sequence[Draft], known: Known, master: MasterKey, now: datetime) -> None:
@@ -235,7 +235,7 @@ class Sender:
         failed: list[Draft] = []
         with self._database.reading(SENDING) as session:
             for draft in drafts:
-                self._breaks.rest()
+                self._pauses.pause()
                 try:
                     handed = render_message(
                         session,
@@ -293,8 +293,8 @@ class Sender:
         return {channel.name: seen}
 
 
-class Breaks:
-    """Rests after each piece of computing, for as long as the piece took.
+class Pauses:
+    """Pauses after steps that compute, each as long as the step took.
 
     In the embedded edition the sender runs in a process that serves. A search in this process releases the interpreter
     about ten times, and waits for it each time while the sender computes.
@@ -308,11 +308,11 @@ class Breaks:
         self._used_seconds, self._sleep = used_seconds, sleep
         self._begun_at = used_seconds()
 
-    def rest(self) -> None:
-        """Sleep, unless the piece since the last rest was too short. Not for write turns, which others wait for."""
+    def pause(self) -> None:
+        """Sleep, unless the step was too short. Not for use in a write turn, for which others wait."""
         seconds = self._used_seconds() - self._begun_at
-        if seconds >= SHORTEST_PIECE_SECONDS:
-            self._sleep(min(seconds, LONGEST_REST_SECONDS))
+        if seconds >= SHORTEST_STEP_SECONDS:
+            self._sleep(min(seconds, LONGEST_SLEEP_SECONDS))
             self._begun_at = self._used_seconds()
 
 

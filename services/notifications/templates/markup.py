@@ -121,10 +121,10 @@ def as_whatsapp(blocks: Sequence[Block]) -> str:
     return _as_lines(blocks, lambda part, is_value: part.translate(_WHATSAPP) if is_value else part, _starred)
 
 
-def as_html(blocks: Sequence[Block], *, keep: Callable[[str], str] = str) -> str:
+def as_html(blocks: Sequence[Block], *, keep: Callable[[str], str]) -> str:
     """Return HTML elements; every text is escaped here.
 
-    keep  returns what is written for a value in HTML
+    keep  takes a value in HTML, and returns what is written in its place
     """
     pieces: list[str] = []
     for kind, group in groupby(blocks, lambda block: block.kind):

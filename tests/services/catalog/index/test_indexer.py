@@ -72,12 +72,18 @@ def test_a_row_that_stays_has_waited_since_its_record_was_read(database: Databas
     start = clock.now()
     with clock.frozen(start), database.transaction(system("test")) as session:
         enqueue(session, [(7, 1), (8, 1), (9, 1)])
+        # A row of a release without the column.
+        session.execute(insert(IndexQueue).values(record_number=10, version=2, queued_at=None))
     with clock.frozen(start + timedelta(seconds=5)), database.transaction(system("test")) as session:
         enqueue(session, [(7, 2)])
-        dequeue(session, {7: 1, 8: 1}, read_at=start + timedelta(seconds=3))
+        dequeue(session, {7: 1, 8: 1, 10: 1}, read_at=start + timedelta(seconds=3))
     with database.reading(system("test")) as session:
         rows = session.execute(select(IndexQueue.record_number, IndexQueue.queued_at)).all()
-    assert {number: at - start for number, at in rows} == {7: timedelta(seconds=3), 9: timedelta(0)}
+    assert {number: at - start for number, at in rows} == {
+        7: timedelta(seconds=3),
+        9: timedelta(0),
+        10: timedelta(seconds=3),
+    }
 
 
 def test_a_command_waits_for_what_was_queued_before_and_not_for_others(database: Database) -> None:
