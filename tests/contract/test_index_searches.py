@@ -74,6 +74,7 @@ class Contract(Shelf):
             (Keyword("isbn", ("9789793062792", "9780000000000")), [1]),
             (Keyword("isbn", ()), []),
             (Keyword("facet_language", ("min", "eng")), [4, 5]),
+            (Keyword("facet_language", ("min", "eng", *map(str, range(500)))), [4, 5]),
             (Between("year", 2006, 2009), [2, 3]),
             (Between("year", None, 2005), [1, 4]),
             (Between("year", 2006, None), [2, 3]),
@@ -139,6 +140,12 @@ class Contract(Shelf):
         hits = books.search(Request(match))
         assert list(hits.numbers) == [2]
         assert hits.scores[0] == pytest.approx(4.0 + 0.2 + 0.5 + 0.25)
+
+    def test_a_record_with_several_of_the_values_scores_the_boost_once(self, index: Index) -> None:
+        both = made(1, keywords={"isbn": ("9780306406157", "9789793062792")})
+        filled(index, changes([both, made(2)]))
+        hits = index.search(Request(Keyword("isbn", ("9780306406157", "9789793062792"), 9.0)))
+        assert (list(hits.numbers), list(hits.scores)) == ([1], [9.0])
 
     def test_ten_digits_find_the_book_with_that_isbn_and_the_copy_with_that_barcode(self, index: Index) -> None:
         printed = made(1, keywords={"isbn": ("9780306406157",)})
