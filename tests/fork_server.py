@@ -1,7 +1,7 @@
-"""Commands of `rangkiang` in forks of one process that has imported the product: a start then takes no second of CPU.
+"""Processes of `rangkiang` and of the tests as forks of one process that has imported the product: a start then takes
+no second of CPU.
 
-Tests of its start and of commands that are killed start the program itself. Here its `main` runs with the same
-words, environment, folder and pipes.
+Tests of its start run the program itself. Here its `main` runs with the same words, environment, folder and pipes.
 """
 
 from __future__ import annotations
@@ -10,71 +10,47 @@ import atexit
 import gc
 import json
 import os
+import pkgutil
+import selectors
 import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 MOST_BYTES = 1 << 16
+RANGKIANG = "chassis.entrypoint:main"
+IMPORTED = (
+    *("chassis.health", "chassis.migrate", "chassis.postgres", "chassis.rpc.server", "chassis.up"),
+    *("gateway.app", "services.catalog.importing.pipeline", "services.catalog.index.elastic"),
+    "services.catalog.index.tantivy",
+)
 
 
 class ForkServer:
     """The process that forks; it ends with this one."""
 
     def __init__(self) -> None:
-        self._turn = threading.Lock()
         self._socket, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         command = [sys.executable, "-P", "-m", "tests.fork_server", str(far.fileno())]
         self._process = subprocess.Popen(command, pass_fds=[far.fileno()], cwd=Path(__file__).parents[1])
         far.close()
         atexit.register(self._process.kill)
 
-    def run(
-        self, words: Sequence[str], *, environment: Mapping[str, str], folder: Path, stdin: bytes, seconds: float
-    ) -> subprocess.CompletedProcess[bytes]:
-        """Run a command to its end; another thread's command waits for it.
+    def send(self, request: Mapping[str, Any], descriptors: Sequence[int]) -> None:
+        """Request a fork.
 
-        raises  subprocess.TimeoutExpired  after this time, and the command is killed
+        descriptors  its standard streams, and a socket that takes its id at the start and its exit code at the end
         """
-        with self._turn:
-            return self._run(words, environment, folder, stdin, seconds)
-
-    def _run(
-        self, words: Sequence[str], environment: Mapping[str, str], folder: Path, stdin: bytes, seconds: float
-    ) -> subprocess.CompletedProcess[bytes]:
-        pipes = [os.pipe() for _ in range(3)]
-        (read_in, write_in), (read_out, write_out), (read_errors, write_errors) = pipes
-        request = json.dumps({"words": list(words), "environment": dict(environment), "folder": str(folder)})
-        socket.send_fds(self._socket, [request.encode()], [read_in, write_out, write_errors])
-        for descriptor in (read_in, write_out, write_errors):
-            os.close(descriptor)
-        pid = int(self._socket.recv(MOST_BYTES))
-        texts: dict[int, bytes] = {}
-        threads = [threading.Thread(target=_write, args=(write_in, stdin), daemon=True)]
-        threads += [
-            threading.Thread(target=lambda one=one: texts.update({one: _read(one)}), daemon=True)
-            for one in (read_out, read_errors)
-        ]
-        for thread in threads:
-            thread.start()
-        self._socket.settimeout(seconds)
-        try:
-            code = int(self._socket.recv(MOST_BYTES))
-        except TimeoutError:
-            os.kill(pid, signal.SIGKILL)
-            self._socket.settimeout(None)
-            self._socket.recv(MOST_BYTES)
-            raise subprocess.TimeoutExpired(list(words), seconds) from None
-        for thread in threads[1:]:
-            thread.join(seconds)
-        return subprocess.CompletedProcess(list(words), code, texts[read_out], texts[read_errors])
+        socket.send_fds(self._socket, [json.dumps(request).encode()], descriptors)
 
 
 @cache
@@ -83,48 +59,180 @@ def fork_server() -> ForkServer:
     return ForkServer()
 
 
+class ForkedProcess(subprocess.Popen[bytes]):
+    """A command in a fork, with the interface of any other process that a test starts.
+
+    program            function that runs: that of the command, or MODULE:FUNCTION of the tests, which gets the words
+    start_new_session  it and its children can be killed together
+    """
+
+    _child_created = False  # not by Popen, whose end would warn that it still runs
+
+    def __init__(
+        self,
+        words: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        cwd: Path,
+        program: str = RANGKIANG,
+        stdin: int = subprocess.DEVNULL,
+        stdout: int | IO[bytes] | None = subprocess.PIPE,
+        stderr: int | IO[bytes] | None = None,
+        start_new_session: bool = False,
+    ) -> None:
+        self.args, self.returncode = list(words), None
+        self.stdin = self.stdout = self.stderr = None
+        self._read: dict[str, bytes] = {}
+        self._threads: list[threading.Thread] | None = None
+        if stdin == subprocess.PIPE:
+            far_in, near = os.pipe()
+            self.stdin = os.fdopen(near, "wb")
+        else:
+            far_in = os.open(os.devnull, os.O_RDONLY)
+        self.stdout, far_out = _output(stdout, 1)
+        self.stderr, far_errors = (None, os.dup(far_out)) if stderr == subprocess.STDOUT else _output(stderr, 2)
+        self._status, far_status = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        request = {
+            "program": program,
+            "words": list(words),
+            "environment": dict(env),
+            "folder": str(cwd),
+            "starts_session": start_new_session,
+        }
+        with far_status:
+            fork_server().send(request, [far_in, far_out, far_errors, far_status.fileno()])
+        for descriptor in (far_in, far_out, far_errors):
+            os.close(descriptor)
+        self.pid = int(self._status.recv(MOST_BYTES))
+
+    def poll(self) -> int | None:
+        """The exit code, if it has ended."""
+        try:
+            return self.wait(timeout=0)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for the end. Returns the exit code."""
+        if self.returncode is None:
+            with selectors.PollSelector() as selector:
+                selector.register(self._status, selectors.EVENT_READ)
+                if not selector.select(timeout):
+                    raise subprocess.TimeoutExpired(self.args, timeout or 0)
+            self.returncode = int(self._status.recv(MOST_BYTES))
+            self._status.close()
+        return self.returncode
+
+    def communicate(  # type: ignore[override]
+        self, content: bytes | None = None, timeout: float | None = None
+    ) -> tuple[bytes | None, bytes | None]:
+        """Write the content and read the outputs to their ends; then wait. May be called again after a timeout."""
+        end = None if timeout is None else time.monotonic() + timeout
+        if self._threads is None:
+            self._threads = [
+                threading.Thread(target=self._read_all, args=(name,), daemon=True)
+                for name in ("stdout", "stderr")
+                if (pipe := getattr(self, name)) is not None and not pipe.closed
+            ]
+            if self.stdin is not None:
+                self._threads.append(threading.Thread(target=_write, args=(self.stdin, content or b""), daemon=True))
+            for thread in self._threads:
+                thread.start()
+        for thread in self._threads:
+            thread.join(None if end is None else max(end - time.monotonic(), 0))
+            if thread.is_alive():
+                raise subprocess.TimeoutExpired(self.args, timeout or 0)
+        self.wait(None if end is None else max(end - time.monotonic(), 0))
+        return self._read.get("stdout"), self._read.get("stderr")
+
+    def _read_all(self, name: str) -> None:
+        with getattr(self, name) as pipe:
+            self._read[name] = pipe.read()
+
+
 def run_command(
     words: Sequence[str], *, environment: Mapping[str, str], folder: Path, stdin: bytes = b"", seconds: float = 60
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run `rangkiang` with these words to its end, as `ForkServer.run` does."""
-    return fork_server().run(words, environment=environment, folder=folder, stdin=stdin, seconds=seconds)
+    """Run `rangkiang` with these words to its end.
 
-
-def _write(descriptor: int, content: bytes) -> None:
+    raises  subprocess.TimeoutExpired  after this time, and the command is killed
+    """
+    pipe = subprocess.PIPE
+    process = ForkedProcess(words, env=environment, cwd=folder, stdin=pipe, stdout=pipe, stderr=pipe)
     try:
-        with os.fdopen(descriptor, "wb") as pipe:
+        output, errors = process.communicate(stdin, timeout=seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        raise
+    return subprocess.CompletedProcess(process.args, process.wait(), output, errors)
+
+
+def _output(target: int | IO[bytes] | None, inherited: int) -> tuple[IO[bytes] | None, int]:
+    """This process's end of an output, if it is a pipe, and the descriptor for the fork."""
+    if target == subprocess.PIPE:
+        near, far = os.pipe()
+        return os.fdopen(near, "rb"), far
+    if target == subprocess.DEVNULL:
+        return None, os.open(os.devnull, os.O_WRONLY)
+    if isinstance(target, int):
+        return None, os.dup(target)
+    return None, os.dup(inherited if target is None else target.fileno())
+
+
+def _write(pipe: IO[bytes], content: bytes) -> None:
+    try:
+        with pipe:
             pipe.write(content)
     except BrokenPipeError:
         pass  # the command has not read it to its end
 
 
-def _read(descriptor: int) -> bytes:
-    with os.fdopen(descriptor, "rb") as pipe:
-        return pipe.read()
-
-
 def _serve(requests: socket.socket) -> None:
-    while True:
-        message, descriptors, *_ = socket.recv_fds(requests, MOST_BYTES, 3)
-        if not message:
-            return
-        pid = os.fork()
-        if not pid:
-            requests.close()
-            os._exit(_command(json.loads(message), descriptors))
-        for descriptor in descriptors:
-            os.close(descriptor)
-        requests.send(str(pid).encode())
-        requests.send(str(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])).encode())
+    """Fork for each request, and send the exit code of each fork that ends."""
+    statuses: dict[int, tuple[int, socket.socket]] = {}
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the tests and their processes
+    with selectors.DefaultSelector() as selector:
+        selector.register(requests, selectors.EVENT_READ)
+        while True:
+            for key, _ in selector.select():
+                if key.fileobj is requests:
+                    message, descriptors, *_ = socket.recv_fds(requests, MOST_BYTES, 4)
+                    if not message:
+                        return
+                    *streams, status = descriptors
+                    pid = os.fork()
+                    if not pid:
+                        # It keeps nothing open of the others, which see the end of their pipes.
+                        for descriptor in (selector.fileno(), requests.fileno(), status, *statuses):
+                            os.close(descriptor)
+                        for _, other in statuses.values():
+                            os.close(other.detach())
+                        os._exit(_command(json.loads(message), streams))
+                    for descriptor in streams:
+                        os.close(descriptor)
+                    connection = socket.socket(fileno=status)
+                    connection.send(str(pid).encode())
+                    end = os.pidfd_open(pid)
+                    statuses[end] = pid, connection
+                    selector.register(end, selectors.EVENT_READ)
+                else:
+                    selector.unregister(key.fd)
+                    pid, connection = statuses.pop(key.fd)
+                    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+                    os.close(key.fd)
+                    with connection, suppress(OSError):  # nobody may wait for it
+                        connection.send(str(code).encode())
 
 
 def _command(request: dict[str, Any], descriptors: Sequence[int]) -> int:
     """Run the command in this process. Returns its exit code."""
-    from chassis import entrypoint
-
     for number, descriptor in enumerate(descriptors):
         os.dup2(descriptor, number)
         os.close(descriptor)
+    if request["starts_session"]:
+        os.setsid()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.stdin, sys.stdout = open(0, encoding="utf-8"), open(1, "w", encoding="utf-8")  # noqa: SIM115
     sys.stderr = open(2, "w", buffering=1, encoding="utf-8", errors="backslashreplace")  # noqa: SIM115
     os.environ.clear()
@@ -133,12 +241,15 @@ def _command(request: dict[str, Any], descriptors: Sequence[int]) -> int:
     sys.argv = ["rangkiang", *request["words"]]
     code: Any = 0
     try:
-        entrypoint.main()
+        module, _, function = request["program"].partition(":")
+        run = getattr(import_module(module), function)
+        code = run() if request["program"] == RANGKIANG else run(*request["words"])
     except SystemExit as end:
         code = end.code
     except BaseException:
         traceback.print_exc()
         code = 1
+    threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
@@ -151,13 +262,14 @@ if __name__ == "__main__":
     from chassis.urls import resolve
 
     for service in discover():
-        resolve(service.rpc)
-        if service.commands:
-            resolve(service.commands)
+        for place in (service.rpc, service.commands, *(job.run for job in service.jobs)):
+            if place:
+                resolve(place)
     # What the commands import when they run.
-    for module in ("chassis.migrate", "chassis.health", "chassis.postgres", "services.catalog.index.elastic"):
+    for module in IMPORTED:
         import_module(module)
-    from services.catalog.importing import pipeline  # noqa: F401
+    for router in pkgutil.iter_modules(import_module("gateway.api").__path__, "gateway.api."):
+        import_module(router.name)
 
     assert threading.active_count() == 1, "a fork has no other thread"
     gc.freeze()

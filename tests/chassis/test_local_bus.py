@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -31,6 +29,7 @@ from tests.example_services.orders import handlers
 from tests.example_services.orders.handlers import place_order
 from tests.example_services.orders.tables import placed_orders
 from tests.example_services.proto.examples_pb2 import ArticleReceived
+from tests.fork_server import ForkedProcess
 
 NEVER = threading.Event()
 
@@ -101,13 +100,17 @@ def test_an_event_without_a_handler_in_this_release_is_dead(installation: Instal
         assert [event.error for event in dead_list.find()] == ["no handler place_order in this release"]
 
 
+def run_killed(installation: Installation, point: str) -> int:
+    """Run the handlers in a process that kills itself at the point. Returns its exit code."""
+    program, environment = "tests.example_services.kill_points:main", environment_of(installation.settings)
+    return ForkedProcess(["handlers", point], program=program, env=environment, cwd=CHECKOUT).wait(timeout=30)
+
+
 def test_an_event_that_kills_its_process_counts_as_tried_and_is_dead_after_several(installation: Installation) -> None:
     with installation.open_bus() as bus:
         bus.publish([installation.some_event(body='{"name": "mango"}')])
-    command = [sys.executable, "-m", "tests.example_services.kill_points", "handlers", "handler.before_effect"]
     for _ in range(3):
-        child = subprocess.run(command, env=environment_of(installation.settings), cwd=CHECKOUT, timeout=30)
-        assert child.returncode == -signal.SIGKILL
+        assert run_killed(installation, "handler.before_effect") == -signal.SIGKILL
     assert delivery_rows(installation) == [(2, False)]
     with clock.frozen(clock.now() + timedelta(hours=1)):
         Deliveries(installation.orders, backoff=BACKOFF_SECONDS[:2]).run_due(NEVER)
@@ -229,9 +232,7 @@ def test_of_many_events_only_the_one_in_hand_counts_the_death_of_its_process(ins
     names = [f"article{number}" for number in range(8)]
     installation.receive(*names)
     installation.publish()
-    command = [sys.executable, "-m", "tests.example_services.kill_points", "handlers", "handler.fifth"]
-    child = subprocess.run(command, env=environment_of(installation.settings), cwd=CHECKOUT, timeout=30)
-    assert child.returncode == -signal.SIGKILL
+    assert run_killed(installation, "handler.fifth") == -signal.SIGKILL
     written, orders = transactions(installation), Deliveries(installation.orders)
     assert orders.run_due(NEVER) == 7
     assert delivery_rows(installation) == [(1, False)]

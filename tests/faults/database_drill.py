@@ -7,7 +7,6 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 import uuid
 from collections import Counter
@@ -25,9 +24,8 @@ from tests.builders import book, iso
 from tests.conditions import eventually
 from tests.conftest import CHECKOUT
 from tests.fakes.proxy import Proxy, proxy_to
-from tests.fork_server import run_command
+from tests.fork_server import ForkedProcess, run_command
 
-PROGRAM = (sys.executable, "-P", "-m", "chassis.cli")
 THREADS = 4
 CLIENTS = 8
 PAUSE_SECONDS = 0.2  # of a client after each answer: drills need answers at any time, not all processors
@@ -82,13 +80,8 @@ class Drill:
         """Start a process; return when it answers, or has ended."""
         log_file = self.folder / f"{len(self.programs)}-{words[0]}.log"
         with log_file.open("wb") as log:
-            process = subprocess.Popen(
-                [*PROGRAM, *words, "--json"],
-                env={**self.environment, **changes},
-                cwd=CHECKOUT,
-                stdout=subprocess.PIPE,
-                stderr=log,
-            )
+            environment = {**self.environment, **changes}
+            process = ForkedProcess([*words, "--json"], env=environment, cwd=CHECKOUT, stderr=log)
         self.programs.append(program := Program(process, log_file))
         assert process.stdout is not None
         line = process.stdout.readline()

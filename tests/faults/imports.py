@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -38,9 +37,8 @@ from tests import servers
 from tests.builders import iso
 from tests.conditions import eventually
 from tests.conftest import CHECKOUT
-from tests.fork_server import run_command
+from tests.fork_server import RANGKIANG, ForkedProcess, run_command
 
-RANGKIANG = str(Path(sys.executable).with_name("rangkiang"))
 SOURCE = "UJI"
 ALL_RECORDS = And(())
 SAMPLED = 20  # records that the check finds by ISBN
@@ -60,13 +58,13 @@ class Store:
     def database_url(self) -> str:
         return self.settings.database("catalog")
 
-    def start(self, *words: str, program: tuple[str, ...] = (RANGKIANG,), **changes: str) -> subprocess.Popen[bytes]:
+    def start(self, *words: str, program: str = RANGKIANG, **changes: str) -> subprocess.Popen[bytes]:
         """Start a command in a new session, so that killing its group also kills its children."""
-        return subprocess.Popen(
-            [*program, *words],
+        return ForkedProcess(
+            words,
+            program=program,
             env={**self.environment, **changes},
             cwd=CHECKOUT,
-            stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,
         )

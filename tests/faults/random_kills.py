@@ -9,7 +9,6 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -43,7 +42,8 @@ from tests.example_services.installation import (
     start_worker,
 )
 from tests.example_services.stock.tables import articles
-from tests.faults.imports import RANGKIANG, SOURCE, Store, assert_complete, cluster, embedded, kill_session, session_of
+from tests.faults.imports import SOURCE, Store, assert_complete, cluster, embedded, kill_session, session_of
+from tests.fork_server import RANGKIANG, ForkedProcess
 
 EDITIONS = ("embedded", "cluster")
 PAUSE_SECONDS = (0.2, 2.0)
@@ -116,7 +116,7 @@ class Soak:
                 self._restart_ended()
                 time.sleep(self._random.uniform(*PAUSE_SECONDS))
                 if self._random.random() < REBUILDS and "rebuild" not in self._parts:
-                    self._start("rebuild", lambda: self._command("rebuild", RANGKIANG, "index", "rebuild", "--json"))
+                    self._start("rebuild", lambda: self._command("rebuild", "index", "rebuild", "--json"))
                 report(f"kill {kill}: {self._kill_one()}; import {self.rounds + 1}")
             self._finish_work()
         finally:
@@ -256,10 +256,13 @@ class Soak:
     def _start(self, name: str, start: Callable[[], subprocess.Popen[bytes]]) -> None:
         self._parts[name] = Part(start(), self.folder / f"{name}.log")
 
-    def _command(self, name: str, *words: str, environment: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
+    def _command(
+        self, name: str, *words: str, program: str = RANGKIANG, environment: dict[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
         with (self.folder / f"{name}.log").open("wb") as log:
-            return subprocess.Popen(
+            return ForkedProcess(
                 words,
+                program=program,
                 env=environment or self.store.environment,
                 cwd=CHECKOUT,
                 stdout=log,
@@ -268,22 +271,19 @@ class Soak:
             )
 
     def _up(self) -> subprocess.Popen[bytes]:
-        return self._command("up", RANGKIANG, "up", "--workers", "2", "--port", "0")
+        return self._command("up", "up", "--workers", "2", "--port", "0")
 
     def _serve(self, name: str) -> subprocess.Popen[bytes]:
         environment = {**self.store.environment, "GRPC_PORT": "0"}
-        return self._command(name, RANGKIANG, "serve", "catalog", environment=environment)
+        return self._command(name, "serve", "catalog", environment=environment)
 
     def _import(self) -> subprocess.Popen[bytes]:
-        return self._command(
-            "import", RANGKIANG, "import", str(self._file()), "--source", SOURCE, "--new-source", "--json"
-        )
+        return self._command("import", "import", str(self._file()), "--source", SOURCE, "--new-source", "--json")
 
     def _example_service(self, name: str) -> subprocess.Popen[bytes]:
         environment = environment_of(self.installation.settings)
-        return self._command(
-            name, sys.executable, "-m", "tests.example_services.service_process", name, environment=environment
-        )
+        program = "tests.example_services.service_process:main"
+        return self._command(name, name, program=program, environment=environment)
 
     def _worker(self, name: str) -> subprocess.Popen[bytes]:
         return start_worker(self.installation.stock if name == "stock" else self.installation.orders)

@@ -13,7 +13,6 @@ import signal
 import socket
 import struct
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -28,7 +27,6 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from tests.faults.imports import Store
 from tests.servers.processes import free_port
 
-COMMAND = (sys.executable, "-P", "-m", "chassis.cli")
 PATH = "/api/v1/search?q=a"
 START_SECONDS = 60
 ANSWER_SECONDS = 10  # more than the gateway waits for a service
@@ -121,7 +119,7 @@ class Replicas:
     def _start(self) -> Replica:
         host = next(self._hosts)
         variables = {"HOST": host, "GRPC_HOST": host, "PORT": str(self.port), "GRPC_PORT": str(self.port)}
-        process = self._store.start(*self._words, "--json", program=COMMAND, **variables)
+        process = self._store.start(*self._words, "--json", **variables)
         assert process.stdout is not None
         assert process.stdout.readline(), process.stderr.read().decode()[-2000:]  # type: ignore[union-attr]
         self._wait_until_ready(host)

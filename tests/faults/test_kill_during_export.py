@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import signal
-import sys
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -14,7 +13,7 @@ import pytest
 from tests.faults import killed_export
 from tests.faults.imports import Store, cluster, embedded, kill_session, write_records
 
-KILLED_EXPORT = (sys.executable, "-m", "tests.faults.killed_export")
+KILLED_EXPORT = "tests.faults.killed_export:main"
 FOUR_PAGES = 2_200
 SEED = 20261125
 REQUESTS = {
@@ -83,7 +82,7 @@ def test_an_export_killed_at_random_times_is_completed(embedded_store: Store, tm
     summary = export(embedded_store, expected, "--format", "mods")
     for _ in range(2):
         process = embedded_store.start("export", "--to", str(actual), "--format", "mods")
-        time.sleep(rng.uniform(0.5, 1.8))
+        time.sleep(rng.uniform(0.1, 1.2))
         process.kill()
         process.communicate(timeout=10)
     assert export(embedded_store, actual, "--format", "mods") == summary

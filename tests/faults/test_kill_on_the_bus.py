@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,7 +17,9 @@ from tests.example_services.installation import (
     settings_of,
     start_worker,
 )
+from tests.fork_server import ForkedProcess
 
+KILLED = "tests.example_services.kill_points:main"
 BUSES = ["local", pytest.param("amqp", marks=pytest.mark.servers)]
 ARTICLES = ["guava", "mango", "rambutan"]
 
@@ -37,10 +37,7 @@ def run_until_killed(installation: Installation, role: str, point: str) -> None:
     if role == "handlers" and not installation.is_local:
         process = start_worker(installation.orders, manifest="tests.example_services.kill_points:ORDERS", KILL_AT=point)
     else:
-        command = [sys.executable, "-m", "tests.example_services.kill_points", role, point]
-        process = subprocess.Popen(
-            command, env=environment_of(installation.settings), cwd=CHECKOUT, stdout=subprocess.PIPE
-        )
+        process = ForkedProcess([role, point], program=KILLED, env=environment_of(installation.settings), cwd=CHECKOUT)
     try:
         process.communicate(timeout=30)
     finally:

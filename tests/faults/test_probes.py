@@ -9,7 +9,7 @@ from sqlalchemy.engine import make_url
 from tests.conditions import eventually
 from tests.fakes.proxy import proxy_to
 from tests.faults.imports import cluster, kill_session
-from tests.faults.rolling_restarts import COMMAND, is_serving
+from tests.faults.rolling_restarts import is_serving
 from tests.servers.processes import free_port
 
 
@@ -22,7 +22,7 @@ def test_an_outage_of_postgresql_makes_a_service_not_ready_and_restarts_nothing(
         with proxy_to(url.host or "", url.port or 0) as proxy:
             through_proxy = url.set(host="127.0.0.1", port=proxy.port).render_as_string(hide_password=False)
             database_url = through_proxy.replace("%7Bservice%7D", "{service}")
-            process = store.start("serve", "catalog", program=COMMAND, GRPC_PORT=str(port), DATABASE_URL=database_url)
+            process = store.start("serve", "catalog", GRPC_PORT=str(port), DATABASE_URL=database_url)
             try:
                 eventually(lambda: is_serving("127.0.0.1", port), seconds=40)
                 proxy.shut()

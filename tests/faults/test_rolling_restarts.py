@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -28,16 +27,16 @@ from tests.conditions import eventually
 from tests.conftest import CHECKOUT
 from tests.faults.imports import cluster, write_records
 from tests.faults.rolling_restarts import LaggingNames, restart_all
+from tests.fork_server import ForkedProcess
 from tests.servers.processes import free_port
 
-COMMAND = (sys.executable, "-P", "-m", "chassis.cli")
 READY, LIVE = "/api/v1/health/ready", "/api/v1/health/live"
 
 
 @pytest.fixture
 def gateway(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     environment = environment_with(DATA=str(tmp_path), PORT="0", CATALOG_URL="ipv4:127.0.0.1:1", DRAIN_SECONDS="1.5")
-    process = subprocess.Popen([*COMMAND, "gateway", "--json"], env=environment, cwd=CHECKOUT, stdout=subprocess.PIPE)
+    process = ForkedProcess(["gateway", "--json"], env=environment, cwd=CHECKOUT)
     yield process
     process.kill()
     process.communicate()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
@@ -27,10 +25,9 @@ from tests.builders import iso
 from tests.conditions import eventually
 from tests.conftest import CHECKOUT
 from tests.fakes.span_receiver import Receiver
-from tests.fork_server import run_command
+from tests.fork_server import ForkedProcess, run_command
 from tests.servers.cluster import Cluster
 
-RANGKIANG = str(Path(sys.executable).with_name("rangkiang"))
 READY_SECONDS = 120
 COMMAND_SECONDS = 100
 LOG = "server.log"
@@ -136,12 +133,12 @@ def embedded(folder: Path, *, ranked: bool = False) -> Iterator[Library]:
     environment = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
     environment |= {"DATA": str(folder / "var"), "PORT": "0", "HOST": "127.0.0.1"}
     spans = Receiver()
-    command = [RANGKIANG, "up", "--workers", "2", "--json"]
+    command = ["up", "--workers", "2", "--json"]
     traced = environment | spans.variables
     with (
         closing(spans),
         (folder / LOG).open("wb") as log,
-        subprocess.Popen(command, env=traced, cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=log) as process,
+        ForkedProcess(command, env=traced, cwd=CHECKOUT, stderr=log) as process,
     ):
         try:
             assert process.stdout is not None

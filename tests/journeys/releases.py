@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.conftest import CHECKOUT
-from tests.fork_server import run_command
+from tests.fork_server import ForkedProcess, run_command
 
 COMMAND_SECONDS = 100
 
@@ -90,6 +90,9 @@ class Program:
         self._command = [sys.executable, "-c", program]
 
     def start(self, *words: str) -> subprocess.Popen[bytes]:
+        """Start a command. Those of this checkout are forks."""
+        if self._sources == CHECKOUT:
+            return ForkedProcess([*words, "--json"], env=self._environment, cwd=CHECKOUT)
         return subprocess.Popen(
             [*self._command, *words, "--json"], env=self._environment, cwd=self._sources, stdout=subprocess.PIPE
         )

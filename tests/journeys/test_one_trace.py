@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import threading
 import uuid
 from collections.abc import Iterator
@@ -32,7 +30,7 @@ from tests.conftest import CHECKOUT
 from tests.example_services.installation import drain, start_worker, stop_workers, wait_until_ready
 from tests.example_services.special_orders import LISTENING
 from tests.fakes.span_receiver import Receiver
-from tests.fork_server import run_command
+from tests.fork_server import ForkedProcess, run_command
 from tests.servers.cluster import Cluster
 
 HANDLED = "process note_source"
@@ -77,8 +75,7 @@ def test_embedded(receiver: Receiver, tmp_path: Path, file: Path) -> None:
         telemetry.stop()
     assert receiver.chains(HANDLED) == [[(HANDLED, "orders"), ("rangkiang import", "command")]]
 
-    command = [sys.executable, "-P", "-m", "chassis.cli", "up", "--json"]
-    up = subprocess.Popen(command, env=environment, cwd=CHECKOUT, stdout=subprocess.PIPE)
+    up = ForkedProcess(["up", "--json"], env=environment, cwd=CHECKOUT)
     try:
         assert up.stdout is not None
         address = json.loads(up.stdout.readline())["address"]

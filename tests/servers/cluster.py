@@ -17,7 +17,7 @@ from typing import IO
 
 from chassis.service import discover
 from tests import servers
-from tests.fork_server import run_command
+from tests.fork_server import ForkedProcess, run_command
 from tests.servers import processes
 from tests.servers.state import CHECKOUT, ServerError
 
@@ -30,7 +30,8 @@ READY_SECONDS = 150
 class Cluster:
     """The processes of the cluster edition, with databases, queues and an index of one prefix.
 
-    prefix    prefix of the names of databases, virtual host and index; empty for those of development
+    prefix    prefix of the names of databases, virtual host and index; empty for those of development, whose processes
+              are those of the program itself; others are forks
     services  the services that run
     checkout  folder of their sources
     """
@@ -122,9 +123,13 @@ class Cluster:
 
     def _start(self, name: str, *command: str, **changes: str) -> None:
         environment = _without_database(name, {**self.environment, **self._identity(name.partition("-")[0]), **changes})
-        self.processes[name] = subprocess.Popen(
-            [RANGKIANG, *command], env=environment, cwd=self.checkout, stdout=subprocess.PIPE, stderr=self.log
-        )
+        if self.prefix and self.checkout == CHECKOUT:
+            process: subprocess.Popen[bytes] = ForkedProcess(command, env=environment, cwd=CHECKOUT, stderr=self.log)
+        else:
+            process = subprocess.Popen(
+                [RANGKIANG, *command], env=environment, cwd=self.checkout, stdout=subprocess.PIPE, stderr=self.log
+            )
+        self.processes[name] = process
 
     def _identity(self, service: str) -> dict[str, str]:
         """The certificate of a process, by which the others know it."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import signal
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -27,17 +25,15 @@ from tests.example_services.installation import (
     environment_of,
     settings_of,
 )
+from tests.fork_server import ForkedProcess
 
 
 def kill_in(act: str, settings: Settings, folder: Path, point: str) -> None:
     """Run an act in a process that kills itself at a point."""
-    result = subprocess.run(
-        [sys.executable, "-m", "tests.chassis.backup.process", act, str(folder), point],
-        env={**environment_of(settings), "DATABASE_OWNER_URL": settings.database_owner("{service}")},
-        cwd=CHECKOUT,
-        timeout=60,
-    )
-    assert result.returncode == -signal.SIGKILL
+    environment = {**environment_of(settings), "DATABASE_OWNER_URL": settings.database_owner("{service}")}
+    words, program = [act, str(folder), point], "tests.chassis.backup.process:main"
+    process = ForkedProcess(words, program=program, env=environment, cwd=CHECKOUT)
+    assert process.wait(timeout=60) == -signal.SIGKILL
 
 
 class TestKilled:
