@@ -11,6 +11,7 @@ import gc
 import json
 import os
 import pkgutil
+import runpy
 import selectors
 import signal
 import socket
@@ -19,6 +20,7 @@ import sys
 import threading
 import time
 import traceback
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cache
@@ -27,7 +29,8 @@ from pathlib import Path
 from typing import IO, Any
 
 MOST_BYTES = 1 << 16
-RANGKIANG = "chassis.entrypoint:main"
+COMMAND = "chassis.entrypoint:main"
+WORKER = "tests.fork_server:run_worker"
 IMPORTED = (
     *("chassis.health", "chassis.migrate", "chassis.postgres", "chassis.rpc.server", "chassis.up"),
     *("gateway.app", "services.catalog.importing.pipeline", "services.catalog.index.elastic"),
@@ -36,11 +39,14 @@ IMPORTED = (
 
 
 class ForkServer:
-    """The process that forks; it ends with this one."""
+    """A process that forks; it ends with this one.
 
-    def __init__(self) -> None:
+    program  WORKER for workers, which have eventlet's sockets; else any other
+    """
+
+    def __init__(self, program: str) -> None:
         self._socket, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        command = [sys.executable, "-P", "-m", "tests.fork_server", str(far.fileno())]
+        command = [sys.executable, "-P", "-m", "tests.fork_server", str(far.fileno()), program]
         self._process = subprocess.Popen(command, pass_fds=[far.fileno()], cwd=Path(__file__).parents[1])
         far.close()
         atexit.register(self._process.kill)
@@ -54,15 +60,16 @@ class ForkServer:
 
 
 @cache
-def fork_server() -> ForkServer:
+def fork_server(program: str) -> ForkServer:
     """The one of this process."""
-    return ForkServer()
+    return ForkServer(program)
 
 
 class ForkedProcess(subprocess.Popen[bytes]):
     """A command in a fork, with the interface of any other process that a test starts.
 
-    program            function that runs: that of the command, or MODULE:FUNCTION of the tests, which gets the words
+    program            function that runs: that of the command, or MODULE:FUNCTION of the tests, which gets the words;
+                       WORKER is `work`, with the service as its word
     start_new_session  it and its children can be killed together
     """
 
@@ -74,7 +81,7 @@ class ForkedProcess(subprocess.Popen[bytes]):
         *,
         env: Mapping[str, str],
         cwd: Path,
-        program: str = RANGKIANG,
+        program: str = COMMAND,
         stdin: int = subprocess.DEVNULL,
         stdout: int | IO[bytes] | None = subprocess.PIPE,
         stderr: int | IO[bytes] | None = None,
@@ -100,7 +107,8 @@ class ForkedProcess(subprocess.Popen[bytes]):
             "starts_session": start_new_session,
         }
         with far_status:
-            fork_server().send(request, [far_in, far_out, far_errors, far_status.fileno()])
+            descriptors = [far_in, far_out, far_errors, far_status.fileno()]
+            fork_server(WORKER if program == WORKER else COMMAND).send(request, descriptors)
         for descriptor in (far_in, far_out, far_errors):
             os.close(descriptor)
         self.pid = int(self._status.recv(MOST_BYTES))
@@ -188,41 +196,38 @@ def _write(pipe: IO[bytes], content: bytes) -> None:
         pass  # the command has not read it to its end
 
 
-def _serve(requests: socket.socket) -> None:
+def _serve(requests: socket.socket, selector: selectors.BaseSelector) -> None:
     """Fork for each request, and send the exit code of each fork that ends."""
-    statuses: dict[int, tuple[int, socket.socket]] = {}
+    statuses: dict[int, tuple[int, int]] = {}
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the tests and their processes
-    with selectors.DefaultSelector() as selector:
-        selector.register(requests, selectors.EVENT_READ)
-        while True:
-            for key, _ in selector.select():
-                if key.fileobj is requests:
-                    message, descriptors, *_ = socket.recv_fds(requests, MOST_BYTES, 4)
-                    if not message:
-                        return
-                    *streams, status = descriptors
-                    pid = os.fork()
-                    if not pid:
-                        # It keeps nothing open of the others, which see the end of their pipes.
-                        for descriptor in (selector.fileno(), requests.fileno(), status, *statuses):
-                            os.close(descriptor)
-                        for _, other in statuses.values():
-                            os.close(other.detach())
-                        os._exit(_command(json.loads(message), streams))
-                    for descriptor in streams:
+    while True:
+        for key, _ in selector.select():
+            if key.fileobj is requests:
+                message, descriptors, *_ = socket.recv_fds(requests, MOST_BYTES, 4)
+                if not message:
+                    return
+                *streams, status = descriptors
+                pid = os.fork()
+                if not pid:
+                    # It keeps nothing open of the others, which see the end of their pipes.
+                    others = [other for _, other in statuses.values()]
+                    for descriptor in (selector.fileno(), requests.fileno(), status, *statuses, *others):
                         os.close(descriptor)
-                    connection = socket.socket(fileno=status)
-                    connection.send(str(pid).encode())
-                    end = os.pidfd_open(pid)
-                    statuses[end] = pid, connection
-                    selector.register(end, selectors.EVENT_READ)
-                else:
-                    selector.unregister(key.fd)
-                    pid, connection = statuses.pop(key.fd)
-                    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-                    os.close(key.fd)
-                    with connection, suppress(OSError):  # nobody may wait for it
-                        connection.send(str(code).encode())
+                    os._exit(_command(json.loads(message), streams))
+                for descriptor in streams:
+                    os.close(descriptor)
+                os.write(status, str(pid).encode())
+                end = os.pidfd_open(pid)
+                statuses[end] = pid, status
+                selector.register(end, selectors.EVENT_READ)
+            else:
+                selector.unregister(key.fd)
+                pid, status = statuses.pop(key.fd)
+                code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+                os.close(key.fd)
+                with suppress(OSError):  # nobody may wait for it
+                    os.write(status, str(code).encode())
+                os.close(status)
 
 
 def _command(request: dict[str, Any], descriptors: Sequence[int]) -> int:
@@ -243,7 +248,7 @@ def _command(request: dict[str, Any], descriptors: Sequence[int]) -> int:
     try:
         module, _, function = request["program"].partition(":")
         run = getattr(import_module(module), function)
-        code = run() if request["program"] == RANGKIANG else run(*request["words"])
+        code = run() if request["program"] == COMMAND else run(*request["words"])
     except SystemExit as end:
         code = end.code
     except BaseException:
@@ -256,7 +261,23 @@ def _command(request: dict[str, Any], descriptors: Sequence[int]) -> int:
     return code if isinstance(code, int) else int(code is not None)
 
 
-if __name__ == "__main__":
+def run_worker(service: str, backoff: str = "") -> None:
+    """Run `work` of a service, as its module does, in a fork of a process with eventlet's sockets.
+
+    backoff  seconds between attempts, with commas
+    """
+    import eventlet.hubs
+
+    import chassis.bus
+
+    eventlet.hubs.use_hub()  # the one of the process that forks is not shared
+    if backoff:
+        chassis.bus.BACKOFF_SECONDS = tuple(map(float, backoff.split(",")))
+    sys.argv = ["worker", service, "--json"]
+    runpy.run_module("chassis.bus.nameko", run_name="__main__", alter_sys=True)
+
+
+def _import_product() -> None:
     import chassis.cli  # noqa: F401
     from chassis.service import discover
     from chassis.urls import resolve
@@ -271,6 +292,30 @@ if __name__ == "__main__":
     for router in pkgutil.iter_modules(import_module("gateway.api").__path__, "gateway.api."):
         import_module(router.name)
 
+
+def _import_workers() -> None:
+    """As the module of `work` does: sockets and waiting are changed first, and gRPC is not imported."""
+    os.environ["PSYCOPG_WAIT_FUNC"] = "wait_select"
+    warnings.simplefilter("ignore")
+    import eventlet
+
+    eventlet.monkey_patch()
+    import_module("chassis.bus.nameko")
+    del sys.modules["chassis.bus.nameko"]  # each fork runs it as its main module
+    from chassis.service import discover
+    from chassis.urls import resolve
+
+    for service in discover():
+        for consumer in service.consumers:
+            resolve(consumer.handler)
+    assert "grpc" not in sys.modules
+
+
+if __name__ == "__main__":
+    # Made before eventlet changes the modules, so that this process waits as usual.
+    near, waiting = socket.socket(fileno=int(sys.argv[1])), selectors.DefaultSelector()
+    waiting.register(near, selectors.EVENT_READ)
+    (_import_workers if sys.argv[2] == WORKER else _import_product)()
     assert threading.active_count() == 1, "a fork has no other thread"
     gc.freeze()
-    _serve(socket.socket(fileno=int(sys.argv[1])))
+    _serve(near, waiting)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import threading
 import time
 import uuid
@@ -38,6 +37,7 @@ from tests.example_services.orders.tables import faults, placed_orders
 from tests.example_services.stock.receiving import receive
 from tests.example_services.stock.service import SERVICE as STOCK
 from tests.example_services.stock.tables import reservations
+from tests.fork_server import WORKER, ForkedProcess
 
 BACKOFF_SECONDS = (0.2, 0.2)
 CLERK = Context(institution="SOLOK", actor="amak")
@@ -236,27 +236,12 @@ def eventually(condition: Callable[[], bool], *, seconds: float = 60) -> None:
         time.sleep(0.02)
 
 
-# The module that runs in production, with short delays.
-WORKER = """
-import sys, chassis.bus
-chassis.bus.BACKOFF_SECONDS = {backoff}
-sys.argv = ["worker", {service!r}, "--json"]
-import runpy
-runpy.run_module("chassis.bus.nameko", run_name="__main__", alter_sys=True)
-"""
-
-
 def start_worker(resources: Resources, *, manifest: str = "", **variables: str) -> subprocess.Popen[bytes]:
-    """Start a `work` process of this service in a new session, with additional environment variables."""
+    """Start a `work` process of this service in a new session, with short delays and more environment variables."""
     manifest = manifest or f"tests.example_services.{resources.service.name}.service:SERVICE"
-    source = WORKER.format(backoff=BACKOFF_SECONDS, service=manifest)
-    return subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-c", source],
-        env=environment_of(resources.settings, **variables),
-        cwd=CHECKOUT,
-        stdout=subprocess.PIPE,
-        start_new_session=True,
-    )
+    environment = environment_of(resources.settings, **variables)
+    words = [manifest, ",".join(map(str, BACKOFF_SECONDS))]
+    return ForkedProcess(words, program=WORKER, env=environment, cwd=CHECKOUT, start_new_session=True)
 
 
 def environment_of(settings: Settings, **variables: str) -> dict[str, str]:

@@ -37,7 +37,7 @@ from tests import servers
 from tests.builders import iso
 from tests.conditions import eventually
 from tests.conftest import CHECKOUT
-from tests.fork_server import RANGKIANG, ForkedProcess, run_command
+from tests.fork_server import COMMAND, ForkedProcess, run_command
 
 SOURCE = "UJI"
 ALL_RECORDS = And(())
@@ -58,7 +58,7 @@ class Store:
     def database_url(self) -> str:
         return self.settings.database("catalog")
 
-    def start(self, *words: str, program: str = RANGKIANG, **changes: str) -> subprocess.Popen[bytes]:
+    def start(self, *words: str, program: str = COMMAND, **changes: str) -> subprocess.Popen[bytes]:
         """Start a command in a new session, so that killing its group also kills its children."""
         return ForkedProcess(
             words,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import threading
 import time
 import uuid
@@ -41,7 +40,7 @@ from tests.fakes.catalog import FakeCatalog
 from tests.fakes.lending import ITEMS, add_items, barcode
 from tests.fakes.proxy import Proxy, proxy_to
 from tests.fakes.running import running, served_catalog, served_gateway
-from tests.faults.imports import RANGKIANG
+from tests.fork_server import WORKER, ForkedProcess
 
 TEST = system("test")
 LIMIT = 3  # loans of a borrower
@@ -121,7 +120,7 @@ def lending_library(folder: Path) -> Iterator[Lending]:
         # Last of all the worker ends, and before it the relay.
         catalog = _open(stack, "catalog", direct_url, owner_url)
         environment = {**os.environ, "DATA": str(folder / "var"), "DATABASE_URL": direct_url, "BUS_URL": bus_url}
-        worker = subprocess.Popen([RANGKIANG, "work", "catalog"], env=environment, cwd=CHECKOUT, stdout=subprocess.PIPE)
+        worker = ForkedProcess(["catalog"], program=WORKER, env=environment, cwd=CHECKOUT)
         stack.callback(worker.communicate)
         stack.callback(worker.kill)
         address = stack.enter_context(served_gateway(stack.enter_context(served_catalog(FakeCatalog()))))

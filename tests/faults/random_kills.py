@@ -43,7 +43,7 @@ from tests.example_services.installation import (
 )
 from tests.example_services.stock.tables import articles
 from tests.faults.imports import SOURCE, Store, assert_complete, cluster, embedded, kill_session, session_of
-from tests.fork_server import RANGKIANG, ForkedProcess
+from tests.fork_server import COMMAND, ForkedProcess
 
 EDITIONS = ("embedded", "cluster")
 PAUSE_SECONDS = (0.2, 2.0)
@@ -257,7 +257,7 @@ class Soak:
         self._parts[name] = Part(start(), self.folder / f"{name}.log")
 
     def _command(
-        self, name: str, *words: str, program: str = RANGKIANG, environment: dict[str, str] | None = None
+        self, name: str, *words: str, program: str = COMMAND, environment: dict[str, str] | None = None
     ) -> subprocess.Popen[bytes]:
         with (self.folder / f"{name}.log").open("wb") as log:
             return ForkedProcess(

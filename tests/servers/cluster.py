@@ -17,7 +17,7 @@ from typing import IO
 
 from chassis.service import discover
 from tests import servers
-from tests.fork_server import ForkedProcess, run_command
+from tests.fork_server import COMMAND, WORKER, ForkedProcess, run_command
 from tests.servers import processes
 from tests.servers.state import CHECKOUT, ServerError
 
@@ -124,7 +124,10 @@ class Cluster:
     def _start(self, name: str, *command: str, **changes: str) -> None:
         environment = _without_database(name, {**self.environment, **self._identity(name.partition("-")[0]), **changes})
         if self.prefix and self.checkout == CHECKOUT:
-            process: subprocess.Popen[bytes] = ForkedProcess(command, env=environment, cwd=CHECKOUT, stderr=self.log)
+            program, words = (WORKER, command[1:]) if command[0] == "work" else (COMMAND, command)
+            process: subprocess.Popen[bytes] = ForkedProcess(
+                words, program=program, env=environment, cwd=CHECKOUT, stderr=self.log
+            )
         else:
             process = subprocess.Popen(
                 [RANGKIANG, *command], env=environment, cwd=self.checkout, stdout=subprocess.PIPE, stderr=self.log
