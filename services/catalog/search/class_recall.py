@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
+from functools import lru_cache
 from itertools import zip_longest
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
@@ -46,6 +47,7 @@ MOST_BONUSES = 2
 MOST_TRANSLATIONS = 8
 MOST_MEANINGS = 12
 CACHE_SECONDS = 30.0
+MOST_QUERIES = 1_024  # whose ideas are cached
 _PARTS = re.compile(r"[,:;()/]|\bdan\b|\band\b|&")  # "Ular, buaya, dan kura-kura" is three phrases
 _POSSESSIVE = re.compile(r"['’]s?\b")
 _LONGEST_DECIMALS = 3  # of class_number, which has thousandths
@@ -103,15 +105,18 @@ class _Phrase(NamedTuple):
     others: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class ClassFinder:
-    """Finds classes by their words. rows: key -> row; a library's own rows replace the release's."""
+    """Finds classes by their words."""
 
-    rows: Mapping[str, ClassRow]
-    _phrases: dict[str, list[_Phrase]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        for key, row in self.rows.items():
+    def __init__(self, rows: Mapping[str, ClassRow]) -> None:
+        """
+        rows  key -> row; a library's own rows replace the release's
+        """
+        self.rows = rows
+        self._phrases: dict[str, list[_Phrase]] = {}
+        # Pages and readers repeat queries, as in `parse_query`.
+        self.find: Callable[[Query], Ideas] = lru_cache(maxsize=MOST_QUERIES)(self._find)
+        for key, row in rows.items():
             for synonyms in row.words:
                 words = (*synonyms.id, *synonyms.en)
                 for word in words:
@@ -133,7 +138,7 @@ class ClassFinder:
         """Return the caption of a class; without one, the nearest caption above it with the number of the class."""
         return self.caption(key) or label_under(key, {above: row.caption for above, row in self.rows.items()})
 
-    def find(self, query: Query) -> Ideas:
+    def _find(self, query: Query) -> Ideas:
         """Find the classes, related words and audience of a query. A phrase inside a longer one does not count.
 
         In a phrase such as `belajar bahasa inggris` some words may be light in this query, but not all.
