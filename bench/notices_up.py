@@ -8,6 +8,8 @@ import http.client
 import itertools
 import multiprocessing
 import statistics
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -40,6 +42,15 @@ from tests.fakes.notices import loan_fact
 BENCH = system("bench")
 LONGEST_WAIT_SECONDS = 900.0
 SERVICES = ("catalog", "members", "circulation", "notifications")
+# Loops for 2 ms, and sleeps for the seconds of its argument.
+_WORK = """
+import sys, time
+while True:
+    end = time.perf_counter() + 0.002
+    while time.perf_counter() < end:
+        sum(range(1_000))
+    time.sleep(float(sys.argv[1]))
+"""
 ZONES = ("Asia/Jakarta", "Europe/Lisbon", "America/Los_Angeles", "Pacific/Auckland")
 
 
@@ -109,16 +120,19 @@ def _is_sent(databases: Mapping[str, Database]) -> bool:
 
 
 def _measure_overdue(edition: Edition, database: Database, sink: MailSink, arguments: argparse.Namespace) -> None:
-    with _searching(edition, arguments.searches) as before:
+    with _searching(edition, arguments) as before:
         time.sleep(arguments.seconds)
     sent, cpu = sink.count(), cpu_seconds(edition.pids)
     count = _add_overdue(database)
     start = time.time()
-    with _searching(edition, arguments.searches) as beside:
+    with _searching(edition, arguments) as beside:
         parts.wait_until(lambda: sink.count() >= sent + count, seconds=LONGEST_WAIT_SECONDS)
     seconds = sink.mails()[sent + count - 1][0] - start
     cpu = cpu_seconds(edition.pids) - cpu
-    with _searching(edition, arguments.searches) as after:
+    with _searching(edition, arguments) as after:
+        time.sleep(arguments.seconds)
+    share = min(0.95, cpu / seconds)
+    with _working(share), _searching(edition, arguments) as other:
         time.sleep(arguments.seconds)
     print(
         f"{count} overdue notices: the last was handed over after {seconds:.1f} s ({count / seconds:.0f}/s);"
@@ -126,12 +140,25 @@ def _measure_overdue(edition: Edition, database: Database, sink: MailSink, argum
     )
     alone = [*before, *after]
     for name, value in (("p50", _p50), ("p95", _p95)):
-        figures = [1e3 * value(some) for some in (before, after, beside)]
+        figures = [1e3 * value(some) for some in (before, after, beside, other)]
         print(
             f"  searches, {name}: {figures[0]:.1f} and {figures[1]:.1f} ms alone, {figures[2]:.1f} ms beside;"
-            f" ratio {value(beside) / value(alone):.2f} ({len(alone)} and {len(beside)} searches)",
+            f" ratio {value(beside) / value(alone):.2f} ({len(alone)} and {len(beside)} searches);"
+            f" {figures[3]:.1f} ms beside another program that computes {share:.0%} of the time,"
+            f" ratio {value(other) / value(alone):.2f}",
             flush=True,
         )
+
+
+@contextmanager
+def _working(share: float) -> Iterator[None]:
+    """Let a process of its own compute for this share of the time, in pieces of 2 ms, beside the block."""
+    process = subprocess.Popen([sys.executable, "-c", _WORK, str(0.002 * (1 - share) / share)])
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
 
 
 def _add_overdue(database: Database) -> int:
@@ -148,10 +175,10 @@ def _add_overdue(database: Database) -> int:
 
 
 @contextmanager
-def _searching(edition: Edition, per_second: float) -> Iterator[list[float]]:
-    """Search at a steady pace beside the block; fill the list with the seconds of each search."""
+def _searching(edition: Edition, arguments: argparse.Namespace) -> Iterator[list[float]]:
+    """Search at a steady pace beside the block, in each process in turn; fill the list with the seconds of each."""
     stop, seconds = threading.Event(), []
-    thread = threading.Thread(target=_search, args=(edition.address, per_second, stop, seconds))
+    thread = threading.Thread(target=_search, args=(edition.address, arguments, stop, seconds))
     thread.start()
     try:
         yield seconds
@@ -160,11 +187,17 @@ def _searching(edition: Edition, per_second: float) -> Iterator[list[float]]:
         thread.join()
 
 
-def _search(address: str, per_second: float, stop: threading.Event, seconds: list[float]) -> None:
+def _search(address: str, arguments: argparse.Namespace, stop: threading.Event, seconds: list[float]) -> None:
     queries = itertools.cycle(generate.queries(2_000))
-    with closing(http.client.HTTPConnection(address.partition("://")[2])) as client:
+    with ExitStack() as stack:
+        # The supervisor gives each process one of these connections.
+        clients = [
+            stack.enter_context(closing(http.client.HTTPConnection(address.partition("://")[2])))
+            for _ in range(arguments.workers)
+        ]
         begun = time.perf_counter()
         while not stop.is_set():
+            client = clients[len(seconds) % len(clients)]
             start = time.perf_counter()
             client.request("GET", f"/api/v1/search?q={quote(next(queries))}")
             response = client.getresponse()
@@ -172,7 +205,7 @@ def _search(address: str, per_second: float, stop: threading.Event, seconds: lis
             if response.status != 200:
                 raise SystemExit(f"a search was answered with {response.status}")
             seconds.append(time.perf_counter() - start)
-            stop.wait(max(0.0, begun + len(seconds) / per_second - time.perf_counter()))
+            stop.wait(max(0.0, begun + len(seconds) / arguments.searches - time.perf_counter()))
 
 
 def _measure_desks(edition: Edition, database: Database, sink: MailSink, arguments: argparse.Namespace) -> None:

@@ -143,12 +143,11 @@ def up(
 ) -> None:
     """Run everything in one place: all services, the local bus and the web pages."""
     services = discover()
-    settings = _settings("up", services, gateway=True, port=port, host=host, workers=workers)
+    settings = _settings("up", services, gateway=True, forks=True, port=port, host=host, workers=workers)
     resolve("chassis.health:check_folder")(settings.data)
     for service in services:
         _migrate(settings, service)
-
-    resolve("chassis.up:up")(settings, json_lines=json)
+    raise typer.Exit(resolve("chassis.up:up")(settings, json_lines=json))
 
 
 @app.command()
@@ -260,14 +259,17 @@ def settings_(json: Json = False) -> None:
     print_table(("variable", "owner", "default", "purpose"), rows)
 
 
-def _settings(process: str, services: Sequence[Service], *, gateway: bool = False, **options: object) -> Settings:
-    """Read the settings of this process, and start logging and tracing.
+def _settings(
+    process: str, services: Sequence[Service], *, gateway: bool = False, forks: bool = False, **options: object
+) -> Settings:
+    """Read the settings of this process, and start logging, metrics and tracing.
 
+    forks    the process forks others, which start metrics and tracing themselves
     options  values that replace the variables of the same names; an error names the variable
     """
     changes = {name.upper(): str(value) for name, value in options.items() if value is not None}
     settings = process_settings(services, gateway=gateway, changes=changes)
-    resolve("chassis.telemetry:start")(settings, process)
+    resolve(f"chassis.telemetry:{'start_logs' if forks else 'start'}")(settings, process)
     return settings
 
 

@@ -4,28 +4,24 @@ With one shared listening socket, workers would get unequal shares (of 8 keep-al
 dead worker is replaced, even if it is the only one: for example, a truncated index file kills the process that has
 mapped it. When the parent dies, its end of each channel closes, and the workers stop.
 
-`up` becomes this process after it has migrated the databases. It imports neither SQLAlchemy nor gRPC, and so takes a
-third of the memory.
+Workers are forks of the parent, so each starts with the modules that the parent has imported, and shares their memory.
+The parent has no threads, and holds no locks and no databases: a fork would keep its locks after a kill -9.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import math
+import multiprocessing
 import selectors
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable
+from multiprocessing.context import ForkProcess
 from types import FrameType
 from typing import Any
 
-from chassis import telemetry
-from chassis.output import print_json, print_text
-from chassis.settings import environment_with, load
 from chassis.stopping import UNWELL
 
 log = logging.getLogger(__name__)
@@ -34,9 +30,11 @@ GRACE_SECONDS = 10
 FORCE_SECONDS = 2  # after the grace; then a process ends, even if something hangs
 READY = b"ready"
 LONGEST_MESSAGE = 65_536
-RESPAWN_SECONDS = 0.5
+RESTART_SECONDS = 0.5
 PAUSE_SECONDS = 0.02  # before the next attempt to accept or to pass on
 MOST_ACCEPTED = 256  # connections in a row, before messages of workers are read
+FORK = multiprocessing.get_context("fork")
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Supervisor:
@@ -46,40 +44,36 @@ class Supervisor:
         self,
         listener: socket.socket,
         *,
-        module: str,
+        work: Callable[[socket.socket, int], None],
         workers: int,
-        connections_per_address: int,
         ready: Callable[[], None],
         refused: Callable[[dict[str, Any]], None] = lambda _: None,
     ) -> None:
         """
         listener  a bound, listening socket; closed at the end
-        module    each worker runs as `python -m module HANDLE`; HANDLE is its channel
-        connections_per_address
-                  largest number in all workers together; 0 for no limit
+        work      called in each worker with its channel and its number, from 0, which no other running worker has; when
+                  it returns, the worker ends
         ready     called once, when all workers are ready
         refused   called once, before all workers end, with a worker's error in the form of --json
         """
-        self._listener, self._module, self._count, self._ready = listener, module, workers, ready
+        self._listener, self._work, self._count, self._ready = listener, work, workers, ready
         self._refused = refused
-        # Each worker gets its share of the limit, because connections are passed in turn.
-        share = str(math.ceil(connections_per_address / workers))
-        self._environment = environment_with(PORT="0", WORKERS="1", CONNECTIONS_PER_ADDRESS=share)
-        self._workers: dict[socket.socket, subprocess.Popen[bytes]] = {}
+        self._workers: dict[socket.socket, ForkProcess] = {}
+        self._numbers: dict[socket.socket, int] = {}
         self._queue: list[socket.socket] = []
         self._waiting: socket.socket | None = None  # an accepted connection that no worker has taken yet
         self._accepts = True
         self._announced = False
         self._exit_code = 0
         self._stopping = False
-        self._next_spawn = 0.0
+        self._next_start = 0.0
 
     def run(self) -> int:
         """Serve until SIGINT or SIGTERM.
 
         returns  0; or the exit code of a worker that cannot run, if other workers could not run either
         """
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in STOP_SIGNALS:
             signal.signal(number, self._on_signal)
         self._listener.setblocking(False)
         try:
@@ -93,7 +87,7 @@ class Supervisor:
             self._selector = selector
             selector.register(self._listener, selectors.EVENT_READ)
             while not self._stopping:
-                self._spawn_missing_worker()
+                self._start_missing_worker()
                 if self._waiting is not None:
                     self._accept()
                 for key, _ in selector.select(timeout=PAUSE_SECONDS if self._waiting else 0.25):
@@ -105,25 +99,41 @@ class Supervisor:
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self._stopping = True
 
-    def _spawn_missing_worker(self) -> None:
-        if len(self._workers) == self._count or time.monotonic() < self._next_spawn:
+    def _start_missing_worker(self) -> None:
+        if len(self._workers) == self._count or time.monotonic() < self._next_start:
             return
         try:
             channel, worker_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             with worker_end:
                 channel.setblocking(False)
-                # A subprocess, because a forked child would keep its parent's locks after a kill -9.
-                worker = subprocess.Popen(
-                    [sys.executable, "-P", "-m", self._module, str(worker_end.fileno())],
-                    pass_fds=[worker_end.fileno()],
-                    env=self._environment,
-                )
+                number = min(set(range(self._count)) - set(self._numbers.values()))
+                worker = FORK.Process(target=self._run_worker, args=(channel, worker_end, number))
+                # Without signals in between, so that the worker never runs this process's handlers.
+                signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+                try:
+                    worker.start()
+                finally:
+                    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
         except OSError as problem:
             log.warning("worker_not_started", extra={"why": problem.strerror})
-            self._next_spawn = time.monotonic() + RESPAWN_SECONDS
+            self._next_start = time.monotonic() + RESTART_SECONDS
             return
-        self._workers[channel] = worker
+        self._workers[channel], self._numbers[channel] = worker, number
         self._selector.register(channel, selectors.EVENT_READ)
+
+    def _run_worker(self, channel: socket.socket, worker_end: socket.socket, number: int) -> None:
+        """Run in a worker: close what belongs to the parent, then work.
+
+        channel  the parent's end, which must close when the parent dies
+        """
+        self._selector.close()
+        for inherited in (self._listener, self._waiting, channel, *self._workers):
+            if inherited is not None:
+                inherited.close()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+        self._work(worker_end, number)
 
     def _read_message(self, channel: socket.socket) -> None:
         """Handle a worker's message (ready, or its error), or the end of its channel, which means that it has died."""
@@ -142,13 +152,14 @@ class Supervisor:
             self._read_error(json.loads(message))
         else:
             worker = self._remove_worker(channel)
-            code = worker.wait()
+            worker.join()
+            code = worker.exitcode or 0
             log.warning("worker_died", extra={"pid": worker.pid, "exit": code})
             if not self._announced and code >= 0 and not self._stopping:
                 # It ended by itself at its start, so the next worker would do the same.
                 self._end(code or UNWELL)
             # Wait before the next start, because a worker that dies at its start would cause a busy loop.
-            self._next_spawn = time.monotonic() + RESPAWN_SECONDS
+            self._next_start = time.monotonic() + RESTART_SECONDS
 
     def _read_error(self, message: dict[str, Any]) -> None:
         error = message["error"]
@@ -160,11 +171,12 @@ class Supervisor:
     def _end(self, exit_code: int) -> None:
         self._exit_code, self._stopping = exit_code, True
 
-    def _remove_worker(self, channel: socket.socket) -> subprocess.Popen[bytes]:
+    def _remove_worker(self, channel: socket.socket) -> ForkProcess:
         self._selector.unregister(channel)
         if channel in self._queue:
             self._queue.remove(channel)
         channel.close()
+        del self._numbers[channel]
         return self._workers.pop(channel)
 
     def _accept(self) -> None:
@@ -211,44 +223,7 @@ class Supervisor:
             worker.terminate()
         end = time.monotonic() + GRACE_SECONDS + FORCE_SECONDS + 1
         for worker in self._workers.values():
-            try:
-                worker.wait(timeout=max(0.1, end - time.monotonic()))
-            except subprocess.TimeoutExpired:
+            worker.join(timeout=max(0.1, end - time.monotonic()))
+            if worker.exitcode is None:
                 worker.kill()
-
-
-def main(handle: int, address: str, *, json_lines: bool) -> int:
-    """Serve `up` until SIGINT or SIGTERM. Returns the exit code.
-
-    handle   file descriptor of the listening socket
-    address  URL of the socket, printed when all workers are ready
-    """
-    settings = load()
-    telemetry.start(settings, "up")
-
-    def announce() -> None:
-        if json_lines:
-            print_json({"address": address, "workers": settings.workers})
-        else:
-            print_text(f"Rangkiang: {address}   (Ctrl-C menghentikan · Ctrl-C stops it)")
-
-    def refuse(line: dict[str, Any]) -> None:
-        if json_lines:
-            print_json(line)
-            return
-        for refusal in line["error"]["refusals"]:
-            print_text(f"{refusal['reason']}: {refusal['detail']}", to_errors=True)
-
-    supervisor = Supervisor(
-        socket.socket(fileno=handle),
-        module="chassis.up",
-        workers=settings.workers,
-        connections_per_address=settings.connections_per_address,
-        ready=announce,
-        refused=refuse,
-    )
-    return supervisor.run()
-
-
-if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]), sys.argv[2], json_lines="--json" in sys.argv))
+                worker.join()

@@ -32,14 +32,19 @@ def start(settings: Settings, process: str) -> None:
 
     process  name of the process in logs and traces: "up", "gateway", "catalog" …
     """
+    start_logs(settings, process)
+    metrics.start(settings, process)
+    _start_tracing(settings, process)
+
+
+def start_logs(settings: Settings, process: str) -> None:
+    """Set up logging alone, for a process whose forks call `start`: metrics and tracing start threads."""
     _hide_passwords_of(settings)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_formatter(settings, process))
     logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
     for name in ("alembic", "httpx", "elastic_transport", "amqp", "kombu", "nameko"):
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelName(settings.log_level)))
-    metrics.start(settings, process)
-    _start_tracing(settings, process)
 
 
 @contextmanager

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import errno
 import math
-import os
 import resource
 import signal
 import socket
@@ -14,28 +13,29 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from ssl import SSLContext
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
 import uvicorn
 
-from chassis import jobs, revisions, telemetry
+from chassis import in_progress, jobs, revisions, telemetry
 from chassis.addresses import networks
 from chassis.cli import error_line, exit_code
 from chassis.db import Database
 from chassis.errors import Error, Invalid, Unavailable
 from chassis.gc_tuning import take_short_turns, tune_gc
 from chassis.http_protocol import KEEP_ALIVE_SECONDS, BoundedConnections, ConnectionLimit
-from chassis.output import json_text
+from chassis.output import json_text, print_json, print_text
 from chassis.prefork import StoppableServer, WorkerServer
 from chassis.rpc import inproc
 from chassis.rpc.client import token_verifier
 from chassis.rpc.server import MOST_JOBS, DatabaseCheck
 from chassis.service import Resources, Service, discover
-from chassis.settings import Settings, environment_with, load
+from chassis.settings import Settings
 from chassis.stopping import end_within
-from chassis.supervisor import FORCE_SECONDS, GRACE_SECONDS
+from chassis.supervisor import FORCE_SECONDS, GRACE_SECONDS, Supervisor
 from chassis.tls_connections import TlsConnections, server_context
 from chassis.urls import resolve
 
@@ -45,8 +45,8 @@ MOST_FILES = 65_536
 APP = "gateway.app:create_app"
 
 
-def up(settings: Settings, *, json_lines: bool) -> NoReturn:
-    """Become the process that supervises the workers of `up`; it serves until SIGINT or SIGTERM.
+def up(settings: Settings, *, json_lines: bool) -> int:
+    """Supervise the workers of `up` until SIGINT or SIGTERM. Returns the exit code.
 
     raises  Unavailable  PORT_TAKEN
             Invalid      ADDRESS_UNUSABLE, and the errors of server_context
@@ -55,10 +55,41 @@ def up(settings: Settings, *, json_lines: bool) -> NoReturn:
     _raise_file_limit()
     listener = _listen(settings.host, settings.port)
     address = _address(settings, listener, context)
-    listener.set_inheritable(True)
-    command = [sys.executable, "-P", "-m", "chassis.supervisor", str(listener.fileno()), address]
-    environment = environment_with(HOST=settings.host, PORT=str(settings.port), WORKERS=str(settings.workers))
-    os.execve(sys.executable, [*command, *(["--json"] if json_lines else [])], environment)  # noqa: S606
+
+    def announce() -> None:
+        if json_lines:
+            print_json({"address": address, "workers": settings.workers})
+        else:
+            print_text(f"Rangkiang: {address}   (Ctrl-C menghentikan · Ctrl-C stops it)")
+
+    def refuse(line: dict[str, Any]) -> None:
+        if json_lines:
+            print_json(line)
+            return
+        for refusal in line["error"]["refusals"]:
+            print_text(f"{refusal['reason']}: {refusal['detail']}", to_errors=True)
+
+    supervisor = Supervisor(
+        listener, work=prepare_workers(settings), workers=settings.workers, ready=announce, refused=refuse
+    )
+    return supervisor.run()
+
+
+def prepare_workers(settings: Settings) -> Callable[[socket.socket, int], None]:
+    """Import in this process what all workers need, and make what they share. Returns `worker` for the supervisor."""
+    # Each worker gets its share of the limit, because connections are passed in turn.
+    share = math.ceil(settings.connections_per_address / settings.workers)
+    settings = settings.model_copy(update={"connections_per_address": share})
+    services = discover()
+    for service in services:
+        runs = [job.run for job in (*service.jobs, *jobs.PLATFORM)]
+        for place in (service.rpc, service.adder, *runs, *(consumer.handler for consumer in service.consumers)):
+            if place:
+                resolve(place)
+    app = resolve(APP)(settings)
+    in_progress.share(settings.workers)
+    tune_gc()
+    return partial(worker, settings, services, app)
 
 
 def _raise_file_limit() -> None:
@@ -106,7 +137,7 @@ def serve_gateway(settings: Settings, *, announce: Callable[[str], None]) -> Non
     listener = _listen(settings.host, settings.port)
     address = _address(settings, listener, context)
     server = _DrainingServer(
-        _http_config(settings),
+        _http_config(settings, resolve(APP)(settings)),
         lambda: announce(address),
         drain_seconds=settings.drain_seconds,
         tls=_tls_connections(settings, context),
@@ -153,9 +184,9 @@ class _Services:
                 database.guard.raise_refusal()
 
 
-def _http_config(settings: Settings) -> uvicorn.Config:
+def _http_config(settings: Settings, app: Any) -> uvicorn.Config:
     return uvicorn.Config(
-        resolve(APP)(settings),
+        app,
         http=BoundedConnections(_connection_limit(settings)),  # type: ignore[arg-type]
         log_config=None,
         log_level="warning",
@@ -241,29 +272,28 @@ class _DrainingServer(_AnnouncingServer):
         return await super().on_tick(counter)
 
 
-def worker(handle: int) -> None:
+def worker(settings: Settings, services: list[Service], app: Any, channel: socket.socket, number: int) -> None:
     """Run one of N processes until its channel closes or a signal stops it.
 
-    handle  file descriptor of the channel to the supervisor
+    app      of the gateway
+    channel  to the supervisor
+    number   see Supervisor
     """
-    settings = load()
+    in_progress.take_place(number)
     telemetry.start(settings, "up")
-    channel = socket.socket(fileno=handle)
+    telemetry.watch_app(app)
     channel.setblocking(False)
     try:
-        services = _Services(settings, discover())
+        running = _Services(settings, services)
         try:
             tls = _tls_connections(settings, server_context(settings))
-            WorkerServer(_http_config(settings), channel, tls=tls).run()
+            WorkerServer(_http_config(settings, in_progress.CountedRequests(app)), channel, tls=tls).run()
         finally:
-            services.close()
-        services.raise_refusal()
+            running.close()
+            telemetry.stop()
+        running.raise_refusal()
     except Error as error:
         # Sent to the supervisor, which prints it.
         with contextlib.suppress(OSError):
             channel.send(json_text({**error_line(error), "exit_code": exit_code(error)}).encode())
         sys.exit(exit_code(error))
-
-
-if __name__ == "__main__":
-    worker(int(sys.argv[1]))

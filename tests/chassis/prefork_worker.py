@@ -1,7 +1,6 @@
 """Processes that respond with their own id, for the tests of the supervisor.
 
-python -m tests.chassis.prefork_worker supervise WORKERS     prints its port once all workers are ready
-python -m tests.chassis.prefork_worker HANDLE                one worker
+python -m tests.chassis.prefork_worker WORKERS     prints its port once all workers are ready
 """
 
 from __future__ import annotations
@@ -15,15 +14,17 @@ from typing import Any
 
 import uvicorn
 
+from chassis.ids import new_id_text
 from chassis.prefork import WorkerServer
 from chassis.settings import environment_with
 from chassis.supervisor import Supervisor
 
 SLOW_SECONDS = 0.7
+NEW_IDS = 1_000
 
 
 async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    """Respond with the id of this process; /slow does so after SLOW_SECONDS."""
+    """Respond with the id of this process, after SLOW_SECONDS to /slow; to /new-ids with identifiers that it makes."""
     if scope["type"] == "lifespan":
         while True:
             message = await receive()
@@ -32,12 +33,14 @@ async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
                 return
     if scope["path"] == "/slow":
         await asyncio.sleep(SLOW_SECONDS)
-    body = str(os.getpid()).encode()
+    body = str(os.getpid())
+    if scope["path"] == "/new-ids":
+        body = " ".join(new_id_text() for _ in range(NEW_IDS))
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
-    await send({"type": "http.response.body", "body": body})
+    await send({"type": "http.response.body", "body": body.encode()})
 
 
-def work(handle: int) -> None:
+def work(channel: socket.socket, _number: int) -> None:
     starts = environment_with().get("STARTS", "")
     if starts:
         with Path(starts).open("a") as file:
@@ -45,26 +48,22 @@ def work(handle: int) -> None:
         if starts.endswith("refused"):
             sys.exit(3)
         os.abort()
-    channel = socket.socket(fileno=handle)
     channel.setblocking(False)
     WorkerServer(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=5), channel).run()
 
 
 def supervise(workers: int) -> None:
+    new_id_text()  # so that the state of the generator exists before the forks
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
     supervisor = Supervisor(
         listener,
-        module="tests.chassis.prefork_worker",
+        work=work,
         workers=workers,
-        connections_per_address=0,
         ready=lambda: print(port, flush=True),
     )
     sys.exit(supervisor.run())
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "supervise":
-        supervise(int(sys.argv[2]))
-    else:
-        work(int(sys.argv[1]))
+    supervise(int(sys.argv[1]))

@@ -16,10 +16,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.chassis.prefork_worker import NEW_IDS
 from tests.conditions import eventually
 from tests.conftest import CHECKOUT
 
-COMMAND = (sys.executable, "-m", "tests.chassis.prefork_worker", "supervise")
+COMMAND = (sys.executable, "-m", "tests.chassis.prefork_worker")
 
 
 class Running:
@@ -75,6 +76,19 @@ def test_a_killed_worker_is_replaced_while_the_other_continues(running: Running)
         assert int(client.get("/").text) == survivor
         assert is_replaced(running, without=victim)
         assert int(client.get("/").text) == survivor
+
+
+def test_workers_end_with_a_killed_supervisor(running: Running) -> None:
+    workers = running.worker_ids()
+    assert len(workers) == 2
+    running.process.kill()
+    eventually(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers))
+
+
+def test_workers_make_different_identifiers(running: Running) -> None:
+    texts = [httpx.get(f"{running.address}/new-ids", timeout=10).text for _ in range(4)]
+    identifiers = [identifier for text in texts for identifier in text.split()]
+    assert len(identifiers) == len(set(identifiers)) == 4 * NEW_IDS
 
 
 def test_a_running_request_ends_before_the_processes_stop(running: Running) -> None:

@@ -48,6 +48,20 @@ def test_one_process_serves_and_ends_on_a_signal(tmp_path: Path, number: signal.
         process.communicate()
 
 
+def test_the_supervisor_has_no_thread_and_no_database_that_a_new_worker_would_share(tmp_path: Path) -> None:
+    # Traces, whose exporter is a thread, belong to the workers.
+    process = start(tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9", OTEL_TRACES_SAMPLER="always_off")
+    try:
+        assert process.stdout is not None
+        process.stdout.readline()
+        files = [os.readlink(file) for file in Path(f"/proc/{process.pid}/fd").iterdir()]
+        assert not [file for file in files if file.startswith(str(tmp_path))]
+        assert len(list(Path(f"/proc/{process.pid}/task").iterdir())) == 1
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
+
+
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_taken_port_is_named(tmp_path: Path, workers: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:

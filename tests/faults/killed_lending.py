@@ -1,7 +1,6 @@
 """`up` whose worker kills itself once at a point that a file names, while desks lend; and an import that does so.
 
 python -m tests.faults.killed_lending                     the supervisor, with one worker
-python -m tests.faults.killed_lending HANDLE              the worker
 python -m tests.faults.killed_lending import POINT NUMBER FILE …  `loans import`, killed when it is there for this time
 """
 
@@ -86,11 +85,12 @@ def import_loans(point: str, number: int, words: list[str]) -> None:
 def supervise() -> int:
     listener = socket.create_server(("127.0.0.1", 0))
     address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    for name, place in POINTS.items():
+        arm(place, partial(kill_once, name, point_file()))
     supervisor = Supervisor(
         listener,
-        module="tests.faults.killed_lending",
+        work=up.prepare_workers(load()),
         workers=1,
-        connections_per_address=100,
         ready=lambda: print_json({"address": address}),
         refused=print_json,
     )
@@ -103,7 +103,3 @@ if __name__ == "__main__":
             sys.exit(supervise())
         case ["import", point, number, *words]:
             import_loans(point, int(number), words)
-        case [handle]:
-            for name, place in POINTS.items():
-                arm(place, partial(kill_once, name, point_file()))
-            up.worker(int(handle))

@@ -233,6 +233,10 @@ def _choices(
 
 
 def _class_weight(documents: int, total: int) -> float:
-    """Return the factor of a class's weight: a class with few records says more about the topic, like a rare word."""
+    """Return the factor of a class's weight: a class with few records says more about the topic, like a rare word.
+
+    documents  number of records of the index; 0 while it is empty
+    """
+    documents = max(documents, 1)
     rarity = math.log1p(documents / max(total, 1)) / math.log1p(documents)
     return min(max(rarity / weights.USUAL_RARITY, 1.0), weights.MOST_RARITY)

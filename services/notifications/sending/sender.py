@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -14,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from chassis import clock, telemetry
+from chassis import clock, in_progress, telemetry
 from chassis.context import system
 from chassis.db import Database
 from chassis.errors import Error, Invalid
@@ -50,9 +49,8 @@ LONGEST_PAUSE_SECONDS = 5.0
 # Attempts that are committed together. A crash may leave as many without an outcome.
 TOGETHER, TOGETHER_UNKNOWN = 25, 5
 NOT_RENDERED = "NOT_RENDERED"
-# Contacts of one request; members takes 7 ms to unseal them.
-CONTACTS_TOGETHER = 50
-SHORTEST_STEP_SECONDS, LONGEST_SLEEP_SECONDS = 0.0005, 0.01
+# Contacts of one request; members takes 3 ms to unseal them.
+CONTACTS_TOGETHER = 20
 FAILURES_SHOWN = 100
 # (circuit, failures, reason) as written last.
 Health = tuple[str, int, str]
@@ -82,7 +80,6 @@ class Sender:
         self._away: set[str] = set()
         self._seen: dict[str, Health] = {}
         self._unrecorded: dict[UUID, Outcome] = {}
-        self._pauses = Pauses()
 
     def recover(self) -> int:
         """End attempts of a sender that died, or whose outcomes could not be committed.
@@ -119,7 +116,7 @@ class Sender:
             moment = None if work else next_moment(session, now)
         if not work:
             return LONGEST_PAUSE_SECONDS if moment is None else max(0.1, (moment - now).total_seconds())
-        self._pauses.pause()
+        in_progress.give_way()
         contacts = self._ask_contacts(work)
         master = self._read_master()
         with self._database.reading(SENDING) as session:
@@ -130,7 +127,7 @@ class Sender:
         judge = Judge(known, self._channels, partial(hash_address, master), self._closed_until, self._away)
         decisions: list[Decision] = []
         for one in work:
-            self._pauses.pause()
+            in_progress.give_way()
             decisions.append(judge.decide(one, contacts.get(one.member_id), now))
         drafts = [one.draft for one in decisions if one.draft is not None]
         with self._database.transaction(SENDING) as session:
@@ -147,7 +144,7 @@ class Sender:
         contacts: dict[UUID, MemberContact] = {}
         for start in range(0, len(ids), CONTACTS_TOGETHER):
             contacts.update(self._owners.contacts(ids[start : start + CONTACTS_TOGETHER]))
-            self._pauses.pause()
+            in_progress.give_way()
         return contacts
 
     def _hand_over(self, drafts: Sequence[Draft], known: Known, master: MasterKey, now: datetime) -> None:
@@ -235,7 +232,7 @@ class Sender:
         failed: list[Draft] = []
         with self._database.reading(SENDING) as session:
             for draft in drafts:
-                self._pauses.pause()
+                in_progress.give_way()
                 try:
                     handed = render_message(
                         session,
@@ -263,6 +260,7 @@ class Sender:
     def _send(self, begun: Begun) -> Outcome:
         channel = begun.draft.option.channel
         parent = {"traceparent": begun.draft.notices[0].traceparent} if begun.draft.notices[0].traceparent else None
+        in_progress.give_way()
         with telemetry.span(f"send {channel.name}", kind="producer", parent=parent, kind_of_notice=begun.draft.kind):
             try:
                 outcome = channel.send(begun.handed)
@@ -291,29 +289,6 @@ class Sender:
         insert = insert_for(session, ChannelState).values(name=channel.name, **values)
         session.execute(insert.on_conflict_do_update(index_elements=["name"], set_=values))
         return {channel.name: seen}
-
-
-class Pauses:
-    """Pauses after steps that compute, each as long as the step took.
-
-    In the embedded edition the sender runs in a process that serves. A search in this process releases the interpreter
-    about ten times, and waits for it each time while the sender computes.
-
-    used_seconds  CPU time of this thread
-    """
-
-    def __init__(
-        self, *, used_seconds: Callable[[], float] = time.thread_time, sleep: Callable[[float], None] = time.sleep
-    ) -> None:
-        self._used_seconds, self._sleep = used_seconds, sleep
-        self._begun_at = used_seconds()
-
-    def pause(self) -> None:
-        """Sleep, unless the step was too short. Not for use in a write turn, for which others wait."""
-        seconds = self._used_seconds() - self._begun_at
-        if seconds >= SHORTEST_STEP_SECONDS:
-            self._sleep(min(seconds, LONGEST_SLEEP_SECONDS))
-            self._begun_at = self._used_seconds()
 
 
 def _by_channel(drafts: Sequence[Draft]) -> dict[Channel, list[Draft]]:

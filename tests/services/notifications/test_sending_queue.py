@@ -9,7 +9,6 @@ from sqlalchemy import text
 from chassis import clock
 from services.notifications.institutions import local_day
 from services.notifications.sending.queue import find_work, read_known
-from services.notifications.sending.sender import LONGEST_SLEEP_SECONDS, Pauses
 from tests.services.notifications.conftest import TEST
 from tests.services.notifications.test_sender import MORNING, remind
 
@@ -40,12 +39,3 @@ def test_refused_addresses_of_members_are_found_in_an_index(office):
         query = f"{explain} SELECT address_hash FROM refused_addresses WHERE member_id = {value}"
         plan = " ".join(str(row) for row in session.connection().exec_driver_sql(query))
     assert "refused_addresses_member" in plan, plan
-
-
-def test_the_sender_pauses_as_long_as_it_has_computed_and_not_for_short_pieces_or_long():
-    used, slept = [0.0], []
-    pauses = Pauses(used_seconds=lambda: used[0], sleep=slept.append)
-    for piece in (0.0002, 0.0001, 0.0005, 0.004, 0.0001, 3.0):
-        used[0] += piece
-        pauses.pause()
-    assert [round(seconds, 6) for seconds in slept] == [0.0008, 0.004, LONGEST_SLEEP_SECONDS]

@@ -176,6 +176,11 @@ def other_shelf(
     drop_indices(name)
 
 
+@pytest.mark.parametrize("text", ["surau", "chicken farming"])
+def test_a_library_without_records_finds_nothing(other_shelf: Library, text: str) -> None:
+    assert other_shelf.find(text).total == 0
+
+
 def test_a_word_for_readers_lifts_the_books_of_that_audience_and_finds_them(other_shelf: Library) -> None:
     books = [
         book("Laut biru", subject="Anak; Laut"),

@@ -1,0 +1,110 @@
+"""Jobs of all processes let short requests go first, and wait no longer than they should."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection
+
+import pytest
+
+from chassis import in_progress
+from chassis.supervisor import FORK
+
+
+async def nothing(*_: object) -> None:
+    return None
+
+
+class Worker:
+    """A process that answers one request, until it is told to end it."""
+
+    def __init__(self, number: int) -> None:
+        self._ours, theirs = FORK.Pipe()
+        self.process = FORK.Process(target=self._answer, args=(number, theirs), daemon=True)
+        self.process.start()
+        assert self._ours.recv() == "begun"
+
+    @staticmethod
+    def _answer(number: int, channel: Connection) -> None:
+        async def app(*_: object) -> None:
+            channel.send("begun")
+            channel.recv()
+
+        in_progress.take_place(number)
+        asyncio.run(in_progress.CountedRequests(app)({"type": "http"}, nothing, nothing))
+        channel.send("ended")
+        channel.recv()
+
+    def end_request(self) -> None:
+        self._ours.send("end")
+        assert self._ours.recv() == "ended"
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.join()
+
+
+@pytest.fixture(autouse=True)
+def shared(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Restored afterwards, because other tests of this process have no shared memory.
+    monkeypatch.setattr(in_progress, "_shared", None)
+    monkeypatch.setattr(in_progress, "_own", 0)
+    # However slow the machine is, a request of these tests counts as short.
+    monkeypatch.setattr(in_progress, "SHORT_SECONDS", 600.0)
+    in_progress.share(2)
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[[int], Worker]]:
+    workers: list[Worker] = []
+
+    def start_worker(number: int) -> Worker:
+        workers.append(Worker(number))
+        return workers[-1]
+
+    yield start_worker
+    for worker in workers:
+        worker.kill()
+
+
+def test_a_request_of_another_process_is_seen_until_it_ends(start: Callable[[int], Worker]) -> None:
+    assert not in_progress.is_any()
+    workers = [start(0), start(1)]
+    assert in_progress.is_any()
+    workers[0].end_request()
+    assert in_progress.is_any()
+    workers[1].end_request()
+    assert not in_progress.is_any()
+
+
+def test_a_job_goes_on_at_once_without_requests_and_after_a_while_beside_one(
+    start: Callable[[int], Worker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr(in_progress.time, "sleep", waits.append)
+    in_progress.give_way()
+    assert waits == []
+    start(0)
+    in_progress.give_way()
+    assert waits
+    assert set(waits) == {in_progress.POLL_SECONDS}
+
+
+def test_a_long_request_is_not_waited_for(start: Callable[[int], Worker], monkeypatch: pytest.MonkeyPatch) -> None:
+    start(0)
+    monkeypatch.setattr(in_progress, "SHORT_SECONDS", 0.0)
+    assert not in_progress.is_any()
+
+
+def test_the_request_of_a_killed_process_ends_with_its_successor(start: Callable[[int], Worker]) -> None:
+    start(1).kill()
+    assert in_progress.is_any()
+    in_progress.take_place(1)
+    assert not in_progress.is_any()
+
+
+def test_a_process_without_shared_memory_never_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(in_progress, "_shared", None)
+    asyncio.run(in_progress.CountedRequests(nothing)({"type": "http"}, nothing, nothing))
+    assert not in_progress.is_any()
