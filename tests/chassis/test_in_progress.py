@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
+from types import SimpleNamespace
 
 import pytest
 
@@ -50,6 +51,7 @@ def shared(monkeypatch: pytest.MonkeyPatch) -> None:
     # Restored afterwards, because other tests of this process have no shared memory.
     monkeypatch.setattr(in_progress, "_shared", None)
     monkeypatch.setattr(in_progress, "_own", 0)
+    monkeypatch.setattr(in_progress, "_waits_again_at", 0.0)
     # However slow the machine is, a request of these tests counts as short.
     monkeypatch.setattr(in_progress, "SHORT_SECONDS", 600.0)
     in_progress.share(2)
@@ -78,17 +80,28 @@ def test_a_request_of_another_process_is_seen_until_it_ends(start: Callable[[int
     assert not in_progress.is_any()
 
 
-def test_a_job_goes_on_at_once_without_requests_and_after_a_while_beside_one(
+def test_a_job_does_not_wait_without_requests_and_has_half_of_the_time_beside_one(
     start: Callable[[int], Worker], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    now = [100.0]
     waits: list[float] = []
-    monkeypatch.setattr(in_progress.time, "sleep", waits.append)
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        now[0] += seconds
+
+    monkeypatch.setattr(in_progress, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=sleep))
+    monkeypatch.setattr(in_progress, "SHORT_SECONDS", 1e9)
     in_progress.give_way()
     assert waits == []
     start(0)
-    in_progress.give_way()
-    assert waits
-    assert set(waits) == {in_progress.POLL_SECONDS}
+    for _ in range(2):
+        in_progress.give_way()
+        assert sum(waits) == pytest.approx(in_progress.LONGEST_WAIT_SECONDS, abs=in_progress.POLL_SECONDS)
+        in_progress.give_way()
+        assert sum(waits) == pytest.approx(in_progress.LONGEST_WAIT_SECONDS, abs=in_progress.POLL_SECONDS)
+        waits.clear()
+        now[0] += in_progress.LONGEST_WAIT_SECONDS + in_progress.POLL_SECONDS
 
 
 def test_a_long_request_is_not_waited_for(start: Callable[[int], Worker], monkeypatch: pytest.MonkeyPatch) -> None:
