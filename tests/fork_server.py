@@ -23,9 +23,9 @@ import traceback
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from functools import cache
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 from typing import IO, Any
 
 MOST_BYTES = 1 << 16
@@ -39,17 +39,10 @@ IMPORTED = (
 
 
 class ForkServer:
-    """A process that forks; it ends with this one.
+    """The near end of a process that forks."""
 
-    program  WORKER for workers, which have eventlet's sockets; else any other
-    """
-
-    def __init__(self, program: str) -> None:
-        self._socket, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        command = [sys.executable, "-P", "-m", "tests.fork_server", str(far.fileno()), program]
-        self._process = subprocess.Popen(command, pass_fds=[far.fileno()], cwd=Path(__file__).parents[1])
-        far.close()
-        atexit.register(self._process.kill)
+    def __init__(self, near: socket.socket) -> None:
+        self._socket = near
 
     def send(self, request: Mapping[str, Any], descriptors: Sequence[int]) -> None:
         """Request a fork.
@@ -59,10 +52,22 @@ class ForkServer:
         socket.send_fds(self._socket, [json.dumps(request).encode()], descriptors)
 
 
-@cache
+_servers: dict[str, ForkServer] = {}
+_starting = threading.Lock()
+
+
 def fork_server(program: str) -> ForkServer:
-    """The one of this process."""
-    return ForkServer(program)
+    """The one of this process for WORKER or for any other program; it ends with this process."""
+    kind = WORKER if program == WORKER else COMMAND
+    with _starting:
+        if kind not in _servers:
+            near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            command = [sys.executable, "-P", "-m", "tests.fork_server", str(far.fileno()), kind]
+            process = subprocess.Popen(command, pass_fds=[far.fileno()], cwd=Path(__file__).parents[1])
+            far.close()
+            atexit.register(process.kill)
+            _servers[kind] = ForkServer(near)
+        return _servers[kind]
 
 
 class ForkedProcess(subprocess.Popen[bytes]):
@@ -108,7 +113,7 @@ class ForkedProcess(subprocess.Popen[bytes]):
         }
         with far_status:
             descriptors = [far_in, far_out, far_errors, far_status.fileno()]
-            fork_server(WORKER if program == WORKER else COMMAND).send(request, descriptors)
+            fork_server(program).send(request, descriptors)
         for descriptor in (far_in, far_out, far_errors):
             os.close(descriptor)
         self.pid = int(self._status.recv(MOST_BYTES))
@@ -197,30 +202,14 @@ def _write(pipe: IO[bytes], content: bytes) -> None:
 
 
 def _serve(requests: socket.socket, selector: selectors.BaseSelector) -> None:
-    """Fork for each request, and send the exit code of each fork that ends."""
+    """Fork for each request, also of the forks, and send the exit code of each fork that ends."""
+    from_forks, to_server = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    selector.register(from_forks, selectors.EVENT_READ)
     statuses: dict[int, tuple[int, int]] = {}
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the tests and their processes
     while True:
         for key, _ in selector.select():
-            if key.fileobj is requests:
-                message, descriptors, *_ = socket.recv_fds(requests, MOST_BYTES, 4)
-                if not message:
-                    return
-                *streams, status = descriptors
-                pid = os.fork()
-                if not pid:
-                    # It keeps nothing open of the others, which see the end of their pipes.
-                    others = [other for _, other in statuses.values()]
-                    for descriptor in (selector.fileno(), requests.fileno(), status, *statuses, *others):
-                        os.close(descriptor)
-                    os._exit(_command(json.loads(message), streams))
-                for descriptor in streams:
-                    os.close(descriptor)
-                os.write(status, str(pid).encode())
-                end = os.pidfd_open(pid)
-                statuses[end] = pid, status
-                selector.register(end, selectors.EVENT_READ)
-            else:
+            if key.fd in statuses:
                 selector.unregister(key.fd)
                 pid, status = statuses.pop(key.fd)
                 code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
@@ -228,15 +217,47 @@ def _serve(requests: socket.socket, selector: selectors.BaseSelector) -> None:
                 with suppress(OSError):  # nobody may wait for it
                     os.write(status, str(code).encode())
                 os.close(status)
+                continue
+            message, descriptors, *_ = socket.recv_fds(key.fileobj, MOST_BYTES, 4)  # type: ignore[arg-type]
+            if not message:
+                return
+            *streams, status = descriptors
+            pid = os.fork()
+            if not pid:
+                # It keeps nothing open of the others, which see the end of their pipes.
+                others = [other for _, other in statuses.values()]
+                for descriptor in (
+                    selector.fileno(),
+                    requests.fileno(),
+                    from_forks.fileno(),
+                    status,
+                    *statuses,
+                    *others,
+                ):
+                    os.close(descriptor)
+                os._exit(_command(json.loads(message), streams, ForkServer(to_server)))
+            for descriptor in streams:
+                os.close(descriptor)
+            os.write(status, str(pid).encode())
+            end = os.pidfd_open(pid)
+            statuses[end] = pid, status
+            selector.register(end, selectors.EVENT_READ)
 
 
-def _command(request: dict[str, Any], descriptors: Sequence[int]) -> int:
+def _command(request: dict[str, Any], descriptors: Sequence[int], server: ForkServer) -> int:
     """Run the command in this process. Returns its exit code."""
     for number, descriptor in enumerate(descriptors):
         os.dup2(descriptor, number)
         os.close(descriptor)
     if request["starts_session"]:
         os.setsid()
+    elif request["program"] == COMMAND:
+        # The second process of a command is a fork too, where no session is killed with all its processes.
+        _servers[COMMAND] = server
+        jobs = import_module("chassis.jobs")
+        jobs.subprocess = SimpleNamespace(
+            Popen=_start_jobs, PIPE=subprocess.PIPE, TimeoutExpired=subprocess.TimeoutExpired
+        )
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.stdin, sys.stdout = open(0, encoding="utf-8"), open(1, "w", encoding="utf-8")  # noqa: SIM115
     sys.stderr = open(2, "w", buffering=1, encoding="utf-8", errors="backslashreplace")  # noqa: SIM115
@@ -259,6 +280,12 @@ def _command(request: dict[str, Any], descriptors: Sequence[int]) -> int:
     sys.stdout.flush()
     sys.stderr.flush()
     return code if isinstance(code, int) else int(code is not None)
+
+
+def _start_jobs(command: Sequence[str], *, stdin: int) -> ForkedProcess:
+    """The process of `chassis.jobs.running_for_command`."""
+    service, program = command[-1], "chassis.jobs:run_for_command"
+    return ForkedProcess([service], program=program, env=os.environ, cwd=Path.cwd(), stdin=stdin, stdout=None)
 
 
 def run_worker(service: str, backoff: str = "") -> None:
