@@ -8,7 +8,6 @@ import shutil
 import socket
 import ssl
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -32,10 +31,9 @@ from rangkiang.catalog.v1 import searches_pb2
 from rangkiang.catalog.v1.catalog_pb2_grpc import CatalogStub
 from tests.conditions import eventually
 from tests.conftest import CHECKOUT
-from tests.fork_server import run_command
+from tests.fork_server import ForkedProcess, run_command
 from tests.servers import processes
 
-RANGKIANG = [sys.executable, "-P", "-m", "chassis.cli"]
 NAMES = ["perpustakaan", "perpustakaan.local", "localhost", "192.168.1.10", "127.0.0.1", "::1"]
 READY_SECONDS = 60
 
@@ -59,9 +57,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def serving(command: list[str], key: str, **settings: str) -> Iterator[str]:
     """Run a process until the end of the block; yield what its first line has under the key."""
     environment = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
-    with subprocess.Popen(
-        [*RANGKIANG, *command, "--json"], env=environment | settings, cwd=CHECKOUT, stdout=subprocess.PIPE
-    ) as server:
+    with ForkedProcess([*command, "--json"], env=environment | settings, cwd=CHECKOUT) as server:
         assert server.stdout is not None
         try:
             yield json.loads(server.stdout.readline())[key]

@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +14,13 @@ import httpx
 import pytest
 
 from tests.conftest import CHECKOUT
-
-RANGKIANG = str(Path(sys.executable).with_name("rangkiang"))
+from tests.fork_server import ForkedProcess
 
 
 def start(folder: Path, *words: str, **changes: str) -> subprocess.Popen[bytes]:
     environment = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
     environment |= {"DATA": str(folder), "PORT": "0", "WORKERS": "1"} | changes
-    return subprocess.Popen([RANGKIANG, "up", "--json", *words], env=environment, cwd=CHECKOUT, stdout=subprocess.PIPE)
+    return ForkedProcess(["up", "--json", *words], env=environment, cwd=CHECKOUT)
 
 
 def refusal(process: subprocess.Popen[bytes]) -> tuple[int, dict[str, Any]]:

@@ -17,7 +17,7 @@ from sqlalchemy import create_engine, inspect, text
 from tests.builders import book, iso
 from tests.conditions import eventually
 from tests.conftest import CHECKOUT
-from tests.fork_server import run_command
+from tests.fork_server import ForkedProcess, run_command
 
 pytestmark = pytest.mark.timeout(150)
 
@@ -31,7 +31,7 @@ class Library:
     """Databases with the owner's role, and commands on them."""
 
     def __init__(self, folder: Path, settings: dict[str, str]) -> None:
-        self.folder = folder
+        self.folder, self._reads_site = folder, False
         inherited = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
         self._environment = {
             **inherited, "DATA": str(folder / "var"), "PORT": "0", "GRPC_PORT": "0", "RATE_LIMIT": "0", **settings,
@@ -41,19 +41,20 @@ class Library:
 
     def compare_twice_a_second(self) -> None:
         """Let processes that start from now on compare revisions twice a second."""
-        folder = self.folder / "site"
+        folder, self._reads_site = self.folder / "site", True
         folder.mkdir()
         (folder / "sitecustomize.py").write_text(SITE_CUSTOMIZE)
         self._environment["PYTHONPATH"] = f"{folder}:{CHECKOUT}"
 
-    def start(self, *words: str) -> subprocess.Popen[str]:
+    def start(self, *words: str) -> subprocess.Popen[bytes]:
+        if not self._reads_site:
+            return ForkedProcess([*words, "--json"], env=self._environment, cwd=CHECKOUT, stderr=subprocess.PIPE)
         return subprocess.Popen(
             [sys.executable, "-P", "-m", "chassis.cli", *words, "--json"],
             env=self._environment,
             cwd=CHECKOUT,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            text=True,
         )
 
     def run(self, *words: str) -> tuple[int, dict[str, Any]]:
@@ -62,9 +63,9 @@ class Library:
         return self._end(result.returncode, result.stdout.decode(), result.stderr.decode())
 
     @staticmethod
-    def end_of(process: subprocess.Popen[str]) -> tuple[int, dict[str, Any]]:
+    def end_of(process: subprocess.Popen[bytes]) -> tuple[int, dict[str, Any]]:
         output, errors = process.communicate(timeout=60)
-        return Library._end(process.returncode, output, errors)
+        return Library._end(process.returncode, output.decode(), errors.decode())
 
     @staticmethod
     def _end(code: int, output: str, errors: str) -> tuple[int, dict[str, Any]]:

@@ -13,7 +13,7 @@ import pytest
 
 from chassis.backup_manifest import release
 from tests.conftest import CHECKOUT
-from tests.fork_server import run_command
+from tests.fork_server import ForkedProcess, run_command
 
 RANGKIANG = [sys.executable, "-P", "-m", "chassis.cli"]
 # A disk that has no room for a copy of the database, in a mount namespace of this script.
@@ -66,8 +66,7 @@ def test_a_running_library_is_backed_up_and_not_restored(data: Path, tmp_path: P
     copy = str(tmp_path / "backup")
     environment = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
     environment |= {"DATA": str(data), "PORT": "0"}
-    command = [*RANGKIANG, "up", "--json"]
-    with subprocess.Popen(command, env=environment, cwd=CHECKOUT, stdout=subprocess.PIPE) as server:
+    with ForkedProcess(["up", "--json"], env=environment, cwd=CHECKOUT) as server:
         assert server.stdout is not None
         assert json.loads(server.stdout.readline())["address"]
         try:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import os
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
 from rangkiang.members.v1 import people_pb2 as wire
+from tests.conftest import CHECKOUT
+from tests.fork_server import ForkedProcess
 from tests.services.members.conftest import TEST, Office
 from tests.services.members.desk import Desk
 
@@ -35,18 +36,8 @@ def rows(office: Office) -> list[Any]:
 def act(office: Office, name: str, member: str, other: str, *, statement: int) -> int:
     """Run an act in a process of its own. Returns its exit code: -9 when it was killed."""
     url = office.database.url.render_as_string(hide_password=False)
-    command = [
-        sys.executable,
-        "-P",
-        "-m",
-        "tests.services.members.killed_act",
-        url,
-        name,
-        member,
-        other,
-        str(statement),
-    ]
-    return subprocess.run(command, check=False, timeout=60).returncode
+    words, program = [url, name, member, other, str(statement)], "tests.services.members.killed_act:main"
+    return ForkedProcess(words, program=program, env=os.environ, cwd=CHECKOUT).wait(timeout=60)
 
 
 @pytest.mark.parametrize("name", ["merge", "erase"])

@@ -29,7 +29,7 @@ class Outcome:
         return result
 
 
-def run(data: Path, *words: str, stdin: bytes = b"") -> Outcome:
+def run(data: Path, *words: str, stdin: bytes = b"", **changes: str) -> Outcome:
     environment = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
-    environment |= {"DATA": str(data), "PORT": "0", "LANG": "C.UTF-8"}
+    environment |= {"DATA": str(data), "PORT": "0", "LANG": "C.UTF-8"} | changes
     return Outcome(run_command(words, environment=environment, folder=CHECKOUT, stdin=stdin))

@@ -148,7 +148,7 @@ def test_a_database_that_cannot_be_opened_is_an_error_with_a_sentence(
     # Every command reads the URL first and in the same way; each opens the database in its own.
     opening = [["export", "--to", os.devnull], ["import", "-", "--source", "A", "--new-source"]] if code == 3 else []
     for words in (*opening, ["migrate"]):
-        command = run_in(tmp_path, (RANGKIANG,), *words, "--json", DATABASE_URL=url.format(folder=tmp_path))
+        command = run(tmp_path, *words, "--json", DATABASE_URL=url.format(folder=tmp_path))
         assert refusal(command) in {(code, reason), (code, "MIGRATION_FAILED")}
 
 
