@@ -12,7 +12,8 @@ from typing import Any
 
 # A request that takes longer mostly waits, for a client that reads slowly or for another service.
 SHORT_SECONDS = 0.1
-# A job waits no longer at once, and then goes on for as long: beside requests without end it has half of the time.
+# A job waits no longer at once, and then goes on for as long as it has waited, so beside many requests it has half of
+# the time.
 LONGEST_WAIT_SECONDS = 0.01
 POLL_SECONDS = 0.001
 
@@ -70,10 +71,9 @@ def give_way() -> None:
     For a job, after each piece of computing. Not for use in a write turn, for which requests wait.
     """
     global _waits_again_at
-    now = time.monotonic()
-    end = now + LONGEST_WAIT_SECONDS
-    while is_any() and now >= _waits_again_at:
+    begun = now = time.monotonic()
+    while _waits_again_at <= now < begun + LONGEST_WAIT_SECONDS and is_any():
         time.sleep(POLL_SECONDS)
         now = time.monotonic()
-        if now >= end:
-            _waits_again_at = now + LONGEST_WAIT_SECONDS
+    if now > begun:
+        _waits_again_at = now + (now - begun)

@@ -104,6 +104,22 @@ def test_a_job_does_not_wait_without_requests_and_has_half_of_the_time_beside_on
         now[0] += in_progress.LONGEST_WAIT_SECONDS + in_progress.POLL_SECONDS
 
 
+@pytest.mark.parametrize("gap_seconds", [0.0, 0.0015, 0.004])
+def test_a_job_has_half_of_the_time_beside_many_requests(monkeypatch: pytest.MonkeyPatch, gap_seconds: float) -> None:
+    request_seconds, piece_seconds, pieces = 0.008, 0.0009, 1_000
+    now = [0.0]
+
+    def advance(seconds: float) -> None:
+        now[0] += seconds
+
+    monkeypatch.setattr(in_progress, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=advance))
+    monkeypatch.setattr(in_progress, "is_any", lambda: now[0] % (request_seconds + gap_seconds) < request_seconds)
+    for _ in range(pieces):
+        advance(piece_seconds)
+        in_progress.give_way()
+    assert piece_seconds * pieces / now[0] == pytest.approx(0.5, abs=0.1)
+
+
 def test_a_long_request_is_not_waited_for(start: Callable[[int], Worker], monkeypatch: pytest.MonkeyPatch) -> None:
     start(0)
     monkeypatch.setattr(in_progress, "SHORT_SECONDS", 0.0)
