@@ -157,6 +157,15 @@ def assert_complete(store: Store, records: list[Marc]) -> None:
         database.close()
 
 
+def wait_until_found(store: Store, count: int) -> None:
+    """Wait until searches find this number of records: Elasticsearch finds a record half a second after its write."""
+    with (
+        closing(Database(store.database_url, pool_size=2)) as database,
+        closing(open_index_at(store.settings.of(CatalogSettings).search, database)) as index,
+    ):
+        eventually(lambda: index.count() == count)
+
+
 def queue_again(store: Store) -> None:
     """Put every record into the index queue again, as after an edit; the jobs of the import may have emptied it."""
     with (

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults import killed_export
-from tests.faults.imports import Store, cluster, embedded, kill_session, write_records
+from tests.faults.imports import Store, cluster, embedded, kill_session, wait_until_found, write_records
 
 KILLED_EXPORT = "tests.faults.killed_export:main"
 FOUR_PAGES = 2_200
@@ -41,6 +41,7 @@ def cluster_store(servers: dict[str, str], tmp_path_factory: pytest.TempPathFact
 def with_records(store: Store, folder: Path) -> Store:
     path, _ = write_records(folder, FOUR_PAGES)
     store.import_(path)
+    wait_until_found(store, FOUR_PAGES)
     return store
 
 
