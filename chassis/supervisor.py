@@ -130,8 +130,9 @@ class Supervisor:
         for inherited in (self._listener, self._waiting, channel, *self._workers):
             if inherited is not None:
                 inherited.close()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        # Until the server handles them; Python's own handler of SIGINT would print a traceback for each Ctrl-C.
+        for stop_signal in STOP_SIGNALS:
+            signal.signal(stop_signal, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
         self._work(worker_end, number)
 

@@ -9,6 +9,7 @@ import asyncio
 import os
 import socket
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,8 @@ def work(channel: socket.socket, _number: int) -> None:
             file.write("started\n")
         if starts.endswith("refused"):
             sys.exit(3)
+        if starts.endswith("slow"):
+            time.sleep(60)
         os.abort()
     channel.setblocking(False)
     WorkerServer(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=5), channel).run()

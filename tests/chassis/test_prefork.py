@@ -122,3 +122,24 @@ def test_a_worker_that_dies_at_its_start_is_not_restarted_in_a_busy_loop(tmp_pat
 def test_a_worker_that_refuses_to_start_ends_the_supervisor_with_its_exit_code(tmp_path: Path) -> None:
     environment = {**os.environ, "STARTS": str(tmp_path / "refused")}
     assert subprocess.run([*COMMAND, "2"], cwd=CHECKOUT, env=environment, timeout=30, check=False).returncode == 3
+
+
+def test_ctrl_c_while_workers_start_ends_all_without_a_traceback(tmp_path: Path) -> None:
+    starts = tmp_path / "slow"
+    process = subprocess.Popen(
+        [*COMMAND, "2"],
+        cwd=CHECKOUT,
+        env={**os.environ, "STARTS": str(starts)},
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    try:
+        eventually(lambda: starts.exists() and len(starts.read_text().splitlines()) == 2)
+        # As a terminal does: to all processes of the group.
+        os.killpg(process.pid, signal.SIGINT)
+        _, errors = process.communicate(timeout=20)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    assert process.returncode == 0
+    assert b"Traceback" not in errors
