@@ -43,7 +43,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         sources = unpack(release, Path(folder))
         programs = tuple(
-            Program(tree, _settings(data_folder / data)) for tree, data in ((sources, "old"), (CHECKOUT, "new"))
+            Program(tree, settings_of(data_folder / data)) for tree, data in ((sources, "old"), (CHECKOUT, "new"))
         )
         lines = list(compare(*programs, size=SIZES[name], folder=data_folder))
     title = f"### This checkout beside release {release.version}, {name} records"
@@ -57,7 +57,9 @@ def compare(old_program: Program, new_program: Program, *, size: int, folder: Pa
     raises  RuntimeError  a response was not 200
     """
     file = generate.write(folder / "records.mrc", size)
-    yield _line("import", *(_import(old_program, file, size), _import(new_program, file, size, "--new-source")))
+    yield _line(
+        "import", *(import_records(old_program, file, size), import_records(new_program, file, size, "--new-source"))
+    )
     parts.copy_items(folder / "new")
     with old_program.up() as old_address, new_program.up() as new_address:
         old_paths, new_paths = _requests(old_address), _requests(new_address)
@@ -88,7 +90,7 @@ def _requests(address: str) -> dict[str, list[str]]:
     }
 
 
-def _import(program: Program, file: Path, size: int, *options: str) -> float:
+def import_records(program: Program, file: Path, size: int, *options: str) -> float:
     """Import the file; returns records per second."""
     program.run("migrate")
     start = time.perf_counter()
@@ -98,8 +100,8 @@ def _import(program: Program, file: Path, size: int, *options: str) -> float:
     return size / (time.perf_counter() - start)
 
 
-def _settings(data: Path) -> dict[str, str]:
-    """Settings of the embedded edition without a limit of requests: all of them come from one address."""
+def settings_of(data: Path) -> dict[str, str]:
+    """Return settings of the embedded edition without a limit of requests: all of them come from one address."""
     variables = {
         "DATA": str(data.resolve()),
         "HOST": "127.0.0.1",
