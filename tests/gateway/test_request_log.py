@@ -58,9 +58,9 @@ def test_a_response_below_500_is_not_logged(http: httpx.Client, caplog: pytest.L
 
 def test_the_access_log_has_neither_query_nor_address(access_lines: Any) -> None:
     with served_catalog(FakeCatalog()) as url, served_gateway(url, access_log="on") as address:
-        httpx.get(f"{address}/api/v1/search?q=secret", headers=ID)
-        httpx.head(f"{address}/records/no-id")
-        httpx.get(f"{address}/nowhere")
+        httpx.get(f"{address}/api/v1/search?q=secret", headers=ID, verify=False)
+        httpx.head(f"{address}/records/no-id", verify=False)
+        httpx.get(f"{address}/nowhere", verify=False)
         eventually(lambda: len(access_lines()) >= 3)
     first, second, third = access_lines()
     assert first | {"time": "", "ms": 0} == {
@@ -74,7 +74,7 @@ def test_the_access_log_has_neither_query_nor_address(access_lines: Any) -> None
 def test_queries_and_addresses_are_logged_when_they_are_named(access_lines: Any) -> None:
     options = {"access_log": "on", "access_log_details": "queries,addresses"}
     with served_catalog(FakeCatalog()) as url, served_gateway(url, **options) as address:
-        httpx.get(f"{address}/api/v1/search?q=navis")
+        httpx.get(f"{address}/api/v1/search?q=navis", verify=False)
         eventually(lambda: len(access_lines()) >= 1)
     [line] = access_lines()
     assert (line["query"], line["address"]) == ("q=navis", "127.0.0.1")
@@ -82,13 +82,13 @@ def test_queries_and_addresses_are_logged_when_they_are_named(access_lines: Any)
 
 def test_without_the_setting_there_is_no_access_log(access_lines: Any) -> None:
     with served_catalog(FakeCatalog()) as url, served_gateway(url) as address:
-        httpx.get(f"{address}/api/v1/search?q=navis")
+        httpx.get(f"{address}/api/v1/search?q=navis", verify=False)
     assert not access_lines()
 
 
 def test_the_secret_of_a_one_time_link_is_in_no_log(access_lines: Any) -> None:
     with served_catalog(FakeCatalog()) as url, served_gateway(url, access_log="on") as address:
-        assert httpx.get(f"{address}/sign-in/link/very-secret", headers=ID).status_code == 404
+        assert httpx.get(f"{address}/sign-in/link/very-secret", headers=ID, verify=False).status_code == 404
         eventually(lambda: len(access_lines()) >= 1)
     lines = access_lines()
     assert [line["path"] for line in lines] == ["/sign-in/link/{link}"]
@@ -103,7 +103,7 @@ def test_the_secret_of_a_link_is_in_no_log_of_an_error_either(
 
     monkeypatch.setattr(notice_links._failures, "take", fail)
     with served_catalog(FakeCatalog()) as url, served_gateway(url) as address:
-        assert httpx.get(f"{address}/l/very-secret", headers=ID).status_code == 500
+        assert httpx.get(f"{address}/l/very-secret", headers=ID, verify=False).status_code == 500
         eventually(lambda: "request_failed" in caplog.messages)
     [record] = [record for record in caplog.records if record.getMessage() == "request_failed"]
     assert record.path == "/l/{link}"  # type: ignore[attr-defined]

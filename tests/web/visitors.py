@@ -56,5 +56,7 @@ class Visitor:
 
 @contextmanager
 def visitor(address: str) -> Iterator[Visitor]:
-    with httpx.Client(base_url=address, timeout=20, headers={"Accept": "text/html", "Accept-Language": "en"}) as http:
+    with httpx.Client(
+        base_url=address, timeout=20, headers={"Accept": "text/html", "Accept-Language": "en"}, verify=False
+    ) as http:
         yield Visitor(http)
