@@ -31,6 +31,8 @@ FORCE_SECONDS = 2  # after the grace; then a process ends, even if something han
 READY = b"ready"
 LONGEST_MESSAGE = 65_536
 RESTART_SECONDS = 0.5
+# After a fork that failed; multiprocessing leaves four of its descriptors open then.
+FAILED_FORK_SECONDS = 10.0
 PAUSE_SECONDS = 0.02  # before the next attempt to accept or to pass on
 MOST_ACCEPTED = 256  # connections in a row, before messages of workers are read
 FORK = multiprocessing.get_context("fork")
@@ -116,7 +118,7 @@ class Supervisor:
                     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
         except OSError as problem:
             log.warning("worker_not_started", extra={"why": problem.strerror})
-            self._next_start = time.monotonic() + RESTART_SECONDS
+            self._next_start = time.monotonic() + FAILED_FORK_SECONDS
             return
         self._workers[channel], self._numbers[channel] = worker, number
         self._selector.register(channel, selectors.EVENT_READ)
