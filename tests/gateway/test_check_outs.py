@@ -72,7 +72,7 @@ def library() -> Iterator[Library]:
         assert Keys(members.database, members.settings.of(MembersSettings)).master.fingerprint
         add_institution()
         add_items()
-        with httpx.Client(base_url=f"{address}/api/v1", timeout=30) as http:
+        with httpx.Client(base_url=f"{address}/api/v1", timeout=30, verify=False) as http:
             yield Library(address, http)
 
 

@@ -158,7 +158,7 @@ def site(catalog: FakeCatalog, **options) -> Iterator[httpx.Client]:
     with (
         served_catalog(catalog) as url,
         served_gateway(url, **{"default_institution": "KOTASOLOK", **options}) as address,
-        httpx.Client(base_url=address, timeout=10, headers={"Accept": "text/html"}) as client,
+        httpx.Client(base_url=address, timeout=10, headers={"Accept": "text/html"}, verify=False) as client,
     ):
         if "without" not in options:
             add_hours()

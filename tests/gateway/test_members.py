@@ -65,7 +65,7 @@ def api() -> Iterator[Api]:
             session.add(Institution(id=OWN, code="PKS", **values))
         principal = Principal(str(uuid.uuid4()), str(OWN), str(uuid.uuid4()), scopes_of(["manager"]))
         headers = {"Authorization": f"Bearer {keys.sign(principal)}", "Accept-Language": "en"}
-        with httpx.Client(base_url=f"{address}/api/v1", headers=headers, timeout=30) as http:
+        with httpx.Client(base_url=f"{address}/api/v1", headers=headers, timeout=30, verify=False) as http:
             yield Api(http, members)
 
 
