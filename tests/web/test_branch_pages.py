@@ -39,6 +39,12 @@ def site() -> Iterator[httpx.Client]:
         yield client
 
 
+@pytest.fixture(scope="module")
+def address(site: httpx.Client) -> str:
+    """Address of that gateway also for browsers: another one may know hours of days at which its clock stood before."""
+    return str(site.base_url)
+
+
 def page_of(site: httpx.Client, path: str, language: str = "id") -> lxml.html.HtmlElement:
     answer = site.get(path, headers={"Accept-Language": language})
     assert answer.status_code == 200
