@@ -239,7 +239,9 @@ class _Parser:
         """Parse a word; a word written with a 2 is two words: ayat2 is ayat ayat."""
         parts = self._word(field)
         if len(parts) == 1 and isinstance(word := parts[0], Word) and not word.prefix:
-            return [replace(word, text=text) for text in spell_out(word.text).split()]
+            texts = spell_out(word.text).split()
+            # ATAU2 is the word twice; in capitals str() would be two operators.
+            return [replace(word, text=text.lower() if text in _OR else text) for text in texts]
         return parts
 
     def _word(self, field: str) -> list[Part]:

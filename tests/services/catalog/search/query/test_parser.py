@@ -217,3 +217,10 @@ def test_every_text_is_a_query_that_prints_back(text: str) -> None:
 def test_hostile_texts_are_parsed(text: str) -> None:
     query = parse(text)
     assert parse(str(query)) == query
+
+
+@pytest.mark.parametrize("text", ["ATAU2 kaba", "navis ATAU2 03064 123456"])
+def test_an_operator_with_a_2_is_two_words(text: str) -> None:
+    query = parse(text)
+    assert "atau atau" in str(query)
+    assert parse(str(query)) == query
