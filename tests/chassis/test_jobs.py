@@ -165,7 +165,7 @@ def test_of_two_processes_one_works_and_the_other_takes_over(process: Callable[[
     time.sleep(0.8)
     assert notes(tmp_path) == ["begun"]
     first.end()
-    eventually(lambda: notes(tmp_path) == ["begun", "ended", "begun"], seconds=2)
+    eventually(lambda: notes(tmp_path) == ["begun", "ended", "begun"])
 
 
 @pytest.mark.parametrize(("name", "event"), [("refuses_once", "job_failed"), ("breaks_once", "job_crashed")])

@@ -83,7 +83,7 @@ def filled(index: Index, changes: list[Change], *, name: str = "first") -> Index
     return index
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 3) -> float:
+def eventually(condition: Callable[[], bool], seconds: float = 30) -> float:
     """Wait until the condition is true; returns the seconds."""
     started_at = time.monotonic()
     while not condition():

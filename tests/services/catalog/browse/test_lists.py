@@ -52,7 +52,7 @@ class Shelf:
         run_indexer(self.database, self.index)
         with self.database.reading(READER) as session:
             there = session.scalar(select(func.count()).select_from(Record))
-        eventually(lambda: self.index.count() == there, seconds=3)
+        eventually(lambda: self.index.count() == there)
 
     def browse(self, kind: str, term: str = "", **more: int | str) -> BrowsePage:
         return browse(self.database, self.index, context=READER, kind=kind, term=term, **more)  # type: ignore[arg-type]
@@ -148,7 +148,7 @@ def test_call_numbers_come_as_on_the_shelf(shelf: Shelf) -> None:
 
 def test_an_unused_heading_is_not_listed_and_is_deleted(shelf: Shelf) -> None:
     shelf.put([book("6", "Zaman", author="Toer, Pramoedya"), book("5", "Siti Nurbaya", author="Toer, Pramoedya")])
-    eventually(lambda: shelf.texts("author", "r") == ["Toer, Pramoedya"], seconds=3)
+    eventually(lambda: shelf.texts("author", "r") == ["Toer, Pramoedya"])
     assert delete_unused_headings(shelf.database, shelf.index) == 0, "an import has only just ended"
     long_before = clock.now().replace(year=2020)
     with shelf.database.transaction(CONTEXT) as session:

@@ -98,7 +98,7 @@ def test_elasticsearch_is_updated_and_rebuilt_like_tantivy(
     import_(books("Jilid lain"))
     rebuild_id = request_rebuild(database)
     run_indexer(database, index, indexer)
-    eventually(lambda: len(numbers(index, "lain")) == 1, 3)
+    eventually(lambda: len(numbers(index, "lain")) == 1)
     assert (len(numbers(index)), index.name(), queued_rows(database)) == (10, rebuild_id.hex, {})
     assert index_fault(database, index) == ""
     index.close()
