@@ -57,7 +57,7 @@ def rebuild_requests(database: Database) -> Sequence[IndexRebuild]:
         return session.scalars(select(IndexRebuild).order_by(IndexRebuild.asked_at)).all()
 
 
-def eventually(condition: Callable[[], bool], seconds: float) -> None:
+def eventually(condition: Callable[[], bool], seconds: float = 30.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "the condition is not true in time"
