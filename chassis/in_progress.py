@@ -12,8 +12,8 @@ from typing import Any
 
 # A request that takes longer mostly waits, for a client that reads slowly or for another service.
 SHORT_SECONDS = 0.1
-# A job waits no longer at once, and then goes on for as long as it has waited, so beside many requests it has half of
-# the time.
+# Longest wait of a job at a time. After each wait it goes on for as long as it has waited, so beside many requests it
+# has half of the time.
 LONGEST_WAIT_SECONDS = 0.01
 POLL_SECONDS = 0.001
 
@@ -32,7 +32,7 @@ def share(processes: int) -> None:
 
 
 def take_place(number: int) -> None:
-    """Use the place of this number in the shared memory; its last user has ended, perhaps within a request."""
+    """Use the place of this number in the shared memory. Its former process has ended, perhaps within a request."""
     global _own
     _own = number * _CELLS
     if _shared is not None:

@@ -43,6 +43,7 @@ FILL = Job(name="fill", run="chassis.resync:fill_empty", lease="fill", every_sec
 DELIVER = Job(name="deliver", run="chassis.bus.local_delivery:deliver", lease="deliver")
 SEAL = Job(name="seal", run="chassis.audit.sealing:run", lease="audit")
 TIDY = Job(name="tidy", run="chassis.outbox:tidy", lease="tidy", every_seconds=86_400)
+# Of these, a service has those that its database and bus need.
 PLATFORM = (RELAY, FILL, DELIVER, SEAL, TIDY)
 
 

@@ -1,7 +1,8 @@
 """Processes of `rangkiang` and of the tests as forks of one process that has imported the product: a start then takes
 no second of CPU.
 
-Tests of its start run the program itself. Here its `main` runs with the same words, environment, folder and pipes.
+Tests of how a program starts, and of its memory, run the program itself. Here its `main` runs with the same words,
+environment, folder and pipes.
 """
 
 from __future__ import annotations

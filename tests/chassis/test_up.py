@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,13 @@ from tests.conftest import CHECKOUT
 from tests.fork_server import ForkedProcess
 
 
-def start(folder: Path, *words: str, **changes: str) -> subprocess.Popen[bytes]:
+def variables(folder: Path, **changes: str) -> dict[str, str]:
     environment = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
-    environment |= {"DATA": str(folder), "PORT": "0", "WORKERS": "1"} | changes
-    return ForkedProcess(["up", "--json", *words], env=environment, cwd=CHECKOUT)
+    return environment | {"DATA": str(folder), "PORT": "0", "WORKERS": "1"} | changes
+
+
+def start(folder: Path, *words: str, **changes: str) -> subprocess.Popen[bytes]:
+    return ForkedProcess(["up", "--json", *words], env=variables(folder, **changes), cwd=CHECKOUT)
 
 
 def refusal(process: subprocess.Popen[bytes]) -> tuple[int, dict[str, Any]]:
@@ -48,7 +52,10 @@ def test_one_process_serves_and_ends_on_a_signal(tmp_path: Path, number: signal.
 
 def test_the_supervisor_has_no_thread_and_no_database_that_a_new_worker_would_share(tmp_path: Path) -> None:
     # Traces, whose exporter is a thread, belong to the workers.
-    process = start(tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9", OTEL_TRACES_SAMPLER="always_off")
+    traced = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", "OTEL_TRACES_SAMPLER": "always_off"}
+    # The program itself, because a fork has no thread that an import starts.
+    command = [sys.executable, "-P", "-m", "chassis.cli", "up", "--json"]
+    process = subprocess.Popen(command, env=variables(tmp_path, **traced), cwd=CHECKOUT, stdout=subprocess.PIPE)
     try:
         assert process.stdout is not None
         process.stdout.readline()

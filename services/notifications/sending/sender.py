@@ -121,7 +121,7 @@ class Sender:
         return 0.0
 
     def _handle(self, work: Sequence[Work], master: MasterKey, now: datetime) -> None:
-        """Decide about work for so many members, and hand over what is to be sent."""
+        """Decide about the work of at most MEMBERS_TOGETHER members, and hand over their messages."""
         in_progress.give_way()
         contacts = self._owners.contacts(list({one.member_id for one in work}))
         in_progress.give_way()

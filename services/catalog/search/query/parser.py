@@ -240,7 +240,7 @@ class _Parser:
         parts = self._word(field)
         if len(parts) == 1 and isinstance(word := parts[0], Word) and not word.prefix:
             texts = spell_out(word.text).split()
-            # ATAU2 is the word twice; in capitals str() would be two operators.
+            # ATAU2 is the word twice; in capitals, str() would print two operators.
             return [replace(word, text=text.lower() if text in _OR else text) for text in texts]
         return parts
 
