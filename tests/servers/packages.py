@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping
@@ -29,11 +30,22 @@ def _java_package() -> str:
     return f"openjdk-{elasticsearch.JAVA_MIN}-jre-headless"
 
 
+def _shell_missing() -> bool:
+    """Whether Debian's package is missing; where there is none, as in Ubuntu, tests use Chromium itself."""
+    if shutil.which("chromium-headless-shell"):
+        return False
+    try:
+        return platform.freedesktop_os_release()["ID"] == "debian"
+    except OSError:
+        return False
+
+
 Absent = Callable[[], bool]
 
 # Programs of tests and lint; the driver of Chromium links to libatomic, which minimal systems do not have.
 TOOLS: dict[str, Absent] = {
     "chromium": lambda: shutil.which("chromium") is None,
+    "chromium-headless-shell": _shell_missing,
     "curl": lambda: shutil.which("curl") is None,
     "libatomic1": lambda: not any(Path("/usr/lib").glob("**/libatomic.so.1")),
     "sqlite3": lambda: shutil.which("sqlite3") is None,

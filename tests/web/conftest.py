@@ -6,25 +6,16 @@ from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.fakes.catalog import FakeCatalog
 from tests.fakes.hours import add_hours, wait_for_hours
 from tests.fakes.running import served_catalog, served_gateway
+from tests.web.browsers import launched
 
 # Four tests share two processors.
 expect.set_options(timeout=30_000)
 
-CHROMIUM = "/usr/bin/chromium"
-CHROMIUM_ARGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 PHONE, DESK = (360, 640), (1280, 800)
 
 
@@ -57,10 +48,8 @@ def http(address: str) -> Iterator[httpx.Client]:
 
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGS)
-        yield chromium
-        chromium.close()
+    with launched() as browser:
+        yield browser
 
 
 Visit = Callable[..., Page]

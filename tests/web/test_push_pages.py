@@ -26,6 +26,7 @@ from tests.fakes.notices import FakeOwners, loan_fact
 from tests.fakes.push_service import PushService
 from tests.fakes.running import running, served_catalog, served_gateway
 from tests.web.accessibility import check_accessibility, take_session
+from tests.web.browsers import CHROMIUM, launch
 from tests.web.conftest import PHONE
 from tests.web.test_member_acts import number_of
 from tests.web.test_member_pages import register
@@ -104,11 +105,21 @@ def service() -> Iterator[PushService]:
         yield service
 
 
+@pytest.fixture(scope="module")
+def chromium(browser: Browser) -> Iterator[Browser]:
+    """Chromium itself: its headless shell shows no notifications."""
+    chromium = launch(browser.browser_type, CHROMIUM)
+    yield chromium
+    chromium.close()
+
+
 @pytest.fixture
-def device(browser: Browser, site: str, service: PushService, member: tuple[Visitor, UUID]) -> Iterator[BrowserContext]:
+def device(
+    chromium: Browser, site: str, service: PushService, member: tuple[Visitor, UUID]
+) -> Iterator[BrowserContext]:
     """A phone that is signed in as the member."""
     width, height = PHONE
-    context = browser.new_context(base_url=site, locale="en-US", viewport={"width": width, "height": height})
+    context = chromium.new_context(base_url=site, locale="en-US", viewport={"width": width, "height": height})
     context.add_init_script(f"({PUSH_MANAGER})({json.dumps(service.subscription)})")
     yield context
     context.close()

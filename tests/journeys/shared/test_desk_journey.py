@@ -9,12 +9,12 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from tests.builders import book
 from tests.conditions import eventually
 from tests.journeys.library import Library
-from tests.web.conftest import CHROMIUM, CHROMIUM_ARGS
+from tests.web.browsers import launched
 from tests.web.scans import type_scans, wait_until_sent
 
 PASSWORD = "kopi jendela sungai"
@@ -23,10 +23,8 @@ ITEMS = [f"OPAL{number:04}" for number in range(1, 31)]
 
 @pytest.fixture
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGS)
-        yield chromium
-        chromium.close()
+    with launched() as browser:
+        yield browser
 
 
 @dataclass

@@ -10,13 +10,13 @@ from typing import Any
 
 import pymarc
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 from services.catalog.marc.readers import decode, frames
 from tests.builders import book
 from tests.conditions import eventually
 from tests.journeys.library import QUERIES, SORTS, Library
-from tests.web.conftest import CHROMIUM, CHROMIUM_ARGS
+from tests.web.browsers import launched
 
 MARC_FORMATS = ("application/marc", "application/marcxml+xml", "application/marc-in-json")
 MIN_RESULTS = 5
@@ -247,10 +247,8 @@ def test_doctor_finds_every_part_healthy(library: Library) -> None:
 
 @pytest.fixture
 def browser() -> Any:
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGS)
-        yield chromium
-        chromium.close()
+    with launched() as browser:
+        yield browser
 
 
 def test_a_reader_searches_and_opens_a_record_in_a_browser(library: Library, browser: Browser) -> None:

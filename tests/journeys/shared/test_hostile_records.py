@@ -10,14 +10,13 @@ from urllib.parse import quote
 import lxml.etree
 import lxml.html
 import pytest
-from playwright.sync_api import sync_playwright
 
 from gateway.formats import FORMATS
 from services.catalog.marc.record import Record
 from tests.conditions import eventually
 from tests.fakes.payloads import PAYLOADS
 from tests.journeys.library import Library
-from tests.web.conftest import CHROMIUM, CHROMIUM_ARGS
+from tests.web.browsers import launched
 
 WORD = "zamrudkhatulistiwa"
 # Elements of our own templates; a payload that became markup would add others.
@@ -138,14 +137,12 @@ def test_covers_and_forms_are_well_formed_and_have_their_media_type(
 
 def test_chromium_runs_no_payload(embedded_library: Library, hostile: list[str]) -> None:
     messages: list[str] = []
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGS)
-        page = chromium.new_page()
+    with launched() as browser:
+        page = browser.new_page()
         page.on("dialog", lambda dialog: (messages.append(dialog.message), dialog.dismiss()))
         page.on("console", lambda line: messages.append(line.text) if "Content Security Policy" in line.text else None)
         lists = [f"/search?q={WORD}", f"/search?q={WORD}&sort=year", f"/browse/author?term={quote(PAYLOADS[0])}"]
         for path in (*lists, *(f"/records/{record_id}" for record_id in hostile[::8])):
             page.goto(embedded_library.address + path)
             page.wait_for_load_state("networkidle")
-        chromium.close()
     assert messages == []
