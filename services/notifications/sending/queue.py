@@ -19,9 +19,13 @@ from services.notifications.templates.kinds import KINDS
 
 MEMBERS_A_ROUND = 100
 
-# Kinds that are sent in one message a day, and kinds that are sent at once but not during quiet hours.
+# Kinds that are sent in one message a day, kinds that are sent at once, and those of them that wait during quiet hours.
 DIGESTS = tuple(kind.name for kind in KINDS.values() if not kind.goes_at_once)
+# Conditions name these: `kind IN (…)` is found in the index of waiting notices by kind, and `kind NOT IN (…)` keeps
+# SQLite from using that index for reminders, which are found by their time or member.
+AT_ONCE = tuple(kind.name for kind in KINDS.values() if kind.goes_at_once)
 WAITING_KINDS = tuple(kind.name for kind in KINDS.values() if kind.goes_at_once and kind.waits)
+_UNDELAYED = tuple(kind for kind in AT_ONCE if kind not in WAITING_KINDS)
 
 
 @dataclass(slots=True)
@@ -128,13 +132,13 @@ def _retries(session: Session, now: datetime) -> list[Work]:
 def _new_at_once(session: Session, now: datetime) -> list[Work]:
     """Return the earliest notice of each member among those that are sent at once, which keeps their order."""
     later = aliased(Notice)
-    is_ready = and_(Notice.state == "waiting", Notice.kind.not_in(DIGESTS), Notice.due_at <= now)
+    is_ready = and_(Notice.state == "waiting", Notice.kind.in_(AT_ONCE), Notice.due_at <= now)
     earlier = (
         select(later.id)
         .where(
             later.member_id == Notice.member_id,
             later.state == "waiting",
-            later.kind.not_in((*DIGESTS, *WAITING_KINDS)),
+            later.kind.in_(_UNDELAYED),
             later.id < Notice.id,
         )
         .exists()
@@ -149,7 +153,7 @@ def _new_at_once(session: Session, now: datetime) -> list[Work]:
 
 
 def _new_digests(session: Session, now: datetime) -> list[Work]:
-    is_ready = and_(Notice.state == "waiting", Notice.kind.in_(DIGESTS), Notice.due_at <= now)
+    is_ready = and_(Notice.state == "waiting", Notice.kind.not_in(AT_ONCE), Notice.due_at <= now)
     query = select(Notice.member_id).where(is_ready, ~_has_open_message(is_digest=True))
     # Read more rows than members, because some members have several notices. The rest follows in the next round.
     members = list(dict.fromkeys(session.scalars(query.order_by(Notice.due_at, Notice.id).limit(3 * MEMBERS_A_ROUND))))
@@ -161,7 +165,9 @@ def _waiting_digests(session: Session, members: list[UUID]) -> dict[UUID, list[N
     """Return all waiting notices of these members that belong in a digest, also those that are not due yet."""
     notices: dict[UUID, list[Notice]] = {}
     if members:
-        query = select(Notice).where(Notice.member_id.in_(members), Notice.state == "waiting", Notice.kind.in_(DIGESTS))
+        query = select(Notice).where(
+            Notice.member_id.in_(members), Notice.state == "waiting", Notice.kind.not_in(AT_ONCE)
+        )
         for notice in session.scalars(query):
             if notice.member_id is not None:
                 notices.setdefault(notice.member_id, []).append(notice)

@@ -86,6 +86,7 @@ class Notice(Table):
     __table_args__ = (
         Index("notices_subject", "subject_key", unique=True),
         Index("notices_waiting", "due_at", "id", sqlite_where=_WAITING, postgresql_where=_WAITING),
+        Index("notices_waiting_kind", "kind", "due_at", "id", sqlite_where=_WAITING, postgresql_where=_WAITING),
         Index("notices_member", "member_id", "id"),
         Index("notices_loan", "loan_id"),
         Index("notices_message", "message_id"),
