@@ -24,6 +24,7 @@ run:  ## start the library on this machine: PORT=8080 DATA=var WORKERS=1
 
 # The checks run while the servers start. More tests run at once than there are cores, because half of them wait. When a
 # test process dies, the run ends, because a new process would get no tests.
+test: export SERVERS_FOR = tests
 test: setup  ## run everything: checks, types, and all tests on real servers
 	@$(MAKE) --jobs=4 --output-sync services lint types bytecode
 	@$(PY) -m pytest -q -n 4 --dist loadfile --max-worker-restart 0 $(ARGS)

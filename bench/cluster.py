@@ -25,6 +25,7 @@ from services.catalog.index.elastic_query import search_body
 from services.catalog.index.port import Request
 from services.catalog.search import validation
 from tests import servers
+from tests.servers import state
 from tests.servers.cluster import Cluster
 
 PREFIX = "bench_"
@@ -33,6 +34,8 @@ PREFIX = "bench_"
 @contextmanager
 def cluster() -> Iterator[Cluster]:
     """Start an empty cluster edition with its own database, virtual host and index; drop them afterwards."""
+    if state.read("elasticsearch").get("for_tests"):
+        raise SystemExit("Elasticsearch runs with settings for tests: type  make services-down services")
     Cluster(prefix=PREFIX).remove()  # remains of a killed run
     edition = Cluster(prefix=PREFIX)
     edition.environment |= {"RATE_LIMIT": "0", "REQUESTS_AT_ONCE": "0", "LOG_LEVEL": "WARNING"}
