@@ -16,6 +16,7 @@ import httpx
 from sqlalchemy import func, select
 
 from chassis.context import system
+from chassis.db import Database
 from chassis.service import load
 from chassis.settings import load as load_settings
 from services.catalog.marc.record import Record
@@ -178,7 +179,8 @@ def load_sample(library: Library, *, ranked: bool) -> Library:
     eventually(lambda: _answer(library)["total"] == books, seconds=READY_SECONDS)
     if ranked:
         # Facts of lending change documents after the load, and with them the order.
-        eventually(lambda: _has_facts(library, loans=summary["added"]["loans"]), seconds=READY_SECONDS)
+        with closing(load("catalog").open_database(load_settings(library.environment), pool_size=1)) as database:
+            eventually(lambda: _has_facts(database, loans=summary["added"]["loans"]), seconds=READY_SECONDS)
         eventually(lambda: _is_settled(library), seconds=READY_SECONDS)
         library.results |= {(query, sort): _ranking(library, query, sort) for query in QUERIES for sort in SORTS}
     return library
@@ -201,13 +203,9 @@ def _ranking(library: Library, query: str, sort: str) -> list[tuple[str, int | N
     return [(hit["record"]["title"], hit["record"].get("year")) for hit in hits]
 
 
-def _has_facts(library: Library, *, loans: int) -> bool:
+def _has_facts(database: Database, *, loans: int) -> bool:
     """Whether the catalogue has the loans of the sample, and the index all documents."""
-    settings = load_settings(library.environment)
-    with (
-        closing(load("catalog").open_database(settings, pool_size=1)) as database,
-        database.reading(system("test")) as session,
-    ):
+    with database.reading(system("test")) as session:
         lent = session.scalar(select(func.count()).where(ItemState.state == "on_loan"))
         queued = session.scalar(select(func.count()).select_from(IndexQueue))
     return lent == loans and not queued
