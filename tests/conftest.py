@@ -39,8 +39,7 @@ LONGEST_FIRST = ("tests/journeys/", "tests/faults/", "tests/architecture/")
 ON_RUNNING_LIBRARIES = "tests/journeys/shared/"
 # Files of long tests that share no fixture: any process takes the next test.
 FILES_OF_LONG_TESTS = {
-    *(f"tests/faults/test_{name}.py" for name in ("kill_during_import", "kill_on_the_bus", "other_revisions", "soak")),
-    "tests/journeys/test_upgrade.py",
+    f"tests/faults/test_{name}.py" for name in ("kill_during_import", "kill_on_the_bus", "other_revisions", "soak")
 }
 
 

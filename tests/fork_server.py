@@ -12,12 +12,15 @@ import gc
 import json
 import os
 import pkgutil
+import re
 import runpy
 import selectors
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import traceback
@@ -30,7 +33,9 @@ from types import SimpleNamespace
 from typing import IO, Any
 
 MOST_BYTES = 1 << 16
-COMMAND = "chassis.entrypoint:main"
+CHECKOUT = Path(__file__).resolve().parents[1]
+MAIN = "main"
+COMMAND = f"chassis.entrypoint:{MAIN}"
 WORKER = "tests.fork_server:run_worker"
 IMPORTED = (
     *("chassis.health", "chassis.migrate", "chassis.postgres", "chassis.rpc.server", "chassis.up"),
@@ -40,10 +45,33 @@ IMPORTED = (
 
 
 class ForkServer:
-    """The near end of a process that forks."""
+    """The near end of a process that forks.
 
-    def __init__(self, near: socket.socket) -> None:
-        self._socket = near
+    folder  with a program `rangkiang` for shells, which runs in a fork too
+    """
+
+    def __init__(self, near: socket.socket, folder: Path = CHECKOUT) -> None:
+        self._socket, self.folder = near, folder
+
+    @classmethod
+    def start(cls, program: str, sources: Path = CHECKOUT) -> ForkServer:
+        """Start one that ends with this process, for a program and the folder of what it imports."""
+        near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        folder = Path(tempfile.mkdtemp(prefix="forks-"))
+        (folder / "rangkiang").symlink_to(Path(__file__).with_name("rangkiang"))
+        with far, socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as shells:
+            shells.bind(str(folder / "socket"))
+            shells.listen()
+            descriptors = [far.fileno(), shells.fileno()]
+            process = subprocess.Popen(
+                [sys.executable, "-P", __file__, *map(str, descriptors), program, str(sources)],
+                pass_fds=descriptors,
+                cwd=sources,
+                env={**os.environ, "PYTHONPATH": str(sources)},
+            )
+        atexit.register(process.kill)
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        return cls(near, folder)
 
     def send(self, request: Mapping[str, Any], descriptors: Sequence[int]) -> None:
         """Request a fork.
@@ -53,22 +81,17 @@ class ForkServer:
         socket.send_fds(self._socket, [json.dumps(request).encode()], descriptors)
 
 
-_servers: dict[str, ForkServer] = {}
+_servers: dict[tuple[str, Path], ForkServer] = {}
 _starting = threading.Lock()
 
 
-def fork_server(program: str) -> ForkServer:
-    """The one of this process for WORKER or for any other program; it ends with this process."""
-    kind = WORKER if program == WORKER else COMMAND
+def fork_server(program: str, sources: Path = CHECKOUT) -> ForkServer:
+    """The one of this process for WORKER or for any other program, and for these sources; it ends with this process."""
+    kind = WORKER if program == WORKER else MAIN
     with _starting:
-        if kind not in _servers:
-            near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            command = [sys.executable, "-P", "-m", "tests.fork_server", str(far.fileno()), kind]
-            process = subprocess.Popen(command, pass_fds=[far.fileno()], cwd=Path(__file__).parents[1])
-            far.close()
-            atexit.register(process.kill)
-            _servers[kind] = ForkServer(near)
-        return _servers[kind]
+        if (kind, sources) not in _servers:
+            _servers[kind, sources] = ForkServer.start(program, sources)
+        return _servers[kind, sources]
 
 
 class ForkedProcess(subprocess.Popen[bytes]):
@@ -76,6 +99,7 @@ class ForkedProcess(subprocess.Popen[bytes]):
 
     program            function that runs: that of the command, or MODULE:FUNCTION of the tests, which gets the words;
                        WORKER is `work`, with the service as its word
+    sources            folder of what it runs: this checkout, a copy, or an earlier release
     start_new_session  it and its children can be killed together
     """
 
@@ -92,6 +116,7 @@ class ForkedProcess(subprocess.Popen[bytes]):
         stdout: int | IO[bytes] | None = subprocess.PIPE,
         stderr: int | IO[bytes] | None = None,
         start_new_session: bool = False,
+        sources: Path = CHECKOUT,
     ) -> None:
         self.args, self.returncode = list(words), None
         self.stdin = self.stdout = self.stderr = None
@@ -114,7 +139,7 @@ class ForkedProcess(subprocess.Popen[bytes]):
         }
         with far_status:
             descriptors = [far_in, far_out, far_errors, far_status.fileno()]
-            fork_server(program).send(request, descriptors)
+            fork_server(program, sources).send(request, descriptors)
         for descriptor in (far_in, far_out, far_errors):
             os.close(descriptor)
         self.pid = int(self._status.recv(MOST_BYTES))
@@ -165,14 +190,20 @@ class ForkedProcess(subprocess.Popen[bytes]):
 
 
 def run_command(
-    words: Sequence[str], *, environment: Mapping[str, str], folder: Path, stdin: bytes = b"", seconds: float = 60
+    words: Sequence[str],
+    *,
+    environment: Mapping[str, str],
+    folder: Path,
+    stdin: bytes = b"",
+    seconds: float = 60,
+    sources: Path = CHECKOUT,
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run `rangkiang` with these words to its end.
+    """Run `rangkiang` of these sources with these words to its end.
 
     raises  subprocess.TimeoutExpired  after this time, and the command is killed
     """
     pipe = subprocess.PIPE
-    process = ForkedProcess(words, env=environment, cwd=folder, stdin=pipe, stdout=pipe, stderr=pipe)
+    process = ForkedProcess(words, env=environment, cwd=folder, stdin=pipe, stdout=pipe, stderr=pipe, sources=sources)
     try:
         output, errors = process.communicate(stdin, timeout=seconds)
     except subprocess.TimeoutExpired:
@@ -202,8 +233,11 @@ def _write(pipe: IO[bytes], content: bytes) -> None:
         pass  # the command has not read it to its end
 
 
-def _serve(requests: socket.socket, selector: selectors.BaseSelector) -> None:
-    """Fork for each request, also of the forks, and send the exit code of each fork that ends."""
+def _serve(program: str, requests: socket.socket, shells: socket.socket, selector: selectors.BaseSelector) -> None:
+    """Fork for each request, also of the forks and of shells, and send the exit code of each fork that ends.
+
+    program  that of shells
+    """
     from_forks, to_server = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     selector.register(from_forks, selectors.EVENT_READ)
     statuses: dict[int, tuple[int, int]] = {}
@@ -219,24 +253,24 @@ def _serve(requests: socket.socket, selector: selectors.BaseSelector) -> None:
                     os.write(status, str(code).encode())
                 os.close(status)
                 continue
-            message, descriptors, *_ = socket.recv_fds(key.fileobj, MOST_BYTES, 4)  # type: ignore[arg-type]
+            shell = shells.accept()[0] if key.fileobj is shells else None
+            message, descriptors, *_ = socket.recv_fds(shell or key.fileobj, MOST_BYTES, 4)  # type: ignore[arg-type]
+            if shell:
+                shell.close()
             if not message:
+                if shell:
+                    continue  # its program was killed
                 return
             *streams, status = descriptors
             pid = os.fork()
             if not pid:
                 # It keeps nothing open of the others, which see the end of their pipes.
                 others = [other for _, other in statuses.values()]
-                for descriptor in (
-                    selector.fileno(),
-                    requests.fileno(),
-                    from_forks.fileno(),
-                    status,
-                    *statuses,
-                    *others,
-                ):
+                for file in (selector, requests, shells, from_forks):
+                    os.close(file.fileno())  # type: ignore[attr-defined]
+                for descriptor in (status, *statuses, *others):
                     os.close(descriptor)
-                os._exit(_command(json.loads(message), streams, ForkServer(to_server)))
+                os._exit(_command({"program": program, **json.loads(message)}, streams, ForkServer(to_server)))
             for descriptor in streams:
                 os.close(descriptor)
             os.write(status, str(pid).encode())
@@ -252,9 +286,9 @@ def _command(request: dict[str, Any], descriptors: Sequence[int], server: ForkSe
         os.close(descriptor)
     if request["starts_session"]:
         os.setsid()
-    elif request["program"] == COMMAND:
+    elif request["program"].endswith(f":{MAIN}"):
         # The second process of a command is a fork too, where no session is killed with all its processes.
-        _servers[COMMAND] = server
+        _servers[MAIN, CHECKOUT] = server
         jobs = import_module("chassis.jobs")
         jobs.subprocess = SimpleNamespace(
             Popen=_start_jobs, PIPE=subprocess.PIPE, TimeoutExpired=subprocess.TimeoutExpired
@@ -270,7 +304,7 @@ def _command(request: dict[str, Any], descriptors: Sequence[int], server: ForkSe
     try:
         module, _, function = request["program"].partition(":")
         run = getattr(import_module(module), function)
-        code = run() if request["program"] == COMMAND else run(*request["words"])
+        code = run() if function == MAIN else run(*request["words"])
     except SystemExit as end:
         code = end.code
     except BaseException:
@@ -285,7 +319,9 @@ def _command(request: dict[str, Any], descriptors: Sequence[int], server: ForkSe
 
 def _start_jobs(command: Sequence[str], *, stdin: int) -> ForkedProcess:
     """The process of `chassis.jobs.running_for_command`."""
-    service, program = command[-1], "chassis.jobs:run_for_command"
+    # Release 0.1.0 had another name for it.
+    name = "run_for_command" if hasattr(sys.modules["chassis.jobs"], "run_for_command") else "run_beside"
+    service, program = command[-1], f"chassis.jobs:{name}"
     return ForkedProcess([service], program=program, env=os.environ, cwd=Path.cwd(), stdin=stdin, stdout=None)
 
 
@@ -339,11 +375,23 @@ def _import_workers() -> None:
     assert "grpc" not in sys.modules
 
 
+def _import_sources() -> None:
+    """Import every module of an earlier release, but `work`, which changes sockets, and revisions."""
+    for package in ("chassis", "gateway", "services"):
+        for module in pkgutil.walk_packages(import_module(package).__path__, f"{package}."):
+            if not re.search(r"\.(nameko|__main__|migrations\..*)$", module.name):
+                import_module(module.name)
+
+
 if __name__ == "__main__":
     # Made before eventlet changes the modules, so that this process waits as usual.
-    near, waiting = socket.socket(fileno=int(sys.argv[1])), selectors.DefaultSelector()
+    near, listening = (socket.socket(fileno=int(word)) for word in sys.argv[1:3])
+    forked, folder, waiting = *sys.argv[3:], selectors.DefaultSelector()
     waiting.register(near, selectors.EVENT_READ)
-    (_import_workers if sys.argv[2] == WORKER else _import_product)()
+    waiting.register(listening, selectors.EVENT_READ)
+    assert import_module("chassis").__path__[0].startswith(folder)
+    of_product = _import_product if Path(folder, "tests", "fork_server.py").exists() else _import_sources
+    (_import_workers if forked == WORKER else of_product)()
     assert threading.active_count() == 1, "a fork has no other thread"
     gc.freeze()
-    _serve(near, waiting)
+    _serve(forked, near, listening, waiting)

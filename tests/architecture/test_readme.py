@@ -19,7 +19,7 @@ import pytest
 
 from tests import corpus
 from tests.conftest import CHECKOUT
-from tests.fork_server import run_command
+from tests.fork_server import COMMAND, ForkedProcess, fork_server
 from tests.servers import processes
 
 BIN = Path(sys.executable).parent
@@ -59,17 +59,15 @@ class Sandbox:
         self.folder, self.port = folder, processes.free_port()
         self.environment = {
             **os.environ,
-            "PATH": f"{BIN}:{os.environ['PATH']}",
+            "PATH": f"{fork_server(COMMAND).folder}:{BIN}:{os.environ['PATH']}",
             "DATA": str(folder / "var"),
             "PORT": str(self.port),
         }
         for variable in ("DATABASE_URL", "BUS_URL", "SEARCH_URL", "CATALOG_URL"):
             self.environment.pop(variable, None)
-        self.server = subprocess.Popen(
-            ["rangkiang", "up"], env=self.environment, cwd=folder, stdout=subprocess.PIPE, text=True
-        )
+        self.server = ForkedProcess(["up"], env=self.environment, cwd=folder)
         assert self.server.stdout is not None
-        assert str(self.port) in self.server.stdout.readline()
+        assert str(self.port) in self.server.stdout.readline().decode()
 
     def close(self) -> None:
         """Stop the server."""
@@ -84,26 +82,16 @@ class Sandbox:
             (folder / name).write_bytes(sample.read())
 
     def type(self, line: str, folder: Path) -> tuple[int, str]:
-        """Run a line, with the address of this server instead of that of the page; return its exit code and output.
-
-        A line with nothing but a command of `rangkiang` and the name of a file for its output needs no shell, and no
-        new process that imports the product.
-        """
+        """Run a line, with the address of this server instead of that of the page; return its exit code and output."""
         line = re.sub(r"(127\.0\.0\.1|localhost):8080", f"127.0.0.1:{self.port}", line)
-        command, _, file = line.partition(" > ")
-        if line.startswith("rangkiang ") and not re.search(r"[|&;$`<>]", command + file):
-            result = run_command(shlex.split(command)[1:], environment=self.environment, folder=folder, seconds=90)
-            if file:
-                (folder / file.strip()).write_bytes(result.stdout)
-        else:
-            result = subprocess.run(
-                ["bash", "-euo", "pipefail", "-c", line],
-                env=self.environment,
-                cwd=folder,
-                capture_output=True,
-                timeout=90,
-                check=False,
-            )
+        result = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", line],
+            env=self.environment,
+            cwd=folder,
+            capture_output=True,
+            timeout=90,
+            check=False,
+        )
         return result.returncode, (result.stdout + result.stderr).decode()
 
 

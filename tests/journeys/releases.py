@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.conftest import CHECKOUT
-from tests.fork_server import ForkedProcess, run_command
+from tests.fork_server import ForkedProcess
 
 COMMAND_SECONDS = 100
 
@@ -71,41 +71,41 @@ class Program:
     """The command `rangkiang` of one tree of sources, with one set of settings.
 
     The packages are those of this checkout's environment; the sources come first on the path.
+
+    forks  run commands in forks of a process that has imported a release, which pays from the third command on; those
+           of this checkout are always forks
     """
 
-    def __init__(self, sources: Path, settings: Mapping[str, str]) -> None:
-        self._sources = sources
+    def __init__(self, sources: Path, settings: Mapping[str, str], *, forks: bool = False) -> None:
         names = {*settings, "PYTHONPATH"}
         inherited = {
             name: value for name, value in os.environ.items() if not name.endswith("_URL") and name not in names
         }
         self._environment = {**inherited, **settings, "PYTHONPATH": str(sources)}
-        scripts = tomllib.loads((sources / "pyproject.toml").read_text())["project"]["scripts"]
-        module, function = scripts["rangkiang"].split(":")
-        program = (
-            f"import sys, {module}; sys.argv[0] = 'rangkiang'\n"
-            f"assert {module}.__file__.startswith({str(sources)!r}), {module}.__file__\n"
-            f"{module}.{function}()"
-        )
-        self._command = [sys.executable, "-c", program]
+        self._sources = sources
+        self._program: str = tomllib.loads((sources / "pyproject.toml").read_text())["project"]["scripts"]["rangkiang"]
+        self._forks = forks or sources == CHECKOUT
 
     def start(self, *words: str) -> subprocess.Popen[bytes]:
-        """Start a command. Those of this checkout are forks."""
-        if self._sources == CHECKOUT:
-            return ForkedProcess([*words, "--json"], env=self._environment, cwd=CHECKOUT)
+        """Start a command."""
+        words = (*words, "--json")
+        if self._forks:
+            return ForkedProcess(
+                words, program=self._program, env=self._environment, cwd=self._sources, sources=self._sources
+            )
+        module, function = self._program.split(":")
+        program = (
+            f"import sys, {module}; sys.argv[0] = 'rangkiang'\n"
+            f"assert {module}.__file__.startswith({str(self._sources)!r}), {module}.__file__\n"
+            f"{module}.{function}()"
+        )
         return subprocess.Popen(
-            [*self._command, *words, "--json"], env=self._environment, cwd=self._sources, stdout=subprocess.PIPE
+            [sys.executable, "-c", program, *words], env=self._environment, cwd=self._sources, stdout=subprocess.PIPE
         )
 
     def run(self, *words: str) -> Any:
-        """Run a command to its end; return its last line. Those of this checkout run in a fork."""
-        if self._sources != CHECKOUT:
-            return self.result(self.start(*words))
-        result = run_command(
-            [*words, "--json"], environment=self._environment, folder=CHECKOUT, seconds=COMMAND_SECONDS
-        )
-        assert result.returncode == 0, result.stdout.decode()[-2000:] + result.stderr.decode()[-2000:]
-        return json.loads(result.stdout.splitlines()[-1])
+        """Run a command to its end; return its last line."""
+        return self.result(self.start(*words))
 
     @staticmethod
     def result(process: subprocess.Popen[bytes]) -> Any:

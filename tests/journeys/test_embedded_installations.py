@@ -22,6 +22,7 @@ from chassis.settings import load_for, variables
 from tests.architecture.manifests import compose, kubernetes, pod_of, rendered
 from tests.builders import book, iso
 from tests.conftest import CHECKOUT
+from tests.fork_server import ForkedProcess
 from tests.servers import processes
 
 RANGKIANG = str(Path(sys.executable).with_name("rangkiang"))
@@ -126,8 +127,8 @@ def test_the_unit_does_not_run_as_root_and_writes_only_to_its_data():
     assert "ReadWritePaths" not in unit
 
 
-def run(installation: Installation, folder: Path, *command: str, port: int) -> subprocess.Popen[bytes]:
-    """Start a command as the installation does; its paths are in `folder`."""
+def run(installation: Installation, folder: Path, *command: str, port: int, forks: bool) -> subprocess.Popen[bytes]:
+    """Start a command as the installation does, as the program itself or as a fork; its paths are in `folder`."""
     data = folder / "data"
     environment = {
         name: value.replace(installation.data, str(data)) for name, value in installation.environment.items()
@@ -136,6 +137,8 @@ def run(installation: Installation, folder: Path, *command: str, port: int) -> s
     environment |= {"PATH": os.environ["PATH"], "PYTHONPATH": str(CHECKOUT), "HOST": "127.0.0.1", "PORT": str(port)}
     if installation.environment.get("ENVIRONMENT") == "production":
         assert environment["PUBLIC_URL"]
+    if forks:
+        return ForkedProcess(command, env=environment, cwd=folder)
     return subprocess.Popen([RANGKIANG, *command], env=environment, cwd=folder, stdout=subprocess.PIPE)
 
 
@@ -151,7 +154,8 @@ def is_ready(port: int) -> bool:
 @pytest.mark.parametrize("kind", INSTALLATIONS)
 def test_an_installation_starts_and_stops_in_its_time(kind, tmp_path):
     installation, port = INSTALLATIONS[kind](), processes.free_port()
-    server = run(installation, tmp_path, *installation.command, port=port)
+    # All three run the same program: the unit starts it as such, and the others differ in their settings.
+    server = run(installation, tmp_path, *installation.command, port=port, forks=kind != "systemd")
     try:
         deadline = time.monotonic() + READY_SECONDS
         while not is_ready(port):
@@ -172,9 +176,9 @@ def test_the_command_of_the_cron_job_imports_a_folder_and_changes_nothing_the_se
     (files / "koha.mrc").write_bytes(iso(book(f"r{number}", f"Selasar {number}") for number in range(20)))
     command = [word.replace("/import/", f"{tmp_path}/import/") for word in kubernetes("prod")["catalog-import"].command]
     installation = kubernetes_installation()
-    assert run(installation, tmp_path, "migrate", port=0).wait(timeout=60) == 0
+    assert run(installation, tmp_path, "migrate", port=0, forks=True).wait(timeout=60) == 0
     for created, unchanged in ((20, 0), (0, 20)):
-        importing = run(installation, tmp_path, *command, port=0)
+        importing = run(installation, tmp_path, *command, port=0, forks=True)
         output, _ = importing.communicate(timeout=60)
         assert importing.returncode == 0
         summary = json.loads(output.splitlines()[-1])

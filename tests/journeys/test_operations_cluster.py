@@ -6,7 +6,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 import threading
 import uuid
 from collections.abc import Iterator
@@ -26,6 +25,7 @@ from chassis.table_access import SET_INSTITUTION, protect_rows
 from tests import servers as development
 from tests.builders import book, iso
 from tests.conditions import eventually
+from tests.fork_server import COMMAND, fork_server
 from tests.journeys.library import search_results
 from tests.journeys.test_operations_doc import START, STOP, english, sections
 from tests.servers import postgres, state
@@ -53,7 +53,7 @@ class Installation:
         self.environment = {
             **self.cluster.environment,
             "DATABASE_OWNER_URL": self.cluster.owner_url,
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PATH": f"{fork_server(COMMAND).folder}:{os.environ['PATH']}",
         }
         role = f"LOGIN CREATEDB NOSUPERUSER NOBYPASSRLS PASSWORD '{server.password}'"
         self.sql(f"CREATE ROLE {self.owner} {role}")

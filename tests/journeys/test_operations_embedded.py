@@ -20,11 +20,13 @@ from tests.architecture import recipe
 from tests.builders import book, iso
 from tests.conditions import eventually
 from tests.conftest import CHECKOUT
+from tests.fork_server import COMMAND, ForkedProcess, fork_server
 from tests.journeys.library import search_results
 from tests.journeys.releases import Program, recorded_releases, unpack
 from tests.journeys.test_operations_doc import START, STOP, english, sections
 from tests.servers import processes
 
+RANGKIANG = str(CHECKOUT / ".venv" / "bin" / "rangkiang")
 READY_SECONDS = 60
 COMMAND_SECONDS = 120
 LATER = "zyxwvuts"  # a word of no record of the sample
@@ -52,6 +54,7 @@ class Machine:
         for made_by_root in (self.data, self.backups):
             made_by_root.mkdir()
         self.server: subprocess.Popen[bytes] | None = None
+        self.is_started = False
         self.shell = ""
         self.origin = self._origin()
 
@@ -99,12 +102,19 @@ class Machine:
         return result.stdout
 
     def make_environment(self) -> None:
-        """Give the clone this checkout's environment, so that `.ci/setup` finds it made and downloads nothing."""
+        """Give the clone this checkout's environment, so that `.ci/setup` finds it made and downloads nothing.
+
+        What the operator types as `rangkiang` is a fork of a process that has imported the clone.
+        """
         environment = self.program / ".venv"
-        environment.mkdir()
-        for entry in (CHECKOUT / ".venv").iterdir():
-            if entry.name not in (".dev", ".run"):
-                (environment / entry.name).symlink_to(entry)
+        (environment / "bin").mkdir(parents=True)
+        for entry in (*(CHECKOUT / ".venv").iterdir(), *(CHECKOUT / ".venv" / "bin").iterdir()):
+            if entry.name not in (".dev", ".run", "bin", "rangkiang"):
+                (environment / entry.relative_to(CHECKOUT / ".venv")).symlink_to(entry)
+        forks = fork_server(COMMAND, self.program).folder
+        command = environment / "bin" / "rangkiang"
+        command.write_text(f'#!/bin/sh\nexec {forks}/rangkiang "$@"\n')
+        command.chmod(0o755)
         state = hashlib.sha256(b"".join((self.program / name).read_bytes() for name in ("uv.lock", "pyproject.toml")))
         (environment / ".run").write_text(state.hexdigest()[:16] + "\n")
 
@@ -120,7 +130,7 @@ class Machine:
         self.settings.write_text(text.replace("\nPORT=8080\n", f"\nPORT={self.port}\n"))
 
     def start(self) -> None:
-        """Do what systemd does with the unit."""
+        """Do what systemd does with the unit. The first time, the program itself starts and imports the clone."""
         self.stop()
         unit = configparser.RawConfigParser(strict=False)
         unit.optionxform = str  # type: ignore[assignment,method-assign]
@@ -128,7 +138,13 @@ class Machine:
         pairs = [*self.settings.read_text().splitlines(), *unit["Service"]["Environment"].split()]
         environment = dict(pair.split("=", 1) for pair in pairs if pair and not pair.startswith("#"))
         environment |= {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(self.program)}
-        self.server = subprocess.Popen(unit["Service"]["ExecStart"].split(), env=environment, cwd=self.data)
+        program, *words = unit["Service"]["ExecStart"].split()
+        assert program == str(self.program / ".venv" / "bin" / "rangkiang")
+        if self.is_started:
+            self.server = ForkedProcess(words, env=environment, cwd=self.data, stdout=None, sources=self.program)
+        else:
+            self.server = subprocess.Popen([RANGKIANG, *words], env=environment, cwd=self.data)
+        self.is_started = True
         eventually(lambda: self.get("/health/ready") is not None, seconds=READY_SECONDS)
 
     def back_up_by_timer(self) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -41,7 +42,18 @@ COMPLETED_COLUMNS = {
 }
 REGROUPED_TABLES = {"work_keys"}
 READY_SECONDS = 60
-PAUSE_SECONDS = 0.05
+PAUSE_SECONDS = 0.2
+
+
+@pytest.fixture(scope="module")
+def sources_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Release], Path]:
+    """Unpacks a release once for all tests; its bytecode and a process with its modules are there for the next ones."""
+
+    @cache
+    def unpacked(release: Release) -> Path:
+        return unpack(release, tmp_path_factory.mktemp("release"))
+
+    return unpacked
 
 
 @pytest.fixture
@@ -82,10 +94,10 @@ OLDEST, *NEWEST = upgraded_releases()
     ids=lambda value: getattr(value, "version", value),
 )
 def test_a_release_serves_while_its_databases_are_migrated(
-    release: Release, settings: dict[str, str], tmp_path: Path
+    release: Release, sources_of: Callable[[Release], Path], settings: dict[str, str], tmp_path: Path
 ) -> None:
-    sources = unpack(release, tmp_path / "release")
-    old_program, new_program = Program(sources, settings), Program(CHECKOUT, settings)
+    sources = sources_of(release)
+    old_program, new_program = Program(sources, settings, forks=True), Program(CHECKOUT, settings)
     with old_program.up() as address:
         assert old_program.run("sample", "load")["created"] > 500
         eventually(lambda: _total(address, "minangkabau") > 0, seconds=READY_SECONDS)
@@ -107,10 +119,11 @@ def test_a_release_serves_while_its_databases_are_migrated(
 
 
 @pytest.mark.timeout(300)
-def test_the_release_before_runs_beside_this_one(edition: dict[str, str], tmp_path: Path) -> None:
+def test_the_release_before_runs_beside_this_one(
+    sources_of: Callable[[Release], Path], edition: dict[str, str], tmp_path: Path
+) -> None:
     """In a rolling upgrade both read what the other wrote, and write over it."""
-    release = recorded_releases()[-1]
-    old_program = Program(unpack(release, tmp_path / "release"), edition)
+    old_program = Program(sources_of(recorded_releases()[-1]), edition, forks=True)
     new_program = Program(CHECKOUT, edition)
     with old_program.up() as old_address, new_program.up() as new_address:
         for first, second, start in ((old_program, new_program, 0), (new_program, old_program, 30)):

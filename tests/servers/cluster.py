@@ -77,12 +77,9 @@ class Cluster:
     def run(self, *command: str, **changes: str) -> None:
         """Run a command of the CLI to its end with the settings of the cluster."""
         environment = {**self.environment, **changes}
-        if self.checkout == CHECKOUT:
-            result = run_command(command, environment=environment, folder=CHECKOUT, seconds=READY_SECONDS)
-        else:
-            result = subprocess.run(
-                [RANGKIANG, *command], env=environment, cwd=self.checkout, capture_output=True, check=False
-            )
+        result = run_command(
+            command, environment=environment, folder=self.checkout, seconds=READY_SECONDS, sources=self.checkout
+        )
         if result.returncode:
             output = (result.stdout + result.stderr).decode(errors="replace")[-2000:]
             raise ServerError(f"rangkiang {' '.join(command)} ended with {result.returncode}: {output}")
@@ -123,10 +120,10 @@ class Cluster:
 
     def _start(self, name: str, *command: str, **changes: str) -> None:
         environment = _without_database(name, {**self.environment, **self._identity(name.partition("-")[0]), **changes})
-        if self.prefix and self.checkout == CHECKOUT:
+        if self.prefix:
             program, words = (WORKER, command[1:]) if command[0] == "work" else (COMMAND, command)
             process: subprocess.Popen[bytes] = ForkedProcess(
-                words, program=program, env=environment, cwd=CHECKOUT, stderr=self.log
+                words, program=program, env=environment, cwd=self.checkout, stderr=self.log, sources=self.checkout
             )
         else:
             process = subprocess.Popen(
