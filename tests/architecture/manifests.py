@@ -17,8 +17,8 @@ from typing import Any
 
 import yaml
 
-from tests.conftest import CHECKOUT
-
+# Not that of tests.conftest: its imports take longer than what the linter does here.
+CHECKOUT = Path(__file__).resolve().parents[2]
 # Those of libyaml, where PyYAML has them: in Python an overlay takes a second.
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)

@@ -96,6 +96,9 @@ def test_the_first_run_loads_real_books_and_the_next_run_does_not_load_them_agai
 
 
 def test_a_taken_port_is_a_clear_error(tmp_path):
+    # As on every start but the first.
+    (tmp_path / "var").mkdir()
+    (tmp_path / "var" / "sample-loaded").touch()
     with socket.create_server(("127.0.0.1", 0)) as listener:
         output = failure_output(tmp_path / "var", listener.getsockname()[1])
     assert "PORT_TAKEN" in output

@@ -19,6 +19,7 @@ from tests.journeys.library import QUERIES, SORTS, Library
 from tests.web.browsers import launched
 
 MARC_FORMATS = ("application/marc", "application/marcxml+xml", "application/marc-in-json")
+PAUSE_SECONDS = 0.05
 MIN_RESULTS = 5
 
 
@@ -211,7 +212,7 @@ def test_searches_do_not_change_while_the_index_is_rebuilt(library: Library) -> 
     stop = threading.Event()
 
     def read() -> None:
-        while not stop.is_set():
+        while not stop.wait(PAUSE_SECONDS):
             results.append(_result(library))
 
     readers = [threading.Thread(target=read) for _ in range(2)]
