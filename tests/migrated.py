@@ -50,6 +50,14 @@ class MigratedDatabases:
             if kind != "sqlite":
                 self._emptied[service.name].empty()
 
+    def urls(self) -> dict[str, str]:
+        """Settings with the addresses of the databases on PostgreSQL."""
+        name = f"{self._prefix}_{{service}}"
+        return {
+            "DATABASE_URL": servers.database_url(name),
+            "DATABASE_OWNER_URL": servers.database_url(name, owner=True),
+        }
+
     def close(self) -> None:
         """Drop the databases on the development servers."""
         for name, emptied in self._emptied.items():

@@ -24,21 +24,23 @@ from chassis.bus.amqp import (
     to_message,
 )
 from chassis.errors import Invalid
-from chassis.settings import load
-from tests.example_services.installation import Installation, eventually, open_installation, settings_of
+from tests.example_services.installation import Installation, eventually, installation_of
+from tests.migrated import MigratedDatabases
 
 
 @pytest.fixture(scope="module")
-def installation(servers: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+def installation(
+    servers: dict[str, str], tmp_path_factory: pytest.TempPathFactory, migrated: MigratedDatabases
+) -> Iterator[Installation]:
     folder = tmp_path_factory.mktemp("installation")
-    with settings_of("amqp", folder) as settings, open_installation(settings) as installation:
+    with installation_of("amqp", folder, migrated) as installation:
         installation.declare()
         yield installation
 
 
 @pytest.fixture
-def broker_message(tmp_path: Path) -> BrokerMessage:
-    with open_installation(load({"DATA": str(tmp_path)})) as installation:
+def broker_message(tmp_path: Path, migrated: MigratedDatabases) -> BrokerMessage:
+    with installation_of("local", tmp_path, migrated) as installation:
         return to_message(installation.some_event(body='{"name": "mangga ranum"}'))
 
 

@@ -18,13 +18,13 @@ from chassis.bus.local_delivery import Deliveries
 from tests.example_services.installation import (
     Installation,
     eventually,
-    open_installation,
-    settings_of,
+    installation_of,
     start_worker,
     stop_workers,
     wait_until_ready,
 )
 from tests.example_services.special_orders import TRACING
+from tests.migrated import MigratedDatabases
 
 
 @pytest.fixture
@@ -70,8 +70,10 @@ def trace_of_the_order(installation: Installation) -> str:
     return installation.placed()[0].split("-")[1]
 
 
-def test_a_handler_on_the_local_bus_continues_the_acts_trace(tmp_path: Path, spans: InMemorySpanExporter) -> None:
-    with settings_of("local", tmp_path) as settings, open_installation(settings) as installation:
+def test_a_handler_on_the_local_bus_continues_the_acts_trace(
+    tmp_path: Path, spans: InMemorySpanExporter, migrated: MigratedDatabases
+) -> None:
+    with installation_of("local", tmp_path, migrated) as installation:
         trace = receive_in_a_trace(installation, spans)
         installation.publish()
         Deliveries(replace(installation.orders, service=TRACING)).run_due(threading.Event())
@@ -83,9 +85,10 @@ def test_a_worker_continues_the_acts_trace(
     tmp_path: Path,
     spans: InMemorySpanExporter,
     collector: tuple[str, list[ExportTraceServiceRequest]],
+    migrated: MigratedDatabases,
 ) -> None:
     endpoint, received = collector
-    with settings_of("amqp", tmp_path) as settings, open_installation(settings) as installation:
+    with installation_of("amqp", tmp_path, migrated) as installation:
         installation.declare()
         trace = receive_in_a_trace(installation, spans)
         installation.publish()
@@ -110,8 +113,8 @@ def test_a_worker_continues_the_acts_trace(
     assert ("process place_order", trace) in names
 
 
-def test_without_tracing_an_event_has_no_trace(tmp_path: Path) -> None:
-    with settings_of("local", tmp_path) as settings, open_installation(settings) as installation:
+def test_without_tracing_an_event_has_no_trace(tmp_path: Path, migrated: MigratedDatabases) -> None:
+    with installation_of("local", tmp_path, migrated) as installation:
         installation.receive("mango")
         installation.publish()
         Deliveries(replace(installation.orders, service=TRACING)).run_due(threading.Event())

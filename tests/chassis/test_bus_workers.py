@@ -16,17 +16,17 @@ from tests.example_services.installation import (
     CHECKOUT,
     Installation,
     eventually,
-    open_installation,
-    settings_of,
+    installation_of,
     start_worker,
     stop_workers,
     wait_until_ready,
 )
+from tests.migrated import MigratedDatabases
 
 
 @pytest.fixture
-def installation(servers: dict[str, str], tmp_path: Path) -> Iterator[Installation]:
-    with settings_of("amqp", tmp_path) as settings, open_installation(settings) as installation:
+def installation(servers: dict[str, str], tmp_path: Path, migrated: MigratedDatabases) -> Iterator[Installation]:
+    with installation_of("amqp", tmp_path, migrated) as installation:
         installation.declare()
         yield installation
 

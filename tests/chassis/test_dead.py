@@ -13,14 +13,17 @@ from typer.testing import CliRunner, Result
 from chassis.bus.local_delivery import Deliveries
 from chassis.dead import app
 from chassis.errors import Invalid, NotFound
-from tests.example_services.installation import Installation, open_installation, settings_of
+from tests.example_services.installation import Installation, installation_of
+from tests.migrated import MigratedDatabases
 
 ORDERS = ["--service", "tests.example_services.orders.service:SERVICE"]
 
 
 @pytest.fixture
-def installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Installation]:
-    with settings_of("local", tmp_path) as settings, open_installation(settings) as installation:
+def installation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, migrated: MigratedDatabases
+) -> Iterator[Installation]:
+    with installation_of("local", tmp_path, migrated) as installation:
         monkeypatch.setenv("DATA", str(tmp_path))
         monkeypatch.setenv("BUS_URL", "local:")
         monkeypatch.delenv("DATABASE_URL", raising=False)

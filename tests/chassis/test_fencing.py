@@ -26,16 +26,17 @@ from chassis.outbox import Relay
 from chassis.service import Job
 from chassis.wake import open_wake
 from tests.chassis import example_jobs
-from tests.example_services.installation import Installation, open_installation, settings_of
+from tests.example_services.installation import Installation, installation_of
 from tests.example_services.orders import handlers
+from tests.migrated import MigratedDatabases
 
 TEST = system("test")
 
 
 @pytest.fixture
-def installation(servers: dict[str, str], tmp_path: Path) -> Iterator[Installation]:
+def installation(servers: dict[str, str], tmp_path: Path, migrated: MigratedDatabases) -> Iterator[Installation]:
     """On PostgreSQL, where a lease can expire without notice to its holder."""
-    with settings_of("amqp", tmp_path) as settings, open_installation(settings) as installation:
+    with installation_of("amqp", tmp_path, migrated) as installation:
         yield installation
 
 

@@ -22,21 +22,21 @@ from chassis.context import Context, system
 from chassis.errors import Unavailable
 from chassis.migrate import migrate
 from chassis.service import Resources, discover
-from chassis.settings import load
 from chassis.wake import open_wake
-from tests.example_services.installation import CHECKOUT, Installation, environment_of, eventually, open_installation
+from tests.example_services.installation import CHECKOUT, Installation, environment_of, eventually, installation_of
 from tests.example_services.orders import handlers
 from tests.example_services.orders.handlers import place_order
 from tests.example_services.orders.tables import placed_orders
 from tests.example_services.proto.examples_pb2 import ArticleReceived
 from tests.fork_server import ForkedProcess
+from tests.migrated import MigratedDatabases
 
 NEVER = threading.Event()
 
 
 @pytest.fixture
-def installation(tmp_path: Path) -> Iterator[Installation]:
-    with open_installation(load({"DATA": str(tmp_path)})) as installation:
+def installation(tmp_path: Path, migrated: MigratedDatabases) -> Iterator[Installation]:
+    with installation_of("local", tmp_path, migrated) as installation:
         yield installation
 
 

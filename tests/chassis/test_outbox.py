@@ -21,7 +21,8 @@ from chassis.errors import Unavailable
 from chassis.inbox import record_delivery
 from chassis.outbox import Relay, tidy
 from chassis.wake import open_wake
-from tests.example_services.installation import CLERK, Installation, drain, eventually, open_installation, settings_of
+from tests.example_services.installation import CLERK, Installation, drain, eventually, installation_of
+from tests.migrated import MigratedDatabases
 
 TEST = system("test")
 
@@ -49,10 +50,10 @@ class FakeBus:
 
 
 @pytest.fixture(params=["local", pytest.param("amqp", marks=pytest.mark.servers)], ids=["sqlite", "postgresql"])
-def installation(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Installation]:
+def installation(request: pytest.FixtureRequest, tmp_path: Path, migrated: MigratedDatabases) -> Iterator[Installation]:
     if request.param == "amqp":
         request.getfixturevalue("servers")
-    with settings_of(request.param, tmp_path) as settings, open_installation(settings) as installation:
+    with installation_of(request.param, tmp_path, migrated) as installation:
         yield installation
 
 
@@ -162,8 +163,10 @@ def test_an_idle_relay_takes_few_steps(installation: Installation, relay: Relay,
     assert len(steps) < 8
 
 
-def test_two_relays_at_once_publish_each_event_once(servers: dict[str, str], tmp_path: Path) -> None:
-    with settings_of("amqp", tmp_path) as settings, open_installation(settings) as installation:
+def test_two_relays_at_once_publish_each_event_once(
+    servers: dict[str, str], tmp_path: Path, migrated: MigratedDatabases
+) -> None:
+    with installation_of("amqp", tmp_path, migrated) as installation:
         installation.receive(*(f"article{number}" for number in range(600)))
         buses = [FakeBus(), FakeBus()]
         relays = [threading.Thread(target=drain, args=(Relay(installation.stock.database, bus),)) for bus in buses]

@@ -17,9 +17,9 @@ from chassis.job_runs import REFILL, record_start
 from chassis.resync import fill_empty
 from chassis.rpc import inproc
 from chassis.service import Projection, Resources
-from chassis.settings import load
 from tests.chassis.rpc import echo
-from tests.example_services.installation import open_installation
+from tests.example_services.installation import installation_of
+from tests.migrated import MigratedDatabases
 
 NAME = "tests.chassis.test_resync"
 fills: list[str] = []
@@ -47,7 +47,7 @@ def is_empty(_session: Session) -> bool:
 
 
 @pytest.fixture
-def resources(tmp_path: Path) -> Iterator[Resources]:
+def resources(tmp_path: Path, migrated: MigratedDatabases) -> Iterator[Resources]:
     """Orders with two projections of echo, the first of which is not empty."""
     projections = (
         Projection("full", "echo", f"{NAME}:fill_full", f"{NAME}:is_full"),
@@ -56,7 +56,7 @@ def resources(tmp_path: Path) -> Iterator[Resources]:
     fills.clear()
     faults.clear()
     inproc.register("echo", echo.Echo(), echo.add)
-    with open_installation(load({"DATA": str(tmp_path)})) as installation:
+    with installation_of("local", tmp_path, migrated) as installation:
         orders = installation.orders
         settings = orders.settings.model_copy(update={"service_urls": {"echo": "inproc:echo"}})
         yield replace(orders, settings=settings, service=replace(orders.service, projections=projections))

@@ -7,20 +7,20 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.example_services.installation import Installation, eventually, open_installation, settings_of
+from tests.example_services.installation import Installation, eventually, installation_of
+from tests.migrated import MigratedDatabases
 
 
 @pytest.fixture(scope="module", params=["local", pytest.param("amqp", marks=pytest.mark.servers)])
 def busy_installation(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, migrated: MigratedDatabases
 ) -> Iterator[Installation]:
     """One installation for all tests, because its workers take seconds to start and stop."""
     if request.param == "amqp":
         request.getfixturevalue("servers")
     folder = tmp_path_factory.mktemp("installation")
     with (
-        settings_of(request.param, folder) as settings,
-        open_installation(settings) as installation,
+        installation_of(request.param, folder, migrated) as installation,
         installation.at_work(),
     ):
         yield installation

@@ -38,6 +38,7 @@ from tests.example_services.stock.receiving import receive
 from tests.example_services.stock.service import SERVICE as STOCK
 from tests.example_services.stock.tables import reservations
 from tests.fork_server import WORKER, ForkedProcess
+from tests.migrated import MigratedDatabases
 
 BACKOFF_SECONDS = (0.2, 0.2)
 CLERK = Context(institution="SOLOK", actor="amak")
@@ -189,6 +190,28 @@ class Installation:
         with database.reading(system("test")) as session:
             names = session.execute(select(table.c.name)).scalars()
             return sorted(name.removesuffix(self._tag) for name in names if name.endswith(self._tag))
+
+
+@contextmanager
+def installation_of(bus: str, folder: Path, migrated: MigratedDatabases) -> Iterator[Installation]:
+    """An open installation on "local" or "amqp", migrated and empty; a process of tests opens one at a time."""
+    with ExitStack() as stack:
+        if bus == "local":
+            kind, settings = "sqlite", load({"DATA": str(folder)})
+        else:
+            name = f"test_{uuid.uuid4().hex[:12]}"
+            kind, settings = "postgresql", load({**migrated.urls(), "BUS_URL": servers.create_vhost(name)})
+            stack.callback(servers.drop_vhost, name)
+        yield Installation(
+            *(
+                Resources(
+                    settings=settings,
+                    database=stack.enter_context(migrated.open(service, kind, folder)),
+                    service=service,
+                )
+                for service in (STOCK, ORDERS)
+            )
+        )
 
 
 @contextmanager

@@ -16,20 +16,20 @@ from chassis.errors import Unavailable
 from tests.example_services.installation import (
     Installation,
     eventually,
-    open_installation,
-    settings_of,
+    installation_of,
     start_worker,
     stop_workers,
     wait_until_ready,
 )
 from tests.fakes.proxy import Proxy, proxy_to
+from tests.migrated import MigratedDatabases
 
 ARTICLES = ["guava", "mango", "rambutan"]
 
 
 @pytest.fixture
-def direct_installation(servers: dict[str, str], tmp_path: Path) -> Iterator[Installation]:
-    with settings_of("amqp", tmp_path) as settings, open_installation(settings) as installation:
+def direct_installation(servers: dict[str, str], tmp_path: Path, migrated: MigratedDatabases) -> Iterator[Installation]:
+    with installation_of("amqp", tmp_path, migrated) as installation:
         yield installation
 
 

@@ -13,11 +13,11 @@ from tests.example_services.installation import (
     Installation,
     environment_of,
     eventually,
-    open_installation,
-    settings_of,
+    installation_of,
     start_worker,
 )
 from tests.fork_server import ForkedProcess
+from tests.migrated import MigratedDatabases
 
 KILLED = "tests.example_services.kill_points:main"
 BUSES = ["local", pytest.param("amqp", marks=pytest.mark.servers)]
@@ -25,10 +25,10 @@ ARTICLES = ["guava", "mango", "rambutan"]
 
 
 @pytest.fixture(params=BUSES)
-def installation(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Installation]:
+def installation(request: pytest.FixtureRequest, tmp_path: Path, migrated: MigratedDatabases) -> Iterator[Installation]:
     if request.param == "amqp":
         request.getfixturevalue("servers")
-    with settings_of(request.param, tmp_path) as settings, open_installation(settings) as installation:
+    with installation_of(request.param, tmp_path, migrated) as installation:
         yield installation
 
 

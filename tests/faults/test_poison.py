@@ -14,15 +14,15 @@ from chassis.bus.suspects import DEATHS_AT_MOST
 from tests.example_services.installation import (
     Installation,
     eventually,
-    open_installation,
-    settings_of,
+    installation_of,
     start_worker,
 )
+from tests.migrated import MigratedDatabases
 
 
 @pytest.fixture
-def installation(servers: dict[str, str], tmp_path: Path) -> Iterator[Installation]:
-    with settings_of("amqp", tmp_path) as settings, open_installation(settings) as installation:
+def installation(servers: dict[str, str], tmp_path: Path, migrated: MigratedDatabases) -> Iterator[Installation]:
+    with installation_of("amqp", tmp_path, migrated) as installation:
         installation.declare()
         yield installation
 
