@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from tests.web.accessibility import DISPLAYS, SET_FONT_SIZE, VIOLATIONS, small_targets, wide_elements
+from tests.web.accessibility import SET_FONT_SIZE, check_rules, low_contrasts, small_targets, wide_elements
 from tests.web.conftest import PHONE, Visit
 from tests.web.places import PLACES
 
@@ -22,11 +22,38 @@ def test_axe_finds_no_violation_on_any_screen_in_light_or_dark(visit: Visit, pat
     page = visit(path, size=PHONE)
     page.eval_on_selector_all("details", "elements => elements.forEach(element => element.open = true)")
     page.evaluate(Axe().axe_script)
-    for width, font_size, scheme, motion, rules in DISPLAYS:
-        page.set_viewport_size({"width": width, "height": 800})
-        page.evaluate(SET_FONT_SIZE, font_size)
-        page.emulate_media(color_scheme=scheme, reduced_motion=motion)  # type: ignore[arg-type]
-        assert page.evaluate(VIOLATIONS, rules) == [], (width, font_size, scheme)
+    check_rules(page)
+
+
+GOOD = '<p style="color: #333; background: #fff">good</p>'
+BAD = {
+    "color": '<p style="color: #999; background: #fff">bad</p>',
+    "background": '<div style="background: #444"><p style="color: #333">bad</p></div>',
+    "opacity": '<div style="opacity: .4"><p style="color: #333; background: #fff">bad</p></div>',
+    "size": """<p style="color: #808080; background: #fff; font-size: 30px">good</p>
+        <p style="color: #808080; background: #fff; font-size: 16px">bad</p>""",
+    "disabled": """<button style="color: #aaa; background: #fff" disabled>good</button>
+        <button style="color: #aaa; background: #fff">bad</button>""",
+    "sign": """<p style="color: #ddd; background: #fff">–</p>
+        <p style="color: #ddd; background: #fff">bad</p>""",
+    "outside": """<div style="background: #222"><div style="background: #fff; width: 9em">
+        <p style="color: #333">good</p><p style="color: #333; margin-left: 10em; width: 5em">bad</p></div></div>""",
+    "moved": """<div style="background: #fff; height: 9em"><p style="color: #333">good</p>
+        <div style="background: #222; height: 3em; width: 9em"></div>
+        <p style="color: #333; position: relative; top: -2em">bad</p></div>""",
+}
+
+
+@pytest.mark.parametrize("bad", BAD.values(), ids=BAD)
+def test_a_text_with_too_little_contrast_is_found_beside_good_ones(visit: Visit, bad: str) -> None:
+    page = visit("/tidak-ada", bypass_csp=True)
+    page.evaluate(Axe().axe_script)
+    fill = "markup => { document.querySelector('main').innerHTML = markup; }"
+    page.evaluate(fill, GOOD)
+    assert low_contrasts(page) == []
+    page.evaluate(fill, GOOD + bad)
+    for _ in range(2):
+        assert [element.partition(">")[2][:3] for _, element in low_contrasts(page)] == ["bad"]
 
 
 @every_page("hostile")
