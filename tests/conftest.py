@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import argon2
 import pytest
 from xdist.scheduler import LoadFileScheduling
 
@@ -15,6 +16,7 @@ from chassis import sentences
 from chassis.gc_tuning import tune_gc
 from chassis.rpc import client_calls
 from chassis.service import discover
+from services.members.sign_in import passwords
 from tests import servers as development
 from tests.corpus import real
 from tests.migrated import MigratedDatabases
@@ -24,6 +26,8 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 os.environ["PYTHONPATH"] = str(CHECKOUT)
 # Four tests at once share two processors: a call in the process of a test waits longer than one of the product.
 client_calls.DEFAULT_TIMEOUT_SECONDS = 30.0
+# Half of the time of a test that signs in was argon2. Processes that tests start use the parameters of the product.
+passwords._HASHER = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 sentences.register(CHECKOUT / "tests" / "sentences.toml")
 # Nine thousand tests stay in memory: collections that visit them took a quarter of the time of finding them.
 tune_gc()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -94,3 +96,10 @@ def test_a_client_that_does_not_exist_is_refused_in_the_words_of_a_wrong_secret(
         return work.of(lambda: office.stub.IssueToken(token))[1]
 
     assert refuse(known) == refuse("0192f3a4-0000-7000-8000-0000000000ff") == refuse("nobody")
+
+
+def test_a_password_is_hashed_with_the_parameters_that_owasp_demands() -> None:
+    # In a process of its own, because tests hash with weaker parameters (tests/conftest.py).
+    code = "from services.members.sign_in.passwords import hash_password; print(hash_password('secret'))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
