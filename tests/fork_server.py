@@ -284,9 +284,11 @@ def _command(request: dict[str, Any], descriptors: Sequence[int], server: ForkSe
     for number, descriptor in enumerate(descriptors):
         os.dup2(descriptor, number)
         os.close(descriptor)
+    program = request["program"]  # the command of this or of an earlier release, or one of the tests, which takes words
+    is_command = program.startswith("chassis.") and program.endswith(f":{MAIN}")
     if request["starts_session"]:
         os.setsid()
-    elif request["program"].endswith(f":{MAIN}"):
+    elif is_command:
         # The second process of a command is a fork too, where no session is killed with all its processes.
         _servers[MAIN, CHECKOUT] = server
         jobs = import_module("chassis.jobs")
@@ -302,9 +304,9 @@ def _command(request: dict[str, Any], descriptors: Sequence[int], server: ForkSe
     sys.argv = ["rangkiang", *request["words"]]
     code: Any = 0
     try:
-        module, _, function = request["program"].partition(":")
+        module, _, function = program.partition(":")
         run = getattr(import_module(module), function)
-        code = run() if function == MAIN else run(*request["words"])
+        code = run() if is_command else run(*request["words"])
     except SystemExit as end:
         code = end.code
     except BaseException:
