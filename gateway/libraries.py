@@ -45,7 +45,7 @@ Hours = Mapping[str, OpeningHours]
 _NO_HOURS: Hours = MappingProxyType({})
 
 
-class Kept(Generic[Value]):
+class CachedValue(Generic[Value]):
     """A cached value of a service, for one event loop.
 
     read            reads the value from the service; raises Error
@@ -152,8 +152,8 @@ class Libraries:
     def __init__(self, clients: Clients, default_institution: str) -> None:
         self._clients = clients
         self._default = default_institution
-        self._directory: Kept[Directory] = Kept(self._read_directory)
-        self._hours: dict[str, Kept[Hours]] = {}
+        self._directory: CachedValue[Directory] = CachedValue(self._read_directory)
+        self._hours: dict[str, CachedValue[Hours]] = {}
 
     async def directory(self) -> Directory:
         return await self._directory.get() or NO_DIRECTORY
@@ -187,12 +187,12 @@ class Libraries:
         """Make the next page of this process read institutions and branches again."""
         self._directory.renew()
 
-    def _hours_of(self, institution: str) -> Kept[Hours] | None:
+    def _hours_of(self, institution: str) -> CachedValue[Hours] | None:
         if institution not in self.known_directory().institutions:
             return None
         hours = self._hours.get(institution)
         if hours is None:
-            hours = self._hours[institution] = Kept(
+            hours = self._hours[institution] = CachedValue(
                 lambda: self._read_hours(institution),
                 fresh_seconds=FRESH_HOURS_SECONDS,
                 usable_seconds=USABLE_HOURS_SECONDS,

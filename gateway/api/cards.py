@@ -68,7 +68,7 @@ class SlipBody(Body):
     )
 
 
-class SlipWanted(Body):
+class SlipDeliveryBody(Body):
     """How the member receives the code."""
 
     send: StrictBool = Field(
@@ -207,7 +207,7 @@ async def print_card(
     ),
 )
 async def make_slip(
-    request: Request, member_id: MemberId, members: Members, body: SlipWanted | None = None
+    request: Request, member_id: MemberId, members: Members, body: SlipDeliveryBody | None = None
 ) -> Response:
     """Make a code with which the member sets a first or a new password. The code is returned, or sent as a notice."""
     send = body is not None and body.send

@@ -91,7 +91,7 @@ class RenewedLoan(ResponseModel):
     """The loan with its new due date."""
 
 
-class PolicyOfLoan(ResponseModel):
+class LoanPolicyRow(ResponseModel):
     """The policy row that applied; an empty category, collection or branch stands for any."""
 
     category: str
@@ -128,7 +128,7 @@ class LoanExplained(ResponseModel):
     """The loan."""
     policy_version: int
     """Version of the policies that applied."""
-    row: PolicyOfLoan
+    row: LoanPolicyRow
     """The policy row that applied."""
     days: list[CalendarDay]
     """Days that were not counted, or that moved the due date."""
@@ -164,7 +164,7 @@ class Borrower(ResponseModel):
 _ROW_EXAMPLE = {
     "category": "umum", "collection": "", "branch": "", "unit": "day", "period": 7, "renewals": 1, "loan_limit": 3,
 }  # fmt: skip
-_ROW = tuple(PolicyOfLoan.model_fields)
+_ROW = tuple(LoanPolicyRow.model_fields)
 
 
 @router.get(
@@ -213,7 +213,7 @@ async def explain(
         LoanExplained(
             loan=loan_model(reply.loan),
             policy_version=reply.policy_version,
-            row=PolicyOfLoan(**{name: row[name] for name in _ROW}),
+            row=LoanPolicyRow(**{name: row[name] for name in _ROW}),
             days=[CalendarDay(**plain(day)) for day in reply.days],
             steps=[Text(id=step.id, en=step.en) for step in reply.steps],
         )

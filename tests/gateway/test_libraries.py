@@ -15,8 +15,8 @@ from gateway.libraries import (
     RETRY_SECONDS,
     USABLE_HOURS_SECONDS,
     WAIT_SECONDS,
+    CachedValue,
     Directory,
-    Kept,
 )
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 from tests.fakes.catalog import FakeCatalog
@@ -40,8 +40,8 @@ class Service:
             raise Unavailable("SEARCH_DOWN", part="search")
         return self.questions
 
-    def kept(self) -> Kept[int]:
-        return Kept(
+    def cached(self) -> CachedValue[int]:
+        return CachedValue(
             self.read,
             fresh_seconds=FRESH_HOURS_SECONDS,
             usable_seconds=USABLE_HOURS_SECONDS,
@@ -57,14 +57,14 @@ async def settle() -> None:
 def test_hours_are_renewed_beside_the_page_and_never_older_than_a_minute():
     async def run() -> None:
         service = Service()
-        kept = service.kept()
-        assert [await kept.get() for _ in range(5)] == [1] * 5
+        cached = service.cached()
+        assert [await cached.get() for _ in range(5)] == [1] * 5
         service.now += FRESH_HOURS_SECONDS
-        assert await kept.get() == 1, "the page does not wait for the next answer"
+        assert await cached.get() == 1, "the page does not wait for the next answer"
         await settle()
-        assert [await kept.get() for _ in range(5)] == [2] * 5
+        assert [await cached.get() for _ in range(5)] == [2] * 5
         service.now += 60
-        assert await kept.get() == 3, "an answer of a minute ago is not shown"
+        assert await cached.get() == 3, "an answer of a minute ago is not shown"
 
     asyncio.run(run())
 
@@ -72,8 +72,8 @@ def test_hours_are_renewed_beside_the_page_and_never_older_than_a_minute():
 def test_pages_at_once_ask_once():
     async def run() -> None:
         service = Service()
-        kept = service.kept()
-        assert await asyncio.gather(*(kept.get() for _ in range(20))) == [1] * 20
+        cached = service.cached()
+        assert await asyncio.gather(*(cached.get() for _ in range(20))) == [1] * 20
 
     asyncio.run(run())
 
@@ -82,14 +82,14 @@ def test_a_service_that_refuses_is_asked_every_five_seconds_and_nobody_waits():
     async def run() -> None:
         service = Service()
         service.is_down = True
-        kept = service.kept()
-        assert [await kept.get() for _ in range(5)] == [None] * 5
+        cached = service.cached()
+        assert [await cached.get() for _ in range(5)] == [None] * 5
         assert service.questions == 1
         service.now += RETRY_SECONDS
         service.is_down = False
-        assert await kept.get() is None, "the page does not wait"
+        assert await cached.get() is None, "the page does not wait"
         await settle()
-        assert await kept.get() == 2
+        assert await cached.get() == 2
 
     asyncio.run(run())
 
@@ -98,14 +98,14 @@ def test_only_the_first_page_waits_for_a_silent_service_and_not_for_long():
     async def run() -> None:
         service = Service()
         service.is_silent = True
-        kept = service.kept()
+        cached = service.cached()
         loop = asyncio.get_running_loop()
         begun = loop.time()
-        assert await kept.get() is None
+        assert await cached.get() is None
         first = loop.time() - begun
         assert first >= WAIT_SECONDS * 0.9
         begun = loop.time()
-        assert [await kept.get() for _ in range(100)] == [None] * 100
+        assert [await cached.get() for _ in range(100)] == [None] * 100
         assert loop.time() - begun < first
 
     asyncio.run(run())
@@ -114,13 +114,13 @@ def test_only_the_first_page_waits_for_a_silent_service_and_not_for_long():
 def test_a_change_that_was_made_here_is_seen_at_once():
     async def run() -> None:
         service = Service()
-        kept = service.kept()
-        assert await kept.get() == 1
-        kept.renew()
-        assert await kept.get() == 2
+        cached = service.cached()
+        assert await cached.get() == 1
+        cached.renew()
+        assert await cached.get() == 2
         service.is_down = True
-        kept.renew()
-        assert await kept.get() == 2, "the value of before stays when the service is away"
+        cached.renew()
+        assert await cached.get() == 2, "the value of before stays when the service is away"
 
     asyncio.run(run())
 
