@@ -58,20 +58,27 @@ assert problems.NotAcceptable.__name__ in ERRORS
 
 
 @cache
-def modules(package: Path) -> dict[Path, ast.Module]:
-    return {path.relative_to(ROOT): ast.parse(path.read_text()) for path in sorted((ROOT / package).rglob("*.py"))}
+def nodes(package: Path) -> tuple[list[tuple[Path, ast.Call]], set[str]]:
+    """The calls in the package, each with its module, and the texts in it."""
+    calls, texts = [], set()
+    for path in sorted((ROOT / package).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call):
+                calls.append((path.relative_to(ROOT), node))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                texts.add(node.value)
+    return calls, texts
 
 
 def uses(package: Path) -> Iterator[tuple[str, ast.Call, ast.expr]]:
     """Place, call and reason of every error and sentence in the code."""
-    for path, tree in modules(package).items():
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and node.args and isinstance(node.func, ast.Name | ast.Attribute):
-                name = node.func.id if isinstance(node.func, ast.Name) else node.func.attr
-                if name in ERRORS or name == "sentence":
-                    argument = node.args[0]
-                    for reason in (argument.body, argument.orelse) if isinstance(argument, ast.IfExp) else (argument,):
-                        yield f"{path}:{node.lineno}", node, reason
+    for path, node in nodes(package)[0]:
+        if node.args and isinstance(node.func, ast.Name | ast.Attribute):
+            name = node.func.id if isinstance(node.func, ast.Name) else node.func.attr
+            if name in ERRORS or name == "sentence":
+                argument = node.args[0]
+                for reason in (argument.body, argument.orelse) if isinstance(argument, ast.IfExp) else (argument,):
+                    yield f"{path}:{node.lineno}", node, reason
 
 
 def own_sentences(package: Path) -> dict[str, sentences.LocalText]:
@@ -117,12 +124,7 @@ def test_every_reason_has_a_sentence_and_gives_its_facts(package: Path) -> None:
 
 @pytest.mark.parametrize("package", PACKAGES, ids=str)
 def test_every_sentence_is_used(package: Path) -> None:
-    constants = {
-        node.value
-        for tree in modules(package).values()
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Constant) and isinstance(node.value, str)
-    }
+    _, constants = nodes(package)
     assert sorted(set(own_sentences(package)) - constants) == []
 
 
