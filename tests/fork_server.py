@@ -34,8 +34,8 @@ from typing import IO, Any
 
 MOST_BYTES = 1 << 16
 CHECKOUT = Path(__file__).resolve().parents[1]
-MAIN = "main"
-COMMAND = f"chassis.entrypoint:{MAIN}"
+COMMAND = "chassis.entrypoint:main"
+COMMANDS = {COMMAND, "chassis.door:main"}  # the second is that of release 0.1.0
 WORKER = "tests.fork_server:run_worker"
 IMPORTED = (
     *("chassis.health", "chassis.migrate", "chassis.postgres", "chassis.rpc.server", "chassis.up"),
@@ -87,12 +87,11 @@ _starting = threading.Lock()
 
 def fork_server(program: str, sources: Path = CHECKOUT) -> ForkServer:
     """The one of this process for WORKER or for any other program, and for these sources; it ends with this process."""
-    kind = WORKER if program == WORKER else MAIN
+    kind = WORKER if program == WORKER else COMMAND
     with _starting:
         if (kind, sources) not in _servers:
             # Shells run the command, whichever function of the tests needs the process first.
-            of_shells = program if program.endswith(f":{MAIN}") or kind == WORKER else COMMAND
-            _servers[kind, sources] = ForkServer.start(of_shells, sources)
+            _servers[kind, sources] = ForkServer.start(program if program in COMMANDS else kind, sources)
         return _servers[kind, sources]
 
 
@@ -286,13 +285,11 @@ def _command(request: dict[str, Any], descriptors: Sequence[int], server: ForkSe
     for number, descriptor in enumerate(descriptors):
         os.dup2(descriptor, number)
         os.close(descriptor)
-    program = request["program"]  # the command of this or of an earlier release, or one of the tests, which takes words
-    is_command = program.startswith("chassis.") and program.endswith(f":{MAIN}")
     if request["starts_session"]:
         os.setsid()
-    elif is_command:
+    elif request["program"] in COMMANDS:
         # The second process of a command is a fork too, where no session is killed with all its processes.
-        _servers[MAIN, CHECKOUT] = server
+        _servers[COMMAND, CHECKOUT] = server
         jobs = import_module("chassis.jobs")
         jobs.subprocess = SimpleNamespace(
             Popen=_start_jobs, PIPE=subprocess.PIPE, TimeoutExpired=subprocess.TimeoutExpired
@@ -306,9 +303,9 @@ def _command(request: dict[str, Any], descriptors: Sequence[int], server: ForkSe
     sys.argv = ["rangkiang", *request["words"]]
     code: Any = 0
     try:
-        module, _, function = program.partition(":")
+        module, _, function = request["program"].partition(":")
         run = getattr(import_module(module), function)
-        code = run() if is_command else run(*request["words"])
+        code = run() if request["program"] in COMMANDS else run(*request["words"])
     except SystemExit as end:
         code = end.code
     except BaseException:
