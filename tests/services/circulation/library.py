@@ -13,12 +13,13 @@ from typing import Any
 from uuid import UUID
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from sqlalchemy import select
+from sqlalchemy import Select, bindparam, select
 
 from chassis import clock
 from chassis.context import Context, system
 from chassis.db import Database
 from chassis.errors import Error
+from chassis.outbox import outbox
 from chassis.service import Resources
 from chassis.settings import load
 from chassis.urls import resolve
@@ -30,6 +31,7 @@ from services.circulation.borrowers import copy_members
 from services.circulation.copies import copy_items
 from services.circulation.institutions import copy_institutions
 from services.circulation.service import SERVICE
+from services.circulation.tables import Copy, Loan
 from tests.migrated import MigratedDatabases
 
 TEST = system("test")
@@ -142,6 +144,25 @@ class Library:
 def opened(migrated: MigratedDatabases, kind: str, folder: Path) -> Iterator[Library]:
     with migrated.open(SERVICE, kind, folder) as database:
         yield Library(database, folder)
+
+
+def copies_with_loans(*institutions: UUID) -> Select[Any]:
+    """Read barcode, state and version of the copies of institutions, with day and borrower of the open loan."""
+    copies, loans = Copy.__table__, Loan.__table__
+    return (
+        select(copies.c.barcode, copies.c.state, copies.c.state_version, loans.c.due_on, loans.c.borrower_id)
+        .outerjoin(loans, (loans.c.copy_id == copies.c.id) & loans.c.returned_at.is_(None))
+        .where(copies.c.institution_id.in_(institutions))
+    )
+
+
+def facts_after(*institutions: UUID) -> Select[Any]:
+    """Read the facts of institutions after the parameter `last`, the id of a fact, in their order."""
+    return (
+        select(outbox.c.id, outbox.c.type, outbox.c.body)
+        .where(outbox.c.id > bindparam("last"), outbox.c.institution.in_([str(one) for one in institutions]))
+        .order_by(outbox.c.id)
+    )
 
 
 def reasons(call: Callable[[], Any]) -> set[str]:
