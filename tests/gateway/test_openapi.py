@@ -22,7 +22,7 @@ from services.members.keys import Keys
 from services.members.people.store import NewMember, register
 from services.members.roles import scopes_of
 from services.members.settings import MembersSettings
-from tests.described import DOCUMENT, call_as_described, is_public, needs_token, paths_of, schema_of
+from tests.described import ROUTES, call_as_described, document, is_public, needs_token, paths_of, schema_of
 from tests.fakes import lending
 from tests.fakes.accounts import PKS, TEST, add_institution
 from tests.fakes.books import BOOKS
@@ -132,13 +132,24 @@ def test_every_parameter_has_a_description(http: httpx.Client) -> None:
         assert all(parameter["description"] for parameter in operation["parameters"]), path
 
 
-READS = [path for path, methods in DOCUMENT["paths"].items() if "get" in methods]
+def test_the_document_has_the_routes_with_which_tests_are_parametrised() -> None:
+    paths = {
+        path: {method: needs_token(operation) for method, operation in methods.items()}
+        for path, methods in document()["paths"].items()
+    }
+    assert paths == {
+        path: {method: needs_token(operation) for method, operation in methods.items()}
+        for path, methods in ROUTES.items()
+    }
+
+
+READS = [path for path, methods in ROUTES.items() if "get" in methods]
 PLACES = {"record_id": BOOKS[0].id, "work_id": WORK, "ending": "mrc", "institution": OWN, "code": "PUSAT"}
 
 
 def address_of(path: str, places: dict[str, str]) -> str:
     """The path with a value for each parameter: one of these, or that of the description."""
-    parameters = [one for one in DOCUMENT["paths"][path]["get"]["parameters"] if one["in"] == "path"]
+    parameters = [one for one in document()["paths"][path]["get"]["parameters"] if one["in"] == "path"]
     usual = {one["name"]: one.get("example") or one["schema"].get("enum", [BOOKS[0].id])[0] for one in parameters}
     return path.format(**{**usual, **places})
 
@@ -153,7 +164,7 @@ def _hours(address: str) -> None:
 def test_a_read_sends_304_when_its_description_has_it(
     http: httpx.Client, path: str, sign: Callable[[str], tuple[str, dict[str, str]]]
 ) -> None:
-    operation = DOCUMENT["paths"][path]["get"]
+    operation = document()["paths"][path]["get"]
     token, places = sign("administrator")
     headers = {"If-None-Match": "*"} | ({"Authorization": f"Bearer {token}"} if needs_token(operation) else {})
     required = [one for one in operation["parameters"] if one["in"] == "query" and one.get("required")]
