@@ -14,11 +14,13 @@ from chassis import cli, jobs
 from chassis.db import Database
 from chassis.service import Resources, load
 from chassis.settings import load as load_settings
-from services.catalog.importing import pipeline, runs
+from services.catalog.importing import decode, pipeline, runs
 from services.catalog.index import indexer
 from services.catalog.index.elastic import ElasticIndex
 from services.catalog.index.tantivy import TantivyIndex
 from tests.example_services.kill_points import kill_after, kill_before
+
+BATCH = 60  # records of a batch of a killed import, so that few records have a few batches
 
 
 def _engines(kill_at: Callable[..., None]) -> None:
@@ -43,6 +45,7 @@ POINTS: dict[str, Callable[[], None]] = {
 def main(point: str, *command: str) -> None:
     POINTS[point]()
     if command[0] != "jobs":
+        decode.BATCH = pipeline.BATCH = BATCH  # type: ignore[attr-defined]
         sys.argv = ["rangkiang", *command]
         cli.main()
         return

@@ -14,7 +14,7 @@ from tests.faults import killed_export
 from tests.faults.imports import Store, cluster, embedded, kill_session, wait_until_found, write_records
 
 KILLED_EXPORT = "tests.faults.killed_export:main"
-FOUR_PAGES = 2_200
+THREE_PAGES = 1_200
 SEED = 20261125
 REQUESTS = {
     "everything": ("--format", "mods"),
@@ -39,9 +39,9 @@ def cluster_store(servers: dict[str, str], tmp_path_factory: pytest.TempPathFact
 
 
 def with_records(store: Store, folder: Path) -> Store:
-    path, _ = write_records(folder, FOUR_PAGES)
+    path, _ = write_records(folder, THREE_PAGES)
     store.import_(path)
-    wait_until_found(store, FOUR_PAGES)
+    wait_until_found(store, THREE_PAGES)
     return store
 
 
@@ -52,7 +52,7 @@ def export(store: Store, to: Path, *words: str) -> dict[str, int]:
 def assert_completed(store: Store, folder: Path, request: str, points: Iterable[str]) -> None:
     expected, words = folder / "expected", REQUESTS[request]
     summary = export(store, expected, *words)
-    assert summary["written"] > FOUR_PAGES / 4
+    assert summary["written"] > THREE_PAGES / 4
     actual = folder / "actual"
     for point in points:
         process = store.start(point, "export", "--to", str(actual), "--json", *words, program=KILLED_EXPORT)

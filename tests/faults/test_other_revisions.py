@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +16,13 @@ from sqlalchemy import create_engine, inspect, text
 from tests.builders import book, iso
 from tests.conditions import eventually
 from tests.conftest import CHECKOUT
-from tests.fork_server import ForkedProcess, run_command
+from tests.fork_server import COMMAND, ForkedProcess, run_command
 
 pytestmark = pytest.mark.timeout(150)
 
 NEWER = "9999"
-# Python reads it at the start of the command and of its workers, which then compare twice a second, not once a minute.
-SITE_CUSTOMIZE = "import chassis.revisions\nchassis.revisions.CHECK_SECONDS = 0.5\n"
+# The command in a process that compares, with its workers, twice a second, not once a minute.
+COMPARES_OFTEN = "tests.faults.frequent_comparisons:main"
 WRITTEN = ("records", "leases", "job_runs", "import_runs", "outbox")
 
 
@@ -31,7 +30,7 @@ class Library:
     """Databases with the owner's role, and commands on them."""
 
     def __init__(self, folder: Path, settings: dict[str, str]) -> None:
-        self.folder, self._reads_site = folder, False
+        self.folder = folder
         inherited = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
         self._environment = {
             **inherited, "DATA": str(folder / "var"), "PORT": "0", "GRPC_PORT": "0", "RATE_LIMIT": "0", **settings,
@@ -39,23 +38,9 @@ class Library:
         template = settings.get("DATABASE_OWNER_URL", f"sqlite:///{folder}/var/{{service}}.db")
         self.owner_url = template.replace("{service}", "catalog")
 
-    def compare_twice_a_second(self) -> None:
-        """Let processes that start from now on compare revisions twice a second."""
-        folder, self._reads_site = self.folder / "site", True
-        folder.mkdir()
-        (folder / "sitecustomize.py").write_text(SITE_CUSTOMIZE)
-        self._environment["PYTHONPATH"] = f"{folder}:{CHECKOUT}"
-
-    def start(self, *words: str) -> subprocess.Popen[bytes]:
-        if not self._reads_site:
-            return ForkedProcess([*words, "--json"], env=self._environment, cwd=CHECKOUT, stderr=subprocess.PIPE)
-        return subprocess.Popen(
-            [sys.executable, "-P", "-m", "chassis.cli", *words, "--json"],
-            env=self._environment,
-            cwd=CHECKOUT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
+    def start(self, *words: str, program: str = COMMAND) -> subprocess.Popen[bytes]:
+        words = (*words, "--json")
+        return ForkedProcess(words, program=program, env=self._environment, cwd=CHECKOUT, stderr=subprocess.PIPE)
 
     def run(self, *words: str) -> tuple[int, dict[str, Any]]:
         """Run a command; return its exit code and its last line."""
@@ -118,8 +103,7 @@ def test_each_command_refuses_a_newer_database_before_it_writes(library: Library
 @pytest.mark.parametrize("words", [("serve", "catalog"), ("up",)], ids=" ".join)
 def test_a_running_process_ends_when_its_database_is_newer(library: Library, words: tuple[str, ...]) -> None:
     assert library.run("migrate")[0] == 0
-    library.compare_twice_a_second()
-    process = library.start(*words)
+    process = library.start(*words, program=COMPARES_OFTEN)
     assert process.stdout is not None
     assert process.stdout.readline()
     library.set_revision(NEWER)
