@@ -34,6 +34,7 @@ from tests.conftest import CHECKOUT
 from tests.example_services.audited_writer import CALLER, act
 from tests.example_services.installation import eventually
 from tests.example_services.stock.service import SERVICE
+from tests.migrated import MigratedDatabases
 
 TEST = system("test")
 
@@ -51,11 +52,12 @@ class Place:
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.servers)])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
-    url = owner = f"sqlite:///{tmp_path}/stock.db"
+def place(request: pytest.FixtureRequest, tmp_path: Path, migrated: MigratedDatabases) -> Iterator[Place]:
+    owner = f"sqlite:///{tmp_path}/stock.db"
     if request.param == "postgresql":
-        url, owner = (request.getfixturevalue(name) for name in ("postgres_url", "postgres_owner_url"))
-    with migrated_database(SERVICE, url, owner_url=owner) as database:
+        request.getfixturevalue("servers")
+        owner = migrated.urls()["DATABASE_OWNER_URL"].replace("{service}", SERVICE.name)
+    with migrated.open(SERVICE, request.param, tmp_path) as database:
         engine = create_engine(owner)
         yield Place(database, engine)
         engine.dispose()

@@ -17,6 +17,7 @@ from chassis.db import Database
 from chassis.errors import Error
 from chassis.testing import migrated_database
 from tests.example_services.stock.service import SERVICE
+from tests.migrated import MigratedDatabases
 
 OWN, OTHER = UUID(int=1), UUID(int=2)
 TEST = system("test")
@@ -24,11 +25,10 @@ PHOTO = [Rendition("image/jpeg", b"wide", 960), Rendition("image/jpeg", b"narrow
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.servers)])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    url, owner = f"sqlite:///{tmp_path}/stock.db", ""
+def database(request: pytest.FixtureRequest, tmp_path: Path, migrated: MigratedDatabases) -> Iterator[Database]:
     if request.param == "postgresql":
-        url, owner = (request.getfixturevalue(name) for name in ("postgres_url", "postgres_owner_url"))
-    with migrated_database(SERVICE, url, owner_url=owner) as database:
+        request.getfixturevalue("servers")
+    with migrated.open(SERVICE, request.param, tmp_path) as database:
         yield database
 
 

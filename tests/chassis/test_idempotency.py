@@ -35,16 +35,16 @@ from tests.conftest import CHECKOUT
 from tests.example_services.keyed_writer import CALLER, write, write_in_the_end
 from tests.example_services.stock.service import SERVICE
 from tests.example_services.stock.tables import articles
+from tests.migrated import MigratedDatabases
 
 TEST = system("test")
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.servers)])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    url, owner = f"sqlite:///{tmp_path}/stock.db", ""
+def database(request: pytest.FixtureRequest, tmp_path: Path, migrated: MigratedDatabases) -> Iterator[Database]:
     if request.param == "postgresql":
-        url, owner = (request.getfixturevalue(name) for name in ("postgres_url", "postgres_owner_url"))
-    with migrated_database(SERVICE, url, owner_url=owner) as database:
+        request.getfixturevalue("servers")
+    with migrated.open(SERVICE, request.param, tmp_path) as database:
         yield database
 
 

@@ -23,11 +23,11 @@ from chassis.context import Context, system
 from chassis.db import Database
 from chassis.errors import TooLate, Unavailable
 from chassis.settings import environment_with
-from chassis.testing import migrated_database
 from tests.conftest import CHECKOUT
 from tests.example_services.audited_writer import CALLER
 from tests.example_services.installation import eventually
 from tests.example_services.stock.service import SERVICE
+from tests.migrated import MigratedDatabases
 
 TEST = system("test")
 
@@ -48,12 +48,11 @@ class Interruptible(Database):
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.servers)])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Interruptible]:
-    url = owner = f"sqlite:///{tmp_path}/stock.db"
+def database(request: pytest.FixtureRequest, tmp_path: Path, migrated: MigratedDatabases) -> Iterator[Interruptible]:
     if request.param == "postgresql":
-        url, owner = (request.getfixturevalue(name) for name in ("postgres_url", "postgres_owner_url"))
-    with migrated_database(SERVICE, url, owner_url=owner):
-        database = Interruptible(url)
+        request.getfixturevalue("servers")
+    with migrated.open(SERVICE, request.param, tmp_path) as opened:
+        database = Interruptible(opened.url.render_as_string(hide_password=False))
         database.is_away.clear()
         yield database
         database.is_away.clear()
