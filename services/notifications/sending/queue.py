@@ -19,8 +19,7 @@ from services.notifications.templates.kinds import KINDS
 
 MEMBERS_A_ROUND = 100
 
-# Kinds that are sent in one message a day, kinds that are sent at once, and those of them that wait during quiet hours.
-DIGESTS = tuple(kind.name for kind in KINDS.values() if not kind.goes_at_once)
+# Kinds that are sent at once, and those of them that wait during quiet hours. The others are sent in one message a day.
 # Conditions name these: `kind IN (…)` is found in the index of waiting notices by kind, and `kind NOT IN (…)` keeps
 # SQLite from using that index for reminders, which are found by their time or member.
 AT_ONCE = tuple(kind.name for kind in KINDS.values() if kind.goes_at_once)

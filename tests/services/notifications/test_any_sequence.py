@@ -22,7 +22,7 @@ from rangkiang.circulation.v1.events_pb2 import LoanDueSoon, LoanOpened, LoanOve
 from rangkiang.members.v1.events_pb2 import MembershipExpiring
 from services.notifications.channels.port import Outcome
 from services.notifications.preferences import Answer, replace_answers
-from services.notifications.sending.queue import DIGESTS, WAITING_KINDS, next_moment
+from services.notifications.sending.queue import WAITING_KINDS, next_moment
 from services.notifications.service import SERVICE
 from services.notifications.tables import (
     Attempt,
@@ -34,6 +34,7 @@ from services.notifications.tables import (
     Preference,
     RefusedAddress,
 )
+from services.notifications.templates.kinds import KINDS
 from tests.fakes.notices import ACCEPTED, AWAY, FakeChannel, loan_fact
 from tests.services.notifications.conftest import (
     JAYAPURA,
@@ -45,6 +46,7 @@ from tests.services.notifications.conftest import (
     add_institutions,
 )
 
+DIGESTS = tuple(kind.name for kind in KINDS.values() if not kind.goes_at_once)
 START = datetime(2026, 11, 20, 23, 50, tzinfo=UTC)  # 06.50 in Padang, 08.50 in Jayapura
 ENDED = {"sent", "dropped", "print", "failed", "unknown"}
 OUTCOMES = {
