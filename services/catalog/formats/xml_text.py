@@ -7,9 +7,13 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 
 _FORBIDDEN = re.compile("[^\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]+")
 
+_DECLARATION = "<?xml version='1.0' encoding='utf-8'?>\n"
+
 
 def clean(text: str) -> str:
     """Reduce white space, control characters and characters that XML 1.0 forbids to single spaces."""
+    if text.isprintable() and "  " not in text:  # XML allows every printable character; almost every text is such
+        return text.strip(" ")
     return " ".join(_FORBIDDEN.sub(" ", text).split())
 
 
@@ -34,5 +38,6 @@ def put_text(parent: Element, name: str, text: str, /, **attributes: str) -> Non
 
 def serialize(element: Element, *, declare: bool) -> bytes:
     """Write the element in UTF-8, with an XML declaration when `declare` is true."""
-    document: bytes = tostring(element, encoding="utf-8", xml_declaration=declare)
-    return document + b"\n"
+    # ElementTree encodes each piece of the document by itself when it writes bytes.
+    text = f"{_DECLARATION if declare else ''}{tostring(element, encoding='unicode')}\n"
+    return text.encode()
