@@ -56,6 +56,21 @@ def test_a_text_with_too_little_contrast_is_found_beside_good_ones(visit: Visit,
         assert [element.partition(">")[2][:3] for _, element in low_contrasts(page)] == ["bad"]
 
 
+SMALL = "<button style='all: unset; font-size: 9px'>a</button>"
+
+
+@pytest.mark.parametrize(("rule", "bad"), [("image-alt", "<img src='/favicon.ico'>"), ("target-size", SMALL * 2)])
+def test_a_violation_on_a_wide_screen_alone_is_found(visit: Visit, rule: str, bad: str) -> None:
+    page = visit("/tidak-ada", bypass_csp=True)
+    page.evaluate(Axe().axe_script)
+    wide = f"<style>@media (width < 1000px) {{ .planted {{ display: none }} }}</style><p class='planted'>{bad}</p>"
+    page.evaluate("markup => { document.querySelector('main').innerHTML += markup; }", wide)
+    with pytest.raises(AssertionError) as failure:
+        check_rules(page)
+    assert rule in str(failure.value)
+    assert "1280" in str(failure.value)
+
+
 @every_page("hostile")
 def test_no_page_scrolls_sideways_even_with_text_twice_as_large(visit: Visit, path: str) -> None:
     page = visit(path)
