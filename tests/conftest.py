@@ -93,9 +93,9 @@ def servers() -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MigratedDatabases]:
+def migrated() -> Iterator[MigratedDatabases]:
     """Migrated databases of services; a test that opens one on PostgreSQL requests `servers` too."""
-    databases = MigratedDatabases(tmp_path_factory.mktemp("migrated"), fresh_name())
+    databases = MigratedDatabases(fresh_name())
     yield databases
     databases.close()
 

@@ -5,9 +5,11 @@ A migration takes longer than most tests; on PostgreSQL a new database for each 
 
 from __future__ import annotations
 
+import atexit
 import shutil
+import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -27,12 +29,34 @@ LOCK_TIMEOUT = "10s"
 MOST_DELETED_BYTES = 1 << 20
 
 
+_files: dict[str, Path] = {}
+
+
+def copy_migrated(service: Service, path: Path) -> None:
+    """Put a migrated SQLite database of this service at a path; a process of tests migrates one and copies it."""
+    if service.migrations not in _files:
+        folder = Path(tempfile.mkdtemp(prefix="migrated-"))
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        migrate(service, owner_url=f"sqlite:///{folder / path.name}")
+        _files[service.migrations] = folder / path.name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(_files[service.migrations], path)
+
+
+@contextmanager
+def copied_database(service: Service, folder: Path) -> Iterator[Database]:
+    """Open a migrated SQLite database of this service, named after it, in a folder."""
+    path = folder / f"{service.name}.db"
+    copy_migrated(service, path)
+    with closing(Database(f"sqlite:///{path}", pool_size=8, protected_tables=service.protected_tables)) as database:
+        yield database
+
+
 class MigratedDatabases:
     """One SQLite file and one PostgreSQL database of each service that asks for them."""
 
-    def __init__(self, folder: Path, prefix: str) -> None:
-        self._folder, self._prefix = folder, prefix
-        self._files: dict[str, Path] = {}
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
         self._emptied: dict[str, _Emptied] = {}
 
     @contextmanager
@@ -65,12 +89,9 @@ class MigratedDatabases:
             servers.drop_database(f"{self._prefix}_{name}")
 
     def _copy(self, service: Service, folder: Path) -> str:
-        if service.name not in self._files:
-            path = self._folder / f"{service.name}.db"
-            migrate(service, owner_url=f"sqlite:///{path}")
-            self._files[service.name] = path
-        folder.mkdir(exist_ok=True)
-        return f"sqlite:///{shutil.copy(self._files[service.name], folder)}"
+        path = folder / f"{service.name}.db"
+        copy_migrated(service, path)
+        return f"sqlite:///{path}"
 
     def _empty(self, service: Service) -> str:
         name = f"{self._prefix}_{service.name}"

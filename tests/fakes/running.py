@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import atexit
 import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -25,7 +23,7 @@ from chassis.urls import resolve
 from gateway import clients
 from gateway.app import create_app
 from rangkiang.catalog.v1.catalog_pb2_grpc import add_CatalogServicer_to_server
-from tests.migrated import MigratedDatabases
+from tests.migrated import copied_database
 
 # As in tests/conftest.py: four tests at once share two processors.
 clients.CALL_SECONDS = 30.0
@@ -100,14 +98,6 @@ def served_gateway(
         services.close()
 
 
-@cache
-def _migrated() -> MigratedDatabases:
-    """Databases that this process copies for each gateway: to migrate them takes most of a gateway's start."""
-    folder = TemporaryDirectory()
-    atexit.register(folder.cleanup)
-    return MigratedDatabases(Path(folder.name), prefix="")
-
-
 def _serve_inproc(stack: ExitStack, catalog_url: str, *, without: Sequence[str], own: Mapping[str, Any]) -> None:
     """Register every service except these as `inproc:<service>`, without jobs and handlers, until the stack closes."""
     for service in discover():
@@ -115,7 +105,7 @@ def _serve_inproc(stack: ExitStack, catalog_url: str, *, without: Sequence[str],
             continue
         data = Path(stack.enter_context(TemporaryDirectory())) / "var"
         settings = Settings(data=data, service_urls={"catalog": catalog_url}, **{"channels": "console: print:", **own})
-        database = stack.enter_context(_migrated().open(service, "sqlite", data))
+        database = stack.enter_context(copied_database(service, data))
         before = running.get(service.name), inproc._services.get(service.name)
         resources = running[service.name] = Resources(settings=settings, database=database, service=service)
         stack.callback(_restore, service.name, resources, *before)

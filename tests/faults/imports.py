@@ -38,6 +38,7 @@ from tests.builders import iso
 from tests.conditions import eventually
 from tests.conftest import CHECKOUT
 from tests.fork_server import COMMAND, ForkedProcess, run_command
+from tests.migrated import copy_migrated
 
 SOURCE = "UJI"
 ALL_RECORDS = And(())
@@ -89,7 +90,7 @@ def embedded(folder: Path) -> Iterator[Store]:
     """Make a store with SQLite and tantivy in a folder."""
     environment = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
     store = Store(environment | {"DATA": str(folder / "var"), "PORT": "0"})
-    migrate(SERVICE, owner_url=store.database_url, app_url=store.database_url)
+    copy_migrated(SERVICE, store.settings.data / f"{SERVICE.name}.db")
     yield store
 
 

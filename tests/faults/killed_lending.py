@@ -97,9 +97,14 @@ def supervise() -> int:
     return supervisor.run()
 
 
-if __name__ == "__main__":
-    match sys.argv[1:]:
+def main(*words: str) -> int:
+    match words:
         case []:
-            sys.exit(supervise())
-        case ["import", point, number, *words]:
-            import_loans(point, int(number), words)
+            return supervise()
+        case ["import", point, number, *words_of_import]:
+            import_loans(point, int(number), words_of_import)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

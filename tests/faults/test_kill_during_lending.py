@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 import uuid
@@ -29,7 +28,6 @@ from chassis.db import Database
 from chassis.outbox import outbox
 from chassis.service import Resources, discover
 from chassis.settings import load
-from chassis.testing import migrated_database
 from rangkiang.circulation.v1.events_pb2 import LoanOpened, LoanRenewed, LoanReturned
 from rangkiang.members.v1.events_pb2 import MemberFact
 from services.catalog.tables import ItemState
@@ -46,8 +44,11 @@ from tests.fakes.lending import ITEMS as ALL_ITEMS
 from tests.fakes.lending import add_items, barcode
 from tests.fakes.running import running
 from tests.faults.killed_lending import POINTS
+from tests.fork_server import ForkedProcess
+from tests.migrated import copied_database
 
 TEST = system("test")
+KILLED_LENDING = "tests.faults.killed_lending:main"
 DESKS = 3
 ITEMS = 3  # of each desk
 PAUSE_SECONDS = 0.02
@@ -64,7 +65,7 @@ def databases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[
     settings = load({"DATA": str(tmp_path / "var")})
     with ExitStack() as stack:
         for service in discover():
-            database = stack.enter_context(migrated_database(service, settings.database(service.name)))
+            database = stack.enter_context(copied_database(service, settings.data))
             resources = Resources(settings=settings, database=database, service=service)
             monkeypatch.setitem(running, service.name, resources)
         add_institution()
@@ -89,12 +90,7 @@ def token(databases: dict[str, Database]) -> str:
 def address(databases: dict[str, Database], tmp_path: Path) -> Iterator[str]:
     environment = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
     environment |= {"DATA": str(tmp_path / "var"), "PYTHONPATH": str(CHECKOUT), "RATE_LIMIT": "0"}
-    with subprocess.Popen(
-        [sys.executable, "-P", "-m", "tests.faults.killed_lending"],
-        env=environment,
-        cwd=CHECKOUT,
-        stdout=subprocess.PIPE,
-    ) as process:
+    with ForkedProcess([], program=KILLED_LENDING, env=environment, cwd=CHECKOUT) as process:
         assert process.stdout is not None
         yield json.loads(process.stdout.readline())["address"]
         process.terminate()
@@ -118,7 +114,7 @@ class Desk(threading.Thread):
 
     def run(self) -> None:
         try:
-            with httpx.Client(base_url=f"{self._address}/api/v1", timeout=10) as http:
+            with httpx.Client(base_url=f"{self._address}/api/v1", timeout=10, verify=False) as http:
                 while True:
                     for item in range(1, ITEMS + 1):
                         self._lend(http, barcode(self._number * ITEMS + item))
@@ -211,16 +207,17 @@ def test_a_killed_import_of_loans_is_run_again_and_each_loan_comes_once(
     path.write_text("\n".join(["barcode;card;lent;due", *lines]))
     environment = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
     environment |= {"DATA": str(tmp_path / "var"), "PYTHONPATH": str(CHECKOUT)}
-    program = [sys.executable, "-P", "-m", "tests.faults.killed_lending", "import"]
 
-    def run(point: str, number: int) -> subprocess.CompletedProcess[str]:
-        command = [*program, point, str(number), str(path), "--json"]
-        return subprocess.run(command, env=environment, cwd=CHECKOUT, capture_output=True, text=True, timeout=60)
+    def run(point: str, number: int) -> tuple[int, bytes, bytes]:
+        words = ["import", point, str(number), str(path), "--json"]
+        process = ForkedProcess(words, program=KILLED_LENDING, env=environment, cwd=CHECKOUT, stderr=subprocess.PIPE)
+        output, errors = process.communicate(timeout=60)
+        return process.wait(), output or b"", errors or b""
 
-    assert run(point, number).returncode == -signal.SIGKILL
-    again = run(point, 1_000)
-    assert again.returncode == 0, again.stderr[-2000:]
-    counts = json.loads(again.stdout.splitlines()[-1])
+    assert run(point, number)[0] == -signal.SIGKILL
+    code, output, errors = run(point, 1_000)
+    assert code == 0, errors[-2000:]
+    counts = json.loads(output.splitlines()[-1])
     # One batch was written before the death.
     assert (counts["created"], counts["unchanged"]) == (len(rows) - BATCH, BATCH)
     with databases["circulation"].reading(TEST) as session:
