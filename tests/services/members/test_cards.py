@@ -31,11 +31,8 @@ def issue(desk: Desk, member_id: str, act: str, kind: str = "", code: str = "") 
 
 def codes_on(pdf: bytes) -> list[set[tuple[str, str]]]:
     """The codes on each page, as a foreign reader sees them: (format, content)."""
-    document = pypdfium2.PdfDocument(pdf)
-    return [
-        {(code.format.name, code.text) for code in zxingcpp.read_barcodes(page.render(scale=4).to_pil())}
-        for page in document
-    ]
+    images = (page.render(scale=4, grayscale=True).to_pil() for page in pypdfium2.PdfDocument(pdf))
+    return [{(code.format.name, code.text) for code in zxingcpp.read_barcodes(image)} for image in images]
 
 
 def qr_of(desk: Desk, member_id: str) -> str:
