@@ -37,7 +37,14 @@ MARKERS = {"servers": "servers", "browser": "browser", "cluster": "cluster"}
 
 
 # What takes longest begins first, so that no process of xdist still works when the others have ended.
-LONGEST_FIRST = ("tests/journeys/", "tests/faults/", "tests/architecture/")
+LONGEST_FIRST = (
+    "tests/gateway/test_openapi.py",
+    "tests/journeys/",
+    "tests/faults/",
+    "tests/architecture/",
+    "tests/web/test_access.py",
+    "tests/web/test_screenshots.py",
+)
 # Tests here use two running libraries, one of each edition. They run in one process of xdist, because each process
 # would start both, which takes a minute and a half of CPU time.
 ON_RUNNING_LIBRARIES = "tests/journeys/shared/"
