@@ -138,16 +138,24 @@ def _measure_overdue(edition: Edition, database: Database, sink: MailSink, argum
         f"{count} overdue notices: the last was handed over after {seconds:.1f} s ({count / seconds:.0f}/s);"
         f" {cpu:.1f} s of CPU time of the edition, with searches"
     )
-    alone = [*before, *after]
-    for name, value in (("p50", _p50), ("p95", _p95)):
-        figures = [1e3 * value(some) for some in (before, after, beside, other)]
-        print(
-            f"  searches, {name}: {figures[0]:.1f} and {figures[1]:.1f} ms alone, {figures[2]:.1f} ms beside;"
-            f" ratio {value(beside) / value(alone):.2f} ({len(alone)} and {len(beside)} searches);"
-            f" {figures[3]:.1f} ms beside another program that computes {share:.0%} of the time,"
-            f" ratio {value(other) / value(alone):.2f}",
-            flush=True,
-        )
+    names = ["all processes", *(f"process {number}" for number in range(1, arguments.workers + 1))]
+    rounds = [_by_process(round_, arguments.workers) for round_ in (before, after, beside, other)]
+    for name, *figures in zip(names, *rounds, strict=True):
+        alone = [*figures[0], *figures[1]]
+        for percentile, value in (("p50", _p50), ("p95", _p95)):
+            first, last, busy, working = (1e3 * value(some) for some in figures)
+            print(
+                f"  searches, {name}, {percentile}: {first:.1f} and {last:.1f} ms alone, {busy:.1f} ms beside; ratio"
+                f" {busy / 1e3 / value(alone):.2f} ({len(alone)} and {len(figures[2])} searches);"
+                f" {working:.1f} ms beside another program that computes {share:.0%} of the time,"
+                f" ratio {working / 1e3 / value(alone):.2f}",
+                flush=True,
+            )
+
+
+def _by_process(seconds: Sequence[float], workers: int) -> list[Sequence[float]]:
+    """Return all seconds, and then those of each process: searches are sent to each in turn."""
+    return [seconds, *(seconds[number::workers] for number in range(workers))]
 
 
 @contextmanager
