@@ -197,10 +197,15 @@ def explain_loan(session: Session, act: Act, loan_id: str) -> Explanation:
     ]  # fmt: skip
     if loan.renewals:
         steps.append(sentence("LOAN_RENEWED", renewals=loan.renewals))
-    closed = [day for day in loan.days if not day["is_open"]]
-    steps += [
-        sentence("LOAN_DAY_CLOSED", date=date.fromisoformat(day["date"]), why=day["why"] or "-") for day in closed
-    ]
+    for day in loan.days:
+        if not day["is_open"]:
+            day_date = date.fromisoformat(day["date"])
+            # A closing has a reason, a weekday on which the branch never opens has none.
+            steps.append(
+                sentence("LOAN_DAY_CLOSED", date=day_date, why=day["why"])
+                if day["why"]
+                else sentence("LOAN_DAY_CLOSED_WEEKLY", date=day_date)
+            )
     steps.append(sentence("LOAN_DUE", due_on=loan.due_on))
     return Explanation(loan, view, steps)
 

@@ -28,7 +28,11 @@ def monday():
 
 def close(library, branch: str, *days: str) -> None:
     """Close a branch on some days."""
-    document: dict[str, Any] = {"closed": [{"from": day, "to": day, "why": "Nyepi"} for day in days]}
+    save(library, branch, {"closed": [{"from": day, "to": day, "why": "Nyepi"} for day in days]})
+
+
+def save(library, branch: str, document: dict[str, Any]) -> None:
+    """Give a branch its first calendar."""
     with library.database.transaction(TEST) as session:
         row = session.get(Branch, BRANCHES[branch])
         save_calendar(session, row, version=0, document=document, context=Context(institution=str(PKS), actor="test"))
@@ -163,6 +167,17 @@ def test_a_loan_says_which_rule_and_which_days_decided(library):
         "10 March 2026 is closed: Nyepi.",
         "It is due on 11 March 2026.",
     ]
+
+
+def test_a_weekday_on_which_the_branch_never_opens_needs_no_reason(library):
+    weekly = {day: [["08:00", "16:00"]] for day in ("mon", "tue", "wed", "thu", "fri", "sat")}
+    save(library, "pusat", {"weekly": weekly})
+    with at("2026-03-01T09:00:00+07:00"):
+        loan = library.check_out(library.member(), library.item()).loan
+    steps = library.call("ExplainLoan", wire.ExplainLoanRequest(id=loan.id)).steps
+    assert [step.en for step in steps][2:] == [
+        "8 March 2026 is closed by the weekly hours.", "It is due on 9 March 2026.",
+    ]  # fmt: skip
 
 
 def test_a_borrower_has_a_limit_and_reasons_and_an_item_its_state(library):
