@@ -172,11 +172,11 @@ def test_a_loan_says_which_rule_and_which_days_decided(library):
 def test_a_weekday_on_which_the_branch_never_opens_needs_no_reason(library):
     weekly = {day: [["08:00", "16:00"]] for day in ("mon", "tue", "wed", "thu", "fri", "sat")}
     save(library, "pusat", {"weekly": weekly})
-    with at("2026-03-01T09:00:00+07:00"):
+    with at("2026-03-08T09:00:00+07:00"):
         loan = library.check_out(library.member(), library.item()).loan
     steps = library.call("ExplainLoan", wire.ExplainLoanRequest(id=loan.id)).steps
     assert [step.en for step in steps][2:] == [
-        "8 March 2026 is closed by the weekly hours.", "It is due on 9 March 2026.",
+        "15 March 2026 is closed by the weekly hours.", "It is due on 16 March 2026.",
     ]  # fmt: skip
 
 
