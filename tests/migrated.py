@@ -48,8 +48,29 @@ def copied_database(service: Service, folder: Path) -> Iterator[Database]:
     """Open a migrated SQLite database of this service, named after it, in a folder."""
     path = folder / f"{service.name}.db"
     copy_migrated(service, path)
-    with closing(Database(f"sqlite:///{path}", pool_size=8, protected_tables=service.protected_tables)) as database:
+    with closing(_open(service, f"sqlite:///{path}")) as database:
         yield database
+
+
+# Of each service and kind of database, the first engine that a test opened.
+_engines: dict[tuple[str, str], Engine] = {}
+
+
+def _open(service: Service, url: str) -> Database:
+    """Open a database that uses the statements that earlier ones of its service and kind have compiled.
+
+    SQLAlchemy keeps them in each engine, by its dialect: tests with an engine of their own compiled each again.
+    """
+    database = Database(url, pool_size=8, protected_tables=service.protected_tables)
+    key = service.name, database.url.get_backend_name()
+    if key not in _engines:
+        with database.writer.connect():
+            pass  # the dialect asks the server for what it can do
+        _engines[key] = database.writer
+    first = _engines[key]
+    for engine in (database.writer, database.reader):
+        engine.dialect, engine._compiled_cache = first.dialect, first._compiled_cache
+    return database
 
 
 class MigratedDatabases:
@@ -66,7 +87,7 @@ class MigratedDatabases:
         kind    "sqlite": a file in the folder; "postgresql": on the development servers
         """
         url = self._copy(service, folder) if kind == "sqlite" else self._empty(service)
-        database = Database(url, pool_size=8, protected_tables=service.protected_tables)
+        database = _open(service, url)
         try:
             yield database
         finally:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from sqlalchemy import select
 
@@ -18,7 +17,6 @@ from services.catalog.marc.record import Record as Marc
 from services.catalog.tables import IndexQueue, IndexRebuild
 
 EVERYTHING = Request(And(()), limit=1000)
-CHECKOUT = Path(__file__).resolve().parents[3]
 
 
 def books(*titles: str) -> list[Marc]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
@@ -19,6 +18,8 @@ from services.circulation.loans import reminders
 from services.circulation.service import SERVICE
 from services.circulation.settings import CirculationSettings
 from services.circulation.tables import Loan, ReminderNight
+from tests.conftest import CHECKOUT
+from tests.fork_server import ForkedProcess
 from tests.services.circulation.library import at
 from tests.services.circulation.test_closings import close
 
@@ -153,9 +154,10 @@ def test_a_night_that_is_killed_goes_on_where_it_was(library, monkeypatch):
     loans = {lend(library).id for _ in range(7)}
     night(library, "2026-03-05T02:10:00+07:00")
     url = library.database.url.render_as_string(hide_password=False)
-    command = [sys.executable, "-P", "-m", "tests.services.circulation.killed_night", url, "2026-03-06T02:10:00+07:00"]
+    program = "tests.services.circulation.killed_night:main"
     for where, count in (("inside", 3), ("after", 6)):
-        assert subprocess.run([*command, where], check=False, timeout=60).returncode == -9
+        words = [url, "2026-03-06T02:10:00+07:00", where]
+        assert ForkedProcess(words, program=program, env=os.environ, cwd=CHECKOUT).wait(timeout=60) == -9
         assert len(facts(library)) == count
     monkeypatch.setattr(reminders, "_TURN", 3)
     night(library, "2026-03-06T02:20:00+07:00")

@@ -15,6 +15,7 @@ from chassis.errors import Invalid, NotFound
 from chassis.outbox import outbox
 from chassis.sentences import sentence
 from services.catalog.formats import export
+from services.catalog.importing import decode as decoding
 from services.catalog.importing import rejected_records
 from services.catalog.importing.decode import decode_entities, find_files
 from services.catalog.marc.field_shape import is_unimarc
@@ -146,13 +147,20 @@ def test_a_dry_run_says_the_same_and_writes_nothing(import_: Importer, database:
     assert _counts(import_(records, dry_run=True)) == (5, 0, 0, 5, 0)
 
 
+@pytest.fixture
+def batches_of_50(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batches of a tenth of the usual size, for tests of what is done with each."""
+    monkeypatch.setattr(decoding, "BATCH", 50)
+
+
+@pytest.mark.usefixtures("batches_of_50")
 def test_each_batch_is_one_fact_and_each_new_version_waits_for_the_index(import_: Importer, database: Database) -> None:
-    records = [book(str(number)) for number in range(1100)]
+    records = [book(str(number)) for number in range(110)]
     import_(records)
     import_(records)
     with database.reading(READER) as session:
         types = list(session.scalars(select(outbox.c.type)))
-        assert session.scalar(select(func.count()).select_from(IndexQueue)) == 1100
+        assert session.scalar(select(func.count()).select_from(IndexQueue)) == 110
     assert types == ["rangkiang.catalog.v1.RecordsChanged"] * 3
 
 
@@ -177,11 +185,12 @@ def test_a_barcode_names_one_item_of_an_institution(import_: Importer, database:
     assert [row.barcode for row in rows] == ["0001", None]
 
 
+@pytest.mark.usefixtures("batches_of_50")
 @pytest.mark.parametrize("batches", [1, 3])
 def test_a_stopped_import_goes_on_where_it_was(
     import_: Importer, database: Database, tmp_path: Path, batches: int
 ) -> None:
-    records = [book(str(number % 1400), f"Judul {number}") for number in range(1700)]
+    records = [book(str(number % 140), f"Judul {number}") for number in range(170)]
     path = tmp_path / "besar.mrc"
     path.write_bytes(iso(records))
     progress_reports: list[object] = []
@@ -195,25 +204,26 @@ def test_a_stopped_import_goes_on_where_it_was(
         import_(path, on_progress=die)
     progress_reports.clear()
     counts = import_(path, on_progress=progress_reports.append)
-    assert _counts(counts) == (1700, 1700, 0, 0, 0)
+    assert _counts(counts) == (170, 170, 0, 0, 0)
     assert len(progress_reports) == 4 - batches
     assert [stored_record.fingerprint() for stored_record in _all(database)] == [
         record.fingerprint() for record in records
     ]
-    assert _counts(import_(path)) == (1700, 0, 0, 1700, 0)
+    assert _counts(import_(path)) == (170, 0, 0, 170, 0)
 
 
+@pytest.mark.usefixtures("batches_of_50")
 def test_a_file_that_changed_after_the_stop_is_read_from_its_beginning(import_: Importer, tmp_path: Path) -> None:
     path = tmp_path / "besar.mrc"
-    path.write_bytes(iso([book(str(number)) for number in range(1000)]))
+    path.write_bytes(iso([book(str(number)) for number in range(100)]))
 
     def die(_: object) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         import_(path, on_progress=die)
-    path.write_bytes(iso([book(str(number), "Baru") for number in range(1000)]))
-    assert _counts(import_(path)) == (1000, 500, 500, 0, 0)
+    path.write_bytes(iso([book(str(number), "Baru") for number in range(100)]))
+    assert _counts(import_(path)) == (100, 50, 50, 0, 0)
 
 
 def test_a_folder_is_read_in_order_and_a_missing_path_is_named(tmp_path: Path) -> None:

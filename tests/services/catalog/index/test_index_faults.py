@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,8 +16,9 @@ from services.catalog.index.installation import open_index_at
 from services.catalog.index.port import Index
 from services.catalog.index.rebuilds import index_fault, request_rebuild
 from services.catalog.tables import Record
+from tests.conftest import CHECKOUT
+from tests.fork_server import ForkedProcess
 from tests.services.catalog.indexes import (
-    CHECKOUT,
     books,
     eventually,
     many,
@@ -27,33 +27,6 @@ from tests.services.catalog.indexes import (
     rebuild_requests,
     run_indexer,
 )
-
-DIE = """
-import os, signal, sys
-from chassis.db import Database
-from services.catalog.index import indexer
-from services.catalog.index.indexer import Indexer
-from services.catalog.index.installation import open_index_at
-
-def die(*_args, **_more):
-    os.kill(os.getpid(), signal.SIGKILL)
-
-url, search, point = sys.argv[1:]
-indexer.SCAN_BATCH = indexer.MOST_RECORDS_A_COMMIT = 4
-database = Database(url)
-index = open_index_at(search, database)
-if point == "before the queue rows go":
-    indexer.dequeue = die
-elif point == "before progress is noted":
-    update = Indexer._update_request
-    Indexer._update_request = lambda *args, **values: die() if values.get("reached") else update(*args, **values)
-elif point == "before done is noted":
-    update = Indexer._update_request
-    Indexer._update_request = lambda *args, **row: die() if row.get("state") == "done" else update(*args, **row)
-indexer = Indexer(database, index)
-while indexer.step():
-    pass
-"""
 
 
 @pytest.mark.parametrize("point", ["before the queue rows go", "before progress is noted", "before done is noted"])
@@ -67,14 +40,9 @@ def test_after_a_kill_at_any_point_the_indexer_continues_without_loss_or_duplica
         request_rebuild(database)
     import_([*books("Jilid lain"), *many(12)[10:]])
     url = database.url.render_as_string(hide_password=False)
-    child = subprocess.run(
-        [sys.executable, "-c", DIE, url, f"tantivy:///{folder}", point],
-        cwd=CHECKOUT,
-        timeout=60,
-        capture_output=True,
-        text=True,
-    )
-    assert child.returncode == -signal.SIGKILL, child.stderr
+    words, program = [url, f"tantivy:///{folder}", point], "tests.services.catalog.killed_indexer:main"
+    killed = ForkedProcess(words, program=program, env=os.environ, cwd=CHECKOUT)
+    assert killed.wait(timeout=60) == -signal.SIGKILL
     if point == "before the queue rows go":
         assert len(queued_rows(database)) == 3
     run_indexer(database, index)
