@@ -13,12 +13,12 @@ from chassis import cli, clock
 from chassis.context import system
 from chassis.service import Resources
 from chassis.settings import load
-from chassis.testing import migrated_database
 from services.circulation import checks
 from services.circulation.calendars import is_open
 from services.circulation.calendars_store import calendar_of
 from services.circulation.institutions import copy_institutions
 from services.circulation.service import SERVICE
+from tests.migrated import copied_database
 from tests.services.circulation.test_rules_rpc import PAPUA, PKS, PUSAT, branch, institution
 
 TEST = system("test")
@@ -39,7 +39,7 @@ weekly = {sat = [["09:00", "12:00"]]}
 @pytest.fixture
 def resources(tmp_path: Path):
     settings = load({"DATA": str(tmp_path)})
-    with migrated_database(SERVICE, settings.database("circulation")) as database:
+    with copied_database(SERVICE, tmp_path) as database:
         with database.transaction(TEST) as session:
             places = [branch(PUSAT, "pusat"), branch(PAPUA, "papua", "Asia/Jayapura")]
             copy_institutions(session, [institution(PKS, "PKS", "public", *places)])

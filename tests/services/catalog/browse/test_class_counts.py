@@ -12,7 +12,6 @@ from chassis.db import Database
 from chassis.errors import Invalid, NotFound
 from chassis.ids import new_id
 from chassis.sentences import LocalText
-from chassis.testing import migrated_database
 from chassis.urls import open_url
 from services.catalog import queries, sample
 from services.catalog.browse import class_counts
@@ -23,6 +22,7 @@ from services.catalog.search.search import search
 from services.catalog.service import SERVICE
 from tests import servers as development
 from tests.builders import book
+from tests.migrated import copied_database
 from tests.services.catalog.conftest import Importer
 from tests.services.catalog.indexes import run_indexer
 
@@ -32,7 +32,7 @@ CLASSES = ["899.221", "899.223", "813", "823.914", "2X4.1", "2X1.3", "297.1", ""
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Database, Path]]:
     folder = tmp_path_factory.mktemp("classes")
-    with migrated_database(SERVICE, f"sqlite:///{folder}/catalog.db") as database:
+    with copied_database(SERVICE, folder) as database:
         class_fields = [["082", "04", "a", number] for number in CLASSES]
         Importer(database)([book(str(at), more=[field] if field[3] else []) for at, field in enumerate(class_fields)])
         yield database, folder

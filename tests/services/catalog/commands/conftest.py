@@ -1,27 +1,17 @@
 from __future__ import annotations
 
-import shutil
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.services.catalog.commands.running import Rangkiang, run
-
-
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of data, migrated and empty."""
-    data = tmp_path_factory.mktemp("prepared") / "var"
-    assert run(data, "migrate").code == 0
-    return data
+from tests.services.catalog.commands.running import Rangkiang, prepare, run
 
 
 @pytest.fixture
-def data(prepared: Path, tmp_path: Path) -> Path:
-    """A folder of data of the test's own."""
-    shutil.copytree(prepared, tmp_path / "var")
-    return tmp_path / "var"
+def data(tmp_path: Path) -> Path:
+    """A folder of data of the test's own, migrated and empty."""
+    return prepare(tmp_path / "var")
 
 
 @pytest.fixture

@@ -10,8 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from chassis.service import discover
 from tests.conftest import CHECKOUT
 from tests.fork_server import run_command
+from tests.migrated import copy_migrated
 
 RANGKIANG = str(Path(sys.executable).with_name("rangkiang"))
 Rangkiang = Callable[..., "Outcome"]
@@ -27,6 +29,13 @@ class Outcome:
     def line(self) -> dict[str, Any]:
         result: dict[str, Any] = json.loads(self.out.splitlines()[-1])
         return result
+
+
+def prepare(data: Path) -> Path:
+    """Put the databases of all services there, as `migrate` leaves them."""
+    for service in discover():
+        copy_migrated(service, data / f"{service.name}.db")
+    return data
 
 
 def run(data: Path, *words: str, stdin: bytes = b"", **changes: str) -> Outcome:

@@ -18,12 +18,12 @@ from chassis.settings import Settings
 from services.catalog import checks
 from services.catalog.tables import IndexQueue
 from tests.builders import book, iso
-from tests.services.catalog.commands.running import run
+from tests.services.catalog.commands.running import prepare, run
 
 
 @pytest.mark.parametrize(("seconds", "is_late"), [(5, False), (70, True)])
 def test_an_index_that_is_behind_for_over_a_minute_is_found(tmp_path: Path, seconds: int, is_late: bool) -> None:
-    run(tmp_path, "migrate")
+    prepare(tmp_path)
     run(tmp_path, "import", "-", "--source", "A", "--new-source", stdin=iso([book("1")]))
     with closing(load("catalog").open_database(Settings(data=tmp_path))) as database:
         assert not _finding(tmp_path)

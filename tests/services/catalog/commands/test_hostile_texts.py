@@ -11,7 +11,7 @@ import pytest
 
 from services.catalog.marc import marcjson
 from tests.builders import book, iso
-from tests.services.catalog.commands.running import Rangkiang, run
+from tests.services.catalog.commands.running import Rangkiang, prepare, run
 
 BRANCH = "![/b]"
 TITLE = "Kaba\x9b2J \u202ecindua"
@@ -20,9 +20,7 @@ TITLE = "Kaba\x9b2J \u202ecindua"
 @pytest.fixture(scope="module")
 def rangkiang(tmp_path_factory: pytest.TempPathFactory) -> Rangkiang:
     """Runs a command on a library with a hostile branch, tag and title."""
-    data = tmp_path_factory.mktemp("stocked") / "var"
-    rangkiang = partial(run, data)
-    assert rangkiang("migrate").code == 0
+    rangkiang = partial(run, prepare(tmp_path_factory.mktemp("stocked") / "var"))
     records = [book("1", items=[(BRANCH, "B1")]), book("2", TITLE)]
     assert rangkiang("import", "-", "--source", "A", "--new-source", stdin=iso(records)).code == 0
     long_field = marcjson.encode(book("3", more=[["[/]", "  ", "a", "x" * 20_000]]))

@@ -21,13 +21,13 @@ from chassis.db import Database
 from chassis.errors import Invalid
 from chassis.service import Resources
 from chassis.settings import Settings
-from chassis.testing import migrated_database
 from services.catalog import jobs, query_log
 from services.catalog.commands.database import open_catalogue
 from services.catalog.commands.report import app
 from services.catalog.query_log import QueryReport, SearchEntry, log_searches, report_searches
 from services.catalog.service import SERVICE
 from services.catalog.tables import Search
+from tests.migrated import copied_database
 
 NOW = datetime(2026, 11, 25, 9, tzinfo=UTC)
 LOG = [
@@ -88,7 +88,7 @@ def test_old_searches_are_forgotten_and_all_of_them_when_the_log_is_off(
 def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """`rangkiang report …` on a log, its language set."""
     monkeypatch.setenv("DATA", str(tmp_path))
-    with migrated_database(SERVICE, f"sqlite:///{tmp_path}/catalog.db") as database:
+    with copied_database(SERVICE, tmp_path) as database:
         noted(database)
 
     def run(*words: str, lang: str = "C.UTF-8") -> Result:

@@ -11,7 +11,7 @@ import pytest
 from services.catalog.items.item_maps import read_map
 from services.catalog.sample import classes_path
 from tests.builders import book, iso
-from tests.services.catalog.commands.running import Rangkiang, run
+from tests.services.catalog.commands.running import Rangkiang, prepare, run
 
 OWN = '[[way]]\nfield = "990"\nbarcode = "a"\nbranch = "b"\ncall_number = "c"\n'
 
@@ -19,8 +19,7 @@ OWN = '[[way]]\nfield = "990"\nbarcode = "a"\nbranch = "b"\ncall_number = "c"\n'
 @pytest.fixture(scope="module")
 def rangkiang(tmp_path_factory: pytest.TempPathFactory) -> Rangkiang:
     """A catalogue with one book of the source A, institution PKS."""
-    data = tmp_path_factory.mktemp("shelves") / "var"
-    assert run(data, "migrate").code == 0
+    data = prepare(tmp_path_factory.mktemp("shelves") / "var")
     record = book("1", more=[["990", "  ", "a", "K1", "b", "PST", "c", "813 NAV r"]])
     command = run(
         data, "import", "-", "--source", "A", "--new-source", "--institution", "PKS", "--json", stdin=iso([record])

@@ -6,12 +6,11 @@ import json
 from pathlib import Path
 
 from tests.builders import book, iso
-from tests.services.catalog.commands.running import run
+from tests.services.catalog.commands.running import prepare, run
 
 
 def test_works_are_shown_split_and_joined(tmp_path: Path) -> None:
-    data = tmp_path / "var"
-    assert run(data, "migrate").code == 0
+    data = prepare(tmp_path / "var")
     editions = [book(number, "Kemarau", year=year) for number, year in (("1", "1957"), ("2", "1967"), ("3", "1992"))]
     run(
         data,

@@ -15,7 +15,6 @@ from chassis.rpc import inproc
 from chassis.rpc.client import aio_channel
 from chassis.service import Resources
 from chassis.settings import Settings
-from chassis.testing import migrated_database
 from rangkiang.catalog.v1 import browsing_pb2 as browsing
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 from rangkiang.catalog.v1.catalog_pb2_grpc import CatalogStub, add_CatalogServicer_to_server
@@ -27,6 +26,7 @@ from services.catalog.service import SERVICE
 from services.catalog.settings import CatalogSettings
 from services.catalog.tables import Record
 from tests.builders import book
+from tests.migrated import copied_database
 from tests.services.catalog.conftest import Importer
 from tests.services.catalog.indexes import run_indexer
 
@@ -112,7 +112,7 @@ def test_holdings_that_filters_ask_for_come_first(
 @pytest.fixture(scope="module")
 def resources(tmp_path_factory: pytest.TempPathFactory) -> Any:
     settings = Settings(data=tmp_path_factory.mktemp("showing"))
-    with migrated_database(SERVICE, settings.database("catalog")) as database:
+    with copied_database(SERVICE, settings.data) as database:
         Importer(database)([HOST, ARTICLE, book("9", "Kaba", more=[["852", "  ", "b", "PST", "h", "398.2"]])])
         index = open_index_at(settings.of(CatalogSettings).search, database)
         run_indexer(database, index)

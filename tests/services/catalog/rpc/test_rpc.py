@@ -21,7 +21,6 @@ from chassis.rpc.inproc_call import LeaveEventLoop
 from chassis.rpc.server import Server
 from chassis.service import Resources
 from chassis.settings import Settings
-from chassis.testing import migrated_database
 from rangkiang.catalog.v1 import browsing_pb2, facets_pb2, forms_pb2
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 from rangkiang.catalog.v1.catalog_pb2_grpc import CatalogStub, add_CatalogServicer_to_server
@@ -37,6 +36,7 @@ from services.catalog.search import search
 from services.catalog.service import SERVICE
 from services.catalog.settings import CatalogSettings
 from tests.builders import book
+from tests.migrated import copied_database
 from tests.services.catalog.conftest import Importer
 
 TOO_LONG_FOR_ISO_2709 = 10_000
@@ -52,7 +52,7 @@ def resources(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Resources]:
     """A catalogue with two books, indexed."""
     folder: Path = tmp_path_factory.mktemp("rpc")
     settings = Settings(data=folder, grpc_port=0, grpc_threads=2)
-    with migrated_database(SERVICE, settings.database("catalog")) as database:
+    with copied_database(SERVICE, folder) as database:
         with database.transaction(system("test")) as session:
             load_institutions(session, read_institutions(sample.institutions_path()), context=system("test"))
         Importer(database)(_as_json([BOOK, LARGE]))
