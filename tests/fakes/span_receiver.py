@@ -24,13 +24,14 @@ class Receiver:
     """An OTLP endpoint in this process."""
 
     def __init__(self) -> None:
-        self.spans: dict[str, Span] = {}
         self.bodies: list[bytes] = []
+        self._spans: dict[str, Span] = {}
+        self._read = 0  # number of bodies whose spans are known
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                receiver.receive(self.rfile.read(int(self.headers["Content-Length"])))
+                receiver.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
                 self.send_response(200)
                 self.end_headers()
 
@@ -44,18 +45,25 @@ class Receiver:
         }
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
-    def receive(self, body: bytes) -> None:
-        self.bodies.append(body)
+    @property
+    def spans(self) -> dict[str, Span]:
+        """Every span by its id."""
+        for body in self.bodies[self._read :]:
+            self._read_spans(body)
+            self._read += 1
+        return self._spans
+
+    def _read_spans(self, body: bytes) -> None:
         for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
             [process] = [item.value.string_value for item in resource.resource.attributes if item.key == "service.name"]
             for scope in resource.scope_spans:
                 for span in scope.spans:
                     ids = span.span_id.hex(), span.parent_span_id.hex(), span.trace_id.hex()
-                    self.spans[ids[0]] = Span(*ids, span.name, process.removeprefix("rangkiang-"))
+                    self._spans[ids[0]] = Span(*ids, span.name, process.removeprefix("rangkiang-"))
 
     def chains(self, name: str) -> list[list[tuple[str, str]]]:
         """Return name and process of each span of this name, followed by those of its ancestors."""
-        spans = dict(self.spans)
+        spans = self.spans
         chains = []
         for span in [span for span in spans.values() if span.name == name]:
             ancestors: list[tuple[str, str]] = []
