@@ -6,6 +6,7 @@ import importlib.metadata
 import pkgutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from importlib import import_module
 from typing import Any
 
@@ -216,15 +217,22 @@ async def _refuse_error(request: Request, error: Exception) -> Response:
 
 async def _refuse_http(request: Request, problem: Exception) -> Response:
     assert isinstance(problem, HTTPException)
-    return refuse(request, problems.from_http(problem, methods=_methods_at(request)))
+    methods = _methods_at(request) if problem.status_code == HTTPStatus.METHOD_NOT_ALLOWED else ()
+    return refuse(request, problems.from_http(problem, methods=methods))
 
 
 def _methods_at(request: Request) -> set[str]:
     """Return the methods of all routes at the path. Starlette names only those of the first route."""
-    methods: set[str] = set()
-    for route in iter_route_contexts(request.app.routes):
-        if route.path and compile_path(route.path)[0].match(request.url.path):
-            methods |= route.methods or set()
+    state = request.app.state
+    if not hasattr(state, "methods_of_paths"):
+        # Compiling the paths of all routes takes 2 ms.
+        state.methods_of_paths = [
+            (compile_path(route.path)[0], frozenset(route.methods or ()))
+            for route in iter_route_contexts(request.app.routes)
+            if route.path
+        ]
+    path = request.url.path
+    methods = {method for pattern, allowed in state.methods_of_paths if pattern.match(path) for method in allowed}
     return methods | ({"HEAD"} if "GET" in methods else set())
 
 
