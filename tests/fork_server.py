@@ -8,12 +8,12 @@ environment, folder and pipes.
 from __future__ import annotations
 
 import atexit
+import fcntl
 import gc
 import json
 import os
 import pkgutil
 import re
-import runpy
 import selectors
 import shutil
 import signal
@@ -24,7 +24,6 @@ import tempfile
 import threading
 import time
 import traceback
-import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib import import_module
@@ -33,15 +32,15 @@ from types import SimpleNamespace
 from typing import IO, Any
 
 MOST_BYTES = 1 << 16
+MOST_DESCRIPTORS = 32
+UNUSED_DESCRIPTOR = 200  # a number above those of an open file
 CHECKOUT = Path(__file__).resolve().parents[1]
 COMMAND = "chassis.entrypoint:main"
+FORKS = "forks"  # name of a process that forks in the session of a command
 COMMANDS = {COMMAND, "chassis.door:main"}  # the second is that of release 0.1.0
-WORKER = "tests.fork_server:run_worker"
-IMPORTED = (
-    *("chassis.health", "chassis.migrate", "chassis.postgres", "chassis.rpc.server", "chassis.up"),
-    *("gateway.app", "services.catalog.importing.pipeline", "services.catalog.index.elastic"),
-    "services.catalog.index.tantivy",
-)
+WORKER = "tests.forked_programs:run_worker"
+# They start no process, or fork their own: commands, and the services of the tests.
+LONG_RUNNING = {"up", "serve", "gateway", "stock", "orders"}
 
 
 class ForkServer:
@@ -76,7 +75,7 @@ class ForkServer:
     def send(self, request: Mapping[str, Any], descriptors: Sequence[int]) -> None:
         """Request a fork.
 
-        descriptors  its standard streams, and a socket that takes its id at the start and its exit code at the end
+        descriptors  its files, and a socket that takes its id at the start and its exit code at the end
         """
         socket.send_fds(self._socket, [json.dumps(request).encode()], descriptors)
 
@@ -102,6 +101,7 @@ class ForkedProcess(subprocess.Popen[bytes]):
                        WORKER is `work`, with the service as its word
     sources            folder of what it runs: this checkout, a copy, or an earlier release
     start_new_session  it and its children can be killed together
+    pass_fds           descriptors that it has under the same numbers
     """
 
     _child_created = False  # not by Popen, whose end would warn that it still runs
@@ -117,6 +117,7 @@ class ForkedProcess(subprocess.Popen[bytes]):
         stdout: int | IO[bytes] | None = subprocess.PIPE,
         stderr: int | IO[bytes] | None = None,
         start_new_session: bool = False,
+        pass_fds: Sequence[int] = (),
         sources: Path = CHECKOUT,
     ) -> None:
         self.args, self.returncode = list(words), None
@@ -137,9 +138,10 @@ class ForkedProcess(subprocess.Popen[bytes]):
             "environment": dict(env),
             "folder": str(cwd),
             "starts_session": start_new_session,
+            "numbers": [0, 1, 2, *pass_fds],
         }
         with far_status:
-            descriptors = [far_in, far_out, far_errors, far_status.fileno()]
+            descriptors = [far_in, far_out, far_errors, *pass_fds, far_status.fileno()]
             fork_server(program, sources).send(request, descriptors)
         for descriptor in (far_in, far_out, far_errors):
             os.close(descriptor)
@@ -234,7 +236,9 @@ def _write(pipe: IO[bytes], content: bytes) -> None:
         pass  # the command has not read it to its end
 
 
-def _serve(program: str, requests: socket.socket, shells: socket.socket, selector: selectors.BaseSelector) -> None:
+def _serve(
+    program: str, requests: socket.socket, shells: socket.socket | None, selector: selectors.BaseSelector
+) -> None:
     """Fork for each request, also of the forks and of shells, and send the exit code of each fork that ends.
 
     program  that of shells
@@ -254,8 +258,9 @@ def _serve(program: str, requests: socket.socket, shells: socket.socket, selecto
                     os.write(status, str(code).encode())
                 os.close(status)
                 continue
-            shell = shells.accept()[0] if key.fileobj is shells else None
-            message, descriptors, *_ = socket.recv_fds(shell or key.fileobj, MOST_BYTES, 4)  # type: ignore[arg-type]
+            shell = shells.accept()[0] if shells and key.fileobj is shells else None
+            near: Any = shell or key.fileobj
+            message, descriptors, *_ = socket.recv_fds(near, MOST_BYTES, MOST_DESCRIPTORS)
             if shell:
                 shell.close()
             if not message:
@@ -268,7 +273,8 @@ def _serve(program: str, requests: socket.socket, shells: socket.socket, selecto
                 # It keeps nothing open of the others, which see the end of their pipes.
                 others = [other for _, other in statuses.values()]
                 for file in (selector, requests, shells, from_forks):
-                    os.close(file.fileno())  # type: ignore[attr-defined]
+                    if file is not None:
+                        os.close(file.fileno())  # type: ignore[attr-defined]
                 for descriptor in (status, *statuses, *others):
                     os.close(descriptor)
                 os._exit(_command({"program": program, **json.loads(message)}, streams, ForkServer(to_server)))
@@ -282,18 +288,29 @@ def _serve(program: str, requests: socket.socket, shells: socket.socket, selecto
 
 def _command(request: dict[str, Any], descriptors: Sequence[int], server: ForkServer) -> int:
     """Run the command in this process. Returns its exit code."""
-    for number, descriptor in enumerate(descriptors):
-        os.dup2(descriptor, number)
-        os.close(descriptor)
+    _name_process("rangkiang")
+    has_children = request["program"] in COMMANDS
     if request["starts_session"]:
         os.setsid()
-    elif request["program"] in COMMANDS:
-        # The second process of a command is a fork too, where no session is killed with all its processes.
+        has_children = request["program"] != WORKER and LONG_RUNNING.isdisjoint(request["words"])
+        if has_children:
+            server = _start_in_session(request["program"], descriptors)
+    # First out of the way, because the number of one may be that which another is to get.
+    moved = [fcntl.fcntl(descriptor, fcntl.F_DUPFD, UNUSED_DESCRIPTOR) for descriptor in descriptors]
+    for descriptor in descriptors:
+        os.close(descriptor)
+    for number, descriptor in zip(request.get("numbers", range(3)), moved, strict=True):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+    if has_children:
+        # The processes that a command starts are forks too.
         _servers[COMMAND, CHECKOUT] = server
         jobs = import_module("chassis.jobs")
         jobs.subprocess = SimpleNamespace(
             Popen=_start_jobs, PIPE=subprocess.PIPE, TimeoutExpired=subprocess.TimeoutExpired
         )
+        if decoders := sys.modules.get("tests.forked_decoders"):
+            decoders.use_forks(ForkedProcess)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.stdin, sys.stdout = open(0, encoding="utf-8"), open(1, "w", encoding="utf-8")  # noqa: SIM115
     sys.stderr = open(2, "w", buffering=1, encoding="utf-8", errors="backslashreplace")  # noqa: SIM115
@@ -318,62 +335,38 @@ def _command(request: dict[str, Any], descriptors: Sequence[int], server: ForkSe
     return code if isinstance(code, int) else int(code is not None)
 
 
+def _start_in_session(program: str, descriptors: Sequence[int]) -> ForkServer:
+    """Start a process that forks for this one, in its session: what kills the session kills the forks too.
+
+    descriptors  of this process, which the other one does not keep open
+    """
+    near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    if os.fork():
+        far.close()
+        return ForkServer(near)
+    try:
+        _name_process(FORKS)
+        near.close()
+        for descriptor in descriptors:
+            os.close(descriptor)
+        selector = selectors.DefaultSelector()
+        selector.register(far, selectors.EVENT_READ)
+        _serve(program, far, None, selector)
+    finally:
+        os._exit(0)
+
+
+def _name_process(name: str) -> None:
+    """Give this process a name that `ps` shows."""
+    Path("/proc/self/comm").write_text(name)
+
+
 def _start_jobs(command: Sequence[str], *, stdin: int) -> ForkedProcess:
     """The process of `chassis.jobs.running_for_command`."""
     # Release 0.1.0 had another name for it.
     name = "run_for_command" if hasattr(sys.modules["chassis.jobs"], "run_for_command") else "run_beside"
     service, program = command[-1], f"chassis.jobs:{name}"
     return ForkedProcess([service], program=program, env=os.environ, cwd=Path.cwd(), stdin=stdin, stdout=None)
-
-
-def run_worker(service: str, backoff: str = "") -> None:
-    """Run `work` of a service, as its module does, in a fork of a process with eventlet's sockets.
-
-    backoff  seconds between attempts, with commas
-    """
-    import eventlet.hubs
-
-    import chassis.bus
-
-    eventlet.hubs.use_hub()  # the one of the process that forks is not shared
-    if backoff:
-        chassis.bus.BACKOFF_SECONDS = tuple(map(float, backoff.split(",")))
-    sys.argv = ["worker", service, "--json"]
-    runpy.run_module("chassis.bus.nameko", run_name="__main__", alter_sys=True)
-
-
-def _import_product() -> None:
-    import chassis.cli  # noqa: F401
-    from chassis.service import discover
-    from chassis.urls import resolve
-
-    for service in discover():
-        for place in (service.rpc, service.commands, *(job.run for job in service.jobs)):
-            if place:
-                resolve(place)
-    # What the commands import when they run.
-    for module in IMPORTED:
-        import_module(module)
-    for router in pkgutil.iter_modules(import_module("gateway.api").__path__, "gateway.api."):
-        import_module(router.name)
-
-
-def _import_workers() -> None:
-    """As the module of `work` does: sockets and waiting are changed first, and gRPC is not imported."""
-    os.environ["PSYCOPG_WAIT_FUNC"] = "wait_select"
-    warnings.simplefilter("ignore")
-    import eventlet
-
-    eventlet.monkey_patch()
-    import_module("chassis.bus.nameko")
-    del sys.modules["chassis.bus.nameko"]  # each fork runs it as its main module
-    from chassis.service import discover
-    from chassis.urls import resolve
-
-    for service in discover():
-        for consumer in service.consumers:
-            resolve(consumer.handler)
-    assert "grpc" not in sys.modules
 
 
 def _import_sources() -> None:
@@ -391,8 +384,11 @@ if __name__ == "__main__":
     waiting.register(near, selectors.EVENT_READ)
     waiting.register(listening, selectors.EVENT_READ)
     assert import_module("chassis").__path__[0].startswith(folder)
-    of_product = _import_product if Path(folder, "tests", "fork_server.py").exists() else _import_sources
-    (_import_workers if forked == WORKER else of_product)()
+    if Path(folder, "tests", "fork_server.py").exists():
+        programs = import_module("tests.forked_programs")
+        (programs.import_workers if forked == WORKER else programs.import_product)()
+    else:
+        _import_sources()
     assert threading.active_count() == 1, "a fork has no other thread"
     gc.freeze()
     _serve(forked, near, listening, waiting)

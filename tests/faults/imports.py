@@ -191,6 +191,14 @@ def session_of(leader: int) -> list[int]:
     return pids
 
 
+def name_of(pid: int) -> str:
+    """Name of a process; "" when it has ended."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
 def kill_session(process: subprocess.Popen[bytes]) -> None:
     """Kill a process and every process of its session."""
     for pid in session_of(process.pid):

@@ -13,7 +13,8 @@ import httpx
 import pytest
 
 from tests.conditions import eventually
-from tests.faults.imports import Store, assert_complete, embedded, kill_session, session_of, write_records
+from tests.faults.imports import Store, assert_complete, embedded, kill_session, name_of, session_of, write_records
+from tests.forked_decoders import DECODER
 
 RECORDS = 2_000
 
@@ -26,7 +27,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 def decoders(leader: int) -> list[int]:
     """Ids of the decoding processes of an import."""
-    return [pid for pid in session_of(leader) if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    return [pid for pid in session_of(leader) if name_of(pid) == DECODER]
 
 
 def test_an_import_whose_decoder_is_killed_says_so_and_the_same_command_completes_it(
