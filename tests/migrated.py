@@ -8,6 +8,7 @@ from __future__ import annotations
 import atexit
 import shutil
 import tempfile
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from sqlalchemy import Connection, Engine, MetaData, Table, create_engine, inser
 
 from chassis.db import Database
 from chassis.migrate import migrate
-from chassis.service import Service
+from chassis.service import Service, discover
 from chassis.table_access import SET_INSTITUTION
 from tests import servers
 
@@ -30,6 +31,7 @@ MOST_DELETED_BYTES = 1 << 20
 
 
 _files: dict[str, Path] = {}
+_templates: dict[str, str] = {}
 
 
 def copy_migrated(service: Service, path: Path) -> None:
@@ -41,6 +43,23 @@ def copy_migrated(service: Service, path: Path) -> None:
         _files[service.migrations] = folder / path.name
     path.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy(_files[service.migrations], path)
+
+
+def copy_all(folder: Path) -> None:
+    """Put a migrated SQLite database of each service into a folder, as `rangkiang migrate` does."""
+    for service in discover():
+        copy_migrated(service, folder / f"{service.name}.db")
+
+
+def create_migrated(service: Service, name: str) -> None:
+    """Create a database of this service on PostgreSQL; a process of tests migrates one, which the server copies."""
+    if service.migrations not in _templates:
+        template = f"test_{uuid.uuid4().hex[:12]}_{service.name}"
+        url = servers.create_database(template)
+        atexit.register(servers.drop_database, template)
+        migrate(service, owner_url=servers.database_url(template, owner=True), app_url=url)
+        _templates[service.migrations] = template
+    servers.create_database(name, template=_templates[service.migrations])
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from chassis.service import Service, discover
 from chassis.table_access import limit_to_institution, stored_institution
 from chassis.testing import migrated_database
 from tests.example_services.diary.service import SERVICE, copies, notes
+from tests.migrated import MigratedDatabases
 
 SOLOK, PADANG = (Context(institution=str(new_id())) for _ in range(2))
 SYSTEM = system("test")
@@ -37,12 +38,11 @@ READS = (
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.servers)])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+def database(request: pytest.FixtureRequest, tmp_path: Path, migrated: MigratedDatabases) -> Iterator[Database]:
     """The diary with a note of each of two institutions, opened as the app role."""
-    url, owner = f"sqlite:///{tmp_path}/diary.db", ""
     if request.param == "postgresql":
-        url, owner = (request.getfixturevalue(name) for name in ("postgres_url", "postgres_owner_url"))
-    with migrated_database(SERVICE, url, owner_url=owner) as database:
+        request.getfixturevalue("servers")
+    with migrated.open(SERVICE, request.param, tmp_path) as database:
         with database.transaction(SYSTEM) as session:
             _add(session, 1, SOLOK)
             _add(session, 2, PADANG)

@@ -19,7 +19,6 @@ from sqlalchemy import func, select
 from bench import generate
 from chassis.context import READER, system
 from chassis.db import Database
-from chassis.migrate import migrate
 from chassis.outbox import outbox
 from chassis.settings import Settings, load
 from services.catalog.formats import export
@@ -38,7 +37,7 @@ from tests.builders import iso
 from tests.conditions import eventually
 from tests.conftest import CHECKOUT
 from tests.fork_server import COMMAND, ForkedProcess, run_command
-from tests.migrated import copy_migrated
+from tests.migrated import copy_all, create_migrated
 
 SOURCE = "UJI"
 ALL_RECORDS = And(())
@@ -90,7 +89,7 @@ def embedded(folder: Path) -> Iterator[Store]:
     """Make a store with SQLite and tantivy in a folder."""
     environment = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
     store = Store(environment | {"DATA": str(folder / "var"), "PORT": "0"})
-    copy_migrated(SERVICE, store.settings.data / f"{SERVICE.name}.db")
+    copy_all(store.settings.data)
     yield store
 
 
@@ -98,7 +97,7 @@ def embedded(folder: Path) -> Iterator[Store]:
 def cluster(folder: Path) -> Iterator[Store]:
     """Make a store with its own database, virtual host and index on the development servers."""
     name = f"fault_{uuid.uuid4().hex[:10]}"
-    servers.create_database(f"{name}_catalog")
+    create_migrated(SERVICE, f"{name}_catalog")
     search = f"{servers.urls()['SEARCH_ROOT_URL']}/{name.replace('_', '-')}"
     environment = {
         **os.environ,
@@ -108,9 +107,7 @@ def cluster(folder: Path) -> Iterator[Store]:
         "SEARCH_URL": search,
     }
     try:
-        store = Store(environment)
-        migrate(SERVICE, owner_url=servers.database_url(f"{name}_catalog", owner=True), app_url=store.database_url)
-        yield store
+        yield Store(environment)
     finally:
         servers.drop_database(f"{name}_catalog")
         servers.drop_vhost(name)

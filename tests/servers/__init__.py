@@ -33,9 +33,9 @@ def urls() -> dict[str, str]:
     return state.urls(state.read_all())
 
 
-def create_database(name: str) -> str:
-    """Create an empty database owned by the owner role; return the app role's URL for it."""
-    postgres.create_database(state.read("postgres"), name)
+def create_database(name: str, *, template: str = "template0") -> str:
+    """Create a database owned by the owner role, empty or as a copy; return the app role's URL for it."""
+    postgres.create_database(state.read("postgres"), name, template=template)
     return database_url(name)
 
 

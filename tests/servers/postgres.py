@@ -110,9 +110,9 @@ def sql(entry: Entry, statement: str) -> None:
         raise ServerError(f"PostgreSQL refused: {result.stderr.strip()}")
 
 
-def create_database(entry: Entry, name: str) -> None:
-    """Create an empty database."""
-    sql(entry, f'CREATE DATABASE "{name}" TEMPLATE template0')
+def create_database(entry: Entry, name: str, *, template: str = "template0") -> None:
+    """Create a database, empty or as a copy of one that nobody uses."""
+    sql(entry, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
 
 
 def has_database(entry: Entry, name: str) -> bool:
