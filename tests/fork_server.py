@@ -39,6 +39,7 @@ COMMAND = "chassis.entrypoint:main"
 FORKS = "forks"  # name of a process that forks in the session of a command
 COMMANDS = {COMMAND, "chassis.door:main"}  # the second is that of release 0.1.0
 WORKER = "tests.forked_programs:run_worker"
+SCRIPT = "tests.forked_programs:run_script"
 # They start no process, or fork their own: commands, and the services of the tests.
 LONG_RUNNING = {"up", "serve", "gateway", "stock", "orders"}
 
@@ -98,7 +99,7 @@ class ForkedProcess(subprocess.Popen[bytes]):
     """A command in a fork, with the interface of any other process that a test starts.
 
     program            function that runs: that of the command, or MODULE:FUNCTION of the tests, which gets the words;
-                       WORKER is `work`, with the service as its word
+                       WORKER is `work`, with the service as its word; SCRIPT runs its first word, a source
     sources            folder of what it runs: this checkout, a copy, or an earlier release
     start_new_session  it and its children can be killed together
     pass_fds           descriptors that it has under the same numbers
@@ -190,6 +191,11 @@ class ForkedProcess(subprocess.Popen[bytes]):
     def _read_all(self, name: str) -> None:
         with getattr(self, name) as pipe:
             self._read[name] = pipe.read()
+
+
+def start_script(source: str, *words: str, stdin: int = subprocess.DEVNULL) -> ForkedProcess:
+    """Start what `python -c SOURCE WORDS` starts."""
+    return ForkedProcess([source, *words], program=SCRIPT, env=os.environ, cwd=CHECKOUT, stdin=stdin)
 
 
 def run_command(

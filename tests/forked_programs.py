@@ -52,6 +52,12 @@ def import_workers() -> None:
     assert "grpc" not in sys.modules
 
 
+def run_script(source: str, *words: str) -> None:
+    """Run the source of a program, as `python -c SOURCE WORDS` does."""
+    sys.argv = ["-c", *words]
+    exec(compile(source, "<script>", "exec"), {"__name__": "__main__"})
+
+
 def run_worker(service: str, backoff: str = "") -> None:
     """Run `work` of a service, as its module does.
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import random
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -34,6 +32,7 @@ from tests.conftest import CHECKOUT
 from tests.example_services.audited_writer import CALLER, act
 from tests.example_services.installation import eventually
 from tests.example_services.stock.service import SERVICE
+from tests.fork_server import ForkedProcess
 from tests.migrated import MigratedDatabases
 
 TEST = system("test")
@@ -373,10 +372,10 @@ def test_the_job_seals_within_a_second_in_one_process_at_a_time(place: Place) ->
 
 def test_a_chain_goes_on_after_its_process_was_killed(database: Database) -> None:
     url = database.url.render_as_string(hide_password=False)
-    command = [sys.executable, "-P", "-m", "tests.example_services.audited_writer", "seal", url]
+    program = "tests.example_services.audited_writer:main"
     for _ in range(2):
         before = len(stored(database, seals))
-        with subprocess.Popen(command, env=environment_with(), cwd=CHECKOUT) as writer:
+        with ForkedProcess(["seal", url], program=program, env=environment_with(), cwd=CHECKOUT) as writer:
             eventually(lambda before=before: len(stored(database, seals)) >= before + 3, seconds=60)
             writer.kill()
     rows = len(stored(database))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
@@ -18,6 +16,7 @@ from chassis.context import READER, Context, system
 from chassis.db import Database
 from chassis.errors import Unavailable
 from chassis.ids import new_id
+from tests.fork_server import start_script
 
 metadata = MetaData()
 things = Table(
@@ -110,7 +109,7 @@ def test_two_processes_write_to_one_sqlite_file(tmp_path: Path) -> None:
         "    with database.transaction(READER) as session:\n"
         "        session.execute(text('INSERT INTO things (id, number) VALUES (:id, 1)'), {'id': new_id().bytes})\n"
     )
-    writers = [subprocess.Popen([sys.executable, "-c", script, url]) for _ in range(2)]
+    writers = [start_script(script, url) for _ in range(2)]
     assert [writer.wait(timeout=60) for writer in writers] == [0, 0]
     assert _count(database) == 200
     database.close()

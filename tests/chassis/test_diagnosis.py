@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -24,9 +23,11 @@ from chassis.job_runs import DONE, job_runs
 from chassis.migrate import migrate
 from chassis.outbox import outbox
 from chassis.settings import Settings
+from tests.conftest import CHECKOUT
 from tests.example_services.orders.service import SERVICE as ORDERS
 from tests.fakes.catalog import FakeCatalog
 from tests.fakes.running import served_catalog, served_gateway
+from tests.fork_server import SCRIPT, ForkedProcess
 
 TESTS = system("tests")
 # Takes a role and does nothing, as a process that hangs.
@@ -79,8 +80,7 @@ def event() -> dict[str, object]:
 def idle_holder(settings: Settings, role: str) -> Iterator[int]:
     """Run a process that holds the role and does nothing; yield its id."""
     variables = {"DATA": str(settings.data), "DATABASE_URL": settings.database("orders")}
-    command = ["/usr/bin/env", *(f"{name}={value}" for name, value in variables.items()), sys.executable]
-    process = subprocess.Popen([*command, "-c", IDLE_HOLDER, role], stdout=subprocess.PIPE)
+    process = ForkedProcess([IDLE_HOLDER, role], program=SCRIPT, env={**os.environ, **variables}, cwd=CHECKOUT)
     try:
         assert process.stdout is not None
         assert process.stdout.readline() == b"True\n"

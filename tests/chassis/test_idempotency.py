@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import sys
 import threading
 import uuid
 from collections import Counter
@@ -35,6 +34,7 @@ from tests.conftest import CHECKOUT
 from tests.example_services.keyed_writer import CALLER, write, write_in_the_end
 from tests.example_services.stock.service import SERVICE
 from tests.example_services.stock.tables import articles
+from tests.fork_server import ForkedProcess
 from tests.migrated import MigratedDatabases
 
 TEST = system("test")
@@ -58,10 +58,10 @@ def stored(database: Database) -> Any:
         return session.execute(select(effects)).all()
 
 
-def start_writer(database: Database, *arguments: str) -> subprocess.Popen[str]:
+def start_writer(database: Database, *arguments: str) -> subprocess.Popen[bytes]:
     url = database.url.render_as_string(hide_password=False)
-    command = [sys.executable, "-P", "-m", "tests.example_services.keyed_writer", url, *arguments]
-    return subprocess.Popen(command, env=environment_with(), cwd=CHECKOUT, stdout=subprocess.PIPE, text=True)
+    program = "tests.example_services.keyed_writer:main"
+    return ForkedProcess([url, *arguments], program=program, env=environment_with(), cwd=CHECKOUT)
 
 
 def test_a_repeated_call_gets_the_reply_of_the_first_and_does_nothing(database: Database) -> None:
@@ -156,7 +156,7 @@ def test_threads_with_the_same_keys_do_each_act_once(database: Database) -> None
 
 def test_two_processes_with_the_same_keys_do_each_act_once(database: Database) -> None:
     writers = [start_writer(database, "40") for _ in range(2)]
-    replies = [json.loads(writer.communicate(timeout=60)[0]) for writer in writers]
+    replies = [json.loads(writer.communicate(timeout=60)[0] or b"") for writer in writers]
     assert names(database) == sorted(f"article {number}" for number in range(40))
     for first, second in zip(*replies, strict=True):
         assert first[0] == second[0]

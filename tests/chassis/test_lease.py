@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -20,6 +18,7 @@ from chassis.context import system
 from chassis.db import Database
 from chassis.errors import Conflict
 from chassis.lease import Leases
+from tests.fork_server import start_script
 
 HOLDER = """
 import sys, time
@@ -79,9 +78,9 @@ def test_a_waiter_gets_the_role_or_is_stopped(database: Database) -> None:
 
 def test_a_killed_holder_is_replaced(database: Database) -> None:
     url = database.url.render_as_string(hide_password=False)
-    holder = subprocess.Popen([sys.executable, "-c", HOLDER, url], stdout=subprocess.PIPE, text=True)
+    holder = start_script(HOLDER, url)
     assert holder.stdout is not None
-    assert holder.stdout.readline() == "held\n"
+    assert holder.stdout.readline() == b"held\n"
     assert Leases(database).try_hold("index") is None
     holder.kill()
     holder.wait()
@@ -106,14 +105,14 @@ def test_a_waiter_in_another_process_is_notified_of_a_release_at_once(rows: Data
     lease = Leases(rows).try_hold("index")
     assert lease is not None
     url = rows.url.render_as_string(hide_password=False)
-    waiter = subprocess.Popen([sys.executable, "-c", WAITER, url], stdout=subprocess.PIPE, text=True)
+    waiter = start_script(WAITER, url)
     assert waiter.stdout is not None
-    assert waiter.stdout.readline() == "waits\n"
+    assert waiter.stdout.readline() == b"waits\n"
     # At a moment when the waiter does not poll.
     time.sleep(lease_rows.POLL_SECONDS + 0.3)
     released_at = time.time()
     lease.release()
-    taken_at = float(waiter.communicate(timeout=20)[0])
+    taken_at = float(waiter.communicate(timeout=20)[0] or 0)
     assert taken_at - released_at < 1
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -27,6 +25,7 @@ from tests.conftest import CHECKOUT
 from tests.example_services.audited_writer import CALLER
 from tests.example_services.installation import eventually
 from tests.example_services.stock.service import SERVICE
+from tests.fork_server import ForkedProcess
 from tests.migrated import MigratedDatabases
 
 TEST = system("test")
@@ -126,8 +125,8 @@ def test_a_database_that_stays_away_is_given_up_at_the_end_and_the_loss_is_logge
 
 def test_a_killed_process_loses_only_its_last_looks(database: Interruptible) -> None:
     url: Any = database.url.render_as_string(hide_password=False)
-    command = [sys.executable, "-P", "-m", "tests.example_services.audited_writer", "look", url]
-    with subprocess.Popen(command, env=environment_with(), cwd=CHECKOUT, stdout=subprocess.PIPE, text=True) as process:
+    program = "tests.example_services.audited_writer:main"
+    with ForkedProcess(["look", url], program=program, env=environment_with(), cwd=CHECKOUT) as process:
         assert process.stdout is not None
         # What was recorded some seconds before the kill; the machine may be slow.
         last = 0

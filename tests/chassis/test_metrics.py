@@ -23,6 +23,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.conditions import eventually
 from tests.conftest import CHECKOUT
+from tests.fork_server import ForkedProcess, start_script
 
 REQUESTS = "http_server_request_duration_seconds_count"
 GZIP = b"\x1f\x8b"
@@ -39,7 +40,7 @@ for line in sys.stdin:
     metrics.observe_request("/a", "GET", 200, 0.002)
     print("counted", flush=True)
 """
-Start = Callable[[], subprocess.Popen[str]]
+Start = Callable[[], subprocess.Popen[bytes]]
 
 
 @pytest.fixture
@@ -52,15 +53,10 @@ def port() -> int:
 @pytest.fixture
 def start(tmp_path: Path, port: int) -> Iterator[Start]:
     """Starts a process that counts."""
-    processes: list[subprocess.Popen[str]] = []
+    processes: list[subprocess.Popen[bytes]] = []
 
-    def start_one() -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, "-c", COUNTING, str(tmp_path), str(port)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+    def start_one() -> subprocess.Popen[bytes]:
+        process = start_script(COUNTING, str(tmp_path), str(port), stdin=subprocess.PIPE)
         processes.append(process)
         assert _line(process) == "ready True"
         return process
@@ -181,8 +177,7 @@ def test_metrics_are_sent_as_otlp_with_the_names_of_the_conventions(tmp_path: Pa
             "metrics_port=int(sys.argv[2])",
             "otel_metrics_exporter='otlp', otel_metric_export_interval=200, otel_exporter_otlp_endpoint=sys.argv[2]",
         )
-        command = [sys.executable, "-c", code, str(tmp_path), endpoint]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        with start_script(code, str(tmp_path), endpoint, stdin=subprocess.PIPE) as process:
             assert _line(process) == "ready True"
             _count(process, 3)
             eventually(lambda: _requests_of(received) == 3)
@@ -209,20 +204,20 @@ def _requests_of(received: list[ExportMetricsServiceRequest]) -> int:
     )
 
 
-def _line(process: subprocess.Popen[str]) -> str:
+def _line(process: subprocess.Popen[bytes]) -> str:
     assert process.stdout is not None
-    return process.stdout.readline().strip()
+    return process.stdout.readline().decode().strip()
 
 
-def _count(process: subprocess.Popen[str], requests: int) -> None:
+def _count(process: subprocess.Popen[bytes], requests: int) -> None:
     assert process.stdin is not None
     for _ in range(requests):
-        process.stdin.write("\n")
+        process.stdin.write(b"\n")
         process.stdin.flush()
         assert _line(process) == "counted"
 
 
-def _kill(process: subprocess.Popen[str]) -> None:
+def _kill(process: subprocess.Popen[bytes]) -> None:
     process.kill()
     process.wait()
 
@@ -246,8 +241,7 @@ def up(tmp_path: Path, port: int) -> Iterator[tuple[subprocess.Popen[bytes], str
     """`rangkiang up --workers 2` with metrics; yields its process and its address."""
     environment = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
     environment |= {"DATA": str(tmp_path), "PORT": "0", "METRICS_PORT": str(port), "RATE_LIMIT": "10"}
-    command = [sys.executable, "-P", "-m", "chassis.cli", "up", "--json", "--workers", "2"]
-    process = subprocess.Popen(command, env=environment, cwd=CHECKOUT, stdout=subprocess.PIPE)
+    process = ForkedProcess(["up", "--json", "--workers", "2"], env=environment, cwd=CHECKOUT)
     assert process.stdout is not None
     try:
         yield process, json.loads(process.stdout.readline())["address"]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import textwrap
 import threading
 from pathlib import Path
@@ -23,6 +21,7 @@ from services.catalog.service import SERVICE
 from services.catalog.tables import Institution, Source
 from tests import servers as development
 from tests.conftest import CHECKOUT
+from tests.fork_server import start_script
 
 REVISION = """
 import sqlalchemy as sa
@@ -139,10 +138,8 @@ def test_several_processes_migrate_once(url: str) -> None:
         "import sys; from chassis.migrate import migrate; from services.catalog.service import SERVICE\n"
         "print(len(migrate(SERVICE, owner_url=sys.argv[1])))"
     )
-    children = [
-        subprocess.Popen([sys.executable, "-c", script, url], stdout=subprocess.PIPE, text=True) for _ in range(3)
-    ]
-    counts = sorted(int(process.communicate(timeout=60)[0]) for process in children)
+    children = [start_script(script, url) for _ in range(3)]
+    counts = sorted(int(process.communicate(timeout=60)[0] or -1) for process in children)
     assert counts == [0, 0, len(REVISIONS)]
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import Column, MetaData, String, Table, insert, select, text, up
 from chassis.context import system
 from chassis.db import Database
 from chassis.wake import Wake, announce_commits, open_wake, wait_until
+from tests.fork_server import start_script
 
 notes = Table("notes", MetaData(), Column("line", String(20)))
 
@@ -68,7 +69,7 @@ def test_a_commit_of_this_process_wakes_the_waiter(database: Database, wake: Wak
 
 def test_a_commit_of_another_process_wakes_the_waiter(database: Database, wake: Wake) -> None:
     url = database.url.render_as_string(hide_password=False)
-    child = subprocess.Popen([sys.executable, "-c", WRITE, url], stdin=subprocess.PIPE)
+    child = start_script(WRITE, url, stdin=subprocess.PIPE)
     try:
         assert seconds(lambda: wake.wait(20)) < 15
     finally:

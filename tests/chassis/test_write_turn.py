@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from chassis import db, nesting
 from chassis.context import READER, Context, system
 from chassis.db import Database
 from chassis.errors import Conflict, TooLate, Unavailable
+from tests.fork_server import start_script
 
 TEST = system("test")
 things = Table("things", MetaData(), Column("id", Integer, primary_key=True), Column("number", Integer))
@@ -74,15 +74,13 @@ def writing_in_a_thread(database: Database) -> Iterator[None]:
 def writing_in_a_process(database: Database) -> Iterator[None]:
     """Keep a transaction of another process open."""
     url = database.url.render_as_string(hide_password=False)
-    holder = subprocess.Popen(
-        [sys.executable, "-c", HOLDER, url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
+    holder = start_script(HOLDER, url, stdin=subprocess.PIPE)
     assert holder.stdout is not None
-    assert holder.stdout.readline() == "holds\n"
+    assert holder.stdout.readline() == b"holds\n"
     try:
         yield
     finally:
-        holder.communicate("")
+        holder.communicate(b"")
 
 
 WRITERS = [writing_in_a_thread, writing_in_a_process]
@@ -266,16 +264,12 @@ def writers(database: Database, kind: str, *, threads: int, hold: float) -> Iter
     """Run threads of another process that write without a pause; the yielded list gets their waits at the end."""
     waits: list[float] = []
     url = database.url.render_as_string(hide_password=False)
-    process = subprocess.Popen(
-        [sys.executable, "-c", WRITERS_OF_A_PROCESS, url, kind, str(threads), str(hold)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    process = start_script(WRITERS_OF_A_PROCESS, url, kind, str(threads), str(hold), stdin=subprocess.PIPE)
     assert process.stdout is not None
-    assert process.stdout.readline() == "writes\n"
+    assert process.stdout.readline() == b"writes\n"
     yield waits
-    output, _ = process.communicate("")
+    output, _ = process.communicate(b"")
+    assert output is not None
     waits += map(float, output.split())
 
 
@@ -304,11 +298,7 @@ def test_a_batch_sees_acts_that_wait_in_another_process_until_it_dies(file: Data
     things.create(file.writer)
     assert not file.acts_wait()
     with file.transaction(TEST):
-        process = subprocess.Popen(
-            [sys.executable, "-c", WRITERS_OF_A_PROCESS, str(file.url), "acts", "2", "0"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-        )
+        process = start_script(WRITERS_OF_A_PROCESS, str(file.url), "acts", "2", "0", stdin=subprocess.PIPE)
         deadline = time.monotonic() + 20
         while not file.acts_wait():
             assert time.monotonic() < deadline

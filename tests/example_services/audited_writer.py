@@ -1,12 +1,7 @@
-"""Processes that write audit rows until they are killed.
-
-python -m tests.example_services.audited_writer seal URL    acts, and the job that seals them
-python -m tests.example_services.audited_writer look URL    looks; prints the number of each that was recorded
-"""
+"""Processes that write audit rows until they are killed."""
 
 from __future__ import annotations
 
-import sys
 import threading
 
 from chassis.audit import record
@@ -40,5 +35,9 @@ def look(database: Database) -> None:
         pause.wait(0.002)
 
 
-if __name__ == "__main__":
-    {"seal": seal, "look": look}[sys.argv[1]](Database(sys.argv[2]))
+def main(act: str, url: str) -> None:
+    """Run one.
+
+    act  "seal": acts, and the job that seals them; "look": looks; prints the number of each that was recorded
+    """
+    {"seal": seal, "look": look}[act](Database(url))

@@ -1,12 +1,8 @@
-"""Acts with an Idempotency-Key in the stock's database, in this process or in a process of their own.
-
-python -m tests.example_services.keyed_writer URL COUNT [die]    does COUNT acts; with `die` SIGKILL after each commit
-"""
+"""Acts with an Idempotency-Key in the stock's database, in this process or in a process of their own."""
 
 from __future__ import annotations
 
 import json
-import sys
 import time
 from dataclasses import replace
 from typing import Any
@@ -50,12 +46,9 @@ def write_in_the_end(database: Database, key: str, text: str) -> Any:
 
 
 def main(url: str, count: str, *more: str) -> None:
+    """Do this number of acts; with one more word SIGKILL after each commit."""
     database = Database(url)
     if more:
         database.after_commit(kill_process)
     replies = [write_in_the_end(database, f"key-{number}", f"article {number}") for number in range(int(count))]
     print(json.dumps(replies))
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

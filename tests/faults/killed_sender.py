@@ -1,4 +1,4 @@
-"""A sender of notices in a process that tests kill: python -m tests.faults.killed_sender DATABASE PORT KEY.
+"""A sender of notices in a process that tests kill.
 
 Members answer from memory, each with an address that is made from the id; mails go to an SMTP server on this machine.
 It sends what waits, prints what it has recovered, and ends.
@@ -6,7 +6,6 @@ It sends what waits, prints what it has recovered, and ends.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from uuid import UUID
@@ -33,8 +32,7 @@ class EveryMember(FakeOwners):
         return {one: MemberContact(id=str(one), name="Siti", language="id", email=address_of(one)) for one in ids}
 
 
-def main() -> None:
-    url, port, key = sys.argv[1:]
+def main(url: str, port: str, key: str) -> None:
     database = Database(url, protected_tables=SERVICE.protected_tables)
     channels = open_channels(f"smtp://127.0.0.1:{port}?tls=none&from=pustaka@kota.example&rate=100000")
     master = require_master_key(Path(key))
@@ -46,7 +44,3 @@ def main() -> None:
         channel.close()
     database.close()
     print_json({"recovered": recovered})
-
-
-if __name__ == "__main__":
-    main()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from datetime import date
@@ -27,6 +26,7 @@ from tests.conftest import CHECKOUT
 from tests.fakes.mail_server import MailServer
 from tests.fakes.notices import loan_fact
 from tests.faults.killed_sender import address_of
+from tests.fork_server import ForkedProcess
 from tests.migrated import MigratedDatabases
 from tests.services.notifications.conftest import PADANG, PADANG_BRANCH, add_institutions
 
@@ -46,9 +46,8 @@ def database(migrated: MigratedDatabases, tmp_path: Path) -> Iterator[Database]:
 def start(database: Database, port: int, key: Path) -> subprocess.Popen[bytes]:
     """Start a sender. It reads no settings of the tests."""
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(CHECKOUT)}
-    command = [sys.executable, "-P", "-m", "tests.faults.killed_sender"]
-    command += [database.url.render_as_string(), str(port), str(key)]
-    return subprocess.Popen(command, env=environment, cwd=CHECKOUT, stdout=subprocess.PIPE)
+    words = [database.url.render_as_string(), str(port), str(key)]
+    return ForkedProcess(words, program="tests.faults.killed_sender:main", env=environment, cwd=CHECKOUT)
 
 
 def lend(database: Database, count: int) -> list[UUID]:
