@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -17,6 +18,8 @@ from services.catalog.index.elastic_writing import Names
 from services.catalog.index.matches import And, Match
 from services.catalog.index.port import ENGINES, Change, Index, Installation, Request
 from services.catalog.record.index_document import Document
+from tests import servers as development
+from tests.conftest import fresh_name
 from tests.fakes.documents import made
 
 EVERYTHING = And(())
@@ -144,8 +147,23 @@ class Shelf:
         return filled(index, changes(BOOKS))
 
 
+class SharedShelf(Shelf):
+    """BOOKS in one index for all tests of a class, which only read them; any other index is a test's own."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def books(cls, shared_url: str) -> Iterator[Index]:
+        with closing(open_url(shared_url, ENGINES)) as index:
+            yield filled(index, changes(BOOKS))
+
+
 class Tantivy:
     """The embedded engine."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def shared_url(cls, tmp_path_factory: pytest.TempPathFactory) -> str:
+        return f"tantivy:///{tmp_path_factory.mktemp('shared')}/index"
 
     @pytest.fixture
     def url(self, tmp_path: Path) -> str:
@@ -159,6 +177,13 @@ class Tantivy:
 
 class Elasticsearch:
     """The cluster's engine."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def shared_url(cls, servers: dict[str, str]) -> Iterator[str]:
+        name = fresh_name().replace("_", "-")
+        yield f"{servers['SEARCH_ROOT_URL']}/{name}"
+        development.drop_indices(name)
 
     @pytest.fixture
     def url(self, elasticsearch_url: str) -> str:

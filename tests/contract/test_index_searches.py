@@ -29,7 +29,7 @@ from tests.contract.indexes import (
     BOOKS,
     EVERYTHING,
     Elasticsearch,
-    Shelf,
+    SharedShelf,
     Tantivy,
     changes,
     eventually,
@@ -40,7 +40,7 @@ from tests.contract.indexes import (
 from tests.fakes.documents import made, random_changes
 
 
-class Contract(Shelf):
+class Contract(SharedShelf):
     """Searches on every engine."""
 
     def test_without_an_index_searches_report_that_it_is_being_built(self, index: Index) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
 
+from chassis.urls import open_url
 from services.catalog.index.matches import Keyword, Term
-from services.catalog.index.port import REACH, Change, Index, Request, Sort
+from services.catalog.index.port import ENGINES, REACH, Change, Index, Request, Sort
 from services.catalog.record.index_document import Document
 from tests.contract.indexes import EVERYTHING, Elasticsearch, Shelf, Tantivy, changes, filled
 from tests.fakes.documents import made, random_changes
@@ -34,9 +37,12 @@ SHELF = [
 class Contract(Shelf):
     """Searches by work on every engine."""
 
-    @pytest.fixture
-    def shelf(self, index: Index) -> Index:
-        return filled(index, changes(SHELF))
+    @pytest.fixture(scope="class")
+    @classmethod
+    def shelf(cls, shared_url: str) -> Iterator[Index]:
+        """An index with SHELF for all tests, which only read it."""
+        with closing(open_url(shared_url, ENGINES)) as index:
+            yield filled(index, changes(SHELF))
 
     def test_each_work_is_one_hit_and_records_are_counted(self, shelf: Index) -> None:
         hits = shelf.search(Request(EVERYTHING, by_work=True, facets=("language",)))

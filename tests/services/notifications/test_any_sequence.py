@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -17,7 +16,6 @@ from sqlalchemy import delete
 from chassis import clock
 from chassis.db import Database
 from chassis.ids import new_id
-from chassis.testing import migrated_database
 from rangkiang.circulation.v1.events_pb2 import LoanDueSoon, LoanOpened, LoanOverdue, LoanRenewed, LoanReturned
 from rangkiang.members.v1.events_pb2 import MembershipExpiring
 from services.notifications.channels.port import Outcome
@@ -36,6 +34,7 @@ from services.notifications.tables import (
 )
 from services.notifications.templates.kinds import KINDS
 from tests.fakes.notices import ACCEPTED, AWAY, FakeChannel, loan_fact
+from tests.migrated import copied_database
 from tests.services.notifications.conftest import (
     JAYAPURA,
     JAYAPURA_BRANCH,
@@ -85,10 +84,7 @@ STEPS = st.lists(
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     """A database that each example empties: a new one would compile each statement again."""
-    url = f"sqlite:///{tmp_path_factory.mktemp('any') / 'notifications.db'}"
-    with migrated_database(SERVICE, url):
-        pass
-    with closing(Database(url, protected_tables=SERVICE.protected_tables)) as database:
+    with copied_database(SERVICE, tmp_path_factory.mktemp("any")) as database:
         add_institutions(database)
         yield database
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from functools import cache
+from contextlib import ExitStack
 from pathlib import Path
 
 from hypothesis import settings
@@ -13,27 +13,18 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from sqlalchemy import func, select
 
 from chassis.context import READER
-from chassis.db import Database
-from chassis.migrate import migrate
 from services.catalog.importing.dropped_sources import drop_source, undo_drop
 from services.catalog.importing.missing_records import MissingRecords
 from services.catalog.marc.record import Record as Marc
 from services.catalog.service import SERVICE
 from services.catalog.tables import IndexQueue, Item, Record, Source, WorkKey
 from tests.builders import book
+from tests.migrated import copied_database
 from tests.services.catalog.conftest import Importer
 from tests.services.catalog.importing.test_deletions import CONTEXT, deletion
 
 NUMBERS = st.sets(st.integers(0, 4), max_size=4)
 TITLES = ("Kemarau", "Jodoh", "Saraswati")
-
-
-@cache
-def _migrated() -> Path:
-    """Return a catalogue without records, which is made once."""
-    path = Path(tempfile.mkdtemp()) / "catalog.db"
-    migrate(SERVICE, owner_url=f"sqlite:///{path}")
-    return path
 
 
 class Deletions(RuleBasedStateMachine):
@@ -42,14 +33,14 @@ class Deletions(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp())
-        shutil.copy(_migrated(), self.folder / "catalog.db")
-        self.database = Database(f"sqlite:///{self.folder}/catalog.db")
+        self.opened = ExitStack()
+        self.database = self.opened.enter_context(copied_database(SERVICE, self.folder))
         self.import_ = Importer(self.database)
         self.books: dict[int, str] = {}
         self.undo: dict[int, str] | None = None
 
     def teardown(self) -> None:
-        self.database.close()
+        self.opened.close()
         shutil.rmtree(self.folder)
 
     def _records(self, books: dict[int, str]) -> list[Marc]:

@@ -15,7 +15,6 @@ import pytest
 from chassis.context import READER
 from chassis.db import Database
 from chassis.errors import Invalid
-from chassis.testing import migrated_database
 from chassis.urls import open_url
 from services.catalog.index.port import ENGINES, Index
 from services.catalog.search.autocomplete import suggest
@@ -23,6 +22,7 @@ from services.catalog.search.search import SearchResult, search
 from services.catalog.service import SERVICE
 from tests.builders import book
 from tests.fakes.proxy import Proxy, proxy_to
+from tests.migrated import copied_database
 from tests.services.catalog.conftest import Importer
 from tests.services.catalog.indexes import run_indexer
 
@@ -91,7 +91,7 @@ def test_identifiers_titles_and_authors_are_looked_up(
 def sample_tables(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Database, Index]]:
     folder = tmp_path_factory.mktemp("degraded")
     with (
-        migrated_database(SERVICE, f"sqlite:///{folder}/catalog.db") as database,
+        copied_database(SERVICE, folder) as database,
         closing(open_url(f"tantivy:///{folder}/index", ENGINES)) as index,
     ):
         Importer(database)(BOOKS)
