@@ -30,7 +30,7 @@ def blocks() -> list[Block]:
 
 
 def copy_checkout(folder: Path) -> Path:
-    """Copy the tracked and new files into a repository with the same environment, bytecode and cache of mypy."""
+    """Copy the tracked and new files into a new repository."""
     output = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=CHECKOUT,
@@ -42,18 +42,33 @@ def copy_checkout(folder: Path) -> Path:
         if (CHECKOUT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(CHECKOUT / name, folder / name)
-    # Bytecode of the same sources: to compile them again takes longer than most tests.
-    for package in ("chassis", "gateway", "rangkiang", "services", "tests"):
-        for compiled in (CHECKOUT / package).rglob("__pycache__/*.pyc"):
-            if (target := folder / compiled.relative_to(CHECKOUT)).parents[1].is_dir():
-                target.parent.mkdir(exist_ok=True)
-                shutil.copy2(compiled, target)
-    if (CHECKOUT / ".mypy_cache").is_dir():
-        shutil.copytree(CHECKOUT / ".mypy_cache", folder / ".mypy_cache")
-    for environment in (".venv", ".uv"):
-        (folder / environment).symlink_to(CHECKOUT / environment)
     subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
     return folder
+
+
+def copy_environment(folder: Path) -> None:
+    """Give a copy of the checkout the same environment, bytecode and caches of linters."""
+    copy_bytecode(folder)
+    for cache in (".mypy_cache", ".import_linter_cache"):
+        if (CHECKOUT / cache).is_dir():
+            shutil.copytree(CHECKOUT / cache, folder / cache)
+    for environment in (".venv", ".uv"):
+        (folder / environment).symlink_to(CHECKOUT / environment)
+
+
+def copy_bytecode(folder: Path) -> None:
+    """Give the sources of a copy or clone the times of the checkout's, and their bytecode, which names these times.
+
+    To compile them again takes longer than most tests.
+    """
+    for package in ("chassis", "gateway", "rangkiang", "services", "tests"):
+        for compiled in (CHECKOUT / package).rglob("__pycache__/*.pyc"):
+            source = compiled.relative_to(CHECKOUT).parents[1] / f"{compiled.name.partition('.')[0]}.py"
+            if (folder / source).is_file():
+                shutil.copystat(CHECKOUT / source, folder / source)
+                target = folder / compiled.relative_to(CHECKOUT)
+                target.parent.mkdir(exist_ok=True)
+                shutil.copy2(compiled, target)
 
 
 def follow(folder: Path) -> None:

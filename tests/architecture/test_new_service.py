@@ -28,6 +28,7 @@ pytestmark = [pytest.mark.timeout(300), pytest.mark.cluster]
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the checkout with the recipe's service."""
     folder = recipe.copy_checkout(tmp_path_factory.mktemp("checkout"))
+    recipe.copy_environment(folder)
     recipe.follow(folder)
     return folder
 

@@ -61,8 +61,6 @@ class Machine:
     def _origin(self) -> Path:
         """A repository of this checkout with two releases."""
         origin = recipe.copy_checkout(self.folder)
-        for environment in (".venv", ".uv"):
-            (origin / environment).unlink()
         git(origin, "add", "-A")
         for release in ("v0.3.0", "v0.3.1"):
             git(origin, "commit", "--quiet", "--allow-empty", "-m", release)
@@ -106,6 +104,7 @@ class Machine:
 
         What the operator types as `rangkiang` is a fork of a process that has imported the clone.
         """
+        recipe.copy_bytecode(self.program)
         environment = self.program / ".venv"
         (environment / "bin").mkdir(parents=True)
         for entry in (*(CHECKOUT / ".venv").iterdir(), *(CHECKOUT / ".venv" / "bin").iterdir()):
