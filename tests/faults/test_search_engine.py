@@ -17,9 +17,9 @@ from elasticsearch import Elasticsearch
 from chassis.context import READER
 from chassis.db import Database
 from chassis.errors import Unavailable
+from chassis.migrate import migrate
 from chassis.service import Resources
 from chassis.settings import load
-from chassis.testing import migrated_database
 from services.catalog import checks
 from services.catalog.index import indexer
 from services.catalog.index.indexer import Indexer
@@ -31,6 +31,7 @@ from services.catalog.search.search import SearchResult, search
 from services.catalog.service import SERVICE
 from tests.conditions import eventually
 from tests.contract.indexes import ANYWHERE, engine, rebuilds_at, red_index
+from tests.migrated import copy_migrated
 from tests.services.catalog.conftest import Importer
 from tests.services.catalog.indexes import books, rebuild_requests, run_indexer
 
@@ -82,9 +83,15 @@ class Installation:
 
 
 @contextmanager
-def installation(folder: Path, url: str) -> Iterator[Installation]:
-    folder.mkdir(exist_ok=True)
-    with migrated_database(SERVICE, f"sqlite:///{folder}/catalog.db") as database:
+def installation(folder: Path, url: str, *, is_copy: bool = True) -> Iterator[Installation]:
+    """Open an installation. Migrations give each its own id, so that copies of one database are one installation."""
+    path = folder / "catalog.db"
+    if is_copy and not path.exists():
+        copy_migrated(SERVICE, path)
+    elif not is_copy:
+        folder.mkdir()
+        migrate(SERVICE, owner_url=f"sqlite:///{path}")
+    with closing(Database(f"sqlite:///{path}", pool_size=8, protected_tables=SERVICE.protected_tables)) as database:
         resources = Resources(load({"SEARCH_URL": url}), database, SERVICE)
         with closing(open_index(resources)) as index:
             yield Installation(url, database, index)
@@ -120,7 +127,7 @@ def first(tmp_path: Path, url: str) -> Iterator[Installation]:
 @pytest.fixture
 def second(tmp_path: Path, url: str, first: Installation) -> Iterator[Installation]:
     """Another installation at the same SEARCH_URL, with one record."""
-    with installation(tmp_path / "second", url) as second:
+    with installation(tmp_path / "second", url, is_copy=False) as second:
         second.put("Kemarau")
         yield second
 
