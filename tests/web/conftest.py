@@ -76,7 +76,7 @@ class Window:
 
 @pytest.fixture(scope="package")
 def _windows() -> dict[str, Window]:
-    """Open windows by their options: to open a new one takes ten times as long as to load a page in it."""
+    """Open windows by their address and options: to open a new one takes ten times as long as to load a page in it."""
     return {}
 
 
@@ -90,7 +90,7 @@ def visit(browser: Browser, address: str, _windows: dict[str, Window]) -> Iterat
     closing: list[BrowserContext] = []
 
     def open_window(options: dict[str, object], fresh: bool) -> Window:
-        name = repr(options)
+        name = f"{address} {options}"  # a module may have a gateway of its own
         if not fresh and name in _windows:
             return _windows[name]
         context = browser.new_context(base_url=address, **options)  # type: ignore[arg-type]

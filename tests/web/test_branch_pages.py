@@ -32,7 +32,7 @@ def site() -> Iterator[httpx.Client]:
         clock.frozen(MOMENT),
         served_catalog(FakeCatalog()) as url,
         served_gateway(url, default_institution="KOTASOLOK") as address,
-        httpx.Client(base_url=address, timeout=10, headers={"Accept": "text/html"}) as client,
+        httpx.Client(base_url=address, timeout=10, verify=False, headers={"Accept": "text/html"}) as client,
     ):
         add_hours(PUSAT=HOLIDAY)
         wait_for_hours(address)
