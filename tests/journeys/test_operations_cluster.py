@@ -17,7 +17,7 @@ import httpx
 import pytest
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
-from sqlalchemy import create_engine, text
+from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.engine import make_url
 
 from chassis.ids import new_id
@@ -34,6 +34,7 @@ from tests.servers.cluster import SERVICES, Cluster
 READY_SECONDS = 60
 COMMAND_SECONDS = 120
 THREADS = 4
+PAUSE_SECONDS = 0.25
 LATER = "zyxwvuts"  # a word of no record of the sample
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.cluster]
@@ -96,16 +97,11 @@ class Installation:
             count: int = connection.execute(text("SELECT count(*) FROM letters")).scalar_one()
             return count
 
-    def connections(self) -> int:
-        """Connections of the database, without the one that asks."""
-        engine = create_engine(development.database_url("postgres", owner=True))
-        counted = "SELECT count(*) FROM pg_stat_activity WHERE datname = :name"
-        try:
-            with engine.connect() as connection:
-                count: int = connection.execute(text(counted), {"name": self.database}).scalar_one()
-                return count
-        finally:
-            engine.dispose()
+    def connections(self, connection: Connection) -> int:
+        """Count the connections of the database, over a connection of another one."""
+        counted = text("SELECT count(*) FROM pg_stat_activity WHERE datname = :name")
+        count: int = connection.execute(counted, {"name": self.database}).scalar_one()
+        return count
 
     def type(self, block: str, **changes: str) -> subprocess.CompletedProcess[str]:
         """Run a block, on the database and the folder of this test."""
@@ -217,17 +213,21 @@ def test_processes_take_no_more_connections_than_the_page_says(installation: Ins
     table = dict(re.findall(r"^\| (.+?) \| (.+?) \|$", sections()[1], re.MULTILINE))
     (more,) = re.findall(r"^`GRPC_THREADS` \+ (\d+) ", table["`serve`"])
     serve, command = THREADS + int(more), int(table["a command, such as `import`"])
-    stop, most = threading.Event(), [0]
+    stop, are_open, most = threading.Event(), threading.Event(), [0]
 
     def search() -> None:
         with httpx.Client(base_url=installation.cluster.address, timeout=20, verify=False) as client:
-            while not stop.is_set():
+            # All threads search at once; beside the command with pauses, because it needs the processors too.
+            while not stop.wait(PAUSE_SECONDS if are_open.is_set() else 0):
                 client.get("/api/v1/search", params={"q": f"sejarah {uuid.uuid4().hex[:4]}"})
                 client.get("/api/v1/suggest", params={"q": "min"})
 
     def watch() -> None:
-        while not stop.wait(0.1):
-            most[0] = max(most[0], installation.connections())
+        engine = create_engine(development.database_url("postgres", owner=True), isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            while not stop.wait(0.1):
+                most[0] = max(most[0], installation.connections(connection))
+        engine.dispose()
 
     threads = [threading.Thread(target=search) for _ in range(4 * THREADS)] + [threading.Thread(target=watch)]
     for thread in threads:
@@ -235,6 +235,7 @@ def test_processes_take_no_more_connections_than_the_page_says(installation: Ins
     try:
         eventually(lambda: most[0] >= THREADS, seconds=READY_SECONDS)
         alone = most[0]
+        are_open.set()
         assert installation.type("rangkiang sample load").returncode == 0
     finally:
         stop.set()
