@@ -14,9 +14,11 @@ import cProfile
 import itertools
 import os
 import pstats
+import re
 import shutil
 import sqlite3
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -79,7 +81,7 @@ def _settings(folder: Path, *, postgres: bool) -> Iterator[Settings]:
         return
     from tests import servers  # needs their packages
 
-    names = [f"{PREFIX}{name}" for name in ("circulation", "members", "bare")]
+    names = [f"{PREFIX}{name}" for name in ("circulation", "members", "bare", "pgbench")]
     urls = {key: servers.urls()[key].replace("{service}", f"{PREFIX}{{service}}") for key in _URLS}
     try:
         for name in names[:2]:
@@ -113,6 +115,7 @@ def _run(folder: Path, settings: Settings, arguments: argparse.Namespace) -> Non
             _measure_sqlite(copy, log)
         else:
             _measure_postgres(settings, log)
+            _measure_pgbench(settings, log, folder)
         desk.measure(desks=arguments.desks, seconds=arguments.seconds)
 
 
@@ -229,8 +232,9 @@ def _copied(database: Database, folder: Path) -> Path:
         from tests.servers import postgres, state
 
         database.writer.dispose()
-        template = f'CREATE DATABASE "{PREFIX}bare" TEMPLATE "{database.url.database}"'
-        postgres.sql(state.read("postgres"), template)
+        for name in ("bare", "pgbench"):
+            template = f'CREATE DATABASE "{PREFIX}{name}" TEMPLATE "{database.url.database}"'
+            postgres.sql(state.read("postgres"), template)
         return path
     with closing(sqlite3.connect(str(database.url.database))) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -268,6 +272,31 @@ def _measure_postgres(settings: Settings, log: Log) -> None:
                     connection.execute(statement, values)
 
         _report_bare("bare psycopg", log, execute)
+
+
+def _measure_pgbench(settings: Settings, log: Log, folder: Path) -> None:
+    """Let pgbench send the same transactions, in their order, in one script with the values in the text."""
+    import psycopg
+
+    from tests.servers import postgres
+
+    url = settings.database("circulation").replace(f"{PREFIX}circulation", f"{PREFIX}pgbench").replace("+psycopg", "")
+    script = folder / "pgbench.sql"
+    with closing(psycopg.connect(url)) as connection, script.open("w") as file:
+        cursor = psycopg.ClientCursor(connection)
+        for is_write, statements in log:
+            lines = ["BEGIN", f"SELECT set_config('rangkiang.institution', '{INSTITUTION}', true)"]
+            lines += [cursor.mogrify(statement, values) for statement, values in statements]
+            lines.append("COMMIT" if is_write else "ROLLBACK")
+            file.write("".join(f"{line};\n" for line in lines))
+    command = [str(postgres.binaries() / "pgbench"), "--no-vacuum", "--transactions=1", f"--file={script}", url]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    latency = re.search(r"latency average = ([\d.]+) ms", result.stdout)
+    if result.returncode or latency is None:
+        raise SystemExit(f"pgbench failed: {result.stderr.strip()[-500:]}")
+    # The whole script is one transaction of pgbench; reading it, which takes longer, is not in its latency.
+    seconds = float(latency[1]) / 1e3
+    print(f"pgbench, the same statements: {BARE_PAIRS / seconds:,.0f} pairs a second by one client")
 
 
 def _fill(database: Database, *, members: int, items: int, past: int) -> None:
