@@ -4,7 +4,8 @@
 
 The calls are those of the service inside one process, with their token, scope, key and transaction; every second act
 returns what the first lent. The reference has the statements of such pairs, with their values, on a copy of the same
-database: one thread and the driver, on PostgreSQL pgbench too, each transaction synced to the disk. `bench.lending_http` measures whole editions.
+database: one thread and the driver, on PostgreSQL pgbench too, each transaction synced to the disk.
+`bench.lending_http` measures whole editions.
 """
 
 from __future__ import annotations
