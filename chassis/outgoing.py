@@ -212,7 +212,7 @@ class OutgoingClient:
 
 @cache
 def _system_authorities() -> ssl.SSLContext:
-    """Return a TLS context with the authorities of the system; reading them takes 20 ms, so clients share it."""
+    """Return a TLS context with the authorities of the system; reading them takes 20 to 50 ms, so clients share it."""
     return ssl.create_default_context()
 
 

@@ -148,13 +148,15 @@ class Shelf:
 
 
 class SharedShelf(Shelf):
-    """BOOKS in one index for all tests of a class, which only read them; any other index is a test's own."""
+    """One index for all tests of a class, which only read it; any other index is a test's own."""
+
+    DOCUMENTS = BOOKS
 
     @pytest.fixture(scope="class")
     @classmethod
     def books(cls, shared_url: str) -> Iterator[Index]:
         with closing(open_url(shared_url, ENGINES)) as index:
-            yield filled(index, changes(BOOKS))
+            yield filled(index, changes(cls.DOCUMENTS))
 
 
 class Tantivy:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import replace
 
 import pytest
 
-from chassis.urls import open_url
 from services.catalog.index.matches import Keyword, Term
-from services.catalog.index.port import ENGINES, REACH, Change, Index, Request, Sort
+from services.catalog.index.port import REACH, Change, Index, Request, Sort
 from services.catalog.record.index_document import Document
-from tests.contract.indexes import EVERYTHING, Elasticsearch, Shelf, Tantivy, changes, filled
+from tests.contract.indexes import EVERYTHING, Elasticsearch, SharedShelf, Tantivy, changes, filled
 from tests.fakes.documents import made, random_changes
 
 
@@ -34,45 +31,40 @@ SHELF = [
 ]
 
 
-class Contract(Shelf):
+class Contract(SharedShelf):
     """Searches by work on every engine."""
 
-    @pytest.fixture(scope="class")
-    @classmethod
-    def shelf(cls, shared_url: str) -> Iterator[Index]:
-        """An index with SHELF for all tests, which only read it."""
-        with closing(open_url(shared_url, ENGINES)) as index:
-            yield filled(index, changes(SHELF))
+    DOCUMENTS = SHELF
 
-    def test_each_work_is_one_hit_and_records_are_counted(self, shelf: Index) -> None:
-        hits = shelf.search(Request(EVERYTHING, by_work=True, facets=("language",)))
+    def test_each_work_is_one_hit_and_records_are_counted(self, books: Index) -> None:
+        hits = books.search(Request(EVERYTHING, by_work=True, facets=("language",)))
         assert (hits.total, list(hits.works), list(hits.editions)) == (6, [1, 4, 5], [3, 1, 2])
         assert hits.facets == {"language": [("ind", 5), ("eng", 1)]}
         assert not hits.more
 
-    def test_the_best_edition_is_available_or_in_the_readers_language_or_the_newest(self, shelf: Index) -> None:
-        assert list(shelf.search(Request(EVERYTHING, by_work=True)).numbers) == [2, 4, 5]
-        assert list(shelf.search(Request(EVERYTHING, by_work=True, language="eng")).numbers) == [3, 4, 5]
+    def test_the_best_edition_is_available_or_in_the_readers_language_or_the_newest(self, books: Index) -> None:
+        assert list(books.search(Request(EVERYTHING, by_work=True)).numbers) == [2, 4, 5]
+        assert list(books.search(Request(EVERYTHING, by_work=True, language="eng")).numbers) == [3, 4, 5]
 
-    def test_only_editions_that_match_are_shown_and_counted(self, shelf: Index) -> None:
-        hits = shelf.search(Request(Term("title", "bumi"), by_work=True, language="eng"))
+    def test_only_editions_that_match_are_shown_and_counted(self, books: Index) -> None:
+        hits = books.search(Request(Term("title", "bumi"), by_work=True, language="eng"))
         assert sorted(zip(hits.works, hits.numbers, hits.editions, strict=True)) == [(1, 2, 2), (4, 4, 1), (5, 5, 2)]
-        filtered = shelf.search(Request(EVERYTHING, filters={"language": ("eng",)}, by_work=True))
+        filtered = books.search(Request(EVERYTHING, filters={"language": ("eng",)}, by_work=True))
         assert (list(filtered.works), list(filtered.numbers), filtered.total) == ([1], [3], 1)
 
-    def test_works_come_in_the_order_of_their_first_records(self, shelf: Index) -> None:
-        records = shelf.search(Request(Term("title", "bumi")))
-        works = shelf.search(Request(Term("title", "bumi"), by_work=True))
+    def test_works_come_in_the_order_of_their_first_records(self, books: Index) -> None:
+        records = books.search(Request(Term("title", "bumi")))
+        works = books.search(Request(Term("title", "bumi"), by_work=True))
         of = {document.number: document.work for document in SHELF}
         assert list(works.works) == list(dict.fromkeys(of[number] for number in records.numbers))
         assert works.scores[0] == pytest.approx(records.scores[0])
-        newest = shelf.search(Request(EVERYTHING, by_work=True, sort="year"))
+        newest = books.search(Request(EVERYTHING, by_work=True, sort="year"))
         assert list(newest.works) == [5, 1, 4]
 
-    def test_a_limit_of_zero_gives_no_works(self, shelf: Index) -> None:
-        hits = shelf.search(Request(EVERYTHING, by_work=True, limit=0))
+    def test_a_limit_of_zero_gives_no_works(self, books: Index) -> None:
+        hits = books.search(Request(EVERYTHING, by_work=True, limit=0))
         assert (hits.total, list(hits.numbers), hits.more) == (6, [], True)
-        hits_of_nothing = shelf.search(Request(Keyword("isbn", ()), by_work=True))
+        hits_of_nothing = books.search(Request(Keyword("isbn", ()), by_work=True))
         assert (hits_of_nothing.total, list(hits_of_nothing.works), hits_of_nothing.more) == (0, [], False)
 
     def test_a_record_without_a_work_is_a_work_of_its_own(self, index: Index) -> None:
@@ -100,11 +92,11 @@ class Contract(Shelf):
         assert works[:100] == list(all_works.works)
         assert sum(index.search(Request(match, by_work=True, limit=REACH)).editions) == total
 
-    def test_single_values_are_counted(self, shelf: Index) -> None:
+    def test_single_values_are_counted(self, books: Index) -> None:
         languages = ["ind", "eng", "min", "x" * 2000]
-        assert shelf.count_values("facet_language", languages) == {"ind": 5, "eng": 1, "min": 0, "x" * 2000: 0}
-        assert shelf.count_values("facet_language", []) == {}
-        assert shelf.count_values("facet_availability", ["can_be_borrowed"]) == {"can_be_borrowed": 1}
+        assert books.count_values("facet_language", languages) == {"ind": 5, "eng": 1, "min": 0, "x" * 2000: 0}
+        assert books.count_values("facet_language", []) == {}
+        assert books.count_values("facet_availability", ["can_be_borrowed"]) == {"can_be_borrowed": 1}
 
 
 class TestTantivy(Tantivy, Contract):

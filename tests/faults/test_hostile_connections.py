@@ -62,10 +62,11 @@ def test_a_lack_of_file_handles_ends_neither_the_supervisor_nor_a_job(store: Sto
     store.environment["CONNECTIONS_PER_ADDRESS"] = "0"
     up = Up(store)
     try:
-        for pid in (up.process.pid, *up.workers()):
-            most = len(list(Path(f"/proc/{pid}/fd").iterdir())) + SPARE_HANDLES
+        limits = {pid: _handles(pid) + SPARE_HANDLES for pid in (up.process.pid, *up.workers())}
+        for pid, most in limits.items():
             resource.prlimit(pid, resource.RLIMIT_NOFILE, (most, most))
         connections = [_connect(up) for _ in range(20 * SPARE_HANDLES)]
+        eventually(lambda: any(_handles(pid) == most for pid, most in limits.items()))
         path, _ = write_records(tmp_path, 50)
         import_process = store.start_import(path)
         import_process.communicate(timeout=90)
@@ -102,6 +103,10 @@ def test_workers_that_do_not_read_end_nothing(store: Store) -> None:
         assert up.workers() == workers
     finally:
         kill_session(up.process)
+
+
+def _handles(pid: int) -> int:
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
 
 def _total(up: Up) -> int:

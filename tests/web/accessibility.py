@@ -118,20 +118,20 @@ def check_rules(page: Page) -> None:
         page.evaluate(SET_FONT_SIZE, font_size)
         page.emulate_media(color_scheme=scheme, reduced_motion=motion)  # type: ignore[arg-type]
         shown = page.evaluate(SHOWN)
-        found = page.evaluate(VIOLATIONS, LAYOUT_RULES if shown in checked else rules) if rules else []
+        violations = page.evaluate(VIOLATIONS, LAYOUT_RULES if shown in checked else rules) if rules else []
         checked |= {shown} if rules else set()
-        found = found + low_contrasts(page)
-        assert found == [], (page.url, width, font_size, scheme, found)
+        violations += low_contrasts(page)
+        assert violations == [], (page.url, width, font_size, scheme, violations)
         assert wide_elements(page) == [], (page.url, width, font_size)
 
 
 def low_contrasts(page: Page) -> list[Any]:
     """Texts with too little contrast whose appearance no page had before."""
     new = [key for key, small in page.evaluate(APPEARANCES) if _appearances.isdisjoint((key, small))]
-    found: list[Any] = page.evaluate(LOW_CONTRASTS, new) if new else []
-    if not found:
+    violations: list[Any] = page.evaluate(LOW_CONTRASTS, new) if new else []
+    if not violations:
         _appearances.update(new)
-    return found
+    return violations
 
 
 def take_session(page: Page, visitor: Visitor) -> None:
