@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 
 # The library is measured on the same processors: aiosmtpd takes 1.3 ms of CPU time a mail, this less than half of that.
-# Mails have one recipient, and clients send a command only after the last answer.
+# Mails have one recipient. Like Postfix and Exim, it offers PIPELINING.
 _SERVER = """
 import asyncio, sys, time
 
@@ -20,23 +20,27 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data):
         self.waiting += data
-        end = b"\\r\\n.\\r\\n" if self.is_mail else b"\\r\\n"
-        if not self.waiting.endswith(end):
-            return
-        text, self.waiting = bytes(self.waiting), bytearray()
-        if self.is_mail:
-            take(text[:-3].replace(b"\\n..", b"\\n."), self.recipient)
-            self.is_mail, answer = False, b"250 taken"
-        else:
-            answer = self.answer(text.decode().strip())
-        self.transport.write(answer + b"\\r\\n")
-        if answer.startswith(b"221"):
-            self.transport.close()
+        answers = []
+        while True:
+            text, end, rest = self.waiting.partition(b"\\r\\n.\\r\\n" if self.is_mail else b"\\r\\n")
+            if not end:
+                break
+            self.waiting = rest
+            if self.is_mail:
+                take(bytes(text).replace(b"\\n..", b"\\n.") + b"\\r\\n", self.recipient)
+                self.is_mail = False
+                answers.append(b"250 taken")
+            else:
+                answers.append(self.answer(text.decode().strip()))
+        if answers:
+            self.transport.write(b"\\r\\n".join((*answers, b"")))
+            if answers[-1].startswith(b"221"):
+                self.transport.close()
 
     def answer(self, line):
         match line.split(" ")[0].upper():
             case "EHLO":
-                return b"250 sink"
+                return b"250-sink\\r\\n250 PIPELINING"
             case "RCPT":
                 self.recipient = line[line.index("<") + 1 : line.index(">")]
             case "DATA":

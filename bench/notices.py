@@ -86,6 +86,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--desks", type=int, default=8)
     parser.add_argument("--pause", type=float, default=0.5, help="seconds of a desk between two check-outs; 0: none")
     parser.add_argument("--seconds", type=float, default=20, help="of each round of desks, and of searches alone")
+    parser.add_argument(
+        "--profile", action="store_true", help="CPU time of the edition by thread, beside overdue notices"
+    )
     return parser
 
 

@@ -22,7 +22,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import func, select
 
-from bench import generate, parts
+from bench import generate, parts, thread_times
 from bench.lending_data import BRANCH, CODE, INSTITUTION_FILE, Edition, barcodes_of, open_database, run_command
 from bench.lending_http import Desk, cpu_seconds, fetch_token
 from bench.mail_sink import MailSink, smtp_url
@@ -61,7 +61,8 @@ def measure(folder: Path, arguments: argparse.Namespace) -> None:
         sink = stack.enter_context(MailSink(folder))
         environment = parts.environment_of(data)
         _load(folder, environment, arguments)
-        server = stack.enter_context(parts.up(data, workers=arguments.workers, CHANNELS=smtp_url(sink.port)))
+        changes = {"CHANNELS": smtp_url(sink.port)} | (thread_times.naming_threads() if arguments.profile else {})
+        server = stack.enter_context(parts.up(data, workers=arguments.workers, **changes))
         edition = Edition(server.address, environment, [server.pid])
         databases = {name: stack.enter_context(closing(open_database(name, edition))) for name in SERVICES}
         start = time.perf_counter()
@@ -122,13 +123,15 @@ def _is_sent(databases: Mapping[str, Database]) -> bool:
 def _measure_overdue(edition: Edition, database: Database, sink: MailSink, arguments: argparse.Namespace) -> None:
     with _searching(edition, arguments) as before:
         time.sleep(arguments.seconds)
-    sent, cpu = sink.count(), cpu_seconds(edition.pids)
+    sent, cpu, threads = sink.count(), cpu_seconds(edition.pids), thread_times.read(edition.pids)
     count = _add_overdue(database)
     start = time.time()
     with _searching(edition, arguments) as beside:
         parts.wait_until(lambda: sink.count() >= sent + count, seconds=LONGEST_WAIT_SECONDS)
     seconds = sink.mails()[sent + count - 1][0] - start
     cpu = cpu_seconds(edition.pids) - cpu
+    if arguments.profile:
+        thread_times.report(threads, thread_times.read(edition.pids), count, unit="notice")
     with _searching(edition, arguments) as after:
         time.sleep(arguments.seconds)
     share = min(0.95, cpu / seconds)

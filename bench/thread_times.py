@@ -51,8 +51,8 @@ def _role(pid: int) -> str:
     return " ".join(words[place + 1 :])
 
 
-def report(before: Counter[Thread], after: Counter[Thread], pairs: int) -> None:
-    """Print the CPU time of the threads a pair, the most first; those of equal names are added.
+def report(before: Counter[Thread], after: Counter[Thread], count: int, *, unit: str = "pair") -> None:
+    """Print the CPU time of the threads for each unit of work, the most first; those of equal names are added.
 
     A thread is counted under its last name. The time of threads that have ended is not in the list.
     """
@@ -60,5 +60,5 @@ def report(before: Counter[Thread], after: Counter[Thread], pairs: int) -> None:
     names: Counter[str] = Counter()
     for thread, seconds in after.items():
         names[thread.name] += seconds - start.get((thread.pid, thread.number), 0.0)
-    parts = [f"{name} {seconds / pairs * 1e3:.2f}" for name, seconds in names.most_common() if seconds > 0.01]
-    print(f"ms of CPU time a pair by thread: {', '.join(parts)}", flush=True)
+    parts = [f"{name} {seconds / count * 1e3:.2f}" for name, seconds in names.most_common() if seconds > 0.01]
+    print(f"ms of CPU time a {unit} by thread: {', '.join(parts)}", flush=True)

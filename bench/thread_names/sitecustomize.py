@@ -1,6 +1,7 @@
 """Gives each thread of a process its Python name in /proc, where `bench.thread_times` reads its CPU time."""
 
 import contextlib
+import os
 import threading
 from time import sleep  # of the system also in processes where eventlet replaces `time.sleep`
 
@@ -20,4 +21,10 @@ def _name_threads() -> None:
         sleep(_PAUSE_SECONDS)
 
 
-threading.Thread(target=_name_threads, name="names", daemon=True).start()
+def _start() -> None:
+    threading.Thread(target=_name_threads, name="names", daemon=True).start()
+
+
+_start()
+# A fork, such as a worker of `up`, has only the thread that forked.
+os.register_at_fork(after_in_child=_start)

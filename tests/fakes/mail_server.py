@@ -44,17 +44,22 @@ class Mail:
 
 
 class MailServer:
-    """The server. `replies` are given for the next commands (RCPT, DATA), one each, before the usual ones.
+    """The server. `replies` are given for the next commands (MAIL, RCPT, DATA), one each, before the usual ones.
 
+    pipelines   it offers PIPELINING, which it can always do
     is_silent   the connection is closed after the mail without a reply
     held        number of the mail that gets no reply while its connection lasts; 0 for none
     is_holding  that mail has come
     """
 
-    def __init__(self, *, tls: Path | None = None, implicit: bool = False, requires_login: bool = True) -> None:
+    def __init__(
+        self, *, tls: Path | None = None, implicit: bool = False, requires_login: bool = True, pipelines: bool = False
+    ) -> None:
         self.mails: list[Mail] = []
         self.connections = 0
         self.logins = 0
+        self.pipelines = pipelines
+        self.mail_replies: list[str] = []
         self.rcpt_replies: list[str] = []
         self.data_replies: list[str] = []
         self.is_silent = False
@@ -126,7 +131,17 @@ class MailServer:
         if session.ssl is None or self._implicit:
             self.connections += 1
         session.host_name = hostname
-        return responses
+        return ["250-PIPELINING", *responses] if self.pipelines else responses
+
+    async def handle_MAIL(
+        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        """Take or refuse a sender."""
+        if self.mail_replies:
+            return self.mail_replies.pop(0)
+        envelope.mail_from = address
+        envelope.mail_options += options
+        return "250 OK"
 
     async def handle_RCPT(
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, options: list[str]

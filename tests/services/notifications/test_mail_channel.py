@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import smtplib
-from collections.abc import Iterator
+import socket
+import threading
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from email import message_from_bytes
@@ -39,9 +41,9 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_tls(tmp_path_factory.mktemp("mail") / "tls")
 
 
-@pytest.fixture
-def server(tls: Path) -> Iterator[MailServer]:
-    with MailServer(tls=tls) as server:
+@pytest.fixture(params=[False, True], ids=["command by command", "pipelining"])
+def server(tls: Path, request: pytest.FixtureRequest) -> Iterator[MailServer]:
+    with MailServer(tls=tls, pipelines=request.param) as server:
         yield server
 
 
@@ -53,6 +55,42 @@ def channel(
         f"&authority={authority_of(tls)}&timeout=3{more}"
     )
     return opened
+
+
+class ScriptedServer:
+    """A mail server with PIPELINING that answers each piece of a client's data with the next reply, then closes."""
+
+    def __init__(self, replies: Sequence[bytes]) -> None:
+        self._replies = replies
+        self.received: list[bytes] = []
+
+    def __enter__(self) -> ScriptedServer:
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._thread.join()
+        self._socket.close()
+
+    def channel(self) -> Channel:
+        port = self._socket.getsockname()[1]
+        [opened] = open_channels(f"smtp://127.0.0.1:{port}?tls=none&timeout=3&from=pustaka%40kota.example")
+        return opened
+
+    def _serve(self) -> None:
+        client, _ = self._socket.accept()
+        with client:
+            client.sendall(b"220 ready\r\n")
+            client.recv(1_000)
+            client.sendall(b"250-here\r\n250 PIPELINING\r\n")
+            for reply in self._replies:
+                data = client.recv(10_000)
+                while len(data) > 1_000 and not data.endswith(b"\r\n.\r\n"):
+                    data += client.recv(10_000)
+                self.received.append(data)
+                client.sendall(reply)
 
 
 def written(message: Message, *, name: str = "Perpustakaan Kota") -> bytes:
@@ -180,6 +218,50 @@ def test_a_refused_recipient_is_permanent_or_temporary_as_the_server_says(
     assert opened.send(MESSAGE).state == "accepted"
     assert server.connections == 1
     opened.close()
+
+
+@pytest.mark.parametrize(("reply", "state"), [("550 5.7.1 Not you", "permanent"), ("451 4.3.0 Later", "temporary")])
+def test_a_refused_sender_says_nothing_about_the_recipient(
+    server: MailServer, tls: Path, reply: str, state: str
+) -> None:
+    server.mail_replies.append(reply)
+    opened = channel(server, tls)
+    outcome = opened.send(MESSAGE)
+    assert (outcome.state, outcome.is_address_bad, outcome.is_channel_down) == (state, False, False)
+    assert opened.send(MESSAGE).state == "accepted"
+    assert (server.connections, len(server.mails)) == (1, 1)
+    opened.close()
+
+
+def test_a_server_with_pipelining_gets_the_commands_together_and_the_mail_after_its_replies() -> None:
+    mail = written(MESSAGE)
+    with ScriptedServer([b"250 ok\r\n250 ok\r\n354 go on\r\n", b"250 taken\r\n"]) as server:
+        assert server.channel().send(MESSAGE).state == "accepted"
+    commands, content = server.received
+    assert commands == b"MAIL FROM:<pustaka@kota.example>\r\nRCPT TO:<siti@example.org>\r\nDATA\r\n"
+    assert content.endswith(b"\r\n.\r\n")
+    assert message_from_bytes(content)["Message-ID"] == message_from_bytes(mail)["Message-ID"]
+
+
+def test_a_server_that_accepts_data_for_a_refused_recipient_gets_an_empty_mail() -> None:
+    refusing = [b"250 ok\r\n550 5.1.1 No such user\r\n354 go on\r\n", b"554 No recipient\r\n", b"250 reset\r\n"]
+    with ScriptedServer([*refusing, b"250 ok\r\n250 ok\r\n354 go on\r\n", b"250 taken\r\n"]) as server:
+        opened = server.channel()
+        outcome = opened.send(MESSAGE)
+        assert (outcome.state, outcome.reason, outcome.is_address_bad) == ("permanent", "SMTP_550_5_1_1", True)
+        assert opened.send(MESSAGE).state == "accepted"
+    assert server.received[1:3] == [b".\r\n", b"rset\r\n"]
+
+
+@pytest.mark.parametrize(
+    "replies", [b"421 Closing\r\n", b"250 ok\r\n421 Closing\r\n", b"250 ok\r\n250 ok\r\n421 Closing\r\n"]
+)
+def test_a_mail_stays_with_us_when_the_server_closes_the_connection_among_the_commands(replies: bytes) -> None:
+    with ScriptedServer([replies]) as server:
+        outcome = server.channel().send(MESSAGE)
+    assert (outcome.state, outcome.reason) == ("temporary", "MAIL_SERVER_CLOSED")
+    assert outcome.is_channel_down
+    assert b"Message-ID" not in b"".join(server.received)
 
 
 def test_a_refused_mail_says_nothing_about_its_address(server: MailServer, tls: Path) -> None:
