@@ -19,7 +19,7 @@ from chassis.service import discover
 from services.members.sign_in import passwords
 from tests import servers as development
 from tests.corpus import real
-from tests.migrated import MigratedDatabases
+from tests.migrated import MigratedDatabases, start_run
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 # Processes that the product starts import nothing from the current folder; tests start some with modules of the tests.
@@ -29,6 +29,8 @@ client_calls.DEFAULT_TIMEOUT_SECONDS = 30.0
 # Half of the time of a test that signs in was argon2. Processes that tests start use the parameters of the product.
 passwords._HASHER = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 sentences.register(CHECKOUT / "tests" / "sentences.toml")
+# The processes of xdist are of the run of the one that starts them.
+start_run()
 # Nine thousand tests stay in memory: collections that visit them took a quarter of the time of finding them.
 tune_gc()
 

@@ -159,7 +159,7 @@ def cluster(folder: Path, *, ranked: bool = False) -> Iterator[Library]:
     spans = Receiver()
     processes.environment = environment | spans.variables
     try:
-        processes.migrate()
+        processes.copy_databases()
         with (folder / LOG).open("wb") as log:
             processes.start(log=log)
             yield load_sample(Library("cluster", processes.address, environment, folder, spans), ranked=ranked)
