@@ -16,7 +16,7 @@ from chassis.context import READER, Context, system
 from chassis.db import Database
 from chassis.errors import Unavailable
 from chassis.ids import new_id
-from tests.fork_server import start_script
+from tests.forks import start_script
 
 metadata = MetaData()
 things = Table(

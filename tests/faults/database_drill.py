@@ -23,7 +23,8 @@ from tests.builders import book, iso
 from tests.conditions import eventually
 from tests.conftest import CHECKOUT
 from tests.fakes.proxy import Proxy, proxy_to
-from tests.fork_server import ForkedProcess, run_command
+from tests.fork_server import ForkedProcess
+from tests.forks import run_command
 from tests.migrated import copied_databases
 
 THREADS = 4

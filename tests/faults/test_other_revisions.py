@@ -20,7 +20,8 @@ from tests import servers
 from tests.builders import book, iso
 from tests.conditions import eventually
 from tests.conftest import CHECKOUT, fresh_name
-from tests.fork_server import COMMAND, ForkedProcess, run_command
+from tests.fork_server import COMMAND, ForkedProcess
+from tests.forks import run_command
 from tests.migrated import copied_databases, copy_all
 
 pytestmark = pytest.mark.timeout(150)

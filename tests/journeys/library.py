@@ -26,7 +26,8 @@ from tests.builders import iso
 from tests.conditions import eventually
 from tests.conftest import CHECKOUT
 from tests.fakes.span_receiver import Receiver
-from tests.fork_server import ForkedProcess, run_command
+from tests.fork_server import ForkedProcess
+from tests.forks import run_command
 from tests.servers.cluster import Cluster
 
 READY_SECONDS = 120

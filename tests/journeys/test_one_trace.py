@@ -30,7 +30,8 @@ from tests.conftest import CHECKOUT
 from tests.example_services.installation import drain, start_worker, stop_workers, wait_until_ready
 from tests.example_services.special_orders import LISTENING
 from tests.fakes.span_receiver import Receiver
-from tests.fork_server import ForkedProcess, run_command
+from tests.fork_server import ForkedProcess
+from tests.forks import run_command
 from tests.migrated import create_migrated
 from tests.servers.cluster import Cluster
 

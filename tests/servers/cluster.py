@@ -17,7 +17,8 @@ from typing import IO
 
 from chassis.service import discover, load
 from tests import servers
-from tests.fork_server import COMMAND, WORKER, ForkedProcess, run_command
+from tests.fork_server import COMMAND, WORKER, ForkedProcess
+from tests.forks import run_command
 from tests.migrated import create_migrated
 from tests.servers import processes
 from tests.servers.state import CHECKOUT, ServerError
