@@ -7,6 +7,7 @@ import csv
 import http.client
 import itertools
 import multiprocessing
+import random
 import statistics
 import subprocess
 import sys
@@ -206,7 +207,8 @@ def _search(address: str, arguments: argparse.Namespace, stop: threading.Event, 
             stack.enter_context(closing(http.client.HTTPConnection(address.partition("://")[2])))
             for _ in range(arguments.workers)
         ]
-        begun = time.perf_counter()
+        # Not at equal distances, because then all searches would meet the same part of the sender's rounds.
+        chance, due = random.Random(1), time.perf_counter()
         while not stop.is_set():
             client = clients[len(seconds) % len(clients)]
             start = time.perf_counter()
@@ -216,7 +218,8 @@ def _search(address: str, arguments: argparse.Namespace, stop: threading.Event, 
             if response.status != 200:
                 raise SystemExit(f"a search was answered with {response.status}")
             seconds.append(time.perf_counter() - start)
-            stop.wait(max(0.0, begun + len(seconds) / arguments.searches - time.perf_counter()))
+            due = max(due + chance.uniform(0.5, 1.5) / arguments.searches, time.perf_counter())
+            stop.wait(due - time.perf_counter())
 
 
 def _measure_desks(edition: Edition, database: Database, sink: MailSink, arguments: argparse.Namespace) -> None:

@@ -22,6 +22,7 @@ from chassis.db import Database
 from chassis.db_errors import is_outage
 from chassis.errors import Error
 from chassis.lease_rows import RowLease, lease_lost, renewer_of
+from chassis.prepared import AnySession, Statements
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ class Lease(Protocol):
         """Return whether this process still holds the role; does not ask the database."""
         ...
 
-    def fence(self, session: Session) -> None:
+    def fence(self, session: AnySession) -> None:
         """Make sure that this process holds the role until the transaction ends; must be called just before the commit.
 
         raises  Conflict  LEASE_LOST
@@ -138,6 +139,15 @@ class FencedDatabase(Database):
             session.flush()
             self._lease.fence(session)
 
+    @contextmanager
+    def prepared_transaction(self, context: Context) -> Iterator[Statements]:
+        """Do the same as `transaction` for prepared statements."""
+        if not self._lease.is_held:
+            raise lease_lost(self._lease.role)
+        with self._database.prepared_transaction(context) as statements:
+            yield statements
+            self._lease.fence(statements)
+
     def close(self) -> None:
         """Do nothing; the code that opened the database closes it."""
 
@@ -189,7 +199,7 @@ class _FileLease:
     def is_held(self) -> bool:
         return self._handle is not None
 
-    def fence(self, session: Session) -> None:
+    def fence(self, _session: AnySession) -> None:
         if self._handle is None:
             raise lease_lost(self.role)
 

@@ -7,13 +7,14 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import and_, bindparam, delete, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from chassis.errors import Unavailable
-from chassis.prepared import Prepared
+from chassis.prepared import AnySession, Prepared
 from chassis.sealing import MasterKey, MemberKey
 from chassis.service import Erasure
-from chassis.sql import fetch_by_id, insert_for, insert_ignore, update_many
+from chassis.sql import fetch_by_id, insert_for, update_many
 from services.notifications.tables import Member, Message, Notice, Preference, PushDevice, RefusedAddress
 
 MOST_MERGES = 20  # length of a chain of merged members
@@ -24,6 +25,10 @@ TEXT_KEY_DAMAGED = "TEXT_KEY_DAMAGED"
 _USE = "notice"
 _members = Member.__table__
 _KEYS = "SELECT id, wrapped_key, is_erased FROM members WHERE id"
+_INSERT_UNKNOWN = {
+    name: Prepared(dialect.insert(_members).on_conflict_do_nothing(index_elements=["id"]))
+    for name, dialect in (("sqlite", sqlite), ("postgresql", postgresql))
+}
 _STANDING = Prepared(select(_members.c.is_erased, _members.c.merged_into).where(_members.c.id == bindparam("member")))
 
 
@@ -101,7 +106,7 @@ def erasures(session: Session) -> list[Erasure]:
 
 
 def keys_of(
-    session: Session, master: MasterKey, members: Mapping[UUID, UUID], *, make: bool = True
+    session: AnySession, master: MasterKey, members: Mapping[UUID, UUID], *, make: bool = True
 ) -> dict[UUID, MemberKey | None]:
     """Return member -> key of the member's texts; None for a damaged key. Erased members are left out.
 
@@ -129,10 +134,15 @@ def keys_of(
             else:
                 added.append(_unknown(member_id, members[member_id], sealed))
     update_many(session, Member, changed, key="id")
-    insert_ignore(session, Member, added, key=["id"])
+    insert_unknown(session, added)
     if added:
         _take_stored_keys(session, master, keys, [row["id"] for row in added])
     return keys
+
+
+def insert_unknown(session: AnySession, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert members whose facts have not arrived yet, except those that exist."""
+    _INSERT_UNKNOWN[session.get_bind().dialect.name].execute_many(session, rows)
 
 
 def forget_damaged_key(session: Session, master: MasterKey, member_id: UUID) -> None:
@@ -156,7 +166,7 @@ def _is_sealed_by(member_id: UUID) -> Any:
 
 
 def _take_stored_keys(
-    session: Session, master: MasterKey, keys: dict[UUID, MemberKey | None], member_ids: Sequence[UUID]
+    session: AnySession, master: MasterKey, keys: dict[UUID, MemberKey | None], member_ids: Sequence[UUID]
 ) -> None:
     """Replace keys that were not stored, because a handler added the member's row first."""
     for member_id, (_, wrapped, is_erased) in fetch_by_id(session, _KEYS, member_ids, lock=True).items():
@@ -164,7 +174,7 @@ def _take_stored_keys(
             del keys[member_id]
         elif wrapped is None:
             keys[member_id], sealed = MemberKey.new(master, member=text_key_owner(member_id))
-            session.execute(update(Member).where(Member.id == member_id).values(wrapped_key=sealed))
+            update_many(session, Member, [{"id": member_id, "wrapped_key": sealed}], key="id")
         else:
             keys[member_id] = _unwrap(master, wrapped, member_id)
 

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from chassis import clock, telemetry
 from chassis.ids import new_id
-from chassis.prepared import Prepared
+from chassis.prepared import AnySession, Prepared
 from chassis.sql import update_many, upsert_newer
 from rangkiang.circulation.v1.events_pb2 import LoanFact
 from services.notifications.institutions import USUAL
@@ -169,7 +169,7 @@ def drop_earlier(session: Session, member_id: str, kind: str, *, keep: str, reas
     session.execute(drop.values(state="dropped", reason=reason, changed_at=clock.now()))
 
 
-def settle(session: Session, ids: Collection[UUID], state: str, *, reason: str = "", **values: Any) -> None:
+def settle(session: AnySession, ids: Collection[UUID], state: str, *, reason: str = "", **values: Any) -> None:
     """Store a state and its reason for notices."""
     changed: dict[str, Any] = {"state": state, "reason": reason, "changed_at": clock.now(), **values}
     update_many(session, Notice, [{"id": one, **changed} for one in ids], key="id")

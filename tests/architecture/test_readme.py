@@ -17,8 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from services.catalog import sample
-from services.catalog.marc import iso2709
+from tests import corpus
 from tests.conftest import CHECKOUT
 from tests.fork_server import COMMAND, ForkedProcess, fork_server
 from tests.servers import processes
@@ -78,9 +77,9 @@ class Sandbox:
     @staticmethod
     def write_files(folder: Path) -> None:
         """Write the files that the pages name."""
-        records = [record for source, _ in sample.sources() for record in sample.all_records(source)]
+        sample = next(file for file in corpus.own_sound_files() if file.name == "library")
         for name in ("katalog.mrc", "catalogue.mrc"):
-            (folder / name).write_bytes(b"".join(map(iso2709.encode, records)))
+            (folder / name).write_bytes(sample.read())
 
     def type(self, line: str, folder: Path) -> tuple[int, str]:
         """Run a line, with the address of this server instead of that of the page; return its exit code and output."""

@@ -8,15 +8,17 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Column, Integer, MetaData, Table, func, insert, select, text
+from sqlalchemy import Column, Integer, MetaData, Table, bindparam, func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
-from chassis.column_types import Id, UtcTime
+from chassis.column_types import Id, UtcTime, read_moment
 from chassis.context import READER, Context, system
 from chassis.db import Database
 from chassis.errors import Unavailable
 from chassis.ids import new_id
-from tests.forks import start_script
+from chassis.prepared import Prepared
+from chassis.sql import fetch_among
+from tests.fork_server import start_script
 
 metadata = MetaData()
 things = Table(
@@ -47,6 +49,22 @@ def test_a_transaction_that_raises_leaves_nothing(database: Database) -> None:
     with pytest.raises(IntegrityError), database.transaction(READER) as session:
         session.execute(insert(things), [row, row])
     assert _count(database) == 0
+
+
+@pytest.mark.parametrize("is_session", [True, False])
+def test_many_rows_of_a_prepared_statement_have_their_own_values(database: Database, *, is_session: bool) -> None:
+    at = datetime(2026, 5, 1, 2, tzinfo=UTC)
+    ids = [new_id() for _ in range(4)]
+    moments = [at, at, None, at + timedelta(hours=1)]
+    rows = [{"id": one, "number": 7, "at": moment} for one, moment in zip(ids, moments, strict=True)]
+    with (database.transaction if is_session else database.prepared_transaction)(READER) as session:
+        Prepared(insert(things)).execute_many(session, rows)
+        more = update(things).where(things.c.id == bindparam("thing")).values(number=things.c.number + 1)
+        Prepared(more).execute_many(session, [{"thing": one} for one in ids[:3]])
+    with (database.reading if is_session else database.prepared_reading)(READER) as session:
+        found = fetch_among(session, "SELECT id, number, at FROM things WHERE number > ? AND id", ids, parameters=[0])
+    numbers = {thing: (number, at and read_moment(at)) for thing, number, at in found}
+    assert numbers == dict(zip(ids, zip([8, 8, 8, 7], moments, strict=True), strict=True))
 
 
 def test_ids_and_times_are_read_as_they_were_written(database: Database) -> None:

@@ -96,9 +96,10 @@ class FakeOwners:
 
     def _refuse_in_transaction(self) -> None:
         if self.database is not None:
-            pools = (self.database.writer.pool, self.database.reader.pool)
+            pools = {self.database.writer.pool, self.database.reader.pool}  # one on PostgreSQL
             # Connections that wait for the next prepared statement are in no transaction.
-            in_use = sum(pool.checkedout() for pool in pools) - len(self.database._ready)
+            kept = len(self.database._ready) + len(self.database._ready_writer)
+            in_use = sum(pool.checkedout() for pool in pools) - kept
             assert not in_use, "a call inside a transaction"
 
     def _answer(self) -> None:

@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session
 
 from chassis import clock
+from chassis.column_types import read_id, read_own_id
 from chassis.errors import Invalid, Unavailable
 from chassis.ids import parse_id
 from chassis.sealing import MasterKey
+from chassis.sql import fetch_among
 from services.members.people import sealed, values
 from services.members.people.facts import LOAN_HISTORY
 from services.members.people.rules import Facts
 from services.members.people.values import Rejected
-from services.members.tables import Category, Consent, Institution, Member, MemberLookup
+from services.members.tables import Category, Institution, Member, MemberLookup
 
 MOST_CONTACTS = 500
+MEMBERS_BETWEEN_PAUSES = 10
 MOST_MERGES = 20  # length of a chain of merged members
+# In the databases' own SQL, because the sender of notices asks for many members, whose rows have many columns.
+_MEMBERS = """
+    SELECT id, institution_id, guardian_id, merged_into, erased_at, number, version, category, name, title_before,
+        title_after, language, kelurahan, school, "group", guardian_name, guardian_relation, wrapped_key, sealed
+    FROM members WHERE id"""
+_CONSENTS = "SELECT member_id, at, id, purpose, given FROM consents WHERE member_id"
 ONE, NONE, MANY = "one", "none", "many"
 
 
@@ -36,6 +46,30 @@ class Reach:
     address: str
 
 
+class MemberRow(NamedTuple):
+    """The columns of a member that notices need; see the table."""
+
+    id: UUID
+    institution_id: UUID
+    number: str | None
+    version: int
+    category: str
+    name: str
+    title_before: str
+    title_after: str
+    language: str
+    kelurahan: str
+    school: str
+    group: str
+    guardian_id: UUID | None
+    guardian_name: str
+    guardian_relation: str
+    wrapped_key: bytes
+    sealed: bytes
+    merged_into: UUID | None
+    is_erased: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Contact:
     """Contact data of a member.
@@ -47,7 +81,7 @@ class Contact:
     """
 
     asked_id: UUID
-    member: Member
+    member: MemberRow
     reach: Reach
     is_child: bool = False
     is_organisation: bool = False
@@ -60,17 +94,21 @@ class Contact:
         return self.consents.get(LOAN_HISTORY, False)
 
 
-def contacts(session: Session, member_ids: Sequence[str], *, master: MasterKey) -> list[Contact]:
+def contacts(
+    session: Session, member_ids: Sequence[str], *, master: MasterKey, pause: Callable[[], None] = lambda: None
+) -> list[Contact]:
     """Return contact data of members in the order of the ids; unknown and erased members are left out.
 
     One member and 500 members need the same number of statements, except for chains of merges.
 
+    pause   called after each millisecond of computing or so
     raises  Invalid  ID_NOT_READABLE, MEMBER_TOO_MANY
     """
     if len(member_ids) > MOST_CONTACTS:
         raise Invalid("MEMBER_TOO_MANY", field="ids", most=MOST_CONTACTS)
     ids = list(dict.fromkeys(parse_id(member_id) for member_id in member_ids))
     known = _members(session, ids)
+    pause()
     members_by_id = {member_id: member for member_id in ids if (member := _kept(known, member_id)) is not None}
     members = {member.id: member for member in members_by_id.values()}
     guardians = _members(session, {one.guardian_id for one in members.values() if one.guardian_id is not None})
@@ -78,7 +116,9 @@ def contacts(session: Session, member_ids: Sequence[str], *, master: MasterKey) 
     kinds = _kinds(session, {member.institution_id for member in members.values()})
     today = clock.now().date()
     contacts_by_id: dict[UUID, Contact] = {}
-    for member in members.values():
+    for number, member in enumerate(members.values()):
+        if number % MEMBERS_BETWEEN_PAUSES == 0:
+            pause()
         opened, is_unreadable = _open_values(member, master)
         category = Category(kind=kinds.get((member.institution_id, member.category), "person"))
         is_child = Facts(str(member.id), opened, category, today).is_child
@@ -128,34 +168,63 @@ def find_by_phone(
     return (ONE, members[0]) if len(members) == 1 else (MANY if members else NONE, None)
 
 
-def _members(session: Session, ids: Iterable[UUID]) -> dict[UUID, Member]:
+def _members(session: Session, ids: Iterable[UUID]) -> dict[UUID, MemberRow]:
     """Return members by id, together with the members that they were merged into."""
-    known: dict[UUID, Member] = {}
+    known: dict[UUID, MemberRow] = {}
     missing = set(ids)
     for _ in range(MOST_MERGES):
         if not missing:
             break
-        rows = session.scalars(select(Member).where(Member.id.in_(missing))).all()
+        rows = [_member(*row) for row in fetch_among(session, _MEMBERS, list(missing))]
         known |= {row.id: row for row in rows}
         missing = {row.merged_into for row in rows if row.merged_into is not None} - known.keys()
     return known
 
 
-def _kept(known: dict[UUID, Member], member_id: UUID) -> Member | None:
+def _member(
+    member_id: UUID, institution_id: Any, guardian_id: Any, merged_into: Any, erased_at: Any, *values: Any
+) -> MemberRow:
+    """Return a member from the driver's values of `_MEMBERS`."""
+    number, version, category, name, before, after, language, kelurahan, school, group, *rest = values
+    guardian_name, relation, wrapped_key, sealed_values = rest
+    return MemberRow(
+        id=member_id,
+        institution_id=read_own_id(institution_id),
+        number=number,
+        version=version,
+        category=category,
+        name=name,
+        title_before=before,
+        title_after=after,
+        language=language,
+        kelurahan=kelurahan,
+        school=school,
+        group=group,
+        guardian_id=read_id(guardian_id),
+        guardian_name=guardian_name,
+        guardian_relation=relation,
+        wrapped_key=wrapped_key,
+        sealed=sealed_values,
+        merged_into=read_id(merged_into),
+        is_erased=erased_at is not None,
+    )
+
+
+def _kept(known: dict[UUID, MemberRow], member_id: UUID) -> MemberRow | None:
     """Follow merges to the kept member; None when it is unknown or erased."""
     member = known.get(member_id)
     for _ in range(MOST_MERGES):
         if member is None or member.merged_into is None:
             break
         member = known.get(member.merged_into)
-    return member if member is not None and member.erased_at is None else None
+    return member if member is not None and not member.is_erased else None
 
 
 def _consents(session: Session, ids: Collection[UUID]) -> dict[UUID, dict[str, bool]]:
-    query = select(Consent.member_id, Consent.purpose, Consent.given).where(Consent.member_id.in_(ids))
     answers: dict[UUID, dict[str, bool]] = {}
-    for row in session.execute(query.order_by(Consent.at, Consent.id)):
-        answers.setdefault(row.member_id, {})[row.purpose] = row.given
+    # Sorted by their moment and id, which the driver returns in one type, so that the latest answer decides.
+    for member_id, _, _, purpose, given in sorted(fetch_among(session, _CONSENTS, list(ids)), key=lambda row: row[1:3]):
+        answers.setdefault(member_id, {})[purpose] = bool(given)
     return answers
 
 
@@ -165,7 +234,7 @@ def _kinds(session: Session, institutions: Collection[UUID]) -> dict[tuple[UUID,
     return {(row.institution_id, row.code): row.kind for row in rows}
 
 
-def _open_values(member: Member, master: MasterKey) -> tuple[dict[str, str], bool]:
+def _open_values(member: MemberRow, master: MasterKey) -> tuple[dict[str, str], bool]:
     """Return the sealed values of a member, "" for unknown ones, and whether the key is damaged or missing.
 
     This does not raise, so that one damaged key does not stop the notices of other members.
@@ -178,14 +247,14 @@ def _open_values(member: Member, master: MasterKey) -> tuple[dict[str, str], boo
         return dict.fromkeys(values.SEALED, ""), True
 
 
-def _reach(member: Member, opened: dict[str, str]) -> Reach:
+def _reach(member: MemberRow, opened: dict[str, str]) -> Reach:
     name = " ".join(part for part in (member.title_before, member.name) if part)
     name = ", ".join(part for part in (name, member.title_after) if part)
     return Reach(member.id, name, member.language or "id", opened["email"], opened["phone"], opened["address"])
 
 
 def _guardian(
-    member: Member, opened: dict[str, str], known: dict[UUID, Member], master: MasterKey
+    member: MemberRow, opened: dict[str, str], known: dict[UUID, MemberRow], master: MasterKey
 ) -> tuple[Reach | None, bool]:
     """Return the contact data of a child's guardian, and whether the guardian's own key is damaged."""
     guardian = _kept(known, member.guardian_id) if member.guardian_id is not None else None

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import Protocol
 from uuid import UUID
 
 from chassis.sealing import MasterKey, MemberKey
 from services.members.people.values import SEALED
-from services.members.tables import Member
 
 _USE = "member"
 
@@ -19,7 +19,20 @@ def seal(values: Mapping[str, str], key: MemberKey) -> bytes:
     return key.seal(json.dumps(sealed, ensure_ascii=False).encode(), use=_USE)
 
 
-def open_values(member: Member, master: MasterKey) -> dict[str, str]:
+class Sealed(Protocol):
+    """A member with sealed values: a row of the table, or some of its columns."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def wrapped_key(self) -> bytes: ...
+
+    @property
+    def sealed(self) -> bytes: ...
+
+
+def open_values(member: Sealed, master: MasterKey) -> dict[str, str]:
     """Return the values of all sealed fields; "" for empty ones. Raises Unavailable SEALED_UNREADABLE."""
     if not member.wrapped_key:
         return dict.fromkeys(SEALED, "")
@@ -27,7 +40,7 @@ def open_values(member: Member, master: MasterKey) -> dict[str, str]:
     return {field: opened.get(field, "") for field in SEALED}
 
 
-def key_of(member: Member, master: MasterKey) -> MemberKey:
+def key_of(member: Sealed, master: MasterKey) -> MemberKey:
     """Return the key of a member's sealed values."""
     return MemberKey.unwrap(master, member.wrapped_key, member=str(member.id))
 

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from chassis import clock
 from chassis.column_types import read_id
 from chassis.ids import new_id
-from chassis.prepared import Prepared
+from chassis.prepared import AnySession, Prepared, whole
 from chassis.sealing import MasterKey
 from chassis.sql import fetch_by_id, insert_ignore, update_many
 from services.notifications.channels.port import Channel, Outcome
@@ -85,8 +85,15 @@ class Begun:
     attempt_id: UUID
 
 
-def begin_attempts(session: Session, pairs: Sequence[tuple[Draft, Handed]], master: MasterKey) -> list[Begun]:
+def is_usual(outcome: Outcome) -> bool:
+    """Return whether the provider took a message and said nothing else: the outcome of nearly every attempt."""
+    return outcome.state == "accepted" and not outcome.ended_endpoints
+
+
+def begin_attempts(session: AnySession, pairs: Sequence[tuple[Draft, Handed]], master: MasterKey) -> list[Begun]:
     """Write messages and attempts, which are handed over after the commit.
+
+    session  Statements are enough for new messages
 
     A message is left out if its notices were dropped or its member was erased since they were read; the next round
     reads them again. A message fails if its text cannot be sealed, because the key of its member is damaged.
@@ -138,16 +145,16 @@ def begin_attempts(session: Session, pairs: Sequence[tuple[Draft, Handed]], mast
     return begun
 
 
-def end_draft(session: Session, draft: Draft, state: str, reason: str) -> None:
+def end_draft(session: AnySession, draft: Draft, state: str, reason: str) -> None:
     """End the notices of a draft, and its message if it was tried before."""
     settle(session, [notice.id for notice in draft.notices], state, reason=reason)
     if not draft.is_new:
         ended = update(Message).where(Message.id == draft.message_id, Message.state == "open")
-        session.execute(ended.values(state=state, reason=reason))
+        whole(session).execute(ended.values(state=state, reason=reason))
 
 
 def _write_message(
-    session: Session, draft: Draft, sealed: bytes | None, now: datetime, added: list[dict[str, Any]]
+    session: AnySession, draft: Draft, sealed: bytes | None, now: datetime, added: list[dict[str, Any]]
 ) -> None:
     """Update the row of a message, or add a new row to `added`, for one insert of many rows."""
     values: dict[str, Any] = {
@@ -159,7 +166,7 @@ def _write_message(
         "key_member_id": None,
     }
     if not draft.is_new:
-        session.execute(update(Message).where(Message.id == draft.message_id).values(**values))
+        whole(session).execute(update(Message).where(Message.id == draft.message_id).values(**values))
         return
     added.append(
         {
@@ -178,8 +185,11 @@ def _write_message(
     )
 
 
-def record_outcomes(session: Session, results: Sequence[tuple[Begun, Outcome]]) -> None:
-    """Write the outcomes of attempts, and the new states of their messages."""
+def record_outcomes(session: AnySession, results: Sequence[tuple[Begun, Outcome]]) -> None:
+    """Write the outcomes of attempts, and the new states of their messages.
+
+    session  Statements are enough for outcomes that are all usual
+    """
     now = clock.now()
     counts: Counter[tuple[UUID, str, date, str]] = Counter()
     # A callback may have been first. Its status is later than the provider's answer.
@@ -200,30 +210,30 @@ def record_outcomes(session: Session, results: Sequence[tuple[Begun, Outcome]]) 
             continue
         channel = draft.option.channel
         if outcome.state == "temporary" and outcome.reason in NOT_HANDED_OVER:
-            session.execute(delete(Attempt).where(Attempt.id == begun.attempt_id))
+            whole(session).execute(delete(Attempt).where(Attempt.id == begun.attempt_id))
             next_at = now + timedelta(seconds=outcome.retry_after_seconds or RESEND_SECONDS)
             if outcome.reason == "CIRCUIT_OPEN" and channel.address_kind == "push" and not draft.is_digest:
                 # If web push is unavailable, the next channel is used at once.
                 next_at = now
-            session.execute(update(Message).where(Message.id == draft.message_id).values(next_at=next_at))
+            whole(session).execute(update(Message).where(Message.id == draft.message_id).values(next_at=next_at))
             continue
         counts[draft.institution_id, channel.name, local_day(now, draft.zone), outcome.state] += 1
         if outcome.ended_endpoints:
-            forget_endpoints(session, draft.member_id, outcome.ended_endpoints)
+            forget_endpoints(whole(session), draft.member_id, outcome.ended_endpoints)
         # Ended devices are deleted instead; the address for web push is the list of the remaining devices.
         if outcome.is_address_bad and channel.address_kind != "push":
-            _mark_address(session, draft, outcome, now)
+            _mark_address(whole(session), draft, outcome, now)
         notice_ids = [notice.id for notice in draft.notices]
         if outcome.state == "accepted":
             # Nearly every message: updated together, without reading its row.
             sent.append({"message": draft.message_id})
             settled["sent", ""] += notice_ids
             continue
-        message = _lock_open(session, draft.message_id)
+        message = _lock_open(whole(session), draft.message_id)
         if message is None:
             continue
         _settle_message(
-            session,
+            whole(session),
             message,
             outcome,
             now=now,
@@ -347,7 +357,7 @@ def _leave_channel(
     settled[message.state, message.reason or ALL_CHANNELS_FAILED] += notice_ids
 
 
-def _write_settled(session: Session, settled: Settled) -> None:
+def _write_settled(session: AnySession, settled: Settled) -> None:
     moment = clock.now()
     for (state, reason), ids in settled.items():
         rows = [{"notice": one, "new_state": state, "why": reason, "moment": moment} for one in ids]
@@ -376,7 +386,7 @@ def _mark_address(session: Session, draft: Draft, outcome: Outcome, now: datetim
     insert_ignore(session, RefusedAddress, [row])
 
 
-def _count(session: Session, counts: Counter[tuple[UUID, str, date, str]]) -> None:
+def _count(session: AnySession, counts: Counter[tuple[UUID, str, date, str]]) -> None:
     for (institution_id, channel, day, state), count in counts.items():
         row = {"institution_id": institution_id, "channel": channel, "day": day, "state": state, "count": count}
         _ADD_COUNT[session.get_bind().dialect.name].execute(session, row)

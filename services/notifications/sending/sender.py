@@ -17,6 +17,7 @@ from chassis import clock, in_progress, telemetry
 from chassis.context import system
 from chassis.db import Database
 from chassis.errors import Error, Invalid
+from chassis.prepared import whole
 from chassis.sealing import MasterKey
 from chassis.sql import insert_for
 from services.notifications.channels.limits import LimitedChannel
@@ -30,13 +31,22 @@ from services.notifications.sending.attempts import (
     Begun,
     begin_attempts,
     end_draft,
+    is_usual,
     record_outcomes,
     recover,
     unanswered,
 )
 from services.notifications.sending.decisions import Decision, Judge
 from services.notifications.sending.owners import MOST_ASKED, LinkRequest, Owners, PlaceQuestion
-from services.notifications.sending.queue import Known, Work, find_work, next_moment, read_known
+from services.notifications.sending.queue import (
+    Candidate,
+    DueNotice,
+    Known,
+    find_work,
+    next_moment,
+    read_known,
+    read_work,
+)
 from services.notifications.sending.texts import Draft, Renderer, link_requests, place_question, render_message
 from services.notifications.tables import ChannelState, Message, Notice
 from services.notifications.templates.kinds import KINDS
@@ -111,22 +121,27 @@ class Sender:
         self._closed_until = {name: until for name, until in self._closed_until.items() if until > now}
         self._away &= self._closed_until.keys()
         with self._database.reading(SENDING) as session:
-            work = find_work(session, now)
-            moment = None if work else next_moment(session, now)
-        if not work:
+            candidates = find_work(session, now)
+            moment = None if candidates else next_moment(session, now)
+            in_progress.give_way()
+            places = Places(session) if candidates else None
+        if places is None:
             return LONGEST_PAUSE_SECONDS if moment is None else max(0.1, (moment - now).total_seconds())
+        in_progress.give_way()
         master = self._read_master()
-        for start in range(0, len(work), MEMBERS_TOGETHER):
-            self._handle(work[start : start + MEMBERS_TOGETHER], master, now)
+        for start in range(0, len(candidates), MEMBERS_TOGETHER):
+            self._handle(candidates[start : start + MEMBERS_TOGETHER], places, master, now)
         return 0.0
 
-    def _handle(self, work: Sequence[Work], master: MasterKey, now: datetime) -> None:
+    def _handle(self, candidates: Sequence[Candidate], places: Places, master: MasterKey, now: datetime) -> None:
         """Decide about the work of at most MEMBERS_TOGETHER members, and hand over their messages."""
         in_progress.give_way()
-        contacts = self._owners.contacts(list({one.member_id for one in work}))
+        contacts = self._owners.contacts(list({one.member_id for one in candidates}))
         in_progress.give_way()
         with self._database.reading(SENDING) as session:
-            known = read_known(session, work, now)
+            work = read_work(session, candidates)
+            in_progress.give_way()
+            known = read_known(session, work, now, places=places)
             if any(channel.address_kind == "push" for channel in self._channels):
                 institutions = {one.member_id: one.notices[0].institution_id for one in work if one.notices}
                 known.devices = push_addresses(session, master, institutions)
@@ -136,10 +151,14 @@ class Sender:
             in_progress.give_way()
             decisions.append(judge.decide(one, contacts.get(one.member_id), now))
         drafts = [one.draft for one in decisions if one.draft is not None]
-        with self._database.transaction(SENDING) as session:
-            _write_endings(session, decisions)
-            for decision in decisions:
-                _write_decision(session, decision)
+        in_progress.give_way()
+        are_only_drafts = all(one.draft is not None and not one.ended for one in decisions)
+        opened = self._database.prepared_transaction if are_only_drafts else self._database.transaction
+        with opened(SENDING) as session:
+            if not are_only_drafts:
+                _write_endings(whole(session), decisions)
+                for decision in decisions:
+                    _write_decision(whole(session), decision)
             # Make missing keys for all batches at once. Batches read them again, because members may be erased.
             keys_of(session, master, {draft.member_id: draft.institution_id for draft in drafts})
         self._hand_over(drafts, known, master, now)
@@ -163,32 +182,42 @@ class Sender:
             for start in range(0, len(pairs), size):
                 if self._closed_until.get(channel.name, now) > now:
                     break
-                with self._database.transaction(SENDING) as session:
-                    health = self._record(session, channel, results)
-                    begun = begin_attempts(session, pairs[start : start + size], master)
-                self._note_recorded(health)
+                begun = self._begin(channel, results, pairs[start : start + size], master)
                 results = []
                 results = [(one, self._send(one)) for one in begun]
                 self._unrecorded = {one.attempt_id: outcome for one, outcome in results}
         finally:
             # Also after an error in the next batch.
             if results:
-                with self._database.transaction(SENDING) as session:
-                    health = self._record(session, channel, results)
-                self._note_recorded(health)
+                self._begin(channel, results, [], master)
 
-    def _record(
-        self, session: Session, channel: Channel, results: Sequence[tuple[Begun, Outcome]]
-    ) -> dict[str, Health]:
-        """Write outcomes. Returns channel -> written health, for `_note_recorded` after the commit."""
-        if not results:
-            return {}
-        record_outcomes(session, results)
-        return self._write_health(session, channel)
-
-    def _note_recorded(self, health: Mapping[str, Health]) -> None:
-        self._seen.update(health)
+    def _begin(
+        self,
+        channel: Channel,
+        results: Sequence[tuple[Begun, Outcome]],
+        pairs: Sequence[tuple[Draft, Handed]],
+        master: MasterKey,
+    ) -> list[Begun]:
+        """Write the outcomes of a batch and the attempts of the next, in one transaction."""
+        in_progress.give_way()
+        health = self._changed_health(channel) if results else None
+        # Nearly always prepared statements are enough; a session would take a quarter of the time.
+        is_prepared = (
+            health is None
+            and all(is_usual(outcome) for _, outcome in results)
+            and all(draft.is_new for draft, _ in pairs)
+        )
+        opened = self._database.prepared_transaction if is_prepared else self._database.transaction
+        with opened(SENDING) as session:
+            if results:
+                record_outcomes(session, results)
+            if health is not None:
+                _write_health(whole(session), channel, health)
+            begun = begin_attempts(session, pairs, master) if pairs else []
+        if health is not None:
+            self._seen[channel.name] = health
         self._unrecorded.clear()
+        return begun
 
     def _with_codes(self, drafts: Sequence[Draft]) -> list[Draft]:
         """Request the codes of slips. Drafts for slips that are no longer valid are dropped."""
@@ -274,18 +303,20 @@ class Sender:
                 self._away.add(channel.name)
         return outcome
 
-    def _write_health(self, session: Session, channel: Channel) -> dict[str, Health]:
-        """Write the health of a channel when it has changed, because doctor and staff pages run in other processes."""
+    def _changed_health(self, channel: Channel) -> Health | None:
+        """Return the health of a channel when it differs from the one that was written last."""
         if not isinstance(channel, LimitedChannel):
-            return {}
+            return None
         state = channel.state()
-        seen = (state.circuit, min(state.failures, FAILURES_SHOWN), state.reason)
-        if self._seen.get(channel.name) == seen:
-            return {}
-        values = {"circuit": seen[0], "failures": seen[1], "reason": seen[2][:64], "at": clock.now()}
-        insert = insert_for(session, ChannelState).values(name=channel.name, **values)
-        session.execute(insert.on_conflict_do_update(index_elements=["name"], set_=values))
-        return {channel.name: seen}
+        health = (state.circuit, min(state.failures, FAILURES_SHOWN), state.reason)
+        return None if self._seen.get(channel.name) == health else health
+
+
+def _write_health(session: Session, channel: Channel, health: Health) -> None:
+    """Write the health of a channel, because doctor and staff pages run in other processes."""
+    values = {"circuit": health[0], "failures": health[1], "reason": health[2][:64], "at": clock.now()}
+    insert = insert_for(session, ChannelState).values(name=channel.name, **values)
+    session.execute(insert.on_conflict_do_update(index_elements=["name"], set_=values))
 
 
 def _by_channel(drafts: Sequence[Draft]) -> dict[Channel, list[Draft]]:
@@ -297,7 +328,7 @@ def _by_channel(drafts: Sequence[Draft]) -> dict[Channel, list[Draft]]:
 
 def _write_endings(session: Session, decisions: Iterable[Decision]) -> None:
     """Write the notices that end, grouped by state and reason, which are mostly the same in a round."""
-    ended: dict[tuple[str, str], list[Notice]] = defaultdict(list)
+    ended: dict[tuple[str, str], list[DueNotice]] = defaultdict(list)
     for decision in decisions:
         for key, notices in decision.ended.items():
             ended[key] += notices
@@ -325,7 +356,7 @@ def _write_decision(session: Session, decision: Decision) -> None:
         )
 
 
-def settle_unchanged(session: Session, notices: Sequence[Notice], state: str, reason: str) -> None:
+def settle_unchanged(session: Session, notices: Sequence[DueNotice], state: str, reason: str) -> None:
     """End notices that no other transaction has ended since they were read."""
     ids = [notice.id for notice in notices]
     session.execute(

@@ -17,7 +17,6 @@ from chassis import clock
 from chassis.ids import new_id
 from chassis.sealing import MasterKey, MemberKey
 from chassis.service import Erasure
-from chassis.sql import insert_ignore
 from rangkiang.circulation.v1.events_pb2 import LoanDueSoon, LoanOpened, LoanReturned
 from rangkiang.members.v1.events_pb2 import MemberErased, MemberFact, MemberRegistered, MembersChanged
 from services.notifications import members
@@ -152,11 +151,13 @@ def test_a_text_can_be_read_when_the_member_s_row_came_while_its_key_was_made(of
     member = new_id()
     earlier = MemberKey.new(office.master, member=f"notices/{member}")[1] if has_key else None
 
-    def insert_second(session: Session, table: type[Member], rows: Sequence[dict[str, Any]], **options: Any) -> None:
-        session.execute(insert(Member).values(**{**rows[0], "wrapped_key": earlier}))
-        insert_ignore(session, table, rows, **options)
+    insert_unknown = members.insert_unknown
 
-    monkeypatch.setattr(members, "insert_ignore", insert_second)
+    def insert_second(session: Session, rows: Sequence[dict[str, Any]]) -> None:
+        session.execute(insert(Member).values(**{**rows[0], "wrapped_key": earlier}))
+        insert_unknown(session, rows)
+
+    monkeypatch.setattr(members, "insert_unknown", insert_second)
     with office.database.transaction(TEST) as session:
         sealed = members.seal_text(members.keys_of(session, office.master, {member: PADANG})[member], "Salah Asuhan")
     monkeypatch.undo()

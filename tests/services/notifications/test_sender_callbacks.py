@@ -6,10 +6,10 @@ import threading
 from dataclasses import dataclass
 
 import pytest
-from sqlalchemy import event
 
 from chassis import clock
 from chassis.db import Database
+from chassis.prepared import Statements
 from rangkiang.members.v1.events_pb2 import MemberErased
 from services.notifications.conversations.callbacks import Status
 from services.notifications.conversations.statuses import record_status
@@ -78,22 +78,34 @@ def test_a_callback_before_the_answer_of_the_provider_stays(database):
     assert office.states() == [("due_soon", "delivered", "")]
 
 
+def after_each_statement(monkeypatch, call):
+    """Call a function with each prepared statement, between it and the next."""
+    run = Statements.run
+
+    def run_and_call(self, statement, parameters, **options):
+        cursor = run(self, statement, parameters, **options)
+        call(statement)
+        return cursor
+
+    monkeypatch.setattr(Statements, "run", run_and_call)
+
+
 @pytest.mark.servers
 @pytest.mark.parametrize("status", ["delivered", "failed"])
-def test_a_callback_that_comes_while_the_answer_is_written_stays(servers, migrated, tmp_path, status):
+def test_a_callback_that_comes_while_the_answer_is_written_stays(servers, migrated, tmp_path, monkeypatch, status):
     with migrated.open(SERVICE, "postgresql", tmp_path) as database:
         add_institutions(database)
         whatsapp = CallbackChannel("whatsapp", "phone", database=database)
         office = Office(database, channels=[whatsapp])
         callback = threading.Thread(target=lambda: whatsapp.call(sent(office)[0].id, status))
 
-        def call_back(_connection, _cursor, statement, *_rest):
+        def call_back(statement):
             if whatsapp.sent and callback.ident is None and "FROM messages" in statement:
                 callback.start()
                 # It has ended, or waits for a row that the sender has locked.
                 callback.join(timeout=1)
 
-        event.listen(database.writer, "after_cursor_execute", call_back)
+        after_each_statement(monkeypatch, call_back)
         with clock.frozen(MORNING):
             remind(office, office.owners.add(phone="+6281234567890"))
             office.sender.run_round()
@@ -104,19 +116,19 @@ def test_a_callback_that_comes_while_the_answer_is_written_stays(servers, migrat
 
 
 @pytest.mark.servers
-def test_a_member_who_is_erased_while_the_answer_is_written_stays_erased(servers, migrated, tmp_path):
+def test_a_member_who_is_erased_while_the_answer_is_written_stays_erased(servers, migrated, tmp_path, monkeypatch):
     with migrated.open(SERVICE, "postgresql", tmp_path) as database:
         add_institutions(database)
         office = Office(database)
         member = office.owners.add()
         erasure = threading.Thread(target=lambda: office.deliver(MemberErased(id=str(member), version=9)))
 
-        def erase(_connection, _cursor, statement, *_rest):
+        def erase(statement):
             if sent(office) and erasure.ident is None and "FROM messages" in statement:
                 erasure.start()
                 erasure.join(timeout=1)
 
-        event.listen(database.writer, "after_cursor_execute", erase)
+        after_each_statement(monkeypatch, erase)
         with clock.frozen(MORNING):
             lend(office, member)
             office.sender.run_round()

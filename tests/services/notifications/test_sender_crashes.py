@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -99,12 +99,18 @@ class BusyOnce:
     def reading(self, context: Context):
         return self._database.reading(context)
 
+    def transaction(self, context: Context):
+        return self._counted(self._database.transaction(context))
+
+    def prepared_transaction(self, context: Context):
+        return self._counted(self._database.prepared_transaction(context))
+
     @contextmanager
-    def transaction(self, context: Context) -> Iterator:
+    def _counted(self, transaction: AbstractContextManager) -> Iterator:
         self._number -= 1
         if self._number == 0:
             raise Unavailable("DATABASE_BUSY")
-        with self._database.transaction(context) as session:
+        with transaction as session:
             yield session
 
 
@@ -128,9 +134,9 @@ class LosesCommit(BusyOnce):
     """A database that goes away at the commit of the transaction with this number; nothing of it is kept."""
 
     @contextmanager
-    def transaction(self, context: Context) -> Iterator:
+    def _counted(self, transaction: AbstractContextManager) -> Iterator:
         self._number -= 1
-        with self._database.transaction(context) as session:
+        with transaction as session:
             yield session
             if self._number == 0:
                 raise Unavailable("DATABASE_UNAVAILABLE")
