@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint types bytecode unit services services-down cluster soak fuzz bench bench-releases relevance proto licences sbom advisories
+.PHONY: help setup run test lint types unit services services-down cluster soak fuzz bench bench-releases relevance proto licences sbom advisories
 
 PY := .venv/bin/python
 SBOM ?= var/sbom.json
@@ -26,12 +26,8 @@ run:  ## start the library on this machine: PORT=8080 DATA=var WORKERS=1
 # test process dies, the run ends, because a new process would get no tests.
 test: export SERVERS_FOR = tests
 test: setup  ## run everything: checks, types, and all tests on real servers
-	@$(MAKE) --jobs=4 --output-sync services lint types bytecode
+	@$(MAKE) --jobs=4 --output-sync services lint types
 	@$(PY) -m pytest -q -n 4 --dist loadfile --max-worker-restart 0 $(ARGS)
-
-# Collects the tests once, which compiles them; in a fresh clone each of the four processes would do that for itself.
-bytecode: setup
-	@$(PY) -m pytest -q --collect-only >/dev/null 2>&1 || true  # pytest itself reports what is wrong
 
 lint: setup  ## run ruff, import contracts, stubs, proto, shell, Dockerfile, manifests, checkov
 	@.ci/lint

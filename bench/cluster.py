@@ -34,8 +34,7 @@ PREFIX = "bench_"
 @contextmanager
 def cluster() -> Iterator[Cluster]:
     """Start an empty cluster edition with its own database, virtual host and index; drop them afterwards."""
-    if state.read("elasticsearch").get("for_tests"):
-        raise SystemExit("Elasticsearch runs with settings for tests: type  make services-down services")
+    state.refuse_settings_of_tests()
     Cluster(prefix=PREFIX).remove()  # remains of a killed run
     edition = Cluster(prefix=PREFIX)
     edition.environment |= {"RATE_LIMIT": "0", "REQUESTS_AT_ONCE": "0", "LOG_LEVEL": "WARNING"}

@@ -81,7 +81,9 @@ def _settings(folder: Path, *, postgres: bool) -> Iterator[Settings]:
         yield load_settings({"DATA": str(folder / "var")})
         return
     from tests import servers  # needs their packages
+    from tests.servers import state
 
+    state.refuse_settings_of_tests()
     names = [f"{PREFIX}{name}" for name in ("circulation", "members", "bare", "pgbench")]
     urls = {key: servers.urls()[key].replace("{service}", f"{PREFIX}{{service}}") for key in _URLS}
     try:

@@ -120,8 +120,10 @@ def _edition(
             parts.migrate(environment)
         return environment, lambda: _embedded(data, workers=arguments.workers, changes=changes)
     from tests import servers
+    from tests.servers import state
     from tests.servers.cluster import Cluster
 
+    state.refuse_settings_of_tests()
     cluster = Cluster(prefix=arguments.data or "bench_lending_")
     cluster.environment |= {"RATE_LIMIT": "0", "REQUESTS_AT_ONCE": "0", "LOG_LEVEL": "WARNING", **changes}
     if arguments.prepare or not arguments.data:

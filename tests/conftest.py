@@ -19,16 +19,17 @@ from chassis.service import discover
 from services.members.sign_in import passwords
 from tests import servers as development
 from tests.corpus import real
-from tests.migrated import MigratedDatabases
+from tests.forks import share_fork_servers
+from tests.migrated import MigratedDatabases, start_run
 
 CHECKOUT = Path(__file__).resolve().parents[1]
-# Processes that the product starts import nothing from the current folder; tests start some with modules of the tests.
-os.environ["PYTHONPATH"] = str(CHECKOUT)
 # Four tests at once share two processors: a call in the process of a test waits longer than one of the product.
 client_calls.DEFAULT_TIMEOUT_SECONDS = 30.0
 # Half of the time of a test that signs in was argon2. Processes that tests start use the parameters of the product.
 passwords._HASHER = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 sentences.register(CHECKOUT / "tests" / "sentences.toml")
+# The processes of xdist are of the run of the one that starts them.
+start_run()
 # Nine thousand tests stay in memory: collections that visit them took a quarter of the time of finding them.
 tune_gc()
 
@@ -62,6 +63,16 @@ class Distribution(LoadFileScheduling):
         if file.startswith(ON_RUNNING_LIBRARIES):
             return ON_RUNNING_LIBRARIES
         return nodeid if file in FILES_OF_LONG_TESTS else file
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let the processes of xdist be forks of one that has imported the tests, and use the same other forks."""
+    # Processes that the product starts import nothing from the current folder; tests start some with modules of the
+    # tests.
+    os.environ["PYTHONPATH"] = str(CHECKOUT)
+    if config.option.tx and not hasattr(config, "workerinput"):
+        program = share_fork_servers(config.args)
+        config.option.tx = [f"popen//python={program}"] * len(config.option.tx)
 
 
 @pytest.hookimpl(optionalhook=True)

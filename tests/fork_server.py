@@ -40,6 +40,10 @@ FORKS = "forks"  # name of a process that forks in the session of a command
 COMMANDS = {COMMAND, "chassis.door:main"}  # the second is that of release 0.1.0
 WORKER = "tests.forked_programs:run_worker"
 SCRIPT = "tests.forked_programs:run_script"
+TESTS = "tests.forked_programs:run_tests"
+# Environment variable: folder of the processes that fork for all processes of xdist, and their names there.
+SHARED = "SHARED_FORK_SERVERS"
+NAMES = {COMMAND: "commands", WORKER: "workers", TESTS: "tests"}
 # They start no process, or fork their own: commands, and the services of the tests.
 LONG_RUNNING = {"up", "serve", "gateway", "stock", "orders"}
 
@@ -47,24 +51,33 @@ LONG_RUNNING = {"up", "serve", "gateway", "stock", "orders"}
 class ForkServer:
     """The near end of a process that forks.
 
-    folder  with a program `rangkiang` for shells, which runs in a fork too
+    near    socket to it; without one, each request makes a connection
+    folder  with a program `rangkiang` for shells, which runs in a fork too, and the socket that it connects to
     """
 
-    def __init__(self, near: socket.socket, folder: Path = CHECKOUT) -> None:
+    def __init__(self, near: socket.socket | None, folder: Path = CHECKOUT) -> None:
         self._socket, self.folder = near, folder
 
     @classmethod
-    def start(cls, program: str, sources: Path = CHECKOUT) -> ForkServer:
-        """Start one that ends with this process, for a program and the folder of what it imports."""
+    def start(
+        cls, program: str, sources: Path = CHECKOUT, folder: Path | None = None, words: Sequence[str] = ()
+    ) -> ForkServer:
+        """Start one that ends with this process.
+
+        program  that of shells
+        sources  folder of what it imports
+        folder   new folder for its socket
+        words    of the function that imports
+        """
         near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        folder = Path(tempfile.mkdtemp(prefix="forks-"))
+        folder = folder or Path(tempfile.mkdtemp(prefix="forks-"))
         (folder / "rangkiang").symlink_to(Path(__file__).with_name("rangkiang"))
         with far, socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as shells:
             shells.bind(str(folder / "socket"))
             shells.listen()
             descriptors = [far.fileno(), shells.fileno()]
             process = subprocess.Popen(
-                [sys.executable, "-P", __file__, *map(str, descriptors), program, str(sources)],
+                [sys.executable, "-P", __file__, *map(str, descriptors), program, str(sources), *words],
                 pass_fds=descriptors,
                 cwd=sources,
                 env={**os.environ, "PYTHONPATH": str(sources)},
@@ -78,21 +91,30 @@ class ForkServer:
 
         descriptors  its files, and a socket that takes its id at the start and its exit code at the end
         """
-        socket.send_fds(self._socket, [json.dumps(request).encode()], descriptors)
+        message = [json.dumps(request).encode()]
+        if self._socket:
+            socket.send_fds(self._socket, message, descriptors)
+            return
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
+            connection.connect(str(self.folder / "socket"))
+            socket.send_fds(connection, message, descriptors)
 
 
-_servers: dict[tuple[str, Path], ForkServer] = {}
+servers: dict[tuple[str, Path], ForkServer] = {}
 _starting = threading.Lock()
 
 
 def fork_server(program: str, sources: Path = CHECKOUT) -> ForkServer:
-    """The one of this process for WORKER or for any other program, and for these sources; it ends with this process."""
+    """The one for WORKER or for any other program, and for these sources: that of all processes, or of this process."""
     kind = WORKER if program == WORKER else COMMAND
     with _starting:
-        if (kind, sources) not in _servers:
-            # Shells run the command, whichever function of the tests needs the process first.
-            _servers[kind, sources] = ForkServer.start(program if program in COMMANDS else kind, sources)
-        return _servers[kind, sources]
+        if (kind, sources) not in servers:
+            if sources == CHECKOUT and SHARED in os.environ:
+                servers[kind, sources] = ForkServer(None, Path(os.environ[SHARED], NAMES[kind]))
+            else:
+                # Shells run the command, whichever function of the tests needs the process first.
+                servers[kind, sources] = ForkServer.start(program if program in COMMANDS else kind, sources)
+        return servers[kind, sources]
 
 
 class ForkedProcess(subprocess.Popen[bytes]):
@@ -193,35 +215,6 @@ class ForkedProcess(subprocess.Popen[bytes]):
             self._read[name] = pipe.read()
 
 
-def start_script(source: str, *words: str, stdin: int = subprocess.DEVNULL) -> ForkedProcess:
-    """Start what `python -c SOURCE WORDS` starts."""
-    return ForkedProcess([source, *words], program=SCRIPT, env=os.environ, cwd=CHECKOUT, stdin=stdin)
-
-
-def run_command(
-    words: Sequence[str],
-    *,
-    environment: Mapping[str, str],
-    folder: Path,
-    stdin: bytes = b"",
-    seconds: float = 60,
-    sources: Path = CHECKOUT,
-) -> subprocess.CompletedProcess[bytes]:
-    """Run `rangkiang` of these sources with these words to its end.
-
-    raises  subprocess.TimeoutExpired  after this time, and the command is killed
-    """
-    pipe = subprocess.PIPE
-    process = ForkedProcess(words, env=environment, cwd=folder, stdin=pipe, stdout=pipe, stderr=pipe, sources=sources)
-    try:
-        output, errors = process.communicate(stdin, timeout=seconds)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-        raise
-    return subprocess.CompletedProcess(process.args, process.wait(), output, errors)
-
-
 def _output(target: int | IO[bytes] | None, inherited: int) -> tuple[IO[bytes] | None, int]:
     """This process's end of an output, if it is a pipe, and the descriptor for the fork."""
     if target == subprocess.PIPE:
@@ -310,7 +303,7 @@ def _command(request: dict[str, Any], descriptors: Sequence[int], server: ForkSe
         os.close(descriptor)
     if has_children:
         # The processes that a command starts are forks too.
-        _servers[COMMAND, CHECKOUT] = server
+        servers[COMMAND, CHECKOUT] = server
         jobs = import_module("chassis.jobs")
         jobs.subprocess = SimpleNamespace(
             Popen=_start_jobs, PIPE=subprocess.PIPE, TimeoutExpired=subprocess.TimeoutExpired
@@ -386,13 +379,14 @@ def _import_sources() -> None:
 if __name__ == "__main__":
     # Made before eventlet changes the modules, so that this process waits as usual.
     near, listening = (socket.socket(fileno=int(word)) for word in sys.argv[1:3])
-    forked, folder, waiting = *sys.argv[3:], selectors.DefaultSelector()
+    forked, folder, waiting = *sys.argv[3:5], selectors.DefaultSelector()
     waiting.register(near, selectors.EVENT_READ)
     waiting.register(listening, selectors.EVENT_READ)
     assert import_module("chassis").__path__[0].startswith(folder)
     if Path(folder, "tests", "fork_server.py").exists():
         programs = import_module("tests.forked_programs")
-        (programs.import_workers if forked == WORKER else programs.import_product)()
+        imports = {WORKER: programs.import_workers, TESTS: programs.import_tests}
+        imports.get(forked, programs.import_product)(*sys.argv[5:])
     else:
         _import_sources()
     assert threading.active_count() == 1, "a fork has no other thread"

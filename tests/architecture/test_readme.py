@@ -17,7 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import corpus
+from services.catalog import sample
+from services.catalog.marc import iso2709
 from tests.conftest import CHECKOUT
 from tests.fork_server import COMMAND, ForkedProcess, fork_server
 from tests.servers import processes
@@ -77,9 +78,9 @@ class Sandbox:
     @staticmethod
     def write_files(folder: Path) -> None:
         """Write the files that the pages name."""
-        sample = next(file for file in corpus.own_sound_files() if file.name == "library")
+        records = [record for source, _ in sample.sources() for record in sample.all_records(source)]
         for name in ("katalog.mrc", "catalogue.mrc"):
-            (folder / name).write_bytes(sample.read())
+            (folder / name).write_bytes(b"".join(map(iso2709.encode, records)))
 
     def type(self, line: str, folder: Path) -> tuple[int, str]:
         """Run a line, with the address of this server instead of that of the page; return its exit code and output."""

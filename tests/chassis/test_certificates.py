@@ -31,7 +31,8 @@ from rangkiang.catalog.v1 import searches_pb2
 from rangkiang.catalog.v1.catalog_pb2_grpc import CatalogStub
 from tests.conditions import eventually
 from tests.conftest import CHECKOUT
-from tests.fork_server import ForkedProcess, run_command
+from tests.fork_server import ForkedProcess
+from tests.forks import run_command
 from tests.servers import processes
 
 NAMES = ["perpustakaan", "perpustakaan.local", "localhost", "192.168.1.10", "127.0.0.1", "::1"]

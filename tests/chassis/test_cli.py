@@ -21,7 +21,7 @@ from chassis.urls import resolve
 from services.catalog.sample import institutions_path
 from tests.builders import book, iso
 from tests.conftest import CHECKOUT
-from tests.fork_server import run_command
+from tests.forks import run_command
 
 RANGKIANG = str(Path(sys.executable).with_name("rangkiang"))
 # A separate disk that is large, then full, then large again, in a mount namespace of this script.

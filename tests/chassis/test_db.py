@@ -18,7 +18,7 @@ from chassis.errors import Unavailable
 from chassis.ids import new_id
 from chassis.prepared import Prepared
 from chassis.sql import fetch_among
-from tests.fork_server import start_script
+from tests.forks import start_script
 
 metadata = MetaData()
 things = Table(

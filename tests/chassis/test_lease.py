@@ -18,7 +18,7 @@ from chassis.context import system
 from chassis.db import Database
 from chassis.errors import Conflict
 from chassis.lease import Leases
-from tests.fork_server import start_script
+from tests.forks import start_script
 
 HOLDER = """
 import sys, time

@@ -23,7 +23,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.conditions import eventually
 from tests.conftest import CHECKOUT
-from tests.fork_server import ForkedProcess, start_script
+from tests.fork_server import ForkedProcess
+from tests.forks import start_script
 
 REQUESTS = "http_server_request_duration_seconds_count"
 GZIP = b"\x1f\x8b"

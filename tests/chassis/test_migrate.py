@@ -21,7 +21,7 @@ from services.catalog.service import SERVICE
 from services.catalog.tables import Institution, Source
 from tests import servers as development
 from tests.conftest import CHECKOUT
-from tests.fork_server import start_script
+from tests.forks import start_script
 
 REVISION = """
 import sqlalchemy as sa

@@ -15,7 +15,7 @@ from sqlalchemy import Column, MetaData, String, Table, insert, select, text, up
 from chassis.context import system
 from chassis.db import Database
 from chassis.wake import Wake, announce_commits, open_wake, wait_until
-from tests.fork_server import start_script
+from tests.forks import start_script
 
 notes = Table("notes", MetaData(), Column("line", String(20)))
 

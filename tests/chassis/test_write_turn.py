@@ -17,7 +17,7 @@ from chassis import db, nesting
 from chassis.context import READER, Context, system
 from chassis.db import Database
 from chassis.errors import Conflict, TooLate, Unavailable
-from tests.fork_server import start_script
+from tests.forks import start_script
 
 TEST = system("test")
 things = Table("things", MetaData(), Column("id", Integer, primary_key=True), Column("number", Integer))

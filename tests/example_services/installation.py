@@ -38,7 +38,7 @@ from tests.example_services.stock.receiving import receive
 from tests.example_services.stock.service import SERVICE as STOCK
 from tests.example_services.stock.tables import reservations
 from tests.fork_server import WORKER, ForkedProcess
-from tests.migrated import MigratedDatabases
+from tests.migrated import MigratedDatabases, copied_databases
 
 BACKOFF_SECONDS = (0.2, 0.2)
 CLERK = Context(institution="SOLOK", actor="amak")
@@ -221,19 +221,9 @@ def settings_of(bus: str, folder: Path) -> Iterator[Settings]:
         yield load({"DATA": str(folder)})
         return
     name = f"test_{uuid.uuid4().hex[:12]}"
-    databases = [f"{name}_{service.name}" for service in (STOCK, ORDERS)]
-    for database in databases:
-        servers.create_database(database)
-    yield load(
-        {
-            "DATABASE_URL": servers.database_url(f"{name}_{{service}}"),
-            "DATABASE_OWNER_URL": servers.database_url(f"{name}_{{service}}", owner=True),
-            "BUS_URL": servers.create_vhost(name),
-        }
-    )
-    servers.drop_vhost(name)
-    for database in databases:
-        servers.drop_database(database)
+    with copied_databases((STOCK, ORDERS)) as urls:
+        yield load({**urls, "BUS_URL": servers.create_vhost(name)})
+        servers.drop_vhost(name)
 
 
 @contextmanager

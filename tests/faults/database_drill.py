@@ -8,7 +8,6 @@ import random
 import signal
 import subprocess
 import time
-import uuid
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,12 +18,14 @@ from threading import Event, Lock, Thread
 import httpx
 from sqlalchemy.engine import make_url
 
-from tests import servers
+from chassis.service import discover
 from tests.builders import book, iso
 from tests.conditions import eventually
 from tests.conftest import CHECKOUT
 from tests.fakes.proxy import Proxy, proxy_to
-from tests.fork_server import ForkedProcess, run_command
+from tests.fork_server import ForkedProcess
+from tests.forks import run_command
+from tests.migrated import copied_databases
 
 THREADS = 4
 CLIENTS = 8
@@ -91,9 +92,9 @@ class Drill:
 
 @contextmanager
 def drill(template: dict[str, str], folder: Path, **settings: str) -> Iterator[Drill]:
-    """Migrate and fill a database, and put a proxy before it.
+    """Put a proxy before a migrated database.
 
-    template  DATABASE_URL and DATABASE_OWNER_URL of empty databases, with {service}
+    template  DATABASE_URL and DATABASE_OWNER_URL, with {service}
     """
     url = make_url(template["DATABASE_URL"].replace("{service}", "catalog"))
     with proxy_to(str(url.host), int(url.port or 0)) as proxy:
@@ -119,28 +120,18 @@ def drill(template: dict[str, str], folder: Path, **settings: str) -> Iterator[D
 @contextmanager
 def filled_drill(folder: Path) -> Iterator[Drill]:
     """A drill on a filled database of its own."""
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    servers.create_database(f"{name}_catalog")
-    template = f"{name}_{{service}}"
-    urls = {
-        "DATABASE_URL": servers.database_url(template),
-        "DATABASE_OWNER_URL": servers.database_url(template, owner=True),
-    }
-    try:
-        with drill(urls, folder) as drilled:
-            fill(drilled)
-            yield drilled
-    finally:
-        servers.drop_database(f"{name}_catalog")
+    # Of all services: an import with the owner's role would create and migrate those that are missing.
+    with copied_databases(discover()) as urls, drill(urls, folder) as drilled:
+        fill(drilled)
+        yield drilled
 
 
 def fill(drilled: Drill) -> None:
-    """Migrate the database and import a few books that *selasar* finds."""
+    """Import a few books that *selasar* finds."""
     path = drilled.folder / "buku.mrc"
     path.write_bytes(iso(book(f"r{number}", f"Selasar {number}") for number in range(20)))
-    for words in (("migrate", "catalog"), ("import", str(path), "--source", "UJI", "--new-source")):
-        done = drilled.run(*words)
-        assert done.returncode == 0, done.stderr.decode()[-2000:]
+    done = drilled.run("import", str(path), "--source", "UJI", "--new-source")
+    assert done.returncode == 0, done.stderr.decode()[-2000:]
 
 
 def start_cluster(drilled: Drill) -> tuple[Program, Program, str]:

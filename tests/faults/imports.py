@@ -36,7 +36,8 @@ from tests import servers
 from tests.builders import iso
 from tests.conditions import eventually
 from tests.conftest import CHECKOUT
-from tests.fork_server import COMMAND, ForkedProcess, run_command
+from tests.fork_server import COMMAND, ForkedProcess
+from tests.forks import run_command
 from tests.migrated import copy_all, create_migrated
 
 SOURCE = "UJI"

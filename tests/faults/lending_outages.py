@@ -41,6 +41,7 @@ from tests.fakes.lending import ITEMS, add_items, barcode
 from tests.fakes.proxy import Proxy, proxy_to
 from tests.fakes.running import running, served_catalog, served_gateway
 from tests.fork_server import WORKER, ForkedProcess
+from tests.migrated import copied_databases
 
 TEST = system("test")
 LIMIT = 3  # loans of a borrower
@@ -107,13 +108,10 @@ def lending_library(folder: Path) -> Iterator[Lending]:
     """Serve circulation on PostgreSQL with its relay, members and the gateway in this process; start `work catalog`."""
     name = f"fault_{uuid.uuid4().hex[:10]}"
     with ExitStack() as stack:
-        for service in ("circulation", "catalog"):
-            servers.create_database(f"{name}_{service}")
-            stack.callback(servers.drop_database, f"{name}_{service}")
-        owner_url = servers.database_url(f"{name}_{{service}}", owner=True)
+        urls = stack.enter_context(copied_databases([load("circulation"), load("catalog")]))
         bus_url = servers.create_vhost(name)
         stack.callback(servers.drop_vhost, name)
-        direct_url = servers.database_url(f"{name}_{{service}}")
+        direct_url, owner_url = urls["DATABASE_URL"], urls["DATABASE_OWNER_URL"]
         database_url, database = _through_proxy(stack, direct_url)
         bus_url, broker = _through_proxy(stack, bus_url)
         settings = load_settings({"DATA": str(folder / "var"), "DATABASE_URL": database_url, "BUS_URL": bus_url})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,15 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from sqlalchemy import create_engine, inspect, text
 
+from chassis.service import discover
+from services.catalog.service import SERVICE
+from tests import servers
 from tests.builders import book, iso
 from tests.conditions import eventually
-from tests.conftest import CHECKOUT
-from tests.fork_server import COMMAND, ForkedProcess, run_command
+from tests.conftest import CHECKOUT, fresh_name
+from tests.fork_server import COMMAND, ForkedProcess
+from tests.forks import run_command
+from tests.migrated import copied_databases, copy_all
 
 pytestmark = pytest.mark.timeout(150)
 
@@ -75,16 +81,43 @@ class Library:
         return counts
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.servers)])
-def library(request: pytest.FixtureRequest, tmp_path: Path) -> Library:
-    is_sqlite = request.param == "sqlite"
-    library = Library(tmp_path, {} if is_sqlite else request.getfixturevalue("postgres_template"))
-    (tmp_path / "buku.mrc").write_bytes(iso([book("r1", "Selasar")]))
-    return library
+KINDS = ["sqlite", pytest.param("postgresql", marks=pytest.mark.servers)]
+
+
+@pytest.fixture(params=KINDS)
+def library(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Library]:
+    """A library with migrated databases."""
+    if request.param == "sqlite":
+        copy_all(tmp_path / "var")
+        yield Library(tmp_path, {})
+        return
+    request.getfixturevalue("servers")
+    with copied_databases(discover()) as settings:
+        yield Library(tmp_path, settings)
+
+
+@pytest.fixture(params=KINDS)
+def unmigrated(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Library]:
+    """A library whose catalogue has an empty database."""
+    if request.param == "sqlite":
+        yield Library(tmp_path, {})
+        return
+    request.getfixturevalue("servers")
+    name = fresh_name()
+    servers.create_database(f"{name}_catalog")
+    template = f"{name}_{{service}}"
+    yield Library(
+        tmp_path,
+        {
+            "DATABASE_URL": servers.database_url(template),
+            "DATABASE_OWNER_URL": servers.database_url(template, owner=True),
+        },
+    )
+    servers.drop_database(f"{name}_catalog")
 
 
 def test_each_command_refuses_a_newer_database_before_it_writes(library: Library) -> None:
-    assert library.run("migrate")[0] == 0
+    (library.folder / "buku.mrc").write_bytes(iso([book("r1", "Selasar")]))
     library.set_revision(NEWER)
     before = library.written()
     for words in (
@@ -102,7 +135,6 @@ def test_each_command_refuses_a_newer_database_before_it_writes(library: Library
 
 @pytest.mark.parametrize("words", [("serve", "catalog"), ("up",)], ids=" ".join)
 def test_a_running_process_ends_when_its_database_is_newer(library: Library, words: tuple[str, ...]) -> None:
-    assert library.run("migrate")[0] == 0
     process = library.start(*words, program=COMPARES_OFTEN)
     assert process.stdout is not None
     assert process.stdout.readline()
@@ -112,6 +144,7 @@ def test_a_running_process_ends_when_its_database_is_newer(library: Library, wor
 
 
 def test_workers_of_a_newer_database_are_not_started_again(tmp_path: Path) -> None:
+    copy_all(tmp_path / "var")
     library = Library(tmp_path, {})
     process = library.start("up", "--workers", "2")
     assert process.stdout is not None
@@ -123,17 +156,16 @@ def test_workers_of_a_newer_database_are_not_started_again(tmp_path: Path) -> No
     assert (code, line["error"]["reason"]) == (3, "DATABASE_NEWER")
 
 
-def test_a_worker_of_the_broker_refuses_a_newer_database(
-    postgres_template: dict[str, str], amqp_url: str, tmp_path: Path
-) -> None:
-    library = Library(tmp_path, {**postgres_template, "BUS_URL": amqp_url})
-    assert library.run("migrate")[0] == 0
-    library.set_revision(NEWER)
-    code, line = library.run("work", "catalog")
+def test_a_worker_of_the_broker_refuses_a_newer_database(amqp_url: str, tmp_path: Path) -> None:
+    with copied_databases([SERVICE]) as settings:
+        library = Library(tmp_path, {**settings, "BUS_URL": amqp_url})
+        library.set_revision(NEWER)
+        code, line = library.run("work", "catalog")
     assert (code, line["error"]["reason"]) == (3, "DATABASE_NEWER")
 
 
-def test_serve_is_not_ready_until_its_database_is_migrated(library: Library) -> None:
+def test_serve_is_not_ready_until_its_database_is_migrated(unmigrated: Library) -> None:
+    library = unmigrated
     process = library.start("serve", "catalog")
     try:
         assert process.stdout is not None
@@ -146,7 +178,7 @@ def test_serve_is_not_ready_until_its_database_is_migrated(library: Library) -> 
 
             assert status() == health_pb2.HealthCheckResponse.NOT_SERVING
             assert library.written() == {}
-            assert library.run("migrate")[0] == 0
+            assert library.run("migrate", "catalog")[0] == 0
             eventually(lambda: status() == health_pb2.HealthCheckResponse.SERVING)
         assert process.poll() is None
     finally:

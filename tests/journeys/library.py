@@ -26,7 +26,8 @@ from tests.builders import iso
 from tests.conditions import eventually
 from tests.conftest import CHECKOUT
 from tests.fakes.span_receiver import Receiver
-from tests.fork_server import ForkedProcess, run_command
+from tests.fork_server import ForkedProcess
+from tests.forks import run_command
 from tests.servers.cluster import Cluster
 
 READY_SECONDS = 120
@@ -159,7 +160,7 @@ def cluster(folder: Path, *, ranked: bool = False) -> Iterator[Library]:
     spans = Receiver()
     processes.environment = environment | spans.variables
     try:
-        processes.migrate()
+        processes.copy_databases()
         with (folder / LOG).open("wb") as log:
             processes.start(log=log)
             yield load_sample(Library("cluster", processes.address, environment, folder, spans), ranked=ranked)

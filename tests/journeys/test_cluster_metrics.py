@@ -15,6 +15,7 @@ from tests import servers as development
 from tests.conditions import eventually
 from tests.example_services.installation import start_worker, stop_workers, wait_until_ready
 from tests.example_services.special_orders import LISTENING
+from tests.migrated import create_migrated
 from tests.servers.cluster import Cluster
 from tests.servers.processes import free_port
 
@@ -25,9 +26,9 @@ def test_every_process_of_a_machine_is_in_the_sum(servers: dict[str, str], tmp_p
     cluster.environment |= {"DATA": str(tmp_path), "METRICS_PORT": str(port)}
     settings = load(cluster.environment)
     orders_name = f"{cluster.prefix}orders"
-    development.create_database(orders_name)
+    create_migrated(LISTENING, orders_name)
     try:
-        cluster.migrate()
+        cluster.copy_databases()
         cluster.start()
         owner_url = cluster.owner_url.replace("{service}", "orders")
         with migrated_database(LISTENING, settings.database("orders"), owner_url=owner_url) as orders:

@@ -30,7 +30,9 @@ from tests.conftest import CHECKOUT
 from tests.example_services.installation import drain, start_worker, stop_workers, wait_until_ready
 from tests.example_services.special_orders import LISTENING
 from tests.fakes.span_receiver import Receiver
-from tests.fork_server import ForkedProcess, run_command
+from tests.fork_server import ForkedProcess
+from tests.forks import run_command
+from tests.migrated import create_migrated
 from tests.servers.cluster import Cluster
 
 HANDLED = "process note_source"
@@ -93,9 +95,9 @@ def test_cluster(servers: dict[str, str], receiver: Receiver, tmp_path: Path, fi
     cluster.environment |= {"DATA": str(tmp_path), **receiver.variables}
     settings: Settings = load_settings(cluster.environment)
     orders_name = f"{cluster.prefix}orders"
-    development.create_database(orders_name)
+    create_migrated(LISTENING, orders_name)
     try:
-        cluster.migrate()
+        cluster.copy_databases()
         owner_url = cluster.owner_url.replace("{service}", "orders")
         with migrated_database(LISTENING, settings.database("orders"), owner_url=owner_url) as orders:
             listener = Resources(settings=settings, database=orders, service=LISTENING)

@@ -12,10 +12,12 @@ __all__ = [
     "create_database",
     "create_vhost",
     "database_url",
+    "databases",
     "drop_database",
     "drop_indices",
     "drop_vhost",
     "ensure_database",
+    "rename_database",
     "urls",
     "vhost_url",
 ]
@@ -44,6 +46,16 @@ def ensure_database(name: str) -> str:
     if not postgres.has_database(state.read("postgres"), name):
         create_database(name)
     return database_url(name)
+
+
+def databases(prefix: str) -> list[str]:
+    """Names of the databases that begin so."""
+    return postgres.databases(state.read("postgres"), prefix)
+
+
+def rename_database(name: str, new_name: str) -> None:
+    """Rename a database that nobody uses."""
+    postgres.sql(state.read("postgres"), f'ALTER DATABASE "{name}" RENAME TO "{new_name}"')
 
 
 def drop_database(name: str) -> None:

@@ -15,9 +15,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-from chassis.service import discover
+from chassis.service import discover, load
 from tests import servers
-from tests.fork_server import COMMAND, WORKER, ForkedProcess, run_command
+from tests.fork_server import COMMAND, WORKER, ForkedProcess
+from tests.forks import run_command
+from tests.migrated import create_migrated
 from tests.servers import processes
 from tests.servers.state import CHECKOUT, ServerError
 
@@ -73,6 +75,11 @@ class Cluster:
         for service in self.ports:
             servers.ensure_database(self.prefix + service)
         self.run("migrate", *self.ports, DATABASE_OWNER_URL=self.owner_url)
+
+    def copy_databases(self) -> None:
+        """Create migrated databases, which a run of the tests copies."""
+        for service in self.ports:
+            create_migrated(load(service), self.prefix + service)
 
     def run(self, *command: str, **changes: str) -> None:
         """Run a command of the CLI to its end with the settings of the cluster."""

@@ -11,7 +11,7 @@ import zipfile
 from pathlib import Path
 
 from tests.servers import processes
-from tests.servers.state import Entry, ServerError
+from tests.servers.state import Entry, ServerError, is_for_tests
 
 VERSION = "8.19.8"
 ARTIFACT = f"org.elasticsearch.distribution.integ-test-zip:elasticsearch:{VERSION}:zip"
@@ -22,11 +22,6 @@ JAVA_MIN, JAVA_MAX = 17, 21
 # The second compiler takes half of the node's CPU time in a run of the tests, which is too short to gain from it.
 # Measurements need it, so benchmarks refuse a node without it.
 ONE_COMPILER = "-XX:TieredStopAtLevel=1"
-
-
-def is_for_tests() -> bool:
-    """Return True when `make test` starts the node."""
-    return os.environ.get("SERVERS_FOR") == "tests"
 
 
 def java() -> Path:

@@ -30,6 +30,11 @@ class ServerError(RuntimeError):
     """A server could not be started; the message has the reason and the remedy."""
 
 
+def is_for_tests() -> bool:
+    """Return True when `make test` starts the servers, with settings that save time; benchmarks refuse these."""
+    return os.environ.get("SERVERS_FOR") == "tests"
+
+
 def load() -> dict[str, Entry]:
     """Return the entries by server name; empty when no server was started."""
     return json.loads(FILE.read_text()) if FILE.exists() else {}
@@ -52,6 +57,13 @@ def read(name: str) -> Entry:
     if entry is None:
         raise NotRunning(f"{name} is not running for this checkout: run `make services`")
     return entry
+
+
+def refuse_settings_of_tests() -> None:
+    """Raise ServerError when one of the servers runs with settings for tests, which measurements would not mean."""
+    for name, entry in load().items():
+        if entry.get("for_tests"):
+            raise ServerError(f"{name} runs with settings for tests: type  make services-down services")
 
 
 def read_all() -> dict[str, Entry]:

@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session, aliased
 
 from chassis.errors import Refusal
 from services.members.people import names
-from services.members.people.search import load
-from services.members.tables import Member, MemberLookup, MemberWord
+from services.members.people.search import Listed, load
+from services.members.tables import MemberLookup, MemberWord
 
 LIKELY = 50
 MOST_SHOWN = 5
@@ -80,7 +80,7 @@ def find_duplicates(
     return duplicates[:MOST_SHOWN]
 
 
-def _judge(member: Member, words: list[str], values: Mapping[str, str], reasons: set[str]) -> Duplicate | None:
+def _judge(member: Listed, words: list[str], values: Mapping[str, str], reasons: set[str]) -> Duplicate | None:
     reasons = set(reasons)
     theirs = names.name_words(member.name)
     likeness = _compare(words, theirs)

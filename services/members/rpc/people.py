@@ -20,7 +20,8 @@ from rangkiang.members.v1 import people_pb2 as wire
 from services.members.keys import Keys
 from services.members.people import categories, sealed, search, store, values
 from services.members.people.drafts import GivenConsent
-from services.members.people.facts import day_text, open_blocks
+from services.members.people.facts import day_text
+from services.members.people.search import Listed
 from services.members.people.store import Details, NewMember
 from services.members.tables import Consent, Member
 
@@ -99,7 +100,7 @@ class PeopleMethods:
         caller = rpc.context(context)
         institution_id = parse_id(caller.institution)
         hashes = self._hashes(request, caller)
-        with self._database.reading(caller) as session:
+        with self._database.prepared_reading(caller) as session:
             result = search.Found([], 0, False, "")
             if hashes is not None:
                 result = search.find_by_hash(session, institution_id, hashes, limit=request.limit or 20)
@@ -107,9 +108,8 @@ class PeopleMethods:
                 result = search.find(
                     session, institution_id, request.q, limit=request.limit or 20, cursor=request.cursor
                 )
-            blocked = {block.member_id for block in open_blocks(session, [member.id for member in result.members])}
         return wire.SearchMembersReply(
-            members=[listed(member, is_blocked=member.id in blocked) for member in result.members],
+            members=[listed(member, is_blocked=member.is_blocked) for member in result.members],
             total=result.total,
             has_more=result.has_more,
             cursor=result.cursor,
@@ -140,10 +140,9 @@ class PeopleMethods:
     def ListMembers(self, request: wire.ListMembersRequest, context: grpc.ServicerContext) -> wire.ListMembersReply:
         caller = rpc.context(context)
         ids = [parse_id(text) for text in dict.fromkeys(request.ids[:_MOST_LISTED])]
-        with self._database.reading(caller) as session:
+        with self._database.prepared_reading(caller) as session:
             members = search.load(session, ids)
-            blocked = {block.member_id for block in open_blocks(session, [member.id for member in members])}
-        return wire.ListMembersReply(members=[listed(member, is_blocked=member.id in blocked) for member in members])
+        return wire.ListMembersReply(members=[listed(member, is_blocked=member.is_blocked) for member in members])
 
     def ListCategories(
         self, request: wire.ListCategoriesRequest, context: grpc.ServicerContext
@@ -197,7 +196,7 @@ def _consent(message: wire.Consent) -> GivenConsent:
     )
 
 
-def listed(member: Member, *, is_blocked: bool) -> wire.MemberInList:
+def listed(member: Member | Listed, *, is_blocked: bool) -> wire.MemberInList:
     return wire.MemberInList(
         id=str(member.id),
         number=member.number or "",

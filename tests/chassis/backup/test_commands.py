@@ -13,7 +13,8 @@ import pytest
 
 from chassis.backup_manifest import release
 from tests.conftest import CHECKOUT
-from tests.fork_server import ForkedProcess, run_command
+from tests.fork_server import ForkedProcess
+from tests.forks import run_command
 
 RANGKIANG = [sys.executable, "-P", "-m", "chassis.cli"]
 # A disk that has no room for a copy of the database, in a mount namespace of this script.

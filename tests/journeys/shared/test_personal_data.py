@@ -31,7 +31,7 @@ from tests.builders import book
 from tests.conditions import eventually
 from tests.conftest import CHECKOUT
 from tests.fakes.accounts import Staff
-from tests.fork_server import run_command
+from tests.forks import run_command
 from tests.journeys.library import Library
 from tests.web.visitors import Visitor
 

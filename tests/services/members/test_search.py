@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import itertools
+from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import text
 
+from chassis import clock
 from chassis.db import Database
-from services.members.people import names, search
-from tests.services.members.conftest import TEST, Office
+from services.members.people import drafts, names, search
+from tests.services.members.conftest import PKS, TEST, Office
 from tests.services.members.desk import Desk
 
+UNKNOWN = UUID(int=5)
 PEOPLE = ("Siti Rahma", "Sri Ramadhani", "Muhammad Yusuf", "Maya Sari", "Ahmad Siddiq", "Éva Ñiguez", "Åsa 1")
 WORDS = st.text("ab1éñ", min_size=1, max_size=4)
 
@@ -59,7 +62,45 @@ def test_every_beginning_of_every_word_finds_its_member(desk: Desk, database: Da
     assert {query: desk.names(query) for query in queries} == results
 
 
+def store_members(office: Office, members: list[str]) -> list[UUID]:
+    """Store members with these names. Returns their ids."""
+    at, master = clock.now(), office.keys.master
+    rows = [
+        drafts.draft({"name": name}, institution_id=PKS, master=master, at=at, expires_on=None, hashes={})
+        for name in members
+    ]
+    for number, row in enumerate(rows):
+        row.member["number"] = f"T{number}"
+    with office.database.transaction(TEST) as session:
+        drafts.write(session, rows)
+    return [row.member["id"] for row in rows]
+
+
 def test_a_changed_name_changes_the_letters(desk: Desk) -> None:
     (member,) = desk.find("maya s").members
     desk.change(member.id, 1, name="Maya Qadri")
     assert desk.names("m q") == ["Maya Qadri"]
+
+
+def test_members_who_come_after_a_frequent_beginning_was_counted_are_found(
+    office: Office, desk: Desk, database: Database
+) -> None:
+    store_members(office, [f"Siti Sari Surya {number}" for number in range(400)])
+    # 1,206 words begin with s, so the number is kept: it is now older than the next members.
+    found = desk.find("s 77")
+    assert [member.name for member in found.members] == ["Siti Sari Surya 77"]
+    many = desk.find("s su", limit=50)
+    assert (many.total, many.has_more, len(many.members)) == (200, True, 50)
+    for number in range(3):
+        desk.register(f"Sutan Qadri {number}")
+    assert desk.names("qa s") == desk.names("s qadr") == [f"Sutan Qadri {number}" for number in range(3)]
+    assert desk.names("s 77") == ["Siti Sari Surya 77"]
+
+
+def test_a_list_longer_than_one_statement_keeps_its_order(office: Office, database: Database) -> None:
+    ids = store_members(office, [f"Anggota {number}" for number in range(120)])[::-1]
+    with database.reading(TEST) as session:
+        assert [member.id for member in search.load(session, ids)] == ids
+        assert search.load(session, []) == []
+    with database.prepared_reading(TEST) as statements:
+        assert [member.id for member in search.load(statements, [ids[0], UNKNOWN, ids[-1]])] == [ids[0], ids[-1]]

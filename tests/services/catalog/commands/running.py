@@ -12,7 +12,7 @@ from typing import Any
 
 from chassis.service import discover
 from tests.conftest import CHECKOUT
-from tests.fork_server import run_command
+from tests.forks import run_command
 from tests.migrated import copy_migrated
 
 RANGKIANG = str(Path(sys.executable).with_name("rangkiang"))
