@@ -6,11 +6,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from importlib import import_module
 from pathlib import Path
 
+import psycopg
 import pytest
 
+from chassis.db import Database
 from chassis.settings import environment_with
 from tests.example_services.installation import (
     CHECKOUT,
@@ -105,3 +108,19 @@ def test_a_worker_whose_psycopg_is_not_green_does_not_start(installation: Instal
     )
     assert worker.returncode != 0
     assert "psycopg" in worker.stderr
+
+
+@pytest.mark.filterwarnings(r"ignore:\s*Eventlet is deprecated")
+@pytest.mark.parametrize(("blocks", "starts"), [([0.3, 0.1], True), ([0.3, 0.25, 0.3], False)])
+def test_a_worker_that_a_busy_machine_delays_measures_again_before_it_refuses(
+    monkeypatch: pytest.MonkeyPatch, blocks: list[float], starts: bool
+) -> None:
+    nameko = import_module("chassis.bus.nameko")
+    remaining = iter(blocks)
+    monkeypatch.setattr("chassis.bus.nameko._longest_block", lambda _database: next(remaining))
+    monkeypatch.setattr("psycopg.waiting.wait", psycopg.waiting.wait_select)
+    database = Database("postgresql+psycopg://nobody@127.0.0.1/nothing")
+    with nullcontext() if starts else pytest.raises(RuntimeError, match=r"blocks the other handlers \(0\.25 s\)"):
+        nameko.refuse_when_waiting_blocks(database)
+    database.close()
+    assert list(remaining) == []
