@@ -23,6 +23,7 @@ from sqlalchemy import text
 from chassis.auth import Principal, TokenState, TokenVerifier
 from chassis.context import Context, system
 from chassis.errors import Unauthenticated
+from chassis.gc_tuning import tune_gc
 from chassis.ids import new_id_text
 from chassis.migrate import migrate
 from chassis.rpc import inproc
@@ -70,6 +71,7 @@ def _run(size: int, folder: Path) -> None:
         run = Import(
             database, BENCH, institution_id=INSTITUTION, master=keys.master, dry_run=False, tell=lambda _: None
         )
+        tune_gc()  # as the command and the server do
         start, cpu = time.perf_counter(), time.process_time()
         counts = run.run(read_rows(file, ColumnMap()), ColumnMap())
         seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu

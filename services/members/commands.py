@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from chassis import audit, clock, resync, sealing, telemetry
 from chassis.context import system
 from chassis.errors import Invalid, NotFound
+from chassis.gc_tuning import tune_gc
 from chassis.output import print_json, print_table, print_text
 from chassis.sentences import fill
 from chassis.service import Resources, load, process_settings
@@ -207,6 +208,7 @@ def import_members(
 
     with open_members() as resources:
         owner = _institution(resources, institution) if institution else _only_institution(resources)
+        tune_gc()
         run = Import(
             resources.database,
             system("import"),

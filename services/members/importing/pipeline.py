@@ -1,4 +1,4 @@
-"""The import of members, in batches of rows with one transaction each. A repeated import changes nothing."""
+"""The import of members, in batches of rows, some of them in one transaction. A repeated import changes nothing."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import date
 from functools import partial
-from itertools import islice
-from types import SimpleNamespace
+from itertools import chain, islice
 from typing import Any
 from uuid import UUID
 
@@ -25,10 +24,14 @@ from services.members.people import categories, drafts, facts, names, numbers, r
 from services.members.tables import Card, Category, Member, MemberLookup
 
 BATCH = 500
+# On SQLite a transaction has at most so many batches: rows beside each other then change a page of the file once.
+_MOST_BATCHES = 4
+# A transaction changes about 10,000 pages; with the 16 MB of other writers they would be written and read twice.
+_CACHE_KIB = 65_536
 
 
 class _DryRun(Exception):
-    """Rolls back the transaction of a batch in a dry run."""
+    """Rolls back a transaction in a dry run."""
 
 
 @dataclass(slots=True)
@@ -61,24 +64,46 @@ class Import:
         self.counts = Counts()
 
     def run(self, rows: Iterable[tuple[int, dict[str, Cell]]], mapping: ColumnMap) -> Counts:
-        """Store the rows, each batch in one transaction. After a database error the earlier batches stay stored."""
+        """Store the rows. After a database error the earlier transactions stay stored."""
         source = iter(rows)
-        while batch := list(islice(source, BATCH)):
-            converted = [convert(number, cells, mapping) for number, cells in batch]
-            before = asdict(self.counts)
+        waiting: list[list[Row]] = []
+        while True:
+            while len(waiting) < _MOST_BATCHES and (batch := list(islice(source, BATCH))):
+                waiting.append([convert(number, cells, mapping) for number, cells in batch])
+            if not waiting:
+                return self.counts
+            before, stored = asdict(self.counts), len(waiting)
             with suppress(_DryRun):
-                self._database.run(self._context, partial(self._store, batch=converted, before=before))
-            for row in converted:
+                stored = self._database.run(self._context, partial(self._store, batches=waiting, before=before))
+            for row in chain.from_iterable(waiting[:stored]):
                 for finding in row.findings:
                     self._tell(finding)
-        return self.counts
+            del waiting[:stored]
 
-    def _store(self, session: Session, batch: list[Row], before: dict[str, int]) -> None:
-        """Store one batch. The database may run this twice, when another writer was first."""
+    def _store(self, session: Session, batches: list[list[Row]], before: dict[str, int]) -> int:
+        """Store batches in a transaction, and return their number: not all while an act waits for its turn to write.
+
+        The database may run this twice, when another writer was first. On PostgreSQL it is one batch, because the
+        series of numbers is locked until the end.
+        """
         self.counts = Counts(**before)
+        if self._database.is_sqlite:
+            session.connection().exec_driver_sql(f"PRAGMA cache_size=-{_CACHE_KIB}")
+        numbers.lock(session, self._institution_id)
+        stored = 0
+        for batch in batches:
+            self._store_batch(session, batch)
+            stored += 1
+            if not self._dry_run and (not self._database.is_sqlite or self._database.acts_wait()):
+                break
+        if self._dry_run:
+            raise _DryRun
+        return stored
+
+    def _store_batch(self, session: Session, batch: list[Row]) -> None:
+        before = asdict(self.counts)
         for row in batch:
             del row.findings[row.converted :]
-        numbers.lock(session, self._institution_id)
         work = _Batch(session, self._institution_id, self._master, self._context)
         self.counts.read += len(batch)
         work.find(batch)
@@ -93,8 +118,6 @@ class Import:
             audit.record(
                 session, self._context, "members.import", kind="institution", object_id=self._institution_id, facts=done
             )
-        if self._dry_run:
-            raise _DryRun
 
     def _one(self, batch: _Batch, row: Row) -> None:
         if row.is_put_aside():
@@ -254,12 +277,12 @@ class _Batch:
             owner: dict[str, Any] = {"institution_id": self._institution_id, "member_id": draft.member["id"]}
             kind, at = ("old_card" if code else "card"), draft.member["registered_at"]
             draft.cards.insert(0, drafts.card_row(draft.member["number"], kind, at=at, has_qr=True, **owner))
-        drafts.write(self._session, [draft for draft, _ in self._drafts])
-        # ORM objects would double the time of the batch.
-        created: list[Any] = [SimpleNamespace(**draft.member) for draft, _ in self._drafts]
+        created = [draft for draft, _ in self._drafts]
+        drafts.write(self._session, created)
         self._session.flush()
         if created:
-            facts.tell_changed(self._session, created, self._context)
+            organisations = {code for code, one in self._categories.items() if one.kind == "organisation"}
+            facts.tell_imported(self._session, created, organisations, self._context)
         if self._changed:
             facts.tell_changed(self._session, self._changed, self._context)
         return bool(created or self._changed)

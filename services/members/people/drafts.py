@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +15,7 @@ from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from chassis.ids import new_id
+from chassis.prepared import Prepared
 from chassis.sealing import MasterKey, MemberKey
 from services.members.people import names, sealed
 from services.members.people.values import SEALED
@@ -94,9 +97,17 @@ def word_rows(values: Mapping[str, str], *, institution_id: UUID, member_id: UUI
     name = values.get("name", "")
     texts = (values.get("school", ""), values.get("group", ""), values.get("responsible_name", ""))
     name_key, words = names.stored_words(name, *texts)
-    row: dict[str, Any] = {"institution_id": institution_id, "name_key": name_key, "member_id": member_id}
-    row["letters"] = names.letters_of(words)
-    return [{**row, "word": word} for word in sorted(words)]
+    letters = names.letters_of(words)
+    return [
+        {
+            "institution_id": institution_id,
+            "word": word,
+            "name_key": name_key,
+            "member_id": member_id,
+            "letters": letters,
+        }
+        for word in sorted(words)
+    ]
 
 
 def lookup_rows(hashes: Mapping[str, bytes], *, institution_id: UUID, member_id: UUID) -> list[dict[str, Any]]:
@@ -150,11 +161,16 @@ def consent_rows(
 def write(session: Session, drafts: Sequence[Draft]) -> None:
     """Insert the rows of new members."""
     _insert(session, Member, [draft.member for draft in drafts])
-    for table, part in (
-        (Card, "cards"), (MemberWord, "words"), (MemberLookup, "lookups"), (Evidence, "evidence"),
-        (Consent, "consents"),
+    for table, part, key in (
+        (Card, "cards", None), (MemberWord, "words", _WORD_KEY), (MemberLookup, "lookups", _LOOKUP_KEY),
+        (Evidence, "evidence", None), (Consent, "consents", None),
     ):  # fmt: skip
-        _insert(session, table, [row for draft in drafts for row in getattr(draft, part)])
+        rows = [row for draft in drafts for row in getattr(draft, part)]
+        # In the order of the table's key, so that rows beside each other change a page of the file once.
+        _insert(session, table, sorted(rows, key=key) if key and len(drafts) > 1 else rows)
+
+
+_WORD_KEY, _LOOKUP_KEY = itemgetter("word", "name_key"), itemgetter("kind", "hash")
 
 
 def write_cards(session: Session, rows: list[dict[str, Any]]) -> None:
@@ -164,8 +180,12 @@ def write_cards(session: Session, rows: list[dict[str, Any]]) -> None:
 
 def _insert(session: Session, table: Any, rows: list[dict[str, Any]]) -> None:
     if rows:
-        # On the connection, because the session would make an object of each row.
-        session.connection().execute(insert(table.__table__), rows)
+        _insert_statement(table.__table__).execute_many(session, rows)
+
+
+@functools.cache
+def _insert_statement(table: Any) -> Prepared:
+    return Prepared(insert(table))
 
 
 def plain_values(member: Member) -> dict[str, str]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from datetime import date
+from types import SimpleNamespace
 from uuid import UUID
 
 from sqlalchemy import or_, select
@@ -16,6 +17,7 @@ from chassis.errors import Invalid
 from chassis.events import emit
 from chassis.ids import new_id
 from rangkiang.members.v1 import events_pb2 as wire
+from services.members.people.drafts import Draft
 from services.members.people.rules import age_band
 from services.members.tables import Block, Card, Category, Consent, Member, Slip, Tombstone
 
@@ -34,6 +36,30 @@ def tell_changed(session: Session, members: Sequence[Member], context: Context) 
         message = wire.MembersChanged(members=facts_of(session, batch))
         aggregate, version = (batch[0].id, batch[0].version) if len(members) == 1 else (new_id(), 1)
         emit(session, message, aggregate_id=aggregate, version=version, context=context)
+
+
+def tell_imported(session: Session, drafts: Sequence[Draft], organisations: Container[str], context: Context) -> None:
+    """Emit facts with the first state of members, who have neither blocks nor consents; at most 500 members in each.
+
+    drafts         the rows of members of one institution, with their cards
+    organisations  codes of the institution's categories of organisations
+    emits  MembersChanged
+    """
+    year = clock.now().year
+    for start in range(0, len(drafts), MOST_MEMBERS):
+        message = wire.MembersChanged(
+            members=[
+                _fact(
+                    SimpleNamespace(**draft.member),
+                    numbers=sorted(card["code"] for card in draft.cards),
+                    is_organisation=draft.member["category"] in organisations,
+                    year=year,
+                )
+                for draft in drafts[start : start + MOST_MEMBERS]
+            ]
+        )
+        aggregate = drafts[0].member["id"] if len(drafts) == 1 else new_id()
+        emit(session, message, aggregate_id=aggregate, version=1, context=context)
 
 
 def tell_erased(session: Session, member_id: UUID, version: int, context: Context) -> None:
@@ -129,26 +155,39 @@ def facts_of(session: Session, members: Sequence[Member]) -> list[wire.MemberFac
     organisations = {(row.institution_id, row.code) for row in session.execute(query)}
     year = clock.now().year
     return [
-        wire.MemberFact(
-            id=str(member.id),
-            version=member.version,
-            institution_id=str(member.institution_id),
-            numbers=sorted(numbers[member.id], key=lambda code, member=member: code != member.number),  # type: ignore[misc]
-            category=member.category,
-            expires_on=day_text(member.expires_on),
-            blocks=[
-                wire.BlockFact(reason=block.reason, ends_on=day_text(block.ends_on)) for block in blocks[member.id]
-            ],
-            age_band=age_band(member.birth_year, year),
-            sex=member.sex,
-            region=region_of(member.kelurahan),
-            group=member.group,
+        _fact(
+            member,
+            numbers=numbers[member.id],
+            blocks=blocks[member.id],
             is_organisation=(member.institution_id, member.category) in organisations,
-            merged_into=str(member.merged_into or ""),
             keeps_history=keeping.get(member.id, False),
+            year=year,
         )
         for member in members
     ]
+
+
+def _fact(
+    member: Member | SimpleNamespace, *, numbers: Iterable[str], blocks: Iterable[Block] = (), is_organisation: bool,
+    keeps_history: bool = False, year: int,
+) -> wire.MemberFact:  # fmt: skip
+    """Return the copy of a member; the number of the current card is the first."""
+    return wire.MemberFact(
+        id=str(member.id),
+        version=member.version,
+        institution_id=str(member.institution_id),
+        numbers=sorted(numbers, key=lambda code: code != member.number),
+        category=member.category,
+        expires_on=day_text(member.expires_on),
+        blocks=[wire.BlockFact(reason=block.reason, ends_on=day_text(block.ends_on)) for block in blocks],
+        age_band=age_band(member.birth_year, year),
+        sex=member.sex,
+        region=region_of(member.kelurahan),
+        group=member.group,
+        is_organisation=is_organisation,
+        merged_into=str(member.merged_into or ""),
+        keeps_history=keeps_history,
+    )
 
 
 def open_blocks(session: Session, member_ids: Iterable[UUID]) -> list[Block]:

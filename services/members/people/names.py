@@ -111,6 +111,10 @@ def words_of(text: str) -> list[str]:
     return list(dict.fromkeys(filter(None, map(fold, _pieces(text)))))[:MOST_WORDS]
 
 
+# Thousands of members have the same school or class.
+_words_of_group = lru_cache(maxsize=2_000)(words_of)
+
+
 def name_words(name: str) -> list[str]:
     """Return the folded words of a name without its titles."""
     return words_of(split_titles(name)[1])
@@ -122,9 +126,12 @@ def stored_words(name: str, *more: str) -> tuple[str, set[str]]:
     The sort key is the beginning of the folded name. The words are those of the name, folded and as typed, and the
     folded words of the other texts.
     """
-    spelt = [_fold_letters(piece) for piece in _pieces(split_titles(name)[1])]
-    folded = list(dict.fromkeys(_VARIANTS.get(word, word) for word in spelt if word))[:MOST_WORDS]
-    words = {*folded, *filter(None, spelt[:MOST_WORDS]), *(word for text in more if text for word in words_of(text))}
+    spelt = [word for piece in _pieces(split_titles(name)[1]) if (word := _fold_letters(piece))]
+    folded = list(dict.fromkeys(_VARIANTS.get(word, word) for word in spelt))[:MOST_WORDS]
+    words = {*folded, *spelt[:MOST_WORDS]}
+    for text in more:
+        if text:
+            words.update(_words_of_group(text))
     return " ".join(folded)[:LONGEST_NAME_KEY].rstrip(), words
 
 
@@ -136,10 +143,17 @@ def letters_of(words: Iterable[str]) -> int:
     """
     bits = 0
     for word in words:
-        position = _FIRST.find(word[0])
-        bits |= 1 << (position if position >= 0 else len(_FIRST))
-        if len(word) > 1:
-            bits |= 1 << (len(_FIRST) + 1 + crc32(word[:2].encode()) % 26)
+        bits |= _bits_of(word[:2])
+    return bits
+
+
+@lru_cache(maxsize=4_000)
+def _bits_of(beginning: str) -> int:
+    """Return the bits of a word by its first one or two characters."""
+    position = _FIRST.find(beginning[0])
+    bits = 1 << (position if position >= 0 else len(_FIRST))
+    if len(beginning) > 1:
+        bits |= 1 << (len(_FIRST) + 1 + crc32(beginning.encode()) % 26)
     return bits
 
 

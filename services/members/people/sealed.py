@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Protocol
 from uuid import UUID
 
@@ -50,7 +51,12 @@ def hash_of(kind: str, value: str, *, institution_id: UUID, master: MasterKey) -
 
     kind  nik, phone, email, birth_date or import
     """
-    return master.lookup(f"{kind}/{institution_id}", value.casefold())
+    return master.lookup(_purpose(kind, institution_id), value.casefold())
+
+
+@lru_cache(maxsize=64)
+def _purpose(kind: str, institution_id: UUID) -> str:
+    return f"{kind}/{institution_id}"
 
 
 def hashes_of(values: Mapping[str, str], *, institution_id: UUID, master: MasterKey) -> dict[str, bytes]:

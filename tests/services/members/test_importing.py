@@ -8,13 +8,16 @@ from typing import Any
 
 import openpyxl
 import pytest
+from google.protobuf import json_format
 from sqlalchemy import text
 
 from chassis.context import system
 from chassis.errors import Invalid
+from rangkiang.members.v1.events_pb2 import MembersChanged
 from services.members.importing.files import ColumnMap, read_map, read_rows
 from services.members.importing.pipeline import Import
 from services.members.importing.rows import Finding, convert
+from services.members.people import facts
 from tests.services.members.conftest import PKS, TEST, Office
 from tests.services.members.desk import Desk
 
@@ -206,3 +209,37 @@ def test_several_batches_are_several_facts(office: Office, tmp_path: Path, monke
     with office.database.reading(TEST) as session:
         assert session.scalar(text("SELECT count(*) FROM outbox")) == 3
         assert session.scalar(text("SELECT count(*) FROM audit_acts WHERE act = 'members.import'")) == 3
+
+
+@pytest.mark.parametrize("act_waits", [False, True])
+def test_batches_share_a_transaction_unless_an_act_waits(
+    office: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, act_waits: bool
+) -> None:
+    monkeypatch.setattr("services.members.importing.pipeline.BATCH", 2)
+    monkeypatch.setattr(office.database, "acts_wait", lambda: act_waits)
+    path = write(tmp_path / "a.csv", "nomor,nama\n" + "".join(f"{number},Nur Hasan\n" for number in range(7)))
+    commits: list[bool] = []
+    office.database.after_commit(lambda: commits.append(True))
+    counts, _ = run(office, path, dry_run=True)
+    assert (figures(counts), commits) == ((7, 7, 0, 0, 0), [])
+    counts, _ = run(office, path)
+    assert figures(counts) == (7, 7, 0, 0, 0)
+    # On PostgreSQL the series of numbers is locked during a transaction, so each batch has its own.
+    assert len(commits) == (1 if office.database.is_sqlite and not act_waits else 4)
+    with office.database.reading(TEST) as session:
+        assert session.scalar(text("SELECT count(*) FROM members")) == 7
+        assert session.scalar(text("SELECT count(*) FROM audit_acts WHERE act = 'members.import'")) == 4
+
+
+def test_facts_of_new_members_are_those_of_the_stored_ones(office: Office, tmp_path: Path) -> None:
+    header = "nomor,nim,nama,tgl lahir,kategori,kelas,penanggung jawab"
+    content = f"{header}\nZ9,N1,Siti,1/2/2010,pelajar,X,\n,,SDN 3,,lembaga,,Budi\n"
+    counts, _ = run(office, write(tmp_path / "a.csv", content))
+    assert counts.created == 2
+    with office.database.reading(TEST) as session:
+        (body,) = session.scalars(text("SELECT body FROM outbox"))
+        stored = facts.snapshot(session, "").members
+    told = json_format.Parse(body, MembersChanged()).members
+    assert {fact.id: fact for fact in told} == {fact.id: fact for fact in stored}
+    assert list(told[0].numbers) == ["Z9", "N1"]
+    assert [fact.is_organisation for fact in told] == [False, True]
