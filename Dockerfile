@@ -9,7 +9,8 @@ COPY rangkiang/ rangkiang/
 COPY chassis/ chassis/
 COPY services/ services/
 COPY gateway/ gateway/
-RUN uv sync --locked --no-dev --no-editable
+RUN uv sync --locked --no-dev --no-editable \
+    && .venv/bin/python -P -c 'from gateway.web.page_templates import compile_templates; compile_templates()'
 
 FROM python:3.11.15-slim-bookworm
 # pg_dump and pg_restore, for `rangkiang backup`. They must not be older than the server in k8s/ and docker-compose.yml.

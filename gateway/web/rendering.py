@@ -7,13 +7,10 @@ import re
 from collections.abc import Iterable
 from functools import partial
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import orjson
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
-from markupsafe import Markup, escape
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -24,9 +21,8 @@ from gateway.links import absolute_url
 from gateway.negotiation import LANGUAGE_COOKIE, LANGUAGES, language
 from gateway.request_guard import request_id
 from gateway.responses import respond
-from gateway.web import assets
-from gateway.web.covers.motifs import THREADS, WEAVES, motif
 from gateway.web.library import site_of
+from gateway.web.page_templates import templates
 from gateway.web.texts import wording
 
 HTML = "text/html; charset=utf-8"
@@ -34,8 +30,6 @@ VARY = "Accept-Encoding, Accept-Language, Cookie, Save-Data"
 YEAR_SECONDS = 365 * 24 * 3600
 # A path on this host: without another host (`//`, `/\\`) or line ends.
 _LOCAL_TARGET = re.compile(r"/(?![/\\])[^\s\\]{0,2000}")
-_SPAN = re.compile(r"([0-9]{2}[.:][0-9]{2}–[0-9]{2}[.:][0-9]{2})")
-_ADDRESS_SIGN = re.compile(r"([@./_-])(?=\w)")
 # (scope, path, text key) of header links for staff; a link is shown to callers who have the scope.
 DESK_LINKS = (
     ("loans.lend", "/desk", "lending.heading"),
@@ -49,34 +43,6 @@ DESK_LINKS = (
 )
 # Paths of pages -> link of their section in the header. The longest path applies.
 _SECTIONS = {path: path for _, path, _ in DESK_LINKS} | {"/account": "/account", "/data-requests": "/members"}
-
-_templates = Environment(
-    loader=FileSystemLoader(Path(__file__).parent / "templates"),
-    autoescape=select_autoescape(default=True, default_for_string=True),
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-    auto_reload=False,
-    cache_size=-1,
-)
-
-
-def _unbroken(text: str) -> Markup:
-    """Keep each span of hours on one line."""
-    return Markup(_SPAN.sub(r'<span class="span">\1</span>', str(escape(text))))  # noqa: S704 - escaped
-
-
-def _breakable(text: str) -> Markup:
-    """Let lines end after the signs of an address of mail or of the web."""
-    return Markup(_ADDRESS_SIGN.sub(r"\1<wbr>", str(escape(text))))  # noqa: S704 - escaped
-
-
-_templates.filters |= {"unbroken": _unbroken, "breakable": _breakable}
-_templates.globals |= {
-    "static": assets.address,
-    "weave": lambda shelf: Markup(motif(WEAVES[shelf], THREADS[0])),  # noqa: S704 - our own drawing
-    "ground": lambda shelf: WEAVES[shelf].ground,
-}
 
 
 def page(request: Request, template: str, /, *, status: int = 200, is_private: bool = False, **facts: Any) -> Response:
@@ -138,7 +104,7 @@ def _render(request: Request, template: str, facts: dict[str, Any]) -> bytes:
     # When records contain the typed text, it is not personal data, so it need not be redacted.
     shown = str if facts.get("has_all_words") else redact_address
     return (
-        _templates.get_template(template)
+        templates.get_template(template)
         .render(
             facts,
             t=words.say,

@@ -41,13 +41,14 @@ ALLOWED = {
     ),
     "called or read by nameko": ("get_consumers", "worker_ctx"),
     "called or read by uvicorn, Starlette and Jinja": (
-        "force_exit", "globals", "handle_exit", "redirect_slashes", "servers", "tests",
-        "timeout_keep_alive",
+        "dump_bytecode", "force_exit", "get_cache_key", "get_source_checksum", "globals", "handle_exit",
+        "redirect_slashes", "servers", "tests", "timeout_keep_alive",
     ),
     "called or read by expat": (
         "CharacterDataHandler", "EndElementHandler", "ProcessingInstructionHandler", "StartDoctypeDeclHandler",
         "StartElementHandler", "buffer_text",
     ),
+    "called by Dockerfile": ("compile_templates",),
     "read by Pillow": ("MAX_IMAGE_PIXELS",),
     "fields of a problem document, set by name": ("instance",),
     "called by httptools and reportlab": ("getBestMaskPattern", "on_header"),
