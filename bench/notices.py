@@ -1,10 +1,11 @@
 """Notices: facts handled, overdue notices beside searches, receipts while desks work, and a mail server that is away.
 
     python -m bench.notices [--only facts hand-over overdue desks] [--count 10000] [--workers 2]
+    python -m bench.notices --only overdue --edition cluster     # on PostgreSQL, after `make services`
 
 Every part has its reference in the same run: bare sqlite3 transactions for facts, the standard library's client for
 mails, and the same searches and check-outs without notices, or with the mail server there. `facts` and `hand-over` run
-in this process, with members who answer from memory; the others measure the embedded edition (bench.notices_up).
+in this process, with members who answer from memory; the others measure an edition (bench.notices_up).
 """
 
 from __future__ import annotations
@@ -67,6 +68,8 @@ TOGETHER = 100
 
 def main() -> None:
     arguments = _parser().parse_args()
+    if arguments.edition == "cluster":
+        arguments.workers = 1  # one gateway
     print(f"load {os.getloadavg()[0]:.1f}; Python {sys.version.split()[0]}; {os.cpu_count()} cores", flush=True)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -80,7 +83,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench.notices", description=__doc__.partition("\n\n    ")[0])
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--count", type=int, default=10_000, help="facts, and notices")
-    parser.add_argument("--workers", type=int, default=2, help="processes of `up`")
+    parser.add_argument("--edition", choices=("embedded", "cluster"), default="embedded", help="of overdue and desks")
+    parser.add_argument("--workers", type=int, default=2, help="processes of `up`, which are searched in turn")
     parser.add_argument("--records", type=int, default=10_000)
     parser.add_argument("--searches", type=float, default=20, help="a second, of one client")
     parser.add_argument("--desks", type=int, default=8)

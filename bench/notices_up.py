@@ -1,4 +1,4 @@
-"""Notices of the embedded edition: overdue ones beside searches, and receipts while desks work."""
+"""Notices of an edition: overdue ones beside searches, and receipts while desks work."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
@@ -35,6 +36,7 @@ from chassis.outbox import outbox
 from chassis.wake import announce_commits
 from rangkiang.circulation.v1.events_pb2 import LoanOverdue
 from services.catalog.marc import iso2709
+from services.catalog.tables import IndexQueue
 from services.circulation.tables import Borrower, Copy
 from services.notifications.handlers import warn
 from services.notifications.tables import Member, Notice
@@ -57,23 +59,63 @@ ZONES = ("Asia/Jakarta", "Europe/Lisbon", "America/Los_Angeles", "Pacific/Auckla
 
 def measure(folder: Path, arguments: argparse.Namespace) -> None:
     """Fill an edition with records and members who have an e-mail address, and measure it."""
-    data = folder / "up"
     with ExitStack() as stack:
         sink = stack.enter_context(MailSink(folder))
-        environment = parts.environment_of(data)
-        _load(folder, environment, arguments)
         changes = {"CHANNELS": smtp_url(sink.port)} | (thread_times.naming_threads() if arguments.profile else {})
-        server = stack.enter_context(parts.up(data, workers=arguments.workers, **changes))
-        edition = Edition(server.address, environment, [server.pid])
+        environment, start_edition = _edition(stack, folder, changes, arguments)
+        _load(folder, environment, arguments)
+        edition = stack.enter_context(start_edition())
         databases = {name: stack.enter_context(closing(open_database(name, edition))) for name in SERVICES}
         start = time.perf_counter()
         parts.wait_until(lambda: _is_filled(databases, arguments))
         sent = sink.count()  # welcomes of the members
+        with _searching(edition, arguments):
+            time.sleep(arguments.seconds / 2)  # the first searches of a process take longer
         print(f"copied in {time.perf_counter() - start:.0f} s; {sent} mails to new members", flush=True)
         if "overdue" in arguments.only:
             _measure_overdue(edition, databases["notifications"], sink, arguments)
         if "desks" in arguments.only:
             _measure_desks(edition, databases["circulation"], sink, arguments)
+
+
+def _edition(
+    stack: ExitStack, folder: Path, changes: Mapping[str, str], arguments: argparse.Namespace
+) -> tuple[Mapping[str, str], Callable[[], AbstractContextManager[Edition]]]:
+    """Return the environment of commands, and what starts the edition. Its databases are migrated."""
+    if arguments.edition == "embedded":
+        environment = parts.environment_of(folder / "up")
+        parts.migrate(environment)
+        return environment, lambda: _embedded(folder / "up", environment, changes, arguments)
+    from tests import servers
+    from tests.servers import state
+    from tests.servers.cluster import Cluster
+
+    state.refuse_settings_of_tests()
+    cluster = Cluster(prefix="bench_notices_")
+    cluster.environment |= {"DATA": str(folder / "cluster"), "RATE_LIMIT": "0", "REQUESTS_AT_ONCE": "0"}
+    cluster.environment |= {"LOG_LEVEL": "WARNING", **changes}
+    for service in cluster.ports:
+        servers.drop_database(cluster.prefix + service)  # of a run that was killed
+    stack.callback(cluster.remove)
+    cluster.migrate()
+    return cluster.environment, lambda: _cluster(cluster)
+
+
+@contextmanager
+def _embedded(
+    data: Path, environment: Mapping[str, str], changes: Mapping[str, str], arguments: argparse.Namespace
+) -> Iterator[Edition]:
+    with parts.up(data, workers=arguments.workers, **changes) as server:
+        yield Edition(server.address, environment, [server.pid])
+
+
+@contextmanager
+def _cluster(cluster: Any) -> Iterator[Edition]:
+    try:
+        cluster.start()
+        yield Edition(cluster.address, cluster.environment, [process.pid for process in cluster.processes.values()])
+    finally:
+        cluster.stop()
 
 
 def _zone() -> str:
@@ -83,7 +125,6 @@ def _zone() -> str:
 
 def _load(folder: Path, environment: Mapping[str, str], arguments: argparse.Namespace) -> None:
     start = time.perf_counter()
-    parts.migrate(environment)
     institutions, members, records = (folder / name for name in ("institutions.toml", "members.csv", "records.mrc"))
     institutions.write_text(INSTITUTION_FILE.replace("Asia/Jakarta", _zone()))
     run_command(environment, "institutions", "load", str(institutions))
@@ -108,11 +149,14 @@ def _is_filled(databases: Mapping[str, Database], arguments: argparse.Namespace)
     waiting = 0
     for database in databases.values():
         with database.reading(BENCH) as session:
-            waiting += session.scalar(select(func.count()).select_from(deliveries)) or 0
+            if database.is_sqlite:
+                waiting += session.scalar(select(func.count()).select_from(deliveries)) or 0
             unpublished = select(func.count()).select_from(outbox).where(outbox.c.published_at.is_(None))
             waiting += session.scalar(unpublished) or 0
     with databases["circulation"].reading(BENCH) as session:
         copies = session.scalar(select(func.count()).select_from(Copy)) or 0
+    with databases["catalog"].reading(BENCH) as session:
+        waiting += session.scalar(select(func.count()).select_from(IndexQueue)) or 0
     return counts == [arguments.count] * 2 and not waiting and copies >= arguments.records and _is_sent(databases)
 
 
