@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 from types import SimpleNamespace
@@ -10,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from chassis import in_progress
+from chassis.gc_tuning import TURN_SECONDS
 from chassis.supervisor import FORK
 
 
@@ -47,7 +49,7 @@ class Worker:
 
 
 @pytest.fixture(autouse=True)
-def shared(monkeypatch: pytest.MonkeyPatch) -> None:
+def shared(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     # Restored afterwards, because other tests of this process have no shared memory.
     monkeypatch.setattr(in_progress, "_shared", None)
     monkeypatch.setattr(in_progress, "_own", 0)
@@ -55,6 +57,9 @@ def shared(monkeypatch: pytest.MonkeyPatch) -> None:
     # However slow the machine is, a request of these tests counts as short.
     monkeypatch.setattr(in_progress, "SHORT_SECONDS", 600.0)
     in_progress.share(2)
+    turn = sys.getswitchinterval()
+    yield
+    sys.setswitchinterval(turn)
 
 
 @pytest.fixture
@@ -118,6 +123,22 @@ def test_a_job_has_half_of_the_time_beside_many_requests(monkeypatch: pytest.Mon
         advance(piece_seconds)
         in_progress.give_way()
     assert piece_seconds * pieces / now[0] == pytest.approx(0.5, abs=0.1)
+
+
+def test_a_request_of_this_process_ends_the_short_turns_of_a_job_that_goes_on() -> None:
+    turns = []
+
+    async def app(*_: object) -> None:
+        turns.append(sys.getswitchinterval())
+        in_progress.give_way()
+        turns.append(sys.getswitchinterval())
+
+    in_progress.give_way()
+    assert sys.getswitchinterval() == pytest.approx(in_progress.ARRIVAL_TURN_SECONDS)
+    asyncio.run(in_progress.CountedRequests(app)({"type": "http"}, nothing, nothing))
+    assert turns == [pytest.approx(TURN_SECONDS)] * 2
+    in_progress.give_way()
+    assert sys.getswitchinterval() == pytest.approx(in_progress.ARRIVAL_TURN_SECONDS)
 
 
 def test_a_long_request_is_not_waited_for(start: Callable[[int], Worker], monkeypatch: pytest.MonkeyPatch) -> None:
