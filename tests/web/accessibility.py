@@ -24,6 +24,7 @@ DISPLAYS = (
     (768, "100%", "dark", "no-preference", AXE_RULES),
     (1280, "100%", "light", "reduce", AXE_RULES),
 )
+OPEN_ALL = "() => document.querySelectorAll('details').forEach(element => { element.open = true; })"
 SET_FONT_SIZE = "size => { document.documentElement.style.fontSize = size; }"
 # Runs these rules, but not the one of contrast; returns the id of each violated rule with the first element.
 VIOLATIONS = """rules => axe.run(document, {runOnly: rules, rules: {'color-contrast': {enabled: false}},
@@ -102,7 +103,7 @@ _appearances: set[str] = set()
 
 def check_accessibility(page: Page) -> None:
     """Fail when the page has a violation on any screen, is cut off, or has a target that is too small to touch."""
-    page.eval_on_selector_all("details", "elements => elements.forEach(element => element.open = true)")
+    page.evaluate(OPEN_ALL)
     page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
     page.evaluate(SET_FONT_SIZE, "100%")
     assert small_targets(page) == [], page.url
@@ -153,9 +154,8 @@ def wide_elements(page: Page) -> list[str]:
 
 def small_targets(page: Page) -> list[Any]:
     """Elements to touch that are lower than 44 px, with their height; a box and its label count as one."""
-    small: list[Any] = page.eval_on_selector_all(
-        "a, button, input, select, summary",
-        """elements => elements
+    small: list[Any] = page.evaluate(
+        """() => [...document.querySelectorAll('a, button, input, select, summary')]
             .filter(element => element.checkVisibility() && !element.matches('.skip'))
             .map(element => [element, (element.closest('label') || element).getBoundingClientRect().height])
             .filter(([, height]) => height < 43.5)

@@ -6,7 +6,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
-from tests.web.accessibility import SET_FONT_SIZE, check_rules, low_contrasts, small_targets, wide_elements
+from tests.web.accessibility import OPEN_ALL, SET_FONT_SIZE, check_rules, low_contrasts, small_targets, wide_elements
 from tests.web.conftest import PHONE, Visit
 from tests.web.places import PLACES
 
@@ -30,7 +30,7 @@ def test_a_page_is_accessible_on_any_screen_in_light_or_dark(visit: Visit, path:
     # First as the page comes, then with all that opens.
     if path != PLACES["hostile"]:
         check_widths(page)
-    page.eval_on_selector_all("details", "elements => elements.forEach(element => element.open = true)")
+    page.evaluate(OPEN_ALL)
     page.evaluate(Axe().axe_script)
     check_rules(page)
 

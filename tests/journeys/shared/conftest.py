@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser
 
 from tests.journeys.library import Library, cluster, embedded
+from tests.web.browsers import launched
 
 
 @pytest.fixture(scope="package")
@@ -27,6 +29,20 @@ def library(request: pytest.FixtureRequest) -> Library:
     """A running library with the sample library; each test runs on both editions."""
     library: Library = request.getfixturevalue(f"{request.param}_library")
     return library
+
+
+@pytest.fixture(scope="package")
+def _browser() -> Iterator[Browser]:
+    with launched() as browser:
+        yield browser
+
+
+@pytest.fixture
+def browser(_browser: Browser) -> Iterator[Browser]:
+    """A browser; what a test opens in it is closed afterwards."""
+    yield _browser
+    for context in _browser.contexts:
+        context.close()
 
 
 @pytest.fixture

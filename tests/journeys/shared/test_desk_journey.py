@@ -14,17 +14,10 @@ from playwright.sync_api import Browser, Page, expect
 from tests.builders import book
 from tests.conditions import eventually
 from tests.journeys.library import Library
-from tests.web.browsers import launched
 from tests.web.scans import type_scans, wait_until_sent
 
 PASSWORD = "kopi jendela sungai"
 ITEMS = [f"OPAL{number:04}" for number in range(1, 31)]
-
-
-@pytest.fixture
-def browser() -> Iterator[Browser]:
-    with launched() as browser:
-        yield browser
 
 
 @dataclass

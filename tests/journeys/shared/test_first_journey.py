@@ -16,7 +16,6 @@ from services.catalog.marc.readers import decode, frames
 from tests.builders import book
 from tests.conditions import eventually
 from tests.journeys.library import QUERIES, SORTS, Library
-from tests.web.browsers import launched
 
 MARC_FORMATS = ("application/marc", "application/marcxml+xml", "application/marc-in-json")
 PAUSE_SECONDS = 0.05
@@ -244,12 +243,6 @@ def test_doctor_finds_every_part_healthy(library: Library) -> None:
     unwell = {finding["part"] for finding in report["findings"] if not finding["ok"]}
     assert unwell <= {"members administrators"}, report
     assert report["well"] == (not unwell)
-
-
-@pytest.fixture
-def browser() -> Any:
-    with launched() as browser:
-        yield browser
 
 
 def test_a_reader_searches_and_opens_a_record_in_a_browser(library: Library, browser: Browser) -> None:

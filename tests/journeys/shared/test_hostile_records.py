@@ -10,13 +10,13 @@ from urllib.parse import quote
 import lxml.etree
 import lxml.html
 import pytest
+from playwright.sync_api import Browser
 
 from gateway.formats import FORMATS
 from services.catalog.marc.record import Record
 from tests.conditions import eventually
 from tests.fakes.payloads import PAYLOADS
 from tests.journeys.library import Library
-from tests.web.browsers import launched
 
 WORD = "zamrudkhatulistiwa"
 # Elements of our own templates; a payload that became markup would add others.
@@ -135,14 +135,13 @@ def test_covers_and_forms_are_well_formed_and_have_their_media_type(
     assert not list(feed.iter("{*}script", "{*}img", "{*}svg"))
 
 
-def test_chromium_runs_no_payload(embedded_library: Library, hostile: list[str]) -> None:
+def test_chromium_runs_no_payload(embedded_library: Library, hostile: list[str], browser: Browser) -> None:
     messages: list[str] = []
-    with launched() as browser:
-        page = browser.new_page()
-        page.on("dialog", lambda dialog: (messages.append(dialog.message), dialog.dismiss()))
-        page.on("console", lambda line: messages.append(line.text) if "Content Security Policy" in line.text else None)
-        lists = [f"/search?q={WORD}", f"/search?q={WORD}&sort=year", f"/browse/author?term={quote(PAYLOADS[0])}"]
-        for path in (*lists, *(f"/records/{record_id}" for record_id in hostile[::8])):
-            page.goto(embedded_library.address + path)
-            page.wait_for_load_state("networkidle")
+    page = browser.new_page()
+    page.on("dialog", lambda dialog: (messages.append(dialog.message), dialog.dismiss()))
+    page.on("console", lambda line: messages.append(line.text) if "Content Security Policy" in line.text else None)
+    lists = [f"/search?q={WORD}", f"/search?q={WORD}&sort=year", f"/browse/author?term={quote(PAYLOADS[0])}"]
+    for path in (*lists, *(f"/records/{record_id}" for record_id in hostile[::8])):
+        page.goto(embedded_library.address + path)
+        page.wait_for_load_state("networkidle")
     assert messages == []
