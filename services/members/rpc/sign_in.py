@@ -58,6 +58,8 @@ class SignInMethods:
                                  TOTP_NOT_SET    a role needs a second factor that the account does not have
                 TooMany          SIGN_IN_PAUSED, SIGN_IN_BUSY
         """
+        # Most sign-ins beyond the limit end here; the others are counted, and their count is taken back.
+        passwords.refuse_when_busy()
         attempts = Attempts(self._keys.master, user=user, address=address)
         with self._database.transaction(caller) as session:
             attempts.check(session)

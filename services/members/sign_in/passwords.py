@@ -25,6 +25,13 @@ _turns = threading.BoundedSemaphore(AT_ONCE)
 _places = threading.BoundedSemaphore(AT_ONCE + MOST_WAITING)
 
 
+def refuse_when_busy() -> None:
+    """Refuse a sign-in that would find no place, before anything is written for it. Raises TooMany SIGN_IN_BUSY."""
+    if not _places.acquire(blocking=False):
+        raise TooMany("SIGN_IN_BUSY", seconds=int(WAIT_SECONDS))
+    _places.release()
+
+
 def hash_password(password: str) -> str:
     """Return the argon2id hash. Raises TooMany SIGN_IN_BUSY."""
     with _turn():
