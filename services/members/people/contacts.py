@@ -114,13 +114,14 @@ def contacts(
     guardians = _members(session, {one.guardian_id for one in members.values() if one.guardian_id is not None})
     consents = _consents(session, members)
     kinds = _kinds(session, {member.institution_id for member in members.values()})
+    categories = {kind: Category(kind=kind) for kind in {"person", *kinds.values()}}
     today = clock.now().date()
     contacts_by_id: dict[UUID, Contact] = {}
     for number, member in enumerate(members.values()):
         if number % MEMBERS_BETWEEN_PAUSES == 0:
             pause()
         opened, is_unreadable = _open_values(member, master)
-        category = Category(kind=kinds.get((member.institution_id, member.category), "person"))
+        category = categories[kinds.get((member.institution_id, member.category), "person")]
         is_child = Facts(str(member.id), opened, category, today).is_child
         is_organisation = category.kind == "organisation"
         reach = _reach(member, opened)

@@ -40,6 +40,7 @@ class ServiceOwners:
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
         self._channel: SyncChannel | None = None
+        self._stub: Any = None
         self._places = BranchPlaces(resources.settings)
 
     def contacts(self, ids: Sequence[UUID]) -> Mapping[UUID, wire.MemberContact]:
@@ -80,7 +81,9 @@ class ServiceOwners:
         if self._channel is None:
             settings = self._resources.settings
             self._channel = sync_channel(settings.service_url("members"), settings, caller="notifications")
-        return MembersStub(self._channel)
+            # Kept, because it makes an object for each of the methods of members.
+            self._stub = MembersStub(self._channel)
+        return self._stub
 
 
 def send_notices(resources: Resources, stop: threading.Event) -> None:

@@ -24,7 +24,7 @@ from services.notifications.channels.limits import LimitedChannel
 from services.notifications.channels.port import Channel, Outcome
 from services.notifications.channels.port import Message as Handed
 from services.notifications.institutions import Places
-from services.notifications.members import hash_address, keys_of
+from services.notifications.members import hash_address
 from services.notifications.push_devices import push_addresses
 from services.notifications.sending.attempts import (
     NOT_HANDED_OVER,
@@ -151,16 +151,13 @@ class Sender:
             in_progress.give_way()
             decisions.append(judge.decide(one, contacts.get(one.member_id), now))
         drafts = [one.draft for one in decisions if one.draft is not None]
-        in_progress.give_way()
-        are_only_drafts = all(one.draft is not None and not one.ended for one in decisions)
-        opened = self._database.prepared_transaction if are_only_drafts else self._database.transaction
-        with opened(SENDING) as session:
-            if not are_only_drafts:
-                _write_endings(whole(session), decisions)
+        # Drafts are written with their attempts.
+        if any(one.draft is None or one.ended for one in decisions):
+            in_progress.give_way()
+            with self._database.transaction(SENDING) as session:
+                _write_endings(session, decisions)
                 for decision in decisions:
-                    _write_decision(whole(session), decision)
-            # Make missing keys for all batches at once. Batches read them again, because members may be erased.
-            keys_of(session, master, {draft.member_id: draft.institution_id for draft in drafts})
+                    _write_decision(session, decision)
         self._hand_over(drafts, known, master, now)
 
     def _hand_over(self, drafts: Sequence[Draft], known: Known, master: MasterKey, now: datetime) -> None:
