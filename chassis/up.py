@@ -19,6 +19,7 @@ from types import FrameType
 from typing import Any
 
 import uvicorn
+from sqlalchemy.orm import configure_mappers
 
 from chassis import in_progress, jobs, revisions, telemetry
 from chassis.addresses import networks
@@ -86,6 +87,7 @@ def prepare_workers(settings: Settings) -> Callable[[socket.socket, int], None]:
         for place in (service.rpc, service.adder, *runs, *(consumer.handler for consumer in service.consumers)):
             if place:
                 resolve(place)
+    configure_mappers()  # each worker would do it at its first query
     app = resolve(APP)(settings)
     in_progress.share(settings.workers)
     tune_gc()

@@ -15,7 +15,10 @@ IMPORTED = (
     *("chassis.health", "chassis.migrate", "chassis.postgres", "chassis.rpc.server", "chassis.up"),
     *("gateway.app", "services.catalog.importing.pipeline", "services.catalog.index.elastic"),
     "services.catalog.index.tantivy",
+    # Libraries that are imported on demand.
+    *("chassis.sampling", "opentelemetry.instrumentation.fastapi", "sqlite3", "uvloop"),
 )
+IMPORTED_BY_WORKERS = ("chassis.sampling", "opentelemetry.exporter.otlp.proto.http.trace_exporter", "requests")
 
 
 def import_product() -> None:
@@ -34,6 +37,7 @@ def import_product() -> None:
     import_module("tests.forked_decoders")
     for router in pkgutil.iter_modules(import_module("gateway.api").__path__, "gateway.api."):
         import_module(router.name)
+    import_module("sqlalchemy.orm").configure_mappers()  # each fork would do it at its first query
 
 
 def import_workers() -> None:
@@ -51,6 +55,9 @@ def import_workers() -> None:
     for service in discover():
         for consumer in service.consumers:
             resolve(consumer.handler)
+    for module in IMPORTED_BY_WORKERS:
+        import_module(module)
+    import_module("sqlalchemy.orm").configure_mappers()
     assert "grpc" not in sys.modules
 
 

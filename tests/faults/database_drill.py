@@ -29,7 +29,7 @@ from tests.migrated import copied_databases
 
 THREADS = 4
 CLIENTS = 8
-PAUSE_SECONDS = 0.2  # of a client after each answer: drills need answers at any time, not all processors
+PAUSE_SECONDS = 0.3  # of a client after each answer: drills need answers at any time, not all processors
 # What readers ask for: two routes and a page, whose errors are a problem document or a page.
 PATHS = ("/api/v1/search?q=selasar", "/search?q=selasar", "/api/v1/institutions")
 
