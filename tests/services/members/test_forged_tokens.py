@@ -98,7 +98,7 @@ def test_a_forged_token_is_refused(office: Office, forgery: str, is_header_known
         account(office, FORGERIES[forgery](office))
 
 
-def test_the_library_and_the_short_way_read_the_same_caller(office: Office) -> None:
+def test_a_known_header_and_a_new_one_lead_to_the_same_caller(office: Office) -> None:
     office.staff("budi", "desk")
     tokens = [office.sign_in("budi").token.token for _ in range(2)]
     with office.database.reading(TEST) as session:
