@@ -20,6 +20,8 @@ from chassis.wake import announce_commits
 from services.catalog.tables import Authority, IndexQueue, Item, Record
 
 STALL_SECONDS = 60  # without progress of the index
+# Between two looks at the queue, each of which takes the time of a few documents. The pauses grow.
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 0.2
 
 Json = Annotated[bool, typer.Option("--json", help="End with one line of JSON.")]
 
@@ -44,6 +46,7 @@ def wait_until_indexed(resources: Resources, *, quiet: bool) -> None:
     """
     deadline, moment = time.monotonic() + STALL_SECONDS, clock.now()
     total = before = _queued(resources.database, moment)
+    pause = FIRST_PAUSE_SECONDS
     with bar_for(quiet=quiet) as bar:
         task = bar.add_task("index", total=total, note="")
         while left := _queued(resources.database, moment):
@@ -53,7 +56,8 @@ def wait_until_indexed(resources: Resources, *, quiet: bool) -> None:
             elif time.monotonic() > deadline:
                 print_warning(f"{left} records are not in the index yet; the process that indexes will continue.")
                 return
-            time.sleep(0.05)
+            time.sleep(pause)
+            pause = min(pause * 1.2, LONGEST_PAUSE_SECONDS)
         bar.update(task, completed=total)
 
 
