@@ -1,4 +1,4 @@
-"""Forged tokens are refused, also when the header is that of a valid token, which is not decoded again."""
+"""Forged tokens are refused, also after a valid token with the same header."""
 
 from __future__ import annotations
 
