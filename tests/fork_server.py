@@ -257,7 +257,7 @@ def _serve(
                     os.write(status, str(code).encode())
                 os.close(status)
                 continue
-            shell = shells.accept()[0] if shells and key.fileobj is shells else None
+            shell = _accept(shells) if shells and key.fileobj is shells else None
             near: Any = shell or key.fileobj
             message, descriptors, *_ = socket.recv_fds(near, MOST_BYTES, MOST_DESCRIPTORS)
             if shell:
@@ -283,6 +283,12 @@ def _serve(
             end = os.pidfd_open(pid)
             statuses[end] = pid, status
             selector.register(end, selectors.EVENT_READ)
+
+
+def _accept(shells: socket.socket) -> socket.socket:
+    shell, _ = shells.accept()
+    os.set_blocking(shell.fileno(), True)  # where eventlet has changed the modules, it would not wait for a message
+    return shell
 
 
 def _command(request: dict[str, Any], descriptors: Sequence[int], server: ForkServer) -> int:
