@@ -10,6 +10,7 @@ from typing import Any
 
 import argon2
 import pytest
+from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadFileScheduling
 
 from chassis import sentences
@@ -28,6 +29,9 @@ client_calls.DEFAULT_TIMEOUT_SECONDS = 30.0
 # Half of the time of a test that signs in was argon2. Processes that tests start use the parameters of the product.
 passwords._HASHER = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 sentences.register(CHECKOUT / "tests" / "sentences.toml")
+# The first example with characters takes a second in a fresh clone, where Hypothesis finds their categories.
+settings.register_profile("tests", suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tests")
 # The processes of xdist are of the run of the one that starts them.
 start_run()
 # Nine thousand tests stay in memory: collections that visit them took a quarter of the time of finding them.

@@ -91,13 +91,16 @@ def _template(service: Service) -> str:
 
 
 @contextmanager
-def copied_databases(services: Sequence[Service]) -> Iterator[dict[str, str]]:
-    """Settings of migrated databases on PostgreSQL, one of each service."""
+def copied_databases(services: Sequence[Service], *, is_empty: bool = False) -> Iterator[dict[str, str]]:
+    """Settings of migrated or empty databases on PostgreSQL, one of each service."""
     name = f"test_{uuid.uuid4().hex[:12]}_{{service}}"
     names = [name.format(service=service.name) for service in services]
     try:
         for service, database in zip(services, names, strict=True):
-            create_migrated(service, database)
+            if is_empty:
+                servers.create_database(database)
+            else:
+                create_migrated(service, database)
         yield {"DATABASE_URL": servers.database_url(name), "DATABASE_OWNER_URL": servers.database_url(name, owner=True)}
     finally:
         for database in names:

@@ -215,13 +215,16 @@ def installation_of(bus: str, folder: Path, migrated: MigratedDatabases) -> Iter
 
 
 @contextmanager
-def settings_of(bus: str, folder: Path) -> Iterator[Settings]:
-    """Settings for "local" (SQLite files in `folder`) or "amqp" (databases and a virtual host, dropped afterwards)."""
+def settings_of(bus: str, folder: Path, *, is_empty: bool = False) -> Iterator[Settings]:
+    """Settings for "local" (SQLite files in `folder`) or "amqp" (databases and a virtual host, dropped afterwards).
+
+    is_empty  the databases have no tables, so that a backup can be restored into them
+    """
     if bus == "local":
         yield load({"DATA": str(folder)})
         return
     name = f"test_{uuid.uuid4().hex[:12]}"
-    with copied_databases((STOCK, ORDERS)) as urls:
+    with copied_databases((STOCK, ORDERS), is_empty=is_empty) as urls:
         yield load({**urls, "BUS_URL": servers.create_vhost(name)})
         servers.drop_vhost(name)
 

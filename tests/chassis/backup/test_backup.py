@@ -68,7 +68,8 @@ class TestOneMoment:
                 for thread in threads:
                     thread.join()
         for number in range(rounds):
-            with settings_of("local" if is_local else "amqp", tmp_path / f"other{number}") as other, dropping(other):
+            bus = "local" if is_local else "amqp"
+            with settings_of(bus, tmp_path / f"other{number}", is_empty=True) as other, dropping(other):
                 restore(other, tmp_path / f"backup{number}")
                 with open_installation(other) as restored:
                     assert_agreement(restored.stock.database, restored.orders.database, is_local=is_local)
@@ -101,7 +102,7 @@ class TestOneMoment:
             # Work goes on as soon as the snapshots are open.
             assert written.wait(10)
         bus = "amqp" if any_settings.database_url else "local"
-        with settings_of(bus, tmp_path / "other") as other, dropping(other):
+        with settings_of(bus, tmp_path / "other", is_empty=True) as other, dropping(other):
             restore(other, tmp_path / "backup")
             assert articles(other) == set()
 

@@ -208,7 +208,8 @@ def test_the_audit_has_acts_and_looks_without_personal_values(office: Office) ->
     assert {(row.actor, row.object) for row in rows} == {(desk.actor, new.id)}
     assert json.loads(rows[1].facts) == {"changed": ["phone"], "version": 2}
     assert rows[1].sealed
-    assert "6600" not in repr(rows)
+    # More digits than an identifier has by chance.
+    assert not [digits for digits in ("66001122", "66007788") if digits in repr(rows)]
 
 
 def test_search_finds_by_any_spelling_order_and_beginning(office: Office) -> None:
