@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -16,7 +17,7 @@ from chassis.backup import make_backup
 from chassis.bus.local import deliveries
 from chassis.context import system
 from chassis.db import Database
-from chassis.errors import Error
+from chassis.errors import Error, Unavailable
 from chassis.inbox import inbox
 from chassis.job_runs import refill_is_due
 from chassis.outbox import outbox
@@ -28,6 +29,8 @@ from tests.example_services.installation import Installation, open_installation
 from tests.example_services.stock import tables as stock
 
 READER = system("test")
+# PostgreSQL ends a session a moment after its client has closed the connection.
+SESSION_SECONDS = 2
 
 
 def name_of(settings: Settings, service: str) -> str:
@@ -59,7 +62,15 @@ def back_up(settings: Settings, folder: Path) -> backup_manifest.Manifest:
 
 
 def restore(settings: Settings, folder: Path, *, replace: bool = False) -> list[str]:
-    return restore_backup(settings, SERVICES, folder, replace=replace, quiet=True)[1]
+    """Restore a backup. Returns the names of the databases that are kept."""
+    end = time.monotonic() + SESSION_SECONDS
+    while True:
+        try:
+            return restore_backup(settings, SERVICES, folder, replace=replace, quiet=True)[1]
+        except Unavailable as problem:
+            if problem.reason != "SERVER_RUNNING" or time.monotonic() > end:
+                raise
+            time.sleep(0.05)
 
 
 def reason_of(act: Callable[[], object]) -> str:
