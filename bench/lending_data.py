@@ -12,8 +12,8 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -42,6 +42,16 @@ class Edition(NamedTuple):
     address: str
     environment: Mapping[str, str]
     pids: Sequence[int]
+
+
+@contextmanager
+def running_cluster(cluster: Any) -> Iterator[Edition]:
+    """Start a cluster of tests.servers.cluster, and stop it afterwards."""
+    try:
+        cluster.start()
+        yield Edition(cluster.address, cluster.environment, [process.pid for process in cluster.processes.values()])
+    finally:
+        cluster.stop()
 
 
 def run_command(environment: Mapping[str, str], *words: str) -> Any:

@@ -46,6 +46,7 @@ from bench.lending_data import (
     open_database,
     prepare_folder,
     run_command,
+    running_cluster,
 )
 from bench.lending_rows import BENCH
 from bench.parts import RANGKIANG
@@ -132,22 +133,13 @@ def _edition(
     if not arguments.data:
         stack.callback(cluster.remove)
     cluster.migrate()
-    return cluster.environment, lambda: _cluster(cluster)
+    return cluster.environment, lambda: running_cluster(cluster)
 
 
 @contextmanager
 def _embedded(data: Path, *, workers: int, changes: Mapping[str, str]) -> Iterator[Edition]:
     with parts.up(data, workers=workers, **changes) as server:
         yield Edition(server.address, {**os.environ, "DATA": str(data)}, [server.pid])
-
-
-@contextmanager
-def _cluster(cluster: Any) -> Iterator[Edition]:
-    try:
-        cluster.start()
-        yield Edition(cluster.address, cluster.environment, [process.pid for process in cluster.processes.values()])
-    finally:
-        cluster.stop()
 
 
 def fetch_token(edition: Edition) -> Callable[[], str]:

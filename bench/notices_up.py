@@ -18,14 +18,22 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import func, select
 
 from bench import generate, parts, thread_times
-from bench.lending_data import BRANCH, CODE, INSTITUTION_FILE, Edition, barcodes_of, open_database, run_command
+from bench.lending_data import (
+    BRANCH,
+    CODE,
+    INSTITUTION_FILE,
+    Edition,
+    barcodes_of,
+    open_database,
+    run_command,
+    running_cluster,
+)
 from bench.lending_http import Desk, cpu_seconds, fetch_token
 from bench.mail_sink import MailSink, smtp_url
 from chassis import clock
@@ -98,7 +106,7 @@ def _edition(
         servers.drop_database(cluster.prefix + service)  # of a run that was killed
     stack.callback(cluster.remove)
     cluster.migrate()
-    return cluster.environment, lambda: _cluster(cluster)
+    return cluster.environment, lambda: running_cluster(cluster)
 
 
 @contextmanager
@@ -107,15 +115,6 @@ def _embedded(
 ) -> Iterator[Edition]:
     with parts.up(data, workers=arguments.workers, **changes) as server:
         yield Edition(server.address, environment, [server.pid])
-
-
-@contextmanager
-def _cluster(cluster: Any) -> Iterator[Edition]:
-    try:
-        cluster.start()
-        yield Edition(cluster.address, cluster.environment, [process.pid for process in cluster.processes.values()])
-    finally:
-        cluster.stop()
 
 
 def _zone() -> str:

@@ -49,7 +49,7 @@ def read_id(value: Any) -> UUID | None:
     return UUID(bytes=value) if isinstance(value, bytes) else value
 
 
-def read_own_id(value: Any) -> UUID:
+def read_required_id(value: Any) -> UUID:
     """Return a value of the driver, which is not NULL, as an id."""
     return UUID(bytes=value) if isinstance(value, bytes) else value
 

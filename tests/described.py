@@ -75,9 +75,9 @@ def _schemas_of(text: bytes, schemas: dict[str, Any]) -> dict[str, Any]:
     names: set[str] = set()
     texts = [text]
     while texts:
-        found = {name.decode() for name in _REFERENCE.findall(texts.pop())} - names
-        names |= found
-        texts += [orjson.dumps(schemas[name]) for name in found]
+        references = {name.decode() for name in _REFERENCE.findall(texts.pop())} - names
+        names |= references
+        texts += [orjson.dumps(schemas[name]) for name in references]
     return {name: schema for name, schema in schemas.items() if name in names}
 
 

@@ -29,6 +29,8 @@ _MADE_BY = f"{sys.implementation.cache_tag}.jinja-{jinja2.__version__}"
 class TemplateBytecode(BytecodeCache):
     """Bytecode of the templates of a folder; where it may not be written, each process compiles what it needs.
 
+    Jinja's own cache of this kind fails there, and only the user who wrote its files may read them.
+
     options  what makes the environment, because compiled templates depend on that too
     """
 

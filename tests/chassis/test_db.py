@@ -62,8 +62,8 @@ def test_many_rows_of_a_prepared_statement_have_their_own_values(database: Datab
         more = update(things).where(things.c.id == bindparam("thing")).values(number=things.c.number + 1)
         Prepared(more).execute_many(session, [{"thing": one} for one in ids[:3]])
     with (database.reading if is_session else database.prepared_reading)(READER) as session:
-        found = fetch_among(session, "SELECT id, number, at FROM things WHERE number > ? AND id", ids, parameters=[0])
-    numbers = {thing: (number, at and read_moment(at)) for thing, number, at in found}
+        rows = fetch_among(session, "SELECT id, number, at FROM things WHERE number > ? AND id", ids, parameters=[0])
+    numbers = {thing: (number, at and read_moment(at)) for thing, number, at in rows}
     assert numbers == dict(zip(ids, zip([8, 8, 8, 7], moments, strict=True), strict=True))
 
 

@@ -98,8 +98,8 @@ class FakeOwners:
         if self.database is not None:
             pools = {self.database.writer.pool, self.database.reader.pool}  # one on PostgreSQL
             # Connections that wait for the next prepared statement are in no transaction.
-            kept = len(self.database._ready) + len(self.database._ready_writer)
-            in_use = sum(pool.checkedout() for pool in pools) - kept
+            waiting = len(self.database._ready) + len(self.database._ready_writer)
+            in_use = sum(pool.checkedout() for pool in pools) - waiting
             assert not in_use, "a call inside a transaction"
 
     def _answer(self) -> None:

@@ -67,8 +67,10 @@ class Import:
         """Store the rows. After a database error the earlier transactions stay stored."""
         source = iter(rows)
         waiting: list[list[Row]] = []
+        # A dry run rolls back, so it cannot end early and store a part while an act waits.
+        most = 1 if self._dry_run else _MOST_BATCHES
         while True:
-            while len(waiting) < _MOST_BATCHES and (batch := list(islice(source, BATCH))):
+            while len(waiting) < most and (batch := list(islice(source, BATCH))):
                 waiting.append([convert(number, cells, mapping) for number, cells in batch])
             if not waiting:
                 return self.counts
@@ -94,7 +96,7 @@ class Import:
         for batch in batches:
             self._store_batch(session, batch)
             stored += 1
-            if not self._dry_run and (not self._database.is_sqlite or self._database.acts_wait()):
+            if not self._database.is_sqlite or self._database.acts_wait():
                 break
         if self._dry_run:
             raise _DryRun

@@ -11,7 +11,7 @@ from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session
 
 from chassis import clock
-from chassis.column_types import read_id, read_own_id
+from chassis.column_types import read_id, read_required_id
 from chassis.errors import Invalid, Unavailable
 from chassis.ids import parse_id
 from chassis.sealing import MasterKey
@@ -190,7 +190,7 @@ def _member(
     guardian_name, relation, wrapped_key, sealed_values = rest
     return MemberRow(
         id=member_id,
-        institution_id=read_own_id(institution_id),
+        institution_id=read_required_id(institution_id),
         number=number,
         version=version,
         category=category,

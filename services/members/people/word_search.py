@@ -107,9 +107,9 @@ def _size(session: AnySession, institution_id: UUID, word: str) -> int:
 
     An old number changes only how the members are found.
     """
-    kept = _kept_sizes.get((institution_id, word))
-    if kept is not None and time.monotonic() - kept[1] < _KEPT_SECONDS:
-        return kept[0]
+    counted = _kept_sizes.get((institution_id, word))
+    if counted is not None and time.monotonic() - counted[1] < _KEPT_SECONDS:
+        return counted[0]
     size = int(_COUNT.first(session, {"institution": institution_id, "low": word, "high": word + LAST_LETTER}).size)
     if size >= _LEAST_KEPT:
         if len(_kept_sizes) >= _MOST_KEPT:

@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from chassis import in_progress
-from chassis.column_types import read_day, read_id, read_moment, read_own_id
+from chassis.column_types import read_day, read_id, read_moment, read_required_id
 from chassis.sql import fetch_among, fetch_sql
 from services.notifications.institutions import Places
 from services.notifications.preferences import answers_of
@@ -200,14 +200,16 @@ def read_known(session: Session, work: Iterable[Work], now: datetime, *, places:
         answers=answers_of(session, members),
         refused={address_hash for _, address_hash in fetch_among(session, _REFUSED, members)},
         sent_days={
-            (member_id, day): read_own_id(message_id) for member_id, text, message_id in days if (day := read_day(text))
+            (member_id, day): read_required_id(message_id)
+            for member_id, text, message_id in days
+            if (day := read_day(text))
         },
     )
 
 
 def _retries(session: Session, now: datetime) -> list[Candidate]:
     return [
-        Candidate(read_own_id(member_id), bool(is_digest), message_id=read_own_id(message_id))
+        Candidate(read_required_id(member_id), bool(is_digest), message_id=read_required_id(message_id))
         for message_id, member_id, is_digest in fetch_sql(session, _RETRIES, [now])
     ]
 
@@ -235,13 +237,13 @@ def _new_at_once(session: Session, now: datetime) -> list[Candidate]:
     """Return the earliest notice of each member among those that are sent at once, which keeps their order."""
     first: dict[UUID, Candidate] = {}
     for notice_id, member in fetch_sql(session, _NEW_AT_ONCE, [now]):
-        member_id = read_own_id(member)
-        first.setdefault(member_id, Candidate(member_id, False, notice_id=read_own_id(notice_id)))
+        member_id = read_required_id(member)
+        first.setdefault(member_id, Candidate(member_id, False, notice_id=read_required_id(notice_id)))
     return list(first.values())
 
 
 def _new_digests(session: Session, now: datetime) -> list[Candidate]:
-    members = dict.fromkeys(read_own_id(member_id) for [member_id] in fetch_sql(session, _NEW_DIGESTS, [now]))
+    members = dict.fromkeys(read_required_id(member_id) for [member_id] in fetch_sql(session, _NEW_DIGESTS, [now]))
     return [Candidate(member_id, True) for member_id in members][:MEMBERS_A_ROUND]
 
 
@@ -267,9 +269,9 @@ def _notice(
 ) -> DueNotice:  # fmt: skip
     """Return a notice from the driver's values of `_COLUMNS`."""
     return DueNotice(
-        id=read_own_id(notice_id),
-        institution_id=read_own_id(institution_id),
-        member_id=read_own_id(member_id),
+        id=read_required_id(notice_id),
+        institution_id=read_required_id(institution_id),
+        member_id=read_required_id(member_id),
         kind=kind,
         loan_id=read_id(loan_id),
         branch_id=read_id(branch_id),

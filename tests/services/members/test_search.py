@@ -87,8 +87,8 @@ def test_members_who_come_after_a_frequent_beginning_was_counted_are_found(
 ) -> None:
     store_members(office, [f"Siti Sari Surya {number}" for number in range(400)])
     # 1,206 words begin with s, so the number is kept: it is now older than the next members.
-    found = desk.find("s 77")
-    assert [member.name for member in found.members] == ["Siti Sari Surya 77"]
+    result = desk.find("s 77")
+    assert [member.name for member in result.members] == ["Siti Sari Surya 77"]
     many = desk.find("s su", limit=50)
     assert (many.total, many.has_more, len(many.members)) == (200, True, 50)
     for number in range(3):
