@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from chassis.sentences import LocalText, sentence
 from services.catalog.analysis import audience_of, is_weak_word, reading_of, root
-from services.catalog.index.matches import And, Between, Boosted, DisMax, Match, Not, Or, scaled
+from services.catalog.index.matches import And, Between, Boosted, DisMax, Match, Not, Or, Term, scaled
 from services.catalog.index.port import REACH, Index
 from services.catalog.record.classes import notation
+from services.catalog.record.index_document import KIND_SIGNS
 from services.catalog.search.class_recall import (
     ClassFinder,
     Ideas,
@@ -30,6 +31,7 @@ from services.catalog.search.ranking.build import match_of
 
 MOST_WORDS = 8  # of a query; only the first words are used
 MOST_BY_NUMBER, MOST_BY_RARITY = 0.6, 0.5  # shares of the words that must be known
+HALF = 0.5  # share that is enough if a class or related words are known, too
 
 
 class WantedWord(NamedTuple):
@@ -99,7 +101,7 @@ def match_partly(index: Index, query: Query, complete: Match, ideas: Ideas) -> P
         *(matched.roots for matched in known_classes), *(translation.roots for translation in known_translations)
     )
     known_words = [(total, word) for total, word in zip(word_totals, words, strict=True) if total]
-    if not _has_enough_known(documents, words, word_totals, recalled):
+    if not _has_enough_known(documents, words, word_totals, recalled, asks_for_kind=bool(ideas.preferences.kind)):
         return None
     if len(words) < 2:
         known_words = []  # the query has already searched for the word itself, with few hits or none
@@ -191,19 +193,54 @@ def _is_plain(part: Part) -> bool:
 
 
 def _has_enough_known(
-    documents: int, words: Sequence[WantedWord], totals: Sequence[int], recalled: frozenset[str]
+    documents: int,
+    words: Sequence[WantedWord],
+    totals: Sequence[int],
+    recalled: frozenset[str],
+    *,
+    asks_for_kind: bool,
 ) -> bool:
     """Tell whether most of the words are known, by number or by rarity; an unknown word has the greatest rarity.
 
-    recalled  roots of words for which related words or classes have records
+    Half of the words are enough when two are known and one of them has related words or a class. A number does not
+    count while no record has it, nor does a single digit.
+
+    recalled       roots of words for which related words or classes have records
+    asks_for_kind  the query asks for stories or facts, which counts as one more known word beside another
     """
     decisive = [(word, total) for word, total in zip(words, totals, strict=True) if not word.is_weak]
     decisive = decisive or list(zip(words, totals, strict=True))
+    decisive = [pair for pair in decisive if not _is_number(pair[0]) or (pair[1] and len(pair[0].text) > 1)] or decisive
     rarities = [math.log1p((documents - min(total, documents) + 0.5) / (total + 0.5)) for _word, total in decisive]
+    is_recalled = [word.roots <= recalled for word, _total in decisive]
     known_rarities = [
-        rarity for (word, total), rarity in zip(decisive, rarities, strict=True) if total or word.roots <= recalled
+        rarity for (_word, total), rarity, has in zip(decisive, rarities, is_recalled, strict=True) if total or has
     ]
-    return len(known_rarities) >= MOST_BY_NUMBER * len(decisive) or sum(known_rarities) > MOST_BY_RARITY * sum(rarities)
+    known, number = len(known_rarities), len(decisive)
+    if known and asks_for_kind:
+        known, number = known + 1, number + 1
+    return (
+        known >= MOST_BY_NUMBER * number
+        or (known >= max(2, HALF * number) and any(is_recalled))
+        or sum(known_rarities) > MOST_BY_RARITY * sum(rarities)
+    )
+
+
+def _is_number(word: WantedWord) -> bool:
+    return any(map(str.isdigit, word.text))
+
+
+def _in_subject_first(match: Match) -> Match:
+    """Add the weight of a subject heading to each word of a match: one word of a title or summary says less."""
+    match match:
+        case Term(field="any", token=token, boost=boost):
+            in_subject = Term("any", KIND_SIGNS["subject"] + token, boost * weights.IN_SUBJECT)
+            return DisMax((match, in_subject), 1.0)
+        case DisMax(choices=parts):
+            return replace(match, choices=tuple(map(_in_subject_first, parts)))
+        case And(of=parts):
+            return And(tuple(map(_in_subject_first, parts)))
+    return match
 
 
 def _choices(
@@ -218,12 +255,12 @@ def _choices(
 
     Only the best match counts, so a record that matches each word comes before one with a word and also its class.
     """
-    choices = [word.match] if is_searched else []
+    choices = [_in_subject_first(word.match)] if is_searched else []
     for translation in translations:
         if word.roots <= translation.roots:
             shared = sum(other.roots <= translation.roots for other in words)
             factor = weights.WEAK if word.is_weak and shared == 1 else 1 / shared
-            choices.append(scaled(translation_match(translation), factor))
+            choices.append(_in_subject_first(scaled(translation_match(translation), factor)))
     if is_searched and len(choices) > 1:
         choices = [DisMax(tuple(choices), 0.0)]  # otherwise the English edition of `gadis pantai` comes first
     recalled = (

@@ -21,9 +21,11 @@ TOLERANCE = 0.02
 SUCCESS = {"test": 0.9846, "tuning": 0.988}
 NDCG = {
     "test": {
-        "title": 0.9948, "half-remembered": 0.994, "author": 1.0, "name": 0.9815, "subject": 0.9621, "child": 0.9837,
+        # Title was 0.9948, child 0.9837 and all 0.9884 until 2026-11-28: after the wanted book, which stays the first,
+        # books with the words in a subject come before books with a word in the title.
+        "title": 0.992, "half-remembered": 0.994, "author": 1.0, "name": 0.9815, "subject": 0.9656, "child": 0.982,
         "typo": 1.0, "old-spelling": 0.9775, "number": 1.0, "stem": 0.9773, "phrase": 1.0, "operators": 1.0,
-        "transliteration": 0.9946, ALL: 0.9884,
+        "transliteration": 0.9946, ALL: 0.9883,
     },
     # The stem figure was 0.9942 until 2026-11-27. One search is lower, `penanaman padi`: Pengantar Agronomi comes
     # before Revolusi Sebatang Jerami since that day's change of the search. Which part of the change does it is not
@@ -31,10 +33,11 @@ NDCG = {
     # Subject, child, question, cross-language, minangkabau and all were higher until the harder fourth set became a
     # part of this half. Without it they rose on the same day, but subject fell from 0.9329 to 0.9320 and cross-language
     # from 0.8678 to 0.8672.
+    # Subject was 0.9285 and question 0.8886 until 2026-11-28, when words in subjects got weight.
     "tuning": {
-        "title": 0.9979, "half-remembered": 1.0, "author": 1.0, "name": 1.0, "subject": 0.9285, "child": 0.8516,
-        "typo": 0.9198, "old-spelling": 0.9939, "number": 1.0, "stem": 0.9922, "phrase": 1.0, "operators": 0.983,
-        "transliteration": 1.0, "question": 0.8886, "cross-language": 0.8476, "minangkabau": 0.9189, ALL: 0.9241,
+        "title": 0.9979, "half-remembered": 1.0, "author": 1.0, "name": 1.0, "subject": 0.927, "child": 0.8687,
+        "typo": 0.9198, "old-spelling": 0.9946, "number": 1.0, "stem": 0.9922, "phrase": 1.0, "operators": 0.983,
+        "transliteration": 1.0, "question": 0.8882, "cross-language": 0.8791, "minangkabau": 0.9252, ALL: 0.9309,
     },
 }  # fmt: skip
 AIMS = {"success": 0.9, "ndcg": 0.85}  # of the test half; the recorded levels are above them
