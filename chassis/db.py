@@ -18,7 +18,7 @@ from chassis.context import READER, Context
 from chassis.db_errors import translate_connection_errors, translate_errors, translate_folder_error
 from chassis.errors import Conflict, Unavailable
 from chassis.nesting import transaction_on
-from chassis.prepared import SessionStatements, Statements, add_statements
+from chassis.prepared import SessionStatements, Statements, add_statements, close_statements
 from chassis.table_access import SET_INSTITUTION, limit_to_institution, stored_institution
 from chassis.urls import check_url, known_scheme
 from chassis.write_turn import WriteTurn
@@ -133,14 +133,17 @@ class Database:
             translate_errors(),
             Session(self.writer, expire_on_commit=False) as session,
         ):
-            with translate_connection_errors():
-                self._set_context(session, context, is_write=True)
-                changes = self._changes(session)
-            yield session
-            with translate_connection_errors():
-                session.flush()
-                wrote = self._changes(session) != changes
-                session.commit()
+            try:
+                with translate_connection_errors():
+                    self._set_context(session, context, is_write=True)
+                    changes = self._changes(session)
+                yield session
+                with translate_connection_errors():
+                    session.flush()
+                    wrote = self._changes(session) != changes
+                    session.commit()
+            finally:
+                close_statements(session)
         if wrote:
             self._announce()
 
@@ -178,9 +181,12 @@ class Database:
         """
         self.check_revisions()
         with translate_errors(), Session(self.reader) as session:
-            with translate_connection_errors():
-                self._set_context(session, context, is_write=False)
-            yield session
+            try:
+                with translate_connection_errors():
+                    self._set_context(session, context, is_write=False)
+                yield session
+            finally:
+                close_statements(session)
 
     @contextmanager
     def prepared_transaction(self, context: Context) -> Iterator[Statements]:
@@ -220,8 +226,12 @@ class Database:
             else:
                 timeout = self._limits.limit_statements(connection.dbapi_connection, context, is_write=is_write)
                 cursor.execute(_DRIVERS_SET_CONTEXT, (context.institution, timeout))
-            yield Statements(engine, cursor, self._limit_institution)
-            connection.commit() if is_write else connection.rollback()
+            statements = Statements(engine, cursor, self._limit_institution)
+            try:
+                yield statements
+                connection.commit() if is_write else connection.rollback()
+            finally:
+                statements.close()
 
     def rows(self, statement: str, parameters: Sequence[Any], context: Context = READER) -> list[Any]:
         """Return the rows of one SELECT with the driver's placeholders; for the most frequent reads.

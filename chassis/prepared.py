@@ -53,6 +53,14 @@ class Statements:
         """Execute a SELECT, or a statement with RETURNING. Returns the driver's rows."""
         return list(self.run(statement, parameters).fetchall())
 
+    def close(self) -> None:
+        """Close the cursor, before another thread takes the connection.
+
+        A cursor holds its last statement until it is destroyed, and then resets it. The connection has one statement
+        for one SQL text, so the reset could come while the next thread binds values to it, which SQLite then refuses.
+        """
+        self._cursor.close()
+
 
 class SessionStatements(Statements):
     """Statements in a session's transaction, on SQLite; errors of the driver are raised as a session raises them."""
@@ -87,6 +95,13 @@ _STATEMENTS = "statements"  # key in a session's `info`
 def add_statements(session: Session, statements: SessionStatements) -> None:
     """Let prepared statements of a session run on the driver's connection."""
     session.info[_STATEMENTS] = statements
+
+
+def close_statements(session: Session) -> None:
+    """Close the cursor of a session's prepared statements."""
+    statements = session.info.pop(_STATEMENTS, None)
+    if statements is not None:
+        statements.close()
 
 
 def statements_of(session: AnySession) -> Statements | None:

@@ -26,6 +26,7 @@ from gateway.api.schemas import ResponseModel
 from gateway.api.serializers import plain
 from gateway.callers import address_of
 from gateway.clients import Circulation, Members, call
+from gateway.password_turns import call_in_turn
 from gateway.sessions import require_secure
 from rangkiang.circulation.v1 import loans_pb2
 from rangkiang.members.v1 import cards_pb2 as wire
@@ -231,7 +232,7 @@ async def use_slip(request: Request, body: SlipBody, members: Members) -> Respon
     message = wire.UseSlipRequest(
         number=body.number, code=body.code, password=body.password, address=address_of(request.scope)
     )
-    await call(request, members.UseSlip, message)
+    await call_in_turn(request, members.UseSlip, message)
     return Response(status_code=204)
 
 

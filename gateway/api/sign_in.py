@@ -14,6 +14,7 @@ from gateway.api.queries import QueryModel
 from gateway.api.schemas import JSON, ResponseModel
 from gateway.callers import address_of
 from gateway.clients import Members, call
+from gateway.password_turns import call_in_turn
 from gateway.sessions import require_secure
 from rangkiang.members.v1 import members_pb2
 from rangkiang.members.v1 import sign_in_pb2 as wire
@@ -125,7 +126,7 @@ _ACCOUNT = {
 async def sign_in(request: Request, body: Credentials, members: Members) -> Response:
     """Return an access token for five minutes. After TOTP_REQUIRED, repeat the request with `totp`."""
     require_secure(request)
-    reply = await call(
+    reply = await call_in_turn(
         request,
         members.SignIn,
         wire.SignInRequest(user=body.user, password=body.password, totp=body.totp, address=address_of(request.scope)),
@@ -189,7 +190,7 @@ async def change_password(request: Request, body: PasswordChange, members: Membe
     """Change the caller's password, and end the account's other sessions."""
     require_secure(request)
     message = members_pb2.ChangePasswordRequest(password=body.password, new_password=body.new_password)
-    await call(request, members.ChangePassword, message)
+    await call_in_turn(request, members.ChangePassword, message)
     return Response(status_code=204)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from chassis.context import READER, Context, system
 from chassis.db import Database
 from chassis.errors import Unavailable
 from chassis.ids import new_id
-from chassis.prepared import Prepared
+from chassis.prepared import Prepared, statements_of
 from chassis.sql import fetch_among
 from tests.forks import start_script
 
@@ -65,6 +66,26 @@ def test_many_rows_of_a_prepared_statement_have_their_own_values(database: Datab
         rows = fetch_among(session, "SELECT id, number, at FROM things WHERE number > ? AND id", ids, parameters=[0])
     numbers = {thing: (number, at and read_moment(at)) for thing, number, at in rows}
     assert numbers == dict(zip(ids, zip([8, 8, 8, 7], moments, strict=True), strict=True))
+
+
+@pytest.mark.parametrize("is_write", [True, False])
+@pytest.mark.parametrize("is_session", [True, False])
+def test_no_cursor_stays_open_on_a_connection_that_the_next_thread_takes(
+    database: Database, *, is_session: bool, is_write: bool
+) -> None:
+    if is_session:
+        block = database.transaction if is_write else database.reading
+    else:
+        block = database.prepared_transaction if is_write else database.prepared_reading
+    for fails in (False, True):
+        with suppress(ZeroDivisionError), block(READER) as session:
+            statements = statements_of(session)
+            if statements is None:  # a session on PostgreSQL has no cursor of its own
+                return
+            assert statements.fetch("SELECT 1", ()) == [(1,)]
+            _ = 1 / (not fails)
+        with pytest.raises(Exception, match="closed"):
+            statements.run("SELECT 1", ())
 
 
 def test_ids_and_times_are_read_as_they_were_written(database: Database) -> None:

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from chassis.errors import Error, NotFound, TooLate, Unavailable
 from gateway.clients import call, circulation, members
 from gateway.negotiation import language
+from gateway.password_turns import call_in_turn
 from gateway.web.desk.lending import LoanRow, due_words, error_sentences, sentences, words_of
 from gateway.web.forms import Form, for_signed_in, read_form, redirect, refuse, signed_in_form
 from gateway.web.hits import local_text
@@ -57,7 +58,7 @@ async def change_password(request: Request) -> Response:
         return await _page(request, form, status=400)
     message = wire.ChangePasswordRequest(password=password, new_password=new_password)
     try:
-        await call(request, members(request).ChangePassword, message)
+        await call_in_turn(request, members(request).ChangePassword, message)
     except Error as problem:
         return await _page(request, refuse(request, form, problem, _PASSWORD_FIELDS), status=problem.http_status)
     return redirect("/account?changed=password")

@@ -13,6 +13,7 @@ from gateway import sessions
 from gateway.callers import address_of
 from gateway.clients import call, members
 from gateway.negotiation import language
+from gateway.password_turns import call_in_turn
 from gateway.request_guard import accept_bodies
 from gateway.web.forms import (
     SIGN_IN_BYTES,
@@ -85,7 +86,7 @@ async def begin_session(request: Request) -> Response:
         user=user, password=password, totp=_digits(fields.get("totp", "")), address=address_of(request.scope)
     )
     try:
-        reply = await call(request, members(request).SignIn, message)
+        reply = await call_in_turn(request, members(request).SignIn, message)
     except Error as problem:
         if problem.reason == "TOTP_REQUIRED" and not fields.get("sealed"):
             return _code_page(request, form, secret, sealed=seal(secret, [user, password]), status=200, **hidden_fields)
@@ -174,7 +175,7 @@ async def use_slip(request: Request) -> Response:
         form.errors["repeated"] = wording(language(request)).say("signin.differ")
     else:
         try:
-            await call(request, members(request).UseSlip, message)
+            await call_in_turn(request, members(request).UseSlip, message)
             status = 200
         except Error as problem:
             refuse(request, form, problem, _SLIP_FIELDS)
@@ -209,7 +210,7 @@ async def use_link(request: Request) -> Response:
         totp=_digits(fields.get("totp", "")),
     )
     try:
-        reply = await call(request, members(request).UseLink, message)
+        reply = await call_in_turn(request, members(request).UseLink, message)
     except NotFound:
         raise
     except Error as problem:

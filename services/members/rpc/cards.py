@@ -101,7 +101,8 @@ class CardMethods(PeopleMethods):
             attempts.check(session)
         # Before the code is checked, so that the answer takes the same time for every number; and before the attempt is
         # counted, because hashing can refuse (SIGN_IN_BUSY).
-        password_hash = passwords.hash_password(request.password)
+        with passwords.place():
+            password_hash = passwords.hash_password(request.password)
         with self._database.transaction(caller) as session:
             attempts.check(session)
             attempts.count_failure(session)

@@ -20,6 +20,7 @@ from services.members.keys import Keys
 from services.members.settings import MembersSettings
 from services.members.sign_in import accounts, clients, passwords, second_factor, sessions
 from services.members.sign_in.attempts import Attempts
+from services.members.sign_in.sessions import SignedIn
 from services.members.tables import Account, Client, Institution
 
 SIGN_IN = system("sign-in")
@@ -34,80 +35,92 @@ class SignInMethods:
     def SignIn(self, request: wire.SignInRequest, context: grpc.ServicerContext) -> wire.SignInReply:
         caller = _sign_in_context(rpc.context(context))
         user = request.user.strip().lower()
-        account = self._check_password(user, request.password, request.totp, request.address, caller)
-        with self._database.transaction(caller) as session:
-            # Locked, so that two parallel sign-ins cannot use the same code.
-            stored = session.get_one(Account, account.id, with_for_update=True)
-            if request.totp and stored.totp_secret:
-                self._use_totp(stored, request.totp)
-            if passwords.is_outdated(stored.password_hash):
-                # Needs a second hash, once after an upgrade.
-                stored.password_hash = passwords.hash_password(request.password)
-            secret, signed_in = sessions.begin_session(session, stored)
-            _record(session, caller, "members.sign_in", stored, session_id=str(signed_in.session.id))
-            reply = self._account(
-                signed_in.account, signed_in.roles, session.get_one(Institution, stored.institution_id)
-            )
+        attempts = Attempts(self._keys.master, user=user, address=request.address)
+        # Two transactions, one on each side of the computation: with more, fifty people wait for each other's turns.
+        with passwords.place():
+            account, is_right = self._compare_password(user, request.password, attempts, caller)
+            # Needs a second hash, once after an upgrade.
+            is_old = is_right and account is not None and passwords.is_outdated(account.password_hash)
+            new_hash = passwords.hash_password(request.password) if is_old else ""
+            with self._database.transaction(caller) as session:
+                if account is None or not is_right:
+                    refusal: Unauthenticated | TooMany | None = Unauthenticated("SIGN_IN_FAILED")
+                    if account is not None:
+                        _record(session, caller, "members.fail_sign_in", account)
+                    else:
+                        # A write of the same size, because the time of the write would show whether the user is known.
+                        attempts.write_again(session)
+                else:
+                    # Locked, so that two parallel sign-ins cannot use the same code.
+                    stored = session.get_one(Account, account.id, with_for_update=True)
+                    refusal = self._refusal_of_code(session, stored, request, attempts)
+                    if refusal is None:
+                        attempts.clear(session)
+                        secret, signed_in, reply = self._begin(session, stored, new_hash, caller)
+            if refusal is not None:  # now that the counts are stored
+                raise refusal
         return wire.SignInReply(session=secret, token=self._token(signed_in.principal), account=reply)
 
-    def _check_password(self, user: str, password: str, totp: str, address: str, caller: Context) -> Account:
-        """Return the account if the password and the second factor are right.
+    def _compare_password(
+        self, user: str, password: str, attempts: Attempts, caller: Context
+    ) -> tuple[Account | None, bool]:
+        """Count the attempt, and compare its password. Returns the user's account, and whether it has this password.
 
-        raises  Unauthenticated  SIGN_IN_FAILED  also for an unknown user, after the same time
-                                 TOTP_REQUIRED   the password is right, and the code is missing
-                                 TOTP_NOT_SET    a role needs a second factor that the account does not have
-                TooMany          SIGN_IN_PAUSED, SIGN_IN_BUSY
+        raises  TooMany  SIGN_IN_PAUSED, SIGN_IN_BUSY
         """
-        # Most sign-ins beyond the limit end here; the others are counted, and their count is taken back.
-        passwords.refuse_when_busy()
-        attempts = Attempts(self._keys.master, user=user, address=address)
         with self._database.transaction(caller) as session:
             attempts.check(session)
             attempts.count_failure(session)
             account = accounts.account_of_user(session, user)
         try:
-            is_right = passwords.verify_password(account.password_hash if account is not None else "", password)
+            return account, passwords.verify_password(account.password_hash if account is not None else "", password)
         except TooMany:
             # The password was not compared. A class that signs in at once from one address must not cause a pause.
             with self._database.transaction(caller) as session:
                 attempts.take_back(session)
             raise
-        if account is None or not is_right:
-            with self._database.transaction(caller) as session:
-                if account is not None:
-                    _record(session, caller, "members.fail_sign_in", account)
-                else:
-                    # A write of the same size, because the time of the write would show whether the user is known.
-                    attempts.write_again(session)
-            raise Unauthenticated("SIGN_IN_FAILED")
-        with self._database.reading(caller) as session:
-            needs_code = roles.needs_second_factor(sessions.roles_of(session, account))
-        if needs_code and not account.totp_secret:
-            raise Unauthenticated("TOTP_NOT_SET")
-        if account.totp_secret:
-            if not totp:
-                with self._database.transaction(caller) as session:
-                    attempts.clear(session)
-                raise Unauthenticated("TOTP_REQUIRED")
-            # Codes have their own counters, because a right password without a code resets the counter of passwords.
-            codes = Attempts(self._keys.master, user=f"code/{user}", address=address)
-            with self._database.transaction(caller) as session:
-                codes.check(session)
-                codes.count_failure(session)
-            self._use_totp(account, totp)
-            with self._database.transaction(caller) as session:
-                codes.clear(session)
-        with self._database.transaction(caller) as session:
-            attempts.clear(session)
-        return account
 
-    def _use_totp(self, account: Account, code: str) -> None:
-        """Mark the time step of the code as used. Raises Unauthenticated SIGN_IN_FAILED."""
+    def _refusal_of_code(
+        self, session: Session, account: Account, request: wire.SignInRequest, attempts: Attempts
+    ) -> Unauthenticated | TooMany | None:
+        """Check the second factor after a right password, and mark its code as used. Returns the refusal, if any.
+
+        Unauthenticated  TOTP_REQUIRED   the code is missing
+                         TOTP_NOT_SET    a role needs a second factor that the account does not have
+                         SIGN_IN_FAILED  the code is wrong or was used
+        TooMany          SIGN_IN_PAUSED
+        """
+        if not account.totp_secret:
+            needs_code = roles.needs_second_factor(sessions.roles_of(session, account))
+            return Unauthenticated("TOTP_NOT_SET") if needs_code else None
+        if not request.totp:
+            attempts.clear(session)
+            return Unauthenticated("TOTP_REQUIRED")
+        # Codes have their own counters, because a right password without a code resets the counter of passwords.
+        codes = Attempts(self._keys.master, user=f"code/{account.user}", address=request.address)
+        try:
+            codes.check(session)
+        except TooMany as pause:
+            return pause
         secret = self._keys.master.open(account.totp_secret, use=f"totp/{account.id}")
-        counter = second_factor.matching_counter(secret, code, after=account.totp_counter)
+        counter = second_factor.matching_counter(secret, request.totp, after=account.totp_counter)
         if counter is None:
-            raise Unauthenticated("SIGN_IN_FAILED")
+            codes.count_failure(session)
+            return Unauthenticated("SIGN_IN_FAILED")
+        codes.clear(session)
         account.totp_counter = counter
+        return None
+
+    def _begin(
+        self, session: Session, account: Account, new_hash: str, caller: Context
+    ) -> tuple[str, SignedIn, wire.Account]:
+        """Begin a session; replace the password's hash by `new_hash`, unless that is empty. Returns the secret too."""
+        if new_hash:
+            account.password_hash = new_hash
+        secret, signed_in = sessions.begin_session(session, account)
+        _record(session, caller, "members.sign_in", account, session_id=str(signed_in.session.id))
+        institution = session.get_one(Institution, account.institution_id)
+        return secret, signed_in, self._account(account, signed_in.roles, institution)
 
     def RenewToken(self, request: wire.RenewTokenRequest, context: grpc.ServicerContext) -> wire.RenewTokenReply:
         caller = _sign_in_context(rpc.context(context))
@@ -160,7 +173,8 @@ class SignInMethods:
         with self._database.reading(caller) as session:
             _, account = accounts.open_link(session, request.link)
         accounts.check_password_for(account, request.password)
-        password_hash = passwords.hash_password(request.password)
+        with passwords.place():
+            password_hash = passwords.hash_password(request.password)
         with self._database.transaction(caller) as session:
             account = accounts.use_link(
                 session, request.link, password_hash=password_hash, totp=request.totp, master=self._keys.master
@@ -201,13 +215,14 @@ class SignInMethods:
         if account is None:
             raise NotFound("ACCOUNT_NOT_FOUND")
         attempts = Attempts(self._keys.master, user=account.user, address="")
-        with self._database.transaction(caller) as session:
-            attempts.check(session)
-            attempts.count_failure(session)
-        if not passwords.verify_password(account.password_hash, request.password):
-            raise Unauthenticated("PASSWORD_WRONG")
-        accounts.check_password_for(account, request.new_password)
-        password_hash = passwords.hash_password(request.new_password)
+        with passwords.place():
+            with self._database.transaction(caller) as session:
+                attempts.check(session)
+                attempts.count_failure(session)
+            if not passwords.verify_password(account.password_hash, request.password):
+                raise Unauthenticated("PASSWORD_WRONG")
+            accounts.check_password_for(account, request.new_password)
+            password_hash = passwords.hash_password(request.new_password)
         with self._database.transaction(caller) as session:
             attempts.clear(session)
             stored = session.get_one(Account, account.id)

@@ -6,20 +6,41 @@ Unknown user names have the same limits, so an answer does not show whether a us
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
+from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from chassis import clock
 from chassis.errors import TooMany
+from chassis.prepared import Prepared
 from chassis.sealing import MasterKey
-from chassis.sql import insert_for
 from services.members.tables import FailedAttempts
 
 LONGEST_PAUSE = timedelta(minutes=15)
 # Failures are forgotten this long after the last one.
 MEMORY = timedelta(hours=1)
+
+_attempts: Any = FailedAttempts.__table__
+_COUNT = {
+    name: Prepared(
+        insert.on_conflict_do_update(
+            index_elements=["key"], set_={"count": _attempts.c.count + 1, "last_at": insert.excluded.last_at}
+        )
+    )
+    for name, insert in (("sqlite", sqlite.insert(_attempts)), ("postgresql", postgresql.insert(_attempts)))
+}
+# Three keys at most; without an address the last one is asked for twice.
+_COUNTS = Prepared(select(_attempts).where(_attempts.c.key.in_([bindparam(name) for name in ("a", "b", "c")])))
+_CLEAR = Prepared(delete(_attempts).where(_attempts.c.key == bindparam("one")))
+_TAKE_BACK = Prepared(
+    update(_attempts)
+    .where(_attempts.c.key == bindparam("one"), _attempts.c.count > 0)
+    .values(count=_attempts.c.count - 1)
+)
+_WRITE_AGAIN = Prepared(update(_attempts).where(_attempts.c.key == bindparam("one")).values(count=_attempts.c.count))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +74,8 @@ class Attempts:
     def check(self, session: Session) -> None:
         """Refuse an attempt during a pause. Raises TooMany SIGN_IN_PAUSED, with the seconds left."""
         now = clock.now()
-        rows = {
-            row.key: row
-            for row in session.scalars(select(FailedAttempts).where(FailedAttempts.key.in_(self._keys.values())))
-        }
+        keys = list(self._keys.values())
+        rows = {row.key: row for row in _COUNTS.rows(session, {"a": keys[0], "b": keys[1], "c": keys[-1]})}
         ends = [
             rows[key].last_at + _pause(rows[key].count - limit.free)
             for limit, key in self._keys.items()
@@ -70,33 +89,27 @@ class Attempts:
     def count_failure(self, session: Session) -> None:
         """Count this attempt as failed before its password is compared: so parallel attempts cannot exceed limits."""
         now = clock.now()
-        for key in sorted(self._keys.values()):
-            self._count(session, key, now)
-
-    def _count(self, session: Session, key: bytes, now: datetime) -> None:
-        row = insert_for(session, FailedAttempts).values(key=key, count=1, last_at=now)
-        session.execute(
-            row.on_conflict_do_update(index_elements=["key"], set_={"count": FailedAttempts.count + 1, "last_at": now})
-        )
+        rows = [{"key": key, "count": 1, "last_at": now} for key in sorted(self._keys.values())]
+        _COUNT[session.get_bind().dialect.name].execute_many(session, rows)
 
     def take_back(self, session: Session) -> None:
         """Undo the count of an attempt whose password was not compared."""
-        keys = FailedAttempts.key.in_(self._keys.values())
-        session.execute(
-            update(FailedAttempts).where(keys, FailedAttempts.count > 0).values(count=FailedAttempts.count - 1)
-        )
+        _TAKE_BACK.execute_many(session, [{"one": key} for key in sorted(self._keys.values())])
 
     def write_again(self, session: Session) -> None:
-        """Write the counter again without a change, instead of the audit row that a known account gets."""
+        """Write the counter again without a change, instead of the audit row that a known account gets.
+
+        Not by a prepared statement, which would take less time than the audit row.
+        """
         key = FailedAttempts.key == self._keys[ACCOUNT]
         session.execute(update(FailedAttempts).where(key).values(count=FailedAttempts.count))
 
     def clear(self, session: Session) -> None:
         """Delete the failures of this account; for the address undo only the count of this attempt."""
-        keys = [key for limit, key in self._keys.items() if limit is not ADDRESS]
-        session.execute(delete(FailedAttempts).where(FailedAttempts.key.in_(keys)))
-        address = FailedAttempts.key == self._keys.get(ADDRESS, b"")
-        session.execute(update(FailedAttempts).where(address).values(count=FailedAttempts.count - 1))
+        keys = sorted(key for limit, key in self._keys.items() if limit is not ADDRESS)
+        _CLEAR.execute_many(session, [{"one": key} for key in keys])
+        if ADDRESS in self._keys:
+            _TAKE_BACK.execute(session, {"one": self._keys[ADDRESS]})
 
 
 def forget_old(session: Session) -> None:

@@ -1,12 +1,16 @@
-"""Passwords: argon2id hashes, at most two computed at a time; common passwords are refused."""
+"""Passwords: argon2id hashes, at most two computed at a time and after other work; common passwords are refused."""
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 import unicodedata
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
 from functools import cache
+from typing import TypeVar
 
 import argon2
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -21,21 +25,31 @@ AT_ONCE = 2
 WAIT_SECONDS = 2.0
 # Threads that may wait for a computation; the other threads of the pool stay free for other calls.
 MOST_WAITING = 4
+# Of the threads that compute: desks and searches get a processor before them.
+NICENESS = 10
 _turns = threading.BoundedSemaphore(AT_ONCE)
 _places = threading.BoundedSemaphore(AT_ONCE + MOST_WAITING)
 
+Result = TypeVar("Result")
 
-def refuse_when_busy() -> None:
-    """Refuse a sign-in that would find no place, before anything is written for it. Raises TooMany SIGN_IN_BUSY."""
+
+@contextmanager
+def place() -> Iterator[None]:
+    """Hold one of the places for calls that compute a hash, from before their first write until their end.
+
+    raises  TooMany  SIGN_IN_BUSY  before the block starts
+    """
     if not _places.acquire(blocking=False):
         raise TooMany("SIGN_IN_BUSY", seconds=int(WAIT_SECONDS))
-    _places.release()
+    try:
+        yield
+    finally:
+        _places.release()
 
 
 def hash_password(password: str) -> str:
     """Return the argon2id hash. Raises TooMany SIGN_IN_BUSY."""
-    with _turn():
-        return _HASHER.hash(_normal(password))
+    return _compute(lambda: _HASHER.hash(_normal(password)))
 
 
 def verify_password(password_hash: str, password: str) -> bool:
@@ -43,11 +57,14 @@ def verify_password(password_hash: str, password: str) -> bool:
 
     raises  TooMany  SIGN_IN_BUSY
     """
-    with _turn():
+
+    def verify() -> bool:
         try:
             return _HASHER.verify(password_hash or _unknown_hash(), _normal(password)) and bool(password_hash)
         except (VerificationError, InvalidHashError):
             return False
+
+    return _compute(verify)
 
 
 def is_outdated(password_hash: str) -> bool:
@@ -99,17 +116,24 @@ def _normal(password: str) -> str:
     return unicodedata.normalize("NFC", password[: 4 * LONGEST])
 
 
-@contextmanager
-def _turn() -> Iterator[None]:
-    """Wait for permission to compute, at most two seconds. Raises TooMany SIGN_IN_BUSY."""
-    if not _places.acquire(blocking=False):
+def _compute(work: Callable[[], Result]) -> Result:
+    """Run the work in a thread of low priority; wait at most two seconds for its start. Raises TooMany SIGN_IN_BUSY."""
+    if not _turns.acquire(timeout=WAIT_SECONDS):
         raise TooMany("SIGN_IN_BUSY", seconds=int(WAIT_SECONDS))
     try:
-        if not _turns.acquire(timeout=WAIT_SECONDS):
-            raise TooMany("SIGN_IN_BUSY", seconds=int(WAIT_SECONDS))
-        try:
-            yield
-        finally:
-            _turns.release()
+        result: Future[Result] = Future()
+        # A thread for each computation, because a pool's threads would be missing after a fork. It starts in 0.1 ms.
+        threading.Thread(target=_run, args=(work, result), name="password", daemon=True).start()
+        return result.result()
     finally:
-        _places.release()
+        _turns.release()
+
+
+def _run(work: Callable[[], Result], result: Future[Result]) -> None:
+    if sys.platform == "linux":  # where each thread has a priority of its own
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+    try:
+        result.set_result(work())
+    except BaseException as problem:
+        result.set_exception(problem)

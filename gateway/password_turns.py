@@ -1,0 +1,44 @@
+"""Turns for calls that compute the hash of a password: sign-ins, slips, links and new passwords.
+
+They wait here and not in the members service, where each would take one of the threads that desks use.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from starlette.requests import Request
+
+from chassis.errors import TooMany
+from gateway.clients import call
+
+# Of one process: while the members service computes two hashes, the third call reads and writes its rows.
+AT_ONCE = 3
+WAIT_SECONDS = 2.0
+
+Reply = TypeVar("Reply")
+
+
+def password_turns() -> asyncio.Semaphore:
+    """Return the turns of a process, for `app.state.password_turns`; they are given in the order of the requests."""
+    return asyncio.Semaphore(AT_ONCE)
+
+
+async def call_in_turn(request: Request, method: Callable[..., Awaitable[Reply]], message: Any) -> Reply:
+    """Do the same as `gateway.clients.call`, after a wait of at most two seconds for a turn.
+
+    raises  the errors of `gateway.clients.call`
+            TooMany  SIGN_IN_BUSY
+    """
+    turns: asyncio.Semaphore = request.app.state.password_turns
+    try:
+        async with asyncio.timeout(WAIT_SECONDS):
+            await turns.acquire()
+    except TimeoutError:
+        raise TooMany("SIGN_IN_BUSY", seconds=int(WAIT_SECONDS)) from None
+    try:
+        return await call(request, method, message)
+    finally:
+        turns.release()
