@@ -219,6 +219,21 @@ class Contract(SharedShelf):
                 hits = index.search(Request(EVERYTHING, facets=(facet,), facet_size=size))
                 assert list(hits.facets[facet]) == exact[:size]
 
+    def test_each_of_many_matches_names_its_records(self, books: Index) -> None:
+        matches: list[Match] = [Term("author", "andrea"), Term("author", "nobody"), Keyword("facet_language", ("eng",))]
+        matches += [Between("number", number, number) for number in range(1, 40)]
+        andrea, nobody, english, *alone = books.matching(matches, [1, 3, 4, 99])
+        assert (andrea, nobody, english) == ({1, 4}, frozenset(), {4})
+        assert alone == [{number} if number in (1, 3, 4) else frozenset() for number in range(1, 40)]
+
+    def test_a_choice_that_no_record_has_changes_no_score(self, books: Index) -> None:
+        author, nobody = Term("author", "andrea"), Term("author", "nobody")
+        hits = books.search(Request(author))
+        for match in (Or((nobody, author)), DisMax((author, And((author, nobody))), 0.5)):
+            others = books.search(Request(match))
+            assert (others.numbers, others.scores) == (hits.numbers, pytest.approx(hits.scores))
+        assert books.search(Request(Or((nobody, nobody)))).total == 0
+
     def test_a_limit_of_zero_gives_no_hits(self, books: Index) -> None:
         hits = books.search(Request(Term("author", "andrea"), facets=("language",), limit=0))
         assert (hits.total, list(hits.numbers), len(hits.facets["language"])) == (3, [], 2)

@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator, Mapping
 
 from services.catalog.index.port import Change
-from services.catalog.record.index_document import FACETS, KEYWORDS, START, TEXT_FIELDS, Document
+from services.catalog.record.index_document import FACETS, GAP, KEYWORDS, START, TEXT_FIELDS, Document
 
 LANGUAGES = ("ind", "min", "eng", "ara", "nld")
 SYLLABLES = ("ba", "ca", "di", "gu", "ha", "ka", "lo", "mi", "nang", "po", "ra", "sa", "tu", "wi", "ya", "ter")
@@ -34,10 +34,11 @@ def made(
     year: int | None = None,
     title_sort: str = "",
 ) -> Document:
-    """A document with these fields only."""
+    """A document with these fields only; `text` has all words, as in every document."""
+    words = {"text": f" {GAP} ".join((text or {}).values()), **(text or {})}
     return Document(
         number=number,
-        text={name: f"{START} {(text or {}).get(name, '')}".strip() for name in TEXT_FIELDS},
+        text={name: f"{START} {words.get(name, '')}".strip() for name in TEXT_FIELDS},
         facets={name: (facets or {}).get(name, ()) for name in FACETS},
         keywords={name: (keywords or {}).get(name, ()) for name in KEYWORDS},
         year=year,

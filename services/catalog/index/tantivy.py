@@ -72,6 +72,7 @@ class Snapshot:
 
     token_sets  tokens by fields and first letter; read when the first misspelt word with this letter comes
     totals, value_counts  newest results of totals (by match and filters) and of count_values (by field and value)
+    frequencies  newest results of document_count, by field and token
     """
 
     folder: Path
@@ -82,6 +83,15 @@ class Snapshot:
     token_sets: dict[tuple[tuple[str, ...], str], TokenSet] = field(default_factory=dict)
     totals: dict[tuple[Match, str], int] = field(default_factory=dict)
     value_counts: dict[tuple[str, str], int] = field(default_factory=dict)
+    frequencies: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    def document_count(self, field: str, token: str) -> int:
+        """Count the documents that have a token, with deleted ones. Cached, because queries share their words."""
+        count = self.frequencies.get((field, token))
+        if count is None:
+            count = self.searcher.doc_freq(field, token)
+            _remember(self.frequencies, (field, token), count)
+        return count
 
 
 class TantivyIndex:
@@ -101,7 +111,9 @@ class TantivyIndex:
     def search(self, request: Request) -> Hits:
         with self._snapshot() as snapshot:
             searcher, fields, filters = snapshot.searcher, snapshot.index.schema, filter_matches(request)
-            translator = QueryTranslator(fields, searcher.doc_freq)
+            translator = QueryTranslator(fields, snapshot.document_count)
+            if not request.facets and not translator.may_match(request.match):
+                return Hits(0, [], [], {}, snapshot.generation)
             query = translator.query(request.match)
             filtered_query = translator.restrict(query, filters.values())
             find = find_works if request.by_work else find_records
@@ -129,7 +141,7 @@ class TantivyIndex:
             list(filter_matches(Request(And(()), filters or {})).values()),
         )
         with self._snapshot() as snapshot:
-            translator = QueryTranslator(snapshot.index.schema, snapshot.searcher.doc_freq)
+            translator = QueryTranslator(snapshot.index.schema, snapshot.document_count)
             for match in map(required, matches):
                 if not translator.may_match(match):
                     yield 0
@@ -143,7 +155,7 @@ class TantivyIndex:
 
     def matching(self, matches: Sequence[Match], numbers: Sequence[int]) -> list[frozenset[int]]:
         with self._snapshot() as snapshot:
-            translator = QueryTranslator(snapshot.index.schema, snapshot.searcher.doc_freq)
+            translator = QueryTranslator(snapshot.index.schema, snapshot.document_count)
             queries = [translator.query(match) if translator.may_match(match) else None for match in matches]
             return find_matching(snapshot.searcher, snapshot.index.schema, queries, numbers)
 
@@ -159,8 +171,10 @@ class TantivyIndex:
     def known_words(self, words: Iterable[str], *, fields: Sequence[str]) -> list[str]:
         with self._snapshot() as snapshot:
             doc_freq = snapshot.searcher.doc_freq
-            # These frequencies count deleted documents, too.
-            candidates = [word for word in words if any(doc_freq(field, word) for field in fields)]
+            # These frequencies count deleted documents, too. `text` has the words of all fields.
+            candidates = [
+                word for word in words if doc_freq("text", word) and any(doc_freq(field, word) for field in fields)
+            ]
             return [word for word in candidates if _count_documents(snapshot, fields, word)]
 
     def count_values(self, field: str, values: Sequence[str]) -> dict[str, int]:

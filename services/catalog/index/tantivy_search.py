@@ -22,6 +22,7 @@ from services.catalog.index.work_grouping import Edition, HitPage, ScoredHit, gr
 TIE_MARGIN = 40  # hits read beyond the page, because they may tie with its last hit
 SCORE_DIGITS = 4  # of a score: the sum of the same parts in another order may differ in the sixth digit
 USUAL_EDITIONS = 500  # most pages of works have fewer
+MOST_BITS = 24  # a score is a float of 32 bits, which is exact below 2**24
 SEGMENT_VALUES = 300  # most frequent values of each segment that are read first
 MOST_BUCKETS = 65_000  # tantivy's own limit
 
@@ -70,19 +71,30 @@ def find_matching(
     """Return for each query which of these records match; no record for None."""
     if not numbers:
         return [frozenset() for _query in queries]
-    listed = Query.const_score_query(
+    matching: list[frozenset[int]] = []
+    for start in range(0, len(queries), MOST_BITS):
+        matching += _find_matching(searcher, schema, queries[start : start + MOST_BITS], numbers)
+    return matching
+
+
+def _find_matching(
+    searcher: Searcher, schema: Schema, queries: Sequence[Query | None], numbers: Sequence[int]
+) -> list[frozenset[int]]:
+    """Search once for the records; the n-th query adds 2**n to the score of a record, so a score names its queries."""
+    both = Query.const_score_query(
         Query.boolean_query([(Occur.Should, Query.term_query(schema, "number", number)) for number in numbers]), 0.0
     )
-    matching: list[frozenset[int]] = []
-    for query in queries:
-        if query is None:
-            matching.append(frozenset())
-            continue
-        both = Query.boolean_query([(Occur.Must, listed), (Occur.Must, query)])
-        result = searcher.search(Query.const_score_query(both, 0.0), limit=len(numbers), count=False)
-        record_numbers = searcher.fast_field_values("number", [address for _score, address in result.hits])
-        matching.append(frozenset(int(number or 0) for number in record_numbers))
-    return matching
+    for position, query in enumerate(queries):
+        if query is not None:  # one level further out for each query, as in QueryTranslator._boosted
+            bit = Query.const_score_query(query, float(1 << position))
+            both = Query.boolean_query([(Occur.Must, both), (Occur.Should, bit)])
+    hits = searcher.search(both, limit=len(numbers), count=False).hits
+    record_numbers = searcher.fast_field_values("number", [address for _score, address in hits])
+    bits_of = {int(number or 0): int(score) for number, (score, _address) in zip(record_numbers, hits, strict=True)}
+    return [
+        frozenset(number for number, bits in bits_of.items() if bits >> position & 1)
+        for position in range(len(queries))
+    ]
 
 
 def total_of(result: tantivy.SearchResult) -> int:

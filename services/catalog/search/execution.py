@@ -71,6 +71,7 @@ def run_query(
     strict: bool = False,
     widen: Callable[[Query], Match] = rank,
     finder: ClassFinder | None = None,
+    has_variants: bool = False,
     before_slow_work: Callable[[], None] = lambda: None,
 ) -> Answer:
     """Search once. Without hits, search for corrections; with few hits, add hits with a part of the words.
@@ -79,6 +80,7 @@ def run_query(
     strict  return only records with all the words as typed
     widen   builds the match of a correction; the match of the query itself is in the request
     finder  finds classes and related words; None to search only for the words of the query
+    has_variants  `widen` may add other forms of headings
     before_slow_work  called before work that takes several times as long as a search with hits
     raises  Unavailable  SEARCH_UNAVAILABLE, INDEX_BUILDING
     """
@@ -86,9 +88,9 @@ def run_query(
         hits = index.search(request)
         if strict or mode == "" or hits.total >= FEW_HITS or not query.parts:
             return Answer(hits, query, request.match)
-        return _FewHits(index, query, request, widen, finder).answer(hits, before_slow_work)
+        return _FewHits(index, query, request, widen, finder, has_variants).answer(hits, before_slow_work)
     before_slow_work()
-    return _FewHits(index, query, request, widen, finder).continue_answer(mode)
+    return _FewHits(index, query, request, widen, finder, has_variants).continue_answer(mode)
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,7 @@ class _FewHits:
     request: Request
     widen: Callable[[Query], Match]
     finder: ClassFinder | None
+    has_variants: bool
 
     @cached_property
     def words(self) -> list[QueryWord]:
@@ -185,7 +188,7 @@ class _FewHits:
         if self.ideas.roots and self.ideas.roots.issuperset(roots_of(self.query)):
             return None
         for candidate, match, total in self._count_corrections(
-            corrections(self.index, self.query, self.words, self.unknown)
+            corrections(self.index, self.query, self.words, self.unknown, has_variants=self.has_variants)
         ):
             if total:
                 return _Other(candidate, match, "corrected")

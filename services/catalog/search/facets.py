@@ -18,7 +18,7 @@ from services.catalog.record.class_table import label_under
 from services.catalog.search import validation
 from services.catalog.search.class_recall import class_finder
 from services.catalog.search.execution import run_query
-from services.catalog.search.expansion import expand
+from services.catalog.search.expansion import expand, has_forms
 
 PLACES = ("institution", "branch")
 NAMED = (*PLACES, "class")  # labels come from the tables
@@ -94,7 +94,8 @@ def count_facet(
         facet_order=order,
         limit=0,
     )
-    hits = run_query(index, parsed_query, request, widen=widen, finder=class_finder(database)).hits
+    finder, has_variants = class_finder(database), has_forms(database)
+    hits = run_query(index, parsed_query, request, widen=widen, finder=finder, has_variants=has_variants).hits
     # The index adds a chosen value of a later page to the end of the list.
     values = hits.facets[name][: end_value + 1]
     names = load_names(database) if name in NAMED else {}

@@ -20,7 +20,7 @@ from services.catalog.search import validation
 from services.catalog.search.class_recall import class_finder, with_classes
 from services.catalog.search.cursors import Cursor, decode_cursor, query_digest
 from services.catalog.search.execution import Answer, run_query
-from services.catalog.search.expansion import expand, heading_variants
+from services.catalog.search.expansion import expand, has_forms, heading_variants
 from services.catalog.search.explain import Reason, explain_hits
 from services.catalog.search.facets import NAMED, Facet, label_facet, load_names
 from services.catalog.search.fallback import ENGINE_DOWN, search_tables
@@ -162,6 +162,7 @@ def search(
             strict=strict,
             widen=widen,
             finder=finder,
+            has_variants=has_forms(database),
             before_slow_work=before_slow_work,
         )
     except Unavailable as problem:

@@ -13,7 +13,7 @@ from itertools import islice
 from string import ascii_lowercase
 from typing import TypeVar
 
-from services.catalog.analysis import is_light_word, tokens
+from services.catalog.analysis import TITLES, is_light_word, is_weak_word, tokens
 from services.catalog.analysis.word_lists import is_real_word
 from services.catalog.index.matches import Match, Or, Term
 from services.catalog.index.matches import Phrase as SideBySide
@@ -64,22 +64,29 @@ def candidates_of(index: Index, words: Iterable[QueryWord]) -> Candidates:
     }
 
 
-def corrections(index: Index, query: Query, words: Iterable[QueryWord], unknown: Candidates) -> Iterator[Query]:
+def corrections(
+    index: Index, query: Query, words: Iterable[QueryWord], unknown: Candidates, *, has_variants: bool = False
+) -> Iterator[Query]:
     """Yield corrections of a query without hits, the likeliest first.
 
     First every unknown word is replaced by the nearest known word, then by the next nearest, and spaces are added or
     removed. Then each word that is in the catalogue, but in no list, is replaced by a near word, because there may be
-    no record with all the words. Words in quotes are corrected too.
+    no record with all the words. Words in quotes are corrected too. If an unknown word has no candidates, no record has
+    all the words, whatever replaces the others; then only a space is removed.
 
-    unknown  candidates_of the words
+    unknown       candidates_of the words
+    has_variants  other forms of headings may be searched in place of the words, so such a query may have hits
     """
     words = [word for word in words if not word.is_real]
+    is_hopeless = not has_variants and any(word.at not in unknown and _is_in_no_record(word) for word in words)
     spelling = {position: candidates[0] for position, candidates in unknown.items()}
-    if spelling:
+    if spelling and not is_hopeless:
         yield _replace_words(query, spelling)
     joined_query = _join_words(index, query)
     if joined_query is not None:
         yield joined_query
+    if is_hopeless:
+        return
     for position, candidates in unknown.items():
         for candidate in candidates[1:]:
             yield _replace_words(query, {**spelling, position: candidate})
@@ -135,6 +142,15 @@ def query_words(index: Index, query: Query) -> list[QueryWord]:
         QueryWord(position, token, field, records, is_real_word(token))
         for ((position, token), (field, _match)), records in zip(words.items(), totals, strict=True)
     ]
+
+
+def _is_in_no_record(word: QueryWord) -> bool:
+    """Tell whether a word excludes every record from the hits, whatever the other words are.
+
+    The others decide whether some words are required, and whether a j is in old spelling.
+    """
+    is_required = not (is_light_word(word.token) or is_weak_word(word.token) or word.token in TITLES)
+    return not word.records and is_required and "j" not in word.token
 
 
 def _candidates(index: Index, word: QueryWord) -> list[str]:

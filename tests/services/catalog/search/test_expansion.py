@@ -118,6 +118,13 @@ def test_a_misspelt_word_beside_a_variant_is_corrected(shelf: Library) -> None:
     assert shelf.titles("kemarua ali akbar navis") == ["Kemarau"]
 
 
+def test_a_misspelt_form_is_corrected_though_no_record_has_one_of_its_words(shelf: Library) -> None:
+    import_authorities(shelf, authority("a3", "Hamka,", see=["Zulqi Hamka"]))
+    shelf.put([book("Hamko")])
+    result = shelf.find("zulqi hamko")
+    assert (result.corrected, result.did_you_mean) == (True, "zulqi hamka")
+
+
 def test_a_name_of_two_words_is_known_in_either_order(library: Library) -> None:
     library.put([book("Bumi manusia", author="Toer, Pramoedya Ananta")])
     import_authorities(library, authority("a1", "Toer, Pramoedya Ananta", see=["Ananta Tur, Pramudya", "Pram"]))

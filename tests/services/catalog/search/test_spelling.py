@@ -171,6 +171,13 @@ def test_a_query_without_hits_calls_the_index_a_few_times_and_twice_when_it_is_r
     assert library.find(typed, filters={"language": ("eng",)}).total == 0
 
 
+def test_known_words_are_not_corrected_beside_a_word_that_no_record_has(shelf: Library) -> None:
+    index = CountedIndex(shelf.index)
+    result = Library(shelf.database, cast("Index", index)).find("robohnya nurbaya xyzzyx")
+    assert (result.did_you_mean, result.corrected) == ("", False)
+    assert index.calls.count("near_words") == 1
+
+
 def test_a_result_is_found_again_after_a_change_of_the_index(library: Library) -> None:
     library.put([book("Kemarau")])
     assert library.find("surau").help is not None
