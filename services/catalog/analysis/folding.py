@@ -140,6 +140,8 @@ def elided_words(text: str) -> list[str]:
 
 def squeeze(text: str) -> str:
     """Fold and keep only letters and digits, to compare barcodes, call numbers and other identifiers."""
+    if text.isascii() and text.isalnum():
+        return text[:MAX_TOKEN].lower()
     return "".join(tokens(text))[:MAX_TOKEN]
 
 

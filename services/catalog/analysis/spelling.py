@@ -144,6 +144,8 @@ def modern(word: str) -> str:
     variant = VARIANTS.get(word)
     if variant is not None:
         return variant
+    if not ("j" in word or "oe" in word or "ch" in word):
+        return word
     if _SIGNS.search(word) is None or word in _OTHERS or word.startswith(("adje", "adju", "adja")):
         return word
     converted = _letters(word)

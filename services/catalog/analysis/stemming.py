@@ -17,7 +17,9 @@ from services.catalog.analysis.exceptions import CLITICS, ENGLISH, IRREGULAR, NO
 from services.catalog.analysis.spelling import modern
 
 _MOST_CACHED = 60_000  # cached words, 10 MB
-_ROMAN = re.compile(r"[ivxlcdm]+\Z")
+_ROMAN_DIGITS = "ivxlcdm"
+_ROMAN = re.compile(rf"[{_ROMAN_DIGITS}]+\Z")
+_DIGIT = re.compile("[0-9]")
 _indonesian = Stemmer("indonesian", 0)
 _english = Stemmer("english", 0)
 _lock = threading.Lock()  # a Stemmer is not thread-safe
@@ -42,10 +44,11 @@ def _root(word: str) -> str:
     known_root = _known(word)
     if known_root is not None:
         return known_root
-    for clitic in CLITICS:
-        if word.endswith(clitic) and (known_root := _known(word[: -len(clitic)])) is not None:
-            return known_root
-    if _ROMAN.match(word) or any(map(str.isdigit, word)):
+    if word.endswith(CLITICS):
+        for clitic in CLITICS:
+            if word.endswith(clitic) and (known_root := _known(word[: -len(clitic)])) is not None:
+                return known_root
+    if (word[0] in _ROMAN_DIGITS and _ROMAN.match(word)) or not (word.isalpha() or _DIGIT.search(word) is None):
         return word
     stem = str(_indonesian.stemWord(word))
     if stem == word:

@@ -27,7 +27,7 @@ from services.catalog.items.parsing import items_in
 from services.catalog.marc.faults import WARNINGS, Frame, MarcError
 from services.catalog.marc.field_shape import is_unimarc
 from services.catalog.marc.readers import decode, frames
-from services.catalog.marc.record import Record, by_tag
+from services.catalog.marc.record import Record, by_tag, fingerprint_of
 from services.catalog.record.brief import brief_of
 from services.catalog.record.copies import record_facts_of
 from services.catalog.record.headings import authority_of, is_authority, names_of
@@ -189,6 +189,8 @@ def prepare(path: str, institution: str, chunk: list[Frame], item_map: ItemMap =
 def decode_entities(record: Record) -> bool:
     """Decode entities (`&amp;`, `&#233;`), once, in each field where every "&" begins one. Returns whether any had."""
     is_changed = False
+    if "&" not in "".join(map("".join, record.fields)):
+        return False
     for row in record.fields:
         text = "\x1f".join(row[3::2])
         if "&" not in text or "&" in _ENTITY.sub("", text) or _CONTROL.search(text):
@@ -210,7 +212,8 @@ def incoming_of(
     warnings: tuple[str, ...] = (),
 ) -> IncomingRecord:
     """Compute the data of a record's row; ordinal and position are those of its frame in a file."""
-    fingerprint = record.fingerprint()
+    packed = record.pack()
+    fingerprint = fingerprint_of(record.leader, packed)
     tags = by_tag(record.fields)
     names = names_of(tags)
     brief = brief_of(record, tags, institution, names)
@@ -219,7 +222,7 @@ def incoming_of(
         position=position,
         key=record.control_key() or f"sha256:{fingerprint.hex()}",
         fingerprint=fingerprint,
-        marc=record.pack(),
+        marc=packed,
         brief=orjson.dumps(brief),
         items=items_in(tags, item_map, record.leader),
         record_keys=record_keys_of(record, tags, names),

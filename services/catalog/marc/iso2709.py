@@ -75,6 +75,8 @@ def _walk(directory: bytes, pieces: list[bytes], warnings: list[str]) -> list[st
 
     Numbers too large for their columns may be written with more digits or as the maximum, 9999 or 99999.
     """
+    if len(directory) == ENTRY * len(pieces) and (regular := _tags_of_regular(directory, pieces)) is not None:
+        return regular
     tags: list[str] = []
     at = start = 0
     oversize = False
@@ -99,6 +101,19 @@ def _walk(directory: bytes, pieces: list[bytes], warnings: list[str]) -> list[st
     if oversize:
         warn(warnings, "RECORD_OVERSIZE")
     return tags
+
+
+def _tags_of_regular(directory: bytes, pieces: list[bytes]) -> list[str] | None:
+    """Return the tags of a directory that is as the standard says, which nearly all are; None for any other."""
+    text = directory.decode("latin-1")
+    tags = [text[at : at + 3] for at in range(0, len(text), ENTRY)]
+    entries: list[str] = []
+    start = 0
+    for tag, piece in zip(tags, pieces, strict=True):
+        size = len(piece) + 1
+        entries.append(f"{tag}{size:04d}{start:05d}")
+        start += size
+    return tags if "".join(entries) == text and _are_tags(tags) else None
 
 
 def _by_entries(directory: bytes, data: bytes, pieces: list[bytes], warnings: list[str]) -> Layout:
@@ -265,8 +280,9 @@ def decode(raw: bytes) -> DecodedRecord:
         parts = text.split("\x1f")
         indicators = parts[0]
         if indicators in INDICATORS and len(parts) > 1 and "" not in parts:
-            field = [tag, indicators]
-            for part in parts[1:]:
+            first = parts[1]
+            field = [tag, indicators, first[0], first[1:]]
+            for part in parts[2:]:
                 field.append(part[0])
                 field.append(part[1:])
             fields.append(field)

@@ -19,6 +19,7 @@ from services.catalog.texts import identifier, without_controls
 
 Field = list[str]
 Tags = Mapping[str, Sequence[Field]]  # the fields of a record by tag, in the record's order
+_NOTHING: Iterator[str] = iter(())
 
 
 def is_control(field: Field) -> bool:
@@ -50,7 +51,13 @@ def by_tag(fields: Iterable[Field]) -> dict[str, list[Field]]:
     """Group fields by tag, in the record's order; text before the first subfield is a $a (readable)."""
     tags: dict[str, list[Field]] = {}
     for field in fields:
-        tags.setdefault(field[0], []).append(field if len(field) < 4 or field[2] else readable(field))
+        if len(field) > 3 and not field[2]:
+            field = readable(field)  # noqa: PLW2901
+        tag = field[0]
+        if tag in tags:
+            tags[tag].append(field)
+        else:
+            tags[tag] = [field]
     return tags
 
 
@@ -74,13 +81,19 @@ def linked_tag(field: Field) -> str:
 
 def pick(field: Field, codes: frozenset[str]) -> list[str]:
     """List the values of these subfields, in order."""
+    if len(field) == 4:  # most fields have one subfield
+        return [field[3]] if field[2] in codes else []
     return [field[index + 1] for index in range(2, len(field) - 1, 2) if field[index] in codes]
 
 
 def pick_all(tags: Tags, tag: str, codes: frozenset[str]) -> Iterator[str]:
     """Iterate over the values of these subfields in every field with this tag."""
-    for field in tags.get(tag, ()):
-        yield from pick(field, codes)
+    fields = tags.get(tag)
+    if not fields:
+        return _NOTHING
+    if len(fields) == 1:
+        return iter(pick(fields[0], codes))
+    return iter([value for field in fields for value in pick(field, codes)])
 
 
 def control(tags: Tags, tag: str) -> str:
@@ -89,6 +102,12 @@ def control(tags: Tags, tag: str) -> str:
         if len(field) == 2:
             return field[1]
     return ""
+
+
+def fingerprint_of(leader: str, packed: bytes) -> bytes:
+    """Return Record.fingerprint of a record with this leader from its `pack`."""
+    fields = packed[len(orjson.dumps([leader])) - 1 :]
+    return sha256(orjson.dumps([leader[5:9] + leader[17:20]])[:-1] + fields).digest()
 
 
 BLANK_LEADER = "00000nam a2200000   4500"
@@ -155,7 +174,7 @@ class Record:
         It covers the leader without the positions that depend on the serialisation (0–4, 9, 10–11, 12–16, 20–23), and
         the fields with order, indicators, codes and values, not normalised.
         """
-        return sha256(orjson.dumps([self.leader[5:9] + self.leader[17:20], *self.fields])).digest()
+        return fingerprint_of(self.leader, self.pack())
 
     def control_key(self) -> str | None:
         """Return `(003)001`, or `001` without a 003; None when 001 is missing or blank.

@@ -17,6 +17,7 @@ TITLE = frozenset("abnp")
 NAME_TAGS = ("100", "110", "111", "700", "710", "711", "720")
 SUBJECT_TAGS = ("600", "610", "611", "630", "647", "648", "650", "651", "653", "655")
 LONGEST_CACHED = 500  # characters of a text that a cache keeps
+_A = frozenset("a")
 _NAME = frozenset("abcq")
 _SERIES = frozenset("anp")
 _SERIES_OF_NAMES = frozenset("abcqtnp")
@@ -125,7 +126,7 @@ def subjects_of(tags: Tags) -> list[str]:
     for tag in SUBJECT_TAGS:
         for field in tags.get(tag, ()):
             if tag == "653":  # uncontrolled terms: one per subfield
-                for value in pick(field, frozenset("a")):
+                for value in pick(field, _A):
                     _put(subjects, tidy(value))
             else:
                 _put(subjects, heading_of(field))

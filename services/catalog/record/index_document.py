@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -117,9 +117,12 @@ _WHERE: dict[str, _Where] = {
     **_where("250", ("notes", "ab")),
     **_where("856", ("notes", "3yz")),
 }
-_A = frozenset("a")
-_ELISIONS = ("'", "’", "ʼ", "`")
+_A, _AB, _Z = frozenset("a"), frozenset("ab"), frozenset("z")
+_NUMBERS = (("010", _A), ("022", frozenset("alyz")), ("024", _A), ("027", _A), ("028", _A))
+_CLASS_TAGS = ("050", "082", "090", "092", "099")
+_ELISION = re.compile("['’ʼ`]")
 _PERSONS = ("100", "700", "600", "720")
+_OLD_SIGN = re.compile("oe|[tds]j|jang")  # a word without one of these is not in old spelling
 _INITIALS = re.compile(r"(?:\b[^\W\d_]\.\s?){2,}")
 _SHORTEST, _LONGEST = BEGINNING_LENGTHS
 
@@ -128,11 +131,14 @@ def words_of(tags: Tags) -> dict[str, str]:
     """Return the tokens of each analysed field of a Document, joined by spaces."""
     texts: dict[str, list[str]] = {kind: [] for kind in _KINDS}
     for tag, fields in tags.items():
+        where = _WHERE.get(tag, ())
+        if not where and tag != "880":
+            continue
         for field in fields:
-            for kind, codes in _WHERE.get(linked_tag(field) if tag == "880" else tag, ()):
-                texts[kind].extend(pick(field, codes))
+            for kind, codes in where or _WHERE.get(linked_tag(field), ()):
+                texts[kind] += pick(field, codes)
     joined = {kind: " ".join(values) for kind, values in texts.items()}
-    words = {kind: tokens(text[:TEXT_LIMIT]) for kind, text in joined.items()}
+    words = {kind: tokens(text[:TEXT_LIMIT]) if text else [] for kind, text in joined.items()}
     roots = [START]
     for kind, kind_words in words.items():
         roots.extend(map(_ROOT_TOKENS[kind].__getitem__, dict.fromkeys(kind_words)))
@@ -144,7 +150,7 @@ def words_of(tags: Tags) -> dict[str, str]:
     )
     roots.extend(map(_ROOT_TOKENS["title"].__getitem__, _old(words["title"])))
     for kind in ("title", "author", "subject"):
-        if any(sign in joined[kind] for sign in _ELISIONS):
+        if _ELISION.search(joined[kind]):
             roots.extend(map(_ROOT_TOKENS[kind].__getitem__, elided_words(joined[kind][:TEXT_LIMIT])))
     all_words = [START]
     for kind_words in words.values():
@@ -162,8 +168,8 @@ def words_of(tags: Tags) -> dict[str, str]:
 
 def name_keys(tags: Tags) -> tuple[str, ...]:
     """Return the keys of the contributors' whole names."""
-    keys = dict.fromkeys(_name_key(name[:100]) for tag in NAME_TAGS for name in pick_all(tags, tag, _A))
-    return tuple(key for key in keys if key)[:NAMES_LIMIT]
+    keys = dict.fromkeys([_name_key(name[:100]) for tag in NAME_TAGS for name in pick_all(tags, tag, _A)])
+    return tuple([key for key in keys if key])[:NAMES_LIMIT]
 
 
 @lru_cache(maxsize=_MOST_CACHED_NAMES)
@@ -193,7 +199,9 @@ def _name_forms(name: str) -> tuple[tuple[str, None], ...]:
 
 def _old(title: Sequence[str]) -> list[str]:
     """Return modern spellings of the words with j, if the title has a word in old spelling, because j is old then."""
-    return [as_old(word) for word in title if "j" in word] if any(map(is_old, title)) else []
+    if _OLD_SIGN.search(" ".join(title)) is None or not any(map(is_old, title)):
+        return []
+    return [as_old(word) for word in title if "j" in word]
 
 
 class _RootTokens(dict[str, str]):
@@ -220,9 +228,7 @@ class _RootTokens(dict[str, str]):
         if self._sign:
             parts.append(self._sign + stem)
         if self._has_beginnings and word.isalpha():
-            parts += dict.fromkeys(
-                beginning for form in (word, stem) for beginning in _beginnings(form) if beginning != BEGINNING + stem
-            )
+            parts += _beginnings(word, stem)
         text = self[word] = " ".join(parts)
         return text
 
@@ -230,9 +236,17 @@ class _RootTokens(dict[str, str]):
 _ROOT_TOKENS = {kind: _RootTokens(kind) for kind in _KINDS}
 
 
-def _beginnings(word: str) -> Iterator[str]:
-    for end in range(_SHORTEST, min(len(word), _LONGEST) + 1):
-        yield BEGINNING + word[:end]
+def _beginnings(word: str, stem: str) -> Iterable[str]:
+    """Return the beginnings of a word, then those of its root, without repetition and without the whole root."""
+    beginnings = [BEGINNING + word[:end] for end in range(_SHORTEST, min(len(word), _LONGEST) + 1)]
+    whole = BEGINNING + stem
+    if word.startswith(stem):
+        # The beginnings of the root are among those of the word.
+        if _SHORTEST <= len(stem) <= _LONGEST:
+            beginnings.remove(whole)
+        return beginnings
+    beginnings += [BEGINNING + stem[:end] for end in range(_SHORTEST, min(len(stem), _LONGEST) + 1)]
+    return [beginning for beginning in dict.fromkeys(beginnings) if beginning != whole]
 
 
 OPENING_LIMIT = 200
@@ -312,38 +326,29 @@ def _can_be_borrowed(item: ItemFacts) -> bool:
 def _values(values: Iterable[str]) -> tuple[str, ...]:
     """Remove duplicates and keep the order; a set is sorted, so that a record always gives the same document."""
     ordered = sorted(values) if isinstance(values, set) else values
-    return tuple(dict.fromkeys(value[:FACET_LENGTH] for value in ordered if value))[:FACET_LIMIT]
+    return tuple(dict.fromkeys([value[:FACET_LENGTH] for value in ordered if value]))[:FACET_LIMIT]
 
 
 def _isbns(tags: Tags) -> tuple[str, ...]:
     numbers = dict.fromkeys(isbns(tags))
-    for value in pick_all(tags, "020", frozenset("z")):  # cancelled or invalid, but it may be printed in the book
+    for value in pick_all(tags, "020", _Z):  # cancelled or invalid, but it may be printed in the book
         if number := isbn13(value[:24]):
             numbers[number] = None
     return tuple(numbers)
 
 
 def _identifiers(tags: Tags, items: Sequence[ItemFacts]) -> tuple[str, ...]:
-    identifiers: dict[str, None] = {}
-    for value in (
-        control(tags, "001"),
-        *pick_all(tags, "010", frozenset("a")),
-        *pick_all(tags, "022", frozenset("alyz")),
-        *pick_all(tags, "024", frozenset("a")),
-        *pick_all(tags, "027", frozenset("a")),
-        *pick_all(tags, "028", frozenset("a")),
-        *(value.rpartition(")")[2] for value in pick_all(tags, "035", frozenset("a"))),
-        *(
-            " ".join(pick(field, frozenset("ab")))
-            for tag in ("050", "082", "090", "092", "099")
-            for field in tags.get(tag, ())
-        ),
-        *(item.barcode or "" for item in items),
-        *(form for item in items for form in _call_numbers(item.call_number)),
-    ):
-        if value:
-            identifiers[squeeze(value[:200])] = None
-    return tuple(identifier for identifier in identifiers if len(identifier) >= 3)
+    values = [control(tags, "001")]
+    for tag, codes in _NUMBERS:
+        values += pick_all(tags, tag, codes)
+    values += [value.rpartition(")")[2] for value in pick_all(tags, "035", _A)]
+    for tag in _CLASS_TAGS:
+        values += [" ".join(pick(field, _AB)) for field in tags.get(tag, ())]
+    values += [item.barcode for item in items if item.barcode]
+    for item in items:
+        values += _call_numbers(item.call_number)
+    identifiers = dict.fromkeys([squeeze(value[:200]) for value in values if value])
+    return tuple([identifier for identifier in identifiers if len(identifier) >= 3])
 
 
 def _call_numbers(written: str) -> tuple[str, str]:
@@ -359,8 +364,7 @@ def _openings(tags: Tags) -> tuple[str, ...]:
         return ()
     skipped = non_filing(field)
     openings: dict[str, None] = {}
-    for codes in (_PROPER, TITLE):
-        text = " ".join(pick(field, codes))
+    for text in dict.fromkeys([" ".join(pick(field, codes)) for codes in (_PROPER, TITLE)]):
         for form in {0: text, skipped: text[skipped:]}.values():
             words = tokens(form[:OPENING_LIMIT])
             if words:

@@ -55,6 +55,7 @@ _EDITION = re.compile(
     rf" (?:(?:edisi|edition|edn?|cetakan|cet|ctk)(?: {_QUALITY})+|(?:{_QUALITY} )+(?:edisi|edition|edn?|cetakan))\Z"
 )
 _NAME = frozenset("a")
+_STATEMENT = frozenset("c")
 _BODY = frozenset("ab")
 _RELATION = frozenset("e4")
 _STYLES = frozenset(
@@ -192,7 +193,7 @@ def author_of(tags: Tags) -> str:
             if key:
                 return key
     for field in tags.get("245", ()):
-        statement = next(iter(pick(field, frozenset("c"))), "").strip()[: 2 * LONGEST]
+        statement = next(iter(pick(field, _STATEMENT)), "").strip()[: 2 * LONGEST]
         statement = _STATED_BY.sub("", statement)
         if statement and _NOT_STATED.match(statement) is None:
             return author_key(_NEXT_NAME.split(statement, maxsplit=1)[0])
