@@ -14,7 +14,7 @@ from chassis.sentences import LocalText
 from services.catalog.record.classes import class_path, notation, value_of
 
 FILE = Path(__file__).with_name("class_table.toml")
-MOST_WORDS = 40  # statements of words of one class
+MOST_WORDS = 60  # statements of words of one class
 LONGEST_WORDS = 200  # characters of one statement
 _DECIMALS = re.compile(r"[0-9]{3}\.[0-9]{1,6}\Z")
 

@@ -98,11 +98,24 @@ class Ideas:
 
 
 class _Phrase(NamedTuple):
-    """One entry of a class's words. others: entries of the same meaning."""
+    """One entry of a class's words.
 
-    roots: Roots
+    roots  a tuple, because the table has thousands of phrases and a set takes three times the memory
+    words  all entries of the same meaning, with this one
+    """
+
+    roots: tuple[str, ...]
     key: str
-    others: tuple[str, ...]
+    word: str
+    words: tuple[str, ...]
+
+
+class _RootsOfWords(dict[str, str]):
+    """Root of a word, or "" for a light word. Most words are in several phrases."""
+
+    def __missing__(self, word: str) -> str:
+        self[word] = "" if is_light_word(word) else root(word)
+        return self[word]
 
 
 class ClassFinder:
@@ -116,19 +129,17 @@ class ClassFinder:
         self._phrases: dict[str, list[_Phrase]] = {}
         # Pages and readers repeat queries, as in `parse_query`.
         self.find: Callable[[Query], Ideas] = lru_cache(maxsize=MOST_QUERIES)(self._find)
+        roots_of_words = _RootsOfWords()
         for key, row in rows.items():
-            for synonyms in row.words:
-                words = (*synonyms.id, *synonyms.en)
-                for word in words:
-                    self._add(key, word, tuple(other for other in words if other != word))
-            for text in (row.caption.id, row.caption.en):
-                for word in _PARTS.split(text):
-                    self._add(key, word, ())
-
-    def _add(self, key: str, word: str, others: tuple[str, ...]) -> None:
-        roots = frozenset(root(token) for token in words_of(word) if not is_light_word(token))
-        for first in roots:  # so that each word of a phrase finds it
-            self._phrases.setdefault(first, []).append(_Phrase(roots, key, others))
+            phrases = [
+                (word, words) for synonyms in row.words for words in [synonyms.id + synonyms.en] for word in words
+            ]
+            phrases += [(word, ()) for text in (row.caption.id, row.caption.en) for word in _PARTS.split(text)]
+            for word, words in phrases:
+                roots = dict.fromkeys(map(roots_of_words.__getitem__, words_of(word)))
+                roots.pop("", None)
+                if roots:  # a query with a phrase has all its words, so the longest, which few phrases have, finds it
+                    self._phrases.setdefault(max(roots, key=len), []).append(_Phrase(tuple(roots), key, word, words))
 
     def caption(self, key: str) -> LocalText | None:
         row = self.rows.get(key)
@@ -151,13 +162,16 @@ class ClassFinder:
         typed = {variant: typed_root for typed_root in sorted(listed) for variant in variants_of(typed_root)}
         typed |= {typed_root: typed_root for typed_root in sorted(listed)}  # form of a typed word -> its root
         matched_phrases = {
-            phrase: None
+            phrase: frozenset(phrase.roots)
             for word_root in sorted(typed)
             for phrase in self._phrases.get(word_root, ())
-            if typed.keys() >= phrase.roots and not roots.isdisjoint(typed[form] for form in phrase.roots)
+            if all(map(typed.__contains__, phrase.roots)) and not roots.isdisjoint(map(typed.__getitem__, phrase.roots))
         }
+        matched_roots = set(matched_phrases.values())
         longest = [
-            phrase for phrase in matched_phrases if not any(phrase.roots < other.roots for other in matched_phrases)
+            phrase
+            for phrase, roots_of_phrase in matched_phrases.items()
+            if not any(roots_of_phrase < others for others in matched_roots)
         ]
         longest.sort(key=lambda phrase: (-len(phrase.roots), -len(phrase.key), phrase.key))
         classes: dict[str, Roots] = {}
@@ -170,8 +184,8 @@ class ClassFinder:
         translations = {
             Translation(frozenset(typed[form] for form in phrase.roots), other): None
             for phrase in longest
-            for other in phrase.others
-            if not phrase.roots.issuperset(map(root, tokens(other)))
+            for other in phrase.words
+            if other != phrase.word and not set(phrase.roots).issuperset(map(root, tokens(other)))
         }
         meanings_of_words = (
             [
@@ -293,4 +307,4 @@ def translation_match(translation: Translation) -> Match:
 
 def words_of(text: str) -> list[str]:
     """Return the tokens of a text; "women's" is women."""
-    return tokens(_POSSESSIVE.sub("", text))
+    return tokens(_POSSESSIVE.sub("", text) if "'" in text or "’" in text else text)

@@ -33,11 +33,12 @@ NDCG = {
     # Subject, child, question, cross-language, minangkabau and all were higher until the harder fourth set became a
     # part of this half. Without it they rose on the same day, but subject fell from 0.9329 to 0.9320 and cross-language
     # from 0.8678 to 0.8672.
-    # Subject was 0.9285 and question 0.8886 until 2026-11-28, when words in subjects got weight.
+    # Subject was 0.9285 and question 0.8886 until 2026-11-28, when words in subjects got weight; question 0.8882
+    # until the class table had 2,600 more pairs of words.
     "tuning": {
         "title": 0.9979, "half-remembered": 1.0, "author": 1.0, "name": 1.0, "subject": 0.927, "child": 0.8687,
         "typo": 0.9198, "old-spelling": 0.9946, "number": 1.0, "stem": 0.9922, "phrase": 1.0, "operators": 0.983,
-        "transliteration": 1.0, "question": 0.8882, "cross-language": 0.8791, "minangkabau": 0.9252, ALL: 0.9309,
+        "transliteration": 1.0, "question": 0.8881, "cross-language": 0.8791, "minangkabau": 0.9252, ALL: 0.9309,
     },
 }  # fmt: skip
 AIMS = {"success": 0.9, "ndcg": 0.85}  # of the test half; the recorded levels are above them
@@ -67,7 +68,7 @@ def assert_levels(library: Prepared, half: str) -> None:
 
 
 def test_real_words_that_the_sample_lacks_are_hardly_ever_replaced(embedded: Prepared) -> None:
-    corrected = Corrected.of(embedded, real_words()[::4])
+    corrected = Corrected.of(embedded, real_words()[::2])
     assert len(corrected.unknown) > 120
     assert len(corrected.replaced) <= 0.02 * len(corrected.unknown), corrected
 
