@@ -19,7 +19,7 @@ from contextlib import closing
 from pathlib import Path
 from uuid import UUID
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from nacl.bindings import crypto_sign_open
 from sqlalchemy import text
 
 from chassis.auth import Principal, TokenState, TokenVerifier
@@ -167,16 +167,16 @@ def _measure_sign_in(resources: Resources, times: int = 60) -> None:
 def _measure_tokens(state: TokenState, tokens: list[str]) -> None:
     """Print the CPU time of the first check of a token, of its signature alone, and of a further check."""
     verifier = TokenVerifier(lambda: state)
-    key = Ed25519PublicKey.from_public_bytes(next(iter(state.keys.values())))
+    key = next(iter(state.keys.values()))
     first, signatures = [], []
     for token in tokens:
         start = time.thread_time()
         verifier.verify(f"Bearer {token}")
         first.append(time.thread_time() - start)
         signed, _, signature = token.rpartition(".")
-        data, encoded = base64.urlsafe_b64decode(signature + "=="), signed.encode()
+        message = base64.urlsafe_b64decode(signature + "==") + signed.encode()
         start = time.thread_time()
-        key.verify(data, encoded)
+        crypto_sign_open(message, key)
         signatures.append(time.thread_time() - start)
     start = time.thread_time()
     for _ in range(20_000):

@@ -51,7 +51,7 @@ ALLOWED = {
     "called by Dockerfile": ("compile_templates",),
     "read by Pillow": ("MAX_IMAGE_PIXELS",),
     "fields of a problem document, set by name": ("instance",),
-    "called by httptools and reportlab": ("getBestMaskPattern", "on_header"),
+    "called by httptools, PyJWT and reportlab": ("getBestMaskPattern", "on_header", "prepare_key"),
     "columns that are only written, for questions of an administrator": ("answered_by", "ended_by", "password_at"),
     "for routes with large bodies; used by an example service of the tests": ("accept_bodies",),
     "for services that write on request; used by an example service of the tests": (
