@@ -1,4 +1,4 @@
-"""Members: import, scan, search by name, check of access tokens.  usage: python -m bench.members [members]
+"""Members: import, scan, search by name, check of access tokens.
 
 Scans and searches are calls of the service inside one process, with their token, scope and transaction. The reference
 in the same run is one SELECT of a row by its key, through the same database.
@@ -6,12 +6,12 @@ in the same run is one SELECT of a row by its key, through the same database.
 
 from __future__ import annotations
 
+import argparse
 import base64
 import contextlib
 import csv
 import random
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -51,7 +51,9 @@ LAST = "Pratama Saputra Sari Hidayat Wulandari Ramadhan Chaniago Koto Piliang Si
 
 
 def main() -> None:
-    size = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
+    parser = argparse.ArgumentParser(prog="python -m bench.members", description=__doc__)
+    parser.add_argument("members", type=int, nargs="?", default=100_000)
+    size = parser.parse_args().members
     with tempfile.TemporaryDirectory() as folder:
         _run(size, Path(folder))
 

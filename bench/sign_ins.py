@@ -1,4 +1,4 @@
-"""Searches while 50 people sign in.  usage: python -m bench.sign_ins [records] [seconds]
+"""Searches while 50 people sign in.
 
 Rounds without and with sign-ins alternate in one run, on one `up --workers 2`. Each of the 50 signs in with the right
 password, and again as soon as the answer is there; whoever is refused because too many do types again after 0.2 s.
@@ -7,12 +7,12 @@ Searches are sent by 4 clients.
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import random
 import shutil
 import statistics
-import sys
 import threading
 import time
 import urllib.error
@@ -37,8 +37,11 @@ FOLDER = Path("var") / "bench" / "sign-ins"
 
 
 def main() -> None:
-    numbers = [int(word) for word in sys.argv[1:]]
-    size, seconds = numbers + [10_000, 6][len(numbers) :]
+    parser = argparse.ArgumentParser(prog="python -m bench.sign_ins", description=__doc__)
+    parser.add_argument("records", type=int, nargs="?", default=10_000)
+    parser.add_argument("seconds", type=int, nargs="?", default=6, help="of each round")
+    arguments = parser.parse_args()
+    size, seconds = arguments.records, arguments.seconds
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
     parts.import_file(FOLDER / "data", generate.write(FOLDER / "records.mrc", size), size)
