@@ -32,6 +32,7 @@ from services.catalog.search.series_order import in_series_order
 from services.catalog.search.zero_results import ZeroResultHelp, explain_zero_results
 
 MOST_ENGINE_WORK = 2_500_000
+WORK_WITHOUT_HITS = 5  # times that of a search with hits: corrections, hits with a part of the words, and help
 MOST_HIT_WORK = 1_500
 _NO_LACK = Lack((), None)
 
@@ -150,8 +151,11 @@ def search(
         by_work=by_work,
         language=READER_LANGUAGES.get(context.language, ""),
     )
-    if explain or _may_take_long(request, parsed_query, index.documents_in_process()):
+    documents = index.documents_in_process()
+    if explain or _may_take_long(request, parsed_query, documents):
         before_slow_work()
+    if not _may_take_long(request, parsed_query, documents, times=WORK_WITHOUT_HITS):
+        before_slow_work = _stay
     degraded = False
     try:
         answer = run_query(
@@ -217,7 +221,11 @@ def search(
     )
 
 
-def _may_take_long(request: Request, query: Query, documents: int | None) -> bool:
+def _stay() -> None:
+    """Continue in the same thread; to repeat the search in another one would take longer than the rest of it."""
+
+
+def _may_take_long(request: Request, query: Query, documents: int | None, *, times: int = 1) -> bool:
     """Return True when a search may take over 20 ms or waits for a network.
 
     The engine's time grows with words, facets and documents; without words every document is a hit. Each hit of a page,
@@ -226,7 +234,7 @@ def _may_take_long(request: Request, query: Query, documents: int | None) -> boo
     """
     if documents is None:
         return True
-    engine_work = documents * ((query.size or 10) + 3 * len(request.facets))
+    engine_work = times * documents * ((query.size or 10) + 3 * len(request.facets))
     return engine_work > MOST_ENGINE_WORK or request.offset + 20 * request.limit > MOST_HIT_WORK
 
 
