@@ -112,9 +112,11 @@ class TantivyIndex:
         with self._snapshot() as snapshot:
             searcher, fields, filters = snapshot.searcher, snapshot.index.schema, filter_matches(request)
             translator = QueryTranslator(fields, snapshot.document_count)
-            if not request.facets and not translator.may_match(request.match):
-                return Hits(0, [], [], {}, snapshot.generation)
-            query = translator.query(request.match)
+            query = translator.translate(request.match)
+            if query is None:
+                if not request.facets:
+                    return Hits(0, [], [], {}, snapshot.generation)
+                query = Query.empty_query()
             filtered_query = translator.restrict(query, filters.values())
             find = find_works if request.by_work else find_records
             total, page = find(searcher, fields, request, filtered_query)
@@ -136,27 +138,27 @@ class TantivyIndex:
     def totals(
         self, matches: Iterable[Match], *, filters: Mapping[str, tuple[str, ...]] | None = None
     ) -> Iterator[int]:
-        key_of_filters, restrictions = (
-            str(filters or ""),
-            list(filter_matches(Request(And(()), filters or {})).values()),
-        )
+        restrictions = list(filter_matches(Request(And(()), filters)).values()) if filters else []
+        key_of_filters = str(filters or "")
         with self._snapshot() as snapshot:
             translator = QueryTranslator(snapshot.index.schema, snapshot.document_count)
             for match in map(required, matches):
-                if not translator.may_match(match):
-                    yield 0
-                    continue
-                total = snapshot.totals.get((match, key_of_filters))
+                key = match, key_of_filters
+                total = snapshot.totals.get(key)
                 if total is None:
-                    query = translator.restrict(translator.query(match), restrictions)
-                    total = total_of(snapshot.searcher.search(Query.const_score_query(query, 0.0), limit=1))
-                    _remember(snapshot.totals, (match, key_of_filters), total)
+                    query = translator.translate(match)
+                    if query is None:  # not stored, because it takes less time than a look-up
+                        yield 0
+                        continue
+                    query = Query.const_score_query(translator.restrict(query, restrictions), 0.0)
+                    total = total_of(snapshot.searcher.search(query, limit=1))
+                    _remember(snapshot.totals, key, total)
                 yield total
 
     def matching(self, matches: Sequence[Match], numbers: Sequence[int]) -> list[frozenset[int]]:
         with self._snapshot() as snapshot:
             translator = QueryTranslator(snapshot.index.schema, snapshot.document_count)
-            queries = [translator.query(match) if translator.may_match(match) else None for match in matches]
+            queries = [translator.translate(match) for match in matches]
             return find_matching(snapshot.searcher, snapshot.index.schema, queries, numbers)
 
     def near_words(self, token: str, *, fields: Sequence[str], distance: int, limit: int) -> list[tuple[str, int]]:

@@ -71,63 +71,74 @@ class QueryTranslator:
 
     def query(self, match: Match) -> Query:
         """Translate a match. Raises ValueError when the index lacks a field."""
+        query = self.translate(match)
+        return Query.empty_query() if query is None else query
+
+    def translate(self, match: Match) -> Query | None:
+        """Translate a match; None when no document can match, because none has one of the tokens.
+
+        Choices and bonuses that no document can match are left out: tantivy would test them at every hit.
+
+        raises  ValueError  the index lacks a field
+        """
         if type(match) is Term:  # the most frequent node; the cases below cost more than the translation
+            if not self._document_count(match.field, match.token):
+                return None
             return Query.boost_query(Query.term_query(self._fields, match.field, match.token), match.boost)
         match match:
             case Term() | Prefix() | Phrase() | Keyword() | Between():
-                return self._leaf(match)
+                return self._leaf(match) if self._may_match(match) else None
             case DisMax(choices=choices, tie=tie):
-                possible = self._possible(choices)
-                return possible[0] if len(possible) == 1 else Query.disjunction_max_query(possible, tie)
+                queries = self._possible(choices)
+                return Query.disjunction_max_query(queries, tie) if len(queries) > 1 else next(iter(queries), None)
             case And(of=parts):
-                if not parts:
-                    return Query.const_score_query(Query.all_query(), 0.0)
-                return _boolean((Occur.Must, part) for part in self._queries(parts))
+                return self._all(parts)
             case Or(of=parts):
-                return _boolean((Occur.Should, part) for part in self._possible(parts))
+                queries = self._possible(parts)
+                return _boolean((Occur.Should, query) for query in queries) if queries else None
             case Not(match=inner, without=without):
-                excluded = [(Occur.MustNot, part) for part in self._queries(without)]
-                return _boolean([(Occur.Must, self.query(inner)), *excluded])
+                if (query := self.translate(inner)) is None:
+                    return None
+                return _boolean([(Occur.Must, query), *((Occur.MustNot, part) for part in self._possible(without))])
             case Boosted(match=inner, bonus=bonus):
-                return self._boosted(self.query(inner), bonus)
+                query = self.translate(inner)
+                return None if query is None else self._boosted(query, bonus)
+
+    def _all(self, parts: Sequence[Match]) -> Query | None:
+        if not parts:
+            return Query.const_score_query(Query.all_query(), 0.0)
+        queries = []
+        for part in parts:
+            if (query := self.translate(part)) is None:
+                return None
+            queries.append(query)
+        return _boolean((Occur.Must, query) for query in queries)
 
     def restrict(self, query: Query, parts: Iterable[Match]) -> Query:
         """Restrict a query to what each of the parts matches."""
-        return _boolean([(Occur.Must, query), *((Occur.Must, part) for part in self._queries(parts))])
+        return _boolean([(Occur.Must, query), *((Occur.Must, self.query(part)) for part in parts)])
 
     def _boosted(self, query: Query, bonus: Iterable[Match]) -> Query:
         """Add bonuses, each one level further out, so that tantivy tests each at the query's hits only.
 
-        For bonuses on one level tantivy reads all their documents. A bonus that no document has is left out, because to
-        test it at every hit takes a tenth of a search.
+        For bonuses on one level tantivy reads all their documents.
         """
-        for part in filter(self.may_match, bonus):
-            query = Query.boolean_query([(Occur.Must, query), (Occur.Should, self.query(part))])
+        for part in self._possible(bonus):
+            query = Query.boolean_query([(Occur.Must, query), (Occur.Should, part)])
         return query
 
-    def may_match(self, match: Match) -> bool:
+    def _possible(self, matches: Iterable[Match]) -> list[Query]:
+        """Translate the matches that a document may match."""
+        return [query for match in matches if (query := self.translate(match)) is not None]
+
+    def _may_match(self, leaf: Term | Prefix | Phrase | Keyword | Between) -> bool:
         """Tell whether any document may match; reads only the counts of the tokens."""
-        match match:
-            case Term(field=field, token=token):
-                return self._document_count(field, token) > 0
+        match leaf:
             case Keyword(field=field, values=values) if len(values) <= MOST_VALUES_AS_TERMS:
                 return any(self._document_count(field, value) for value in values)
             case Phrase(field=field, tokens=tokens):
                 return all(self._document_count(field, token) for token in tokens)
-            case Or(of=parts) | DisMax(choices=parts):
-                return any(map(self.may_match, parts))
-            case And(of=parts):
-                return all(map(self.may_match, parts))
-            case Boosted(match=inner) | Not(match=inner):
-                return self.may_match(inner)
         return True
-
-    def _possible(self, choices: Iterable[Match]) -> list[Query]:
-        """Translate the choices that a document may match: tantivy takes longer for two choices than for one."""
-        return self._queries(filter(self.may_match, choices)) or [Query.empty_query()]
-
-    def _queries(self, matches: Iterable[Match]) -> list[Query]:
-        return [self.query(match) for match in matches]
 
     def _leaf(self, match: Term | Prefix | Phrase | Keyword | Between) -> Query:
         fields = self._fields

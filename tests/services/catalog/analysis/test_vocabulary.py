@@ -24,7 +24,7 @@ from services.catalog.analysis import (
 )
 from services.catalog.analysis.minangkabau import MOST_SPELLINGS, spellings_of
 from services.catalog.analysis.vocabulary import VocabularyFault, parse_vocabulary, use_vocabulary
-from services.catalog.analysis.word_lists import is_real_word
+from services.catalog.analysis.word_lists import _lists, is_real_word
 
 
 @pytest.fixture
@@ -217,6 +217,15 @@ def test_a_line_that_is_no_statement_is_refused_by_its_number(line: str) -> None
 )
 def test_real_words_are_known(word: str) -> None:
     assert is_real_word(word)
+
+
+def test_a_list_has_its_words_and_no_parts_of_them() -> None:
+    for words in _lists():
+        listed = words.text.split(b"\n")[1:-1]
+        assert all(map(words.has, listed[::50] + listed[-1:]))
+        known = frozenset(listed)
+        others = [word[:-1] for word in listed[::50]] + [word + b"q" for word in listed[::50]] + [b"aaaa", b"zzzzzz"]
+        assert not any(words.has(word) for word in others if word not in known)
 
 
 @pytest.mark.parametrize(
