@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from services.catalog.analysis.folding import MAX_TOKEN, elided_words, fold, is_stop_word, spell_out, squeeze, tokens
 from services.catalog.analysis.identifiers import is_isbn, isbn13, isbns_of, issn_of
-from services.catalog.analysis.minangkabau import variants_of
 from services.catalog.analysis.names import ARTICLES, TITLES, initials, name_forms, name_key
 from services.catalog.analysis.spelling import as_old, is_old
 from services.catalog.analysis.stemming import root
+from services.catalog.analysis.variants import variants_of
 from services.catalog.analysis.vocabulary import (
     audience_of,
     is_light_word,

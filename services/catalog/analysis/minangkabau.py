@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from functools import lru_cache
 from itertools import islice
 
+from services.catalog.analysis.listed_words import is_indonesian_word
 from services.catalog.analysis.stemming import root
-from services.catalog.analysis.vocabulary import variants_of as vocabulary_variants
-from services.catalog.analysis.word_lists import is_indonesian_word, is_real_word
+from services.catalog.analysis.word_lists import is_listed_word, is_real_word
 
 SHORTEST, LONGEST = 4, 20  # letters of a word that is changed back
 MOST_SPELLINGS = 2  # of one word; each adds a look-up to a search
@@ -39,15 +39,10 @@ _MAY_BE = re.compile(
 _NONE: tuple[str, ...] = ()
 
 
-def variants_of(word_root: str) -> tuple[str, ...]:
-    """Return the roots of the variants of a root: those of the vocabulary, or else those by sound changes."""
-    return vocabulary_variants(word_root) or spellings_of(word_root)
-
-
 @lru_cache(_MOST_CACHED)
 def spellings_of(word: str) -> tuple[str, ...]:
     """Return the roots of the Indonesian words that a Minangkabau word may be; none for a real word."""
-    if not SHORTEST <= len(word) <= LONGEST or not _MAY_BE.match(word) or is_real_word(word):
+    if not SHORTEST <= len(word) <= LONGEST or not _MAY_BE.match(word) or _is_real(word):
         return _NONE
     roots: dict[str, None] = {}
     for spelling in _changed_back(word):
@@ -56,6 +51,11 @@ def spellings_of(word: str) -> tuple[str, ...]:
             if len(roots) == MOST_SPELLINGS:
                 break
     return tuple(roots or dict.fromkeys(islice(_derived_roots(word), MOST_SPELLINGS)))
+
+
+def _is_real(word: str) -> bool:
+    """Return True for a real word, but not for one that is real only without -lah: sakolah is not sako."""
+    return is_listed_word(word) if word.endswith("lah") else is_real_word(word)
 
 
 def _derived_roots(word: str) -> Iterator[str]:

@@ -1,8 +1,8 @@
 """Reduces words to roots, so that a search matches any spelling, affix and number.
 
 One rule is used for all languages, so that a query word needs one look-up and not one for each language: spelling
-variants become one (spelling.py), Indonesian affixes are removed (Snowball, with corrections), and an English plural,
-gerund or past tense loses its ending. Snowball's Indonesian stemmer changes only 2 % of English words; exceptions.py
+variants become one (spelling.py), Indonesian affixes are removed (Snowball, with corrections; where its result is no
+listed word, a root of the list), and an English plural, gerund or past tense loses its ending. Snowball's Indonesian stemmer changes only 2 % of English words; exceptions.py
 lists the words that would otherwise match another meaning.
 """
 
@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Iterator
 
 from Stemmer import Stemmer
 
 from services.catalog.analysis.exceptions import CLITICS, ENGLISH, IRREGULAR, NOT_ENGLISH, WHOLE
+from services.catalog.analysis.listed_words import is_indonesian_word
 from services.catalog.analysis.spelling import modern
 
 _MOST_CACHED = 60_000  # cached words, 10 MB
@@ -22,6 +24,13 @@ _ROMAN = re.compile(rf"[{_ROMAN_DIGITS}]+\Z")
 _DIGIT = re.compile("[0-9]")
 _indonesian = Stemmer("indonesian", 0)
 _english = Stemmer("english", 0)
+# Of derivations whose roots are looked up, and sounds that me- and pe- leave as they are.
+_PREFIXES = ("me", "pe", "ber", "ter", "di", "ke")
+_UNCHANGED, _VOWELS = frozenset("lrwy"), frozenset("aeiou")
+# Roots that are too short for the list.
+_SHORT = frozenset(
+    "isi air api aku ibu adu uji abu aju eja asi ayu apa ada aba ego era cat bom cek las sah sen".split()
+)
 _lock = threading.Lock()  # a Stemmer is not thread-safe
 
 
@@ -57,7 +66,50 @@ def _root(word: str) -> str:
         # The stemmer removed a part of the root with the suffix: ekonom(i)nya.
         if whole in WHOLE and whole in word:
             return whole
-    return IRREGULAR.get(stem, stem) if len(stem) >= 3 else word
+    if stem in IRREGULAR or len(stem) < 3:
+        return IRREGULAR.get(stem, word)
+    if len(word) > 5 and word.startswith(_PREFIXES) and stem not in _SHORT and not is_indonesian_word(stem):
+        return _without_prefix(word) or stem
+    return stem
+
+
+def _without_prefix(word: str) -> str | None:
+    """Return the root of a derivation whose root is a listed word; None when there is no such root.
+
+    Snowball does not know the roots, so of menabung, menikah and berenang it leaves abung, meni and enang.
+    """
+    for derived in _derived(word):
+        if is_indonesian_word(derived):
+            derived_root = _root(derived)
+            if derived_root == derived or is_indonesian_word(derived_root):
+                return derived_root
+    return None
+
+
+def _derived(word: str) -> Iterator[str]:
+    """Yield what may be left of a word without its first prefix; me- and pe- change the sound after them."""
+    if word.startswith(("me", "pe")):
+        sound = next((sound for sound in ("ng", "ny", "m", "n") if word.startswith(sound, 2)), "")
+        rest = word[2 + len(sound) :]
+        begins_with_vowel = rest[:1] in _VOWELS
+        match sound:
+            case "ny":
+                yield from ("s" + rest, "ny" + rest)
+            case "":
+                if rest[:1] in _UNCHANGED:
+                    yield rest
+            case _ if not begins_with_vowel:
+                yield rest
+            case "ng":
+                yield from (rest, "k" + rest)
+            case "m":
+                yield from ("p" + rest, "m" + rest)
+            case "n":
+                yield from ("t" + rest, "n" + rest)
+    elif word.startswith(("ber", "ter")):
+        yield from (word[3:], word[2:])  # bertemu, berenang
+    elif word.startswith(("di", "ke")):
+        yield word[2:]
 
 
 def _known(word: str) -> str | None:

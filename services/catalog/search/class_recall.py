@@ -158,9 +158,9 @@ class ClassFinder:
         light = light_words(words)
         roots = frozenset([root(word) for word in words if word not in light])
         strong = frozenset([root(word) for word in words if word not in light and not is_weak_word(word)]) or roots
-        listed = frozenset([root(word) for word in words if not is_light_word(word)])
-        typed = {variant: typed_root for typed_root in sorted(listed) for variant in variants_of(typed_root)}
-        typed |= {typed_root: typed_root for typed_root in sorted(listed)}  # form of a typed word -> its root
+        listed = sorted({word for word in words if not is_light_word(word)})
+        typed = {variant: root(word) for word in listed for variant in variants_of(word)}
+        typed |= {root(word): root(word) for word in listed}  # form of a typed word -> its root
         matched_phrases = {
             phrase: frozenset(phrase.roots)
             for word_root in sorted(typed)

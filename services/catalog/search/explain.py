@@ -163,7 +163,7 @@ def _typed_words(parts: Iterable[Part]) -> Iterator[tuple[str, str]]:
     for part in parts:
         if isinstance(part, Word | Phrase):
             for token in tokens(part.text):
-                yield from ((variant, token) for variant in variants_of(root(token)))
+                yield from ((variant, token) for variant in variants_of(token))
             for token in tokens(part.text):
                 yield root(token), token
         elif isinstance(part, AnyOf):

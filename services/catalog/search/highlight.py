@@ -103,7 +103,7 @@ def marks_for(query: Query) -> dict[str, Marks]:
             exact.update(words)
             if isinstance(part, Word):
                 roots.update(map(root, words))
-                roots.update(variant for word in words for variant in variants_of(root(word)))
+                roots.update(variant for word in words for variant in variants_of(word))
                 if (part is last_part or part.prefix) and len(words[-1]) >= PREFIX_LENGTH:
                     beginnings.append(words[-1])
         if exact:

@@ -180,7 +180,7 @@ def _any_form(token: _Token) -> Match:
     if token.may_be_old and (modern := root(as_old(token.text))) != roots[0]:
         roots.append(modern)
     field = token.field
-    others = [other for form in roots for other in variants_of(form)]
+    others = [*variants_of(token.text), *(other for form in roots[1:] for other in variants_of(form))]
     choices: list[Match]
     if field:
         choices = [Term("any", KIND_SIGNS[field] + form, weights.ANYWHERE) for form in roots]

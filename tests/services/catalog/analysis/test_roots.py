@@ -28,6 +28,15 @@ ONE_WORD = [
     "merdeka kemerdekaan",
     "perempuan perempuannya keperempuanan",
     "ekonomi perekonomian ekonominya",
+    # of these, the stemmer without a list of words leaves abung, meni, enang, ikmat, sanyi, pilik, awat and ipu
+    "tabung menabung tabungan penabung",
+    "nikah menikah pernikahan menikahi",
+    "renang berenang perenang",
+    "nikmat menikmati penikmat kenikmatan",
+    "nyanyi menyanyi penyanyi nyanyian",
+    "milik memiliki pemilik kepemilikan",
+    "rawat perawat keperawatan perawatan",
+    "tipu menipu penipu penipuan",
     # English
     "library libraries",
     "book books",
