@@ -2,8 +2,8 @@
 
 One rule is used for all languages, so that a query word needs one look-up and not one for each language: spelling
 variants become one (spelling.py), Indonesian affixes are removed (Snowball, with corrections; where its result is no
-listed word, a root of the list), and an English plural, gerund or past tense loses its ending. Snowball's Indonesian stemmer changes only 2 % of English words; exceptions.py
-lists the words that would otherwise match another meaning.
+listed word, a root of the list), and an English plural, gerund or past tense loses its ending. Snowball's Indonesian
+stemmer changes only 2 % of English words; exceptions.py lists the words that would otherwise match another meaning.
 """
 
 from __future__ import annotations
@@ -28,9 +28,8 @@ _english = Stemmer("english", 0)
 _PREFIXES = ("me", "pe", "ber", "ter", "di", "ke")
 _UNCHANGED, _VOWELS = frozenset("lrwy"), frozenset("aeiou")
 # Roots that are too short for the list.
-_SHORT = frozenset(
-    "isi air api aku ibu adu uji abu aju eja asi ayu apa ada aba ego era cat bom cek las sah sen".split()
-)
+_SHORT_ROOTS = "isi air api aku ibu adu uji abu aju eja asi ayu apa ada aba ego era cat bom cek las sah sen"
+_SHORT = frozenset(_SHORT_ROOTS.split())
 _lock = threading.Lock()  # a Stemmer is not thread-safe
 
 
