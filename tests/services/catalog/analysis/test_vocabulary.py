@@ -22,9 +22,10 @@ from services.catalog.analysis import (
     tokens,
     variants_of,
 )
+from services.catalog.analysis.listed_words import _lists
 from services.catalog.analysis.minangkabau import MOST_SPELLINGS, spellings_of
 from services.catalog.analysis.vocabulary import VocabularyFault, parse_vocabulary, use_vocabulary
-from services.catalog.analysis.word_lists import _lists, is_real_word
+from services.catalog.analysis.word_lists import is_real_word
 
 
 @pytest.fixture
