@@ -20,6 +20,7 @@ MOST_TOGETHER = 8  # variants or related words in one statement; each one slows 
 _FILE = Path(__file__).with_name("vocabulary.txt")
 ENOUGH_BESIDE_WEAK = 2  # a weak word is light beside this many other words
 _NONE: tuple[str, ...] = ()
+_SMALL_LETTERS = re.compile(r"[a-z]+\Z")
 # Words around the name of a language when the reader asks for books in it.
 _IN_LANGUAGE = frozenset(("berbahasa", "babahaso"))
 _VERSIONS = frozenset(("versi", "edisi", "terjemahan"))
@@ -362,7 +363,11 @@ def _code(words: Sequence[str]) -> str:
 
 def _check_words(words: Sequence[str]) -> None:
     """Refuse no words, and words that are not one folded token each. Raises _InvalidStatement."""
-    if not words or not all(len(word) > 1 and tokens(word) == [word] for word in words):
+    for word in words:
+        # Most words have only small letters and need no folding.
+        if len(word) < 2 or not (_SMALL_LETTERS.match(word) or tokens(word) == [word]):
+            raise _InvalidStatement
+    if not words:
         raise _InvalidStatement
 
 

@@ -34,11 +34,12 @@ NDCG = {
     # part of this half. Without it they rose on the same day, but subject fell from 0.9329 to 0.9320 and cross-language
     # from 0.8678 to 0.8672.
     # Subject was 0.9285 and question 0.8886 until 2026-11-28, when words in subjects got weight; question 0.8882
-    # until the class table had 2,600 more pairs of words.
+    # and old-spelling 0.9946 until the class table and the vocabulary had 4,300 more pairs of words; subject and
+    # cross-language rose here, and question in the fifth and sixth sets.
     "tuning": {
-        "title": 0.9979, "half-remembered": 1.0, "author": 1.0, "name": 1.0, "subject": 0.927, "child": 0.8687,
-        "typo": 0.9198, "old-spelling": 0.9946, "number": 1.0, "stem": 0.9922, "phrase": 1.0, "operators": 0.983,
-        "transliteration": 1.0, "question": 0.8881, "cross-language": 0.8791, "minangkabau": 0.9252, ALL: 0.9309,
+        "title": 0.9979, "half-remembered": 1.0, "author": 1.0, "name": 1.0, "subject": 0.9277, "child": 0.8686,
+        "typo": 0.9198, "old-spelling": 0.9939, "number": 1.0, "stem": 0.9922, "phrase": 1.0, "operators": 0.983,
+        "transliteration": 1.0, "question": 0.8871, "cross-language": 0.8837, "minangkabau": 0.9252, ALL: 0.9313,
     },
 }  # fmt: skip
 AIMS = {"success": 0.9, "ndcg": 0.85}  # of the test half; the recorded levels are above them
