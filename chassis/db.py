@@ -145,7 +145,7 @@ class Database:
             finally:
                 close_statements(session)
         if wrote:
-            self._announce()
+            self.announce()
 
     def run(self, context: Context, act: Callable[[Session], Result]) -> Result:
         """Run a function in a transaction, and once more if PostgreSQL rolls it back because of another writer.
@@ -202,7 +202,7 @@ class Database:
         ):
             yield statements
         if statements.wrote:
-            self._announce()
+            self.announce()
 
     @contextmanager
     def prepared_reading(self, context: Context) -> Iterator[Statements]:
@@ -348,7 +348,8 @@ class Database:
             return int(connection.connection.dbapi_connection.total_changes)  # type: ignore[union-attr]
         return int(connection.info.get("writes", 0))
 
-    def _announce(self) -> None:
+    def announce(self) -> None:
+        """Call the functions of `after_commit`, which wake threads that wait for work."""
         for call in self._after_commit:
             call()
 
