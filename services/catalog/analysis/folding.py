@@ -21,6 +21,7 @@ _LETTERS = {
     "\u2060": "", "\ufeff": "",
 }  # fmt: skip
 _TABLE = str.maketrans({**dict.fromkeys(_APOSTROPHES, ""), **_LETTERS})
+_IN_TABLE = re.compile(f"[{''.join(map(chr, _TABLE))}]")  # fewer steps than to translate a text that has none
 _MARKS = re.compile(
     r"[\u0300-\u036f\u0483-\u0489\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a"
     r"\u064b-\u065f\u0670\u06d6-\u06dc\u06df-\u06e8\u06ea-\u06ed\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff"
@@ -112,18 +113,25 @@ _STOP_WORDS = _COMMON | _QUESTION
 def fold(text: str) -> str:
     """Convert to lower case and remove diacritics and apostrophes; other punctuation stays."""
     if text.isascii():
-        text = text.lower()
-        return text.replace("'", "").replace("`", "") if "'" in text or "`" in text else text
-    text = normalize("NFKD", text.translate(_TABLE))
-    text = _MARKS.sub("", text).casefold().translate(_TABLE)
-    return normalize("NFC", text)
+        return _fold_ascii(text)
+    if _IN_TABLE.search(text):
+        text = text.translate(_TABLE)
+    text = _MARKS.sub("", normalize("NFKD", text))
+    if text.isascii():
+        return _fold_ascii(text)
+    return normalize("NFC", text.casefold().translate(_TABLE))
+
+
+def _fold_ascii(text: str) -> str:
+    text = text.lower()
+    return text.replace("'", "").replace("`", "") if "'" in text or "`" in text else text
 
 
 def tokens(text: str) -> list[str]:
     """Split a text into its folded words, in order."""
     text = fold(text)
     words: list[str] = _PLAIN.findall(text) if text.isascii() else _ANY.findall(text)
-    if len(text) > MAX_TOKEN:
+    if len(text) > MAX_TOKEN and words and max(map(len, words)) > MAX_TOKEN:
         return [word[:MAX_TOKEN] for word in words]
     return words
 

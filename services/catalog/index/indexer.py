@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select, update
+from sqlalchemy.orm import Session
 
 from chassis import clock
 from chassis.context import READER
@@ -29,15 +30,16 @@ from services.catalog.index.rebuilds import (
     next_request,
     pending_request,
 )
-from services.catalog.tables import IndexRebuild, Record
+from services.catalog.tables import ImportRun, IndexRebuild, Record
 
 log = logging.getLogger(__name__)
 
 BATCH = 500
 # Each commit takes 90 ms and adds a segment that every search reads, so a commit collects changes for this long. During
-# a command no reader waits for the changes, so a commit collects for longer, until no more changes come.
+# a command no reader waits for the changes, so a commit collects for longer, until the import ends or no more changes
+# come.
 COMMIT_SECONDS = 1.0
-COMMAND_COMMIT_SECONDS, QUIET_SECONDS = 20.0, 0.3
+COMMAND_COMMIT_SECONDS, QUIET_SECONDS, LOOK_SECONDS = 20.0, 0.6, 0.1
 MOST_RECORDS_A_COMMIT = 10_000  # of average size: 40 MB of the writer's memory
 SCAN_BATCH = 2_000
 PACE_SECONDS = 0.2  # between two steps, also when other transactions wake this thread more often
@@ -80,6 +82,7 @@ class Indexer:
         self._request: UUID | None = None
         self._is_checked = self._is_sound = self._is_compared = self.has_backlog = False
         self._is_out_of_reach = False  # the live index exists, but its engine cannot read it now
+        self._saw_import = False  # an import ran at the last look at the queue
         self._written_at, self._check_at = 0.0, 0.0
         self._scan = ScanProgress()
 
@@ -252,18 +255,29 @@ class Indexer:
     def _queued_changes(self, versions: dict[int, int], most: int) -> Iterator[Change]:
         """Yield at most `most` queued changes, for a limited time; add their versions to `versions`."""
         deadline = time.monotonic() + (COMMIT_SECONDS if self._readers_wait else COMMAND_COMMIT_SECONDS)
-        last_number, is_quiet = 0, False
+        last_number, quiet_since = 0, time.monotonic()
         while len(versions) < most and time.monotonic() < deadline:
             with self._database.reading(READER) as session:
+                # Read before the queue: an import that has ended has queued all its records.
+                is_import_over = not self._readers_wait and self._look_for_imports(session)
                 batch = queued_versions(session, BATCH, after=last_number)
                 changes = load_changes(session, batch)
             versions.update(batch)
             yield from changes
+            if batch:
+                last_number, quiet_since = max(batch), time.monotonic()
             if len(batch) < BATCH:
-                if self._readers_wait or not versions or (is_quiet and not batch):
+                is_quiet = time.monotonic() - quiet_since >= QUIET_SECONDS
+                if self._readers_wait or not versions or is_quiet or is_import_over:
                     return
-                time.sleep(QUIET_SECONDS)
-            last_number, is_quiet = max([last_number, *batch]), not batch
+                time.sleep(LOOK_SECONDS)
+
+    def _look_for_imports(self, session: Session) -> bool:
+        """Return whether an import ran at the last look and none runs now."""
+        saw_import = self._saw_import
+        running = select(ImportRun.number).where(ImportRun.finished_at.is_(None)).limit(1)
+        self._saw_import = session.scalar(running) is not None
+        return saw_import and not self._saw_import
 
     def _update_request(self, request: UUID, **values: Any) -> None:
         with self._database.transaction(ACTOR) as session:
