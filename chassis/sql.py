@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 Rows = Sequence[Mapping[str, Any]]
 MOST_PARAMETERS = 10_000
+_STORED_AS_IS = frozenset((str, int, bytes, type(None), bool, float))
 DELETED_AT_ONCE = 200
 
 Value = TypeVar("Value")
@@ -181,16 +182,21 @@ def insert_many(session: Session, table: Any, rows: Rows) -> None:
 
 def _stored(values: Sequence[Any]) -> tuple[Any, ...]:
     """Return values as Id, UtcTime and Date store them on SQLite."""
-    return tuple(
-        value.bytes
-        if type(value) is UUID
-        else f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}"
-        if type(value) is datetime
-        else value.isoformat()
-        if type(value) is date
-        else value
-        for value in values
-    )
+    return tuple([value if type(value) in _STORED_AS_IS else _stored_value(value) for value in values])
+
+
+def _stored_value(value: Any) -> Any:
+    if type(value) is UUID:
+        return value.bytes
+    if type(value) is datetime:
+        return _stored_time(value)
+    return value.isoformat() if type(value) is date else value
+
+
+@functools.lru_cache(maxsize=64)
+def _stored_time(value: datetime) -> str:
+    """Return a time as UtcTime stores it; all rows of a batch have the same."""
+    return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}"
 
 
 def update_many(session: AnySession, table: Any, rows: Rows, *, key: str) -> None:

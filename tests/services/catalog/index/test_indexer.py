@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import insert, select, update
@@ -16,12 +18,13 @@ from chassis.db import Database
 from chassis.service import Resources
 from chassis.settings import load
 from services.catalog.commands.database import wait_until_indexed
+from services.catalog.index import indexer
 from services.catalog.index.indexer import Indexer, run
 from services.catalog.index.port import Change, Index
 from services.catalog.index.queue import dequeue, enqueue
 from services.catalog.index.rebuilds import index_fault
 from services.catalog.service import SERVICE
-from services.catalog.tables import IndexQueue, Record
+from services.catalog.tables import ImportRun, IndexQueue, Record
 from tests.services.catalog.indexes import books, eventually, many, numbers, queued_rows, run_indexer
 
 
@@ -142,6 +145,28 @@ def test_during_a_command_one_commit_waits_for_later_changes(
     assert Indexer(database, index, readers_wait=False).step()
     later.join()
     assert commits == [7]
+
+
+def test_during_an_import_a_commit_waits_for_its_end_and_no_longer(
+    database: Database, index: Index, import_: Callable[..., object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_indexer(database, index)
+    import_(many(3))
+    _set_end_of_imports(database, None)
+
+    def end_import(_seconds: float) -> None:
+        import_(many(2), source="SECOND")
+        _set_end_of_imports(database, clock.now())
+
+    monkeypatch.setattr(indexer, "QUIET_SECONDS", 3600.0)
+    monkeypatch.setattr(indexer, "time", SimpleNamespace(sleep=end_import, monotonic=time.monotonic))
+    assert Indexer(database, index, readers_wait=False).step()
+    assert len(numbers(index)) == 5
+
+
+def _set_end_of_imports(database: Database, moment: datetime | None) -> None:
+    with database.transaction(system("test")) as session:
+        session.execute(update(ImportRun).values(finished_at=moment))
 
 
 def test_committed_records_are_found_while_the_job_runs(
