@@ -294,7 +294,7 @@ def _write(
     updated: list[dict[str, Any]] = []
     for change in decision.touched:
         keys, place = change.incoming.record_keys, assignments[change.row.number]
-        row = {
+        row: dict[str, Any] = {
             "fingerprint": change.incoming.fingerprint,
             "marc": change.incoming.marc,
             "brief": change.incoming.brief,
