@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import lru_cache
 
 from services.catalog.analysis.exceptions import WHOLE
 from services.catalog.analysis.listed_words import is_indonesian_word
@@ -19,10 +18,8 @@ _MAY_BE = re.compile(r"n(?:[gy]|[aiueo])[a-z]{3,16}\Z")
 _ENDINGS = ("in", "")  # ngajarin: -in is -kan or -i
 _VOWELS = frozenset("aeiou")
 _SHORTEST = 5  # letters
-_MOST_CACHED = 5_000  # cached words, because searches repeat words
 
 
-@lru_cache(_MOST_CACHED)
 def spoken_roots(word: str) -> tuple[str, ...]:
     """Return the root of the written verb; none for a word that is no such verb."""
     if not _MAY_BE.match(word) or word in WHOLE or is_weak_word(word):
