@@ -107,9 +107,13 @@ def test_a_search_answers_with_brief_records_facets_and_marks(call: Call) -> Non
     assert {mark.field for mark in reply.hits[0].highlights} == {"title"}
 
 
-def test_a_search_without_hits_leaves_the_event_loop(resources: Resources) -> None:
+def test_a_search_without_hits_leaves_the_event_loop_of_a_large_library(
+    resources: Resources, monkeypatch: pytest.MonkeyPatch
+) -> None:
     servicer = rpc.servicer(resources)
     on_loop = Inside(None, None, on_event_loop=True)
+    assert servicer.Search(wire.SearchRequest(query="xyzzyy"), on_loop).total == 0  # on the event loop
+    monkeypatch.setattr(search, "WORK_WITHOUT_HITS", search.MOST_ENGINE_WORK)
     assert servicer.Search(wire.SearchRequest(query="kaba cindua", strict=True), on_loop).total == 1
     for query in ("kaba cindau", "xyzzyx"):
         request = wire.SearchRequest(query=query)
