@@ -76,8 +76,8 @@ def _compare(label: str, queries: list[str], ours: str, theirs: str) -> None:
     share = len(queries) // (ROUNDS + 1)
     for number in range(ROUNDS + 1):
         for address, lines in paths.items():
-            asked = lines if len(queries) <= 2_000 else lines[number * share :] + lines[: number * share]
-            figure = load.measure(address, asked, clients=CLIENTS, seconds=SECONDS, rounds=1)
+            own_lines = lines if len(queries) <= 2_000 else lines[number * share :] + lines[: number * share]
+            figure = load.measure(address, own_lines, clients=CLIENTS, seconds=SECONDS, rounds=1)
             if number:  # the first round warms both
                 figures[address].append(figure)
     ratio = statistics.median(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
 import grpc
@@ -39,9 +40,11 @@ class SignInMethods:
         # Two transactions, one on each side of the computation: with more, fifty people wait for each other's turns.
         with passwords.place():
             account, is_right = self._compare_password(user, request.password, attempts, caller)
-            # Needs a second hash, once after an upgrade.
-            is_old = is_right and account is not None and passwords.is_outdated(account.password_hash)
-            new_hash = passwords.hash_password(request.password) if is_old else ""
+            new_hash = ""
+            if account is not None and is_right and passwords.is_outdated(account.password_hash):
+                # Once after an upgrade. While many people sign in, a later sign-in does it.
+                with suppress(TooMany):
+                    new_hash = passwords.hash_password(request.password)
             with self._database.transaction(caller) as session:
                 if account is None or not is_right:
                     refusal: Unauthenticated | TooMany | None = Unauthenticated("SIGN_IN_FAILED")
