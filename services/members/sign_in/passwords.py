@@ -25,9 +25,13 @@ AT_ONCE = 2
 WAIT_SECONDS = 2.0
 # Threads that may wait for a computation; the other threads of the pool stay free for other calls.
 MOST_WAITING = 4
-# Of the threads that compute: desks and searches get a processor before them.
+# A computation uses only what desks and searches leave of the processors. If it has no result after this time, a second
+# thread begins it anew with this niceness, and so gets about a tenth of a processor.
+GIVES_WAY_SECONDS = 0.5
 NICENESS = 10
 _turns = threading.BoundedSemaphore(AT_ONCE)
+# Threads that give way, also those for whose result nobody waits any more: each has 19 MiB.
+_giving_way = threading.BoundedSemaphore(AT_ONCE)
 _places = threading.BoundedSemaphore(AT_ONCE + MOST_WAITING)
 
 Result = TypeVar("Result")
@@ -117,23 +121,46 @@ def _normal(password: str) -> str:
 
 
 def _compute(work: Callable[[], Result]) -> Result:
-    """Run the work in a thread of low priority; wait at most two seconds for its start. Raises TooMany SIGN_IN_BUSY."""
+    """Run the work in a thread that gives way to others; wait at most two seconds for its start.
+
+    raises  TooMany  SIGN_IN_BUSY
+    """
     if not _turns.acquire(timeout=WAIT_SECONDS):
         raise TooMany("SIGN_IN_BUSY", seconds=int(WAIT_SECONDS))
     try:
-        result: Future[Result] = Future()
-        # A thread for each computation, because a pool's threads would be missing after a fork. It starts in 0.1 ms.
-        threading.Thread(target=_run, args=(work, result), name="password", daemon=True).start()
-        return result.result()
+        if _giving_way.acquire(blocking=False):
+            with suppress(TimeoutError):  # while others need all processors, its thread gets nearly nothing
+                return _start(work, gives_way=True).result(GIVES_WAY_SECONDS)
+        return _start(work, gives_way=False).result()
     finally:
         _turns.release()
 
 
-def _run(work: Callable[[], Result], result: Future[Result]) -> None:
-    if sys.platform == "linux":  # where each thread has a priority of its own
-        with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+def _start(work: Callable[[], Result], *, gives_way: bool) -> Future[Result]:
+    result: Future[Result] = Future()
+    # A thread for each computation, because a pool's threads would be missing after a fork. It starts in 0.1 ms.
+    threading.Thread(target=_run, args=(work, result, gives_way), name="password", daemon=True).start()
+    return result
+
+
+def _run(work: Callable[[], Result], result: Future[Result], gives_way: bool) -> None:
+    _lower_priority(gives_way)
     try:
         result.set_result(work())
     except BaseException as problem:
         result.set_exception(problem)
+    finally:
+        if gives_way:
+            _giving_way.release()
+
+
+def _lower_priority(gives_way: bool) -> None:
+    if sys.platform != "linux":  # where a priority is of the whole process
+        return
+    with suppress(OSError):
+        if gives_way:
+            # A search that begins gets this thread's processor at once; with niceness, up to 4 ms later. Without
+            # privileges a thread cannot leave this policy again.
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+        else:
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
