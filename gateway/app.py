@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import pkgutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from importlib import import_module
@@ -74,6 +74,75 @@ class Gateway(FastAPI):
             )
         return self.openapi_schema
 
+    def build_middleware_stack(self) -> ASGIApp:
+        """Leave out FastAPI's layers outside RequestGuard: error page, telemetry and body limit, which are not used."""
+        layer: Any = super().build_middleware_stack()
+        if not telemetry.is_tracing():  # the instrumentation expects FastAPI's outermost layer
+            while not isinstance(layer, RequestGuard):
+                layer = layer.app
+        stack: ASGIApp = layer
+        return stack
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or self.middleware_stack is None:
+            await super().__call__(scope, receive, send)
+            return
+        scope["app"] = self
+        await self.middleware_stack(scope, receive, send)
+
+
+class HotRoutes:
+    """ASGI: serves the most frequent routes outside FastAPI's layers, which take as long as the rest of the gateway.
+
+    routes  their endpoints take only the request; the application has the same paths with documentation
+    """
+
+    def __init__(self, app: ASGIApp, *, routes: Sequence[Route]) -> None:
+        self._app = app
+        self._endpoints = {
+            (method, route.path): route.endpoint
+            for route in routes
+            if not route.param_convertors
+            for method in route.methods or ()
+        }
+        self._with_parameters = [route for route in routes if route.param_convertors]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        endpoint = self._endpoint(scope) if scope["type"] == "http" else None
+        if endpoint is None:
+            await self._app(scope, receive, send)
+            return
+        scope["endpoint"] = endpoint
+        request = Request(scope, receive, send)
+        try:
+            response = await endpoint(request)
+        except Exception as problem:
+            response = await _refuse(request, problem)
+        await response(scope, receive, send)
+
+    def _endpoint(self, scope: Scope) -> Any:
+        path = scope["path"]
+        if not path.startswith(_API_PATHS):
+            return None
+        endpoint = self._endpoints.get((scope["method"], path))
+        if endpoint is None:
+            for route in self._with_parameters:
+                match, child_scope = route.matches(scope)
+                if match is Match.FULL:
+                    scope.update(child_scope)
+                    return route.endpoint
+        return endpoint
+
+
+async def _refuse(request: Request, problem: Exception) -> Response:
+    """Return the response of the application's handler of this exception. Raises the exception when there is none."""
+    for kind in type(problem).__mro__:
+        handler = request.app.exception_handlers.get(kind)
+        if handler is not None:
+            response: Response = await handler(request, problem)
+            return response
+    raise problem
+
 
 def create_app(settings: Settings) -> FastAPI:
     """Create the ASGI application, which calls each service at `settings.service_url(name)`."""
@@ -118,11 +187,10 @@ def create_app(settings: Settings) -> FastAPI:
     callers = Callers(sessions, read_token_state)
     app.state.authority = local_authority(settings)
     app.state.is_draining = False  # the process sets this before it stops
-    # These routes precede the routers, which document the same paths: the first match serves the request.
-    app.router.routes += [_bare_route(route, prefix=API) for route in HOT_ROUTES]
+    hot_routes = [_bare_route(route, prefix=API) for route in HOT_ROUTES]
     for module in (*partners.MODULES, *web.MODULES):
         app.router.routes += [_bare_route(route, kind=PageRoute) for route in module.router.routes]
-    templates = templates_of(app.router.routes)
+    templates = templates_of([*hot_routes, *app.router.routes])
     for router in api_routers():
         app.include_router(router, prefix=API)
         templates |= templates_of(router.routes, prefix=API)
@@ -134,6 +202,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_exception_handler(UnicodeEncodeError, _refuse_half_character)
     app.add_middleware(PreparedLibraries)
     app.add_middleware(BrowserSessions)
+    app.add_middleware(HotRoutes, routes=hot_routes)
     if gateway_settings.requests_at_once:
         exempt = networks(settings.trusted_proxies)
         app.add_middleware(Concurrency, most=gateway_settings.requests_at_once, callers=callers, exempt=exempt)
