@@ -10,6 +10,27 @@ from chassis.errors import Invalid, Refusal
 # Bounds the response: a hostile request may have thousands of errors.
 MOST_REFUSALS = 20
 _LONGEST_NAME = 80
+# Reasons for pydantic's kinds of values of a wrong type.
+_WRONG_TYPES = {
+    "string_type": "FIELD_NOT_TEXT",
+    "string_unicode": "FIELD_NOT_TEXT",
+    "int_type": "FIELD_NOT_A_NUMBER",
+    "int_parsing": "FIELD_NOT_A_NUMBER",
+    "int_from_float": "FIELD_NOT_A_NUMBER",
+    "bool_type": "FIELD_NOT_TRUE_OR_FALSE",
+    "bool_parsing": "FIELD_NOT_TRUE_OR_FALSE",
+    "list_type": "FIELD_NOT_A_LIST",
+    "model_type": "FIELD_NOT_AN_OBJECT",
+    "model_attributes_type": "FIELD_NOT_AN_OBJECT",
+    "dict_type": "FIELD_NOT_AN_OBJECT",
+    "datetime_type": "FIELD_NOT_A_TIME",
+    "datetime_parsing": "FIELD_NOT_A_TIME",
+    "datetime_from_date_parsing": "FIELD_NOT_A_TIME",
+    "timezone_aware": "FIELD_NOT_A_TIME",
+    "date_type": "FIELD_NOT_A_DATE",
+    "date_parsing": "FIELD_NOT_A_DATE",
+    "date_from_datetime_parsing": "FIELD_NOT_A_DATE",
+}
 
 
 def invalid_request(errors: Iterable[Mapping[str, Any]]) -> Invalid:
@@ -62,6 +83,8 @@ def _refuse_body(error: Mapping[str, Any]) -> Refusal:
     limit = next((context[name] for name in ("ge", "gt", "le", "lt") if name in context), None)
     if limit is not None:
         return Refusal("FIELD_OUT_OF_RANGE", field=field, limit=limit)
+    if kind in _WRONG_TYPES:
+        return Refusal(_WRONG_TYPES[kind], field=field)
     return Refusal("FIELD_INVALID", field=field, kind=kind)
 
 

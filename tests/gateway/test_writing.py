@@ -92,7 +92,7 @@ def test_a_problem_names_every_wrong_field_in_both_languages(writing: httpx.Clie
         ("FIELD_OUT_OF_RANGE", "copies"),
         ("FIELD_NOT_A_CHOICE", "paper"),
         ("FIELD_TOO_LONG", "lines.0.text"),
-        ("FIELD_INVALID", "lines.1.text"),
+        ("FIELD_NOT_TEXT", "lines.1.text"),
         ("FIELD_UNKNOWN", "colour"),
     }
     facts = {refusal["reason"]: refusal["facts"] for refusal in problem["refusals"]}
