@@ -156,6 +156,9 @@ class QueryTranslator:
                 return Query.const_score_query(self._any_value(field, values), boost)
             case Between(field=field, low=None, high=None, boost=boost):
                 return Query.const_score_query(Query.exists_query(field), boost)
+            case Between(field=field, low=int(low), high=high, boost=boost) if low == high:
+                # Read from its postings; for a range, tantivy reads the field's column from its beginning.
+                return Query.const_score_query(Query.term_query(fields, field, low), boost)
             case Between(field=field, low=low, high=high, boost=boost):
                 between = Query.range_query(fields, field, FieldType.Integer, low, high)
                 return Query.const_score_query(between, boost)

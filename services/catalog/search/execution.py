@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice, tee
 from typing import Literal, NamedTuple, TypeVar
@@ -103,6 +103,7 @@ class _FewHits:
     widen: Callable[[Query], Match]
     finder: ClassFinder | None
     has_variants: bool
+    searched: list[tuple[Match, Hits]] = field(default_factory=list)
 
     @cached_property
     def words(self) -> list[QueryWord]:
@@ -148,7 +149,13 @@ class _FewHits:
         )
 
     def _search(self, match: Match) -> Hits:
-        return self.index.search(replace(self.request, match=match))
+        """Search for the match of another query; once, because to find this query may have been a search for it."""
+        for other, hits in self.searched:
+            if other is match:
+                return hits
+        hits = self.index.search(replace(self.request, match=match))
+        self.searched.append((match, hits))
+        return hits
 
     def _remembered(
         self, kind: str, hits: Hits, find: Callable[[], T], before_slow_work: Callable[[], None] = lambda: None
@@ -159,7 +166,7 @@ class _FewHits:
         """Return a correction to offer, with more hits than the query; None when there is none."""
 
         def find() -> Query | None:
-            counts = self._count_corrections(offers(self.index, self.query, self.words))
+            counts = self._count_corrections(offers(self.index, self.query, self.words), MOST_CORRECTIONS)
             return next((candidate for candidate, _match, more in counts if more > hits.total), None)
 
         return self._remembered("suggestion", hits, find)
@@ -184,12 +191,20 @@ class _FewHits:
         return self._find_correction() or self._relax_corrected() or self._relax()
 
     def _find_correction(self) -> _Other | None:
-        """Return the first correction with hits; None if all words are in the class table, so that none is misspelt."""
+        """Return the first correction with hits; None if all words are in the class table, so that none is misspelt.
+
+        Most queries without hits have hits for the first correction, so that is searched and not counted.
+        """
         if self.ideas.roots and self.ideas.roots.issuperset(roots_of(self.query)):
             return None
-        for candidate, match, total in self._count_corrections(
-            corrections(self.index, self.query, self.words, self.unknown, has_variants=self.has_variants)
-        ):
+        others = corrections(self.index, self.query, self.words, self.unknown, has_variants=self.has_variants)
+        first = next(others, None)
+        if first is None:
+            return None
+        match = self.widen(first)
+        if self._search(match).total:
+            return _Other(first, match, "corrected")
+        for candidate, match, total in self._count_corrections(others, MOST_CORRECTIONS - 1):
             if total:
                 return _Other(candidate, match, "corrected")
         return None
@@ -209,8 +224,8 @@ class _FewHits:
         partial = match_partly(self.index, corrected, self.widen(corrected), ideas)
         return None if partial is None else _Other(corrected, partial.match, "corrected", partial)
 
-    def _count_corrections(self, candidates: Iterable[Query]) -> Iterator[tuple[Query, Match, int]]:
+    def _count_corrections(self, candidates: Iterable[Query], most: int) -> Iterator[tuple[Query, Match, int]]:
         """Yield the first corrections with their matches and the number of their hits under the request's filters."""
-        pairs, counted = tee((candidate, self.widen(candidate)) for candidate in islice(candidates, MOST_CORRECTIONS))
+        pairs, counted = tee((candidate, self.widen(candidate)) for candidate in islice(candidates, most))
         totals = self.index.totals((match for _candidate, match in counted), filters=self.request.filters)
         return ((candidate, match, total) for (candidate, match), total in zip(pairs, totals, strict=True))

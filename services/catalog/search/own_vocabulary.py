@@ -6,6 +6,7 @@ from pathlib import Path
 
 from chassis.errors import Invalid
 from services.catalog.analysis.vocabulary import Vocabulary, VocabularyFault, parse_vocabulary, use_vocabulary
+from services.catalog.search.validation import forget_queries
 
 
 def read_vocabulary(path: Path) -> Vocabulary:
@@ -24,6 +25,7 @@ def use_own_vocabulary(path: Path | None) -> None:
     if path is not None:
         read_vocabulary(path)
         use_vocabulary(_read(path))
+        forget_queries()
 
 
 def _read(path: Path) -> str:

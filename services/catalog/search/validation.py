@@ -14,7 +14,7 @@ from services.catalog.index.port import FacetOrder, Sort
 from services.catalog.record.index_document import FACETS
 from services.catalog.search.query.parser import MOST_DEPTH, depth, parse
 from services.catalog.search.query.tree import Part, Query, Word
-from services.catalog.search.ranking.build import rank
+from services.catalog.search.ranking.build import forget_words, rank
 from services.catalog.tables.operations import MOST_CHARACTERS
 
 MOST_WORDS = 32
@@ -48,6 +48,12 @@ def parse_query(text: str) -> tuple[Query, Match]:
     if may_have_phrase(text):
         query = _read_phrases(query)
     return query, rank(query)
+
+
+def forget_queries() -> None:
+    """Clear what is cached of queries and their words; after a change of the vocabulary."""
+    parse_query.cache_clear()
+    forget_words()
 
 
 def _read_phrases(query: Query) -> Query:

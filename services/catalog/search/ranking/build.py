@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from services.catalog.analysis import (
     ARTICLES,
@@ -32,6 +33,7 @@ from services.catalog.search.query.tree import AnyOf, Classes, FacetCode, Identi
 from services.catalog.search.query.tree import Phrase as Quoted
 from services.catalog.search.ranking import weights
 
+_MOST_CACHED = 4_096  # words whose tokens and matches are cached, because queries share words
 _MOST_CLOSE_WORDS = 8  # of a query; a longer one is neither a name nor a call number
 _ENDINGS = ("an", "nya", "lah", "kah")
 _SHORTEST, _LONGEST = BEGINNING_LENGTHS
@@ -139,18 +141,29 @@ def _tokens(part: Part, *, may_be_beginning: bool) -> list[_Token] | None:
     """Return the tokens of a Word, without repetition; None for another part."""
     if not isinstance(part, Word):
         return None
-    words = tokens(part.text)
     is_last = may_be_beginning or part.prefix
-    return [
-        _Token(
-            token if part.prefix else reading_of(token),
-            part.field,
-            is_last and position == len(words) - 1,
-            not part.prefix and _is_light(token, part),
+    return [_Token(text, part.field, is_last and ends_word, is_light) for text, ends_word, is_light in _read_word(part)]
+
+
+@lru_cache(_MOST_CACHED)
+def _read_word(word: Word) -> tuple[tuple[str, bool, bool], ...]:
+    """Return (text, whether it is the last token, whether it is light) for each different token of a word."""
+    words = tokens(word.text)
+    return tuple(
+        (
+            token if word.prefix else reading_of(token),
+            position == len(words) - 1,
+            not word.prefix and _is_light(token, word),
         )
         for position, token in enumerate(words)
         if token not in words[:position] or len(token) == 1
-    ]
+    )
+
+
+def forget_words() -> None:
+    """Clear what is cached of words; after a change of the vocabulary."""
+    _read_word.cache_clear()
+    _any_form.cache_clear()
 
 
 def _is_light(token: str, word: Word) -> bool:
@@ -169,27 +182,28 @@ def _required(query_tokens: Sequence[_Token]) -> list[Match]:
             joined = Term("any", "".join(token.text for token in query_tokens[position:end]), weights.ANYWHERE)
             matches.append(DisMax((joined, And(letters)), weights.TIE))
         else:
-            matches.append(_any_form(query_tokens[position]))
+            token = query_tokens[position]
+            matches.append(_any_form(token.text, token.field, token.may_be_beginning, token.may_be_old))
         position = max(end, position + 1)
     return matches if len({token.text for token in query_tokens}) == len(query_tokens) else list(dict.fromkeys(matches))
 
 
-def _any_form(token: _Token) -> Match:
+@lru_cache(_MOST_CACHED)
+def _any_form(word: str, field: str, may_be_beginning: bool, may_be_old: bool) -> Match:
     """Match one word in any field and any form, and as the beginning of a word if it may be one."""
-    roots = [root(token.text)]
-    if token.may_be_old and (modern := root(as_old(token.text))) != roots[0]:
+    roots = [root(word)]
+    if may_be_old and (modern := root(as_old(word))) != roots[0]:
         roots.append(modern)
-    field = token.field
-    others = [*variants_of(token.text), *(other for form in roots[1:] for other in variants_of(form))]
+    others = [*variants_of(word), *(other for form in roots[1:] for other in variants_of(form))]
     choices: list[Match]
     if field:
         choices = [Term("any", KIND_SIGNS[field] + form, weights.ANYWHERE) for form in roots]
-        if token.may_be_beginning and field in weights.BEGINNING and len(token.text) >= weights.PREFIX_LENGTH:
-            choices.append(Prefix(field, token.text, weights.BEGINNING[field]))
-    elif token.may_be_beginning and _SHORTEST <= len(token.text) <= _LONGEST and not _is_whole(token.text):
+        if may_be_beginning and field in weights.BEGINNING and len(word) >= weights.PREFIX_LENGTH:
+            choices.append(Prefix(field, word, weights.BEGINNING[field]))
+    elif may_be_beginning and _SHORTEST <= len(word) <= _LONGEST and not _is_whole(word):
         # A beginning also matches the whole root, so most words need one look-up.
-        beginning = Term("any", BEGINNING + token.text, weights.ANYWHERE)
-        choices = [beginning, *(Term("any", form, weights.ANYWHERE) for form in roots if form != token.text)]
+        beginning = Term("any", BEGINNING + word, weights.ANYWHERE)
+        choices = [beginning, *(Term("any", form, weights.ANYWHERE) for form in roots if form != word)]
     else:
         choices = [Term("any", form, weights.ANYWHERE) for form in roots]
     sign = KIND_SIGNS[field] if field else ""

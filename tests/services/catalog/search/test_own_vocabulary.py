@@ -9,8 +9,8 @@ import pytest
 
 from chassis.errors import Invalid
 from services.catalog.analysis.vocabulary import use_vocabulary
-from services.catalog.search import validation
 from services.catalog.search.own_vocabulary import read_vocabulary, use_own_vocabulary
+from services.catalog.search.validation import forget_queries
 from tests.fakes.library import Library, book
 
 
@@ -18,7 +18,7 @@ from tests.fakes.library import Library, book
 def restored() -> Iterator[None]:
     yield
     use_vocabulary()
-    validation.parse_query.cache_clear()
+    forget_queries()
 
 
 @pytest.mark.usefixtures("restored")
@@ -29,7 +29,6 @@ def test_words_of_a_library_find_each_other(open_library: Callable[[], Library],
     file = tmp_path / "words.txt"
     file.write_text("baluak = belut\nlight: caro\n", encoding="utf-8")
     use_own_vocabulary(file)
-    validation.parse_query.cache_clear()
     assert library.titles("caro baluak") == ["Beternak belut"]
 
 
