@@ -5,7 +5,7 @@ The comment at the top of each file names its source.
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -40,6 +40,7 @@ def is_indonesian_word(word: str) -> bool:
     return indonesian.has(word.encode())
 
 
+@lru_cache(4_096)  # searches repeat words
 def is_in_lists(word: str) -> bool:
     """Return True for a word that is in one of the lists in this form."""
     return bool(word) and word.isascii() and any(words.has(word.encode()) for words in _lists())

@@ -99,29 +99,32 @@ Match = Term | Prefix | Phrase | Keyword | Between | DisMax | And | Or | Not | B
 
 def scaled(match: Match, factor: float) -> Match:
     """Multiply every boost of a match by a factor."""
+    if isinstance(match, Term):  # the most frequent
+        return Term(match.field, match.token, match.boost * factor)
     match match:
-        case Term() | Prefix() | Phrase() | Keyword() | Between():
-            return replace(match, boost=match.boost * factor)
-        case DisMax(choices=parts):
-            return replace(match, choices=tuple(scaled(part, factor) for part in parts))
-        case And(of=parts) | Or(of=parts):
-            return replace(match, of=tuple(scaled(part, factor) for part in parts))
+        case DisMax(choices=parts, tie=tie):
+            return DisMax(tuple([scaled(part, factor) for part in parts]), tie)
+        case And(of=parts):
+            return And(tuple([scaled(part, factor) for part in parts]))
+        case Or(of=parts):
+            return Or(tuple([scaled(part, factor) for part in parts]))
         case Not(match=inner):
             return replace(match, match=scaled(inner, factor))
         case Boosted(match=inner, bonus=bonus):
-            return Boosted(scaled(inner, factor), tuple(scaled(part, factor) for part in bonus))
+            return Boosted(scaled(inner, factor), tuple([scaled(part, factor) for part in bonus]))
+    return replace(match, boost=match.boost * factor)
 
 
 def required(match: Match) -> Match:
     """Leave out the bonuses: the same records match, with other scores."""
+    if isinstance(match, Term):  # the most frequent
+        return match
     match match:
         case Boosted(match=inner):
             return required(inner)
         case And(of=parts):
             return And(tuple(map(required, parts)))
-        case Or(of=parts):
-            return Or(tuple(map(required, parts)))
-        case DisMax(choices=parts):
+        case Or(of=parts) | DisMax(choices=parts):
             return Or(tuple(map(required, parts)))
         case Not(match=inner, without=without):
             return Not(required(inner), tuple(map(required, without)))

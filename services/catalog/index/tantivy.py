@@ -31,7 +31,7 @@ from services.catalog.index.port import (
     search_unavailable,
 )
 from services.catalog.index.stored_fields import FORM, filter_matches
-from services.catalog.index.tantivy_query import QueryTranslator, engine_errors
+from services.catalog.index.tantivy_query import EngineErrors, QueryTranslator, engine_errors
 from services.catalog.index.tantivy_search import (
     add_chosen_values,
     add_up,
@@ -72,7 +72,7 @@ class Snapshot:
 
     token_sets  tokens by fields and first letter; read when the first misspelt word with this letter comes
     totals, value_counts  newest results of totals (by match and filters) and of count_values (by field and value)
-    frequencies  newest results of document_count, by field and token
+    frequencies, word_counts  newest results of document_count, by field and token, and of _count_documents
     """
 
     folder: Path
@@ -84,6 +84,7 @@ class Snapshot:
     totals: dict[tuple[Match, str], int] = field(default_factory=dict)
     value_counts: dict[tuple[str, str], int] = field(default_factory=dict)
     frequencies: dict[tuple[str, str], int] = field(default_factory=dict)
+    word_counts: dict[tuple[tuple[str, ...], str], int] = field(default_factory=dict)
 
     def document_count(self, field: str, token: str) -> int:
         """Count the documents that have a token, with deleted ones. Cached, because queries share their words."""
@@ -277,11 +278,8 @@ class TantivyIndex:
     def _marker(self) -> files.Marker:
         return files.Marker(FORM, self._installation.id())
 
-    @contextlib.contextmanager
-    def _snapshot(self) -> Iterator[Snapshot]:
-        snapshot = self._current_snapshot()
-        with engine_errors(search_unavailable):
-            yield snapshot
+    def _snapshot(self) -> EngineErrors[Snapshot]:
+        return EngineErrors(search_unavailable, self._current_snapshot())
 
     def _current_snapshot(self) -> Snapshot:
         """Return a state that was the newest at most 200 ms ago; one thread refreshes it for all."""
@@ -357,9 +355,15 @@ def _remember(counts: dict[Key, int], key: Key, count: int) -> None:
 
 
 def _count_documents(snapshot: Snapshot, fields: Sequence[str], word: str) -> int:
-    schema = snapshot.index.schema
-    in_any_field = [(tantivy.Occur.Should, Query.term_query(schema, field, word)) for field in fields]
-    return total_of(snapshot.searcher.search(Query.boolean_query(in_any_field), limit=1))
+    """Count the documents that have a word in any of the fields."""
+    key = tuple(fields), word
+    count = snapshot.word_counts.get(key)
+    if count is None:
+        schema = snapshot.index.schema
+        in_any_field = [(tantivy.Occur.Should, Query.term_query(schema, field, word)) for field in fields]
+        count = total_of(snapshot.searcher.search(Query.boolean_query(in_any_field), limit=1))
+        _remember(snapshot.word_counts, key, count)
+    return count
 
 
 def _tokens_with_first_letter(snapshot: Snapshot, fields: Sequence[str], letter: str) -> TokenSet:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from typing import Generic, Literal, TypeVar
 
 from tantivy import FieldType, Occur, Query, Schema, SchemaBuilder
 
@@ -29,6 +29,7 @@ from services.catalog.record.index_document import WORD_FIELDS
 MOST_VALUES_AS_TERMS = 64
 # field, token -> documents that have it
 DocumentCount = Callable[[str, str], int]
+Value = TypeVar("Value")
 
 
 def schema() -> Schema:
@@ -47,17 +48,31 @@ def schema() -> Schema:
     return builder.build()
 
 
-@contextmanager
-def engine_errors(error: Callable[[object], Unavailable]) -> Iterator[None]:
-    """Translate tantivy's errors to one of the port. A panic of its Rust code arrives as a BaseException."""
-    try:
-        yield
-    except (ValueError, OverflowError, OSError) as problem:
-        raise error(problem) from problem
-    except BaseException as problem:
-        if type(problem).__name__ != "PanicException":
-            raise
-        raise error(problem) from problem
+class EngineErrors(Generic[Value]):
+    """A block whose errors of tantivy are translated to one of the port. A panic of its Rust code is a BaseException.
+
+    A class, because each search enters several such blocks, and a generator takes three times as long.
+    """
+
+    def __init__(self, error: Callable[[object], Unavailable], value: Value) -> None:
+        """
+        value  what the block works with
+        """
+        self._error, self._value = error, value
+
+    def __enter__(self) -> Value:
+        return self._value
+
+    def __exit__(self, _kind: object, problem: BaseException | None, _trace: object) -> Literal[False]:
+        if problem is not None and (
+            isinstance(problem, ValueError | OverflowError | OSError) or type(problem).__name__ == "PanicException"
+        ):
+            raise self._error(problem) from problem
+        return False
+
+
+def engine_errors(error: Callable[[object], Unavailable]) -> EngineErrors[None]:
+    return EngineErrors(error, None)
 
 
 class QueryTranslator:
@@ -81,28 +96,26 @@ class QueryTranslator:
 
         raises  ValueError  the index lacks a field
         """
-        if type(match) is Term:  # the most frequent node; the cases below cost more than the translation
-            if not self._document_count(match.field, match.token):
+        # The most frequent types come first; patterns of `match` take as long as the translation itself.
+        if isinstance(match, Term):
+            return self._term(match)
+        if isinstance(match, DisMax):
+            queries = self._possible(match.choices)
+            return Query.disjunction_max_query(queries, match.tie) if len(queries) > 1 else next(iter(queries), None)
+        if isinstance(match, And):
+            return self._all(match.of)
+        if isinstance(match, Or):
+            return self._any(match.of)
+        if isinstance(match, Phrase):
+            return self._phrase(match)
+        if isinstance(match, Keyword):
+            return self._keyword(match)
+        if isinstance(match, Boosted | Not):
+            query = self.translate(match.match)
+            if query is None:
                 return None
-            return Query.boost_query(Query.term_query(self._fields, match.field, match.token), match.boost)
-        match match:
-            case Term() | Prefix() | Phrase() | Keyword() | Between():
-                return self._leaf(match) if self._may_match(match) else None
-            case DisMax(choices=choices, tie=tie):
-                queries = self._possible(choices)
-                return Query.disjunction_max_query(queries, tie) if len(queries) > 1 else next(iter(queries), None)
-            case And(of=parts):
-                return self._all(parts)
-            case Or(of=parts):
-                queries = self._possible(parts)
-                return _boolean((Occur.Should, query) for query in queries) if queries else None
-            case Not(match=inner, without=without):
-                if (query := self.translate(inner)) is None:
-                    return None
-                return _boolean([(Occur.Must, query), *((Occur.MustNot, part) for part in self._possible(without))])
-            case Boosted(match=inner, bonus=bonus):
-                query = self.translate(inner)
-                return None if query is None else self._boosted(query, bonus)
+            return self._boosted(query, match.bonus) if isinstance(match, Boosted) else self._not(query, match.without)
+        return self._range(match)
 
     def _all(self, parts: Sequence[Match]) -> Query | None:
         if not parts:
@@ -112,7 +125,14 @@ class QueryTranslator:
             if (query := self.translate(part)) is None:
                 return None
             queries.append(query)
-        return _boolean((Occur.Must, query) for query in queries)
+        return _boolean([(Occur.Must, query) for query in queries])
+
+    def _any(self, parts: Iterable[Match]) -> Query | None:
+        queries = self._possible(parts)
+        return _boolean([(Occur.Should, query) for query in queries]) if queries else None
+
+    def _not(self, query: Query, without: Iterable[Match]) -> Query:
+        return _boolean([(Occur.Must, query), *((Occur.MustNot, part) for part in self._possible(without))])
 
     def restrict(self, query: Query, parts: Iterable[Match]) -> Query:
         """Restrict a query to what each of the parts matches."""
@@ -131,29 +151,34 @@ class QueryTranslator:
         """Translate the matches that a document may match."""
         return [query for match in matches if (query := self.translate(match)) is not None]
 
-    def _may_match(self, leaf: Term | Prefix | Phrase | Keyword | Between) -> bool:
-        """Tell whether any document may match; reads only the counts of the tokens."""
-        match leaf:
-            case Keyword(field=field, values=values) if len(values) <= MOST_VALUES_AS_TERMS:
-                return any(self._document_count(field, value) for value in values)
-            case Phrase(field=field, tokens=tokens):
-                return all(self._document_count(field, token) for token in tokens)
-        return True
+    def _term(self, term: Term) -> Query | None:
+        if not self._document_count(term.field, term.token):
+            return None
+        return Query.boost_query(Query.term_query(self._fields, term.field, term.token), term.boost)
 
-    def _leaf(self, match: Term | Prefix | Phrase | Keyword | Between) -> Query:
+    def _phrase(self, phrase: Phrase) -> Query | None:
+        field, tokens = phrase.field, phrase.tokens
+        for token in tokens:
+            if not self._document_count(field, token):
+                return None
+        if len(tokens) == 1:
+            query = Query.term_query(self._fields, field, tokens[0])
+        else:
+            query = Query.phrase_query(self._fields, field, list(tokens))
+        return Query.const_score_query(query, phrase.boost)
+
+    def _keyword(self, keyword: Keyword) -> Query | None:
+        field, values = keyword.field, keyword.values
+        if len(values) <= MOST_VALUES_AS_TERMS and not any(self._document_count(field, value) for value in values):
+            return None
+        return Query.const_score_query(self._any_value(field, values), keyword.boost)
+
+    def _range(self, match: Prefix | Between) -> Query:
         fields = self._fields
         match match:
-            case Term(field=field, token=token, boost=boost):
-                return Query.boost_query(Query.term_query(fields, field, token), boost)
             case Prefix(field=field, token=token, boost=boost):
                 beginning = Query.fuzzy_term_query(fields, field, token, distance=0, prefix=True)
                 return Query.const_score_query(beginning, boost)
-            case Phrase(field=field, tokens=(token,), boost=boost):
-                return Query.const_score_query(Query.term_query(fields, field, token), boost)
-            case Phrase(field=field, tokens=tokens, boost=boost):
-                return Query.const_score_query(Query.phrase_query(fields, field, list(tokens)), boost)
-            case Keyword(field=field, values=values, boost=boost):
-                return Query.const_score_query(self._any_value(field, values), boost)
             case Between(field=field, low=None, high=None, boost=boost):
                 return Query.const_score_query(Query.exists_query(field), boost)
             case Between(field=field, low=int(low), high=high, boost=boost) if low == high:
@@ -167,13 +192,10 @@ class QueryTranslator:
         """Match any of these values of a keyword field."""
         if len(values) > MOST_VALUES_AS_TERMS:
             return Query.term_set_query(self._fields, field, list(values))
-        return _boolean((Occur.Should, Query.term_query(self._fields, field, value)) for value in values)
+        return _boolean([(Occur.Should, Query.term_query(self._fields, field, value)) for value in values])
 
 
-def _boolean(clauses: Iterable[tuple[Occur, Query]]) -> Query:
-    clause_list = list(clauses)
-    return (
-        clause_list[0][1]
-        if len(clause_list) == 1 and clause_list[0][0] is not Occur.MustNot
-        else Query.boolean_query(clause_list)
-    )
+def _boolean(clauses: list[tuple[Occur, Query]]) -> Query:
+    if len(clauses) == 1 and clauses[0][0] is not Occur.MustNot:
+        return clauses[0][1]
+    return Query.boolean_query(clauses)

@@ -131,15 +131,21 @@ def _by_relevance(searcher: Searcher, query: Query, offset: int, limit: int) -> 
     end = min(page_end, len(hits))
     while 0 < end < len(hits) and round(hits[end][0], SCORE_DIGITS) == round(hits[end - 1][0], SCORE_DIGITS):
         end += 1
+    total = total_of(result)
+    rounded_scores = [-round(score, SCORE_DIGITS) for score, _address in hits[:end]]
+    if len(set(rounded_scores)) == len(rounded_scores):  # no ties: the order is that of the scores
+        hits = hits[offset:page_end]
+        numbers = searcher.fast_field_values("number", [address for _score, address in hits])
+        pairs = zip(hits, numbers, strict=True)
+        return total, [(score, int(number or 0), address) for (score, address), number in pairs]
     addresses = [address for _score, address in hits[:end]]
     numbers, titles = (searcher.fast_field_values(field, addresses) for field in ("number", "title_order"))
     ranked = sorted(
-        (-round(float(hit[0]), SCORE_DIGITS), int(title or 0), int(number or 0), position)
-        for position, (hit, title, number) in enumerate(zip(hits[:end], titles, numbers, strict=True))
+        (rounded, int(title or 0), int(number or 0), position)
+        for position, (rounded, title, number) in enumerate(zip(rounded_scores, titles, numbers, strict=True))
     )
-    return total_of(result), [
-        (float(hits[position][0]), number, hits[position][1])
-        for _rounded, _title, number, position in ranked[offset:page_end]
+    return total, [
+        (hits[position][0], number, hits[position][1]) for _rounded, _title, number, position in ranked[offset:page_end]
     ]
 
 

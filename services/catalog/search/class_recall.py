@@ -279,7 +279,8 @@ def with_classes(match: Match, ideas: Ideas) -> Match:
     return Boosted(match, tuple(bonus)) if bonus else match
 
 
-def recall_choices(matched: MatchedClass) -> list[tuple[str, Match]]:
+@lru_cache(MOST_QUERIES)
+def recall_choices(matched: MatchedClass) -> Sequence[tuple[str, Match]]:
     """Return (class, match): for the class and all under it, then for records with just the number of a broader class.
 
     The weight is for one word of the query; several words of one class add up.
@@ -294,12 +295,14 @@ def recall_choices(matched: MatchedClass) -> list[tuple[str, Match]]:
     return choices
 
 
+@lru_cache(MOST_QUERIES)
 def recall_match(matched: MatchedClass) -> Match:
     """Match the records of a class and, with a lower weight, those that have just the number of a broader class."""
     choices = tuple(match for _key, match in recall_choices(matched))
     return choices[0] if len(choices) == 1 else DisMax(choices, 0.0)
 
 
+@lru_cache(MOST_QUERIES)
 def translation_match(translation: Translation) -> Match:
     terms = tuple(Term("any", word, weights.TRANSLATED) for word in translation.other_roots)
     return terms[0] if len(terms) == 1 else And(terms)

@@ -146,6 +146,7 @@ def find_lacks(index: Index, partial: PartialMatch, numbers: Sequence[int], find
     of_translations = others[len(partial.words) : len(partial.words) + len(partial.translations)]
     of_classes = others[len(partial.words) + len(partial.translations) :]
     lacks = {}
+    sentences: dict[str, LocalText] = {}  # class -> its sentence, the same for many hits
     for number in numbers:
         if number in complete:
             continue
@@ -159,7 +160,9 @@ def find_lacks(index: Index, partial: PartialMatch, numbers: Sequence[int], find
                 because = because or sentence("WHY_SAME_MEANING", word=typed, form=translation.other)
         for (key, _match), matching in zip(classes, of_classes, strict=True):
             if number in matching and missing and because is None:
-                because = describe_class(key, finder)
+                if key not in sentences:
+                    sentences[key] = describe_class(key, finder)
+                because = sentences[key]
         lacks[number] = Lack(tuple(word.text for word in missing), because)
     return lacks
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import chain, islice
 from string import ascii_lowercase
 from typing import TypeVar
 
 from services.catalog.analysis import TITLES, is_light_word, is_weak_word, tokens
 from services.catalog.analysis.word_lists import is_real_word
-from services.catalog.index.matches import Match, Or, Term
+from services.catalog.index.matches import Match, Or
 from services.catalog.index.matches import Phrase as SideBySide
 from services.catalog.index.port import Index, edit_distance
 from services.catalog.search.query.tree import Part, Phrase, Query, Word
@@ -155,7 +155,7 @@ def _is_in_no_record(word: QueryWord) -> bool:
 
 def _candidates(index: Index, word: QueryWord) -> list[str]:
     """List replacements of an unknown word: near words, else another first letter, else two words."""
-    return _near_words(index, word) or _other_first_letters(index, word) or _split_words(index, word)
+    return _near_words(index, word) or _rewrite(index, word)
 
 
 def _near_words(index: Index, word: QueryWord, *, least: int = 1) -> list[str]:
@@ -171,38 +171,44 @@ def _near_words(index: Index, word: QueryWord, *, least: int = 1) -> list[str]:
     return sorted(frequent, key=lambda token: _DOUBLED.sub(r"\1", token) != word_without_doubles)[:_NEIGHBOURS]
 
 
-def _other_first_letters(index: Index, word: QueryWord) -> list[str]:
-    """List known words with another first letter, or one letter more or less at the beginning; near_words has none."""
-    token = word.token
+def _rewrite(index: Index, word: QueryWord) -> list[str]:
+    """List known words with another first letter, or one letter more or less at the beginning; near_words has none.
+
+    Without such words, list pairs of adjacent words that the token joins.
+    """
+    token, fields = word.token, _FIELDS.get(word.field, _FIELDS[""])
     forms = [letter + rest for rest in (token[1:], token) for letter in ascii_lowercase]
     forms += [token[1:], token[1] + token[0] + token[2:]]
-    other_forms = (form for form in dict.fromkeys(forms) if form != token and not is_light_word(form))
-    return index.known_words(other_forms, fields=_FIELDS.get(word.field, _FIELDS[""]))[:_NEIGHBOURS]
-
-
-def _split_words(index: Index, word: QueryWord) -> list[str]:
-    """List pairs of known adjacent words that the token joins."""
-    token, fields = word.token, _FIELDS.get(word.field, _FIELDS[""])
-    matches: dict[str, Match] = {
-        f"{token[:cut]} {token[cut:]}": Or(tuple(SideBySide(field, (token[:cut], token[cut:])) for field in fields))
-        for cut in range(2, len(token) - 1)
-    }
+    other_forms = [form for form in dict.fromkeys(forms) if form != token and not is_light_word(form)]
+    halves = [(token[:cut], token[cut:]) for cut in range(2, len(token) - 1)]  # each shorter than the other forms
+    known = dict.fromkeys(index.known_words([*other_forms, *chain.from_iterable(halves)], fields=fields))
+    known_forms = [form for form in other_forms if form in known]
+    if known_forms:
+        return known_forms[:_NEIGHBOURS]
+    pairs = [pair for pair in halves if pair[0] in known and pair[1] in known]
+    matches = {" ".join(pair): Or(tuple(SideBySide(field, pair) for field in fields)) for pair in pairs}
     return _matching_keys(index, matches)
 
 
 def _join_words(index: Index, query: Query) -> Query | None:
     """Join two words of the query to one known word (`minang kabau`); None when no two words form one."""
-    matches: dict[int, Match] = {}
+    joined: dict[int, tuple[str, str]] = {}  # position -> (field, both words as one)
     for position, (left, right) in enumerate(zip(query.parts, query.parts[1:], strict=False)):
         if isinstance(left, Word) and isinstance(right, Word) and left.field == right.field:
             joined_text = "".join((*tokens(left.text), *tokens(right.text)))
-            fields = _FIELDS.get(left.field, _FIELDS[""])
             if len(joined_text) >= _SHORTEST:
-                matches[position] = Or(tuple(Term(field, joined_text) for field in fields))
-    for position in _matching_keys(index, matches):
-        left, right = query.parts[position : position + 2]
-        if isinstance(left, Word) and isinstance(right, Word):
-            joined_word = Word("".join((*tokens(left.text), *tokens(right.text))), left.field, right.prefix)
+                joined[position] = left.field, joined_text
+    known = {
+        (field, text)
+        for field in {field for field, _text in joined.values()}
+        for text in index.known_words(
+            [text for of_field, text in joined.values() if of_field == field], fields=_FIELDS.get(field, _FIELDS[""])
+        )
+    }
+    for position, (field, joined_text) in joined.items():
+        right = query.parts[position + 1]
+        if (field, joined_text) in known and isinstance(right, Word):
+            joined_word = Word(joined_text, field, right.prefix)
             return replace(query, parts=(*query.parts[:position], joined_word, *query.parts[position + 2 :]))
     return None
 

@@ -14,7 +14,7 @@ from services.catalog.record.classes import NONE, Class
 from services.catalog.search.class_recall import ClassFinder
 from services.catalog.search.facets import PLACES, FacetValue, Names
 from services.catalog.search.query.tree import Part, Query, Word
-from services.catalog.search.ranking.build import match_of, rank
+from services.catalog.search.ranking.build import match_of, rank, rank_alone
 
 MOST_PARTS = 8  # of a query; only the first parts are examined
 MOST_SHORTER_QUERIES = 10
@@ -55,7 +55,7 @@ def explain_zero_results(
     unfiltered = replace(filtered, filters={})
     parts = [part for part in query.parts if not _is_light(part)][:MOST_PARTS]
     different_parts = list(dict.fromkeys(parts))
-    totals = dict(zip(different_parts, _count_hits(index, unfiltered, map(_alone, different_parts)), strict=True))
+    totals = dict(zip(different_parts, index.totals(map(rank_alone, different_parts)), strict=True))
     failed_parts = [part for part in totals if not totals[part]]
     shorter = list(islice(_shorter_queries(query, parts, failed_parts), MOST_SHORTER_QUERIES))
     shorter_queries = zip(shorter, _count_hits(index, filtered, shorter), strict=True)
@@ -75,10 +75,6 @@ def _rarest_parts(totals: Mapping[Part, int]) -> list[Part]:
     known_parts = sorted((part for part in totals if totals[part]), key=lambda part: totals[part])
     sums = accumulate(totals[part] for part in known_parts)
     return [part for part, hits in zip(known_parts, sums, strict=True) if hits <= MOST_RECORDS]
-
-
-def _alone(part: Part) -> Query:
-    return Query((part,))
 
 
 def _count_hits(index: Index, request: Request, queries: Iterable[Query]) -> Iterator[int]:

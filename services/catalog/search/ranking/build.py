@@ -87,6 +87,12 @@ def rank(query: Query, *, scored: bool = True) -> Match:
     return match
 
 
+@lru_cache(_MOST_CACHED)
+def rank_alone(part: Part) -> Match:
+    """Build the match tree of a query of one part whose hits are only counted."""
+    return rank(Query((part,)), scored=False)
+
+
 def _mark_context(query_tokens: Sequence[_Token]) -> None:
     """Set is_light for weak words of a question, clear it for initials in a row, and set may_be_old."""
     plain_tokens = [token for token in query_tokens if not token.field]
@@ -164,6 +170,7 @@ def forget_words() -> None:
     """Clear what is cached of words; after a change of the vocabulary."""
     _read_word.cache_clear()
     _any_form.cache_clear()
+    rank_alone.cache_clear()
 
 
 def _is_light(token: str, word: Word) -> bool:
