@@ -249,13 +249,16 @@ class Database:
             telemetry.span("SELECT", kind="client", db_statement=statement),
             self._connection(self.reader, alone=self._reads_alone) as connection,
         ):
-            cursor = connection.cursor()
-            if self.is_sqlite:
-                connection.info["institution"] = stored_institution(context.institution)
-            elif self.protected_tables:
-                cursor.execute(SET_INSTITUTION.format("%s"), (context.institution,))
-            cursor.execute(self._limit_institution(statement), parameters)
-            return list(cursor.fetchall())
+            cursor = connection.dbapi_connection.cursor()
+            if self.origin.protected_tables:
+                if self.is_sqlite:
+                    connection.info["institution"] = stored_institution(context.institution)
+                else:
+                    cursor.execute(SET_INSTITUTION.format("%s"), (context.institution,))
+                statement = self._limit_institution(statement)
+            cursor.execute(statement, parameters)
+            rows: list[Any] = cursor.fetchall()
+            return rows
 
     @contextmanager
     def _connection(self, engine: Engine, *, alone: bool = False) -> Iterator[Any]:

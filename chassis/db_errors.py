@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,36 +20,40 @@ QUERY_CANCELED, LOCK_NOT_AVAILABLE = "57014", "55P03"
 UNUSABLE_FILE = ("not a database", "malformed", "unable to open", "disk I/O error", "readonly database")
 
 
-@contextmanager
-def translate_errors() -> Iterator[None]:
+class _Translation:
+    """A context manager that raises the driver's errors in its block as errors with a reason.
+
+    It has no state, so one object serves all blocks: a generator for each block would be a hundredth of a search.
+
+    is_connecting  returns whether an error with no other name means that the database does not answer
+    """
+
+    def __init__(self, is_connecting: Callable[[DBAPIError], bool]) -> None:
+        self._is_connecting = is_connecting
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, _kind: object, problem: BaseException | None, _traceback: object) -> None:
+        if isinstance(problem, PoolTimeoutError):
+            raise Unavailable("DATABASE_BUSY") from problem
+        if isinstance(problem, DBAPIError):
+            error = _named(problem, is_connecting=self._is_connecting(problem))
+            if error is not None:
+                raise error from problem
+
+
+def translate_errors() -> _Translation:
     """Raise a lost connection, a timeout or a full disk as Unavailable; the error of a wrong statement is not changed.
 
     raises  Unavailable  DATABASE_UNAVAILABLE, DATABASE_BUSY, DISK_FULL, DATABASE_NOT_MIGRATED, DATABASE_FILE_UNUSABLE
             Conflict     WRITE_CONFLICT
     """
-    try:
-        yield
-    except PoolTimeoutError as problem:
-        raise Unavailable("DATABASE_BUSY") from problem
-    except DBAPIError as problem:
-        error = _named(problem, is_connecting=problem.connection_invalidated or _is_full(problem))
-        if error is None:
-            raise
-        raise error from problem
+    return _OF_STATEMENTS
 
 
-@contextmanager
-def translate_connection_errors() -> Iterator[None]:
+def translate_connection_errors() -> _Translation:
     """Do the same for code without errors in statements: every operational error is one of the connection."""
-    try:
-        yield
-    except PoolTimeoutError as problem:
-        raise Unavailable("DATABASE_BUSY") from problem
-    except DBAPIError as problem:
-        error = _named(problem, is_connecting=isinstance(problem, InterfaceError | OperationalError))
-        if error is None:
-            raise
-        raise error from problem
+    return _OF_CONNECTIONS
 
 
 def is_outage(problem: Exception) -> bool:
@@ -83,6 +87,10 @@ def _named(problem: DBAPIError, *, is_connecting: bool) -> Error | None:
 
 def _is_full(problem: DBAPIError) -> bool:
     return "disk is full" in str(problem.orig) or "No space left" in str(problem.orig)
+
+
+_OF_STATEMENTS = _Translation(lambda problem: problem.connection_invalidated or _is_full(problem))
+_OF_CONNECTIONS = _Translation(lambda problem: isinstance(problem, InterfaceError | OperationalError))
 
 
 @contextmanager

@@ -169,8 +169,8 @@ _REPLAYED = (b"idempotency-replayed", b"true")
 def _inspect(scope: Scope) -> tuple[str, bool, Error | None]:
     """Return the request's id, whether it has a credential, and the error when the request is refused."""
     fields = header_fields(scope)
-    header = fields.get(b"x-request-id", b"")
-    request_id = header.decode() if _REQUEST_ID.fullmatch(header) else ids.new_id_text()
+    header = fields.get(b"x-request-id")
+    request_id = header.decode() if header and _REQUEST_ID.fullmatch(header) else ids.new_id_text()
     error: Error | None = None
     if len(scope.get("raw_path") or b"") + len(scope["query_string"]) > LONGEST_TARGET_BYTES:
         error = AddressTooLong("ADDRESS_TOO_LONG", longest=LONGEST_TARGET_BYTES)

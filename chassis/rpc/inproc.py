@@ -12,7 +12,6 @@ one another cannot use up the threads.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -116,8 +115,10 @@ class AioTransport(_Transport):
         async def invoke(request: Any, *, timeout: float | None = None, metadata: Metadata = (), **_more: Any) -> Any:
             method, deadline = self._method(path), _deadline(timeout)
             if method.inline:
-                with contextlib.suppress(LeaveEventLoop):
+                try:
                     return _reply(method, request, Call(metadata, deadline, on_event_loop=True, caller=self._caller))
+                except LeaveEventLoop:
+                    pass  # after the block, because the error would be the context of the errors of the thread
             return await self._reply_in_thread(method, request, Call(metadata, deadline, caller=self._caller))
 
         return invoke

@@ -33,7 +33,7 @@ class Call(grpc.ServicerContext):
         """
         self._metadata = metadata or ()
         self._deadline = deadline
-        self._on_event_loop = on_event_loop
+        self.on_event_loop = on_event_loop
         self._caller = caller
         self._active = True
         self.reply_metadata: Sequence[tuple[str, str]] = ()
@@ -55,7 +55,7 @@ class Call(grpc.ServicerContext):
 
     def leave_event_loop(self) -> None:
         """Run the method again in a thread, from its beginning; do nothing in a thread."""
-        if self._on_event_loop:
+        if self.on_event_loop:
             raise LeaveEventLoop
 
     def is_active(self) -> bool:

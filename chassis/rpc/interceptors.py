@@ -163,7 +163,8 @@ def _with_interceptors(handler: Any, path: str, options: Options, verifier: Toke
         return reply(request, grpc_context, context)
 
     def reply(request: Any, grpc_context: Any, context: Context) -> Any:
-        start = time.thread_time()
+        # On the event loop the caller itself counts the CPU time, and nobody reads trailing metadata.
+        start = None if getattr(grpc_context, "on_event_loop", False) else time.thread_time()
         try:
             context.check_deadline()
             limited = limited_scope(options.act, request)
@@ -171,8 +172,7 @@ def _with_interceptors(handler: Any, path: str, options: Options, verifier: Toke
             if options.keyed:
                 _check_key(context.key)
             answer = handler.unary_unary(request, grpc_context)
-            microseconds = int(1e6 * (time.thread_time() - start))
-            grpc_context.set_trailing_metadata(((cpu_time.METADATA_KEY, str(microseconds)), *context.trailers.items()))
+            _set_trailers(grpc_context, context, start)
             return answer
         except Error:
             raise
@@ -180,6 +180,13 @@ def _with_interceptors(handler: Any, path: str, options: Options, verifier: Toke
             raise unexpected(problem, method=path, request_id=context.request_id) from problem
 
     return counted
+
+
+def _set_trailers(grpc_context: Any, context: Context, start: float | None) -> None:
+    """Send the CPU time since `start`, and the trailers of the context; nothing with None."""
+    if start is not None:
+        microseconds = str(int(1e6 * (time.thread_time() - start)))
+        grpc_context.set_trailing_metadata(((cpu_time.METADATA_KEY, microseconds), *context.trailers.items()))
 
 
 def unexpected(problem: Exception, *, method: str, request_id: str) -> Error:
@@ -192,15 +199,14 @@ def unexpected(problem: Exception, *, method: str, request_id: str) -> Error:
 
 def _set_context(grpc_context: Any, path: str, options: Options) -> Context:
     """Store the chassis' context for `chassis.rpc.context`; still without a caller, whom only an access token names."""
-    metadata = grpc_context.invocation_metadata()
-    headers = {key: value for key, value in metadata if key.startswith("x-")}
+    headers = dict(grpc_context.invocation_metadata())
     remaining = grpc_context.time_remaining()
     context = Context(
         language="en" if headers.get("x-language") == "en" else "id",
         request_id=headers.get("x-request-id", "")[:_MAX_REQUEST_ID_CHARACTERS] or str(new_id()),
         deadline=None if remaining is None or remaining > _NO_DEADLINE_SECONDS else time.monotonic() + remaining,
         method=path,
-        key=dict(metadata).get("idempotency-key", "") if options.keyed else "",
+        key=headers.get("idempotency-key", "") if options.keyed else "",
     )
     grpc_context.rangkiang = context
     return context

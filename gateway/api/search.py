@@ -13,7 +13,18 @@ from starlette.routing import Route
 
 from chassis.errors import Invalid, NotFound
 from gateway.api.openapi import ApiRoute, documented
-from gateway.api.queries import FACETS, Filters, OneOf, SearchQuery, SuggestQuery, WholeNumber, number, read_query, text
+from gateway.api.queries import (
+    FACETS,
+    Filters,
+    OneOf,
+    SearchQuery,
+    SuggestQuery,
+    WholeNumber,
+    number,
+    read_lone_query,
+    read_query,
+    text,
+)
 from gateway.api.schemas import JSON, LISTED_EXAMPLE, CountedValue, ResponseModel
 from gateway.api.search_response import SearchPage, search_page_json
 from gateway.api.serializers import counted_value
@@ -124,7 +135,9 @@ async def search(request: Request, query: Annotated[SearchQuery, Query()], catal
     `isbn:` `year:` `language:` `class:`. The last word also matches as a prefix.
     """
     reply = await call(request, catalog.Search, search_request(query))
-    return respond(request, search_page_json(reply, with_facets="facets" in query.model_fields_set), JSON)
+    with_additions = query.highlight or query.by_work or query.explain
+    page = search_page_json(reply, with_facets="facets" in query.model_fields_set, with_additions=with_additions)
+    return respond(request, page, JSON)
 
 
 @router.get(
@@ -209,7 +222,11 @@ def _offset(cursor: str) -> int:
 
 
 async def _search(request: Request) -> Response:
-    return await search(request, read_query(SearchQuery, request), catalog(request))
+    query = read_lone_query(request)
+    if query is None:
+        return await search(request, read_query(SearchQuery, request), catalog(request))
+    reply = await call(request, catalog(request).Search, wire.SearchRequest(query=query))
+    return respond(request, search_page_json(reply), JSON)
 
 
 async def _suggest(request: Request) -> Response:

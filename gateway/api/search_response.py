@@ -95,12 +95,15 @@ class SearchPage(ResponseModel):
     """Alternatives, when no record matches the query as typed."""
 
 
-def search_page_json(reply: wire.SearchReply, *, with_facets: bool) -> bytes:
+def search_page_json(reply: wire.SearchReply, *, with_facets: bool = False, with_additions: bool = False) -> bytes:
     """Return a SearchPage as JSON.
 
-    with_facets  True when the request has the parameter `facets`; then the response has `facets`, even if empty
+    with_facets     True when the request has the parameter `facets`; then the response has `facets`, even if empty
+    with_additions  True when the request asks for more about each hit: `highlight`, `by_work` or `explain`
     """
-    page: dict[str, Any] = {"total": reply.total, "hits": [_hit(hit) for hit in reply.hits]}
+    # Looking for additions takes as long as the rest of a hit, and most pages have none.
+    hit_members = _hit if with_additions or reply.relaxed or reply.complete else _plain_hit
+    page: dict[str, Any] = {"total": reply.total, "hits": [hit_members(hit) for hit in reply.hits]}
     if reply.next:
         page["next"] = reply.next
     if reply.offset:
@@ -123,13 +126,17 @@ def search_page_json(reply: wire.SearchReply, *, with_facets: bool) -> bytes:
     return orjson.dumps(page)
 
 
-def _hit(hit: wire.Hit) -> dict[str, Any]:
-    members: dict[str, Any] = {
+def _plain_hit(hit: wire.Hit) -> dict[str, Any]:
+    return {
         "id": hit.id,
         "score": hit.score,
         "record": orjson.Fragment(hit.brief),
         "holdings": orjson.Fragment(hit.holdings or b"[]"),
     }
+
+
+def _hit(hit: wire.Hit) -> dict[str, Any]:
+    members = _plain_hit(hit)
     if hit.highlights:
         members["highlights"] = {highlight.field: list(highlight.pieces) for highlight in hit.highlights}
     if hit.work_id:

@@ -216,6 +216,18 @@ def test_of_many_pipelined_requests_only_some_wait_and_none_is_kept_after_the_co
     assert site.app.begun < 10 * WAITING_REQUESTS
 
 
+def test_who_sends_no_further_request_in_time_is_closed_without_a_refusal(site: Site) -> None:
+    site.server.config.timeout_keep_alive = 1
+    with _client(site, b"GET /quick HTTP/1.1\r\nHost: a\r\n\r\n") as idle, _client(site) as busy:
+        for _ in range(8):
+            busy.sendall(b"GET /quick HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert busy.recv(1000).startswith(b"HTTP/1.1 200")
+            time.sleep(0.4)
+        answer = _until_closed(idle)
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert answer.count(b"HTTP/1.1") == 1
+
+
 def test_who_does_not_complete_the_headers_in_time_is_closed(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_protocol, "HEAD_SECONDS", 0.5)
     with _client(site) as silent, _client(site, b"GET /quick HTTP/1.1\r\n") as slow:

@@ -137,8 +137,9 @@ def _add_hit(reply: wire.SearchReply, hit: Hit) -> None:
     took 41 µs, and these take 12 µs.
     """
     message = reply.hits.add(id=hit.id, score=hit.score, brief=hit.brief, holdings=hit.holdings)
-    for field, pieces in hit.highlights.items():
-        message.highlights.add(field=field, pieces=pieces)
+    if hit.highlights:
+        for field, pieces in hit.highlights.items():
+            message.highlights.add(field=field, pieces=pieces)
     if hit.work_id:
         message.work_id, message.editions = hit.work_id, hit.editions
     for reason in hit.reasons:
