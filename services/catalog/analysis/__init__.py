@@ -23,6 +23,7 @@ from services.catalog.analysis.vocabulary import (
     may_have_phrase,
     meanings_of,
     phrase_at,
+    phrases_with,
     reading_of,
 )
 
@@ -51,6 +52,7 @@ __all__ = [
     "name_forms",
     "name_key",
     "phrase_at",
+    "phrases_with",
     "reading_of",
     "root",
     "spell_out",

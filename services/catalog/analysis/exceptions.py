@@ -32,28 +32,30 @@ serigala sendiri istri suami pelangi menteri mentari matahari berani berlian mis
 ekonomi sungai negeri nagari nurani sunyi wangi puisi polisi televisi revolusi pelita pelajar permata pertama perdana
 persia peristiwa perkara beringin bendera benteng berita bersama kelambu kelompok kemenyan kenangan kebun kecil kedua
 ketiga keempat kelima ketua kesatria terompet terapi teratai termos dinas dinding dinasti diskusi direktori difusi
-syariah khadijah makkah madinah jumlah rupiah adalah ialah telah setelah sebelah celah olah megah jenazah hijrah
-dakwah akhlak muamalah ibadah musyawarah hikmah fatimah pemuda penyair biografi geografi fotografi filsafat filosofi
-sosiologi psikologi teknologi biologi antropologi manusia rahasia usia dunia media radio studi komedi tragedi melodi
-energi strategi demokrasi koperasi akuntansi informasi komunikasi organisasi administrasi literasi generasi imigrasi
-emigrasi transmigrasi budiman setan intan hujan bulan jalan ikan tangan hutan tuhan salman taman pesan dokan beban
-insan kesan alasan ruangan jaman zaman teman iman ihsan ramadan ramadhan sultan sulaiman usman aman awan kawan lawan
-pahlawan bangsawan sastrawan wartawan ilmuwan pustakawan relawan dermawan hartawan usahawan seniman hewan majalah
-tetapi menara perawan perdata persada permesta penjara kelabu pedati melati kemarin kecoa kelana kenanga kencana
-kenduri kepada kereta kerikil kerbau kemilau kelakar kembali kemudi kedai ketika kemudian perahu penguin perkutut
-merdeka mereka mesiu mestika metode metodologi mentua pepatah pesisir pesantren pesawat pelopor pelbagai pedoman
-pedagogi periode peribahasa perspektif permisi permai perunggu pekan pecan pelana pelanduk pelita pena penggal dialog
-dialek dialektika diagnosis diagram diameter digital dimensi diplomasi diplomat direktur disertasi disiplin diskon
-diskriminasi distribusi divisi memoar memori medali medan median mekanik mekanika meditasi merpati mertua mesin
-metafora meteor meter mental mentega bentara benua benalu berapa berhala bersih betina belajar belacan belalang
-belantara belimbing belukar sebagai sekali sehari sampai rantai petai pantai partai balai badai serambi senapan
-setangkai serikat semangka semangat semesta sembilan delapan selamat selokan selendang seluruh sepanjang seperti
-seruling teman tembaga temurun tenaga tentara tentang teladan telinga tepi terigu teritip terminal tetua teruna tebing
-tebu nelayan halaman pangeran papan wayang bayi kopi topi padi pagi mimpi bumi budi puteri putri bidadari mandiri
-lestari bupati santri priayi kompeni pribumi sufi nabi wali kiai haji rezeki rizki tradisi koleksi fiksi aksi reaksi
-edisi tradisi kondisi posisi ambisi profesi presiden agronomi arkeologi astronomi bibliografi kartografi ekologi
-ensiklopedi falsafah geometri kosmologi tsunami antologi trilogi tetralogi otonomi autobiografi otobiografi stensil
-penisilin islami hewani insani madani jasmani rohani alami
+syariah khadijah makkah madinah jumlah rupiah adalah ialah telah setelah sebelah celah olah megah jenazah hijrah dakwah
+akhlak muamalah ibadah musyawarah hikmah fatimah pemuda penyair biografi geografi fotografi filsafat filosofi sosiologi
+psikologi teknologi biologi antropologi manusia rahasia usia dunia media radio studi komedi tragedi melodi energi
+strategi demokrasi koperasi akuntansi informasi komunikasi organisasi administrasi literasi generasi imigrasi emigrasi
+transmigrasi budiman setan intan hujan bulan jalan ikan tangan hutan tuhan salman taman pesan dokan beban insan kesan
+alasan ruangan jaman zaman teman iman ihsan ramadan ramadhan sultan sulaiman usman aman awan kawan lawan pahlawan
+bangsawan sastrawan wartawan ilmuwan pustakawan relawan dermawan hartawan usahawan seniman hewan majalah tetapi menara
+perawan perdata persada permesta penjara kelabu pedati melati kemarin kecoa kelana kenanga kencana kenduri kepada
+kereta kerikil kerbau kemilau kelakar kembali kemudi kedai ketika kemudian perahu penguin perkutut merdeka mereka mesiu
+mestika metode metodologi mentua pepatah pesisir pesantren pesawat pelopor pelbagai pedoman pedagogi periode peribahasa
+perspektif permisi permai perunggu pekan pecan pelana pelanduk pena penggal dialog dialek dialektika diagnosis diagram
+diameter digital dimensi diplomasi diplomat direktur disertasi disiplin diskon diskriminasi distribusi divisi memoar
+memori medali medan median mekanik mekanika meditasi merpati mertua mesin metafora meteor meter mental mentega bentara
+benua benalu berapa berhala bersih betina belajar belacan belalang belantara belimbing belukar sebagai sekali sehari
+sampai rantai petai pantai partai balai badai serambi senapan setangkai serikat semangka semangat semesta sembilan
+delapan selamat selokan selendang seluruh sepanjang seperti seruling tembaga temurun tenaga tentara tentang teladan
+telinga tepi terigu teritip terminal tetua teruna tebing tebu nelayan halaman pangeran papan wayang bayi kopi topi padi
+pagi mimpi bumi budi puteri putri bidadari mandiri abadi adegan bandai bangkai beranda berahi beruang bingkai diare
+difabel dilema gadai gulai kebaya keliling kemeja kembara kemiri kenari kendali kerabat keramat keramik kerupuk meriam
+merica nilai pakai pakaian pelihara pemilu pepaya peluru perisai permaisuri rajawali ramuan serai teliti terima tirai
+tunai tunangan tupai untai kepiting kelelawar perangai lestari bupati santri priayi kompeni pribumi sufi nabi wali kiai
+haji rezeki rizki tradisi koleksi fiksi aksi reaksi edisi kondisi posisi ambisi profesi presiden agronomi arkeologi
+astronomi bibliografi kartografi ekologi ensiklopedi falsafah geometri kosmologi tsunami antologi trilogi tetralogi
+otonomi autobiografi otobiografi stensil penisilin islami hewani insani madani jasmani rohani alami
 """
 # Words of other languages that the stemmer would cut to another word.
 _FOREIGN = """
@@ -61,6 +63,18 @@ division divisions discourse distance dioxide dielectric peroxide divine divinit
 diversity dipole diego dimuon terrace territory terminal performed performing performance permission permissions
 pembroke period periods periodical periodicals people peoples person persons personal personality message messages
 dictionary dictionaries director directory medicine medical medieval methods method memory memories
+"""
+# English words whose plural is found too; otherwise diseases is sease and disease is ease.
+_ENGLISH_WHOLE = """
+african american asian australian austrian brazilian canadian caribbean christian comedian egyptian electrician
+european guardian historian human humanitarian indian indonesian iranian italian korean librarian magician malaysian
+mathematician musician norwegian ocean palestinian physician politician russian sumatran technician tunisian vegetarian
+victorian dialect diamond dictator digestion dinosaur diplomat disability disabled disappointment disaster discipline
+discovery disease disorder disorders dispute divorce measure meaning mechanic mechanical memoir menopause menstruation
+mental mentality mermaid merchant messenger metal meteor meteorite metaphor metropolis peace peaceful peacock peanut
+peasant peatland pedestrian peninsula percentage percussion perimeter personnel pesticide petroleum keeper keyboard
+seaweed secret secretary seed seedling senate senior sense separate servant service session settlement settler terror
+terrorism terrorist bereavement berry species
 """
 # Minangkabau words, titles, places and names; they are not Indonesian derivations.
 _MINANGKABAU = """
@@ -84,12 +98,24 @@ def _regions() -> frozenset[str]:
 
 
 # Names of provinces, regencies and cities are not derivations: mentawai is not tawa, penajam is not ajam.
-WHOLE = _words(_PLACES + _ROOTS + _FOREIGN + _MINANGKABAU) | _regions()
+ENGLISH_WHOLE = _words(_ENGLISH_WHOLE)
+WHOLE = _words(_PLACES + _ROOTS + _FOREIGN + _MINANGKABAU) | _regions() | ENGLISH_WHOLE
 
 # Derivations that the stemmer cuts at the wrong place, and irregular ones.
 _IRREGULAR = """
+    keliling: mengelilingi berkeliling sekeliling mengelilinginya
+    kerja: kerjakan mengerjakan dikerjakan kerjasama
+    korupsi: koruptor korup koruptif
+    nilai: menilai dinilai penilai penilaian bernilai
+    pakai: dipakai terpakai
+    pakaian: berpakaian
+    pelihara: peliharaan dipelihara terpelihara
+    penjara: dipenjarakan memenjarakan terpenjara pemenjaraan dipenjara
+    terima: diterima
+    tuang: menuang menuangkan penuangan
     makan: memakan makanan pemakan termakan dimakan
     alam: alamiah
+    arti: mengerti pengertian dimengerti mengartikan
     anak: anakan beranak peranakan kanakan
     didik: didik didikan mendidik pendidik pendidikan dididik terdidik kependidikan
     ekonomi: berekonomi perekonomian keekonomian makroekonomi mikroekonomi

@@ -40,6 +40,12 @@ def is_indonesian_word(word: str) -> bool:
     return indonesian.has(word.encode())
 
 
+def is_english_word(word: str) -> bool:
+    """Return True for a word that is in the English list in this form."""
+    _indonesian, english = _lists()
+    return bool(word) and word.isascii() and english.has(word.encode())
+
+
 @lru_cache(4_096)  # searches repeat words
 def is_in_lists(word: str) -> bool:
     """Return True for a word that is in one of the lists in this form."""

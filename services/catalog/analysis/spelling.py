@@ -56,7 +56,7 @@ khadijah khadija chadidjah
 rusli roesli ruslie
 laila layla laela leila
 misbah mishbah misbach
-quran alquran koran alkoran quraan
+quran alquran alkoran quraan
 hadis hadits hadith hadist hadiths ahadits
 fikih fiqih fiqh figh fiqhi
 syariah syariat sharia shariah syari syariyah

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 
 from Stemmer import Stemmer
 
-from services.catalog.analysis.exceptions import CLITICS, ENGLISH, IRREGULAR, NOT_ENGLISH, WHOLE
-from services.catalog.analysis.listed_words import is_indonesian_word
+from services.catalog.analysis.exceptions import CLITICS, ENGLISH, ENGLISH_WHOLE, IRREGULAR, NOT_ENGLISH, WHOLE
+from services.catalog.analysis.listed_words import is_english_word, is_indonesian_word
 from services.catalog.analysis.spelling import modern
 
 _MOST_CACHED = 60_000  # cached words, 10 MB
@@ -67,7 +67,14 @@ def _root(word: str) -> str:
             return whole
     if stem in IRREGULAR or len(stem) < 3:
         return IRREGULAR.get(stem, word)
-    if len(word) > 5 and word.startswith(_PREFIXES) and stem not in _SHORT and not is_indonesian_word(stem):
+    return stem if stem in _SHORT or is_indonesian_word(stem) else _root_of_unlisted(word, stem)
+
+
+def _root_of_unlisted(word: str, stem: str) -> str:
+    """Return the root of a word of which Snowball leaves no listed word."""
+    if is_english_word(word):
+        return _singular(word)
+    if len(word) > 5 and word.startswith(_PREFIXES):
         return _without_prefix(word) or stem
     return stem
 
@@ -114,6 +121,8 @@ def _derived(word: str) -> Iterator[str]:
 def _known(word: str) -> str | None:
     if word in WHOLE:
         return word
+    if word[-1:] == "s" and (singular := _singular(word)) in ENGLISH_WHOLE:
+        return singular
     return IRREGULAR.get(word)
 
 

@@ -25,6 +25,7 @@ from services.catalog.analysis import (
     is_weak_word,
     light_words,
     meanings_of,
+    phrases_with,
     reading_of,
     root,
     tokens,
@@ -167,7 +168,13 @@ class ClassFinder:
             for phrase in self._phrases.get(word_root, ())
             if all(map(typed.__contains__, phrase.roots)) and not roots.isdisjoint(map(typed.__getitem__, phrase.roots))
         }
-        matched_roots = set(matched_phrases.values())
+        related = [
+            (frozenset(phrase), others)
+            for form in sorted(typed)
+            for phrase, others in phrases_with(form)
+            if all(map(typed.__contains__, phrase)) and not roots.isdisjoint(map(typed.__getitem__, phrase))
+        ]
+        matched_roots = {*matched_phrases.values(), *(phrase for phrase, _others in related)}
         longest = [
             phrase
             for phrase, roots_of_phrase in matched_phrases.items()
@@ -182,6 +189,12 @@ class ClassFinder:
             classes[phrase.key] = classes.get(phrase.key, frozenset()) | (met_roots & strong or met_roots)
         ordered = sorted(classes.items(), key=lambda pair: (-len(pair[1]), -len(pair[0]), pair[0]))
         translations = {
+            Translation(frozenset(typed[form] for form in phrase), other): None
+            for phrase, others in related
+            if not any(phrase < longer for longer in matched_roots)
+            for other in others
+        }
+        translations |= {
             Translation(frozenset(typed[form] for form in phrase.roots), other): None
             for phrase in longest
             for other in phrase.words
@@ -191,7 +204,7 @@ class ClassFinder:
             [
                 Translation(frozenset((typed_root,)), other)
                 for other in meanings_of(form)
-                if typed_root in roots and root(other) not in typed
+                if typed_root in roots and not typed.keys() >= set(map(root, other.split()))
             ]
             for form, typed_root in typed.items()
         )

@@ -182,6 +182,8 @@ def _describe(leaf: Leaf, fields: Fields, typed_words: Mapping[str, str]) -> Loc
         case SideBySide(field=field, tokens=words):
             field_name = next((name for name in PLACES if _has_phrase(fields.tokens(name), words)), field)
             return sentence("WHY_TOGETHER", word=" ".join(words), place=sentence(PLACES[field_name]))
+        case Between(field="number"):
+            return sentence("WHY_WORDS")
         case Keyword(field="opening", values=(value,)) if value.endswith(END):
             return sentence("WHY_WHOLE_TITLE")
         case Keyword(field="facet_audience", values=(audience,)):

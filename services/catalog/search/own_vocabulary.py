@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from chassis.errors import Invalid
-from services.catalog.analysis.vocabulary import Vocabulary, VocabularyFault, parse_vocabulary, use_vocabulary
+from services.catalog.analysis.vocabulary import use_vocabulary
+from services.catalog.analysis.vocabulary_syntax import Vocabulary, VocabularyFault, parse_vocabulary
 from services.catalog.search.validation import forget_queries
 
 

@@ -112,7 +112,7 @@ def match_partly(index: Index, query: Query, complete: Match, ideas: Ideas) -> P
         if not searched or reached <= REACH:
             searched.append(word)
     enough = [
-        choices[0] if len(choices) == 1 else DisMax(tuple(choices), weights.PARTLY_TIE)
+        And((DisMax(tuple(choices), weights.PARTLY_TIE), Between("number", None, None, weights.EACH_WORD)))
         for word in words
         if (choices := _choices(word, words, word in searched, known_translations, known_classes, class_weights))
     ]
@@ -181,7 +181,10 @@ def _wanted(part: Word, audience: str) -> WantedWord:
     """
     words = _read(part)
     is_weak = all(map(is_weak_word, words))
-    match = scaled(match_of(part), weights.WEAK) if is_weak else match_of(part)
+    match = match_of(part)
+    if as_typed := tuple(Term("text", word, weights.PARTLY_AS_TYPED) for word in words if root(word) != word):
+        match = DisMax((match, *as_typed), 1.0)
+    match = scaled(match, weights.WEAK) if is_weak else match
     if audience and audience in {audience_of(root(word)) for word in words}:
         match = DisMax((match, scaled(audience_match(audience), weights.OF_AUDIENCE)), 1.0)
     return WantedWord(part.text, frozenset(map(root, words)), match, is_weak)
@@ -262,7 +265,8 @@ def _choices(
     for translation in translations:
         if word.roots <= translation.roots:
             shared = sum(other.roots <= translation.roots for other in words)
-            factor = weights.WEAK if word.is_weak and shared == 1 else 1 / shared
+            # Related to several words: more than for one word, but less than for each of them.
+            factor = weights.WEAK if word.is_weak and shared == 1 else 1 / math.sqrt(shared)
             choices.append(_in_subject_first(scaled(translation_match(translation), factor)))
     if is_searched and len(choices) > 1:
         choices = [DisMax(tuple(choices), 0.0)]  # otherwise the English edition of `gadis pantai` comes first

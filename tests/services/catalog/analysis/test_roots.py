@@ -73,7 +73,12 @@ ONE_WORD = [
     # names and words of Arabic
     "muhammad mohammad mochammad moehammad muhamad",
     "ahmad achmad akhmad ahmed",
-    "quran alquran koran",
+    "quran alquran",
+    "penjara dipenjarakan memenjarakan",
+    "terima menerima diterima penerimaan",
+    "pakai memakai dipakai",
+    "disease diseases",
+    "indonesian indonesians",
     "hadis hadits hadith",
     "fikih fiqih fiqh",
     "salat shalat sholat",
@@ -91,6 +96,7 @@ APART = [
     ("person", "son"), ("terrace", "race"), ("permission", "mission"), ("division", "vision"), ("iii", "ii"),
     ("anjing", "anj"), ("banding", "band"), ("poem", "pum"), ("senja", "senya"), ("jalan", "yalan"), ("meja", "meya"),
     ("panjang", "panyang"), ("harimau", "hari"), ("majalah", "maja"), ("menara", "ara"), ("penjara", "jara"),
+    ("quran", "koran"), ("diare", "are"), ("uang", "beruang"), ("gula", "gulai"), ("jarak", "dipenjarakan"),
     ("kaba", "kabar"), ("minang", "menang"), ("bundo", "bunda"), ("salah", "salat"),
 ]  # fmt: skip
 MINANGKABAU = (

@@ -24,7 +24,8 @@ from services.catalog.analysis import (
 )
 from services.catalog.analysis.listed_words import _lists
 from services.catalog.analysis.minangkabau import MOST_SPELLINGS, spellings_of
-from services.catalog.analysis.vocabulary import VocabularyFault, parse_vocabulary, use_vocabulary
+from services.catalog.analysis.vocabulary import use_vocabulary
+from services.catalog.analysis.vocabulary_syntax import VocabularyFault, parse_vocabulary
 from services.catalog.analysis.word_lists import is_real_word
 
 
@@ -102,6 +103,18 @@ def test_words_mean_the_same_both_ways(pair: str) -> None:
     left, right = pair.split()
     assert right in meanings_of(root(left))
     assert left in meanings_of(root(right))
+
+
+def test_several_words_together_find_others_in_one_direction() -> None:
+    vocabulary = parse_vocabulary("pulau dewata, kuta -> bali, pantai kuta")
+    assert vocabulary.meanings == {"kuta": ("bali", "pantai kuta")}
+    assert vocabulary.meanings_of_phrases == {"dewata": [(("pulau", "dewata"), ("bali", "pantai kuta"))]}
+
+
+@pytest.mark.parametrize("line", ["pulau dewata ->", "-> bali", "pulau dewata, -> bali", "pulau dewata -> Bali"])
+def test_a_side_without_words_is_no_statement(line: str) -> None:
+    with pytest.raises(VocabularyFault):
+        parse_vocabulary(line)
 
 
 def test_a_word_asks_for_books_of_an_audience() -> None:

@@ -157,16 +157,16 @@ def test_another_language_and_the_class_bring_records_in_and_say_why(shelf: Libr
 
 
 def test_a_class_without_records_brings_in_those_of_the_class_above_it(shelf: Library) -> None:
-    result = shelf.find("kenapa ada siang dan malam")
+    result = shelf.find("why is there day and night")
     assert titles(result) == ["Kosmos"]
     assert result.hits[0].because is not None
     assert result.hits[0].because.en == "Is in class 520 Astronomy"
 
 
 def test_words_that_mean_the_same_are_searched_where_few_records_have_the_typed_ones(shelf: Library) -> None:
-    hit = shelf.find("planet prince").hits[0]
-    assert hit.because is not None
-    assert (hit.because.en, list(hit.lacks)) == ("“pangeran” is related to “prince”", [])
+    hits = shelf.find("planet prince").hits
+    reasons = [(hit.because.en, list(hit.lacks)) for hit in hits if hit.because is not None]
+    assert ("“pangeran” is related to “prince”", []) in reasons
     assert shelf.find("xyzzy prince").total == 0
     assert shelf.find("qqqq").total == 0
 
@@ -276,6 +276,7 @@ def test_reasons_name_the_class_and_the_words_of_the_same_meaning(sample_library
         "“beternak ayam” is related to “chicken farming”",
         "“ayam” in the subjects",
         "“peternakan” in the subjects: another form of “ternak”",
+        "The number of words of the search in the record",
     }
     assert sum(reasons.values()) == pytest.approx(hit.score, rel=0.01)
 
