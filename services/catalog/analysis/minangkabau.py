@@ -12,8 +12,10 @@ from collections.abc import Iterator
 from functools import lru_cache
 from itertools import islice
 
-from services.catalog.analysis.listed_words import is_indonesian_word
+from services.catalog.analysis.exceptions import WHOLE
+from services.catalog.analysis.listed_words import is_in_lists, is_indonesian_word
 from services.catalog.analysis.stemming import root
+from services.catalog.analysis.vocabulary import is_light_word, is_own_word, is_weak_word
 from services.catalog.analysis.word_lists import is_listed_word, is_real_word
 
 SHORTEST, LONGEST = 4, 20  # letters of a word that is changed back
@@ -54,7 +56,12 @@ def spellings_of(word: str) -> tuple[str, ...]:
 
 
 def _is_real(word: str) -> bool:
-    """Return True for a real word, but not for one that is real only without -lah: sakolah is not sako."""
+    """Return True for a real word, but not for one that is real only without -lah (sakolah is not sako).
+
+    Nor for one that is only in the vocabulary: a line for `sikola agamo` does not say that agamo is not agama.
+    """
+    if is_own_word(word) and not is_in_lists(word):
+        return word in WHOLE or is_light_word(word) or is_weak_word(word)
     return is_listed_word(word) if word.endswith("lah") else is_real_word(word)
 
 

@@ -124,6 +124,11 @@ def meanings_of(word_root: str) -> tuple[str, ...]:
     return (_current or use_vocabulary()).meanings.get(word_root, _NONE)
 
 
+def meanings_as_typed(word: str) -> tuple[str, ...]:
+    """Return the words, or phrases, of a related meaning that only this derivation of its root has."""
+    return (_current or use_vocabulary()).meanings_as_typed.get(word, _NONE)
+
+
 def phrases_with(word_root: str) -> Sequence[tuple[Phrase, tuple[str, ...]]]:
     """Return (roots, words of the same or a related meaning) of the phrases whose longest root this is."""
     return (_current or use_vocabulary()).meanings_of_phrases.get(word_root, ())

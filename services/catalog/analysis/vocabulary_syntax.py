@@ -40,6 +40,7 @@ class Vocabulary:
     phrase_pattern  matches a text that may have one of the phrases; None without any
     variants  root -> roots of the words that stand for it
     meanings  root -> words of the same or a related meaning, searched only where few records have the typed words
+    meanings_as_typed  derived word -> words of a related meaning, which its root does not have (keberagaman: toleransi)
     meanings_of_phrases  longest root of a phrase -> (roots of the phrase, words of the same or a related meaning)
     audiences root -> the audience that a query with this word asks for: child or teen (codes of record.codes)
     kinds     word -> the kind of book that a query with this word asks for: fiction or facts
@@ -57,6 +58,7 @@ class Vocabulary:
     phrase_pattern: re.Pattern[str] | None
     variants: Mapping[str, tuple[str, ...]]
     meanings: Mapping[str, tuple[str, ...]]
+    meanings_as_typed: Mapping[str, tuple[str, ...]]
     meanings_of_phrases: Mapping[str, Sequence[tuple[Phrase, tuple[str, ...]]]]
     audiences: Mapping[str, str]
     kinds: Mapping[str, str]
@@ -99,6 +101,7 @@ class _Collected:
     phrases: dict[str, dict[Phrase, Phrase]] = field(default_factory=dict)
     variants: dict[str, dict[str, None]] = field(default_factory=dict)
     meanings: dict[str, dict[str, None]] = field(default_factory=dict)
+    meanings_as_typed: dict[str, dict[str, None]] = field(default_factory=dict)
     meanings_of_phrases: dict[Phrase, dict[str, None]] = field(default_factory=dict)
     audiences: dict[str, str] = field(default_factory=dict)
     kinds: dict[str, str] = field(default_factory=dict)
@@ -188,8 +191,10 @@ class _Collected:
         for phrase in phrases:
             if len(phrase) > 1:
                 self.meanings_of_phrases.setdefault(phrase, {}).update(related)
+            elif root(phrase[0]) == phrase[0]:
+                self.meanings.setdefault(phrase[0], {}).update(related)
             else:
-                self.meanings.setdefault(root(phrase[0]), {}).update(related)
+                self.meanings_as_typed.setdefault(phrase[0], {}).update(related)
 
     def vocabulary(self) -> Vocabulary:
         shortened = {short for short, meant in self.readings.items() if meant in self.light or is_stop_word(meant)}
@@ -206,6 +211,7 @@ class _Collected:
             phrase_pattern=_phrase_pattern([typed for phrases in self.phrases.values() for typed in phrases]),
             variants={of: tuple(others)[:MOST_TOGETHER] for of, others in self.variants.items() if others},
             meanings={of: tuple(others)[:MOST_TOGETHER] for of, others in self.meanings.items()},
+            meanings_as_typed={of: tuple(others)[:MOST_TOGETHER] for of, others in self.meanings_as_typed.items()},
             meanings_of_phrases=self._by_longest_root(),
             audiences=self.audiences,
             kinds=self.kinds,

@@ -24,6 +24,7 @@ from services.catalog.analysis import (
     is_light_word,
     is_weak_word,
     light_words,
+    meanings_as_typed,
     meanings_of,
     phrases_with,
     reading_of,
@@ -160,6 +161,7 @@ class ClassFinder:
         roots = frozenset([root(word) for word in words if word not in light])
         strong = frozenset([root(word) for word in words if word not in light and not is_weak_word(word)]) or roots
         listed = sorted({word for word in words if not is_light_word(word)})
+        listed_in_order = [root(word) for word in words if not is_light_word(word)]
         typed = {variant: root(word) for word in listed for variant in variants_of(word)}
         typed |= {root(word): root(word) for word in listed}  # form of a typed word -> its root
         matched_phrases = {
@@ -172,7 +174,9 @@ class ClassFinder:
             (frozenset(phrase), others)
             for form in sorted(typed)
             for phrase, others in phrases_with(form)
-            if all(map(typed.__contains__, phrase)) and not roots.isdisjoint(map(typed.__getitem__, phrase))
+            if all(map(typed.__contains__, phrase))
+            and not roots.isdisjoint(map(typed.__getitem__, phrase))
+            and _are_near(listed_in_order, {typed[form] for form in phrase})
         ]
         matched_roots = {*matched_phrases.values(), *(phrase for phrase, _others in related)}
         longest = [
@@ -200,13 +204,15 @@ class ClassFinder:
             for other in phrase.words
             if other != phrase.word and not set(phrase.roots).issuperset(map(root, tokens(other)))
         }
+        found = [(root(word), meanings_as_typed(word)) for word in listed]
+        found += [(typed_root, meanings_of(form)) for form, typed_root in typed.items()]
         meanings_of_words = (
             [
                 Translation(frozenset((typed_root,)), other)
-                for other in meanings_of(form)
+                for other in others
                 if typed_root in roots and not typed.keys() >= set(map(root, other.split()))
             ]
-            for form, typed_root in typed.items()
+            for typed_root, others in found
         )
         # The first of each word, then the second of each word, so that MOST_MEANINGS leaves some for every word.
         meanings = dict.fromkeys(meaning for row in zip_longest(*meanings_of_words) for meaning in row if meaning)
@@ -216,6 +222,12 @@ class ClassFinder:
             [meaning for meaning in meanings if meaning not in translations][:MOST_MEANINGS],
             preferences_of(words, light, roots),
         )
+
+
+def _are_near(roots: Sequence[str], of_phrase: set[str]) -> bool:
+    """Tell whether the words of a phrase are side by side in a query, in any order, with at most one word between."""
+    positions = [position for position, word_root in enumerate(roots) if word_root in of_phrase]
+    return any(of_phrase.issubset(roots[start : start + len(of_phrase) + 1]) for start in positions)
 
 
 _finders: WeakKeyDictionary[Database, tuple[float, Mapping[str, queries.OwnClass], ClassFinder]] = WeakKeyDictionary()

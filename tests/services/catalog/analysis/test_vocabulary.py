@@ -111,6 +111,12 @@ def test_several_words_together_find_others_in_one_direction() -> None:
     assert vocabulary.meanings_of_phrases == {"dewata": [(("pulau", "dewata"), ("bali", "pantai kuta"))]}
 
 
+def test_a_derivation_finds_others_which_its_root_does_not() -> None:
+    vocabulary = parse_vocabulary("keberagaman -> toleransi")
+    assert vocabulary.meanings_as_typed == {"keberagaman": ("toleransi",)}
+    assert not vocabulary.meanings
+
+
 @pytest.mark.parametrize("line", ["pulau dewata ->", "-> bali", "pulau dewata, -> bali", "pulau dewata -> Bali"])
 def test_a_side_without_words_is_no_statement(line: str) -> None:
     with pytest.raises(VocabularyFault):
