@@ -34,6 +34,7 @@ TOO_MANY_CONNECTIONS = "This address has too many open connections."
 # one.
 _PIECE_BYTES = 16
 _REQUEST_LINE = b"HTTP/1."
+_STATUS_BEGIN, _INTERIM_BEGIN, _HEAD_END = b"HTTP/1.1 ", b"HTTP/1.1 1", b"\r\n\r\n"
 
 
 @dataclass(slots=True)
@@ -116,7 +117,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._unread, self._unread_since = 0, inf  # unsent bytes, and since when none was sent
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(_BatchingTransport(transport))  # type: ignore[arg-type]
+        super().connection_made(_JoiningTransport(transport))  # type: ignore[arg-type]
         self.flow = _HoldingFlow(transport, self._held)
         address = self.client[0] if self.client else ""
         if is_in(address, self._limit.exempt):
@@ -186,6 +187,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Answer the next request. Replaces uvicorn's method, whose timer after each response takes longer."""
         self.server_state.total_requests += 1
+        self.transport.flush()  # type: ignore[attr-defined]
         if not self.transport.is_closing():
             self.flow.resume_reading()
             if self.pipeline:
@@ -244,26 +246,33 @@ class _HoldingFlow(FlowControl):
             super().resume_reading()
 
 
-class _BatchingTransport:
-    """A transport that joins the writes of one iteration of the loop; other calls go to the wrapped transport."""
+class _JoiningTransport:
+    """A transport that holds the head of a response until its body comes; other calls go to the wrapped transport.
+
+    ASGI wants this too: a server sends nothing before the first message with a body.
+    """
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
-        self._chunks: list[bytes] = []
+        self._head = b""
 
     def write(self, data: bytes) -> None:
-        if not self._chunks:
-            asyncio.get_running_loop().call_soon(self._flush)
-        self._chunks.append(data)
+        if self._head:
+            head, self._head = self._head, b""
+            self._transport.writelines((head, data))
+        elif data.startswith(_STATUS_BEGIN) and data.endswith(_HEAD_END) and not data.startswith(_INTERIM_BEGIN):
+            self._head = data
+        else:
+            self._transport.write(data)
+
+    def flush(self) -> None:
+        """Send a head that has no body."""
+        if self._head:
+            self.write(b"")
 
     def close(self) -> None:
-        self._flush()
+        self.flush()
         self._transport.close()
-
-    def _flush(self) -> None:
-        if self._chunks:
-            self._transport.write(b"".join(self._chunks))
-            self._chunks.clear()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)

@@ -18,13 +18,14 @@ from collections.abc import Callable
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from chassis import metrics
 from chassis.addresses import Networks, is_in, site_of
 from chassis.errors import Error, TooMany
 from chassis.rpc.cpu_time import Measured
 from gateway.callers import Callers, address_of
+from gateway.request_guard import LIMIT_HEADERS
 
 WINDOW_SECONDS = 60
 # CPU time of one token. A search with hits takes a tenth of this time.
@@ -84,8 +85,8 @@ class Buckets:
 class Limits:
     """ASGI: counts the requests of each caller and their CPU time, and refuses too many with 429.
 
-    The caller is the verified credential, else the address. Response headers have the number of tokens left
-    (draft-ietf-httpapi-ratelimit-headers-10).
+    The caller is the verified credential, else the address. Response headers, which RequestGuard adds, have the number
+    of tokens left (draft-ietf-httpapi-ratelimit-headers-10).
 
     refuse  returns the response to an error
     """
@@ -117,20 +118,15 @@ class Limits:
         left = min(count for _, count in counts)
         # Each bucket refills at its own rate.
         full = max(bucket.seconds_until(count, buckets.quota) for bucket, count in counts)
-        policy, limit = self._policies[kind], (b"ratelimit", f'"{kind}";r={max(0, int(left))};t={full}'.encode())
-
-        async def send_with_limit(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], policy, limit]
-            await send(message)
-
+        limit = (b"ratelimit", f'"{kind}";r={max(0, int(left))};t={full}'.encode())
+        scope["state"][LIMIT_HEADERS] = (self._policies[kind], limit)
         if left < 0:
             metrics.count_limited(kind)
             wait = max(bucket.seconds_until(count + 1, 1) for bucket, count in counts)
             refusal = too_many(buckets.quota, wait)
-            await self._refuse(Request(scope), refusal)(scope, receive, send_with_limit)
+            await self._refuse(Request(scope), refusal)(scope, receive, send)
             return
-        request = Measured(self.app(scope, receive, send_with_limit))
+        request = Measured(self.app(scope, receive, send))
         try:
             await request
         finally:

@@ -52,6 +52,7 @@ SECURITY_HEADERS: tuple[tuple[bytes, bytes], ...] = (
 _DRAWING_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 _DRAWING_HEADERS = ((b"content-security-policy", _DRAWING_POLICY.encode()), *SECURITY_HEADERS[1:])
 _FIELDS = "rangkiang.header_fields"
+LIMIT_HEADERS = "limit_headers"  # in the state of a request: headers that gateway.limits adds to its response
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
@@ -128,7 +129,8 @@ class RequestGuard:
             await self.app(scope, receive, send)
             return
         request_id, has_credential, error = _inspect(scope)
-        scope.setdefault("state", {})["request_id"] = request_id
+        state = scope.setdefault("state", {})
+        state["request_id"] = request_id
         start, status = time.perf_counter(), 0
 
         async def send_with_headers(message: Message) -> None:
@@ -138,10 +140,10 @@ class RequestGuard:
                 headers = message["headers"]
                 if has_credential:
                     headers = [*(pair for pair in headers if pair[0] != b"cache-control"), _NO_STORE]
-                if "has_replay" in scope["state"]:
-                    headers = [*headers, _REPLAYED]
-                security = _DRAWING_HEADERS if "is_drawing" in scope["state"] else SECURITY_HEADERS
-                message["headers"] = [*headers, *security, (b"x-request-id", request_id.encode())]
+                limit = state.get(LIMIT_HEADERS, ())
+                replayed = (_REPLAYED,) if "has_replay" in state else ()
+                security = _DRAWING_HEADERS if "is_drawing" in state else SECURITY_HEADERS
+                message["headers"] = [*headers, *limit, *replayed, *security, (b"x-request-id", request_id.encode())]
             await send(message)
 
         try:

@@ -184,6 +184,22 @@ def test_a_body_in_chunks_of_one_byte_is_read(site: Site) -> None:
     assert site.app.bodies == [b"a" * 60_000]
 
 
+def test_who_waits_for_100_gets_it_before_sending_the_body(site: Site) -> None:
+    head = b"POST /quick HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n"
+    with _client(site, head) as client:
+        assert client.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        client.sendall(b"abc")
+        assert client.recv(1000).endswith(b"\r\n\r\ndone")
+    assert site.app.bodies == [b"abc"]
+
+
+def test_a_response_without_a_body_is_sent_and_one_with_a_body_in_one_piece(site: Site) -> None:
+    with _client(site, b"HEAD /quick HTTP/1.1\r\nHost: a\r\n\r\n") as client:
+        assert client.recv(1000).endswith(b"content-length: 4\r\n\r\n")
+        client.sendall(b"GET /quick HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert client.recv(1000).endswith(b"\r\n\r\ndone")
+
+
 def test_pipelined_requests_are_all_answered_in_order(site: Site) -> None:
     with _client(site, GET * 5_000) as client:
         received = b""

@@ -18,6 +18,7 @@ from chassis.auth import Principal, TokenState, sign_token
 from gateway import limits
 from gateway.callers import Callers, address_of
 from gateway.limits import MOST_CREDENTIALS, MOST_NETWORKS, Buckets, Concurrency, Limits
+from gateway.request_guard import LIMIT_HEADERS
 from gateway.sessions import Sessions
 from tests.fakes.catalog import FakeCatalog
 from tests.fakes.running import served_catalog, served_gateway
@@ -233,9 +234,11 @@ def test_the_wait_is_that_of_the_bucket_without_tokens(monkeypatch: pytest.Monke
         limit = Limits(app, quota=60, callers=await _callers_with_keys(), refuse=refuse)
         for number in (1, 2):
             address = f"2001:db8:1:{number}::1" if kind == "site" else "192.0.2.1"
-            headers = [_token(f"account {number}")] if kind == "address" else []
-            await limit({**_request(address), "headers": headers}, None, send)
-        return responses[1]
+            request = _request(address)
+            if kind == "address":
+                request["headers"] = [_token(f"account {number}")]
+            await limit(request, None, send)
+        return responses[1] | dict(request["state"][LIMIT_HEADERS])
 
     response = asyncio.run(scenario())
     assert response[b"retry-after"] == 61
@@ -265,7 +268,7 @@ class Gate:
 
 
 def _request(address: str, path: str = "/") -> dict[str, Any]:
-    return {"type": "http", "path": path, "client": (address, 1), "headers": []}
+    return {"type": "http", "path": path, "client": (address, 1), "headers": [], "state": {}}
 
 
 def test_of_one_caller_some_requests_run_and_the_others_wait_in_order() -> None:
