@@ -50,12 +50,12 @@ sampai rantai petai pantai partai balai badai serambi senapan setangkai serikat 
 delapan selamat selokan selendang seluruh sepanjang seperti seruling tembaga temurun tenaga tentara tentang teladan
 telinga tepi terigu teritip terminal tetua teruna tebing tebu nelayan halaman pangeran papan wayang bayi kopi topi padi
 pagi mimpi bumi budi puteri putri bidadari mandiri abadi adegan bandai bangkai beranda berahi beruang bingkai diare
-difabel dilema gadai gulai kebaya keliling kemeja kembara kemiri kenari kendali kerabat keramat keramik kerupuk meriam
-merica nilai pakai pakaian pelihara pemilu pepaya peluru perisai permaisuri rajawali ramuan serai teliti terima tirai
-tunai tunangan tupai untai kepiting kelelawar perangai lestari bupati santri priayi kompeni pribumi sufi nabi wali kiai
-haji rezeki rizki tradisi koleksi fiksi aksi reaksi edisi kondisi posisi ambisi profesi presiden agronomi arkeologi
-astronomi bibliografi kartografi ekologi ensiklopedi falsafah geometri kosmologi tsunami antologi trilogi tetralogi
-otonomi autobiografi otobiografi stensil penisilin islami hewani insani madani jasmani rohani alami
+difabel mengaji dilema gadai gulai kebaya keliling kemeja kembara kemiri kenari kendali kerabat keramat keramik kerupuk
+meriam merica nilai pakai pakaian pelihara pemilu pepaya peluru perisai permaisuri rajawali ramuan serai teliti terima
+tirai tunai tunangan tupai untai kepiting kelelawar perangai lestari bupati santri priayi kompeni pribumi sufi nabi
+wali kiai haji rezeki rizki tradisi koleksi fiksi aksi reaksi edisi kondisi posisi ambisi profesi presiden agronomi
+arkeologi astronomi bibliografi kartografi ekologi ensiklopedi falsafah geometri kosmologi tsunami antologi trilogi
+tetralogi otonomi autobiografi otobiografi stensil penisilin islami hewani insani madani jasmani rohani alami
 """
 # Words of other languages that the stemmer would cut to another word.
 _FOREIGN = """
@@ -126,6 +126,10 @@ _IRREGULAR = """
     keluarga: kekeluargaan berkeluarga
     kembang: mengembangkan pengembangan pengembang perkembangan berkembang terkembang
     manusia: kemanusiaan
+    main: pemain permainan bermain mainan dimainkan memainkan
+    malas: pemalas kemalasan bermalas
+    marah: pemarah kemarahan memarahi dimarahi
+    mengaji: pengajian
     masak: masak memasak masakan pemasak
     masalah: permasalahan bermasalah memasalahkan
     merdeka: kemerdekaan memerdekakan
@@ -155,7 +159,7 @@ _NASAL_ROOTS = """
 tafsir tahan takut tampil tanam tandai tangis tanggung tangkap tangani tantang tanya tari tarik taruh tawar tebar
 tebus tegak tekan teladan telaah telusur teliti tembak temu tempuh tenggelam tentang tentu tenun terang terap terbang
 terbit terima terjemah tetap timbang timpa tindas tinggal tinjau tolak tolong tonton tukar tulis tumbuh tumpang tunai
-tunda tunggu tunjuk tuntut tusuk tutup tutur tuju tular karang kagum kajar kaji kali kandung kejar kembara kendali
+tunda tunggu tunjuk tuntut tusuk tutup tutur tuju tular karang kagum kaji kali kandung kejar kembara kendali
 kemudi kenal kenang kerja ketahu kira kirim kisah kritik kuasa kubur kumpul kunjung kupas kurung kutip paham pakai
 paksa pancing pandang pandu panggil pasang pelihara peluk pesan pijak pikir pilih pimpin pindah pinjam pinta pisah
 potong puja puji pukul pulang pulih pupuk putus

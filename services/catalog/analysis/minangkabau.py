@@ -23,7 +23,7 @@ MOST_SPELLINGS = 2  # of one word; each adds a look-up to a search
 _MOST_CACHED = 20_000  # cached words, because searches repeat words
 # The end of a Minangkabau word and the ends of the Indonesian word, the commonest first.
 _ENDS = (
-    ("iang", ("ing",)), ("uang", ("ung",)), ("aik", ("at", "ait", "it")), ("uik", ("ut", "up", "uit")),
+    ("nyo", ("",)), ("iang", ("ing",)), ("uang", ("ung",)), ("aik", ("at", "ait", "it")), ("uik", ("ut", "up", "uit")),
     ("iak", ("ik", "iat")), ("uak", ("uk", "uat")), ("iah", ("ih",)), ("uah", ("uh",)), ("uih", ("us",)),
     ("aih", ("as",)), ("eh", ("as", "es")), ("ih", ("is",)), ("ek", ("at", "et", "ap")), ("ik", ("it",)),
     ("ok", ("ap", "at")), ("uk", ("ut",)), ("ia", ("ir", "il")), ("ua", ("ur", "ul")),

@@ -195,7 +195,7 @@ class ClassFinder:
         translations = {
             Translation(frozenset(typed[form] for form in phrase), other): None
             for phrase, others in related
-            if not any(phrase < longer for longer in matched_roots)
+            if not any(phrase < longer for longer, _others in related)
             for other in others
         }
         translations |= {
