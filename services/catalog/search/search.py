@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
+from typing import NamedTuple
 
 import orjson
 
@@ -37,8 +39,7 @@ MOST_HIT_WORK = 1_500
 _NO_LACK = Lack((), None)
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(NamedTuple):
     """One hit. id: as text; brief, holdings: UTF-8 JSON; highlights: field of the brief -> pieces.
 
     work_id, editions  by work: the work of this edition, and how many of its records match
@@ -59,8 +60,7 @@ class Hit:
     because: LocalText | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SearchResult:
+class SearchResult(NamedTuple):
     """One page of hits.
 
     next          cursor of the next page; "" on the last page, and where paging ends
@@ -151,10 +151,10 @@ def search(
         by_work=by_work,
         language=READER_LANGUAGES.get(context.language, ""),
     )
-    documents = index.documents_in_process()
-    if explain or _may_take_long(request, parsed_query, documents):
+    work = _engine_work(request, parsed_query, index.documents_in_process())
+    if explain or work > MOST_ENGINE_WORK:
         before_slow_work()
-    if not _may_take_long(request, parsed_query, documents, times=WORK_WITHOUT_HITS):
+    if work * WORK_WITHOUT_HITS <= MOST_ENGINE_WORK:
         before_slow_work = _stay
     degraded = False
     try:
@@ -225,17 +225,16 @@ def _stay() -> None:
     """Continue in the same thread; to repeat the search in another one would take longer than the rest of it."""
 
 
-def _may_take_long(request: Request, query: Query, documents: int | None, *, times: int = 1) -> bool:
-    """Return True when a search may take over 20 ms or waits for a network.
+def _engine_work(request: Request, query: Query, documents: int | None) -> float:
+    """Estimate the work of a search; over MOST_ENGINE_WORK it may take over 20 ms, or waits for a network.
 
     The engine's time grows with words, facets and documents; without words every document is a hit. Each hit of a page,
     and each hit before the page, takes time too. The bounds were measured with 100,000 records: a search for two words
     takes 1 ms and is an eighth of MOST_ENGINE_WORK.
     """
-    if documents is None:
-        return True
-    engine_work = times * documents * ((query.size or 10) + 3 * len(request.facets))
-    return engine_work > MOST_ENGINE_WORK or request.offset + 20 * request.limit > MOST_HIT_WORK
+    if documents is None or request.offset + 20 * request.limit > MOST_HIT_WORK:
+        return math.inf
+    return documents * ((query.size or 10) + 3 * len(request.facets))
 
 
 def _load_hits(

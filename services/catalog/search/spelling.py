@@ -186,6 +186,8 @@ def _rewrite(index: Index, word: QueryWord) -> list[str]:
     if known_forms:
         return known_forms[:_NEIGHBOURS]
     pairs = [pair for pair in halves if pair[0] in known and pair[1] in known]
+    if not pairs:
+        return []
     matches = {" ".join(pair): Or(tuple(SideBySide(field, pair) for field in fields)) for pair in pairs}
     return _matching_keys(index, matches)
 
