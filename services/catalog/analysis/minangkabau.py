@@ -33,6 +33,7 @@ _PREFIXES = (("ma", "me"), ("ba", "ber"), ("ba", "be"), ("pa", "pe"), ("ta", "te
 _DERIVING = _PREFIXES[:4]  # of derived words; ka, sa and ta begin too many other words
 _REMOVED = ("an", "i", "kan", "")
 _SHORTEST_DERIVED = 5
+_SHORTEST_NAME, _NAME_BEGINS = 7, frozenset(("ma", "ba", "pa", "ta", "sa", "ka"))
 # Words without such a beginning or end follow no rule, so most words need no look-up.
 _MAY_BE = re.compile(
     rf"[a-z]+(?:{'|'.join(end for end, _others in _ENDS)})\Z"
@@ -52,7 +53,12 @@ def spellings_of(word: str) -> tuple[str, ...]:
             roots[root(spelling)] = None
             if len(roots) == MOST_SPELLINGS:
                 break
-    return tuple(roots or dict.fromkeys(islice(_derived_roots(word), MOST_SPELLINGS)))
+    return tuple(roots or dict.fromkeys(islice(_derived_roots(word), MOST_SPELLINGS)) or _unlisted(word))
+
+
+def _unlisted(word: str) -> tuple[str, ...]:
+    """Return a long word with e in its first syllable, which may be a name: maringgih is meringgih."""
+    return (root(f"{word[0]}e{word[2:]}"),) if len(word) >= _SHORTEST_NAME and word[:2] in _NAME_BEGINS else ()
 
 
 def _is_real(word: str) -> bool:

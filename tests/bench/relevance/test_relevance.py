@@ -40,9 +40,9 @@ NDCG = {
     # Question was 0.8871 and old-spelling 0.9939 until phrases got related words in the evening of that day; question
     # rose by 0.23 in the fifth set and by 0.15 in the sixth.
     "tuning": {
-        "title": 0.9979, "half-remembered": 1.0, "author": 1.0, "name": 1.0, "subject": 0.9389, "child": 0.8877,
+        "title": 0.9979, "half-remembered": 1.0, "author": 1.0, "name": 1.0, "subject": 0.94, "child": 0.8877,
         "typo": 0.9198, "old-spelling": 0.9933, "number": 1.0, "stem": 0.9922, "phrase": 1.0, "operators": 0.983,
-        "transliteration": 1.0, "question": 0.8775, "cross-language": 0.901, "minangkabau": 0.9298, ALL: 0.9366,
+        "transliteration": 1.0, "question": 0.8775, "cross-language": 0.9009, "minangkabau": 0.9337, ALL: 0.9371,
     },
 }  # fmt: skip
 AIMS = {"success": 0.9, "ndcg": 0.85}  # of the test half; the recorded levels are above them

@@ -146,6 +146,8 @@ def test_a_word_asks_for_books_of_an_audience() -> None:
         ("bajalan", "jalan"),
         ("pandidik", "didik"),
         ("sakolah", "sekolah"),  # the stemmer removes -lah
+        ("ayahnyo", "ayah"),  # -nyo is -nya
+        ("maringgih", "ringgih"),  # the root of meringgih, which is in no list
     ],
 )
 def test_a_minangkabau_word_is_known_by_its_sound(word: str, meant: str) -> None:
