@@ -42,7 +42,7 @@ NDCG = {
     "tuning": {
         "title": 0.9979, "half-remembered": 1.0, "author": 1.0, "name": 1.0, "subject": 0.94, "child": 0.8877,
         "typo": 0.9198, "old-spelling": 0.9933, "number": 1.0, "stem": 0.9922, "phrase": 1.0, "operators": 0.983,
-        "transliteration": 1.0, "question": 0.8775, "cross-language": 0.9009, "minangkabau": 0.9337, ALL: 0.9371,
+        "transliteration": 1.0, "question": 0.8833, "cross-language": 0.9009, "minangkabau": 0.9337, ALL: 0.9379,
     },
 }  # fmt: skip
 AIMS = {"success": 0.9, "ndcg": 0.85}  # of the test half; the recorded levels are above them
