@@ -179,6 +179,8 @@ class QueryTranslator:
             case Prefix(field=field, token=token, boost=boost):
                 beginning = Query.fuzzy_term_query(fields, field, token, distance=0, prefix=True)
                 return Query.const_score_query(beginning, boost)
+            case Between(field="number", low=None, high=None, boost=boost):  # every document has it
+                return Query.const_score_query(Query.all_query(), boost)
             case Between(field=field, low=None, high=None, boost=boost):
                 return Query.const_score_query(Query.exists_query(field), boost)
             case Between(field=field, low=int(low), high=high, boost=boost) if low == high:
