@@ -254,6 +254,7 @@ class _JoiningTransport:
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
+        self.is_closing = transport.is_closing  # asked three times in each request, which `__getattr__` slows down
         self._head = b""
 
     def write(self, data: bytes) -> None:

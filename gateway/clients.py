@@ -30,7 +30,7 @@ Reply = TypeVar("Reply")
 
 # A call that takes longer fails with 504.
 CALL_SECONDS = 5.0
-_TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_TRACEPARENT = re.compile(rb"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 # Values that gRPC accepts in text metadata.
 _PRINTABLE = re.compile(r"[\x20-\x7e]*")
 
@@ -148,10 +148,10 @@ async def call(request: Request, method: Callable[..., Awaitable[Reply]], messag
     if forwarded:
         fields = {**fields, **forwarded}
     metadata = [("x-language", language(request)), ("x-request-id", request_id(request))]
-    traceparent = fields.get(b"traceparent", b"").decode("latin-1")
+    traceparent = fields.get(b"traceparent")
     if traceparent and _TRACEPARENT.fullmatch(traceparent):
-        metadata.append(("traceparent", traceparent))
-    for name in _FORWARDED if request.method in READ_METHODS else _FORWARDED_ON_WRITES:
+        metadata.append(("traceparent", traceparent.decode("ascii")))
+    for name in _FORWARDED if request.scope["method"] in READ_METHODS else _FORWARDED_ON_WRITES:
         if name in fields:
             value = fields[name].decode("latin-1")
             if not _PRINTABLE.fullmatch(value):

@@ -178,10 +178,11 @@ def _inspect(scope: Scope) -> tuple[str, bool, Error | None]:
         error = AddressTooLong("ADDRESS_TOO_LONG", longest=LONGEST_TARGET_BYTES)
     elif sum(map(len, chain.from_iterable(scope["headers"]))) > LONGEST_HEADERS_BYTES:
         error = HeadersTooLarge("HEADERS_TOO_LARGE", longest=LONGEST_HEADERS_BYTES)
-    elif [name for name, _ in scope["headers"]].count(b"host") > 1:
+    elif len(fields) < len(scope["headers"]) and [name for name, _ in scope["headers"]].count(b"host") > 1:
         error = Invalid("HOST_REPEATED")
     elif scope["method"] in READ_METHODS and (
-        b"transfer-encoding" in fields or _content_length(fields) > LONGEST_IGNORED_BODY_BYTES
+        b"transfer-encoding" in fields
+        or (b"content-length" in fields and _content_length(fields) > LONGEST_IGNORED_BODY_BYTES)
     ):
         error = body_too_large(LONGEST_IGNORED_BODY_BYTES)
     return request_id, b"authorization" in fields, error
