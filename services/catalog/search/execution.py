@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import islice, tee
+from itertools import chain, islice, tee
 from typing import Literal, NamedTuple, TypeVar
 
 from services.catalog.analysis import root
@@ -22,8 +22,10 @@ from services.catalog.search.spelling import (
     Candidates,
     QueryWord,
     candidates_of,
+    candidates_of_real,
     correct_by_one_edit,
     corrections,
+    corrections_side_by_side,
     offers,
     query_words,
 )
@@ -114,6 +116,10 @@ class _FewHits:
         return candidates_of(self.index, self.words)
 
     @cached_property
+    def real(self) -> Candidates:
+        return candidates_of_real(self.index, self.words)
+
+    @cached_property
     def ideas(self) -> Ideas:
         return Ideas() if self.finder is None else self.finder.find(self.query)
 
@@ -166,7 +172,7 @@ class _FewHits:
         """Return a correction to offer, with more hits than the query; None when there is none."""
 
         def find() -> Query | None:
-            counts = self._count_corrections(offers(self.index, self.query, self.words), MOST_CORRECTIONS)
+            counts = self._count_corrections(offers(self.index, self.query, self.words, self.real), MOST_CORRECTIONS)
             return next((candidate for candidate, _match, more in counts if more > hits.total), None)
 
         return self._remembered("suggestion", hits, find)
@@ -197,7 +203,13 @@ class _FewHits:
         """
         if self.ideas.roots and self.ideas.roots.issuperset(roots_of(self.query)):
             return None
-        others = corrections(self.index, self.query, self.words, self.unknown, has_variants=self.has_variants)
+        others = chain(
+            # A word of the lists is replaced only beside a misspelt word.
+            corrections_side_by_side(self.index, self.query, {**self.unknown, **self.real})
+            if self.unknown and self.real
+            else (),
+            corrections(self.index, self.query, self.words, self.unknown, has_variants=self.has_variants),
+        )
         first = next(others, None)
         if first is None:
             return None

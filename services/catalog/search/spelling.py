@@ -1,7 +1,8 @@
 """Spelling correction: replaces misspelt words by words of the catalogue.
 
-A real word, which is in the word lists or the vocabulary, is never replaced; another word is only offered. A light word
-never replaces another word.
+A real word, which is in the word lists or the vocabulary, is not replaced; another word is only offered. The lists have
+slips of the web too (hary). So one that no record has is replaced beside a misspelt word (hary poter), when then all
+words of the query are side by side in a title, a name or a subject. A light word never replaces another word.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, islice
+from itertools import chain, islice, product
 from string import ascii_lowercase
 from typing import TypeVar
 
@@ -27,6 +28,7 @@ _FIELDS = {"": ("title", "author", "subject"), **{field: (field,) for field in (
 _SHORTEST = 4  # letters; a shorter word is near to half of all words
 _LONG = 7  # letters; from this length two edits are tried
 _MOST_WORDS = 6
+_MOST_SIDE_BY_SIDE = 5  # words of a query that may be part of a title
 _NEIGHBOURS = 4  # near words tried for one word
 _MOST_NEAR = 24  # near words from which _NEIGHBOURS are chosen
 _DOUBLED = re.compile(r"(.)\1+")
@@ -64,6 +66,15 @@ def candidates_of(index: Index, words: Iterable[QueryWord]) -> Candidates:
     }
 
 
+def candidates_of_real(index: Index, words: Iterable[QueryWord]) -> Candidates:
+    """Find near words of the real words that no record has."""
+    return {
+        word.at: candidates
+        for word in words
+        if word.is_real and not word.records and (candidates := _near_words(index, word))
+    }
+
+
 def corrections(
     index: Index, query: Query, words: Iterable[QueryWord], unknown: Candidates, *, has_variants: bool = False
 ) -> Iterator[Query]:
@@ -96,6 +107,27 @@ def corrections(
                 yield _replace_words(query, {**spelling, word.at: neighbour})
 
 
+def corrections_side_by_side(index: Index, query: Query, candidates: Candidates) -> Iterator[Query]:
+    """Yield corrections whose words are side by side in a title, a name or a subject.
+
+    candidates  replacements of words; of each the first two are tried
+    """
+    choices: list[Sequence[str]] = []
+    for position, part in enumerate(query.parts):
+        if not isinstance(part, Word) or part.field or part.prefix or len(word_tokens := tokens(part.text)) != 1:
+            return
+        token = word_tokens[0]
+        choices.append(candidates.get((position, token), (token,))[:2])
+    if not candidates or not 1 < len(choices) <= _MOST_SIDE_BY_SIDE:
+        return
+    matches: dict[tuple[str, ...], Match] = {
+        chosen: Or(tuple(SideBySide(field, chosen) for field in _FIELDS[""]))
+        for chosen in islice(product(*choices), MOST_CORRECTIONS)
+    }
+    for chosen in _matching_keys(index, matches):
+        yield replace(query, parts=tuple(map(Word, chosen)))
+
+
 def correct_by_one_edit(query: Query, unknown: Candidates) -> Query | None:
     """Replace each unknown word by the nearest known word if that is one edit away; None when no word has one.
 
@@ -105,19 +137,20 @@ def correct_by_one_edit(query: Query, unknown: Candidates) -> Query | None:
     return _replace_words(query, spelling) if spelling else None
 
 
-def offers(index: Index, query: Query, words: Iterable[QueryWord]) -> Iterator[Query]:
+def offers(index: Index, query: Query, words: Iterable[QueryWord], real: Candidates) -> Iterator[Query]:
     """Yield corrections to offer for a query with few hits or none.
 
     A rare word that is in no list is replaced by a near word that more records have. A real word is replaced only when
-    no record has it.
+    no record has it; several together when their near words are side by side.
+
+    real  candidates_of_real the words
     """
+    if len(real) > 1:
+        yield from corrections_side_by_side(index, query, real)
     for word in words:
-        if word.is_real and not word.records:
-            neighbours = _near_words(index, word)
-        elif not word.is_real and 0 < word.records < FEW_HITS:
+        neighbours = real.get(word.at, ())
+        if not word.is_real and 0 < word.records < FEW_HITS:
             neighbours = _near_words(index, word, least=FEW_HITS)
-        else:
-            continue
         for neighbour in neighbours:
             yield _replace_words(query, {word.at: neighbour})
 

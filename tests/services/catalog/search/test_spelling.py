@@ -62,6 +62,19 @@ def test_a_real_word_is_offered_another_and_never_replaced(shelf: Library, typed
     assert (result.did_you_mean, result.corrected) == (typed.replace("surah", "surau"), False)
 
 
+@pytest.mark.parametrize(("typed", "correction"), [("robohnua surah", "robohnya surau"), ("surah rantua", "")])
+def test_a_real_word_is_replaced_beside_a_misspelt_one_only_for_words_side_by_side(
+    shelf: Library, typed: str, correction: str
+) -> None:
+    result = shelf.find(typed)
+    assert (result.did_you_mean, result.corrected) == (correction, bool(correction))
+
+
+def test_two_real_words_are_offered_the_words_that_are_side_by_side(shelf: Library) -> None:
+    result = shelf.find("surah dari rantai")
+    assert (result.did_you_mean, result.corrected) == ("surat dari rantau", False)
+
+
 @pytest.mark.parametrize("typed", ["dilam", "kemarau", "adat"])
 def test_no_stop_word_and_no_commoner_word_is_offered(shelf: Library, typed: str) -> None:
     assert shelf.find(typed).did_you_mean == ""
