@@ -178,7 +178,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.settings = gateway_settings
     app.state.sessions = sessions = Sessions()
-    app.state.password_turns = password_turns()
+    app.state.password_turns = password_turns(settings.workers)
 
     async def read_token_state() -> TokenState:
         clients: Clients = app.state.clients

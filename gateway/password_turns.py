@@ -14,16 +14,19 @@ from starlette.requests import Request
 from chassis.errors import TooMany
 from gateway.clients import call
 
-# Of one process: while the members service computes two hashes, the third call reads and writes its rows.
-AT_ONCE = 3
+# Of all processes of `up`: each sends one call more than it computes hashes, whose rows are read and written meanwhile.
+AT_ONCE = 2
 WAIT_SECONDS = 2.0
 
 Reply = TypeVar("Reply")
 
 
-def password_turns() -> asyncio.Semaphore:
-    """Return the turns of a process, for `app.state.password_turns`; they are given in the order of the requests."""
-    return asyncio.Semaphore(AT_ONCE)
+def password_turns(processes: int) -> asyncio.Semaphore:
+    """Return the turns of a process, for `app.state.password_turns`; they are given in the order of the requests.
+
+    processes  those of `up`, which share the computations of hashes
+    """
+    return asyncio.Semaphore(max(1, AT_ONCE // processes) + 1)
 
 
 async def call_in_turn(request: Request, method: Callable[..., Awaitable[Reply]], message: Any) -> Reply:

@@ -10,9 +10,10 @@ from chassis.settings import OwnSettings
 
 
 class MembersSettings(OwnSettings):
-    """The settings of members, and DATA of the platform, which gives the default of MASTER_KEY_FILE."""
+    """The settings of members, and of the platform DATA, which gives the default of MASTER_KEY_FILE, and WORKERS."""
 
     data: Path = Path("var")
+    workers: int = 1
     master_key_file: Path | None = Field(
         default=None,
         description="file of the key that seals personal data; next to DATA, named DATA.master-key, if empty",

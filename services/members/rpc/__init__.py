@@ -16,6 +16,7 @@ from services.members.rpc.sign_in import SignInMethods
 from services.members.rpc.staff import StaffMethods
 from services.members.rpc.standing import StandingMethods
 from services.members.settings import MembersSettings
+from services.members.sign_in import passwords
 from services.members.sign_in.sessions import revoked
 
 TOKENS = system("tokens")
@@ -39,4 +40,5 @@ class Members(
 def servicer(resources: Resources) -> Members:
     """Create the servicer of members."""
     settings = resources.settings.of(MembersSettings)
+    passwords.share_turns(settings.workers)
     return Members(resources.database, Keys(resources.database, settings), settings)

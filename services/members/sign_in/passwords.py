@@ -20,7 +20,7 @@ from chassis.errors import Invalid, TooMany
 SHORTEST, LONGEST = 8, 128
 # OWASP's minimum for argon2id: 19 MiB, two passes, one lane; 30 ms on an old PC.
 _HASHER = argon2.PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
-# Each computation uses a processor and 19 MiB, which the desk and searches need too.
+# Each computation uses a processor and 19 MiB, which the desk and searches need too. Of all processes of `up`.
 AT_ONCE = 2
 WAIT_SECONDS = 2.0
 # Threads that may wait for a computation; the other threads of the pool stay free for other calls.
@@ -29,12 +29,23 @@ MOST_WAITING = 4
 # thread begins it anew with this niceness, and so gets about a tenth of a processor.
 GIVES_WAY_SECONDS = 0.5
 NICENESS = 10
+_at_once = AT_ONCE
 _turns = threading.BoundedSemaphore(AT_ONCE)
 # Threads that give way, also those for whose result nobody waits any more: each has 19 MiB.
 _giving_way = threading.BoundedSemaphore(AT_ONCE)
 _places = threading.BoundedSemaphore(AT_ONCE + MOST_WAITING)
 
 Result = TypeVar("Result")
+
+
+def share_turns(processes: int) -> None:
+    """Take this process's share of the computations; call it before the first one. processes: those of `up`."""
+    global _at_once, _turns, _giving_way, _places
+    share = max(1, AT_ONCE // processes)
+    if share != _at_once:
+        _at_once = share
+        _turns, _giving_way = threading.BoundedSemaphore(share), threading.BoundedSemaphore(share)
+        _places = threading.BoundedSemaphore(share + MOST_WAITING)
 
 
 @contextmanager

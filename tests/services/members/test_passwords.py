@@ -8,6 +8,7 @@ import threading
 
 import pytest
 
+from gateway.password_turns import password_turns
 from services.members.sign_in import passwords
 
 PASSWORD = "kopi jendela sungai"
@@ -47,3 +48,14 @@ def test_the_error_of_a_computation_reaches_its_caller() -> None:
         passwords._compute(lambda: 1 // 0)
     assert passwords.verify_password(passwords.hash_password(PASSWORD), PASSWORD)
     assert not passwords.verify_password(passwords.hash_password(PASSWORD), PASSWORD + "!")
+
+
+def test_processes_share_the_computations() -> None:
+    try:
+        for processes, share in ((1, 2), (2, 1), (8, 1)):
+            passwords.share_turns(processes)
+            assert (passwords._turns._value, passwords._giving_way._value) == (share, share)
+            assert passwords._places._value == share + passwords.MOST_WAITING
+            assert password_turns(processes)._value == share + 1
+    finally:
+        passwords.share_turns(1)
