@@ -13,7 +13,7 @@ class MembersSettings(OwnSettings):
     """The settings of members, and of the platform DATA, which gives the default of MASTER_KEY_FILE, and WORKERS."""
 
     data: Path = Path("var")
-    workers: int = 1
+    workers: int = Field(default=1, ge=1, le=64)
     master_key_file: Path | None = Field(
         default=None,
         description="file of the key that seals personal data; next to DATA, named DATA.master-key, if empty",
