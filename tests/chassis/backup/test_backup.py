@@ -27,6 +27,7 @@ from tests.chassis.backup.installation import (
     assert_agreement,
     back_up,
     dropping,
+    ids,
     reason_of,
     restore,
     stocked,
@@ -59,6 +60,8 @@ class TestOneMoment:
                 thread.start()
             try:
                 eventually(lambda: len(installation.placed()) > 20)
+                # A first fact in the other direction too; on a busy machine it comes later.
+                eventually(lambda: bool(ids(installation.stock.database, select(inbox.c.event_id))))
                 for number in range(rounds):
                     back_up(any_settings, tmp_path / f"backup{number}")
                 before = len(installation.placed())
