@@ -19,7 +19,6 @@ from types import FrameType
 from typing import Any
 
 import uvicorn
-from fastapi.routing import iter_route_contexts
 from sqlalchemy.orm import configure_mappers
 
 from chassis import in_progress, jobs, revisions, telemetry
@@ -90,9 +89,6 @@ def prepare_workers(settings: Settings) -> Callable[[socket.socket, int], None]:
                 resolve(place)
     configure_mappers()  # each worker would do it at its first query
     app = resolve(APP)(settings)
-    # FastAPI makes them otherwise at the first request of each worker, on its event loop: 80 ms.
-    for _ in iter_route_contexts(app.routes):
-        pass
     in_progress.share(settings.workers)
     tune_gc()
     return partial(worker, settings, services, app)

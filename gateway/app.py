@@ -212,6 +212,9 @@ def create_app(settings: Settings) -> FastAPI:
         app.add_middleware(ApiCors, origins=gateway_settings.cors_origins.split(","))
     app.add_middleware(RequestGuard, refuse=refuse, record=RequestLog(settings, templates).record)
     telemetry.watch_app(app)
+    # FastAPI prepares routes at their first match; on the event loop of a new process that would take 80 ms.
+    for _ in iter_route_contexts(app.routes):
+        pass
     return app
 
 

@@ -34,7 +34,7 @@ class Vocabulary:
     light     words that change the order of hits a little and never exclude a hit
     weak      words for a kind of book or of people, which are light in a question
     together  pairs of words that form one term, so that the first is not weak: cerita rakyat
-    words     real words, which spelling correction never replaces
+    words     real words: spelling correction does not replace them, but see services.catalog.search.spelling
     readings  shortened word -> the word that is meant
     phrases   first word of a phrase -> (the whole phrase, the words that are meant), the longest first
     phrase_pattern  matches a text that may have one of the phrases; None without any

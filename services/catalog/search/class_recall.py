@@ -212,15 +212,15 @@ class ClassFinder:
             for other in phrase.words
             if other != phrase.word and not set(phrase.roots).issuperset(map(root, tokens(other)))
         }
-        found = [(root(word), meanings_as_typed(word)) for word in listed]
-        found += [(typed_root, meanings_of(form)) for form, typed_root in typed.items()]
+        words_and_meanings = [(root(word), meanings_as_typed(word)) for word in listed]
+        words_and_meanings += [(typed_root, meanings_of(form)) for form, typed_root in typed.items()]
         meanings_of_words = (
             [
                 Translation(frozenset((typed_root,)), other)
                 for other in others
                 if typed_root in roots and not typed.keys() >= set(map(root, other.split()))
             ]
-            for typed_root, others in found
+            for typed_root, others in words_and_meanings
         )
         # The first of each word, then the second of each word, so that MOST_MEANINGS leaves some for every word.
         meanings = dict.fromkeys(meaning for row in zip_longest(*meanings_of_words) for meaning in row if meaning)
