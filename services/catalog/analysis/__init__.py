@@ -15,6 +15,7 @@ from services.catalog.analysis.stemming import root
 from services.catalog.analysis.variants import variants_of
 from services.catalog.analysis.vocabulary import (
     audience_of,
+    is_common_word,
     is_light_word,
     is_weak_word,
     kind_asked_for,
@@ -37,6 +38,7 @@ __all__ = [
     "elided_words",
     "fold",
     "initials",
+    "is_common_word",
     "is_isbn",
     "is_light_word",
     "is_old",

@@ -119,6 +119,11 @@ def is_weak_word(token: str) -> bool:
     return token in (_current or use_vocabulary()).weak
 
 
+def is_common_word(token: str) -> bool:
+    """Return True for a word that says nothing about a topic, such as `besar` or `dipegang`."""
+    return token in (_current or use_vocabulary()).common
+
+
 def meanings_of(word_root: str) -> tuple[str, ...]:
     """Return the words, or phrases, of the same or a related meaning as the words of a root."""
     return (_current or use_vocabulary()).meanings.get(word_root, _NONE)

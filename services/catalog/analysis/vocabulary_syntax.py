@@ -33,6 +33,7 @@ class Vocabulary:
     """
     light     words that change the order of hits a little and never exclude a hit
     weak      words for a kind of book or of people, which are light in a question
+    common    words of every topic: one that no record has does not count as an unknown word
     together  pairs of words that form one term, so that the first is not weak: cerita rakyat
     words     real words: spelling correction does not replace them, but see services.catalog.search.spelling
     readings  shortened word -> the word that is meant
@@ -51,6 +52,7 @@ class Vocabulary:
 
     light: frozenset[str]
     weak: frozenset[str]
+    common: frozenset[str]
     together: frozenset[tuple[str, str]]
     words: frozenset[str]
     readings: Mapping[str, str]
@@ -95,6 +97,7 @@ class _Collected:
 
     light: set[str] = field(default_factory=set)
     weak: set[str] = field(default_factory=set)
+    common: set[str] = field(default_factory=set)
     together: set[tuple[str, str]] = field(default_factory=set)
     words: set[str] = field(default_factory=set)
     readings: dict[str, str] = field(default_factory=dict)
@@ -133,6 +136,9 @@ class _Collected:
 
     def add_weak(self, words: Sequence[str]) -> None:
         self.weak.update(words)
+
+    def add_common(self, words: Sequence[str]) -> None:
+        self.common.update(words)
 
     def add_together(self, words: Sequence[str]) -> None:
         if len(words) != 2:
@@ -201,6 +207,7 @@ class _Collected:
         return Vocabulary(
             light=frozenset(self.light | shortened),
             weak=frozenset(self.weak),
+            common=frozenset(self.common),
             together=frozenset(self.together),
             words=frozenset(self.words),
             readings=self.readings,
@@ -264,6 +271,7 @@ def _check_word_count(words: Sequence[str]) -> None:
 _LISTS: Mapping[str, Callable[[_Collected, Sequence[str]], None]] = {
     "light": _Collected.add_light,
     "weak": _Collected.add_weak,
+    "common": _Collected.add_common,
     "together": _Collected.add_together,
     "child": _Collected.add_child,
     "teen": _Collected.add_teen,

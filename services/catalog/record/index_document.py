@@ -36,6 +36,7 @@ from services.catalog.record.headings import (
     subjects_of,
     title_sort_of,
 )
+from services.catalog.record.reader_words import reader_words_of
 
 # Analysed fields: tokens joined by spaces. Each field begins with START in every document.
 START = "^"
@@ -50,6 +51,9 @@ GAP = "|"
 BEGINNING = "#"
 BEGINNING_LENGTHS = (3, 12)  # characters of the shortest and the longest beginning
 KIND_SIGNS = {"title": "t=", "author": "a=", "subject": "s=", "series": "e=", "publisher": "p="}
+# The same for words by which readers ask for the work, or for one of its subjects, if the record lacks them itself; see
+# reader_words.
+READER_SIGNS = {"work": "w=", "subject": "u="}
 # Kind of words -> number of times that a root is in `any`; once more where the word is the root itself. So one look-up
 # returns both the match and its weight.
 ROOT_COUNTS = {"title": 4, "author": 4, "subject": 2, "series": 1, "publisher": 1, "notes": 1}
@@ -254,6 +258,7 @@ FACET_LIMIT = 40  # values of one facet
 FACET_LENGTH = 200  # characters of a facet value
 
 _PROPER = frozenset("a")
+_OTHER_TITLES = ("130", "240", "246", "730", "740")
 _HAS_SERIES = frozenset(("440", "490", "800", "810", "811", "830"))
 
 
@@ -272,14 +277,21 @@ def document(
     items = [item for item in items if item.status != "withdrawn"]
     year = year_of(tags)
     class_number = class_of(tags, (item.call_number for item in items))
+    text = words_of(tags)
+    facets = _facets(record.leader, tags, language, year, institution, items, class_number)
+    openings = _openings(tags)
+    titles = _whole_titles(openings, tags, facets["series"])
+    if reader_words := list(reader_words_of(titles, text["author"].split(), facets["subject"])):
+        own = set(text["any"].split())
+        text["any"] += "".join([f" {READER_SIGNS[kind]}{word}" for kind, word in reader_words if word not in own])
     return Document(
         number=number,
-        text=words_of(tags),
-        facets=_facets(record.leader, tags, language, year, institution, items, class_number),
+        text=text,
+        facets=facets,
         keywords={
             "isbn": _isbns(tags),
             "identifier": _identifiers(tags, items),
-            "opening": _openings(tags),
+            "opening": openings,
             "name": name_keys(tags),
         },
         year=year,
@@ -317,6 +329,13 @@ def _facets(
         "class": levels(class_number) or (WITHOUT_CLASS,),
         "class_path": all_levels(class_number) or (WITHOUT_CLASS,),
     }
+
+
+def _whole_titles(openings: Iterable[str], tags: Tags, series: Iterable[str]) -> list[str]:
+    """Return the folded whole titles of a record and of its series, without END."""
+    titles = [opening.removesuffix(f" {END}") for opening in openings if opening.endswith(f" {END}")]
+    others = [*series, *(title for tag in _OTHER_TITLES if tag in tags for title in pick_all(tags, tag, _A))]
+    return [*titles, *(" ".join(tokens(title[:OPENING_LIMIT])) for title in others)]
 
 
 def _can_be_borrowed(item: ItemFacts) -> bool:

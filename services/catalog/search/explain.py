@@ -125,6 +125,9 @@ def _recalled(partial: PartialMatch | None, ideas: Ideas, finder: ClassFinder) -
             described.setdefault(_bare(leaf), sentence("WHY_FICTION" if kind == "fiction" else "WHY_FACTS"))
     if partial is None:
         return described
+    for word in partial.words:
+        for leaf in _leaves(word.readers):
+            described[_bare(leaf)] = sentence("WHY_READERS", word=word.text)
     typed = frozenset[str]().union(*(word.roots for word in partial.words))
     for translation in partial.translations:
         words = " ".join(word.text for word in partial.words if word.roots <= translation.roots)
@@ -140,7 +143,7 @@ def _leaves(match: Match) -> Iterator[Leaf]:
         case And(of=parts) | DisMax(choices=parts):
             for part in parts:
                 yield from _leaves(part)
-        case Between() | Keyword():
+        case Between() | Keyword() | Term():
             yield match
 
 

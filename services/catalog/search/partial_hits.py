@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import islice
 from typing import NamedTuple
 
 from chassis.sentences import LocalText, sentence
-from services.catalog.analysis import audience_of, is_weak_word, reading_of, root
+from services.catalog.analysis import audience_of, is_common_word, is_weak_word, reading_of, root, variants_of
 from services.catalog.index.matches import And, Between, Boosted, DisMax, Match, Not, Or, Term, scaled
 from services.catalog.index.port import REACH, Index
 from services.catalog.record.classes import notation
-from services.catalog.record.index_document import KIND_SIGNS
+from services.catalog.record.index_document import KIND_SIGNS, READER_SIGNS
 from services.catalog.search.class_recall import (
     ClassFinder,
     Ideas,
@@ -35,12 +37,20 @@ HALF = 0.5  # share that is enough if a class or related words are known, too
 
 
 class WantedWord(NamedTuple):
-    """A word that a hit may lack. is_weak: it does not count in the decision whether enough words are known."""
+    """A word that a hit may lack.
+
+    match      matches records that have the word
+    readers    matches records for which readers use the word, see record.reader_words
+    is_weak    it does not count in the decision whether enough words are known
+    is_common  it counts in that decision only if a record has it
+    """
 
     text: str
     roots: frozenset[str]
     match: Match
+    readers: Match
     is_weak: bool
+    is_common: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +96,15 @@ def match_partly(index: Index, query: Query, complete: Match, ideas: Ideas) -> P
         return None
     translations, classes = [*ideas.translations, *ideas.meanings], list(ideas.classes)
     matches = [word.match for word in words]
+    matches += [word.readers for word in words]
     matches += map(translation_match, translations)
     matches += map(recall_match, classes)
-    documents, *totals = index.totals([And(()), *matches])
-    word_totals = totals[: len(words)]
-    known_translations = [t for t, total in zip(translations, totals[len(words) :], strict=False) if total]
-    class_totals = totals[len(words) + len(translations) :]
+    totals = index.totals([And(()), *matches])
+    documents = next(totals)
+    word_totals = list(islice(totals, len(words)))
+    reader_totals = list(islice(totals, len(words)))
+    known_translations = [t for t, total in zip(translations, islice(totals, len(translations)), strict=True) if total]
+    class_totals = list(totals)
     known_classes = [c for c, total in zip(classes, class_totals, strict=True) if total]
     class_weights = {
         matched.key: _class_weight(documents, total) for matched, total in zip(classes, class_totals, strict=True)
@@ -101,7 +114,12 @@ def match_partly(index: Index, query: Query, complete: Match, ideas: Ideas) -> P
         *(matched.roots for matched in known_classes), *(translation.roots for translation in known_translations)
     )
     known_words = [(total, word) for total, word in zip(word_totals, words, strict=True) if total]
-    if not _has_enough_known(documents, words, word_totals, recalled, asks_for_kind=bool(ideas.preferences.kind)):
+    has_enough = partial(_has_enough_known, documents, words, recalled, asks_for_kind=bool(ideas.preferences.kind))
+    # Words of readers suffice if one record has all the words that are known.
+    known_totals = list(map(max, word_totals, reader_totals))
+    if not has_enough(word_totals) and not (
+        has_enough(known_totals) and _has_all(index, [w for w, total in zip(words, known_totals, strict=True) if total])
+    ):
         return None
     if len(words) < 2:
         known_words = []  # the query has already searched for the word itself, with few hits or none
@@ -112,9 +130,11 @@ def match_partly(index: Index, query: Query, complete: Match, ideas: Ideas) -> P
         if not searched or reached <= REACH:
             searched.append(word)
     enough = [
-        And((DisMax(tuple(choices), weights.PARTLY_TIE), Between("number", None, None, weights.EACH_WORD)))
-        for word in words
+        And((DisMax((*choices, *of_readers), weights.PARTLY_TIE), Between("number", None, None, weights.EACH_WORD)))
+        for word, total in zip(words, reader_totals, strict=True)
+        for of_readers in [(word.readers,) if total else ()]
         if (choices := _choices(word, words, word in searched, known_translations, known_classes, class_weights))
+        or of_readers
     ]
     if not enough:
         return None
@@ -138,13 +158,16 @@ def find_lacks(index: Index, partial: PartialMatch, numbers: Sequence[int], find
     raises  Unavailable  SEARCH_UNAVAILABLE, INDEX_BUILDING
     """
     matches = [partial.complete, *(word.match for word in partial.words)]
+    matches += [word.readers for word in partial.words]
     matches += map(translation_match, partial.translations)
     classes = [choice for matched in partial.classes for choice in recall_choices(matched)]
     matches += (match for _key, match in classes)
-    complete, *others = index.matching(matches, numbers)
-    of_words = others[: len(partial.words)]
-    of_translations = others[len(partial.words) : len(partial.words) + len(partial.translations)]
-    of_classes = others[len(partial.words) + len(partial.translations) :]
+    matching_numbers = iter(index.matching(matches, numbers))
+    complete = next(matching_numbers)
+    of_words = list(islice(matching_numbers, len(partial.words)))
+    of_readers = list(islice(matching_numbers, len(partial.words)))
+    of_translations = list(islice(matching_numbers, len(partial.translations)))
+    of_classes = list(matching_numbers)
     lacks = {}
     sentences: dict[str, LocalText] = {}  # class -> its sentence, the same for many hits
     for number in numbers:
@@ -158,6 +181,10 @@ def find_lacks(index: Index, partial: PartialMatch, numbers: Sequence[int], find
                 missing = [word for word in missing if word not in replaced]
                 typed = " ".join(word.text for word in replaced)
                 because = because or sentence("WHY_SAME_MEANING", word=typed, form=translation.other)
+        for word, matching in zip(partial.words, of_readers, strict=True):
+            if number in matching and word in missing:
+                missing = [other for other in missing if other != word]
+                because = because or sentence("WHY_READERS", word=word.text)
         for (key, _match), matching in zip(classes, of_classes, strict=True):
             if number in matching and missing and because is None:
                 if key not in sentences:
@@ -187,7 +214,30 @@ def _wanted(part: Word, audience: str) -> WantedWord:
     match = scaled(match, weights.WEAK) if is_weak else match
     if audience and audience in {audience_of(root(word)) for word in words}:
         match = DisMax((match, scaled(audience_match(audience), weights.OF_AUDIENCE)), 1.0)
-    return WantedWord(part.text, frozenset(map(root, words)), match, is_weak)
+    roots = frozenset(map(root, words))
+    readers = readers_match(roots.union(*map(variants_of, words)))
+    is_common = all(map(is_common_word, words))
+    return WantedWord(
+        part.text, roots, match, scaled(readers, weights.WEAK) if is_weak else readers, is_weak, is_common
+    )
+
+
+def readers_match(roots: Set[str]) -> Match:
+    """Match the records for which readers use one of the forms of a word."""
+    return DisMax(
+        tuple(
+            Term("any", sign + word_root, weights.OF_READERS[kind])
+            for word_root in sorted(roots)
+            for kind, sign in READER_SIGNS.items()
+        ),
+        0.0,
+    )
+
+
+def _has_all(index: Index, words: Sequence[WantedWord]) -> bool:
+    """Tell whether one record has all these words, or readers use them for it."""
+    every_word = And(tuple(DisMax((word.match, word.readers), 0.0) for word in words if not word.is_weak))
+    return bool(every_word.of) and next(index.totals([every_word])) > 0
 
 
 def _read(part: Word) -> list[str]:
@@ -201,20 +251,24 @@ def _is_plain(part: Part) -> bool:
 def _has_enough_known(
     documents: int,
     words: Sequence[WantedWord],
-    totals: Sequence[int],
     recalled: frozenset[str],
+    totals: Sequence[int],
     *,
     asks_for_kind: bool,
 ) -> bool:
     """Tell whether most of the words are known, by number or by rarity; an unknown word has the greatest rarity.
 
-    Half of the words are enough when two are known and one of them has related words or a class. A number does not
-    count while no record has it, nor does a single digit.
+    Half of the words are enough when two are known and one of them has related words or a class. A number or a common
+    word (besar, dipegang) does not count while no record has it, nor does a single digit.
 
     recalled       roots of words for which related words or classes have records
     asks_for_kind  the query asks for stories or facts, which counts as one more known word beside another
     """
-    decisive = [(word, total) for word, total in zip(words, totals, strict=True) if not word.is_weak]
+    decisive = [
+        (word, total)
+        for word, total in zip(words, totals, strict=True)
+        if not word.is_weak and (total or not word.is_common)
+    ]
     decisive = decisive or list(zip(words, totals, strict=True))
     decisive = [pair for pair in decisive if not _is_number(pair[0]) or (pair[1] and len(pair[0].text) > 1)] or decisive
     rarities = [math.log1p((documents - min(total, documents) + 0.5) / (total + 0.5)) for _word, total in decisive]

@@ -1,0 +1,107 @@
+"""Words by which readers ask for a well-known work or a subject: characters, plot, everyday words, questions.
+
+Records are often brief, and a reader who looks for "the planet with a rose" does not know the title. The words are in
+reader_words.txt, which describes the syntax. They are indexed with a sign of their own, and searched only where few
+records have all the words of a query.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+from services.catalog.analysis import is_light_word, is_weak_word, root, tokens
+
+_FILE = Path(__file__).with_name("reader_words.txt")
+_MOST_CACHED = 10_000  # headings, because records repeat them
+_SUBDIVISION = " -- "
+
+
+class _Entry(NamedTuple):
+    """A line of the file. author: a word of the author's name, or "" for any author; words: as in the file."""
+
+    author: str
+    words: str
+
+
+class _Entries(NamedTuple):
+    """works: whole title, folded -> its entries; subjects: key of a heading -> the words of its entries."""
+
+    works: dict[str, list[_Entry]]
+    subjects: dict[tuple[str, ...], list[str]]
+
+
+def reader_words_of(
+    titles: Iterable[str], authors: Collection[str], subjects: Iterable[str]
+) -> Iterator[tuple[str, str]]:
+    """Yield (work or subject, root) of the words of a record's works, then of its subjects, without repetition.
+
+    titles    whole titles of the work and of its series, folded
+    authors   folded words of the names
+    subjects  subject headings
+    """
+    works = _entries().works
+    of_work: dict[str, None] = {}
+    for title in titles:
+        for entry in works.get(title, ()):
+            if not entry.author or entry.author in authors:
+                of_work |= _roots_of(entry.words)
+    of_subjects: dict[str, None] = {}
+    for subject in subjects:
+        of_subjects |= _roots_of_subject(subject)
+    yield from (("work", word) for word in of_work)
+    yield from (("subject", word) for word in of_subjects if word not in of_work)
+
+
+@lru_cache(_MOST_CACHED)
+def _roots_of_subject(subject: str) -> dict[str, None]:
+    """Return the roots of a heading's words, and of its main part's words if it has subdivisions."""
+    entries = _entries().subjects
+    roots: dict[str, None] = {}
+    for heading in dict.fromkeys((subject, subject.partition(_SUBDIVISION)[0])):
+        for words in entries.get(_subject_key(heading), ()):
+            roots.update(_roots_of(words))
+    return roots
+
+
+@lru_cache(_MOST_CACHED)
+def _roots_of(words: str) -> dict[str, None]:
+    return dict.fromkeys(root(word) for word in tokens(words) if not is_light_word(word) and not is_weak_word(word))
+
+
+def _subject_key(heading: str) -> tuple[str, ...]:
+    """Return the key of a heading: its roots in order of the alphabet, because names may be inverted."""
+    return tuple(sorted(map(root, tokens(heading))))
+
+
+@cache
+def _entries() -> _Entries:
+    return parse_reader_words(_FILE.read_text(encoding="utf-8").splitlines())
+
+
+def parse_reader_words(lines: Sequence[str]) -> _Entries:
+    """Read the lines of a file; empty lines and comments (#) say nothing.
+
+    raises  ValueError  a line is not a statement; the message names it
+    """
+    works: dict[str, list[_Entry]] = defaultdict(list)
+    subjects: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for number, line in enumerate(lines, 1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        kind, _, rest = line.partition(": ")
+        keys, _, words = rest.rpartition(": ")
+        if kind not in ("work", "subject") or not keys or not words.strip():
+            raise ValueError(f"line {number} is not a statement: {line[:80]}")
+        if kind == "subject":
+            for heading in keys.split("|"):
+                subjects[_subject_key(heading)].append(words)
+        else:
+            titles, _, author = keys.partition(" / ")
+            entry = _Entry(next(iter(tokens(author)), ""), words)
+            for title in titles.split("|"):
+                works[" ".join(tokens(title))].append(entry)
+    return _Entries(dict(works), dict(subjects))
