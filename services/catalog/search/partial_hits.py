@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from chassis.sentences import LocalText, sentence
 from services.catalog.analysis import audience_of, is_common_word, is_weak_word, reading_of, root, variants_of
@@ -34,6 +34,7 @@ from services.catalog.search.ranking.build import match_of
 MOST_WORDS = 8  # of a query; only the first words are used
 MOST_BY_NUMBER, MOST_BY_RARITY = 0.6, 0.5  # shares of the words that must be known
 HALF = 0.5  # share that is enough if a class or related words are known, too
+Item = TypeVar("Item")
 
 
 class WantedWord(NamedTuple):
@@ -103,8 +104,9 @@ def match_partly(index: Index, query: Query, complete: Match, ideas: Ideas) -> P
     documents = next(totals)
     word_totals = list(islice(totals, len(words)))
     reader_totals = list(islice(totals, len(words)))
-    known_translations = [t for t, total in zip(translations, islice(totals, len(translations)), strict=True) if total]
+    translation_totals = list(islice(totals, len(translations)))
     class_totals = list(totals)
+    known_translations = [t for t, total in zip(translations, translation_totals, strict=True) if total]
     known_classes = [c for c, total in zip(classes, class_totals, strict=True) if total]
     class_weights = {
         matched.key: _class_weight(documents, total) for matched, total in zip(classes, class_totals, strict=True)
@@ -113,7 +115,6 @@ def match_partly(index: Index, query: Query, complete: Match, ideas: Ideas) -> P
     recalled = frozenset[str]().union(
         *(matched.roots for matched in known_classes), *(translation.roots for translation in known_translations)
     )
-    known_words = [(total, word) for total, word in zip(word_totals, words, strict=True) if total]
     has_enough = partial(_has_enough_known, documents, words, recalled, asks_for_kind=bool(ideas.preferences.kind))
     # Words of readers suffice if one record has all the words that are known.
     known_totals = list(map(max, word_totals, reader_totals))
@@ -121,23 +122,24 @@ def match_partly(index: Index, query: Query, complete: Match, ideas: Ideas) -> P
         has_enough(known_totals) and _has_all(index, [w for w, total in zip(words, known_totals, strict=True) if total])
     ):
         return None
-    if len(words) < 2:
-        known_words = []  # the query has already searched for the word itself, with few hits or none
-    searched: list[WantedWord] = []
-    reached = 0
-    for total, word in sorted(known_words, key=lambda pair: pair[0]):
-        reached += total
-        if not searched or reached <= REACH:
-            searched.append(word)
-    enough = [
-        And((DisMax((*choices, *of_readers), weights.PARTLY_TIE), Between("number", None, None, weights.EACH_WORD)))
+    # The query has already searched for a word that stands alone, with few hits or none.
+    searched = _rarest(zip(words, word_totals, strict=True), at_least=1) if len(words) > 1 else set()
+    least = 0 if searched else 1
+    searched_translations = _rarest(zip(translations, translation_totals, strict=True), at_least=least)
+    searched_classes = _rarest(zip(classes, class_totals, strict=True), at_least=least)
+    translations = [translation for translation in translations if translation in searched_translations]
+    classes = [matched for matched in classes if matched in searched_classes]
+    enough: list[Match] = [
+        DisMax((*choices, *of_readers), weights.PARTLY_TIE)
         for word, total in zip(words, reader_totals, strict=True)
         for of_readers in [(word.readers,) if total else ()]
-        if (choices := _choices(word, words, word in searched, known_translations, known_classes, class_weights))
-        or of_readers
+        if (choices := _choices(word, words, word in searched, translations, classes, class_weights)) or of_readers
     ]
     if not enough:
         return None
+    if len(enough) > 1:
+        each = Between("number", None, None, weights.EACH_WORD)
+        enough = [And((of_word, each)) for of_word in enough]
     part: Match = Or(tuple(enough))
     # The words themselves ask for the audience (_wanted).
     if preferred := ideas.preferences._replace(audience="").matches:
@@ -147,9 +149,7 @@ def match_partly(index: Index, query: Query, complete: Match, ideas: Ideas) -> P
     if query.without:
         part = Not(part, tuple(match_of(exclusion) for exclusion in query.without))
     first = And((complete, Between("number", None, None, weights.ALL_WORDS)))
-    return PartialMatch(
-        DisMax((first, part), 0.0), complete, part, tuple(words), tuple(known_translations), tuple(known_classes)
-    )
+    return PartialMatch(DisMax((first, part), 0.0), complete, part, tuple(words), tuple(translations), tuple(classes))
 
 
 def find_lacks(index: Index, partial: PartialMatch, numbers: Sequence[int], finder: ClassFinder) -> Mapping[int, Lack]:
@@ -232,6 +232,22 @@ def readers_match(roots: Set[str]) -> Match:
         ),
         0.0,
     )
+
+
+def _rarest(totals: Iterable[tuple[Item, int]], *, at_least: int) -> set[Item]:
+    """Return the items with the fewest records, as long as these are together no more than paging may reach.
+
+    A word or a class with more records says little, and would take most of the time of a search.
+
+    at_least  number of items that are returned even so; items without records are never returned
+    """
+    rarest: set[Item] = set()
+    reached = 0
+    for item, total in sorted(totals, key=lambda pair: pair[1]):
+        reached += total
+        if total and (reached <= REACH or len(rarest) < at_least):
+            rarest.add(item)
+    return rarest
 
 
 def _has_all(index: Index, words: Sequence[WantedWord]) -> bool:

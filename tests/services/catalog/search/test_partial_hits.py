@@ -24,7 +24,7 @@ from tests.servers import drop_indices
 
 BOOKS = (
     book("Kosmos", subject="Bintang; Alam semesta", call_number="520 SAG k", year=1997),
-    book("Pangeran cilik", summary="Seorang pangeran dari planet kecil.", call_number="843 SAI p", year=2003),
+    book("Pangeran cilik", author="Saint-Exupéry, Antoine de", summary="Seorang pangeran dari planet kecil.", call_number="843 SAI p", year=2003),
     book("Beternak ayam kampung", subject="Ayam kampung", call_number="636.5 RAS b"),
     book("Unggas air", call_number="636.5 SUP u"),
     book("Pengantar peternakan", call_number="636 AAK p"),
@@ -181,6 +181,29 @@ def test_of_words_that_no_record_has_together_a_misspelt_one_is_corrected(shelf:
     assert (result.did_you_mean, result.complete) == ("bintang dan planet", 0)
     first = shelf.find("bintng dan planet", limit=1)
     assert titles(shelf.find("bintng dan planet", limit=1, cursor=first.next)) == ["Pangeran cilik"]
+
+
+def test_a_work_is_found_by_words_that_readers_remember_of_it(shelf: Library) -> None:
+    for query, lacks in (("planet mawar rubah", []), ("rubah", []), ("rubah mawar kota", ["kota"])):
+        hit = shelf.find(query, explain=True).hits[0]
+        assert orjson.loads(hit.brief)["title"] == "Pangeran cilik"
+        assert hit.because is not None
+        assert hit.because.en.startswith("Readers ask for this work or subject with the word “")
+        assert list(hit.lacks) == lacks
+        assert hit.because in [reason.text for reason in hit.reasons]
+        assert sum(reason.weight for reason in hit.reasons) == pytest.approx(hit.score, rel=0.01)
+
+
+def test_words_that_readers_use_for_different_books_do_not_make_a_search_known(shelf: Library) -> None:
+    assert shelf.find("rubah xyzzy").total == 0
+    assert shelf.find("rubah kandang").total == 0  # Pangeran cilik, and the subject of Beternak ayam kampung
+    assert shelf.find("rubah kandang kota").total == 0
+
+
+def test_a_common_word_that_no_record_has_does_not_count(shelf: Library) -> None:
+    assert titles(shelf.find("unggas dipegang")) == titles(shelf.find("unggas"))
+    assert shelf.find("unggas xyzzy").total == 0
+    assert shelf.find("dipegang").total == 0
 
 
 @pytest.fixture(params=["tantivy", "elasticsearch"])

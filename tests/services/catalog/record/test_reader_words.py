@@ -1,0 +1,90 @@
+"""Words by which readers ask for works and subjects: the file of the release, and the records that get its words."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from services.catalog.analysis import root
+from services.catalog.marc.record import Field, Record
+from services.catalog.record import reader_words
+from services.catalog.record.index_document import READER_SIGNS, document
+from services.catalog.record.reader_words import parse_reader_words
+
+MOST_WORDS = 60
+LINES = [
+    line
+    for line in reader_words._FILE.read_text(encoding="utf-8").splitlines()
+    if line.strip() and not line.startswith("#")
+]
+
+
+def found_words(*fields: Field) -> dict[str, set[str]]:
+    """Return work or subject -> roots of readers' words in the index document of a record."""
+    record = Record("00000nam a2200000   4500", list(fields))
+    indexed = document(record, number=1, institution="PKS").text["any"].split()
+    return {
+        kind: {word.removeprefix(sign) for word in indexed if word.startswith(sign)}
+        for kind, sign in READER_SIGNS.items()
+    }
+
+
+def test_the_file_is_in_order_and_each_line_has_its_own_key_and_few_words() -> None:
+    keys = [line.rpartition(": ")[0] for line in LINES]
+    works = list(itertools.takewhile(lambda key: key.startswith("work: "), keys))
+    assert len(works) > 1_000 < len(keys) - len(works)
+    assert works == sorted(set(works))
+    assert keys[len(works) :] == sorted(set(keys[len(works) :]))
+    assert all(len(line.rpartition(": ")[2].split()) <= MOST_WORDS for line in LINES)
+    assert all(line == line.lower() for line in LINES)
+
+
+def test_a_work_is_known_by_its_whole_title_and_a_word_of_its_authors_name() -> None:
+    title: Field = ["245", "10", "a", "Pangeran Cilik :", "b", "dongeng /"]
+    author: Field = ["100", "1 ", "a", "Saint-Exupéry, Antoine de"]
+    words = found_words(author, title)
+    assert {"mawar", "rubah", "gurun"} <= words["work"]
+    assert not words["subject"]
+    assert found_words(title) == {"work": set(), "subject": set()}
+    assert not found_words(author, ["245", "10", "a", "Pangeran Cilik Kembali"])["work"]
+    original: Field = ["240", "10", "a", "Le petit prince"]
+    assert found_words(author, original, ["245", "10", "a", "Sang pangeran"])["work"] == words["work"]
+
+
+def test_a_volume_has_the_words_of_its_series() -> None:
+    words = found_words(
+        ["100", "1 ", "a", "Blyton, Enid"],
+        ["245", "10", "a", "Di Sarang Penyelundup"],
+        ["490", "0 ", "a", "Lima Sekawan ;", "v", "4"],
+    )
+    assert {"george", "timmy"} <= words["work"]
+
+
+@pytest.mark.parametrize("heading", [["a", "Perantauan"], ["a", "Perantauan", "z", "Sumatera Barat"]])
+def test_a_subject_brings_its_words_also_with_subdivisions(heading: list[str]) -> None:
+    words = found_words(["245", "10", "a", "Pergi"], ["650", " 4", *heading])
+    assert {"mudik", "nafkah"} <= words["subject"]
+    assert not words["work"]
+
+
+def test_a_word_that_the_record_has_itself_is_not_repeated() -> None:
+    words = found_words(["245", "10", "a", "Mudik"], ["650", " 4", "a", "Perantauan"])
+    assert "nafkah" in words["subject"]
+    assert "mudik" not in words["subject"]
+
+
+def test_names_and_headings_are_read_in_any_order_and_form() -> None:
+    entries = parse_reader_words(["# ours", "", "subject: mohammad hatta | bung hatta: koperasi, proklamator"])
+    assert entries.subjects == {
+        ("hatta", "mohammad"): ["koperasi, proklamator"],
+        tuple(sorted(map(root, ("bung", "hatta")))): ["koperasi, proklamator"],
+    }
+    entries = parse_reader_words(["work: gadis: pantai / toer: pembantu"])
+    assert list(entries.works) == ["gadis pantai"]
+
+
+@pytest.mark.parametrize("line", ["pangeran cilik: mawar", "work: pangeran cilik", "author: navis: surau", "subject: x: "])
+def test_a_line_that_is_no_statement_is_named(line: str) -> None:
+    with pytest.raises(ValueError, match="line 2 is not a statement"):
+        parse_reader_words(["", line])
