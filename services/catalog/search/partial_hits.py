@@ -116,11 +116,10 @@ def match_partly(index: Index, query: Query, complete: Match, ideas: Ideas) -> P
         *(matched.roots for matched in known_classes), *(translation.roots for translation in known_translations)
     )
     has_enough = partial(_has_enough_known, documents, words, recalled, asks_for_kind=bool(ideas.preferences.kind))
-    # Words of readers suffice if one record has all the words that are known.
+    # Words of readers suffice if one record has all the known words.
     known_totals = list(map(max, word_totals, reader_totals))
-    if not has_enough(word_totals) and not (
-        has_enough(known_totals) and _has_all(index, [w for w, total in zip(words, known_totals, strict=True) if total])
-    ):
+    known_words = [word for word, total in zip(words, known_totals, strict=True) if total]
+    if not has_enough(word_totals) and not (has_enough(known_totals) and _has_all(index, known_words)):
         return None
     # The query has already searched for a word that stands alone, with few hits or none.
     searched = _rarest(zip(words, word_totals, strict=True), at_least=1) if len(words) > 1 else set()
@@ -252,8 +251,8 @@ def _rarest(totals: Iterable[tuple[Item, int]], *, at_least: int) -> set[Item]:
 
 def _has_all(index: Index, words: Sequence[WantedWord]) -> bool:
     """Tell whether one record has all these words, or readers use them for it."""
-    every_word = And(tuple(DisMax((word.match, word.readers), 0.0) for word in words if not word.is_weak))
-    return bool(every_word.of) and next(index.totals([every_word])) > 0
+    telling = [word for word in words if not (word.is_weak or word.is_common)] or words
+    return next(index.totals([And(tuple(DisMax((word.match, word.readers), 0.0) for word in telling))])) > 0
 
 
 def _read(part: Word) -> list[str]:
