@@ -51,9 +51,6 @@ GAP = "|"
 BEGINNING = "#"
 BEGINNING_LENGTHS = (3, 12)  # characters of the shortest and the longest beginning
 KIND_SIGNS = {"title": "t=", "author": "a=", "subject": "s=", "series": "e=", "publisher": "p="}
-# The same for words by which readers ask for the work, or for one of its subjects, if the record lacks them itself; see
-# reader_words.
-READER_SIGNS = {"work": "w=", "subject": "u="}
 # Kind of words -> number of times that a root is in `any`; once more where the word is the root itself. So one look-up
 # returns both the match and its weight.
 ROOT_COUNTS = {"title": 4, "author": 4, "subject": 2, "series": 1, "publisher": 1, "notes": 1}
@@ -62,7 +59,7 @@ FACETS = (
     "availability", "institution", "branch", "collection", "material", "audience", "language", "year", "subject",
     "author", "ddc", "class", "series", "class_path",
 )  # fmt: skip
-KEYWORDS = ("isbn", "identifier", "opening", "name")
+KEYWORDS = ("isbn", "identifier", "opening", "name", "reader_word")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +72,8 @@ class Document:
     facets      facet -> values as stored (codes or headings); indexed in a field `facet_<name>`
     keywords    "isbn": ISBN-13 digits · "identifier": ISSN, barcodes, control number, call number, folded ·
                 "opening": the title's first word, and the whole title followed by ` $`, with and without subtitle ·
-                "name": whole names of persons and bodies, see analysis.name_key
+                "name": whole names of persons and bodies, see analysis.name_key ·
+                "reader_word": `work:` or `subject:` + the root of a word by which readers ask, see reader_words
     year        of publication, for sorting and ranges
     title_sort  folded title without non-filing characters; the adapter appends the number
     class_number  the class in thousandths, for ranges: 899.2213 is 899221, 2X is 297000; None without a class
@@ -281,9 +279,6 @@ def document(
     facets = _facets(record.leader, tags, language, year, institution, items, class_number)
     openings = _openings(tags)
     titles = _whole_titles(openings, tags, facets["series"])
-    if reader_words := list(reader_words_of(titles, text["author"].split(), facets["subject"])):
-        own = set(text["any"].split())
-        text["any"] += "".join([f" {READER_SIGNS[kind]}{word}" for kind, word in reader_words if word not in own])
     return Document(
         number=number,
         text=text,
@@ -293,6 +288,7 @@ def document(
             "identifier": _identifiers(tags, items),
             "opening": openings,
             "name": name_keys(tags),
+            "reader_word": tuple(reader_words_of(titles, text["author"].split(), facets["subject"])),
         },
         year=year,
         title_sort=title_sort_of(tags),

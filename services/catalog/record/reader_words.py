@@ -1,8 +1,8 @@
 """Words by which readers ask for a well-known work or a subject: characters, plot, everyday words, questions.
 
 Records are often brief, and a reader who looks for "the planet with a rose" does not know the title. The words are in
-reader_words.txt, which describes the syntax. They are indexed with a sign of their own, and searched only where few
-records have all the words of a query.
+reader_words.txt, which describes the syntax. They are keywords of the index, and searched only where few records
+have all the words of a query.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import NamedTuple
 from services.catalog.analysis import is_light_word, is_weak_word, root, tokens
 
 _FILE = Path(__file__).with_name("reader_words.txt")
+WORK, SUBJECT = "work:", "subject:"  # before the indexed words of a work and of a subject
 _MOST_CACHED = 10_000  # headings, because records repeat them
 _SUBDIVISION = " -- "
 
@@ -34,10 +35,8 @@ class _Entries(NamedTuple):
     subjects: dict[tuple[str, ...], list[str]]
 
 
-def reader_words_of(
-    titles: Iterable[str], authors: Collection[str], subjects: Iterable[str]
-) -> Iterator[tuple[str, str]]:
-    """Yield (work or subject, root) of the words of a record's works, then of its subjects, without repetition.
+def reader_words_of(titles: Iterable[str], authors: Collection[str], subjects: Iterable[str]) -> Iterator[str]:
+    """Yield the roots of the words of a record's works, with WORK, then of its subjects, with SUBJECT; no root twice.
 
     titles    whole titles of the work and of its series, folded
     authors   folded words of the names
@@ -52,8 +51,8 @@ def reader_words_of(
     of_subjects: dict[str, None] = {}
     for subject in subjects:
         of_subjects |= _roots_of_subject(subject)
-    yield from (("work", word) for word in of_work)
-    yield from (("subject", word) for word in of_subjects if word not in of_work)
+    yield from map(WORK.__add__, of_work)
+    yield from (SUBJECT + word for word in of_subjects if word not in of_work)
 
 
 @lru_cache(_MOST_CACHED)

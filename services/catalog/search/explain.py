@@ -143,7 +143,7 @@ def _leaves(match: Match) -> Iterator[Leaf]:
         case And(of=parts) | DisMax(choices=parts):
             for part in parts:
                 yield from _leaves(part)
-        case Between() | Keyword() | Term():
+        case Between() | Keyword():
             yield match
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -11,10 +11,11 @@ from typing import NamedTuple, TypeVar
 
 from chassis.sentences import LocalText, sentence
 from services.catalog.analysis import audience_of, is_common_word, is_weak_word, reading_of, root, variants_of
-from services.catalog.index.matches import And, Between, Boosted, DisMax, Match, Not, Or, Term, scaled
+from services.catalog.index.matches import And, Between, Boosted, DisMax, Keyword, Match, Not, Or, Term, scaled
 from services.catalog.index.port import REACH, Index
 from services.catalog.record.classes import notation
-from services.catalog.record.index_document import KIND_SIGNS, READER_SIGNS
+from services.catalog.record.index_document import KIND_SIGNS
+from services.catalog.record.reader_words import SUBJECT, WORK
 from services.catalog.search.class_recall import (
     ClassFinder,
     Ideas,
@@ -131,7 +132,7 @@ def match_partly(index: Index, query: Query, complete: Match, ideas: Ideas) -> P
     enough: list[Match] = [
         DisMax((*choices, *of_readers), weights.PARTLY_TIE)
         for word, total in zip(words, reader_totals, strict=True)
-        for of_readers in [(word.readers,) if total else ()]
+        for of_readers in [(scaled(word.readers, _rarity(total, documents)),) if total else ()]
         if (choices := _choices(word, words, word in searched, translations, classes, class_weights)) or of_readers
     ]
     if not enough:
@@ -221,13 +222,13 @@ def _wanted(part: Word, audience: str) -> WantedWord:
     )
 
 
-def readers_match(roots: Set[str]) -> Match:
-    """Match the records for which readers use one of the forms of a word."""
+def readers_match(roots: Iterable[str]) -> Match:
+    """Match the records for which readers use one of the forms of a word; to be scaled by the rarity of the word."""
+    forms = sorted(roots)
     return DisMax(
         tuple(
-            Term("any", sign + word_root, weights.OF_READERS[kind])
-            for word_root in sorted(roots)
-            for kind, sign in READER_SIGNS.items()
+            Keyword("reader_word", tuple(map(kind.__add__, forms)), weights.OF_READERS[kind])
+            for kind in (WORK, SUBJECT)
         ),
         0.0,
     )
@@ -286,7 +287,7 @@ def _has_enough_known(
     ]
     decisive = decisive or list(zip(words, totals, strict=True))
     decisive = [pair for pair in decisive if not _is_number(pair[0]) or (pair[1] and len(pair[0].text) > 1)] or decisive
-    rarities = [math.log1p((documents - min(total, documents) + 0.5) / (total + 0.5)) for _word, total in decisive]
+    rarities = [_rarity(total, documents) for _word, total in decisive]
     is_recalled = [word.roots <= recalled for word, _total in decisive]
     known_rarities = [
         rarity for (_word, total), rarity, has in zip(decisive, rarities, is_recalled, strict=True) if total or has
@@ -299,6 +300,11 @@ def _has_enough_known(
         or (known >= max(2, HALF * number) and any(is_recalled))
         or sum(known_rarities) > MOST_BY_RARITY * sum(rarities)
     )
+
+
+def _rarity(total: int, documents: int) -> float:
+    """Return the rarity of a word as BM25 computes it."""
+    return math.log1p((documents - min(total, documents) + 0.5) / (total + 0.5))
 
 
 def _is_number(word: WantedWord) -> bool:
