@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import islice
 from typing import NamedTuple, TypeVar
 
 from chassis.sentences import LocalText, sentence
 from services.catalog.analysis import audience_of, is_common_word, is_weak_word, reading_of, root, variants_of
+from services.catalog.analysis.word_lists import is_real_word
 from services.catalog.index.matches import And, Between, Boosted, DisMax, Keyword, Match, Not, Or, Term, scaled
 from services.catalog.index.port import REACH, Index
 from services.catalog.record.classes import notation
@@ -45,6 +45,7 @@ class WantedWord(NamedTuple):
     readers    matches records for which readers use the word, see record.reader_words
     is_weak    it does not count in the decision whether enough words are known
     is_common  it counts in that decision only if a record has it
+    is_name    it is in no list of words
     """
 
     text: str
@@ -53,6 +54,7 @@ class WantedWord(NamedTuple):
     readers: Match
     is_weak: bool
     is_common: bool
+    is_name: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +118,12 @@ def match_partly(index: Index, query: Query, complete: Match, ideas: Ideas) -> P
     recalled = frozenset[str]().union(
         *(matched.roots for matched in known_classes), *(translation.roots for translation in known_translations)
     )
-    has_enough = partial(_has_enough_known, documents, words, recalled, asks_for_kind=bool(ideas.preferences.kind))
-    # Words of readers suffice if one record has all the known words.
-    known_totals = list(map(max, word_totals, reader_totals))
-    known_words = [word for word, total in zip(words, known_totals, strict=True) if total]
-    if not has_enough(word_totals) and not (has_enough(known_totals) and _has_all(index, known_words)):
+    # A name that readers use is known (hermione); a word that they use may be in any search.
+    known_totals = [
+        max(total, readers) if word.is_name else total
+        for word, total, readers in zip(words, word_totals, reader_totals, strict=True)
+    ]
+    if not _has_enough_known(documents, words, recalled, known_totals, asks_for_kind=bool(ideas.preferences.kind)):
         return None
     # The query has already searched for a word that stands alone, with few hits or none.
     searched = _rarest(zip(words, word_totals, strict=True), at_least=1) if len(words) > 1 else set()
@@ -216,10 +219,9 @@ def _wanted(part: Word, audience: str) -> WantedWord:
         match = DisMax((match, scaled(audience_match(audience), weights.OF_AUDIENCE)), 1.0)
     roots = frozenset(map(root, words))
     readers = readers_match(roots.union(*map(variants_of, words)))
-    is_common = all(map(is_common_word, words))
-    return WantedWord(
-        part.text, roots, match, scaled(readers, weights.WEAK) if is_weak else readers, is_weak, is_common
-    )
+    readers = scaled(readers, weights.WEAK) if is_weak else readers
+    is_common, is_name = all(map(is_common_word, words)), not any(map(is_real_word, words))
+    return WantedWord(part.text, roots, match, readers, is_weak, is_common, is_name)
 
 
 def readers_match(roots: Iterable[str]) -> Match:
@@ -248,12 +250,6 @@ def _rarest(totals: Iterable[tuple[Item, int]], *, at_least: int) -> set[Item]:
         if total and (reached <= REACH or len(rarest) < at_least):
             rarest.add(item)
     return rarest
-
-
-def _has_all(index: Index, words: Sequence[WantedWord]) -> bool:
-    """Tell whether one record has all these words, or readers use them for it."""
-    telling = [word for word in words if not (word.is_weak or word.is_common)] or words
-    return next(index.totals([And(tuple(DisMax((word.match, word.readers), 0.0) for word in telling))])) > 0
 
 
 def _read(part: Word) -> list[str]:
