@@ -37,8 +37,9 @@ Word lists of the search, whose heads state origin and licence in full; all may 
   Apache-2.0.
 - [words_en.txt](../services/catalog/analysis/words_en.txt): SCOWL to size 60, as in Debian wamerican; the permissive
   licence of SCOWL, whose sources are in the public domain or permit the same.
-- [regions.txt](../services/catalog/analysis/regions.txt): names of regions, public facts, and
-  [vocabulary.txt](../services/catalog/analysis/vocabulary.txt): both written for this project, Apache-2.0.
+- [regions.txt](../services/catalog/analysis/regions.txt): names of regions, public facts;
+  [vocabulary.txt](../services/catalog/analysis/vocabulary.txt) and
+  [reader_words.txt](../services/catalog/record/reader_words.txt): all written for this project, Apache-2.0.
 
 | package | version | licence | needed by |
 |---|---|---|---|
