@@ -182,6 +182,11 @@ class _Collected:
         for word_root in roots:
             self.variants.setdefault(word_root, {}).update((other, None) for other in roots if other != word_root)
 
+    def add_one_way(self, words: Sequence[str]) -> None:
+        _check_word_count(words)
+        first, *others = dict.fromkeys(map(root, words))
+        self.variants.setdefault(first, {}).update(dict.fromkeys(others))
+
     def add_meanings(self, words: Sequence[str]) -> None:
         _check_word_count(words)
         for word in words:
@@ -282,6 +287,7 @@ _LISTS: Mapping[str, Callable[[_Collected, Sequence[str]], None]] = {
     "word": _Collected.add_real,
 }
 _RELATIONS: Mapping[str, Callable[[_Collected, Sequence[str]], None]] = {
+    "=>": _Collected.add_one_way,
     ">": _Collected.add_reading,
     "=": _Collected.add_equivalents,
     "~": _Collected.add_meanings,
