@@ -35,6 +35,7 @@ from services.catalog.search.ranking.build import match_of
 MOST_WORDS = 8  # of a query; only the first words are used
 MOST_BY_NUMBER, MOST_BY_RARITY = 0.6, 0.5  # shares of the words that must be known
 HALF = 0.5  # share that is enough if a class or related words are known, too
+THIRD, FEW = 0.33, 2  # share that is enough if so few records have one of the words
 Item = TypeVar("Item")
 
 
@@ -270,7 +271,8 @@ def _has_enough_known(
 ) -> bool:
     """Tell whether most of the words are known, by number or by rarity; an unknown word has the greatest rarity.
 
-    Half of the words are enough when two are known and one of them has related words or a class. A number or a common
+    Half of the words are enough when two are known and one of them has related words or a class, a third when one or
+    two records have one of them: `krakatoa` says enough. A number or a common
     word (besar, dipegang) does not count while no record has it, nor does a single digit.
 
     recalled       roots of words for which related words or classes have records
@@ -294,6 +296,7 @@ def _has_enough_known(
     return (
         known >= MOST_BY_NUMBER * number
         or (known >= max(2, HALF * number) and any(is_recalled))
+        or (known >= THIRD * number and any(0 < total <= FEW and not _is_number(word) for word, total in decisive))
         or sum(known_rarities) > MOST_BY_RARITY * sum(rarities)
     )
 

@@ -44,15 +44,15 @@ PARTLY, ALL_WORDS = 0.1, 50.0
 # class that has words of the query, and one for records with exactly the number of a broader class. A constant counts
 # for each such word, and is multiplied by WHOLE_QUERY when these are all the words of the query.
 TRANSLATED = 2.2
-OF_CLASS, OF_BROADER_CLASS, WHOLE_QUERY = 16.0, 8.0, 1.4
+OF_CLASS, OF_BROADER_CLASS, WHOLE_QUERY = 12.0, 6.0, 1.4
 # For hits with a part of the words: the weight of a word as typed (BM25), where it is not its own root: `pemasaran`
 # comes before `pasar`; and a constant for each word that a hit has, so that two common words come before a rare one.
 # Measured on 2026-11-28 on the tuning half, the fifth set and half of the sixth: 0.7 and 2 gain or do not change each
 # of them; twice as much lowers two of them.
-PARTLY_AS_TYPED, EACH_WORD = 0.7, 2.0
+PARTLY_AS_TYPED, EACH_WORD = 0.7, 3.0
 # For hits with a part of the words: the weight of a word that readers use for the work, and for one of its subjects,
 # which says less. It multiplies the rarity of the word. Measured on 2026-11-28 on all sets.
-OF_READERS = {"work:": 3.0, "subject:": 0.25}
+OF_READERS = {"work:": 6.0, "subject:": 1.5}
 # A class with few records has up to MOST_RARITY times that constant. USUAL_RARITY is the rarity of a class with the
 # constant itself: the logarithm of records per record of the class, as a share of the logarithm of all records.
 USUAL_RARITY, MOST_RARITY = 0.57, 1.4
