@@ -52,7 +52,7 @@ OF_CLASS, OF_BROADER_CLASS, WHOLE_QUERY = 12.0, 6.0, 1.4
 PARTLY_AS_TYPED, EACH_WORD = 0.7, 3.0
 # For hits with a part of the words: the weight of a word that readers use for the work, and for one of its subjects,
 # which says less. It multiplies the rarity of the word. Measured on 2026-11-28 on all sets.
-OF_READERS = {"work:": 6.0, "subject:": 1.5}
+OF_READERS = {"work:": 5.0, "subject:": 1.5}
 # A class with few records has up to MOST_RARITY times that constant. USUAL_RARITY is the rarity of a class with the
 # constant itself: the logarithm of records per record of the class, as a share of the logarithm of all records.
 USUAL_RARITY, MOST_RARITY = 0.57, 1.4
