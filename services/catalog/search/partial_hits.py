@@ -35,7 +35,8 @@ from services.catalog.search.ranking.build import match_of
 MOST_WORDS = 8  # of a query; only the first words are used
 MOST_BY_NUMBER, MOST_BY_RARITY = 0.6, 0.5  # shares of the words that must be known
 HALF = 0.5  # share that is enough if a class or related words are known, too
-THIRD, FEW = 0.33, 2  # share that is enough if so few records have one of the words
+# Share that is enough if few records have one of the words: at most 2, and at most one in 200 of all records.
+THIRD, FEW, ONE_IN = 0.33, 2, 200
 Item = TypeVar("Item")
 
 
@@ -296,7 +297,10 @@ def _has_enough_known(
     return (
         known >= MOST_BY_NUMBER * number
         or (known >= max(2, HALF * number) and any(is_recalled))
-        or (known >= THIRD * number and any(0 < total <= FEW and not _is_number(word) for word, total in decisive))
+        or (
+            known >= THIRD * number
+            and any(0 < total <= min(FEW, documents / ONE_IN) and not _is_number(word) for word, total in decisive)
+        )
         or sum(known_rarities) > MOST_BY_RARITY * sum(rarities)
     )
 

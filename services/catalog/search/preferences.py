@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence, Set
 from typing import NamedTuple
 
-from services.catalog.analysis import audience_of, kind_asked_for, language_asked_for
-from services.catalog.index.matches import DisMax, Keyword, Match
+from services.catalog.analysis import audience_of, kind_asked_for, language_asked_for, root
+from services.catalog.index.matches import DisMax, Keyword, Match, Term
+from services.catalog.record.index_document import KIND_SIGNS
 from services.catalog.search.ranking import weights
 
 # Main classes of facts. Literature is 800; folklore, 398, has stories too.
@@ -18,11 +19,15 @@ _LITERATURE, _FOLKLORE = ("800",), ("398",)
 
 
 class Preferences(NamedTuple):
-    """audience: child or teen; kind: fiction or facts; language: a code of ISO 639-2. Each "" for most queries."""
+    """audience: child or teen; kind: fiction or facts; language: a code of ISO 639-2. Each "" for most queries.
+
+    forms  roots of the words that ask for stories (cerpen, novel): such a word in a subject heading names the form
+    """
 
     audience: str = ""
     kind: str = ""
     language: str = ""
+    forms: tuple[str, ...] = ()
 
     @property
     def matches(self) -> tuple[Match, ...]:
@@ -32,6 +37,7 @@ class Preferences(NamedTuple):
             matches.append(audience_match(self.audience))
         if self.kind:
             matches.append(kind_match(self.kind))
+        matches += [Term("any", KIND_SIGNS["subject"] + form, weights.OF_FORM) for form in self.forms]
         if self.language:
             matches.append(Keyword("facet_language", (self.language,), weights.IN_LANGUAGE))
         return tuple(matches)
@@ -48,7 +54,8 @@ def preferences_of(words: Sequence[str], light: Set[str], roots: Set[str]) -> Pr
     roots  roots of the others; only these ask for an audience
     """
     kind = kind_asked_for(light) if light and roots else ""
-    return Preferences(_audience_asked_for(roots), kind, language_asked_for(words)[0])
+    forms = tuple(sorted({root(word) for word in light if kind_asked_for({word}) == kind})) if kind == "fiction" else ()
+    return Preferences(_audience_asked_for(roots), kind, language_asked_for(words)[0], forms)
 
 
 def audience_match(audience: str) -> Match:

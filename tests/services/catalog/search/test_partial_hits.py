@@ -189,14 +189,14 @@ def test_of_words_that_no_record_has_together_a_misspelt_one_is_corrected(shelf:
     assert titles(shelf.find("bintng dan planet", limit=1, cursor=first.next)) == ["Pangeran cilik"]
 
 
-def test_a_word_that_two_records_have_is_enough(shelf: Library) -> None:
-    assert titles(shelf.find("pangeran xyzzy qqqq")) == ["Pangeran cilik"]
-    assert shelf.find("pangeran xyzzy qqqq zzzz").total == 0
-    assert shelf.find("kota xyzzy").total == 0
+def test_a_word_that_one_of_many_records_has_is_enough(sample_library: Library) -> None:
+    assert titles(sample_library.find("krakatoa xyzzy qqqq"))[0].startswith("Krakatoa")
+    assert sample_library.find("krakatoa xyzzy qqqq zzzz").total == 0
+    assert sample_library.find("surau xyzzy").total == 0
 
 
 def test_a_common_word_that_no_record_has_does_not_count(shelf: Library) -> None:
-    assert titles(shelf.find("unggas dipegang")) == titles(shelf.find("unggas"))
+    assert set(titles(shelf.find("unggas dipegang"))) == set(titles(shelf.find("unggas")))
     assert shelf.find("unggas xyzzy").total == 0
     assert shelf.find("dipegang").total == 0
 
