@@ -12,7 +12,7 @@ from services.catalog.record import reader_words
 from services.catalog.record.index_document import document
 from services.catalog.record.reader_words import parse_reader_words
 
-MOST_WORDS = 60
+MOST_WORDS = 80
 LINES = [
     line
     for line in reader_words._FILE.read_text(encoding="utf-8").splitlines()
