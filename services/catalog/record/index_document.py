@@ -73,7 +73,7 @@ class Document:
     keywords    "isbn": ISBN-13 digits · "identifier": ISSN, barcodes, control number, call number, folded ·
                 "opening": the title's first word, and the whole title followed by ` $`, with and without subtitle ·
                 "name": whole names of persons and bodies, see analysis.name_key ·
-                "reader_word": `work:` or `subject:` + the root of a word by which readers ask, see reader_words
+                "reader_word": story:, work: or subject: + the root of a word by which readers ask, see reader_words
     year        of publication, for sorting and ranges
     title_sort  folded title without non-filing characters; the adapter appends the number
     class_number  the class in thousandths, for ranges: 899.2213 is 899221, 2X is 297000; None without a class
@@ -256,6 +256,7 @@ FACET_LIMIT = 40  # values of one facet
 FACET_LENGTH = 200  # characters of a facet value
 
 _PROPER = frozenset("a")
+_CLASSES_OF_STORIES = ("8", "398")
 _OTHER_TITLES = ("130", "240", "246", "730", "740")
 _HAS_SERIES = frozenset(("440", "490", "800", "810", "811", "830"))
 
@@ -288,7 +289,14 @@ def document(
             "identifier": _identifiers(tags, items),
             "opening": openings,
             "name": name_keys(tags),
-            "reader_word": tuple(reader_words_of(titles, text["author"].split(), facets["subject"])),
+            "reader_word": tuple(
+                reader_words_of(
+                    titles,
+                    text["author"].split(),
+                    facets["subject"],
+                    is_story=class_number.startswith(_CLASSES_OF_STORIES),
+                )
+            ),
         },
         year=year,
         title_sort=title_sort_of(tags),

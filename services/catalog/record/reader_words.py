@@ -16,7 +16,7 @@ from typing import NamedTuple
 from services.catalog.analysis import is_light_word, is_weak_word, root, tokens
 
 _FILE = Path(__file__).with_name("reader_words.txt")
-WORK, SUBJECT = "work:", "subject:"  # before the indexed words of a work and of a subject
+STORY, WORK, SUBJECT = "story:", "work:", "subject:"  # before the words in the index
 _MOST_CACHED = 10_000  # headings, because records repeat them
 _SUBDIVISION = " -- "
 
@@ -35,8 +35,10 @@ class _Entries(NamedTuple):
     subjects: dict[tuple[str, ...], list[str]]
 
 
-def reader_words_of(titles: Iterable[str], authors: Collection[str], subjects: Iterable[str]) -> Iterator[str]:
-    """Yield the roots of the words of a record's works, with WORK, then of its subjects, with SUBJECT; no root twice.
+def reader_words_of(
+    titles: Iterable[str], authors: Collection[str], subjects: Iterable[str], *, is_story: bool
+) -> Iterator[str]:
+    """Yield the roots of the words of a record's works, with STORY or WORK, then of its subjects, with SUBJECT.
 
     titles    whole titles of the work and of its series, folded
     authors   folded words of the names
@@ -51,7 +53,7 @@ def reader_words_of(titles: Iterable[str], authors: Collection[str], subjects: I
     of_subjects: dict[str, None] = {}
     for subject in subjects:
         of_subjects |= _roots_of_subject(subject)
-    yield from map(WORK.__add__, of_work)
+    yield from map((STORY if is_story else WORK).__add__, of_work)
     yield from (SUBJECT + word for word in of_subjects if word not in of_work)
 
 

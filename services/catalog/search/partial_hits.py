@@ -15,7 +15,7 @@ from services.catalog.index.matches import And, Between, Boosted, DisMax, Keywor
 from services.catalog.index.port import REACH, Index
 from services.catalog.record.classes import notation
 from services.catalog.record.index_document import KIND_SIGNS
-from services.catalog.record.reader_words import SUBJECT, WORK
+from services.catalog.record.reader_words import STORY, SUBJECT, WORK
 from services.catalog.search.class_recall import (
     ClassFinder,
     Ideas,
@@ -232,7 +232,7 @@ def readers_match(roots: Iterable[str]) -> Match:
     return DisMax(
         tuple(
             Keyword("reader_word", tuple(map(kind.__add__, forms)), weights.OF_READERS[kind])
-            for kind in (WORK, SUBJECT)
+            for kind in (STORY, WORK, SUBJECT)
         ),
         0.0,
     )

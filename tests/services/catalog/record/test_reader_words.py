@@ -21,9 +21,9 @@ LINES = [
 
 
 def found_words(*fields: Field) -> dict[str, set[str]]:
-    """Return work or subject -> roots of readers' words in the index document of a record."""
+    """Return story, work or subject -> roots of readers' words in the index document of a record."""
     words = document(Record("00000nam a2200000   4500", list(fields)), number=1, institution="PKS")
-    found: dict[str, set[str]] = {"work": set(), "subject": set()}
+    found: dict[str, set[str]] = {"story": set(), "work": set(), "subject": set()}
     for word in words.keywords["reader_word"]:
         kind, _, word_root = word.partition(":")
         found[kind].add(word_root)
@@ -46,7 +46,8 @@ def test_a_work_is_known_by_its_whole_title_and_a_word_of_its_authors_name() -> 
     words = found_words(author, title)
     assert {"mawar", "rubah", "gurun"} <= words["work"]
     assert not words["subject"]
-    assert found_words(title) == {"work": set(), "subject": set()}
+    assert found_words(title) == {"story": set(), "work": set(), "subject": set()}
+    assert found_words(author, title, ["082", "04", "a", "843"])["story"] == words["work"]
     assert not found_words(author, ["245", "10", "a", "Pangeran Cilik Kembali"])["work"]
     original: Field = ["240", "10", "a", "Le petit prince"]
     assert found_words(author, original, ["245", "10", "a", "Sang pangeran"])["work"] == words["work"]
