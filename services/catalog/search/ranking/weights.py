@@ -66,7 +66,7 @@ IN_CLASS = 2.0
 FOR_AUDIENCE, OF_AUDIENCE = 1.5, 4.0
 # Constants for records of the kind (fiction, facts) and in the language that the query asks for; and the weight (BM25)
 # of a light word for stories in a subject heading: for `cerpen aa navis`, short stories come before novels.
-OF_KIND, IN_LANGUAGE, OF_FORM = 9.0, 8.0, 1.0
+OF_KIND, IN_LANGUAGE, OF_FORM = 14.0, 8.0, 1.0
 # For hits with a part of the words: WEAK multiplies the weight of a weak word (cerita, novel). Of the matches for one
 # word (the word, related words, its class) the best counts, plus PARTLY_TIE of the others. Measured on the tuning half
 # and the third set on 2026-11-27.
