@@ -128,7 +128,7 @@ def _known(word: str) -> str | None:
 
 def _singular(word: str) -> str:
     """Remove -s, -ing or -ed of an English word; keep endings of Indonesian and Latin words (-as, -is, -os, -us)."""
-    if word in NOT_ENGLISH:
+    if word in NOT_ENGLISH or len(word) < 3:
         return word
     if word[-1] == "s":
         if word[-2] in "aiosu":

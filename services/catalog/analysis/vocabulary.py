@@ -120,7 +120,7 @@ def is_weak_word(token: str) -> bool:
 
 
 def is_common_word(token: str) -> bool:
-    """Return True for a word that says nothing about a topic, such as `besar` or `dipegang`."""
+    """Return True for a word that says nothing about a topic, such as `dipegang` or `anjlok`."""
     return token in (_current or use_vocabulary()).common
 
 

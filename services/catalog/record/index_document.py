@@ -256,8 +256,12 @@ FACET_LIMIT = 40  # values of one facet
 FACET_LENGTH = 200  # characters of a facet value
 
 _PROPER = frozenset("a")
-_CLASSES_OF_STORIES = ("8", "398")
-_OTHER_TITLES = ("130", "240", "246", "730", "740")
+_CLASSES_OF_STORIES = ("8", "398", "741.5", "791.4")  # and works without a class
+_T = frozenset("t")
+_OTHER_TITLES = (
+    *((tag, _A) for tag in ("130", "240", "246", "730", "740", "440", "490", "830")),
+    *((tag, _T) for tag in ("800", "810", "811")),
+)
 _HAS_SERIES = frozenset(("440", "490", "800", "810", "811", "830"))
 
 
@@ -279,7 +283,7 @@ def document(
     text = words_of(tags)
     facets = _facets(record.leader, tags, language, year, institution, items, class_number)
     openings = _openings(tags)
-    titles = _whole_titles(openings, tags, facets["series"])
+    titles = _whole_titles(openings, tags)
     return Document(
         number=number,
         text=text,
@@ -292,9 +296,9 @@ def document(
             "reader_word": tuple(
                 reader_words_of(
                     titles,
-                    text["author"].split(),
+                    set(text["author"].split()),
                     facets["subject"],
-                    is_story=class_number.startswith(_CLASSES_OF_STORIES),
+                    is_story=not class_number or class_number.startswith(_CLASSES_OF_STORIES),
                 )
             ),
         },
@@ -335,10 +339,10 @@ def _facets(
     }
 
 
-def _whole_titles(openings: Iterable[str], tags: Tags, series: Iterable[str]) -> list[str]:
+def _whole_titles(openings: Iterable[str], tags: Tags) -> list[str]:
     """Return the folded whole titles of a record and of its series, without END."""
     titles = [opening.removesuffix(f" {END}") for opening in openings if opening.endswith(f" {END}")]
-    others = [*series, *(title for tag in _OTHER_TITLES if tag in tags for title in pick_all(tags, tag, _A))]
+    others = (title for tag, code in _OTHER_TITLES if tag in tags for title in pick_all(tags, tag, code))
     return [*titles, *(" ".join(tokens(title[:OPENING_LIMIT])) for title in others)]
 
 

@@ -7,24 +7,27 @@ have all the words of a query.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from services.catalog.analysis import is_light_word, is_weak_word, root, tokens
+from services.catalog.analysis import is_stop_word, root, tokens
 
 _FILE = Path(__file__).with_name("reader_words.txt")
 STORY, WORK, SUBJECT = "story:", "work:", "subject:"  # before the words in the index
-_MOST_CACHED = 10_000  # headings, because records repeat them
+_MOST_CACHED = 10_000  # headings, and lines of words, because records repeat them
 _SUBDIVISION = " -- "
+_IN_BRACKETS = re.compile(r"\([^()]*\)")
+_YEAR = re.compile("[0-9]{4}")
 
 
 class _Entry(NamedTuple):
-    """A line of the file. author: a word of the author's name, or "" for any author; words: as in the file."""
+    """A line of the file. author: words of the author's name, none for any author; words: as in the file."""
 
-    author: str
+    author: frozenset[str]
     words: str
 
 
@@ -36,7 +39,7 @@ class _Entries(NamedTuple):
 
 
 def reader_words_of(
-    titles: Iterable[str], authors: Collection[str], subjects: Iterable[str], *, is_story: bool
+    titles: Iterable[str], authors: Set[str], subjects: Iterable[str], *, is_story: bool
 ) -> Iterator[str]:
     """Yield the roots of the words of a record's works, with STORY or WORK, then of its subjects, with SUBJECT.
 
@@ -48,13 +51,18 @@ def reader_words_of(
     of_work: dict[str, None] = {}
     for title in titles:
         for entry in works.get(title, ()):
-            if not entry.author or entry.author in authors:
+            if entry.author.issubset(authors):
                 of_work |= _roots_of(entry.words)
     of_subjects: dict[str, None] = {}
     for subject in subjects:
         of_subjects |= _roots_of_subject(subject)
     yield from map((STORY if is_story else WORK).__add__, of_work)
     yield from (SUBJECT + word for word in of_subjects if word not in of_work)
+
+
+def words_of_works(word: str) -> tuple[str, str]:
+    """Return a word as it is indexed for the stories and the other works of which readers use it."""
+    return STORY + root(word), WORK + root(word)
 
 
 @lru_cache(_MOST_CACHED)
@@ -70,12 +78,15 @@ def _roots_of_subject(subject: str) -> dict[str, None]:
 
 @lru_cache(_MOST_CACHED)
 def _roots_of(words: str) -> dict[str, None]:
-    return dict.fromkeys(root(word) for word in tokens(words) if not is_light_word(word) and not is_weak_word(word))
+    return dict.fromkeys(root(word) for word in tokens(words) if not is_stop_word(word))
 
 
 def _subject_key(heading: str) -> tuple[str, ...]:
-    """Return the key of a heading: its roots in order of the alphabet, because names may be inverted."""
-    return tuple(sorted(map(root, tokens(heading))))
+    """Return the key of a heading: its words in order of the alphabet, because names may be inverted.
+
+    Years of birth and death, and what is in brackets, do not count.
+    """
+    return tuple(sorted(token for token in tokens(_IN_BRACKETS.sub(" ", heading)) if not _YEAR.fullmatch(token)))
 
 
 @cache
@@ -102,7 +113,7 @@ def parse_reader_words(lines: Sequence[str]) -> _Entries:
                 subjects[_subject_key(heading)].append(words)
         else:
             titles, _, author = keys.partition(" / ")
-            entry = _Entry(next(iter(tokens(author)), ""), words)
+            entry = _Entry(frozenset(tokens(author)), words)
             for title in titles.split("|"):
                 works[" ".join(tokens(title))].append(entry)
     return _Entries(dict(works), dict(subjects))

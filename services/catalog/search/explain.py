@@ -126,8 +126,8 @@ def _recalled(partial: PartialMatch | None, ideas: Ideas, finder: ClassFinder) -
     if partial is None:
         return described
     for word in partial.words:
-        for leaf in _leaves(word.readers):
-            described[_bare(leaf)] = sentence("WHY_READERS", word=word.text)
+        for leaf in _leaves(word.of_readers):
+            described.setdefault(_bare(leaf), sentence("WHY_READERS", word=word.text))
     typed = frozenset[str]().union(*(word.roots for word in partial.words))
     for translation in partial.translations:
         words = " ".join(word.text for word in partial.words if word.roots <= translation.roots)

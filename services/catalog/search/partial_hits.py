@@ -34,29 +34,30 @@ from services.catalog.search.ranking.build import match_of
 
 MOST_WORDS = 8  # of a query; only the first words are used
 MOST_BY_NUMBER, MOST_BY_RARITY = 0.6, 0.5  # shares of the words that must be known
+SHORTEST_NAME = 4  # letters
 HALF = 0.5  # share that is enough if a class or related words are known, too
 # Share that is enough if few records have one of the words: at most 2, and at most one in 200 of all records.
 THIRD, FEW, ONE_IN = 0.33, 2, 200
-Item = TypeVar("Item")
+Searched = TypeVar("Searched")
 
 
 class WantedWord(NamedTuple):
     """A word that a hit may lack.
 
-    match      matches records that have the word
-    readers    matches records for which readers use the word, see record.reader_words
-    is_weak    it does not count in the decision whether enough words are known
-    is_common  it counts in that decision only if a record has it
-    is_name    it is in no list of words
+    match        matches records that have the word
+    of_readers   matches records for which readers use the word, see record.reader_words; to be scaled by its rarity
+    of_a_name    the same for the words of works only, if the word is a name; else matches nothing
+    is_weak      it does not count in the decision whether enough words are known
+    is_common    it counts in that decision only if a record has it, or a related word or its class has records
     """
 
     text: str
     roots: frozenset[str]
     match: Match
-    readers: Match
+    of_readers: Match
+    of_a_name: Match
     is_weak: bool
     is_common: bool
-    is_name: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +103,15 @@ def match_partly(index: Index, query: Query, complete: Match, ideas: Ideas) -> P
         return None
     translations, classes = [*ideas.translations, *ideas.meanings], list(ideas.classes)
     matches = [word.match for word in words]
-    matches += [word.readers for word in words]
+    matches += [word.of_readers for word in words]
+    matches += [word.of_a_name for word in words]
     matches += map(translation_match, translations)
     matches += map(recall_match, classes)
     totals = index.totals([And(()), *matches])
     documents = next(totals)
     word_totals = list(islice(totals, len(words)))
     reader_totals = list(islice(totals, len(words)))
+    name_totals = list(islice(totals, len(words)))
     translation_totals = list(islice(totals, len(translations)))
     class_totals = list(totals)
     known_translations = [t for t, total in zip(translations, translation_totals, strict=True) if total]
@@ -120,11 +123,8 @@ def match_partly(index: Index, query: Query, complete: Match, ideas: Ideas) -> P
     recalled = frozenset[str]().union(
         *(matched.roots for matched in known_classes), *(translation.roots for translation in known_translations)
     )
-    # A name that readers use is known (hermione); a word that they use may be in any search.
-    known_totals = [
-        max(total, readers) if word.is_name else total
-        for word, total, readers in zip(words, word_totals, reader_totals, strict=True)
-    ]
+    # A name that readers use for a work is known (annelies); another word that they use may be in any search.
+    known_totals = list(map(max, word_totals, name_totals))
     if not _has_enough_known(documents, words, recalled, known_totals, asks_for_kind=bool(ideas.preferences.kind)):
         return None
     # The query has already searched for a word that stands alone, with few hits or none.
@@ -134,10 +134,12 @@ def match_partly(index: Index, query: Query, complete: Match, ideas: Ideas) -> P
     searched_classes = _rarest(zip(classes, class_totals, strict=True), at_least=least)
     translations = [translation for translation in translations if translation in searched_translations]
     classes = [matched for matched in classes if matched in searched_classes]
+    searched_by_readers = _rarest(zip(words, reader_totals, strict=True), at_least=0)
+    rarities = {word: _rarity(total, documents) for word, total in zip(words, reader_totals, strict=True)}
     enough: list[Match] = [
         DisMax((*choices, *of_readers), weights.PARTLY_TIE)
-        for word, total in zip(words, reader_totals, strict=True)
-        for of_readers in [(scaled(word.readers, _rarity(total, documents)),) if total else ()]
+        for word in words
+        for of_readers in [(scaled(word.of_readers, rarities[word]),) if word in searched_by_readers else ()]
         if (choices := _choices(word, words, word in searched, translations, classes, class_weights)) or of_readers
     ]
     if not enough:
@@ -163,7 +165,7 @@ def find_lacks(index: Index, partial: PartialMatch, numbers: Sequence[int], find
     raises  Unavailable  SEARCH_UNAVAILABLE, INDEX_BUILDING
     """
     matches = [partial.complete, *(word.match for word in partial.words)]
-    matches += [word.readers for word in partial.words]
+    matches += [word.of_readers for word in partial.words]
     matches += map(translation_match, partial.translations)
     classes = [choice for matched in partial.classes for choice in recall_choices(matched)]
     matches += (match for _key, match in classes)
@@ -186,10 +188,14 @@ def find_lacks(index: Index, partial: PartialMatch, numbers: Sequence[int], find
                 missing = [word for word in missing if word not in replaced]
                 typed = " ".join(word.text for word in replaced)
                 because = because or sentence("WHY_SAME_MEANING", word=typed, form=translation.other)
-        for word, matching in zip(partial.words, of_readers, strict=True):
-            if number in matching and word in missing:
-                missing = [other for other in missing if other != word]
-                because = because or sentence("WHY_READERS", word=word.text)
+        used = [
+            word
+            for word, matching in zip(partial.words, of_readers, strict=True)
+            if number in matching and word in missing
+        ]
+        if used:
+            missing = [word for word in missing if word not in used]
+            because = because or sentence("WHY_READERS", word=" ".join(word.text for word in used))
         for (key, _match), matching in zip(classes, of_classes, strict=True):
             if number in matching and missing and because is None:
                 if key not in sentences:
@@ -220,32 +226,45 @@ def _wanted(part: Word, audience: str) -> WantedWord:
     if audience and audience in {audience_of(root(word)) for word in words}:
         match = DisMax((match, scaled(audience_match(audience), weights.OF_AUDIENCE)), 1.0)
     roots = frozenset(map(root, words))
-    readers = readers_match(roots.union(*map(variants_of, words)))
-    readers = scaled(readers, weights.WEAK) if is_weak else readers
-    is_common, is_name = all(map(is_common_word, words)), not any(map(is_real_word, words))
-    return WantedWord(part.text, roots, match, readers, is_weak, is_common, is_name)
-
-
-def readers_match(roots: Iterable[str]) -> Match:
-    """Match the records for which readers use one of the forms of a word; to be scaled by the rarity of the word."""
-    forms = sorted(roots)
-    return DisMax(
-        tuple(
-            Keyword("reader_word", tuple(map(kind.__add__, forms)), weights.OF_READERS[kind])
-            for kind in (STORY, WORK, SUBJECT)
-        ),
-        0.0,
+    of_readers = _match_of_readers(words, (STORY, WORK, SUBJECT))
+    is_name = any(map(_is_name, words))
+    return WantedWord(
+        part.text,
+        roots,
+        match,
+        scaled(of_readers, weights.WEAK) if is_weak else of_readers,
+        _match_of_readers(words, (STORY, WORK)) if is_name else Or(()),
+        is_weak,
+        all(map(is_common_word, words)),
     )
 
 
-def _rarest(totals: Iterable[tuple[Item, int]], *, at_least: int) -> set[Item]:
+def _match_of_readers(words: Sequence[str], kinds: Sequence[str]) -> Match:
+    """Match the records for which readers use each of these words, in one of its forms."""
+    forms_of_words = [sorted({root(word), *variants_of(word)}) for word in words]
+    of_words = [
+        DisMax(
+            tuple(Keyword("reader_word", tuple(map(kind.__add__, forms)), weights.OF_READERS[kind]) for kind in kinds),
+            0.0,
+        )
+        for forms in forms_of_words
+    ]
+    return of_words[0] if len(of_words) == 1 else And(tuple(of_words))
+
+
+def _is_name(word: str) -> bool:
+    """Tell whether a word is probably a name: it is in no list of words, which have no short words."""
+    return len(word) >= SHORTEST_NAME and word.isalpha() and not is_real_word(word)
+
+
+def _rarest(totals: Iterable[tuple[Searched, int]], *, at_least: int) -> set[Searched]:
     """Return the items with the fewest records, as long as these are together no more than paging may reach.
 
     A word or a class with more records says little, and would take most of the time of a search.
 
     at_least  number of items that are returned even so; items without records are never returned
     """
-    rarest: set[Item] = set()
+    rarest: set[Searched] = set()
     reached = 0
     for item, total in sorted(totals, key=lambda pair: pair[1]):
         reached += total
@@ -274,7 +293,7 @@ def _has_enough_known(
 
     Half of the words are enough when two are known and one of them has related words or a class, a third when one or
     two records have one of them: `krakatoa` says enough. A number or a common
-    word (besar, dipegang) does not count while no record has it, nor does a single digit.
+    word (dipegang, anjlok) does not count while no record has it, nor does a single digit.
 
     recalled       roots of words for which related words or classes have records
     asks_for_kind  the query asks for stories or facts, which counts as one more known word beside another
@@ -282,7 +301,7 @@ def _has_enough_known(
     decisive = [
         (word, total)
         for word, total in zip(words, totals, strict=True)
-        if not word.is_weak and (total or not word.is_common)
+        if not word.is_weak and (total or word.roots <= recalled or not word.is_common)
     ]
     decisive = decisive or list(zip(words, totals, strict=True))
     decisive = [pair for pair in decisive if not _is_number(pair[0]) or (pair[1] and len(pair[0].text) > 1)] or decisive
@@ -299,7 +318,10 @@ def _has_enough_known(
         or (known >= max(2, HALF * number) and any(is_recalled))
         or (
             known >= THIRD * number
-            and any(0 < total <= min(FEW, documents / ONE_IN) and not _is_number(word) for word, total in decisive)
+            and any(
+                0 < total <= min(FEW, documents / ONE_IN) and not word.is_common and not _is_number(word)
+                for word, total in decisive
+            )
         )
         or sum(known_rarities) > MOST_BY_RARITY * sum(rarities)
     )

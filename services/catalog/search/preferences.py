@@ -31,7 +31,7 @@ class Preferences(NamedTuple):
 
     @property
     def matches(self) -> tuple[Match, ...]:
-        """Return a match with a constant weight for each preference."""
+        """Return a match for each preference; all but those of forms have constant weights."""
         matches: list[Match] = []
         if self.audience:
             matches.append(audience_match(self.audience))

@@ -10,15 +10,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, islice, product
+from itertools import chain, compress, islice, product
 from string import ascii_lowercase
 from typing import TypeVar
 
 from services.catalog.analysis import TITLES, is_light_word, is_weak_word, tokens
 from services.catalog.analysis.word_lists import is_real_word
-from services.catalog.index.matches import Match, Or
+from services.catalog.index.matches import Keyword, Match, Or
 from services.catalog.index.matches import Phrase as SideBySide
 from services.catalog.index.port import Index, edit_distance
+from services.catalog.record.reader_words import words_of_works
 from services.catalog.search.query.tree import Part, Phrase, Query, Word
 from services.catalog.search.ranking.build import match_of
 
@@ -170,10 +171,14 @@ def query_words(index: Index, query: Query) -> list[QueryWord]:
             may_be_beginning = isinstance(part, Word) and position == len(query.parts) - 1
             match = match_of(Word(token, part.field), may_be_beginning=may_be_beginning)
             words[position, token] = part.field, match
-    totals = index.totals(match for _field, match in words.values())
+    unlisted = list(dict.fromkeys(token for _position, token in words if not is_real_word(token)))
+    used_by_readers = (Keyword("reader_word", words_of_works(token)) for token in unlisted)
+    totals = list(index.totals(chain((match for _field, match in words.values()), used_by_readers)))
+    # A name that readers use for a work (annelies) is no misspelling.
+    names = set(compress(unlisted, totals[len(words) :]))
     return [
-        QueryWord(position, token, field, records, is_real_word(token))
-        for ((position, token), (field, _match)), records in zip(words.items(), totals, strict=True)
+        QueryWord(position, token, field, records, token in names or is_real_word(token))
+        for ((position, token), (field, _match)), records in zip(words.items(), totals, strict=False)
     ]
 
 

@@ -24,11 +24,11 @@ NDCG = {
         # Child was 0.9837 until 2026-11-28, when words in subjects got weight among hits with a part of the words.
         # Half-remembered was 0.994 until the evening of that day, when phrases got related
         # words: further hits after the book that is searched for are in another order.
-        # Title was 0.9951, half-remembered 0.9924 and all 0.9887 until the night of that day, when words of readers
-        # came: in one search of each kind, hits that nobody judged come between.
-        "title": 0.9948, "half-remembered": 0.9904, "author": 1.0, "name": 0.9815, "subject": 0.9675, "child": 0.9837,
+        # Title was 0.9951, half-remembered 0.9924, subject 0.9662 and all 0.9887 until the night of that day, when words
+        # of readers came: in one search of each kind, hits that nobody judged come between.
+        "title": 0.9948, "half-remembered": 0.9904, "author": 1.0, "name": 0.9815, "subject": 0.9658, "child": 0.9837,
         "typo": 1.0, "old-spelling": 0.9775, "number": 1.0, "stem": 0.9773, "phrase": 1.0, "operators": 1.0,
-        "transliteration": 0.9946, ALL: 0.9885,
+        "transliteration": 0.9946, ALL: 0.9883,
     },
     # The stem figure was 0.9942 until 2026-11-27. One search is lower, `penanaman padi`: Pengantar Agronomi comes
     # before Revolusi Sebatang Jerami since that day's change of the search. Which part of the change does it is not
@@ -42,11 +42,12 @@ NDCG = {
     # Question was 0.8871 and old-spelling 0.9939 until phrases got related words in the evening of that day; question
     # rose by 0.23 in the fifth set and by 0.15 in the sixth.
     # Child was 0.8877, old-spelling 0.9933, stem 0.9922 and minangkabau 0.9337 until words of readers came in the night
-    # of that day; in the blind eighth to eleventh sets, where all hits are judged, child and minangkabau rose by 0.07.
+    # of that day. In the eighth to twelfth sets, each judged from the results of all programs before it was read, child
+    # and minangkabau rose by 0.05 and more.
     "tuning": {
-        "title": 0.9979, "half-remembered": 1.0, "author": 1.0, "name": 1.0, "subject": 0.94, "child": 0.8873,
+        "title": 0.9979, "half-remembered": 1.0, "author": 1.0, "name": 1.0, "subject": 0.9401, "child": 0.8843,
         "typo": 0.9198, "old-spelling": 0.9926, "number": 1.0, "stem": 0.9911, "phrase": 1.0, "operators": 0.983,
-        "transliteration": 1.0, "question": 0.8942, "cross-language": 0.9161, "minangkabau": 0.9327, ALL: 0.9411,
+        "transliteration": 1.0, "question": 0.8949, "cross-language": 0.9151, "minangkabau": 0.9319, ALL: 0.9406,
     },
 }  # fmt: skip
 AIMS = {"success": 0.9, "ndcg": 0.85}  # of the test half; the recorded levels are above them

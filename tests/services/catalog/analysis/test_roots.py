@@ -146,3 +146,8 @@ def test_every_token_has_a_root_that_is_no_sign_of_ours(text: str) -> None:
 @given(st.text(alphabet="abcdefghijklmnopqrstuvwxyz", min_size=1, max_size=20))
 def test_an_old_form_is_one_word_without_marks(word: str) -> None:
     assert as_old(word).isalpha()
+
+
+@pytest.mark.parametrize("word", ["spun", "slah", "snya", "apun", "s"])
+def test_a_letter_with_a_clitic_has_a_root(word: str) -> None:
+    assert root(word)

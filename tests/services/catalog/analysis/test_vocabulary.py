@@ -27,6 +27,7 @@ from services.catalog.analysis.minangkabau import MOST_SPELLINGS, spellings_of
 from services.catalog.analysis.vocabulary import use_vocabulary
 from services.catalog.analysis.vocabulary_syntax import VocabularyFault, parse_vocabulary
 from services.catalog.analysis.word_lists import is_real_word
+from services.catalog.record.class_table import class_table
 
 
 @pytest.fixture
@@ -292,3 +293,19 @@ def test_regions_are_all_there() -> None:
     assert len(regions) == 38
     assert sum(len(names.split(", ")) for _province, names in regions) == 514
     assert root("kepulauan") == "pulau"
+
+
+def test_a_word_in_one_direction_finds_the_other_only() -> None:
+    vocabulary = parse_vocabulary("lakeh => cepat")
+    assert vocabulary.variants == {"lakeh": ("cepat",)}
+
+
+def test_no_word_of_every_topic_is_a_word_of_a_class() -> None:
+    words_of_classes = {
+        word
+        for row in class_table().values()
+        for synonyms in row.words
+        for phrase in synonyms.id + synonyms.en
+        for word in [phrase.casefold()]
+    }
+    assert not use_vocabulary().common & words_of_classes
