@@ -24,8 +24,8 @@ NDCG = {
         # Child was 0.9837 until 2026-11-28, when words in subjects got weight among hits with a part of the words.
         # Half-remembered was 0.994 until the evening of that day, when phrases got related
         # words: further hits after the book that is searched for are in another order.
-        # Title was 0.9951, half-remembered 0.9924, subject 0.9662 and all 0.9887 until the night of that day, when words
-        # of readers came: in one search of each kind, hits that nobody judged come between.
+        # Title was 0.9951, half-remembered 0.9924, subject 0.9662 and all 0.9887 until the night of that day, when
+        # words of readers came: in one search of each kind, hits that nobody judged come between.
         "title": 0.9948, "half-remembered": 0.9904, "author": 1.0, "name": 0.9815, "subject": 0.9658, "child": 0.9837,
         "typo": 1.0, "old-spelling": 0.9775, "number": 1.0, "stem": 0.9773, "phrase": 1.0, "operators": 1.0,
         "transliteration": 0.9946, ALL: 0.9883,
