@@ -108,7 +108,7 @@ def register_members(library: Library) -> list[str]:
 def test_one_copy_is_lent_once_however_many_desks_scan_it(library: Library, databases: Databases) -> None:
     barcode = "ZAMRUD0001"
     library.put([book("1", "Zamrud dari Silungkang", items=[("PST", barcode)])], source="LOMBA")
-    record = library.only_id("zamrud")
+    record = library.only_id('"zamrud dari silungkang"')
     numbers, http = register_members(library), client(library, "desk")
     desks = threading.local()
 
