@@ -21,7 +21,7 @@ STORY, WORK, SUBJECT = "story:", "work:", "subject:"  # before the words in the 
 _MOST_CACHED = 10_000  # headings, and lines of words, because records repeat them
 _SUBDIVISION = " -- "
 _IN_BRACKETS = re.compile(r"\([^()]*\)")
-_YEAR = re.compile("[0-9]{4}")
+_DATES = re.compile(r",\s*(?:ca?\.?\s*)?[0-9]{3,4}\s*-[\s0-9]*")  # of a person: ", 1902-1980"
 
 
 class _Entry(NamedTuple):
@@ -84,9 +84,9 @@ def _roots_of(words: str) -> dict[str, None]:
 def _subject_key(heading: str) -> tuple[str, ...]:
     """Return the key of a heading: its words in order of the alphabet, because names may be inverted.
 
-    Years of birth and death, and what is in brackets, do not count.
+    A person's dates, and what is in brackets, do not count; the year in `Peristiwa 1965` does.
     """
-    return tuple(sorted(token for token in tokens(_IN_BRACKETS.sub(" ", heading)) if not _YEAR.fullmatch(token)))
+    return tuple(sorted(tokens(_DATES.sub(" ", _IN_BRACKETS.sub(" ", heading)))))
 
 
 @cache

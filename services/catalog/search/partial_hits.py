@@ -31,6 +31,7 @@ from services.catalog.search.preferences import audience_match
 from services.catalog.search.query.tree import Part, Query, Word
 from services.catalog.search.ranking import weights
 from services.catalog.search.ranking.build import match_of
+from services.catalog.search.scorer import rarity_of
 
 MOST_WORDS = 8  # of a query; only the first words are used
 MOST_BY_NUMBER, MOST_BY_RARITY = 0.6, 0.5  # shares of the words that must be known
@@ -78,7 +79,10 @@ class PartialMatch:
 
 
 class Lack(NamedTuple):
-    """The words that a hit lacks, as typed. because: the related words or the class for which it is a hit, or None."""
+    """The words that a hit lacks, as typed.
+
+    because  the related words, the words of readers or the class for which it is a hit, or None
+    """
 
     words: tuple[str, ...]
     because: LocalText | None
@@ -135,7 +139,7 @@ def match_partly(index: Index, query: Query, complete: Match, ideas: Ideas) -> P
     translations = [translation for translation in translations if translation in searched_translations]
     classes = [matched for matched in classes if matched in searched_classes]
     searched_by_readers = _rarest(zip(words, reader_totals, strict=True), at_least=0)
-    rarities = {word: _rarity(total, documents) for word, total in zip(words, reader_totals, strict=True)}
+    rarities = {word: rarity_of(total, documents) for word, total in zip(words, reader_totals, strict=True)}
     enough: list[Match] = [
         DisMax((*choices, *of_readers), weights.PARTLY_TIE)
         for word in words
@@ -292,8 +296,8 @@ def _has_enough_known(
     """Tell whether most of the words are known, by number or by rarity; an unknown word has the greatest rarity.
 
     Half of the words are enough when two are known and one of them has related words or a class, a third when one or
-    two records have one of them: `krakatoa` says enough. A number or a common
-    word (dipegang, anjlok) does not count while no record has it, nor does a single digit.
+    two records have one of them: `krakatoa` says enough. A number or a common word (dipegang, anjlok) does not count
+    while no record has it, nor does a single digit.
 
     recalled       roots of words for which related words or classes have records
     asks_for_kind  the query asks for stories or facts, which counts as one more known word beside another
@@ -305,7 +309,7 @@ def _has_enough_known(
     ]
     decisive = decisive or list(zip(words, totals, strict=True))
     decisive = [pair for pair in decisive if not _is_number(pair[0]) or (pair[1] and len(pair[0].text) > 1)] or decisive
-    rarities = [_rarity(total, documents) for _word, total in decisive]
+    rarities = [rarity_of(total, documents) for _word, total in decisive]
     is_recalled = [word.roots <= recalled for word, _total in decisive]
     known_rarities = [
         rarity for (_word, total), rarity, has in zip(decisive, rarities, is_recalled, strict=True) if total or has
@@ -325,11 +329,6 @@ def _has_enough_known(
         )
         or sum(known_rarities) > MOST_BY_RARITY * sum(rarities)
     )
-
-
-def _rarity(total: int, documents: int) -> float:
-    """Return the rarity of a word as BM25 computes it."""
-    return math.log1p((documents - min(total, documents) + 0.5) / (total + 0.5))
 
 
 def _is_number(word: WantedWord) -> bool:

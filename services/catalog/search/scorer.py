@@ -70,6 +70,12 @@ def constant_rarity(_term: Term, _fields: Fields) -> float:
     return 5.0
 
 
+def rarity_of(total: int, documents: int) -> float:
+    """Return the inverse document frequency of a word that `total` of the documents have, as BM25 computes it."""
+    with_word = min(total, documents)
+    return math.log1p((documents - with_word + 0.5) / (with_word + 0.5))
+
+
 def bm25(documents: int, frequency: Callable[[Term], int], lengths: Callable[[str], float]) -> Rarity:
     """Return the BM25 score of a Term, as both engines compute it.
 
@@ -80,9 +86,8 @@ def bm25(documents: int, frequency: Callable[[Term], int], lengths: Callable[[st
 
     def rarity(term: Term, fields: Fields) -> float:
         tokens = fields.tokens(term.field)
-        documents_with_term = min(frequency(term), documents)
-        idf = math.log1p((documents - documents_with_term + 0.5) / (documents_with_term + 0.5))
         occurrences, length = tokens.count(term.token), (len(tokens) + 1) / max(1.0, lengths(term.field))
+        idf = rarity_of(frequency(term), documents)
         return idf * occurrences * (_K1 + 1) / (occurrences + _K1 * (1 - _B + _B * length))
 
     return rarity

@@ -105,6 +105,15 @@ def test_years_of_a_person_do_not_count() -> None:
     assert found_words(["600", "14", "a", "Hatta, Mohammad,", "d", "1902-1980"]) == plain
 
 
+def test_the_year_of_an_event_counts() -> None:
+    events = [
+        found_words(["650", " 4", "a", heading])["subject"] for heading in ("Peristiwa 1965", "Pemberontakan 1927")
+    ]
+    assert all(events)
+    assert not found_words(["650", " 4", "a", "Peristiwa"])["subject"]
+    assert not found_words(["650", " 4", "a", "Pemberontakan"])["subject"]
+
+
 def test_a_comic_and_a_work_without_a_class_are_stories() -> None:
     author: Field = ["100", "1 ", "a", "Saint-Exupéry, Antoine de"]
     title: Field = ["245", "10", "a", "Pangeran Cilik"]
