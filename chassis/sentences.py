@@ -90,6 +90,11 @@ def read(path: Path) -> dict[str, LocalText]:
         return {reason: LocalText(**texts) for reason, texts in tomllib.load(file).items()}
 
 
+def load_sentences() -> None:
+    """Read all files now; otherwise the first sentence of a process reads them."""
+    _sentences()
+
+
 @cache
 def _sentences() -> dict[str, LocalText]:
     return {reason: text for path in files() for reason, text in read(path).items()}

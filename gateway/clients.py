@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 Reply = TypeVar("Reply")
 
-# A call that takes longer fails with 504.
-CALL_SECONDS = 5.0
 _TRACEPARENT = re.compile(rb"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 # Values that gRPC accepts in text metadata.
 _PRINTABLE = re.compile(r"[\x20-\x7e]*")
@@ -157,7 +155,7 @@ async def call(request: Request, method: Callable[..., Awaitable[Reply]], messag
             if not _PRINTABLE.fullmatch(value):
                 raise Invalid("HEADER_NOT_TEXT", header=name.decode())
             metadata.append((name.decode(), value))
-    reply = await method(message, timeout=CALL_SECONDS, metadata=metadata)
+    reply = await method(message, timeout=request.app.state.settings.call_seconds, metadata=metadata)
     if has_replay():
         request.scope["state"]["has_replay"] = True
     return reply

@@ -32,6 +32,9 @@ class GatewaySettings(OwnSettings):
             "others wait; 0: no limit"
         ),
     )
+    call_seconds: float = Field(
+        default=5, ge=1, le=60, description="seconds that a request waits for the reply of a service; then it fails"
+    )
     cors_origins: str = Field(
         default="",
         pattern=r"^(\*|https?://[^/\s,]+(\s*,\s*https?://[^/\s,]+)*)?$",

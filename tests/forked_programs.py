@@ -37,7 +37,9 @@ def import_product() -> None:
     import_module("tests.forked_decoders")
     for router in pkgutil.iter_modules(import_module("gateway.api").__path__, "gateway.api."):
         import_module(router.name)
-    import_module("sqlalchemy.orm").configure_mappers()  # each fork would do it at its first query
+    # Each fork would do these at its first query and its first search.
+    import_module("sqlalchemy.orm").configure_mappers()
+    import_module("services.catalog.search.own_vocabulary").load_words()
 
 
 def import_workers() -> None:

@@ -20,13 +20,12 @@ from chassis.rpc.server import Server
 from chassis.service import Resources, discover
 from chassis.settings import Settings
 from chassis.urls import resolve
-from gateway import clients
 from gateway.app import create_app
 from rangkiang.catalog.v1.catalog_pb2_grpc import add_CatalogServicer_to_server
 from tests.migrated import copied_database
 
 # As in tests/conftest.py: four tests at once share two processors.
-clients.CALL_SECONDS = 30.0
+CALL_SECONDS = 30
 
 # Settings and databases of the services that `served_gateway` runs in this process, by name.
 running: dict[str, Resources] = {}
@@ -74,7 +73,10 @@ def served_gateway(
     without  services that run elsewhere
     own_settings  of the services in this process
     """
-    settings = Settings(service_urls={"catalog": catalog_url, **(urls or {})}, **{"rate_limit": 0, **options})
+    settings = Settings(
+        service_urls={"catalog": catalog_url, **(urls or {})},
+        **{"rate_limit": 0, "call_seconds": CALL_SECONDS, **options},
+    )
     services = ExitStack()
     _serve_inproc(services, catalog_url, without=("catalog", *without), own=own_settings or {})
     app = create_app(settings)

@@ -4,11 +4,10 @@ import httpx
 import pytest
 
 from chassis.rpc import inproc
-from gateway import clients
 from rangkiang.catalog.v1.catalog_pb2_grpc import add_CatalogServicer_to_server
 from tests.fakes.books import BOOKS
 from tests.fakes.catalog import FakeCatalog
-from tests.fakes.running import served_gateway
+from tests.fakes.running import CALL_SECONDS, served_gateway
 
 SURAU = BOOKS[0]
 
@@ -104,7 +103,7 @@ def test_the_catalogue_gets_the_language_and_id_of_the_request(
 ) -> None:
     response = http.get("/api/v1/search", headers={"X-Request-Id": "desk-7", **headers})
     assert (catalog.context.language, catalog.context.request_id) == (language, "desk-7")
-    assert 0 < (catalog.context.remaining() or 0) < clients.CALL_SECONDS + 0.5
+    assert 0 < (catalog.context.remaining() or 0) < CALL_SECONDS + 0.5
     assert response.headers["x-request-id"] == "desk-7"
 
 

@@ -13,7 +13,7 @@ from services.catalog.rpc.institutions import InstitutionMethods
 from services.catalog.rpc.items import ItemMethods
 from services.catalog.rpc.records import RecordMethods
 from services.catalog.rpc.search import SearchMethods
-from services.catalog.search.own_vocabulary import use_own_vocabulary
+from services.catalog.search.own_vocabulary import load_words, use_own_vocabulary
 from services.catalog.settings import CatalogSettings
 
 log = logging.getLogger(__name__)
@@ -30,4 +30,5 @@ def servicer(resources: Resources) -> Catalog:
     except Invalid as problem:
         # Search must work without the library's own words. Doctor reports which line is wrong.
         log.warning("vocabulary_not_used", extra={"reason": problem.reason, **problem.facts})
+    load_words()
     return Catalog(resources, open_index(resources))

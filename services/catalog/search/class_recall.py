@@ -11,7 +11,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from itertools import zip_longest
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
@@ -251,9 +251,18 @@ def class_finder(database: Database) -> ClassFinder:
         return entry[2]
     with database.reading(READER) as session:
         own = queries.own_classes(session)
-    finder = entry[2] if entry is not None and entry[1] == own else ClassFinder(_merge(own))
+    if entry is not None and entry[1] == own:
+        finder = entry[2]
+    else:
+        finder = ClassFinder(_merge(own)) if own else release_finder()
     _finders[database] = now + CACHE_SECONDS, own, finder
     return finder
+
+
+@cache
+def release_finder() -> ClassFinder:
+    """Return the finder of the release's classes; its phrases are without the light words of the vocabulary in use."""
+    return ClassFinder(class_table())
 
 
 def _merge(own: Mapping[str, queries.OwnClass]) -> dict[str, ClassRow]:

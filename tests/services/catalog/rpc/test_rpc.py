@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import io
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -276,3 +278,31 @@ def test_without_an_index_searches_are_looked_up_and_records_are_still_given(
 
     asyncio.run(ask())
     inproc.unregister("bare")
+
+
+# Prints the files of the catalogue that the first search of a process reads, with words, classes and corrections.
+FIRST_SEARCH = """
+import sys
+from contextlib import closing
+from pathlib import Path
+
+from chassis.context import READER
+from chassis.service import Resources
+from chassis.settings import Settings
+from services.catalog.rpc import servicer
+from services.catalog.search.search import search
+from services.catalog.service import SERVICE
+
+settings = Settings(data=Path(sys.argv[1]))
+with closing(SERVICE.open_database(settings)) as database:
+    catalog = servicer(Resources(settings=settings, database=database, service=SERVICE))
+    sys.addaudithook(lambda event, facts: event == "open" and "services/catalog" in str(facts[0]) and print(*facts))
+    total = search(database, catalog._index, context=READER, query="kenapa kaba cindoa langit biru").total
+print("hits", total)
+"""
+
+
+def test_the_first_search_of_a_process_reads_no_words(resources: Resources) -> None:
+    program = [sys.executable, "-c", FIRST_SEARCH, str(resources.settings.data)]
+    run = subprocess.run(program, capture_output=True, text=True, timeout=60)
+    assert (run.stdout, run.stderr) == ("hits 2\n", "")
