@@ -11,7 +11,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
-from functools import cache, lru_cache, partial
+from functools import cache, lru_cache
 from itertools import zip_longest
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
@@ -99,6 +99,10 @@ class Ideas:
         )
 
 
+_NO_IDEAS = Ideas()
+_NO_KEYS: Set[str] = frozenset()
+
+
 class _Phrase(NamedTuple):
     """One entry of a class's words.
 
@@ -131,10 +135,9 @@ class ClassFinder:
         self._phrases: dict[str, list[_Phrase]] = {}
         # Pages and readers repeat queries, as in `parse_query`.
         self.find: Callable[[Query], Ideas] = lru_cache(maxsize=MOST_QUERIES)(self._find)
-        # Without related words, which only searches with few hits need: they take half of the time.
-        self.find_classes: Callable[[Query], Ideas] = lru_cache(maxsize=MOST_QUERIES)(
-            partial(self._find, with_related=False)
-        )
+        self.find_whole: Callable[[Query], Ideas] = lru_cache(maxsize=MOST_QUERIES)(self._find_whole)
+        # Root -> classes of more than one digit with a phrase that has it.
+        self._keys_of_roots: dict[str, set[str]] = {}
         roots_of_words = _RootsOfWords()
         for key, row in rows.items():
             phrases = [
@@ -144,6 +147,9 @@ class ClassFinder:
             for word, words in phrases:
                 roots = dict.fromkeys(map(roots_of_words.__getitem__, words_of(word)))
                 roots.pop("", None)
+                if len(key) > 1:
+                    for word_root in roots:
+                        self._keys_of_roots.setdefault(word_root, set()).add(key)
                 if roots:  # a query with a phrase has all its words, so the longest, which few phrases have, finds it
                     self._phrases.setdefault(max(roots, key=len), []).append(_Phrase(tuple(roots), key, word, words))
 
@@ -155,7 +161,32 @@ class ClassFinder:
         """Return the caption of a class; without one, the nearest caption above it with the number of the class."""
         return self.caption(key) or label_under(key, {above: row.caption for above, row in self.rows.items()})
 
-    def _find(self, query: Query, *, with_related: bool = True) -> Ideas:
+    def _find_whole(self, query: Query) -> Ideas:
+        """Find the classes that have all the words of a query, and its preferences: what every search needs.
+
+        Most queries have no such class, and to see that takes a fourth of the time of `find`.
+        """
+        words = _plain_words(query)
+        light = light_words(words)
+        heavy = [word for word in words if word not in light]
+        if self._share_a_class([word for word in heavy if not is_weak_word(word)] or heavy):
+            return self.find(query)
+        preferences = preferences_of(words, light, frozenset(map(root, heavy)))
+        return _NO_IDEAS if preferences == NO_PREFERENCES else Ideas(preferences=preferences)
+
+    def _share_a_class(self, words: Sequence[str]) -> bool:
+        """Tell whether a class has phrases with each of these words, in any form."""
+        shared: Set[str] = frozenset()
+        for position, word in enumerate(words):
+            keys: Set[str] = self._keys_of_roots.get(root(word), _NO_KEYS)
+            if variants := variants_of(word):
+                keys = keys.union(*(self._keys_of_roots.get(variant, _NO_KEYS) for variant in variants))
+            shared = shared & keys if position else keys
+            if not shared:
+                return False
+        return bool(shared)
+
+    def _find(self, query: Query) -> Ideas:
         """Find the classes, related words and audience of a query. A phrase inside a longer one does not count.
 
         In a phrase such as `belajar bahasa inggris` some words may be light in this query, but not all.
@@ -198,8 +229,6 @@ class ClassFinder:
         ordered = sorted(classes.items(), key=lambda pair: (-len(pair[1]), -len(pair[0]), pair[0]))
         matched = [MatchedClass(key, met_roots, met_roots >= strong) for key, met_roots in ordered[:MOST_CLASSES]]
         preferences = preferences_of(words, light, roots)
-        if not with_related:
-            return Ideas(matched, preferences=preferences)
         translations = {
             Translation(frozenset(typed[form] for form in phrase), other): None
             for phrase, others in related

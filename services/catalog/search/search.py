@@ -142,7 +142,7 @@ def search(
     widen = partial(expand, database)
     finder = class_finder(database)
     request = Request(
-        match=widen(parsed_query, with_classes(match, finder.find_classes(parsed_query))),
+        match=widen(parsed_query, with_classes(match, finder.find_whole(parsed_query))),
         filters=allowed_filters,
         facets=validation.allowed_facets(facets),
         sort=order,

@@ -122,11 +122,17 @@ def corrections_side_by_side(index: Index, query: Query, candidates: Candidates)
     if not candidates or not 1 < len(choices) <= _MOST_SIDE_BY_SIDE:
         return
     matches: dict[tuple[str, ...], Match] = {
-        chosen: Or(tuple(SideBySide(field, chosen) for field in _FIELDS[""]))
+        chosen: Or(tuple(SideBySide(field, words) for words in _with_and_without_light(chosen) for field in _FIELDS[""]))
         for chosen in islice(product(*choices), MOST_CORRECTIONS)
     }
     for chosen in _matching_keys(index, matches):
         yield replace(query, parts=tuple(map(Word, chosen)))
+
+
+def _with_and_without_light(words: tuple[str, ...]) -> Iterable[tuple[str, ...]]:
+    """Return the words, and those without the light ones if several are left: a title may have & in place of dan."""
+    heavy = tuple(word for word in words if not is_light_word(word))
+    return (words, heavy) if 1 < len(heavy) < len(words) else (words,)
 
 
 def correct_by_one_edit(query: Query, unknown: Candidates) -> Query | None:
