@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from services.catalog.analysis import tokens
+from services.catalog.analysis import is_stop_word, root, tokens
 from services.catalog.marc.faults import MarcError
 from services.catalog.marc.record import Field, Record, Tags, pick
 
 SORT_LENGTH, TITLE_SORT_LENGTH = 200, 120  # characters
 TITLE = frozenset("abnp")
 NAME_TAGS = ("100", "110", "111", "700", "710", "711", "720")
+SUBJECT_SIGN = "subject:"  # before the keys of subjects
+SUBDIVISION = " -- "
 SUBJECT_TAGS = ("600", "610", "611", "630", "647", "648", "650", "651", "653", "655")
 LONGEST_CACHED = 500  # characters of a text that a cache keeps
 _A = frozenset("a")
@@ -133,6 +135,27 @@ def subjects_of(tags: Tags) -> list[str]:
     return list(subjects)
 
 
+def subject_keys(subjects: Iterable[str]) -> list[str]:
+    """Return the keys of headings of several words, and of their main parts, without duplicates.
+
+    Inverted names have none (`Hatta, Mohammad`): for a name, books by this person come first.
+    """
+    return list(dict.fromkeys(key for subject in subjects if "," not in subject for key in _subject_keys(subject)))
+
+
+@lru_cache(maxsize=4096)
+def _subject_keys(subject: str) -> tuple[str, ...]:
+    main, subdivision, _others = subject.partition(SUBDIVISION)
+    headings = (subject, main) if subdivision else (subject,)
+    roots_of_headings = ([root(word) for word in tokens(heading) if not is_stop_word(word)] for heading in headings)
+    return tuple(subject_key(roots) for roots in roots_of_headings if len(roots) > 1)
+
+
+def subject_key(roots: Iterable[str]) -> str:
+    """Return one key for a subject heading with its words in any order. roots: of its words without stop words."""
+    return SUBJECT_SIGN + " ".join(sorted(roots))
+
+
 def series_of(tags: Tags) -> list[str]:
     """List series by authorised form (800–830), else as transcribed (490, 440); without volumes."""
     series: dict[str, None] = {}
@@ -181,7 +204,7 @@ def heading_of(field: Field) -> str:
             parts.append(tidy(field[index + 1]))
         elif code and code not in _NOT_READ:
             main.append(field[index + 1])
-    return " -- ".join(value for value in (tidy(" ".join(main)), *parts) if value)
+    return SUBDIVISION.join(value for value in (tidy(" ".join(main)), *parts) if value)
 
 
 def _join_parts(parts: Iterable[str]) -> str:

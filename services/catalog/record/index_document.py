@@ -33,6 +33,7 @@ from services.catalog.record.headings import (
     names_of,
     non_filing,
     series_of,
+    subject_keys,
     subjects_of,
     title_sort_of,
 )
@@ -72,7 +73,7 @@ class Document:
     facets      facet -> values as stored (codes or headings); indexed in a field `facet_<name>`
     keywords    "isbn": ISBN-13 digits · "identifier": ISSN, barcodes, control number, call number, folded ·
                 "opening": the title's first word, and the whole title followed by ` $`, with and without subtitle ·
-                "name": whole names of persons and bodies, see analysis.name_key ·
+                "name": whole names, see analysis.name_key, and whole subjects, see headings.subject_key ·
                 "reader_word": story:, work: or subject: + the root of a word by which readers ask, see reader_words
     year        of publication, for sorting and ranges
     title_sort  folded title without non-filing characters; the adapter appends the number
@@ -255,7 +256,6 @@ OPENING_LIMIT = 200
 FACET_LIMIT = 40  # values of one facet
 FACET_LENGTH = 200  # characters of a facet value
 
-_PROPER = frozenset("a")
 _CLASSES_OF_STORIES = ("8", "398", "741.5", "791.4")  # and works without a class
 _T = frozenset("t")
 _OTHER_TITLES = (
@@ -292,7 +292,7 @@ def document(
             "isbn": _isbns(tags),
             "identifier": _identifiers(tags, items),
             "opening": openings,
-            "name": name_keys(tags),
+            "name": (*name_keys(tags), *subject_keys(facets["subject"])),
             "reader_word": tuple(
                 reader_words_of(
                     titles,
@@ -391,7 +391,7 @@ def _openings(tags: Tags) -> tuple[str, ...]:
         return ()
     skipped = non_filing(field)
     openings: dict[str, None] = {}
-    for text in dict.fromkeys([" ".join(pick(field, codes)) for codes in (_PROPER, TITLE)]):
+    for text in dict.fromkeys([" ".join(pick(field, codes)) for codes in (_A, TITLE)]):
         for form in {0: text, skipped: text[skipped:]}.values():
             words = tokens(form[:OPENING_LIMIT])
             if words:

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from services.catalog.analysis import is_stop_word, root, tokens
+from services.catalog.record.headings import SUBDIVISION
 
 _FILE = Path(__file__).with_name("reader_words.txt")
 STORY, WORK, SUBJECT = "story:", "work:", "subject:"  # before the words in the index
 _MOST_CACHED = 10_000  # headings, and lines of words, because records repeat them
-_SUBDIVISION = " -- "
 _IN_BRACKETS = re.compile(r"\([^()]*\)")
 _DATES = re.compile(r",\s*(?:ca?\.?\s*)?[0-9]{3,4}\s*-[\s0-9]*")  # of a person: ", 1902-1980"
 
@@ -70,7 +70,7 @@ def _roots_of_subject(subject: str) -> dict[str, None]:
     """Return the roots of a heading's words, and of its main part's words if it has subdivisions."""
     entries = _entries().subjects
     roots: dict[str, None] = {}
-    for heading in dict.fromkeys((subject, subject.partition(_SUBDIVISION)[0])):
+    for heading in dict.fromkeys((subject, subject.partition(SUBDIVISION)[0])):
         for words in entries.get(_subject_key(heading), ()):
             roots.update(_roots_of(words))
     return roots

@@ -180,7 +180,7 @@ class ClassFinder:
         for position, word in enumerate(words):
             keys: Set[str] = self._keys_of_roots.get(root(word), _NO_KEYS)
             if variants := variants_of(word):
-                keys = keys.union(*(self._keys_of_roots.get(variant, _NO_KEYS) for variant in variants))
+                keys = frozenset(keys).union(*(self._keys_of_roots.get(variant, _NO_KEYS) for variant in variants))
             shared = shared & keys if position else keys
             if not shared:
                 return False

@@ -20,6 +20,7 @@ from services.catalog.index.matches import Phrase as SideBySide
 from services.catalog.index.port import Index, Request, Sort
 from services.catalog.index.queue import load_changes
 from services.catalog.record.captions import caption
+from services.catalog.record.headings import SUBJECT_SIGN
 from services.catalog.record.index_document import BEGINNING, END, KIND_SIGNS
 from services.catalog.search.class_recall import ClassFinder, Ideas, recall_choices
 from services.catalog.search.execution import Answer
@@ -42,7 +43,6 @@ KEYWORDS = {
     "identifier": "WHY_IDENTIFIER",
     "name": "WHY_NAME",
     "opening": "WHY_OPENING",
-    "facet_subject": "WHY_WHOLE_SUBJECT",
 }
 SORTED = {
     "year": "WHY_SORTED_YEAR",
@@ -189,6 +189,8 @@ def _describe(leaf: Leaf, fields: Fields, typed_words: Mapping[str, str]) -> Loc
             return sentence("WHY_WORDS")
         case Keyword(field="opening", values=(value,)) if value.endswith(END):
             return sentence("WHY_WHOLE_TITLE")
+        case Keyword(field="name", values=(value,)) if value.startswith(SUBJECT_SIGN):
+            return sentence("WHY_WHOLE_SUBJECT")
         case Keyword(field="facet_audience", values=(audience,)):
             return sentence("WHY_AUDIENCE", name=caption("audience", audience) or LocalText(audience, audience))
         case Keyword(field="facet_language", values=(language,)):

@@ -16,7 +16,7 @@ from services.catalog.search.ranking import weights
 # Volumes whose scores differ by less than this share match equally well; only the lengths of their records differ.
 NEAR = 0.12
 _NUMBERED = re.compile(r"(?P<name>.*\D)(?P<volume>[0-9]{1,4})\W*\Z", re.DOTALL)
-_MAY_BE_NUMBERED = re.compile(rb'"(?:series|title)":"[^"]*[0-9]')
+_DIGIT = re.compile(rb"[0-9]")
 _COUNTED = frozenset(("jilid", "jil", "buku", "bagian", "seri", "no", "nomor", "vol", "volume", "book", "part"))
 
 T = TypeVar("T")
@@ -42,7 +42,7 @@ def in_series_order(hits: Hits, briefs: Mapping[int, bytes]) -> Hits:
 
     briefs  record number -> its brief record, UTF-8 JSON
     """
-    numbered = {number: brief for number, brief in briefs.items() if _MAY_BE_NUMBERED.search(brief)}
+    numbered = {number: brief for number, brief in briefs.items() if _may_be_numbered(brief)}
     if len(numbered) < 2:  # most pages; to parse every brief record would take a twentieth of a search
         return hits
     places: dict[str, list[tuple[int, int]]] = {}
@@ -69,6 +69,15 @@ def in_series_order(hits: Hits, briefs: Mapping[int, bytes]) -> Hits:
         works=_arranged(hits.works, order),
         editions=_arranged(hits.editions, order),
     )
+
+
+def _may_be_numbered(brief: bytes) -> bool:
+    """Tell whether a brief record has a digit in its title or its series, without parsing it."""
+    for field in (b'"title":"', b'"series":"'):
+        at = brief.find(field)
+        if at >= 0 and _DIGIT.search(brief, at, brief.find(b'"', at + len(field))):
+            return True
+    return False
 
 
 def _arranged(values: Sequence[T], order: Sequence[int]) -> Sequence[T]:

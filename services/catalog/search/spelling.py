@@ -122,7 +122,9 @@ def corrections_side_by_side(index: Index, query: Query, candidates: Candidates)
     if not candidates or not 1 < len(choices) <= _MOST_SIDE_BY_SIDE:
         return
     matches: dict[tuple[str, ...], Match] = {
-        chosen: Or(tuple(SideBySide(field, words) for words in _with_and_without_light(chosen) for field in _FIELDS[""]))
+        chosen: Or(
+            tuple(SideBySide(field, words) for words in _with_and_without_light(chosen) for field in _FIELDS[""])
+        )
         for chosen in islice(product(*choices), MOST_CORRECTIONS)
     }
     for chosen in _matching_keys(index, matches):

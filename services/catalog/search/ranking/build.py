@@ -27,6 +27,7 @@ from services.catalog.analysis import (
     variants_of,
 )
 from services.catalog.index.matches import And, Between, Boosted, DisMax, Keyword, Match, Not, Or, Phrase, Prefix, Term
+from services.catalog.record.headings import subject_key
 from services.catalog.record.index_document import BEGINNING, BEGINNING_LENGTHS, END, KIND_SIGNS
 from services.catalog.search.query.fields import FACETS
 from services.catalog.search.query.tree import AnyOf, Classes, FacetCode, Identifier, Isbn, Part, Query, Word, Years
@@ -303,12 +304,11 @@ def _closeness_bonuses(query: Query, query_tokens: Sequence[_Token]) -> list[Mat
 
 
 def _whole_subject(words: Sequence[str]) -> Keyword:
-    """Match records with a subject heading of exactly these words, in the usual capitalisations.
+    """Match records with a subject heading of exactly these words, in any order and form.
 
     Not used for one word: an author of that name ranks above a subject.
     """
-    heading = " ".join(words)
-    return Keyword("facet_subject", (heading, heading.capitalize(), heading.title()), weights.WHOLE_SUBJECT)
+    return Keyword("name", (subject_key(map(root, words)),), weights.WHOLE_SUBJECT)
 
 
 def _or_identifier(query: Query, query_tokens: Sequence[_Token], match: Match) -> Match:

@@ -309,7 +309,7 @@ def test_a_subject_that_is_the_search_comes_first_and_the_reason_says_so(other_s
     eventually(lambda: other_shelf.find("").total == len(books))
     hits = other_shelf.find("kritik sastra", explain=True).hits
     reasons = [{reason.text.en for reason in hit.reasons} for hit in hits]
-    assert ["A subject is exactly as searched" in texts for texts in reasons] == [
+    assert ["A subject has exactly the words of the search" in texts for texts in reasons] == [
         "pelopor" in orjson.loads(hit.brief)["title"] for hit in hits
     ]
 
