@@ -21,6 +21,7 @@ _NONE: tuple[str, ...] = ()
 _IN_LANGUAGE = frozenset(("berbahasa", "babahaso"))
 _VERSIONS = frozenset(("versi", "edisi", "terjemahan"))
 _ENGLISH_VERSIONS = frozenset(("book", "books", "version", "edition", "translation", "translations", "language"))
+_BEFORE_YEAR = frozenset(("tahun", "terbit", "terbitan", "year"))  # light words there: `novel tahun 2016`
 _ABOUT = frozenset(("tentang", "mengenai", "seputar", "soal", "untuk"))
 
 
@@ -49,6 +50,8 @@ def light_words(words: Sequence[str]) -> Set[str]:
     """
     vocabulary = _current or use_vocabulary()
     light = {word for word in words if is_stop_word(word) or word in vocabulary.light}
+    if not _BEFORE_YEAR.isdisjoint(words):
+        light |= {word for word, year in pairwise(words) if word in _BEFORE_YEAR and len(year) == 4 and year.isdigit()}
     if not vocabulary.language_names.isdisjoint(words):
         light |= language_asked_for(words)[1]
     if vocabulary.weak.isdisjoint(words):

@@ -42,8 +42,8 @@ class Answer:
     match       the match tree of that query
     mode        "" when the query is the typed one and all its parts were required
     suggestion  a correction with more hits, if the typed query has few or none
-    partial     with mode "relaxed": the match of the hits, and the words that they may lack
-    complete    with mode "relaxed": number of hits with all the words; these come first
+    partial     with added hits that have a part of the words: the match of all, and the words that hits may lack
+    complete    with added hits: number of hits with all the words; these come first
     """
 
     hits: Hits
@@ -56,12 +56,13 @@ class Answer:
 
 
 class _Other(NamedTuple):
-    """The search that replaces a query without hits."""
+    """The search that replaces a query without hits. partial, complete: as in Answer."""
 
     query: Query
     match: Match
     mode: Mode
     partial: PartialMatch | None = None
+    complete: int = 0
 
 
 def run_query(
@@ -121,7 +122,7 @@ class _FewHits:
 
     @cached_property
     def ideas(self) -> Ideas:
-        return Ideas() if self.finder is None else self.finder.find(self.query)
+        return self._ideas_of(self.query)
 
     def answer(self, hits: Hits, before_slow_work: Callable[[], None]) -> Answer:
         """Answer the first page. hits: the hits of the query as typed."""
@@ -137,9 +138,12 @@ class _FewHits:
         other = self._remembered("other", hits, self._find_other, before_slow_work)
         suggestion = self._suggest(hits) if other is None or other.mode == "relaxed" else None
         if other is not None:
+            other = self._without_useless_part(other)
             other_hits = self._search(other.match)
             if other_hits.total:
-                return Answer(other_hits, other.query, other.match, other.mode, suggestion, other.partial)
+                return Answer(
+                    other_hits, other.query, other.match, other.mode, suggestion, other.partial, other.complete
+                )
         return Answer(hits, self.query, self.request.match, suggestion=suggestion)
 
     def continue_answer(self, mode: Mode) -> Answer:
@@ -147,7 +151,8 @@ class _FewHits:
         other = self._find_correction() or self._relax_corrected() if mode == "corrected" else self._relax()
         if other is None:
             return Answer(self.index.search(self.request), self.query, self.request.match)
-        complete = 0
+        other = self._without_useless_part(other)
+        complete = other.complete
         if other.mode == "relaxed":
             (complete,) = self.index.totals([self.request.match], filters=self.request.filters)
         return Answer(
@@ -214,12 +219,32 @@ class _FewHits:
         if first is None:
             return None
         match = self.widen(first)
-        if self._search(match).total:
-            return _Other(first, match, "corrected")
+        if total := self._search(match).total:
+            return self._add_partial(first, match, total)
         for candidate, match, total in self._count_corrections(others, MOST_CORRECTIONS - 1):
             if total:
-                return _Other(candidate, match, "corrected")
+                return self._add_partial(candidate, match, total)
         return None
+
+    def _add_partial(self, corrected: Query, match: Match, total: int) -> _Other:
+        """Return a correction; hits with a part of its words follow if it has few hits."""
+        partial = None
+        if total < FEW_HITS:
+            partial = match_partly(self.index, corrected, match, self._ideas_of(corrected))
+        if partial is None:
+            return _Other(corrected, match, "corrected")
+        return _Other(corrected, partial.match, "corrected", partial, total)
+
+    def _without_useless_part(self, other: _Other) -> _Other:
+        """Remove the hits with a part of the words from a correction if there are none, or in another order."""
+        if other.partial is None or not other.complete:
+            return other
+        if self.request.sort == "relevance" and self._search(other.match).total > other.complete:
+            return other
+        return _Other(other.query, other.partial.complete, other.mode)
+
+    def _ideas_of(self, query: Query) -> Ideas:
+        return Ideas() if self.finder is None else self.finder.find(query)
 
     def _relax(self) -> _Other | None:
         partial = match_partly(self.index, self.query, self.request.match, self.ideas)
@@ -232,8 +257,7 @@ class _FewHits:
         )
         if corrected is None:
             return None
-        ideas = Ideas() if self.finder is None else self.finder.find(corrected)
-        partial = match_partly(self.index, corrected, self.widen(corrected), ideas)
+        partial = match_partly(self.index, corrected, self.widen(corrected), self._ideas_of(corrected))
         return None if partial is None else _Other(corrected, partial.match, "corrected", partial)
 
     def _count_corrections(self, candidates: Iterable[Query], most: int) -> Iterator[tuple[Query, Match, int]]:

@@ -44,6 +44,11 @@ KEYWORDS = {
     "name": "WHY_NAME",
     "opening": "WHY_OPENING",
 }
+VALUES = {
+    "facet_audience": "WHY_AUDIENCE",
+    "facet_class": "WHY_CLASS",
+    "facet_language": "WHY_LANGUAGE",
+}
 SORTED = {
     "year": "WHY_SORTED_YEAR",
     "year_asc": "WHY_SORTED_YEAR_ASC",
@@ -185,16 +190,16 @@ def _describe(leaf: Leaf, fields: Fields, typed_words: Mapping[str, str]) -> Loc
         case SideBySide(field=field, tokens=words):
             field_name = next((name for name in PLACES if _has_phrase(fields.tokens(name), words)), field)
             return sentence("WHY_TOGETHER", word=" ".join(words), place=sentence(PLACES[field_name]))
+        case Between(field="year", low=year):
+            return sentence("WHY_YEAR", year=str(year))
         case Between(field="number"):
             return sentence("WHY_WORDS")
         case Keyword(field="opening", values=(value,)) if value.endswith(END):
             return sentence("WHY_WHOLE_TITLE")
         case Keyword(field="name", values=(value,)) if value.startswith(SUBJECT_SIGN):
             return sentence("WHY_WHOLE_SUBJECT")
-        case Keyword(field="facet_audience", values=(audience,)):
-            return sentence("WHY_AUDIENCE", name=caption("audience", audience) or LocalText(audience, audience))
-        case Keyword(field="facet_language", values=(language,)):
-            return sentence("WHY_LANGUAGE", name=caption("language", language) or LocalText(language, language))
+        case Keyword(field=field, values=(value,)) if field in VALUES:
+            return sentence(VALUES[field], name=caption(field.removeprefix("facet_"), value) or LocalText(value, value))
         case Keyword(field=field) if field in KEYWORDS:
             return sentence(KEYWORDS[field])
         case _:

@@ -37,8 +37,10 @@ MOST_WORDS = 8  # of a query; only the first words are used
 MOST_BY_NUMBER, MOST_BY_RARITY = 0.6, 0.5  # shares of the words that must be known
 SHORTEST_NAME = 4  # letters
 HALF = 0.5  # share that is enough if a class or related words are known, too
-# Share that is enough if few records have one of the words: at most 2, and at most one in 200 of all records.
-THIRD, FEW, ONE_IN = 0.33, 2, 200
+# Share that is enough if few records have one of the words: at most 2, and at most one in 200 of all records; one of a
+# pair is enough if at most 20, and one in 100, have it, and the other is a real word.
+THIRD, FEW, FEW_BESIDE_REAL = 0.33, (2, 200), (20, 100)
+PAIR = 2
 Searched = TypeVar("Searched")
 
 
@@ -49,6 +51,7 @@ class WantedWord(NamedTuple):
     of_readers   matches records for which readers use the word, see record.reader_words; to be scaled by its rarity
     of_a_name    the same for the words of works only, if the word is a name; else matches nothing
     is_weak      it does not count in the decision whether enough words are known
+    is_real      it is in a list of words
     is_common    it counts in that decision only if a record has it, or a related word or its class has records
     """
 
@@ -59,6 +62,7 @@ class WantedWord(NamedTuple):
     of_a_name: Match
     is_weak: bool
     is_common: bool
+    is_real: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +244,7 @@ def _wanted(part: Word, audience: str) -> WantedWord:
         _match_of_readers(words, (STORY, WORK)) if is_name else Or(()),
         is_weak,
         all(map(is_common_word, words)),
+        all(map(is_real_word, words)),
     )
 
 
@@ -296,7 +301,8 @@ def _has_enough_known(
     """Tell whether most of the words are known, by number or by rarity; an unknown word has the greatest rarity.
 
     Half of the words are enough when two are known and one of them has related words or a class, a third when one or
-    two records have one of them: `krakatoa` says enough. A number or a common word (dipegang, anjlok) does not count
+    two records have one of them: `krakatoa` says enough; half, too, when few records have one and the
+    others are real words. A number or a common word (dipegang, anjlok) does not count
     while no record has it, nor does a single digit.
 
     recalled       roots of words for which related words or classes have records
@@ -315,18 +321,21 @@ def _has_enough_known(
         rarity for (_word, total), rarity, has in zip(decisive, rarities, is_recalled, strict=True) if total or has
     ]
     known, number = len(known_rarities), len(decisive)
+    are_real = all(total or word.is_real for word, total in decisive)
+
+    def has_rare(most: int, one_in: int) -> bool:
+        return any(
+            0 < total <= min(most, documents / one_in) and not word.is_common and not _is_number(word)
+            for word, total in decisive
+        )
+
     if known and asks_for_kind:
         known, number = known + 1, number + 1
     return (
         known >= MOST_BY_NUMBER * number
         or (known >= max(2, HALF * number) and any(is_recalled))
-        or (
-            known >= THIRD * number
-            and any(
-                0 < total <= min(FEW, documents / ONE_IN) and not word.is_common and not _is_number(word)
-                for word, total in decisive
-            )
-        )
+        or (known >= THIRD * number and has_rare(*FEW))
+        or (known >= HALF * number and number == PAIR and are_real and has_rare(*FEW_BESIDE_REAL))
         or sum(known_rarities) > MOST_BY_RARITY * sum(rarities)
     )
 

@@ -44,10 +44,12 @@ NDCG = {
     # Child was 0.8877, old-spelling 0.9933, stem 0.9922 and minangkabau 0.9337 until words of readers came in the night
     # of that day. In the eighth to twelfth sets, each judged from the results of all programs before it was read, child
     # and minangkabau rose by 0.05 and more.
+    # Question was 0.8949 and child 0.8843 until 2026-11-29, when a year also found the books of that year, and the
+    # vocabulary had 2,300 more words; searches by number rose by 0.10 in a set that was judged for that day.
     "tuning": {
-        "title": 0.9979, "half-remembered": 1.0, "author": 1.0, "name": 1.0, "subject": 0.9401, "child": 0.8843,
-        "typo": 0.9198, "old-spelling": 0.9926, "number": 1.0, "stem": 0.9911, "phrase": 1.0, "operators": 0.983,
-        "transliteration": 1.0, "question": 0.8949, "cross-language": 0.9151, "minangkabau": 0.9319, ALL: 0.9406,
+        "title": 0.9979, "half-remembered": 1.0, "author": 1.0, "name": 1.0, "subject": 0.9402, "child": 0.8842,
+        "typo": 0.9225, "old-spelling": 0.9926, "number": 1.0, "stem": 0.9911, "phrase": 1.0, "operators": 0.983,
+        "transliteration": 1.0, "question": 0.8947, "cross-language": 0.9151, "minangkabau": 0.9319, ALL: 0.9406,
     },
 }  # fmt: skip
 AIMS = {"success": 0.9, "ndcg": 0.85}  # of the test half; the recorded levels are above them

@@ -6,6 +6,7 @@ only for hits.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -38,6 +39,8 @@ _MOST_CACHED = 4_096  # words whose tokens and matches are cached, because queri
 _MOST_CLOSE_WORDS = 8  # of a query; a longer one is neither a name nor a call number
 _ENDINGS = ("an", "nya", "lah", "kah")
 _SHORTEST, _LONGEST = BEGINNING_LENGTHS
+_YEAR = re.compile(r"1[4-9][0-9]{2}|20[0-9]{2}")
+_CLASS = re.compile(r"[0-9]{3}|2x[0-9]{1,2}")
 
 
 @dataclass(slots=True)
@@ -214,9 +217,20 @@ def _any_form(word: str, field: str, may_be_beginning: bool, may_be_old: bool) -
         choices = [beginning, *(Term("any", form, weights.ANYWHERE) for form in roots if form != word)]
     else:
         choices = [Term("any", form, weights.ANYWHERE) for form in roots]
+    if not field:
+        choices += _by_number(word)
     sign = KIND_SIGNS[field] if field else ""
     choices += [Term("any", sign + other, weights.VARIANT) for other in others]
     return _best_of(choices)
+
+
+def _by_number(word: str) -> list[Match]:
+    """Match the books of a year, or of a class: `novel 2016`, `340 hukum`, `2X4`."""
+    if _YEAR.fullmatch(word):
+        return [Between("year", int(word), int(word), weights.OF_YEAR)]
+    if _CLASS.fullmatch(word):
+        return [Keyword("facet_class", (word.upper(),), weights.OF_NUMBER)]
+    return []
 
 
 def _is_whole(word: str) -> bool:

@@ -193,6 +193,7 @@ def test_a_word_that_one_of_many_records_has_is_enough(sample_library: Library) 
     assert titles(sample_library.find("krakatoa xyzzy qqqq"))[0].startswith("Krakatoa")
     assert sample_library.find("krakatoa xyzzy qqqq zzzz").total == 0
     assert sample_library.find("surau xyzzy").total == 0
+    assert "Manajemen Pemasaran" in titles(sample_library.find("memasarkan barang"))  # four records, and a real word
     assert sample_library.find("dampak akibat xyzzy").total == 0  # rare, but words of every topic
 
 

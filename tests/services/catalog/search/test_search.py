@@ -329,3 +329,24 @@ def test_a_word_that_stands_for_the_typed_one_is_explained(open_library: Callabl
     assert "bahasa" in hit.reasons[0].text.id
     (marked,) = library.find("baso", highlight=True).hits
     assert marked.highlights["title"] == ["Tata ", "bahasa", ""]
+
+
+def test_a_number_may_be_the_year_or_the_class_of_a_record(open_library: Callable[[], Library]) -> None:
+    library = open_library()
+    books = [
+        book("Hujan", year=2016),
+        book("Angka 2016", year=2017),
+        book("Asas hukum"),
+        book("Adat dan hukum"),
+        book("Fikih"),
+    ]
+    for record, number in zip(books, ("899.2213", "510", "340.1", "392", "2X4.1"), strict=True):
+        record.fields.append(["082", "  ", "a", number])
+    library.put(books)
+    assert library.titles("2016") == ["Angka 2016", "Hujan"]
+    assert library.titles("hujan tahun 2016")[0] == "Hujan"
+    assert library.titles("340 hukum")[0] == "Asas hukum"
+    assert library.titles("2x4") == ["Fikih"]
+    for typed, reason in (("hujan 2016", "Published in 2016"), ("340 hukum", "Is in class 340")):
+        hit = library.find(typed, explain=True).hits[0]
+        assert reason in {each.text.en for each in hit.reasons}

@@ -75,6 +75,24 @@ def test_two_real_words_are_offered_the_words_that_are_side_by_side(shelf: Libra
     assert (result.did_you_mean, result.corrected) == ("surat dari rantau", False)
 
 
+def test_a_pair_of_misspelt_words_is_corrected_beside_a_light_word_that_no_record_has(shelf: Library) -> None:
+    result = shelf.find("adta dan minangkabua")
+    assert (result.did_you_mean, result.complete) == ("adat dan minangkabau", 1)
+    # `surah` is a real word, so it is replaced only if both words are side by side.
+    result = shelf.find("robohnua dan surah")
+    assert (result.did_you_mean, result.corrected) == ("robohnya dan surau", True)
+
+
+def test_hits_with_a_part_of_the_words_follow_the_few_hits_of_a_correction(shelf: Library) -> None:
+    first = shelf.find("robohnua surau kami", limit=1)
+    assert (first.did_you_mean, first.corrected, first.complete, first.total) == ("robohnya surau kami", True, 1, 3)
+    assert [hit.lacks for hit in first.hits] == [()]
+    second = shelf.find("robohnua surau kami", limit=1, cursor=first.next)
+    assert (second.corrected, second.complete, second.total) == (True, 1, 3)
+    assert [hit.lacks for hit in second.hits] == [("robohnya",)]
+    assert shelf.find("robohnua surau kami", sort="title").total == 1
+
+
 @pytest.mark.parametrize("typed", ["dilam", "kemarau", "adat"])
 def test_no_stop_word_and_no_commoner_word_is_offered(shelf: Library, typed: str) -> None:
     assert shelf.find(typed).did_you_mean == ""
@@ -165,7 +183,7 @@ class CountedIndex:
 @pytest.mark.parametrize(
     ("typed", "calls"),
     [
-        ("robohnua surau", 4),
+        ("robohnua surau", 7),  # with hits that have a part of the corrected words
         ("robohnya surau mereka navis", 7),
         ("xyzzyx qqqqqq", 11),
         ("xyzzyx " * 5 + "surau", 19),
