@@ -7,13 +7,16 @@ from functools import lru_cache
 
 SITE_BITS = 48  # of an IPv6 address: the size of network that a provider gives to an office, or on request
 IPV6_BITS = 64  # one household can use all addresses of the other 64 bits
+# Bits of the widest network that may be named: the private networks of IPv4 and IPv6. Two networks of 1 bit together
+# are every address.
+WIDEST = {4: 8, 6: 7}
 Networks = tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
 
 
 def networks(text: str) -> Networks:
     """Read addresses and networks, separated by commas.
 
-    raises  ValueError  one is neither an address nor a network, or includes every address
+    raises  ValueError  one is neither an address nor a network, or is wider than WIDEST
     """
     parsed = []
     for part in filter(None, map(str.strip, text.split(","))):
@@ -21,8 +24,8 @@ def networks(text: str) -> Networks:
             network = ipaddress.ip_network(part, strict=False)
         except ValueError:
             raise ValueError(f"{part} is neither an IP address nor a network such as 10.0.0.0/8") from None
-        if not network.prefixlen:
-            raise ValueError(f"{part} trusts every address: anybody could write the address of another")
+        if network.prefixlen < WIDEST[network.version]:
+            raise ValueError(f"{part} trusts nearly every address: anybody could write the address of another")
         parsed.append(network)
     return tuple(parsed)
 

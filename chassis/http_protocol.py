@@ -7,6 +7,7 @@ the memory with an endless header, or use all file handles for connections on wh
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 from collections import Counter
 from contextlib import suppress
@@ -15,7 +16,7 @@ from math import inf
 from typing import Any
 
 from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from chassis.addresses import Networks, caller_of, is_in
 
@@ -30,10 +31,12 @@ PROXY_KEEP_ALIVE_SECONDS = 75  # longer than that of proxies, so that the proxy 
 UNREAD_SECONDS = 30.0  # in which a client must read some of the rest of a response
 CHECK_SECONDS = 1.0
 TOO_MANY_CONNECTIONS = "This address has too many open connections."
-# While requests wait, bytes are parsed in pieces shorter than the shortest request, so that a piece completes at most
-# one.
-_PIECE_BYTES = 16
-_REQUEST_LINE = b"HTTP/1."
+# Bytes are parsed up to the end of one head or body, so that a piece completes at most one request. Where a body in
+# chunks ends is not known, so a piece of it may also complete some short requests.
+_HEAD_ENDS = re.compile(rb"\n\r?\n")
+_CHUNKS_BYTES = 1024
+_IN_CHUNKS = -1  # length of a body in chunks
+IGNORED_BYTES = 1024 * 1024  # of a body that arrives after its response; then the connection is closed
 _STATUS_BEGIN, _INTERIM_BEGIN, _HEAD_END = b"HTTP/1.1 ", b"HTTP/1.1 1", b"\r\n\r\n"
 
 
@@ -114,6 +117,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self._idle_deadline = inf  # and by which it must have begun the next one
         self._overhead = 0  # bytes of the current request beyond its body and the allowance for chunks
         self._held = bytearray()  # received bytes, to be parsed when fewer requests wait
+        self._head_tail = b""  # the last bytes of an incomplete head, where its end may begin
+        self._body_left = 0  # bytes of the current body that have not come, or _IN_CHUNKS
+        self._ignored = 0  # bytes of the current body that came after its response
+        self._running: RequestResponseCycle | None = None  # the request that is being answered
         self._unread, self._unread_since = 0, inf  # unsent bytes, and since when none was sent
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -131,25 +138,37 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        self.pipeline.clear()
-        self._held.clear()
+        self._end_requests()
         if self._caller:
             self._limit.close(self._caller)
             self._caller = ""
 
     def data_received(self, data: bytes) -> None:
-        if self._held or self.pipeline or data.count(_REQUEST_LINE) > 1:
+        if self._held or self.pipeline or self._piece_size(data) < len(data):
             self._held += data
             self._parse_held()
         else:
             self._parse(data)
 
+    def _piece_size(self, data: bytes | bytearray) -> int:
+        """Return how many of these bytes, which come next, may be parsed at once."""
+        if self._body_left:
+            return min(len(data), self._body_left if self._body_left > 0 else _CHUNKS_BYTES)
+        if self._head_tail and (end := _HEAD_ENDS.search(self._head_tail + data[:2])):
+            return end.end() - len(self._head_tail)
+        end = _HEAD_ENDS.search(data)
+        return end.end() if end else len(data)
+
     def _parse_held(self) -> None:
         """Parse the held bytes until too many requests wait; reading continues when none are held."""
         while self._held and len(self.pipeline) < WAITING_REQUESTS and not self.transport.is_closing():
-            piece = bytes(self._held[:_PIECE_BYTES])
-            del self._held[:_PIECE_BYTES]
+            size = self._piece_size(self._held)
+            piece = bytes(self._held[:size])
+            del self._held[:size]
             self._parse(piece)
+        if len(self.pipeline) > WAITING_REQUESTS:  # after a body in chunks
+            self._refuse(429, "Too many requests wait on this connection.")
+            return
         if self._held:
             self.flow.pause_reading()
         else:
@@ -160,29 +179,48 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         if self._deadline == inf:
             self._deadline, self._idle_deadline = self.loop.time() + HEAD_SECONDS, inf
-        super().data_received(data)
+        in_body, room = self._body_left, HEAD_BYTES - self._overhead
         self._overhead += len(data)
-        if self._overhead > HEAD_BYTES and not self.transport.is_closing():
+        self._head_tail = data[-2:]
+        # A head that is too long is not completed, so that its request does not begin.
+        super().data_received(data if in_body else data[: max(room, 0)])
+        if self.transport.is_closing():
+            return
+        if self._overhead > HEAD_BYTES:
             if 2 * len(self.url) > HEAD_BYTES:
                 self._refuse(414, f"The URL is longer than {HEAD_BYTES} bytes.")
             else:
                 self._refuse(431, f"The headers are longer than {HEAD_BYTES} bytes.")
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self._overhead = 0
+            return
+        if in_body and self.cycle.response_complete:
+            self._ignored += len(data)
+            if self._ignored > IGNORED_BYTES:
+                self.transport.close()
 
     def on_headers_complete(self) -> None:
         super().on_headers_complete()
+        self._head_tail = b""
         self._deadline = self.loop.time() + BODY_SECONDS
+        for name, value in self.headers:
+            if name == b"content-length":
+                self._body_left = int(value)
+            elif name == b"transfer-encoding":
+                self._body_left = _IN_CHUNKS
 
     def on_body(self, body: bytes) -> None:
         self._overhead -= (1 + CHUNK_OVERHEAD) * len(body)
+        if self._body_left > 0:
+            self._body_left -= len(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
         self._deadline = inf
+        self._overhead = self._body_left = self._ignored = 0
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
 
     def on_response_complete(self) -> None:
         """Answer the next request. Replaces uvicorn's method, whose timer after each response takes longer."""
@@ -216,12 +254,24 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def _refuse(self, status: int, sentence: str) -> None:
-        """Close the connection; answer with the reason first, unless a response is being sent."""
-        if self.cycle is None or self.cycle.response_complete:
+        """Close the connection; answer with the reason first, unless another request waits for its response."""
+        running = self._running
+        if running is None or running.response_complete or (running is self.cycle and not running.response_started):
             self.transport.write(_refusal(status, sentence))
+        self._end_requests()
+        self.transport.close()
+
+    def _end_requests(self) -> None:
+        """Forget the requests that wait, and tell the running one that its client is gone.
+
+        uvicorn tells the newest one, which may be another.
+        """
         self.pipeline.clear()
         self._held.clear()
-        self.transport.close()
+        running, self._running = self._running, None
+        if running is not None and not running.response_complete:
+            running.disconnected = True
+            running.message_event.set()
 
 
 def _refusal(status: int, sentence: str) -> bytes:
@@ -258,6 +308,8 @@ class _JoiningTransport:
         self._head = b""
 
     def write(self, data: bytes) -> None:
+        if self.is_closing():  # a request may end after its connection
+            return
         if self._head:
             head, self._head = self._head, b""
             self._transport.writelines((head, data))

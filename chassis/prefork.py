@@ -6,6 +6,7 @@ A worker gets accepted connections from its supervisor (chassis.supervisor) inst
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
 from types import FrameType
@@ -21,6 +22,7 @@ from chassis.tls_connections import TlsConnections
 # Connections that are received from the supervisor, and those of them that are served, before other work goes on. More
 # are received than served, because a refusal costs little, and a client may open thousands before those of others.
 MOST_RECEIVED, MOST_SERVED = 64, 4
+RECEIVE_PAUSE_SECONDS = 0.1  # while no file handle is free
 
 
 class StoppableServer(uvicorn.Server):
@@ -91,9 +93,22 @@ class WorkerServer(StoppableServer):
         self.started = True
         self._channel.send(READY)
 
+    def _has_free_handle(self) -> bool:
+        try:
+            os.close(os.dup(self._channel.fileno()))
+        except OSError:
+            return False
+        return True
+
     def _receive(self) -> None:
         served = 0
         for _ in range(MOST_RECEIVED):
+            if not self._has_free_handle():
+                # The kernel would close the connection that comes. The supervisor keeps it, and later ones wait too.
+                loop = asyncio.get_running_loop()
+                loop.remove_reader(self._channel.fileno())
+                loop.call_later(RECEIVE_PAUSE_SECONDS, loop.add_reader, self._channel.fileno(), self._receive)
+                return
             try:
                 message, handles, _, _ = socket.recv_fds(self._channel, 16, 16)
             except BlockingIOError:

@@ -32,7 +32,7 @@ WINDOW_SECONDS = 60
 TOKEN_SECONDS = 0.01
 MOST_CALLERS = 50_000  # about 10 MB
 # Health probes do not count.
-EXEMPT = "/api/v1/health/"
+EXEMPT = frozenset(("/api/v1/health/live", "/api/v1/health/ready"))
 # Static files have a separate quota, so that the page that explains the limit gets its style sheet. Files over this
 # quota count like other requests.
 FILES = "/static/"
@@ -105,7 +105,7 @@ class Limits:
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"].startswith(EXEMPT):
+        if scope["type"] != "http" or scope["path"] in EXEMPT:
             await self.app(scope, receive, send)
             return
         if scope["path"].startswith(FILES) and self._files.take(address_of(scope)) >= 0:
@@ -224,7 +224,7 @@ class Concurrency:
 
     def _counts(self, scope: Scope) -> bool:
         """Return whether a request takes a place; health probes and requests of trusted proxies take none."""
-        if scope["type"] != "http" or scope["path"].startswith(EXEMPT):
+        if scope["type"] != "http" or scope["path"] in EXEMPT:
             return False
         return not (self._exempt and is_in((scope.get("client") or ("",))[0], self._exempt))
 

@@ -6,6 +6,7 @@ import os
 import resource
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
@@ -67,6 +68,8 @@ def test_a_lack_of_file_handles_ends_neither_the_supervisor_nor_a_job(store: Sto
             resource.prlimit(pid, resource.RLIMIT_NOFILE, (most, most))
         connections = [_connect(up) for _ in range(20 * SPARE_HANDLES)]
         eventually(lambda: any(_handles(pid) == most for pid, most in limits.items()))
+        time.sleep(1)
+        assert not any(map(_is_closed, connections))  # those that no worker can take wait
         path, _ = write_records(tmp_path, 50)
         import_process = store.start_import(path)
         import_process.communicate(timeout=90)
@@ -103,6 +106,16 @@ def test_workers_that_do_not_read_end_nothing(store: Store) -> None:
         assert up.workers() == workers
     finally:
         kill_session(up.process)
+
+
+def _is_closed(connection: socket.socket) -> bool:
+    connection.setblocking(False)
+    try:
+        return not connection.recv(1)
+    except BlockingIOError:
+        return False
+    except ConnectionResetError:
+        return True
 
 
 def _handles(pid: int) -> int:
