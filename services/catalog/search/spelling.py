@@ -28,6 +28,7 @@ MOST_CORRECTIONS = 8  # of which the hits are counted, in one request
 _FIELDS = {"": ("title", "author", "subject"), **{field: (field,) for field in ("title", "author", "subject")}}
 _SHORTEST = 4  # letters; a shorter word is near to half of all words
 _LONG = 7  # letters; from this length two edits are tried
+_ARTICLE = "al"  # of Arabic
 _MOST_WORDS = 6
 _MOST_SIDE_BY_SIDE = 5  # words of a query that may be part of a title
 _NEIGHBOURS = 4  # near words tried for one word
@@ -201,7 +202,11 @@ def _is_in_no_record(word: QueryWord) -> bool:
 
 def _candidates(index: Index, word: QueryWord) -> list[str]:
     """List replacements of an unknown word: near words, else another first letter, else two words."""
-    return _near_words(index, word) or _rewrite(index, word)
+    candidates = _near_words(index, word) or _rewrite(index, word)
+    if candidates or not word.token.startswith(_ARTICLE) or len(word.token) < _LONG:
+        return candidates
+    # A name is often written as one word with its article: almunawir.
+    return _near_words(index, replace(word, token=word.token.removeprefix(_ARTICLE)))
 
 
 def _near_words(index: Index, word: QueryWord, *, least: int = 1) -> list[str]:

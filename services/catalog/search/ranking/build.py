@@ -41,6 +41,7 @@ _ENDINGS = ("an", "nya", "lah", "kah")
 _SHORTEST, _LONGEST = BEGINNING_LENGTHS
 _YEAR = re.compile(r"1[4-9][0-9]{2}|20[0-9]{2}")
 _CLASS = re.compile(r"[0-9]{3}|2x[0-9]{1,2}")
+_DECIMAL_CLASS = re.compile(r"[0-9]{3}\.[0-9]+")
 
 
 @dataclass(slots=True)
@@ -330,7 +331,11 @@ def _or_identifier(query: Query, query_tokens: Sequence[_Token], match: Match) -
     if not any(any(map(str.isdigit, token.text)) for token in query_tokens):
         return match
     number = whole_number(query)
-    return match if number is None else Or((match, number))
+    if number is None:
+        return match
+    text = str(query)
+    classes = (_class_range(Classes(text, text)),) if _DECIMAL_CLASS.fullmatch(text) else ()
+    return Or((match, number, *classes))
 
 
 def whole_number(query: Query) -> Keyword | None:

@@ -48,6 +48,7 @@ def shelf(open_library: Callable[[], Library]) -> Library:
         ("siti nurbayya", "siti nurbaya"),
         ("penulis:navsi kemarau", "author:navis kemarau"),
         ("kemarau -surau navsi", "kemarau navis -surau"),
+        ("alminangkabou adat", "minangkabau adat"),  # with an article
     ],
 )
 def test_a_misspelt_query_is_corrected(shelf: Library, typed: str, correction: str) -> None:
