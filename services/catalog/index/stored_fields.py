@@ -24,7 +24,7 @@ from services.catalog.index.work_grouping import pack_edition
 from services.catalog.record.index_document import FACETS, KEYWORDS, START, TEXT_FIELDS, Document
 
 # Increase it when records get other documents: then existing indexes are rebuilt automatically.
-FORM_NUMBER = 13
+FORM_NUMBER = 14
 FORM = hashlib.sha256(repr((FORM_NUMBER, TEXT_FIELDS, FACETS, KEYWORDS, START)).encode()).hexdigest()[:16]
 
 # Each field sorts and breaks ties by the record number; records without a year come last in both orders.

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from services.catalog.analysis import is_stop_word, root, tokens
+from services.catalog.analysis.listed_words import is_indonesian_word
 from services.catalog.record.headings import SUBDIVISION
 
 _FILE = Path(__file__).with_name("reader_words.txt")
@@ -94,6 +95,11 @@ def _entries() -> _Entries:
     return parse_reader_words(_FILE.read_text(encoding="utf-8").splitlines())
 
 
+def _foreign_words(titles: Iterable[str]) -> Iterator[str]:
+    """Yield the words of other titles of a work that are in no Indonesian list: readers ask for `the alchemist`."""
+    return (word for title in titles for word in tokens(title) if not is_indonesian_word(word))
+
+
 def parse_reader_words(lines: Sequence[str]) -> _Entries:
     """Read the lines of a file; empty lines and comments (#) say nothing.
 
@@ -112,8 +118,9 @@ def parse_reader_words(lines: Sequence[str]) -> _Entries:
             for heading in keys.split("|"):
                 subjects[_subject_key(heading)].append(words)
         else:
-            titles, _, author = keys.partition(" / ")
-            entry = _Entry(frozenset(tokens(author)), words)
-            for title in titles.split("|"):
-                works[" ".join(tokens(title))].append(entry)
+            listed, _, author = keys.partition(" / ")
+            titles = listed.split("|")
+            for title in titles:
+                all_words = " ".join((words, *_foreign_words(other for other in titles if other != title)))
+                works[" ".join(tokens(title))].append(_Entry(frozenset(tokens(author)), all_words))
     return _Entries(dict(works), dict(subjects))

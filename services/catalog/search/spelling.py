@@ -14,7 +14,7 @@ from itertools import chain, compress, islice, product
 from string import ascii_lowercase
 from typing import TypeVar
 
-from services.catalog.analysis import TITLES, is_light_word, is_weak_word, tokens
+from services.catalog.analysis import ARTICLES, TITLES, is_light_word, is_weak_word, tokens
 from services.catalog.analysis.word_lists import is_real_word
 from services.catalog.index.matches import Keyword, Match, Or
 from services.catalog.index.matches import Phrase as SideBySide
@@ -173,7 +173,9 @@ def query_words(index: Index, query: Query) -> list[QueryWord]:
             continue
         word_tokens = tokens(part.text)
         if isinstance(part, Word) and len(word_tokens) != 1:
-            continue
+            word_tokens = [token for token in word_tokens if token not in ARTICLES]  # as-syirazi
+            if len(word_tokens) != 1:
+                continue
         for token in dict.fromkeys(word_tokens):
             if len(token) < _SHORTEST or any(map(str.isdigit, token)) or len(words) == _MOST_WORDS:
                 continue

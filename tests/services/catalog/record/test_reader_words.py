@@ -69,11 +69,13 @@ def test_a_work_is_known_by_its_whole_title_and_a_word_of_its_authors_name() -> 
     author: Field = ["100", "1 ", "a", "Saint-Exupéry, Antoine de"]
     words = found_words(author, title)
     assert {"mawar", "rubah", "gurun"} <= words["story"]
+    assert "petit" in words["story"]  # a foreign word of its other titles
     assert not words["subject"]
     assert found_words(title) == {"story": set(), "work": set(), "subject": set()}
     assert not found_words(author, ["245", "10", "a", "Pangeran Cilik Kembali"])["story"]
     original: Field = ["240", "10", "a", "Le petit prince"]
-    assert found_words(author, original, ["245", "10", "a", "Sang pangeran"])["story"] == words["story"]
+    others = found_words(author, original, ["245", "10", "a", "Sang pangeran"])["story"]
+    assert {"mawar", "rubah", "gurun"} <= others
 
 
 def test_a_volume_has_the_words_of_its_series() -> None:

@@ -49,6 +49,7 @@ def shelf(open_library: Callable[[], Library]) -> Library:
         ("penulis:navsi kemarau", "author:navis kemarau"),
         ("kemarau -surau navsi", "kemarau navis -surau"),
         ("alminangkabou adat", "minangkabau adat"),  # with an article
+        ("al-minangkabou adat", "minangkabau adat"),
     ],
 )
 def test_a_misspelt_query_is_corrected(shelf: Library, typed: str, correction: str) -> None:
