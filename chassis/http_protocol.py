@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Any
 
-from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from chassis.addresses import Networks, caller_of, is_in
@@ -121,11 +121,12 @@ class BoundedProtocol(HttpToolsProtocol):
         self._body_left = 0  # bytes of the current body that have not come, or _IN_CHUNKS
         self._ignored = 0  # bytes of the current body that came after its response
         self._running: RequestResponseCycle | None = None  # the request that is being answered
+        self._refused = False  # nothing more is parsed
         self._unread, self._unread_since = 0, inf  # unsent bytes, and since when none was sent
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(_JoiningTransport(transport))  # type: ignore[arg-type]
-        self.flow = _HoldingFlow(transport, self._held)
+        self.flow = _HoldingFlow(transport, self)
         address = self.client[0] if self.client else ""
         if is_in(address, self._limit.exempt):
             self.timeout_keep_alive = PROXY_KEEP_ALIVE_SECONDS
@@ -143,10 +144,16 @@ class BoundedProtocol(HttpToolsProtocol):
             self._limit.close(self._caller)
             self._caller = ""
 
+    @property
+    def holds(self) -> bool:
+        return bool(self._held)
+
     def data_received(self, data: bytes) -> None:
+        if self._refused:
+            return
         if self._held or self.pipeline or self._piece_size(data) < len(data):
             self._held += data
-            self._parse_held()
+            self.parse_held()
         else:
             self._parse(data)
 
@@ -159,32 +166,41 @@ class BoundedProtocol(HttpToolsProtocol):
         end = _HEAD_ENDS.search(data)
         return end.end() if end else len(data)
 
-    def _parse_held(self) -> None:
-        """Parse the held bytes until too many requests wait; reading continues when none are held."""
-        while self._held and len(self.pipeline) < WAITING_REQUESTS and not self.transport.is_closing():
+    def _is_full(self) -> bool:
+        """Tell whether the application has not taken a large part of the current body."""
+        return bool(self.cycle and not self.cycle.response_complete and len(self.cycle.body) > HIGH_WATER_LIMIT)
+
+    def parse_held(self) -> None:
+        """Parse the held bytes until too many requests or too much of a body wait; read when none are held."""
+        while (
+            self._held
+            and len(self.pipeline) < WAITING_REQUESTS
+            and not self._is_full()
+            and not self.transport.is_closing()
+        ):
             size = self._piece_size(self._held)
             piece = bytes(self._held[:size])
             del self._held[:size]
             self._parse(piece)
-        if len(self.pipeline) > WAITING_REQUESTS:  # after a body in chunks
-            self._refuse(429, "Too many requests wait on this connection.")
-            return
         if self._held:
             self.flow.pause_reading()
-        else:
+        elif not self.pipeline and not self._is_full():
             self.flow.resume_reading()
 
     def _parse(self, data: bytes) -> None:
-        if self.transport.is_closing():
+        if self._refused or self.transport.is_closing():
             return
         if self._deadline == inf:
             self._deadline, self._idle_deadline = self.loop.time() + HEAD_SECONDS, inf
         in_body, room = self._body_left, HEAD_BYTES - self._overhead
         self._overhead += len(data)
-        self._head_tail = data[-2:]
+        self._head_tail = b"" if in_body else (self._head_tail + data)[-2:]
         # A head that is too long is not completed, so that its request does not begin.
         super().data_received(data if in_body else data[: max(room, 0)])
-        if self.transport.is_closing():
+        if self._refused or self.transport.is_closing():
+            return
+        if len(self.pipeline) > WAITING_REQUESTS:  # after a body in chunks
+            self._refuse(429, "Too many requests wait on this connection.")
             return
         if self._overhead > HEAD_BYTES:
             if 2 * len(self.url) > HEAD_BYTES:
@@ -198,22 +214,33 @@ class BoundedProtocol(HttpToolsProtocol):
                 self.transport.close()
 
     def on_headers_complete(self) -> None:
-        super().on_headers_complete()
-        self._head_tail = b""
-        self._deadline = self.loop.time() + BODY_SECONDS
         for name, value in self.headers:
             if name == b"content-length":
                 self._body_left = int(value)
             elif name == b"transfer-encoding":
                 self._body_left = _IN_CHUNKS
+        if self._body_left and self.parser.should_upgrade():
+            # The parser does not read such a body, so its bytes would be read as requests.
+            self._refuse(400, "A request for another protocol has no body.")
+            return
+        super().on_headers_complete()
+        self._head_tail = b""
+        self._deadline = self.loop.time() + BODY_SECONDS
 
     def on_body(self, body: bytes) -> None:
-        self._overhead -= (1 + CHUNK_OVERHEAD) * len(body)
+        if self._refused:
+            return
+        self._overhead = max(0, self._overhead - (1 + CHUNK_OVERHEAD) * len(body))
         if self._body_left > 0:
             self._body_left -= len(body)
         super().on_body(body)
 
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(400, msg)
+
     def on_message_complete(self) -> None:
+        if self._refused:
+            return
         super().on_message_complete()
         self._deadline = inf
         self._overhead = self._body_left = self._ignored = 0
@@ -233,7 +260,7 @@ class BoundedProtocol(HttpToolsProtocol):
             else:
                 self._idle_deadline = self.loop.time() + self.timeout_keep_alive
         if self._held:
-            self._parse_held()
+            self.parse_held()
 
     def check_deadline(self, now: float) -> None:
         """Close the connection if its client is late in sending, or has not read for too long.
@@ -248,15 +275,26 @@ class BoundedProtocol(HttpToolsProtocol):
         self._unread = unread
         if now - self._unread_since > UNREAD_SECONDS:
             self.transport.abort()
-        elif now > self._deadline and not self.transport.is_closing():
+        elif now > self._deadline and not self._held and not self.transport.is_closing():
             self._refuse(408, "The request was not complete in time.")
         elif now > self._idle_deadline and not self.transport.is_closing():
             self.transport.close()
 
     def _refuse(self, status: int, sentence: str) -> None:
-        """Close the connection; answer with the reason first, unless another request waits for its response."""
+        """Read nothing more. Close the connection; answer with the reason first, if no other response is due.
+
+        A complete request that is being answered gets its response, and then the connection closes.
+        """
+        self._refused = True
+        self._deadline = self._idle_deadline = inf
         running = self._running
-        if running is None or running.response_complete or (running is self.cycle and not running.response_started):
+        if running is not None and not running.response_complete and not running.more_body:
+            running.keep_alive = False
+            self.pipeline.clear()
+            self._held.clear()
+            return
+        is_answered = running is not None and (running.response_started if self._body_left else False)
+        if not is_answered:
             self.transport.write(_refusal(status, sentence))
         self._end_requests()
         self.transport.close()
@@ -285,14 +323,16 @@ def _refusal(status: int, sentence: str) -> bytes:
 
 
 class _HoldingFlow(FlowControl):
-    """Does not resume reading while received bytes are held; uvicorn resumes after each response."""
+    """Parses held bytes before further ones are read; uvicorn resumes when a body is taken, and after each response."""
 
-    def __init__(self, transport: asyncio.Transport, held: bytearray) -> None:
+    def __init__(self, transport: asyncio.Transport, protocol: BoundedProtocol) -> None:
         super().__init__(transport)
-        self._held = held
+        self._protocol = protocol
 
     def resume_reading(self) -> None:
-        if not self._held:
+        if self._protocol.holds:
+            self._protocol.loop.call_soon(self._protocol.parse_held)
+        else:
             super().resume_reading()
 
 

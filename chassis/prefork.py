@@ -93,6 +93,10 @@ class WorkerServer(StoppableServer):
         self.started = True
         self._channel.send(READY)
 
+    def _receive_again(self) -> None:
+        if not self.should_exit:
+            asyncio.get_running_loop().add_reader(self._channel.fileno(), self._receive)
+
     def _has_free_handle(self) -> bool:
         try:
             os.close(os.dup(self._channel.fileno()))
@@ -107,7 +111,7 @@ class WorkerServer(StoppableServer):
                 # The kernel would close the connection that comes. The supervisor keeps it, and later ones wait too.
                 loop = asyncio.get_running_loop()
                 loop.remove_reader(self._channel.fileno())
-                loop.call_later(RECEIVE_PAUSE_SECONDS, loop.add_reader, self._channel.fileno(), self._receive)
+                loop.call_later(RECEIVE_PAUSE_SECONDS, self._receive_again)
                 return
             try:
                 message, handles, _, _ = socket.recv_fds(self._channel, 16, 16)

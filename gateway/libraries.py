@@ -34,7 +34,7 @@ FRESH_HOURS_SECONDS = 30.0
 USABLE_HOURS_SECONDS = 60.0
 RETRY_SECONDS = 5.0
 WAIT_SECONDS = 0.15
-CALL_SECONDS = 1.0
+NAMES_SECONDS = 1.0
 # Enough days to include the next opening after a long holiday.
 DAYS = 14
 _MOST_PAGES = 10
@@ -225,7 +225,7 @@ class Libraries:
 
 
 async def _call(method: Any, message: Any) -> Any:
-    return await method(message, timeout=CALL_SECONDS, metadata=[("x-request-id", new_id_text())])
+    return await method(message, timeout=NAMES_SECONDS, metadata=[("x-request-id", new_id_text())])
 
 
 class PreparedLibraries:

@@ -112,9 +112,12 @@ def test_endless_bytes_before_a_request_take_no_memory(
     assert not [line for line in caplog.records if line.name == "asyncio"]  # refused, not ended by a fault of ours
 
 
-def test_endless_trailers_close_the_connection(site: Site) -> None:
-    head = b"POST /quick HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX: "
-    with client_of(site, head) as client:
+@pytest.mark.parametrize("body", [b"1\r\na", b"7a120\r\n" + b"a" * 500_000])
+def test_endless_trailers_close_the_connection(site: Site, body: bytes) -> None:
+    head = b"POST /quick HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with client_of(site, head + body + b"\r\n0\r\nX: " + b"a" * 60_000) as client:
+        assert until_closed(client).startswith(b"HTTP/1.1 431")
+    with client_of(site, head + body + b"\r\n0\r\nX: ") as client:
         assert pour(client, b"a" * 64_000, 60_000_000) < 20_000_000
     with client_of(site, GET) as client:
         assert client.recv(1000).startswith(b"HTTP/1.1 200")
@@ -177,26 +180,69 @@ def test_few_pipelined_requests_wait_whatever_they_say_and_how_they_come(
         assert 0 < len(connection.pipeline) <= WAITING_REQUESTS
 
 
-def test_many_requests_behind_a_body_in_chunks_are_refused(site: Site) -> None:
-    head = b"POST /slow HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
-    with client_of(site, head + b"0\r\n\r\n" + b"GET / HTTP/1.1\r\n\r\n" * 800) as client:
-        assert until_closed(client) == b""
-    eventually(lambda: site.open_connections == 0)
+SLOW = b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
-def test_a_request_that_ends_after_its_connection_logs_nothing(site: Site, caplog: pytest.LogCaptureFixture) -> None:
-    slow = b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n"
-    long_head = b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 40_000
-    with client_of(site, GET) as other:
-        assert other.recv(1_000)
-        with client_of(site, slow * 3 + long_head) as client:
-            assert until_closed(client) == b""
-        eventually(lambda: site.open_connections == 1)
-        site.release()
-        other.sendall(GET)
-        assert other.recv(1_000).startswith(b"HTTP/1.1 200")
+@pytest.mark.parametrize(
+    "rest",
+    [
+        b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 40_000,
+        SLOW * 2 + b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 40_000,
+        b"GARBAGE\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + b"GET / HTTP/1.1\r\n\r\n" * 800,
+    ],
+    ids=["a long head", "a long head behind two that wait", "garbage", "many requests behind a body in chunks"],
+)
+def test_a_complete_request_gets_its_response_before_the_connection_of_a_refused_one_closes(
+    site: Site, rest: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    with client_of(site, SLOW) as client:
+        eventually(lambda: site.app.begun == 1)
+        client.sendall(rest)
         time.sleep(0.2)
+        site.release()
+        answer = until_closed(client)
+    assert (answer.count(b"HTTP/1.1 "), answer.count(b"HTTP/1.1 200"), answer.endswith(b"done")) == (1, 1, True)
+    eventually(lambda: site.open_connections == 0)
     assert not [line for line in caplog.records if line.levelname == "ERROR"]
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET /slow HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + b"989680\r\n",
+        b"GET /slow HTTP/1.1\r\nHost: a\r\nContent-Length: 10000000\r\n\r\n",
+        SLOW + b"POST /quick HTTP/1.1\r\nHost: a\r\nContent-Length: 10000000\r\n\r\n",
+    ],
+    ids=["in chunks", "with a length", "of a request that waits"],
+)
+def test_a_body_that_the_application_does_not_take_is_not_read(site: Site, head: bytes) -> None:
+    with client_of(site, head) as client:
+        eventually(lambda: site.app.begun == 1)
+        client.settimeout(0.5)
+        with pytest.raises(TimeoutError):
+            client.sendall(b"a" * 10_000_000)
+        connection = next(iter(site.server.server_state.connections))
+        assert len(connection.cycle.body) < 1_000_000
+
+
+def test_a_body_in_large_chunks_is_read(site: Site) -> None:
+    head = b"POST /quick HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with client_of(site, head + b"4c4b40\r\n" + b"a" * 5_000_000 + b"\r\n0\r\n\r\n" + GET) as client:
+        received = b""
+        while received.count(b"done") < 2:
+            received += client.recv(1_000)
+    assert site.app.bodies == [b"a" * 5_000_000, b""]
+
+
+def test_a_request_for_another_protocol_with_a_body_is_refused(site: Site) -> None:
+    head = (
+        b"POST /quick HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: %d\r\n\r\n"
+        % len(GET)
+    )
+    with client_of(site, head + GET) as client:
+        answer = until_closed(client)
+    assert (answer[:12], answer.count(b"HTTP/1.1 "), site.app.begun) == (b"HTTP/1.1 400", 1, 0)
 
 
 def test_of_many_pipelined_requests_only_some_wait_and_none_is_kept_after_the_connection(site: Site) -> None:

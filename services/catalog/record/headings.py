@@ -148,12 +148,12 @@ def _subject_keys(subject: str) -> tuple[str, ...]:
     main, subdivision, _others = subject.partition(SUBDIVISION)
     headings = (subject, main) if subdivision else (subject,)
     roots_of_headings = ([root(word) for word in tokens(heading) if not is_stop_word(word)] for heading in headings)
-    return tuple(subject_key(roots) for roots in roots_of_headings if len(roots) > 1)
+    return tuple(subject_key(roots) for roots in roots_of_headings if len(set(roots)) > 1)
 
 
 def subject_key(roots: Iterable[str]) -> str:
     """Return one key for a subject heading with its words in any order. roots: of its words without stop words."""
-    return SUBJECT_SIGN + " ".join(sorted(roots))
+    return SUBJECT_SIGN + " ".join(sorted(set(roots)))
 
 
 def series_of(tags: Tags) -> list[str]:

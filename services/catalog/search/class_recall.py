@@ -176,15 +176,16 @@ class ClassFinder:
 
     def _share_a_class(self, words: Sequence[str]) -> bool:
         """Tell whether a class has phrases with each of these words, in any form."""
-        shared: Set[str] = frozenset()
-        for position, word in enumerate(words):
-            keys: Set[str] = self._keys_of_roots.get(root(word), _NO_KEYS)
+        keys_of_roots: dict[str, Set[str]] = {}
+        for word in words:
+            word_root = root(word)
+            keys: Set[str] = self._keys_of_roots.get(word_root, _NO_KEYS)
             if variants := variants_of(word):
                 keys = frozenset(keys).union(*(self._keys_of_roots.get(variant, _NO_KEYS) for variant in variants))
-            shared = shared & keys if position else keys
-            if not shared:
-                return False
-        return bool(shared)
+            earlier = keys_of_roots.get(word_root)
+            keys_of_roots[word_root] = keys if earlier is None else keys | earlier
+        first, *others = keys_of_roots.values() or (_NO_KEYS,)
+        return bool(first and frozenset(first).intersection(*others))
 
     def _find(self, query: Query) -> Ideas:
         """Find the classes, related words and audience of a query. A phrase inside a longer one does not count.
@@ -268,6 +269,12 @@ def _are_near(roots: Sequence[str], of_phrase: set[str]) -> bool:
 
 
 _finders: WeakKeyDictionary[Database, tuple[float, Mapping[str, queries.OwnClass], ClassFinder]] = WeakKeyDictionary()
+
+
+def forget_classes() -> None:
+    """Clear what is cached of classes; after a change of the vocabulary."""
+    release_finder.cache_clear()
+    _finders.clear()
 
 
 def class_finder(database: Database) -> ClassFinder:

@@ -229,7 +229,8 @@ class _FewHits:
     def _add_partial(self, corrected: Query, match: Match, total: int) -> _Other:
         """Return a correction; hits with a part of its words follow if it has few hits."""
         partial = None
-        if total < FEW_HITS:
+        # Filters do not count here, as in _find_partial.
+        if total < FEW_HITS and (not self.request.filters or next(iter(self.index.totals([match]))) < FEW_HITS):
             partial = match_partly(self.index, corrected, match, self._ideas_of(corrected))
         if partial is None:
             return _Other(corrected, match, "corrected")

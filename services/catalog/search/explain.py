@@ -190,7 +190,7 @@ def _describe(leaf: Leaf, fields: Fields, typed_words: Mapping[str, str]) -> Loc
         case SideBySide(field=field, tokens=words):
             field_name = next((name for name in PLACES if _has_phrase(fields.tokens(name), words)), field)
             return sentence("WHY_TOGETHER", word=" ".join(words), place=sentence(PLACES[field_name]))
-        case Between(field="year", low=year):
+        case Between(field="year", low=year, high=high) if year == high:
             return sentence("WHY_YEAR", year=str(year))
         case Between(field="number"):
             return sentence("WHY_WORDS")

@@ -9,7 +9,7 @@ from chassis.sentences import load_sentences
 from services.catalog.analysis.listed_words import is_in_lists
 from services.catalog.analysis.vocabulary import is_light_word, use_vocabulary
 from services.catalog.analysis.vocabulary_syntax import Vocabulary, VocabularyFault, parse_vocabulary
-from services.catalog.search.class_recall import release_finder
+from services.catalog.search.class_recall import forget_classes, release_finder
 from services.catalog.search.validation import forget_queries
 
 
@@ -30,7 +30,7 @@ def use_own_vocabulary(path: Path | None) -> None:
         read_vocabulary(path)
         use_vocabulary(_read(path))
         forget_queries()
-        release_finder.cache_clear()
+        forget_classes()
 
 
 def load_words() -> None:
