@@ -41,6 +41,8 @@ COMPLETED_COLUMNS = {
     "items": {"access", "told", "version"},
 }
 REGROUPED_TABLES = {"work_keys"}
+# Without the queries that find more than in an older release: a class without `class:`.
+SAME_QUERIES = tuple(query for query in QUERIES if query != "2X4")
 READY_SECONDS = 60
 PAUSE_SECONDS = 0.05
 
@@ -115,7 +117,7 @@ def test_a_release_serves_while_its_databases_are_migrated(
     with new_program.up() as address:
         eventually(lambda: _is_complete(settings), seconds=READY_SECONDS)
         # A comparison ends at the first query that differs.
-        eventually(lambda: all(_result(address, query) == results[query] for query in QUERIES), seconds=READY_SECONDS)
+        eventually(lambda: all(_result(address, query) == results[query] for query in results), seconds=READY_SECONDS)
         _assert_kept(_lasting(rows), _rows(settings))
 
 
@@ -206,7 +208,7 @@ def _total(address: str, query: str) -> int:
 
 def _results(address: str) -> dict[str, Any]:
     """The result of each query."""
-    results = {query: _result(address, query) for query in QUERIES}
+    results = {query: _result(address, query) for query in SAME_QUERIES}
     assert any(total for total, *_ in results.values())
     return results
 
