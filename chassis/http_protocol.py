@@ -145,7 +145,8 @@ class BoundedProtocol(HttpToolsProtocol):
             self._caller = ""
 
     @property
-    def holds(self) -> bool:
+    def holds_bytes(self) -> bool:
+        """Tell whether received bytes wait to be parsed."""
         return bool(self._held)
 
     def data_received(self, data: bytes) -> None:
@@ -293,7 +294,8 @@ class BoundedProtocol(HttpToolsProtocol):
             self.pipeline.clear()
             self._held.clear()
             return
-        is_answered = running is not None and (running.response_started if self._body_left else False)
+        # Between requests the response is an earlier one's.
+        is_answered = self._body_left and running is not None and running.response_started
         if not is_answered:
             self.transport.write(_refusal(status, sentence))
         self._end_requests()
@@ -330,7 +332,7 @@ class _HoldingFlow(FlowControl):
         self._protocol = protocol
 
     def resume_reading(self) -> None:
-        if self._protocol.holds:
+        if self._protocol.holds_bytes:
             self._protocol.loop.call_soon(self._protocol.parse_held)
         else:
             super().resume_reading()

@@ -162,7 +162,7 @@ class ClassFinder:
         return self.caption(key) or label_under(key, {above: row.caption for above, row in self.rows.items()})
 
     def _find_whole(self, query: Query) -> Ideas:
-        """Find the classes that have all the words of a query, and its preferences: what every search needs.
+        """Find ideas with every class that has all the words of a query, and its preferences: what every search needs.
 
         Most queries have no such class, and to see that takes a fourth of the time of `find`.
         """

@@ -40,7 +40,6 @@ HALF = 0.5  # share that is enough if a class or related words are known, too
 # Share that is enough if few records have one of the words: at most 2, and at most one in 200 of all records; one of a
 # pair is enough if at most 20, and one in 100, have it, and the other is a real word.
 THIRD, FEW, FEW_BESIDE_REAL = 0.33, (2, 200), (20, 100)
-PAIR = 2
 Searched = TypeVar("Searched")
 
 
@@ -301,9 +300,9 @@ def _has_enough_known(
     """Tell whether most of the words are known, by number or by rarity; an unknown word has the greatest rarity.
 
     Half of the words are enough when two are known and one of them has related words or a class, a third when one or
-    two records have one of them: `krakatoa` says enough; half, too, when few records have one and the
-    others are real words. A number or a common word (dipegang, anjlok) does not count
-    while no record has it, nor does a single digit.
+    two records have one of them: `krakatoa` says enough. So does one of a pair that few records have, if the other is a
+    real word. A number or a common word (dipegang, anjlok) does not count while no record has it, nor does a single
+    digit.
 
     recalled       roots of words for which related words or classes have records
     asks_for_kind  the query asks for stories or facts, which counts as one more known word beside another
@@ -335,7 +334,7 @@ def _has_enough_known(
         known >= MOST_BY_NUMBER * number
         or (known >= max(2, HALF * number) and any(is_recalled))
         or (known >= THIRD * number and has_rare(*FEW))
-        or (known >= HALF * number and number == PAIR and are_real and has_rare(*FEW_BESIDE_REAL))
+        or (known >= HALF * number and number == 2 and are_real and has_rare(*FEW_BESIDE_REAL))
         or sum(known_rarities) > MOST_BY_RARITY * sum(rarities)
     )
 

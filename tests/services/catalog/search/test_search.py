@@ -349,6 +349,6 @@ def test_a_number_may_be_the_year_or_the_class_of_a_record(open_library: Callabl
     assert library.titles("2x4") == ["Fikih"]
     assert library.titles("899.2") == ["Hujan"]
     assert library.titles("340.12") == []
-    for typed, reason in (("hujan 2016", "Published in 2016"), ("340 hukum", "Is in class 340")):
+    for typed, sentence in (("hujan 2016", "Published in 2016"), ("340 hukum", "Is in class 340")):
         hit = library.find(typed, explain=True).hits[0]
-        assert reason in {each.text.en for each in hit.reasons}
+        assert sentence in {reason.text.en for reason in hit.reasons}
