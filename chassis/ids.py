@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 import uuid_utils
@@ -23,6 +23,11 @@ def new_id_text() -> str:
 def earliest_id(moment: datetime) -> UUID:
     """Return the smallest UUIDv7 of a moment; ids from before the moment sort before it."""
     return UUID(int=(int(moment.timestamp() * 1000) << 80) | (7 << 76) | (2 << 62))
+
+
+def moment_of(identifier: UUID) -> datetime:
+    """Return when a UUIDv7 was made, UTC, to the millisecond."""
+    return datetime.fromtimestamp((identifier.int >> 80) / 1000, UTC)
 
 
 def parse_id(text: str) -> UUID:

@@ -121,7 +121,7 @@ class LoanImport:
     def run(self, rows: Iterator[Row]) -> Counts:
         """Import the rows in batches with one transaction each.
 
-        emits  LoanOpened for each loan
+        emits  LoanOpened for each loan, as imported
         """
         counts, barcodes = Counts(), set[str]()
         while batch := list(islice(rows, BATCH)):
@@ -228,7 +228,7 @@ class LoanImport:
             due_at=due.at, due_on=due_on, unit=row.unit, renewals=0, renewals_left=row.renewals, overdue_days=0,
             returned_at=None, version=1,
         )  # fmt: skip
-        fact = opened(loan, copy)
+        fact = opened(loan, copy, imported=True)
         event = events.row_of_json(*fact, aggregate_id=copy.id, version=copy.state_version + 1, context=self._context)
         return act, CheckOut(view, loan, Trace({"event": event}), {})
 

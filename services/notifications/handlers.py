@@ -71,10 +71,10 @@ def end_webhooks(session: Session, fact: ClientRevoked, _context: Context) -> No
 
 
 def open_loan(session: Session, fact: LoanOpened, _context: Context) -> None:
-    """Make the receipt of a loan that is still open."""
-    note_loan(session, "loan.opened", fact.loan)
+    """Make the receipt of a loan that is still open; an imported loan gets none."""
+    note_loan(session, "loan.opened", fact.loan, **({"imported": True} if fact.imported else {}))
     loan = fact.loan
-    if is_current(read_mark(session, loan), loan):
+    if is_current(read_mark(session, loan), loan) and not fact.imported:
         make_notice(
             session,
             LOAN_RECEIPT,

@@ -205,11 +205,12 @@ def loan_row(
     }
 
 
-def opened(loan: dict[str, Any], copy: AnyCopy) -> Fact:
-    """Return the fact of a new loan."""
+def opened(loan: dict[str, Any], copy: AnyCopy, *, imported: bool = False) -> Fact:
+    """Return the fact of a new loan. imported: an earlier system lent the item."""
     return loan_fact(
         LoanOpened,
         copy=copy,
+        more={"imported": True} if imported else None,
         state=ON_LOAN,
         branch_id=loan["branch_id"],
         loan_id=loan["id"],

@@ -6,7 +6,7 @@ count calendar days; the fact also has the open days, which suspensions and fine
 For each institution and zone, a row stores the last finished night and the progress of the current night, in order of
 due moment. The row changes in the transaction of the facts, and only if no other process has changed it. So each step
 is emitted once, even if a process dies or several processes run. After days without this job, only the last step that
-a loan has reached is emitted.
+a loan has reached is emitted; steps from before the day on which the loan was stored are not.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from sqlalchemy.orm import Session
 from chassis import clock, events
 from chassis.context import system
 from chassis.db import Database
+from chassis.ids import moment_of
 from chassis.outbox import outbox
 from chassis.sql import insert_ignore
 from rangkiang.circulation.v1.events_pb2 import LoanDueSoon, LoanOverdue
@@ -188,6 +189,10 @@ def _due_days(night: Night, steps: Sequence[int]) -> list[tuple[date, date]]:
 def _reminder(night: Night, steps: Sequence[int], row: Any, open_days: Callable[[UUID, date], int]) -> Reminder | None:
     """Return the fact of the last step that a loan has reached since its last night; None without one."""
     since = max(night.last_done((row.due_at, row.id)), row.lent_at.astimezone(ZoneInfo(night.zone)).date())
+    # An imported loan reached its earlier steps in another system. `stored_on` is in the future if the clock went back.
+    stored_on = moment_of(row.id).astimezone(ZoneInfo(night.zone)).date()
+    if stored_on <= night.night:
+        since = max(since, stored_on - timedelta(days=1))
     reached = [step for step in steps if since < row.due_on + timedelta(days=step) <= night.night]
     days = (night.night - row.due_on).days
     if not reached or (reached[-1] < 0 < days):

@@ -6,10 +6,12 @@ import json
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date
+from datetime import date, timedelta
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 
+from chassis import clock
 from chassis.outbox import outbox
 from chassis.service import Resources
 from chassis.settings import load
@@ -22,6 +24,7 @@ from tests.conftest import CHECKOUT
 from tests.fork_server import ForkedProcess
 from tests.services.circulation.library import at
 from tests.services.circulation.test_closings import close
+from tests.services.circulation.test_importing import load as load_loans
 
 STEPS = CirculationSettings().steps
 # A loan of seven days is due on Monday the 9th, in each zone.
@@ -119,6 +122,19 @@ def test_a_library_that_begins_has_the_steps_of_its_first_night_alone(library):
     lend(library, moment="2026-03-03T09:00:00+07:00")
     (fact,) = night(library, "2026-03-17T02:10:00+07:00")
     assert (fact["step"], fact["loan"]["due_on"]) == (7, "2026-03-10")
+
+
+def test_an_imported_loan_has_no_step_from_before_its_import(library, tmp_path):
+    today = clock.now().astimezone(ZoneInfo("Asia/Jakarta")).date()
+    days = {back: today - timedelta(days=back) for back in (20, 8, 7, -2, -3)}
+    night(library, f"{days[20]}T02:10:00+07:00")
+    path = tmp_path / "loans.csv"
+    rows = [f"{library.item()};{library.member()};{today - timedelta(days=15)};{days[due]}" for due in (8, 7, -2, -3)]
+    path.write_text("\n".join(["barcode;card;lent;due", *rows]))
+    assert load_loans(library, path)[0].created == 4
+    # The server was off for 20 nights, in which the loans of the other system reached their steps.
+    found = night(library, f"{today}T12:00:00+07:00")
+    assert [(one["kind"], one["days"]) for one in found] == [("LoanOverdue", 7), ("LoanDueSoon", 3)]
 
 
 def test_a_returned_or_renewed_loan_has_no_stale_fact(library, monkeypatch):
