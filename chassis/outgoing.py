@@ -13,6 +13,7 @@ import queue
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ TOTAL_SECONDS = 15.0
 # The system's own limit depends on its name servers and may be a minute.
 RESOLVE_SECONDS = 5.0
 MOST_LOOKUPS = 8
+# DNS answers within this time for most names; a refusal then takes the same time for all of them.
+REFUSED_AFTER_SECONDS = 1.0
 MOST_BYTES = 64 * 1024
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _UNICAST = ipaddress.IPv6Network("2000::/3")
@@ -137,11 +140,21 @@ class OutgoingClient:
     def check(self, url: str) -> None:
         """Refuse a URL that `request` would refuse; called when a person saves the URL.
 
-        raises  Invalid      OUTGOING_URL_INVALID
-                Refused      OUTGOING_ADDRESS_REFUSED, OUTGOING_NEEDS_HTTPS
-                Unavailable  HOST_NOT_RESOLVED
+        A host that is unknown and one that is not public get the same refusal after the same time, so that the author
+        of the URL cannot find out which names the network of the library has.
+
+        raises  Invalid  OUTGOING_URL_INVALID
+                Refused  OUTGOING_ADDRESS_REFUSED, OUTGOING_NEEDS_HTTPS
         """
-        self._address(_split(url))
+        parts = _split(url)
+        until = time.monotonic() + REFUSED_AFTER_SECONDS
+        try:
+            self._address(parts)
+        except (Refused, Unavailable) as problem:
+            if problem.reason == "OUTGOING_NEEDS_HTTPS":
+                raise
+            time.sleep(max(0.0, until - time.monotonic()))
+            raise Refused("OUTGOING_ADDRESS_REFUSED", host=parts.hostname) from None
 
     def request(
         self, method: str, url: str, *, content: bytes = b"", headers: Mapping[str, str] | None = None
@@ -149,7 +162,7 @@ class OutgoingClient:
         """Send one request over a new connection. Returns the reply, also that of an error or a redirect.
 
         raises  the errors of `check`
-                Unavailable  OUTGOING_NOT_REACHED: the request was not sent
+                Unavailable  HOST_NOT_RESOLVED, OUTGOING_NOT_REACHED: the request was not sent
                 NoReply      OUTGOING_WITHOUT_REPLY: it was sent, but the reply is missing, late or not HTTP
                 Refused      OUTGOING_REPLY_TOO_LARGE: it was sent, but the reply is too large
         """

@@ -208,7 +208,7 @@ async def list_webhooks(
     ),
 )
 async def create_webhook(request: Request, body: NewWebhook, notifications: Notifications) -> Response:
-    """Subscribe to events. The caller needs the scope of each kind; ids of members also need `members.read`."""
+    """Subscribe to events. The caller needs the scope of each kind; ids of members need `facts.members`."""
     message = wire.CreateWebhookRequest(url=body.url, kinds=body.kinds, contact=body.contact)
     reply = await call(request, notifications.CreateWebhook, message)
     return private(MadeWebhook(**plain(reply.webhook), secret=reply.secret), status=201)

@@ -70,7 +70,7 @@ def check_subscription(subscription: Subscription, client: OutgoingClient) -> No
     """Check a subscription, with a DNS query for its host, so not within a transaction.
 
     raises  Invalid  PUSH_SUBSCRIPTION_INVALID, OUTGOING_URL_INVALID
-            Refused  PUSH_ADDRESS_REFUSED, HOST_NOT_RESOLVED
+            Refused  PUSH_ADDRESS_REFUSED
     """
     try:
         ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), _decoded(subscription.p256dh))
@@ -81,8 +81,6 @@ def check_subscription(subscription: Subscription, client: OutgoingClient) -> No
         raise Invalid("PUSH_SUBSCRIPTION_INVALID")
     try:
         client.check(subscription.endpoint)
-    except Unavailable as problem:
-        raise Refused("HOST_NOT_RESOLVED", **problem.facts) from None
     except Refused as problem:
         # The sentence for webhooks names another setting.
         raise Refused("PUSH_ADDRESS_REFUSED", **problem.facts) from None

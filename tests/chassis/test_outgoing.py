@@ -164,6 +164,23 @@ def test_a_compressed_reply_is_not_unpacked(receiver: HttpReceiver) -> None:
     assert client(allowed=LOOPBACK).request("GET", receiver.url).body == b"\x1f\x8b not read"
 
 
+def test_the_author_of_a_url_cannot_tell_an_unknown_host_from_one_inside() -> None:
+    def look_up(host: str, _port: int) -> list[str]:
+        if host == "unknown.example":
+            raise Unavailable("HOST_NOT_RESOLVED", host=host)
+        return ["10.0.0.5"] if host == "inside.example" else ["8.8.8.8"]
+
+    refusals = {}
+    for host in ("unknown.example", "inside.example"):
+        began = time.monotonic()
+        with pytest.raises(Refused) as refusal:
+            client(resolve=look_up).check(f"https://{host}/")
+        refusals[refusal.value.reason, refusal.value.sentence.en.replace(host, "HOST")] = time.monotonic() - began
+    assert len(refusals) == 1
+    assert min(refusals.values()) >= outgoing.REFUSED_AFTER_SECONDS
+    client(resolve=look_up).check("https://partner.example/")
+
+
 def test_a_server_that_sends_a_byte_now_and_then_does_not_hold_the_sender(receiver: HttpReceiver) -> None:
     receiver.answer = lambda _request: Answer(body=b"x" * 100, seconds_per_byte=0.1)
     began = time.monotonic()

@@ -173,6 +173,9 @@ def test_a_partner_subscribes_and_gets_facts(site: Site) -> None:
         made = site.http.post("/api/v1/webhooks", json=body, headers=partner)
         assert made.status_code == 201, made.text
         assert made.json()["with_members"] is True
+        member = site.member("Rahma", "0812 6600 1155")
+        for path in ("/api/v1/members?q=rahma", f"/api/v1/members/{member}"):
+            assert site.http.get(path, headers=partner).status_code == 403, "events name members, and show nothing else"
         database = site.notifications.database
         with database.transaction(TEST) as session:
             note_member(session, "member.registered", institution_id=str(PKS), member_id=str(uuid.uuid4()))

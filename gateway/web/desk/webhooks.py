@@ -25,7 +25,6 @@ _PLACES = {
     "OUTGOING_URL_INVALID": "url",
     "OUTGOING_ADDRESS_REFUSED": "url",
     "OUTGOING_NEEDS_HTTPS": "url",
-    "HOST_NOT_RESOLVED": "url",
     "WEBHOOK_KINDS_INVALID": "kinds",
     "WEBHOOK_SCOPE_MISSING": "kinds",
     "WEBHOOK_CONTACT_INVALID": "contact",

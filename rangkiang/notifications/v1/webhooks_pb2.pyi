@@ -44,7 +44,7 @@ class Webhook(_message.Message):
     """Id of the client or staff account that made the webhook."""
     url: _builtins.str
     with_members: _builtins.bool
-    """Facts contain ids of members, because the client may read members."""
+    """Facts contain ids of members, because the maker had the scope facts.members."""
     state: _builtins.str
     """"active", or "disabled": after a day of failures, after HTTP status 410, or by its owner (reason "STOPPED")."""
     reason: _builtins.str

@@ -166,7 +166,8 @@ def _send(client: OutgoingClient, turn: Turn, delivery: Delivery) -> str:
     try:
         reply = client.request("POST", turn.url, content=delivery.body, headers=headers)
     except Error as problem:
-        return problem.reason
+        # One reason for both, which the partner reads: see OutgoingClient.check.
+        return "OUTGOING_ADDRESS_REFUSED" if problem.reason == "HOST_NOT_RESOLVED" else problem.reason
     return "" if 200 <= reply.status < 300 else f"HTTP_{reply.status}"
 
 

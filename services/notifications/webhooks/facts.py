@@ -16,7 +16,7 @@ from chassis.prepared import Prepared
 from rangkiang.circulation.v1.events_pb2 import LoanFact
 from services.notifications.tables import Webhook, WebhookFact
 
-MEMBERS_SCOPE = "members.read"
+MEMBERS_SCOPE = "facts.members"
 # Kind of facts -> scope that a client needs.
 SCOPES: Mapping[str, str] = {
     "loan.opened": "facts.loans",
@@ -90,7 +90,7 @@ def note_loan(session: Session, kind: str, loan: LoanFact, **more: Any) -> None:
 
 
 def note_member(session: Session, kind: str, *, institution_id: str, member_id: str) -> None:
-    """Queue a fact about a member. A partner without members.read does not get the id of the member."""
+    """Queue a fact about a member. A partner without facts.members does not get the id of the member."""
     note_fact(session, Fact(kind, UUID(institution_id), {}, UUID(member_id)))
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from chassis import clock
 from chassis.context import Context
-from chassis.errors import Forbidden, Invalid, NotFound, Refused, Unavailable
+from chassis.errors import Forbidden, Invalid, NotFound, Refused
 from chassis.ids import new_id, parse_id
 from chassis.outgoing import OutgoingClient
 from chassis.sealing import MasterKey
@@ -32,16 +32,13 @@ def check_request(url: str, kinds: Sequence[str], scopes: Collection[str], clien
 
     raises  Invalid    WEBHOOK_KINDS_INVALID, OUTGOING_URL_INVALID
             Forbidden  WEBHOOK_SCOPE_MISSING
-            Refused    OUTGOING_ADDRESS_REFUSED, OUTGOING_NEEDS_HTTPS, HOST_NOT_RESOLVED
+            Refused    OUTGOING_ADDRESS_REFUSED, OUTGOING_NEEDS_HTTPS
     """
     if not kinds or set(kinds) - set(SCOPES) or len(url) > LONGEST_URL:
         raise Invalid("WEBHOOK_KINDS_INVALID", known=", ".join(SCOPES))
     if missing := sorted({SCOPES[kind] for kind in kinds} - set(scopes)):
         raise Forbidden("WEBHOOK_SCOPE_MISSING", scopes=", ".join(missing))
-    try:
-        client.check(url)
-    except Unavailable as problem:
-        raise Refused("HOST_NOT_RESOLVED", **problem.facts) from None
+    client.check(url)
 
 
 def create(

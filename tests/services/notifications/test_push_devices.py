@@ -218,6 +218,7 @@ def test_devices_go_with_an_erased_member_and_with_one_who_was_merged(office: Of
         ("https://[::1]/push", "PUSH_ADDRESS_REFUSED"),
         ("https://2130706433/push", "PUSH_ADDRESS_REFUSED"),
         ("http://8.8.8.8/push", "PUSH_ADDRESS_REFUSED"),
+        ("https://no-such-host.invalid/push", "PUSH_ADDRESS_REFUSED"),
         ("file:///etc/passwd", "OUTGOING_URL_INVALID"),
         ("https://8.8.8.8/" + "x" * 1_000, "PUSH_SUBSCRIPTION_INVALID"),
     ],

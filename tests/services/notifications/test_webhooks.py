@@ -18,7 +18,7 @@ from sqlalchemy import select
 from chassis import clock
 from chassis.addresses import networks
 from chassis.context import Context
-from chassis.errors import Forbidden, Invalid, NotFound, Refused
+from chassis.errors import Forbidden, Invalid, NotFound, Refused, Unavailable
 from chassis.ids import new_id
 from chassis.outgoing import OutgoingClient
 from rangkiang.members.v1.events_pb2 import ClientRevoked, MemberRegistered
@@ -35,7 +35,7 @@ from tests.migrated import MigratedDatabases
 from tests.services.notifications.partners import MEMBER, PKS, TEST, UNAND, Partners, lend, opened
 
 NOON = datetime(2026, 11, 24, 5, 0, tzinfo=UTC)
-ALL = ("webhooks.manage", "facts.loans", "facts.members", "members.read")
+ALL = ("webhooks.manage", "facts.loans", "facts.members")
 
 
 @pytest.fixture
@@ -81,9 +81,9 @@ def test_facts_come_signed_in_order_and_once(both: Partners, receiver: HttpRecei
         assert "Judul" not in request.body.decode(), "titles are asked for by id"
 
 
-def test_ids_of_members_come_only_with_members_read(partners: Partners, receiver: HttpReceiver) -> None:
+def test_ids_of_members_come_only_with_facts_members(partners: Partners, receiver: HttpReceiver) -> None:
     subscribe(partners, f"{receiver.url}/with")
-    subscribe(partners, f"{receiver.url}/without", scopes=("webhooks.manage", "facts.loans"))
+    subscribe(partners, f"{receiver.url}/without", scopes=("webhooks.manage", "facts.loans", "members.read"))
     lend(partners)
     assert deliver(partners) == 2
     bodies = {request.path: json.loads(request.body) for request in receiver.requests}
@@ -304,9 +304,19 @@ def test_a_revoked_client_hears_nothing_more(both: Partners, receiver: HttpRecei
     assert len(listed(both)) == 1
 
 
-def test_a_host_that_nobody_knows_is_refused(partners: Partners) -> None:
-    with pytest.raises(Refused):
+def test_a_host_that_nobody_knows_is_refused_as_one_inside_is(partners: Partners, receiver: HttpReceiver) -> None:
+    with pytest.raises(Refused) as refusal:
         subscribe(partners, "https://no-such-host.invalid/hook")
+    assert refusal.value.reason == "OUTGOING_ADDRESS_REFUSED"
+    subscribe(partners, receiver.url)
+    lend(partners)
+
+    def look_up(host: str, _port: int) -> list[str]:
+        raise Unavailable("HOST_NOT_RESOLVED", host=host)
+
+    client = OutgoingClient(allowed=networks("127.0.0.0/8"), resolve=look_up)
+    delivery.run_round(partners.database, partners.master, client)
+    assert [one.reason for one in listed(partners)] == ["OUTGOING_ADDRESS_REFUSED"]
 
 
 def test_a_webhook_of_staff_belongs_to_the_account_in_every_session(both: Partners, receiver: HttpReceiver) -> None:
