@@ -99,7 +99,9 @@ def reset_admin(
         master = _keys(resources).master
         with resources.database.transaction(OPERATOR) as session:
             account = session.scalars(
-                select(Account).where(Account.user == user.lower(), ~Account.is_member, Account.closed_at.is_(None))
+                select(Account).where(
+                    Account.user == accounts.user_name(user), ~Account.is_member, Account.closed_at.is_(None)
+                )
             ).first()
             if account is None:
                 raise NotFound("STAFF_NOT_FOUND", id=user[:40])

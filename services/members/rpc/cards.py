@@ -16,6 +16,7 @@ from services.members.people import card_pdf, cards, slips, store
 from services.members.people.facts import open_blocks
 from services.members.rpc.people import PeopleMethods, listed, member_message
 from services.members.sign_in import passwords
+from services.members.sign_in.accounts import user_name
 from services.members.sign_in.attempts import Attempts
 
 SLIPS = system("slips")
@@ -96,7 +97,7 @@ class CardMethods(PeopleMethods):
         caller, master = replace(rpc.context(context), institution="*", actor=SLIPS.actor), self._keys.master
         number = request.number.strip()[:64]
         passwords.check_new_password(request.password, about=(number,))
-        attempts = Attempts(master, user=f"slip/{number.lower()}", address=request.address)
+        attempts = Attempts(master, user=f"slip/{user_name(number)}", address=request.address)
         with self._database.reading(caller) as session:
             attempts.check(session)
         # Before the code is checked, so that the answer takes the same time for every number; and before the attempt is

@@ -35,7 +35,7 @@ class SignInMethods:
 
     def SignIn(self, request: wire.SignInRequest, context: grpc.ServicerContext) -> wire.SignInReply:
         caller = _sign_in_context(rpc.context(context))
-        user = request.user.strip().lower()
+        user = accounts.user_name(request.user)
         attempts = Attempts(self._keys.master, user=user, address=request.address)
         # Two transactions, one on each side of the computation: with more, fifty people wait for each other's turns.
         with passwords.place():

@@ -62,7 +62,7 @@ def add_staff(
              Forbidden  ROLE_NOT_YOURS
              Conflict   USER_NAME_TAKEN  staff of all institutions share one list of names
     """
-    user = user.strip().lower()
+    user = user_name(user)
     if not _USER.fullmatch(user):
         raise Invalid("USER_NAME_INVALID", given=user[:40])
     name = " ".join(name.split())
@@ -129,6 +129,11 @@ def staff_account(session: Session, account_id: str, *, lock: bool = False) -> A
     if account is None or account.is_member:
         raise NotFound("STAFF_NOT_FOUND", id=account_id[:40])
     return account
+
+
+def user_name(typed: str) -> str:
+    """Return a typed user name or card number in the form that `Account.user` has."""
+    return typed.strip().lower()
 
 
 def account_of_user(session: Session, user: str) -> Account | None:

@@ -168,6 +168,16 @@ def test_a_member_signs_in_with_the_password_of_a_slip(office: Office) -> None:
     assert office.sign_in(new.number, "sendok payung gunung").account.member_id == new.id
 
 
+@pytest.mark.parametrize("typed", ["smp-0007a", "SMP-0007A", " Smp-0007a "])
+def test_a_card_number_with_letters_is_typed_in_any_case_for_the_slip_and_the_sign_in(
+    office: Office, typed: str
+) -> None:
+    desk = Desk(office, "desk")
+    new = desk.register(request=people_pb2.RegisterMemberRequest(number="SMP-0007a"))
+    use(office, typed, slip(desk, new.id))
+    assert office.sign_in(typed, NEW_PASSWORD).account.member_id == new.id
+
+
 def test_a_slip_works_once_for_a_day_and_five_tries(office: Office) -> None:
     desk = Desk(office)
     new = desk.register()
