@@ -1,9 +1,10 @@
 """The job that seals audit rows within a second of their commit: a seal is a digest of a batch and the previous seal.
 
 On PostgreSQL a row may be committed after a row with a larger number. Therefore a transaction gets its id before its
-row gets a number (the function `audit_number`). The sealer reads the largest number, and seals the rows up to it only
-when every transaction that had an id at that moment has ended. A long transaction delays sealing, even one in another
-database of the server. On SQLite one transaction writes at a time, so numbers are in the order of commits.
+row gets a number (the function `audit_number`). The sealer reads the largest number, takes a transaction id itself,
+and seals the rows up to the number only when every transaction with a smaller id has ended. (The first id that a
+snapshot calls unassigned is no such mark: a running transaction may have it.) A long transaction delays sealing, even
+one in another database of the server. On SQLite one transaction writes at a time, so numbers are in the order of commits.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import threading
 from contextlib import closing
 from typing import Any
 
-from sqlalchemy import func, insert, literal, select, text
+from sqlalchemy import func, insert, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -34,8 +35,8 @@ PAUSE_SECONDS = 0.5  # between two batches, and between two checks whether other
 RETRY_SECONDS = 1.0
 SEALER = system("audit")
 
-# The first transaction id that is not yet assigned, and the first of those that have not ended.
-_NEXT_TRANSACTION = text("pg_snapshot_xmax(pg_current_snapshot())::text::numeric")
+# An id above those of all transactions that have one, and the first of the ids whose transactions have not ended.
+_OWN_TRANSACTION = text("SELECT pg_current_xact_id()::text::numeric")
 _OLDEST_RUNNING = text("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::numeric")
 
 
@@ -77,10 +78,11 @@ class Sealer:
         return self._mark is not None
 
     def _new_mark(self, session: Session, last: int) -> tuple[int, int] | None:
-        """Return the largest number, and the next transaction id in the same snapshot; None without a new number."""
-        next_transaction = literal(0) if self._database.is_sqlite else _NEXT_TRANSACTION
-        number, transaction = session.execute(select(func.max(acts.c.number), next_transaction)).one()
-        return (number, int(transaction)) if number is not None and number > last else None
+        """Return the largest number, and a transaction id assigned after it was read; None without a new number."""
+        number = session.scalar(select(func.max(acts.c.number)))
+        if number is None or number <= last:
+            return None
+        return number, 0 if self._database.is_sqlite else int(session.execute(_OWN_TRANSACTION).scalar_one())
 
     def _is_settled(self, session: Session) -> bool:
         if self._database.is_sqlite or self._mark is None:

@@ -281,6 +281,35 @@ def test_a_row_that_is_committed_after_a_larger_number_is_sealed_in_its_place(
         assert verify(database).wrong == []
 
 
+@pytest.mark.servers
+def test_a_row_of_a_running_transaction_with_the_newest_id_is_sealed_in_its_place(
+    postgres_url: str, postgres_owner_url: str
+) -> None:
+    """The transaction with the larger id has the smaller number, and no transaction after it has ended."""
+    with migrated_database(SERVICE, postgres_url, owner_url=postgres_owner_url) as database:
+        sealer, has_id, has_number = Sealer(database), threading.Event(), threading.Event()
+
+        def write_second() -> None:
+            with database.transaction(CALLER) as session:
+                session.execute(text("SELECT pg_current_xact_id()"))
+                has_id.set()
+                assert has_number.wait(20)
+                record(session, CALLER, "members.register", kind="member", object_id="second")
+
+        with ThreadPoolExecutor(1) as pool:
+            second = pool.submit(write_second)
+            assert has_id.wait(20)
+            with database.transaction(CALLER) as session:
+                record(session, CALLER, "members.register", kind="member", object_id="first")
+                has_number.set()
+                second.result(timeout=20)
+                assert [row.number for row in stored(database)] == [2]
+                assert sealer.step() == 0
+        eventually(lambda: sealer.step() > 0)
+        assert [row.count for row in stored(database, seals)] == [2]
+        assert verify(database).wrong == []
+
+
 @contextmanager
 def running(*loops: Callable[[threading.Event], None]) -> Iterator[None]:
     stop = threading.Event()
