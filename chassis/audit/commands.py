@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -16,10 +17,12 @@ from sqlalchemy import Select, select
 
 from chassis import telemetry
 from chassis.audit import acts
+from chassis.audit.acknowledgements import OPERATOR, acknowledge, read_key
 from chassis.audit.verification import VERIFIER, Verification, verify
 from chassis.db import Database
-from chassis.errors import Invalid
+from chassis.errors import Invalid, Refusal
 from chassis.output import json_text, print_json, print_table, print_text
+from chassis.sentences import sentence
 from chassis.service import Service, discover, load, process_settings
 from chassis.settings import Settings
 from chassis.spreadsheets import spreadsheet_cell
@@ -60,6 +63,10 @@ def verify_(
         for name, result in results.items():
             for refusal in result.wrong:
                 print_text(f"{name}: {refusal.reason}: {refusal.sentence.in_language(settings.language)}")
+            for refusal, known in result.acknowledged:
+                facts = {"reason": known.reason, "key": known.signed_by, "at": f"{known.at:%Y-%m-%d %H:%M} UTC"}
+                note = sentence("AUDIT_ACKNOWLEDGED", **facts).in_language(settings.language)
+                print_text(f"{name}: {refusal.sentence.in_language(settings.language)} {note}")
             print_text(f"{name}: {result.rows} acts, {result.seals} seals, head {result.head or '—'}")
     raise typer.Exit(0 if is_well else FINDINGS)
 
@@ -69,16 +76,54 @@ def _verify(settings: Settings, service: Service, head: str) -> Verification:
         return verify(database, head=head)
 
 
+@app.command("acknowledge")
+def acknowledge_(
+    service: Annotated[str, typer.Argument(help="Name of the service.")],
+    seal: Annotated[int, typer.Argument(help="Number of the broken seal, as `audit verify` prints it.")],
+    reason: Annotated[str, typer.Option(help="Why the seal is broken, for whoever reads the audit.")],
+    key: Annotated[Path, typer.Option(help="Your SSH key, which signs: a file that `ssh-keygen -t ed25519` made.")],
+    json: Json = False,
+) -> None:
+    """Acknowledge a broken seal, with a reason and a signature; a later change at this seal is reported again."""
+    manifest = load(service)
+    settings = process_settings([manifest])
+    signing_key = read_key(key)
+    with telemetry.command(settings), closing(manifest.open_database(settings, pool_size=2)) as database:
+        broken = [refusal for refusal in verify(database).wrong if _concerns(refusal, seal)]
+        if not broken:
+            raise Invalid("AUDIT_SEAL_UNBROKEN", seal=seal)
+        with database.transaction(OPERATOR) as session:
+            for refusal in broken:
+                acknowledge(session, refusal, reason=reason, key=signing_key)
+    if json:
+        print_json({"service": service, "seal": seal, "findings": [refusal.reason for refusal in broken]})
+    else:
+        print_text("\n".join(f"{refusal.reason}: {reason}" for refusal in broken))
+
+
+def _concerns(refusal: Refusal, seal: int) -> bool:
+    if refusal.reason == "AUDIT_SEALS_MISSING":
+        return bool(refusal.facts["first"] <= seal <= refusal.facts["last"])
+    return refusal.facts.get("seal") == seal and "evidence" in refusal.facts
+
+
 def _as_json(result: Verification) -> dict[str, Any]:
-    wrong = [
-        {
-            "reason": refusal.reason,
-            "facts": refusal.facts,
-            "sentence": {"id": refusal.sentence.id, "en": refusal.sentence.en},
-        }
-        for refusal in result.wrong
+    acknowledged = [
+        {**_refusal_json(refusal), "because": known.reason, "signed_by": known.signed_by, "at": known.at.isoformat()}
+        for refusal, known in result.acknowledged
     ]
-    return {"acts": result.rows, "seals": result.seals, "head": result.head, "wrong": wrong}
+    return {
+        "acts": result.rows,
+        "seals": result.seals,
+        "head": result.head,
+        "wrong": [_refusal_json(refusal) for refusal in result.wrong],
+        "acknowledged": acknowledged,
+    }
+
+
+def _refusal_json(refusal: Refusal) -> dict[str, Any]:
+    sentence = {"id": refusal.sentence.id, "en": refusal.sentence.en}
+    return {"reason": refusal.reason, "facts": refusal.facts, "sentence": sentence}
 
 
 @app.command("list")

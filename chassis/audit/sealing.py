@@ -4,7 +4,7 @@ On PostgreSQL a row may be committed after a row with a larger number. Therefore
 row gets a number (the function `audit_number`). The sealer reads the largest number, takes a transaction id itself,
 and seals the rows up to the number only when every transaction with a smaller id has ended. (The first id that a
 snapshot calls unassigned is no such mark: a running transaction may have it.) A long transaction delays sealing, even
-one in another database of the server. On SQLite one transaction writes at a time, so numbers are in the order of commits.
+one in another database of the server. On SQLite one transaction writes at a time, so numbers follow the commits.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from chassis import clock
 from chassis.audit import acts, digest_of, seals
+from chassis.audit.acknowledgements import Acknowledgement, read_acknowledgements
 from chassis.context import system
 from chassis.db import Database
 from chassis.errors import Invalid, Refusal
@@ -27,16 +28,18 @@ BEFORE_ALL = -(1 << 63)
 class Verification:
     """The result for one database.
 
-    rows   sealed rows that were read
-    seals  seals that were read
-    head   "<number>:<digest>" of the last seal; "" without seals
-    wrong  what is wrong, in order; empty without a fault
+    rows          sealed rows that were read
+    seals         seals that were read
+    head          "<number>:<digest>" of the last seal; "" without seals
+    wrong         what is wrong, in order; empty without a fault
+    acknowledged  what was wrong when an administrator acknowledged it, and has not changed since
     """
 
     rows: int
     seals: int
     head: str
     wrong: Sequence[Refusal]
+    acknowledged: tuple[tuple[Refusal, Acknowledgement], ...] = ()
 
 
 def verify(database: Database, *, latest: int | None = None, head: str = "") -> Verification:
@@ -49,14 +52,21 @@ def verify(database: Database, *, latest: int | None = None, head: str = "") -> 
             Unavailable  DATABASE_UNAVAILABLE
     """
     wrong: list[Refusal] = []
+    acknowledged: tuple[tuple[Refusal, Acknowledgement], ...] = ()
     with database.reading(VERIFIER) as session:
         chain_ = _Chain(session, latest)
         for seal in _seals(session, chain_.number):
             wrong += chain_.add(seal)
+        if wrong:
+            signed = read_acknowledgements(session)
+            acknowledged = tuple(
+                (refusal, signed[evidence]) for refusal in wrong if (evidence := refusal.facts["evidence"]) in signed
+            )
+            wrong = [refusal for refusal in wrong if refusal.facts["evidence"] not in signed]
         if head:
             wrong += _refuse_other_head(session, head)
         wrong += _refuse_late(session, chain_.last)
-    return Verification(chain_.rows, chain_.seals, chain_.head, wrong)
+    return Verification(chain_.rows, chain_.seals, chain_.head, wrong, acknowledged)
 
 
 class _Chain:
@@ -81,7 +91,8 @@ class _Chain:
     def add(self, seal: Any) -> Iterator[Refusal]:
         """Compare the next seal. A wrong seal stays the base of the next one, so that each fault is reported once."""
         if seal.number != self.number + 1:
-            yield Refusal("AUDIT_SEALS_MISSING", first=self.number + 1, last=seal.number - 1)
+            first, last = self.number + 1, seal.number - 1
+            yield Refusal("AUDIT_SEALS_MISSING", first=first, last=last, evidence=f"{first}-{last}:{seal.digest.hex()}")
         count = 0
 
         def counted() -> Iterator[Any]:
@@ -101,7 +112,13 @@ class _Chain:
             at=seal.at,
             rows=chain(() if first is None else (first,), rows),
         )
-        facts = {"seal": seal.number, "first": seal.first, "last": seal.last, "at": seal.at.isoformat()}
+        facts = {
+            "seal": seal.number,
+            "first": seal.first,
+            "last": seal.last,
+            "at": seal.at.isoformat(),
+            "evidence": digest.hex(),
+        }
         if count < seal.count:
             yield Refusal("AUDIT_ROWS_REMOVED", **facts, count=seal.count - count)
         elif count > seal.count:

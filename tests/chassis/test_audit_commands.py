@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from typer.testing import CliRunner, Result
 
 from chassis import clock
@@ -170,3 +172,48 @@ def test_doctor_finds_late_sealing(database: Database, tmp_path: Path) -> None:
         record(session, CALLER, "a.b", kind="k", object_id="x")
     assert "1 audit rows" in finding(tmp_path).message.en
     assert "No process holds the role audit" in finding(tmp_path).advice.en
+
+
+def ssh_key(folder: Path) -> Path:
+    key = folder / "id_ed25519"
+    private = Ed25519PrivateKey.generate()
+    key.write_bytes(private.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()))
+    key.with_suffix(".pub").write_bytes(private.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH))
+    return key
+
+
+def test_a_broken_seal_is_acknowledged_with_a_reason_and_a_signature(database: Database, tmp_path: Path) -> None:
+    tamper(database)
+    assert run("verify", STOCK).exit_code == 1
+    key = ssh_key(tmp_path)
+    assert run("acknowledge", STOCK, "1", "--reason", "actor of act 2 mended by hand", "--key", str(key)).exit_code == 0
+    Sealer(database).step()
+    report = json.loads(run("verify", STOCK, "--json").stdout)
+    (known,) = report["services"]["stock"]["acknowledged"]
+    assert (report["well"], known["reason"], known["because"]) == (
+        True, "AUDIT_ROWS_CHANGED", "actor of act 2 mended by hand",
+    )  # fmt: skip
+    assert known["signed_by"].split()[1] == key.with_suffix(".pub").read_text().split()[1]
+    assert "mended by hand" in run("verify", STOCK).stdout
+    with pytest.raises(Invalid, match="AUDIT_SEAL_UNBROKEN"):
+        run("acknowledge", STOCK, "1", "--reason", "again", "--key", str(key))
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["actor = 'third' WHERE number = 2", "facts = replace(facts, 'by hand', 'by me')"],
+    ids=["of the row", "of the reason"],
+)
+def test_a_change_after_an_acknowledgement_is_reported(database: Database, tmp_path: Path, change: str) -> None:
+    tamper(database)
+    run("acknowledge", STOCK, "1", "--reason", "mended by hand", "--key", str(ssh_key(tmp_path)))
+    with closing(sqlite3.connect(str(database.url.database))) as connection:
+        connection.execute(f"UPDATE audit_acts SET {change}")
+        connection.commit()
+    assert run("verify", STOCK).exit_code == 1
+
+
+def test_a_key_that_cannot_sign_is_refused_by_name(database: Database, tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("no key")
+    with pytest.raises(Invalid, match="AUDIT_KEY_UNUSABLE"):
+        run("acknowledge", STOCK, "1", "--reason", "r", "--key", str(tmp_path / "key"))
