@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from itertools import chain
 from typing import Any
 
 from sqlalchemy import func, select
@@ -91,8 +90,8 @@ class _Chain:
     def add(self, seal: Any) -> Iterator[Refusal]:
         """Compare the next seal. A wrong seal stays the base of the next one, so that each fault is reported once."""
         if seal.number != self.number + 1:
-            first, last = self.number + 1, seal.number - 1
-            yield Refusal("AUDIT_SEALS_MISSING", first=first, last=last, evidence=f"{first}-{last}:{seal.digest.hex()}")
+            missing = {"first": self.number + 1, "last": seal.number - 1}
+            yield Refusal("AUDIT_SEALS_MISSING", **missing, evidence=f"before {seal.digest.hex()}")
         count = 0
 
         def counted() -> Iterator[Any]:
@@ -101,8 +100,6 @@ class _Chain:
                 count += 1
                 yield row
 
-        rows = counted()
-        first = next(rows, None)
         digest = digest_of(
             self._digest,
             number=seal.number,
@@ -110,7 +107,7 @@ class _Chain:
             last=seal.last,
             count=seal.count,
             at=seal.at,
-            rows=chain(() if first is None else (first,), rows),
+            rows=counted(),
         )
         facts = {
             "seal": seal.number,
