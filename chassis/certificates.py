@@ -276,6 +276,7 @@ def _write(path: Path, content: bytes, *, mode: int) -> None:
     partial.unlink(missing_ok=True)
     handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     with os.fdopen(handle, "wb") as file:
+        os.fchmod(handle, mode)  # whatever the umask is: devices get the certificates of authorities
         file.write(content)
         file.flush()
         os.fsync(file.fileno())

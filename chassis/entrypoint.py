@@ -12,6 +12,9 @@ def main() -> None:
     """Run the command of this process."""
     # Without this, processes of multiprocessing would import a file such as `types.py` from the current folder.
     os.environ["PYTHONSAFEPATH"] = "1"
+    from chassis.private_files import start_private
+
+    start_private()
     from chassis.cli import main as run
 
     run()

@@ -24,6 +24,7 @@ from chassis.bus.depths import open_depths
 from chassis.context import READER
 from chassis.errors import Error, Unavailable
 from chassis.migrate import is_unprepared, pending
+from chassis.private_files import readable_by_others
 from chassis.sentences import LocalText, sentence
 from chassis.service import Resources, Service, service_names, settings_models
 from chassis.settings import Settings, find_misspelt, variables
@@ -176,10 +177,15 @@ def _settings(settings: Settings, services: Sequence[Service]) -> list[Finding]:
 
 
 def _data_folder(settings: Settings) -> list[Finding]:
-    """Check the folder of databases and indexes, which only the embedded edition uses."""
+    """Check the folder of databases and indexes, which only the embedded edition uses: writable, and for its owner."""
     if settings.database_url:
         return []
     check_folder(settings.data)
+    open_to_others = readable_by_others(settings.data)
+    if open_to_others:
+        names = ", ".join(map(str, open_to_others[:5]))
+        message = sentence("CHECK_FOLDER_OPEN", count=len(open_to_others), names=names)
+        return [Finding("data folder", False, message, sentence("CHECK_FOLDER_OPEN_ADVICE"))]
     return [Finding("data folder", True, sentence("CHECK_FOLDER_WRITABLE", folder=str(settings.data)))]
 
 

@@ -216,19 +216,22 @@ def settings_models(services: Sequence[Service], *, gateway: bool) -> dict[str, 
 def process_settings(
     services: Sequence[Service], *, gateway: bool = False, changes: Mapping[str, str] | None = None
 ) -> Settings:
-    """Load and check the settings of a process with these services.
+    """Load and check the settings of a process with these services, and close DATA to other users.
 
     changes  variables that replace those of the environment
     raises   the errors of `chassis.settings.load_for` and of `check_urls`
     """
     # A local import, because `rangkiang --help` must not import pydantic.
+    from chassis.private_files import narrow
     from chassis.settings import environment_with, load_for, variables
 
     models = settings_models(services, gateway=gateway)
     names = [variable.name for variable in variables(models, service_names())]
     environ = environment_with(**(changes or {}))
     check_urls(names, environ)
-    return load_for(models, names, environ)
+    settings = load_for(models, names, environ)
+    narrow(settings.data)
+    return settings
 
 
 def check_urls(names: Iterable[str], environ: Mapping[str, str]) -> None:

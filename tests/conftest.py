@@ -114,6 +114,14 @@ def servers() -> dict[str, str]:
         pytest.fail(str(error), pytrace=False)
 
 
+@pytest.fixture
+def private_files() -> Iterator[None]:
+    """The umask of the product's processes in the process of the test, for files that doctor examines."""
+    old = os.umask(0o077)
+    yield
+    os.umask(old)
+
+
 @pytest.fixture(scope="session")
 def migrated() -> Iterator[MigratedDatabases]:
     """Migrated databases of services; a test that opens one on PostgreSQL requests `servers` too."""

@@ -51,7 +51,9 @@ class TemplateBytecode(BytecodeCache):
         if sys.dont_write_bytecode:
             return
         with suppress(OSError):
-            self._folder.mkdir(exist_ok=True)
+            if not self._folder.exists():
+                self._folder.mkdir(exist_ok=True)
+                self._folder.chmod(0o755)
             # Replaced as a whole, because other processes read it.
             with tempfile.NamedTemporaryFile(dir=self._folder, delete=False) as file:
                 bucket.write_bytecode(file)

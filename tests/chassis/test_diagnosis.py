@@ -40,6 +40,8 @@ print(Leases(SERVICE.open_database(load())).try_hold(sys.argv[1]) is not None, f
 time.sleep(60)
 """
 
+pytestmark = pytest.mark.usefixtures("private_files")
+
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:

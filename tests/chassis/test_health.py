@@ -29,6 +29,8 @@ from tests.chassis.rpc import echo
 from tests.chassis.rpc.echo import Echo
 from tests.example_services.orders.service import SERVICE as ORDERS
 
+pytestmark = pytest.mark.usefixtures("private_files")
+
 LAMP = Finding("orders lamp", False, LocalText("Mati.", "Out."), LocalText("Ganti.", "Change it."))
 RELEASED = threading.Event()
 

@@ -12,6 +12,7 @@ from rich.progress import Progress
 
 from chassis.errors import Refusal, Unavailable
 from chassis.output import json_text, print_json, print_text
+from chassis.private_files import create_for_operator
 from chassis.sentences import LocalText, sentence
 from services.catalog.importing import file_kinds
 from services.catalog.importing.decode import Rejected
@@ -29,7 +30,7 @@ def open_report(path: Path) -> BinaryIO:
     raises  Unavailable  FILE_UNUSABLE
     """
     try:
-        return path.open("wb")
+        return create_for_operator(path)
     except OSError as problem:
         raise Unavailable("FILE_UNUSABLE", path=str(path), why=problem.strerror) from None
 

@@ -19,6 +19,7 @@ from sqlalchemy import Row, Select, func, select
 from chassis.context import Context
 from chassis.db import Database
 from chassis.errors import Invalid, NotFound, Unavailable
+from chassis.private_files import create_for_operator
 from services.catalog import queries
 from services.catalog.formats import FORMS, WITH_DELETIONS, Entry
 from services.catalog.index.matches import And, Between, Match
@@ -196,7 +197,7 @@ class ExportFile:
     def __enter__(self) -> ExportFile:
         try:
             state = self._read_state()
-            self.file: BinaryIO = self._path.open("wb" if state is None else "r+b")
+            self.file: BinaryIO = create_for_operator(self._path) if state is None else self._path.open("r+b")
             if state is not None:
                 self.file.truncate(state["bytes"])
                 self.file.seek(state["bytes"])
