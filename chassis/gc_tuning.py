@@ -1,4 +1,4 @@
-"""Sets how often Python collects cyclic garbage, how often its threads take turns, and how many heaps they have."""
+"""Sets how often Python collects garbage, how often its threads take turns, and how their memory is allocated."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ YOUNG, MIDDLE, OLD = 10_000, 20, 50
 # Python's default is 5 ms. A search releases the interpreter about ten times, so beside a job that computes it would
 # take 50 ms and more, for minutes after each large import. With this value the job is a tenth slower.
 TURN_SECONDS = 0.001
-_M_ARENA_MAX = -8  # of glibc's mallopt
+# Of glibc's mallopt.
+_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
 
 
 def take_short_turns() -> None:
@@ -38,3 +39,9 @@ def use_one_heap() -> None:
     """
     with suppress(AttributeError):
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
+
+
+def return_large_blocks() -> None:
+    """Return blocks of a megabyte and more to the system when they are freed; glibc keeps up to 32 MB in each heap."""
+    with suppress(AttributeError):
+        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 1 << 20)

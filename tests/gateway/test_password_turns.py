@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,14 +31,14 @@ def address() -> Iterator[str]:
 
 @contextmanager
 def no_hash_is_computed() -> Iterator[None]:
-    """Take all turns of members' computations for the duration of the block."""
+    """Take all threads of members' computations for the duration of the block."""
+    end = threading.Event()
     for _ in range(passwords.AT_ONCE):
-        assert passwords._turns.acquire(blocking=False)
+        passwords._threads.submit(end.wait)
     try:
         yield
     finally:
-        for _ in range(passwords.AT_ONCE):
-            passwords._turns.release()
+        end.set()
 
 
 def calls_in_members() -> int:

@@ -1,4 +1,4 @@
-"""Passwords: argon2id hashes, at most two computed at a time and after other work; common passwords are refused."""
+"""Passwords: argon2id hashes, computed by two threads of low priority; common passwords are refused."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import sys
 import threading
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cache
 from typing import TypeVar
 
@@ -16,6 +16,7 @@ import argon2
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from chassis.errors import Invalid, TooMany
+from chassis.gc_tuning import return_large_blocks
 
 SHORTEST, LONGEST = 8, 128
 # OWASP's minimum for argon2id: 19 MiB, two passes, one lane; 30 ms on an old PC.
@@ -25,14 +26,23 @@ AT_ONCE = 2
 WAIT_SECONDS = 2.0
 # Threads that may wait for a computation; the other threads of the pool stay free for other calls.
 MOST_WAITING = 4
-# A computation uses only what desks and searches leave of the processors. If it has no result after this time, a second
-# thread begins it anew with this niceness, and so gets about a tenth of a processor.
-GIVES_WAY_SECONDS = 0.5
-NICENESS = 10
+# Desks and searches come first.
+NICENESS = 19
+
+
+def _lower_priority() -> None:
+    if sys.platform == "linux":  # elsewhere a priority is of the whole process
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+
+
+def _new_threads(count: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(count, thread_name_prefix="password", initializer=_lower_priority)
+
+
 _at_once = AT_ONCE
-_turns = threading.BoundedSemaphore(AT_ONCE)
-# Threads that give way, also those for whose result nobody waits any more: each has 19 MiB.
-_giving_way = threading.BoundedSemaphore(AT_ONCE)
+# The same threads compute all hashes: each new thread may get a new heap, which keeps its 19 MiB. They start at the
+# first hash, after the forks of `up`.
+_threads = _new_threads(AT_ONCE)
 _places = threading.BoundedSemaphore(AT_ONCE + MOST_WAITING)
 
 Result = TypeVar("Result")
@@ -40,11 +50,11 @@ Result = TypeVar("Result")
 
 def share_turns(processes: int) -> None:
     """Take this process's share of the computations; call it before the first one. processes: those of `up`."""
-    global _at_once, _turns, _giving_way, _places
+    global _at_once, _threads, _places
+    return_large_blocks()
     share = max(1, AT_ONCE // processes)
     if share != _at_once:
-        _at_once = share
-        _turns, _giving_way = threading.BoundedSemaphore(share), threading.BoundedSemaphore(share)
+        _at_once, _threads = share, _new_threads(share)
         _places = threading.BoundedSemaphore(share + MOST_WAITING)
 
 
@@ -132,46 +142,14 @@ def _normal(password: str) -> str:
 
 
 def _compute(work: Callable[[], Result]) -> Result:
-    """Run the work in a thread that gives way to others; wait at most two seconds for its start.
+    """Run the work in one of the threads; wait at most two seconds for its start.
 
     raises  TooMany  SIGN_IN_BUSY
     """
-    if not _turns.acquire(timeout=WAIT_SECONDS):
-        raise TooMany("SIGN_IN_BUSY", seconds=int(WAIT_SECONDS))
+    future = _threads.submit(work)
     try:
-        if _giving_way.acquire(blocking=False):
-            with suppress(TimeoutError):  # while others need all processors, its thread gets nearly nothing
-                return _start(work, gives_way=True).result(GIVES_WAY_SECONDS)
-        return _start(work, gives_way=False).result()
-    finally:
-        _turns.release()
-
-
-def _start(work: Callable[[], Result], *, gives_way: bool) -> Future[Result]:
-    result: Future[Result] = Future()
-    # A thread for each computation, because a pool's threads would be missing after a fork. It starts in 0.1 ms.
-    threading.Thread(target=_run, args=(work, result, gives_way), name="password", daemon=True).start()
-    return result
-
-
-def _run(work: Callable[[], Result], result: Future[Result], gives_way: bool) -> None:
-    _lower_priority(gives_way)
-    try:
-        result.set_result(work())
-    except BaseException as problem:
-        result.set_exception(problem)
-    finally:
-        if gives_way:
-            _giving_way.release()
-
-
-def _lower_priority(gives_way: bool) -> None:
-    if sys.platform != "linux":  # where a priority is of the whole process
-        return
-    with suppress(OSError):
-        if gives_way:
-            # A search that begins gets this thread's processor at once; with niceness, up to 4 ms later. Without
-            # privileges a thread cannot leave this policy again.
-            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-        else:
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+        return future.result(WAIT_SECONDS)
+    except TimeoutError:
+        if future.cancel():
+            raise TooMany("SIGN_IN_BUSY", seconds=int(WAIT_SECONDS)) from None
+        return future.result()

@@ -53,7 +53,6 @@ class Work:
 @pytest.fixture
 def work(office: Office, monkeypatch: pytest.MonkeyPatch) -> Work:
     passwords._unknown_hash()  # made once in a process, at its first use
-    monkeypatch.setattr(passwords, "GIVES_WAY_SECONDS", 60)  # on a busy machine a computation would begin twice
     return Work(office, monkeypatch)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -19,6 +21,7 @@ from chassis.outbox import outbox
 from rangkiang.members.v1 import cards_pb2, members_pb2, staff_pb2
 from rangkiang.members.v1 import sign_in_pb2 as wire
 from services.members.keys import rotate_signing_key
+from services.members.sign_in import passwords
 from tests.services.members.conftest import PASSWORD, PKS, TEST, UNAND, Office, bearer
 
 
@@ -313,29 +316,29 @@ def test_no_password_secret_or_code_is_readable_in_the_database(office: Office) 
     assert not [secret for secret in secrets if secret in content]
 
 
-@pytest.mark.parametrize("lacking", ["places", "turns"])
+@pytest.mark.parametrize("lacking", ["places", "threads"])
 def test_sign_ins_beyond_two_at_a_time_and_four_waiting_are_refused(
     office: Office, monkeypatch: pytest.MonkeyPatch, lacking: str
 ) -> None:
-    from services.members.sign_in import passwords
-
     office.staff("budi", "desk")
-    # Without a place a sign-in is refused before it is counted, and without a turn its count is taken back.
+    # Without a place a sign-in is refused before it is counted, and without a thread its count is taken back.
     monkeypatch.setattr(passwords, "WAIT_SECONDS", 0.001)
-    count = passwords.AT_ONCE + (passwords.MOST_WAITING if lacking == "places" else 0)
-    semaphore = getattr(passwords, f"_{lacking}")
-    taken = [semaphore.acquire(blocking=False) for _ in range(count)]
-    try:
-        assert all(taken)
+    end = threading.Event()
+    with contextlib.ExitStack() as taken:
+        taken.callback(end.set)
+        if lacking == "places":
+            for _ in range(passwords.AT_ONCE + passwords.MOST_WAITING):
+                taken.enter_context(passwords.place())
+        else:
+            for _ in range(passwords.AT_ONCE):
+                passwords._threads.submit(end.wait)
         # Of 70 readers at one address nobody's password is compared, so nobody has failed.
         for _ in range(70):
             assert refusal(lambda: office.sign_in("budi", address="10.0.0.9")) == "SIGN_IN_BUSY"
         slip = cards_pb2.UseSlipRequest(number="1000000018", code="WRONG", password=PASSWORD, address="10.0.0.9")
         for _ in range(7):
             assert refusal(lambda: office.stub.UseSlip(slip)) == "SIGN_IN_BUSY"
-    finally:
-        for _ in taken:
-            semaphore.release()
+    monkeypatch.undo()
     assert office.sign_in("budi", address="10.0.0.9").session
     assert refusal(lambda: office.stub.UseSlip(slip)) == "SLIP_REFUSED"
 
