@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json as json_module
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -25,7 +23,7 @@ from chassis.output import json_text, print_json, print_table, print_text
 from chassis.sentences import sentence
 from chassis.service import Service, discover, load, process_settings
 from chassis.settings import Settings
-from chassis.spreadsheets import spreadsheet_cell
+from chassis.spreadsheets import csv_line
 
 FINDINGS = 1
 CHUNK = 1_000
@@ -200,12 +198,13 @@ def _moment(text: str, *, is_end: bool = False) -> datetime | None:
 
 def _export(database: Database, query: Select[Any], form: Format) -> None:
     if form is Format.csv:
-        print_text(_csv_line(COLUMNS))
+        print_text(csv_line(COLUMNS).rstrip("\r\n"))
     for row in _all(database, query):
         if form is Format.jsonl:
             print_json(row)
         else:
-            print_text(_csv_line([json_text(row[name]) if name == "facts" else row[name] for name in COLUMNS]))
+            cells = [json_text(row[name]) if name == "facts" else row[name] for name in COLUMNS]
+            print_text(csv_line(cells).rstrip("\r\n"))
 
 
 def _all(database: Database, query: Select[Any]) -> Iterator[dict[str, Any]]:
@@ -229,10 +228,3 @@ def _plain(row: Any) -> dict[str, Any]:
         "facts": json_module.loads(row.facts),
         "sealed": row.sealed is not None,
     }
-
-
-def _csv_line(cells: Iterable[Any]) -> str:
-    """Return a line of CSV, with an apostrophe before a text that a spreadsheet would run as a formula."""
-    line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow(spreadsheet_cell(str(cell)) for cell in cells)
-    return line.getvalue()

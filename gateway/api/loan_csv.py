@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from chassis.spreadsheets import spreadsheet_cell
+from chassis.spreadsheets import csv_line
 from gateway.clients import call, circulation
 from rangkiang.circulation.v1 import loans_pb2 as wire
 
@@ -41,11 +39,11 @@ _COLUMNS: Final[tuple[tuple[str, Callable[[wire.Loan], str]], ...]] = (
 
 async def loans_as_csv(request: Request, message: wire.ListLoansRequest) -> Response:
     """Respond with all pages of a list of loans in one file, at most the first 50,000 loans."""
-    lines = [_MARK + _line(name for name, _ in _COLUMNS)]
+    lines = [_MARK + csv_line(name for name, _ in _COLUMNS)]
     message.limit = _PAGE
     while True:
         reply = await call(request, circulation(request).ListLoans, message)
-        lines += [_line(write(loan) for _, write in _COLUMNS) for loan in reply.loans]
+        lines += [csv_line(write(loan) for _, write in _COLUMNS) for loan in reply.loans]
         if not reply.cursor or len(lines) > _MOST:
             break
         message.cursor = reply.cursor
@@ -56,9 +54,3 @@ async def loans_as_csv(request: Request, message: wire.ListLoansRequest) -> Resp
 def _moment(loan: wire.Loan, name: str) -> str:
     moment: str = getattr(loan, name).ToJsonString() if loan.HasField(name) else ""  # type: ignore[arg-type]
     return moment
-
-
-def _line(cells: Iterable[str]) -> str:
-    buffer = io.StringIO()
-    csv.writer(buffer).writerow(map(spreadsheet_cell, cells))
-    return buffer.getvalue()

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from chassis.spreadsheets import spreadsheet_cell
+from chassis.spreadsheets import csv_line
 from gateway.api.loan_csv import CSV
 from gateway.api.serializers import plain
 from gateway.clients import call, notifications
@@ -37,9 +35,9 @@ async def notices_as_csv(request: Request, message: wire.ListNoticesRequest) -> 
 
     async def lines() -> AsyncIterator[str]:
         reply, count = first, 0
-        yield _MARK + _line(_COLUMNS)
+        yield _MARK + csv_line(_COLUMNS)
         while True:
-            yield "".join(_line(str(row[name] or "") for name in _COLUMNS) for row in map(plain, reply.notices))
+            yield "".join(csv_line(str(row[name] or "") for name in _COLUMNS) for row in map(plain, reply.notices))
             count += len(reply.notices)
             if not reply.cursor or count >= _MOST:
                 return
@@ -49,9 +47,3 @@ async def notices_as_csv(request: Request, message: wire.ListNoticesRequest) -> 
 
     headers = {"Cache-Control": "no-store", "Content-Disposition": 'attachment; filename="notices.csv"'}
     return StreamingResponse(lines(), media_type=f"{CSV}; charset=utf-8", headers=headers)
-
-
-def _line(cells: Iterable[str]) -> str:
-    buffer = io.StringIO()
-    csv.writer(buffer).writerow(map(spreadsheet_cell, cells))
-    return buffer.getvalue()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Query
@@ -11,7 +9,7 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from chassis.spreadsheets import spreadsheet_cell
+from chassis.spreadsheets import csv_line
 from gateway.api.members import private
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.queries import OneOf, QueryModel, text
@@ -92,11 +90,6 @@ async def lending(request: Request, query: Annotated[LendingQuery, Query()], cir
 
 def _csv(by: str, rows: list[list[str | int]]) -> Response:
     """Respond with the table as CSV (RFC 4180), with the byte order mark that spreadsheets need to detect UTF-8."""
-    buffer = io.StringIO("\ufeff")
-    buffer.seek(0, io.SEEK_END)
-    writer = csv.writer(buffer)
-    writer.writerow([by, *COUNTS])
-    for value, *counts in rows:
-        writer.writerow([spreadsheet_cell(str(value)), *counts])
+    content = "\ufeff" + csv_line([by, *COUNTS]) + "".join(csv_line(row) for row in rows)
     headers = {"Cache-Control": "no-store", "Content-Disposition": 'attachment; filename="lending.csv"'}
-    return Response(buffer.getvalue(), media_type=f"{CSV}; charset=utf-8", headers=headers)
+    return Response(content, media_type=f"{CSV}; charset=utf-8", headers=headers)

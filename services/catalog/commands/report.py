@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import sys
 from datetime import date, timedelta
 from enum import StrEnum
@@ -15,6 +14,7 @@ from chassis.context import system
 from chassis.errors import Invalid
 from chassis.output import print_json, print_table, print_text, visible
 from chassis.sentences import sentence
+from chassis.spreadsheets import csv_line
 from services.catalog.commands.database import Json, open_catalogue
 from services.catalog.query_log import MOST_ROWS_A_DAY, count_over_bound, report_searches
 
@@ -65,9 +65,10 @@ def searches(
     if json:
         print_json({"since": first, "not_stored": not_stored, "searches": rows})
     elif form is Form.csv:
-        writer = csv.DictWriter(sys.stdout, COLUMNS)
-        writer.writeheader()
-        writer.writerows({**row, "query": _inert(visible(row["query"]))} for row in rows)
+        sys.stdout.write(csv_line(COLUMNS))
+        sys.stdout.writelines(
+            csv_line("" if row[name] is None else visible(str(row[name])) for name in COLUMNS) for row in rows
+        )
     else:
         _show(rows, speaks, first)
         if not_stored:
@@ -82,11 +83,6 @@ def _show(rows: list[dict[str, object]], speaks: str, since: str) -> None:
     titles = {name: sentence(title).in_language(speaks) for name, title in COLUMNS.items()}
     cells = [["" if row[name] is None else str(row[name]) for name in COLUMNS] for row in rows]
     print_table(list(titles.values()), cells, numbers={titles[name] for name in COLUMNS if name not in TEXTS})
-
-
-def _inert(text: str) -> str:
-    """Return the text as a cell that no spreadsheet reads as a formula (OWASP "CSV injection")."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
 
 
 def _day(text: str) -> str:

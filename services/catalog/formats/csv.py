@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import orjson
 
-from chassis.spreadsheets import spreadsheet_cell
+from chassis.spreadsheets import csv_line
 from services.catalog.formats.citation import Citation, citation
 from services.catalog.formats.entry import Entry
 from services.catalog.formats.xml_text import clean
@@ -57,7 +55,7 @@ def head() -> bytes:
 def row(entry: Entry) -> bytes:
     """Write the line of a record."""
     details = citation(entry.record)
-    return _line(_safe(value(details, entry)) for _, value in COLUMNS)
+    return _line(_cut(value(details, entry)) for _, value in COLUMNS)
 
 
 def document(entry: Entry) -> bytes:
@@ -66,14 +64,12 @@ def document(entry: Entry) -> bytes:
 
 
 def _line(values: Iterable[str]) -> bytes:
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\r\n").writerow(values)
-    return buffer.getvalue().encode("utf-8", "replace")
+    return csv_line(values).encode("utf-8", "replace")
 
 
-def _safe(text: str) -> str:
+def _cut(text: str) -> str:
     text = clean(text)
-    return spreadsheet_cell(text if len(text) <= LONGEST else text[: LONGEST - 1] + "…")
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 
 def _join(texts: Iterable[str]) -> str:
