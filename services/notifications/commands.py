@@ -16,7 +16,7 @@ from chassis.sentences import sentence
 from chassis.service import load, process_settings
 from chassis.settings import Settings
 from services.notifications.channels.opening import open_channels
-from services.notifications.channels.port import Channel, Message, ProviderTemplate
+from services.notifications.channels.port import Channel, Message, ProviderTemplate, send_and_wait
 from services.notifications.channels.webpush import make_keys
 from services.notifications.settings import NotificationsSettings
 
@@ -64,7 +64,8 @@ def try_channel(
         raise NotFound("CHANNEL_UNKNOWN", name=name, known=", ".join(one.name for one in channels))
     language = settings.language
     with telemetry.command(settings):
-        outcome = channel.send(
+        outcome = send_and_wait(
+            channel,
             Message(
                 id=new_id_text(),
                 kind="test",
@@ -73,7 +74,7 @@ def try_channel(
                 subject=sentence("CHANNEL_TEST_SUBJECT").in_language(language),
                 text=sentence("CHANNEL_TEST_TEXT").in_language(language),
                 template=ProviderTemplate(template, language) if template else None,
-            )
+            ),
         )
     channel.close()
     if json:

@@ -46,10 +46,12 @@ class Mail:
 class MailServer:
     """The server. `replies` are given for the next commands (MAIL, RCPT, DATA), one each, before the usual ones.
 
-    pipelines   it offers PIPELINING, which it can always do
-    is_silent   the connection is closed after the mail without a reply
-    held        number of the mail that gets no reply while its connection lasts; 0 for none
-    is_holding  that mail has come
+    pipelines     it offers PIPELINING, which it can always do
+    is_silent     the connection is closed after the mail without a reply
+    held          number of the mail that gets no reply until `is_released`; 0 for none
+    is_slow       no mail gets a reply until `is_released`
+    late_replies  given to these mails, one each, before the usual reply
+    is_holding    such a mail has come
     """
 
     def __init__(
@@ -62,9 +64,11 @@ class MailServer:
         self.mail_replies: list[str] = []
         self.rcpt_replies: list[str] = []
         self.data_replies: list[str] = []
+        self.late_replies: list[str] = []
         self.is_silent = False
         self.held = 0
-        self.is_holding = threading.Event()
+        self.is_holding, self.is_released = threading.Event(), threading.Event()
+        self.is_slow = False
         self.requires_login = requires_login
         context = None
         if tls is not None:
@@ -165,9 +169,12 @@ class MailServer:
             sender, envelope.rcpt_tos, content, envelope.mail_options, self._implicit or session.ssl is not None, user
         )
         self.mails.append(mail)
-        if len(self.mails) == self.held:
+        if self.is_slow or len(self.mails) == self.held:
             self.is_holding.set()
-            await asyncio.Event().wait()
+            while not self.is_released.is_set():
+                await asyncio.sleep(0.01)
+            if self.late_replies:
+                return self.late_replies.pop(0)
         if self.is_silent:
             transport = server.transport
             assert transport is not None

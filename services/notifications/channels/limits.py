@@ -130,6 +130,7 @@ class LimitedChannel:
         self._circuit = Circuit(monotonic=monotonic)
         self._sleep = sleep
         self._turn = threading.Lock()
+        self._pending: set[str] = set()
 
     def send(self, message: Message) -> Outcome:
         """Hand a message over if rate and circuit allow it; wait at most one second for the rate."""
@@ -145,6 +146,22 @@ class LimitedChannel:
                 self._circuit.forget_probe()
                 return Outcome("temporary", reason="RATE_LIMITED", retry_after_seconds=max(1, round(seconds)))
         outcome = self.channel.send(message)
+        if outcome.is_pending:
+            # It counts when `ask` returns the outcome. A probe stays the probe until then.
+            self._pending.add(message.id)
+        else:
+            self._note(outcome)
+        return outcome
+
+    def ask(self, message_id: str) -> Outcome | None:
+        """Query the provider for the outcome of a message."""
+        outcome = self.channel.ask(message_id)
+        if message_id in self._pending and (outcome is None or not outcome.is_pending):
+            self._pending.discard(message_id)
+            self._note(outcome or Outcome("unknown"))
+        return outcome
+
+    def _note(self, outcome: Outcome) -> None:
         with self._turn:
             before = self._circuit.state().circuit
             self._circuit.note(outcome)
@@ -154,11 +171,6 @@ class LimitedChannel:
             log.warning("channel_circuit_open", extra={"channel": self.name, **details})
         elif before != "closed":
             log.info("channel_circuit_closed", extra={"channel": self.name})
-        return outcome
-
-    def ask(self, message_id: str) -> Outcome | None:
-        """Query the provider for the outcome of a message."""
-        return self.channel.ask(message_id)
 
     def state(self) -> CircuitState:
         """Return the state of the circuit."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
@@ -67,7 +68,9 @@ class Outcome:
     reason               stable, for machines: UPPER_SNAKE; without addresses and secrets
     retry_after_seconds  waiting time that the provider states
     is_address_bad       permanent because of the address, which is then stored as refused
+    is_mailbox_full      temporary: the mailbox of the address is full; tried for a day, because its owner must act
     is_channel_down      the channel failed, not the message; this counts for the channel's circuit
+    is_pending           unknown so far: the provider may still answer; `ask` returns its answer
     ended_endpoints      endpoints of browsers whose subscriptions have ended, for every outcome
     """
 
@@ -76,7 +79,9 @@ class Outcome:
     reason: str = ""
     retry_after_seconds: int | None = None
     is_address_bad: bool = False
+    is_mailbox_full: bool = False
     is_channel_down: bool = False
+    is_pending: bool = False
     ended_endpoints: tuple[str, ...] = field(default=(), repr=False)
 
 
@@ -97,7 +102,7 @@ class Channel(Protocol):
         ...
 
     def ask(self, message_id: str) -> Outcome | None:
-        """Query the outcome of a message; None if the provider has no such query or does not know the message."""
+        """Return the outcome of a message, which may be pending; None if the channel has no query for it."""
         ...
 
     def close(self) -> None:
@@ -130,15 +135,15 @@ class ChannelUrl:
         """Return an option and remove it, so that `finish` can find unknown options."""
         return self.options.pop(option, default)
 
-    def take_seconds(self, option: str, default: float) -> float:
-        """Return an option as a number of seconds, more than 0 and at most 300."""
+    def take_seconds(self, option: str, default: float, *, most: int = 300) -> float:
+        """Return an option as a number of seconds, more than 0 and at most `most`."""
         text = self.take(option, str(default))
         try:
             seconds = float(text)
         except ValueError:
             seconds = 0.0
-        if not 0 < seconds <= 300:
-            raise Invalid("CHANNEL_OPTION_INVALID", channel=self.name, option=option, why="1 … 300")
+        if not 0 < seconds <= most:
+            raise Invalid("CHANNEL_OPTION_INVALID", channel=self.name, option=option, why=f"1 … {most}")
         return seconds
 
     def read_secret(self, file: Path) -> str:
@@ -163,6 +168,16 @@ class ChannelUrl:
         """Refuse options that the adapter does not know."""
         if self.options:
             raise Invalid("CHANNEL_OPTION_UNKNOWN", channel=self.name, option=", ".join(sorted(self.options)))
+
+
+def send_and_wait(channel: Channel, message: Message, *, seconds: float = 60.0) -> Outcome:
+    """Hand one message over, and wait for the outcome while it is pending."""
+    outcome = channel.send(message)
+    end = time.monotonic() + seconds
+    while outcome.is_pending and time.monotonic() < end:
+        time.sleep(0.2)
+        outcome = channel.ask(message.id) or outcome
+    return outcome
 
 
 def one_line(text: str, most: int = 200) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import selectors
 import smtplib
 import socket
 import ssl
@@ -20,6 +21,11 @@ TIMEOUT_SECONDS = 20.0
 # Servers close connections after some time or some mails; the default of Postfix is 100 mails.
 MOST_PER_CONNECTION = 100
 MOST_IDLE_SECONDS = 30.0
+# The reply to a mail may take 10 minutes (RFC 5321 §4.5.3.2.6). A client that waits less sends mails a second time.
+REPLY_SECONDS = 600.0
+# After this time without the reply, the connection waits by itself, and the next mail uses another connection.
+BLOCKING_SECONDS = 2.0
+MOST_WAITING = 8  # connections that wait for replies; servers limit the connections of a client
 # Replies after which a mail goes on: to MAIL, RCPT and DATA.
 _ACCEPTED = ({250}, {250, 251}, {354})
 # 421: the server closes the connection. -1: the server has closed it.
@@ -51,29 +57,37 @@ class SmtpChannel:
         sender: tuple[str, MailAddress],
         reply_to: MailAddress | None = None,
         timeout_seconds: float = TIMEOUT_SECONDS,
+        reply_seconds: float = REPLY_SECONDS,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self.name = name
         self._host, self._port, self._mode = host, port, mode
         self._user, self._password = user, password
         self._sender, self._reply_to = sender, reply_to
-        self._timeout_seconds = timeout_seconds
+        self._timeout_seconds, self._reply_seconds = timeout_seconds, reply_seconds
         self._tls = tls or ssl.create_default_context()
         self._turn = threading.Lock()
         self._server: smtplib.SMTP | None = None
         self._mails = 0
         self._used_at = 0.0
+        # message -> its connection, and the moment (monotonic) until which it waits for the reply
+        self._waiting: dict[str, tuple[smtplib.SMTP, float]] = {}
 
     def __repr__(self) -> str:
         return f"SmtpChannel({self.name!r}, {self._host}:{self._port}, {self._mode})"
 
     def send(self, message: Message) -> Outcome:
-        """Hand a mail over."""
+        """Hand a mail over; the outcome is pending when the server has not replied to it after BLOCKING_SECONDS."""
         to = parse_address(message.address)
         if to is None:
             return Outcome("permanent", reason="ADDRESS_INVALID", is_address_bad=True)
         mail = compose(message, sender=self._sender, to=to, reply_to=self._reply_to)
         with self._turn:
+            for waiting_id, (_, end) in list(self._waiting.items()):
+                if end < time.monotonic():
+                    self._end_waiting(waiting_id)
+            if len(self._waiting) >= MOST_WAITING:
+                return Outcome("temporary", reason="RATE_LIMITED", retry_after_seconds=round(BLOCKING_SECONDS))
             try:
                 server = self._connected()
             except _Failure as failure:
@@ -88,18 +102,38 @@ class SmtpChannel:
                 outcome = self._hand_over(server, str(to), mail, is_utf8=not to.is_ascii)
             self._mails += 1
             self._used_at = time.monotonic()
-            if outcome.is_channel_down or outcome.state == "unknown":
+            if outcome.is_pending:
+                self._waiting[message.id] = server, time.monotonic() + self._reply_seconds
+                self._server = None
+            elif outcome.is_channel_down or outcome.state == "unknown":
                 self._drop()
             return outcome
 
-    def ask(self, _message_id: str) -> Outcome | None:
-        """Return None, because SMTP has no status query."""
-        return None
+    def ask(self, message_id: str) -> Outcome | None:
+        """Return the outcome of a mail whose connection waits for the reply; SMTP has no other query."""
+        with self._turn:
+            if message_id not in self._waiting:
+                return None
+            server, end = self._waiting[message_id]
+            if _has_reply(server, 0):
+                outcome = self._reply(server)
+            elif time.monotonic() < end:
+                return _PENDING
+            else:
+                outcome = _WITHOUT_REPLY
+            self._end_waiting(message_id)
+            return outcome
 
     def close(self) -> None:
-        """End the connection."""
+        """End the connections."""
         with self._turn:
             self._drop()
+            for message_id in list(self._waiting):
+                self._end_waiting(message_id)
+
+    def _end_waiting(self, message_id: str) -> None:
+        # Without QUIT, whose reply would come after the reply to the mail.
+        self._waiting.pop(message_id)[0].close()
 
     def _hand_over(self, server: smtplib.SMTP, to: str, mail: bytes, *, is_utf8: bool) -> Outcome:
         """Send one mail with single commands, so that the outcome is known when the connection breaks.
@@ -134,11 +168,16 @@ class SmtpChannel:
             server.send(mail.replace(b"\r\n.", b"\r\n..") + b".\r\n")
         except (smtplib.SMTPException, OSError) as problem:
             return Outcome("temporary", reason=_reason(problem), is_channel_down=True)
+        if not _has_reply(server, min(BLOCKING_SECONDS, self._reply_seconds)):
+            return _PENDING
+        return self._reply(server)
+
+    def _reply(self, server: smtplib.SMTP) -> Outcome:
+        """Read the reply to a mail."""
         try:
             code, text = server.getreply()
         except (smtplib.SMTPException, OSError):
-            # The server got the whole mail and may have accepted it.
-            return Outcome("unknown", reason="MAIL_WITHOUT_REPLY", is_channel_down=True)
+            return _WITHOUT_REPLY
         if code == 250:
             return Outcome("accepted", provider_id=_queue_id(text))
         return self._refused(server, code, text, is_address_bad=False)
@@ -147,9 +186,13 @@ class SmtpChannel:
         """Return the outcome of a refusal: after 4xx a later attempt may succeed, after 5xx not (RFC 5321 §4.2.1)."""
         with suppress(smtplib.SMTPException, OSError):
             server.rset()
-        reason = f"SMTP_{code}{_enhanced(text)}"
+        enhanced = _enhanced(text)
+        reason = f"SMTP_{code}{enhanced}"
         if code in _CLOSING:
             return Outcome("temporary", reason="MAIL_SERVER_CLOSED", is_channel_down=True)
+        # A full mailbox is emptied some day, although many servers report it as permanent: 5.2.2, or 552 alone.
+        if enhanced.endswith("_2_2") or (code == 552 and not enhanced):
+            return Outcome("temporary", reason=reason, is_mailbox_full=True)
         if 500 <= code < 600:
             return Outcome("permanent", reason=reason, is_address_bad=is_address_bad)
         return Outcome("temporary", reason=reason)
@@ -204,10 +247,27 @@ class SmtpChannel:
             server.close()
 
 
+# The server got the whole mail and may have accepted it.
+_WITHOUT_REPLY = Outcome("unknown", reason="MAIL_WITHOUT_REPLY", is_channel_down=True)
+_PENDING = Outcome("unknown", reason="MAIL_WITHOUT_REPLY", is_pending=True)
+
+
 class _Failure(Exception):
     def __init__(self, outcome: Outcome) -> None:
         super().__init__(outcome.reason)
         self.outcome = outcome
+
+
+def _has_reply(server: smtplib.SMTP, seconds: float) -> bool:
+    """Return whether the server has sent something, or closed the connection, within this time."""
+    connection = server.sock
+    if isinstance(connection, ssl.SSLSocket) and connection.pending():
+        return True
+    if connection is None:
+        return True
+    with selectors.DefaultSelector() as selector:
+        selector.register(connection, selectors.EVENT_READ)
+        return bool(selector.select(seconds))
 
 
 def _enhanced(text: bytes) -> str:
@@ -253,7 +313,8 @@ def _reason(problem: Exception) -> str:
 def open_smtp(url: ChannelUrl, *, allowed_networks: Networks = ()) -> SmtpChannel:
     """Open `smtp://user:password@host:587?tls=starttls&from=Name <address>`.
 
-    Options: tls (starttls by default, implicit, none), from, reply-to, timeout (seconds), authority (file of a CA).
+    Options: tls (starttls by default, implicit, none), from, reply-to, timeout (seconds), reply-timeout (seconds until
+    the reply to a mail), authority (file of a CA).
 
     raises  Invalid  CHANNEL_NEEDS, CHANNEL_OPTION_INVALID, CHANNEL_OPTION_UNKNOWN, CHANNEL_FILE_UNUSABLE
                      CHANNEL_PASSWORD_IN_CLEAR  a password without TLS to another machine
@@ -277,6 +338,7 @@ def open_smtp(url: ChannelUrl, *, allowed_networks: Networks = ()) -> SmtpChanne
     if reply_text and (reply_to is None or not reply_to.is_ascii):
         raise Invalid("CHANNEL_OPTION_INVALID", channel=url.name, option="reply-to", why="address@example.org")
     seconds = url.take_seconds("timeout", TIMEOUT_SECONDS)
+    reply_seconds = url.take_seconds("reply-timeout", REPLY_SECONDS, most=3_600)
     tls = _authority(url)
     url.finish()
     return SmtpChannel(
@@ -289,6 +351,7 @@ def open_smtp(url: ChannelUrl, *, allowed_networks: Networks = ()) -> SmtpChanne
         sender=sender,
         reply_to=reply_to,
         timeout_seconds=seconds,
+        reply_seconds=reply_seconds,
         tls=tls,
     )
 

@@ -22,7 +22,7 @@ from chassis.service import Resources
 from chassis.wake import open_wake, wait_until
 from rangkiang.notifications.v1 import webhooks_pb2 as wire
 from services.notifications.channels.opening import open_channels
-from services.notifications.channels.port import Message
+from services.notifications.channels.port import Message, send_and_wait
 from services.notifications.institutions import own_zone
 from services.notifications.keys import read_own_master
 from services.notifications.settings import NotificationsSettings
@@ -173,7 +173,8 @@ def tell_owner(own: NotificationsSettings, webhook: delivery.Disabled) -> None:
     if channel is not None:
         subject = sentence("WEBHOOK_DISABLED_SUBJECT")
         text = sentence("WEBHOOK_DISABLED_TEXT", id=str(webhook.webhook_id), url=webhook.url, why=webhook.reason)
-        outcome = channel.send(
+        outcome = send_and_wait(
+            channel,
             Message(
                 id=f"{webhook.webhook_id}-{int(clock.now().timestamp())}",
                 kind="webhook_disabled",
@@ -181,7 +182,7 @@ def tell_owner(own: NotificationsSettings, webhook: delivery.Disabled) -> None:
                 language="id",
                 subject=f"{subject.id} / {subject.en}",
                 text=f"{text.id}\n\n{text.en}",
-            )
+            ),
         )
         log.info("webhook_owner_notified", extra={"webhook": str(webhook.webhook_id), "state": outcome.state})
     for one in channels:

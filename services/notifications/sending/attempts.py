@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -27,7 +27,7 @@ from services.notifications.institutions import Places, local_day
 from services.notifications.members import TEXT_KEY_DAMAGED, keys_of, seal_text
 from services.notifications.notices import settle
 from services.notifications.push_devices import forget_endpoints
-from services.notifications.sending.decisions import ALL_CHANNELS_FAILED
+from services.notifications.sending.decisions import ALL_CHANNELS_FAILED, next_try
 from services.notifications.sending.recipients import PRINT
 from services.notifications.sending.texts import Draft
 from services.notifications.tables import Attempt, ChannelDay, Message, Notice, RefusedAddress
@@ -35,11 +35,9 @@ from services.notifications.templates.kinds import KINDS
 
 log = logging.getLogger(__name__)
 
-# Seconds until the next attempt over the same channel; after the last attempt the next channel is used.
-BACK_OFF_SECONDS = (60, 300, 900, 3_600, 10_800, 21_600)
-# Most attempts over one channel for notices that are sent at once, if there is another channel.
-TRIES_AT_ONCE = 3
 RESEND_SECONDS = 60
+# A pending outcome comes earlier; see smtp.REPLY_SECONDS.
+LONGEST_PENDING = timedelta(hours=2)
 NOT_HANDED_OVER = ("CIRCUIT_OPEN", "RATE_LIMITED")
 NO_ANSWER = "NO_ANSWER"
 _days: Any = ChannelDay.__table__
@@ -186,11 +184,14 @@ def _write_message(
 
 
 def record_outcomes(session: AnySession, results: Sequence[tuple[Begun, Outcome]]) -> None:
-    """Write the outcomes of attempts, and the new states of their messages.
+    """Write the outcomes of attempts, and the new states of their messages. Messages with pending outcomes wait.
 
     session  Statements are enough for outcomes that are all usual
     """
     now = clock.now()
+    if any(outcome.is_pending for _, outcome in results):
+        postpone(whole(session), [one for one, outcome in results if outcome.is_pending])
+        results = [(one, outcome) for one, outcome in results if not outcome.is_pending]
     counts: Counter[tuple[UUID, str, date, str]] = Counter()
     # A callback may have been first. Its status is later than the provider's answer.
     started = fetch_by_id(session, _STARTED, [one.attempt_id for one, _ in results], lock=True)
@@ -245,6 +246,13 @@ def record_outcomes(session: AnySession, results: Sequence[tuple[Begun, Outcome]
     _ARE_SENT.execute_many(session, sent)
     _write_settled(session, settled)
     _count(session, counts)
+
+
+def postpone(session: Session, pending: Iterable[Begun]) -> None:
+    """Keep messages from being sent again while the outcomes of their attempts are pending."""
+    ids = [one.draft.message_id for one in pending]
+    later = clock.now() + LONGEST_PENDING
+    session.execute(update(Message).where(Message.id.in_(ids), Message.state == "open").values(next_at=later))
 
 
 def _lock_open(session: Session, message_id: UUID) -> Message | None:
@@ -329,12 +337,12 @@ def _settle_message(
             message.tries += 1
             message.reason = outcome.reason
             untried = _untried(session, message, others)
-            most = TRIES_AT_ONCE if untried and not message.is_digest else len(BACK_OFF_SECONDS)
-            if message.tries >= most:
+            is_quick = bool(untried) and not message.is_digest
+            next_at = next_try(outcome, tries=message.tries, since=message.since, is_quick=is_quick, now=now)
+            if next_at is None:
                 _leave_channel(message, untried, notice_ids, now, settled)
-                return
-            seconds = BACK_OFF_SECONDS[message.tries - 1]
-            message.next_at = now + timedelta(seconds=max(seconds, outcome.retry_after_seconds or 0))
+            else:
+                message.next_at = next_at
         case "permanent":
             message.reason = outcome.reason
             _leave_channel(message, _untried(session, message, others), notice_ids, now, settled)

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from chassis.ids import new_id
 from rangkiang.members.v1.contacts_pb2 import MemberContact
-from services.notifications.channels.port import Channel
+from services.notifications.channels.port import Channel, Outcome
 from services.notifications.institutions import local_day
 from services.notifications.notices import (
     DUE_DATE_MOVED,
@@ -30,6 +30,11 @@ MEMBER_UNKNOWN, KIND_UNKNOWN = "MEMBER_UNKNOWN", "KIND_UNKNOWN"
 CONTACT_UNREADABLE = "CONTACT_UNREADABLE"
 # When a notice has waited this long for a closed channel, the next channel is used.
 LONGEST_CLOSED = timedelta(hours=6)
+# Seconds until the next attempt over the same channel; after the last attempt the next channel is used.
+BACK_OFF_SECONDS = (60, 300, 900, 3_600, 10_800, 21_600)
+# Most attempts over one channel for notices that are sent at once, if there is another channel.
+TRIES_AT_ONCE = 3
+FULL_MAILBOX = timedelta(days=1)  # how long a full mailbox is tried
 
 
 @dataclass(slots=True)
@@ -213,6 +218,20 @@ def _fold(
             folded.append(notice)
     kind = first.kind if len(folded) == 1 else KINDS[first.kind].family
     return kind, tuple(folded), options
+
+
+def next_try(outcome: Outcome, *, tries: int, since: datetime, is_quick: bool, now: datetime) -> datetime | None:
+    """Return when a message is tried again over its channel after a temporary outcome; None for the next channel.
+
+    tries     attempts over this channel
+    since     time of the first attempt over this channel
+    is_quick  the message is sent at once, and there is another channel
+    """
+    seconds = max(BACK_OFF_SECONDS[min(tries, len(BACK_OFF_SECONDS)) - 1], outcome.retry_after_seconds or 0)
+    if outcome.is_mailbox_full and not is_quick:
+        return min(now + timedelta(seconds=seconds), since + FULL_MAILBOX) if now < since + FULL_MAILBOX else None
+    is_last = tries >= (TRIES_AT_ONCE if is_quick else len(BACK_OFF_SECONDS))
+    return None if is_last else now + timedelta(seconds=seconds)
 
 
 def reason_gone(notice: DueNotice, mark: Mark | None, *, today: date, now: datetime) -> str:

@@ -27,11 +27,13 @@ from services.notifications.institutions import Places
 from services.notifications.members import hash_address
 from services.notifications.push_devices import push_addresses
 from services.notifications.sending.attempts import (
+    NO_ANSWER,
     NOT_HANDED_OVER,
     Begun,
     begin_attempts,
     end_draft,
     is_usual,
+    postpone,
     record_outcomes,
     recover,
     unanswered,
@@ -55,6 +57,7 @@ log = logging.getLogger(__name__)
 
 SENDING = system("sender")
 LONGEST_PAUSE_SECONDS = 5.0
+PENDING_PAUSE_SECONDS = 1.0  # between two looks for the outcomes of messages that were handed over
 # Attempts that are committed together. A crash may leave as many without an outcome.
 TOGETHER, TOGETHER_UNKNOWN = 25, 5
 NOT_RENDERED = "NOT_RENDERED"
@@ -89,6 +92,7 @@ class Sender:
         self._away: set[str] = set()
         self._seen: dict[str, Health] = {}
         self._unrecorded: dict[UUID, Outcome] = {}
+        self._pending: dict[UUID, Begun] = {}  # by attempt
 
     def recover(self) -> int:
         """End attempts of a sender that died, or whose outcomes could not be committed.
@@ -96,8 +100,8 @@ class Sender:
         If this process does not know an outcome, it queries the provider. Without an answer the outcome is unknown.
         """
         with self._database.reading(SENDING) as session:
-            attempts = unanswered(session)
-        if not attempts:
+            attempts = [attempt for attempt in unanswered(session) if attempt.id not in self._pending]
+        if not attempts and not self._pending:
             return 0
         by_name = {channel.name: channel for channel in self._channels}
         answers: dict[UUID, Outcome | None] = {}
@@ -107,9 +111,11 @@ class Sender:
                 answers[attempt.id] = channel.ask(str(attempt.message_id))
         with self._database.transaction(SENDING) as session:
             count = recover(session, self._channels, answers, Places(session))
+            postpone(session, self._pending.values())
         self._unrecorded.clear()
         answered = sum(answer is not None for answer in answers.values())
-        log.warning("attempts_without_answer", extra={"count": count, "answered_now": answered})
+        if count:
+            log.warning("attempts_without_answer", extra={"count": count, "answered_now": answered})
         return count
 
     def run_round(self) -> float:
@@ -117,7 +123,21 @@ class Sender:
 
         raises  Unavailable, TooLate  members does not answer; nothing was changed
         """
-        now = clock.now()
+        self._end_pending()
+        seconds = self._next_work(clock.now())
+        return min(seconds, PENDING_PAUSE_SECONDS) if self._pending else seconds
+
+    def _end_pending(self) -> None:
+        """Record the outcomes that providers have given since the hand-over."""
+        for attempt_id, begun in list(self._pending.items()):
+            channel = begun.draft.option.channel
+            outcome = channel.ask(begun.handed.id) or Outcome("unknown", reason=NO_ANSWER)
+            if not outcome.is_pending:
+                self._unrecorded[attempt_id] = outcome
+                del self._pending[attempt_id]
+                self._begin(channel, [(begun, outcome)])
+
+    def _next_work(self, now: datetime) -> float:
         self._closed_until = {name: until for name, until in self._closed_until.items() if until > now}
         self._away &= self._closed_until.keys()
         with self._database.reading(SENDING) as session:
@@ -182,18 +202,19 @@ class Sender:
                 begun = self._begin(channel, results, pairs[start : start + size], master)
                 results = []
                 results = [(one, self._send(one)) for one in begun]
+                self._pending |= {one.attempt_id: one for one, outcome in results if outcome.is_pending}
                 self._unrecorded = {one.attempt_id: outcome for one, outcome in results}
         finally:
             # Also after an error in the next batch.
             if results:
-                self._begin(channel, results, [], master)
+                self._begin(channel, results)
 
     def _begin(
         self,
         channel: Channel,
         results: Sequence[tuple[Begun, Outcome]],
-        pairs: Sequence[tuple[Draft, Handed]],
-        master: MasterKey,
+        pairs: Sequence[tuple[Draft, Handed]] = (),
+        master: MasterKey | None = None,
     ) -> list[Begun]:
         """Write the outcomes of a batch and the attempts of the next, in one transaction."""
         in_progress.give_way()
@@ -210,7 +231,7 @@ class Sender:
                 record_outcomes(session, results)
             if health is not None:
                 _write_health(whole(session), channel, health)
-            begun = begin_attempts(session, pairs, master) if pairs else []
+            begun = begin_attempts(session, pairs, master) if master is not None else []
         if health is not None:
             self._seen[channel.name] = health
         self._unrecorded.clear()
@@ -291,7 +312,11 @@ class Sender:
                 # The message may have been handed over before the exception, so the outcome is unknown.
                 log.warning("channel_failed", extra={"channel": channel.name, "why": type(problem).__name__})
                 outcome = Outcome("unknown", reason="CHANNEL_FAILED", is_channel_down=True)
-        if outcome.state == "unknown" and (answer := channel.ask(begun.handed.id)) is not None:
+        if (
+            outcome.state == "unknown"
+            and not outcome.is_pending
+            and (answer := channel.ask(begun.handed.id)) is not None
+        ):
             outcome = answer
         if outcome.state == "temporary" and outcome.reason in NOT_HANDED_OVER:
             seconds = outcome.retry_after_seconds or 1

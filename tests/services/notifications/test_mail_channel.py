@@ -204,6 +204,10 @@ def test_a_server_that_was_started_again_is_found_by_the_next_mail(
         ("554 5.7.1 Client host blocked", "permanent", False),
         ("450 4.2.1 Mailbox busy", "temporary", False),
         ("452 4.2.2 Mailbox full", "temporary", False),
+        ("552 5.2.2 Mailbox full", "temporary", False),
+        ("550 5.2.2 Over quota", "temporary", False),
+        ("552 Exceeded storage allocation", "temporary", False),
+        ("552 5.3.4 Message too big", "permanent", True),
     ],
 )
 def test_a_refused_recipient_is_permanent_or_temporary_as_the_server_says(
@@ -262,6 +266,15 @@ def test_a_mail_stays_with_us_when_the_server_closes_the_connection_among_the_co
     assert (outcome.state, outcome.reason) == ("temporary", "MAIL_SERVER_CLOSED")
     assert outcome.is_channel_down
     assert b"Message-ID" not in b"".join(server.received)
+
+
+def test_a_full_mailbox_is_known_from_the_reply_to_the_recipient_or_to_the_mail(server: MailServer, tls: Path) -> None:
+    server.rcpt_replies += ["552 5.2.2 Mailbox full", "450 4.2.1 Mailbox busy"]
+    opened = channel(server, tls)
+    assert [opened.send(MESSAGE).is_mailbox_full for _ in range(2)] == [True, False]
+    server.data_replies.append("452 4.2.2 Over quota")
+    assert opened.send(MESSAGE).is_mailbox_full
+    opened.close()
 
 
 def test_a_refused_mail_says_nothing_about_its_address(server: MailServer, tls: Path) -> None:
