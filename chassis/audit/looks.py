@@ -6,12 +6,13 @@ import logging
 import queue
 import threading
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import insert
 from sqlalchemy.exc import DBAPIError
 
-from chassis.audit import acts, row_of
+from chassis.audit import NO_FACTS, acts, row_of
 from chassis.context import Context, system
 from chassis.db import Database
 from chassis.db_errors import is_outage
@@ -44,7 +45,9 @@ class Looks:
         self._thread.start()
         database.origin.before_close(self.close)
 
-    def record(self, context: Context, act: str, *, kind: str, object_id: object) -> None:
+    def record(
+        self, context: Context, act: str, *, kind: str, object_id: object, facts: Mapping[str, Any] = NO_FACTS
+    ) -> None:
         """Record that the caller reads an object; call it before the reply is sent. Arguments as for audit.record.
 
         raises  TooLate      DEADLINE_PASSED   the queue stayed full until the caller's deadline
@@ -53,13 +56,24 @@ class Looks:
         seconds = context.remaining()
         try:
             self._waiting.put(
-                row_of(context, act, kind=kind, object_id=object_id),
+                row_of(context, act, kind=kind, object_id=object_id, facts=facts),
                 timeout=None if seconds is None else max(0.0, seconds),
             )
         except queue.Full:
             raise TooLate("DEADLINE_PASSED") from None
         if self._has_ended.is_set():
             raise Unavailable("AUDIT_CLOSED")
+
+    def record_list(self, context: Context, act: str, *, shown: int, member_id: object = "", **parameters: Any) -> None:
+        """Record that the caller reads a list about members, by one row with the parameters that are not empty.
+
+        shown       number of entries in the reply
+        member_id   the member that the list is about; "" for a list of the caller's institution
+        parameters  of the request; never a typed text that may name a person
+        """
+        kind, object_id = ("member", member_id) if member_id else ("institution", context.institution)
+        facts = {name: value for name, value in parameters.items() if value} | {"shown": shown}
+        self.record(context, act, kind=kind, object_id=object_id, facts=facts)
 
     def close(self) -> None:
         """Write the waiting looks, and end; the database calls this when it is closed.

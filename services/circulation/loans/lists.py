@@ -48,11 +48,16 @@ class LoanFilter:
 
 @dataclass(frozen=True, slots=True)
 class LoanPage:
-    """One page of loans in order of due moment. cursor: of the next page; "" on the last page."""
+    """One page of loans in order of due moment.
+
+    cursor       of the next page; "" on the last page
+    borrower_id  of the borrower that the filter names; None without one
+    """
 
     loans: list[LoanView]
     total: int
     cursor: str
+    borrower_id: UUID | None
 
 
 def list_loans(session: Session, institution_id: UUID, loan_filter: LoanFilter, *, now: datetime) -> LoanPage:
@@ -61,7 +66,10 @@ def list_loans(session: Session, institution_id: UUID, loan_filter: LoanFilter, 
     raises  NotFound  BORROWER_UNKNOWN, COPY_UNKNOWN, BRANCH_UNKNOWN
             Invalid   LOANS_CURSOR_INVALID
     """
-    conditions = _conditions(session, institution_id, loan_filter, now)
+    borrower_id = None
+    if loan_filter.member:
+        borrower_id = find_known_borrower(session, institution_id, loan_filter.member).id
+    conditions = _conditions(session, institution_id, loan_filter, borrower_id, now)
     count: Select[Any] = select(func.count()).select_from(Loan)
     if loan_filter.group:
         count = count.join(Borrower, Borrower.id == Loan.borrower_id)
@@ -74,7 +82,7 @@ def list_loans(session: Session, institution_id: UUID, loan_filter: LoanFilter, 
     rows = session.execute(query).all()
     branches = branches_of(session, institution_id)
     views = [view_of(session, *row, now=now, branches=branches) for row in rows[:limit]]
-    return LoanPage(views, total, _cursor(rows[limit - 1][0]) if len(rows) > limit else "")
+    return LoanPage(views, total, _cursor(rows[limit - 1][0]) if len(rows) > limit else "", borrower_id)
 
 
 def loans_of(session: Session, borrower_id: UUID, institution_id: UUID, *, now: datetime) -> list[LoanView]:
@@ -210,14 +218,16 @@ def explain_loan(session: Session, act: Act, loan_id: str) -> Explanation:
     return Explanation(loan, view, steps)
 
 
-def _conditions(session: Session, institution_id: UUID, loan_filter: LoanFilter, now: datetime) -> list[Any]:
+def _conditions(
+    session: Session, institution_id: UUID, loan_filter: LoanFilter, borrower_id: UUID | None, now: datetime
+) -> list[Any]:
     conditions: list[Any] = [Loan.institution_id == institution_id]
     if not loan_filter.with_returned or loan_filter.is_overdue:
         conditions.append(Loan.returned_at.is_(None))
     if loan_filter.is_overdue:
         conditions.append(Loan.due_at < now)
-    if loan_filter.member:
-        conditions.append(Loan.borrower_id == find_known_borrower(session, institution_id, loan_filter.member).id)
+    if borrower_id is not None:
+        conditions.append(Loan.borrower_id == borrower_id)
     if loan_filter.branch:
         conditions.append(Loan.branch_id == branches_of(session, institution_id).by_code(loan_filter.branch).id)
     if loan_filter.item:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import grpc
 from sqlalchemy import select
 
 from chassis import clock, rpc
+from chassis.audit.looks import Looks
 from chassis.db import Database
 from chassis.errors import Invalid, NotFound
 from chassis.ids import parse_id
@@ -52,6 +55,11 @@ class ListMethods:
     _database: Database
     _owners: Owners
 
+    @cached_property
+    def _looks(self) -> Looks:
+        """Records looks at loans in the audit."""
+        return Looks(self._database)
+
     def ListLoans(self, request: wire.ListLoansRequest, context: grpc.ServicerContext) -> wire.ListLoansReply:
         caller = rpc.context(context)
         loan_filter = LoanFilter(
@@ -66,6 +74,19 @@ class ListMethods:
         )
         with self._database.reading(caller) as session:
             page = list_loans(session, parse_id(caller.institution), loan_filter, now=clock.now())
+        self._looks.record_list(
+            caller,
+            "circulation.list_loans",
+            shown=len(page.loans),
+            member_id=page.borrower_id or "",
+            branch=request.branch,
+            item=request.item,
+            # Without loans of this group, the text may be anything.
+            group=request.group if page.total else "",
+            is_overdue=request.is_overdue,
+            with_returned=request.with_returned,
+            is_continued=bool(request.cursor),
+        )
         return wire.ListLoansReply(
             loans=[loan_message(view) for view in page.loans], total=page.total, cursor=page.cursor
         )
@@ -136,6 +157,7 @@ class ListMethods:
         def read() -> wire.GetBorrowerReply:
             with self._database.reading(caller) as session:
                 view = view_borrower(session, act, request.member)
+            self._looks.record(caller, "circulation.read_borrower", kind="member", object_id=view.borrower.id)
             reply = borrower_reply(view)
             reply.refusals.extend(refusal_message(refusal) for refusal in view.refusals)
             return reply

@@ -63,12 +63,9 @@ class CardMethods(PeopleMethods):
             scanned = cards.scan(session, parse_id(caller.institution), request.code[:300], master=master)
             if scanned.member is None:
                 return wire.ScanReply(kind="neither", card_state=scanned.card_state, looks_like=scanned.looks_like)
-            is_blocked = bool(open_blocks(session, [scanned.member.id]))
-            return wire.ScanReply(
-                kind="member",
-                member=listed(scanned.member, is_blocked=is_blocked),
-                card_state=scanned.card_state,
-            )
+            member = listed(scanned.member, is_blocked=bool(open_blocks(session, [scanned.member.id])))
+        self._looks.record(caller, "members.scan", kind="member", object_id=member.id)
+        return wire.ScanReply(kind="member", member=member, card_state=scanned.card_state)
 
     def GetOwnMember(self, request: wire.GetOwnMemberRequest, context: grpc.ServicerContext) -> wire.GetOwnMemberReply:
         caller, master = rpc.context(context), self._keys.master

@@ -100,14 +100,23 @@ class PeopleMethods:
         caller = rpc.context(context)
         institution_id = parse_id(caller.institution)
         hashes = self._hashes(request, caller)
+        by = list(hashes or ())
         with self._database.prepared_reading(caller) as session:
             result = search.Found([], 0, False, "")
             if hashes is not None:
                 result = search.find_by_hash(session, institution_id, hashes, limit=request.limit or 20)
             if request.q.strip() and not result.members:
+                by.append("q")
                 result = search.find(
                     session, institution_id, request.q, limit=request.limit or 20, cursor=request.cursor
                 )
+        if by:
+            # Which values were searched, without the values: a name or a NIK in the audit could not be erased.
+            shown = result.members
+            member_id = shown[0].id if len(shown) == result.total == 1 else ""
+            self._looks.record_list(
+                caller, "members.search", shown=len(shown), member_id=member_id, by=by, is_continued=bool(request.cursor)
+            )
         return wire.SearchMembersReply(
             members=[listed(member, is_blocked=member.is_blocked) for member in result.members],
             total=result.total,

@@ -50,6 +50,16 @@ class LedgerMethods:
             page = ledger.list_notices(session, parse_id(caller.institution), notice_filter)
             places = Places(session)
             notices = [_notice(notice, message, places) for notice, message in page.rows]
+        self._looks.record_list(
+            caller,
+            "notifications.list_notices",
+            shown=len(notices),
+            member_id=request.member_id,
+            state=request.state,
+            # Without notices of this kind, the text may be anything.
+            kind=request.kind if notices else "",
+            is_continued=bool(request.cursor),
+        )
         return wire.ListNoticesReply(notices=notices, total=page.total, has_more=page.has_more, cursor=page.cursor)
 
     def ListOwnNotices(

@@ -15,6 +15,7 @@ from chassis.outbox import outbox
 from rangkiang.circulation.v1 import loans_pb2 as wire
 from services.circulation.calendars_store import save_calendar
 from services.circulation.tables import Branch, DailyFact, RefusalCount
+from tests.conditions import eventually
 from tests.services.circulation.library import BRANCHES, PKS, TEST, UNAND, at, reasons
 
 MEMBER_SCOPES = frozenset({"self"})
@@ -102,6 +103,34 @@ def test_all_loans_are_renewed_that_can_be_and_the_others_say_why(library):
     assert not any(one.is_renewed for one in again.renewals)
     library.check_in(items[1])
     assert reasons(lambda: library.renew(loans[1])) == {"LOAN_ENDED"}
+
+
+def test_each_list_and_each_borrower_that_staff_read_is_in_the_audit(library):
+    card = library.member()
+    loan = library.check_out(card, library.item()).loan
+    library.check_out(card, library.item())
+    member = library.call("GetBorrower", wire.GetBorrowerRequest(member=card)).member_id
+    first = library.call("ListLoans", wire.ListLoansRequest(branch="pusat", limit=1))
+    for fields in (
+        {"member": card, "with_returned": True},
+        {"item": loan.item.barcode, "is_overdue": True},
+        {"group": "1372015203880001"},
+        {"cursor": first.cursor},
+    ):
+        library.call("ListLoans", wire.ListLoansRequest(**fields))
+    assert reasons(lambda: library.call("GetBorrower", wire.GetBorrowerRequest(member="1372015203880001")))
+    is_look = acts.c.act.in_(("circulation.read_borrower", "circulation.list_loans"))
+    looks = select(acts.c.act, acts.c.kind, acts.c.object, acts.c.facts).where(is_look)
+    eventually(lambda: len(library.execute(looks)) == 6)
+    pks = ("circulation.list_loans", "institution", str(PKS))
+    assert [(*row[:3], json.loads(row.facts)) for row in library.execute(looks.order_by(acts.c.number))] == [
+        ("circulation.read_borrower", "member", member, {}),
+        (*pks, {"branch": "pusat", "shown": 1}),
+        ("circulation.list_loans", "member", member, {"with_returned": True, "shown": 2}),
+        (*pks, {"item": loan.item.barcode, "is_overdue": True, "shown": 0}),
+        (*pks, {"shown": 0}),
+        (*pks, {"is_continued": True, "shown": 1}),
+    ]
 
 
 def test_members_see_and_renew_their_own_loans_and_the_audit_does_not_name_them(library):

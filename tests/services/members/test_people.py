@@ -13,11 +13,14 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from chassis import clock
+from chassis.audit.sealing import Sealer
+from chassis.audit.verification import verify
 from chassis.db import Database
 from chassis.errors import Outdated
-from rangkiang.members.v1 import events_pb2
+from rangkiang.members.v1 import cards_pb2, events_pb2
 from rangkiang.members.v1 import people_pb2 as wire
 from services.members.people import categories, rules, values
+from tests.conditions import eventually
 from tests.services.members.conftest import PKS, TEST, UNAND, Office
 from tests.services.members.desk import Desk, error_of, reasons
 
@@ -210,6 +213,45 @@ def test_the_audit_has_acts_and_looks_without_personal_values(office: Office) ->
     assert rows[1].sealed
     # More digits than an identifier has by chance.
     assert not [digits for digits in ("66001122", "66007788") if digits in repr(rows)]
+
+
+def test_searches_and_scans_leave_a_look_without_what_was_typed(office: Office) -> None:
+    desk = Desk(office)
+    siti = desk.register(**SEALED)
+    desk.register("Siti Aisyah")
+    nik = SEALED["nik"]
+    for search in (
+        {"q": "siti"},
+        {"q": "siti", "limit": 1, "cursor": desk.find("siti", limit=1).cursor},
+        {"nik": nik},
+        {"q": nik},
+        {"q": "081266001122", "by_contact": True},
+    ):
+        desk.find(**search)
+    assert reasons(lambda: desk.find(nik="123")), "a refused search shows nobody"
+    assert not desk.find("").members
+    for code in (siti.number, "9788979914481"):
+        desk.call("Scan", cards_pb2.ScanRequest(code=code))
+    office.database.close()
+    with office.database.reading(TEST) as session:
+        rows = session.execute(
+            text("SELECT act, kind, object, facts FROM audit_acts WHERE act NOT LIKE '%register' ORDER BY number")
+        ).all()
+    of_pks = ("members.search", "institution", str(PKS))
+    of_siti = ("members.search", "member", siti.id)
+    assert [(*row[:3], json.loads(row.facts)) for row in rows] == [
+        (*of_pks, {"by": ["q"], "shown": 1}),
+        (*of_pks, {"by": ["q"], "shown": 2}),
+        (*of_pks, {"by": ["q"], "shown": 1, "is_continued": True}),
+        (*of_siti, {"by": ["nik"], "shown": 1}),
+        (*of_pks, {"by": ["q"], "shown": 0}),
+        (*of_siti, {"by": ["phone"], "shown": 1}),
+        ("members.scan", "member", siti.id, {}),
+    ]
+    assert not [typed for typed in (nik, "66001122", "siti") if typed in repr(rows).lower()]
+    eventually(Sealer(office.database).step)
+    sealed = verify(office.database)
+    assert (sealed.rows, sealed.wrong) == (9, [])
 
 
 def test_search_finds_by_any_spelling_order_and_beginning(office: Office) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from datetime import timedelta
 from uuid import UUID
@@ -14,12 +15,14 @@ from chassis.audit import acts
 from chassis.errors import NotFound, Refused
 from chassis.ids import new_id
 from rangkiang.notifications.v1 import conversations_pb2 as wire
+from rangkiang.notifications.v1 import notices_pb2
 from services.notifications.channels.local import ConsoleChannel
 from services.notifications.conversations import store
 from services.notifications.members import hash_address
 from services.notifications.rpc.conversations import send_answers
 from services.notifications.tables import Conversation, ConversationMessage
-from tests.services.notifications.partners import NOON, NUMBER, PKS, TEST, UNAND, Partners
+from tests.conditions import eventually
+from tests.services.notifications.partners import MEMBER, NOON, NUMBER, PKS, TEST, UNAND, Partners, lend
 
 
 def keep(partners: Partners, number: str, *, institution: UUID = PKS) -> str:
@@ -70,6 +73,32 @@ def test_a_conversation_of_another_library_is_not_found_and_each_look_is_recorde
             break
         time.sleep(0.1)  # looks are written in batches
     assert recorded == ["notifications.read_conversation"]
+
+
+def test_each_list_of_notices_that_staff_read_is_in_the_audit(both: Partners) -> None:
+    lend(both)
+    desk = both.caller("notices.read")
+    for fields in (
+        {"state": "waiting", "limit": 1},
+        {"member_id": MEMBER, "kind": "loan_receipt", "without_total": True},
+        {"kind": "1372015203880001"},
+        {"cursor": str(new_id())},
+    ):
+        both.stub.ListNotices(notices_pb2.ListNoticesRequest(**fields), metadata=desk)
+    looks = select(acts.c.kind, acts.c.object, acts.c.facts).where(acts.c.act == "notifications.list_notices")
+
+    def rows() -> list[tuple[str, str, dict[str, object]]]:
+        with both.database.reading(TEST) as session:
+            read = session.execute(looks.order_by(acts.c.number)).all()
+        return [(row.kind, row.object, json.loads(row.facts)) for row in read]
+
+    eventually(lambda: len(rows()) == 4)
+    assert rows() == [
+        ("institution", str(PKS), {"state": "waiting", "shown": 1}),
+        ("member", MEMBER, {"kind": "loan_receipt", "shown": 1}),
+        ("institution", str(PKS), {"shown": 0}),
+        ("institution", str(PKS), {"is_continued": True, "shown": 1}),
+    ]
 
 
 def test_open_conversations_come_in_the_order_in_which_they_wait_page_by_page(both: Partners) -> None:
