@@ -115,7 +115,12 @@ class PeopleMethods:
             shown = result.members
             member_id = shown[0].id if len(shown) == result.total == 1 else ""
             self._looks.record_list(
-                caller, "members.search", shown=len(shown), member_id=member_id, by=by, is_continued=bool(request.cursor)
+                caller,
+                "members.search",
+                shown=len(shown),
+                member_id=member_id,
+                by=by,
+                is_continued=bool(request.cursor),
             )
         return wire.SearchMembersReply(
             members=[listed(member, is_blocked=member.is_blocked) for member in result.members],
