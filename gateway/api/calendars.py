@@ -25,7 +25,7 @@ router = APIRouter(tags=["lending rules"], route_class=ApiRoute)
 LONGEST_BODY_BYTES = 512 * 1024
 ERRORS = (400, 401, 403, 404, 429, 503, 504)
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-MOST_CLOSINGS, MOST_SEASONS, MOST_YEARS, MOST_INTERVALS = 500, 50, 20, 6
+MOST_CLOSINGS, MOST_SEASONS, MOST_YEARS, MOST_INTERVALS, MOST_WEEKS = 500, 50, 20, 6, 200
 
 BranchCode = Annotated[str, Path(description="Code of a branch of the institution.", max_length=64, examples=["PST"])]
 Time = Annotated[str, Field(max_length=5)]
@@ -64,6 +64,20 @@ class Week(BaseModel):
             for day, hours in days.items()
             if hours
         ]
+
+
+class DatedWeekBody(BaseModel):
+    """Weekly hours from a first day until the next ones begin."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    first: str = Field(
+        "", alias="from", description="First day, ISO 8601; empty: since ever.", max_length=10, examples=["2026-12-07"]
+    )
+    weekly: Week = Field(description="Opening hours; without any, every day is open all day.")
+
+    def message(self) -> wire.DatedWeek:
+        return wire.DatedWeek(**{"from": self.first}, weekly=self.weekly.messages())
 
 
 class ClosingBody(BaseModel):
@@ -111,7 +125,20 @@ class CalendarBody(BaseModel):
     version: int | None = Field(
         None, description="Ignored: If-Match names the version.", ge=0, le=1_000_000_000_000, examples=[3]
     )
-    weekly: Week = Field(Week(), description="Opening hours; without any, every day is open all day.")
+    weekly: Week = Field(
+        Week(),
+        description="Opening hours. Hours that differ from the stored ones are valid from `weekly_from` on; earlier "
+        "days keep theirs. Without any, every day is open all day.",
+    )
+    weekly_from: str = _date(
+        "First day of `weekly`; by default today, and for the first hours since ever", "2026-12-07", default=""
+    )
+    weeks: list[DatedWeekBody] = Field(
+        [],
+        description="All weekly hours by first day, in place of the stored ones, to correct them or to remove coming "
+        "ones. Without any, the stored ones stay; with some, an empty `weekly` is ignored.",
+        max_length=MOST_WEEKS,
+    )
     closed: list[ClosingBody] = Field([], description="Closed days.", max_length=MOST_CLOSINGS)
     seasons: list[SeasonBody] = Field([], description="Periods with other hours.", max_length=MOST_SEASONS)
     confirmed_years: list[Annotated[int, Field(ge=0, le=9999)]] = Field(
@@ -123,6 +150,8 @@ class CalendarBody(BaseModel):
             branch=branch,
             version=version,
             weekly=self.weekly.messages(),
+            weekly_from=self.weekly_from,
+            weeks=[week.message() for week in self.weeks],
             closed=[closing.message() for closing in self.closed],
             seasons=[season.message() for season in self.seasons],
             confirmed_years=self.confirmed_years,
@@ -155,6 +184,15 @@ class Season(ResponseModel):
     """Opening hours of the season."""
 
 
+class DatedWeek(ResponseModel):
+    """Weekly hours from a first day until the next ones begin."""
+
+    first: str = Field(alias="from")
+    """First day, ISO 8601; empty: since ever."""
+    weekly: Week
+    """Opening hours; without any, every day is open all day."""
+
+
 class Calendar(ResponseModel):
     """The calendar of a branch: opening hours, closed days and seasons."""
 
@@ -165,11 +203,13 @@ class Calendar(ResponseModel):
     zone: str
     """IANA zone of the branch, from the catalogue."""
     weekly: Week
-    """Opening hours; without any, every day is open all day."""
+    """Opening hours of today; without any, every day is open all day."""
+    weeks: list[DatedWeek]
+    """All weekly hours, past, of today and coming, in order of first day."""
     closed: list[Closing]
     """Closed days, in order."""
     seasons: list[Season]
-    """Periods with other hours; when several include a day, the last one in the list applies."""
+    """Periods with other hours, which have no day in common."""
     confirmed_years: list[int]
     """Years whose holidays a manager has confirmed."""
 
@@ -231,6 +271,7 @@ _EXAMPLE = {
     "version": 3,
     "zone": "Asia/Jakarta",
     "weekly": _WEEK,
+    "weeks": [{"from": "", "weekly": _WEEK}, {"from": "2026-12-07", "weekly": {**_WEEK, "sun": [["09:00", "13:00"]]}}],
     "closed": [_CLOSING],
     "seasons": [{"from": "2026-02-18", "to": "2026-03-17", "why": "Ramadan", "weekly": _WEEK}],
     "confirmed_years": [2026],
@@ -266,7 +307,8 @@ async def put(
 ) -> Response:
     """Validate and save a whole calendar, and move due dates off closed days.
 
-    Overlapping hours or reversed dates are refused, and then nothing is saved.
+    Other weekly hours change no past day: they are valid from `weekly_from` on, by default from today. Overlapping
+    hours or seasons and reversed dates are refused, and then nothing is saved.
     """
     message = wire.PutCalendarRequest(calendar=body.message(branch, version))
     reply = await call(request, circulation.PutCalendar, message)
@@ -304,8 +346,10 @@ def _respond(calendar: Calendar) -> Response:
 
 def _values(message: wire.Calendar) -> dict[str, Any]:
     values = plain(message) | {"weekly": _week(message.weekly)}
-    for season, values_of_season in zip(message.seasons, values["seasons"], strict=True):
-        values_of_season["weekly"] = _week(season.weekly)
+    del values["weekly_from"]  # of requests
+    for name in ("weeks", "seasons"):
+        for part, values_of_part in zip(getattr(message, name), values[name], strict=True):
+            values_of_part["weekly"] = _week(part.weekly)
     return values
 
 

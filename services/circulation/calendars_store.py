@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import date, timedelta
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
 from weakref import WeakKeyDictionary
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
@@ -18,8 +19,13 @@ from chassis.context import Context
 from chassis.errors import NotFound, Outdated
 from chassis.prepared import AnySession, Prepared, Statements
 from chassis.sql import insert_for
-from services.circulation.calendars import Calendar, hours_of, local_date, minutes, planned_hours
-from services.circulation.calendars.documents import read_calendar, write_calendar
+from services.circulation.calendars import Calendar, hours_of, local_date, minutes, planned_hours, week_at
+from services.circulation.calendars.documents import (
+    read_calendar,
+    refuse_overlapping_seasons,
+    write_calendar,
+    write_week,
+)
 from services.circulation.tables import Branch, BranchCalendar, BranchDay
 
 MOST_DAYS = 31
@@ -29,9 +35,8 @@ _of_branch = _branches.outerjoin(_calendars, _calendars.c.branch_id == _branches
 _VERSION = Prepared(
     select(_branches.c.zone, _calendars.c.version).select_from(_of_branch).where(_branches.c.id == bindparam("branch"))
 )
-_DOCUMENT = Prepared(
-    select(_calendars.c.version, _calendars.c.document).where(_calendars.c.branch_id == bindparam("branch"))
-)
+STORED = (_calendars.c.version, _calendars.c.document, _calendars.c.weeks, _calendars.c.saved_at)
+_DOCUMENT = Prepared(select(*STORED).where(_calendars.c.branch_id == bindparam("branch")))
 # For each engine: branch -> calendar of the newest version that was read. A transaction that saves a calendar may roll
 # back, so only transactions of prepared statements, which never save one, fill this cache.
 _known: WeakKeyDictionary[Any, dict[UUID, Calendar]] = WeakKeyDictionary()
@@ -55,11 +60,7 @@ def calendar_at(session: AnySession, branch_id: UUID, version: int | None, zone:
     if calendar is None or (calendar.version, calendar.zone) != (version or 0, zone):
         # On PostgreSQL another transaction may have saved the document since; so its own version is used.
         row = _DOCUMENT.first(session, {"branch": branch_id})
-        calendar = (
-            calendar_from_text(row.document, zone, row.version)
-            if row is not None
-            else calendar_from_text("{}", zone, 0)
-        )
+        calendar = calendar_from_row(row, zone)
         known[branch_id] = calendar
     return calendar
 
@@ -70,21 +71,26 @@ def save_calendar(
     """Replace the calendar of a branch. An equal calendar changes nothing.
 
     version   version of the calendar that the caller has read
-    document  see `calendars.documents.read_calendar`
+    document  see `calendars.documents.read_calendar`; changed weekly hours are valid from today on by default
     raises    Outdated  VERSION_OUTDATED  another change was first
               Invalid   with every fault of the document
     """
     current = calendar_of(session, branch.id)
     if version != current.version:
         raise _outdated(session, branch, given=version, document=document)
-    calendar = read_calendar(document, zone=branch.zone, version=version + 1)
+    today = local_date(current, clock.now())
+    calendar = changed_calendar(current, document)
     before, after = write_calendar(current), write_calendar(calendar)
     if before == after:
         return current
+    # The release before reads only `document`, which must not have other keys.
+    document = {"weekly": write_week(week_at(calendar.weeks, today)), **after}
+    weeks = document.pop("weeks")
     values = {
         "institution_id": branch.institution_id,
         "version": calendar.version,
-        "document": json.dumps(after, ensure_ascii=False, separators=(",", ":")),
+        "document": _json(document),
+        "weeks": _json(weeks),
         "saved_by": context.actor,
         "saved_at": clock.now(),
     }
@@ -120,16 +126,45 @@ def days_to_keep(session: Session, branch: Branch) -> list[dict[str, Any]]:
     ]
 
 
+def changed_calendar(current: Calendar, document: Mapping[str, Any]) -> Calendar:
+    """Return the next version of a calendar. Raises Invalid with every fault of the document."""
+    today = local_date(current, clock.now())
+    calendar = read_calendar(document, zone=current.zone, version=current.version + 1, before=current, today=today)
+    refuse_overlapping_seasons(calendar)
+    return calendar
+
+
 def _outdated(session: Session, branch: Branch, *, given: int, document: Mapping[str, Any]) -> Outdated:
     """Build the error of an outdated calendar, with the names of the parts that differ from the stored calendar."""
     stored = session.get(BranchCalendar, branch.id)
     version, saved_at = (stored.version, stored.saved_at) if stored else (0, clock.now())
-    current = write_calendar(calendar_of(session, branch.id))
+    calendar = calendar_of(session, branch.id)
+    current = write_calendar(calendar)
+    if not document.get("weeks"):
+        current["weekly"] = write_week(week_at(calendar.weeks, local_date(calendar, clock.now())))
+        del current["weeks"]
     changed = [name for name in current if (document.get(name) or None) != (current[name] or None)]
     return Outdated.at_version(version, given=given, changed=changed, changed_at=saved_at)
 
 
+def calendar_from_row(row: Any, zone: str) -> Calendar:
+    """Read a calendar from its STORED columns; without a row, or with NULL in them, the branch has no calendar."""
+    if row is None or row.version is None:
+        return _read("{}", "[]", date.min, zone, 0)
+    saved_on = row.saved_at.astimezone(ZoneInfo(zone)).date()
+    return _read(row.document, row.weeks or "[]", saved_on, zone, row.version)
+
+
 @lru_cache(maxsize=256)
-def calendar_from_text(text: str, zone: str, version: int) -> Calendar:
-    """Read a calendar. The cache key contains the text, so a cached calendar always belongs to its text."""
-    return read_calendar(json.loads(text), zone=zone, version=version)
+def _read(text: str, weeks: str, saved_on: date, zone: str, version: int) -> Calendar:
+    """Read a calendar. The cache key contains the texts, so a cached calendar always belongs to its texts.
+
+    The release before stores only `document`. Weekly hours in it that are not those of `weeks` on the day it was saved
+    are its change, and valid from that day on.
+    """
+    before = read_calendar({"weeks": json.loads(weeks)}, zone=zone)
+    return read_calendar(json.loads(text), zone=zone, version=version, before=before, today=saved_on)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -12,6 +12,7 @@ from chassis.context import system
 from chassis.health import Finding
 from chassis.sentences import sentence
 from chassis.service import Resources
+from services.circulation.calendars import week_at
 from services.circulation.calendars_store import calendar_of
 from services.circulation.tables import Branch, Institution
 
@@ -36,9 +37,9 @@ def calendars(resources: Resources) -> list[Finding]:
         ).all()
         for branch in branches:
             calendar, name = calendar_of(session, branch.id), f"{branch.institution}/{branch.code}"
-            if not calendar.weekly:
-                without_hours.append(name)
             today = clock.now().astimezone(ZoneInfo(branch.zone)).date()
+            if not week_at(calendar.weeks, today):
+                without_hours.append(name)
             if not {today.year, (today + AHEAD).year} <= set(calendar.confirmed_years):
                 unconfirmed.append(name)
     if not branches:

@@ -23,8 +23,8 @@ from chassis.service import Resources, load, process_settings
 from chassis.toml_files import parse_toml
 from chassis.wake import announce_commits
 from services.circulation import borrowers, copies
-from services.circulation.calendars.documents import read_calendar
-from services.circulation.calendars_store import calendar_of, save_calendar
+from services.circulation.calendars.documents import write_calendar
+from services.circulation.calendars_store import calendar_of, changed_calendar, save_calendar
 from services.circulation.importing import LoanImport, Row, read_rows
 from services.circulation.loans.closings import move_due_days
 from services.circulation.reports import count_lending
@@ -108,8 +108,7 @@ def _load(
             continue
         before = calendar_of(session, branch.id)
         try:
-            after = read_calendar(document, zone=branch.zone, version=before.version)
-            if after != before:
+            if write_calendar(changed_calendar(before, document)) != write_calendar(before):
                 changed[name] = branch.id
                 if not dry_run:
                     save_calendar(session, branch, version=before.version, document=document, context=context)
@@ -217,7 +216,7 @@ def _institution(resources: Resources, code: str) -> Institution:
 def _read_file(file: Path) -> tuple[str, dict[str, dict[str, Any]]]:
     """Return the code of the institution, and the document of each branch by its code.
 
-    `weekly` at the top of the file applies to branches without their own `weekly`. `closed`, `seasons` and
+    `weekly` and `weekly_from` at the top of the file apply to branches without their own. `closed`, `seasons` and
     `confirmed_years` at the top apply to every branch of the file.
 
     raises  NotFound  PATH_NOT_FOUND

@@ -13,7 +13,7 @@ from chassis import clock
 from chassis.errors import Invalid, NotFound
 from services.circulation.calendars import Calendar, Hours, closing_of, has_hours, hours_of, local_date, season_of
 from services.circulation.calendars.documents import YEARS
-from services.circulation.calendars_store import calendar_from_text
+from services.circulation.calendars_store import STORED, calendar_from_row
 from services.circulation.tables import Branch, BranchCalendar, Institution
 
 MOST_DAYS = 14
@@ -75,7 +75,7 @@ def list_opening_hours(
     if institution_id is None:
         raise NotFound("HOURS_INSTITUTION_UNKNOWN", given=institution[:64])
     query = (
-        select(Branch, BranchCalendar.document, BranchCalendar.version)
+        select(Branch, *STORED)
         .outerjoin(BranchCalendar, BranchCalendar.branch_id == Branch.id)
         .where(Branch.institution_id == institution_id, Branch.code > cursor)
         .order_by(Branch.code)
@@ -86,10 +86,7 @@ def list_opening_hours(
     if missing and not cursor:
         raise NotFound("BRANCH_UNKNOWN", given=min(missing)[:64])
     page = rows[:MOST_BRANCHES]
-    hours = [
-        _hours(branch, calendar_from_text(document or "{}", branch.zone, version or 0), begins_on, days or A_WEEK)
-        for branch, document, version in page
-    ]
+    hours = [_hours(row.Branch, calendar_from_row(row, row.Branch.zone), begins_on, days or A_WEEK) for row in page]
     return hours, page[-1].Branch.code if len(rows) > len(page) else ""
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import insert
@@ -195,8 +196,10 @@ def test_a_calendar_is_filled_in_as_people_write_hours(manager: Visitor) -> None
     manager.send(CALENDAR, {**hours, **season, **closing, "holiday": []})
     assert "The calendar is saved" in manager.text
     saved = calendar()
-    assert saved.weekly[0] == ((480, 960),)
-    assert saved.weekly[4] == ((480, 690), (810, 960))
+    (week,) = saved.weeks
+    assert week.first == date.min
+    assert week.weekly[0] == ((480, 960),)
+    assert week.weekly[4] == ((480, 690), (810, 960))
     assert [one.why for one in saved.closings] == ["Cacah ulang"]
     assert [one.why for one in saved.seasons] == ["Ramadan"]
     assert manager.form(CALENDAR)["weekly.fri"] == "08:00-11:30, 13:30-16:00"
@@ -214,8 +217,9 @@ def test_all_parts_of_a_calendar_that_the_api_allows_are_saved_from_the_page(man
     hours = [[f"{hour:02}:00", f"{hour:02}:30"] for hour in range(8, 8 + MOST_INTERVALS)]
     weekly = dict.fromkeys(DAYS, hours)
     days = [(first + timedelta(days=number)).isoformat() for number in range(MOST_CLOSINGS)]
+    today = clock.now().astimezone(ZoneInfo("Asia/Jakarta")).date().isoformat()
     document = {
-        "weekly": weekly,
+        "weeks": [{"from": "2026-01-01", "weekly": weekly}],
         "closed": [{"from": day, "to": day, "why": why} for day in days],
         "seasons": [{"from": day, "to": day, "why": why, "weekly": weekly} for day in days[:MOST_SEASONS]],
         "confirmed_years": list(range(2026, 2026 + MOST_YEARS)),
@@ -234,7 +238,8 @@ def test_all_parts_of_a_calendar_that_the_api_allows_are_saved_from_the_page(man
     years = manager.page.xpath("//input[@name='confirmed_year']/@value")
     manager.send(CALENDAR, {"weekly.mon": "09:00-10:00", "closed": closed, "confirmed_year": years, "holiday": []})
     assert "The calendar is saved" in manager.text
-    assert write_calendar(calendar()) == full | {"weekly": full["weekly"] | {"mon": [["09:00", "10:00"]]}}
+    changed = {"from": today, "weekly": full["weeks"][0]["weekly"] | {"mon": [["09:00", "10:00"]]}}
+    assert write_calendar(calendar()) == full | {"weeks": [*full["weeks"], changed]}
     save(write_calendar(before))
 
 

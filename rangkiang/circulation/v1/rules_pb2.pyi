@@ -221,14 +221,20 @@ class Calendar(_message.Message):
     CLOSED_FIELD_NUMBER: _builtins.int
     SEASONS_FIELD_NUMBER: _builtins.int
     CONFIRMED_YEARS_FIELD_NUMBER: _builtins.int
+    WEEKLY_FROM_FIELD_NUMBER: _builtins.int
+    WEEKS_FIELD_NUMBER: _builtins.int
     branch: _builtins.str
     """Code of the branch."""
     version: _builtins.int
     zone: _builtins.str
     """IANA zone."""
+    weekly_from: _builtins.str
+    """In a request: the first day of `weekly`, ISO 8601. Empty: today, and for the first hours of a branch since ever."""
     @_builtins.property
     def weekly(self) -> _containers.RepeatedCompositeFieldContainer[Global___Weekday]:
-        """Monday first; empty: the branch is open all day, every day."""
+        """The hours of today, Monday first; empty: the branch is open all day, every day. In a request: hours that differ from
+        the stored ones are valid from `weekly_from` on. Beside `weeks`, empty hours are not read.
+        """
 
     @_builtins.property
     def closed(self) -> _containers.RepeatedCompositeFieldContainer[Global___Closing]: ...
@@ -240,6 +246,12 @@ class Calendar(_message.Message):
     def confirmed_years(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """The years whose holidays a manager has confirmed."""
 
+    @_builtins.property
+    def weeks(self) -> _containers.RepeatedCompositeFieldContainer[Global___DatedWeek]:
+        """All weekly hours, past, of today and coming, in order of first day. In a request: they replace the stored ones;
+        empty: the stored ones stay.
+        """
+
     def __init__(
         self,
         *,
@@ -250,14 +262,39 @@ class Calendar(_message.Message):
         closed: _abc.Iterable[Global___Closing] | None = ...,
         seasons: _abc.Iterable[Global___Season] | None = ...,
         confirmed_years: _abc.Iterable[_builtins.int] | None = ...,
+        weekly_from: _builtins.str = ...,
+        weeks: _abc.Iterable[Global___DatedWeek] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["branch", b"branch", "closed", b"closed", "confirmed_years", b"confirmed_years", "seasons", b"seasons", "version", b"version", "weekly", b"weekly", "zone", b"zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["branch", b"branch", "closed", b"closed", "confirmed_years", b"confirmed_years", "seasons", b"seasons", "version", b"version", "weekly", b"weekly", "weekly_from", b"weekly_from", "weeks", b"weeks", "zone", b"zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Calendar: _TypeAlias = Calendar  # noqa: Y015
+
+@_typing.final
+class DatedWeek(_message.Message):
+    """Weekly hours from a first day until the next ones begin."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FROM_FIELD_NUMBER: _builtins.int
+    WEEKLY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def weekly(self) -> _containers.RepeatedCompositeFieldContainer[Global___Weekday]: ...
+    def __init__(
+        self,
+        *,
+        weekly: _abc.Iterable[Global___Weekday] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["from", b"from", "weekly", b"weekly"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DatedWeek: _TypeAlias = DatedWeek  # noqa: Y015
 
 @_typing.final
 class Weekday(_message.Message):

@@ -6,6 +6,7 @@ search for an open day looks at `SEARCH_DAYS` days at most; if all of them are c
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -46,16 +47,25 @@ class Season:
 
 
 @dataclass(frozen=True, slots=True)
+class DatedWeek:
+    """Weekly hours from a first day until the next ones begin; `date.min`: since ever."""
+
+    first: date
+    weekly: Week
+
+
+@dataclass(frozen=True, slots=True)
 class Calendar:
     """When a branch is open.
 
     zone             IANA name: Asia/Jakarta, Asia/Makassar or Asia/Jayapura in Indonesia
-    seasons          if two include a day, the later one in the list decides
+    weeks            in order of first days; a day before all of them, or without any, is open all day
+    seasons          if two include a day, the later one in the list decides; such calendars are no longer saved
     confirmed_years  years whose holidays a manager has confirmed
     """
 
     zone: str
-    weekly: Week = ()
+    weeks: tuple[DatedWeek, ...] = ()
     closings: tuple[Closing, ...] = ()
     seasons: tuple[Season, ...] = ()
     confirmed_years: tuple[int, ...] = ()
@@ -99,6 +109,21 @@ def planned_hours(calendar: Calendar, day: date) -> Hours:
 def has_hours(calendar: Calendar, day: date) -> bool:
     """Return whether somebody has entered hours for the week of a day. Without them, due dates use `ALL_DAY`."""
     return bool(_week_of(calendar, day))
+
+
+def week_at(weeks: Sequence[DatedWeek], day: date) -> Week:
+    """Return the weekly hours that are valid on a day; empty when the day is before all of them."""
+    return next((week.weekly for week in reversed(weeks) if week.first <= day), ())
+
+
+def with_week(weeks: Iterable[DatedWeek], first: date, weekly: Week) -> tuple[DatedWeek, ...]:
+    """Return weekly hours with new ones from a first day until the next later ones. Earlier days keep their hours."""
+    changes: list[DatedWeek] = []
+    dated = {week.first: week for week in weeks} | {first: DatedWeek(first, weekly)}
+    for _, week in sorted(dated.items()):
+        if week.weekly != week_at(changes, week.first):
+            changes.append(week)
+    return tuple(changes)
 
 
 def season_of(calendar: Calendar, day: date) -> Season | None:
@@ -262,7 +287,7 @@ def _end_of(calendar: Calendar, day: date) -> datetime:
 
 def _week_of(calendar: Calendar, day: date) -> Week:
     season = season_of(calendar, day)
-    return calendar.weekly if season is None else season.weekly
+    return week_at(calendar.weeks, day) if season is None else season.weekly
 
 
 def _why(calendar: Calendar, day: date) -> str:

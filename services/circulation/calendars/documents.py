@@ -9,33 +9,51 @@ from itertools import pairwise
 from typing import Any
 
 from chassis.errors import Invalid, Refusal
-from services.circulation.calendars import MINUTES_A_DAY, WEEKDAYS, Calendar, Closing, Hours, Season, Week
+from services.circulation.calendars import (
+    MINUTES_A_DAY,
+    WEEKDAYS,
+    Calendar,
+    Closing,
+    DatedWeek,
+    Hours,
+    Season,
+    Week,
+    week_at,
+    with_week,
+)
 
 MOST_INTERVALS = 6
 MOST_CLOSINGS = 500
 MOST_SEASONS = 50
+MOST_WEEKS = 200
 MOST_YEARS = 20
 MOST_WHY_CHARACTERS = 200
 LONGEST_DAYS = 400
 YEARS = range(2000, 2101)
 
 _TIME = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])|24:00", re.ASCII)
-_KEYS = frozenset({"weekly", "closed", "seasons", "confirmed_years"})
+_KEYS = frozenset({"weekly", "weekly_from", "weeks", "closed", "seasons", "confirmed_years"})
 
 
-def read_calendar(document: Mapping[str, Any], *, zone: str, version: int = 0) -> Calendar:
+def read_calendar(
+    document: Mapping[str, Any], *, zone: str, version: int = 0, before: Calendar | None = None, today: date = date.min
+) -> Calendar:
     """Read and check a calendar.
 
-    document  {"weekly": {"mon": [["08:00", "16:00"]], …}, "closed": [{"from", "to", "why", "is_estimated"?}],
-              "seasons": [{"from", "to", "why", "weekly"}], "confirmed_years": [2026]}. All of these may be absent;
-              without `to` the period is one day. A day that is not in `weekly` is closed; without `weekly` every day
-              is open.
+    document  {"weekly": {"mon": [["08:00", "16:00"]], …}, "weekly_from": "2026-12-07", "weeks": [{"from", "weekly"}],
+              "closed": [{"from", "to", "why", "is_estimated"?}], "seasons": [{"from", "to", "why", "weekly"}],
+              "confirmed_years": [2026]}. All of these may be absent; without `to` the period is one day. A day that
+              is not in a week is closed; in a week without hours every day is open.
+    before    the stored calendar. Its weekly hours stay, unless the document has `weeks` in their place. `weekly` that
+              differs from the hours of `before` is valid from `weekly_from` on; by default from today, and the first
+              hours of a calendar since ever. An empty `weekly` beside `weeks` is not read.
+    today     in the zone of the branch
     raises    Invalid  with every fault; `field` is the place of the value, such as closed[3].to
               CALENDAR_VALUE_INVALID, CALENDAR_HOURS_OVERLAP, CALENDAR_DATES_REVERSED, CALENDAR_NEVER_OPEN,
-              CALENDAR_TOO_LONG
+              CALENDAR_TOO_LONG, CALENDAR_WEEKS_SAME_DAY
     """
     faults: list[Refusal] = [_invalid(key, document[key]) for key in document if key not in _KEYS]
-    weekly = _week(document.get("weekly") or {}, "weekly", faults)
+    weeks = _weeks(document, before.weeks if before is not None else (), today, faults)
     closings = [_closing(entry, field, faults) for field, entry in _entries(document, "closed", MOST_CLOSINGS, faults)]
     seasons = [_season(entry, field, faults) for field, entry in _entries(document, "seasons", MOST_SEASONS, faults)]
     years: list[int] = []
@@ -48,7 +66,7 @@ def read_calendar(document: Mapping[str, Any], *, zone: str, version: int = 0) -
         raise Invalid(refusals=faults)
     return Calendar(
         zone=zone,
-        weekly=weekly,
+        weeks=weeks,
         closings=tuple(sorted((closing for closing in closings if closing), key=lambda closing: closing.first)),
         seasons=tuple(season for season in seasons if season),
         confirmed_years=tuple(sorted(set(years))),
@@ -56,10 +74,29 @@ def read_calendar(document: Mapping[str, Any], *, zone: str, version: int = 0) -
     )
 
 
+def refuse_overlapping_seasons(calendar: Calendar) -> None:
+    """Refuse seasons that have a day in common; calendars that were stored earlier may have them.
+
+    raises  Invalid  CALENDAR_SEASONS_OVERLAP  for each pair, with the names and days of both
+    """
+    faults: list[Refusal] = []
+    for number, season in enumerate(calendar.seasons):
+        for other in calendar.seasons[:number]:
+            if season.first <= other.last and other.first <= season.last:
+                facts = {"season": season.why or "–", "first": season.first, "last": season.last}
+                facts |= {"other": other.why or "–", "other_first": other.first, "other_last": other.last}
+                faults.append(Refusal("CALENDAR_SEASONS_OVERLAP", field=f"seasons[{number}].from", **facts))
+    if faults:
+        raise Invalid(refusals=faults)
+
+
 def write_calendar(calendar: Calendar) -> dict[str, Any]:
     """Return a calendar as JSON values for `read_calendar`."""
     return {
-        "weekly": write_week(calendar.weekly),
+        "weeks": [
+            {"from": "" if week.first == date.min else week.first.isoformat(), "weekly": write_week(week.weekly)}
+            for week in calendar.weeks
+        ],
         "closed": [
             {
                 "from": closing.first.isoformat(),
@@ -86,6 +123,41 @@ def write_week(week: Week) -> dict[str, list[list[str]]]:
     """Return hours by day, without closed days."""
     days = zip(WEEKDAYS, week, strict=False)
     return {day: [[write_time(opens), write_time(closes)] for opens, closes in hours] for day, hours in days if hours}
+
+
+def _weeks(
+    document: Mapping[str, Any], before: tuple[DatedWeek, ...], today: date, faults: list[Refusal]
+) -> tuple[DatedWeek, ...]:
+    """Return the weekly hours of a document, as `read_calendar` describes."""
+    weekly = _week(document.get("weekly") or {}, "weekly", faults)
+    text = document.get("weekly_from")
+    first = _checked(text, "weekly_from", _date, faults) if text else (today if before else date.min)
+    entries = _entries(document, "weeks", MOST_WEEKS, faults)
+    weeks: tuple[DatedWeek, ...] = () if entries else before
+    days: set[date] = set()
+    for field, entry in entries:
+        week = _dated_week(entry, field, faults)
+        if week is None:
+            continue
+        if week.first in days:
+            faults.append(Refusal("CALENDAR_WEEKS_SAME_DAY", field=f"{field}.from"))
+        days.add(week.first)
+        weeks = with_week(weeks, week.first, week.weekly)
+    if first is not None and weekly != week_at(before, first) and (weekly or not entries):
+        weeks = with_week(weeks, first, weekly)
+    if len(weeks) > MOST_WEEKS:
+        faults.append(Refusal("CALENDAR_TOO_LONG", field="weeks", given=len(weeks), limit=MOST_WEEKS))
+    return weeks
+
+
+def _dated_week(entry: Any, field: str, faults: list[Refusal]) -> DatedWeek | None:
+    if not isinstance(entry, Mapping):
+        faults.append(_invalid(field, entry))
+        return None
+    faults += [_invalid(f"{field}.{key}", key) for key in entry if key not in ("from", "weekly")]
+    first = _checked(entry["from"], f"{field}.from", _date, faults) if entry.get("from") else date.min
+    weekly = _week(entry.get("weekly") or {}, f"{field}.weekly", faults)
+    return DatedWeek(first, weekly) if first is not None else None
 
 
 def _week(value: Any, field: str, faults: list[Refusal]) -> Week:

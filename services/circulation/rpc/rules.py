@@ -11,7 +11,7 @@ from typing import Any
 import grpc
 from sqlalchemy import select
 
-from chassis import rpc
+from chassis import clock, rpc
 from chassis.context import system
 from chassis.db import Database
 from chassis.errors import Invalid, Refusal
@@ -20,7 +20,7 @@ from chassis.sentences import LocalText
 from rangkiang.circulation.v1 import loans_pb2
 from rangkiang.circulation.v1 import rules_pb2 as wire
 from rangkiang.common.v1 import text_pb2
-from services.circulation.calendars import Calendar, Closing, Week
+from services.circulation.calendars import Calendar, Closing, Week, local_date, week_at
 from services.circulation.calendars.documents import YEARS, write_calendar, write_time, write_week
 from services.circulation.calendars_store import calendar_of, save_calendar
 from services.circulation.institutions import branch_of
@@ -202,7 +202,11 @@ def _calendar_message(branch: str, calendar: Calendar) -> wire.Calendar:
         branch=branch,
         version=calendar.version,
         zone=calendar.zone,
-        weekly=_week_messages(calendar.weekly),
+        weekly=_week_messages(week_at(calendar.weeks, local_date(calendar, clock.now()))),
+        weeks=[
+            wire.DatedWeek(**{"from": entry["from"]}, weekly=_week_messages(week.weekly))
+            for entry, week in zip(document["weeks"], calendar.weeks, strict=True)
+        ],
         closed=[_closing_message(closing) for closing in document["closed"]],
         seasons=[
             wire.Season(
@@ -266,6 +270,8 @@ def _calendar_document(calendar: wire.Calendar) -> dict[str, Any]:
     """Return the document for `calendars.documents` of a calendar's message."""
     return {
         "weekly": _week_document(calendar.weekly),
+        "weekly_from": calendar.weekly_from,
+        "weeks": [{"from": getattr(week, "from"), "weekly": _week_document(week.weekly)} for week in calendar.weeks],
         "closed": [
             {
                 "from": getattr(closing, "from"),

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -22,6 +24,8 @@ from services.circulation.calendars import (
     minutes,
     overdue_open_days,
     suspension_days,
+    week_at,
+    with_week,
 )
 from services.circulation.calendars.documents import read_calendar, write_calendar
 
@@ -219,7 +223,10 @@ def calendars(draw: st.DrawFn) -> Calendar:
     weekly[draw(st.sampled_from(sorted(weekly)))] = OFFICE
     starts = draw(st.lists(st.dates(date(2026, 1, 1), date(2027, 6, 1)), max_size=4))
     closed = [{"from": day, "to": day + timedelta(days=draw(st.integers(0, 20)))} for day in starts]
-    document = {"weekly": weekly if draw(st.booleans()) else {}, "closed": closed}
+    changes = draw(st.dictionaries(st.dates(date(2026, 1, 1), date(2027, 6, 1)), st.sampled_from(["mon", "sun"])))
+    weeks = [{"from": "", "weekly": weekly if draw(st.booleans()) else {}}]
+    weeks += [{"from": day.isoformat(), "weekly": {**weekly, name: OFFICE}} for day, name in changes.items()]
+    document = {"weeks": weeks, "closed": closed}
     return read_calendar(document, zone=draw(st.sampled_from([WIB, WITA, WIT])))
 
 
@@ -251,6 +258,31 @@ def test_a_due_moment_is_open_after_the_loan_and_within_its_limits(calendar, len
 def test_a_longer_period_is_never_due_earlier(calendar, lent_at, unit, period, last):
     values = {"lent_at": lent_at, "unit": unit, "last_due_on": last, "expires_on": None}
     assert due(calendar, period=period, **values).at <= due(calendar, period=period + 1, **values).at
+
+
+DAYS = st.dates(date(2026, 1, 1), date(2027, 6, 1))
+WEEKS = st.sampled_from([(), (((480, 960),),) * 7, (((480, 960),),) * 6 + ((),), ((),) * 6 + (((540, 780),),)])
+
+
+@settings(max_examples=300, deadline=None)
+@given(calendars(), DAYS, WEEKS, DAYS)
+def test_other_weekly_hours_change_no_day_before_their_first_and_none_of_the_coming_hours(calendar, first, week, day):
+    weeks = with_week(calendar.weeks, first, week)
+    later = min((one.first for one in calendar.weeks if one.first > first), default=date.max)
+    assert week_at(weeks, day) == (week if first <= day < later else week_at(calendar.weeks, day))
+    assert all(one.weekly != other.weekly and one.first < other.first for one, other in pairwise(weeks))
+    assert with_week(weeks, first, week) == weeks
+
+
+@settings(max_examples=300, deadline=None)
+@given(calendars(), DAYS, WEEKS, DAYS, st.integers(0, 60), st.integers(0, 60))
+def test_overdue_days_until_a_change_of_hours_stay_and_later_ones_are_added(calendar, first, week, due_on, one, two):
+    changed = replace(calendar, weeks=with_week(calendar.weeks, first, week))
+    middle, until = due_on + timedelta(days=one), due_on + timedelta(days=one + two)
+    before, after = (overdue_open_days(changed, due_on=a, until=b) for a, b in ((due_on, middle), (middle, until)))
+    assert overdue_open_days(changed, due_on=due_on, until=until) == before + after
+    if until < first:
+        assert before + after == overdue_open_days(calendar, due_on=due_on, until=until)
 
 
 @given(calendars())

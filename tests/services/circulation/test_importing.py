@@ -99,4 +99,4 @@ def test_each_branch_of_the_sample_library_has_hours():
     for institution in tomllib.loads(document)["institution"]:
         for branch in institution["branch"]:
             weekly = hours[institution["code"]][branch["code"]]
-            assert any(read_calendar({"weekly": weekly}, zone=institution["zone"]).weekly), branch
+            assert any(read_calendar({"weekly": weekly}, zone=institution["zone"]).weeks), branch

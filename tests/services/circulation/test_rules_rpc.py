@@ -189,6 +189,7 @@ def test_a_calendar_is_saved_with_its_version(desk, other_desk, database):
     calendar.confirmed_years.append(2026)
     saved = desk.PutCalendar(wire.PutCalendarRequest(calendar=calendar)).calendar
     calendar.version = 1
+    calendar.weeks.append(wire.DatedWeek(weekly=week("mon", "tue")))
     assert saved == calendar == desk.GetCalendar(wire.GetCalendarRequest(branch="papua")).calendar
     assert desk.PutCalendar(wire.PutCalendarRequest(calendar=calendar)).calendar == saved
     calendar.version = 0
@@ -198,7 +199,7 @@ def test_a_calendar_is_saved_with_its_version(desk, other_desk, database):
         with pytest.raises(NotFound):
             call.GetCalendar(wire.GetCalendarRequest(branch="nowhere" if call is desk else "papua"))
     with database.reading(TEST) as session:
-        assert calendar_of(session, PUSAT).weekly == ()
+        assert calendar_of(session, PUSAT).weeks == ()
         audited = session.execute(select(acts.c.act, acts.c.kind, acts.c.object)).one()
     assert tuple(audited) == ("circulation.save_calendar", "calendar", str(PAPUA))
 
