@@ -24,7 +24,7 @@ from services.notifications.keys import stored_fingerprint
 from services.notifications.members import TEXT_KEY_DAMAGED
 from services.notifications.sending.decisions import CONTACT_UNREADABLE
 from services.notifications.settings import NotificationsSettings
-from services.notifications.tables import Attempt, Conversation, Message, Notice, Webhook
+from services.notifications.tables import Attempt, Conversation, Institution, Message, Notice, Webhook
 from services.notifications.webhooks.subscriptions import STOPPED
 
 DOCTOR = system("doctor")
@@ -50,6 +50,11 @@ def channels(resources: Resources) -> list[Finding]:
     names = [channel.name for channel in opened]
     findings: list[Finding] = []
     with resources.database.reading(DOCTOR) as session:
+        codes = set(session.scalars(select(Institution.code)))
+        for channel in opened:
+            if channel.institution and channel.institution not in codes:
+                message = sentence("CHECK_CHANNEL_INSTITUTION", channel=channel.name, code=channel.institution)
+                findings.append(Finding(part, False, message, sentence("CHECK_CHANNELS_ADVICE")))
         for name in names:
             last = (
                 select(Attempt.state, Attempt.reason)

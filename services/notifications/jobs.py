@@ -37,6 +37,8 @@ from services.notifications.tables import (
 KEPT = timedelta(days=14)
 ROWS_KEPT = timedelta(days=400)
 # Providers repeat callbacks for some days. Messages of people are not needed long after their answers.
+# A message whose sender named no institution cannot be answered after a day, and belongs to nobody.
+UNNAMED_KEPT = timedelta(days=7)
 CALLBACKS_KEPT, CONVERSATIONS_KEPT = timedelta(days=30), timedelta(days=90)
 BATCH = 200
 PAGE = 1_000
@@ -62,6 +64,7 @@ def forget_old_rows(resources: Resources, stop: threading.Event) -> None:
         (Attempt, Attempt.message_id.in_(select(Message.id).where(_unused()))),
         (Message, _unused()),
         (InboundMessage, and_(InboundMessage.received_at <= now - CALLBACKS_KEPT, InboundMessage.sealed.is_(None))),
+        (InboundMessage, InboundMessage.asked_at <= now - UNNAMED_KEPT),
         (ConversationMessage, ConversationMessage.conversation_id.in_(select(Conversation.id).where(_ended(now)))),
         (Conversation, _ended(now)),
         (StaffAddress, or_(StaffAddress.at <= now - UNUSED_KEPT, _unconfirmed(now))),

@@ -17,9 +17,19 @@ from chassis.context import Context
 from chassis.errors import Invalid, NotFound, Refused, Unavailable
 from chassis.ids import parse_id
 from chassis.sealing import MasterKey
+from services.notifications.channels.port import Channel, usable_by
 from services.notifications.members import TEXT_KEY_DAMAGED, forget_damaged_key, kept_id, keys_of, open_text
 from services.notifications.notices import settle
-from services.notifications.tables import Attempt, ChannelDay, ChannelState, Member, Message, Notice, RefusedAddress
+from services.notifications.tables import (
+    Attempt,
+    ChannelDay,
+    ChannelState,
+    Institution,
+    Member,
+    Message,
+    Notice,
+    RefusedAddress,
+)
 
 STATES = ("waiting", "sending", "sent", "delivered", "read", "failed", "dropped", "print", "printed", "unknown")
 RESENDABLE = ("failed", "unknown", "print", "printed")
@@ -196,6 +206,12 @@ def channel_health(session: Session, institution_id: UUID, names: Sequence[str])
         )
         for name in names
     ]
+
+
+def channels_of(session: Session, institution_id: UUID, channels: Sequence[Channel]) -> tuple[Channel, ...]:
+    """Return the channels that an institution uses."""
+    row = session.get(Institution, institution_id)
+    return usable_by(row.code if row is not None else "", channels)
 
 
 def require_member(session: Session, member_id: str) -> Member:

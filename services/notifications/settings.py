@@ -40,10 +40,11 @@ class NotificationsSettings(OwnSettings):
     )
     whatsapp_app_secret_file: Path | None = Field(
         default=None,
-        description="file of the app secret that signs WhatsApp's callbacks; without it they are refused",
+        description="file of the app secret that signs WhatsApp's callbacks, for numbers without secret-file",
     )
     whatsapp_verify_token_file: Path | None = Field(
-        default=None, description="file of the verify token with which WhatsApp verifies the callback URL"
+        default=None,
+        description="file of the verify token of WhatsApp's callback URL, for numbers without verify-token-file",
     )
     outgoing_private_networks: Annotated[str, AfterValidator(_networks)] = Field(
         default="",

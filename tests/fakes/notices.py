@@ -31,6 +31,7 @@ class FakeChannel:
 
     name: str = "smtp"
     address_kind: AddressKind = "email"
+    institution: str = ""
     deduplicates: bool = False
     outcome: Outcome = ACCEPTED
     remembers: bool = False

@@ -16,16 +16,19 @@ TOKEN, APP_SECRET, VERIFY_TOKEN, PHONE_NUMBER_ID = (
     "kata-sandi-webhook",
     "123456789012345",
 )
+# Numbers of two libraries with their own apps, and their tokens.
+OTHER_NUMBERS = {"210000000000001": "EAAG-token-pks", "210000000000002": "EAAG-token-unand"}
 
 
 @dataclass
 class WhatsAppCloud:
-    """The API of one number.
+    """The API of PHONE_NUMBER_ID and of OTHER_NUMBERS.
 
     templates     name and language -> number of parameters
     open_windows  numbers (without +) that wrote in the last 24 hours
     unknown       numbers that WhatsApp does not know
     errors        HTTP status and code of the next requests
+    senders       phone_number_id of each accepted message
     """
 
     templates: dict[tuple[str, str], int] = field(default_factory=lambda: {("loan_due_soon", "id"): 2})
@@ -33,6 +36,7 @@ class WhatsAppCloud:
     unknown: set[str] = field(default_factory=set)
     errors: list[tuple[int, int]] = field(default_factory=list)
     accepted: list[dict[str, Any]] = field(default_factory=list)
+    senders: list[str] = field(default_factory=list)
     is_silent: bool = False
 
     def __post_init__(self) -> None:
@@ -44,9 +48,11 @@ class WhatsAppCloud:
         return f"127.0.0.1:{self.server.port}"
 
     def _answer(self, request: Received) -> Answer:
-        if request.headers.get("authorization") != f"Bearer {TOKEN}":
+        number, _, act = request.path.removeprefix("/").partition("/")[2].partition("/")
+        token = {PHONE_NUMBER_ID: TOKEN, **OTHER_NUMBERS}.get(number)
+        if request.headers.get("authorization") != f"Bearer {token or TOKEN}":
             return _error(401, 190)
-        if not request.path.endswith(f"/{PHONE_NUMBER_ID}/messages"):
+        if token is None or act != "messages":
             return _error(404, 100)
         if self.errors:
             return _error(*self.errors.pop(0))
@@ -54,6 +60,7 @@ class WhatsAppCloud:
         if code := self._refusal(document):
             return _error(400, code)
         self.accepted.append(document)
+        self.senders.append(number)
         if self.is_silent:
             return Answer(is_silent=True)
         reply = {
@@ -97,22 +104,27 @@ def sign(body: bytes, secret: str = APP_SECRET) -> str:
     return "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
 
 
-def status_callback(provider_id: str, status: str, *, at: int, message_id: str = "", code: int = 0) -> bytes:
+def status_callback(
+    provider_id: str, status: str, *, at: int, message_id: str = "", code: int = 0, number: str = PHONE_NUMBER_ID
+) -> bytes:
     """Return the body of a callback about a message: sent, delivered, read or failed.
 
-    at    seconds since 1970
-    code  of the error of `failed`
+    at      seconds since 1970
+    code    of the error of `failed`
+    number  phone_number_id of the library's number
     """
     value: dict[str, Any] = {"id": provider_id, "status": status, "timestamp": str(at), "recipient_id": "6281234567890"}
     if message_id:
         value["biz_opaque_callback_data"] = message_id
     if code:
         value["errors"] = [{"code": code, "title": "Message undeliverable"}]
-    return _callback({"statuses": [value]})
+    return _callback({"statuses": [value]}, number)
 
 
-def message_callback(provider_id: str, sender: str, text: str, *, at: int, kind: str = "text") -> bytes:
-    """Return the body of a callback about a message that somebody (digits without +) wrote."""
+def message_callback(
+    provider_id: str, sender: str, text: str, *, at: int, kind: str = "text", number: str = PHONE_NUMBER_ID
+) -> bytes:
+    """Return the body of a callback about a message that somebody (digits without +) wrote to a number."""
     message: dict[str, Any] = {"from": sender, "id": provider_id, "timestamp": str(at), "type": kind}
     if kind == "text":
         message["text"] = {"body": text}
@@ -120,11 +132,11 @@ def message_callback(provider_id: str, sender: str, text: str, *, at: int, kind:
         message["button"] = {"payload": text, "text": text}
     elif kind == "interactive":
         message["interactive"] = {"type": "button_reply", "button_reply": {"id": text, "title": text}}
-    return _callback({"contacts": [{"profile": {"name": "Siti"}, "wa_id": sender}], "messages": [message]})
+    return _callback({"contacts": [{"profile": {"name": "Siti"}, "wa_id": sender}], "messages": [message]}, number)
 
 
-def _callback(value: dict[str, Any]) -> bytes:
-    metadata = {"display_phone_number": "6275112345", "phone_number_id": PHONE_NUMBER_ID}
+def _callback(value: dict[str, Any], number: str) -> bytes:
+    metadata = {"display_phone_number": "6275112345", "phone_number_id": number}
     change = {"field": "messages", "value": {"messaging_product": "whatsapp", "metadata": metadata, **value}}
     document = {"object": "whatsapp_business_account", "entry": [{"id": "102290129340398", "changes": [change]}]}
     return json.dumps(document).encode()

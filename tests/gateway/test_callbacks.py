@@ -37,7 +37,7 @@ from tests.fakes.catalog import FakeCatalog
 from tests.fakes.http_receiver import HttpReceiver
 from tests.fakes.lending import add_items, barcode
 from tests.fakes.running import running, served_catalog, served_gateway
-from tests.fakes.whatsapp_cloud import APP_SECRET, VERIFY_TOKEN, message_callback, sign
+from tests.fakes.whatsapp_cloud import APP_SECRET, PHONE_NUMBER_ID, TOKEN, VERIFY_TOKEN, message_callback, sign
 
 PATH = "/api/v1/callbacks/whatsapp"
 LOOPBACK = "127.0.0.0/8"
@@ -75,7 +75,7 @@ class Site:
         body = message_callback(f"wamid.{uuid.uuid4()}", phone, text, at=int(clock.now().timestamp()))
         assert self.call_back(body).json() == {"statuses": 0, "messages": 1}
         owners = CirculationOwners(self.notifications)
-        assert Answerer(self.notifications.database, owners, self.master).run_round() >= 1
+        assert Answerer(self.notifications.database, owners, self.master, {}).run_round() >= 1
         hits = self.http.get("/api/v1/conversations", headers=self.headers("desk")).json()["hits"]
         [conversation] = [hit for hit in hits if hit["address"] == f"+{phone}"]
         answers = [message for message in conversation["messages"] if not message["is_inbound"]]
@@ -94,6 +94,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         add_institution()
         add_items()
         more = {
+            "channels": f"whatsapp://{PHONE_NUMBER_ID}?token={TOKEN} print:",
             "whatsapp_app_secret_file": str(folder / "app"),
             "whatsapp_verify_token_file": str(folder / "verify"),
             "outgoing_private_networks": LOOPBACK,

@@ -17,6 +17,7 @@ from rangkiang.members.v1.contacts_pb2 import MemberContact
 from services.notifications.channels.opening import open_channels
 from services.notifications.channels.port import Outcome
 from services.notifications.conversations import store
+from services.notifications.conversations.inbound import Pending
 from services.notifications.members import hash_address
 from services.notifications.notices import make_notice
 from services.notifications.push_devices import Subscription, add_device
@@ -125,7 +126,7 @@ def _add_conversations(session: Session, master: MasterKey, institution: UUID) -
     """Add questions; return the id of the conversation of the first one."""
     first = ""
     for number, text, ago in _QUESTIONS:
-        pending = store.Pending(f"wamid.{new_id()}", "whatsapp", number, text, clock.now() - ago)
+        pending = Pending(f"wamid.{new_id()}", "whatsapp", number, text, clock.now() - ago)
         row = store.add_message(
             session, master, pending, institution_id=institution, member_id=None, language="id", is_answered=False,
             address_hash=hash_address(master, institution, number),

@@ -16,6 +16,7 @@ from chassis.sealing import MasterKey, make_master_key, require_master_key
 from rangkiang.catalog.v1.events_pb2 import InstitutionCopy
 from rangkiang.common.v1.text_pb2 import LocalText
 from services.notifications.conversations import store
+from services.notifications.conversations.inbound import Pending
 from services.notifications.institutions import copy_institutions
 from services.notifications.members import hash_address
 from services.notifications.settings import NotificationsSettings
@@ -70,7 +71,7 @@ def keep(number: str, text: str = HOSTILE, *, ago: timedelta = timedelta()) -> s
     """Store what somebody wrote; return the path of the conversation."""
     notifications = running["notifications"]
     master = require_master_key(notifications.settings.of(NotificationsSettings).master_key)
-    pending = store.Pending(f"wamid.{new_id()}", "whatsapp", number, text, clock.now() - ago)
+    pending = Pending(f"wamid.{new_id()}", "whatsapp", number, text, clock.now() - ago)
     with notifications.database.transaction(TEST) as session:
         row = store.add_message(
             session, master, pending, institution_id=MAKASSAR, member_id=None, language="id", is_answered=False,

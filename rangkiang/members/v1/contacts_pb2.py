@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from rangkiang.members.v1 import sign_in_pb2 as rangkiang_dot_members_dot_v1_dot_sign__in__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#rangkiang/members/v1/contacts.proto\x12\x14rangkiang.members.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"rangkiang/members/v1/sign_in.proto\"\x1e\n\x0f\x43ontactsRequest\x12\x0b\n\x03ids\x18\x01 \x03(\t\"E\n\rContactsReply\x12\x34\n\x07members\x18\x01 \x03(\x0b\x32#.rangkiang.members.v1.MemberContact\"\"\n\x13ListContactsRequest\x12\x0b\n\x03ids\x18\x01 \x03(\t\"I\n\x11ListContactsReply\x12\x34\n\x07members\x18\x01 \x03(\x0b\x32#.rangkiang.members.v1.MemberContact\"\xb3\x03\n\rMemberContact\x12\n\n\x02id\x18\x01 \x01(\t\x12\x13\n\x0bmerged_into\x18\x02 \x01(\t\x12\x16\n\x0einstitution_id\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\x03\x12\x0c\n\x04name\x18\x05 \x01(\t\x12\x10\n\x08language\x18\x06 \x01(\t\x12\r\n\x05\x65mail\x18\x07 \x01(\t\x12\r\n\x05phone\x18\x08 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\t \x01(\t\x12\x11\n\tkelurahan\x18\n \x01(\t\x12\x0e\n\x06school\x18\x0b \x01(\t\x12\r\n\x05group\x18\x0c \x01(\t\x12\x0e\n\x06number\x18\r \x01(\t\x12\x10\n\x08is_child\x18\x0e \x01(\x08\x12\x37\n\x08guardian\x18\x0f \x01(\x0b\x32%.rangkiang.members.v1.GuardianContact\x12\x35\n\x08\x63onsents\x18\x10 \x03(\x0b\x32#.rangkiang.members.v1.ConsentAnswer\x12\x15\n\rkeeps_history\x18\x11 \x01(\x08\x12\x17\n\x0fis_organisation\x18\x12 \x01(\x08\x12\x15\n\ris_unreadable\x18\x13 \x01(\x08\"\x85\x01\n\x0fGuardianContact\x12\x11\n\tmember_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x10\n\x08language\x18\x03 \x01(\t\x12\r\n\x05\x65mail\x18\x04 \x01(\t\x12\r\n\x05phone\x18\x05 \x01(\t\x12\x10\n\x08relation\x18\x06 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x07 \x01(\t\"/\n\rConsentAnswer\x12\x0f\n\x07purpose\x18\x01 \x01(\t\x12\r\n\x05given\x18\x02 \x01(\x08\";\n\x12\x46indByPhoneRequest\x12\r\n\x05phone\x18\x01 \x01(\t\x12\x16\n\x0einstitution_id\x18\x02 \x01(\t\"^\n\x10\x46indByPhoneReply\x12\r\n\x05\x66ound\x18\x01 \x01(\t\x12\x11\n\tmember_id\x18\x02 \x01(\t\x12\x16\n\x0einstitution_id\x18\x03 \x01(\t\x12\x10\n\x08language\x18\x04 \x01(\t\"9\n\x13MakeSlipCodeRequest\x12\x11\n\tmember_id\x18\x01 \x01(\t\x12\x0f\n\x07slip_id\x18\x02 \x01(\t\"a\n\x11MakeSlipCodeReply\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12.\n\nexpires_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06number\x18\x03 \x01(\t\"C\n\x13MakeActLinksRequest\x12,\n\x05links\x18\x01 \x03(\x0b\x32\x1d.rangkiang.members.v1.ActLink\"j\n\x07\x41\x63tLink\x12\x11\n\tmember_id\x18\x01 \x01(\t\x12\x0b\n\x03\x61\x63t\x18\x02 \x01(\t\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12.\n\nexpires_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"#\n\x11MakeActLinksReply\x12\x0e\n\x06tokens\x18\x01 \x03(\t\"%\n\x14IssueActTokenRequest\x12\r\n\x05token\x18\x01 \x01(\t\"\x8b\x01\n\x12IssueActTokenReply\x12\x30\n\x05token\x18\x01 \x01(\x0b\x32!.rangkiang.members.v1.AccessToken\x12\x0b\n\x03\x61\x63t\x18\x02 \x01(\t\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12\x10\n\x08language\x18\x04 \x01(\t\x12\x13\n\x0binstitution\x18\x05 \x01(\t\"M\n\x1aIssueMemberActTokenRequest\x12\x11\n\tmember_id\x18\x01 \x01(\t\x12\x0b\n\x03\x61\x63t\x18\x02 \x01(\t\x12\x0f\n\x07subject\x18\x03 \x01(\t\"L\n\x18IssueMemberActTokenReply\x12\x30\n\x05token\x18\x01 \x01(\x0b\x32!.rangkiang.members.v1.AccessTokenb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#rangkiang/members/v1/contacts.proto\x12\x14rangkiang.members.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"rangkiang/members/v1/sign_in.proto\"\x1e\n\x0f\x43ontactsRequest\x12\x0b\n\x03ids\x18\x01 \x03(\t\"E\n\rContactsReply\x12\x34\n\x07members\x18\x01 \x03(\x0b\x32#.rangkiang.members.v1.MemberContact\"\"\n\x13ListContactsRequest\x12\x0b\n\x03ids\x18\x01 \x03(\t\"I\n\x11ListContactsReply\x12\x34\n\x07members\x18\x01 \x03(\x0b\x32#.rangkiang.members.v1.MemberContact\"\xb3\x03\n\rMemberContact\x12\n\n\x02id\x18\x01 \x01(\t\x12\x13\n\x0bmerged_into\x18\x02 \x01(\t\x12\x16\n\x0einstitution_id\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\x03\x12\x0c\n\x04name\x18\x05 \x01(\t\x12\x10\n\x08language\x18\x06 \x01(\t\x12\r\n\x05\x65mail\x18\x07 \x01(\t\x12\r\n\x05phone\x18\x08 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\t \x01(\t\x12\x11\n\tkelurahan\x18\n \x01(\t\x12\x0e\n\x06school\x18\x0b \x01(\t\x12\r\n\x05group\x18\x0c \x01(\t\x12\x0e\n\x06number\x18\r \x01(\t\x12\x10\n\x08is_child\x18\x0e \x01(\x08\x12\x37\n\x08guardian\x18\x0f \x01(\x0b\x32%.rangkiang.members.v1.GuardianContact\x12\x35\n\x08\x63onsents\x18\x10 \x03(\x0b\x32#.rangkiang.members.v1.ConsentAnswer\x12\x15\n\rkeeps_history\x18\x11 \x01(\x08\x12\x17\n\x0fis_organisation\x18\x12 \x01(\x08\x12\x15\n\ris_unreadable\x18\x13 \x01(\x08\"\x85\x01\n\x0fGuardianContact\x12\x11\n\tmember_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x10\n\x08language\x18\x03 \x01(\t\x12\r\n\x05\x65mail\x18\x04 \x01(\t\x12\r\n\x05phone\x18\x05 \x01(\t\x12\x10\n\x08relation\x18\x06 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x07 \x01(\t\"/\n\rConsentAnswer\x12\x0f\n\x07purpose\x18\x01 \x01(\t\x12\r\n\x05given\x18\x02 \x01(\x08\";\n\x12\x46indByPhoneRequest\x12\r\n\x05phone\x18\x01 \x01(\t\x12\x16\n\x0einstitution_id\x18\x02 \x01(\t\"w\n\x10\x46indByPhoneReply\x12\r\n\x05\x66ound\x18\x01 \x01(\t\x12\x11\n\tmember_id\x18\x02 \x01(\t\x12\x16\n\x0einstitution_id\x18\x03 \x01(\t\x12\x10\n\x08language\x18\x04 \x01(\t\x12\x17\n\x0finstitution_ids\x18\x05 \x03(\t\"9\n\x13MakeSlipCodeRequest\x12\x11\n\tmember_id\x18\x01 \x01(\t\x12\x0f\n\x07slip_id\x18\x02 \x01(\t\"a\n\x11MakeSlipCodeReply\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12.\n\nexpires_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06number\x18\x03 \x01(\t\"C\n\x13MakeActLinksRequest\x12,\n\x05links\x18\x01 \x03(\x0b\x32\x1d.rangkiang.members.v1.ActLink\"j\n\x07\x41\x63tLink\x12\x11\n\tmember_id\x18\x01 \x01(\t\x12\x0b\n\x03\x61\x63t\x18\x02 \x01(\t\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12.\n\nexpires_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"#\n\x11MakeActLinksReply\x12\x0e\n\x06tokens\x18\x01 \x03(\t\"%\n\x14IssueActTokenRequest\x12\r\n\x05token\x18\x01 \x01(\t\"\x8b\x01\n\x12IssueActTokenReply\x12\x30\n\x05token\x18\x01 \x01(\x0b\x32!.rangkiang.members.v1.AccessToken\x12\x0b\n\x03\x61\x63t\x18\x02 \x01(\t\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12\x10\n\x08language\x18\x04 \x01(\t\x12\x13\n\x0binstitution\x18\x05 \x01(\t\"M\n\x1aIssueMemberActTokenRequest\x12\x11\n\tmember_id\x18\x01 \x01(\t\x12\x0b\n\x03\x61\x63t\x18\x02 \x01(\t\x12\x0f\n\x07subject\x18\x03 \x01(\t\"L\n\x18IssueMemberActTokenReply\x12\x30\n\x05token\x18\x01 \x01(\x0b\x32!.rangkiang.members.v1.AccessTokenb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -50,23 +50,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FINDBYPHONEREQUEST']._serialized_start=967
   _globals['_FINDBYPHONEREQUEST']._serialized_end=1026
   _globals['_FINDBYPHONEREPLY']._serialized_start=1028
-  _globals['_FINDBYPHONEREPLY']._serialized_end=1122
-  _globals['_MAKESLIPCODEREQUEST']._serialized_start=1124
-  _globals['_MAKESLIPCODEREQUEST']._serialized_end=1181
-  _globals['_MAKESLIPCODEREPLY']._serialized_start=1183
-  _globals['_MAKESLIPCODEREPLY']._serialized_end=1280
-  _globals['_MAKEACTLINKSREQUEST']._serialized_start=1282
-  _globals['_MAKEACTLINKSREQUEST']._serialized_end=1349
-  _globals['_ACTLINK']._serialized_start=1351
-  _globals['_ACTLINK']._serialized_end=1457
-  _globals['_MAKEACTLINKSREPLY']._serialized_start=1459
-  _globals['_MAKEACTLINKSREPLY']._serialized_end=1494
-  _globals['_ISSUEACTTOKENREQUEST']._serialized_start=1496
-  _globals['_ISSUEACTTOKENREQUEST']._serialized_end=1533
-  _globals['_ISSUEACTTOKENREPLY']._serialized_start=1536
-  _globals['_ISSUEACTTOKENREPLY']._serialized_end=1675
-  _globals['_ISSUEMEMBERACTTOKENREQUEST']._serialized_start=1677
-  _globals['_ISSUEMEMBERACTTOKENREQUEST']._serialized_end=1754
-  _globals['_ISSUEMEMBERACTTOKENREPLY']._serialized_start=1756
-  _globals['_ISSUEMEMBERACTTOKENREPLY']._serialized_end=1832
+  _globals['_FINDBYPHONEREPLY']._serialized_end=1147
+  _globals['_MAKESLIPCODEREQUEST']._serialized_start=1149
+  _globals['_MAKESLIPCODEREQUEST']._serialized_end=1206
+  _globals['_MAKESLIPCODEREPLY']._serialized_start=1208
+  _globals['_MAKESLIPCODEREPLY']._serialized_end=1305
+  _globals['_MAKEACTLINKSREQUEST']._serialized_start=1307
+  _globals['_MAKEACTLINKSREQUEST']._serialized_end=1374
+  _globals['_ACTLINK']._serialized_start=1376
+  _globals['_ACTLINK']._serialized_end=1482
+  _globals['_MAKEACTLINKSREPLY']._serialized_start=1484
+  _globals['_MAKEACTLINKSREPLY']._serialized_end=1519
+  _globals['_ISSUEACTTOKENREQUEST']._serialized_start=1521
+  _globals['_ISSUEACTTOKENREQUEST']._serialized_end=1558
+  _globals['_ISSUEACTTOKENREPLY']._serialized_start=1561
+  _globals['_ISSUEACTTOKENREPLY']._serialized_end=1700
+  _globals['_ISSUEMEMBERACTTOKENREQUEST']._serialized_start=1702
+  _globals['_ISSUEMEMBERACTTOKENREQUEST']._serialized_end=1779
+  _globals['_ISSUEMEMBERACTTOKENREPLY']._serialized_start=1781
+  _globals['_ISSUEMEMBERACTTOKENREPLY']._serialized_end=1857
 # @@protoc_insertion_point(module_scope)

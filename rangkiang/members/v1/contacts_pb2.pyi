@@ -296,12 +296,17 @@ class FindByPhoneReply(_message.Message):
     MEMBER_ID_FIELD_NUMBER: _builtins.int
     INSTITUTION_ID_FIELD_NUMBER: _builtins.int
     LANGUAGE_FIELD_NUMBER: _builtins.int
+    INSTITUTION_IDS_FIELD_NUMBER: _builtins.int
     found: _builtins.str
     """"one", "none" or "many"."""
     member_id: _builtins.str
     """With "one"."""
     institution_id: _builtins.str
     language: _builtins.str
+    @_builtins.property
+    def institution_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Institutions with a member who has this number."""
+
     def __init__(
         self,
         *,
@@ -309,10 +314,11 @@ class FindByPhoneReply(_message.Message):
         member_id: _builtins.str = ...,
         institution_id: _builtins.str = ...,
         language: _builtins.str = ...,
+        institution_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["found", b"found", "institution_id", b"institution_id", "language", b"language", "member_id", b"member_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["found", b"found", "institution_id", b"institution_id", "institution_ids", b"institution_ids", "language", b"language", "member_id", b"member_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -31,7 +31,6 @@ _MEMBERS = """
         title_after, language, kelurahan, school, "group", guardian_name, guardian_relation, wrapped_key, sealed
     FROM members WHERE id"""
 _CONSENTS = "SELECT member_id, at, id, purpose, given FROM consents WHERE member_id"
-ONE, NONE, MANY = "one", "none", "many"
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +138,8 @@ def contacts(
 
 def find_by_phone(
     session: Session, phone: str, *, institution_id: UUID | None, master: MasterKey
-) -> tuple[str, Member | None]:
-    """Return "one" and the member with a phone number, or "none" or "many" and None.
+) -> tuple[Member | None, set[UUID]]:
+    """Return the only member with a phone number, or None, and the institutions that have a member with this number.
 
     phone           in any usual notation
     institution_id  None for all institutions
@@ -164,9 +163,8 @@ def find_by_phone(
         .join(lookup, lookup.member_id == Member.id)
         .where(lookup.kind == "phone", or_(False, *hashes))
         .where(Member.erased_at.is_(None), Member.merged_into.is_(None))
-        .limit(2)
     ).all()
-    return (ONE, members[0]) if len(members) == 1 else (MANY if members else NONE, None)
+    return members[0] if len(members) == 1 else None, {member.institution_id for member in members}
 
 
 def _members(session: Session, ids: Iterable[UUID]) -> dict[UUID, MemberRow]:

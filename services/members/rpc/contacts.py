@@ -46,13 +46,18 @@ class ContactMethods(PeopleMethods):
     def FindByPhone(self, request: wire.FindByPhoneRequest, context: grpc.ServicerContext) -> wire.FindByPhoneReply:
         institution_id = parse_id(request.institution_id) if request.institution_id else None
         with self._database.reading(rpc.context(context)) as session:
-            outcome, member = contacts.find_by_phone(
+            member, institutions = contacts.find_by_phone(
                 session, request.phone, institution_id=institution_id, master=self._keys.master
             )
+        listed = sorted(map(str, institutions))
         if member is None:
-            return wire.FindByPhoneReply(found=outcome)
+            return wire.FindByPhoneReply(found="many" if listed else "none", institution_ids=listed)
         return wire.FindByPhoneReply(
-            found=outcome, member_id=str(member.id), institution_id=str(member.institution_id), language=member.language
+            found="one",
+            member_id=str(member.id),
+            institution_id=str(member.institution_id),
+            language=member.language,
+            institution_ids=listed,
         )
 
     def MakeSlipCode(self, request: wire.MakeSlipCodeRequest, context: grpc.ServicerContext) -> wire.MakeSlipCodeReply:

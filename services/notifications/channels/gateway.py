@@ -28,6 +28,7 @@ class GatewayChannel:
         self.name = name
         self.address_kind: AddressKind = spec.address
         self.deduplicates = spec.deduplicates
+        self.institution = ""
         self._spec = spec
         self._is_json = is_json
         self._secrets = {f"secret:{key}": value for key, value in secrets.items()}

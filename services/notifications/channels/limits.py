@@ -17,6 +17,8 @@ from services.notifications.channels.port import AddressKind, Channel, Message, 
 
 log = logging.getLogger(__name__)
 
+# Reasons of messages that were not handed over, because they must wait.
+NOT_HANDED_OVER = ("CIRCUIT_OPEN", "RATE_LIMITED")
 FAILURES = 5  # consecutive failures that open the circuit
 OPEN_SECONDS = 30.0  # at first; doubled after each failed probe
 MOST_OPEN_SECONDS = 900.0
@@ -123,6 +125,7 @@ class LimitedChannel:
         self.channel = channel
         self.name = channel.name
         self.address_kind: AddressKind = channel.address_kind
+        self.institution = channel.institution
         self.deduplicates = channel.deduplicates
         self._rate = Rate(
             rate or usual_rate, burst or (max(1, int(rate)) if rate else usual_burst), monotonic=monotonic

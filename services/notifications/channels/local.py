@@ -23,6 +23,7 @@ class ConsoleChannel:
     """Writes messages to the log instead of sending them, without codes and with masked addresses."""
 
     deduplicates = True
+    institution = ""
 
     def __init__(self, name: str, address_kind: AddressKind) -> None:
         self.name = name
@@ -52,6 +53,7 @@ class PrintChannel:
 
     address_kind: AddressKind = "none"
     deduplicates = True
+    institution = ""
 
     def __init__(self, name: str) -> None:
         self.name = name

@@ -36,11 +36,15 @@ def open_channels(urls: str, *, allowed_networks: Networks = (), push_networks: 
                                and errors of the adapters; no error contains a part of a URL that may be a secret
     """
     channels: list[Channel] = []
-    for number, text in enumerate(filter(None, _BETWEEN.split(urls.strip())), 1):
-        scheme = known_scheme(text, ADAPTERS)
-        url = _parse(text, scheme, number)
+    numbers: set[str] = set()
+    for url in parse_channels(urls):
+        scheme = url.scheme
         if any(channel.name == url.name for channel in channels):
             raise Invalid("CHANNEL_NAME_TAKEN", channel=url.name)
+        if scheme == "whatsapp":
+            if url.host in numbers:
+                raise Invalid("CHANNEL_NUMBER_TAKEN", channel=url.name, number=url.host)
+            numbers.add(url.host)
         allowed = push_networks if scheme == "webpush" else allowed_networks
         channel: Channel = resolve(ADAPTERS[scheme])(url, allowed_networks=allowed)
         channels.append(LimitedChannel(channel, rate=url.rate, burst=url.burst))
@@ -49,23 +53,18 @@ def open_channels(urls: str, *, allowed_networks: Networks = (), push_networks: 
     return tuple(channels)
 
 
-def names_of(urls: str, scheme: str) -> tuple[str, ...]:
-    """Return the names of the channels with a scheme, without opening them. Raises errors like `open_channels`."""
-    names = []
-    for number, text in enumerate(filter(None, _BETWEEN.split(urls.strip())), 1):
-        if known_scheme(text, ADAPTERS) == scheme:
-            names.append(_parse(text, scheme, number).name)
-    return tuple(names)
+def parse_channels(urls: str) -> list[ChannelUrl]:
+    """Return the parts of the URLs of CHANNELS, without opening the channels. Raises Invalid like `open_channels`."""
+    texts = filter(None, _BETWEEN.split(urls.strip()))
+    return [_parse(text, known_scheme(text, ADAPTERS), number) for number, text in enumerate(texts, 1)]
 
 
 def push_application_key(urls: str) -> str:
     """Return the key with which browsers subscribe to the first web push channel; "" without such a channel."""
     from services.notifications.channels.webpush import public_key
 
-    for number, text in enumerate(filter(None, _BETWEEN.split(urls.strip())), 1):
-        if known_scheme(text, ADAPTERS) == "webpush":
-            return public_key(Path(_parse(text, "webpush", number).take("keys")))
-    return ""
+    keys = [url.take("keys") for url in parse_channels(urls) if url.scheme == "webpush"]
+    return public_key(Path(keys[0])) if keys else ""
 
 
 def _parse(text: str, scheme: str, number: int) -> ChannelUrl:
@@ -80,14 +79,16 @@ def _parse(text: str, scheme: str, number: int) -> ChannelUrl:
     is_cut = "@" in parts.path or "@" in parts.netloc.rpartition("@")[0]
     if len(options) < len(pairs) or parts.fragment or is_cut or (authority and not parts.hostname):
         raise Invalid("CHANNEL_URL_INVALID", scheme=scheme, number=number)
-    name = options.pop("name", scheme.replace("+", "-"))
+    # The number of one institution; other channels do not know this option.
+    institution = options.pop("institution", "") if scheme == "whatsapp" else ""
+    name = options.pop("name", f"wa-{institution.lower()}" if institution else scheme.replace("+", "-"))
     if not _NAME.fullmatch(name):
         raise Invalid("CHANNEL_URL_INVALID", scheme=scheme, number=number)
     user, password = unquote(parts.username or ""), unquote(parts.password or "")
     rate, burst = options.pop("rate", ""), options.pop("burst", "")
     return ChannelUrl(
         scheme, name, user, password, parts.hostname or "", port, unquote(parts.path), options,
-        _rate(rate, name) if rate else None, int(_rate(burst, name)) if burst else None,
+        _rate(rate, name) if rate else None, int(_rate(burst, name)) if burst else None, institution,
     )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
@@ -91,10 +92,12 @@ class Channel(Protocol):
     name           unique in CHANNELS; stored in rows of attempts
     address_kind   the kind of address that it sends to
     deduplicates   the person gets a message id only once, even if it is sent twice
+    institution    code of the only institution that uses it; "" for all
     """
 
     name: str
     address_kind: AddressKind
+    institution: str
     deduplicates: bool
 
     def send(self, message: Message) -> Outcome:
@@ -110,14 +113,20 @@ class Channel(Protocol):
         ...
 
 
+def usable_by(institution: str, channels: Sequence[Channel]) -> tuple[Channel, ...]:
+    """Return the channels that an institution, given by its code, uses."""
+    return tuple(channel for channel in channels if channel.institution in ("", institution))
+
+
 @dataclass(frozen=True, slots=True)
 class ChannelUrl:
     """The parts of a channel's URL. It is never printed, because user, password and options may be secrets.
 
     name     name of the channel: the option `name`, else the scheme
-    options  decoded options, without the common ones (name, rate, burst)
+    options  decoded options, without the common ones (name, rate, burst) and the institution
     rate     messages a second; None for the default of the address kind
     burst    messages at once; None for the default of the address kind
+    institution  see Channel
     """
 
     scheme: str
@@ -130,6 +139,7 @@ class ChannelUrl:
     options: dict[str, str] = field(repr=False)
     rate: float | None = None
     burst: int | None = None
+    institution: str = ""
 
     def take(self, option: str, default: str = "") -> str:
         """Return an option and remove it, so that `finish` can find unknown options."""
@@ -178,6 +188,11 @@ def send_and_wait(channel: Channel, message: Message, *, seconds: float = 60.0) 
         time.sleep(0.2)
         outcome = channel.ask(message.id) or outcome
     return outcome
+
+
+def is_whatsapp(name: str) -> bool:
+    """Return whether a channel to phones, given by its name, uses the templates of WhatsApp, not those of SMS."""
+    return "whatsapp" in name or name.startswith("wa")
 
 
 def one_line(text: str, most: int = 200) -> str:

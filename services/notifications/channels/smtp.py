@@ -44,6 +44,7 @@ class SmtpChannel:
     address_kind: AddressKind = "email"
     # The Message-ID is the same for each attempt, but few servers drop a second mail with it.
     deduplicates = False
+    institution = ""
 
     def __init__(
         self,

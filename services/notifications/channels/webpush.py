@@ -47,6 +47,7 @@ class WebPushChannel:
     address_kind: AddressKind = "push"
     # A message replaces a waiting message with the same topic, and a displayed one with the same tag.
     deduplicates = True
+    institution = ""
 
     def __init__(
         self,

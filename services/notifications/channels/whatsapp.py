@@ -7,17 +7,28 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from chassis.addresses import Networks
 from chassis.errors import Invalid, Refused, Unavailable
 from chassis.outgoing import NoReply, OutgoingClient, Reply
-from services.notifications.channels.port import AddressKind, ChannelUrl, Message, Outcome, clean, one_line
+from services.notifications.channels.port import (
+    AddressKind,
+    ChannelUrl,
+    Message,
+    Outcome,
+    clean,
+    is_whatsapp,
+    one_line,
+)
 
 HOST = "graph.facebook.com"
 VERSION = "v23.0"
 TIMEOUT_SECONDS = 20.0
+SECRET_FILE, VERIFY_TOKEN_FILE = "secret-file", "verify-token-file"
 MOST_TEXT = 4_096
 MOST_PARAMETER = 1_024
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
@@ -42,15 +53,53 @@ BAD_ADDRESS = frozenset({131021, 131026})
 WINDOW_CLOSED = 131047
 
 
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number whose callbacks are accepted.
+
+    id            phone_number_id of Meta
+    channel       name of its channel
+    institution   see Channel
+    secret        app secret that signs its callbacks; "" for callbacks that are not expected
+    verify_token  token with which Meta verifies the address of callbacks
+    """
+
+    id: str
+    channel: str
+    institution: str
+    secret: str = field(repr=False)
+    verify_token: str = field(repr=False)
+
+
+def read_numbers(urls: Sequence[ChannelUrl], *, secret: str, verify_token: str) -> list[Number]:
+    """Return the numbers of the channels of WhatsApp's Cloud API.
+
+    secret, verify_token  of URLs that name no file of their own
+    raises  Invalid  CHANNEL_FILE_UNUSABLE
+    """
+    return [
+        Number(
+            url.host,
+            url.name,
+            url.institution,
+            url.read_secret(Path(file)) if (file := url.take(SECRET_FILE)) else secret,
+            url.read_secret(Path(file)) if (file := url.take(VERIFY_TOKEN_FILE)) else verify_token,
+        )
+        for url in urls
+        if url.scheme == "whatsapp"
+    ]
+
+
 class WhatsAppChannel:
-    """Sends from the number of the library."""
+    """Sends from a number of the library."""
 
     address_kind: AddressKind = "phone"
     # The Cloud API has no idempotency key, so a second request sends a second message.
     deduplicates = False
 
-    def __init__(self, name: str, *, url: str, token: str, client: OutgoingClient) -> None:
+    def __init__(self, name: str, *, url: str, token: str, client: OutgoingClient, institution: str = "") -> None:
         self.name = name
+        self.institution = institution
         self._url = url
         self._token = token
         self._client = client
@@ -153,12 +202,18 @@ def _judge(reply: Reply) -> Outcome:
 def open_whatsapp(url: ChannelUrl, *, allowed_networks: Networks = ()) -> WhatsAppChannel:
     """Open `whatsapp://PHONE_NUMBER_ID?token-file=/run/secrets/whatsapp&version=v23.0`.
 
-    Options: token-file or token, version, host (for another provider with the same API), tls (none for tests), timeout.
+    Options: token-file or token, version, host (for another provider with the same API), tls (none for tests), timeout,
+    institution, and for callbacks secret-file and verify-token-file, see `read_numbers`.
 
     raises  Invalid  CHANNEL_NEEDS, CHANNEL_OPTION_INVALID, CHANNEL_OPTION_UNKNOWN, CHANNEL_FILE_UNUSABLE
     """
     if not _ID.fullmatch(url.host):
         raise Invalid("CHANNEL_NEEDS", channel=url.name, option="whatsapp://PHONE_NUMBER_ID")
+    if not is_whatsapp(url.name):
+        raise Invalid("CHANNEL_OPTION_INVALID", channel=url.name, option="name", why="wa…, whatsapp…")
+    for option in (SECRET_FILE, VERIFY_TOKEN_FILE):
+        if file := url.take(option):
+            url.read_secret(Path(file))
     version = url.take("version", VERSION)
     if not _VERSION.fullmatch(version):
         raise Invalid("CHANNEL_OPTION_INVALID", channel=url.name, option="version", why=VERSION)
@@ -179,4 +234,5 @@ def open_whatsapp(url: ChannelUrl, *, allowed_networks: Networks = ()) -> WhatsA
     # Without TLS only allowed networks are called.
     scheme = "https" if tls == "implicit" else "http"
     client = OutgoingClient(allowed=allowed_networks, total_seconds=seconds)
-    return WhatsAppChannel(url.name, url=f"{scheme}://{host}/{version}/{url.host}/messages", token=token, client=client)
+    messages_url = f"{scheme}://{host}/{version}/{url.host}/messages"
+    return WhatsAppChannel(url.name, url=messages_url, token=token, client=client, institution=url.institution)

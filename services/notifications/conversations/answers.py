@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Protocol
@@ -15,14 +15,17 @@ from chassis import clock
 from chassis.context import system
 from chassis.db import Database
 from chassis.errors import Invalid, NotFound, Refused
+from chassis.ids import new_id
 from chassis.sealing import MasterKey
 from chassis.sentences import LocalText, sentence
-from services.notifications.channels.port import one_line
-from services.notifications.conversations import store
-from services.notifications.conversations.store import Pending
+from services.notifications.channels.limits import NOT_HANDED_OVER
+from services.notifications.channels.port import Channel, Message, one_line
+from services.notifications.conversations import inbound, store
+from services.notifications.conversations.inbound import Pending
 from services.notifications.conversations.words import HELP, LOANS, RENEW, STOP, Word, read_word
 from services.notifications.members import hash_address
 from services.notifications.preferences import ALL, opt_out
+from services.notifications.tables import Institution
 
 log = logging.getLogger(__name__)
 
@@ -53,8 +56,12 @@ class OwnLoan:
 class Circulation(Protocol):
     """The port to members and circulation. Each method raises Unavailable or TooLate if a service does not answer."""
 
-    def find_owner(self, phone: str) -> Owner | None:
-        """Return the member if the number belongs to exactly one membership, else None."""
+    def institutions_of(self, phone: str) -> set[UUID]:
+        """Return the institutions that have a member with this number."""
+        ...
+
+    def find_owner(self, phone: str, institution_id: UUID) -> Owner | None:
+        """Return the member if the number belongs to exactly one membership of the institution, else None."""
         ...
 
     def list_loans(self, owner: Owner) -> Sequence[OwnLoan]:
@@ -67,55 +74,155 @@ class Circulation(Protocol):
 
 
 class Answerer:
-    """Answers waiting messages."""
+    """Answers waiting messages.
 
-    def __init__(self, database: Database, circulation: Circulation, master: MasterKey) -> None:
+    channels  by name: a channel of one institution decides the institution of its messages. The sender of a message to
+              another channel is asked, if the message may be for several institutions
+    """
+
+    def __init__(
+        self, database: Database, circulation: Circulation, master: MasterKey, channels: Mapping[str, Channel]
+    ) -> None:
         self._database = database
         self._circulation = circulation
         self._master = master
+        self._channels = channels
+        self._institutions: list[Institution] = []
+        self._away: set[str] = set()
 
     def run_round(self) -> int:
         """Answer waiting messages, each in a separate transaction. Returns their number."""
         with self._database.reading(ANSWERING) as session:
-            pending = store.read_pending(session, self._master)
+            self._institutions = inbound.read_institutions(session)
+            session.expunge_all()
+            codes = {institution.code for institution in self._institutions}
+            # Messages wait for an institution that the catalogue has not sent yet.
+            unknown = [name for name, one in self._channels.items() if one.institution and one.institution not in codes]
+            pending = inbound.read_pending(session, self._master, without=unknown) if codes else []
         return sum(self._answer(message) for message in pending)
 
     def _answer(self, message: Pending) -> bool:
         if message.is_unreadable:
             return self._show_unreadable(message)
-        word = read_word(message.text)
-        owner, text = self._owner_and_text(message, word)
+        candidates = self._candidates(message)
+        if len(candidates) > 1:
+            return self._find_or_ask(message, candidates)
+        return self._process(message, candidates[0])
+
+    def _find_or_ask(self, message: Pending, candidates: Sequence[Institution]) -> bool:
+        """Process a message that may be for several institutions, if its sender named one lately; else ask."""
+        named = next((one for one in candidates if _is_code(message.text, one)), None)
+        if named is not None:
+            # The next round processes it after the earlier messages of the sender.
+            with self._database.transaction(ANSWERING) as session:
+                inbound.name_institution(session, self._master, message, named.id)
+            return True
+        ids = [one.id for one in candidates]
+        with self._database.reading(ANSWERING) as session:
+            last = inbound.last_institution(session, self._master, message.channel, message.address, ids)
+        known = next((one for one in candidates if one.id == last), None)
+        return self._ask(message, candidates) if known is None else self._process(message, known)
+
+    def _candidates(self, message: Pending) -> list[Institution]:
+        """Return the institutions that a message may be for, in order of code; at least one.
+
+        These are the institution of its channel, or the one that the sender named; else those with a member who has
+        the number, and those that wrote to it; else all.
+        """
+        own = self._own_institutions(message)
+        if len(own) == 1:
+            return own
+        try:
+            ids = self._circulation.institutions_of(message.address)
+        except (Invalid, NotFound, Refused):
+            ids = set()
+        with self._database.reading(ANSWERING) as session:
+            ids |= inbound.institutions_that_wrote(
+                session, self._master, message.channel, message.address, [one.id for one in own]
+            )
+        return [one for one in own if one.id in ids] or own
+
+    def _own_institutions(self, message: Pending) -> list[Institution]:
+        channel = self._channels.get(message.channel)
+        if channel is not None and channel.institution:
+            return [one for one in self._institutions if one.code == channel.institution]
+        named = [one for one in self._institutions if one.id == message.institution_id]
+        return named or self._institutions
+
+    def _ask(self, message: Pending, candidates: Sequence[Institution]) -> bool:
+        """Ask the sender for the institution. Until then the message waits, and no institution sees it."""
+        channel = self._channels.get(message.channel)
+        if message.channel in self._away:
+            return False
         with self._database.transaction(ANSWERING) as session:
-            known = owner.institution_id if owner else store.find_institution(session, self._master, message.address)
-            # Without any institution from the catalogue, messages wait.
-            if known is None or not store.end_pending(session, message.provider_id):
+            is_wanted = inbound.set_aside(session, self._master, message)
+        if is_wanted is None:
+            return False
+        if not is_wanted or channel is None or not store.is_window_open(message.at, clock.now()):
+            return True
+        word = read_word(message.text)
+        language = word.language if word else "id"
+        lines = [sentence("CONVERSATION_LIBRARY", code=one.code, name=_name_of(one)) for one in candidates]
+        text = _listed(sentence("CONVERSATION_WHICH_LIBRARY"), lines).in_language(language)
+        outcome = channel.send(
+            Message(
+                id=str(new_id()),
+                kind="conversation",
+                address=message.address,
+                language=language,
+                subject="",
+                text=text,
+                is_in_window=True,
+            )
+        )
+        if outcome.state == "temporary" and (outcome.is_channel_down or outcome.reason in NOT_HANDED_OVER):
+            self._away.add(message.channel)
+            with self._database.transaction(ANSWERING) as session:
+                inbound.ask_again(session, message.provider_id)
+            return False
+        return True
+
+    def _process(self, message: Pending, institution: Institution) -> bool:
+        word = read_word(message.text)
+        owner, text = self._owner_and_text(message, word, institution)
+        with self._database.transaction(ANSWERING) as session:
+            if not inbound.end_pending(session, message.provider_id):
                 return False
             if owner and word and word.name == STOP:
                 # For every kind; this replaces earlier preferences for WhatsApp.
                 opt_out(session, owner.member_id, owner.institution_id, kind=ALL, channel="whatsapp")
-            self._store(session, message, known, owner, word, text)
+            self._store(session, message, institution.id, owner, word, text)
         return True
 
     def _show_unreadable(self, message: Pending) -> bool:
-        """Show an unreadable message to staff, in a conversation without a number, which nobody can answer."""
+        """Show an unreadable message to staff, in a conversation without a number, which nobody can answer.
+
+        If its institution is not known, only the log reports it.
+        """
+        institutions = self._own_institutions(message)
         shown = sentence("CONVERSATION_UNREADABLE")
         with self._database.transaction(ANSWERING) as session:
-            institution_id = store.find_institution(session, self._master, message.address)
-            if institution_id is None or not store.end_pending(session, message.provider_id):
+            if not inbound.end_pending(session, message.provider_id):
                 return False
-            text = replace(message, text=f"{shown.id}\n{shown.en}")
-            store.add_message(
-                session, self._master, text, institution_id=institution_id, member_id=None, language="id",
-                address_hash=hash_address(self._master, institution_id, message.address), is_answered=False,
-            )  # fmt: skip
+            if len(institutions) == 1:
+                institution_id = institutions[0].id
+                text = replace(message, text=f"{shown.id}\n{shown.en}")
+                store.add_message(
+                    session, self._master, text, institution_id=institution_id, member_id=None, language="id",
+                    address_hash=hash_address(self._master, institution_id, message.address), is_answered=False,
+                )  # fmt: skip
         log.warning("message_unreadable", extra={"provider_id": message.provider_id})
         return True
 
-    def _owner_and_text(self, message: Pending, word: Word | None) -> tuple[Owner | None, LocalText | None]:
+    def _owner_and_text(
+        self, message: Pending, word: Word | None, institution: Institution
+    ) -> tuple[Owner | None, LocalText | None]:
         """Return the member and the answer. Messages for which members or circulation refuse a call go to staff."""
         owner: Owner | None = None
         try:
-            owner = self._circulation.find_owner(message.address)
+            owner = self._circulation.find_owner(message.address, institution.id)
+            if message.institution_id is not None and _is_code(message.text, institution):
+                return owner, sentence("CONVERSATION_LIBRARY_NAMED", name=_name_of(institution))
             return owner, self._text_for(message, owner, word)
         except (Invalid, NotFound, Refused):
             # A repeated call would be refused again and would block all later messages.
@@ -166,6 +273,15 @@ class Answerer:
             return loans_text(self._circulation.list_loans(owner))
         assert word.name == RENEW
         return renewals_text(self._circulation.renew_loans(owner, key=f"whatsapp-{message.provider_id[-50:]}"))
+
+
+def _is_code(text: str, institution: Institution) -> bool:
+    return text.strip(" \t\n.").casefold() == institution.code.casefold()
+
+
+def _name_of(institution: Institution) -> LocalText:
+    name = institution.name_id or institution.code
+    return LocalText(one_line(name, 80), one_line(institution.name_en or name, 80))
 
 
 def loans_text(loans: Sequence[OwnLoan]) -> LocalText:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from chassis.errors import Forbidden, Invalid
+from services.notifications.channels.whatsapp import Number
 
 MOST_BYTES = 3 * 1024 * 1024
 MOST_TEXT = 4_096
@@ -23,8 +25,10 @@ class Status:
     message_id  our id of the message, if the provider returns it
     status      "sent", "delivered", "read" or "failed"
     code        error code of "failed"; 0 without one
+    number      phone_number_id of the library's number
     """
 
+    number: str
     provider_id: str
     message_id: str
     status: str
@@ -36,24 +40,34 @@ class Status:
 class Inbound:
     """A message from a person.
 
+    number  phone_number_id of the number that the person wrote to
     sender  E.164
     text    "" for pictures, voice messages and so on
     """
 
+    number: str
     provider_id: str
     sender: str
     text: str
     at: datetime
 
 
-def check_signature(body: bytes, signature: str, secret: str) -> None:
-    """Check X-Hub-Signature-256.
+def numbers_signed_by(body: bytes, signature: str, numbers: Sequence[Number]) -> dict[str, Number]:
+    """Return phone_number_id -> number, for the numbers whose secret has signed a callback (X-Hub-Signature-256).
+
+    A callback reports about these numbers alone, so that the owner of another app cannot write to them.
 
     raises  Forbidden  CALLBACK_SIGNATURE_WRONG
     """
-    expected = _PREFIX + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
-    if not hmac.compare_digest(expected.encode(), signature.encode()):
+    signed = {number.id: number for number in numbers if number.secret and _is_signed(body, signature, number.secret)}
+    if not signed:
         raise Forbidden("CALLBACK_SIGNATURE_WRONG")
+    return signed
+
+
+def _is_signed(body: bytes, signature: str, secret: str) -> bool:
+    expected = _PREFIX + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+    return hmac.compare_digest(expected.encode(), signature.encode())
 
 
 def read_callback(body: bytes) -> tuple[list[Status], list[Inbound]]:
@@ -70,25 +84,26 @@ def read_callback(body: bytes) -> tuple[list[Status], list[Inbound]]:
     for entry in _list(document, "entry"):
         for change in _list(entry, "changes"):
             value = change.get("value")
-            statuses += [status for part in _list(value, "statuses") if (status := _status(part))]
-            messages += [message for part in _list(value, "messages") if (message := _inbound(part))]
+            number = _text(_get(value, "metadata", "phone_number_id"), 32)
+            statuses += [status for part in _list(value, "statuses") if (status := _status(part, number))]
+            messages += [message for part in _list(value, "messages") if (message := _inbound(part, number))]
     return statuses, messages
 
 
-def _status(part: dict[str, Any]) -> Status | None:
+def _status(part: dict[str, Any], number: str) -> Status | None:
     name, provider_id = part.get("status"), _text(part.get("id"), 128)
     if name not in {"sent", "delivered", "read", "failed"} or not provider_id:
         return None
     codes = [error.get("code") for error in _list(part, "errors")]
     code = codes[0] if codes and isinstance(codes[0], int) else 0
-    return Status(provider_id, _text(part.get("biz_opaque_callback_data"), 64), name, _time(part), code)
+    return Status(number, provider_id, _text(part.get("biz_opaque_callback_data"), 64), name, _time(part), code)
 
 
-def _inbound(part: dict[str, Any]) -> Inbound | None:
+def _inbound(part: dict[str, Any], number: str) -> Inbound | None:
     sender, provider_id = _text(part.get("from"), 15), _text(part.get("id"), 200)
     if not (sender.isascii() and sender.isdigit() and len(sender) >= 7 and provider_id):
         return None
-    return Inbound(provider_id, f"+{sender}", _body(part), _time(part))
+    return Inbound(number, provider_id, f"+{sender}", _body(part), _time(part))
 
 
 def _body(part: dict[str, Any]) -> str:

@@ -22,13 +22,13 @@ _RANK = {
 _LIVE = ("open", "sending", "sent", "unknown", "failed", "delivered")
 
 
-def record_status(session: Session, status: Status, *, channels: tuple[str, ...], day: date) -> bool:
+def record_status(session: Session, status: Status, *, channel: str, day: date) -> bool:
     """Store a status for an attempt, its message and its notices. Returns whether anything changed.
 
-    channels  names of the provider's channels
-    day       today, for the counts of the channel
+    channel  name of the channel of the status' number
+    day      today, for the counts of the channel
     """
-    attempt = _find_attempt(session, status, channels)
+    attempt = _find_attempt(session, status, channel)
     if attempt is None or status.status == "sent":
         return False
     if _RANK[status.status] <= _RANK.get(attempt.state, 9):
@@ -71,9 +71,9 @@ def _try_next_channel(session: Session, attempt: Attempt) -> None:
     session.execute(notices.values(state="sending", reason=attempt.reason, changed_at=now))
 
 
-def _find_attempt(session: Session, status: Status, channels: tuple[str, ...]) -> Attempt | None:
+def _find_attempt(session: Session, status: Status, channel: str) -> Attempt | None:
     """Find the attempt by the provider's id, or by our id if the answer to the hand-over was lost."""
-    of_channel = Attempt.channel.in_(channels)
+    of_channel = Attempt.channel == channel
     attempt = session.scalar(select(Attempt).where(of_channel, Attempt.provider_id == status.provider_id).limit(1))
     if attempt is not None or not status.message_id:
         return attempt

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import delete, func, literal, select, tuple_, update
@@ -18,35 +17,16 @@ from chassis.column_types import Id, UtcTime
 from chassis.errors import Invalid, NotFound, Refused, Unavailable
 from chassis.ids import new_id
 from chassis.sealing import MasterKey, MemberKey
-from chassis.sql import insert_for
-from services.notifications.conversations.callbacks import Inbound
-from services.notifications.members import hash_address
-from services.notifications.tables import Attempt, Conversation, ConversationMessage, InboundMessage, Institution
+from services.notifications.conversations.inbound import WINDOW, Pending
+from services.notifications.tables import Conversation, ConversationMessage
 
 log = logging.getLogger(__name__)
 
 KEPT_MESSAGES = 10
-WINDOW = timedelta(hours=24)
 LONGEST_REPLY = 1_000
 OPEN, DONE = "open", "done"
 UNKNOWN = "unknown"  # of an answer
 _TEXT, _ADDRESS = "conversation text", "conversation address"
-_INBOUND = "inbound message"
-
-
-@dataclass(frozen=True, slots=True)
-class Pending:
-    """A message without an answer.
-
-    is_unreadable  the stored message is damaged: address and text are ""
-    """
-
-    provider_id: str
-    channel: str
-    address: str
-    text: str
-    at: datetime
-    is_unreadable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,57 +42,6 @@ class Line:
     state: str
     at: datetime
     is_unreadable: bool = False
-
-
-def add_inbound(session: Session, messages: Iterable[Inbound], *, channel: str, master: MasterKey) -> int:
-    """Store the new messages of a callback. Returns their number."""
-    count = 0
-    for message in messages:
-        content = json.dumps([message.sender, message.text]).encode()
-        row = {
-            "provider_id": message.provider_id,
-            "channel": channel,
-            "sealed": master.seal(content, use=_INBOUND),
-            "sent_at": message.at,
-            "received_at": clock.now(),
-        }
-        statement = insert_for(session, InboundMessage).values(**row)
-        statement = statement.on_conflict_do_nothing(index_elements=["provider_id"])
-        count += len(session.scalars(statement.returning(InboundMessage.provider_id)).all())
-    return count
-
-
-def read_pending(session: Session, master: MasterKey, *, most: int = 20) -> list[Pending]:
-    """Return the oldest messages without an answer; damaged messages are marked, so that they do not stop others.
-
-    master  the master key of this database; with another key every message would seem damaged
-    """
-    query = select(InboundMessage).where(InboundMessage.sealed.is_not(None)).order_by(InboundMessage.sent_at)
-    pending = []
-    for row in session.scalars(query.limit(most)):
-        assert row.sealed is not None
-        address, text, is_unreadable = "", "", False
-        try:
-            address, text = json.loads(master.open(row.sealed, use=_INBOUND))
-        except Unavailable:
-            is_unreadable = True
-        pending.append(Pending(row.provider_id, row.channel, address, text, row.sent_at, is_unreadable))
-    return pending
-
-
-def end_pending(session: Session, provider_id: str) -> bool:
-    """Delete the sealed content of an inbound message that is processed. False if another process was first."""
-    done = update(InboundMessage).where(InboundMessage.provider_id == provider_id, InboundMessage.sealed.is_not(None))
-    return session.execute(done.values(sealed=None)).rowcount == 1  # type: ignore[attr-defined, no-any-return]
-
-
-def find_institution(session: Session, master: MasterKey, address: str) -> UUID | None:
-    """Return the institution that last sent a message to a number, else the first institution by code."""
-    institutions = session.scalars(select(Institution.id)).all()
-    hashes = [hash_address(master, institution_id, address) for institution_id in institutions]
-    query = select(Attempt.institution_id).where(Attempt.address_hash.in_(hashes))
-    last = session.scalar(query.order_by(Attempt.started_at.desc()).limit(1))
-    return last or session.scalar(select(Institution.id).order_by(Institution.code).limit(1))
 
 
 def add_message(
@@ -273,7 +202,7 @@ def read_all_lines(session: Session, master: MasterKey, rows: Sequence[Conversat
     return opened
 
 
-def waiting_answers(session: Session, *, most: int = 20) -> list[tuple[UUID, UUID]]:
+def waiting_answers(session: Session, *, most: int = 100) -> list[tuple[UUID, UUID]]:
     """Return (answer, conversation) ids of answers that must be sent."""
     query = select(ConversationMessage.id, ConversationMessage.conversation_id)
     query = query.where(ConversationMessage.state == "waiting").order_by(ConversationMessage.id).limit(most)

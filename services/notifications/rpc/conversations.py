@@ -32,22 +32,22 @@ from rangkiang.circulation.v1.circulation_pb2_grpc import CirculationStub
 from rangkiang.members.v1 import contacts_pb2
 from rangkiang.members.v1.members_pb2_grpc import MembersStub
 from rangkiang.notifications.v1 import conversations_pb2 as wire
-from services.notifications.channels.opening import names_of, open_channels
+from services.notifications.channels.limits import NOT_HANDED_OVER
+from services.notifications.channels.opening import open_channels, parse_channels
 from services.notifications.channels.port import Channel, Message
-from services.notifications.conversations import store
+from services.notifications.channels.whatsapp import Number, read_numbers
+from services.notifications.conversations import inbound, store
 from services.notifications.conversations.answers import ANSWERING, Answerer, Owner, OwnLoan
-from services.notifications.conversations.callbacks import check_signature, read_callback
+from services.notifications.conversations.callbacks import numbers_signed_by, read_callback
 from services.notifications.conversations.statuses import record_status
 from services.notifications.institutions import own_zone
 from services.notifications.keys import read_own_master
-from services.notifications.sending.attempts import NOT_HANDED_OVER
 from services.notifications.settings import NotificationsSettings
 from services.notifications.tables import Conversation
 
 log = logging.getLogger(__name__)
 
 CALLBACKS = system("callbacks")
-WHATSAPP = "whatsapp"
 ASK_SECONDS = 5.0
 AWAY_SECONDS = 5.0
 LONGEST_PAUSE_SECONDS = 5.0
@@ -74,23 +74,31 @@ class ConversationMethods:
         self, request: wire.ReceiveWhatsAppRequest, _context: grpc.ServicerContext
     ) -> wire.ReceiveWhatsAppReply:
         own = self._own()
-        if not own.whatsapp_app_secret:
+        numbers = _numbers(own)
+        if not any(number.secret for number in numbers):
             raise Forbidden("CALLBACK_NOT_EXPECTED")
-        check_signature(request.body, request.signature, own.whatsapp_app_secret)
+        signed = numbers_signed_by(request.body, request.signature, numbers)
+        channels = {number.id: number.channel for number in signed.values()}
         statuses, messages = read_callback(request.body)
+        others = ({status.number for status in statuses} | {one.number for one in messages}) - channels.keys()
+        if others:
+            log.warning("callback_of_other_number", extra={"numbers": sorted(others)})
         master, today = read_own_master(self._resources.database, own.master_key), clock.now().date()
-        names = names_of(own.channels, WHATSAPP) or (WHATSAPP,)
         with self._resources.database.transaction(CALLBACKS) as session:
-            changed = [record_status(session, status, channels=names, day=today) for status in statuses]
-            count = store.add_inbound(session, messages, channel=names[0], master=master)
+            changed = [
+                record_status(session, status, channel=channels[status.number], day=today)
+                for status in statuses
+                if status.number in channels
+            ]
+            count = inbound.add_inbound(session, messages, channels=channels, master=master)
         return wire.ReceiveWhatsAppReply(statuses=sum(changed), messages=count)
 
     def VerifyWhatsApp(
         self, request: wire.VerifyWhatsAppRequest, _context: grpc.ServicerContext
     ) -> wire.VerifyWhatsAppReply:
-        expected = self._own().whatsapp_verify_token
-        is_right = hmac.compare_digest(request.token.encode(), expected.encode())
-        if not expected or request.mode != "subscribe" or not is_right:
+        expected = [number.verify_token for number in _numbers(self._own()) if number.verify_token]
+        is_right = any(hmac.compare_digest(request.token.encode(), token.encode()) for token in expected)
+        if request.mode != "subscribe" or not is_right:
             raise Forbidden("CALLBACK_SIGNATURE_WRONG")
         return wire.VerifyWhatsAppReply()
 
@@ -172,8 +180,13 @@ class CirculationOwners:
         self._resources = resources
         self._channels: dict[str, SyncChannel] = {}
 
-    def find_owner(self, phone: str) -> Owner | None:
+    def institutions_of(self, phone: str) -> set[UUID]:
         reply = self._members().FindByPhone(contacts_pb2.FindByPhoneRequest(phone=phone), timeout=ASK_SECONDS)
+        return {UUID(one) for one in reply.institution_ids}
+
+    def find_owner(self, phone: str, institution_id: UUID) -> Owner | None:
+        request = contacts_pb2.FindByPhoneRequest(phone=phone, institution_id=str(institution_id))
+        reply = self._members().FindByPhone(request, timeout=ASK_SECONDS)
         if reply.found != "one":
             return None
         return Owner(UUID(reply.member_id), UUID(reply.institution_id), reply.language or "id")
@@ -218,7 +231,7 @@ class CirculationOwners:
 def answer_messages(resources: Resources, stop: threading.Event) -> None:
     """Answer messages of people until `stop`. While members or circulation does not answer, messages wait."""
     own = resources.settings.of(NotificationsSettings)
-    if not own.whatsapp_app_secret_file:
+    if not any(number.secret for number in _numbers(own)):
         stop.wait()
         return
     channels = open_channels(own.channels, allowed_networks=networks(own.outgoing_private_networks))
@@ -230,7 +243,7 @@ def answer_messages(resources: Resources, stop: threading.Event) -> None:
         while not stop.is_set():
             try:
                 master = read_own_master(resources.database, own.master_key)
-                count = Answerer(resources.database, circulation, master).run_round()
+                count = Answerer(resources.database, circulation, master, by_name).run_round()
                 count += send_answers(resources, by_name, master)
                 last_reason = ""
             except Error as problem:
@@ -259,7 +272,8 @@ def end_begun_answers(resources: Resources) -> int:
 def send_answers(resources: Resources, channels: dict[str, Channel], master: MasterKey) -> int:
     """Send waiting answers. An answer that was begun before a crash is not sent again.
 
-    A temporary refusal for one number, such as after many messages, does not delay answers to other numbers.
+    A temporary refusal for one number, such as after many messages, does not delay answers to other numbers. A channel
+    that fails does not delay answers over other channels.
 
     returns  the number of answers that no longer wait
     raises   Unavailable  CHANNEL_AWAY
@@ -268,11 +282,15 @@ def send_answers(resources: Resources, channels: dict[str, Channel], master: Mas
     with database.reading(ANSWERING) as session:
         waiting = store.waiting_answers(session)
     count = 0
+    away: list[str] = []
     for answer_id, conversation_id in waiting:
         with database.transaction(ANSWERING) as session:
             if not store.move_answer(session, answer_id, before="waiting", after="sending"):
                 continue
             row = session.get_one(Conversation, conversation_id)
+            if row.channel in away:
+                store.move_answer(session, answer_id, before="sending", after="waiting")
+                continue
             address, lines = store.read_lines(session, master, row)
             channel_name, language = row.channel, row.language
             is_in_window = store.is_window_open(row.last_at, clock.now())
@@ -296,8 +314,16 @@ def send_answers(resources: Resources, channels: dict[str, Channel], master: Mas
         if outcome is None or outcome.state != "temporary":
             count += 1
         elif outcome.is_channel_down or outcome.reason in NOT_HANDED_OVER:
-            raise Unavailable("CHANNEL_AWAY", channel=channel_name)
+            away.append(channel_name)
+    if away:
+        raise Unavailable("CHANNEL_AWAY", channel=", ".join(away))
     return count
+
+
+def _numbers(own: NotificationsSettings) -> list[Number]:
+    """Return the numbers of CHANNELS, with the secrets of callbacks."""
+    secret, verify_token = own.whatsapp_app_secret, own.whatsapp_verify_token
+    return read_numbers(parse_channels(own.channels), secret=secret, verify_token=verify_token)
 
 
 def _sentences(refusals: Any) -> LocalText:
@@ -313,7 +339,7 @@ def _conversation(row: Conversation, address: str, lines: Sequence[store.Line]) 
         address=address,
         state=row.state,
         last_at=_timestamp(row.last_at),
-        window_until=_timestamp(row.last_at + store.WINDOW),
+        window_until=_timestamp(row.last_at + inbound.WINDOW),
         taken_by=row.taken_by or "",
         taken_at=_timestamp(row.taken_at) if row.taken_at is not None else None,
     )

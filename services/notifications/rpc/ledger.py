@@ -111,11 +111,13 @@ class LedgerMethods:
         self, request: wire.GetChannelStatusRequest, context: grpc.ServicerContext
     ) -> wire.GetChannelStatusReply:
         caller = rpc.context(context)
-        names = [channel.name for channel in self._channels if request.name in ("", channel.name)]
-        if request.name and not names:
-            known = ", ".join(channel.name for channel in self._channels)
-            raise NotFound("CHANNEL_NOT_FOUND", channel=request.name[:16], known=known)
         with self._database.reading(caller) as session:
+            known = [
+                channel.name for channel in ledger.channels_of(session, parse_id(caller.institution), self._channels)
+            ]
+            names = [name for name in known if request.name in ("", name)]
+            if request.name and not names:
+                raise NotFound("CHANNEL_NOT_FOUND", channel=request.name[:16], known=", ".join(known))
             rows = ledger.channel_health(session, parse_id(caller.institution), names)
             zone = own_zone(session, parse_id(caller.institution))
         return wire.GetChannelStatusReply(channels=[_channel(row) for row in rows], zone=zone)

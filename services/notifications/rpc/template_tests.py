@@ -22,6 +22,7 @@ from rangkiang.notifications.v1 import templates_pb2 as wire
 from services.notifications import staff_addresses
 from services.notifications.channels.port import Channel, Message, Outcome, ProviderTemplate
 from services.notifications.keys import read_own_master
+from services.notifications.ledger import channels_of
 from services.notifications.settings import NotificationsSettings
 from services.notifications.staff_addresses import AccountKey
 from services.notifications.tables import Institution
@@ -45,7 +46,8 @@ class TemplateTestMethods:
     def SendTest(self, request: wire.SendTestRequest, context: grpc.ServicerContext) -> wire.SendTestReply:
         caller = rpc.context(context)
         key = template_key(request.kind, request.channel, request.language)
-        channel = _channel(self._channels, key.channel)
+        with self._database.reading(caller) as session:
+            channel = _channel(channels_of(session, parse_id(caller.institution), self._channels), key.channel)
         own = account_key(caller, channel.address_kind)
         to, code = _address(request.to, channel), request.code.strip()
         with self._database.reading(caller) as session:

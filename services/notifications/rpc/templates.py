@@ -16,6 +16,7 @@ from rangkiang.common.v1 import text_pb2
 from rangkiang.notifications.v1 import templates_pb2 as wire
 from services.notifications import staff_addresses
 from services.notifications.channels.port import Channel
+from services.notifications.ledger import channels_of
 from services.notifications.rpc.template_tests import account_key, find_channel, sample_facts
 from services.notifications.tables import Institution
 from services.notifications.templates import gsm
@@ -60,7 +61,8 @@ class TemplateMethods:
         caller = rpc.context(context)
         with self._database.reading(caller) as session:
             template = template_in_force(session, parse_id(caller.institution), _key(request))
-            channel = find_channel(self._channels, request.channel)
+            channels = channels_of(session, parse_id(caller.institution), self._channels)
+            channel = find_channel(channels, request.channel)
             own = account_key(caller, channel.address_kind) if channel is not None else None
             state = staff_addresses.address_state(session, own) if own is not None else ""
         return wire.GetTemplateReply(template=_message(template), test_address=state)

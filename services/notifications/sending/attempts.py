@@ -21,6 +21,7 @@ from chassis.ids import new_id
 from chassis.prepared import AnySession, Prepared, whole
 from chassis.sealing import MasterKey
 from chassis.sql import fetch_by_id, insert_ignore, update_many
+from services.notifications.channels.limits import NOT_HANDED_OVER
 from services.notifications.channels.port import Channel, Outcome
 from services.notifications.channels.port import Message as Handed
 from services.notifications.institutions import Places, local_day
@@ -38,7 +39,6 @@ log = logging.getLogger(__name__)
 RESEND_SECONDS = 60
 # A pending outcome comes earlier; see smtp.REPLY_SECONDS.
 LONGEST_PENDING = timedelta(hours=2)
-NOT_HANDED_OVER = ("CIRCUIT_OPEN", "RATE_LIMITED")
 NO_ANSWER = "NO_ANSWER"
 _days: Any = ChannelDay.__table__
 _notices: Any = Notice.__table__

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from chassis.ids import new_id
 from rangkiang.members.v1.contacts_pb2 import MemberContact
-from services.notifications.channels.port import Channel, Outcome
+from services.notifications.channels.port import Channel, Outcome, usable_by
 from services.notifications.institutions import local_day
 from services.notifications.notices import (
     DUE_DATE_MOVED,
@@ -129,10 +129,12 @@ class Judge:
 
     def _recipient(self, notice: DueNotice, contact: MemberContact, work: Work) -> Recipient:
         kind = KINDS[notice.kind]
+        institution = self.known.places.institutions.get(notice.institution_id)
+        code = institution.code if institution is not None else ""
         return find_recipient(
             contact,
             kind,
-            channels=self.channels,
+            channels=usable_by(code, self.channels),
             answers=self.known.answers.get(work.member_id, {}),
             refused=self.known.refused,
             hash_of=lambda address: self.hash_of(notice.institution_id, address),

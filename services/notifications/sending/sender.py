@@ -20,7 +20,7 @@ from chassis.errors import Error, Invalid
 from chassis.prepared import whole
 from chassis.sealing import MasterKey
 from chassis.sql import insert_for
-from services.notifications.channels.limits import LimitedChannel
+from services.notifications.channels.limits import NOT_HANDED_OVER, LimitedChannel
 from services.notifications.channels.port import Channel, Outcome
 from services.notifications.channels.port import Message as Handed
 from services.notifications.institutions import Places
@@ -28,7 +28,6 @@ from services.notifications.members import hash_address
 from services.notifications.push_devices import push_addresses
 from services.notifications.sending.attempts import (
     NO_ANSWER,
-    NOT_HANDED_OVER,
     Begun,
     begin_attempts,
     end_draft,

@@ -14,11 +14,14 @@ _PENDING = "sealed IS NOT NULL"
 
 
 class InboundMessage(Table):
-    """A message from the provider's callback. Its institution is not known until its number is looked up.
+    """A message from the provider's callback. Its institution is not known until it is processed.
 
-    provider_id  the provider's id of the message, so that a repeated callback adds nothing
-    sealed       number and text, sealed under the master key; None when the message is processed
-    sent_at      time by the provider's clock
+    provider_id     the provider's id of the message, so that a repeated callback adds nothing
+    sealed          number and text, sealed under the master key; None when the message is processed
+    sent_at         time by the provider's clock
+    sender_hash     keyed hash of the number of the person; None for messages of earlier releases
+    asked_at        since when the message waits until its sender names an institution; None when it does not wait
+    institution_id  the institution that the sender named; None without an answer
     """
 
     __tablename__ = "inbound_messages"
@@ -28,6 +31,9 @@ class InboundMessage(Table):
     sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
     sent_at: Mapped[datetime]
     received_at: Mapped[datetime] = mapped_column(index=True)
+    sender_hash: Mapped[bytes | None] = mapped_column(LargeBinary(32), index=True)
+    asked_at: Mapped[datetime | None]
+    institution_id: Mapped[UUID | None]
 
 
 class Conversation(Table):

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from chassis.sentences import LocalText
+from services.notifications.channels.port import is_whatsapp
 
 # Channels with their own templates; `template_channel` maps each channel of the port to one of these.
 CHANNELS = ("email", "whatsapp", "sms", "push", "print")
@@ -142,7 +143,7 @@ VARIABLES, KINDS = _read()
 def template_channel(name: str, address_kind: str) -> str:
     """Return the template channel for a channel of the port; a console uses the templates of mails."""
     if address_kind == "phone":
-        return "whatsapp" if "whatsapp" in name or name.startswith("wa") else "sms"
+        return "whatsapp" if is_whatsapp(name) else "sms"
     if address_kind in ("email", "push"):
         return address_kind
     return "print" if name.startswith("print") else "email"

@@ -29,7 +29,7 @@ from services.notifications import handlers
 from services.notifications.conversations.answers import Owner
 from services.notifications.institutions import copy_institutions
 from services.notifications.service import SERVICE
-from tests.fakes.whatsapp_cloud import APP_SECRET, VERIFY_TOKEN, sign
+from tests.fakes.whatsapp_cloud import APP_SECRET, PHONE_NUMBER_ID, TOKEN, VERIFY_TOKEN, sign
 from tests.migrated import MigratedDatabases
 
 TEST = system("test")
@@ -82,6 +82,7 @@ def opened(migrated: MigratedDatabases, kind: str, folder: Path, **variables: st
             "WHATSAPP_VERIFY_TOKEN_FILE": str(folder / "verify-token"),
             "MASTER_KEY_FILE": str(folder / "master-key"),
             "OUTGOING_PRIVATE_NETWORKS": "127.0.0.0/8",
+            "CHANNELS": f"whatsapp://{PHONE_NUMBER_ID}?token={TOKEN} print:",
             "PUSH_PRIVATE_NETWORKS": "127.0.0.0/8",
             **variables,
         }

@@ -25,6 +25,7 @@ class Provider:
     name = "sms"
     address_kind: AddressKind = "phone"
     deduplicates = False
+    institution = ""
 
     def __init__(self) -> None:
         self.outcome = TAKEN

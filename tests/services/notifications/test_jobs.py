@@ -22,7 +22,8 @@ from rangkiang.members.v1.events_pb2 import MemberErased, MemberFact, MemberRegi
 from services.notifications import members
 from services.notifications.checks import notices, samples
 from services.notifications.conversations.callbacks import Inbound
-from services.notifications.conversations.store import Pending, add_inbound, add_message, end_pending
+from services.notifications.conversations.inbound import Pending, add_inbound, end_pending, set_aside
+from services.notifications.conversations.store import add_message
 from services.notifications.jobs import forget_loans, forget_old_rows, settle_restored
 from services.notifications.members import hash_address
 from services.notifications.tables import Conversation, ConversationMessage, InboundMessage, Member
@@ -170,8 +171,8 @@ def test_messages_of_people_are_deleted_after_their_time_and_what_waits_stays(da
     master, stop = MasterKey.new(), threading.Event()
     with clock.frozen(MORNING), database.transaction(TEST) as session:
         for number, is_answered in (("+628111", True), ("+628112", False)):
-            inbound = Inbound(f"wamid.{number}", number, "Halo", MORNING)
-            add_inbound(session, [inbound], channel="whatsapp", master=master)
+            inbound = Inbound("1", f"wamid.{number}", number, "Halo", MORNING)
+            add_inbound(session, [inbound], channels={"1": "whatsapp"}, master=master)
             pending = Pending(inbound.provider_id, "whatsapp", number, "Halo", MORNING)
             add_message(
                 session, master, pending, institution_id=PADANG, address_hash=hash_address(master, PADANG, number),
@@ -186,6 +187,20 @@ def test_messages_of_people_are_deleted_after_their_time_and_what_waits_stays(da
             tables = (InboundMessage, Conversation, ConversationMessage)
             kept[days] = tuple(session.scalar(select(func.count()).select_from(table)) for table in tables)
     assert kept == {29: (2, 2, 2), 31: (1, 2, 2), 91: (1, 1, 1), 401: (1, 0, 0)}
+
+
+def test_a_message_whose_sender_named_no_institution_is_deleted_after_a_week(database):
+    master, stop = MasterKey.new(), threading.Event()
+    with clock.frozen(MORNING), database.transaction(TEST) as session:
+        add_inbound(session, [Inbound("1", "w", "+62811", "Halo", MORNING)], channels={"1": "whatsapp"}, master=master)
+        set_aside(session, master, Pending("w", "whatsapp", "+62811", "Halo", MORNING))
+    kept = {}
+    for days in (6, 8):
+        with clock.frozen(MORNING + timedelta(days=days)):
+            forget_old_rows(SimpleNamespace(database=database), stop)
+        with database.reading(TEST) as session:
+            kept[days] = session.scalar(select(func.count()).select_from(InboundMessage))
+    assert kept == {6: 1, 8: 0}
 
 
 def test_doctor_says_what_is_late_unknown_or_waits_for_paper_and_metrics_count_it(office):

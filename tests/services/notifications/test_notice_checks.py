@@ -72,6 +72,13 @@ def test_a_wrong_url_is_named_without_its_secret(partners: Partners) -> None:
     assert "rahasia" not in str(finding.as_json())
 
 
+def test_a_number_of_an_institution_that_does_not_exist_is_named(partners: Partners) -> None:
+    urls = "whatsapp://123456789?token=x&institution=PKS whatsapp://123456780?token=x&institution=PSK"
+    settings = partners.resources.settings.model_copy(update={"channels": urls})
+    [finding] = checks.channels(replace(partners.resources, settings=settings))
+    assert (finding.ok, "PSK" in finding.message.id) == (False, True)
+
+
 def test_a_disabled_webhook_is_named(partners: Partners) -> None:
     assert checks.partners(partners.resources) == []
     with partners.database.transaction(TEST) as session:

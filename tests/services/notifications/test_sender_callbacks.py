@@ -37,9 +37,9 @@ class CallbackChannel(FakeChannel):
         return outcome
 
     def call(self, message_id, status=""):
-        status_message = Status("p", message_id, status or self.status, clock.now(), 131026)
+        status_message = Status("1", "p", message_id, status or self.status, clock.now(), 131026)
         with self.database.transaction(TEST) as session:
-            assert record_status(session, status_message, channels=(self.name,), day=MORNING.date())
+            assert record_status(session, status_message, channel=self.name, day=MORNING.date())
 
 
 @pytest.mark.parametrize("is_early", [False, True])

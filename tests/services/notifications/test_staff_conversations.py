@@ -18,6 +18,7 @@ from rangkiang.notifications.v1 import conversations_pb2 as wire
 from rangkiang.notifications.v1 import notices_pb2
 from services.notifications.channels.local import ConsoleChannel
 from services.notifications.conversations import store
+from services.notifications.conversations.inbound import Pending
 from services.notifications.members import hash_address
 from services.notifications.rpc.conversations import send_answers
 from services.notifications.tables import Conversation, ConversationMessage
@@ -28,7 +29,7 @@ from tests.services.notifications.partners import MEMBER, NOON, NUMBER, PKS, TES
 def keep(partners: Partners, number: str, *, institution: UUID = PKS) -> str:
     """Store a message that waits for staff; return the id of its conversation."""
     at = clock.now()
-    pending = store.Pending(f"wamid.{new_id()}", "whatsapp", f"+{number}", "Apakah buka?", at)
+    pending = Pending(f"wamid.{new_id()}", "whatsapp", f"+{number}", "Apakah buka?", at)
     with partners.database.transaction(TEST) as session:
         row = store.add_message(
             session, partners.master, pending, institution_id=institution, member_id=None, language="id",
