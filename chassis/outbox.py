@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterable
 from contextlib import closing
 from datetime import timedelta
+from pathlib import Path
 from uuid import UUID
 
 from sqlalchemy import Column, Index, Integer, Table, and_, bindparam, select, update
@@ -29,6 +30,7 @@ from chassis.ids import earliest_id
 from chassis.prepared import Prepared
 from chassis.service import Resources
 from chassis.sql import delete_rows
+from chassis.sqlite import empty_log
 from chassis.urls import open_url
 from chassis.wake import Wake, open_wake, wait_until
 
@@ -122,6 +124,7 @@ def relay(resources: Resources, stop: threading.Event) -> None:
 def tidy(resources: Resources, stop: threading.Event) -> None:
     """Daily job of one service: delete published events after 7 days, inbox rows after 30, stored replies after 2.
 
+    On SQLite it also empties the log, which has older versions of pages.
     Unpublished events stay at any age. The bus does not deliver an event that is older than the inbox's rows.
     """
     now = clock.now()
@@ -131,6 +134,8 @@ def tidy(resources: Resources, stop: threading.Event) -> None:
         (idempotency.effects, idempotency.effects.c.until <= now),
     ):
         delete_rows(resources.database, RELAY, table, condition, stop)
+    if resources.database.is_sqlite:
+        empty_log(Path(resources.database.url.database or ""))
 
 
 def unpublished(session: Session, *, limit: int, lock: bool = False) -> list[Event]:

@@ -1,11 +1,14 @@
-"""Engines of SQLite files, with the pragmas and the institution of each connection."""
+"""Engines of SQLite files, with the pragmas and the institution of each connection; erasure without traces."""
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy.orm import Session
 
 from chassis import telemetry
 from chassis.errors import Unavailable
@@ -14,6 +17,7 @@ from chassis.table_access import limit_to_institution
 
 RESTORING = ".restoring"  # ending of a file beside the database while `restore` has not ended
 PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000", "cache_size=-16000")
+LOG_WAIT_MS = 1_000  # for readers that still use the log, such as a backup
 MAPPED_BYTES = 256 * 1024 * 1024  # part of the file that readers map, so that ten rows take 23 µs and not 33
 
 
@@ -59,3 +63,29 @@ def open_engine(
             return limit_to_institution(statement, protected_tables), parameters
 
     return engine
+
+
+def erase_traces(session: Session) -> None:
+    """Let no part of the files keep what this transaction deletes, from its commit on; does nothing on PostgreSQL.
+
+    SQLite overwrites deleted data, and the log, which has older versions of pages, is emptied. If a reader uses the log
+    for longer than LOG_WAIT_MS, the daily job `tidy` empties it.
+    """
+    bind: Any = session.get_bind()
+    if bind.dialect.name != "sqlite" or session.info.get("erases"):
+        return
+    session.info["erases"] = True
+    session.execute(text("PRAGMA secure_delete = ON"))
+
+    @event.listens_for(session, "after_commit")
+    def _empty_log(_session: Session) -> None:
+        if not session.in_nested_transaction():
+            empty_log(Path(bind.url.database))
+
+
+def empty_log(path: Path) -> bool:
+    """Write the log of a database into its file and cut it to 0 bytes. Returns False if a reader still uses it."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute(f"PRAGMA busy_timeout = {LOG_WAIT_MS}")
+        is_busy: int = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        return not is_busy

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from chassis.prepared import AnySession, Prepared
 from chassis.service import Erasure
 from chassis.sql import insert_for, insert_ignore
+from chassis.sqlite import erase_traces
 from rangkiang.members.v1.events_pb2 import MemberFact
 from services.circulation.copies import read_id
 from services.circulation.tables import Borrower, BorrowerNumber, Loan, Suspension
@@ -61,6 +62,7 @@ def erase_member(session: Session, borrower_id: UUID, version: int, *, instituti
 
     institution_id  to store an empty copy if the member is not known yet; None: store none
     """
+    erase_traces(session)
     if institution_id is not None:
         empty = MemberFact(id=str(borrower_id), version=version, institution_id=str(institution_id))
         insert_ignore(session, Borrower, [_row(empty)], key=["id"])

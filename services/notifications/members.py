@@ -15,6 +15,7 @@ from chassis.prepared import AnySession, Prepared
 from chassis.sealing import MasterKey, MemberKey
 from chassis.service import Erasure
 from chassis.sql import fetch_by_id, insert_for, update_many
+from chassis.sqlite import erase_traces
 from services.notifications.tables import Member, Message, Notice, Preference, PushDevice, RefusedAddress
 
 MOST_MERGES = 20  # length of a chain of merged members
@@ -61,6 +62,7 @@ def erase_member(session: Session, member_id: UUID, *, institution_id: UUID) -> 
 
     The row of the member stays, so that an older fact cannot restore the member.
     """
+    erase_traces(session)
     row = {
         "id": member_id,
         "institution_id": institution_id,

@@ -9,9 +9,10 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Column, Integer, MetaData, Table, bindparam, func, insert, select, text, update
+from sqlalchemy import Column, Integer, MetaData, Table, bindparam, delete, func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
+from chassis import sqlite
 from chassis.column_types import Id, UtcTime, read_moment
 from chassis.context import READER, Context, system
 from chassis.db import Database
@@ -20,6 +21,7 @@ from chassis.ids import new_id
 from chassis.prepared import Prepared, statements_of
 from chassis.sql import fetch_among
 from tests.forks import start_script
+from tests.migrated import stored_bytes
 
 metadata = MetaData()
 things = Table(
@@ -173,3 +175,23 @@ def test_an_unreachable_database_is_an_error_with_a_reason() -> None:
         pass
     assert refusal.value.reason == "DATABASE_UNAVAILABLE"
     database.close()
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_a_reader_delays_the_erasure_from_the_log_until_the_log_is_emptied_again(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "LOG_WAIT_MS", 10)
+    secret, path = new_id(), Path(database.url.database or "")
+    with database.transaction(READER) as session:
+        session.execute(insert(things), [{"id": secret, "number": 1}])
+    with database.reading(READER) as session:
+        session.scalar(select(things.c.number))
+        with database.transaction(READER) as erasing:
+            sqlite.erase_traces(erasing)
+            with erasing.begin_nested():
+                erasing.execute(delete(things))
+        assert secret.bytes in stored_bytes(database)
+        assert not sqlite.empty_log(path)
+    assert sqlite.empty_log(path)
+    assert secret.bytes not in stored_bytes(database)

@@ -193,6 +193,15 @@ def test_published_events_are_deleted_after_a_week_and_unpublished_ones_never(
     assert installation.unpublished() == 1
 
 
+@pytest.mark.parametrize("installation", ["local"], indirect=True, ids=["sqlite"])
+def test_the_log_is_emptied_daily(installation: Installation) -> None:
+    installation.receive("mango")
+    log = Path(f"{installation.stock.database.url.database}-wal")
+    assert log.stat().st_size > 0
+    tidy(installation.stock, threading.Event())
+    assert log.stat().st_size == 0
+
+
 def test_an_event_is_new_to_a_consumer_once(installation: Installation) -> None:
     event = installation.some_event().id
     with installation.stock.database.transaction(TEST) as session:

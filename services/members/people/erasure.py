@@ -12,13 +12,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, or_, select, text, update
+from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from chassis import audit, clock
 from chassis.context import Context
 from chassis.errors import Refusal, Refused
 from chassis.sql import insert_ignore
+from chassis.sqlite import erase_traces
 from services.members.people import facts, loans, requests, store
 from services.members.people.drafts import COLUMNS
 from services.members.people.merging import close_account
@@ -65,7 +66,7 @@ def erase(session: Session, member_id: str, *, context: Context) -> Member:
     problems = _open(session, member)
     if problems:
         raise Refused(refusals=tuple(problems))
-    _overwrite_deleted(session)
+    erase_traces(session)
     for one in (member, *loans.merged_into(session, member.id)):
         one.version += 1
         _empty(session, one)
@@ -88,7 +89,7 @@ def replay(session: Session, erased: Iterable[Erased], *, context: Context) -> i
     emits  MemberErased  for each
     """
     count = 0
-    _overwrite_deleted(session)
+    erase_traces(session)
     for one in erased:
         member = session.get(Member, one.member_id)
         if member is None:
@@ -138,12 +139,6 @@ def _empty(session: Session, member: Member) -> None:
     member.erased_at = member.changed_at = now
     session.flush()
     _bury(session, Erased(member.id, member.institution_id, member.version, now))
-
-
-def _overwrite_deleted(session: Session) -> None:
-    """Let SQLite overwrite deleted data of this connection: otherwise the key stays in unused parts of the file."""
-    if session.get_bind().dialect.name == "sqlite":
-        session.execute(text("PRAGMA secure_delete = ON"))
 
 
 def _bury(session: Session, erased: Erased) -> None:

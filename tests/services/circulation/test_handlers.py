@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import uuid
 
@@ -19,6 +20,7 @@ from services.circulation import borrowers, handlers
 from services.circulation.jobs import forget_borrowers
 from services.circulation.service import SERVICE
 from services.circulation.tables import Borrower, BorrowerNumber, Branch, Copy, Loan, Suspension
+from tests.migrated import stored_bytes
 from tests.services.circulation.library import BRANCHES, PKS, TEST, at, reasons
 
 HANDLING = Context(institution=str(PKS), actor="system:test")
@@ -145,3 +147,12 @@ def test_borrowers_leave_loans_fourteen_days_after_the_return_unless_they_keep_a
     assert forgotten.id not in named
     assert {row.loan_id for row in library.rows(Suspension)} == {uuid.UUID(kept.id), None}
     assert library.execute(select(Loan.id).where(Loan.borrower_id.is_(None)))
+
+
+@pytest.mark.parametrize("library", ["sqlite"], indirect=True)
+def test_the_files_keep_no_card_number_of_an_erased_member(library):
+    fact = library.fact(numbers=["QZ-77310-QZ"], group="XII Qzanadra")
+    deliver(library, handlers.copy_members, MembersChanged(members=[fact]))
+    assert b"Qzanadra" in stored_bytes(library.database)
+    deliver(library, handlers.erase_member, MemberErased(id=fact.id, version=8))
+    assert not re.search(b"QZ-77310-QZ|Qzanadra", stored_bytes(library.database))

@@ -27,6 +27,7 @@ from rangkiang.members.v1.events_pb2 import (
     SlipIssued,
 )
 from tests.fakes.notices import loan_fact
+from tests.migrated import stored_bytes
 from tests.services.notifications.conftest import PADANG, PADANG_BRANCH, Office
 
 NOON = datetime(2026, 11, 21, 5, tzinfo=UTC)  # 12.00 WIB
@@ -202,3 +203,12 @@ def test_an_erased_member_is_on_no_notice_and_gets_none_again(office):
     (notice,) = office.notices()
     assert (notice.member_id, notice.loan_id, notice.title, notice.state) == (None, None, "", "dropped")
     assert notice.reason == "MEMBER_ERASED"
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_the_files_keep_no_title_of_an_erased_member(office):
+    lent = loan(office, title="Hikayat Qzanadra")
+    office.deliver(LoanOpened(loan=lent))
+    assert b"Qzanadra" in stored_bytes(office.database)
+    office.deliver(MemberErased(id=lent.member_id, version=3))
+    assert b"Qzanadra" not in stored_bytes(office.database)
