@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from urllib.parse import urlsplit
+from uuid import UUID
 
 from sqlalchemy import func, select, text
 
@@ -25,9 +26,10 @@ from chassis.health import NOTHING_TO_DO, Check, Finding
 from chassis.job_runs import DONE, job_runs, next_start
 from chassis.jobs import jobs_of
 from chassis.lease import holder_of
-from chassis.outbox import outbox, unpublished_rows
+from chassis.outbox import outbox, published_ids, unpublished_rows
+from chassis.rpc.gaps import find_gaps
 from chassis.sentences import LocalText, sentence
-from chassis.service import GATEWAY_SETTINGS, Job, Resources, Service
+from chassis.service import GATEWAY_SETTINGS, Job, Resources, Service, load
 from chassis.settings import Settings
 from chassis.urls import resolve
 
@@ -99,6 +101,28 @@ def check_handlers(settings: Settings, service: Service) -> list[Finding]:
         )
         return [*findings, Finding(part, False, message, advice)]
     return [*findings, Finding(part, True, sentence("CHECK_NO_DEAD_EVENTS"))]
+
+
+def check_gaps(settings: Settings, service: Service) -> list[Finding]:
+    """Check that every published event of the last two days has reached the service's handlers."""
+    if not service.consumers:
+        return []
+    part = f"{service.name} missing events"
+
+    def list_published(owner: str, event_type: str, after: UUID, before: UUID) -> list[UUID]:
+        of_owner = load(owner).open_database(settings, pool_size=1, any_revision=True)
+        with closing(of_owner), of_owner.reading(DOCTOR) as session:
+            return published_ids(session, event_type, after=after, before=before)
+
+    with closing(service.open_database(settings, pool_size=2, any_revision=True)) as database:
+        gaps = find_gaps(Resources(settings=settings, database=database, service=service), list_published)
+    if not gaps:
+        return [Finding(part, True, sentence("CHECK_NO_GAPS"))]
+    advice = sentence("CHECK_GAPS_ADVICE", service=service.name)
+    return [
+        Finding(part, False, sentence("CHECK_GAPS", handler=gap.handler, count=len(gap.ids), owner=gap.owner), advice)
+        for gap in gaps
+    ]
 
 
 def check_jobs(settings: Settings, service: Service) -> list[Finding]:
@@ -246,6 +270,7 @@ def _public_url(settings: Settings) -> str:
 PARTS: dict[str, Check] = {
     "outgoing events": check_outbox,
     "incoming events": check_handlers,
+    "missing events": check_gaps,
     "jobs": check_jobs,
     "backup": check_backup,
     "database clock": check_database_clock,

@@ -70,6 +70,17 @@ def record_end(session: Session, name: str, outcome: str) -> None:
     session.execute(update(job_runs).where(job_runs.c.name == name).values(**values))
 
 
+def record_first_run(session: Session, name: str) -> None:
+    """Record that something runs now, if it is the first time."""
+    row = insert_for(session, job_runs).values(name=name, started_at=clock.now(), ended_at=clock.now(), outcome=DONE)
+    session.execute(row.on_conflict_do_nothing())
+
+
+def first_run(session: Session, name: str) -> datetime | None:
+    """Return when this ran first, UTC; None if it never did."""
+    return session.scalar(select(job_runs.c.started_at).where(job_runs.c.name == name))
+
+
 def refill_is_due(session: Session) -> bool:
     """Return whether the copies of other services' rows must be filled again."""
     run = session.execute(select(job_runs.c.ended_at).where(job_runs.c.name == REFILL)).first()

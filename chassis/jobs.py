@@ -44,11 +44,12 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 RELAY = Job(name="relay", run="chassis.outbox:relay", lease="relay")
 # At each start too, because a restored database may have lost its copies.
 FILL = Job(name="fill", run="chassis.resync:fill_empty", lease="fill", every_seconds=86_400, at_start=True)
+CATCH_UP = Job(name="catch-up", run="chassis.resync:catch_up", lease="catch-up", at="02:30", zone="Asia/Jakarta")
 DELIVER = Job(name="deliver", run="chassis.bus.local_delivery:deliver", lease="deliver")
 SEAL = Job(name="seal", run="chassis.audit.sealing:run", lease="audit")
 TIDY = Job(name="tidy", run="chassis.outbox:tidy", lease="tidy", every_seconds=86_400)
 # Of these, a service has those that its database and bus need.
-PLATFORM = (RELAY, FILL, DELIVER, SEAL, TIDY)
+PLATFORM = (RELAY, FILL, CATCH_UP, DELIVER, SEAL, TIDY)
 
 
 def jobs_of(resources: Resources) -> tuple[Job, ...]:
@@ -56,7 +57,8 @@ def jobs_of(resources: Resources) -> tuple[Job, ...]:
     is_local = urlsplit(resources.settings.bus_url).scheme == "local"
     delivers = is_local and bool(resources.service.consumers)
     fills = bool(resources.service.projections) and not resources.for_command
-    delivery = (*([DELIVER] if delivers else []), *([FILL] if fills else []))
+    catches_up = bool(resources.service.consumers) and not resources.for_command
+    delivery = (*([DELIVER] if delivers else []), *([FILL] if fills else []), *([CATCH_UP] if catches_up else []))
     return (*resources.service.jobs, RELAY, *delivery, SEAL, TIDY)
 
 

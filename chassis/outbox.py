@@ -1,13 +1,14 @@
 """The outbox: stores events in the database of their act until the relay has published them on the bus.
 
-The envelope of a published event stays for a week; its body is deleted, because the bus has it.
+A published event stays for three days, so that one that a broker loses can be published again (chassis.rpc.gaps). The
+local bus writes into the database of the consumer, and loses none, so only the envelope stays there.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable
+from collections.abc import Sequence
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -42,8 +43,9 @@ BATCH = 200
 GATHER_SECONDS = 0.025
 SWEEP_SECONDS = 5.0  # each commit wakes the relay earlier; this finds events whose writer could not wake it
 LONGEST_PAUSE_SECONDS = 5.0
-RETENTION = timedelta(days=7)
+RETENTION = timedelta(days=3)
 RELAY = system("relay")
+MOST_IDS = 5_000  # in one page
 
 outbox = Table(
     "outbox",
@@ -56,7 +58,6 @@ unpublished_rows = outbox.c.published_at.is_(None)
 _UNPUBLISHED = Prepared(
     select(outbox).where(unpublished_rows).order_by(outbox.c.id).limit(bindparam("most", type_=Integer))
 )
-_MARK = Prepared(update(outbox).where(outbox.c.id == bindparam("published")))
 Index("outbox_unpublished", outbox.c.id, sqlite_where=unpublished_rows, postgresql_where=unpublished_rows)
 
 
@@ -84,11 +85,11 @@ class Relay:
         if self._locks_rows:
             with self._database.transaction(RELAY) as session:
                 published = self._bus.publish(unpublished(session, limit=BATCH, lock=True))
-                _mark(session, published)
+                _mark(session, published, keeps_body=True)
         else:
             published = self._bus.publish(events)
             with self._database.transaction(RELAY) as session:
-                _mark(session, published)
+                _mark(session, published, keeps_body=not self._bus.writes_databases)
         return len(published)
 
     def run(self, stop: threading.Event, wake: Wake) -> None:
@@ -122,7 +123,7 @@ def relay(resources: Resources, stop: threading.Event) -> None:
 
 
 def tidy(resources: Resources, stop: threading.Event) -> None:
-    """Daily job of one service: delete published events after 7 days, inbox rows after 30, stored replies after 2.
+    """Daily job of one service: delete published events after 3 days, inbox rows after 30, stored replies after 2.
 
     On SQLite it also empties the log, which has older versions of pages.
     Unpublished events stay at any age. The bus does not deliver an event that is older than the inbox's rows.
@@ -146,6 +147,20 @@ def unpublished(session: Session, *, limit: int, lock: bool = False) -> list[Eve
     return [event_of(row, event_id=row.id) for row in session.execute(query)]
 
 
-def _mark(session: Session, published: Iterable[UUID]) -> None:
-    values = {"published_at": clock.now(), "body": ""}
-    _MARK.execute_many(session, [{"published": event_id, **values} for event_id in published])
+def published_ids(session: Session, event_type: str, *, after: UUID, before: UUID) -> list[UUID]:
+    """Return the ids of published events of a type between two ids, in order; at most MOST_IDS."""
+    of_type = (outbox.c.type == event_type, outbox.c.published_at.is_not(None))
+    query = select(outbox.c.id).where(*of_type, outbox.c.id > after, outbox.c.id < before)
+    return list(session.scalars(query.order_by(outbox.c.id).limit(MOST_IDS)))
+
+
+def publish_again(session: Session, ids: Sequence[UUID]) -> int:
+    """Let the relay publish events again whose body is still here. Returns their number."""
+    with_body = (outbox.c.id.in_(ids), outbox.c.body != "")
+    statement = update(outbox).where(*with_body).values(published_at=None).returning(outbox.c.id)
+    return len(session.scalars(statement).all())
+
+
+def _mark(session: Session, published: Sequence[UUID], *, keeps_body: bool) -> None:
+    values = {outbox.c.published_at: clock.now(), **({} if keeps_body else {outbox.c.body: ""})}
+    session.execute(update(outbox).where(outbox.c.id.in_(published)).values(values))

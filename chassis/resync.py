@@ -20,6 +20,7 @@ from chassis.job_runs import DONE, REFILL, record_end, refill_is_due
 from chassis.output import print_json, print_text
 from chassis.rpc import inproc
 from chassis.rpc.client import sync_channel
+from chassis.rpc.gaps import close_gaps
 from chassis.service import Projection, Resources, discover, load, process_settings
 from chassis.settings import Settings
 from chassis.urls import resolve
@@ -48,6 +49,17 @@ def fill_empty(resources: Resources, _stop: threading.Event) -> None:
     if is_restored:
         with resources.database.transaction(FILLING) as session:
             record_end(session, REFILL, DONE)
+
+
+def catch_up(resources: Resources, _stop: threading.Event) -> None:
+    """Run the nightly job of a service that gets events: close gaps, and fill the projections that are checked nightly.
+
+    raises  Unavailable  an owner or the bus does not answer; the job is tried again
+    """
+    close_gaps(resources)
+    for projection in resources.service.projections:
+        if projection.nightly:
+            fill(resources, projection)
 
 
 def fill(resources: Resources, projection: Projection) -> int:

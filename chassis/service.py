@@ -52,12 +52,14 @@ class Projection:
     fill      "package.module:function", called as fill(resources, channel): copies the owner's rows unless a newer
               version is stored, and returns the number of rows read
     is_empty  "package.module:function", called as is_empty(session)
+    nightly   it is also filled each night, which corrects rows whose events were lost; for short snapshots
     """
 
     name: str
     owner: str
     fill: str
     is_empty: str
+    nightly: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ SERVICE = Service(
             owner="circulation",
             fill="services.catalog.rpc.snapshots:copy_states",
             is_empty="services.catalog.inventory.states:is_empty",
+            nightly=True,
         ),
     ),
     checks=(

@@ -6,15 +6,19 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
+from chassis.context import system
+from chassis.service import Resources
 from chassis.sql import insert_for
 from rangkiang.catalog.v1.events_pb2 import ItemCopy
 from services.circulation.tables import Copy
 
 IN, ON_LOAN, TRANSIT = "in", "on_loan", "transit"
 IN_SERVICE = "in_service"
+RESTORE = system("restore")
+MOST_ACTS_SINCE_BACKUP = 100_000  # of one copy
 
 _NEW: dict[str, Any] = {
     "state": IN,
@@ -55,6 +59,15 @@ def copy_items(session: Session, items: Iterable[ItemCopy]) -> int:
         # On the connection, because the session would build one statement with every row.
         session.connection().execute(statement, rows)
     return len(rows)
+
+
+def renumber_states(resources: Resources) -> None:
+    """After a restore, give every copy a version above those that other services got before the restore.
+
+    Otherwise they would ignore the restored states, and the next acts, as older than what they have.
+    """
+    with resources.database.transaction(RESTORE) as session:
+        session.execute(update(Copy).values(state_version=Copy.state_version + MOST_ACTS_SINCE_BACKUP))
 
 
 def find_copy(session: Session, institution_id: UUID, text: str) -> Copy | None:

@@ -33,6 +33,7 @@ SERVICE = Service(
     sample_after="members",
     checks=("services.circulation.checks:calendars",),
     erasures="services.circulation.borrowers:erasures",
+    after_restore=("services.circulation.copies:renumber_states",),
     consumers=(
         Consumer("institutions", InstitutionsChanged, "services.circulation.handlers:copy_institutions"),
         Consumer("items", ItemsChanged, "services.circulation.handlers:copy_items"),

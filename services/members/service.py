@@ -60,6 +60,7 @@ SERVICE = Service(
             owner="circulation",
             fill="services.members.rpc.snapshots:copy_loans",
             is_empty="services.members.people.loans:is_empty",
+            nightly=True,
         ),
     ),
     after_restore=("services.members.jobs:erase_again",),

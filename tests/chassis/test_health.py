@@ -85,6 +85,7 @@ def test_every_healthy_part_has_a_finding(migrated: Settings) -> None:
         "orders event bus",
         "orders outgoing events",
         "orders dead events",
+        "orders missing events",
         "orders jobs",
         "orders backup",
         "orders audit",

@@ -100,8 +100,12 @@ def test_a_published_event_is_not_published_again(installation: Installation, re
     assert names(bus) == ["mango"]
 
 
-def test_a_published_event_keeps_all_but_its_body(installation: Installation, relay: Relay, bus: FakeBus) -> None:
-    bus.refused_text = "mango"
+@pytest.mark.parametrize("is_local", [False, True], ids=["broker", "local bus"])
+def test_a_published_event_stays_but_on_the_local_bus_without_its_body(
+    installation: Installation, bus: FakeBus, is_local: bool
+) -> None:
+    bus.refused_text, bus.writes_databases = "mango", is_local
+    relay = Relay(installation.stock.database, bus)
     installation.receive("guava", "mango")
     relay.step()
     with installation.stock.database.reading(TEST) as session:
@@ -110,7 +114,7 @@ def test_a_published_event_keeps_all_but_its_body(installation: Installation, re
             for row in session.execute(select(outbox.outbox).order_by(outbox.outbox.c.id))
         ]
     article = "examples.v1.ArticleReceived"
-    assert events == [(False, False, article, 1), (True, True, article, 1)]
+    assert events == [(False, not is_local, article, 1), (True, True, article, 1)]
 
 
 def test_an_event_that_the_bus_refuses_blocks_no_other(installation: Installation, relay: Relay, bus: FakeBus) -> None:
@@ -179,7 +183,7 @@ def test_two_relays_at_once_publish_each_event_once(
         assert len({*names(buses[0]), *names(buses[1])}) == 600
 
 
-def test_published_events_are_deleted_after_a_week_and_unpublished_ones_never(
+def test_published_events_are_deleted_after_three_days_and_unpublished_ones_never(
     installation: Installation, relay: Relay
 ) -> None:
     installation.receive("mango")
@@ -187,7 +191,7 @@ def test_published_events_are_deleted_after_a_week_and_unpublished_ones_never(
     installation.receive("guava")
     tidy(installation.stock, threading.Event())
     assert rows(installation, outbox.outbox) == 2
-    with clock.frozen(clock.now() + timedelta(days=7, seconds=1)):
+    with clock.frozen(clock.now() + timedelta(days=3, seconds=1)):
         tidy(installation.stock, threading.Event())
     assert rows(installation, outbox.outbox) == 1
     assert installation.unpublished() == 1

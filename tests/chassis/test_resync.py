@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from chassis.context import system
 from chassis.errors import Unavailable
 from chassis.job_runs import REFILL, record_start
-from chassis.resync import fill_empty
+from chassis.resync import catch_up, fill_empty
 from chassis.rpc import inproc
 from chassis.service import Projection, Resources
 from tests.chassis.rpc import echo
@@ -61,6 +61,14 @@ def resources(tmp_path: Path, migrated: MigratedDatabases) -> Iterator[Resources
         settings = orders.settings.model_copy(update={"service_urls": {"echo": "inproc:echo"}})
         yield replace(orders, settings=settings, service=replace(orders.service, projections=projections))
     inproc.unregister("echo")
+
+
+def test_each_night_the_short_projections_are_filled(resources: Resources) -> None:
+    full, second = resources.service.projections
+    service = replace(resources.service, consumers=(), projections=(full, replace(second, nightly=True)))
+    for _ in range(2):
+        catch_up(replace(resources, service=service), threading.Event())
+    assert fills == ["second", "second"]
 
 
 def test_what_is_empty_is_filled_and_after_a_restore_all_once_more(resources: Resources) -> None:

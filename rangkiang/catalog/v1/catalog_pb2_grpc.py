@@ -9,6 +9,7 @@ from rangkiang.catalog.v1 import forms_pb2 as rangkiang_dot_catalog_dot_v1_dot_f
 from rangkiang.catalog.v1 import items_pb2 as rangkiang_dot_catalog_dot_v1_dot_items__pb2
 from rangkiang.catalog.v1 import searches_pb2 as rangkiang_dot_catalog_dot_v1_dot_searches__pb2
 from rangkiang.catalog.v1 import works_pb2 as rangkiang_dot_catalog_dot_v1_dot_works__pb2
+from rangkiang.common.v1 import published_pb2 as rangkiang_dot_common_dot_v1_dot_published__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -115,6 +116,16 @@ class CatalogStub:
                 '/rangkiang.catalog.v1.Catalog/Snapshot',
                 request_serializer=rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.SnapshotRequest.SerializeToString,
                 response_deserializer=rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.SnapshotReply.FromString,
+                _registered_method=True)
+        self.ListPublished = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/ListPublished',
+                request_serializer=rangkiang_dot_common_dot_v1_dot_published__pb2.ListPublishedRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_common_dot_v1_dot_published__pb2.ListPublishedReply.FromString,
+                _registered_method=True)
+        self.PublishAgain = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/PublishAgain',
+                request_serializer=rangkiang_dot_common_dot_v1_dot_published__pb2.PublishAgainRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_common_dot_v1_dot_published__pb2.PublishAgainReply.FromString,
                 _registered_method=True)
         self.GetItemCopy = channel.unary_unary(
                 '/rangkiang.catalog.v1.Catalog/GetItemCopy',
@@ -289,6 +300,20 @@ class CatalogServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListPublished(self, request, context):
+        """Ids of published events, for the nightly comparison with the events that a consumer has handled.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PublishAgain(self, request, context):
+        """Publish events again that did not reach a consumer.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetItemCopy(self, request, context):
         """The copy of one item for a service that does not have it yet.
         """
@@ -447,6 +472,16 @@ def add_CatalogServicer_to_server(servicer, server):
                     servicer.Snapshot,
                     request_deserializer=rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.SnapshotRequest.FromString,
                     response_serializer=rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.SnapshotReply.SerializeToString,
+            ),
+            'ListPublished': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPublished,
+                    request_deserializer=rangkiang_dot_common_dot_v1_dot_published__pb2.ListPublishedRequest.FromString,
+                    response_serializer=rangkiang_dot_common_dot_v1_dot_published__pb2.ListPublishedReply.SerializeToString,
+            ),
+            'PublishAgain': grpc.unary_unary_rpc_method_handler(
+                    servicer.PublishAgain,
+                    request_deserializer=rangkiang_dot_common_dot_v1_dot_published__pb2.PublishAgainRequest.FromString,
+                    response_serializer=rangkiang_dot_common_dot_v1_dot_published__pb2.PublishAgainReply.SerializeToString,
             ),
             'GetItemCopy': grpc.unary_unary_rpc_method_handler(
                     servicer.GetItemCopy,
@@ -916,6 +951,60 @@ class Catalog:
             '/rangkiang.catalog.v1.Catalog/Snapshot',
             rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.SnapshotRequest.SerializeToString,
             rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.SnapshotReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPublished(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/ListPublished',
+            rangkiang_dot_common_dot_v1_dot_published__pb2.ListPublishedRequest.SerializeToString,
+            rangkiang_dot_common_dot_v1_dot_published__pb2.ListPublishedReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PublishAgain(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/PublishAgain',
+            rangkiang_dot_common_dot_v1_dot_published__pb2.PublishAgainRequest.SerializeToString,
+            rangkiang_dot_common_dot_v1_dot_published__pb2.PublishAgainReply.FromString,
             options,
             channel_credentials,
             insecure,

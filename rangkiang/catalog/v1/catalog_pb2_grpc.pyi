@@ -11,6 +11,7 @@ from rangkiang.catalog.v1 import forms_pb2 as _forms_pb2
 from rangkiang.catalog.v1 import items_pb2 as _items_pb2
 from rangkiang.catalog.v1 import searches_pb2 as _searches_pb2
 from rangkiang.catalog.v1 import works_pb2 as _works_pb2
+from rangkiang.common.v1 import published_pb2 as _published_pb2
 import abc as _abc_1
 import grpc as _grpc
 import sys
@@ -72,6 +73,10 @@ class CatalogStub:
     """
     Snapshot: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.SnapshotRequest, _catalog_pb2.SnapshotReply]
     """Everything that other services may copy, page by page: for a new service, or one that has lost facts."""
+    ListPublished: _grpc.UnaryUnaryMultiCallable[_published_pb2.ListPublishedRequest, _published_pb2.ListPublishedReply]
+    """Ids of published events, for the nightly comparison with the events that a consumer has handled."""
+    PublishAgain: _grpc.UnaryUnaryMultiCallable[_published_pb2.PublishAgainRequest, _published_pb2.PublishAgainReply]
+    """Publish events again that did not reach a consumer."""
     GetItemCopy: _grpc.UnaryUnaryMultiCallable[_items_pb2.GetItemCopyRequest, _items_pb2.GetItemCopyReply]
     """The copy of one item for a service that does not have it yet."""
     FastAdd: _grpc.UnaryUnaryMultiCallable[_items_pb2.FastAddRequest, _items_pb2.FastAddReply]
@@ -133,6 +138,10 @@ class CatalogAsyncStub(CatalogStub):
     """
     Snapshot: _aio.UnaryUnaryMultiCallable[_catalog_pb2.SnapshotRequest, _catalog_pb2.SnapshotReply]  # type: ignore[assignment]
     """Everything that other services may copy, page by page: for a new service, or one that has lost facts."""
+    ListPublished: _aio.UnaryUnaryMultiCallable[_published_pb2.ListPublishedRequest, _published_pb2.ListPublishedReply]  # type: ignore[assignment]
+    """Ids of published events, for the nightly comparison with the events that a consumer has handled."""
+    PublishAgain: _aio.UnaryUnaryMultiCallable[_published_pb2.PublishAgainRequest, _published_pb2.PublishAgainReply]  # type: ignore[assignment]
+    """Publish events again that did not reach a consumer."""
     GetItemCopy: _aio.UnaryUnaryMultiCallable[_items_pb2.GetItemCopyRequest, _items_pb2.GetItemCopyReply]  # type: ignore[assignment]
     """The copy of one item for a service that does not have it yet."""
     FastAdd: _aio.UnaryUnaryMultiCallable[_items_pb2.FastAddRequest, _items_pb2.FastAddReply]  # type: ignore[assignment]
@@ -281,6 +290,22 @@ class CatalogServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_pb2.SnapshotReply, _abc.Awaitable[_catalog_pb2.SnapshotReply]]:
         """Everything that other services may copy, page by page: for a new service, or one that has lost facts."""
+
+    @_abc_1.abstractmethod
+    def ListPublished(
+        self,
+        request: _published_pb2.ListPublishedRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_published_pb2.ListPublishedReply, _abc.Awaitable[_published_pb2.ListPublishedReply]]:
+        """Ids of published events, for the nightly comparison with the events that a consumer has handled."""
+
+    @_abc_1.abstractmethod
+    def PublishAgain(
+        self,
+        request: _published_pb2.PublishAgainRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_published_pb2.PublishAgainReply, _abc.Awaitable[_published_pb2.PublishAgainReply]]:
+        """Publish events again that did not reach a consumer."""
 
     @_abc_1.abstractmethod
     def GetItemCopy(

@@ -6,6 +6,7 @@ import warnings
 from rangkiang.circulation.v1 import events_pb2 as rangkiang_dot_circulation_dot_v1_dot_events__pb2
 from rangkiang.circulation.v1 import loans_pb2 as rangkiang_dot_circulation_dot_v1_dot_loans__pb2
 from rangkiang.circulation.v1 import rules_pb2 as rangkiang_dot_circulation_dot_v1_dot_rules__pb2
+from rangkiang.common.v1 import published_pb2 as rangkiang_dot_common_dot_v1_dot_published__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -151,6 +152,16 @@ class CirculationStub:
                 '/rangkiang.circulation.v1.Circulation/Snapshot',
                 request_serializer=rangkiang_dot_circulation_dot_v1_dot_events__pb2.SnapshotRequest.SerializeToString,
                 response_deserializer=rangkiang_dot_circulation_dot_v1_dot_events__pb2.SnapshotReply.FromString,
+                _registered_method=True)
+        self.ListPublished = channel.unary_unary(
+                '/rangkiang.circulation.v1.Circulation/ListPublished',
+                request_serializer=rangkiang_dot_common_dot_v1_dot_published__pb2.ListPublishedRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_common_dot_v1_dot_published__pb2.ListPublishedReply.FromString,
+                _registered_method=True)
+        self.PublishAgain = channel.unary_unary(
+                '/rangkiang.circulation.v1.Circulation/PublishAgain',
+                request_serializer=rangkiang_dot_common_dot_v1_dot_published__pb2.PublishAgainRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_common_dot_v1_dot_published__pb2.PublishAgainReply.FromString,
                 _registered_method=True)
 
 
@@ -319,6 +330,20 @@ class CirculationServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListPublished(self, request, context):
+        """Ids of published events, for the nightly comparison with the events that a consumer has handled.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PublishAgain(self, request, context):
+        """Publish events again that did not reach a consumer.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_CirculationServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -436,6 +461,16 @@ def add_CirculationServicer_to_server(servicer, server):
                     servicer.Snapshot,
                     request_deserializer=rangkiang_dot_circulation_dot_v1_dot_events__pb2.SnapshotRequest.FromString,
                     response_serializer=rangkiang_dot_circulation_dot_v1_dot_events__pb2.SnapshotReply.SerializeToString,
+            ),
+            'ListPublished': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPublished,
+                    request_deserializer=rangkiang_dot_common_dot_v1_dot_published__pb2.ListPublishedRequest.FromString,
+                    response_serializer=rangkiang_dot_common_dot_v1_dot_published__pb2.ListPublishedReply.SerializeToString,
+            ),
+            'PublishAgain': grpc.unary_unary_rpc_method_handler(
+                    servicer.PublishAgain,
+                    request_deserializer=rangkiang_dot_common_dot_v1_dot_published__pb2.PublishAgainRequest.FromString,
+                    response_serializer=rangkiang_dot_common_dot_v1_dot_published__pb2.PublishAgainReply.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -1060,6 +1095,60 @@ class Circulation:
             '/rangkiang.circulation.v1.Circulation/Snapshot',
             rangkiang_dot_circulation_dot_v1_dot_events__pb2.SnapshotRequest.SerializeToString,
             rangkiang_dot_circulation_dot_v1_dot_events__pb2.SnapshotReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPublished(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.circulation.v1.Circulation/ListPublished',
+            rangkiang_dot_common_dot_v1_dot_published__pb2.ListPublishedRequest.SerializeToString,
+            rangkiang_dot_common_dot_v1_dot_published__pb2.ListPublishedReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PublishAgain(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.circulation.v1.Circulation/PublishAgain',
+            rangkiang_dot_common_dot_v1_dot_published__pb2.PublishAgainRequest.SerializeToString,
+            rangkiang_dot_common_dot_v1_dot_published__pb2.PublishAgainReply.FromString,
             options,
             channel_credentials,
             insecure,

@@ -8,6 +8,7 @@ from grpc import aio as _aio
 from rangkiang.circulation.v1 import events_pb2 as _events_pb2
 from rangkiang.circulation.v1 import loans_pb2 as _loans_pb2
 from rangkiang.circulation.v1 import rules_pb2 as _rules_pb2
+from rangkiang.common.v1 import published_pb2 as _published_pb2
 import abc as _abc_1
 import grpc as _grpc
 import sys
@@ -81,6 +82,10 @@ class CirculationStub:
     """Sums of the daily counts."""
     Snapshot: _grpc.UnaryUnaryMultiCallable[_events_pb2.SnapshotRequest, _events_pb2.SnapshotReply]
     """Items that are on loan or in transit, with their open loans, page by page, for services that keep copies."""
+    ListPublished: _grpc.UnaryUnaryMultiCallable[_published_pb2.ListPublishedRequest, _published_pb2.ListPublishedReply]
+    """Ids of published events, for the nightly comparison with the events that a consumer has handled."""
+    PublishAgain: _grpc.UnaryUnaryMultiCallable[_published_pb2.PublishAgainRequest, _published_pb2.PublishAgainReply]
+    """Publish events again that did not reach a consumer."""
 
 @_typing.type_check_only
 class CirculationAsyncStub(CirculationStub):
@@ -133,6 +138,10 @@ class CirculationAsyncStub(CirculationStub):
     """Sums of the daily counts."""
     Snapshot: _aio.UnaryUnaryMultiCallable[_events_pb2.SnapshotRequest, _events_pb2.SnapshotReply]  # type: ignore[assignment]
     """Items that are on loan or in transit, with their open loans, page by page, for services that keep copies."""
+    ListPublished: _aio.UnaryUnaryMultiCallable[_published_pb2.ListPublishedRequest, _published_pb2.ListPublishedReply]  # type: ignore[assignment]
+    """Ids of published events, for the nightly comparison with the events that a consumer has handled."""
+    PublishAgain: _aio.UnaryUnaryMultiCallable[_published_pb2.PublishAgainRequest, _published_pb2.PublishAgainReply]  # type: ignore[assignment]
+    """Publish events again that did not reach a consumer."""
 
 class CirculationServicer(metaclass=_abc_1.ABCMeta):
     """Lending: loans, returns, renewals, and the rules and calendars that decide them."""
@@ -320,5 +329,21 @@ class CirculationServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_events_pb2.SnapshotReply, _abc.Awaitable[_events_pb2.SnapshotReply]]:
         """Items that are on loan or in transit, with their open loans, page by page, for services that keep copies."""
+
+    @_abc_1.abstractmethod
+    def ListPublished(
+        self,
+        request: _published_pb2.ListPublishedRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_published_pb2.ListPublishedReply, _abc.Awaitable[_published_pb2.ListPublishedReply]]:
+        """Ids of published events, for the nightly comparison with the events that a consumer has handled."""
+
+    @_abc_1.abstractmethod
+    def PublishAgain(
+        self,
+        request: _published_pb2.PublishAgainRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_published_pb2.PublishAgainReply, _abc.Awaitable[_published_pb2.PublishAgainReply]]:
+        """Publish events again that did not reach a consumer."""
 
 def add_CirculationServicer_to_server(servicer: CirculationServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from rangkiang.common.v1 import published_pb2 as rangkiang_dot_common_dot_v1_dot_published__pb2
 from rangkiang.common.v1 import token_state_pb2 as rangkiang_dot_common_dot_v1_dot_token__state__pb2
 from rangkiang.members.v1 import cards_pb2 as rangkiang_dot_members_dot_v1_dot_cards__pb2
 from rangkiang.members.v1 import contacts_pb2 as rangkiang_dot_members_dot_v1_dot_contacts__pb2
@@ -307,6 +308,16 @@ class MembersStub:
                 '/rangkiang.members.v1.Members/Snapshot',
                 request_serializer=rangkiang_dot_members_dot_v1_dot_events__pb2.SnapshotRequest.SerializeToString,
                 response_deserializer=rangkiang_dot_members_dot_v1_dot_events__pb2.SnapshotReply.FromString,
+                _registered_method=True)
+        self.ListPublished = channel.unary_unary(
+                '/rangkiang.members.v1.Members/ListPublished',
+                request_serializer=rangkiang_dot_common_dot_v1_dot_published__pb2.ListPublishedRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_common_dot_v1_dot_published__pb2.ListPublishedReply.FromString,
+                _registered_method=True)
+        self.PublishAgain = channel.unary_unary(
+                '/rangkiang.members.v1.Members/PublishAgain',
+                request_serializer=rangkiang_dot_common_dot_v1_dot_published__pb2.PublishAgainRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_common_dot_v1_dot_published__pb2.PublishAgainReply.FromString,
                 _registered_method=True)
 
 
@@ -685,6 +696,20 @@ class MembersServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListPublished(self, request, context):
+        """Ids of published events, for the nightly comparison with the events that a consumer has handled.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PublishAgain(self, request, context):
+        """Publish events again that did not reach a consumer.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_MembersServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -952,6 +977,16 @@ def add_MembersServicer_to_server(servicer, server):
                     servicer.Snapshot,
                     request_deserializer=rangkiang_dot_members_dot_v1_dot_events__pb2.SnapshotRequest.FromString,
                     response_serializer=rangkiang_dot_members_dot_v1_dot_events__pb2.SnapshotReply.SerializeToString,
+            ),
+            'ListPublished': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPublished,
+                    request_deserializer=rangkiang_dot_common_dot_v1_dot_published__pb2.ListPublishedRequest.FromString,
+                    response_serializer=rangkiang_dot_common_dot_v1_dot_published__pb2.ListPublishedReply.SerializeToString,
+            ),
+            'PublishAgain': grpc.unary_unary_rpc_method_handler(
+                    servicer.PublishAgain,
+                    request_deserializer=rangkiang_dot_common_dot_v1_dot_published__pb2.PublishAgainRequest.FromString,
+                    response_serializer=rangkiang_dot_common_dot_v1_dot_published__pb2.PublishAgainReply.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -2386,6 +2421,60 @@ class Members:
             '/rangkiang.members.v1.Members/Snapshot',
             rangkiang_dot_members_dot_v1_dot_events__pb2.SnapshotRequest.SerializeToString,
             rangkiang_dot_members_dot_v1_dot_events__pb2.SnapshotReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPublished(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.members.v1.Members/ListPublished',
+            rangkiang_dot_common_dot_v1_dot_published__pb2.ListPublishedRequest.SerializeToString,
+            rangkiang_dot_common_dot_v1_dot_published__pb2.ListPublishedReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PublishAgain(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.members.v1.Members/PublishAgain',
+            rangkiang_dot_common_dot_v1_dot_published__pb2.PublishAgainRequest.SerializeToString,
+            rangkiang_dot_common_dot_v1_dot_published__pb2.PublishAgainReply.FromString,
             options,
             channel_credentials,
             insecure,

@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from grpc import aio as _aio
+from rangkiang.common.v1 import published_pb2 as _published_pb2
 from rangkiang.common.v1 import token_state_pb2 as _token_state_pb2
 from rangkiang.members.v1 import cards_pb2 as _cards_pb2
 from rangkiang.members.v1 import contacts_pb2 as _contacts_pb2
@@ -147,6 +148,10 @@ class MembersStub:
     """Issues a token for one act of a member who has written from their own phone number."""
     Snapshot: _grpc.UnaryUnaryMultiCallable[_events_pb2.SnapshotRequest, _events_pb2.SnapshotReply]
     """The members of all institutions, page by page, for services that keep copies."""
+    ListPublished: _grpc.UnaryUnaryMultiCallable[_published_pb2.ListPublishedRequest, _published_pb2.ListPublishedReply]
+    """Ids of published events, for the nightly comparison with the events that a consumer has handled."""
+    PublishAgain: _grpc.UnaryUnaryMultiCallable[_published_pb2.PublishAgainRequest, _published_pb2.PublishAgainReply]
+    """Publish events again that did not reach a consumer."""
 
 @_typing.type_check_only
 class MembersAsyncStub(MembersStub):
@@ -259,6 +264,10 @@ class MembersAsyncStub(MembersStub):
     """Issues a token for one act of a member who has written from their own phone number."""
     Snapshot: _aio.UnaryUnaryMultiCallable[_events_pb2.SnapshotRequest, _events_pb2.SnapshotReply]  # type: ignore[assignment]
     """The members of all institutions, page by page, for services that keep copies."""
+    ListPublished: _aio.UnaryUnaryMultiCallable[_published_pb2.ListPublishedRequest, _published_pb2.ListPublishedReply]  # type: ignore[assignment]
+    """Ids of published events, for the nightly comparison with the events that a consumer has handled."""
+    PublishAgain: _aio.UnaryUnaryMultiCallable[_published_pb2.PublishAgainRequest, _published_pb2.PublishAgainReply]  # type: ignore[assignment]
+    """Publish events again that did not reach a consumer."""
 
 class MembersServicer(metaclass=_abc_1.ABCMeta):
     """People of the library: members and staff, their cards, and how they sign in."""
@@ -686,5 +695,21 @@ class MembersServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_events_pb2.SnapshotReply, _abc.Awaitable[_events_pb2.SnapshotReply]]:
         """The members of all institutions, page by page, for services that keep copies."""
+
+    @_abc_1.abstractmethod
+    def ListPublished(
+        self,
+        request: _published_pb2.ListPublishedRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_published_pb2.ListPublishedReply, _abc.Awaitable[_published_pb2.ListPublishedReply]]:
+        """Ids of published events, for the nightly comparison with the events that a consumer has handled."""
+
+    @_abc_1.abstractmethod
+    def PublishAgain(
+        self,
+        request: _published_pb2.PublishAgainRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_published_pb2.PublishAgainReply, _abc.Awaitable[_published_pb2.PublishAgainReply]]:
+        """Publish events again that did not reach a consumer."""
 
 def add_MembersServicer_to_server(servicer: MembersServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

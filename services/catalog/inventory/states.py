@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
 
 import orjson
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from chassis import clock
@@ -137,6 +137,37 @@ def _put_some(database: Database, loans: Sequence[LoanFact], context: Context) -
             for loan in loans:
                 put_state(session, loan, context=context)
     return len(loans)
+
+
+def load_states_out(session: Session) -> dict[UUID, int]:
+    """Return item id -> version of its state, for all items that are lent or in transit."""
+    rows = session.execute(select(ItemState.item_id, ItemState.state_version).where(ItemState.state != IN))
+    return {row.item_id: row.state_version for row in rows}
+
+
+def reset_states(database: Database, states: Mapping[UUID, int], context: Context) -> int:
+    """Remove the states of items that circulation no longer has out: an item without a state is on the shelf.
+
+    states   item id -> version of its state before circulation's snapshot was requested; a newer state stays
+    returns  number of removed states
+    """
+    count, items = 0, sorted(states.items())
+    for start in range(0, len(items), MOST_WRITTEN):
+        with database.transaction(context) as session:
+            for item_id, version in items[start : start + MOST_WRITTEN]:
+                count += _reset_state(session, item_id, version, context=context)
+    return count
+
+
+def _reset_state(session: Session, item_id: UUID, version: int, *, context: Context) -> bool:
+    number = _lock_record_of(session, item_id)
+    unchanged = (ItemState.item_id == item_id, ItemState.state_version == version, ItemState.state != IN)
+    if session.execute(delete(ItemState).where(*unchanged).returning(ItemState.item_id)).first() is None:
+        return False
+    if number is not None:
+        refresh_holdings(session, [number])
+        remove_returned_items(session, number, at=clock.now(), context=context)
+    return True
 
 
 def follow_rules(database: Database, context: Context, stop: threading.Event) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from chassis.errors import Invalid
+from chassis.rpc.published import PublishedMethods
 from chassis.service import Resources
 from rangkiang.catalog.v1.catalog_pb2_grpc import CatalogServicer
 from services.catalog.index.installation import open_index
@@ -19,7 +20,9 @@ from services.catalog.settings import CatalogSettings
 log = logging.getLogger(__name__)
 
 
-class Catalog(SearchMethods, RecordMethods, BrowseMethods, ItemMethods, InstitutionMethods, CatalogServicer):
+class Catalog(
+    SearchMethods, RecordMethods, BrowseMethods, ItemMethods, InstitutionMethods, PublishedMethods, CatalogServicer
+):
     """The servicer of the whole contract."""
 
 

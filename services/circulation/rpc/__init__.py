@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chassis.db import Database
 from chassis.places import Places
+from chassis.rpc.published import PublishedMethods
 from chassis.service import Resources
 from rangkiang.circulation.v1.circulation_pb2_grpc import CirculationServicer
 from services.circulation.counts import RefusalCounter
@@ -15,7 +16,7 @@ from services.circulation.rpc.rules import RuleMethods
 ACTS_AT_ONCE = 3  # in a process on SQLite: one in the write turn, one that waits for the disk, one that is judged
 
 
-class Circulation(LoanMethods, ListMethods, RuleMethods, CirculationServicer):
+class Circulation(LoanMethods, ListMethods, RuleMethods, PublishedMethods, CirculationServicer):
     """The servicer of the whole contract."""
 
     def __init__(self, resources: Resources) -> None:

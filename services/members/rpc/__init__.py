@@ -5,6 +5,7 @@ from __future__ import annotations
 import grpc
 
 from chassis.context import system
+from chassis.rpc.published import PublishedMethods
 from chassis.service import Resources
 from rangkiang.common.v1.token_state_pb2 import GetTokenStateReply, GetTokenStateRequest, SigningKey
 from rangkiang.members.v1.members_pb2_grpc import MembersServicer
@@ -23,7 +24,14 @@ TOKENS = system("tokens")
 
 
 class Members(
-    SignInMethods, StaffMethods, CardMethods, RequestMethods, StandingMethods, ContactMethods, MembersServicer
+    SignInMethods,
+    StaffMethods,
+    CardMethods,
+    RequestMethods,
+    StandingMethods,
+    ContactMethods,
+    PublishedMethods,
+    MembersServicer,
 ):
     """The servicer of the whole contract."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -12,10 +13,25 @@ from sqlalchemy import delete, select
 
 from chassis.context import READER, system
 from chassis.db import Database
-from rangkiang.circulation.v1.events_pb2 import LoanFact, LoanOpened, LoanReturned, PoliciesChanged, ReadHere
+from chassis.rpc import inproc
+from chassis.rpc.client import sync_channel
+from chassis.service import Resources
+from chassis.settings import load as load_settings
+from rangkiang.circulation.v1.circulation_pb2_grpc import CirculationServicer, add_CirculationServicer_to_server
+from rangkiang.circulation.v1.events_pb2 import (
+    LoanFact,
+    LoanOpened,
+    LoanReturned,
+    PoliciesChanged,
+    ReadHere,
+    SnapshotReply,
+    SnapshotRequest,
+)
 from services.catalog.handlers import keep_rules, keep_state
 from services.catalog.inventory.states import follow_rules, put_states
 from services.catalog.record.page import load_record_page
+from services.catalog.rpc.snapshots import copy_states
+from services.catalog.service import SERVICE
 from services.catalog.tables import Branch, IndexQueue, Institution, Item, ItemState, Record
 from tests.builders import book
 from tests.services.catalog.conftest import Importer
@@ -166,6 +182,49 @@ def test_a_snapshot_fills_what_is_missing(database: Database, items: dict[str, I
     with database.reading(READER) as session:
         states = {row.item_id: (row.state, row.state_version) for row in session.scalars(select(ItemState))}
     assert states == {items["A"].id: ("in", 2), items["B"].id: ("on_loan", 1), unknown.id: ("on_loan", 7)}
+
+
+class Circulation(CirculationServicer):
+    """Gives circulation's snapshot in pages; `meanwhile` happens when one is requested."""
+
+    def __init__(self, pages: list[list[LoanFact]], meanwhile: Callable[[], None] = lambda: None) -> None:
+        self.pages, self.meanwhile = pages, meanwhile
+
+    def Snapshot(self, request: SnapshotRequest, _context: Any) -> SnapshotReply:
+        number = int(request.cursor or 0)
+        self.meanwhile()
+        is_last = number + 1 == len(self.pages)
+        return SnapshotReply(loans=self.pages[number], cursor="" if is_last else str(number + 1))
+
+
+def refill(database: Database, circulation: Circulation) -> int:
+    resources = Resources(settings=load_settings(), database=database, service=SERVICE)
+    inproc.register("circulation", circulation, add_CirculationServicer_to_server)
+    with sync_channel("inproc:circulation", resources.settings, caller="catalog") as channel:
+        count = copy_states(resources, channel)
+    inproc.unregister("circulation")
+    return count
+
+
+def test_an_item_that_a_snapshot_does_not_name_is_on_the_shelf(database: Database, items: dict[str, Item]) -> None:
+    tell(database, loan(items["A"], 5))
+    tell(database, loan(items["B"], 3, due_on="2026-12-10"))
+    assert refill(database, Circulation([[], [loan(items["B"], 3, due_on="2026-12-10")]])) == 1
+    assert holding(database) == {"available": 1, "answer": "can_be_borrowed"}
+    assert queued(database) == {1: 3}
+    tell(database, loan(items["A"], 6))
+    assert holding(database) == {"available": 0, "answer": "out_until", "due_on": "2026-12-03"}
+
+
+def test_an_act_while_a_snapshot_is_read_stays(database: Database, items: dict[str, Item]) -> None:
+    tell(database, loan(items["A"], 5))
+
+    def lend() -> None:
+        tell(database, loan(items["A"], 7))
+        tell(database, loan(items["B"], 1))
+
+    refill(database, Circulation([[]], meanwhile=lend))
+    assert holding(database) == {"available": 0, "answer": "out_until", "due_on": "2026-12-03"}
 
 
 def test_an_import_and_a_loan_at_once_lose_nothing(
