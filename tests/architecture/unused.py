@@ -32,6 +32,7 @@ ALLOWED = {
         "send_initial_metadata", "set_code", "set_details", "set_trailing_metadata", "stream_stream", "stream_unary",
         "trailing_metadata",
     ),
+    "methods of every owner of events, called by their path": ("ListPublished", "PublishAgain"),
     "called or read by SQLAlchemy": (
         "cache_ok", "impl", "isolation_level", "load_dialect_impl", "process_result_value", "type_annotation_map",
     ),
