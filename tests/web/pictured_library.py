@@ -109,8 +109,13 @@ def _add_library() -> None:
         name=LocalText(id="Perpustakaan Kota Solok", en="Solok City Library"),
     )  # fmt: skip
     year = clock.now().year
+    sundays = {**WEEK, "sun": [["09:00", "12:00"]]}
     calendar = {
-        "weekly": WEEK,
+        "weeks": [
+            {"from": "", "weekly": dict.fromkeys(("mon", "tue", "wed", "thu", "fri"), _EVENING)},
+            {"from": f"{year - 1}-07-01", "weekly": WEEK},
+            {"from": f"{year + 1}-02-01", "weekly": sundays},
+        ],
         "seasons": [
             {
                 "from": f"{year + 1}-02-08", "to": f"{year + 1}-03-09", "why": "Ramadan",

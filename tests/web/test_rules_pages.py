@@ -211,6 +211,45 @@ def test_a_calendar_is_filled_in_as_people_write_hours(manager: Visitor) -> None
     assert calendar() == saved
 
 
+def test_hours_have_a_first_day_and_the_page_shows_those_of_now_of_before_and_to_come(manager: Visitor) -> None:
+    before = calendar().weeks
+    today = clock.now().astimezone(ZoneInfo("Asia/Jakarta")).date()
+    assert manager.open(CALENDAR) is not None
+    assert manager.form(CALENDAR)["weekly_from"] == today.isoformat()
+    assert "In force now" in manager.text
+    manager.send(CALENDAR, {"weekly.sun": "09.00-12.00", "holiday": []})
+    assert [week.first for week in calendar().weeks] == [date.min, today]
+    assert f"In force since {english(today)}" in manager.text
+    assert f"Until {english(today - timedelta(days=1))}" in manager.text
+    coming = today + timedelta(days=30)
+    manager.send(CALENDAR, {"weekly.sun": "", "weekly_from": coming.isoformat(), "holiday": []})
+    assert f"In force from {english(coming)} on" in manager.text
+    assert manager.form(CALENDAR)["weekly.sun"] == "09:00-12:00", "the hours of today"
+    manager.send(CALENDAR, {"weekly_from": "besok", "weekly.sun": "", "holiday": []})
+    assert list(errors(manager.page)) == ["weekly_from-error"]
+    assert f"In force from {english(coming)} on" in manager.text
+    manager.open(CALENDAR)
+    manager.send(CALENDAR, {"remove_week": coming.isoformat(), "holiday": []})
+    assert [week.first for week in calendar().weeks] == [date.min, today]
+    manager.send(CALENDAR, {"weekly.sun": "", "holiday": []})
+    assert calendar().weeks == before, "the same hours as before today"
+
+
+def test_seasons_that_overlap_are_refused_beside_the_second(manager: Visitor) -> None:
+    manager.open(CALENDAR)
+    span = {"seasons[1].from": "2027-03-09", "seasons[1].to": "2027-03-20", "seasons[1].why": "Libur semester"}
+    answer = manager.send(CALENDAR, {**span, "seasons[1].weekly.mon": "09.00-12.00", "holiday": []})
+    assert answer.status_code == 400
+    assert errors(manager.page) == {
+        "seasons[1].from-error": "The seasons “Libur semester” (9 March 2027 to 20 March 2027) and “Ramadan” "
+        "(8 February 2027 to 9 March 2027) have days in common. Change the dates of one of them."
+    }
+
+
+def english(day: date) -> str:
+    return f"{day.day} {day:%B %Y}"
+
+
 def test_all_parts_of_a_calendar_that_the_api_allows_are_saved_from_the_page(manager: Visitor) -> None:
     before = calendar()
     first, why = date(2040, 1, 1), "é" * 200

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -21,7 +22,7 @@ from gateway.sessions import session_of
 from gateway.web.forms import Fields, Form, for_signed_in, read_form, redirect, refuse, signed_in_form
 from gateway.web.hits import local_text
 from gateway.web.rendering import page
-from gateway.web.texts import wording
+from gateway.web.texts import Wording, wording
 from rangkiang.circulation.v1 import rules_pb2 as wire
 
 router = APIRouter()
@@ -49,6 +50,20 @@ class Day:
         return str(getattr(self.closing, "from"))
 
 
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """Weekly hours for templates.
+
+    first  first day, ISO 8601; "" since ever
+    last   the day before the next ones begin; "" without any
+    days   name of the weekday and its hours; "" on a closed day. Empty: the branch is open every day.
+    """
+
+    first: str
+    last: str
+    days: list[tuple[str, str]]
+
+
 @router.get("/desk/calendars")
 @for_signed_in
 async def list_branches(request: Request) -> Response:
@@ -64,7 +79,7 @@ async def list_branches(request: Request) -> Response:
 async def show_calendar(request: Request) -> Response:
     calendar = await _calendar(request)
     note = "calendars.saved" if request.query_params.get("saved") else ""
-    return await _page(request, signed_in_form(request, _values(calendar)), calendar, note=note)
+    return await _page(request, signed_in_form(request, _values(calendar)), calendar, calendar.weeks, note=note)
 
 
 @router.post("/desk/calendars/{branch}")
@@ -73,12 +88,13 @@ async def show_calendar(request: Request) -> Response:
 async def save_calendar(request: Request) -> Response:
     """Save the calendar. The button of the holidays also adds the ticked holidays and confirms their year."""
     fields = await read_form(request, most_fields=_MOST_FIELDS)
-    calendar, errors = _read(request, fields)
+    weeks = (await _calendar(request)).weeks
+    calendar, errors = _read(request, fields, weeks)
     form = signed_in_form(request, {name: value for name, value in fields.items() if name not in ("csrf", "key")})
     form.values = {**_values(calendar), **form.values, "holiday": fields.many("holiday")}
     form.errors = errors
     if errors:
-        return await _page(request, form, calendar, status=400)
+        return await _page(request, form, calendar, weeks, status=400)
     try:
         reply = await call(request, circulation(request).PutCalendar, wire.PutCalendarRequest(calendar=calendar))
     except NotFound:
@@ -91,10 +107,10 @@ async def save_calendar(request: Request) -> Response:
         if isinstance(problem, Outdated):
             # The page shows that the calendar was changed meanwhile. If staff save again, they accept this version.
             form.values = {**form.values, "version": str(problem.facts.get("version", calendar.version))}
-        return await _page(request, form, calendar, status=problem.http_status)
+        return await _page(request, form, calendar, weeks, status=problem.http_status)
     if reply.moved_total:
         form = signed_in_form(request, _values(reply.calendar))
-        return await _page(request, form, reply.calendar, note="calendars.saved", moved=reply)
+        return await _page(request, form, reply.calendar, reply.calendar.weeks, note="calendars.saved", moved=reply)
     return redirect(f"{request.url.path}?saved=1")
 
 
@@ -107,6 +123,7 @@ async def _page(
     request: Request,
     form: Form,
     calendar: wire.Calendar,
+    weeks: Sequence[wire.DatedWeek],
     *,
     note: str = "",
     moved: wire.PutCalendarReply | None = None,
@@ -116,7 +133,10 @@ async def _page(
     branch = next((one for one in reply.branches if one.code == calendar.branch), None)
     if branch is None:
         raise NotFound("ROUTE_NOT_FOUND")
-    today = clock.now().date()
+    today = clock.now().astimezone(ZoneInfo(branch.zone)).date()
+    if weeks:
+        form.values = {"weekly_from": today.isoformat(), **form.values}
+    hours = _hours(weeks, wording(language(request)))
     year = _year(request, today, calendar.confirmed_years)
     proposal = await call(request, circulation(request).ProposeHolidays, wire.ProposeHolidaysRequest(year=year))
     closings = [_day(closing) for closing in calendar.closed]
@@ -129,6 +149,9 @@ async def _page(
         name=_name(request, branch),
         form=form,
         days=DAYS,
+        past_hours=[one for one in hours if one.last and one.last < today.isoformat()],
+        hours=next((one for one in hours if one.first <= today.isoformat() <= (one.last or "9999")), None),
+        coming_hours=[one for one in hours if one.first > today.isoformat()],
         closings=[day for day in closings if day.closing.to >= today.isoformat()],
         past=[day for day in closings if day.closing.to < today.isoformat()],
         seasons=range(len(calendar.seasons)),
@@ -142,6 +165,22 @@ async def _page(
         moved=moved,
         status=status,
     )
+
+
+def _hours(weeks: Sequence[wire.DatedWeek], words: Wording) -> list[Hours]:
+    firsts = [str(getattr(week, "from")) for week in weeks]
+    lasts = [(date.fromisoformat(first) - timedelta(days=1)).isoformat() for first in firsts[1:]]
+    return [
+        Hours(first, last, [(words.say(f"calendars.day.{day}"), _day_hours(week, day, words)) for day in DAYS])
+        if week.weekly
+        else Hours(first, last, [])
+        for week, first, last in zip(weeks, firsts, [*lasts, ""], strict=False)
+    ]
+
+
+def _day_hours(week: wire.DatedWeek, name: str, words: Wording) -> str:
+    hours = (interval for day in week.weekly if day.day == name for interval in day.hours)
+    return ", ".join(f"{words.clock(interval.opens)}–{words.clock(interval.closes)}" for interval in hours)
 
 
 def _year(request: Request, today: date, confirmed: Iterable[int]) -> int:
@@ -175,8 +214,11 @@ def _week_values(prefix: str, weekly: Iterable[wire.Weekday]) -> dict[str, str]:
     return values
 
 
-def _read(request: Request, fields: Fields) -> tuple[wire.Calendar, dict[str, str]]:
-    """Return the calendar of a form, and sentences by field for hours that cannot be parsed."""
+def _read(request: Request, fields: Fields, weeks: Sequence[wire.DatedWeek]) -> tuple[wire.Calendar, dict[str, str]]:
+    """Return the calendar of a form, and sentences by field for hours that cannot be parsed.
+
+    weeks  the stored weekly hours, from which the form removes coming ones
+    """
     errors: dict[str, str] = {}
     wrong = wording(language(request)).say("calendars.hours_wrong")
     version = fields.text("version")
@@ -184,11 +226,15 @@ def _read(request: Request, fields: Fields) -> tuple[wire.Calendar, dict[str, st
         branch=request.path_params["branch"],
         version=int(version) if version.isascii() and version.isdigit() and len(version) < 19 else 0,
         weekly=_read_week(fields, "weekly", errors, wrong),
+        weekly_from=fields.text("weekly_from"),
         closed=[closing for value in fields.many("closed") if (closing := _read_closing(value)) is not None],
         confirmed_years=[
             int(year) for year in fields.many("confirmed_year") if re.fullmatch("[0-9]{4}", year, re.ASCII)
         ],
     )
+    if removed := fields.many("remove_week"):
+        kept = [week for week in weeks if getattr(week, "from") not in removed]
+        calendar.weeks.extend(kept or [wire.DatedWeek()])
     first = fields.text("new_from")
     if first:
         closing = calendar.closed.add(to=fields.text("new_to") or first, why=fields.text("new_why")[:200])
