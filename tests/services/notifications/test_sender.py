@@ -18,7 +18,6 @@ from services.notifications.channels.port import Outcome
 from services.notifications.institutions import save_rules
 from services.notifications.members import keys_of, open_text
 from services.notifications.preferences import Answer, list_answers, opt_out, replace_answers
-from services.notifications.sending.decisions import next_try
 from services.notifications.sending.owners import SlipCode
 from tests.fakes.notices import ACCEPTED, AWAY, FakeChannel, loan_fact
 from tests.services.notifications.conftest import (
@@ -286,33 +285,6 @@ def test_after_six_tries_the_next_channel_has_its_turn_and_after_the_last_a_lett
     tried = [row.channel for row in office.attempts()]
     assert tried == ["smtp"] * 6 + ["sms"] * 6
     assert office.states() == [("overdue", "print", "PROVIDER_AWAY")]
-
-
-def test_a_full_mailbox_is_tried_for_a_day_and_its_address_stays_good(database):
-    full = Outcome("temporary", reason="SMTP_552_5_2_2", is_mailbox_full=True)
-    office = Office(database, channels=[FakeChannel("smtp", outcome=full), FakeChannel("sms", "phone")])
-    member = office.owners.add(phone="+6281234567890")
-    with clock.frozen(MORNING):
-        warn(office, member, due_on=date(2026, 11, 20))
-    moment = MORNING
-    while not sent(office, 1):
-        office.send_at(moment)
-        moment += timedelta(minutes=15)
-    tried = [moment for moment, _ in office.channels[0].tried]
-    assert len(tried) > 6
-    assert tried[-1] - tried[0] == timedelta(days=1)
-    office.channels[0].outcome = ACCEPTED
-    with clock.frozen(moment + timedelta(days=1)):
-        warn(office, member, step=7, due_on=date(2026, 11, 15))
-        office.send()
-    assert len(sent(office)) == 1
-
-
-def test_what_is_sent_at_once_does_not_wait_a_day_for_a_full_mailbox_when_there_is_another_channel():
-    full = Outcome("temporary", reason="SMTP_552_5_2_2", is_mailbox_full=True)
-    for is_quick in (True, False):
-        third = next_try(full, tries=3, since=MORNING, is_quick=is_quick, now=MORNING + timedelta(minutes=6))
-        assert (third is None) == is_quick
 
 
 def test_nobody_without_an_address_is_forgotten(office):
