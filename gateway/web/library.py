@@ -23,6 +23,7 @@ BRANCH_COOKIE = "branch"
 BRANCH_PATTERN = re.compile(r"[A-Za-z0-9_.-]{1,32}/[A-Za-z0-9_.-]{1,64}")
 LOGO_WIDTH = 96
 _MAP_ZOOM = 17
+_TOWN = re.compile(r"\b(?:Kota|Kabupaten|Kab\.) +([^,]+)")
 MOST_INSTITUTIONS = 20  # institutions of one record whose hours are read
 # Indonesian area codes with two digits after the 0; other area codes have three.
 _SHORT_AREAS = ("021", "022", "024", "031", "061")
@@ -80,6 +81,39 @@ def institution_name(request: Request, code: str, lang: str) -> str:
     """Return the name of an institution from the cache, or its code when the name is not known."""
     institution = libraries(request).known_directory().institutions.get(code)
     return (local_text(institution.name, lang) if institution is not None else "") or code
+
+
+@dataclass(frozen=True, slots=True)
+class Letterhead:
+    """The head of a printed letter: the institution with its logo and address, and the town for the line with the date.
+
+    town  "" when the address does not say it
+    """
+
+    name: str
+    logo: str
+    place: tuple[str, ...]
+    contact: tuple[ContactLine, ...]
+    town: str
+
+
+def letterhead_of(request: Request, code: str, lang: str) -> Letterhead:
+    """Return the letterhead of an institution from the cache; only its code when it is not known."""
+    directory = libraries(request).known_directory()
+    institution = directory.institutions.get(code)
+    if institution is None:
+        return Letterhead(code, "", (), (), "")
+    contact, main = institution.contact, directory.main_branch(code)
+    if main is not None and not place_of(contact):
+        contact = main.contact
+    town = _TOWN.search(", ".join(place_of(contact)))
+    return Letterhead(
+        name=local_text(institution.name, lang) or code,
+        logo=picture_address(institution.logo, width=2 * LOGO_WIDTH),
+        place=place_of(contact),
+        contact=tuple(line for line in contact_lines(contact) if line.kind in ("phone", "email")),
+        town=town[1] if town else "",
+    )
 
 
 def chosen_branch(request: Request) -> str:

@@ -65,16 +65,22 @@ def sentences(refusals: Iterable[refusal_pb2.Refusal], lang: str) -> tuple[str, 
 
 async def names_of(request: Request, ids: Iterable[str]) -> dict[str, str] | None:
     """Return the names of members by id; None when members is not available or the caller may not see names."""
+    people = await people_of(request, ids)
+    return None if people is None else {member_id: member.name for member_id, member in people.items()}
+
+
+async def people_of(request: Request, ids: Iterable[str]) -> dict[str, people_pb2.MemberInList] | None:
+    """Return members by id; None when members is not available or the caller may not see them."""
     member_ids = sorted(set(filter(None, ids)))
-    names: dict[str, str] = {}
+    people: dict[str, people_pb2.MemberInList] = {}
     try:
         for begin in range(0, len(member_ids), _MOST_NAMES):
             message = people_pb2.ListMembersRequest(ids=member_ids[begin : begin + _MOST_NAMES])
             reply = await call(request, members(request).ListMembers, message)
-            names |= {member.id: member.name for member in reply.members}
+            people |= {member.id: member for member in reply.members}
     except (Unavailable, TooLate, Forbidden):
         return None
-    return names
+    return people
 
 
 async def branches(request: Request) -> list[tuple[str, str]]:

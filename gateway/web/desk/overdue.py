@@ -1,7 +1,8 @@
-"""/desk/overdue: overdue loans by class or study programme, letters to print, and slips with a borrower's loans."""
+"""/desk/overdue: overdue loans by school and class, letters to print, and slips with a borrower's loans."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -14,9 +15,9 @@ from gateway.api.loan_csv import loans_as_csv
 from gateway.clients import call, circulation
 from gateway.negotiation import language
 from gateway.sessions import session_of
-from gateway.web.desk.lending import LoanRow, branches, loan_rows, names_of, words_of
+from gateway.web.desk.lending import LoanRow, branches, loan_rows, people_of, words_of
 from gateway.web.forms import for_signed_in
-from gateway.web.library import institution_name
+from gateway.web.library import institution_name, letterhead_of
 from gateway.web.rendering import page
 from rangkiang.circulation.v1 import loans_pb2 as wire
 
@@ -27,8 +28,9 @@ _PAGE, _MOST = 500, 2_000
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The overdue loans of a class or study programme; `name` is "" for borrowers without a group."""
+    """The overdue loans of a class or study programme of a school or faculty; both are "" when they are not known."""
 
+    school: str
     name: str
     borrowers: list[tuple[str, list[LoanRow]]]
 
@@ -43,7 +45,7 @@ async def overdue(request: Request) -> Response:
 @router.get("/desk/overdue/letters")
 @for_signed_in
 async def letters(request: Request) -> Response:
-    """Show a letter for each group, each printed on its own page."""
+    """Show a letter for each group, each printed on its own page; none while the schools are not known."""
     return await _list(request, "letters.html")
 
 
@@ -91,16 +93,20 @@ async def _list(request: Request, template: str) -> Response:
         if not reply.cursor or len(loans) >= _MOST:
             break
         message.cursor = reply.cursor
-    names = await names_of(request, [loan.member_id for loan in loans])
-    rows = loan_rows(loans, words_of(request), names)
+    people = await people_of(request, [loan.member_id for loan in loans])
+    names = {member_id: member.name for member_id, member in (people or {}).items()}
+    schools = {member_id: member.school for member_id, member in (people or {}).items()}
+    session = session_of(request)
+    assert session is not None  # for_signed_in
     return page(
         request,
         template,
         query="",
-        groups=_groups(rows),
+        letterhead=letterhead_of(request, session.account.institution, language(request)),
+        groups=_groups(loan_rows(loans, words_of(request), names), schools),
         total=total,
         is_cut=len(loans) < total,
-        are_names_missing=names is None,
+        are_names_missing=people is None,
         branch=message.branch,
         group=message.group,
         branches=await branches(request),
@@ -110,17 +116,21 @@ async def _list(request: Request, template: str) -> Response:
     )
 
 
-def _groups(rows: list[LoanRow]) -> list[Group]:
-    """Return the loans by group and borrower, both by name. Borrowers without a group are last."""
+def _groups(rows: list[LoanRow], schools: Mapping[str, str]) -> list[Group]:
+    """Return the loans by school, group and borrower, in order of their names. Borrowers without a group are last.
 
-    def group_of(row: LoanRow) -> tuple[bool, str]:
-        return not row.loan.group, row.loan.group
+    schools  member -> school or faculty; two schools may have classes of the same name
+    """
+
+    def group_of(row: LoanRow) -> tuple[bool, str, str]:
+        school = schools.get(row.loan.member_id, "")
+        return not (school or row.loan.group), school, row.loan.group
 
     def borrower_of(row: LoanRow) -> tuple[str, str]:
         return row.borrower, row.loan.member_id
 
     ordered = sorted(rows, key=lambda row: (*group_of(row), *borrower_of(row), row.loan.due_on))
     return [
-        Group(name, [(borrower[0], list(own)) for borrower, own in groupby(members, borrower_of)])
-        for (_, name), members in groupby(ordered, group_of)
+        Group(school, name, [(borrower[0], list(own)) for borrower, own in groupby(members, borrower_of)])
+        for (_, school, name), members in groupby(ordered, group_of)
     ]
