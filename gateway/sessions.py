@@ -206,11 +206,11 @@ def forward(request: Request, name: bytes, value: str) -> None:
     request.scope["state"].setdefault("forwarded", {})[name] = value.encode()
 
 
-def begin(request: Request, response: Response, reply: wire.SignInReply) -> None:
-    """Set the cookie of a new session."""
+def begin(request: Request, response: Response, reply: wire.SignInReply, *, is_shared: bool) -> None:
+    """Set the cookie of a new session. On a shared computer it ends when the browser closes."""
     sessions: Sessions = request.app.state.sessions
     sessions.keep(reply.session, reply.token, reply.account)
-    seconds = MEMBER_COOKIE_SECONDS if reply.account.member_id else None
+    seconds = MEMBER_COOKIE_SECONDS if reply.account.member_id and not is_shared else None
     set_cookie(request, response, cookie_name(request), reply.session, seconds=seconds)
 
 

@@ -32,7 +32,7 @@ from gateway.api.loan_models import (
 )
 from gateway.api.member_models import Body
 from gateway.api.members import private
-from gateway.api.openapi import ApiRoute, documented
+from gateway.api.openapi import ApiRoute, documented, refuse_strangers
 from gateway.api.schemas import JSON, Refusal, ResponseModel
 from gateway.api.validation import invalid_request
 from gateway.clients import Circulation, call, circulation
@@ -231,9 +231,11 @@ async def use_in_library(request: Request, body: ItemBody, circulation: Circulat
 async def _read_json_body(model: type[_Model], request: Request) -> _Model:
     """Read the body of a request, with the same result as FastAPI.
 
-    raises  Invalid        BODY_NOT_JSON, FIELD_MISSING, FIELD_UNKNOWN, FIELD_TOO_LONG, FIELD_INVALID …
-            HTTPException  413; 400 when the body cannot be read
+    raises  Unauthenticated  SIGN_IN_NEEDED
+            Invalid          BODY_NOT_JSON, FIELD_MISSING, FIELD_UNKNOWN, FIELD_TOO_LONG, FIELD_INVALID …
+            HTTPException    413; 400 when the body cannot be read
     """
+    refuse_strangers(request)
     body = await _body(request)
     try:
         return model.model_validate(body, from_attributes=True)

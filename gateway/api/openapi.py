@@ -11,9 +11,11 @@ from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
 
+from chassis.errors import Unauthenticated
 from chassis.rpc.interceptors import options_of
 from gateway.api.schemas import Problem
 from gateway.problems import MEDIA_TYPE
+from gateway.request_guard import header_fields
 
 _ERRORS = {
     400: "The request is invalid; `refusals` lists every error.",
@@ -48,6 +50,8 @@ _REPLAYED = {
         "schema": {"type": "string", "enum": ["true"]},
     }
 }
+# Operations whose credential is in the body.
+_SIGN_INS = ("sign_in", "issue_token", "use_slip")
 # Errors that a header adds to a route.
 _HEADER_ERRORS = {"Idempotency-Key": (400, 409, 422), "If-Match": (400, 412, 428)}
 
@@ -96,13 +100,28 @@ def _problem(status: int) -> dict[str, Any]:
     return {"description": _ERRORS[status], "content": {MEDIA_TYPE: {"schema": schema}}}
 
 
+def refuse_strangers(request: Request) -> None:
+    """Refuse a request without a token before its parameters and body are read. Services verify the token itself.
+
+    raises  Unauthenticated  SIGN_IN_NEEDED
+    """
+    if b"authorization" not in header_fields(request.scope):
+        raise Unauthenticated("SIGN_IN_NEEDED")
+
+
 class ApiRoute(APIRoute):
-    """A route that passes all values of a query parameter to the model. FastAPI itself passes only the last value."""
+    """A route that refuses strangers if it documents 401, unless its body has the credential.
+
+    It passes all values of a query parameter to the model. FastAPI itself passes only the last value.
+    """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
+        needs_token = 401 in self.responses and self.operation_id not in _SIGN_INS
 
         async def handle_every_value(request: Request) -> Response:
+            if needs_token:
+                refuse_strangers(request)
             return await handle(_ApiRequest(request.scope, request.receive))
 
         return handle_every_value

@@ -72,7 +72,6 @@ def create_admin(
 ) -> None:
     """Add an administrator, and print the one-time link for the first password."""
     with open_members() as resources:
-        master = _keys(resources).master
         owner = _institution(resources, institution)
         with resources.database.transaction(OPERATOR) as session:
             person = accounts.add_staff(
@@ -85,7 +84,7 @@ def create_admin(
                 granter=None,
             )
             _record(session, "members.add_staff", kind="account", object_id=person.account.id)
-            link = accounts.make_link(session, person.account, master)
+            link = accounts.make_link(session, person.account)
         _print_link(resources, person.account.user, link, json=json)
 
 
@@ -96,7 +95,6 @@ def reset_admin(
 ) -> None:
     """End the sessions of a staff member, and print a one-time link for a new password and second factor."""
     with open_members() as resources:
-        master = _keys(resources).master
         with resources.database.transaction(OPERATOR) as session:
             account = session.scalars(
                 select(Account).where(
@@ -108,7 +106,7 @@ def reset_admin(
             account.password_hash, account.totp_secret = "", b""
             end_sessions(session, account.id)
             _record(session, "members.reset_account", kind="account", object_id=account.id)
-            link = accounts.make_link(session, account, master)
+            link = accounts.make_link(session, account)
             user_name = account.user
         _print_link(resources, user_name, link, json=json)
 

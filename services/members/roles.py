@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from chassis.errors import Forbidden, Invalid
 from chassis.sentences import LocalText
+from services.members.settings import MembersSettings
 
-MEMBER = "member"
+MEMBER, MANAGER = "member", "manager"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +58,13 @@ def scopes_of(codes: Iterable[str]) -> frozenset[str]:
     return frozenset().union(*(known[code].scopes for code in codes if code in known))
 
 
-def needs_second_factor(codes: Iterable[str]) -> bool:
+def needs_second_factor(codes: Sequence[str], settings: MembersSettings) -> bool:
     """Return whether an account with these roles must sign in with a second factor."""
+    return always_needs_second_factor(codes) or (settings.manager_second_factor == "on" and MANAGER in codes)
+
+
+def always_needs_second_factor(codes: Iterable[str]) -> bool:
+    """Return whether an account with these roles needs a second factor whatever the settings are."""
     known = roles()
     return any(known[code].second_factor for code in codes if code in known)
 

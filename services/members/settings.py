@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
@@ -23,6 +24,9 @@ class MembersSettings(OwnSettings):
     )
     member_idle_days: int = Field(
         default=30, ge=1, le=365, description="days without a request after which a member must sign in again"
+    )
+    manager_second_factor: Literal["on", "off"] = Field(
+        default="off", description="managers sign in with a code of an authenticator, as administrators always do"
     )
     public_url: str = Field(
         default="",

@@ -180,6 +180,31 @@ def test_a_route_that_needs_a_token_says_what_every_caller_gets() -> None:
     ]
 
 
+def test_a_stranger_gets_401_whatever_the_request_is(library: Library) -> None:
+    sign_ins = {"POST /api/v1/sign-in", "POST /api/v1/tokens", "POST /api/v1/slips"}
+    with httpx.Client(base_url=library.address, timeout=20, verify=False) as http:
+        operations = {
+            f"{method.upper()} {path}"
+            for path, methods in http.get("/openapi.json").json()["paths"].items()
+            for method in methods
+        }
+        closed = {
+            entry.partition("?")[0] for entry in MATRIX if " /api/" in entry and expected(entry, "anonymous") == 401
+        }
+        assert len(closed - sign_ins) > 90
+        assert closed <= operations
+        statuses = {}
+        for operation in sorted(closed):
+            method, _, path = operation.partition(" ")
+            body = b"" if method == "GET" else b"{" * 70_000
+            headers = {"Content-Type": "application/json"}
+            response = http.request(method, path.format_map(SAMPLE) + "?unknown=1", content=body, headers=headers)
+            statuses[operation] = response.status_code
+    assert {operation: status for operation, status in statuses.items() if status != 401} == dict.fromkeys(
+        sign_ins, 413
+    )
+
+
 @pytest.mark.parametrize("caller", CALLERS)
 def test_a_caller_gets_the_status_in_the_matrix(library: Library, caller: str, monkeypatch: pytest.MonkeyPatch) -> None:
     # All callers of this test, and of other tests in this process, open unknown links from one address.

@@ -182,8 +182,11 @@ def test_a_read_sends_304_when_its_description_has_it(
 
 
 @pytest.mark.parametrize("path", READS)
-def test_every_read_refuses_a_parameter_that_it_does_not_declare(http: httpx.Client, path: str) -> None:
-    response = http.get(address_of(path, PLACES), params={"colour": "red"})
+def test_every_read_refuses_a_parameter_that_it_does_not_declare(
+    http: httpx.Client, path: str, sign: Callable[[str], tuple[str, dict[str, str]]]
+) -> None:
+    credential = {"Authorization": f"Bearer {sign('administrator')[0]}"}
+    response = http.get(address_of(path, PLACES), params={"colour": "red"}, headers=credential)
     assert response.status_code == 400
     refusals = [(refusal["reason"], refusal["facts"].get("parameter")) for refusal in response.json()["refusals"]]
     assert ("PARAMETER_UNKNOWN", "colour") in refusals

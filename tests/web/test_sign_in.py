@@ -8,16 +8,22 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from http.cookies import SimpleCookie
 from urllib.parse import quote
+from uuid import UUID
 
 import httpx
+import pyotp
 import pytest
+from sqlalchemy import select
 
 from chassis import clock
 from chassis.rpc import inproc
 from chassis.settings import Settings
 from gateway import sessions
 from gateway.app import create_app
-from tests.fakes.accounts import PASSWORD, Staff, add_staff, new_user
+from services.members.sign_in.accounts import make_link
+from services.members.tables import Account, Session
+from tests.fakes.accounts import PASSWORD, TEST, Staff, add_staff, new_user
+from tests.fakes.running import running
 from tests.web.visitors import Visitor, visitor
 
 
@@ -241,3 +247,49 @@ def test_the_memory_for_tokens_is_bounded(monkeypatch: pytest.MonkeyPatch) -> No
     for number in range(10):
         known.keep(f"secret {number}", AccessToken(token="t", expires_in_seconds=300), Account())
     assert len(known) == 3
+
+
+def test_on_a_shared_computer_the_cookie_of_a_member_ends_with_the_browser(reader: Visitor) -> None:
+    member = add_staff(new_user("member"), "desk")
+    with running["members"].database.transaction(TEST) as session:
+        session.get_one(Account, UUID(member.id)).is_member = True
+    for shared, seconds in (("", str(sessions.MEMBER_COOKIE_SECONDS)), ("1", "")):
+        reader.open("/sign-in")
+        sent = {"user": member.user, "password": PASSWORD, **({"shared": shared} if shared else {})}
+        response = reader.send("/sign-in", sent, follow=False)
+        assert cookies_of(response)[sessions.HTTP_COOKIE]["max-age"] == seconds
+    assert [session.is_shared for session in sessions_of(member)] == [False, True]
+
+
+def test_the_tick_for_a_shared_computer_stays_for_the_second_step(reader: Visitor, administrator: Staff) -> None:
+    with clock.frozen(clock.now() + timedelta(minutes=30)):
+        reader.open("/sign-in")
+        reader.send("/sign-in", {"user": administrator.user, "password": PASSWORD, "shared": "1"}, follow=False)
+        reader.send("/sign-in", {"totp": administrator.code()}, follow=False)
+        assert reader.response.status_code == 303
+    assert sessions_of(administrator)[-1].is_shared
+
+
+def test_the_page_of_a_link_shows_its_second_factor_once(reader: Visitor) -> None:
+    rani = add_staff(new_user("admin"), "administrator")
+    with running["members"].database.transaction(TEST) as session:
+        link = make_link(session, session.get_one(Account, UUID(rani.id)))
+    path = f"/sign-in/link/{link}"
+    [first] = reader.open(path).xpath("//code[@class='copied']/text()")
+    reader.send(path, {"password": PASSWORD, "repeated": PASSWORD, "totp": "000000"})
+    assert reader.response.status_code == 400
+    assert "otpauth" not in reader.response.text
+    assert "shown only once" in reader.text
+    code = pyotp.parse_uri(first).at(clock.now())
+    values = {"password": PASSWORD, "repeated": PASSWORD, "totp": code}
+    [second] = reader.open(path).xpath("//code[@class='copied']/text()")
+    assert second != first
+    assert reader.send(path, values).status_code == 400
+    assert reader.send(path, {**values, "totp": pyotp.parse_uri(second).at(clock.now())}).status_code == 200
+    assert "You can sign in now" in reader.text
+
+
+def sessions_of(person: Staff) -> list[Session]:
+    with running["members"].database.reading(TEST) as session:
+        rows = session.scalars(select(Session).where(Session.account_id == UUID(person.id)).order_by(Session.id))
+        return list(rows)

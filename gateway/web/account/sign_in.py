@@ -72,7 +72,7 @@ async def begin_session(request: Request) -> Response:
     secret = visitor_secret(request)
     hidden_fields = {"back": fields.get("back", ""), "resume": fields.get("resume", "")}
     user, password = fields.text("user"), fields.get("password", "")
-    form, _ = visitor_form(request, {"user": user})
+    form, _ = visitor_form(request, {"user": user, "shared": fields.get("shared", "")})
     if fields.get("sealed"):
         try:
             user, password = unseal(secret, fields["sealed"], seconds=STEP_SECONDS)
@@ -83,13 +83,19 @@ async def begin_session(request: Request) -> Response:
         form.general.append(wording(language(request)).say("signin.incomplete"))
         return _password_page(request, form, secret, status=400, **hidden_fields)
     message = wire.SignInRequest(
-        user=user, password=password, totp=_digits(fields.get("totp", "")), address=address_of(request.scope)
+        user=user,
+        password=password,
+        totp=_digits(fields.get("totp", "")),
+        address=address_of(request.scope),
+        is_shared_computer=bool(fields.get("shared")),
     )
     try:
         reply = await call_in_turn(request, members(request).SignIn, message)
     except Error as problem:
         if problem.reason == "TOTP_REQUIRED" and not fields.get("sealed"):
             return _code_page(request, form, secret, sealed=seal(secret, [user, password]), status=200, **hidden_fields)
+        if problem.reason == "TOTP_NEW":
+            return redirect(str(problem.facts["link"]))
         refuse(request, form, problem, {})
         if fields.get("sealed"):
             sealed = fields["sealed"]
@@ -98,7 +104,7 @@ async def begin_session(request: Request) -> Response:
     response = _resume_page(request, secret, reply, hidden_fields["resume"]) or redirect(_after(hidden_fields["back"]))
     # Each sign-in has a new secret, and ends the previous session of this browser.
     await _end_session(request)
-    sessions.begin(request, response, reply)
+    sessions.begin(request, response, reply, is_shared=message.is_shared_computer)
     return keep_visitor(request, response, "")
 
 
@@ -190,7 +196,7 @@ async def use_slip(request: Request) -> Response:
 
 @router.get("/sign-in/link/{link}")
 async def link(request: Request) -> Response:
-    """Show the form for a new password, and the second factor when the role needs one."""
+    """Show the form for a new password, and a new second factor when the role needs one; it is not shown again."""
     sessions.require_secure(request)
     form, secret = visitor_form(request)
     return await _link_page(request, form, secret)
@@ -203,7 +209,7 @@ async def use_link(request: Request) -> Response:
     form, secret = visitor_form(request)
     if fields.get("password", "") != fields.get("repeated", ""):
         form.errors["repeated"] = wording(language(request)).say("signin.differ")
-        return await _link_page(request, form, secret, status=400)
+        return await _link_page(request, form, secret, is_repeat=True, status=400)
     message = wire.UseLinkRequest(
         link=request.path_params["link"],
         password=fields.get("password", ""),
@@ -215,14 +221,17 @@ async def use_link(request: Request) -> Response:
         raise
     except Error as problem:
         refuse(request, form, problem, _LINK_FIELDS)
-        return await _link_page(request, form, secret, status=problem.http_status)
+        return await _link_page(request, form, secret, is_repeat=True, status=problem.http_status)
     form, secret = visitor_form(request, {"user": reply.user})
     response = page(request, "sign_in.html", query="", form=form, back="", resume="", is_private=True, is_set=True)
     return keep_visitor(request, response, secret)
 
 
-async def _link_page(request: Request, form: Form, secret: str, *, status: int = 200) -> Response:
-    reply = await call(request, members(request).GetLink, wire.GetLinkRequest(link=request.path_params["link"]))
+async def _link_page(
+    request: Request, form: Form, secret: str, *, is_repeat: bool = False, status: int = 200
+) -> Response:
+    message = wire.GetLinkRequest(link=request.path_params["link"], is_repeat=is_repeat)
+    reply = await call(request, members(request).GetLink, message)
     label = wording(language(request)).say("signin.qr")
     response = page(
         request,
@@ -233,6 +242,7 @@ async def _link_page(request: Request, form: Form, secret: str, *, status: int =
         user=reply.user,
         name=reply.name,
         totp_uri=reply.totp_uri,
+        needs_totp=reply.needs_totp,
         qr=qr_svg(reply.totp_uri, label=label) if reply.totp_uri else "",
         is_private=True,
         status=status,

@@ -26,6 +26,7 @@ class SignInRequest(_message.Message):
     PASSWORD_FIELD_NUMBER: _builtins.int
     TOTP_FIELD_NUMBER: _builtins.int
     ADDRESS_FIELD_NUMBER: _builtins.int
+    IS_SHARED_COMPUTER_FIELD_NUMBER: _builtins.int
     user: _builtins.str
     """A user name of staff, or a card number."""
     password: _builtins.str
@@ -33,6 +34,8 @@ class SignInRequest(_message.Message):
     """The six digits of the second factor, for accounts that have one."""
     address: _builtins.str
     """IP address of the browser, for the limits of failed attempts."""
+    is_shared_computer: _builtins.bool
+    """On a computer that others use too: the session ends after ten minutes without a request."""
     def __init__(
         self,
         *,
@@ -40,10 +43,11 @@ class SignInRequest(_message.Message):
         password: _builtins.str = ...,
         totp: _builtins.str = ...,
         address: _builtins.str = ...,
+        is_shared_computer: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "password", b"password", "totp", b"totp", "user", b"user"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "is_shared_computer", b"is_shared_computer", "password", b"password", "totp", b"totp", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -274,15 +278,19 @@ class GetLinkRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     LINK_FIELD_NUMBER: _builtins.int
+    IS_REPEAT_FIELD_NUMBER: _builtins.int
     link: _builtins.str
+    is_repeat: _builtins.bool
+    """The page is shown again after an error: the second factor that was shown stays valid, and the reply does not have it."""
     def __init__(
         self,
         *,
         link: _builtins.str = ...,
+        is_repeat: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["link", b"link"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["is_repeat", b"is_repeat", "link", b"link"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -296,11 +304,15 @@ class GetLinkReply(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     INSTITUTION_FIELD_NUMBER: _builtins.int
     TOTP_URI_FIELD_NUMBER: _builtins.int
+    NEEDS_TOTP_FIELD_NUMBER: _builtins.int
     user: _builtins.str
     name: _builtins.str
     institution: _builtins.str
     totp_uri: _builtins.str
-    """For roles that need a second factor: the URI for an authenticator app, otpauth://…; otherwise empty."""
+    """For roles that need a second factor: the URI for an authenticator app, otpauth://…; otherwise empty. Each call makes
+    a new second factor, and the one before is void.
+    """
+    needs_totp: _builtins.bool
     def __init__(
         self,
         *,
@@ -308,10 +320,11 @@ class GetLinkReply(_message.Message):
         name: _builtins.str = ...,
         institution: _builtins.str = ...,
         totp_uri: _builtins.str = ...,
+        needs_totp: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["institution", b"institution", "name", b"name", "totp_uri", b"totp_uri", "user", b"user"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["institution", b"institution", "name", b"name", "needs_totp", b"needs_totp", "totp_uri", b"totp_uri", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -56,10 +56,12 @@ class SignInMethods:
                 else:
                     # Locked, so that two parallel sign-ins cannot use the same code.
                     stored = session.get_one(Account, account.id, with_for_update=True)
-                    refusal = self._refusal_of_code(session, stored, request, attempts)
+                    refusal = self._refusal_of_code(session, stored, request, attempts, caller)
                     if refusal is None:
                         attempts.clear(session)
-                        secret, signed_in, reply = self._begin(session, stored, new_hash, caller)
+                        secret, signed_in, reply = self._begin(
+                            session, stored, new_hash, caller, is_shared=request.is_shared_computer
+                        )
             if refusal is not None:  # now that the counts are stored
                 raise refusal
         return wire.SignInReply(session=secret, token=self._token(signed_in.principal), account=reply)
@@ -84,18 +86,26 @@ class SignInMethods:
             raise
 
     def _refusal_of_code(
-        self, session: Session, account: Account, request: wire.SignInRequest, attempts: Attempts
+        self, session: Session, account: Account, request: wire.SignInRequest, attempts: Attempts, caller: Context
     ) -> Unauthenticated | TooMany | None:
         """Check the second factor after a right password, and mark its code as used. Returns the refusal, if any.
 
         Unauthenticated  TOTP_REQUIRED   the code is missing
                          TOTP_NOT_SET    a role needs a second factor that the account does not have
+                         TOTP_NEW        a setting needs it, and the link of this refusal sets it up
                          SIGN_IN_FAILED  the code is wrong or was used
         TooMany          SIGN_IN_PAUSED
         """
         if not account.totp_secret:
-            needs_code = roles.needs_second_factor(sessions.roles_of(session, account))
-            return Unauthenticated("TOTP_NOT_SET") if needs_code else None
+            codes_of_roles = sessions.roles_of(session, account)
+            if not roles.needs_second_factor(codes_of_roles, self._settings):
+                return None
+            # Nobody becomes an administrator with a password alone.
+            if roles.always_needs_second_factor(codes_of_roles):
+                return Unauthenticated("TOTP_NOT_SET")
+            attempts.clear(session)
+            _record(session, caller, "members.make_link", account)
+            return Unauthenticated("TOTP_NEW", link=f"/sign-in/link/{accounts.make_link(session, account)}")
         if not request.totp:
             attempts.clear(session)
             return Unauthenticated("TOTP_REQUIRED")
@@ -115,12 +125,12 @@ class SignInMethods:
         return None
 
     def _begin(
-        self, session: Session, account: Account, new_hash: str, caller: Context
+        self, session: Session, account: Account, new_hash: str, caller: Context, *, is_shared: bool
     ) -> tuple[str, SignedIn, wire.Account]:
         """Begin a session; replace the password's hash by `new_hash`, unless that is empty. Returns the secret too."""
         if new_hash:
             account.password_hash = new_hash
-        secret, signed_in = sessions.begin_session(session, account)
+        secret, signed_in = sessions.begin_session(session, account, is_shared=is_shared)
         _record(session, caller, "members.sign_in", account, session_id=str(signed_in.session.id))
         institution = session.get_one(Institution, account.institution_id)
         return secret, signed_in, self._account(account, signed_in.roles, institution)
@@ -162,14 +172,20 @@ class SignInMethods:
         return wire.IssueTokenReply(token=self._token(clients.principal_of(client)))
 
     def GetLink(self, request: wire.GetLinkRequest, context: grpc.ServicerContext) -> wire.GetLinkReply:
-        with self._database.reading(_sign_in_context(rpc.context(context))) as session:
-            link, account = accounts.open_link(session, request.link)
+        with self._database.transaction(_sign_in_context(rpc.context(context))) as session:
+            link, account = accounts.open_link(session, request.link, lock=True)
             institution = session.get_one(Institution, account.institution_id)
-        totp_uri = ""
-        if link.totp_secret:
-            secret = self._keys.master.open(link.totp_secret, use=f"totp/{account.id}")
-            totp_uri = second_factor.uri(secret, user=account.user)
-        return wire.GetLinkReply(user=account.user, name=account.name, institution=institution.code, totp_uri=totp_uri)
+            needs_totp = roles.needs_second_factor(sessions.roles_of(session, account), self._settings)
+            totp_uri = ""
+            if needs_totp and not request.is_repeat:
+                totp_uri = accounts.offer_second_factor(session, link, account, master=self._keys.master)
+            return wire.GetLinkReply(
+                user=account.user,
+                name=account.name,
+                institution=institution.code,
+                totp_uri=totp_uri,
+                needs_totp=needs_totp,
+            )
 
     def UseLink(self, request: wire.UseLinkRequest, context: grpc.ServicerContext) -> wire.UseLinkReply:
         caller = _sign_in_context(rpc.context(context))
@@ -180,7 +196,12 @@ class SignInMethods:
             password_hash = passwords.hash_password(request.password)
         with self._database.transaction(caller) as session:
             account = accounts.use_link(
-                session, request.link, password_hash=password_hash, totp=request.totp, master=self._keys.master
+                session,
+                request.link,
+                password_hash=password_hash,
+                totp=request.totp,
+                master=self._keys.master,
+                settings=self._settings,
             )
             _record(session, caller, "members.use_link", account)
         return wire.UseLinkReply(user=account.user)

@@ -9,7 +9,6 @@ from chassis.db import Database
 from chassis.idempotency import once
 from chassis.ids import parse_id
 from rangkiang.members.v1 import staff_pb2 as wire
-from services.members.keys import Keys
 from services.members.rpc.people import timestamp
 from services.members.sign_in import accounts, clients
 from services.members.sign_in.accounts import Staff
@@ -20,7 +19,6 @@ class StaffMethods:
     """The part of the servicer for administrators."""
 
     _database: Database
-    _keys: Keys
 
     def ListStaff(self, request: wire.ListStaffRequest, context: grpc.ServicerContext) -> wire.ListStaffReply:
         with self._database.reading(rpc.context(context)) as session:
@@ -29,7 +27,6 @@ class StaffMethods:
 
     def AddStaff(self, request: wire.AddStaffRequest, context: grpc.ServicerContext) -> wire.AddStaffReply:
         caller = rpc.context(context)
-        master = self._keys.master
 
         def add() -> wire.AddStaffReply:
             person = accounts.add_staff(
@@ -43,7 +40,7 @@ class StaffMethods:
             )
             facts = {"roles": person.roles}
             audit.record(session, caller, "members.add_staff", kind="account", object_id=person.account.id, facts=facts)
-            return wire.AddStaffReply(member=_member(person), link=accounts.make_link(session, person.account, master))
+            return wire.AddStaffReply(member=_member(person), link=accounts.make_link(session, person.account))
 
         with self._database.transaction(caller) as session:
             return once(session, caller, request, wire.AddStaffReply, add, keep_reply=False)
@@ -59,10 +56,10 @@ class StaffMethods:
             return wire.SetRolesReply(member=_member(person))
 
     def MakeLink(self, request: wire.MakeLinkRequest, context: grpc.ServicerContext) -> wire.MakeLinkReply:
-        caller, master = rpc.context(context), self._keys.master
+        caller = rpc.context(context)
 
         def make() -> wire.MakeLinkReply:
-            person, link = accounts.renew_link(session, request.id, context=caller, master=master)
+            person, link = accounts.renew_link(session, request.id, context=caller)
             audit.record(session, caller, "members.make_link", kind="account", object_id=person.account.id)
             return wire.MakeLinkReply(member=_member(person), link=link)
 

@@ -19,6 +19,7 @@ from chassis.errors import Conflict, Forbidden, Invalid, NotFound, Outdated
 from chassis.ids import new_id, parse_id
 from chassis.sealing import MasterKey
 from services.members import roles
+from services.members.settings import MembersSettings
 from services.members.sign_in import passwords, second_factor
 from services.members.sign_in.sessions import end_sessions, roles_of
 from services.members.tables import Account, AccountRole, Link
@@ -156,7 +157,7 @@ def _store_roles(session: Session, account: Account, role_codes: Sequence[str], 
     session.flush()
 
 
-def renew_link(session: Session, account_id: str, *, context: Context, master: MasterKey) -> tuple[Staff, str]:
+def renew_link(session: Session, account_id: str, *, context: Context) -> tuple[Staff, str]:
     """Make a new one-time link for a member of staff, whose password stays valid until the link is used.
 
     raises  NotFound   STAFF_NOT_FOUND  also for a closed account
@@ -170,25 +171,22 @@ def renew_link(session: Session, account_id: str, *, context: Context, master: M
         raise Forbidden("LINK_IS_YOUR_OWN")
     codes = roles_of(session, account)
     roles.check_grant(codes, granter=context.scopes)
-    return Staff(account, codes), make_link(session, account, master)
+    return Staff(account, codes), make_link(session, account)
 
 
-def make_link(session: Session, account: Account, master: MasterKey) -> str:
+def make_link(session: Session, account: Account) -> str:
     """Make a one-time link for a new password, valid for 24 hours, and invalidate earlier links. Return its secret."""
     session.execute(
         update(Link).where(Link.account_id == account.id, Link.used_at.is_(None)).values(used_at=clock.now())
     )
     secret = secrets.token_urlsafe(24)
-    totp_secret = b""
-    if roles.needs_second_factor(roles_of(session, account)):
-        totp_secret = master.seal(second_factor.new_secret(), use=f"totp/{account.id}")
     now = clock.now()
     session.add(
         Link(
             secret_hash=hashlib.sha256(secret.encode()).digest(),
             institution_id=account.institution_id,
             account_id=account.id,
-            totp_secret=totp_secret,
+            totp_secret=b"",
             made_at=now,
             expires_at=now + LINK_LIFE,
             used_at=None,
@@ -207,20 +205,33 @@ def open_link(session: Session, secret: str, *, lock: bool = False) -> tuple[Lin
     return link, account
 
 
+def offer_second_factor(session: Session, link: Link, account: Account, *, master: MasterKey) -> str:
+    """Make the second factor of a link; return its URI for an authenticator. One that was offered before is void."""
+    secret = second_factor.new_secret()
+    link.totp_secret = master.seal(secret, use=f"totp/{account.id}")
+    session.flush()
+    return second_factor.uri(secret, user=account.user)
+
+
 def forget_old_links(session: Session) -> None:
     """Delete links that ended a month ago; for a daily job."""
     session.execute(delete(Link).where(Link.expires_at < clock.now() - LINKS_KEPT))
 
 
-def use_link(session: Session, secret: str, *, password_hash: str, totp: str, master: MasterKey) -> Account:
+def use_link(
+    session: Session, secret: str, *, password_hash: str, totp: str, master: MasterKey, settings: MembersSettings
+) -> Account:
     """Set the password of a link's account, and its second factor if the roles need one. All sessions end.
 
     raises  NotFound  LINK_INVALID
             Invalid   TOTP_WRONG  the code is not that of the offered second factor
     """
     link, account = open_link(session, secret, lock=True)
-    if link.totp_secret:
-        counter = second_factor.matching_counter(master.open(link.totp_secret, use=f"totp/{account.id}"), totp, after=0)
+    if link.totp_secret or roles.needs_second_factor(roles_of(session, account), settings):
+        counter = None
+        if link.totp_secret:
+            offered = master.open(link.totp_secret, use=f"totp/{account.id}")
+            counter = second_factor.matching_counter(offered, totp, after=0)
         if counter is None:
             raise Invalid("TOTP_WRONG")
         account.totp_secret, account.totp_counter = link.totp_secret, counter

@@ -24,6 +24,8 @@ SECRET_BYTES = 24
 KEPT = timedelta(days=30)  # of ended sessions, so that staff can find out who signed in
 # `last_seen_at` and `last_used_at` are written at most once in this time.
 SEEN_STEP = timedelta(minutes=1)
+# Longest time without a request on a shared computer, where browsers may restore the cookie of a closed window.
+SHARED_IDLE = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ class SignedIn:
         )
 
 
-def begin_session(session: DatabaseSession, account: Account) -> tuple[str, SignedIn]:
+def begin_session(session: DatabaseSession, account: Account, *, is_shared: bool = False) -> tuple[str, SignedIn]:
     """Begin a session; return its new secret, of which only the hash is stored, and the session."""
     secret = secrets.token_urlsafe(SECRET_BYTES)
     now = clock.now()
@@ -56,6 +58,7 @@ def begin_session(session: DatabaseSession, account: Account) -> tuple[str, Sign
         began_at=now,
         last_seen_at=now,
         ended_at=None,
+        is_shared=is_shared,
     )
     session.add(row)
     account.last_sign_in_at = now
@@ -77,6 +80,8 @@ def find_session(session: DatabaseSession, secret: str, settings: MembersSetting
         if account.is_member
         else timedelta(minutes=settings.staff_idle_minutes)
     )
+    if row.is_shared:
+        idle = min(idle, SHARED_IDLE)
     if row.last_seen_at + idle <= clock.now():
         raise Unauthenticated("SESSION_ENDED")
     return SignedIn(row, account, roles_of(session, account))

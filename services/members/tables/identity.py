@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from services.members.tables.base import Table
@@ -72,6 +72,7 @@ class Session(Table):
 
     secret_hash  SHA-256 of the secret in the cookie
     ended_at     from this moment its tokens are revoked
+    is_shared    of a computer that others use too, where it ends sooner
     """
 
     __tablename__ = "sessions"
@@ -87,6 +88,7 @@ class Session(Table):
     began_at: Mapped[datetime]
     last_seen_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
+    is_shared: Mapped[bool] = mapped_column(server_default=false())
 
 
 class Client(Table):
@@ -108,7 +110,7 @@ class Client(Table):
 class Link(Table):
     """A one-time link with which staff set their password.
 
-    totp_secret  the new second factor, sealed under the master key; empty when the roles need none
+    totp_secret  the new second factor, sealed under the master key; empty until the page of the link shows it
     """
 
     __tablename__ = "links"

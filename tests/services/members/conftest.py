@@ -69,9 +69,7 @@ class Office:
                 granter=None,
             )  # fmt: skip
         with self.database.transaction(TEST) as session:
-            link = accounts.make_link(
-                session, accounts.staff_account(session, str(person.account.id)), self.keys.master
-            )
+            link = accounts.make_link(session, accounts.staff_account(session, str(person.account.id)))
         secret = self.stub.GetLink(wire.GetLinkRequest(link=link)).totp_uri
         self.totp[user] = pyotp.parse_uri(secret) if secret else None
         code = self.code(user)
@@ -83,7 +81,7 @@ class Office:
         totp = self.totp[user]
         return str(totp.at(clock.now())) if totp is not None else ""
 
-    def sign_in(self, user: str, password: str = PASSWORD, **more: str) -> Any:
+    def sign_in(self, user: str, password: str = PASSWORD, **more: Any) -> Any:
         return self.stub.SignIn(wire.SignInRequest(user=user, password=password, **more))
 
     def __post_init__(self) -> None:
@@ -91,9 +89,15 @@ class Office:
 
 
 @pytest.fixture
-def office(database: Database, tmp_path: Path) -> Iterator[Office]:
+def more_settings(request: pytest.FixtureRequest) -> dict[str, str]:
+    """Settings of `office`, from `pytest.mark.parametrize(…, indirect=True)`."""
+    return getattr(request, "param", {})
+
+
+@pytest.fixture
+def office(database: Database, tmp_path: Path, more_settings: dict[str, str]) -> Iterator[Office]:
     """The servicer of members in this process."""
-    settings = load({"DATA": str(tmp_path / "var")})
+    settings = load({"DATA": str(tmp_path / "var"), **more_settings})
     resources = Resources(settings=settings, database=database, service=SERVICE)
     servicer = resolve(SERVICE.rpc)(resources)
     inproc.register("members", servicer, resolve(SERVICE.adder), verifier=token_verifier(settings, servicer))
