@@ -25,7 +25,7 @@ from chassis.service import Resources, load, process_settings
 from chassis.wake import announce_commits
 from services.members import institutions, keys, tables
 from services.members.importing.files import read_map, read_rows
-from services.members.importing.pipeline import Import
+from services.members.importing.pipeline import Counts, Import
 from services.members.importing.rows import Finding
 from services.members.settings import MembersSettings
 from services.members.sign_in import accounts, clients
@@ -192,7 +192,7 @@ def import_members(
 ) -> None:
     """Add the members of a file, and update those that exist; a repeated import changes nothing.
 
-    Exit code 1: rows were rejected.
+    Exit code 1: rows were rejected, columns were not read, or new members have no category in the file.
     """
     begun = time.monotonic()
     findings: list[dict[str, Any]] = []
@@ -217,17 +217,36 @@ def import_members(
             dry_run=dry_run,
             tell=tell,
         )
-        counts = run.run(read_rows(file, columns), columns)
+        rows = read_rows(file, columns)
+        counts = run.run(rows, columns)
     seconds = round(time.monotonic() - begun, 3)
     if json:
-        print_json({**asdict(counts), "dry_run": dry_run, "seconds": seconds, "findings": findings})
+        report = {**asdict(counts), "columns": rows.columns, "unread_columns": rows.unread}
+        print_json({**report, "dry_run": dry_run, "seconds": seconds, "findings": findings})
     else:
+        _print_categories(counts)
         print_text(
             f"{'(dry run) ' if dry_run else ''}{counts.read} read: {counts.created} created, {counts.updated} updated, "
             f"{counts.unchanged} unchanged, {counts.put_aside} rejected; {counts.warnings} warnings; {seconds:.1f} s"
         )
-    if counts.put_aside:
+    if counts.put_aside or counts.without_category or rows.unread:
         raise typer.Exit(PUT_ASIDE)
+
+
+def _print_categories(counts: Counts) -> None:
+    """Print how many members of each category an import adds and updates, and until when they are members."""
+    rows = [
+        (
+            category,
+            str(count["created"]),
+            str(count["updated"]),
+            " … ".join(dict.fromkeys(filter(None, (count["expires_from"], count["expires_to"])))) or "-",
+            str(count["computed"]),
+        )
+        for category, count in sorted(counts.categories.items())
+    ]
+    if rows:
+        print_table(("category", "created", "updated", "last day", "computed"), rows)
 
 
 def _only_institution(resources: Resources) -> tables.Institution:

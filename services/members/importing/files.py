@@ -7,18 +7,23 @@ import io
 import re
 import tomllib
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+from xml.parsers import expat
 
 from chassis.errors import Invalid, NotFound
 from chassis.toml_files import parse_toml
 
 MOST_COLUMNS = 200
 MOST_BYTES = 500 * 1024 * 1024
+MOST_SHEET_MB = 50  # of all parts of an Excel file, unpacked
+MOST_SHEET_ROWS = 1_048_576  # the limit of Excel; a damaged file may have a row of any number
 LONGEST_CELL = 10_000
+LONGEST_TITLE = 60
 _SHEETS = (".xlsx", ".xlsm")
 
 # Names of columns in files of schools and of SLiMS and INLISLite; folded by `fold_column`.
@@ -65,11 +70,31 @@ class ColumnMap:
     columns   field -> title of its column
     values    field -> value in the file, in lower case -> value to store
     defaults  field -> value for rows without one
+    ignore    titles of columns, folded, that are not read without a warning
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
     values: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     defaults: Mapping[str, str] = field(default_factory=dict)
+    ignore: Container[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The rows of a file that are not empty: their row or line in the file, and their cells by field.
+
+    header   row or line of the header
+    columns  title of a column -> its field
+    unread   titles of the other columns
+    """
+
+    header: int
+    columns: Mapping[str, str]
+    unread: Sequence[str]
+    rows: Iterator[tuple[int, dict[str, Cell]]]
+
+    def __iter__(self) -> Iterator[tuple[int, dict[str, Cell]]]:
+        return self.rows
 
 
 def read_map(path: Path | None) -> ColumnMap:
@@ -85,7 +110,10 @@ def read_map(path: Path | None) -> ColumnMap:
         raise NotFound("MEMBERS_FILE_NOT_FOUND", file=str(path)) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as problem:
         raise Invalid("MEMBERS_MAP_INVALID", file=str(path), why=str(problem)[:200]) from None
+    ignore = table.pop("ignore", [])
     unknown = [name for name in table if name not in ("columns", "values", "defaults")]
+    if not isinstance(ignore, list):
+        unknown.append('ignore = ["…"]')
     unknown += [
         name for part in ("columns", "values", "defaults") for name in table.get(part, {}) if name not in COLUMNS
     ]
@@ -96,32 +124,41 @@ def read_map(path: Path | None) -> ColumnMap:
         for name, pairs in table.get("values", {}).items()
     }
     columns = {name: str(column) for name, column in table.get("columns", {}).items()}
-    return ColumnMap(columns, folded, {name: str(value) for name, value in table.get("defaults", {}).items()})
+    defaults = {name: str(value) for name, value in table.get("defaults", {}).items()}
+    return ColumnMap(columns, folded, defaults, {fold_column(str(title)) for title in ignore})
 
 
-def read_rows(path: Path, mapping: ColumnMap) -> Iterator[tuple[int, dict[str, Cell]]]:
-    """Yield each row that is not empty: its row or line in the file, from 1 for the header, and its cells by field.
+def read_rows(path: Path, mapping: ColumnMap) -> Rows:
+    """Read the header of a file; iteration reads the other rows.
 
     raises  NotFound  MEMBERS_FILE_NOT_FOUND
-            Invalid   MEMBERS_FILE_UNREADABLE, MEMBERS_COLUMN_MISSING
+            Invalid   MEMBERS_FILE_UNREADABLE, MEMBERS_SHEET_TOO_LARGE, MEMBERS_SHEET_ENTITIES, MEMBERS_COLUMN_MISSING
     """
     if not path.is_file():
         raise NotFound("MEMBERS_FILE_NOT_FOUND", file=str(path))
     if path.stat().st_size > MOST_BYTES:
         raise Invalid("MEMBERS_FILE_UNREADABLE", file=str(path), why=f"more than {MOST_BYTES} bytes")
     rows = _sheet(path) if path.suffix.lower() in _SHEETS else _csv(path)
-    header: dict[int, str] | None = None
+    number, cells = next((row for row in rows if any(cell.text for cell in row[1])), (0, []))
+    if not cells:
+        raise Invalid("MEMBERS_FILE_UNREADABLE", file=str(path), why="no row")
+    titles = [cell.text for cell in cells]
+    header = _header(titles, mapping, path)
+    unread = [
+        title[:LONGEST_TITLE]
+        for place, title in enumerate(titles)
+        if title and place not in header and fold_column(title) not in mapping.ignore
+    ]
+    return Rows(number, {titles[place]: name for place, name in header.items()}, unread, _by_field(rows, header))
+
+
+def _by_field(
+    rows: Iterable[tuple[int, list[Cell]]], header: Mapping[int, str]
+) -> Iterator[tuple[int, dict[str, Cell]]]:
     for number, cells in rows:
-        if not any(cell.text for cell in cells):
-            continue
-        if header is None:
-            header = _header([cell.text for cell in cells], mapping, path)
-            continue
         row = {name: cells[place] for place, name in header.items() if place < len(cells) and cells[place].text}
         if row:
             yield number, row
-    if header is None:
-        raise Invalid("MEMBERS_FILE_UNREADABLE", file=str(path), why="no row")
 
 
 def _header(titles: list[str], mapping: ColumnMap, path: Path) -> dict[int, str]:
@@ -170,16 +207,45 @@ def _csv(path: Path) -> Iterator[tuple[int, list[Cell]]]:
 def _sheet(path: Path) -> Iterator[tuple[int, list[Cell]]]:
     # A local import: it takes 0.2 s, and only Excel files need it.
     from openpyxl import load_workbook
-    from openpyxl.utils.exceptions import InvalidFileException
 
     try:
+        _check_parts(path)
         workbook = load_workbook(path, read_only=True, data_only=True)
         sheet = workbook.worksheets[0]
-        rows = sheet.iter_rows(values_only=True, max_col=MOST_COLUMNS)
+        rows = sheet.iter_rows(values_only=True, max_col=MOST_COLUMNS, max_row=MOST_SHEET_ROWS)
         for number, cells in enumerate(rows, 1):
-            yield number, [_cell(value) for value in cells]
-    except (InvalidFileException, zipfile.BadZipFile, KeyError, ValueError, IndexError, OSError) as problem:
+            if any(value is not None for value in cells):
+                yield number, [_cell(value) for value in cells]
+    except (Invalid, GeneratorExit):
+        raise
+    except Exception as problem:  # openpyxl raises errors of any type for a damaged file
         raise Invalid("MEMBERS_FILE_UNREADABLE", file=str(path), why=type(problem).__name__) from None
+
+
+def _check_parts(path: Path) -> None:
+    """Refuse an Excel file that would fill the memory: too large unpacked, or with entities.
+
+    The sizes of the directory hold, because zipfile reads no part beyond its size.
+    """
+    with zipfile.ZipFile(path) as parts:
+        if sum(part.file_size for part in parts.infolist()) > MOST_SHEET_MB * 1024 * 1024:
+            raise Invalid("MEMBERS_SHEET_TOO_LARGE", file=str(path), most_mb=MOST_SHEET_MB)
+        for part in parts.infolist():
+            with parts.open(part) as content:
+                if _has_doctype(content):
+                    raise Invalid("MEMBERS_SHEET_ENTITIES", file=str(path), part=part.filename[:80])
+
+
+def _has_doctype(content: IO[bytes]) -> bool:
+    """Return whether XML has a document type declaration, which must precede the first element."""
+    found: list[bool] = []
+    parser = expat.ParserCreate()
+    parser.StartDoctypeDeclHandler = lambda *_: found.append(True)
+    parser.StartElementHandler = lambda *_: found.append(False)
+    with suppress(expat.ExpatError, LookupError, ValueError):  # no XML, or damaged: openpyxl does not read it either
+        while not found and (chunk := content.read(4096)):
+            parser.Parse(chunk)
+    return True in found
 
 
 def _cell(value: Any) -> Cell:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from copy import deepcopy
+from dataclasses import asdict, dataclass, field
 from datetime import date
 from functools import partial
 from itertools import chain, islice
@@ -18,7 +19,7 @@ from chassis import audit, clock
 from chassis.context import Context
 from chassis.db import Database
 from chassis.sealing import MasterKey
-from services.members.importing.files import Cell, ColumnMap
+from services.members.importing.files import ColumnMap, Rows
 from services.members.importing.rows import Finding, Row, convert
 from services.members.people import categories, drafts, facts, names, numbers, rules, sealed, store
 from services.members.tables import Card, Category, Member, MemberLookup
@@ -30,13 +31,23 @@ _MOST_BATCHES = 4
 _CACHE_KIB = 65_536
 
 
+FALLBACK = "umum"
+
+
 class _DryRun(Exception):
     """Rolls back a transaction in a dry run."""
 
 
 @dataclass(slots=True)
 class Counts:
-    """Numbers of rows by result. put_aside: rejected rows; warnings: findings of rows that were stored."""
+    """Numbers of rows by result.
+
+    put_aside         rejected rows
+    warnings          findings of columns and of rows that were stored
+    without_category  new members who became FALLBACK, because their row has no category
+    categories        category -> numbers of members created and updated, the number whose last day was computed from
+                      the category, and the first and last of these members' last days; "" for none
+    """
 
     read: int = 0
     created: int = 0
@@ -44,6 +55,19 @@ class Counts:
     unchanged: int = 0
     put_aside: int = 0
     warnings: int = 0
+    without_category: int = 0
+    categories: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def add(self, category: str, result: str, ends: str, *, computed: bool) -> None:
+        """Count a member. result: "created" or "updated"; ends: last day, ISO 8601."""
+        setattr(self, result, getattr(self, result) + 1)
+        empty = {"created": 0, "updated": 0, "computed": 0, "expires_from": "", "expires_to": ""}
+        row = self.categories.setdefault(category, empty)
+        row[result] += 1
+        row["computed"] += computed
+        if ends:
+            row["expires_from"] = min(row["expires_from"] or ends, ends)
+            row["expires_to"] = max(row["expires_to"], ends)
 
 
 class Import:
@@ -61,10 +85,14 @@ class Import:
         self._institution_id = institution_id
         self._context = store.of_institution(context, institution_id)
         self._seen: dict[object, int] = {}
+        self._has_categories = False
         self.counts = Counts()
 
-    def run(self, rows: Iterable[tuple[int, dict[str, Cell]]], mapping: ColumnMap) -> Counts:
+    def run(self, rows: Rows, mapping: ColumnMap) -> Counts:
         """Store the rows. After a database error the earlier transactions stay stored."""
+        for title in rows.unread:
+            self._warn(Finding(rows.header, "IMPORT_COLUMN_UNREAD", facts={"column": title}))
+        self._has_categories = "category" in rows.columns.values()
         source = iter(rows)
         waiting: list[list[Row]] = []
         # A dry run rolls back, so it cannot end early and store a part while an act waits.
@@ -73,7 +101,7 @@ class Import:
             while len(waiting) < most and (batch := list(islice(source, BATCH))):
                 waiting.append([convert(number, cells, mapping) for number, cells in batch])
             if not waiting:
-                return self.counts
+                break
             before, stored = asdict(self.counts), len(waiting)
             with suppress(_DryRun):
                 stored = self._database.run(self._context, partial(self._store, batches=waiting, before=before))
@@ -81,14 +109,22 @@ class Import:
                 for finding in row.findings:
                     self._tell(finding)
             del waiting[:stored]
+        if self.counts.without_category and not self._has_categories:
+            without = {"count": self.counts.without_category, "category": FALLBACK}
+            self._warn(Finding(rows.header, "IMPORT_NO_CATEGORIES", "category", without))
+        return self.counts
 
-    def _store(self, session: Session, batches: list[list[Row]], before: dict[str, int]) -> int:
+    def _warn(self, finding: Finding) -> None:
+        self.counts.warnings += 1
+        self._tell(finding)
+
+    def _store(self, session: Session, batches: list[list[Row]], before: dict[str, Any]) -> int:
         """Store batches in a transaction, and return their number: not all while an act waits for its turn to write.
 
         The database may run this twice, when another writer was first. On PostgreSQL it is one batch, because the
         series of numbers is locked until the end.
         """
-        self.counts = Counts(**before)
+        self.counts = Counts(**deepcopy(before))
         if self._database.is_sqlite:
             session.connection().exec_driver_sql(f"PRAGMA cache_size=-{_CACHE_KIB}")
         numbers.lock(session, self._institution_id)
@@ -124,8 +160,8 @@ class Import:
     def _one(self, batch: _Batch, row: Row) -> None:
         if row.is_put_aside():
             return
-        category = batch.category_of(row)
-        if category is None:
+        has_category = bool(row.fields.get("category"))
+        if has_category and batch.category_of(row, None) is None:
             return
         keys = batch.keys_of(row)
         first = next((self._seen[key] for key in keys if self._seen.get(key, row.number) != row.number), None)
@@ -136,17 +172,34 @@ class Import:
         member = batch.member_of(row)
         if row.is_put_aside():
             return
+        if member is None and not has_category:
+            row.fields["category"] = FALLBACK
+        category = batch.category_of(row, member)
+        if category is None:
+            return
+        if member is None and not has_category:
+            self.counts.without_category += 1
+            if self._has_categories:
+                row.say("IMPORT_CATEGORY_ASSUMED", "category", category=FALLBACK)
+        self._write(batch, row, member, category)
+
+    def _write(self, batch: _Batch, row: Row, member: Member | None, category: Category) -> None:
         known = batch.values_of(member) if member is not None else {}
         wanted = {name: value for name, value in row.fields.items() if value}
         today = clock.now().date()
         for refusal in rules.refusals(rules.Facts("", known | wanted, category, today)):
             # Earlier systems have many children without a guardian. They are imported with a warning; the desk asks.
             row.say(refusal.reason, **refusal.facts)
+        computed = "expires_on" not in wanted
         if member is None:
-            batch.create(row, wanted, category)
-            self.counts.created += 1
-        elif batch.change(member, known, wanted, row):
-            self.counts.updated += 1
+            ends = batch.create(row, wanted, category)
+            self.counts.add(category.code, "created", ends, computed=computed and bool(ends))
+            return
+        if computed:
+            wanted |= batch.corrected_end(member, category)
+        if batch.change(member, known, wanted, row):
+            ends = member.expires_on.isoformat() if member.expires_on else ""
+            self.counts.add(category.code, "updated", ends, computed=computed and "expires_on" in wanted)
         else:
             self.counts.unchanged += 1
 
@@ -209,15 +262,24 @@ class _Batch:
             *((kind, value) for kind, value in hashes.items() if kind in ("nik", "import")),
         ]
 
-    def category_of(self, row: Row) -> Category | None:
-        """Return the category of a row; None, with a finding, when it is unknown."""
-        code = row.fields.get("category") or "umum"
+    def category_of(self, row: Row, member: Member | None) -> Category | None:
+        """Return the category of a row, else of its stored member; None, with a finding, when it is unknown."""
+        code = row.fields.get("category") or (member.category if member is not None else "")
         category = self._categories.get(code)
         if category is None:
             row.say("CATEGORY_UNKNOWN", "category", rejected=True, given=code, known=", ".join(self._categories))
-        else:
-            row.fields["category"] = code
         return category
+
+    def corrected_end(self, member: Member, category: Category) -> dict[str, str]:
+        """Return the new last day of a member whose category changes, as a field; empty if the last day was given.
+
+        The last day was computed if it is that of the stored category from the day of registration.
+        """
+        before, begin = self._categories.get(member.category), member.registered_at.date()
+        if before is None or before.code == category.code or member.expires_on != categories.end_of(before, begin):
+            return {}
+        ends = categories.end_of(category, begin)
+        return {"expires_on": ends.isoformat() if ends else ""}
 
     def member_of(self, row: Row) -> Member | None:
         """Return the stored member of a row; None, with a finding, when its numbers belong to several members."""
@@ -233,8 +295,8 @@ class _Batch:
     def values_of(self, member: Member) -> dict[str, str]:
         return drafts.all_values(member, self._master)
 
-    def create(self, row: Row, wanted: dict[str, str], category: Category) -> None:
-        """Prepare the rows of a new member."""
+    def create(self, row: Row, wanted: dict[str, str], category: Category) -> str:
+        """Prepare the rows of a new member. Returns the last day, ISO 8601; "" for none."""
         now = clock.now()
         ends = wanted.get("expires_on", "")
         draft = drafts.draft(
@@ -250,6 +312,8 @@ class _Batch:
             drafts.card_row(code, kind, at=now, **owner) for code, kind in row.aliases.items() if code != row.code
         ]
         self._drafts.append((draft, row.code))
+        last_day: date | None = draft.member["expires_on"]
+        return last_day.isoformat() if last_day else ""
 
     def change(self, member: Member, known: dict[str, str], wanted: dict[str, str], row: Row) -> bool:
         """Write the values and aliases that the stored member does not have; empty cells change nothing.
