@@ -159,7 +159,7 @@ class TemplateKind(ResponseModel):
     label: Text
     """Name of the kind."""
     channels: list[str]
-    """Channels for a member without preferences, in order of fallback."""
+    """Channels that send this kind; the setting CHANNELS decides their order."""
     variables: list[TemplateVariable]
     """Variables that templates of this kind may use."""
     is_digest: bool

@@ -224,7 +224,7 @@ class TemplateKind(_message.Message):
     def label(self) -> _text_pb2.LocalText: ...
     @_builtins.property
     def channels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The channels of these notices when a member has no preference."""
+        """The channels that send these notices, in no order."""
 
     @_builtins.property
     def variables(self) -> _containers.RepeatedCompositeFieldContainer[Global___TemplateVariable]: ...

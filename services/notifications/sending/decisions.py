@@ -20,7 +20,7 @@ from services.notifications.notices import (
     moment_of,
 )
 from services.notifications.sending.queue import WAITING_KINDS, DueNotice, Known, Mark, Work
-from services.notifications.sending.recipients import NO_ADDRESS, PRINT, Option, Recipient, find_recipient
+from services.notifications.sending.recipients import PRINT, UNREACHABLE, Option, Recipient, find_recipient
 from services.notifications.sending.texts import Draft, in_order
 from services.notifications.templates.kinds import KINDS
 
@@ -151,11 +151,11 @@ class Judge:
             kept.append(notice)
             return
         reason = recipient.reason or ALL_CHANNELS_FAILED
-        may_print = PRINT in KINDS[notice.kind].channels and reason in (ALL_CHANNELS_FAILED, NO_ADDRESS)
+        may_print = PRINT in KINDS[notice.kind].channels and reason in (ALL_CHANNELS_FAILED, *UNREACHABLE)
         if may_print:
             decision.end(notice, "print", reason)
         else:
-            is_tried = bool(work.tried_channels) and reason == NO_ADDRESS
+            is_tried = bool(work.tried_channels) and reason in UNREACHABLE
             decision.end(notice, "failed" if is_tried or reason == ALL_CHANNELS_FAILED else "dropped", reason)
 
     def _put_off_until(self, work: Work, kept: Sequence[DueNotice], now: datetime, zone: str) -> datetime | None:

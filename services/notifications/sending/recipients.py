@@ -16,6 +16,10 @@ PRINT = "print"
 
 # Reasons for a notice without a channel.
 NOT_WANTED, NO_CONSENT, NO_ADDRESS = "NOT_WANTED", "NO_CONSENT", "NO_ADDRESS"
+# The recipient has an address, but CHANNELS has no channel that sends this kind of notice there.
+NO_CHANNEL = "NO_CHANNEL"
+# A notice that may be printed becomes a letter for these reasons.
+UNREACHABLE = (NO_ADDRESS, NO_CHANNEL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +61,9 @@ def find_recipient(
     push_address: str = "",
     is_requested: bool = False,
 ) -> Recipient:
-    """Find the recipient of a notice and the channels in order of fallback.
+    """Find the recipient of a notice, and the channels in order of fallback: that of the setting CHANNELS.
 
+    channels      in order; those that the kind does not use are left out
     answers       preferences of the member: (kind, channel) -> allowed
     refused       hashes of addresses that a provider refused permanently
     push_address  subscriptions of the member's own browsers; "" without one
@@ -78,8 +83,9 @@ def find_recipient(
         # The devices belong to the child, but the notices go to the guardian.
         push_address = ""
     addresses = {"email": emails, "phone": phones, "push": push_address, "none": contact.id}
+    usable = [one for one in channels if template_channel(one.name, one.address_kind) in _sent_over(kind)]
     reachable: list[Option] = []
-    for channel in _in_order(channels, kind):
+    for channel in usable:
         address = addresses[channel.address_kind]
         if not address:
             continue
@@ -93,15 +99,13 @@ def find_recipient(
         return Recipient(name, language, options)
     if reachable or not allows(answers, kind.name, PRINT):
         return Recipient(name, language, (), NOT_WANTED)
-    return Recipient(name, language, (), NO_ADDRESS)
+    served = {channel.address_kind for channel in usable}
+    is_unserved = any(addresses[one] and one not in served for one in ("email", "phone"))
+    return Recipient(name, language, (), NO_CHANNEL if is_unserved else NO_ADDRESS)
 
 
-def _in_order(channels: Sequence[Channel], kind: Kind) -> list[Channel]:
-    """Return the channels for a kind, in the order of the kind, then in the order of the setting CHANNELS."""
-    places = {name: place for place, name in enumerate(kind.channels)}
-    named = [(template_channel(channel.name, channel.address_kind), channel) for channel in channels]
-    usable = [(places[name], channel) for name, channel in named if name in places and name != PRINT]
-    return [channel for _, channel in sorted(usable, key=lambda pair: pair[0])]
+def _sent_over(kind: Kind) -> tuple[str, ...]:
+    return tuple(name for name in kind.channels if name != PRINT)
 
 
 def _has_consent(contact: MemberContact) -> bool:

@@ -56,7 +56,7 @@ class Kind:
     waits       True: sent at once, but not during quiet hours
     basis       "contract" or "marketing"
     has_code    True: the text has a code that can be used once, so staff pages do not show it
-    channels    default channels, in order
+    channels    template channels over which it is sent, in no order
     variables   variables of its templates, by name
     requires    variables that each template must use; "a|b" means one of them
     provider    name and parameters of the provider's template
