@@ -11,9 +11,10 @@ from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert
+from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
+from chassis.errors import Refusal
 from chassis.ids import new_id
 from chassis.prepared import Prepared
 from chassis.sealing import MasterKey, MemberKey
@@ -22,6 +23,8 @@ from services.members.people.values import SEALED
 from services.members.tables import Card, Consent, Evidence, Member, MemberLookup, MemberWord
 
 QR_BYTES = 10
+# Answers of one member about consents, given and withdrawn.
+MOST_CONSENTS = 200
 # Fields that are stored unchanged in columns.
 COLUMNS = (
     "category", "name", "title_before", "title_after", "language", "birth_place", "sex", "kelurahan", "occupation",
@@ -156,6 +159,19 @@ def consent_rows(
         }
         for consent in given
     ]
+
+
+def refuse_many_consents(session: Session, member_id: UUID, given: Sequence[GivenConsent]) -> list[Refusal]:
+    """A member has at most MOST_CONSENTS answers, and may always withdraw a consent that is valid."""
+    if not given:
+        return []
+    answers = session.execute(
+        select(Consent.purpose, Consent.given).where(Consent.member_id == member_id).order_by(Consent.at, Consent.id)
+    ).all()
+    valid = {row.purpose: row.given for row in answers}
+    if len(answers) + len(given) <= MOST_CONSENTS or not any(one.given or not valid.get(one.purpose) for one in given):
+        return []
+    return [Refusal("CONSENTS_TOO_MANY", most=MOST_CONSENTS)]
 
 
 def write(session: Session, drafts: Sequence[Draft]) -> None:

@@ -152,7 +152,7 @@ def change(
         raise Outdated.at_version(member.version, given=version, changed=changed, changed_at=member.changed_at)
     cleaned, problems = values.clean(fields)
     cleaned = with_titles_apart(cleaned, fields)
-    problems += _check_lists(evidence, consents)
+    problems += _check_lists(evidence, consents) + drafts.refuse_many_consents(session, member.id, consents)
     before = drafts.all_values(member, master)
     after = before | cleaned
     known = categories.fill(session, member.institution_id)

@@ -18,10 +18,10 @@ from gateway.web.desk import data_requests as pages
 from rangkiang.members.v1 import people_pb2
 from rangkiang.members.v1 import requests_pb2 as wire
 from services.members import checks
-from services.members.people import consents, requests, values
+from services.members.people import consents, drafts, requests, values
 from services.members.service import SERVICE
 from tests.services.members.conftest import TEST, UNAND, Office
-from tests.services.members.desk import Desk, reasons
+from tests.services.members.desk import Desk, error_of, reasons
 from tests.services.members.test_people import SEALED, told
 
 SECRET = "Alamat yang benar: Jl. Teratai 9"
@@ -193,6 +193,25 @@ def test_a_guardian_answers_for_their_children_and_for_nobody_else(office: Offic
     assert [(one.given, one.by_guardian) for one in desk.get(child.id).consents][1:] == [(False, False)]
     with pytest.raises(NotFound):
         give(her, member=others[member])
+
+
+def test_a_member_has_a_bounded_number_of_answers_and_can_always_withdraw(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drafts, "MOST_CONSENTS", 3)
+    desk = Desk(office)
+    member = desk.register()
+    mine = own(office, member)
+    for given in (True, False, True):
+        give(mine, given=given)
+    refused = error_of(lambda: give(mine))
+    assert (refused.reason, refused.facts) == ("CONSENTS_TOO_MANY", {"most": 3})
+    give(mine, given=False)
+    assert reasons(lambda: give(mine, given=False)) == ["CONSENTS_TOO_MANY"]
+    by_form = people_pb2.Consent(purpose="news", text_version="2026-11", given=True, how="form")
+    change = people_pb2.ChangeMemberRequest(id=member.id, version=desk.get(member.id).version, consents=[by_form])
+    assert reasons(lambda: desk.call("ChangeMember", change)) == ["CONSENTS_TOO_MANY"]
+    assert [one.given for one in desk.get(member.id).consents] == [True, False, True, False]
 
 
 def test_a_consent_is_withdrawn_also_when_the_guardian_is_missing(office: Office) -> None:
