@@ -1,10 +1,11 @@
 """The bus of a cluster: RabbitMQ, its exchanges and queues, and publishing with confirms.
 
-    rangkiang.events (topic) ──type──▶ <service>.<handler>.v1 ──▶ worker ──fails──▶ ….wait.<ms> ──TTL──▶ first queue
+    rangkiang.events (topic) ──type──▶ <service>.<handler>.v1 ──▶ worker ──fails──▶ ….wait.v2.<ms> ──TTL──▶ first queue
         └─ no queue bound: rangkiang.unrouted.v2        │            └──attempts used up──▶ ….dead
                                                         └──was in a worker that died──▶ ….suspects (suspects.py)
 
-Queues are declared without a type, so the virtual host's default queue type applies.
+Queues are declared without a type, so the virtual host's default queue type applies. Waiting queues are quorum queues,
+because only these keep a message until the first queue has stored it (RabbitMQ 3.10 or later).
 """
 
 from __future__ import annotations
@@ -31,6 +32,11 @@ log = logging.getLogger(__name__)
 EXCHANGE = "rangkiang.events"
 # A queue cannot be declared again with other arguments, so change the version when you change them.
 TOPOLOGY = "v1"
+# Those of v1 lost the messages whose time ended while the first queue was not available.
+WAIT_TOPOLOGY = "v2"
+KEEPS_UNTIL_STORED = {
+    "x-queue-type": "quorum", "x-dead-letter-strategy": "at-least-once", "x-overflow": "reject-publish",
+}  # fmt: skip
 UNROUTED = "rangkiang.unrouted"
 UNROUTED_QUEUE = f"{UNROUTED}.v2"
 UNROUTED_TTL_MS = 7 * 24 * 3600 * 1000
@@ -174,7 +180,7 @@ def dead_queue(queue: str) -> str:
 
 
 def wait_queue(queue: str, seconds: float) -> str:
-    return f"{queue}.wait.{_ms(seconds)}"
+    return f"{queue}.wait.{WAIT_TOPOLOGY}.{_ms(seconds)}"
 
 
 def suspects_queue(queue: str) -> str:
@@ -204,7 +210,8 @@ def declare_handler(channel: Any, service: str, consumer: Consumer, backoff: Ite
     _declare_dead_lettering(channel, queue, to=dead_queue(queue))
     declare_suspects(channel, queue)
     for seconds in sorted(set(backoff)):
-        _declare_dead_lettering(channel, wait_queue(queue, seconds), to=queue, ttl={"x-message-ttl": _ms(seconds)})
+        arguments = {**KEEPS_UNTIL_STORED, "x-message-ttl": _ms(seconds)}
+        _declare_dead_lettering(channel, wait_queue(queue, seconds), to=queue, more=arguments)
     channel.queue_bind(queue, EXCHANGE, consumer.event.DESCRIPTOR.full_name)
 
 
@@ -256,9 +263,9 @@ def readdress(message: BrokerMessage, queue: str, **headers: Any) -> BrokerMessa
     return replace(message, exchange="", routing_key=queue, headers={**own_headers, **headers})
 
 
-def _declare_dead_lettering(channel: Any, queue: str, *, to: str, ttl: Mapping[str, int] | None = None) -> int:
+def _declare_dead_lettering(channel: Any, queue: str, *, to: str, more: Mapping[str, Any] | None = None) -> int:
     """Declare a queue whose rejected messages go to another queue. Returns how many messages it has."""
-    arguments = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": to, **(ttl or {})}
+    arguments = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": to, **(more or {})}
     declared = channel.queue_declare(queue, durable=True, auto_delete=False, arguments=arguments)
     return int(declared.message_count)
 

@@ -37,6 +37,7 @@ from nameko.messaging import Consumer as NamekoConsumer
 from nameko.messaging import QueueConsumer
 from nameko.runners import ServiceRunner
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from chassis import bus, revisions, telemetry
 from chassis.bus.amqp import (
@@ -57,6 +58,7 @@ from chassis.bus.suspects import Suspect, Suspects, Turns, refuse_suspect
 from chassis.cli import exit_with
 from chassis.context import system
 from chassis.db import Database
+from chassis.db_errors import is_outage
 from chassis.errors import Error, Invalid, Unavailable
 from chassis.gc_tuning import tune_gc
 from chassis.output import json_text, print_text
@@ -69,6 +71,7 @@ log = logging.getLogger(__name__)
 
 HANDLERS_AT_ONCE = 10
 PAUSE_SECONDS = 1.0
+OUTAGE_SECONDS = 2.0  # between two looks while the database is away
 LONGEST_BLOCK_SECONDS = 0.2
 BLOCKED_QUERIES = 3  # in a row; on a busy machine, or while it connects, the process also pauses when nothing blocks it
 
@@ -84,6 +87,9 @@ class Failures:
         queue = queue_of(self._service, consumer.name)
         if isinstance(problem, Suspect):
             return self._move(consumer, readdress(message, suspects_queue(queue)))
+        if is_outage(problem):
+            # Only from suspects, which are fetched one by one: other handlers keep the message in hand (`Outage`).
+            return self._move(consumer, readdress(message, queue))
         attempts = _attempts(message)
         dead = attempts >= len(bus.BACKOFF_SECONDS) or _cannot_succeed(problem)
         target = dead_queue(queue) if dead else wait_queue(queue, bus.BACKOFF_SECONDS[attempts])
@@ -108,6 +114,44 @@ class Failures:
             return False
 
 
+class Outage:
+    """Keeps messages in hand, unacknowledged and without an attempt, while the database is away.
+
+    The broker sends at most HANDLERS_AT_ONCE messages of a queue that are not acknowledged, and keeps the others.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._kept: list[tuple[EventConsumer, Any]] = []
+        self._stopping = threading.Event()
+
+    def is_on(self) -> bool:
+        return bool(self._kept)
+
+    def keep(self, consumer: EventConsumer, message: Any) -> None:
+        self._kept.append((consumer, message))
+
+    def run(self) -> None:
+        """Handle the kept messages when the database answers again, until `stop`."""
+        while not self._stopping.wait(OUTAGE_SECONDS):
+            if self._kept and self._database_answers():
+                kept, self._kept = self._kept, []
+                for consumer, message in kept:
+                    consumer.spawn(message)
+
+    def stop(self) -> None:
+        """End `run`; the broker delivers the kept messages again when the connection ends."""
+        self._stopping.set()
+
+    def _database_answers(self) -> bool:
+        try:
+            with self._database.reading(system("worker")) as session:
+                session.execute(text("SELECT 1"))
+        except (Error, DBAPIError):
+            return False
+        return True
+
+
 class RawQueueConsumer(QueueConsumer):  # type: ignore[misc]
     """nameko's consumer, with two differences: it declares the queues, and it does not decode messages."""
 
@@ -129,12 +173,21 @@ class EventConsumer(NamekoConsumer):  # type: ignore[misc]
 
     queue_consumer = RawQueueConsumer()
 
-    def __init__(self, service: str, consumer: Consumer, failures: Failures, suspects: Suspects) -> None:
+    def __init__(
+        self, service: str, consumer: Consumer, failures: Failures, suspects: Suspects, outage: Outage
+    ) -> None:
         self.service, self.consumer = service, consumer
-        self._failures, self._suspects = failures, suspects
+        self._failures, self._suspects, self._outage = failures, suspects, outage
         super().__init__(queue=Queue(queue_of(service, consumer.name), no_declare=True))  # type: ignore[no-untyped-call]
 
     def handle_message(self, _body: None, message: Any) -> None:
+        if self._outage.is_on():
+            self._outage.keep(self, message)
+        else:
+            self.spawn(message)
+
+    def spawn(self, message: Any) -> None:
+        """Run the handler on a message in a green thread; wait while all are busy."""
         try:
             self.container.spawn_worker(
                 self, (from_received(message),), {}, handle_result=partial(self.handle_result, message)
@@ -143,7 +196,9 @@ class EventConsumer(NamekoConsumer):  # type: ignore[misc]
             self.queue_consumer.requeue_message(message)
 
     def handle_result(self, message: Any, worker_ctx: Any, result: Any = None, exc_info: Any = None) -> Any:
-        if exc_info is not None and not self._failures.put_off(self.consumer, from_received(message), exc_info[1]):
+        if exc_info is not None and is_outage(exc_info[1]):
+            self._outage.keep(self, message)
+        elif exc_info is not None and not self._failures.put_off(self.consumer, from_received(message), exc_info[1]):
             # The message was neither handled nor moved, so the broker must keep it.
             time.sleep(PAUSE_SECONDS)
             self.queue_consumer.requeue_message(message)
@@ -154,10 +209,10 @@ class EventConsumer(NamekoConsumer):  # type: ignore[misc]
         return result, exc_info
 
 
-def worker_class(resources: Resources, turns: Turns, failures: Failures, suspects: Suspects) -> type:
+def worker_class(resources: Resources, turns: Turns, failures: Failures, suspects: Suspects, outage: Outage) -> type:
     """Build a nameko service whose entrypoints are the service's handlers."""
     methods = {
-        consumer.name: EventConsumer.decorator(resources.service.name, consumer, failures, suspects)(
+        consumer.name: EventConsumer.decorator(resources.service.name, consumer, failures, suspects, outage)(
             _method(resources, consumer, turns)
         )
         for consumer in resources.service.consumers
@@ -236,10 +291,12 @@ def main(name: str, *, json_lines: bool = False) -> None:
     runner = ServiceRunner({"AMQP_URI": settings.bus_url, "max_workers": HANDLERS_AT_ONCE})
     turns, failures = Turns(), Failures(service.name, publisher)
     suspects = Suspects(resources, turns, run=partial(run_handler, resources), put_off=failures.put_off)
-    runner.add_service(worker_class(resources, turns, failures, suspects))
+    outage = Outage(database)
+    runner.add_service(worker_class(resources, turns, failures, suspects, outage))
 
     def stop() -> None:
         suspects.stop()
+        outage.stop()
         runner.stop()
 
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -249,12 +306,15 @@ def main(name: str, *, json_lines: bool = False) -> None:
     runner.start()
     tune_gc()
     suspects_thread = eventlet.spawn(suspects.run)
+    outage_thread = eventlet.spawn(outage.run)
     names = [consumer.name for consumer in service.consumers]
     line = json_text({"service": service.name, "consumers": names}) if json_lines else f"{service.name}: {names}"
     print_text(line)
     _wait(runner)
     suspects.stop()
     suspects_thread.wait()
+    outage.stop()
+    outage_thread.wait()
     sampling_end.set()
     publisher.close()
     database.close()
