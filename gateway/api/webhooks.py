@@ -64,7 +64,7 @@ class Webhook(ResponseModel):
     id: str
     """Identifier of the webhook."""
     client_id: str
-    """Identifier of the client or staff account that made the webhook."""
+    """Identifier of the client or staff account that made the webhook, and with which it ends."""
     made_by_staff: bool
     """True when a member of staff made the webhook, for the institution."""
     url: str
@@ -74,7 +74,8 @@ class Webhook(ResponseModel):
     with_members: bool
     """True when events have ids of members. Events never have names or contact data."""
     state: str
-    """active; or disabled, by its owner (reason STOPPED) or after a day of failures."""
+    """active; or disabled: by its owner (reason STOPPED), after a day of failures, or with its maker
+    (MAKER_WITHOUT_SCOPES)."""
     reason: str
     """Reason code of the last failure; empty after a delivery."""
     failures: int

@@ -162,7 +162,7 @@ def list_clients(json: Json = False) -> None:
 def revoke_client(client_id: str, json: Json = False) -> None:
     """Revoke a client; its tokens are refused everywhere within 20 seconds."""
     with open_members() as resources, resources.database.transaction(OPERATOR) as session:
-        client = clients.revoke_client(session, client_id, context=OPERATOR)
+        client = clients.revoke_client(session, client_id)
         _record(session, "members.revoke_client", kind="client", object_id=client.id)
         result = {"client_id": str(client.id), "name": client.name, "revoked": True}
     print_json(result) if json else print_text(f"{result['name']}: revoked")

@@ -25,6 +25,7 @@ from services.notifications.members import TEXT_KEY_DAMAGED
 from services.notifications.sending.decisions import CONTACT_UNREADABLE
 from services.notifications.settings import NotificationsSettings
 from services.notifications.tables import Attempt, Conversation, Institution, Message, Notice, Webhook
+from services.notifications.webhooks.delivery import MAKER_WITHOUT_SCOPES
 from services.notifications.webhooks.subscriptions import STOPPED
 
 DOCTOR = system("doctor")
@@ -137,9 +138,9 @@ def _count(session: Session, *conditions: Any) -> int:
 def partners(resources: Resources) -> list[Finding]:
     """Check that no webhook is disabled after failures, and that no conversation has waited for more than a day."""
     with resources.database.reading(DOCTOR) as session:
-        disabled = session.scalars(
-            select(Webhook.id).where(Webhook.state == "disabled", Webhook.reason != STOPPED)
-        ).all()
+        is_failing = (Webhook.state == "disabled", Webhook.reason.not_in((STOPPED, MAKER_WITHOUT_SCOPES)))
+        disabled = session.scalars(select(Webhook.id).where(*is_failing)).all()
+        ended = session.scalars(select(Webhook.id).where(Webhook.reason == MAKER_WITHOUT_SCOPES)).all()
         waiting = session.scalar(
             select(func.count())
             .select_from(Conversation)
@@ -149,6 +150,9 @@ def partners(resources: Resources) -> list[Finding]:
     if disabled:
         message = sentence("CHECK_WEBHOOKS_DISABLED", count=len(disabled), ids=", ".join(map(str, disabled[:10])))
         findings.append(Finding("webhooks", True, message, sentence("CHECK_WEBHOOKS_DISABLED_ADVICE")))
+    if ended:
+        message = sentence("CHECK_WEBHOOKS_ENDED", count=len(ended), ids=", ".join(map(str, ended[:10])))
+        findings.append(Finding("webhooks", True, message, sentence("CHECK_WEBHOOKS_ENDED_ADVICE")))
     if waiting:
         message = sentence("CHECK_CONVERSATIONS_WAIT", count=waiting)
         findings.append(Finding("conversations", True, message, sentence("CHECK_CONVERSATIONS_WAIT_ADVICE")))

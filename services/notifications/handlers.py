@@ -17,7 +17,6 @@ from rangkiang.circulation.v1.events_pb2 import (
     SuspensionStarted,
 )
 from rangkiang.members.v1.events_pb2 import (
-    ClientRevoked,
     MemberErased,
     MemberRegistered,
     MembersChanged,
@@ -41,7 +40,7 @@ from services.notifications.notices import (
     make_notice,
     read_mark,
 )
-from services.notifications.webhooks.facts import forget_client, forget_member, note_loan, note_member
+from services.notifications.webhooks.facts import forget_member, note_loan, note_member
 
 # Facts of members have no branch; later the sender reads the zone of the institution.
 _INSTITUTION_ZONE = institutions.DEFAULT_ZONE
@@ -63,11 +62,6 @@ def erase_member(session: Session, fact: MemberErased, context: Context) -> None
     members.erase_member(session, member_id, institution_id=UUID(context.institution))
     store.erase_member(session, member_id)
     forget_member(session, member_id)
-
-
-def end_webhooks(session: Session, fact: ClientRevoked, _context: Context) -> None:
-    """Delete the webhooks of a revoked client and their facts."""
-    forget_client(session, fact.id)
 
 
 def open_loan(session: Session, fact: LoanOpened, _context: Context) -> None:

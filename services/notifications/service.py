@@ -13,7 +13,6 @@ from rangkiang.circulation.v1.events_pb2 import (
     SuspensionStarted,
 )
 from rangkiang.members.v1.events_pb2 import (
-    ClientRevoked,
     MemberErased,
     MemberRegistered,
     MembersChanged,
@@ -70,7 +69,6 @@ SERVICE = Service(
         Consumer("suspension-started", SuspensionStarted, "services.notifications.handlers:tell_suspension"),
         Consumer("member-registered", MemberRegistered, "services.notifications.handlers:welcome"),
         Consumer("slip-issued", SlipIssued, "services.notifications.handlers:send_slip"),
-        Consumer("client-revoked", ClientRevoked, "services.notifications.handlers:end_webhooks"),
         Consumer("membership-expiring", MembershipExpiring, "services.notifications.handlers:tell_expiry"),
     ),
     projections=(

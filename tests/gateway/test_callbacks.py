@@ -26,9 +26,11 @@ from services.members.keys import Keys
 from services.members.people.store import NewMember, register
 from services.members.roles import scopes_of
 from services.members.settings import MembersSettings
+from services.members.sign_in import clients
 from services.notifications.conversations.answers import Answerer
 from services.notifications.institutions import copy_institutions
 from services.notifications.rpc.conversations import CirculationOwners
+from services.notifications.rpc.sending import ServiceOwners
 from services.notifications.settings import NotificationsSettings
 from services.notifications.webhooks import delivery
 from services.notifications.webhooks.facts import note_member
@@ -170,7 +172,13 @@ def test_a_partner_subscribes_and_gets_facts(site: Site) -> None:
         body = {"url": receiver.url, "kinds": ["loan.opened", "member.registered"]}
         refused = site.http.post("/api/v1/webhooks", json=body, headers=partner)
         assert (refused.status_code, refused.json()["reason"]) == (403, "WEBHOOK_SCOPE_MISSING")
-        partner = site.headers("partner_members")
+        members, context = running["members"].database, replace(TEST, institution=str(PKS))
+        with members.transaction(context) as session:
+            client, _ = clients.add_client(
+                session, institution_id=PKS, name="kampus", role="partner_members", context=context, granter=None
+            )
+        token = site.keys.sign(clients.principal_of(client))
+        partner = {"Authorization": f"Bearer {token}", "Idempotency-Key": str(uuid.uuid4())}
         made = site.http.post("/api/v1/webhooks", json=body, headers=partner)
         assert made.status_code == 201, made.text
         assert made.json()["with_members"] is True
@@ -180,10 +188,19 @@ def test_a_partner_subscribes_and_gets_facts(site: Site) -> None:
         database = site.notifications.database
         with database.transaction(TEST) as session:
             note_member(session, "member.registered", institution_id=str(PKS), member_id=str(uuid.uuid4()))
-        assert delivery.run_round(database, site.master, OutgoingClient(allowed=networks(LOOPBACK))) == 1
+        outgoing, read_scopes = OutgoingClient(allowed=networks(LOOPBACK)), ServiceOwners(site.notifications).scopes
+        assert delivery.run_round(database, site.master, outgoing, read_scopes) == 1
         assert json.loads(receiver.requests[0].body)["kind"] == "member.registered"
         path = f"/api/v1/webhooks/{made.json()['id']}"
         partner["Idempotency-Key"] = str(uuid.uuid4())
         assert site.http.post(f"{path}/replay", json={}, headers=partner).json()["count"] == 0
-        assert site.http.delete(path, headers=partner).status_code == 200
+        with members.transaction(context) as session:
+            clients.revoke_client(session, str(client.id))
+        with database.transaction(TEST) as session:
+            note_member(session, "member.registered", institution_id=str(PKS), member_id=str(uuid.uuid4()))
+        assert delivery.run_round(database, site.master, outgoing, read_scopes) == 0
+        [ended] = site.http.get("/api/v1/webhooks", headers=site.headers("manager")).json()["hits"]
+        assert (ended["state"], ended["reason"]) == ("disabled", "MAKER_WITHOUT_SCOPES")
+        assert len(receiver.requests) == 1
+        assert site.http.delete(path, headers=site.headers("manager")).status_code == 200
         assert site.http.get("/api/v1/webhooks", headers=partner).json()["total"] == 0

@@ -21,7 +21,7 @@ from services.notifications.institutions import copy_institutions
 from services.notifications.members import hash_address
 from services.notifications.settings import NotificationsSettings
 from services.notifications.tables import Webhook, WebhookFact
-from services.notifications.webhooks.delivery import SEALED_FOR
+from services.notifications.webhooks.delivery import MAKER_WITHOUT_SCOPES, SEALED_FOR
 from services.notifications.webhooks.facts import SCOPES
 from tests.fakes.accounts import TEST, add_institution, add_staff, new_user
 from tests.fakes.catalog import FakeCatalog
@@ -135,7 +135,10 @@ def test_a_webhook_is_made_shown_once_disabled_enabled_and_deleted(manager: Visi
     manager.open(HOOKS)
     answer = manager.send(HOOKS, {"url": "https://10.1.2.3/x", "kinds": ["loan.opened"], "contact": "nobody"})
     assert answer.status_code == 409
-    assert "10.1.2.3 may not be called" in manager.page.xpath("//*[@id='url-error']")[0].text_content()
+    assert (
+        "10.1.2.3 was not found, or is not a public Internet address"
+        in manager.page.xpath("//*[@id='url-error']")[0].text_content()
+    )
     assert manager.form(HOOKS)["url"] == "https://10.1.2.3/x"
     answer = manager.send(HOOKS, {"url": "http://127.0.0.1/x"})
     assert answer.status_code == 400
@@ -194,6 +197,30 @@ def test_deliveries_are_paged_and_sent_again_from_a_fact(manager: Visitor, deliv
     manager.send(f"{delivered}/replay", {"cursor": cursor})
     assert "48 events are sent again." in manager.text
     assert "answered HTTP 500" not in manager.text
+
+
+@pytest.mark.parametrize("made_by_staff", [True, False])
+def test_a_webhook_that_ended_with_its_maker_says_so_and_a_manager_continues_that_of_staff(
+    manager: Visitor, master: MasterKey, *, made_by_staff: bool
+) -> None:
+    now, webhook_id = clock.now(), new_id()
+    with running["notifications"].database.transaction(TEST) as session:
+        session.add(
+            Webhook(
+                id=webhook_id, institution_id=MAKASSAR, client_id=str(new_id()), url="https://kampus.example/ended",
+                kinds=["loan.opened"], with_members=False, sealed_secret=master.seal(b"x", use=SEALED_FOR),
+                sealed_contact=None, state="disabled", reason=MAKER_WITHOUT_SCOPES, failures=0, failing_since=None,
+                next_at=now, last_delivered_at=None, made_at=now, made_by_staff=made_by_staff,
+            )
+        )  # fmt: skip
+    path = f"{HOOKS}/{webhook_id}"
+    manager.open(path)
+    assert "Ended, because the account or client that made it is closed or has lost a right." in manager.text
+    can_enable = any(form.action.endswith("/replay") for form in manager.page.forms)
+    assert (can_enable, "you are recorded as its maker" in manager.text) == (made_by_staff, made_by_staff)
+    if made_by_staff:
+        manager.send(f"{path}/replay")
+        assert "The webhook is active again." in manager.text
 
 
 def test_every_fact_has_words(manager: Visitor) -> None:

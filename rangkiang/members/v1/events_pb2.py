@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!rangkiang/members/v1/events.proto\x12\x14rangkiang.members.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"C\n\x0eMembersChanged\x12\x31\n\x07members\x18\x01 \x03(\x0b\x32 .rangkiang.members.v1.MemberFact\"\xac\x02\n\nMemberFact\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x16\n\x0einstitution_id\x18\x03 \x01(\t\x12\x0f\n\x07numbers\x18\x04 \x03(\t\x12\x10\n\x08\x63\x61tegory\x18\x05 \x01(\t\x12\x12\n\nexpires_on\x18\x06 \x01(\t\x12/\n\x06\x62locks\x18\x07 \x03(\x0b\x32\x1f.rangkiang.members.v1.BlockFact\x12\x10\n\x08\x61ge_band\x18\x08 \x01(\t\x12\x0b\n\x03sex\x18\t \x01(\t\x12\x0e\n\x06region\x18\n \x01(\t\x12\r\n\x05group\x18\x0b \x01(\t\x12\x17\n\x0fis_organisation\x18\x0c \x01(\x08\x12\x13\n\x0bmerged_into\x18\r \x01(\t\x12\x15\n\rkeeps_history\x18\x0e \x01(\x08\",\n\tBlockFact\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07\x65nds_on\x18\x02 \x01(\t\"+\n\x0cMemberErased\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\"[\n\x10MemberRegistered\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x16\n\x0einstitution_id\x18\x03 \x01(\t\x12\x12\n\nexpires_on\x18\x04 \x01(\t\"x\n\nSlipIssued\x12\x11\n\tmember_id\x18\x01 \x01(\t\x12\x16\n\x0einstitution_id\x18\x02 \x01(\t\x12\x0f\n\x07slip_id\x18\x03 \x01(\t\x12.\n\nexpires_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"r\n\x12MembershipExpiring\x12\x11\n\tmember_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x16\n\x0einstitution_id\x18\x03 \x01(\t\x12\x12\n\nexpires_on\x18\x04 \x01(\t\x12\x0c\n\x04\x64\x61ys\x18\x05 \x01(\x05\"3\n\rClientRevoked\x12\n\n\x02id\x18\x01 \x01(\t\x12\x16\n\x0einstitution_id\x18\x02 \x01(\t\"!\n\x0fSnapshotRequest\x12\x0e\n\x06\x63ursor\x18\x01 \x01(\t\"f\n\rSnapshotReply\x12\x31\n\x07members\x18\x01 \x03(\x0b\x32 .rangkiang.members.v1.MemberFact\x12\x12\n\nerased_ids\x18\x02 \x03(\t\x12\x0e\n\x06\x63ursor\x18\x03 \x01(\t\"&\n\x14GetMemberFactRequest\x12\x0e\n\x06member\x18\x01 \x01(\t\"F\n\x12GetMemberFactReply\x12\x30\n\x06member\x18\x01 \x01(\x0b\x32 .rangkiang.members.v1.MemberFactb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!rangkiang/members/v1/events.proto\x12\x14rangkiang.members.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"C\n\x0eMembersChanged\x12\x31\n\x07members\x18\x01 \x03(\x0b\x32 .rangkiang.members.v1.MemberFact\"\xac\x02\n\nMemberFact\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x16\n\x0einstitution_id\x18\x03 \x01(\t\x12\x0f\n\x07numbers\x18\x04 \x03(\t\x12\x10\n\x08\x63\x61tegory\x18\x05 \x01(\t\x12\x12\n\nexpires_on\x18\x06 \x01(\t\x12/\n\x06\x62locks\x18\x07 \x03(\x0b\x32\x1f.rangkiang.members.v1.BlockFact\x12\x10\n\x08\x61ge_band\x18\x08 \x01(\t\x12\x0b\n\x03sex\x18\t \x01(\t\x12\x0e\n\x06region\x18\n \x01(\t\x12\r\n\x05group\x18\x0b \x01(\t\x12\x17\n\x0fis_organisation\x18\x0c \x01(\x08\x12\x13\n\x0bmerged_into\x18\r \x01(\t\x12\x15\n\rkeeps_history\x18\x0e \x01(\x08\",\n\tBlockFact\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07\x65nds_on\x18\x02 \x01(\t\"+\n\x0cMemberErased\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\"[\n\x10MemberRegistered\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x16\n\x0einstitution_id\x18\x03 \x01(\t\x12\x12\n\nexpires_on\x18\x04 \x01(\t\"x\n\nSlipIssued\x12\x11\n\tmember_id\x18\x01 \x01(\t\x12\x16\n\x0einstitution_id\x18\x02 \x01(\t\x12\x0f\n\x07slip_id\x18\x03 \x01(\t\x12.\n\nexpires_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"r\n\x12MembershipExpiring\x12\x11\n\tmember_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x16\n\x0einstitution_id\x18\x03 \x01(\t\x12\x12\n\nexpires_on\x18\x04 \x01(\t\x12\x0c\n\x04\x64\x61ys\x18\x05 \x01(\x05\"!\n\x0fSnapshotRequest\x12\x0e\n\x06\x63ursor\x18\x01 \x01(\t\"f\n\rSnapshotReply\x12\x31\n\x07members\x18\x01 \x03(\x0b\x32 .rangkiang.members.v1.MemberFact\x12\x12\n\nerased_ids\x18\x02 \x03(\t\x12\x0e\n\x06\x63ursor\x18\x03 \x01(\t\"&\n\x14GetMemberFactRequest\x12\x0e\n\x06member\x18\x01 \x01(\t\"F\n\x12GetMemberFactReply\x12\x30\n\x06member\x18\x01 \x01(\x0b\x32 .rangkiang.members.v1.MemberFactb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -46,14 +46,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SLIPISSUED']._serialized_end=768
   _globals['_MEMBERSHIPEXPIRING']._serialized_start=770
   _globals['_MEMBERSHIPEXPIRING']._serialized_end=884
-  _globals['_CLIENTREVOKED']._serialized_start=886
-  _globals['_CLIENTREVOKED']._serialized_end=937
-  _globals['_SNAPSHOTREQUEST']._serialized_start=939
-  _globals['_SNAPSHOTREQUEST']._serialized_end=972
-  _globals['_SNAPSHOTREPLY']._serialized_start=974
-  _globals['_SNAPSHOTREPLY']._serialized_end=1076
-  _globals['_GETMEMBERFACTREQUEST']._serialized_start=1078
-  _globals['_GETMEMBERFACTREQUEST']._serialized_end=1116
-  _globals['_GETMEMBERFACTREPLY']._serialized_start=1118
-  _globals['_GETMEMBERFACTREPLY']._serialized_end=1188
+  _globals['_SNAPSHOTREQUEST']._serialized_start=886
+  _globals['_SNAPSHOTREQUEST']._serialized_end=919
+  _globals['_SNAPSHOTREPLY']._serialized_start=921
+  _globals['_SNAPSHOTREPLY']._serialized_end=1023
+  _globals['_GETMEMBERFACTREQUEST']._serialized_start=1025
+  _globals['_GETMEMBERFACTREQUEST']._serialized_end=1063
+  _globals['_GETMEMBERFACTREPLY']._serialized_start=1065
+  _globals['_GETMEMBERFACTREPLY']._serialized_end=1135
 # @@protoc_insertion_point(module_scope)

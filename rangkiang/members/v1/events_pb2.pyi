@@ -259,30 +259,6 @@ class MembershipExpiring(_message.Message):
 Global___MembershipExpiring: _TypeAlias = MembershipExpiring  # noqa: Y015
 
 @_typing.final
-class ClientRevoked(_message.Message):
-    """A client of the API was revoked. Nothing may be sent to it any more. Emitted once."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    ID_FIELD_NUMBER: _builtins.int
-    INSTITUTION_ID_FIELD_NUMBER: _builtins.int
-    id: _builtins.str
-    institution_id: _builtins.str
-    def __init__(
-        self,
-        *,
-        id: _builtins.str = ...,
-        institution_id: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "institution_id", b"institution_id"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ClientRevoked: _TypeAlias = ClientRevoked  # noqa: Y015
-
-@_typing.final
 class SnapshotRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

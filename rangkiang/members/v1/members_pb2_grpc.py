@@ -124,6 +124,11 @@ class MembersStub:
                 request_serializer=rangkiang_dot_members_dot_v1_dot_staff__pb2.RevokeClientRequest.SerializeToString,
                 response_deserializer=rangkiang_dot_members_dot_v1_dot_staff__pb2.RevokeClientReply.FromString,
                 _registered_method=True)
+        self.ListScopes = channel.unary_unary(
+                '/rangkiang.members.v1.Members/ListScopes',
+                request_serializer=rangkiang_dot_members_dot_v1_dot_staff__pb2.ListScopesRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_members_dot_v1_dot_staff__pb2.ListScopesReply.FromString,
+                _registered_method=True)
         self.RegisterMember = channel.unary_unary(
                 '/rangkiang.members.v1.Members/RegisterMember',
                 request_serializer=rangkiang_dot_members_dot_v1_dot_people__pb2.RegisterMemberRequest.SerializeToString,
@@ -432,6 +437,13 @@ class MembersServicer:
 
     def RevokeClient(self, request, context):
         """Revokes a client. Every process refuses its tokens within 20 seconds.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListScopes(self, request, context):
+        """The scopes of staff accounts and clients, for what goes on without their tokens: webhooks.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -792,6 +804,11 @@ def add_MembersServicer_to_server(servicer, server):
                     servicer.RevokeClient,
                     request_deserializer=rangkiang_dot_members_dot_v1_dot_staff__pb2.RevokeClientRequest.FromString,
                     response_serializer=rangkiang_dot_members_dot_v1_dot_staff__pb2.RevokeClientReply.SerializeToString,
+            ),
+            'ListScopes': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListScopes,
+                    request_deserializer=rangkiang_dot_members_dot_v1_dot_staff__pb2.ListScopesRequest.FromString,
+                    response_serializer=rangkiang_dot_members_dot_v1_dot_staff__pb2.ListScopesReply.SerializeToString,
             ),
             'RegisterMember': grpc.unary_unary_rpc_method_handler(
                     servicer.RegisterMember,
@@ -1422,6 +1439,33 @@ class Members:
             '/rangkiang.members.v1.Members/RevokeClient',
             rangkiang_dot_members_dot_v1_dot_staff__pb2.RevokeClientRequest.SerializeToString,
             rangkiang_dot_members_dot_v1_dot_staff__pb2.RevokeClientReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListScopes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.members.v1.Members/ListScopes',
+            rangkiang_dot_members_dot_v1_dot_staff__pb2.ListScopesRequest.SerializeToString,
+            rangkiang_dot_members_dot_v1_dot_staff__pb2.ListScopesReply.FromString,
             options,
             channel_credentials,
             insecure,

@@ -74,6 +74,8 @@ class MembersStub:
     """Adds a client. Only this reply has its secret."""
     RevokeClient: _grpc.UnaryUnaryMultiCallable[_staff_pb2.RevokeClientRequest, _staff_pb2.RevokeClientReply]
     """Revokes a client. Every process refuses its tokens within 20 seconds."""
+    ListScopes: _grpc.UnaryUnaryMultiCallable[_staff_pb2.ListScopesRequest, _staff_pb2.ListScopesReply]
+    """The scopes of staff accounts and clients, for what goes on without their tokens: webhooks."""
     RegisterMember: _grpc.UnaryUnaryMultiCallable[_people_pb2.RegisterMemberRequest, _people_pb2.RegisterMemberReply]
     """Registers a member, with a card number."""
     GetMember: _grpc.UnaryUnaryMultiCallable[_people_pb2.GetMemberRequest, _people_pb2.GetMemberReply]
@@ -190,6 +192,8 @@ class MembersAsyncStub(MembersStub):
     """Adds a client. Only this reply has its secret."""
     RevokeClient: _aio.UnaryUnaryMultiCallable[_staff_pb2.RevokeClientRequest, _staff_pb2.RevokeClientReply]  # type: ignore[assignment]
     """Revokes a client. Every process refuses its tokens within 20 seconds."""
+    ListScopes: _aio.UnaryUnaryMultiCallable[_staff_pb2.ListScopesRequest, _staff_pb2.ListScopesReply]  # type: ignore[assignment]
+    """The scopes of staff accounts and clients, for what goes on without their tokens: webhooks."""
     RegisterMember: _aio.UnaryUnaryMultiCallable[_people_pb2.RegisterMemberRequest, _people_pb2.RegisterMemberReply]  # type: ignore[assignment]
     """Registers a member, with a card number."""
     GetMember: _aio.UnaryUnaryMultiCallable[_people_pb2.GetMemberRequest, _people_pb2.GetMemberReply]  # type: ignore[assignment]
@@ -399,6 +403,14 @@ class MembersServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_staff_pb2.RevokeClientReply, _abc.Awaitable[_staff_pb2.RevokeClientReply]]:
         """Revokes a client. Every process refuses its tokens within 20 seconds."""
+
+    @_abc_1.abstractmethod
+    def ListScopes(
+        self,
+        request: _staff_pb2.ListScopesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_staff_pb2.ListScopesReply, _abc.Awaitable[_staff_pb2.ListScopesReply]]:
+        """The scopes of staff accounts and clients, for what goes on without their tokens: webhooks."""
 
     @_abc_1.abstractmethod
     def RegisterMember(

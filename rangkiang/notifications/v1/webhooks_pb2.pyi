@@ -41,18 +41,24 @@ class Webhook(_message.Message):
     MADE_BY_STAFF_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     client_id: _builtins.str
-    """Id of the client or staff account that made the webhook."""
+    """Id of the client or staff account that made the webhook. The webhook ends when this account or client ends, or loses a
+    scope that the webhook needs.
+    """
     url: _builtins.str
     with_members: _builtins.bool
     """Facts contain ids of members, because the maker had the scope facts.members."""
     state: _builtins.str
-    """"active", or "disabled": after a day of failures, after HTTP status 410, or by its owner (reason "STOPPED")."""
+    """"active", or "disabled": after a day of failures, after HTTP status 410, by its owner (reason "STOPPED"), or with its
+    maker (reason "MAKER_WITHOUT_SCOPES").
+    """
     reason: _builtins.str
     failures: _builtins.int
     waiting: _builtins.int
     """Number of facts that wait."""
     made_by_staff: _builtins.bool
-    """A member of staff made it: it belongs to the institution, and continues when that person leaves."""
+    """A member of staff made it, for the institution. When it has ended with that person, another one may replay it, and
+    becomes its maker.
+    """
     @_builtins.property
     def kinds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """"loan.opened", "loan.renewed", "loan.returned", "loan.overdue" or "member.registered"."""

@@ -12,6 +12,7 @@ from rangkiang.members.v1 import staff_pb2 as wire
 from services.members.rpc.people import timestamp
 from services.members.sign_in import accounts, clients
 from services.members.sign_in.accounts import Staff
+from services.members.sign_in.sessions import held_scopes
 from services.members.tables import Client
 
 
@@ -93,9 +94,15 @@ class StaffMethods:
     def RevokeClient(self, request: wire.RevokeClientRequest, context: grpc.ServicerContext) -> wire.RevokeClientReply:
         caller = rpc.context(context)
         with self._database.transaction(caller) as session:
-            client = clients.revoke_client(session, request.id, context=caller)
+            client = clients.revoke_client(session, request.id)
             audit.record(session, caller, "members.revoke_client", kind="client", object_id=client.id)
         return wire.RevokeClientReply(client=_client(client))
+
+    def ListScopes(self, request: wire.ListScopesRequest, context: grpc.ServicerContext) -> wire.ListScopesReply:
+        with self._database.reading(rpc.context(context)) as session:
+            held = held_scopes(session, request.ids)
+        holders = [wire.ScopeHolder(id=str(holder_id), scopes=sorted(scopes)) for holder_id, scopes in held.items()]
+        return wire.ListScopesReply(holders=holders)
 
 
 def _member(person: Staff) -> wire.StaffMember:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hmac
 import re
 import secrets
-from dataclasses import replace
 from uuid import UUID
 
 from sqlalchemy import select, update
@@ -15,9 +14,7 @@ from chassis import clock
 from chassis.auth import Principal
 from chassis.context import Context
 from chassis.errors import Conflict, Invalid, NotFound, Unauthenticated
-from chassis.events import emit
 from chassis.ids import new_id, parse_id
-from rangkiang.members.v1.events_pb2 import ClientRevoked
 from services.members import roles
 from services.members.sign_in.sessions import SECRET_BYTES, SEEN_STEP, hash_secret
 from services.members.tables import Client
@@ -63,11 +60,10 @@ def add_client(
     return client, secret
 
 
-def revoke_client(session: Session, client_id: str, *, context: Context) -> Client:
+def revoke_client(session: Session, client_id: str) -> Client:
     """Revoke a client by its id; a second call changes nothing.
 
     raises  NotFound  CLIENT_NOT_FOUND
-    emits   ClientRevoked
     """
     client = _client(session, client_id)
     if client is None:
@@ -75,9 +71,6 @@ def revoke_client(session: Session, client_id: str, *, context: Context) -> Clie
     if client.revoked_at is None:
         client.revoked_at = clock.now()
         session.flush()
-        own = replace(context, institution=str(client.institution_id))
-        message = ClientRevoked(id=str(client.id), institution_id=own.institution)
-        emit(session, message, aggregate_id=client.id, version=1, context=own)
     return client
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections import defaultdict
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -138,6 +141,21 @@ def roles_of(session: DatabaseSession, account: Account) -> tuple[str, ...]:
         select(AccountRole.role).where(AccountRole.account_id == account.id).order_by(AccountRole.role)
     )
     return tuple(codes)
+
+
+def held_scopes(session: DatabaseSession, ids: Iterable[str]) -> dict[UUID, frozenset[str]]:
+    """Return the scopes of staff accounts and clients; closed, revoked and unknown ones are left out."""
+    known: list[UUID] = []
+    for one in ids:
+        with suppress(ValueError):
+            known.append(UUID(one))
+    staff = select(AccountRole.account_id, AccountRole.role).join(Account, Account.id == AccountRole.account_id)
+    programs = select(Client.id, Client.role).where(Client.id.in_(known), Client.revoked_at.is_(None))
+    roles = defaultdict[UUID, list[str]](list)
+    for query in (staff.where(Account.id.in_(known), Account.closed_at.is_(None)), programs):
+        for holder_id, role in session.execute(query):
+            roles[holder_id].append(role)
+    return {holder_id: scopes_of(codes) for holder_id, codes in roles.items()}
 
 
 def forget_old(session: DatabaseSession) -> None:

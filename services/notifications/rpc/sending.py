@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
 from typing import Any
 from uuid import UUID
@@ -19,6 +19,7 @@ from chassis.service import Resources
 from chassis.wake import Wake, open_wake, wait_until
 from rangkiang.members.v1 import contacts_pb2 as wire
 from rangkiang.members.v1.members_pb2_grpc import MembersStub
+from rangkiang.members.v1.staff_pb2 import ListScopesRequest
 from services.notifications.channels.opening import open_channels
 from services.notifications.keys import read_own_master
 from services.notifications.rpc.places import BranchPlaces
@@ -73,6 +74,11 @@ class ServiceOwners:
             links.append(link)
         reply = self._members().MakeActLinks(wire.MakeActLinksRequest(links=links), timeout=ASK_SECONDS)
         return list(reply.tokens)
+
+    def scopes(self, ids: Collection[str]) -> Mapping[str, frozenset[str]]:
+        """Return id -> scopes of staff accounts and clients; ended and unknown ones are left out."""
+        reply = self._members().ListScopes(ListScopesRequest(ids=ids), timeout=ASK_SECONDS)
+        return {holder.id: frozenset(holder.scopes) for holder in reply.holders}
 
     def place(self, question: PlaceQuestion) -> Mapping[str, str]:
         return self._places.describe(question.institution_id, question.branch_id, question.language)

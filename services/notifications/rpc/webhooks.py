@@ -25,6 +25,7 @@ from services.notifications.channels.opening import open_channels
 from services.notifications.channels.port import Message, send_and_wait
 from services.notifications.institutions import own_zone
 from services.notifications.keys import read_own_master
+from services.notifications.rpc.sending import ServiceOwners
 from services.notifications.settings import NotificationsSettings
 from services.notifications.tables import Webhook, WebhookFact
 from services.notifications.webhooks import delivery, subscriptions
@@ -37,6 +38,8 @@ LONGEST_PAUSE_SECONDS = 5.0
 PAUSE_SECONDS = 0.5
 USUAL_DELIVERIES, MOST_DELIVERIES = 50, 200
 CLEANING_SECONDS = 3_600.0
+# Before each turn too; this is for webhooks for which nothing waits.
+CHECK_SECONDS = 60.0
 
 
 class WebhookMethods:
@@ -128,7 +131,7 @@ class WebhookMethods:
 
             def act() -> wire.ReplayWebhookReply:
                 row = subscriptions.find_own(session, caller, request.id)
-                count = subscriptions.replay(session, row, request.cursor)
+                count = subscriptions.replay(session, caller, row, request.cursor)
                 audit.record(
                     session, caller, "notifications.replay_webhook", kind="webhook", object_id=row.id,
                     facts={"count": count},
@@ -139,16 +142,22 @@ class WebhookMethods:
 
 
 def deliver_facts(resources: Resources, stop: threading.Event) -> None:
-    """Send facts to partners' systems until `stop`."""
+    """Send facts to partners' systems until `stop`. While members does not answer, they wait."""
     own = resources.settings.of(NotificationsSettings)
     client = _client(own)
-    cleaned_at = float("-inf")
+    read_scopes = ServiceOwners(resources).scopes
+    checked_at = cleaned_at = float("-inf")
     last_reason = ""
     with closing(open_wake(resources.database)) as wake:
         while not stop.is_set():
             try:
                 master = read_own_master(resources.database, own.master_key)
-                count = delivery.run_round(resources.database, master, client, tell=partial(tell_owner, own))
+                if time.monotonic() - checked_at > CHECK_SECONDS:
+                    delivery.end_without_scopes(resources.database, read_scopes)
+                    checked_at = time.monotonic()
+                count = delivery.run_round(
+                    resources.database, master, client, read_scopes, tell=partial(tell_owner, own)
+                )
                 if time.monotonic() - cleaned_at > CLEANING_SECONDS:
                     with resources.database.transaction(delivery.DELIVERING) as session:
                         delivery.delete_old(session)

@@ -17,7 +17,7 @@ _WAITING = "delivered_at IS NULL"
 class Webhook(Table):
     """A subscription of a client, or of an institution when a member of staff made it.
 
-    client_id       id of the client, or of the staff account
+    client_id       id of the client, or of the staff account; in older rows of staff the id of a session, so they end
     made_by_staff   None in rows from before this column existed
     kinds           kinds of facts
     with_members    facts contain ids of members

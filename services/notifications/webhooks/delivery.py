@@ -1,7 +1,9 @@
 """Delivery of facts to partners' systems: signed, in order, and at least once.
 
 A webhook gets its facts one after the other. After a failure it waits: 30 s, 1 min … 6 h. A day of failures or HTTP
-status 410 disables it; its owner and staff see this, and a replay makes it active again.
+status 410 disables it; its owner and staff see this, and a replay makes it active again. A webhook ends with the
+account or client that made it, and with each scope that it needs: members is asked before each turn, because a token
+that was issued before the end can still make a webhook after it.
 """
 
 from __future__ import annotations
@@ -11,8 +13,8 @@ import hmac
 import json
 import logging
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -20,13 +22,14 @@ from uuid import UUID
 from sqlalchemy import delete, exists, func, select, update
 from sqlalchemy.orm import Session
 
-from chassis import clock
+from chassis import audit, clock
 from chassis.context import system
 from chassis.db import Database
 from chassis.errors import Error
 from chassis.outgoing import OutgoingClient
 from chassis.sealing import MasterKey
 from services.notifications.tables import Webhook, WebhookFact
+from services.notifications.webhooks.facts import scopes_for
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +45,10 @@ TURN_SECONDS = 10.0
 SEALED_FOR = "webhook"
 CONTACT = "webhook contact"
 ACTIVE, DISABLED = "active", "disabled"
+MAKER_WITHOUT_SCOPES = "MAKER_WITHOUT_SCOPES"  # reason of a webhook that has ended with its maker
+
+# Ids of makers -> id -> scopes; without those that have ended. Raises Unavailable or TooLate without an answer.
+ReadScopes = Callable[[Collection[str]], Mapping[str, frozenset[str]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,20 +87,50 @@ def signature_of(secret: bytes, body: bytes, at: datetime) -> str:
 
 
 def run_round(
-    database: Database, master: MasterKey, client: OutgoingClient, *, tell: Callable[[Disabled], None] | None = None
-) -> int:
+    database: Database, master: MasterKey, client: OutgoingClient, read_scopes: ReadScopes, *,
+    tell: Callable[[Disabled], None] | None = None,
+) -> int:  # fmt: skip
     """Send waiting facts, with one turn for each webhook. Returns the number of delivered facts.
 
-    tell  called for each webhook that this round has disabled, if its owner has an address
+    tell    called for each webhook that this round has disabled, if its owner has an address
+    raises  the errors of `read_scopes`; then the remaining webhooks wait
     """
     with database.reading(DELIVERING) as session:
         turns = _find_turns(session, master, clock.now())
     disabled: list[Disabled] = []
-    count = sum(_take_turn(database, master, client, turn, disabled) for turn in turns)
-    for webhook in disabled:
-        if tell is not None:
-            tell(webhook)
+    count = 0
+    try:
+        for turn in turns:
+            if not end_without_scopes(database, read_scopes, webhook_id=turn.webhook_id):
+                count += _take_turn(database, master, client, turn, disabled)
+    finally:
+        for webhook in disabled:
+            if tell is not None:
+                tell(webhook)
     return count
+
+
+def end_without_scopes(database: Database, read_scopes: ReadScopes, *, webhook_id: UUID | None = None) -> int:
+    """End webhooks whose maker has ended or lacks a scope, and delete what waits for them. Returns their number.
+
+    webhook_id  only this webhook; None for all
+    """
+    query = select(Webhook).where(Webhook.reason != MAKER_WITHOUT_SCOPES)
+    with database.reading(DELIVERING) as session:
+        rows = session.scalars(query.where(Webhook.id == webhook_id) if webhook_id is not None else query).all()
+    held = read_scopes({row.client_id for row in rows}) if rows else {}
+    ended = [row for row in rows if not scopes_for(row) <= held.get(row.client_id, frozenset())]
+    for row in ended:
+        with database.transaction(DELIVERING) as session:
+            # Not if another member of staff has become its maker meanwhile.
+            still = update(Webhook).where(Webhook.id == row.id, Webhook.client_id == row.client_id)
+            session.execute(still.values(state=DISABLED, reason=MAKER_WITHOUT_SCOPES))
+            waits = (WebhookFact.webhook_id == row.id, WebhookFact.delivered_at.is_(None))
+            session.execute(delete(WebhookFact).where(*waits))
+            own, facts = replace(DELIVERING, institution=str(row.institution_id)), {"maker": row.client_id}
+            audit.record(session, own, "notifications.end_webhook", kind="webhook", object_id=row.id, facts=facts)
+        log.warning("webhook_ended", extra={"webhook": str(row.id)})
+    return len(ended)
 
 
 def delete_old(session: Session) -> None:

@@ -16,7 +16,7 @@ from chassis.prepared import Prepared
 from rangkiang.circulation.v1.events_pb2 import LoanFact
 from services.notifications.tables import Webhook, WebhookFact
 
-MEMBERS_SCOPE = "facts.members"
+MANAGE_SCOPE, MEMBERS_SCOPE = "webhooks.manage", "facts.members"
 # Kind of facts -> scope that a client needs.
 SCOPES: Mapping[str, str] = {
     "loan.opened": "facts.loans",
@@ -33,6 +33,12 @@ _SUBSCRIBED = Prepared(
         _webhooks.c.institution_id == bindparam("institution"), _webhooks.c.state == "active"
     )
 )
+
+
+def scopes_for(webhook: Webhook) -> set[str]:
+    """Return the scopes that the maker of a webhook needs as long as it is active."""
+    of_members = {MEMBERS_SCOPE} if webhook.with_members else set()
+    return {MANAGE_SCOPE, *of_members, *(SCOPES[kind] for kind in webhook.kinds)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +103,3 @@ def note_member(session: Session, kind: str, *, institution_id: str, member_id: 
 def forget_member(session: Session, member_id: UUID) -> None:
     """Delete the facts about an erased member, delivered or not."""
     session.execute(delete(WebhookFact).where(WebhookFact.member_id == member_id))
-
-
-def forget_client(session: Session, client_id: str) -> None:
-    """Delete the webhooks of a client and their facts, because nothing may be sent to the client any more."""
-    own = select(Webhook.id).where(Webhook.client_id == client_id)
-    session.execute(delete(WebhookFact).where(WebhookFact.webhook_id.in_(own)))
-    session.execute(delete(Webhook).where(Webhook.client_id == client_id))

@@ -17,8 +17,8 @@ from chassis.outgoing import OutgoingClient
 from chassis.sealing import MasterKey
 from services.notifications.channels.mail import parse_address
 from services.notifications.tables import Webhook, WebhookFact
-from services.notifications.webhooks.delivery import ACTIVE, CONTACT, DISABLED, SEALED_FOR
-from services.notifications.webhooks.facts import MEMBERS_SCOPE, SCOPES
+from services.notifications.webhooks.delivery import ACTIVE, CONTACT, DISABLED, MAKER_WITHOUT_SCOPES, SEALED_FOR
+from services.notifications.webhooks.facts import MEMBERS_SCOPE, SCOPES, scopes_for
 
 MOST_WEBHOOKS = 10  # of one client
 LONGEST_URL = 1_000
@@ -101,7 +101,8 @@ def find_own(session: Session, caller: Context, webhook_id: str, *, locks: bool 
 
 def disable(row: Webhook) -> None:
     """Stop a webhook until a replay. Facts of the time between are not kept for it."""
-    row.state, row.reason = DISABLED, STOPPED
+    if row.reason != MAKER_WITHOUT_SCOPES:
+        row.state, row.reason = DISABLED, STOPPED
 
 
 def list_deliveries(session: Session, row: Webhook, *, limit: int, cursor: str) -> tuple[list[WebhookFact], str]:
@@ -125,12 +126,22 @@ def remove(session: Session, row: Webhook) -> None:
     session.delete(row)
 
 
-def replay(session: Session, row: Webhook, cursor: str) -> int:
+def replay(session: Session, caller: Context, row: Webhook, cursor: str) -> int:
     """Make a webhook active, and queue delivered facts from the cursor on again. Returns the number of these facts.
 
+    A member of staff who replays a webhook of staff that has ended with its maker becomes its maker.
+
     cursor  id of a fact; "" for none
-    raises  NotFound  WEBHOOK_CURSOR_UNKNOWN  the fact is older than 7 days, or belongs to another webhook
+    raises  NotFound   WEBHOOK_CURSOR_UNKNOWN  the fact is older than 7 days, or belongs to another webhook
+            Refused    WEBHOOK_ENDED  it has ended with the client that made it
+            Forbidden  WEBHOOK_SCOPE_MISSING
     """
+    if row.reason == MAKER_WITHOUT_SCOPES:
+        if not row.made_by_staff or caller.actor == caller.session:
+            raise Refused("WEBHOOK_ENDED")
+        if missing := sorted(scopes_for(row) - caller.scopes):
+            raise Forbidden("WEBHOOK_SCOPE_MISSING", scopes=", ".join(missing))
+        row.client_id = caller.actor
     count = 0
     if cursor:
         of_webhook = WebhookFact.webhook_id == row.id

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import threading
+import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -17,11 +18,14 @@ from sqlalchemy import select, text
 from chassis import auth, clock
 from chassis.auth import Principal
 from chassis.errors import Conflict, Error, Forbidden, Invalid, NotFound, Outdated, Unauthenticated
-from chassis.outbox import outbox
+from chassis.rpc.client import sync_channel
 from rangkiang.members.v1 import cards_pb2, members_pb2, staff_pb2
 from rangkiang.members.v1 import sign_in_pb2 as wire
+from rangkiang.members.v1.members_pb2_grpc import MembersStub
 from services.members.keys import rotate_signing_key
-from services.members.sign_in import accounts, passwords
+from services.members.roles import scopes_of
+from services.members.sign_in import accounts, clients, passwords
+from services.members.tables import Client
 from tests.services.members.conftest import PASSWORD, PKS, TEST, UNAND, Office, bearer
 from tests.services.members.desk import error_of
 
@@ -355,10 +359,29 @@ def test_a_client_gets_tokens_until_it_is_revoked(office: Office) -> None:
     for _ in range(2):
         office.stub.RevokeClient(staff_pb2.RevokeClientRequest(id=added.client.id), metadata=bearer(token))
     assert refusal(lambda: office.stub.IssueToken(request)) == "CLIENT_REFUSED"
-    with office.database.reading(TEST) as session:
-        query = select(outbox.c.body).where(outbox.c.type == "rangkiang.members.v1.ClientRevoked")
-        facts = [json.loads(body) for body in session.scalars(query)]
-    assert facts == [{"id": added.client.id, "institution_id": str(PKS)}]
+
+
+def test_notifications_reads_the_scopes_of_open_accounts_and_of_clients(office: Office) -> None:
+    manager, left, demoted = (office.staff(name, "manager") for name in ("budi", "ani", "tono"))
+    with office.database.transaction(TEST) as session:
+        for name in ("kampus", "lama"):
+            client, _ = clients.add_client(
+                session, institution_id=UNAND, name=name, role="partner", context=TEST, granter=None
+            )
+        clients.revoke_client(session, str(client.id))
+        own = session.scalar(select(Client.id).where(Client.name == "kampus"))
+        granter = replace(TEST, scopes=scopes_of(["administrator"]))
+        accounts.set_roles(session, left, [], version=1, context=granter)
+        accounts.set_roles(session, demoted, ["desk"], version=1, context=granter)
+    ids = [manager, left, demoted, str(own), str(client.id), str(uuid.uuid4()), "klien"]
+    request = staff_pb2.ListScopesRequest(ids=ids)
+    assert refusal(lambda: office.stub.ListScopes(request)) == "SERVICE_ONLY"
+    stub = MembersStub(sync_channel("inproc:members", office.settings, caller="notifications"))
+    assert {holder.id: set(holder.scopes) for holder in stub.ListScopes(request).holders} == {
+        manager: scopes_of(["manager"]),
+        demoted: scopes_of(["desk"]),
+        str(own): {"webhooks.manage", "facts.loans"},
+    }
 
 
 def test_an_expired_token_is_refused(office: Office) -> None:

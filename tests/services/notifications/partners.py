@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,19 @@ class Partners:
     stub: Any
     servicer: Any
     principals: dict[str, Principal]
+    lost: set[str] = field(default_factory=set)
+
+    def read_scopes(self, ids: Collection[str]) -> dict[str, frozenset[str]]:
+        """The scopes of callers, as members reports them: those of all their tokens without `lost`; none left, ended.
+
+        `lost` has ids of callers, and "id scope" for a single scope.
+        """
+        held: dict[str, frozenset[str]] = {}
+        for one in self.principals.values():
+            kept = {scope for scope in one.scopes if not self.lost & {one.id, f"{one.id} {scope}"}}
+            if one.id in ids and kept:
+                held[one.id] = held.get(one.id, frozenset()) | kept
+        return held
 
     def caller(
         self, *scopes: str, institution: UUID = PKS, session: str = "", actor: str = ""

@@ -17,11 +17,12 @@ from sqlalchemy import select
 
 from chassis import clock
 from chassis.addresses import networks
+from chassis.audit import acts
 from chassis.context import Context
 from chassis.errors import Forbidden, Invalid, NotFound, Refused, Unavailable
 from chassis.ids import new_id
 from chassis.outgoing import OutgoingClient
-from rangkiang.members.v1.events_pb2 import ClientRevoked, MemberRegistered
+from rangkiang.members.v1.events_pb2 import MemberRegistered
 from rangkiang.notifications.v1 import webhooks_pb2 as wire
 from services.notifications import checks, handlers
 from services.notifications.rpc.webhooks import tell_owner
@@ -55,7 +56,7 @@ def subscribe(
 
 def deliver(partners: Partners) -> int:
     client = OutgoingClient(allowed=networks("127.0.0.0/8"), total_seconds=3)
-    return delivery.run_round(partners.database, partners.master, client)
+    return delivery.run_round(partners.database, partners.master, client, partners.read_scopes)
 
 
 def listed(partners: Partners, **caller: Any) -> list[wire.Webhook]:
@@ -130,7 +131,7 @@ def test_an_address_that_moves_inside_later_is_refused_at_the_delivery(
     subscribe(partners, receiver.url)
     lend(partners)
     client = OutgoingClient(total_seconds=3, requires_https=False)
-    assert delivery.run_round(partners.database, partners.master, client) == 0
+    assert delivery.run_round(partners.database, partners.master, client, partners.read_scopes) == 0
     assert receiver.requests == []
     [webhook] = listed(partners)
     assert (webhook.failures, webhook.reason) == (1, "OUTGOING_ADDRESS_REFUSED")
@@ -214,7 +215,9 @@ def test_its_owner_hears_that_it_was_disabled(partners: Partners, receiver: Http
         own = partners.resources.settings.of(NotificationsSettings).model_copy(update=variables)
         client = OutgoingClient(allowed=networks("127.0.0.0/8"), total_seconds=3)
         for _ in range(2):
-            delivery.run_round(partners.database, partners.master, client, tell=partial(tell_owner, own))
+            delivery.run_round(
+                partners.database, partners.master, client, partners.read_scopes, tell=partial(tell_owner, own)
+            )
         [mail] = server.mails
     assert mail.recipients == ["sistem@kampus.example"]
     assert "HTTP_410" in mail.part("text/plain")
@@ -289,19 +292,80 @@ def test_an_erased_member_is_in_no_fact_and_old_facts_go(both: Partners, receive
         assert session.scalar(select(WebhookFact)) is None
 
 
-def test_a_revoked_client_hears_nothing_more(both: Partners, receiver: HttpReceiver) -> None:
-    revoked = str(new_id())
-    subscribe(both, receiver.url + "/revoked", session=revoked)
-    subscribe(both, receiver.url + "/other")
+@pytest.mark.parametrize("lost", ["", " webhooks.manage", " facts.loans", " facts.members"])
+def test_a_webhook_ends_with_its_maker_or_a_scope_and_the_list_says_why(
+    both: Partners, receiver: HttpReceiver, lost: str
+) -> None:
+    manager = str(new_id())
+    made = both.caller(*ALL, actor=manager)
+    request = wire.CreateWebhookRequest(url=f"{receiver.url}/manager", kinds=["loan.opened"])
+    webhook = both.stub.CreateWebhook(request, metadata=made).webhook
+    subscribe(both, f"{receiver.url}/other")
     lend(both)
-    fact, context = ClientRevoked(id=revoked, institution_id=str(PKS)), Context(institution=str(PKS))
+    both.lost.add(manager + lost)
+    assert deliver(both) == 1
+    assert {request.path for request in receiver.requests} == {"/other"}
+    # The second time, as after a restart, changes nothing.
+    assert delivery.end_without_scopes(both.database, both.read_scopes) == 0
+    lend(both)
+    assert deliver(both) == 1
+    ended = next(one for one in listed(both) if one.id == webhook.id)
+    assert (ended.state, ended.reason, ended.waiting) == ("disabled", "MAKER_WITHOUT_SCOPES", 0)
+    [finding] = checks.partners(both.resources)
+    assert webhook.id in finding.message.en
+    with both.database.reading(TEST) as session:
+        is_end = acts.c.act == "notifications.end_webhook"
+        rows = session.execute(select(acts.c.object, acts.c.institution).where(is_end)).all()
+    assert [tuple(row) for row in rows] == [(webhook.id, str(PKS))]
+
+
+def test_a_webhook_for_which_nothing_waits_and_a_disabled_one_end_too(both: Partners, receiver: HttpReceiver) -> None:
+    own = str(new_id())
     for _ in range(2):
-        with both.database.transaction(TEST) as session:
-            handlers.end_webhooks(session, fact, context)
+        webhook = subscribe(both, receiver.url, session=own).webhook
+    both.stub.DisableWebhook(wire.DisableWebhookRequest(id=webhook.id), metadata=both.caller(*ALL, session=own))
+    both.lost.add(own)
+    assert delivery.end_without_scopes(both.database, both.read_scopes) == 2
+    assert {(one.state, one.reason) for one in listed(both)} == {("disabled", "MAKER_WITHOUT_SCOPES")}
+    disable, replay = wire.DisableWebhookRequest(id=webhook.id), wire.ReplayWebhookRequest(id=webhook.id)
+    manager = partial(both.caller, *ALL, "reports.read", actor=str(new_id()))
+    assert both.stub.DisableWebhook(disable, metadata=manager()).webhook.reason == "MAKER_WITHOUT_SCOPES"
+    # A token may be valid for some minutes after its client was revoked.
+    for metadata in (manager(), both.caller(*ALL, session=own)):
+        with pytest.raises(Refused) as refusal:
+            both.stub.ReplayWebhook(replay, metadata=metadata)
+        assert refusal.value.reason == "WEBHOOK_ENDED"
+
+
+def test_another_manager_continues_the_webhook_of_one_who_left(both: Partners, receiver: HttpReceiver) -> None:
+    left, successor = str(new_id()), str(new_id())
+    request = wire.CreateWebhookRequest(url=receiver.url, kinds=["loan.opened"])
+    webhook = both.stub.CreateWebhook(request, metadata=both.caller(*ALL, actor=left)).webhook
+    both.lost.add(left)
+    delivery.end_without_scopes(both.database, both.read_scopes)
+    replay = wire.ReplayWebhookRequest(id=webhook.id)
+    too_few = both.caller("webhooks.manage", "facts.loans", "reports.read", actor=str(new_id()))
+    with pytest.raises(Forbidden) as error:
+        both.stub.ReplayWebhook(replay, metadata=too_few)
+    assert error.value.facts["scopes"] == "facts.members"
+    reply = both.stub.ReplayWebhook(replay, metadata=both.caller(*ALL, "reports.read", actor=successor))
+    assert (reply.webhook.state, reply.webhook.client_id) == ("active", successor)
     lend(both)
-    assert deliver(both) == 2
-    assert {request.path.rpartition("/")[2] for request in receiver.requests} == {"other"}
-    assert len(listed(both)) == 1
+    assert deliver(both) == 1
+
+
+def test_while_members_does_not_answer_webhooks_wait(both: Partners, receiver: HttpReceiver) -> None:
+    subscribe(both, receiver.url)
+    lend(both)
+
+    def away(_ids: object) -> dict[str, frozenset[str]]:
+        raise Unavailable("SERVICE_UNAVAILABLE", service="members")
+
+    client = OutgoingClient(allowed=networks("127.0.0.0/8"))
+    with pytest.raises(Unavailable):
+        delivery.run_round(both.database, both.master, client, away)
+    assert receiver.requests == []
+    assert deliver(both) == 1
 
 
 def test_a_host_that_nobody_knows_is_refused_as_one_inside_is(partners: Partners, receiver: HttpReceiver) -> None:
@@ -315,7 +379,7 @@ def test_a_host_that_nobody_knows_is_refused_as_one_inside_is(partners: Partners
         raise Unavailable("HOST_NOT_RESOLVED", host=host)
 
     client = OutgoingClient(allowed=networks("127.0.0.0/8"), resolve=look_up)
-    delivery.run_round(partners.database, partners.master, client)
+    delivery.run_round(partners.database, partners.master, client, partners.read_scopes)
     assert [one.reason for one in listed(partners)] == ["OUTGOING_ADDRESS_REFUSED"]
 
 
