@@ -8,9 +8,6 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal
 
-from markupsafe import escape
-
-from chassis.printing import printable
 from services.notifications.templates.markup import Block, Span
 from services.notifications.templates.values import short_date
 
@@ -97,7 +94,9 @@ def _print_strip(canvas: Any, letter: PrintedLetter) -> None:
 def _parts(letter: PrintedLetter, paper: Paper) -> list[Any]:
     """Return the paragraphs of a letter in order."""
     from reportlab.lib.styles import ParagraphStyle
-    from reportlab.platypus import HRFlowable, Paragraph
+    from reportlab.platypus import HRFlowable
+
+    from services.notifications.templates.letter_paragraph import LetterParagraph, marked_up
 
     size = _SIZES[paper]
     text = ParagraphStyle(
@@ -106,34 +105,31 @@ def _parts(letter: PrintedLetter, paper: Paper) -> list[Any]:
     library = ParagraphStyle("library", text, fontName="Helvetica-Bold", fontSize=size * 1.3, leading=size * 1.6)
     heading = ParagraphStyle("heading", text, fontName="Helvetica-Bold", spaceBefore=size * 0.5)
     entry = ParagraphStyle("entry", text, leftIndent=size * 1.2, bulletIndent=size * 0.2, spaceAfter=size * 0.4)
-    to = "<br/>".join(_safe(line) for line in (letter.recipient, *letter.address) if line)
+    to = "<br/>".join(marked_up(line) for line in (letter.recipient, *letter.address) if line)
     parts: list[Any] = [
-        Paragraph(_safe(letter.library), library),
+        LetterParagraph(marked_up(letter.library), library),
         HRFlowable(width="100%", thickness=0.7, color="black", spaceBefore=0, spaceAfter=size),
-        Paragraph(_safe(short_date(letter.on, letter.language)), text),
-        Paragraph(to, text),
+        LetterParagraph(marked_up(short_date(letter.on, letter.language)), text),
+        LetterParagraph(to, text),
     ]
     for block in letter.blocks:
         body = "<br/>".join("".join(map(_span, line)) for line in block.lines)
         if not body:
             continue
         if block.kind == "item":
-            parts.append(Paragraph(body, entry, bulletText="\u2022"))
+            parts.append(LetterParagraph(body, entry, bulletText="\u2022"))
         else:
-            parts.append(Paragraph(body, heading if block.kind == "heading" else text))
+            parts.append(LetterParagraph(body, heading if block.kind == "heading" else text))
     return parts
 
 
 def _span(span: Span) -> str:
     """Return a part of a line in the XML of reportlab. A link is printed with its address, which readers can type."""
-    words = "".join(_safe(part) for part, _ in span.parts)
+    from services.notifications.templates.letter_paragraph import marked_up
+
+    words = "".join(marked_up(part) for part, _ in span.parts)
     if span.is_bold:
         return f"<b>{words}</b>"
     if span.address and span.address != "".join(part for part, _ in span.parts):
-        return f"{words}: {_safe(span.address)}"
+        return f"{words}: {marked_up(span.address)}"
     return words
-
-
-def _safe(text: str) -> str:
-    """Return a text for the XML of reportlab, with only printable letters."""
-    return str(escape(printable(text)))
