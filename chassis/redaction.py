@@ -7,7 +7,7 @@ must not appear there. Barcodes, card numbers, ISBNs and ids stay, because the d
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
@@ -15,10 +15,23 @@ HIDDEN = "…"
 # Not inside a word, an id, a decimal or a path. Every repetition has a bound, because anyone may send a text.
 _BEGIN, _END = r"(?<![\w/.+-])", r"(?![\w-])"
 _MAIL = re.compile(r"(?<![\w.%+/:-])[\w.%+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
+# An address whose @ or dots are words, such as `siti (at) contoh dot id`. After a dot that is a word only usual ends of
+# domains count, because *looking at the dot that moves* is a title.
+_BRACKETED = r"[ _]?[(\[{{<][ _]?{}[ _]?[)\]}}>][ _]?"
+_AT = rf"(?:{_BRACKETED.format('(?:at|@)')}|[ _]at[ _])"
+_DOT_WORD = rf"(?:{_BRACKETED.format('(?:dot|titik|[.])')}|[ _](?:dot|titik)[ _])"
+_END_OF_DOMAIN = rf"(?:\.[a-z]{{2,24}}|{_DOT_WORD}(?:id|com|net|org|edu|info|io|me|co|my|sg|uk|us|au|nl|de|jp))"
+_HAS_AT = re.compile(r"[ _(\[{<](?:at|@)[ _)\]}>]", re.IGNORECASE)
+_SPELT_MAIL = re.compile(
+    # Without `_`, which the first part has: two ways to read a text would take long.
+    rf"(?<![\w.%+-])[\w.%+-]{{1,64}}(?:{_DOT_WORD.replace('_', '')}[\w.%+-]{{1,64}}){{0,3}}{_AT}"
+    rf"[a-z0-9-]{{1,63}}(?:(?:\.|{_DOT_WORD})[a-z0-9-]{{1,63}}){{0,4}}{_END_OF_DOMAIN}(?!\w)",
+    re.IGNORECASE,
+)
 # A NIK has 16 digits; one digit more or less still identifies the person.
 _LONG_NUMBER = re.compile(rf"{_BEGIN}[0-9]{{15,17}}{_END}")
-_DIVIDED_NIK = re.compile(rf"{_BEGIN}[0-9](?:[ .-]?[0-9]){{15}}{_END}")
-_SEPARATORS = r"[ ()./-]{0,2}"
+_DIVIDED_NIK = re.compile(rf"{_BEGIN}[0-9](?:[ .,_–—-]?[0-9]){{15}}{_END}")
+_SEPARATORS = r"[ ()./_-]{0,2}"
 _PHONE = re.compile(
     rf"(?<![\w/.-])(?:\+[0-9](?:{_SEPARATORS}[0-9]){{7,14}}|62[ -]?8(?:{_SEPARATORS}[0-9]){{7,11}}"
     rf"|0[2-9](?:{_SEPARATORS}[0-9]){{7,11}}){_END}"
@@ -33,11 +46,17 @@ def redact(text: str) -> str:
     """
     if "@" in text:
         text = _MAIL.sub(HIDDEN, text)
+    text = hide_spelt_mail(text)
     if not any(character.isdigit() for character in text):
         return text
     text = _LONG_NUMBER.sub(HIDDEN, text)
     text = _DIVIDED_NIK.sub(lambda number: HIDDEN if _is_nik(number.group()) else number.group(), text)
     return _PHONE.sub(lambda number: number.group() if _is_isbn_10(number.group()) else HIDDEN, text)
+
+
+def hide_spelt_mail(text: str, hidden: Callable[[re.Match[str]], str] = lambda _: HIDDEN) -> str:
+    """Return the text with `hidden` in place of each e-mail address whose @ is a word or in brackets."""
+    return _SPELT_MAIL.sub(hidden, text) if _HAS_AT.search(text) else text
 
 
 def redact_facts(facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session, aliased
 
 from chassis import clock
 from chassis.errors import Invalid
+from chassis.redaction import HIDDEN, hide_spelt_mail
 from services.catalog.analysis import isbn13
 from services.catalog.tables import Search
 from services.catalog.tables.operations import MOST_CHARACTERS
@@ -27,11 +28,14 @@ OLDEST_DAYS, LATEST_DAYS = 30, 1
 LANGUAGES = ("id", "en")
 # Query of the row of a day that counts, in `total`, the searches over MOST_ROWS_A_DAY.
 OVER_BOUND = ""
-HIDDEN = "…"
 _LARGEST = 2**31 - 1
-_MAIL = re.compile(r"[^\s@]+@[^\s@]+")
+_MAIL = re.compile(r"[^\s@]+ ?@ ?[^\s@]+")
 # Ten digits or more, with any separators: a NIK has 16, a telephone number 10 to 13.
-_DIGITS = re.compile(r"\+?\d(?:[\s.\-–—()/]*\d){9,}[xX]?")
+_DIGITS = re.compile(r"\+?\d(?:[\W_]{0,8}\d){9,}[xX]?")
+_BARCODE = re.compile(r"\d[\d.-]{9,}")
+_YEARS = re.compile(r"(?:1[5-9]|20)[0-9]{2}(?:[\W_]+(?:1[5-9]|20)[0-9]{2})*")
+# Stands for a removed character, so that the text keeps its length until it is cut.
+_REMOVED = "\0"
 # The number of a member's card. Some are also ISBN-10 of English books; these are removed if typed without hyphens.
 _CARD = re.compile(r"1\d{9,11}")
 
@@ -98,27 +102,34 @@ def _add_over_bound(session: Session, day: str, searches: int) -> None:
 def strip_personal_data(text: str, *, has_hits: bool) -> str:
     """Return a query of at most 100 characters, in lower case with single spaces, without personal data.
 
-    E-mail addresses are removed. An ISBN with a valid check digit stays, and so does a query that is one number and has
-    hits, because it is a barcode. Other sequences of ten digits or more are removed: they may be a NIK, a card number
-    or a telephone number. The text is cut before the regular expressions run, because their time may grow with the
-    square of the length.
+    E-mail addresses are removed. ISBNs with a valid check digit and years stay, and so does a query that is one number
+    and has hits, because it is a barcode. Other sequences of ten digits or more are removed: they may be a NIK, a card
+    number or a telephone number. The text is cut before, because the time of the regular expressions may grow with the
+    square of the length, and again afterwards, because half an address or number is not recognised.
     """
-    text = _cut(" ".join("".join(c for c in text if c.isprintable() or c.isspace()).lower().split()))
-    if not (has_hits and _DIGITS.fullmatch(text)):
-        text = _DIGITS.sub(lambda number: number.group() if _is_isbn(number.group()) else HIDDEN, text)
-    return _MAIL.sub(HIDDEN, text)
+    text = " ".join("".join(c for c in text if c.isprintable() or c.isspace()).lower().split())[: 2 * LONGEST_TEXT]
+    if not (has_hits and _BARCODE.fullmatch(text)):
+        text = _DIGITS.sub(lambda number: number.group() if _is_public(number.group()) else _remove(number), text)
+    if "@" in text:
+        text = _MAIL.sub(_remove, text)
+    text = hide_spelt_mail(text, _remove)
+    if len(text) > LONGEST_TEXT:
+        text = text[:LONGEST_TEXT].rpartition(" ")[0]
+    return re.sub(f"{_REMOVED}+", HIDDEN, text)
+
+
+def _remove(found: re.Match[str]) -> str:
+    return _REMOVED * len(found.group())
+
+
+def _is_public(numbers: str) -> bool:
+    """Return whether a sequence of digits is an ISBN, or ISBNs and years."""
+    parts = [part.strip(",;") for part in numbers.split()]
+    return _is_isbn(numbers) or all(_YEARS.fullmatch(part) or _is_isbn(part) for part in parts)
 
 
 def _is_isbn(number: str) -> bool:
     return bool(isbn13(number)) and _CARD.fullmatch(number) is None
-
-
-def _cut(text: str) -> str:
-    """Cut a text to LONGEST_TEXT, at a blank, because half of an address or number would not be recognised."""
-    if len(text) <= LONGEST_TEXT:
-        return text
-    words, _, _unfinished = text[:LONGEST_TEXT].rpartition(" ")
-    return words.rstrip("0123456789+-–—.()/ ")
 
 
 def _is_valid(entry: SearchEntry) -> bool:

@@ -46,7 +46,27 @@ def searched(query: str, *, total: int = 1, day: str = "2026-11-25", language: s
         ("hubungi 0812 3456 7890", "hubungi …"),
         ("+62 (812) 3456-7890", "…"),
         ("siti.nurbaya@contoh.id buku", "… buku"),
+        ("nik 1371_2345_0101_9001", "nik …"),
+        ("1371,2345;0101:9001", "…"),
+        ("1371 -- 2345 -- 0101 -- 9001", "…"),
+        ("1*3*7*1*2*3*4*5*0*1*0*1*9*0*0*1", "…"),
+        ("１３７１２３４５０１０１９００１", "…"),
+        ("siti @ contoh.id", "…"),
+        ("siti at contoh.id", "…"),
+        ("buku siti.rahma (at) contoh.co.id", "buku …"),
+        ("siti[at]contoh[dot]id surau", "… surau"),
+        ("siti dot rahma at contoh dot id", "…"),
+        ("siti_at_contoh_titik_com", "…"),
         ("978-602-8811-30-9", "978-602-8811-30-9"),
+        ("978 602 8811 30 9", "978 602 8811 30 9"),
+        ("9786028811309 2019", "9786028811309 2019"),
+        ("2001 2002 2003", "2001 2002 2003"),
+        ("pemilu 1999, 2004, 2009", "pemilu 1999, 2004, 2009"),
+        ("1945-1950 1955-1959", "1945-1950 1955-1959"),
+        ("a day at the beach", "a day at the beach"),
+        ("looking at the dot that moves", "looking at the dot that moves"),
+        ("death at st. mary", "death at st. mary"),
+        ("harimau! harimau!", "harimau! harimau!"),
         # A card, whose digits are those of an ISBN-10 too.
         ("1000000052", "…"),
         ("kartu 1000000018", "kartu …"),
@@ -71,7 +91,10 @@ def test_any_text_may_be_noted(text: str) -> None:
     assert stored.isprintable()
 
 
-@pytest.mark.parametrize("personal", ["siti@contoh.id", "1371031502900001", "13710 31502 90000 1", "0812-3456-7890"])
+@pytest.mark.parametrize("personal", [
+    "siti@contoh.id", "1371031502900001", "13710 31502 90000 1", "0812-3456-7890", "1371_0315_0290_0001",
+    "siti at contoh.id", "siti dot rahma at contoh dot id",
+])  # fmt: skip
 def test_half_of_an_address_or_of_a_number_is_not_stored(personal: str) -> None:
     """Texts are cut before persons are looked for: what would have been recognised whole may not remain as a half."""
     for remaining in range(1, len(personal)):
@@ -81,7 +104,16 @@ def test_half_of_an_address_or_of_a_number_is_not_stored(personal: str) -> None:
 
 
 def test_a_batch_of_long_hostile_texts_takes_little_time(database: Database) -> None:
-    shapes = ["1 " * 250, "a@" * 250, "1." * 249 + "x", "x" * 500, "@" * 500]
+    shapes = [
+        "1 " * 250,
+        "a@" * 250,
+        "1." * 249 + "x",
+        "x" * 500,
+        "@" * 500,
+        "a at " * 100,
+        "a_dot_at_" * 50,
+        "1------" * 70,
+    ]
     started = time.process_time()
     with database.transaction(system("test")) as session:
         log_searches(session, [searched(shapes[at % len(shapes)]) for at in range(1000)])
