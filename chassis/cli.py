@@ -218,14 +218,18 @@ def _migrate(settings: Settings, service: Service) -> list[str]:
 
 
 @app.command()
-def doctor(json: Json = False) -> None:
+def doctor(
+    services: Annotated[list[str] | None, typer.Argument(help="Names of services; all of them by default.")] = None,
+    json: Json = False,
+) -> None:
     """Check every part, and print what is wrong and what to do."""
+    manifests = [load(name) for name in services] if services else discover()
     variables = resolve("chassis.settings:variables")(settings_models(discover(), gateway=True), service_names())
     environ = resolve("chassis.settings:environment_with")()
     check_urls([variable.name for variable in variables], environ)
     settings: Settings = resolve("chassis.settings:load")(environ)
     resolve("chassis.telemetry:start")(settings, "doctor")
-    findings = resolve("chassis.health:examine")(settings, discover())
+    findings = resolve("chassis.health:examine")(settings, manifests)
     well = all(finding.ok for finding in findings)
     if json:
         print_json({"well": well, "findings": [finding.as_json() for finding in findings]})

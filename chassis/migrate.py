@@ -26,7 +26,7 @@ from chassis.errors import Conflict, Unavailable
 from chassis.job_runs import LAST_BACKUP, NO_BACKUP, job_runs
 from chassis.revisions import CHASSIS, History, current_revision, histories, refuse_unsupported, schema_support
 from chassis.service import Service
-from chassis.table_access import SET_INSTITUTION, grant, refuse_changes
+from chassis.table_access import SET_INSTITUTION, grant, limit_connections, refuse_changes
 
 LOCK = 0x52414E47  # "RANG": one migration at a time in a database
 CONNECT_SECONDS = 2
@@ -96,6 +96,7 @@ def _migrate_postgres(service: Service, engine: Engine, *, app: str | None) -> l
             read_only = [schema_support.name, *(history.version_table for history in histories(service))]
             append_only = (*service.append_only, *audit.APPEND_ONLY)
             grant(connection, app, append_only=append_only, read_only=read_only)
+            limit_connections(connection)
         return applied
 
 

@@ -121,7 +121,9 @@ def _known_erasures(settings: Settings, services: Sequence[Service]) -> Iterator
         if not service.erasures or (is_file and not Path(url.database or "").exists()):
             continue
         try:
-            database = service.open_database(settings, any_revision=True)
+            # With the owner's role, because the role of a service reads only its own database.
+            owner_url = settings.database_owner(service.name)
+            database = service.open_database(settings, any_revision=True, url=owner_url)
             with closing(database), database.reading(RESTORE) as session:
                 erasures: list[Erasure] = list(resolve(service.erasures)(session))
         except (Unavailable, DBAPIError) as problem:

@@ -119,7 +119,7 @@ def grant(connection: Connection, role: str, *, append_only: Iterable[str], read
     append_only  tables whose rows the role may add and read, but not change or delete
     read_only    tables that the role may only read
     """
-    quoted = '"' + role.replace('"', '""') + '"'
+    quoted = _quoted(role)
     connection.exec_driver_sql(f"GRANT USAGE ON SCHEMA public TO {quoted}")
     connection.exec_driver_sql(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {quoted}")
     connection.exec_driver_sql(f"GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {quoted}")
@@ -127,6 +127,33 @@ def grant(connection: Connection, role: str, *, append_only: Iterable[str], read
         connection.exec_driver_sql(f"REVOKE UPDATE, DELETE ON {table} FROM {quoted}")
     for table in read_only:
         connection.exec_driver_sql(f"REVOKE INSERT, UPDATE, DELETE ON {table} FROM {quoted}")
+
+
+def limit_connections(connection: Connection) -> None:
+    """Let only roles with rights on a table connect to this database: on PostgreSQL every role may by default.
+
+    So the role of one service cannot connect to the database of another. If the migrating role does not own the
+    database, PostgreSQL only warns.
+    """
+    is_public = connection.exec_driver_sql("SELECT has_database_privilege('public', current_database(), 'CONNECT')")
+    everybody = bool(is_public.scalar_one())
+    database = _quoted(str(connection.exec_driver_sql("SELECT current_database()").scalar_one()))
+    # Also a role of an earlier release, whose processes serve until they are replaced, and roles for reports.
+    for role, may_connect in connection.exec_driver_sql(_ROLES_OF_TABLES).all():
+        if everybody or not may_connect:
+            connection.exec_driver_sql(f"GRANT CONNECT ON DATABASE {database} TO {_quoted(role)}")
+    if everybody:
+        connection.exec_driver_sql(f"REVOKE CONNECT ON DATABASE {database} FROM PUBLIC")
+
+
+_ROLES_OF_TABLES = """
+SELECT DISTINCT pg_get_userbyid(rights.grantee), has_database_privilege(rights.grantee, current_database(), 'CONNECT')
+FROM pg_class, aclexplode(relacl) AS rights WHERE relnamespace = 'public'::regnamespace AND rights.grantee <> 0
+"""
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 def refuse_changes(connection: Connection, tables: Iterable[str]) -> None:

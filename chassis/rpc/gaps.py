@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from uuid import UUID
 
 from sqlalchemy import select
@@ -45,7 +46,7 @@ class Gap:
     ids: Sequence[UUID]
 
 
-def find_gaps(resources: Resources, list_published: ListPublished) -> list[Gap]:
+def find_gaps(resources: Resources, published: ListPublished) -> list[Gap]:
     """Compare what owners published with what this service has handled.
 
     Events that wait on the bus, or are dead, are not missing: metrics and doctor count these.
@@ -57,7 +58,7 @@ def find_gaps(resources: Resources, list_published: ListPublished) -> list[Gap]:
     gaps = []
     for consumer in resources.service.consumers:
         owner = consumer.event.DESCRIPTOR.full_name.split(".")[1]  # "catalog" of rangkiang.catalog.v1.ItemsChanged
-        ids = list(_missing(resources, consumer, owner, list_published))
+        ids = list(_missing(resources, consumer, owner, published))
         if len(ids) > unhandled.get(consumer.name, 0):
             gaps.append(Gap(consumer.name, owner, ids))
     return gaps
@@ -71,7 +72,7 @@ def close_gaps(resources: Resources) -> int:
     with resources.database.transaction(COMPARING) as session:
         for consumer in resources.service.consumers:
             record_first_run(session, _run_of(consumer))
-    gaps = find_gaps(resources, lambda *arguments: _list_published(resources, *arguments))
+    gaps = find_gaps(resources, partial(list_published, resources))
     for gap in gaps:
         again = _publish_again(resources, gap)
         facts = {"handler": gap.handler, "owner": gap.owner, "count": len(gap.ids), "first": str(gap.ids[0])}
@@ -79,7 +80,7 @@ def close_gaps(resources: Resources) -> int:
     return sum(len(gap.ids) for gap in gaps)
 
 
-def _missing(resources: Resources, consumer: Consumer, owner: str, list_published: ListPublished) -> Iterator[UUID]:
+def _missing(resources: Resources, consumer: Consumer, owner: str, published: ListPublished) -> Iterator[UUID]:
     with resources.database.reading(COMPARING) as session:
         # A handler of a new release does not miss what was published before.
         since = first_run(session, _run_of(consumer))
@@ -87,7 +88,7 @@ def _missing(resources: Resources, consumer: Consumer, owner: str, list_publishe
         return
     now = clock.now()
     after, before = earliest_id(max(now - COMPARED, since)), earliest_id(now - UNSETTLED)
-    while ids := list_published(owner, consumer.event.DESCRIPTOR.full_name, after, before):
+    while ids := published(owner, consumer.event.DESCRIPTOR.full_name, after, before):
         of_page = (inbox.c.consumer == consumer.name, inbox.c.event_id.between(ids[0], ids[-1]))
         with resources.database.reading(COMPARING) as session:
             handled = set(session.scalars(select(inbox.c.event_id).where(*of_page)))
@@ -99,7 +100,8 @@ def _run_of(consumer: Consumer) -> str:
     return f"gaps:{consumer.name}"
 
 
-def _list_published(resources: Resources, owner: str, event_type: str, after: UUID, before: UUID) -> list[UUID]:
+def list_published(resources: Resources, owner: str, event_type: str, after: UUID, before: UUID) -> list[UUID]:
+    """Ask an owner for a page of the ids of published events, as `ListPublished`. Raises Unavailable."""
     with _channel(resources, owner) as channel:
         method = channel.unary_unary(
             f"{_contract(owner)}/ListPublished",

@@ -61,7 +61,8 @@ def _erase_again(resources: Resources, erased: list[Erased]) -> None:
 
 
 def _tombstones_in_use(resources: Resources) -> list[Erased]:
-    with closing(resources.service.open_database(resources.settings, any_revision=True)) as current:
+    owner_url = resources.settings.database_owner(resources.service.name)
+    with closing(resources.service.open_database(resources.settings, any_revision=True, url=owner_url)) as current:
         if current.is_sqlite and not Path(current.url.database or "").exists():
             return []
         try:
