@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from urllib.parse import urlsplit
 
 import grpc
 import pytest
+import yaml
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from chassis.addresses import networks
@@ -24,7 +26,7 @@ from chassis.rpc.server import GRACE_SECONDS, MOST_JOBS
 from chassis.service import discover, service_names, settings_models
 from chassis.settings import Settings, variables
 from tests import servers as development
-from tests.architecture.manifests import Process, compose, kubernetes, rendered
+from tests.architecture.manifests import CHECKOUT, Process, compose, kubernetes, rendered
 from tests.fork_server import COMMAND, WORKER, ForkedProcess
 from tests.servers import processes
 
@@ -113,6 +115,31 @@ def test_only_migrate_and_backup_know_the_owner_and_the_gateway_no_database():
     assert owners == {f"{name}-migrate" for name in SERVICES} | {"backup"}
     assert all(processes_by_name[owner].kind == "Init" for owner in owners - {"backup"})
     assert not {"DATABASE_URL", "BUS_URL", "SEARCH_URL"} & set(processes_by_name["gateway"].environment)
+
+
+def test_every_service_has_a_role_of_its_own():
+    secrets = {name: process.environment.get("DATABASE_URL") for name, process in kubernetes("prod").items()}
+    assert secrets == {
+        "gateway": None,
+        "backup": "secret-rangkiang-database",
+        "catalog-import": "secret-catalog-database",
+        **{name: f"secret-{name.partition('-')[0]}-database" for name in COMMANDS if name != "gateway"},
+    }
+    in_kubernetes = {name: process.environment for name, process in kubernetes("dev").items()}
+    in_compose = {name: service.get("environment", {}) for name, service in compose().items()}
+    for environments in (in_kubernetes, in_compose):
+        for name, environment in environments.items():
+            if "DATABASE_URL" in environment:
+                service = name.partition("-")[0]
+                url = urlsplit(environment["DATABASE_URL"].replace("{service}", service))
+                assert (url.username, url.path) == (f"rangkiang_{service}", f"/{service}")
+
+
+def test_replacements_select_without_regular_expressions_which_older_kubectl_does_not_read():
+    for path in (CHECKOUT / "k8s").rglob("kustomization.yaml"):
+        for replacement in yaml.safe_load(path.read_text()).get("replacements", ()):
+            for target in replacement["targets"]:
+                assert re.fullmatch(r"[\w-]+", "".join(target["select"].values())), path
 
 
 @pytest.mark.parametrize("overlay", ["dev", "prod"])

@@ -77,8 +77,9 @@ def test_only_the_gateway_calls_a_service(overlay):
 
 
 def test_doctor_in_a_pod_of_a_service_reaches_the_gateway_and_finds_the_settings_valid():
-    command = "exec deployment/catalog-serve -- env PUBLIC_URL=http://gateway rangkiang doctor"
-    assert sum(line.endswith(command) for line in lines_of("machine")) == 1
+    for service in service_names():
+        command = f"exec deployment/{service}-serve -- env PUBLIC_URL=http://gateway rangkiang doctor {service}"
+        assert sum(line.endswith(command) for line in lines_of("machine")) == 1
     assert sends("operators", "catalog-serve", "gateway", "http")
     (ports,) = (
         item["spec"]["ports"]
@@ -87,7 +88,11 @@ def test_doctor_in_a_pod_of_a_service_reaches_the_gateway_and_finds_the_settings
     )
     assert [(port["port"], port["targetPort"]) for port in ports] == [(80, "http")]
     models = settings_models(discover(), gateway=True)
-    environment = {**kubernetes("operators")["catalog-serve"].environment, "PUBLIC_URL": "http://gateway"}
+    environment = {
+        **kubernetes("operators")["catalog-serve"].environment,
+        "PUBLIC_URL": "http://gateway",
+        "DATABASE_URL": "postgresql+psycopg://rangkiang_catalog@postgres/catalog",  # of a Secret
+    }
     load_for(models, [variable.name for variable in variables(models, service_names())], environment)
 
 

@@ -129,21 +129,32 @@ def test_every_process_has_the_addresses_roles_and_passwords_of_the_operators_se
     with_servers = {
         name: process for name, process in kubernetes("operators").items() if "DATABASE_URL" in process.environment
     }
-    assert {"catalog-serve", "catalog-migrate", "catalog-import"} <= set(with_servers)
-    roles = {role["name"] for role in resources()["Cluster"]["spec"]["managed"]["roles"]}
+    assert {"catalog-serve", "catalog-migrate", "catalog-import", "backup"} <= set(with_servers)
+    roles = {role["name"]: role for role in resources()["Cluster"]["spec"]["managed"]["roles"]}
+    for service in service_names():
+        assert roles[f"rangkiang_{service}"]["passwordSecret"] == {"name": f"{service}-database"}
     for name, process in with_servers.items():
-        settings = load_for(models, names, process.environment)
-        app = make_url(settings.database("catalog"))
-        assert (app.username, app.host, app.database) == ("rangkiang_app", "postgres-rw", "catalog")
-        assert app.username in roles
-        if "DATABASE_OWNER_URL" in process.environment:
+        service = name.partition("-")[0]
+        environment = process.environment
+        if name == "backup":
+            app = make_url(environment["DATABASE_URL"].replace("{service}", "members"))
+            assert (app.username, app.password, app.host, app.database) == (
+                "rangkiang_members", None, "postgres-rw", "members",
+            )  # fmt: skip
+        else:
+            # The operator's Secret has the URL of the service's role and, for the server, its password.
+            assert environment["DATABASE_URL"] == f"secret-{service}-database", name
+            environment = {**environment, "DATABASE_URL": "postgresql+psycopg://app@postgres-rw/{service}"}
+        settings = load_for(models, names, environment)
+        if "DATABASE_OWNER_URL" in environment:
             owner = make_url(settings.database_owner("catalog"))
             bootstrap = resources()["Cluster"]["spec"]["bootstrap"]["initdb"]
-            assert (owner.username, owner.database) == (bootstrap["owner"], bootstrap["database"])
+            assert (owner.username, owner.host, owner.database) == (
+                bootstrap["owner"], "postgres-rw", bootstrap["database"],
+            )  # fmt: skip
             assert owner.password == "secret-postgres-app"
         else:
-            assert process.environment["BUS_URL"].endswith("@rabbitmq:5672/rangkiang"), name
+            assert environment["BUS_URL"].endswith("@rabbitmq:5672/rangkiang"), name
             assert "default_vhost = rangkiang" in resources()["RabbitmqCluster"]["spec"]["rabbitmq"]["additionalConfig"]
-            if not name.startswith("catalog"):
-                continue
-            assert process.environment["SEARCH_URL"].endswith("@elasticsearch-es-http:9200/records"), name
+            if service == "catalog":
+                assert environment["SEARCH_URL"].endswith("@elasticsearch-es-http:9200/records"), name

@@ -35,8 +35,12 @@ STOP = {
 }
 # Beginnings of the lines that no test runs.
 NOT_RUN = (
+    "  kubectl ",
+    "  password=",
     "apt-get install -y git python3-venv caddy",
     "chgrp rangkiang",
+    "done",
+    "for service in ",
     "install -d -o rangkiang",
     "install -m 0644 /opt/rangkiang/systemd/rangkiang",
     "kubectl ",
