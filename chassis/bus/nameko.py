@@ -81,6 +81,7 @@ class Failures:
 
     def __init__(self, service: str, publisher: Publisher) -> None:
         self._service, self._publisher = service, publisher
+        self._is_logged = False  # that the broker does not answer
 
     def put_off(self, consumer: Consumer, message: BrokerMessage, problem: Exception) -> bool:
         """Publish a message to the queue of its next attempt, suspects or dead events. Returns whether it is stored."""
@@ -108,10 +109,14 @@ class Failures:
 
     def _move(self, consumer: Consumer, message: BrokerMessage) -> bool:
         try:
-            return self._publisher.send([message], mandatory=True)[0]
+            stored = self._publisher.send([message], mandatory=True)[0]
         except Unavailable as outage:
-            log.warning("message_not_moved", extra={"handler": consumer.name, "why": str(outage)})
+            if not self._is_logged:
+                log.warning("message_not_moved", extra={"handler": consumer.name, "why": str(outage)})
+            self._is_logged = True
             return False
+        self._is_logged = False
+        return stored
 
 
 class Outage:

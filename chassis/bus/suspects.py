@@ -107,15 +107,20 @@ class Suspects:
         self._wake = threading.Event()
 
     def run(self) -> None:
-        """Handle suspects until `stop`."""
+        """Handle suspects until `stop`. While the broker or the database is away, wait; log that once."""
+        is_logged = False
         while not self._stopping:
             self._wake.clear()
             try:
                 while not self._stopping and sum(map(self._handle_next, self._service.consumers)):
                     pass
+                is_logged = False
                 self._wake.wait(SWEEP_SECONDS)
             except (*BROKER_ERRORS, Unavailable) as problem:
-                log.warning("suspects_unavailable", extra={"service": self._service.name, "why": str(problem)[:200]})
+                if not is_logged:
+                    extra = {"service": self._service.name, "why": str(problem)[:200]}
+                    log.warning("suspects_unavailable", extra=extra)
+                is_logged = True
                 self._publisher.close()
                 self._wake.wait(PAUSE_SECONDS)
         self._publisher.close()

@@ -1,10 +1,10 @@
 """`make soak`: rebuild an index under searches, attack the HTTP edge, restart Elasticsearch six times, restart
 processes in turn while 20,000 requests are sent, take the database away and hang it, lend while RabbitMQ is away for a
-minute, then kill processes at random.
+minute, kill PostgreSQL and RabbitMQ together, then kill processes at random.
 
 KILLS is the number of kills, SOAK_SEED their random seed; REBUILD_SECONDS=0 skips the rebuilds, RESTART_REQUESTS=0 the
-restarts of processes, OUTAGES=0 those of the database and of RabbitMQ; ENGINE_RESTARTS is the number of restarts of
-Elasticsearch.
+restarts of processes, OUTAGES=0 those of the database and of RabbitMQ, POWER_CUTS=0 their end at once;
+ENGINE_RESTARTS is the number of restarts of Elasticsearch.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from tests.faults.engine_restarts import restart_engine
 from tests.faults.hostile_clients import HalfOpenConnections, Inert, endless_headers, search_latency, unread_pipeline
 from tests.faults.imports import cluster, embedded, kill_session, write_records
 from tests.faults.lending_outages import lend_without_broker, lending_library
+from tests.faults.power_cut import lose_nothing
 from tests.faults.random_kills import EDITIONS, soak
 from tests.faults.rebuild_loop import open_library, rebuild_under_readers
 from tests.faults.rolling_restarts import restart_all
@@ -62,6 +63,9 @@ def main() -> int:
             print(f"database: {random_outages(Path(folder), rounds=outages, seed=seed)}", flush=True)
         with tempfile.TemporaryDirectory() as folder, lending_library(Path(folder)) as lending:
             print(f"RabbitMQ: {lend_without_broker(lending, seconds=60)} loans in a minute without it", flush=True)
+    power_cuts = int(os.environ.get("POWER_CUTS") or 12)
+    if power_cuts and "cluster" in editions:
+        print(f"power cuts: {lose_nothing(power_cuts, seed=seed)}", flush=True)
     for at, edition in enumerate(editions):
         start = time.monotonic()
         share = kills // len(editions) + (at < kills % len(editions))
