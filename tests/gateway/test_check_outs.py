@@ -9,17 +9,21 @@ import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import update
 
 from chassis import clock
 from chassis.auth import Principal
+from chassis.context import system
 from chassis.rpc import inproc
 from chassis.settings import Settings
 from chassis.write_turn import WriteTurn
+from services.circulation.tables import Loan
 from services.members.keys import Keys
 from services.members.roles import scopes_of
 from services.members.settings import MembersSettings
@@ -283,3 +287,31 @@ def test_a_moment_outside_the_calendar_and_half_a_character_are_refused(manager:
     headers = {**manager.headers, "Content-Type": "application/json", "Idempotency-Key": str(uuid.uuid4())}
     answer = manager.http.post("/check-outs", content=body, headers=headers)
     assert (answer.status_code, answer.json()["reason"]) == (400, reason)
+
+
+def test_a_suspension_is_listed_and_ended_with_a_reason_by_those_who_may(
+    library: Library, manager: Api, member: dict[str, Any]
+) -> None:
+    manager.lend(member["id"], barcode(60))
+    due_at = clock.now() - timedelta(days=4)
+    with running["circulation"].database.transaction(system("test")) as session:
+        own = Loan.borrower_id == uuid.UUID(member["id"])
+        session.execute(update(Loan).where(own).values(due_at=due_at, due_on=due_at.date(), lent_at=due_at))
+    suspension = manager.take_back(barcode(60)).json()["suspension"]
+    row = {"member": member["id"], "card": member["number"], "category": "umum", "group": "XI IPS 3"}
+    listed = manager.get("/suspensions", params={"member": member["number"]}).json()
+    assert listed == {"total": 1, "hits": [{**row, "suspension": suspension}]}
+    assert member["id"] in {one["member"] for one in manager.get("/suspensions").json()["hits"]}
+    response = manager.get("/suspensions", params={"member": member["id"]}, headers={"Accept": "text/csv"})
+    assert response.headers["Content-Disposition"] == 'attachment; filename="suspensions.csv"'
+    days = {name: str(value) for name, value in suspension.items()}
+    assert list(csv.DictReader(io.StringIO(response.content.decode("utf-8-sig")))) == [{**row, **days}]
+    path, body = f"/members/{member['id']}/end-suspension", {"reason": "Tutup karena banjir"}
+    assert library.as_("desk").post(path, body).json()["reason"] == "SCOPE_NEEDED"
+    assert manager.post(path, {}).status_code == 400
+    assert manager.post(path, {"reason": " "}).json()["reason"] == "SUSPENSION_UNREASONED"
+    ended = manager.post(path, body, key="end-1")
+    assert (ended.status_code, ended.json()) == (200, {"suspension": suspension})
+    assert manager.post(path, body, key="end-1").json() == ended.json()
+    assert (manager.post(path, body).status_code, manager.post(path, body).json()["reason"]) == (409, "NO_SUSPENSION")
+    assert manager.lend(member["id"], barcode(61)).status_code == 201

@@ -149,6 +149,12 @@ def _add_members(desk: Visitor) -> dict[str, str]:
         lent = {"Muhammad Fadhil": (4, 6), "Annisa Putri Ramadhani": (7,), "Rio": (8,)}[name]
         _lend(desk, card, lent)
         _move_back(card, days=12)
+    suspended = register(desk, name="Nadia Safitri", category="pelajar", school="SMAN 4 Solok", group="XI IPA 1")
+    for path_of_late, late in ((suspended, 9), (register(desk, name="Zulfikar"), 10)):
+        card = number_of(desk, path_of_late)
+        _lend(desk, card, (late,))
+        _move_back(card, days=late)
+        scan(desk, barcode(late), mode="return")
     blocked = register(desk, name="Syamsul Bahri", phone="0813 7000 1100", address="Jl. Imam Bonjol No. 12")
     desk.open(blocked)
     desk.send(f"{blocked}/blocks", {"reason": "unpaid", "note": "Denda dua buku"})
@@ -163,7 +169,10 @@ def _add_members(desk: Visitor) -> dict[str, str]:
     context = Context(institution=INSTITUTION_ID, actor="test")
     with members.database.transaction(context) as session:
         members_store.register(session, NewMember(fields=fields), context=context, master=master)
-    return {"member": member, "other": other.rpartition("/")[2], "blocked": blocked.rpartition("/")[2]}
+    return {
+        "member": member, "other": other.rpartition("/")[2], "blocked": blocked.rpartition("/")[2],
+        "suspended": suspended.rpartition("/")[2],
+    }  # fmt: skip
 
 
 def _lend(desk: Visitor, card: str, numbers: tuple[int, ...]) -> None:

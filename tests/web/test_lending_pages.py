@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Iterator
 from datetime import timedelta
 from zoneinfo import ZoneInfo
@@ -90,6 +91,53 @@ def test_overdue_loans_stand_by_class_with_a_letter_for_each_and_a_file(desk: Vi
     desk.open("/desk")
     assert "late" in scan(desk, item, mode="return")
     assert "suspended" in said(desk)
+
+
+def suspended(desk: Visitor, shelf: Shelf, name: str) -> str:
+    """Suspend a new member by a late return. Returns the path of the member."""
+    path, [item] = register(desk, name=name), shelf.take(1)
+    number = number_of(desk, path)
+    desk.open("/desk")
+    scan(desk, number)
+    scan(desk, item)
+    scan(desk, "", act="finish")
+    make_overdue(number)
+    assert "late" in scan(desk, item, mode="return")
+    return path
+
+
+def test_a_suspension_ends_with_a_reason_on_the_page_of_the_member(desk: Visitor, shelf: Shelf) -> None:
+    path = suspended(desk, shelf, "Nasrul Terlambat")
+    desk.open(path)
+    assert "Suspended:" in desk.text
+    form = f"{path}/suspension/end"
+    assert desk.send(form, {"suspension_reason": " "}).status_code == 400
+    assert (
+        desk.page.xpath("string(//*[@id='suspension_reason-error'])") == "Write the reason for ending the suspension."
+    )
+    desk.send(form, {"suspension_reason": "Tutup karena banjir"})
+    assert desk.response.url.path == path
+    assert "Suspended:" not in desk.text
+
+
+def test_a_suspension_ends_with_a_reason_in_the_list(address: str, desk: Visitor, shelf: Shelf) -> None:
+    member_id = suspended(desk, shelf, "Yuliana Terlambat").rpartition("/")[2]
+    desk.open("/desk/suspensions")
+    assert "Yuliana Terlambat" in desk.text
+    assert desk.http.get("/desk/suspensions.csv").text.count(member_id) == 1
+    assert desk.send("/desk/suspensions", {"member": member_id, "reason": ""}).status_code == 400
+    assert "Write the reason for ending the suspension." in desk.text
+    stale = {**desk.form("/desk/suspensions"), "member": member_id, "reason": "Lagi", "key": str(uuid.uuid4())}
+    desk.send("/desk/suspensions", {"member": member_id, "reason": "Tutup karena banjir"})
+    assert "The suspension has ended" in desk.text
+    assert "Yuliana Terlambat" not in desk.text
+    again = desk.http.post("/desk/suspensions", data=stale)
+    assert again.status_code == 409
+    assert "This member is not suspended." in again.text
+    with visitor(address) as other:
+        other.sign_in(add_staff(new_user("desk"), "desk"))
+        other.open("/desk/suspensions")
+        assert not other.page.xpath("//form[@action='/desk/suspensions']")
 
 
 def test_a_slip_has_58_millimetres_and_no_name(page: Page, desk: Visitor, card: str, shelf: Shelf) -> None:

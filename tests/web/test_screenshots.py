@@ -106,6 +106,7 @@ STAFF = {
     "slip": View("/desk/slips/{member}"),
     "overdue": View("/desk/overdue"),
     "letters": View("/desk/overdue/letters"),
+    "suspensions": View("/desk/suspensions"),
     "policies": View("/desk/policies"),
     "policies-refused": View("/desk/policies", 400, "/desk/policies", {"rows[0].period": "tujuh"}),
     "calendars": View("/desk/calendars"),
@@ -124,6 +125,7 @@ STAFF = {
     "members-found": View("/members", 200, "/members", {"q": "rahmawati"}),
     "member": View("/members/{member}"),
     "member-blocked": View("/members/{blocked}"),
+    "member-suspended": View("/members/{suspended}"),
     "member-new": View("/members/new"),
     "member-refused": View(
         "/members/new", 400, "/members/new",
@@ -197,6 +199,7 @@ NOT_PAGES = {
     "/members/{member_id}/card.pdf": "a file",
     "/notices.csv": "a file",
     "/desk/overdue.csv": "a file",
+    "/desk/suspensions.csv": "a file",
 }
 
 

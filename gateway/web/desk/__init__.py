@@ -21,6 +21,7 @@ from gateway.web.desk import (
     print_list,
     scan_box,
     staff,
+    suspensions,
     webhooks,
 )
 
@@ -36,6 +37,7 @@ MODULES = (
     data_requests,
     scan_box,
     overdue,
+    suspensions,
     notice_templates,
     print_list,
     channel_health,

@@ -1,4 +1,4 @@
-"""Acts on a member's page: renewals, blocks, cards and their PDF, slips for passwords, and erasure."""
+"""Acts on a member's page: renewals, blocks, ends of suspensions, cards and their PDF, slips, and erasure."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis.errors import Error, NotFound
-from gateway.clients import call, members
+from gateway.clients import call, circulation, members
 from gateway.negotiation import language
 from gateway.web.desk.members import member_page
 from gateway.web.forms import for_signed_in, read_form, redirect, refuse, signed_in_form
 from gateway.web.rendering import page
 from gateway.web.texts import wording
+from rangkiang.circulation.v1 import loans_pb2
 from rangkiang.members.v1 import cards_pb2, people_pb2
 
 router = APIRouter()
@@ -26,6 +27,8 @@ _PLACES = {
     "alias.code": "alias_code",
     "CARD_NUMBER_IN_USE": "alias_code",
     "expires_on": "expires_on",
+    "SUSPENSION_UNREASONED": "suspension_reason",
+    "REASON_TOO_LONG": "suspension_reason",
     "reason": "reason",
     "note": "note",
     "ends_on": "ends_on",
@@ -56,6 +59,14 @@ async def end_block(request: Request) -> Response:
     fields = await read_form(request)
     message = people_pb2.EndBlockRequest(id=_member(request), block_id=request.path_params["block_id"])
     return await _act(request, call(request, members(request).EndBlock, message), fields)
+
+
+@router.post("/members/{member_id}/suspension/end")
+@for_signed_in
+async def end_suspension(request: Request) -> Response:
+    fields = await read_form(request)
+    message = loans_pb2.EndSuspensionRequest(member=_member(request), reason=fields.text("suspension_reason"))
+    return await _act(request, call(request, circulation(request).EndSuspension, message), fields)
 
 
 @router.post("/members/{member_id}/cards")

@@ -6,8 +6,8 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from chassis.errors import Error
-from gateway.clients import call, members
+from chassis.errors import Error, Forbidden, NotFound, TooLate, Unavailable
+from gateway.clients import call, circulation, members
 from gateway.negotiation import language
 from gateway.sessions import session_of
 from gateway.web.desk.notices import last_notices
@@ -15,6 +15,7 @@ from gateway.web.forms import Form, for_signed_in, read_form, redirect, refuse, 
 from gateway.web.hits import local_text
 from gateway.web.rendering import page
 from gateway.web.texts import wording
+from rangkiang.circulation.v1 import loans_pb2
 from rangkiang.members.v1 import cards_pb2
 from rangkiang.members.v1 import people_pb2 as wire
 
@@ -97,8 +98,19 @@ async def member_page(request: Request, form: Form, *, status: int = 200) -> Res
         block_reasons=[(reason, words.code("block", reason)) for reason in BLOCK_REASONS],
         alias_kinds=[(kind, words.code("card", kind)) for kind in ALIASES],
         notices=await last_notices(request, member_id),
+        suspension=await _suspension(request, member_id),
         status=status,
     )
+
+
+async def _suspension(request: Request, member_id: str) -> loans_pb2.Suspension | None:
+    """Return the suspension of a member; None without one, and when circulation does not know or show it."""
+    try:
+        message = loans_pb2.ListSuspensionsRequest(member=member_id, limit=1)
+        rows = (await call(request, circulation(request).ListSuspensions, message)).suspensions
+    except (Forbidden, NotFound, TooLate, Unavailable):
+        return None
+    return rows[0].suspension if rows else None
 
 
 async def category_names(request: Request) -> dict[str, str]:

@@ -88,6 +88,16 @@ class CirculationStub:
                 request_serializer=rangkiang_dot_circulation_dot_v1_dot_loans__pb2.GetBorrowerRequest.SerializeToString,
                 response_deserializer=rangkiang_dot_circulation_dot_v1_dot_loans__pb2.GetBorrowerReply.FromString,
                 _registered_method=True)
+        self.ListSuspensions = channel.unary_unary(
+                '/rangkiang.circulation.v1.Circulation/ListSuspensions',
+                request_serializer=rangkiang_dot_circulation_dot_v1_dot_loans__pb2.ListSuspensionsRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_circulation_dot_v1_dot_loans__pb2.ListSuspensionsReply.FromString,
+                _registered_method=True)
+        self.EndSuspension = channel.unary_unary(
+                '/rangkiang.circulation.v1.Circulation/EndSuspension',
+                request_serializer=rangkiang_dot_circulation_dot_v1_dot_loans__pb2.EndSuspensionRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_circulation_dot_v1_dot_loans__pb2.EndSuspensionReply.FromString,
+                _registered_method=True)
         self.ListOwnLoans = channel.unary_unary(
                 '/rangkiang.circulation.v1.Circulation/ListOwnLoans',
                 request_serializer=rangkiang_dot_circulation_dot_v1_dot_loans__pb2.ListOwnLoansRequest.SerializeToString,
@@ -234,6 +244,20 @@ class CirculationServicer:
 
     def GetBorrower(self, request, context):
         """A member's loans, and whether the member may borrow more.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSuspensions(self, request, context):
+        """The members who are suspended now.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EndSuspension(self, request, context):
+        """Ends the suspensions of a member early.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -396,6 +420,16 @@ def add_CirculationServicer_to_server(servicer, server):
                     servicer.GetBorrower,
                     request_deserializer=rangkiang_dot_circulation_dot_v1_dot_loans__pb2.GetBorrowerRequest.FromString,
                     response_serializer=rangkiang_dot_circulation_dot_v1_dot_loans__pb2.GetBorrowerReply.SerializeToString,
+            ),
+            'ListSuspensions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSuspensions,
+                    request_deserializer=rangkiang_dot_circulation_dot_v1_dot_loans__pb2.ListSuspensionsRequest.FromString,
+                    response_serializer=rangkiang_dot_circulation_dot_v1_dot_loans__pb2.ListSuspensionsReply.SerializeToString,
+            ),
+            'EndSuspension': grpc.unary_unary_rpc_method_handler(
+                    servicer.EndSuspension,
+                    request_deserializer=rangkiang_dot_circulation_dot_v1_dot_loans__pb2.EndSuspensionRequest.FromString,
+                    response_serializer=rangkiang_dot_circulation_dot_v1_dot_loans__pb2.EndSuspensionReply.SerializeToString,
             ),
             'ListOwnLoans': grpc.unary_unary_rpc_method_handler(
                     servicer.ListOwnLoans,
@@ -744,6 +778,60 @@ class Circulation:
             '/rangkiang.circulation.v1.Circulation/GetBorrower',
             rangkiang_dot_circulation_dot_v1_dot_loans__pb2.GetBorrowerRequest.SerializeToString,
             rangkiang_dot_circulation_dot_v1_dot_loans__pb2.GetBorrowerReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSuspensions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.circulation.v1.Circulation/ListSuspensions',
+            rangkiang_dot_circulation_dot_v1_dot_loans__pb2.ListSuspensionsRequest.SerializeToString,
+            rangkiang_dot_circulation_dot_v1_dot_loans__pb2.ListSuspensionsReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EndSuspension(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.circulation.v1.Circulation/EndSuspension',
+            rangkiang_dot_circulation_dot_v1_dot_loans__pb2.EndSuspensionRequest.SerializeToString,
+            rangkiang_dot_circulation_dot_v1_dot_loans__pb2.EndSuspensionReply.FromString,
             options,
             channel_credentials,
             insecure,

@@ -56,6 +56,10 @@ class CirculationStub:
     """An item with its state and its open loan."""
     GetBorrower: _grpc.UnaryUnaryMultiCallable[_loans_pb2.GetBorrowerRequest, _loans_pb2.GetBorrowerReply]
     """A member's loans, and whether the member may borrow more."""
+    ListSuspensions: _grpc.UnaryUnaryMultiCallable[_loans_pb2.ListSuspensionsRequest, _loans_pb2.ListSuspensionsReply]
+    """The members who are suspended now."""
+    EndSuspension: _grpc.UnaryUnaryMultiCallable[_loans_pb2.EndSuspensionRequest, _loans_pb2.EndSuspensionReply]
+    """Ends the suspensions of a member early."""
     ListOwnLoans: _grpc.UnaryUnaryMultiCallable[_loans_pb2.ListOwnLoansRequest, _loans_pb2.ListOwnLoansReply]
     """The caller's own loans."""
     GetOwnLoan: _grpc.UnaryUnaryMultiCallable[_loans_pb2.GetOwnLoanRequest, _loans_pb2.GetOwnLoanReply]
@@ -112,6 +116,10 @@ class CirculationAsyncStub(CirculationStub):
     """An item with its state and its open loan."""
     GetBorrower: _aio.UnaryUnaryMultiCallable[_loans_pb2.GetBorrowerRequest, _loans_pb2.GetBorrowerReply]  # type: ignore[assignment]
     """A member's loans, and whether the member may borrow more."""
+    ListSuspensions: _aio.UnaryUnaryMultiCallable[_loans_pb2.ListSuspensionsRequest, _loans_pb2.ListSuspensionsReply]  # type: ignore[assignment]
+    """The members who are suspended now."""
+    EndSuspension: _aio.UnaryUnaryMultiCallable[_loans_pb2.EndSuspensionRequest, _loans_pb2.EndSuspensionReply]  # type: ignore[assignment]
+    """Ends the suspensions of a member early."""
     ListOwnLoans: _aio.UnaryUnaryMultiCallable[_loans_pb2.ListOwnLoansRequest, _loans_pb2.ListOwnLoansReply]  # type: ignore[assignment]
     """The caller's own loans."""
     GetOwnLoan: _aio.UnaryUnaryMultiCallable[_loans_pb2.GetOwnLoanRequest, _loans_pb2.GetOwnLoanReply]  # type: ignore[assignment]
@@ -225,6 +233,22 @@ class CirculationServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_loans_pb2.GetBorrowerReply, _abc.Awaitable[_loans_pb2.GetBorrowerReply]]:
         """A member's loans, and whether the member may borrow more."""
+
+    @_abc_1.abstractmethod
+    def ListSuspensions(
+        self,
+        request: _loans_pb2.ListSuspensionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_loans_pb2.ListSuspensionsReply, _abc.Awaitable[_loans_pb2.ListSuspensionsReply]]:
+        """The members who are suspended now."""
+
+    @_abc_1.abstractmethod
+    def EndSuspension(
+        self,
+        request: _loans_pb2.EndSuspensionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_loans_pb2.EndSuspensionReply, _abc.Awaitable[_loans_pb2.EndSuspensionReply]]:
+        """Ends the suspensions of a member early."""
 
     @_abc_1.abstractmethod
     def ListOwnLoans(

@@ -361,6 +361,142 @@ class Suspension(_message.Message):
 Global___Suspension: _TypeAlias = Suspension  # noqa: Y015
 
 @_typing.final
+class ListSuspensionsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MEMBER_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    CURSOR_FIELD_NUMBER: _builtins.int
+    member: _builtins.str
+    """Id of a member, or a number as scanned; empty: all members."""
+    limit: _builtins.int
+    cursor: _builtins.str
+    """Cursor of the previous reply; empty for the first page."""
+    def __init__(
+        self,
+        *,
+        member: _builtins.str = ...,
+        limit: _builtins.int = ...,
+        cursor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "limit", b"limit", "member", b"member"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSuspensionsRequest: _TypeAlias = ListSuspensionsRequest  # noqa: Y015
+
+@_typing.final
+class ListSuspensionsReply(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUSPENSIONS_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
+    CURSOR_FIELD_NUMBER: _builtins.int
+    total: _builtins.int
+    cursor: _builtins.str
+    """Empty on the last page."""
+    @_builtins.property
+    def suspensions(self) -> _containers.RepeatedCompositeFieldContainer[Global___SuspendedMember]:
+        """The first to end first."""
+
+    def __init__(
+        self,
+        *,
+        suspensions: _abc.Iterable[Global___SuspendedMember] | None = ...,
+        total: _builtins.int = ...,
+        cursor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "suspensions", b"suspensions", "total", b"total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSuspensionsReply: _TypeAlias = ListSuspensionsReply  # noqa: Y015
+
+@_typing.final
+class SuspendedMember(_message.Message):
+    """A member with a suspension that is in force or follows."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MEMBER_ID_FIELD_NUMBER: _builtins.int
+    CARD_FIELD_NUMBER: _builtins.int
+    CATEGORY_FIELD_NUMBER: _builtins.int
+    GROUP_FIELD_NUMBER: _builtins.int
+    SUSPENSION_FIELD_NUMBER: _builtins.int
+    member_id: _builtins.str
+    card: _builtins.str
+    category: _builtins.str
+    group: _builtins.str
+    """Class or study programme."""
+    @_builtins.property
+    def suspension(self) -> Global___Suspension: ...
+    def __init__(
+        self,
+        *,
+        member_id: _builtins.str = ...,
+        card: _builtins.str = ...,
+        category: _builtins.str = ...,
+        group: _builtins.str = ...,
+        suspension: Global___Suspension | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["suspension", b"suspension"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["card", b"card", "category", b"category", "group", b"group", "member_id", b"member_id", "suspension", b"suspension"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SuspendedMember: _TypeAlias = SuspendedMember  # noqa: Y015
+
+@_typing.final
+class EndSuspensionRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MEMBER_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    member: _builtins.str
+    """Id of a member, or a number as scanned."""
+    reason: _builtins.str
+    def __init__(
+        self,
+        *,
+        member: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["member", b"member", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EndSuspensionRequest: _TypeAlias = EndSuspensionRequest  # noqa: Y015
+
+@_typing.final
+class EndSuspensionReply(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUSPENSION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def suspension(self) -> Global___Suspension:
+        """The suspension that has ended, as it was."""
+
+    def __init__(
+        self,
+        *,
+        suspension: Global___Suspension | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["suspension", b"suspension"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["suspension", b"suspension"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EndSuspensionReply: _TypeAlias = EndSuspensionReply  # noqa: Y015
+
+@_typing.final
 class UseInLibraryRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -57,7 +57,9 @@ _SUSPENSIONS_SINCE = Prepared(
     )
     .order_by(_suspensions.c.ends_on)
 )
-_SUSPENSION_OF_LOAN = Prepared(select(_suspensions).where(_suspensions.c.loan_id == bindparam("loan")).limit(1))
+_SUSPENSION_OF_LOAN = Prepared(
+    select(_suspensions).where(_suspensions.c.loan_id == bindparam("loan"), _suspensions.c.ended_at.is_(None)).limit(1)
+)
 _INSERT_SUSPENSION = Prepared(insert(_suspensions).inline())
 _CHANGE_SUSPENSION = Prepared(
     update(_suspensions)

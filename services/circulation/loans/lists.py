@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from chassis.errors import Invalid, NotFound, Refusal
@@ -30,6 +30,7 @@ from services.circulation.rules import SuspensionDays
 from services.circulation.tables import Borrower, Copy, Loan, Suspension
 
 DEFAULT_LIMIT, HIGHEST_LIMIT = 50, 500
+Moment = TypeVar("Moment")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +78,17 @@ def list_loans(session: Session, institution_id: UUID, loan_filter: LoanFilter, 
     limit = min(loan_filter.limit or DEFAULT_LIMIT, HIGHEST_LIMIT)
     query = LOANS.where(*conditions).order_by(Loan.due_at, Loan.id).limit(limit + 1)
     if loan_filter.cursor:
-        due_at, loan_id = _read_cursor(loan_filter.cursor)
+        due_at, loan_id = read_cursor(loan_filter.cursor, datetime.fromisoformat)
         query = query.where(or_(Loan.due_at > due_at, and_(Loan.due_at == due_at, Loan.id > loan_id)))
     rows = session.execute(query).all()
     branches = branches_of(session, institution_id)
     views = [view_of(session, *row, now=now, branches=branches) for row in rows[:limit]]
-    return LoanPage(views, total, _cursor(rows[limit - 1][0]) if len(rows) > limit else "", borrower_id)
+    return LoanPage(
+        views,
+        total,
+        write_cursor(rows[limit - 1][0].due_at, rows[limit - 1][0].id) if len(rows) > limit else "",
+        borrower_id,
+    )
 
 
 def loans_of(session: Session, borrower_id: UUID, institution_id: UUID, *, now: datetime) -> list[LoanView]:
@@ -94,13 +100,17 @@ def loans_of(session: Session, borrower_id: UUID, institution_id: UUID, *, now: 
 
 def suspension_of(session: Session, borrower_id: UUID, *, today: date) -> SuspensionDays | None:
     """Return the current and later suspensions of a borrower as one period; None without one."""
-    query = select(Suspension).where(
-        Suspension.borrower_id == borrower_id, Suspension.ends_on >= today, Suspension.ended_at.is_(None)
-    )
-    rows = session.scalars(query.order_by(Suspension.begins_on)).all()
-    if not rows:
-        return None
-    begins_on, ends_on = rows[0].begins_on, max(row.ends_on for row in rows)
+    query = select(Suspension).where(Suspension.borrower_id == borrower_id, *in_force(today))
+    rows = session.scalars(query).all()
+    return period(min(row.begins_on for row in rows), max(row.ends_on for row in rows)) if rows else None
+
+
+def in_force(today: date) -> list[ColumnElement[bool]]:
+    """Return the conditions of suspensions that are in force or follow."""
+    return [Suspension.ends_on >= today, Suspension.ended_at.is_(None)]
+
+
+def period(begins_on: date, ends_on: date) -> SuspensionDays:
     return SuspensionDays(begins_on, ends_on, (ends_on - begins_on).days + 1)
 
 
@@ -246,14 +256,16 @@ def local_today(session: Session, act: Act) -> date:
     return local_date(calendar_of(session, branches[0].id), act.now) if branches else act.now.date()
 
 
-def _cursor(loan: Loan) -> str:
-    return base64.urlsafe_b64encode(f"{loan.due_at.isoformat()} {loan.id}".encode()).decode().rstrip("=")
+def write_cursor(moment: date, row_id: UUID) -> str:
+    """Return the cursor of a page after the row with this day or moment and this id."""
+    return base64.urlsafe_b64encode(f"{moment.isoformat()} {row_id}".encode()).decode().rstrip("=")
 
 
-def _read_cursor(cursor: str) -> tuple[datetime, UUID]:
+def read_cursor(cursor: str, read: Callable[[str], Moment]) -> tuple[Moment, UUID]:
+    """Return the day or moment and the id of a cursor. Raises Invalid LOANS_CURSOR_INVALID."""
     try:
         text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
-        moment, _, loan_id = text.partition(" ")
-        return datetime.fromisoformat(moment), UUID(loan_id)
+        moment, _, row_id = text.partition(" ")
+        return read(moment), UUID(row_id)
     except ValueError:
         raise Invalid("LOANS_CURSOR_INVALID") from None

@@ -31,6 +31,7 @@ from services.circulation.loans.lists import (
     view_item,
 )
 from services.circulation.loans.renewals import find_loan, plan_renewal, plan_renewals
+from services.circulation.loans.suspensions import list_suspensions
 from services.circulation.loans.views import view_of
 from services.circulation.policies import read_rows
 from services.circulation.policies_store import current_policies, policies_fact
@@ -90,6 +91,29 @@ class ListMethods:
         return wire.ListLoansReply(
             loans=[loan_message(view) for view in page.loans], total=page.total, cursor=page.cursor
         )
+
+    def ListSuspensions(
+        self, request: wire.ListSuspensionsRequest, context: grpc.ServicerContext
+    ) -> wire.ListSuspensionsReply:
+        caller = rpc.context(context)
+        act = begin_act(caller, now=clock.now(), channel=DESK)
+        with self._database.reading(caller) as session:
+            page = list_suspensions(
+                session, act, member=request.member, limit=max(0, request.limit), cursor=request.cursor
+            )
+        of_member = page.rows[0][0].id if request.member and page.rows else ""
+        self._looks.record_list(
+            caller, "circulation.list_suspensions", shown=len(page.rows), member_id=of_member,
+            is_continued=bool(request.cursor),
+        )  # fmt: skip
+        suspended = [
+            wire.SuspendedMember(
+                member_id=str(borrower.id), card=borrower.card, category=borrower.category, group=borrower.group,
+                suspension=suspension_message(suspension),
+            )
+            for borrower, suspension in page.rows
+        ]  # fmt: skip
+        return wire.ListSuspensionsReply(suspensions=suspended, total=page.total, cursor=page.cursor)
 
     def ListOwnLoans(self, _request: wire.ListOwnLoansRequest, context: grpc.ServicerContext) -> wire.ListOwnLoansReply:
         caller = rpc.context(context)

@@ -29,6 +29,7 @@ from services.circulation.loans.check_in import CheckIn, UseHere, plan_check_in,
 from services.circulation.loans.check_out import CheckOut, plan_check_out, write_check_out
 from services.circulation.loans.facts import find_borrower_id
 from services.circulation.loans.renewals import Renewal, plan_renewal, plan_renewals, write_renewals
+from services.circulation.loans.suspensions import end_suspension
 from services.circulation.rpc.messages import item_message, loan_message, suspension_message
 from services.circulation.rpc.owners import Owners
 
@@ -130,6 +131,20 @@ class LoanMethods:
             has_effect=lambda planned: not planned.is_repeated, grpc_context=context, item=item,
             branch=lambda: request.branch, act=act,
         )  # fmt: skip
+
+    def EndSuspension(
+        self, request: wire.EndSuspensionRequest, context: grpc.ServicerContext
+    ) -> wire.EndSuspensionReply:
+        caller = rpc.context(context)
+        act = begin_act(caller, now=clock.now(), channel=DESK)
+        member = _scanned(request.member, "member")
+        with self._database.transaction(caller) as session:
+
+            def end() -> wire.EndSuspensionReply:
+                suspension = end_suspension(session, act, member=member, reason=request.reason)
+                return wire.EndSuspensionReply(suspension=suspension_message(suspension))
+
+            return once(session, caller, request, wire.EndSuspensionReply, end)
 
     def RenewLoan(self, request: wire.RenewLoanRequest, context: grpc.ServicerContext) -> wire.RenewLoanReply:
         caller = rpc.context(context)

@@ -23,7 +23,7 @@ from chassis import clock
 from chassis.context import Context
 from chassis.ids import new_id
 from rangkiang.catalog.v1.events_pb2 import BranchCopy, InstitutionCopy
-from rangkiang.circulation.v1.loans_pb2 import RenewLoanRequest
+from rangkiang.circulation.v1.loans_pb2 import EndSuspensionRequest, RenewLoanRequest
 from services.circulation.calendars_store import save_calendar
 from services.circulation.institutions import copy_institutions
 from services.circulation.tables import Branch as BranchRow
@@ -175,7 +175,9 @@ class Lending(RuleBasedStateMachine):
         self.library.tell_members(fact)
 
     @rule(
-        act=st.sampled_from([*["out"] * 6, *["in"] * 4, "renew", "renew", *["wait"] * 4, "item", "member", "merge"]),
+        act=st.sampled_from(
+            [*["out"] * 6, *["in"] * 4, "renew", "renew", "end", *["wait"] * 4, "item", "member", "merge"]
+        ),
         institution=st.sampled_from(["city", "city", "campus"]),
         pick=PICKS,
         reader=PICKS,
@@ -191,6 +193,8 @@ class Lending(RuleBasedStateMachine):
                 self.check_in(institution, pick, desk, paper)
             case "renew":
                 self.renew(institution, pick)
+            case "end":
+                self.end_suspension(institution, reader)
             case "wait":
                 type(self).now += timedelta(hours=HOURS[pick % len(HOURS)])
             case "item":
@@ -319,6 +323,24 @@ class Lending(RuleBasedStateMachine):
             ends = [first + DAY * (count - 1) for day, first, count in person.suspensions if day == returned]
             assert reply.suspension.ends_on == max(ends).isoformat()
         return person.suspensions != before
+
+    def end_suspension(self, institution: str, reader: int) -> None:
+        """Staff end what is in force or follows; without any, the act is refused."""
+        card = self.card(institution, reader)
+        person = self.people[self.cards[card]]
+        if person.institution != institution:
+            return
+        branch = min(name for name, one in self.model.items() if one.institution == institution)
+        today = self.model[branch].day(self.moment(None))
+        kept = [one for one in person.suspensions if one[1] + DAY * (one[2] - 1) < today]
+
+        def end(*, branch: str, context: dict[str, str]) -> Any:
+            request = EndSuspensionRequest(member=card, reason="Banjir")
+            return self.library.call("EndSuspension", request, **context)
+
+        refused = reasons(lambda: self.call(end, branch=branch))
+        assert refused == (set() if kept != person.suspensions else {"NO_SUSPENSION"})
+        person.suspensions = kept
 
     def renew(self, institution: str, pick: int) -> None:
         item = self.item(institution, pick, is_lent=True)
