@@ -25,12 +25,13 @@ from gateway.api.queries import OneOf, QueryModel
 from gateway.api.schemas import ResponseModel
 from gateway.api.serializers import plain
 from gateway.callers import address_of
-from gateway.clients import Circulation, Members, call
+from gateway.clients import Circulation, Members, Notifications, call
 from gateway.password_turns import call_in_turn
 from gateway.sessions import require_secure
 from rangkiang.circulation.v1 import loans_pb2
 from rangkiang.members.v1 import cards_pb2 as wire
 from rangkiang.members.v1.people_pb2 import Alias
+from rangkiang.notifications.v1.notices_pb2 import CheckCodeRequest
 
 router = APIRouter(tags=["cards"], route_class=ApiRoute)
 SERVICE = "/rangkiang.members.v1.Members"
@@ -208,10 +209,19 @@ async def print_card(
     ),
 )
 async def make_slip(
-    request: Request, member_id: MemberId, members: Members, body: SlipDeliveryBody | None = None
+    request: Request,
+    member_id: MemberId,
+    members: Members,
+    notifications: Notifications,
+    body: SlipDeliveryBody | None = None,
 ) -> Response:
-    """Make a code with which the member sets a first or a new password. The code is returned, or sent as a notice."""
+    """Make a code with which the member sets a first or a new password. The code is returned, or sent as a notice.
+
+    A code that no channel can send is refused with `CODE_NO_ADDRESS` or `CODE_NO_CHANNEL`.
+    """
     send = body is not None and body.send
+    if send:
+        await call(request, notifications.CheckCode, CheckCodeRequest(member_id=member_id))
     reply = await call(request, members.MakeSlip, wire.MakeSlipRequest(id=member_id, send=send))
     return private(SlipCode(code=reply.code, sent=reply.is_sent), status=201)
 

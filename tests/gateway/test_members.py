@@ -135,6 +135,16 @@ def _find_no_secret(api: Api, caplog: pytest.LogCaptureFixture) -> None:
     assert not [line for line in left if any(secret in line for secret in secrets)]
 
 
+def test_a_code_that_cannot_be_sent_is_refused_at_once(api: Api) -> None:
+    refusals = []
+    for contact in ({}, {"phone": "081266007788"}):
+        path = f"/members/{api.post('/members', {'name': 'Upik', 'category': 'umum', **contact}).json()['id']}"
+        reply = api.post(f"{path}/slips", {"send": True})
+        refusals.append((reply.status_code, reply.json()["reason"]))
+        assert api.post(f"{path}/slips").json()["code"], "it can still be printed"
+    assert refusals == [(409, "CODE_NO_ADDRESS"), (409, "CODE_NO_CHANNEL")]
+
+
 def test_forty_injections_in_every_field(api: Api) -> None:
     assert {*FREE, *CODED} == set(MemberBody.model_fields) - {"guardian", "responsible"}
     new = api.post("/members", {"name": "Korban", "category": "umum"}).json()

@@ -120,10 +120,21 @@ def test_the_card_is_a_pdf_that_no_cache_keeps(desk: Visitor) -> None:
         assert response.headers["cache-control"] == "no-store"
 
 
+def test_a_code_that_cannot_be_sent_is_refused_with_the_reason(desk: Visitor, visit: Visit) -> None:
+    phone_only = {"name": "Bujang Salim", "phone": "0813 1111 3333"}
+    no_address = {"name": "Upik Banun"}
+    for fields, why in ((no_address, "has no phone number or e-mail address"), (phone_only, "no channel")):
+        path = register(desk, **fields)
+        assert desk.send(f"{path}/slips", {"send": "1"}).status_code == 409
+        assert why in desk.text
+        assert "The code is sent within minutes" not in desk.text
+
+
 def test_a_member_sets_a_password_with_the_desks_code_and_sees_the_card(
     desk: Visitor, address: str, visit: Visit
 ) -> None:
-    path = register(desk, name="Rahmi Yunita", phone="0813 1111 2222", note="Only for the desk")
+    mail = "rahmi@example.org"
+    path = register(desk, name="Rahmi Yunita", phone="0813 1111 2222", email=mail, note="Only for the desk")
     number = number_of(desk, path)
     desk.send(f"{path}/slips", {"send": "1"})
     assert "The code is sent within minutes" in desk.text

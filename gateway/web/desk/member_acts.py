@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis.errors import Error, NotFound
-from gateway.clients import call, circulation, members
+from gateway.clients import call, circulation, members, notifications
 from gateway.negotiation import language
 from gateway.web.desk.members import member_page
 from gateway.web.forms import for_signed_in, read_form, redirect, refuse, signed_in_form
@@ -18,6 +18,7 @@ from gateway.web.rendering import page
 from gateway.web.texts import wording
 from rangkiang.circulation.v1 import loans_pb2
 from rangkiang.members.v1 import cards_pb2, people_pb2
+from rangkiang.notifications.v1.notices_pb2 import CheckCodeRequest
 
 router = APIRouter()
 
@@ -106,6 +107,8 @@ async def make_slip(request: Request) -> Response:
     fields = await read_form(request)
     message = cards_pb2.MakeSlipRequest(id=_member(request), send="send" in fields)
     try:
+        if message.send:
+            await call(request, notifications(request).CheckCode, CheckCodeRequest(member_id=message.id))
         reply = await call(request, members(request).MakeSlip, message)
     except NotFound:
         raise

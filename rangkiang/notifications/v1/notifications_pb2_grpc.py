@@ -60,6 +60,11 @@ class NotificationsStub:
                 request_serializer=rangkiang_dot_notifications_dot_v1_dot_notices__pb2.ResendNoticeRequest.SerializeToString,
                 response_deserializer=rangkiang_dot_notifications_dot_v1_dot_notices__pb2.ResendNoticeReply.FromString,
                 _registered_method=True)
+        self.CheckCode = channel.unary_unary(
+                '/rangkiang.notifications.v1.Notifications/CheckCode',
+                request_serializer=rangkiang_dot_notifications_dot_v1_dot_notices__pb2.CheckCodeRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_notifications_dot_v1_dot_notices__pb2.CheckCodeReply.FromString,
+                _registered_method=True)
         self.GetChannelStatus = channel.unary_unary(
                 '/rangkiang.notifications.v1.Notifications/GetChannelStatus',
                 request_serializer=rangkiang_dot_notifications_dot_v1_dot_notices__pb2.GetChannelStatusRequest.SerializeToString,
@@ -259,6 +264,13 @@ class NotificationsServicer:
 
     def ResendNotice(self, request, context):
         """Sends a notice again that failed, whose result is unknown, or that is on the print list.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CheckCode(self, request, context):
+        """Refuses when no channel can send a code to a member. Without a refusal MakeSlip of members may send one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -519,6 +531,11 @@ def add_NotificationsServicer_to_server(servicer, server):
                     servicer.ResendNotice,
                     request_deserializer=rangkiang_dot_notifications_dot_v1_dot_notices__pb2.ResendNoticeRequest.FromString,
                     response_serializer=rangkiang_dot_notifications_dot_v1_dot_notices__pb2.ResendNoticeReply.SerializeToString,
+            ),
+            'CheckCode': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckCode,
+                    request_deserializer=rangkiang_dot_notifications_dot_v1_dot_notices__pb2.CheckCodeRequest.FromString,
+                    response_serializer=rangkiang_dot_notifications_dot_v1_dot_notices__pb2.CheckCodeReply.SerializeToString,
             ),
             'GetChannelStatus': grpc.unary_unary_rpc_method_handler(
                     servicer.GetChannelStatus,
@@ -800,6 +817,33 @@ class Notifications:
             '/rangkiang.notifications.v1.Notifications/ResendNotice',
             rangkiang_dot_notifications_dot_v1_dot_notices__pb2.ResendNoticeRequest.SerializeToString,
             rangkiang_dot_notifications_dot_v1_dot_notices__pb2.ResendNoticeReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckCode(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.notifications.v1.Notifications/CheckCode',
+            rangkiang_dot_notifications_dot_v1_dot_notices__pb2.CheckCodeRequest.SerializeToString,
+            rangkiang_dot_notifications_dot_v1_dot_notices__pb2.CheckCodeReply.FromString,
             options,
             channel_credentials,
             insecure,

@@ -46,6 +46,8 @@ class NotificationsStub:
     """The caller's own latest notices."""
     ResendNotice: _grpc.UnaryUnaryMultiCallable[_notices_pb2.ResendNoticeRequest, _notices_pb2.ResendNoticeReply]
     """Sends a notice again that failed, whose result is unknown, or that is on the print list."""
+    CheckCode: _grpc.UnaryUnaryMultiCallable[_notices_pb2.CheckCodeRequest, _notices_pb2.CheckCodeReply]
+    """Refuses when no channel can send a code to a member. Without a refusal MakeSlip of members may send one."""
     GetChannelStatus: _grpc.UnaryUnaryMultiCallable[_notices_pb2.GetChannelStatusRequest, _notices_pb2.GetChannelStatusReply]
     """The state of each channel."""
     GetPreferences: _grpc.UnaryUnaryMultiCallable[_notices_pb2.GetPreferencesRequest, _notices_pb2.GetPreferencesReply]
@@ -123,6 +125,8 @@ class NotificationsAsyncStub(NotificationsStub):
     """The caller's own latest notices."""
     ResendNotice: _aio.UnaryUnaryMultiCallable[_notices_pb2.ResendNoticeRequest, _notices_pb2.ResendNoticeReply]  # type: ignore[assignment]
     """Sends a notice again that failed, whose result is unknown, or that is on the print list."""
+    CheckCode: _aio.UnaryUnaryMultiCallable[_notices_pb2.CheckCodeRequest, _notices_pb2.CheckCodeReply]  # type: ignore[assignment]
+    """Refuses when no channel can send a code to a member. Without a refusal MakeSlip of members may send one."""
     GetChannelStatus: _aio.UnaryUnaryMultiCallable[_notices_pb2.GetChannelStatusRequest, _notices_pb2.GetChannelStatusReply]  # type: ignore[assignment]
     """The state of each channel."""
     GetPreferences: _aio.UnaryUnaryMultiCallable[_notices_pb2.GetPreferencesRequest, _notices_pb2.GetPreferencesReply]  # type: ignore[assignment]
@@ -221,6 +225,14 @@ class NotificationsServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_notices_pb2.ResendNoticeReply, _abc.Awaitable[_notices_pb2.ResendNoticeReply]]:
         """Sends a notice again that failed, whose result is unknown, or that is on the print list."""
+
+    @_abc_1.abstractmethod
+    def CheckCode(
+        self,
+        request: _notices_pb2.CheckCodeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_notices_pb2.CheckCodeReply, _abc.Awaitable[_notices_pb2.CheckCodeReply]]:
+        """Refuses when no channel can send a code to a member. Without a refusal MakeSlip of members may send one."""
 
     @_abc_1.abstractmethod
     def GetChannelStatus(

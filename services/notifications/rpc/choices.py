@@ -2,34 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 import grpc
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from chassis import audit, rpc
 from chassis.audit.looks import Looks
 from chassis.context import Context
 from chassis.db import Database
-from chassis.errors import Invalid
+from chassis.errors import Invalid, Refused
 from chassis.idempotency import once
 from chassis.ids import parse_id
 from rangkiang.members.v1 import contacts_pb2
 from rangkiang.notifications.v1 import notices_pb2 as wire
 from rangkiang.notifications.v1 import print_pb2
 from services.notifications import preferences
+from services.notifications.channels.port import Channel
 from services.notifications.institutions import own_zone
-from services.notifications.ledger import require_member
-from services.notifications.members import kept_id
+from services.notifications.keys import read_own_master
+from services.notifications.ledger import channels_of, require_member
+from services.notifications.members import hash_address, kept_id
 from services.notifications.preferences import ALL, Answer
 from services.notifications.rpc.ledger import timestamp
 from services.notifications.rpc.sending import ServiceOwners
 from services.notifications.sending import letters
 from services.notifications.sending.letters import ListedLetter
 from services.notifications.sending.owners import MOST_ASKED
-from services.notifications.templates.kinds import CHANNELS
+from services.notifications.sending.recipients import NO_CHANNEL, find_recipient
+from services.notifications.settings import NotificationsSettings
+from services.notifications.tables import RefusedAddress
+from services.notifications.templates.kinds import CHANNELS, KINDS
 from services.notifications.templates.letter_pdf import print_letters
 
 MOST_HANDED_OVER = 1_000
@@ -42,6 +49,8 @@ class ChoiceMethods:
     _database: Database
     _looks: Looks
     _owners: ServiceOwners
+    _channels: tuple[Channel, ...]
+    _settings: NotificationsSettings
 
     def GetPreferences(
         self, request: wire.GetPreferencesRequest, context: grpc.ServicerContext
@@ -94,6 +103,33 @@ class ChoiceMethods:
             preferences.opt_out(session, member_id, institution_id, kind=kind, channel=channel)
             _record(session, caller, "notifications.opt_out", member_id, {"kind": kind, "channel": channel})
         return wire.OptOutReply(kind=kind, channel=channel)
+
+    def CheckCode(self, request: wire.CheckCodeRequest, context: grpc.ServicerContext) -> wire.CheckCodeReply:
+        caller, member_id = rpc.context(context), parse_id(request.member_id)
+        contact = self._owners.contacts([member_id]).get(member_id)
+        # The service members refuses unknown members.
+        if contact is not None and contact.institution_id == caller.institution:
+            with self._database.reading(caller) as session:
+                channels = channels_of(session, parse_id(caller.institution), self._channels)
+                refused = session.scalars(
+                    select(RefusedAddress.address_hash).where(RefusedAddress.member_id == member_id)
+                ).all()
+            hash_of = self._hash_of(parse_id(caller.institution)) if refused else str.encode
+            recipient = find_recipient(
+                contact,
+                KINDS["slip"],
+                channels=channels,
+                answers={},
+                refused=refused,
+                hash_of=hash_of,
+                is_requested=True,
+            )
+            if not recipient.options:
+                raise Refused("CODE_NO_CHANNEL" if recipient.reason == NO_CHANNEL else "CODE_NO_ADDRESS")
+        return wire.CheckCodeReply()
+
+    def _hash_of(self, institution_id: UUID) -> Callable[[str], bytes]:
+        return partial(hash_address, read_own_master(self._database, self._settings.master_key), institution_id)
 
     def ListPrint(self, request: print_pb2.ListPrintRequest, context: grpc.ServicerContext) -> print_pb2.ListPrintReply:
         caller = rpc.context(context)
