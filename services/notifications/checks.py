@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import timedelta
 from typing import Any
 
@@ -20,6 +21,7 @@ from chassis.sentences import sentence
 from chassis.service import Resources
 from services.notifications.channels.limits import FAILURES
 from services.notifications.channels.opening import open_channels
+from services.notifications.channels.port import NO_SIGN_IN, Outcome
 from services.notifications.keys import stored_fingerprint
 from services.notifications.members import TEXT_KEY_DAMAGED
 from services.notifications.sending.decisions import CONTACT_UNREADABLE
@@ -35,6 +37,7 @@ WAITED = timedelta(hours=24)
 # The sender needs seconds. When a channel does not answer, its messages are open and its notices are not "waiting".
 LATE = timedelta(hours=1)
 LETTERS_WAIT = timedelta(days=3)
+SIGN_IN_SECONDS = 8.0  # less than chassis.health.TIMEOUT_SECONDS
 DAMAGE_SHOWN = timedelta(days=7)
 OPEN_STATES = ("waiting", "sending", "print", "unknown")
 _FAILED = ("temporary", "unknown")
@@ -68,6 +71,31 @@ def channels(resources: Resources) -> list[Finding]:
                 message = sentence("CHECK_CHANNEL_FAILING", channel=name, reason=rows[0].reason)
                 findings.append(Finding(part, False, message, sentence("CHECK_CHANNEL_FAILING_ADVICE", channel=name)))
     return findings or [Finding(part, True, sentence("CHECK_CHANNELS", names=", ".join(names)))]
+
+
+def sign_ins(resources: Resources) -> list[Finding]:
+    """Try the sign-in of each channel, all at the same time; nothing is sent."""
+    own = resources.settings.of(NotificationsSettings)
+    try:
+        opened = open_channels(own.channels, allowed_networks=networks(own.outgoing_private_networks))
+    except Invalid:
+        return []  # `channels` reports it
+    executor = ThreadPoolExecutor(max_workers=len(opened))
+    tries = {channel.name: executor.submit(channel.sign_in) for channel in opened}
+    wait(tries.values(), timeout=SIGN_IN_SECONDS)
+    executor.shutdown(wait=False)
+    findings: list[Finding] = []
+    for name, one in tries.items():
+        outcome = one.result() if one.done() else Outcome("temporary", reason="NO_ANSWER")
+        part = f"notices channel {name}"
+        if outcome is None:
+            findings.append(Finding(part, True, sentence("CHECK_CHANNEL_UNTRIED", channel=name)))
+        elif outcome.state != "accepted":
+            message = sentence("CHECK_CHANNEL_REFUSES", channel=name, reason=outcome.reason)
+            findings.append(Finding(part, False, message, sentence("CHECK_CHANNEL_REFUSES_ADVICE", channel=name)))
+        elif outcome != NO_SIGN_IN:
+            findings.append(Finding(part, True, sentence("CHECK_CHANNEL_SIGNED_IN", channel=name)))
+    return findings
 
 
 def master_key(resources: Resources) -> list[Finding]:

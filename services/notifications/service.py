@@ -52,6 +52,7 @@ SERVICE = Service(
         "services.notifications.checks:notices",
         "services.notifications.checks:master_key",
         "services.notifications.checks:channels",
+        "services.notifications.checks:sign_ins",
         "services.notifications.checks:partners",
     ),
     metrics=("services.notifications.checks:samples",),

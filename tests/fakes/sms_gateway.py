@@ -43,6 +43,10 @@ regex = "(?i)insufficient credit|wrong key"
 state = "temporary"
 channel = true
 
+[check]
+url = "{url}/api/balance?key={{secret:key}}"
+success = {{ json = {{ path = "credit" }} }}
+
 [ask]
 url = "{url}/api/status?ref={{id}}&key={{secret:key}}"
 success = {{ json = {{ path = "found", equals = true }} }}
@@ -70,6 +74,9 @@ class SmsGateway:
         return path
 
     def _answer(self, request: Received) -> Answer:
+        if request.path.startswith("/api/balance"):
+            is_known = request.fields["key"] == KEY
+            return Answer(body=json.dumps({"credit": self.credit} if is_known else {"text": "Wrong key"}).encode())
         if request.method == "GET":
             return Answer(body=json.dumps({"found": request.fields["ref"] in self.sent, "data": {"id": "77"}}).encode())
         if self.status != 200:

@@ -48,10 +48,13 @@ class WhatsAppCloud:
         return f"127.0.0.1:{self.server.port}"
 
     def _answer(self, request: Received) -> Answer:
-        number, _, act = request.path.removeprefix("/").partition("/")[2].partition("/")
+        path = request.path.partition("?")[0]
+        number, _, act = path.removeprefix("/").partition("/")[2].partition("/")
         token = {PHONE_NUMBER_ID: TOKEN, **OTHER_NUMBERS}.get(number)
         if request.headers.get("authorization") != f"Bearer {token or TOKEN}":
             return _error(401, 190)
+        if token is not None and request.method == "GET" and act == "" and request.fields == {"fields": "id"}:
+            return Answer(200, json.dumps({"id": number}).encode())
         if token is None or act != "messages":
             return _error(404, 100)
         if self.errors:

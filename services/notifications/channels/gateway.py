@@ -12,7 +12,7 @@ from urllib.parse import urlencode, urlsplit
 from chassis.addresses import Networks
 from chassis.errors import Error, Invalid, Refused, Unavailable
 from chassis.outgoing import NoReply, OutgoingClient, Reply
-from services.notifications.channels.gateway_spec import GatewaySpec, fill, parse_json, read_spec, value_at
+from services.notifications.channels.gateway_spec import GatewaySpec, Question, fill, parse_json, read_spec, value_at
 from services.notifications.channels.port import AddressKind, ChannelUrl, Message, Outcome, clean, one_line
 
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
@@ -71,18 +71,34 @@ class GatewayChannel:
         question = self._spec.ask
         if question is None:
             return None
-        facts = {**self._secrets, "id": message_id, "to": "", "text": "", "subject": "", "language": ""}
         try:
-            reply = self._call(question.url, question.fields, "GET", facts)
+            reply, is_success = self._get(question, message_id)
         except Error:
             return None
-        body = reply.body.decode("utf-8", "replace")
-        if not question.success.holds(reply.status, body, parse_json(body)):
+        return Outcome("accepted", provider_id=self._id(reply.body.decode("utf-8", "replace"))) if is_success else None
+
+    def sign_in(self) -> Outcome | None:
+        """Send the request `check` of the description, such as one for the balance; None without it."""
+        question = self._spec.check
+        if question is None:
             return None
-        return Outcome("accepted", provider_id=self._id(body))
+        try:
+            reply, is_success = self._get(question)
+        except NoReply:
+            return Outcome("temporary", reason="GATEWAY_WITHOUT_REPLY")
+        except (Refused, Unavailable) as problem:
+            return Outcome("temporary", reason=problem.reason)
+        return Outcome("accepted") if is_success else Outcome("temporary", reason=f"GATEWAY_{reply.status}")
 
     def close(self) -> None:
         """Close nothing, because each request has its own connection."""
+
+    def _get(self, question: Question, message_id: str = "") -> tuple[Reply, bool]:
+        """Return the reply to a question, and whether it is the reply of success."""
+        facts = {**self._secrets, "id": message_id, "to": "", "text": "", "subject": "", "language": ""}
+        reply = self._call(question.url, question.fields, "GET", facts)
+        body = reply.body.decode("utf-8", "replace")
+        return reply, question.success.holds(reply.status, body, parse_json(body))
 
     def _call(self, url: str, fields: Mapping[str, Any], method: str, facts: Mapping[str, str]) -> Reply:
         target = fill(url, facts, is_url=True)

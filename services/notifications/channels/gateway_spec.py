@@ -90,7 +90,7 @@ class Id(_Part):
 
 
 class Question(_Part):
-    """The request for the state of a message, by its id."""
+    """A GET request without a message: for the state of a message by its id, or for the check of the key."""
 
     url: str
     fields: Values = {}
@@ -122,15 +122,16 @@ class GatewaySpec(_Part):
     refusals: list[Refusal] = []
     provider_id: Id = Id()
     ask: Question | None = None
+    check: Question | None = None
 
     @model_validator(mode="after")
     def _has_known_places(self) -> GatewaySpec:
-        ask_texts = [self.ask.url, *_texts(self.ask.fields)] if self.ask else []
-        for url in [self.url, *ask_texts[:1]]:
+        questions = [question for question in (self.ask, self.check) if question]
+        for url in [self.url, *(question.url for question in questions)]:
             parts = urlsplit(url)
             if parts.scheme not in {"http", "https"} or not parts.hostname or "{" in parts.netloc:
                 raise ValueError("url: http or https, and a host without placeholders")
-        for text in [self.url, *_texts(self.fields), *self.headers.values(), *ask_texts]:
+        for text in self._all_texts():
             for place in _PLACE.finditer(text):
                 if place["fact"] and place["fact"] not in PLACES:
                     raise ValueError(f"{{{place['fact']}}} is none of {', '.join(PLACES)}, secret:NAME")
@@ -141,11 +142,15 @@ class GatewaySpec(_Part):
                 raise ValueError(f"{name!r} is no name of a header")
         return self
 
+    def _all_texts(self) -> list[str]:
+        texts = [self.url, *_texts(self.fields), *self.headers.values()]
+        for question in (self.ask, self.check):
+            texts += [question.url, *_texts(question.fields)] if question else []
+        return texts
+
     def secret_names(self) -> set[str]:
         """Return the names of secrets that the placeholders use."""
-        texts = [self.url, *_texts(self.fields), *self.headers.values()]
-        texts += [self.ask.url, *_texts(self.ask.fields)] if self.ask else []
-        places = [place["secret"] for text in texts for place in _PLACE.finditer(text)]
+        places = [place["secret"] for text in self._all_texts() for place in _PLACE.finditer(text)]
         return {place.removeprefix("secret:") for place in places if place}
 
 

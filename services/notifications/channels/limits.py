@@ -164,6 +164,10 @@ class LimitedChannel:
             self._note(outcome or Outcome("unknown"))
         return outcome
 
+    def sign_in(self) -> Outcome | None:
+        """Try the provider's sign-in, also when the circuit is open."""
+        return self.channel.sign_in()
+
     def _note(self, outcome: Outcome) -> None:
         with self._turn:
             before = self._circuit.state().circuit

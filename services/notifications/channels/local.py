@@ -7,6 +7,7 @@ import logging
 from chassis.addresses import Networks
 from chassis.errors import Invalid
 from services.notifications.channels.port import (
+    NO_SIGN_IN,
     AddressKind,
     ChannelUrl,
     Message,
@@ -44,6 +45,10 @@ class ConsoleChannel:
         """Return None, because the log cannot be queried."""
         return None
 
+    def sign_in(self) -> Outcome:
+        """Return NO_SIGN_IN."""
+        return NO_SIGN_IN
+
     def close(self) -> None:
         """Close nothing."""
 
@@ -65,6 +70,10 @@ class PrintChannel:
     def ask(self, message_id: str) -> Outcome | None:
         """Return the same outcome as `send`, because the row still exists."""
         return Outcome("accepted", provider_id=message_id)
+
+    def sign_in(self) -> Outcome:
+        """Return NO_SIGN_IN."""
+        return NO_SIGN_IN
 
     def close(self) -> None:
         """Close nothing."""

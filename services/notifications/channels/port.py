@@ -86,6 +86,10 @@ class Outcome:
     ended_endpoints: tuple[str, ...] = field(default=(), repr=False)
 
 
+# Of channels without a provider.
+NO_SIGN_IN = Outcome("accepted", reason="NO_SIGN_IN")
+
+
 class Channel(Protocol):
     """A way to reach people.
 
@@ -106,6 +110,10 @@ class Channel(Protocol):
 
     def ask(self, message_id: str) -> Outcome | None:
         """Return the outcome of a message, which may be pending; None if the channel has no query for it."""
+        ...
+
+    def sign_in(self) -> Outcome | None:
+        """Try the provider's sign-in without sending a message; None if there is no way to try it."""
         ...
 
     def close(self) -> None:

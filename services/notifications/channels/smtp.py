@@ -125,6 +125,18 @@ class SmtpChannel:
             self._end_waiting(message_id)
             return outcome
 
+    def sign_in(self) -> Outcome:
+        """Connect, start TLS and sign in, and end the connection."""
+        with self._turn:
+            self._drop()
+            try:
+                self._connect()
+            except _Failure as failure:
+                return failure.outcome
+            finally:
+                self._drop()
+            return Outcome("accepted")
+
     def close(self) -> None:
         """End the connections."""
         with self._turn:

@@ -153,6 +153,10 @@ class WebPushChannel:
         """Return None, because push services do not store our ids."""
         return None
 
+    def sign_in(self) -> None:
+        """Return None, because push services check the signature of each message and have no sign-in."""
+        return
+
     def close(self) -> None:
         """Close nothing, because each request has its own connection."""
 

@@ -136,6 +136,17 @@ class WhatsAppChannel:
         """Return None, because the Cloud API has no status query; its callbacks contain our id."""
         return None
 
+    def sign_in(self) -> Outcome:
+        """Read the number of the library, which needs the token."""
+        url = self._url.removesuffix("/messages") + "?fields=id"
+        try:
+            reply = self._client.request("GET", url, headers={"Authorization": f"Bearer {self._token}"})
+        except NoReply:
+            return Outcome("temporary", reason="WHATSAPP_WITHOUT_REPLY")
+        except (Refused, Unavailable) as problem:
+            return Outcome("temporary", reason=problem.reason)
+        return Outcome("accepted") if 200 <= reply.status < 300 else _judge(reply)
+
     def close(self) -> None:
         """Close nothing, because each request has its own connection."""
 
