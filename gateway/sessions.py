@@ -26,6 +26,8 @@ from rangkiang.members.v1 import sign_in_pb2 as wire
 HTTPS_COOKIE, HTTP_COOKIE = "__Host-rangkiang", "rangkiang"
 # A session of staff ends when the browser closes. The members service decides when a member's session ends.
 MEMBER_COOKIE_SECONDS = 365 * 24 * 3600
+# The cookie of this device has the session cookie's name with this end. It stays after the session.
+DEVICE, DEVICE_COOKIE_SECONDS = "-device", 365 * 24 * 3600
 # A token takes about 1 kB.
 MOST_TOKENS = 10_000
 RENEW_BEFORE = timedelta(seconds=60)
@@ -207,11 +209,18 @@ def forward(request: Request, name: bytes, value: str) -> None:
 
 
 def begin(request: Request, response: Response, reply: wire.SignInReply, *, is_shared: bool) -> None:
-    """Set the cookie of a new session. On a shared computer it ends when the browser closes."""
+    """Set the cookies of a new session and of its device. On a shared computer it ends when the browser closes."""
     sessions: Sessions = request.app.state.sessions
     sessions.keep(reply.session, reply.token, reply.account)
     seconds = MEMBER_COOKIE_SECONDS if reply.account.member_id and not is_shared else None
     set_cookie(request, response, cookie_name(request), reply.session, seconds=seconds)
+    if reply.device:
+        set_cookie(request, response, cookie_name(request) + DEVICE, reply.device, seconds=DEVICE_COOKIE_SECONDS)
+
+
+def device_of(request: Request) -> str:
+    """Return what the last sign-in on this browser stored for the next one; "" without it."""
+    return request.cookies.get(cookie_name(request) + DEVICE, "")
 
 
 def forget(request: Request, response: Response) -> None:

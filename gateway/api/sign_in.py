@@ -23,6 +23,7 @@ router = APIRouter(tags=["sign-in"], route_class=ApiRoute)
 
 # Longer values are refused before any work, such as hashing a password.
 LONGEST_USER, LONGEST_PASSWORD, LONGEST_NEW_PASSWORD, LONGEST_SECRET = 64, 256, 128, 128
+LONGEST_INSTITUTION, LONGEST_DEVICE = 32, 256
 
 
 class Credentials(BaseModel):
@@ -39,6 +40,19 @@ class Credentials(BaseModel):
         description="Six-digit code of the authenticator, for accounts with a second factor.",
         pattern=r"^([0-9]{6})?$",
         examples=["287082"],
+    )
+    institution: str = Field(
+        default="",
+        description="Code of the institution, after SIGN_IN_INSTITUTION_NEEDED: several have the card number.",
+        max_length=LONGEST_INSTITUTION,
+        examples=["PKS"],
+    )
+    device: str = Field(
+        default="",
+        description="`device` of the last sign-in on this device. Failures of others then do not delay this sign-in.",
+        max_length=LONGEST_DEVICE,
+        examples=["0pbIJ2ZVSWLRk3PvqAyZmQ.mG2aTq3zV0bLw9sXcK4e"],
+        repr=False,
     )
 
 
@@ -85,6 +99,13 @@ class AccessToken(ResponseModel):
     """Seconds until the token expires."""
 
 
+class SignedIn(AccessToken):
+    """An access token of a person."""
+
+    device: str
+    """To keep, and to send with the next sign-in on this device, of this or another account."""
+
+
 class Account(ResponseModel):
     """The account of the caller."""
 
@@ -103,6 +124,7 @@ class Account(ResponseModel):
 
 
 _TOKEN = {"access_token": "eyJhbGciOiJFZERTQSIsImtpZCI6IjEifQ.e30.c2lnbmF0dXJl", "expires_in": 300}
+_SIGNED_IN = {**_TOKEN, "device": "0pbIJ2ZVSWLRk3PvqAyZmQ.mG2aTq3zV0bLw9sXcK4e"}
 _ACCOUNT = {
     "id": "0192f3a4-5b6c-7d8e-9f01-23456789abcd",
     "user": "siti",
@@ -115,23 +137,31 @@ _ACCOUNT = {
 
 @router.post(
     "/sign-in",
-    response_model=AccessToken,
+    response_model=SignedIn,
     **documented(
         operation="sign_in",
         summary="Sign in",
-        example=_TOKEN,
+        example=_SIGNED_IN,
         errors=(400, 401, 403, 429, 503, 504),
     ),
 )
 async def sign_in(request: Request, body: Credentials, members: Members) -> Response:
-    """Return an access token for five minutes. After TOTP_REQUIRED, repeat the request with `totp`."""
+    """Return an access token for five minutes. After TOTP_REQUIRED, repeat the request with `totp`.
+
+    After SIGN_IN_INSTITUTION_NEEDED, repeat it with one of the codes in `institutions`.
+    """
     require_secure(request)
-    reply = await call_in_turn(
-        request,
-        members.SignIn,
-        wire.SignInRequest(user=body.user, password=body.password, totp=body.totp, address=address_of(request.scope)),
+    message = wire.SignInRequest(
+        user=body.user,
+        password=body.password,
+        totp=body.totp,
+        address=address_of(request.scope),
+        institution=body.institution,
+        device=body.device,
     )
-    return _token(reply.token)
+    reply = await call_in_turn(request, members.SignIn, message)
+    signed_in = SignedIn(access_token=reply.token.token, expires_in=reply.token.expires_in_seconds, device=reply.device)
+    return _private(signed_in)
 
 
 @router.post(
@@ -147,10 +177,9 @@ async def sign_in(request: Request, body: Credentials, members: Members) -> Resp
 async def issue_token(request: Request, body: ClientCredentials, members: Members) -> Response:
     """Return an access token for five minutes, for a program of another system."""
     require_secure(request)
-    message = wire.IssueTokenRequest(
-        client_id=body.client_id, client_secret=body.client_secret, address=address_of(request.scope)
-    )
-    return _token((await call(request, members.IssueToken, message)).token)
+    message = wire.IssueTokenRequest(client_id=body.client_id, client_secret=body.client_secret)
+    token = (await call(request, members.IssueToken, message)).token
+    return _private(AccessToken(access_token=token.token, expires_in=token.expires_in_seconds))
 
 
 @router.get(
@@ -194,6 +223,5 @@ async def change_password(request: Request, body: PasswordChange, members: Membe
     return Response(status_code=204)
 
 
-def _token(token: wire.AccessToken) -> Response:
-    body = AccessToken(access_token=token.token, expires_in=token.expires_in_seconds)
+def _private(body: AccessToken) -> Response:
     return Response(body.to_json(), media_type=JSON, headers={"Cache-Control": "no-store"})

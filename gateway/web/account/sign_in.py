@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from cryptography.fernet import InvalidToken
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -28,6 +30,7 @@ from gateway.web.forms import (
     visitor_form,
     visitor_secret,
 )
+from gateway.web.library import institution_name
 from gateway.web.qr_svg import qr_svg
 from gateway.web.rendering import form_token, local_target, page
 from gateway.web.texts import wording
@@ -66,16 +69,17 @@ async def sign_in(request: Request) -> Response:
 @router.post("/sign-in")
 @accept_bodies(SIGN_IN_BYTES)
 async def begin_session(request: Request) -> Response:
-    """Sign in with user name and password. Accounts with a second factor enter its code in a second step."""
+    """Sign in with user name and password. A second step asks for the institution, and for the code, if needed."""
     sessions.require_secure(request)
     fields = await read_visitor_form(request)
     secret = visitor_secret(request)
     hidden_fields = {"back": fields.get("back", ""), "resume": fields.get("resume", "")}
-    user, password = fields.text("user"), fields.get("password", "")
+    user, password, institution = fields.text("user"), fields.get("password", ""), ""
     form, _ = visitor_form(request, {"user": user, "shared": fields.get("shared", "")})
     if fields.get("sealed"):
         try:
-            user, password = unseal(secret, fields["sealed"], seconds=STEP_SECONDS)
+            user, password, *chosen = unseal(secret, fields["sealed"], seconds=STEP_SECONDS)
+            institution = fields.text("institution") or "".join(chosen)
         except InvalidToken:
             form.general.append(wording(language(request)).say("signin.too_late"))
             return _password_page(request, form, secret, status=400, **hidden_fields)
@@ -88,18 +92,23 @@ async def begin_session(request: Request) -> Response:
         totp=_digits(fields.get("totp", "")),
         address=address_of(request.scope),
         is_shared_computer=bool(fields.get("shared")),
+        institution=institution,
+        device=sessions.device_of(request),
     )
     try:
         reply = await call_in_turn(request, members(request).SignIn, message)
     except Error as problem:
-        if problem.reason == "TOTP_REQUIRED" and not fields.get("sealed"):
-            return _code_page(request, form, secret, sealed=seal(secret, [user, password]), status=200, **hidden_fields)
+        has_code = "totp" in fields and bool(fields.get("sealed"))
+        if problem.reason == "SIGN_IN_INSTITUTION_NEEDED" or (problem.reason == "TOTP_REQUIRED" and not has_code):
+            hidden_fields["sealed"] = seal(secret, [user, password, institution])
+            return _step_page(request, form, secret, problem.facts.get("institutions", ()), status=200, **hidden_fields)
         if problem.reason == "TOTP_NEW":
             return redirect(str(problem.facts["link"]))
         refuse(request, form, problem, {})
-        if fields.get("sealed"):
-            sealed = fields["sealed"]
-            return _code_page(request, form, secret, sealed=sealed, status=problem.http_status, **hidden_fields)
+        if has_code:
+            hidden_fields["sealed"] = fields["sealed"]
+            return _step_page(request, form, secret, (), status=problem.http_status, **hidden_fields)
+        form.values = {**form.values, "user": user}
         return _password_page(request, form, secret, status=problem.http_status, **hidden_fields)
     response = _resume_page(request, secret, reply, hidden_fields["resume"]) or redirect(_after(hidden_fields["back"]))
     # Each sign-in has a new secret, and ends the previous session of this browser.
@@ -126,10 +135,14 @@ def _password_page(
     return keep_visitor(request, response, secret)
 
 
-def _code_page(
-    request: Request, form: Form, secret: str, *, sealed: str, back: str, resume: str, status: int
+def _step_page(
+    request: Request, form: Form, secret: str, institutions: Sequence[str], *, status: int, **hidden_fields: str
 ) -> Response:
-    facts = {"form": form, "sealed": sealed, "back": back, "resume": resume}
+    """Show the step after the password: the choice of one of these institutions, or the code of the second factor."""
+    lang = language(request)
+    names = sorted((institution_name(request, code, lang), code) for code in institutions)
+    choices = [("", ""), *((code, name) for name, code in names)] if names else []
+    facts = {"form": form, "choices": choices, **hidden_fields}
     response = page(request, "sign_in_code.html", query="", is_private=True, status=status, **facts)
     return keep_visitor(request, response, secret)
 

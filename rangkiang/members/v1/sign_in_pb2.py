@@ -24,39 +24,41 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"rangkiang/members/v1/sign_in.proto\x12\x14rangkiang.members.v1\"j\n\rSignInRequest\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x10\n\x08password\x18\x02 \x01(\t\x12\x0c\n\x04totp\x18\x03 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x04 \x01(\t\x12\x1a\n\x12is_shared_computer\x18\x05 \x01(\x08\"\x80\x01\n\x0bSignInReply\x12\x0f\n\x07session\x18\x01 \x01(\t\x12\x30\n\x05token\x18\x02 \x01(\x0b\x32!.rangkiang.members.v1.AccessToken\x12.\n\x07\x61\x63\x63ount\x18\x03 \x01(\x0b\x32\x1d.rangkiang.members.v1.Account\"8\n\x0b\x41\x63\x63\x65ssToken\x12\r\n\x05token\x18\x01 \x01(\t\x12\x1a\n\x12\x65xpires_in_seconds\x18\x02 \x01(\x03\"$\n\x11RenewTokenRequest\x12\x0f\n\x07session\x18\x01 \x01(\t\"s\n\x0fRenewTokenReply\x12\x30\n\x05token\x18\x01 \x01(\x0b\x32!.rangkiang.members.v1.AccessToken\x12.\n\x07\x61\x63\x63ount\x18\x02 \x01(\x0b\x32\x1d.rangkiang.members.v1.Account\"\x93\x01\n\x07\x41\x63\x63ount\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04user\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x13\n\x0binstitution\x18\x04 \x01(\t\x12\r\n\x05roles\x18\x05 \x03(\t\x12\x0e\n\x06scopes\x18\x06 \x03(\t\x12\x11\n\tmember_id\x18\x07 \x01(\t\x12\x19\n\x11has_second_factor\x18\x08 \x01(\x08\"!\n\x0eSignOutRequest\x12\x0f\n\x07session\x18\x01 \x01(\t\"\x0e\n\x0cSignOutReply\"N\n\x11IssueTokenRequest\x12\x11\n\tclient_id\x18\x01 \x01(\t\x12\x15\n\rclient_secret\x18\x02 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x03 \x01(\t\"C\n\x0fIssueTokenReply\x12\x30\n\x05token\x18\x01 \x01(\x0b\x32!.rangkiang.members.v1.AccessToken\"1\n\x0eGetLinkRequest\x12\x0c\n\x04link\x18\x01 \x01(\t\x12\x11\n\tis_repeat\x18\x02 \x01(\x08\"e\n\x0cGetLinkReply\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x13\n\x0binstitution\x18\x03 \x01(\t\x12\x10\n\x08totp_uri\x18\x04 \x01(\t\x12\x12\n\nneeds_totp\x18\x05 \x01(\x08\">\n\x0eUseLinkRequest\x12\x0c\n\x04link\x18\x01 \x01(\t\x12\x10\n\x08password\x18\x02 \x01(\t\x12\x0c\n\x04totp\x18\x03 \x01(\t\"\x1c\n\x0cUseLinkReply\x12\x0c\n\x04user\x18\x01 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"rangkiang/members/v1/sign_in.proto\x12\x14rangkiang.members.v1\"\x8f\x01\n\rSignInRequest\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x10\n\x08password\x18\x02 \x01(\t\x12\x0c\n\x04totp\x18\x03 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x04 \x01(\t\x12\x1a\n\x12is_shared_computer\x18\x05 \x01(\x08\x12\x13\n\x0binstitution\x18\x06 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x07 \x01(\t\"\x90\x01\n\x0bSignInReply\x12\x0f\n\x07session\x18\x01 \x01(\t\x12\x30\n\x05token\x18\x02 \x01(\x0b\x32!.rangkiang.members.v1.AccessToken\x12.\n\x07\x61\x63\x63ount\x18\x03 \x01(\x0b\x32\x1d.rangkiang.members.v1.Account\x12\x0e\n\x06\x64\x65vice\x18\x04 \x01(\t\"8\n\x0b\x41\x63\x63\x65ssToken\x12\r\n\x05token\x18\x01 \x01(\t\x12\x1a\n\x12\x65xpires_in_seconds\x18\x02 \x01(\x03\"$\n\x11RenewTokenRequest\x12\x0f\n\x07session\x18\x01 \x01(\t\"s\n\x0fRenewTokenReply\x12\x30\n\x05token\x18\x01 \x01(\x0b\x32!.rangkiang.members.v1.AccessToken\x12.\n\x07\x61\x63\x63ount\x18\x02 \x01(\x0b\x32\x1d.rangkiang.members.v1.Account\"\x93\x01\n\x07\x41\x63\x63ount\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04user\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x13\n\x0binstitution\x18\x04 \x01(\t\x12\r\n\x05roles\x18\x05 \x03(\t\x12\x0e\n\x06scopes\x18\x06 \x03(\t\x12\x11\n\tmember_id\x18\x07 \x01(\t\x12\x19\n\x11has_second_factor\x18\x08 \x01(\x08\"!\n\x0eSignOutRequest\x12\x0f\n\x07session\x18\x01 \x01(\t\"\x0e\n\x0cSignOutReply\"R\n\x11IssueTokenRequest\x12\x11\n\tclient_id\x18\x01 \x01(\t\x12\x15\n\rclient_secret\x18\x02 \x01(\t\x12\x13\n\x07\x61\x64\x64ress\x18\x03 \x01(\tB\x02\x18\x01\"C\n\x0fIssueTokenReply\x12\x30\n\x05token\x18\x01 \x01(\x0b\x32!.rangkiang.members.v1.AccessToken\"1\n\x0eGetLinkRequest\x12\x0c\n\x04link\x18\x01 \x01(\t\x12\x11\n\tis_repeat\x18\x02 \x01(\x08\"e\n\x0cGetLinkReply\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x13\n\x0binstitution\x18\x03 \x01(\t\x12\x10\n\x08totp_uri\x18\x04 \x01(\t\x12\x12\n\nneeds_totp\x18\x05 \x01(\x08\">\n\x0eUseLinkRequest\x12\x0c\n\x04link\x18\x01 \x01(\t\x12\x10\n\x08password\x18\x02 \x01(\t\x12\x0c\n\x04totp\x18\x03 \x01(\t\"\x1c\n\x0cUseLinkReply\x12\x0c\n\x04user\x18\x01 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'rangkiang.members.v1.sign_in_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SIGNINREQUEST']._serialized_start=60
-  _globals['_SIGNINREQUEST']._serialized_end=166
-  _globals['_SIGNINREPLY']._serialized_start=169
-  _globals['_SIGNINREPLY']._serialized_end=297
-  _globals['_ACCESSTOKEN']._serialized_start=299
-  _globals['_ACCESSTOKEN']._serialized_end=355
-  _globals['_RENEWTOKENREQUEST']._serialized_start=357
-  _globals['_RENEWTOKENREQUEST']._serialized_end=393
-  _globals['_RENEWTOKENREPLY']._serialized_start=395
-  _globals['_RENEWTOKENREPLY']._serialized_end=510
-  _globals['_ACCOUNT']._serialized_start=513
-  _globals['_ACCOUNT']._serialized_end=660
-  _globals['_SIGNOUTREQUEST']._serialized_start=662
-  _globals['_SIGNOUTREQUEST']._serialized_end=695
-  _globals['_SIGNOUTREPLY']._serialized_start=697
-  _globals['_SIGNOUTREPLY']._serialized_end=711
-  _globals['_ISSUETOKENREQUEST']._serialized_start=713
-  _globals['_ISSUETOKENREQUEST']._serialized_end=791
-  _globals['_ISSUETOKENREPLY']._serialized_start=793
-  _globals['_ISSUETOKENREPLY']._serialized_end=860
-  _globals['_GETLINKREQUEST']._serialized_start=862
-  _globals['_GETLINKREQUEST']._serialized_end=911
-  _globals['_GETLINKREPLY']._serialized_start=913
-  _globals['_GETLINKREPLY']._serialized_end=1014
-  _globals['_USELINKREQUEST']._serialized_start=1016
-  _globals['_USELINKREQUEST']._serialized_end=1078
-  _globals['_USELINKREPLY']._serialized_start=1080
-  _globals['_USELINKREPLY']._serialized_end=1108
+  _globals['_ISSUETOKENREQUEST'].fields_by_name['address']._loaded_options = None
+  _globals['_ISSUETOKENREQUEST'].fields_by_name['address']._serialized_options = b'\030\001'
+  _globals['_SIGNINREQUEST']._serialized_start=61
+  _globals['_SIGNINREQUEST']._serialized_end=204
+  _globals['_SIGNINREPLY']._serialized_start=207
+  _globals['_SIGNINREPLY']._serialized_end=351
+  _globals['_ACCESSTOKEN']._serialized_start=353
+  _globals['_ACCESSTOKEN']._serialized_end=409
+  _globals['_RENEWTOKENREQUEST']._serialized_start=411
+  _globals['_RENEWTOKENREQUEST']._serialized_end=447
+  _globals['_RENEWTOKENREPLY']._serialized_start=449
+  _globals['_RENEWTOKENREPLY']._serialized_end=564
+  _globals['_ACCOUNT']._serialized_start=567
+  _globals['_ACCOUNT']._serialized_end=714
+  _globals['_SIGNOUTREQUEST']._serialized_start=716
+  _globals['_SIGNOUTREQUEST']._serialized_end=749
+  _globals['_SIGNOUTREPLY']._serialized_start=751
+  _globals['_SIGNOUTREPLY']._serialized_end=765
+  _globals['_ISSUETOKENREQUEST']._serialized_start=767
+  _globals['_ISSUETOKENREQUEST']._serialized_end=849
+  _globals['_ISSUETOKENREPLY']._serialized_start=851
+  _globals['_ISSUETOKENREPLY']._serialized_end=918
+  _globals['_GETLINKREQUEST']._serialized_start=920
+  _globals['_GETLINKREQUEST']._serialized_end=969
+  _globals['_GETLINKREPLY']._serialized_start=971
+  _globals['_GETLINKREPLY']._serialized_end=1072
+  _globals['_USELINKREQUEST']._serialized_start=1074
+  _globals['_USELINKREQUEST']._serialized_end=1136
+  _globals['_USELINKREPLY']._serialized_start=1138
+  _globals['_USELINKREPLY']._serialized_end=1166
 # @@protoc_insertion_point(module_scope)

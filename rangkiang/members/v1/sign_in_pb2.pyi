@@ -16,6 +16,11 @@ if sys.version_info >= (3, 11):
 else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
+if sys.version_info >= (3, 13):
+    from warnings import deprecated as _deprecated
+else:
+    from typing_extensions import deprecated as _deprecated
+
 DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
@@ -27,6 +32,8 @@ class SignInRequest(_message.Message):
     TOTP_FIELD_NUMBER: _builtins.int
     ADDRESS_FIELD_NUMBER: _builtins.int
     IS_SHARED_COMPUTER_FIELD_NUMBER: _builtins.int
+    INSTITUTION_FIELD_NUMBER: _builtins.int
+    DEVICE_FIELD_NUMBER: _builtins.int
     user: _builtins.str
     """A user name of staff, or a card number."""
     password: _builtins.str
@@ -36,6 +43,10 @@ class SignInRequest(_message.Message):
     """IP address of the browser, for the limits of failed attempts."""
     is_shared_computer: _builtins.bool
     """On a computer that others use too: the session ends after ten minutes without a request."""
+    institution: _builtins.str
+    """Code of the institution, for a card number that several institutions have; empty otherwise."""
+    device: _builtins.str
+    """`device` of an earlier reply, which gives this device its own limit of failed attempts; empty on a new device."""
     def __init__(
         self,
         *,
@@ -44,10 +55,12 @@ class SignInRequest(_message.Message):
         totp: _builtins.str = ...,
         address: _builtins.str = ...,
         is_shared_computer: _builtins.bool = ...,
+        institution: _builtins.str = ...,
+        device: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "is_shared_computer", b"is_shared_computer", "password", b"password", "totp", b"totp", "user", b"user"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "device", b"device", "institution", b"institution", "is_shared_computer", b"is_shared_computer", "password", b"password", "totp", b"totp", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -60,8 +73,11 @@ class SignInReply(_message.Message):
     SESSION_FIELD_NUMBER: _builtins.int
     TOKEN_FIELD_NUMBER: _builtins.int
     ACCOUNT_FIELD_NUMBER: _builtins.int
+    DEVICE_FIELD_NUMBER: _builtins.int
     session: _builtins.str
     """The secret of the session, for a cookie."""
+    device: _builtins.str
+    """For the next sign-in on this device, to this or another account; empty on a shared computer."""
     @_builtins.property
     def token(self) -> Global___AccessToken: ...
     @_builtins.property
@@ -72,10 +88,11 @@ class SignInReply(_message.Message):
         session: _builtins.str = ...,
         token: Global___AccessToken | None = ...,
         account: Global___Account | None = ...,
+        device: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "token", b"token"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "session", b"session", "token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "device", b"device", "session", b"session", "token", b"token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -237,7 +254,16 @@ class IssueTokenRequest(_message.Message):
     ADDRESS_FIELD_NUMBER: _builtins.int
     client_id: _builtins.str
     client_secret: _builtins.str
-    address: _builtins.str
+    @_builtins.property
+    @_deprecated("""This field has been marked as deprecated using proto field options.""")
+    def address(self) -> _builtins.str:
+        """Not used: a secret of 192 bits cannot be guessed, so clients have no pauses."""
+
+    @address.setter
+    @_deprecated("""This field has been marked as deprecated using proto field options.""")
+    def address(self, value: _builtins.str) -> None:
+        """Not used: a secret of 192 bits cannot be guessed, so clients have no pauses."""
+
     def __init__(
         self,
         *,

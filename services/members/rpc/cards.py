@@ -94,7 +94,7 @@ class CardMethods(PeopleMethods):
         caller, master = replace(rpc.context(context), institution="*", actor=SLIPS.actor), self._keys.master
         number = request.number.strip()[:64]
         passwords.check_new_password(request.password, about=(number,))
-        attempts = Attempts(master, user=f"slip/{user_name(number)}", address=request.address)
+        attempts = Attempts(master, "slip", user_name(number), address=request.address)
         with self._database.reading(caller) as session:
             attempts.check(session)
         # Before the code is checked, so that the answer takes the same time for every number; and before the attempt is

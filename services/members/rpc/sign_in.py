@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 
 import grpc
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from chassis import audit, rpc
@@ -20,11 +22,13 @@ from services.members import roles
 from services.members.keys import Keys
 from services.members.settings import MembersSettings
 from services.members.sign_in import accounts, clients, passwords, second_factor, sessions
-from services.members.sign_in.attempts import Attempts
+from services.members.sign_in.attempts import Attempts, add_account, known_device
 from services.members.sign_in.sessions import SignedIn
 from services.members.tables import Account, Client, Institution
 
 SIGN_IN = system("sign-in")
+# Of one card number in several institutions.
+MOST_COMPARED = 3
 
 
 class SignInMethods:
@@ -35,27 +39,28 @@ class SignInMethods:
 
     def SignIn(self, request: wire.SignInRequest, context: grpc.ServicerContext) -> wire.SignInReply:
         caller = _sign_in_context(rpc.context(context))
-        user = accounts.user_name(request.user)
-        attempts = Attempts(self._keys.master, user=user, address=request.address)
         # Two transactions, one on each side of the computation: with more, fifty people wait for each other's turns.
         with passwords.place():
-            account, is_right = self._compare_password(user, request.password, attempts, caller)
+            attempts, tried, right = self._compare_passwords(request, caller)
             new_hash = ""
-            if account is not None and is_right and passwords.is_outdated(account.password_hash):
+            if len(right) == 1 and passwords.is_outdated(right[0].password_hash):
                 # Once after an upgrade. While many people sign in, a later sign-in does it.
                 with suppress(TooMany):
                     new_hash = passwords.hash_password(request.password)
             with self._database.transaction(caller) as session:
-                if account is None or not is_right:
-                    refusal: Unauthenticated | TooMany | None = Unauthenticated("SIGN_IN_FAILED")
-                    if account is not None:
+                if len(right) > 1:
+                    attempts.clear(session)
+                    refusal: Unauthenticated | TooMany | None = _institution_needed(session, right)
+                elif not right:
+                    refusal = Unauthenticated("SIGN_IN_FAILED")
+                    for account in tried:
                         _record(session, caller, "members.fail_sign_in", account)
-                    else:
+                    if not tried:
                         # A write of the same size, because the time of the write would show whether the user is known.
                         attempts.write_again(session)
                 else:
                     # Locked, so that two parallel sign-ins cannot use the same code.
-                    stored = session.get_one(Account, account.id, with_for_update=True)
+                    stored = session.get_one(Account, right[0].id, with_for_update=True)
                     refusal = self._refusal_of_code(session, stored, request, attempts, caller)
                     if refusal is None:
                         attempts.clear(session)
@@ -64,26 +69,40 @@ class SignInMethods:
                         )
             if refusal is not None:  # now that the counts are stored
                 raise refusal
-        return wire.SignInReply(session=secret, token=self._token(signed_in.principal), account=reply)
+        device = "" if request.is_shared_computer else add_account(self._keys.master, request.device, stored.id)
+        return wire.SignInReply(session=secret, token=self._token(signed_in.principal), account=reply, device=device)
 
-    def _compare_password(
-        self, user: str, password: str, attempts: Attempts, caller: Context
-    ) -> tuple[Account | None, bool]:
-        """Count the attempt, and compare its password. Returns the user's account, and whether it has this password.
+    def _compare_passwords(
+        self, request: wire.SignInRequest, caller: Context
+    ) -> tuple[Attempts, list[Account], list[Account]]:
+        """Count the attempt, and compare the password with those of the user's accounts.
 
-        raises  TooMany  SIGN_IN_PAUSED, SIGN_IN_BUSY
+        returns  the counters; the accounts, three at most; and those that have this password
+        raises   TooMany          SIGN_IN_PAUSED, SIGN_IN_BUSY
+                 Unauthenticated  SIGN_IN_INSTITUTION_NEEDED  more than three institutions have the card number
         """
+        user, master = accounts.user_name(request.user), self._keys.master
         with self._database.transaction(caller) as session:
+            tried = accounts.accounts_of_user(session, user)
+            is_shared = len(tried) > 1
+            if request.institution:
+                own = session.scalar(select(Institution.id).where(Institution.code == request.institution.upper()))
+                tried = [account for account in tried if account.institution_id == own]
+            device = known_device(master, request.device, [account.id for account in tried])
+            attempts = Attempts(master, "password", user, address=request.address, device=device, is_shared=is_shared)
             attempts.check(session)
+            if len(tried) > MOST_COMPARED:
+                raise _institution_needed(session)
             attempts.count_failure(session)
-            account = accounts.account_of_user(session, user)
+        hashes = [account.password_hash for account in tried] or [""]
         try:
-            return account, passwords.verify_password(account.password_hash if account is not None else "", password)
+            are_right = [passwords.verify_password(one, request.password) for one in hashes]
         except TooMany:
             # The password was not compared. A class that signs in at once from one address must not cause a pause.
             with self._database.transaction(caller) as session:
                 attempts.take_back(session)
             raise
+        return attempts, tried, [account for account, is_right in zip(tried, are_right, strict=False) if is_right]
 
     def _refusal_of_code(
         self, session: Session, account: Account, request: wire.SignInRequest, attempts: Attempts, caller: Context
@@ -110,7 +129,7 @@ class SignInMethods:
             attempts.clear(session)
             return Unauthenticated("TOTP_REQUIRED")
         # Codes have their own counters, because a right password without a code resets the counter of passwords.
-        codes = Attempts(self._keys.master, user=f"code/{account.user}", address=request.address)
+        codes = Attempts(self._keys.master, "code", str(account.id), address=request.address)
         try:
             codes.check(session)
         except TooMany as pause:
@@ -156,16 +175,8 @@ class SignInMethods:
 
     def IssueToken(self, request: wire.IssueTokenRequest, context: grpc.ServicerContext) -> wire.IssueTokenReply:
         caller = _sign_in_context(rpc.context(context))
-        attempts = Attempts(self._keys.master, user=f"client:{request.client_id[:64]}", address=request.address)
         with self._database.reading(caller) as session:
-            attempts.check(session)
-        try:
-            with self._database.reading(caller) as session:
-                client = clients.check_client(session, request.client_id, request.client_secret)
-        except Unauthenticated:
-            with self._database.transaction(caller) as session:
-                attempts.count_failure(session)
-            raise
+            client = clients.check_client(session, request.client_id, request.client_secret)
         if clients.is_use_due(client):
             with self._database.transaction(caller) as session:
                 clients.mark_used(session, client.id)
@@ -238,7 +249,7 @@ class SignInMethods:
             account = session.get(Account, parse_id(caller.actor))
         if account is None:
             raise NotFound("ACCOUNT_NOT_FOUND")
-        attempts = Attempts(self._keys.master, user=account.user, address="")
+        attempts = Attempts(self._keys.master, "change", str(account.id), address="")
         with passwords.place():
             with self._database.transaction(caller) as session:
                 attempts.check(session)
@@ -268,6 +279,14 @@ class SignInMethods:
             member_id=str(account.id) if account.is_member else "",
             has_second_factor=bool(account.totp_secret),
         )
+
+
+def _institution_needed(session: Session, found: Sequence[Account] = ()) -> Unauthenticated:
+    """Return the refusal that names the institutions of these accounts; without accounts all institutions."""
+    query = select(Institution.code).order_by(Institution.code)
+    if found:
+        query = query.where(Institution.id.in_([account.institution_id for account in found]))
+    return Unauthenticated("SIGN_IN_INSTITUTION_NEEDED", institutions=list(session.scalars(query)))
 
 
 def _record(session: Session, caller: Context, act: str, account: Account, *, session_id: str = "") -> None:

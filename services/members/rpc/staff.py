@@ -5,6 +5,7 @@ from __future__ import annotations
 import grpc
 
 from chassis import audit, rpc
+from chassis.context import system
 from chassis.db import Database
 from chassis.idempotency import once
 from chassis.ids import parse_id
@@ -14,6 +15,8 @@ from services.members.sign_in import accounts, clients
 from services.members.sign_in.accounts import Staff
 from services.members.sign_in.sessions import held_scopes
 from services.members.tables import Client
+
+ALL_INSTITUTIONS = system("user-names")
 
 
 class StaffMethods:
@@ -39,6 +42,8 @@ class StaffMethods:
                 context=caller,
                 granter=caller.scopes,
             )
+            with self._database.reading(ALL_INSTITUTIONS) as everywhere:  # does not see the new account yet
+                accounts.refuse_taken_name(everywhere, person.account.user)
             facts = {"roles": person.roles}
             audit.record(session, caller, "members.add_staff", kind="account", object_id=person.account.id, facts=facts)
             return wire.AddStaffReply(member=_member(person), link=accounts.make_link(session, person.account))

@@ -22,7 +22,7 @@ from services.members import roles
 from services.members.settings import MembersSettings
 from services.members.sign_in import passwords, second_factor
 from services.members.sign_in.sessions import end_sessions, roles_of
-from services.members.tables import Account, AccountRole, Link
+from services.members.tables import Account, AccountRole, Link, Member
 
 LINK_LIFE = timedelta(hours=24)
 LINKS_KEPT = timedelta(days=30)  # after their end
@@ -61,7 +61,7 @@ def add_staff(
     granter  scopes of the person who adds them; None for the operator
     raises   Invalid    USER_NAME_INVALID, NAME_INVALID, ROLE_UNKNOWN, ROLE_MISSING
              Forbidden  ROLE_NOT_YOURS
-             Conflict   USER_NAME_TAKEN  staff of all institutions share one list of names
+             Conflict   USER_NAME_TAKEN  in the session's institutions; `refuse_taken_name` looks in all
     """
     user = user_name(user)
     if not _USER.fullmatch(user):
@@ -72,8 +72,7 @@ def add_staff(
     if not role_codes:
         raise Invalid("ROLE_MISSING")
     roles.check_grant(role_codes, granter=granter)
-    if session.scalar(select(Account.id).where(Account.user == user)) is not None:
-        raise Conflict("USER_NAME_TAKEN", given=user)
+    refuse_taken_name(session, user)
     account = Account(
         id=new_id(),
         institution_id=institution_id,
@@ -137,10 +136,22 @@ def user_name(typed: str) -> str:
     return typed.strip().lower()
 
 
-def account_of_user(session: Session, user: str) -> Account | None:
-    """Return the open account of a user name or card number; None without one, or if several institutions have one."""
-    accounts = session.scalars(select(Account).where(Account.user == user, Account.closed_at.is_(None)).limit(2)).all()
-    return accounts[0] if len(accounts) == 1 else None
+def accounts_of_user(session: Session, user: str) -> list[Account]:
+    """Return the open accounts of a user name or card number; institutions may have the same card number."""
+    query = select(Account).where(Account.user == user, Account.closed_at.is_(None)).order_by(Account.id)
+    return list(session.scalars(query))
+
+
+def refuse_taken_name(session: Session, user: str) -> None:
+    """Refuse a user name of staff that an account or a card has.
+
+    session  of a system context, which sees all institutions
+    raises   Conflict  USER_NAME_TAKEN
+    """
+    account = select(Account.id).where(Account.user == user)
+    member = select(Member.id).where(func.lower(Member.number) == user)
+    if session.scalar(account) is not None or session.scalar(member) is not None:
+        raise Conflict("USER_NAME_TAKEN", given=user)
 
 
 def _store_roles(session: Session, account: Account, role_codes: Sequence[str], context: Context) -> None:

@@ -1,15 +1,20 @@
-"""Limits of failed sign-ins: repeated failures cause a pause, counted by account, by address, and by both together.
+"""Limits of failed sign-ins, and the devices that have signed in to an account, which have limits of their own.
 
 Unknown user names have the same limits, so an answer does not show whether a user name exists.
 """
 
 from __future__ import annotations
 
+import base64
+import re
+import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import bindparam, case, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -19,7 +24,7 @@ from chassis.prepared import Prepared
 from chassis.sealing import MasterKey
 from services.members.tables import FailedAttempts
 
-LONGEST_PAUSE = timedelta(minutes=15)
+SECOND, LONGEST_PAUSE = timedelta(seconds=1), timedelta(minutes=15)
 # Failures are forgotten this long after the last one.
 MEMORY = timedelta(hours=1)
 
@@ -27,12 +32,16 @@ _attempts: Any = FailedAttempts.__table__
 _COUNT = {
     name: Prepared(
         insert.on_conflict_do_update(
-            index_elements=["key"], set_={"count": _attempts.c.count + 1, "last_at": insert.excluded.last_at}
+            index_elements=["key"],
+            set_={
+                "count": case((_attempts.c.last_at <= bindparam("forgotten"), 1), else_=_attempts.c.count + 1),
+                "last_at": insert.excluded.last_at,
+            },
         )
     )
     for name, insert in (("sqlite", sqlite.insert(_attempts)), ("postgresql", postgresql.insert(_attempts)))
 }
-# Three keys at most; without an address the last one is asked for twice.
+# Three keys at most; with fewer, the last one is asked for again.
 _COUNTS = Prepared(select(_attempts).where(_attempts.c.key.in_([bindparam(name) for name in ("a", "b", "c")])))
 _CLEAR = Prepared(delete(_attempts).where(_attempts.c.key == bindparam("one")))
 _TAKE_BACK = Prepared(
@@ -40,44 +49,59 @@ _TAKE_BACK = Prepared(
     .where(_attempts.c.key == bindparam("one"), _attempts.c.count > 0)
     .values(count=_attempts.c.count - 1)
 )
-_WRITE_AGAIN = Prepared(update(_attempts).where(_attempts.c.key == bindparam("one")).values(count=_attempts.c.count))
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """After `free` failures there is a pause of one second; each further failure doubles it."""
+    """After `free` failures there is a pause of `first`; each further failure doubles it, up to `longest`."""
 
-    kind: str
+    name: str
     free: int
+    first: timedelta = SECOND
+    longest: timedelta = LONGEST_PAUSE
 
 
-# A person at one device mistypes a few times. The limit for all devices is higher, so that a stranger cannot easily
-# block an account. All devices of a school have one address.
-BOTH, ACCOUNT, ADDRESS = Limit("both", 5), Limit("account", 20), Limit("address", 60)
+# A person at one device mistypes a few times. All devices of a school have one address.
+BOTH, ADDRESS = Limit("both", 5), Limit("address", 60)
+# For all devices together. A stranger who fails again and again can only delay others.
+ACCOUNT = Limit("account", 20, longest=timedelta(seconds=30))
+# Whoever guesses codes of the second factor knows the password.
+ACCOUNT_CODES = Limit("account", 20)
+# Of a device that has signed in to the account before: 20 tries in an hour, and none of the other limits.
+DEVICE = Limit("device", 20, first=MEMORY, longest=MEMORY)
 
 
 class Attempts:
-    """The failure counters of one attempt: of the user name, of the address, and of both.
+    """The failure counters of one attempt: of the name, of the address, and of both; or of a known device alone.
 
-    user     the user name in lower case
-    address  IP address of the browser; "" when it is not known
+    kind       password, code, change or slip; each kind has counters of its own
+    name       what is tried: a user name, an id of an account, or a card number
+    address    IP address of the browser; "" when it is not known
+    device     result of `known_device`
+    is_shared  several accounts have the name, so a right password of one does not reset the counters of the others
     """
 
-    def __init__(self, master: MasterKey, *, user: str, address: str) -> None:
+    def __init__(
+        self, master: MasterKey, kind: str, name: str, *, address: str, device: str = "", is_shared: bool = False
+    ) -> None:
+        account = ACCOUNT_CODES if kind == "code" else ACCOUNT
+        parts = {account: (name,), BOTH: (name, address), ADDRESS: (address,)}
+        if device:
+            parts = {DEVICE: (name, device)}
+        elif not address:
+            del parts[ADDRESS]
+        self._is_shared = is_shared
         self._keys = {
-            BOTH: master.lookup("attempts/both", f"{user}\0{address}"),
-            ACCOUNT: master.lookup("attempts/account", user),
+            limit: master.lookup(f"attempts/{kind}/{limit.name}", "\0".join(part)) for limit, part in parts.items()
         }
-        if address:
-            self._keys[ADDRESS] = master.lookup("attempts/address", address)
 
     def check(self, session: Session) -> None:
         """Refuse an attempt during a pause. Raises TooMany SIGN_IN_PAUSED, with the seconds left."""
         now = clock.now()
         keys = list(self._keys.values())
-        rows = {row.key: row for row in _COUNTS.rows(session, {"a": keys[0], "b": keys[1], "c": keys[-1]})}
+        rows = {row.key: row for row in _COUNTS.rows(session, {"a": keys[0], "b": keys[len(keys) // 2], "c": keys[-1]})}
         ends = [
-            rows[key].last_at + _pause(rows[key].count - limit.free)
+            rows[key].last_at + min(limit.longest, limit.first * 2 ** min(rows[key].count - limit.free, 20))
             for limit, key in self._keys.items()
             # Free failures cause no pause, even if the clock was set back later.
             if key in rows and rows[key].count >= limit.free and rows[key].last_at > now - MEMORY
@@ -89,7 +113,8 @@ class Attempts:
     def count_failure(self, session: Session) -> None:
         """Count this attempt as failed before its password is compared: so parallel attempts cannot exceed limits."""
         now = clock.now()
-        rows = [{"key": key, "count": 1, "last_at": now} for key in sorted(self._keys.values())]
+        row = {"count": 1, "last_at": now, "forgotten": now - MEMORY}
+        rows = [{**row, "key": key} for key in sorted(self._keys.values())]
         _COUNT[session.get_bind().dialect.name].execute_many(session, rows)
 
     def take_back(self, session: Session) -> None:
@@ -101,23 +126,51 @@ class Attempts:
 
         Not by a prepared statement, which would take less time than the audit row.
         """
-        key = FailedAttempts.key == self._keys[ACCOUNT]
+        key = FailedAttempts.key == next(iter(self._keys.values()))
         session.execute(update(FailedAttempts).where(key).values(count=FailedAttempts.count))
 
     def clear(self, session: Session) -> None:
-        """Delete the failures of this account; for the address undo only the count of this attempt."""
-        keys = sorted(key for limit, key in self._keys.items() if limit is not ADDRESS)
-        _CLEAR.execute_many(session, [{"one": key} for key in keys])
-        if ADDRESS in self._keys:
-            _TAKE_BACK.execute(session, {"one": self._keys[ADDRESS]})
+        """Delete the failures of this name; undo only the count of this attempt for the address, or a shared name."""
+        kept = self._keys if self._is_shared else {ADDRESS} & self._keys.keys()
+        keys = sorted(key for limit, key in self._keys.items() if limit not in kept)
+        if keys:
+            _CLEAR.execute_many(session, [{"one": key} for key in keys])
+        if kept:
+            _TAKE_BACK.execute_many(session, [{"one": key} for key in sorted(self._keys[limit] for limit in kept)])
+
+
+# A device is a random number and, for each account that has signed in with it, a keyed hash of both: the value of a
+# cookie, or of the field `device` of the API.
+_DEVICE = re.compile(r"[A-Za-z0-9_-]{22}(\.[A-Za-z0-9_-]{20}){1,8}")
+_MOST_ACCOUNTS = 8
+
+
+def known_device(master: MasterKey, device: str, accounts: Iterable[UUID]) -> str:
+    """Return the number of a device that has signed in to every one of these accounts; "" if it has not."""
+    number, proofs = _parts(device)
+    expected = {_proof(master, number, account) for account in accounts}
+    return number if expected and expected <= proofs.keys() else ""
+
+
+def add_account(master: MasterKey, device: str, account: UUID) -> str:
+    """Return a device with this account too; of too many, the one before all others is dropped. "" makes a new one."""
+    number, proofs = _parts(device)
+    number = number or secrets.token_urlsafe(16)
+    own = _proof(master, number, account)
+    others = [proof for proof in proofs if proof != own]
+    return ".".join((number, own, *others[: _MOST_ACCOUNTS - 1]))
+
+
+def _parts(device: str) -> tuple[str, dict[str, None]]:
+    """Return the number and the hashes in their order; "" for a text that is no device."""
+    number, *proofs = device.split(".") if _DEVICE.fullmatch(device) else [""]
+    return number, dict.fromkeys(proofs)
+
+
+def _proof(master: MasterKey, number: str, account: UUID) -> str:
+    return base64.urlsafe_b64encode(master.lookup("device", f"{number}\0{account}")[:15]).decode()
 
 
 def forget_old(session: Session) -> None:
     """Delete failures that no longer count; for a daily job."""
     session.execute(delete(FailedAttempts).where(FailedAttempts.last_at < clock.now() - MEMORY))
-
-
-def _pause(failures_beyond: int) -> timedelta:
-    if failures_beyond < 0:
-        return timedelta(0)
-    return min(LONGEST_PAUSE, timedelta(seconds=2 ** min(failures_beyond, 20)))
