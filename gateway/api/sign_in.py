@@ -148,7 +148,8 @@ _ACCOUNT = {
 async def sign_in(request: Request, body: Credentials, members: Members) -> Response:
     """Return an access token for five minutes. After TOTP_REQUIRED, repeat the request with `totp`.
 
-    After SIGN_IN_INSTITUTION_NEEDED, repeat it with one of the codes in `institutions`.
+    After SIGN_IN_INSTITUTION_NEEDED, repeat it with one of the codes in the fact `institutions`, or with that of any
+    institution if the list is empty.
     """
     require_secure(request)
     message = wire.SignInRequest(

@@ -85,7 +85,7 @@ def test_the_api_names_the_institutions_and_takes_one(address: str, shared_numbe
         body = {"user": shared_number, "password": PASSWORD}
         problem = http.post("/sign-in", json=body)
         assert (problem.status_code, problem.json()["reason"]) == (401, "SIGN_IN_INSTITUTION_NEEDED")
-        assert problem.json()["institutions"] == ["PKS", "SMPN1"]
+        assert problem.json()["facts"]["institutions"] == ["PKS", "SMPN1"]
         signed_in = http.post("/sign-in", json={**body, "institution": "PKS"}).json()
         token = {"Authorization": f"Bearer {signed_in['access_token']}"}
         assert http.get("/account", headers=token).json()["institution"] == "PKS"
@@ -139,3 +139,11 @@ def test_a_shared_computer_is_not_known_afterwards(reader: Visitor, staff: Staff
     response = reader.send("/sign-in", {"user": staff.user, "password": PASSWORD, "shared": "1"}, follow=False)
     assert response.status_code == 303
     assert sessions.HTTP_COOKIE + sessions.DEVICE not in reader.http.cookies
+
+
+def test_a_number_of_four_institutions_offers_all_of_them(reader: Visitor, shared_number: str) -> None:
+    for n in (8, 9):
+        add_institution(UUID(int=0xA0 + n), f"LIB{n}")
+        add_reader(shared_number, UUID(int=0xA0 + n))
+    enter(reader, shared_number)
+    assert "KOTASOLOK" in reader.page.xpath("//select[@name='institution']/option/@value")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from cryptography.fernet import InvalidToken
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -14,6 +12,7 @@ from chassis.errors import Error, NotFound
 from gateway import sessions
 from gateway.callers import address_of
 from gateway.clients import call, members
+from gateway.libraries import libraries
 from gateway.negotiation import language
 from gateway.password_turns import call_in_turn
 from gateway.request_guard import accept_bodies
@@ -99,15 +98,17 @@ async def begin_session(request: Request) -> Response:
         reply = await call_in_turn(request, members(request).SignIn, message)
     except Error as problem:
         has_code = "totp" in fields and bool(fields.get("sealed"))
-        if problem.reason == "SIGN_IN_INSTITUTION_NEEDED" or (problem.reason == "TOTP_REQUIRED" and not has_code):
+        is_choice = problem.reason == "SIGN_IN_INSTITUTION_NEEDED"
+        if is_choice or (problem.reason == "TOTP_REQUIRED" and not has_code):
             hidden_fields["sealed"] = seal(secret, [user, password, institution])
-            return _step_page(request, form, secret, problem.facts.get("institutions", ()), status=200, **hidden_fields)
+            institutions = problem.facts["institutions"] if is_choice else None
+            return _step_page(request, form, secret, institutions, status=200, **hidden_fields)
         if problem.reason == "TOTP_NEW":
             return redirect(str(problem.facts["link"]))
         refuse(request, form, problem, {})
         if has_code:
             hidden_fields["sealed"] = fields["sealed"]
-            return _step_page(request, form, secret, (), status=problem.http_status, **hidden_fields)
+            return _step_page(request, form, secret, None, status=problem.http_status, **hidden_fields)
         form.values = {**form.values, "user": user}
         return _password_page(request, form, secret, status=problem.http_status, **hidden_fields)
     response = _resume_page(request, secret, reply, hidden_fields["resume"]) or redirect(_after(hidden_fields["back"]))
@@ -136,12 +137,17 @@ def _password_page(
 
 
 def _step_page(
-    request: Request, form: Form, secret: str, institutions: Sequence[str], *, status: int, **hidden_fields: str
+    request: Request, form: Form, secret: str, institutions: list[str] | None, *, status: int, **hidden_fields: str
 ) -> Response:
-    """Show the step after the password: the choice of one of these institutions, or the code of the second factor."""
-    lang = language(request)
-    names = sorted((institution_name(request, code, lang), code) for code in institutions)
-    choices = [("", ""), *((code, name) for name, code in names)] if names else []
+    """Show the step after the password: the code of the second factor, or the choice of an institution.
+
+    institutions  codes; None for the second factor, empty for all institutions
+    """
+    choices = None
+    if institutions is not None:
+        codes, lang = institutions or libraries(request).known_directory().institutions, language(request)
+        names = sorted((institution_name(request, code, lang), code) for code in codes)
+        choices = [("", ""), *((code, name) for name, code in names)]
     facts = {"form": form, "choices": choices, **hidden_fields}
     response = page(request, "sign_in_code.html", query="", is_private=True, status=status, **facts)
     return keep_visitor(request, response, secret)

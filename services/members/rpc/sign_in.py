@@ -92,7 +92,8 @@ class SignInMethods:
             attempts = Attempts(master, "password", user, address=request.address, device=device, is_shared=is_shared)
             attempts.check(session)
             if len(tried) > MOST_COMPARED:
-                raise _institution_needed(session)
+                # Not those of the accounts, because no password was compared.
+                raise Unauthenticated("SIGN_IN_INSTITUTION_NEEDED", institutions=[])
             attempts.count_failure(session)
         hashes = [account.password_hash for account in tried] or [""]
         try:
@@ -281,12 +282,10 @@ class SignInMethods:
         )
 
 
-def _institution_needed(session: Session, found: Sequence[Account] = ()) -> Unauthenticated:
-    """Return the refusal that names the institutions of these accounts; without accounts all institutions."""
-    query = select(Institution.code).order_by(Institution.code)
-    if found:
-        query = query.where(Institution.id.in_([account.institution_id for account in found]))
-    return Unauthenticated("SIGN_IN_INSTITUTION_NEEDED", institutions=list(session.scalars(query)))
+def _institution_needed(session: Session, found: Sequence[Account]) -> Unauthenticated:
+    """Return the refusal that names the institutions of these accounts."""
+    codes = select(Institution.code).where(Institution.id.in_([account.institution_id for account in found]))
+    return Unauthenticated("SIGN_IN_INSTITUTION_NEEDED", institutions=sorted(session.scalars(codes)))
 
 
 def _record(session: Session, caller: Context, act: str, account: Account, *, session_id: str = "") -> None:
