@@ -8,6 +8,7 @@ import pytest
 
 from chassis.service import discover, service_names, settings_models
 from chassis.settings import load_for, variables
+from gateway.api.institution_edits import LONGEST_PICTURE_BYTES
 from tests.architecture.manifests import is_custom, kubernetes, pod_of, rendered
 from tests.journeys.test_operations_doc import lines_of
 
@@ -91,7 +92,9 @@ def test_doctor_in_a_pod_of_a_service_reaches_the_gateway_and_finds_the_settings
     environment = {
         **kubernetes("operators")["catalog-serve"].environment,
         "PUBLIC_URL": "http://gateway",
-        "DATABASE_URL": "postgresql+psycopg://rangkiang_catalog@postgres/catalog",  # of a Secret
+        # Of Secrets.
+        "DATABASE_URL": "postgresql+psycopg://rangkiang_catalog@postgres/catalog",
+        "SEARCH_URL": "http://elasticsearch:9200/records",
     }
     load_for(models, [variable.name for variable in variables(models, service_names())], environment)
 
@@ -172,3 +175,29 @@ def test_each_server_of_an_operator_is_named_here():
         for item in rendered("operators")
         if is_custom(item) and not item["apiVersion"].startswith("monitoring.")
     }
+
+
+@pytest.mark.parametrize("overlay", ["prod", "embedded"])
+def test_the_ingress_admits_a_picture_of_the_largest_size(overlay):
+    (ingress,) = (item for item in rendered(overlay) if item["kind"] == "Ingress")
+    size = ingress["metadata"]["annotations"]["nginx.ingress.kubernetes.io/proxy-body-size"]
+    assert int(size.removesuffix("m")) * 1024 * 1024 > LONGEST_PICTURE_BYTES
+
+
+def test_prometheus_reads_the_metrics_of_the_embedded_edition():
+    library = kubernetes("embedded")["rangkiang"]
+    assert (library.environment["METRICS_HOST"], library.port("metrics")) == ("0.0.0.0", 9464)
+    assert library.environment["METRICS_PORT"] == "9464"
+    prometheus = {"kubernetes.io/metadata.name": "monitoring"}
+    assert allows("embedded", "Ingress", labels_of("embedded", "rangkiang"), prometheus, "metrics", same=False)
+
+
+def test_the_backup_of_the_embedded_edition_reads_its_volume_on_its_node_and_writes_another():
+    backup, library = (kubernetes("embedded")[name] for name in ("backup", "rangkiang"))
+    claims = {volume["name"]: volume["persistentVolumeClaim"]["claimName"] for volume in backup.pod["volumes"][:2]}
+    assert claims == {"backups": "backups", "data": "data-rangkiang-0"}
+    assert backup.environment["DATA"] == library.environment["DATA"] == "/data"
+    (term,) = backup.pod["affinity"]["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    assert term["labelSelector"]["matchLabels"].items() <= labels_of("embedded", "rangkiang").items()
+    # The scheduler finds it by this label, so the job has another one.
+    assert labels_of("embedded", "backup")["app.kubernetes.io/name"] == "backup"

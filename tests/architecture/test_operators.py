@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import yaml
 from sqlalchemy.engine import make_url
 
 from chassis.service import discover, service_names, settings_models
@@ -49,6 +50,8 @@ FIELDS: dict[str, dict[str, type]] = {
     },
     "Elasticsearch": {
         "version": str,
+        "auth.roles[].secretName": str,
+        "auth.fileRealm[].secretName": str,
         "http.tls.selfSignedCertificate.disabled": bool,
         "nodeSets[].name": str,
         "nodeSets[].count": int,
@@ -145,6 +148,9 @@ def test_every_process_has_the_addresses_roles_and_passwords_of_the_operators_se
             # The operator's Secret has the URL of the service's role and, for the server, its password.
             assert environment["DATABASE_URL"] == f"secret-{service}-database", name
             environment = {**environment, "DATABASE_URL": "postgresql+psycopg://app@postgres-rw/{service}"}
+        if "SEARCH_URL" in environment:
+            assert environment["SEARCH_URL"] == "secret-rangkiang-search", name
+            environment = {**environment, "SEARCH_URL": "http://elasticsearch-es-http:9200/records"}
         settings = load_for(models, names, environment)
         if "DATABASE_OWNER_URL" in environment:
             owner = make_url(settings.database_owner("catalog"))
@@ -156,5 +162,19 @@ def test_every_process_has_the_addresses_roles_and_passwords_of_the_operators_se
         else:
             assert environment["BUS_URL"].endswith("@rabbitmq:5672/rangkiang"), name
             assert "default_vhost = rangkiang" in resources()["RabbitmqCluster"]["spec"]["rabbitmq"]["additionalConfig"]
-            if service == "catalog":
-                assert environment["SEARCH_URL"].endswith("@elasticsearch-es-http:9200/records"), name
+            assert ("SEARCH_URL" in environment) == (service == "catalog"), name
+
+
+def test_the_catalogue_has_a_user_of_elasticsearch_with_rights_on_its_own_indexes():
+    secrets = {item["metadata"]["name"]: item for item in rendered("operators") if item["kind"] == "Secret"}
+    auth = resources()["Elasticsearch"]["spec"]["auth"]
+    assert auth["fileRealm"] == [{"secretName": "rangkiang-search"}]
+    assert auth["roles"] == [{"secretName": "rangkiang-search-role"}]
+    roles = yaml.safe_load(secrets["rangkiang-search-role"]["stringData"]["roles.yml"])
+    assert {name for role in roles.values() for rights in role["indices"] for name in rights["names"]} == {"records*"}
+
+
+def test_prometheus_of_a_helm_release_finds_the_monitor_and_the_rules():
+    for kind in ("PodMonitor", "PrometheusRule"):
+        (item,) = (item for item in rendered("operators") if item["kind"] == kind)
+        assert item["metadata"]["labels"]["release"] == "kube-prometheus-stack"
