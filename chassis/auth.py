@@ -1,7 +1,8 @@
 """Access tokens: each service verifies the caller's own token with the keys that members publishes.
 
 A token is a JWT (RFC 7519) signed with Ed25519 (RFC 8037). It holds the caller, the institution and the scopes. It is
-valid for five minutes; a session that ends before that is on the list of revoked sessions.
+valid for five minutes; a session that ends before that is on the list of revoked sessions. While members does not
+answer, nobody can renew a token, so services accept it for 30 more minutes.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ ISSUER = "rangkiang"
 AUDIENCE = "rangkiang"
 ALGORITHM = "EdDSA"
 TOKEN_SECONDS = 300
+OUTAGE_SECONDS = 1_800  # a token is valid for so much longer while members does not answer
 # Every service refuses a revoked session after this time plus the duration of one call.
 STATE_SECONDS = 15.0
 # Shortest time between two reads of the keys because of tokens with an unknown key.
@@ -104,6 +106,7 @@ class TokenVerifier:
         self._lock = threading.Lock()
         self._state: TokenState | None = None
         self._read_at = float("-inf")
+        self._is_away = False  # members did not answer the last time
         # hash of a token -> (time of its expiry, its caller); the newest is last
         self._verified: OrderedDict[bytes, tuple[float, Principal]] = OrderedDict()
         # encoded header of a valid token -> id of its key, because to decode it takes a sixth of the check
@@ -154,8 +157,11 @@ class TokenVerifier:
         except (jwt.PyJWTError, CryptoError, KeyError, ValueError, TypeError) as problem:
             raise Unauthenticated("TOKEN_INVALID") from problem
         # Checked here, because the library does not use chassis.clock, which tests set.
-        if expires <= clock.now().timestamp():
-            raise Unauthenticated("TOKEN_EXPIRED")
+        late_seconds = clock.now().timestamp() - expires
+        if late_seconds >= 0:
+            self._current_state(LEAST_STATE_SECONDS if self._is_away else 0.0)
+            if not self._is_away or late_seconds >= OUTAGE_SECONDS:
+                raise Unauthenticated("TOKEN_EXPIRED")
         if len(self._key_ids) < MOST_HEADERS:
             self._key_ids[header] = key_id
         return expires, principal
@@ -186,10 +192,15 @@ class TokenVerifier:
         try:
             self._state = self._read_state()
             self._read_at = time.monotonic()
+            if self._is_away:
+                log.warning("token_state_available")
+            self._is_away = False
         except Error as problem:
             # The next read waits a little, so that not every call waits for a service that does not answer.
             self._read_at = time.monotonic() - STATE_SECONDS + LEAST_STATE_SECONDS
-            log.warning("token_state_unavailable", extra={"reason": problem.reason})
+            if not self._is_away:
+                log.warning("token_state_unavailable", extra={"reason": problem.reason})
+            self._is_away = True
 
 
 class _Sodium(OKPAlgorithm):

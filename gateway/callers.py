@@ -36,7 +36,8 @@ class Callers:
         """
         self._sessions, self._read_state = sessions, read_state
         self._state = TokenState(keys={}, revoked=frozenset())
-        self._verifier = TokenVerifier(lambda: self._state)
+        self._problem: Error | None = None  # of the last read
+        self._verifier = TokenVerifier(self._last_state)
         self._read_at = float("-inf")
         self._reading: asyncio.Task[None] | None = None
 
@@ -64,11 +65,17 @@ class Callers:
         secret = secret_of(scope)
         return self._sessions.caller(secret) if secret else ""
 
+    def _last_state(self) -> TokenState:
+        if self._problem is not None:
+            raise self._problem
+        return self._state
+
     async def _read(self) -> None:
         try:
             self._state = await self._read_state()
-            self._read_at = time.monotonic()
+            self._read_at, self._problem = time.monotonic(), None
         except Error as problem:
+            self._problem = problem
             self._read_at = time.monotonic() - STATE_SECONDS + LEAST_STATE_SECONDS
             log.debug("token_state_unavailable", extra={"reason": problem.reason})
         finally:

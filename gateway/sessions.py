@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
@@ -17,7 +17,8 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from chassis import clock
-from chassis.errors import Error, Forbidden, Unauthenticated
+from chassis.auth import OUTAGE_SECONDS
+from chassis.errors import Error, Forbidden, TooLate, Unauthenticated, Unavailable
 from gateway.clients import call, members
 from gateway.request_guard import header_fields
 from rangkiang.members.v1 import sign_in_pb2 as wire
@@ -31,6 +32,7 @@ DEVICE, DEVICE_COOKIE_SECONDS = "-device", 365 * 24 * 3600
 # A token takes about 1 kB.
 MOST_TOKENS = 10_000
 RENEW_BEFORE = timedelta(seconds=60)
+RETRY_AFTER = timedelta(seconds=15)  # while members does not answer
 # Reasons after which the person must sign in again.
 ENDED = frozenset({"SESSION_ENDED", "TOKEN_EXPIRED", "TOKEN_INVALID"})
 
@@ -87,11 +89,13 @@ class BrowserSession:
 
     secret         value of the cookie
     authorization  header for calls to services
+    valid_until    services accept the token for so long while members does not answer
     """
 
     secret: str
     authorization: str
     renew_at: datetime
+    valid_until: datetime
     account: wire.Account
 
 
@@ -105,6 +109,8 @@ class Sessions:
     async def find(self, request: Request, secret: str) -> BrowserSession:
         """Return the session of a secret, with a token that is valid for at least one minute.
 
+        While members is not available, the last token is used for half an hour more, as services accept it.
+
         raises  Unauthenticated  SESSION_ENDED
                 Unavailable, TooLate  members is not available
         """
@@ -116,16 +122,32 @@ class Sessions:
         except Unauthenticated:
             self.drop(secret)
             raise
+        except (Unavailable, TooLate):
+            if known is None or clock.now() >= known.valid_until:
+                raise
+            # Not every page waits for a service that does not answer.
+            self._put(replace(known, renew_at=clock.now() + RETRY_AFTER))
+            return known
         return self.keep(secret, reply.token, reply.account)
 
     def keep(self, secret: str, token: wire.AccessToken, account: wire.Account) -> BrowserSession:
-        renew_at = clock.now() + timedelta(seconds=token.expires_in_seconds) - RENEW_BEFORE
-        session = BrowserSession(secret, f"Bearer {token.token}", renew_at, account)
-        self._open.pop(_digest(secret), None)
-        self._open[_digest(secret)] = session
+        ends_at = clock.now() + timedelta(seconds=token.expires_in_seconds)
+        session = BrowserSession(
+            secret,
+            f"Bearer {token.token}",
+            renew_at=ends_at - RENEW_BEFORE,
+            valid_until=ends_at + timedelta(seconds=OUTAGE_SECONDS),
+            account=account,
+        )
+        self._put(session)
+        return session
+
+    def _put(self, session: BrowserSession) -> None:
+        digest = _digest(session.secret)
+        self._open.pop(digest, None)
+        self._open[digest] = session
         while len(self._open) > MOST_TOKENS:
             self._open.popitem(last=False)
-        return session
 
     def caller(self, secret: str) -> str:
         """Return the account and the session of a secret, or "" when this process does not know the secret."""

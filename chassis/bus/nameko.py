@@ -26,6 +26,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -41,6 +42,7 @@ from sqlalchemy.exc import DBAPIError
 
 from chassis import bus, revisions, telemetry
 from chassis.bus.amqp import (
+    BROKER_ERRORS,
     BrokerMessage,
     Publisher,
     dead_queue,
@@ -158,7 +160,11 @@ class Outage:
 
 
 class RawQueueConsumer(QueueConsumer):  # type: ignore[misc]
-    """nameko's consumer, with two differences: it declares the queues, and it does not decode messages."""
+    """nameko's consumer, with three differences.
+
+    It declares the queues, it does not decode messages, and it goes on when the connection ends during an
+    acknowledgement, because then the broker delivers the message again.
+    """
 
     def get_consumers(self, consumer_cls: Any, channel: Any) -> Any:
         declare_events(channel)
@@ -171,6 +177,15 @@ class RawQueueConsumer(QueueConsumer):  # type: ignore[misc]
             consumer.qos(prefetch_count=self.prefetch_count)
             self._consumers[provider] = consumer
         return self._consumers.values()
+
+
+    def ack_message(self, message: Any) -> None:
+        with suppress(*BROKER_ERRORS):
+            super().ack_message(message)
+
+    def requeue_message(self, message: Any) -> None:
+        with suppress(*BROKER_ERRORS):
+            super().requeue_message(message)
 
 
 class EventConsumer(NamekoConsumer):  # type: ignore[misc]
