@@ -131,6 +131,13 @@ class Library:
     def renew(self, loan: str, *, key: str = "", **fields: Any) -> Any:
         return self.call("RenewLoan", wire.RenewLoanRequest(id=loan, **fields), key=key)
 
+    def end_suspension(
+        self, member: str, *, reason: str = "Tutup karena banjir", branch: str = "", key: str = "", context: Any = None
+    ) -> Any:
+        """End the suspensions of a member; they are of the institution, so the branch decides nothing."""
+        request = wire.EndSuspensionRequest(member=member, reason=reason)
+        return self.call("EndSuspension", request, key=key, **(context or {}))
+
     def rows(self, table: Any, *conditions: Any) -> list[Any]:
         with self.database.reading(TEST) as session:
             return list(session.scalars(select(table).where(*conditions)))

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from uuid import UUID
 from zoneinfo import ZoneInfo
+
+from rangkiang.catalog.v1.events_pb2 import BranchCopy, InstitutionCopy
 
 SUNDAY = 6
 DAY = timedelta(days=1)
+HOURS = (1, 7, 24, 24 * 2, 24 * 6, 24 * 8, 24 * 20)
+# Hours before now of acts that were written on paper: None for an act of now, the last one too long ago.
+PAPER = (None, None, None, None, 0, 3, 24, 24 * 3, 24 * 6 + 23, 24 * 7 + 1)
+DAYS_LEFT = (-400, -1, 0, 3, 12, None)  # of a card, and of a block
+WEEK = {day: [["08:00", "16:00"]] for day in ("mon", "tue", "wed", "thu", "fri", "sat")}
 
 
 @dataclass
@@ -84,6 +92,12 @@ class Member:
             last = self.suspended_until()
             self.suspensions.append((returned, returned if last is None else max(returned, last + DAY), more))
 
+    def end_suspensions(self, today: date) -> bool:
+        """End those that are in force or follow. Returns whether there was any."""
+        before = len(self.suspensions)
+        self.suspensions = [one for one in self.suspensions if one[1] + DAY * (one[2] - 1) < today]
+        return len(self.suspensions) < before
+
     def reasons(self, today: date) -> set[str]:
         """The reasons against loans and renewals of this member."""
         until = self.suspended_until()
@@ -128,3 +142,14 @@ def renewal_refusals(member: Member, loan: Loan, new_due: date, now: datetime) -
         "RENEWAL_NOT_LATER": not loan.is_overdue(now) and (new_due <= loan.due or new_due < today),
     }
     return member.reasons(today) | {reason for reason, refuses in reasons.items() if refuses}
+
+
+def institution_copy(ids: dict[str, UUID], branches: dict[str, Branch], name: str, kind: str) -> InstitutionCopy:
+    """What the catalogue tells of an institution and its branches."""
+    own = [
+        BranchCopy(id=str(ids[code]), code=code, zone=branch.zone)
+        for code, branch in branches.items()
+        if branch.institution == name
+    ]
+    code = ids[name].hex[-20:]
+    return InstitutionCopy(id=str(ids[name]), version=1, code=code, kind=kind, zone="Asia/Jakarta", branches=own)

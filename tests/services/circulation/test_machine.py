@@ -22,23 +22,18 @@ from sqlalchemy import func, select
 from chassis import clock
 from chassis.context import Context
 from chassis.ids import new_id
-from rangkiang.catalog.v1.events_pb2 import BranchCopy, InstitutionCopy
-from rangkiang.circulation.v1.loans_pb2 import EndSuspensionRequest, RenewLoanRequest
+from rangkiang.circulation.v1.loans_pb2 import RenewLoanRequest
 from services.circulation.calendars_store import save_calendar
 from services.circulation.institutions import copy_institutions
 from services.circulation.tables import Branch as BranchRow
 from services.circulation.tables import DailyFact
+from tests.services.circulation import model
 from tests.services.circulation.library import TEST, Library, copies_with_loans, facts_after, reasons
 from tests.services.circulation.model import DAY, Branch, Item, Member, Merge, refusals, renewal_refusals
 from tests.services.circulation.model import Loan as LoanModel
 
 PICKS = st.integers(0, 1_000)
-HOURS = (1, 7, 24, 24 * 2, 24 * 6, 24 * 8, 24 * 20)
-# Hours before now of acts that were written on paper: None for an act of now, the last one too long ago.
-PAPER = (None, None, None, None, 0, 3, 24, 24 * 3, 24 * 6 + 23, 24 * 7 + 1)
-DAYS_LEFT = (-400, -1, 0, 3, 12, None)  # of a card, and of a block
 _numbers = itertools.count()
-WEEK = {day: [["08:00", "16:00"]] for day in ("mon", "tue", "wed", "thu", "fri", "sat")}
 
 
 class Lending(RuleBasedStateMachine):
@@ -68,22 +63,12 @@ class Lending(RuleBasedStateMachine):
         self.copies_with_loans = copies_with_loans(self.ids["city"], self.ids["campus"])
         self.facts_after = facts_after(self.ids["city"], self.ids["campus"])
         with clock.frozen(self.now), self.library.database.transaction(TEST) as session:
-            copy_institutions(session, [self._institution("city", "public"), self._institution("campus", "academic")])
+            kinds = {"city": "public", "campus": "academic"}
+            copy_institutions(session, [model.institution_copy(self.ids, self.model, *kind) for kind in kinds.items()])
             for name in ("a", "c"):
                 row = session.get(BranchRow, self.ids[name])
                 context = Context(institution=str(row.institution_id), actor="test")
-                save_calendar(session, row, version=0, document={"weekly": WEEK}, context=context)
-
-    def _institution(self, name: str, kind: str) -> InstitutionCopy:
-        branches = [
-            BranchCopy(id=str(self.ids[code]), code=code, zone=branch.zone)
-            for code, branch in self.model.items()
-            if branch.institution == name
-        ]
-        identity = self.ids[name]
-        return InstitutionCopy(
-            id=str(identity), version=1, code=identity.hex[-20:], kind=kind, zone="Asia/Jakarta", branches=branches
-        )
+                save_calendar(session, row, version=0, document={"weekly": model.WEEK}, context=context)
 
     def call(self, act: Any, *arguments: str, branch: str, paper: int | None = None, **more: Any) -> Any:
         """Call two minutes later, so that no scan repeats another one."""
@@ -182,7 +167,7 @@ class Lending(RuleBasedStateMachine):
         pick=PICKS,
         reader=PICKS,
         desk=PICKS,
-        paper=st.sampled_from(PAPER),
+        paper=st.sampled_from(model.PAPER),
     )
     def act(self, act: str, institution: str, pick: int, reader: int, desk: int, paper: int | None) -> None:
         """One rule for all acts: Hypothesis would leave some of several rules out of an example."""
@@ -196,7 +181,7 @@ class Lending(RuleBasedStateMachine):
             case "end":
                 self.end_suspension(institution, reader)
             case "wait":
-                type(self).now += timedelta(hours=HOURS[pick % len(HOURS)])
+                type(self).now += timedelta(hours=model.HOURS[pick % len(model.HOURS)])
             case "item":
                 self.change_item(institution, pick, "in_repair" if desk % 3 == 0 else "in_service")
             case "member":
@@ -213,7 +198,7 @@ class Lending(RuleBasedStateMachine):
     def change_member(self, institution: str, reader: int, pick: int, desk: int) -> None:
         """A card that ends on another day, a block, or the end of all blocks."""
         number = self.cards[self.card(institution, reader)]
-        member, days = self.people[number], DAYS_LEFT[desk % len(DAYS_LEFT)]
+        member, days = self.people[number], model.DAYS_LEFT[desk % len(model.DAYS_LEFT)]
         last = None if days is None else self.now.date() + DAY * days
         match pick % 3:
             case 0:
@@ -328,19 +313,11 @@ class Lending(RuleBasedStateMachine):
         """Staff end what is in force or follows; without any, the act is refused."""
         card = self.card(institution, reader)
         person = self.people[self.cards[card]]
-        if person.institution != institution:
-            return
-        branch = min(name for name, one in self.model.items() if one.institution == institution)
-        today = self.model[branch].day(self.moment(None))
-        kept = [one for one in person.suspensions if one[1] + DAY * (one[2] - 1) < today]
-
-        def end(*, branch: str, context: dict[str, str]) -> Any:
-            request = EndSuspensionRequest(member=card, reason="Banjir")
-            return self.library.call("EndSuspension", request, **context)
-
-        refused = reasons(lambda: self.call(end, branch=branch))
-        assert refused == (set() if kept != person.suspensions else {"NO_SUSPENSION"})
-        person.suspensions = kept
+        if person.institution == institution:
+            branch = min(name for name, one in self.model.items() if one.institution == institution)
+            is_suspended = person.end_suspensions(self.model[branch].day(self.moment(None)))
+            refused = reasons(lambda: self.call(self.library.end_suspension, card, branch=branch))
+            assert refused == (set() if is_suspended else {"NO_SUSPENSION"})
 
     def renew(self, institution: str, pick: int) -> None:
         item = self.item(institution, pick, is_lent=True)

@@ -31,10 +31,6 @@ def suspend(library: Library, *returns: tuple[str, str]) -> list[str]:
     return items
 
 
-def end(library: Library, member: str, reason: str = "Tutup karena banjir", **options):
-    return library.call("EndSuspension", wire.EndSuspensionRequest(member=member, reason=reason), **options)
-
-
 def listed(library: Library, **options):
     return library.call("ListSuspensions", wire.ListSuspensionsRequest(**options))
 
@@ -44,20 +40,20 @@ def test_a_suspension_that_ends_with_a_reason_lets_the_member_borrow(library):
     suspend(library, (member, "2026-03-12"), (member, "2026-03-13"), (other, "2026-03-12"))
     with at("2026-03-13T10:00:00+07:00"):
         assert reasons(lambda: library.check_out(member, library.item())) == {"MEMBER_SUSPENDED"}
-        ended = end(library, member).suspension
+        ended = library.end_suspension(member).suspension
         # Three days for the 12th, and four for the 13th, which follow them.
         assert (ended.begins_on, ended.ends_on, ended.days) == ("2026-03-12", "2026-03-18", 7)
         library.check_out(member, library.item())
         assert reasons(lambda: library.check_out(other, library.item())) == {"MEMBER_SUSPENDED"}
         assert not library.call("GetBorrower", wire.GetBorrowerRequest(member=member)).HasField("suspension")
-        assert reasons(lambda: end(library, member)) == {"NO_SUSPENSION"}
+        assert reasons(lambda: library.end_suspension(member)) == {"NO_SUSPENSION"}
 
 
 def test_the_end_of_a_suspension_is_in_the_audit_without_the_member(library):
     member = library.member()
     suspend(library, (member, "2026-03-12"))
     with at("2026-03-12T10:00:00+07:00"):
-        end(library, member, "  Tutup karena banjir ")
+        library.end_suspension(member, reason="  Tutup karena banjir ")
     (suspension,) = library.rows(Suspension)
     query = select(acts).where(acts.c.act == "circulation.end_suspension")
     (row,) = library.execute(query)
@@ -70,10 +66,10 @@ def test_a_repeated_key_ends_a_suspension_once_and_a_reason_is_needed(library):
     member = library.member()
     suspend(library, (member, "2026-03-12"))
     with at("2026-03-12T10:00:00+07:00"):
-        assert reasons(lambda: end(library, member, " ")) == {"SUSPENSION_UNREASONED"}
-        assert reasons(lambda: end(library, member, "x" * 301)) == {"REASON_TOO_LONG"}
-        assert reasons(lambda: end(library, "C99999")) == {"BORROWER_UNKNOWN"}
-        assert end(library, member, key="k1") == end(library, member, key="k1")
+        assert reasons(lambda: library.end_suspension(member, reason=" ")) == {"SUSPENSION_UNREASONED"}
+        assert reasons(lambda: library.end_suspension(member, reason="x" * 301)) == {"REASON_TOO_LONG"}
+        assert reasons(lambda: library.end_suspension("C99999")) == {"BORROWER_UNKNOWN"}
+        assert library.end_suspension(member, key="k1") == library.end_suspension(member, key="k1")
     assert len(library.execute(select(acts).where(acts.c.act == "circulation.end_suspension"))) == 1
 
 
@@ -81,7 +77,7 @@ def test_a_scan_that_is_repeated_after_the_end_shows_no_suspension(library):
     member = library.member()
     (item,) = suspend(library, (member, "2026-03-12"))
     with at("2026-03-12T09:00:30+07:00"):
-        end(library, member)
+        library.end_suspension(member)
         again = library.check_in(item)
     assert again.repeated
     assert not again.HasField("suspension")
@@ -98,7 +94,7 @@ def test_a_return_that_was_judged_before_the_end_is_judged_again(library, monkey
     def judge_and_end(*arguments, **options):
         monkeypatch.setattr(loans, "plan_check_in", judge)
         plan = judge(*arguments, **options)
-        end(library, member)
+        library.end_suspension(member)
         return plan
 
     monkeypatch.setattr(loans, "plan_check_in", judge_and_end)
@@ -124,5 +120,5 @@ def test_the_list_has_a_row_for_each_member_whose_suspension_is_in_force_the_fir
     with at("2026-03-15T10:00:00+07:00"):
         assert [row.card for row in listed(library).suspensions] == [later], "the 14th has passed"
         assert library.call("ListSuspensions", wire.ListSuspensionsRequest(), institution=str(UNAND)).total == 0
-        end(library, later)
+        library.end_suspension(later)
         assert listed(library).total == 0
