@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import pytest
 from chassis import clock
 from chassis.context import system
 from chassis.db import Database
+from chassis.errors import Error
 from chassis.rpc import inproc
 from chassis.rpc.client import sync_channel, token_verifier
 from chassis.service import Resources
@@ -21,6 +22,7 @@ from chassis.settings import Settings, load
 from chassis.urls import resolve
 from rangkiang.catalog.v1.events_pb2 import InstitutionCopy
 from rangkiang.common.v1.text_pb2 import LocalText
+from rangkiang.members.v1 import members_pb2
 from rangkiang.members.v1 import sign_in_pb2 as wire
 from rangkiang.members.v1.members_pb2_grpc import MembersStub
 from services.members.institutions import copy_institutions
@@ -110,3 +112,16 @@ def office(database: Database, tmp_path: Path, more_settings: dict[str, str]) ->
 def bearer(token: wire.AccessToken | str) -> list[tuple[str, str]]:
     """Metadata of a call with an access token."""
     return [("authorization", f"Bearer {token if isinstance(token, str) else token.token}")]
+
+
+def refusal(call: Callable[[], Any]) -> str:
+    """The reason for which a call is refused; "" when it is not."""
+    try:
+        call()
+    except Error as error:
+        return error.reason
+    return ""
+
+
+def account(office: Office, token: wire.AccessToken | str) -> Any:
+    return office.stub.GetAccount(members_pb2.GetAccountRequest(), metadata=bearer(token)).account

@@ -25,6 +25,7 @@ from services.notifications.sending.sender import Sender
 from services.notifications.service import SERVICE
 from services.notifications.tables import Attempt, Message, Notice
 from services.notifications.templates.store import render
+from tests.fakes.http_receiver import HttpReceiver
 from tests.fakes.notices import FakeChannel, FakeOwners
 from tests.migrated import MigratedDatabases
 from tests.services.notifications.partners import NOON, Partners, opened
@@ -157,3 +158,9 @@ def both(request: pytest.FixtureRequest, migrated: MigratedDatabases, tmp_path: 
     if request.param == "postgresql":
         request.getfixturevalue("servers")
     yield from _opened(request.param, migrated, tmp_path)
+
+
+@pytest.fixture
+def receiver() -> Iterator[HttpReceiver]:
+    with HttpReceiver() as server:
+        yield server

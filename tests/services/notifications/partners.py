@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from chassis.addresses import networks
 from chassis.auth import Principal
 from chassis.context import Context, system
 from chassis.db import Database
 from chassis.ids import new_id
+from chassis.outgoing import OutgoingClient
 from chassis.rpc import inproc
 from chassis.rpc.client import sync_channel
 from chassis.sealing import MasterKey, make_master_key
@@ -24,11 +26,13 @@ from rangkiang.catalog.v1.events_pb2 import InstitutionCopy
 from rangkiang.circulation.v1.events_pb2 import LoanFact, LoanOpened, LoanReturned
 from rangkiang.common.v1.text_pb2 import LocalText
 from rangkiang.notifications.v1 import conversations_pb2 as wire
+from rangkiang.notifications.v1 import webhooks_pb2
 from rangkiang.notifications.v1.notifications_pb2_grpc import NotificationsStub
 from services.notifications import handlers
 from services.notifications.conversations.answers import Owner
 from services.notifications.institutions import copy_institutions
 from services.notifications.service import SERVICE
+from services.notifications.webhooks import delivery
 from tests.fakes.whatsapp_cloud import APP_SECRET, PHONE_NUMBER_ID, TOKEN, VERIFY_TOKEN, sign
 from tests.migrated import MigratedDatabases
 
@@ -38,6 +42,8 @@ UNAND = UUID("0192f3a4-0000-7000-8000-000000000002")
 NOON = datetime(2026, 11, 24, 5, 0, tzinfo=UTC)
 SITI = Owner(UUID("0192f3a4-5b6c-7d8e-9f05-23456789abcd"), PKS, "id")
 NUMBER = "6281234567890"
+# Scopes of a partner who may have every fact.
+ALL = ("webhooks.manage", "facts.loans", "facts.members")
 MEMBER = "0192f3a4-5b6c-7d8e-9f05-23456789abcd"
 
 
@@ -150,3 +156,23 @@ def lend(
         else:
             handlers.open_loan(session, LoanOpened(loan=loan), context)
     return loan.loan_id
+
+
+def subscribe(
+    partners: Partners, url: str, *kinds: str, scopes: tuple[str, ...] = ALL, institution: UUID = PKS, session: str = ""
+) -> webhooks_pb2.CreateWebhookReply:
+    request = webhooks_pb2.CreateWebhookRequest(url=url, kinds=kinds or ["loan.opened", "loan.returned"])
+    metadata = partners.caller(*scopes, institution=institution, session=session)
+    reply: webhooks_pb2.CreateWebhookReply = partners.stub.CreateWebhook(request, metadata=metadata)
+    return reply
+
+
+def deliver(partners: Partners) -> int:
+    client = OutgoingClient(allowed=networks("127.0.0.0/8"), total_seconds=3)
+    return delivery.run_round(partners.database, partners.master, client, partners.read_scopes)
+
+
+def listed(partners: Partners, **caller: Any) -> list[webhooks_pb2.Webhook]:
+    scopes = caller.pop("scopes", ("webhooks.manage", "reports.read"))
+    metadata = partners.caller(*scopes, **caller)
+    return list(partners.stub.ListWebhooks(webhooks_pb2.ListWebhooksRequest(), metadata=metadata).webhooks)

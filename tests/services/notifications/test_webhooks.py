@@ -5,11 +5,9 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import pytest
@@ -17,7 +15,6 @@ from sqlalchemy import select
 
 from chassis import clock
 from chassis.addresses import networks
-from chassis.audit import acts
 from chassis.context import Context
 from chassis.errors import Forbidden, Invalid, NotFound, Refused, Unavailable
 from chassis.ids import new_id
@@ -33,36 +30,21 @@ from services.notifications.webhooks.facts import forget_member
 from tests.fakes.http_receiver import Answer, HttpReceiver, Received
 from tests.fakes.mail_server import MailServer
 from tests.migrated import MigratedDatabases
-from tests.services.notifications.partners import MEMBER, PKS, TEST, UNAND, Partners, lend, opened
+from tests.services.notifications.partners import (
+    ALL,
+    MEMBER,
+    PKS,
+    TEST,
+    UNAND,
+    Partners,
+    deliver,
+    lend,
+    listed,
+    opened,
+    subscribe,
+)
 
 NOON = datetime(2026, 11, 24, 5, 0, tzinfo=UTC)
-ALL = ("webhooks.manage", "facts.loans", "facts.members")
-
-
-@pytest.fixture
-def receiver() -> Iterator[HttpReceiver]:
-    with HttpReceiver() as server:
-        yield server
-
-
-def subscribe(
-    partners: Partners, url: str, *kinds: str, scopes: tuple[str, ...] = ALL, institution: UUID = PKS, session: str = ""
-) -> wire.CreateWebhookReply:
-    request = wire.CreateWebhookRequest(url=url, kinds=kinds or ["loan.opened", "loan.returned"])
-    metadata = partners.caller(*scopes, institution=institution, session=session)
-    reply: wire.CreateWebhookReply = partners.stub.CreateWebhook(request, metadata=metadata)
-    return reply
-
-
-def deliver(partners: Partners) -> int:
-    client = OutgoingClient(allowed=networks("127.0.0.0/8"), total_seconds=3)
-    return delivery.run_round(partners.database, partners.master, client, partners.read_scopes)
-
-
-def listed(partners: Partners, **caller: Any) -> list[wire.Webhook]:
-    scopes = caller.pop("scopes", ("webhooks.manage", "reports.read"))
-    metadata = partners.caller(*scopes, **caller)
-    return list(partners.stub.ListWebhooks(wire.ListWebhooksRequest(), metadata=metadata).webhooks)
 
 
 def test_facts_come_signed_in_order_and_once(both: Partners, receiver: HttpReceiver) -> None:
@@ -292,82 +274,6 @@ def test_an_erased_member_is_in_no_fact_and_old_facts_go(both: Partners, receive
         assert session.scalar(select(WebhookFact)) is None
 
 
-@pytest.mark.parametrize("lost", ["", " webhooks.manage", " facts.loans", " facts.members"])
-def test_a_webhook_ends_with_its_maker_or_a_scope_and_the_list_says_why(
-    both: Partners, receiver: HttpReceiver, lost: str
-) -> None:
-    manager = str(new_id())
-    made = both.caller(*ALL, actor=manager)
-    request = wire.CreateWebhookRequest(url=f"{receiver.url}/manager", kinds=["loan.opened"])
-    webhook = both.stub.CreateWebhook(request, metadata=made).webhook
-    subscribe(both, f"{receiver.url}/other")
-    lend(both)
-    both.lost.add(manager + lost)
-    assert deliver(both) == 1
-    assert {request.path for request in receiver.requests} == {"/other"}
-    # The second time, as after a restart, changes nothing.
-    assert delivery.end_without_scopes(both.database, both.read_scopes) == 0
-    lend(both)
-    assert deliver(both) == 1
-    ended = next(one for one in listed(both) if one.id == webhook.id)
-    assert (ended.state, ended.reason, ended.waiting) == ("disabled", "MAKER_WITHOUT_SCOPES", 0)
-    [finding] = checks.partners(both.resources)
-    assert webhook.id in finding.message.en
-    with both.database.reading(TEST) as session:
-        is_end = acts.c.act == "notifications.end_webhook"
-        rows = session.execute(select(acts.c.object, acts.c.institution).where(is_end)).all()
-    assert [tuple(row) for row in rows] == [(webhook.id, str(PKS))]
-
-
-def test_a_webhook_for_which_nothing_waits_and_a_disabled_one_end_too(both: Partners, receiver: HttpReceiver) -> None:
-    own = str(new_id())
-    for _ in range(2):
-        webhook = subscribe(both, receiver.url, session=own).webhook
-    both.stub.DisableWebhook(wire.DisableWebhookRequest(id=webhook.id), metadata=both.caller(*ALL, session=own))
-    both.lost.add(own)
-    assert delivery.end_without_scopes(both.database, both.read_scopes) == 2
-    assert {(one.state, one.reason) for one in listed(both)} == {("disabled", "MAKER_WITHOUT_SCOPES")}
-    disable, replay = wire.DisableWebhookRequest(id=webhook.id), wire.ReplayWebhookRequest(id=webhook.id)
-    manager = partial(both.caller, *ALL, "reports.read", actor=str(new_id()))
-    assert both.stub.DisableWebhook(disable, metadata=manager()).webhook.reason == "MAKER_WITHOUT_SCOPES"
-    # A token may be valid for some minutes after its client was revoked.
-    for metadata in (manager(), both.caller(*ALL, session=own)):
-        with pytest.raises(Refused) as refusal:
-            both.stub.ReplayWebhook(replay, metadata=metadata)
-        assert refusal.value.reason == "WEBHOOK_ENDED"
-
-
-def test_another_manager_continues_the_webhook_of_one_who_left(both: Partners, receiver: HttpReceiver) -> None:
-    left, successor = str(new_id()), str(new_id())
-    request = wire.CreateWebhookRequest(url=receiver.url, kinds=["loan.opened"])
-    webhook = both.stub.CreateWebhook(request, metadata=both.caller(*ALL, actor=left)).webhook
-    both.lost.add(left)
-    delivery.end_without_scopes(both.database, both.read_scopes)
-    replay = wire.ReplayWebhookRequest(id=webhook.id)
-    too_few = both.caller("webhooks.manage", "facts.loans", "reports.read", actor=str(new_id()))
-    with pytest.raises(Forbidden) as error:
-        both.stub.ReplayWebhook(replay, metadata=too_few)
-    assert error.value.facts["scopes"] == "facts.members"
-    reply = both.stub.ReplayWebhook(replay, metadata=both.caller(*ALL, "reports.read", actor=successor))
-    assert (reply.webhook.state, reply.webhook.client_id) == ("active", successor)
-    lend(both)
-    assert deliver(both) == 1
-
-
-def test_while_members_does_not_answer_webhooks_wait(both: Partners, receiver: HttpReceiver) -> None:
-    subscribe(both, receiver.url)
-    lend(both)
-
-    def away(_ids: object) -> dict[str, frozenset[str]]:
-        raise Unavailable("SERVICE_UNAVAILABLE", service="members")
-
-    client = OutgoingClient(allowed=networks("127.0.0.0/8"))
-    with pytest.raises(Unavailable):
-        delivery.run_round(both.database, both.master, client, away)
-    assert receiver.requests == []
-    assert deliver(both) == 1
-
-
 def test_a_host_that_nobody_knows_is_refused_as_one_inside_is(partners: Partners, receiver: HttpReceiver) -> None:
     with pytest.raises(Refused) as refusal:
         subscribe(partners, "https://no-such-host.invalid/hook")
@@ -381,25 +287,6 @@ def test_a_host_that_nobody_knows_is_refused_as_one_inside_is(partners: Partners
     client = OutgoingClient(allowed=networks("127.0.0.0/8"), resolve=look_up)
     delivery.run_round(partners.database, partners.master, client, partners.read_scopes)
     assert [one.reason for one in listed(partners)] == ["OUTGOING_ADDRESS_REFUSED"]
-
-
-def test_a_webhook_of_staff_belongs_to_the_account_in_every_session(both: Partners, receiver: HttpReceiver) -> None:
-    account = str(new_id())
-    request = wire.CreateWebhookRequest(url=receiver.url, kinds=["loan.opened"])
-    webhook = both.stub.CreateWebhook(request, metadata=both.caller(*ALL, actor=account)).webhook
-    assert (webhook.client_id, webhook.made_by_staff) == (account, True)
-    # Another session of the same person, then a person without reports.read, then a manager.
-    assert [one.id for one in listed(both, scopes=("webhooks.manage",), actor=account)] == [webhook.id]
-    assert listed(both, scopes=("webhooks.manage",), actor=str(new_id())) == []
-    assert [one.id for one in listed(both, actor=str(new_id()))] == [webhook.id]
-    later = both.caller("webhooks.manage", actor=account)
-    disabled = both.stub.DisableWebhook(wire.DisableWebhookRequest(id=webhook.id), metadata=later).webhook
-    assert (disabled.state, disabled.reason) == ("disabled", "STOPPED")
-    for _ in range(9):
-        both.stub.CreateWebhook(request, metadata=both.caller(*ALL, actor=account))
-    with pytest.raises(Refused) as refusal:
-        both.stub.CreateWebhook(request, metadata=both.caller(*ALL, actor=account))
-    assert refusal.value.reason == "WEBHOOK_LIMIT_REACHED"
 
 
 def test_a_disabled_webhook_gets_nothing_until_a_replay_and_doctor_says_nothing(
