@@ -1,4 +1,4 @@
-"""On PostgreSQL rows are committed in another order than their numbers; seals wait for the rows with smaller numbers."""
+"""On PostgreSQL rows are committed in another order than their numbers; a seal waits for smaller numbers."""
 
 from __future__ import annotations
 
