@@ -139,8 +139,8 @@ def add_conversation_and_webhook(institution: UUID) -> dict[str, str]:
         webhook = Webhook(
             id=new_id(), institution_id=institution, client_id=str(new_id()), kinds=["loan.opened"],
             url=f"https://{new_user('w')}.example/", with_members=False,
-            sealed_secret=master.seal(b"x", use=SEALED_FOR), sealed_contact=None, state="active", reason="", failures=0, failing_since=None, next_at=now,
-            last_delivered_at=now, made_at=now, made_by_staff=True,
+            sealed_secret=master.seal(b"x", use=SEALED_FOR), sealed_contact=None, state="active", reason="",
+            failures=0, failing_since=None, next_at=now, last_delivered_at=now, made_at=now, made_by_staff=True,
         )  # fmt: skip
         session.add(webhook)
         return {"conversation": str(row.id), "webhook": str(webhook.id)}
