@@ -25,7 +25,7 @@ from chassis.health import Finding
 from chassis.job_runs import DONE, LAST_BACKUP, job_runs, record_backup
 from chassis.output import bar_for, print_json, print_text
 from chassis.sentences import sentence
-from chassis.service import Service, discover, process_settings
+from chassis.service import Service, discover, print_folder, process_settings
 from chassis.settings import Settings
 from chassis.snapshots import Source, open_all, source_of, sync
 
@@ -44,6 +44,7 @@ def backup(
     services = discover()
     settings = process_settings(services)
     with telemetry.command(settings):
+        print_folder(settings)
         manifest = make_backup(settings, services, folder, quiet=json)
     size = sum(copy.bytes for copy in manifest.databases)
     if json:
@@ -70,6 +71,7 @@ def restore(
     services = discover()
     settings = process_settings(services)
     with telemetry.command(settings):
+        print_folder(settings)
         manifest, replaced = restore_backup(settings, services, folder, replace=replace, quiet=json)
     if json:
         print_json({"folder": str(folder), "replaced": replaced, **_summary(manifest)})

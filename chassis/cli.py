@@ -22,7 +22,15 @@ from typer.exceptions import TyperException
 
 from chassis.errors import Error, Invalid, Unavailable
 from chassis.output import accept_any_text, print_json, print_table, print_text
-from chassis.service import check_urls, discover, load, process_settings, service_names, settings_models
+from chassis.service import (
+    check_urls,
+    discover,
+    load,
+    print_folder,
+    process_settings,
+    service_names,
+    settings_models,
+)
 from chassis.urls import resolve
 
 if TYPE_CHECKING:
@@ -201,6 +209,7 @@ def migrate(
     manifests = [load(name) for name in services] if services else discover()
     settings = _settings("migrate", manifests)
     resolve("chassis.health:check_folder")(settings.data)
+    print_folder(settings)
     applied: dict[str, list[str]] = {}
     for service in manifests:
         applied[service.name] = _migrate(settings, service)

@@ -54,11 +54,13 @@ class Database:
     pool_size         largest number of connections
     overflow          on PostgreSQL, number of further connections, which are closed after use: for jobs
     protected_tables  tables whose rows only their institution reads, from the service's manifest
+    creates           a missing SQLite file is created; else its use raises Unavailable DATABASE_MISSING
     """
 
     def __init__(
-        self, url: str, *, pool_size: int = 16, overflow: int = 0, protected_tables: tuple[str, ...] = ()
-    ) -> None:
+        self, url: str, *, pool_size: int = 16, overflow: int = 0, protected_tables: tuple[str, ...] = (),
+        creates: bool = True,
+    ) -> None:  # fmt: skip
         self.url = read_url(url)
         self.protected_tables = protected_tables
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
@@ -67,14 +69,15 @@ class Database:
         self._name = self.url.render_as_string(hide_password=False)
         if self.is_sqlite:
             path = Path(self.url.database or "")
-            with translate_folder_error(path.parent):
-                path.parent.mkdir(parents=True, exist_ok=True)
+            if creates:
+                with translate_folder_error(path.parent):
+                    path.parent.mkdir(parents=True, exist_ok=True)
             self._write_turn = WriteTurn.of(path)
             self.writer = sqlite.open_engine(
-                url, begin="BEGIN IMMEDIATE", pool_size=2, protected_tables=protected_tables
+                url, begin="BEGIN IMMEDIATE", pool_size=2, protected_tables=protected_tables, creates=creates
             )
             self.reader = sqlite.open_engine(
-                url, begin="BEGIN", pool_size=pool_size, protected_tables=protected_tables,
+                url, begin="BEGIN", pool_size=pool_size, protected_tables=protected_tables, creates=creates,
                 mapped_bytes=sqlite.MAPPED_BYTES,
             )  # fmt: skip
         else:

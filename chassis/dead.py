@@ -8,11 +8,10 @@ from typing import Annotated
 
 import typer
 
-from chassis import telemetry
 from chassis.bus import DEAD_ADAPTERS, DeadEvent, DeadList
 from chassis.errors import Invalid, NotFound
 from chassis.output import print_json, print_table, print_text
-from chassis.service import Resources, load, process_settings
+from chassis.service import open_for_command
 from chassis.urls import open_url
 
 app = typer.Typer(name="dead", no_args_is_help=True, help="Events that a handler could not process.")
@@ -67,12 +66,11 @@ def drop(service: Service, keys: Keys = None, everything: Everything = False, js
 
 @contextmanager
 def _open_dead_list(name: str) -> Iterator[DeadList]:
-    service = load(name)
-    settings = process_settings([service])
-    with telemetry.command(settings), closing(service.open_database(settings, pool_size=2)) as database:
-        resources = Resources(settings=settings, database=database, service=service)
-        with closing(open_url(settings.bus_url, DEAD_ADAPTERS, resources=resources)) as dead:
-            yield dead
+    with (
+        open_for_command(name, pool_size=2) as resources,
+        closing(open_url(resources.settings.bus_url, DEAD_ADAPTERS, resources=resources)) as dead,
+    ):
+        yield dead
 
 
 def _select_keys(dead: DeadList, keys: list[str] | None, everything: bool) -> list[str]:

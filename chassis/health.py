@@ -25,6 +25,7 @@ from chassis.context import READER
 from chassis.errors import Error, Unavailable
 from chassis.migrate import is_unprepared, pending
 from chassis.private_files import readable_by_others
+from chassis.revisions import histories
 from chassis.sentences import LocalText, sentence
 from chassis.service import Resources, Service, service_names, settings_models
 from chassis.settings import Settings, find_misspelt, variables
@@ -131,12 +132,13 @@ class _RunningCheck:
 
 
 def _is_unprepared(settings: Settings, service: Service) -> bool:
-    """Return whether the database answers and has never been migrated."""
+    """Return whether the database is missing, or answers and has never been migrated."""
     try:
         with closing(service.open_database(settings, pool_size=1, any_revision=True)) as database:
             return is_unprepared(service, database)
-    except (Error, CommandError, DBAPIError):
-        return False  # the other checks find what is wrong
+    except (Error, CommandError, DBAPIError) as problem:
+        # The other checks find what else is wrong.
+        return isinstance(problem, Error) and problem.reason == "DATABASE_MISSING"
 
 
 def _new_library(settings: Settings) -> list[Finding]:
@@ -186,7 +188,7 @@ def _data_folder(settings: Settings) -> list[Finding]:
         names = ", ".join(map(str, open_to_others[:5]))
         message = sentence("CHECK_FOLDER_OPEN", count=len(open_to_others), names=names)
         return [Finding("data folder", False, message, sentence("CHECK_FOLDER_OPEN_ADVICE"))]
-    return [Finding("data folder", True, sentence("CHECK_FOLDER_WRITABLE", folder=str(settings.data)))]
+    return [Finding("data folder", True, sentence("CHECK_FOLDER_WRITABLE", folder=str(settings.data.absolute())))]
 
 
 def check_folder(folder: Path) -> None:
@@ -227,6 +229,10 @@ def _migrations(settings: Settings, service: Service) -> list[Finding]:
             missing = pending(service, database)
         except CommandError:
             return [Finding(part, False, sentence("CHECK_DATABASE_NEWER"), sentence("CHECK_DATABASE_NEWER_ADVICE"))]
+        except Unavailable as problem:
+            if problem.reason != "DATABASE_MISSING":
+                raise
+            missing = [history.label(one) for history in histories(service) for one in history.revisions()]
         except DBAPIError as problem:
             message = str(problem.orig).splitlines()[0]
             return [Finding(part, False, LocalText(message, message), sentence("ADVICE_DATABASE"))]

@@ -174,7 +174,7 @@ class SqliteTarget:
         return self.path.with_name(self.path.name + ending)
 
     def refuse_server(self) -> None:
-        # Reads only leases, because a connection would create the file.
+        # Reads only leases, because the file may be missing.
         with closing(self.service.open_database(self._settings, any_revision=True)) as database:
             resources = Resources(settings=self._settings, database=database, service=self.service)
             for role in {job.lease for job in jobs_of(resources)}:
@@ -189,6 +189,7 @@ class SqliteTarget:
 
     def prepare(self, source: Path, copy: Copy, progress: Callable[[int], None]) -> str:
         self._delete_new()
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         disk = os.statvfs(self.path.parent)
         free = disk.f_bavail * disk.f_frsize
         if free < copy.bytes:

@@ -13,7 +13,6 @@ from typing import Annotated
 
 import typer
 
-from chassis import telemetry
 from chassis.context import system
 from chassis.errors import Invalid
 from chassis.job_runs import DONE, REFILL, record_end, refill_is_due
@@ -21,10 +20,9 @@ from chassis.output import print_json, print_text
 from chassis.rpc import inproc
 from chassis.rpc.client import sync_channel
 from chassis.rpc.gaps import close_gaps
-from chassis.service import Projection, Resources, discover, load, process_settings
+from chassis.service import Projection, Resources, discover, load, open_for_command
 from chassis.settings import Settings
 from chassis.urls import resolve
-from chassis.wake import announce_commits
 
 log = logging.getLogger(__name__)
 
@@ -80,11 +78,7 @@ def resync(
     if not manifest.projections:
         services = ", ".join(other.name for other in discover() if other.projections)
         raise Invalid("NOTHING_TO_RESYNC", service=service, known=services)
-    settings = process_settings([manifest])
-    with telemetry.command(settings), contextlib.closing(manifest.open_database(settings)) as database:
-        database.check_revisions()
-        announce_commits(database)
-        resources = Resources(settings=settings, database=database, service=manifest)
+    with open_for_command(service) as resources:
         rows = refill(resources)
     if json:
         print_json({"service": service, "rows": rows})

@@ -141,14 +141,14 @@ def watch(database: Database, end: Callable[[], object]) -> None:
 
     If the database does not answer or is not migrated yet, the process does not end, but it is not ready.
 
-    raises  Unavailable  DATABASE_NEWER
+    raises  Unavailable  DATABASE_NEWER, DATABASE_MISSING
     """
     if database.guard is None:
         return
     try:
         database.check_revisions()
     except Unavailable as problem:
-        if problem.reason == "DATABASE_NEWER":
+        if problem.reason in ("DATABASE_NEWER", "DATABASE_MISSING"):
             raise
     database.guard.on_refusal(end)
 

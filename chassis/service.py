@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import time
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from chassis.errors import Invalid
+from chassis.output import print_text
 from chassis.urls import check_url, resolve
 
 if TYPE_CHECKING:
@@ -170,6 +173,8 @@ class Service:
     ) -> Database:
         """Open the service's database, with the protected tables of the manifest; the caller closes it.
 
+        Only `migrate` creates a SQLite file: without one each use raises Unavailable DATABASE_MISSING.
+
         any_revision  for doctor: do not compare the revisions of the database with this release before its first use
         url           URL with another role, or of a database that will replace this one
         """
@@ -178,6 +183,7 @@ class Service:
             pool_size=pool_size,
             overflow=overflow,
             protected_tables=self.protected_tables,
+            creates=not self.migrations,
         )
         if self.migrations and not any_revision:
             database.guard = resolve("chassis.revisions:RevisionGuard")(self)
@@ -234,6 +240,32 @@ def process_settings(
     settings = load_for(models, names, environ)
     narrow(settings.data)
     return settings
+
+
+@contextmanager
+def open_for_command(name: str, *, pool_size: int = 16) -> Iterator[Resources]:
+    """Open the database of a service for an operator's command, which prints the folder that it uses.
+
+    raises  Unavailable  DATABASE_MISSING, DATABASE_NOT_MIGRATED, DATABASE_NEWER, DATABASE_UNAVAILABLE
+            and the errors of `load` and `process_settings`
+    """
+    # Local imports, because `rangkiang --help` must not import SQLAlchemy.
+    from chassis import telemetry
+    from chassis.wake import announce_commits
+
+    service = load(name)
+    settings = process_settings([service])
+    with telemetry.command(settings), closing(service.open_database(settings, pool_size=pool_size)) as database:
+        print_folder(settings)
+        database.check_revisions()
+        announce_commits(database)
+        yield Resources(settings=settings, database=database, service=service)
+
+
+def print_folder(settings: Settings) -> None:
+    """Print the folder of the databases to standard error, unless a command ends with JSON or DATABASE_URL is set."""
+    if "--json" not in sys.argv and not settings.database_url:
+        print_text(f"DATA: {settings.data.absolute()}", to_errors=True)
 
 
 def check_urls(names: Iterable[str], environ: Mapping[str, str]) -> None:

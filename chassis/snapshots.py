@@ -27,7 +27,7 @@ from chassis.errors import Unavailable
 from chassis.revisions import histories
 from chassis.service import Service
 from chassis.settings import Settings, environment_with
-from chassis.sqlite import RESTORING
+from chassis.sqlite import RESTORING, refuse_missing
 from chassis.table_access import SETTING
 from chassis.write_turn import WriteTurn
 
@@ -121,8 +121,7 @@ class SqliteSource:
         self.revisions: dict[str, str] = {}
         if path.with_name(path.name + RESTORING).exists():
             raise Unavailable("RESTORE_UNFINISHED", database=str(path))
-        if not path.is_file():
-            raise Unavailable("DATABASE_NOT_MIGRATED")
+        refuse_missing(path)
         self._turn = WriteTurn.of(path)
         with sqlite_errors():
             self._connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None)

@@ -11,6 +11,7 @@ from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.orm import Session
 
 from chassis import telemetry
+from chassis.db_errors import translate_folder_error
 from chassis.errors import Unavailable
 from chassis.table_access import FUNCTION as INSTITUTION_FUNCTION
 from chassis.table_access import limit_to_institution
@@ -22,10 +23,12 @@ MAPPED_BYTES = 256 * 1024 * 1024  # part of the file that readers map, so that t
 
 
 def open_engine(
-    url: str, *, begin: str, pool_size: int, protected_tables: tuple[str, ...], mapped_bytes: int = 0
-) -> Engine:
+    url: str, *, begin: str, pool_size: int, protected_tables: tuple[str, ...], creates: bool = True,
+    mapped_bytes: int = 0,
+) -> Engine:  # fmt: skip
     """Make an engine whose transactions begin with `begin`.
 
+    creates           a missing file is created; else a connection raises Unavailable DATABASE_MISSING
     protected_tables  tables whose rows only their institution reads
     mapped_bytes      size of the part of the file that its connections map
     """
@@ -35,12 +38,15 @@ def open_engine(
     )  # fmt: skip
 
     telemetry.watch_sql(engine, event.listen)
-    marker = Path(f"{engine.url.database}{RESTORING}")
+    path = Path(engine.url.database or "")
+    marker = Path(f"{path}{RESTORING}")
 
     @event.listens_for(engine, "do_connect")
-    def _refuse_unfinished(_dialect: Any, _record: Any, _arguments: Any, _options: Any) -> None:
+    def _refuse_unusable(_dialect: Any, _record: Any, _arguments: Any, _options: Any) -> None:
         if marker.exists():
-            raise Unavailable("RESTORE_UNFINISHED", database=str(engine.url.database))
+            raise Unavailable("RESTORE_UNFINISHED", database=str(path))
+        if not creates:
+            refuse_missing(path)
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, record: Any) -> None:
@@ -63,6 +69,18 @@ def open_engine(
             return limit_to_institution(statement, protected_tables), parameters
 
     return engine
+
+
+def refuse_missing(path: Path) -> None:
+    """Refuse a database file that does not exist, because nobody has prepared a library in its folder.
+
+    raises  Unavailable  DATABASE_MISSING, FOLDER_UNUSABLE
+    """
+    with translate_folder_error(path.parent):
+        try:
+            path.stat()
+        except FileNotFoundError:
+            raise Unavailable("DATABASE_MISSING", folder=str(path.parent.absolute()), file=path.name) from None
 
 
 def erase_traces(session: Session) -> None:

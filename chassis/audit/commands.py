@@ -21,7 +21,7 @@ from chassis.db import Database
 from chassis.errors import Invalid, Refusal
 from chassis.output import json_text, print_json, print_table, print_text
 from chassis.sentences import sentence
-from chassis.service import Service, discover, load, process_settings
+from chassis.service import Service, discover, load, open_for_command, print_folder, process_settings
 from chassis.settings import Settings
 from chassis.spreadsheets import csv_line
 
@@ -53,6 +53,7 @@ def verify_(
     services = [load(service)] if service else discover()
     settings = process_settings(services)
     with telemetry.command(settings):
+        print_folder(settings)
         results = {one.name: _verify(settings, one, head) for one in services}
     is_well = not any(result.wrong for result in results.values())
     if json:
@@ -83,10 +84,9 @@ def acknowledge_(
     json: Json = False,
 ) -> None:
     """Acknowledge a broken seal, with a reason and a signature; a later change at this seal is reported again."""
-    manifest = load(service)
-    settings = process_settings([manifest])
     signing_key = read_key(key)
-    with telemetry.command(settings), closing(manifest.open_database(settings, pool_size=2)) as database:
+    with open_for_command(service, pool_size=2) as resources:
+        database = resources.database
         broken = [refusal for refusal in verify(database).wrong if _concerns(refusal, seal)]
         if not broken:
             raise Invalid("AUDIT_SEAL_UNBROKEN", seal=seal)
@@ -141,10 +141,9 @@ def list_(
     json: Json = False,
 ) -> None:
     """List acts, the newest first, or export them as CSV or JSON lines; sealed values stay sealed."""
-    manifest = load(service)
-    settings = process_settings([manifest])
     query = _filtered(actor=actor, act=act, object_=object_, since=_moment(from_), before=_moment(to, is_end=True))
-    with telemetry.command(settings), closing(manifest.open_database(settings, pool_size=1)) as database:
+    with open_for_command(service, pool_size=1) as resources:
+        database = resources.database
         if form is not Format.table:
             _export(database, query, form)
             return

@@ -178,7 +178,6 @@ class RawQueueConsumer(QueueConsumer):  # type: ignore[misc]
             self._consumers[provider] = consumer
         return self._consumers.values()
 
-
     def ack_message(self, message: Any) -> None:
         with suppress(*BROKER_ERRORS):
             super().ack_message(message)

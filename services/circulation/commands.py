@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,13 +15,12 @@ import typer
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from chassis import clock, resync, telemetry
+from chassis import clock, resync
 from chassis.context import system
 from chassis.errors import Error, Invalid, NotFound, Refusal
 from chassis.output import print_json, print_table, print_text
-from chassis.service import Resources, load, process_settings
+from chassis.service import Resources, open_for_command
 from chassis.toml_files import parse_toml
-from chassis.wake import announce_commits
 from services.circulation import borrowers, copies
 from services.circulation.calendars.documents import write_calendar
 from services.circulation.calendars_store import calendar_of, changed_calendar, save_calendar
@@ -51,17 +50,6 @@ report_app = typer.Typer(no_args_is_help=True, help="Figures for librarians.")
 app.add_typer(report_app, name="report")
 
 
-@contextlib.contextmanager
-def open_circulation() -> Iterator[Resources]:
-    """Open the database of circulation for a command."""
-    service = load("circulation")
-    settings = process_settings([service])
-    with telemetry.command(settings), contextlib.closing(service.open_database(settings)) as database:
-        database.check_revisions()
-        announce_commits(database)
-        yield Resources(settings=settings, database=database, service=service)
-
-
 @calendars_app.callback()
 def calendars() -> None:
     """Calendars: when branches are open."""
@@ -76,7 +64,7 @@ def load_calendars(
     """Replace the calendars of the branches in a TOML file; a file with a fault changes nothing."""
     code, documents = _read_file(file)
     moved = 0
-    with open_circulation() as resources:
+    with open_for_command("circulation") as resources:
         database = resources.database
         institution = _institution(resources, code)
         with database.reading(OPERATOR) if dry_run else database.transaction(OPERATOR) as session:
@@ -143,7 +131,7 @@ def import_loans(
         elif len(findings) < MOST_FINDINGS:
             findings.append({"row": row.number, "reason": refusal.reason, "detail": refusal.sentence.en})
 
-    with open_circulation() as resources:
+    with open_for_command("circulation") as resources:
         with resources.database.reading(OPERATOR) as session:
             is_empty = copies.is_empty(session) or borrowers.is_empty(session)
         if is_empty:
@@ -181,7 +169,7 @@ def report_lending(
     json: Json = False,
 ) -> None:
     """Count loans, renewals, returns, uses in the library and refusals as ISO 2789 defines them."""
-    with open_circulation() as resources:
+    with open_for_command("circulation") as resources:
         owner = _institution(resources, institution)
         today = clock.now().astimezone(ZoneInfo(owner.zone)).date()
         with resources.database.reading(OPERATOR) as session:

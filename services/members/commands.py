@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
+import shlex
+import sys
 import time
 import unicodedata
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,14 +15,13 @@ import typer
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from chassis import audit, clock, resync, sealing, telemetry
+from chassis import audit, clock, resync, sealing
 from chassis.context import system
 from chassis.errors import Invalid, NotFound
 from chassis.gc_tuning import tune_gc
 from chassis.output import print_json, print_table, print_text
 from chassis.sentences import fill
-from chassis.service import Resources, load, process_settings
-from chassis.wake import announce_commits
+from chassis.service import Resources, open_for_command
 from services.members import institutions, keys, tables
 from services.members.importing.files import read_map, read_rows
 from services.members.importing.pipeline import Counts, Import
@@ -30,7 +29,7 @@ from services.members.importing.rows import Finding
 from services.members.settings import MembersSettings
 from services.members.sign_in import accounts, clients
 from services.members.sign_in.sessions import end_sessions
-from services.members.tables import Account
+from services.members.tables import Account, AccountRole
 
 OPERATOR = system("operator")
 ADMINISTRATOR = "administrator"
@@ -52,17 +51,6 @@ members_app = typer.Typer(no_args_is_help=True, help="Members of an institution:
 app.add_typer(members_app, name="members")
 
 
-@contextlib.contextmanager
-def open_members() -> Iterator[Resources]:
-    """Open the database of members for a command."""
-    service = load("members")
-    settings = process_settings([service])
-    with telemetry.command(settings), contextlib.closing(service.open_database(settings)) as database:
-        database.check_revisions()
-        announce_commits(database)
-        yield Resources(settings=settings, database=database, service=service)
-
-
 @admin_app.command("create")
 def create_admin(
     institution: Institution,
@@ -71,7 +59,7 @@ def create_admin(
     json: Json = False,
 ) -> None:
     """Add an administrator, and print the one-time link for the first password."""
-    with open_members() as resources:
+    with open_for_command("members") as resources:
         owner = _institution(resources, institution)
         with resources.database.transaction(OPERATOR) as session:
             person = accounts.add_staff(
@@ -88,13 +76,33 @@ def create_admin(
         _print_link(resources, person.account.user, link, json=json)
 
 
+@admin_app.command("hint")
+def hint_admin(json: Json = False) -> None:
+    """Print the command that makes the first administrator; nothing when there is an administrator."""
+    with open_for_command("members") as resources, resources.database.reading(OPERATOR) as session:
+        administrators = select(AccountRole.account_id).join(Account, Account.id == AccountRole.account_id)
+        is_there = session.scalar(administrators.where(AccountRole.role == ADMINISTRATOR, Account.closed_at.is_(None)))
+        code = session.scalar(select(tables.Institution.code).order_by(tables.Institution.id)) or "PKS"
+    settings = resources.settings
+    # The same folder and address as those of the server, whatever folder the command is typed in.
+    variables = {"DATA": str(settings.data.absolute())}
+    if settings.port != type(settings).model_fields["port"].default:
+        variables["PORT"] = str(settings.port)
+    words = [*(f"{name}={shlex.quote(value)}" for name, value in variables.items()), shlex.quote(sys.argv[0])]
+    command = f'{" ".join(words)} admin create --institution {shlex.quote(code)} --name "Siti Rahma"'
+    if json:
+        print_json({"command": None if is_there else command})
+    elif not is_there:
+        print_text(f"Administrator pertama · First administrator:\n{command}")
+
+
 @admin_app.command("reset")
 def reset_admin(
     user: Annotated[str, typer.Argument(help="User name of staff.")],
     json: Json = False,
 ) -> None:
     """End the sessions of a staff member, and print a one-time link for a new password and second factor."""
-    with open_members() as resources:
+    with open_for_command("members") as resources:
         with resources.database.transaction(OPERATOR) as session:
             account = session.scalars(
                 select(Account).where(
@@ -119,7 +127,7 @@ def create_client(
     json: Json = False,
 ) -> None:
     """Add a client, and print its secret, which is not stored."""
-    with open_members() as resources:
+    with open_for_command("members") as resources:
         owner = _institution(resources, institution)
         with resources.database.transaction(OPERATOR) as session:
             client, secret = clients.add_client(
@@ -136,7 +144,7 @@ def create_client(
 @client_app.command("list")
 def list_clients(json: Json = False) -> None:
     """List the clients of all institutions."""
-    with open_members() as resources, resources.database.reading(OPERATOR) as session:
+    with open_for_command("members") as resources, resources.database.reading(OPERATOR) as session:
         codes = {institution.id: institution.code for institution in session.scalars(select(tables.Institution))}
         rows = [
             {
@@ -161,7 +169,7 @@ def list_clients(json: Json = False) -> None:
 @client_app.command("revoke")
 def revoke_client(client_id: str, json: Json = False) -> None:
     """Revoke a client; its tokens are refused everywhere within 20 seconds."""
-    with open_members() as resources, resources.database.transaction(OPERATOR) as session:
+    with open_for_command("members") as resources, resources.database.transaction(OPERATOR) as session:
         client = clients.revoke_client(session, client_id)
         _record(session, "members.revoke_client", kind="client", object_id=client.id)
         result = {"client_id": str(client.id), "name": client.name, "revoked": True}
@@ -206,7 +214,7 @@ def import_members(
             known = {"row": finding.row, "reason": finding.reason, "field": finding.field}
             findings.append({**known, "put_aside": finding.is_rejected, "detail": sentence})
 
-    with open_members() as resources:
+    with open_for_command("members") as resources:
         owner = _institution(resources, institution) if institution else _only_institution(resources)
         tune_gc()
         run = Import(
@@ -261,7 +269,7 @@ def _only_institution(resources: Resources) -> tables.Institution:
 @keys_app.command("rotate")
 def rotate_keys(json: Json = False) -> None:
     """Sign access tokens with a new key; tokens signed with the old key stay valid until they expire."""
-    with open_members() as resources:
+    with open_for_command("members") as resources:
         master = _keys(resources).master
         with resources.database.transaction(OPERATOR) as session:
             key_id = keys.rotate_signing_key(session, master).id
@@ -272,7 +280,7 @@ def rotate_keys(json: Json = False) -> None:
 @keys_app.command("paper")
 def print_master_key(json: Json = False) -> None:
     """Print the master key, so that you can keep a copy on paper in a safe."""
-    with open_members() as resources:
+    with open_for_command("members") as resources:
         master = _keys(resources).master
         with resources.database.transaction(OPERATOR) as session:
             _mark_printed(session, master.fingerprint)

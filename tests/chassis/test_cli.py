@@ -232,10 +232,37 @@ def test_an_unusable_folder_is_exit_code_three_and_named(tmp_path: Path, words: 
     assert "DATA=" in error["sentence"]["en"]
 
 
-def test_a_database_without_tables_is_an_error_that_names_the_command(tmp_path: Path) -> None:
-    code, output, _ = run(tmp_path, "export", "--to", str(tmp_path / "x"), "--json")
-    assert (code, last_line(output)["error"]["reason"]) == (3, "DATABASE_NOT_MIGRATED")
-    assert "rangkiang migrate" in last_line(output)["error"]["sentence"]["id"]
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("export", "--to", "x"), ("members", "import", "x.csv"), ("loans", "import", "x.csv"), ("audit", "verify"),
+        ("admin", "create", "--institution", "PKS", "--name", "Siti Rahma"), ("keys", "paper"), ("report", "searches"),
+        ("dead", "list", "--service", "members"), ("resync", "members"), ("sample", "load"), ("serve", "members"),
+        ("backup", "x"),
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_a_folder_without_a_library_is_named_and_stays_empty(tmp_path: Path, words: tuple[str, ...]) -> None:
+    data = tmp_path / "other" / "var"
+    code, output, _ = run(data, *words, "--json")
+    error = last_line(output)["error"]
+    assert (code, error["reason"], error["facts"]["folder"]) == (3, "DATABASE_MISSING", str(data))
+    assert "rangkiang migrate" in error["sentence"]["id"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_doctor_makes_no_database_in_a_folder_without_a_library(tmp_path: Path) -> None:
+    assert run(tmp_path / "var", "doctor")[0] == 1
+    assert list(tmp_path.rglob("*.db*")) == []
+
+
+def test_a_command_prints_the_folder_that_it_uses(tmp_path: Path) -> None:
+    run(tmp_path, "migrate", "members")
+    for words in (("client", "list"), ("audit", "list", "members"), ("migrate", "members")):
+        code, output, messages = run(tmp_path, *words)
+        assert (code, messages) == (0, f"DATA: {tmp_path}\n")
+        assert str(tmp_path) not in output
+        assert "DATA:" not in run(tmp_path, *words, "--json")[2]
 
 
 def test_a_full_disk_is_an_error_with_a_sentence_and_keeps_saved_records(tmp_path: Path) -> None:

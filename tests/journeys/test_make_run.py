@@ -35,15 +35,15 @@ class Run:
             start_new_session=True,
         )
 
-    def until_address(self) -> None:
-        """Wait until the address is printed and responds."""
+    def until_address(self) -> str:
+        """Wait until the address is printed and responds. Returns the lines until then."""
         assert self.process.stdout is not None
         lines = []
         for line in self.process.stdout:
             lines.append(line)
             if self.address in line:
                 assert self.get("/api/v1/health/live")["status"] == "live"
-                return
+                return "".join(lines)
         raise AssertionError("".join(lines))
 
     def get(self, path: str) -> dict:
@@ -79,7 +79,10 @@ def test_the_first_run_loads_real_books_and_the_next_run_does_not_load_them_agai
     before = cpu_seconds()
     run = Run(data, port)
     try:
-        run.until_address()
+        (line,) = [line for line in run.until_address().splitlines() if "admin create" in line]
+        assert f"DATA={data} PORT={port} " in line
+        made = subprocess.run(["sh", "-c", line], cwd=tmp_path, capture_output=True, text=True)
+        assert f"link: {run.address}/sign-in/link/" in made.stdout, made.stderr
         page = run.get("/api/v1/search?q=minangkabau")
         assert page["total"] > 0
         assert page["hits"]
@@ -89,7 +92,7 @@ def test_the_first_run_loads_real_books_and_the_next_run_does_not_load_them_agai
     assert first - before < FIRST_RUN_CPU_SECONDS
     run = Run(data, port)
     try:
-        run.until_address()
+        assert "admin create" not in run.until_address()
     finally:
         run.interrupt()
     assert cpu_seconds() - first < NEXT_RUN_CPU_SECONDS

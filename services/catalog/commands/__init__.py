@@ -199,7 +199,7 @@ def _load_sample_of(service: Service, settings: Settings) -> dict[str, int]:
         try:
             database.check_revisions()
         except Unavailable as problem:
-            if problem.reason != "DATABASE_NOT_MIGRATED":
+            if problem.reason not in ("DATABASE_MISSING", "DATABASE_NOT_MIGRATED"):
                 raise
             return {}
         resources = Resources(settings=settings, database=database, service=service)

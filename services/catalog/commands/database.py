@@ -11,12 +11,11 @@ from typing import Annotated
 import typer
 from sqlalchemy import func, or_, select
 
-from chassis import clock, jobs, telemetry
+from chassis import clock, jobs
 from chassis.context import Context, system
 from chassis.db import Database
 from chassis.output import bar_for, print_warning
-from chassis.service import Resources, load, process_settings
-from chassis.wake import announce_commits
+from chassis.service import Resources, open_for_command
 from services.catalog.tables import Authority, IndexQueue, Item, Record
 
 STALL_SECONDS = 60  # without progress of the index
@@ -29,14 +28,11 @@ Json = Annotated[bool, typer.Option("--json", help="End with one line of JSON.")
 @contextlib.contextmanager
 def open_catalogue(*, working: bool = False) -> Iterator[Resources]:
     """Open the catalogue's database; with `working` also run its jobs, as far as their leases are free."""
-    service = load("catalog")
-    settings = process_settings([service])
-    with telemetry.command(settings), contextlib.closing(service.open_database(settings)) as database:
-        database.check_revisions()
-        announce_commits(database)
-        resources = Resources(settings=settings, database=database, service=service)
-        with jobs.running_for_command(resources) if working else contextlib.nullcontext():
-            yield resources
+    with (
+        open_for_command("catalog") as resources,
+        jobs.running_for_command(resources) if working else contextlib.nullcontext(),
+    ):
+        yield resources
 
 
 def wait_until_indexed(resources: Resources, *, quiet: bool) -> None:

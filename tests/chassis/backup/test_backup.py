@@ -158,7 +158,7 @@ class TestFolder:
             assert reason_of(lambda: back_up(settings, settings.data)) == "FOLDER_NOT_EMPTY"
 
     def test_a_database_that_is_not_there_is_no_empty_backup(self, settings: Settings, tmp_path: Path) -> None:
-        assert reason_of(lambda: back_up(settings, tmp_path / "backup")) == "DATABASE_NOT_MIGRATED"
+        assert reason_of(lambda: back_up(settings, tmp_path / "backup")) == "DATABASE_MISSING"
         assert not (tmp_path / "backup").exists()
         assert not list((tmp_path / "data").glob("*.db"))
 

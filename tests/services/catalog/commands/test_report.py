@@ -118,15 +118,15 @@ def test_the_command_says_how_many_searches_were_not_stored(asked: Any, monkeypa
         log_searches(session, LOG[2:3] * 12)
     output = " ".join(asked("searches").output.split())
     assert "12 searches were not stored, because at most" in output
-    assert json.loads(asked("searches", "--json").output)["not_stored"] == 12
+    assert json.loads(asked("searches", "--json").stdout)["not_stored"] == 12
 
 
 def test_the_command_gives_data_too(asked: Any) -> None:
-    report = json.loads(asked("searches", "--failed", "--json").output)
+    report = json.loads(asked("searches", "--failed", "--json").stdout)
     assert report["since"] == "2026-10-26"
     assert report["not_stored"] == 0
     assert report["searches"][0]["query"] == "belajar python"
-    rows = list(csv.DictReader(io.StringIO(asked("searches", "--format", "csv").output)))
+    rows = list(csv.DictReader(io.StringIO(asked("searches", "--format", "csv").stdout)))
     assert rows[2] == {
         "query": "surau",
         "searches": "2",
