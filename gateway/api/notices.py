@@ -128,6 +128,13 @@ class NoticeInFull(ResponseModel):
     """Attempts, the first one first."""
 
 
+class ResentNotices(ResponseModel):
+    """Notices that wait to be sent again."""
+
+    count: int
+    """Number of notices."""
+
+
 class ResentNotice(ResponseModel):
     """A notice that waits to be sent again."""
 
@@ -213,6 +220,23 @@ async def get_notice(
             attempts=[Attempt(**plain(attempt)) for attempt in reply.attempts],
         )
     )
+
+
+@router.post(
+    "/notices/resends",
+    response_model=ResentNotices,
+    **documented(
+        operation="resend_unknown_notices",
+        summary="Send all unknown notices again",
+        example={"count": 3},
+        errors=(*ERRORS, 409, 422),
+        method=f"{_SERVICE}/ResendUnknown",
+    ),
+)
+async def resend_unknown(request: Request, notifications: Notifications) -> Response:
+    """Send all notices of the last 7 days again whose state is unknown, at most 1,000."""
+    reply = await call(request, notifications.ResendUnknown, wire.ResendUnknownRequest())
+    return private(ResentNotices(count=reply.count))
 
 
 @router.post(

@@ -37,6 +37,9 @@ USUAL_PAGE, LONGEST_PAGE = 50, 500
 DAYS_SHOWN = 30
 # The list may have hundreds of thousands of rows, and nobody needs an exact total above this number.
 MOST_COUNTED = 1_000
+# Older receipts would only confuse.
+UNKNOWN_RESENT = timedelta(days=7)
+MOST_RESENT = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +168,23 @@ def resend(
     settle(session, [notice.id], "waiting", message_id=None, due_at=clock.now())
     session.refresh(notice)
     return notice
+
+
+def resend_unknown(session: Session, institution_id: UUID, *, context: Context) -> int:
+    """Queue the institution's unknown notices of the last week again, at most MOST_RESENT. Returns their number."""
+    query = select(Notice.id).where(
+        Notice.institution_id == institution_id,
+        Notice.state == "unknown",
+        Notice.member_id.is_not(None),
+        Notice.changed_at > clock.now() - UNKNOWN_RESENT,
+    )
+    ids = session.scalars(query.order_by(Notice.id).limit(MOST_RESENT).with_for_update()).all()
+    facts = {"count": len(ids)}
+    audit.record(
+        session, context, "notifications.resend_unknown", kind="institution", object_id=institution_id, facts=facts
+    )
+    settle(session, ids, "waiting", message_id=None, due_at=clock.now())
+    return len(ids)
 
 
 @dataclass(frozen=True, slots=True)

@@ -183,6 +183,17 @@ def test_a_notice_has_its_attempts_and_is_sent_again_when_it_failed(manager: Vis
     assert manager.http.get(f"/notices/{new_id()}").status_code == 404
 
 
+def test_all_unknown_notices_are_sent_again_with_one_button(manager: Visitor, notices: dict[str, UUID]) -> None:
+    manager.open("/notices?state=sent")
+    assert not [form for form in manager.page.forms if form.action.endswith("/resends")]
+    manager.open("/notices?state=unknown")
+    assert "1 notice." in manager.text
+    manager.send("/notices/resends")
+    assert "1 notice will be sent again." in manager.text
+    manager.open(f"/notices/{notices['unknown']}")
+    assert "waiting" in manager.text
+
+
 def test_channels_have_a_picture_and_the_hours_of_digests(manager: Visitor, notices: dict[str, UUID]) -> None:
     page = manager.open("/notices/channels")
     assert "31 messages accepted by the provider, 2 failed" in manager.text

@@ -73,6 +73,9 @@ async def ledger(request: Request) -> Response:
         first=f"/notices?{urlencode(filters)}" if message.cursor else "",
         after=f"/notices?{urlencode({**filters, 'cursor': reply.cursor})}" if reply.cursor else "",
         csv=f"/notices.csv?{urlencode(filters)}",
+        form=signed_in_form(request),
+        may_resend=filters == {"state": "unknown"} and may(request, "notices.write"),
+        resent=int(resent) if (resent := request.query_params.get("resent", "")[:4]).isdecimal() else None,
         is_private=True,
     )
 
@@ -87,6 +90,15 @@ async def ledger_csv(request: Request) -> Response:
 @for_signed_in
 async def show_notice(request: Request) -> Response:
     return await _notice_page(request, signed_in_form(request))
+
+
+@router.post("/notices/resends")
+@for_signed_in
+async def resend_unknown(request: Request) -> Response:
+    """Send all unknown notices of the last week again."""
+    await read_form(request)
+    reply = await call(request, notifications(request).ResendUnknown, wire.ResendUnknownRequest())
+    return redirect(f"/notices?state=unknown&resent={reply.count}")
 
 
 @router.post("/notices/{notice_id}/resend")

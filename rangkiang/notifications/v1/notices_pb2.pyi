@@ -342,6 +342,41 @@ class ResendNoticeReply(_message.Message):
 Global___ResendNoticeReply: _TypeAlias = ResendNoticeReply  # noqa: Y015
 
 @_typing.final
+class ResendUnknownRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResendUnknownRequest: _TypeAlias = ResendUnknownRequest  # noqa: Y015
+
+@_typing.final
+class ResendUnknownReply(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COUNT_FIELD_NUMBER: _builtins.int
+    count: _builtins.int
+    """At most 1,000."""
+    def __init__(
+        self,
+        *,
+        count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResendUnknownReply: _TypeAlias = ResendUnknownReply  # noqa: Y015
+
+@_typing.final
 class CheckCodeRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -60,6 +60,11 @@ class NotificationsStub:
                 request_serializer=rangkiang_dot_notifications_dot_v1_dot_notices__pb2.ResendNoticeRequest.SerializeToString,
                 response_deserializer=rangkiang_dot_notifications_dot_v1_dot_notices__pb2.ResendNoticeReply.FromString,
                 _registered_method=True)
+        self.ResendUnknown = channel.unary_unary(
+                '/rangkiang.notifications.v1.Notifications/ResendUnknown',
+                request_serializer=rangkiang_dot_notifications_dot_v1_dot_notices__pb2.ResendUnknownRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_notifications_dot_v1_dot_notices__pb2.ResendUnknownReply.FromString,
+                _registered_method=True)
         self.CheckCode = channel.unary_unary(
                 '/rangkiang.notifications.v1.Notifications/CheckCode',
                 request_serializer=rangkiang_dot_notifications_dot_v1_dot_notices__pb2.CheckCodeRequest.SerializeToString,
@@ -264,6 +269,13 @@ class NotificationsServicer:
 
     def ResendNotice(self, request, context):
         """Sends a notice again that failed, whose result is unknown, or that is on the print list.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResendUnknown(self, request, context):
+        """Sends all notices of the last 7 days again whose result is unknown.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -531,6 +543,11 @@ def add_NotificationsServicer_to_server(servicer, server):
                     servicer.ResendNotice,
                     request_deserializer=rangkiang_dot_notifications_dot_v1_dot_notices__pb2.ResendNoticeRequest.FromString,
                     response_serializer=rangkiang_dot_notifications_dot_v1_dot_notices__pb2.ResendNoticeReply.SerializeToString,
+            ),
+            'ResendUnknown': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResendUnknown,
+                    request_deserializer=rangkiang_dot_notifications_dot_v1_dot_notices__pb2.ResendUnknownRequest.FromString,
+                    response_serializer=rangkiang_dot_notifications_dot_v1_dot_notices__pb2.ResendUnknownReply.SerializeToString,
             ),
             'CheckCode': grpc.unary_unary_rpc_method_handler(
                     servicer.CheckCode,
@@ -817,6 +834,33 @@ class Notifications:
             '/rangkiang.notifications.v1.Notifications/ResendNotice',
             rangkiang_dot_notifications_dot_v1_dot_notices__pb2.ResendNoticeRequest.SerializeToString,
             rangkiang_dot_notifications_dot_v1_dot_notices__pb2.ResendNoticeReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResendUnknown(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.notifications.v1.Notifications/ResendUnknown',
+            rangkiang_dot_notifications_dot_v1_dot_notices__pb2.ResendUnknownRequest.SerializeToString,
+            rangkiang_dot_notifications_dot_v1_dot_notices__pb2.ResendUnknownReply.FromString,
             options,
             channel_credentials,
             insecure,

@@ -46,6 +46,8 @@ class NotificationsStub:
     """The caller's own latest notices."""
     ResendNotice: _grpc.UnaryUnaryMultiCallable[_notices_pb2.ResendNoticeRequest, _notices_pb2.ResendNoticeReply]
     """Sends a notice again that failed, whose result is unknown, or that is on the print list."""
+    ResendUnknown: _grpc.UnaryUnaryMultiCallable[_notices_pb2.ResendUnknownRequest, _notices_pb2.ResendUnknownReply]
+    """Sends all notices of the last 7 days again whose result is unknown."""
     CheckCode: _grpc.UnaryUnaryMultiCallable[_notices_pb2.CheckCodeRequest, _notices_pb2.CheckCodeReply]
     """Refuses when no channel can send a code to a member. Without a refusal MakeSlip of members may send one."""
     GetChannelStatus: _grpc.UnaryUnaryMultiCallable[_notices_pb2.GetChannelStatusRequest, _notices_pb2.GetChannelStatusReply]
@@ -125,6 +127,8 @@ class NotificationsAsyncStub(NotificationsStub):
     """The caller's own latest notices."""
     ResendNotice: _aio.UnaryUnaryMultiCallable[_notices_pb2.ResendNoticeRequest, _notices_pb2.ResendNoticeReply]  # type: ignore[assignment]
     """Sends a notice again that failed, whose result is unknown, or that is on the print list."""
+    ResendUnknown: _aio.UnaryUnaryMultiCallable[_notices_pb2.ResendUnknownRequest, _notices_pb2.ResendUnknownReply]  # type: ignore[assignment]
+    """Sends all notices of the last 7 days again whose result is unknown."""
     CheckCode: _aio.UnaryUnaryMultiCallable[_notices_pb2.CheckCodeRequest, _notices_pb2.CheckCodeReply]  # type: ignore[assignment]
     """Refuses when no channel can send a code to a member. Without a refusal MakeSlip of members may send one."""
     GetChannelStatus: _aio.UnaryUnaryMultiCallable[_notices_pb2.GetChannelStatusRequest, _notices_pb2.GetChannelStatusReply]  # type: ignore[assignment]
@@ -225,6 +229,14 @@ class NotificationsServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_notices_pb2.ResendNoticeReply, _abc.Awaitable[_notices_pb2.ResendNoticeReply]]:
         """Sends a notice again that failed, whose result is unknown, or that is on the print list."""
+
+    @_abc_1.abstractmethod
+    def ResendUnknown(
+        self,
+        request: _notices_pb2.ResendUnknownRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_notices_pb2.ResendUnknownReply, _abc.Awaitable[_notices_pb2.ResendUnknownReply]]:
+        """Sends all notices of the last 7 days again whose result is unknown."""
 
     @_abc_1.abstractmethod
     def CheckCode(

@@ -107,6 +107,18 @@ class LedgerMethods:
 
             return once(session, caller, request, wire.ResendNoticeReply, act)
 
+    def ResendUnknown(
+        self, request: wire.ResendUnknownRequest, context: grpc.ServicerContext
+    ) -> wire.ResendUnknownReply:
+        caller = rpc.context(context)
+        with self._database.transaction(caller) as session:
+
+            def act() -> wire.ResendUnknownReply:
+                count = ledger.resend_unknown(session, parse_id(caller.institution), context=caller)
+                return wire.ResendUnknownReply(count=count)
+
+            return once(session, caller, request, wire.ResendUnknownReply, act)
+
     def GetChannelStatus(
         self, request: wire.GetChannelStatusRequest, context: grpc.ServicerContext
     ) -> wire.GetChannelStatusReply:

@@ -240,7 +240,7 @@ def record_outcomes(session: AnySession, results: Sequence[tuple[Begun, Outcome]
             now=now,
             notice_ids=notice_ids,
             others=[option.channel.name for option in draft.options if option.channel.name != channel.name],
-            deduplicates=channel.deduplicates,
+            may_repeat=channel.deduplicates,
             settled=settled,
         )
     _ARE_SENT.execute_many(session, sent)
@@ -263,6 +263,8 @@ def _lock_open(session: Session, message_id: UUID) -> Message | None:
 
 def recover(session: Session, channels: Sequence[Channel], answers: dict[UUID, Outcome | None], places: Places) -> int:
     """End attempts that a crash left without an outcome. Returns their number.
+
+    Reminders are handed over once more; receipts and codes are unknown, and staff may send them again.
 
     answers  attempt -> outcome from the provider; None if the provider cannot be queried
     """
@@ -291,7 +293,8 @@ def recover(session: Session, channels: Sequence[Channel], answers: dict[UUID, O
             now=now,
             notice_ids=notice_ids,
             others=[name for name in by_name if name != attempt.channel],
-            deduplicates=channel is not None and channel.deduplicates,
+            # A reminder that comes twice is better than none.
+            may_repeat=_is_reminder(message) or (channel is not None and channel.deduplicates),
             settled=settled,
         )
     _write_settled(session, settled)
@@ -312,12 +315,13 @@ def _settle_message(
     now: datetime,
     notice_ids: Collection[UUID],
     others: Sequence[str],
-    deduplicates: bool,
+    may_repeat: bool,
     settled: Settled,
 ) -> None:
     """Write the state of a message after an attempt, and add the states of its notices to `settled`.
 
-    others  the other channels, besides the channel of the attempt
+    others      the other channels, besides the channel of the attempt
+    may_repeat  the message is handed over once more when the outcome is unknown
     """
     match outcome.state:
         case "accepted":
@@ -328,7 +332,7 @@ def _settle_message(
                 Attempt.message_id == message.id, Attempt.channel == message.channel, Attempt.state == "unknown"
             )
             # The count includes this attempt.
-            if deduplicates and (session.scalar(query) or 0) <= 1:
+            if may_repeat and (session.scalar(query) or 0) <= 1:
                 message.next_at = now + timedelta(seconds=RESEND_SECONDS)
                 return
             message.state, message.reason = "unknown", outcome.reason or NO_ANSWER
@@ -346,6 +350,10 @@ def _settle_message(
         case "permanent":
             message.reason = outcome.reason
             _leave_channel(message, _untried(session, message, others), notice_ids, now, settled)
+
+
+def _is_reminder(message: Message) -> bool:
+    return message.is_digest or (message.kind in KINDS and KINDS[message.kind].waits)
 
 
 def _untried(session: Session, message: Message, others: Sequence[str]) -> list[str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from sqlalchemy import select
@@ -14,12 +15,13 @@ from chassis import clock
 from chassis.context import Context
 from chassis.db import Database
 from chassis.errors import Unavailable
-from rangkiang.circulation.v1.events_pb2 import LoanOpened
+from rangkiang.circulation.v1.events_pb2 import LoanOpened, LoanOverdue
 from services.notifications.channels.limits import LimitedChannel
+from services.notifications.ledger import resend_unknown
 from services.notifications.rpc.sending import send_until
 from services.notifications.tables import ChannelState
 from tests.fakes.notices import FakeChannel, loan_fact
-from tests.services.notifications.conftest import PADANG, PADANG_BRANCH, TEST, Office
+from tests.services.notifications.conftest import JAYAPURA, PADANG, PADANG_BRANCH, TEST, Office
 
 MORNING = datetime(2026, 11, 21, 2, tzinfo=UTC)  # 09.00 WIB
 
@@ -69,6 +71,49 @@ def test_after_a_crash_an_attempt_without_answer_is_asked_for_sent_once_more_or_
     assert len(channel.sent) == 1, "nobody gets it twice"
     assert [row.state for row in office.notices()] == [expected]
     assert len(channel.tried) == (2 if deduplicates else 1)
+
+
+def test_a_reminder_without_an_answer_is_sent_once_more_and_no_third_time(database):
+    channel = FakeChannel()
+    office = Office(database, channels=[channel])
+    for crash in (1, 2):
+        die_after(channel, crash, handed_over=True)
+        with clock.frozen(MORNING + timedelta(minutes=2 * crash)):
+            if crash == 1:
+                late = loan_fact(office.owners.add(), PADANG, branch_id=PADANG_BRANCH, due_on=date(2026, 11, 20))
+                office.deliver(LoanOverdue(loan=late, step=1, days=1, zone="Asia/Jakarta"))
+            with pytest.raises(Killed):
+                office.send()
+            office.sender = office.new_sender()
+            office.sender.recover()
+        del channel.send
+    office.send_at(MORNING + timedelta(hours=1))
+    assert len(channel.sent) == 2
+    assert [row.state for row in office.notices()] == ["unknown"]
+
+
+def test_unknown_receipts_of_the_last_week_are_sent_again_together(database):
+    channel = FakeChannel()
+    office = Office(database, channels=[channel])
+    for number, day in enumerate((MORNING - timedelta(days=8), MORNING), 1):
+        die_after(channel, number, handed_over=True)
+        with clock.frozen(day):
+            lend(office)
+            with pytest.raises(Killed):
+                office.send()
+            office.sender = office.new_sender()
+            office.sender.recover()
+        del channel.send
+    caller = Context(institution=str(PADANG), actor="desk")
+    with clock.frozen(MORNING + timedelta(hours=1)):
+        for expected in (1, 0):
+            with database.transaction(caller) as session:
+                assert resend_unknown(session, PADANG, context=caller) == expected
+        with database.transaction(replace(caller, institution=str(JAYAPURA))) as session:
+            assert resend_unknown(session, JAYAPURA, context=caller) == 0
+        office.send()
+    assert [row.state for row in office.notices()] == ["unknown", "sent"]
+    assert len(channel.sent) == 3
 
 
 def test_a_crash_leaves_at_most_five_unknown_and_the_others_are_sent(database):
