@@ -31,7 +31,7 @@ class Answer:
 
 def kinds() -> list[str]:
     """List the kinds that members may stop. A code is always sent, because somebody has requested it."""
-    return [kind.name for kind in KINDS.values() if not kind.is_digest and not kind.has_code]
+    return [kind.name for kind in KINDS.values() if not kind.is_family and not kind.has_code]
 
 
 def allows(answers: Answers, kind: str, channel: str) -> bool:
@@ -124,7 +124,7 @@ def stricter_answers(first: Answers, second: Answers) -> dict[tuple[str, str], b
 
 def _chosen_kinds(kind: str) -> list[str]:
     held = [one.name for one in KINDS.values() if one.family == kind]
-    return held if kind in KINDS and KINDS[kind].is_digest else [kind]
+    return held if kind in KINDS and KINDS[kind].is_family else [kind]
 
 
 def _end(session: Session, member_id: UUID, institution_id: UUID, *, kind: str, channel: str) -> None:
@@ -147,7 +147,7 @@ def _end(session: Session, member_id: UUID, institution_id: UUID, *, kind: str, 
 
 
 def _check(kind: str, channel: str) -> None:
-    if kind != ALL and kind not in kinds() and not (kind in KINDS and KINDS[kind].is_digest):
+    if kind != ALL and kind not in kinds() and not (kind in KINDS and KINDS[kind].is_family):
         raise Invalid("NOTICE_KIND_UNKNOWN", kind=kind[:32])
     if channel != ALL and channel not in CHANNELS:
         raise Invalid("NOTICE_CHANNEL_UNKNOWN", channel=channel[:16], known=", ".join(CHANNELS))

@@ -186,11 +186,14 @@ def test_a_notice_has_its_attempts_and_is_sent_again_when_it_failed(manager: Vis
 def test_all_unknown_notices_are_sent_again_with_one_button(manager: Visitor, notices: dict[str, UUID]) -> None:
     manager.open("/notices?state=sent")
     assert not [form for form in manager.page.forms if form.action.endswith("/resends")]
+    with running["notifications"].database.transaction(TEST) as session:
+        notice = session.get_one(Notice, notices["failed"])
+        notice.state, notice.changed_at = "unknown", clock.now()
     manager.open("/notices?state=unknown")
     assert "1 notice." in manager.text
     manager.send("/notices/resends")
     assert "1 notice will be sent again." in manager.text
-    manager.open(f"/notices/{notices['unknown']}")
+    manager.open(f"/notices/{notices['failed']}")
     assert "waiting" in manager.text
 
 

@@ -24,6 +24,7 @@ from services.notifications.channels.opening import open_channels
 from services.notifications.keys import read_own_master
 from services.notifications.rpc.places import BranchPlaces
 from services.notifications.sending.owners import LinkRequest, PlaceQuestion, SlipCode
+from services.notifications.sending.queue import VISIT
 from services.notifications.sending.sender import LONGEST_PAUSE_SECONDS, Sender
 from services.notifications.settings import NotificationsSettings
 from services.notifications.templates.store import render
@@ -107,6 +108,7 @@ def send_notices(resources: Resources, stop: threading.Event) -> None:
         read_master=lambda: read_own_master(resources.database, own.master_key),
         render=render,
         public_url=own.public_url,
+        visit=VISIT,
     )
     try:
         with closing(open_wake(resources.database)) as wake:

@@ -198,7 +198,7 @@ def _kind_message(kind: Kind) -> wire.TemplateKind:
             )
             for variable in kind.variables.values()
         ],
-        is_digest=kind.is_digest or bool(kind.family),
+        is_digest=not kind.goes_at_once,
         is_marketing=kind.basis == "marketing",
         has_code=kind.has_code,
     )

@@ -121,20 +121,11 @@ def begin_attempts(session: AnySession, pairs: Sequence[tuple[Draft, Handed]], m
         changed = {"state": "sending", "reason": "", "message_id": draft.message_id, "changed_at": now}
         notices += [{"id": notice.id, **changed} for notice in draft.notices]
         attempt_id = new_id()
-        attempts.append(
-            {
-                "id": attempt_id,
-                "institution_id": draft.institution_id,
-                "message_id": draft.message_id,
-                "channel": draft.option.channel.name,
-                "provider_id": "",
-                "address_hash": draft.option.address_hash,
-                "state": "started",
-                "reason": "",
-                "started_at": now,
-                "ended_at": None,
-            }
-        )
+        attempts.append({
+            "id": attempt_id, "institution_id": draft.institution_id, "message_id": draft.message_id,
+            "channel": draft.option.channel.name, "provider_id": "", "address_hash": draft.option.address_hash,
+            "state": "started", "reason": "", "started_at": now, "ended_at": None,
+        })  # fmt: skip
         begun.append(Begun(draft, handed, attempt_id))
     # Messages first, because the other rows refer to them.
     _INSERT_MESSAGES.execute_many(session, messages)

@@ -29,6 +29,9 @@ MEMBERS_A_ROUND = 100
 AT_ONCE = tuple(kind.name for kind in KINDS.values() if kind.goes_at_once)
 WAITING_KINDS = tuple(kind.name for kind in KINDS.values() if kind.goes_at_once and kind.waits)
 _UNDELAYED = tuple(kind for kind in AT_ONCE if kind not in WAITING_KINDS)
+# Receipts of one visit are sent in one message, so they wait for the end of the visit.
+RECEIPTS = tuple(kind for kind in AT_ONCE if KINDS[kind].family)
+VISIT = timedelta(minutes=2)
 
 
 def _listed(kinds: Sequence[str]) -> str:
@@ -44,9 +47,11 @@ _NO_OPEN_MESSAGE = """NOT EXISTS (
     SELECT 1 FROM messages WHERE messages.member_id = notices.member_id AND messages.state = 'open' AND {})"""
 _NEW_AT_ONCE = f"""
     SELECT id, member_id FROM notices
-    WHERE state = 'waiting' AND kind IN {_listed(AT_ONCE)} AND due_at <= ? AND member_id IS NOT NULL AND NOT EXISTS (
+    WHERE state = 'waiting' AND kind IN {_listed(AT_ONCE)} AND due_at <= ? AND member_id IS NOT NULL
+    AND (kind NOT IN {_listed(RECEIPTS)} OR made_at <= ?) AND NOT EXISTS (
         SELECT 1 FROM notices AS earlier WHERE earlier.member_id = notices.member_id AND earlier.state = 'waiting'
         AND earlier.kind IN {_listed(_UNDELAYED)} AND earlier.id < notices.id
+        AND (earlier.kind IN {_listed(RECEIPTS)}) = (notices.kind IN {_listed(RECEIPTS)})
     ) AND {_NO_OPEN_MESSAGE.format("NOT messages.is_digest")}
     ORDER BY due_at, id LIMIT {MEMBERS_A_ROUND}"""  # noqa: S608
 # More rows than members, because some members have several notices. The rest follows in the next round.
@@ -56,6 +61,7 @@ _NEW_DIGESTS = f"""
     AND {_NO_OPEN_MESSAGE.format("messages.is_digest")}
     ORDER BY due_at, id LIMIT {3 * MEMBERS_A_ROUND}"""  # noqa: S608
 _IS_WAITING_DIGEST = f"state = 'waiting' AND kind NOT IN {_listed(AT_ONCE)} AND member_id"
+_IS_WAITING_RECEIPT = f"state = 'waiting' AND kind IN {_listed(RECEIPTS)} AND member_id"
 _COLUMNS = (
     "id, institution_id, member_id, kind, loan_id, branch_id, title, day, facts, state, message_id, traceparent,"
     " made_at"
@@ -100,7 +106,7 @@ class DueNotice:
 
 @dataclass(slots=True)
 class Work:
-    """The next work for one member: either a digest or a notice that is sent at once.
+    """The next work for one member: a digest, the receipts of a visit, or another notice that is sent at once.
 
     message         the message of the notices, when it was tried before
     tried_channels  channels of the message's attempts
@@ -147,11 +153,14 @@ def next_moment(session: Session, now: datetime) -> datetime | None:
     return min(moments) if moments else None
 
 
-def find_work(session: Session, now: datetime) -> list[Candidate]:
-    """Return the next work: at most one digest and one other message for each member, even after a merge."""
+def find_work(session: Session, now: datetime, *, visit: timedelta = timedelta(0)) -> list[Candidate]:
+    """Return the next work: at most one digest and one other message for each member, even after a merge.
+
+    visit  how long receipts wait for others of the same visit
+    """
     retried = _retries(session, now)
     in_progress.give_way()
-    urgent = _new_at_once(session, now)
+    urgent = _new_at_once(session, now, visit)
     digests: list[Candidate] = []
     if len(retried) + len(urgent) < MEMBERS_A_ROUND:
         in_progress.give_way()
@@ -162,8 +171,11 @@ def find_work(session: Session, now: datetime) -> list[Candidate]:
     return list(next_work.values())
 
 
-def read_work(session: Session, candidates: Sequence[Candidate]) -> list[Work]:
-    """Read the work of candidates, in their order; work that another transaction has ended is left out."""
+def read_work(session: Session, candidates: Sequence[Candidate], *, visit: timedelta = timedelta(0)) -> list[Work]:
+    """Read the work of candidates, in their order; work that another transaction has ended is left out.
+
+    visit  see `find_work`; a receipt is joined by those that were made within this time after it
+    """
     work: list[Work] = []
     retried = [one.message_id for one in candidates if one.message_id is not None]
     if retried:
@@ -172,7 +184,13 @@ def read_work(session: Session, candidates: Sequence[Candidate]) -> list[Work]:
     urgent = [one.notice_id for one in candidates if one.notice_id is not None]
     if urgent:
         notices = _read_notices(session, "state = 'waiting' AND member_id IS NOT NULL AND id", urgent)
-        work += [Work(one.member_id, False, [one]) for one in notices]
+        visitors = [one.member_id for one in notices if one.kind in RECEIPTS]
+        receipts = _grouped(_read_notices(session, _IS_WAITING_RECEIPT, visitors)) if visitors else {}
+        for first in notices:
+            others = receipts.get(first.member_id, []) if first.kind in RECEIPTS else []
+            until = first.made_at + visit
+            joined = [one for one in others if one.id != first.id and first.made_at <= one.made_at < until]
+            work.append(Work(first.member_id, False, [first, *joined]))
         in_progress.give_way()
     digests = [one.member_id for one in candidates if one.is_digest and one.message_id is None]
     work += [Work(member_id, True, notices) for member_id, notices in _waiting_digests(session, digests).items()]
@@ -233,10 +251,10 @@ def _read_retries(session: Session, ids: Sequence[UUID]) -> list[Work]:
     return work
 
 
-def _new_at_once(session: Session, now: datetime) -> list[Candidate]:
+def _new_at_once(session: Session, now: datetime, visit: timedelta) -> list[Candidate]:
     """Return the earliest notice of each member among those that are sent at once, which keeps their order."""
     first: dict[UUID, Candidate] = {}
-    for notice_id, member in fetch_sql(session, _NEW_AT_ONCE, [now]):
+    for notice_id, member in fetch_sql(session, _NEW_AT_ONCE, [now, now - visit]):
         member_id = read_required_id(member)
         first.setdefault(member_id, Candidate(member_id, False, notice_id=read_required_id(notice_id)))
     return list(first.values())
@@ -249,11 +267,14 @@ def _new_digests(session: Session, now: datetime) -> list[Candidate]:
 
 def _waiting_digests(session: Session, members: Sequence[UUID]) -> dict[UUID, list[DueNotice]]:
     """Return all waiting notices of these members that belong in a digest, also those that are not due yet."""
-    notices: dict[UUID, list[DueNotice]] = {}
-    if members:
-        for notice in _read_notices(session, _IS_WAITING_DIGEST, members):
-            notices.setdefault(notice.member_id, []).append(notice)
-    return notices
+    return _grouped(_read_notices(session, _IS_WAITING_DIGEST, members)) if members else {}
+
+
+def _grouped(notices: Iterable[DueNotice]) -> dict[UUID, list[DueNotice]]:
+    by_member: dict[UUID, list[DueNotice]] = {}
+    for notice in notices:
+        by_member.setdefault(notice.member_id, []).append(notice)
+    return by_member
 
 
 def _read_notices(session: Session, condition: str, ids: Sequence[UUID]) -> list[DueNotice]:

@@ -73,6 +73,7 @@ class Sender:
     read_master  reads the master key; while it raises Unavailable, notices wait
     public_url   URL for links; "" for messages without links
     render       see templates.store.render
+    visit        how long receipts wait for others of the same visit
     """
 
     def __init__(
@@ -84,7 +85,9 @@ class Sender:
         read_master: Callable[[], MasterKey],
         render: Renderer,
         public_url: str = "",
+        visit: timedelta = timedelta(0),
     ) -> None:
+        self._visit = visit
         self._database, self._owners, self._channels = database, owners, channels
         self._read_master, self._render, self._public_url = read_master, render, public_url.rstrip("/")
         self._closed_until: dict[str, datetime] = {}
@@ -140,7 +143,7 @@ class Sender:
         self._closed_until = {name: until for name, until in self._closed_until.items() if until > now}
         self._away &= self._closed_until.keys()
         with self._database.reading(SENDING) as session:
-            candidates = find_work(session, now)
+            candidates = find_work(session, now, visit=self._visit)
             moment = None if candidates else next_moment(session, now)
             in_progress.give_way()
             places = Places(session) if candidates else None
@@ -158,7 +161,7 @@ class Sender:
         contacts = self._owners.contacts(list({one.member_id for one in candidates}))
         in_progress.give_way()
         with self._database.reading(SENDING) as session:
-            work = read_work(session, candidates)
+            work = read_work(session, candidates, visit=self._visit)
             in_progress.give_way()
             known = read_known(session, work, now, places=places)
             if any(channel.address_kind == "push" for channel in self._channels):

@@ -16,7 +16,7 @@ from services.notifications.channels.port import Message as Handed
 from services.notifications.channels.port import ProviderTemplate
 from services.notifications.conversations.store import open_windows
 from services.notifications.institutions import Places, local_day
-from services.notifications.notices import DUE_DATE_MOVED, OVERDUE, REMINDERS, moment_of
+from services.notifications.notices import DUE_DATE_MOVED, OVERDUE, REMINDERS, RENEWAL_RECEIPT, moment_of
 from services.notifications.sending.owners import LinkRequest, PlaceQuestion, SlipCode
 from services.notifications.sending.queue import DueNotice
 from services.notifications.sending.recipients import Option, Recipient
@@ -199,7 +199,9 @@ def _notice_facts(
     links: Mapping[tuple[str, str], str],
 ) -> dict[str, Any]:
     first = notices[0]
-    if KINDS[kind].is_digest:
+    if KINDS[kind].is_family and KINDS[kind].goes_at_once:
+        return _visit_facts(notices)
+    if KINDS[kind].is_family:
         entries = [_loan_facts(notice, today, public_url, links) for notice in notices]
         return {"items": entries, "count": len(entries)}
     facts = {name: value for name, value in first.facts.items() if name in ("suspended_until", "expires_on", "days")}
@@ -213,6 +215,20 @@ def _notice_facts(
     if first.facts.get("returned_at"):
         facts["returned_on"] = local_day(moment_of(first.facts["returned_at"]), zone).isoformat()
     return facts
+
+
+def _visit_facts(notices: Sequence[_Notice]) -> dict[str, Any]:
+    days = [notice.day for notice in notices if notice.day is not None]
+    receipts = [
+        {
+            "title": notice.title,
+            "due_on": notice.day.isoformat() if notice.day is not None else "",
+            "is_returned": notice.day is None,
+            "is_renewed": notice.kind == RENEWAL_RECEIPT,
+        }
+        for notice in notices
+    ]
+    return {"receipts": receipts, "count": len(receipts), "due_on": min(days).isoformat() if days else ""}
 
 
 def _loan_facts(notice: _Notice, today: date, public_url: str, links: Mapping[tuple[str, str], str]) -> dict[str, Any]:

@@ -51,8 +51,9 @@ class Variable:
 class Kind:
     """A kind of notices.
 
-    family      kind of the digest for these notices; "" if they are sent at once
-    is_digest   True: the kind of a digest; no notice has this kind
+    family      kind of a message with several of these notices: a digest, or the receipts of a visit; "" without one
+    is_family   True: the kind of such a message; no notice has this kind
+    goes_at_once  False: sent once a day, in a digest
     waits       True: sent at once, but not during quiet hours
     basis       "contract" or "marketing"
     has_code    True: the text has a code that can be used once, so staff pages do not show it
@@ -65,7 +66,8 @@ class Kind:
     name: str
     label: LocalText
     family: str
-    is_digest: bool
+    is_family: bool
+    goes_at_once: bool
     waits: bool
     basis: str
     has_code: bool
@@ -74,10 +76,6 @@ class Kind:
     requires: tuple[str, ...]
     provider_name: str
     provider_parameters: tuple[str, ...]
-
-    @property
-    def goes_at_once(self) -> bool:
-        return not self.family and not self.is_digest
 
     def sample_facts(self, language: str) -> dict[str, Any]:
         """Return facts for a preview without a real loan."""
@@ -120,7 +118,8 @@ def _read() -> tuple[Mapping[str, Variable], Mapping[str, Kind]]:
             name=name,
             label=LocalText(**row["name"]),
             family=row.get("family", ""),
-            is_digest=row.get("is_digest", False),
+            is_family=row.get("is_family", False),
+            goes_at_once=row["sends"] == "at_once",
             waits=row.get("waits", False),
             basis=row["basis"],
             has_code=row.get("has_code", False),

@@ -175,7 +175,7 @@ def _complete(facts: Mapping[str, Any], kind: Kind) -> dict[str, Any]:
     for name, variable in kind.variables.items():
         if variable.default and not values[name]:
             values[name] = values[variable.default]
-    return _summed(values) if kind.is_digest else values
+    return _summed(values) if "items" in values else values
 
 
 def _summed(values: dict[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -81,6 +81,8 @@ class Office:
     channels: list[FakeChannel] = field(default_factory=lambda: [FakeChannel()])
     master: MasterKey = field(default_factory=MasterKey.new)
     public_url: str = ""
+    # Most tests send each receipt at once.
+    visit: timedelta = timedelta(0)
 
     def __post_init__(self) -> None:
         self.owners.database = self.database
@@ -94,6 +96,7 @@ class Office:
             read_master=lambda: self.master,
             render=render,
             public_url=self.public_url,
+            visit=self.visit,
         )
 
     def deliver(self, fact: Fact, *, institution: UUID = PADANG) -> None:
