@@ -296,35 +296,6 @@ def test_nobody_without_an_address_is_forgotten(office):
     assert office.states() == [("loan_receipt", "dropped", "NO_ADDRESS"), ("overdue", "print", "NO_ADDRESS")]
 
 
-def test_an_address_that_no_channel_serves_is_not_a_missing_address(office):
-    phone_only = office.owners.add(email="", phone="+6281234567890")
-    with clock.frozen(MORNING):
-        lend(office, phone_only)
-        warn(office, phone_only, due_on=date(2026, 11, 20))
-        office.send()
-    assert office.states() == [("loan_receipt", "dropped", "NO_CHANNEL"), ("overdue", "print", "NO_CHANNEL")]
-
-
-@pytest.mark.parametrize("names", [("smtp", "whatsapp", "sms"), ("sms", "whatsapp", "smtp"), ("whatsapp", "smtp")])
-def test_channels_are_tried_in_the_order_of_the_setting(database, names):
-    refusing = Outcome("permanent", reason="REFUSED")
-    tried: list[str] = []
-
-    class Noting(FakeChannel):
-        def send(self, message):
-            tried.append(self.name)
-            return super().send(message)
-
-    channels = [Noting(one, "email" if one == "smtp" else "phone", outcome=refusing) for one in names]
-    office = Office(database, channels=channels)
-    member = office.owners.add(phone="+6281234567890")
-    with clock.frozen(MORNING):
-        warn(office, member, due_on=date(2026, 11, 20))
-        office.send()
-    assert tuple(tried) == names
-    assert office.states() == [("overdue", "print", "REFUSED")]
-
-
 def test_a_childs_notices_go_to_the_guardian_and_without_one_on_paper(office):
     guardian = GuardianContact(name="Ibu Ani", language="id", email="ani@example.org")
     child = office.owners.add(name="Budi", email="budi@example.org", is_child=True, guardian=guardian)
