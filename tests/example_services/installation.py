@@ -6,7 +6,7 @@ import subprocess
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -252,11 +252,13 @@ def eventually(condition: Callable[[], bool], *, seconds: float = 60) -> None:
         time.sleep(0.02)
 
 
-def start_worker(resources: Resources, *, manifest: str = "", **variables: str) -> subprocess.Popen[bytes]:
+def start_worker(
+    resources: Resources, *, manifest: str = "", backoff: Sequence[float] = BACKOFF_SECONDS, **variables: str
+) -> subprocess.Popen[bytes]:
     """Start a `work` process of this service in a new session, with short delays and more environment variables."""
     manifest = manifest or f"tests.example_services.{resources.service.name}.service:SERVICE"
     environment = environment_of(resources.settings, **variables)
-    words = [manifest, ",".join(map(str, BACKOFF_SECONDS))]
+    words = [manifest, ",".join(map(str, backoff))]
     return ForkedProcess(words, program=WORKER, env=environment, cwd=CHECKOUT, start_new_session=True)
 
 
