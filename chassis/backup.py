@@ -9,20 +9,21 @@ import fcntl
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
-from datetime import timedelta
+from contextlib import ExitStack, closing, contextmanager, suppress
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from chassis import clock, telemetry
 from chassis.backup_manifest import NAME, Copy, Manifest, digest_of, release
 from chassis.context import system
-from chassis.errors import Invalid, Unavailable
+from chassis.errors import Error, Invalid, Unavailable
 from chassis.health import Finding
-from chassis.job_runs import DONE, LAST_BACKUP, job_runs, record_backup
+from chassis.job_runs import DONE, LAST_BACKUP, NO_BACKUP, job_runs, record_backup, record_failed_backup
 from chassis.output import bar_for, print_json, print_text
 from chassis.sentences import sentence
 from chassis.service import Service, discover, print_folder, process_settings
@@ -92,11 +93,33 @@ def _summary(manifest: Manifest) -> dict[str, Any]:
 
 
 def make_backup(settings: Settings, services: Sequence[Service], folder: Path, *, quiet: bool) -> Manifest:
-    """Copy the databases of these services to a folder, which appears only when it is complete.
+    """Copy the databases of these services to a folder, which appears only when it is complete; record the outcome.
 
     raises  Invalid      FOLDER_NOT_EMPTY
             Unavailable  BACKUP_RUNNING, DISK_FULL, FOLDER_UNUSABLE, and the errors of chassis.snapshots
     """
+    try:
+        manifest = _copy_all(settings, services, folder, quiet=quiet)
+    except Unavailable as problem:
+        for service in services:
+            with suppress(Error), _recording(settings, service) as session:
+                record_failed_backup(session, problem.reason)
+        raise
+    for service in services:
+        with _recording(settings, service) as session:
+            record_backup(session, datetime.fromisoformat(manifest.made_at))
+    return manifest
+
+
+@contextmanager
+def _recording(settings: Settings, service: Service) -> Iterator[Session]:
+    """Open a transaction in the database of a service, with the owner's rights."""
+    database = service.open_database(settings, any_revision=True, url=settings.database_owner(service.name))
+    with closing(database), database.transaction(BACKUP) as session:
+        yield session
+
+
+def _copy_all(settings: Settings, services: Sequence[Service], folder: Path, *, quiet: bool) -> Manifest:
     with ExitStack() as stack:
         sources = [stack.enter_context(closing(source_of(service, settings))) for service in services]
         partial = stack.enter_context(_partial_folder(folder))
@@ -113,11 +136,6 @@ def make_backup(settings: Settings, services: Sequence[Service], folder: Path, *
         except OSError as problem:
             raise Unavailable("FOLDER_UNUSABLE", folder=str(folder), why=problem.strerror) from None
         sync(folder.parent)
-    for service in services:
-        url = settings.database_owner(service.name)
-        database = service.open_database(settings, any_revision=True, url=url)
-        with closing(database), database.transaction(BACKUP) as session:
-            record_backup(session, moment)
     return manifest
 
 
@@ -186,13 +204,16 @@ def _check_space(folder: Path, needed: int) -> None:
 
 
 def check_backup(settings: Settings, service: Service) -> list[Finding]:
-    """Check that the last backup is at most two days old; without a backup, check the age of the database."""
+    """Check that the last backup succeeded and is at most two days old; without one, check the age of the database."""
     part = f"{service.name} backup"
     database = service.open_database(settings, pool_size=1, any_revision=True)
     with closing(database), database.reading(BACKUP) as session:
         last = session.execute(select(job_runs).where(job_runs.c.name == LAST_BACKUP)).first()
-    if last is None or clock.now() - last.started_at <= MOST_AGE:
+    if last is not None and last.outcome not in (DONE, NO_BACKUP):
+        message = sentence("CHECK_BACKUP_FAILED", reason=last.outcome)
+    elif last is None or clock.now() - last.started_at <= MOST_AGE:
         return [Finding(part, True, sentence("CHECK_BACKUP"))]
-    moment = f"{last.started_at:%Y-%m-%d %H:%M} UTC"
-    message = sentence("CHECK_BACKUP_OLD" if last.outcome == DONE else "CHECK_BACKUP_NEVER", moment=moment)
+    else:
+        moment = f"{last.started_at:%Y-%m-%d %H:%M} UTC"
+        message = sentence("CHECK_BACKUP_OLD" if last.outcome == DONE else "CHECK_BACKUP_NEVER", moment=moment)
     return [Finding(part, False, message, sentence("CHECK_BACKUP_ADVICE"))]

@@ -88,7 +88,12 @@ def refill_is_due(session: Session) -> bool:
 
 
 def record_backup(session: Session, moment: datetime) -> None:
-    """Record the moment of the last backup."""
+    """Record the moment of the last backup that succeeded."""
     values = {"started_at": moment, "ended_at": clock.now(), "outcome": DONE}
     row = insert_for(session, job_runs).values(name=LAST_BACKUP, **values)
     session.execute(row.on_conflict_do_update(index_elements=["name"], set_=values))
+
+
+def record_failed_backup(session: Session, reason: str) -> None:
+    """Record that a backup failed; the moment of the last one stays."""
+    session.execute(update(job_runs).where(job_runs.c.name == LAST_BACKUP).values(outcome=reason[:64]))

@@ -17,8 +17,8 @@ from chassis import clock, metrics
 from chassis.bus.depths import Depths, open_depths
 from chassis.context import system
 from chassis.db import Database
-from chassis.errors import Error
-from chassis.job_runs import DONE, job_runs
+from chassis.errors import Error, Unavailable
+from chassis.job_runs import DONE, LAST_BACKUP, NO_BACKUP, job_runs
 from chassis.jobs import jobs_of
 from chassis.metrics import Sample
 from chassis.metrics.store import SAMPLE_SECONDS, Store
@@ -93,7 +93,7 @@ def _gauges() -> Iterator[Sample]:
 
 
 def samples_of(resources: Resources, depths: Depths, store: Store) -> Iterator[Sample]:
-    """Read the waiting work in the database of a service and on its bus. Raises Unavailable."""
+    """Read the waiting work in the database of a service, and on its bus if that answers. Raises Unavailable."""
     service = {"service": resources.service.name}
     with resources.database.reading(METRICS) as session:
         count, oldest = session.execute(
@@ -103,10 +103,7 @@ def samples_of(resources: Resources, depths: Depths, store: Store) -> Iterator[S
     age = 0.0 if oldest is None else max(0.0, (clock.now() - oldest).total_seconds())
     yield Sample("rangkiang_outbox_unpublished_events", "Events that wait for the relay", count, service)
     yield Sample("rangkiang_outbox_oldest_seconds", "Age of the oldest unpublished event", age, service)
-    for depth in depths.count():
-        labels = {**service, "handler": depth.handler}
-        yield Sample("rangkiang_handler_waiting_events", "Events that a handler has not handled", depth.waiting, labels)
-        yield Sample("rangkiang_dead_events", "Events that a handler could not process", depth.dead, labels)
+    yield from _bus_samples(depths, service)
     # The table has only the last run; the time of an earlier success is in the last samples.
     before = {
         tuple(sample.labels.items()): sample.value
@@ -115,6 +112,10 @@ def samples_of(resources: Resources, depths: Depths, store: Store) -> Iterator[S
     }
     scheduled_jobs = {job.name for job in jobs_of(resources) if job.scheduled}
     for run in runs:
+        if run.name == LAST_BACKUP:
+            moment, is_failed = run.started_at.timestamp(), run.outcome not in (DONE, NO_BACKUP)
+            yield Sample("rangkiang_backup_last_timestamp_seconds", "Moment of the last backup", moment, service)
+            yield Sample("rangkiang_backup_failed", "1 when the last backup failed", is_failed, service)
         if run.name not in scheduled_jobs:
             continue
         labels = {**service, "job_name": run.name}
@@ -125,3 +126,19 @@ def samples_of(resources: Resources, depths: Depths, store: Store) -> Iterator[S
         yield Sample("rangkiang_job_failed", "1 when the last run of the job ended with an error", is_failed, labels)
     for dotted in resources.service.metrics:
         yield from resolve(dotted)(resources)
+
+
+def _bus_samples(depths: Depths, service: dict[str, str]) -> Iterator[Sample]:
+    """Read what waits on the bus; while it is away, only that."""
+    try:
+        counts, answers = depths.count(), True
+    except Unavailable:
+        counts, answers = [], False
+    yield Sample("rangkiang_bus_answers", "1 when the bus answers", answers, service)
+    for depth in counts:
+        labels = {**service, "handler": depth.handler}
+        yield Sample("rangkiang_handler_waiting_events", "Events that a handler has not handled", depth.waiting, labels)
+        yield Sample("rangkiang_handler_oldest_seconds", "Age of the oldest waiting event", depth.oldest, labels)
+        yield Sample("rangkiang_dead_events", "Events that a handler could not process", depth.dead, labels)
+        if depth.workers is not None:
+            yield Sample("rangkiang_handler_workers", "Workers of a handler's queue", depth.workers, labels)

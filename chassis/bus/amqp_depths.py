@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -9,19 +10,27 @@ from typing import Any
 from amqp import AMQPError, NotFound
 from kombu.connection import Connection
 from kombu.exceptions import KombuError
+from sqlalchemy import select
 
+from chassis import clock
 from chassis.bus.amqp import CONNECT_SECONDS, EXCHANGE, UNROUTED_QUEUE, dead_queue, queue_of
 from chassis.bus.depths import Depth
+from chassis.context import system
 from chassis.errors import Unavailable
+from chassis.ids import moment_of
+from chassis.inbox import inbox
 from chassis.service import Resources
+
+DEPTHS = system("depths")
 
 
 class AmqpDepths:
     """Asks the broker for its counts; connects when needed, and again after a failure."""
 
     def __init__(self, url: str, *, resources: Resources) -> None:
-        self._url, self._service = url, resources.service
+        self._url, self._service, self._database = url, resources.service, resources.database
         self._connection: Any = None
+        self._waits_since: dict[str, float] = {}  # handler -> monotonic time at which its queue was first not empty
 
     def count(self) -> list[Depth]:
         depths = []
@@ -31,8 +40,24 @@ class AmqpDepths:
             missing = tuple(name for name, answer in ((queue, own), (dead_queue(queue), dead)) if answer is None)
             waiting, workers = own or (0, 0)
             is_late = bool(waiting) and not workers
-            depths.append(Depth(consumer.name, waiting, dead[0] if dead else 0, is_late, missing))
+            oldest = self._oldest(consumer.name, waiting)
+            depths.append(Depth(consumer.name, waiting, dead[0] if dead else 0, is_late, missing, oldest, workers))
         return depths
+
+    def _oldest(self, handler: str, waiting: int) -> float:
+        """Return the longest time that an event can have waited: since the queue was empty, and since the newest event
+        that was handled; the broker itself does not tell."""
+        if not waiting:
+            self._waits_since.pop(handler, None)
+            return 0.0
+        seconds = time.monotonic() - self._waits_since.setdefault(handler, time.monotonic())
+        with self._database.reading(DEPTHS) as session:
+            newest = session.scalar(
+                select(inbox.c.event_id).where(inbox.c.consumer == handler).order_by(inbox.c.event_id.desc()).limit(1)
+            )
+        if newest is None:
+            return seconds
+        return max(0.0, min(seconds, (clock.now() - moment_of(newest)).total_seconds()))
 
     def missing(self) -> list[str]:
         with self._channel() as channel, suppress(NotFound):
@@ -57,7 +82,10 @@ class AmqpDepths:
         """Open a channel for one question; the broker closes it if the queue does not exist. Raises Unavailable."""
         try:
             if self._connection is None:
-                self._connection = Connection(self._url, connect_timeout=CONNECT_SECONDS)  # type: ignore[no-untyped-call]
+                timeouts = {"read_timeout": CONNECT_SECONDS, "write_timeout": CONNECT_SECONDS}
+                self._connection = Connection(  # type: ignore[no-untyped-call]
+                    self._url, connect_timeout=CONNECT_SECONDS, transport_options=timeouts
+                )
                 self._connection.connect()
             channel = self._connection.channel()
             yield channel

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Protocol
 
-from sqlalchemy import and_, case, func, select
+from sqlalchemy import case, func, select
 
 from chassis import clock
 from chassis.bus.local import LOCAL, deliveries
@@ -28,6 +27,8 @@ class Depth:
     waiting    number of events that are not yet handled; on a broker without those that wait for another attempt
     late       events wait although nothing handles them: for over a minute, or without a worker
     missing    names of the handler's queues that the broker does not have; their events are not counted
+    oldest     seconds for which the oldest of the waiting events has been due; on a broker at most that
+    workers    workers that are connected to the queue; None without a broker
     """
 
     handler: str
@@ -35,6 +36,8 @@ class Depth:
     dead: int
     late: bool = False
     missing: tuple[str, ...] = ()
+    oldest: float = 0.0
+    workers: int | None = None
 
 
 class Depths(Protocol):
@@ -64,16 +67,18 @@ class LocalDepths:
         self._resources = resources
 
     def count(self) -> list[Depth]:
-        due_since = clock.now() - timedelta(seconds=LATE_SECONDS)
+        now = clock.now()
         dead = func.sum(case((deliveries.c.dead, 1), else_=0))
-        late = func.sum(case((and_(~deliveries.c.dead, deliveries.c.next_at < due_since), 1), else_=0))
-        query = select(deliveries.c.handler, func.count(), dead, late).group_by(deliveries.c.handler)
+        due_at = func.min(case((~deliveries.c.dead, deliveries.c.next_at)))
+        query = select(deliveries.c.handler, func.count(), dead, due_at).group_by(deliveries.c.handler)
+        depths = {consumer.name: Depth(consumer.name, 0, 0) for consumer in self._resources.service.consumers}
         with self._resources.database.reading(LOCAL) as session:
-            rows = {row[0]: (row[1], int(row[2]), bool(row[3])) for row in session.execute(query)}
-        # Events of an older release's handlers may still be here.
-        handlers = dict.fromkeys([*(consumer.name for consumer in self._resources.service.consumers), *rows])
-        counts = {handler: rows.get(handler, (0, 0, False)) for handler in handlers}
-        return [Depth(handler, total - dead, dead, late) for handler, (total, dead, late) in counts.items()]
+            # Events of an older release's handlers may still be here.
+            for handler, total, dead_count, due in session.execute(query):
+                oldest = max(0.0, (now - due).total_seconds()) if due else 0.0
+                is_late = oldest > LATE_SECONDS
+                depths[handler] = Depth(handler, total - int(dead_count), int(dead_count), is_late, oldest=oldest)
+        return list(depths.values())
 
     def missing(self) -> list[str]:
         with self._resources.database.reading(LOCAL) as session:

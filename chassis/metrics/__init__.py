@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from chassis.errors import Unavailable
 from chassis.settings import Settings
 from chassis.urls import resolve
 
@@ -65,11 +67,22 @@ def start(settings: Settings, process: str) -> None:
     store_class: type[Store] = resolve("chassis.metrics.store:Store")
     try:
         _store = store_class(settings.data / "metrics", process)
+        _store.own += _certificate_ends(settings, process)
         _store.write_gauges(())
     except OSError as problem:
         log.warning("metrics_not_started", extra={"file": problem.filename, "why": problem.strerror})
         return
     resolve("chassis.metrics.export:start")(settings, _store)
+
+
+def _certificate_ends(settings: Settings, process: str) -> Iterator[Sample]:
+    """Yield when the certificates expire that this process has read at its start; the process refuses unusable ones."""
+    for variable, path in {"TLS_CERT": settings.tls_cert, "GRPC_CERT": settings.grpc_cert}.items():
+        if path:
+            with suppress(Unavailable):
+                end = resolve("chassis.certificate_files:load_certificate")(Path(path)).not_valid_after_utc.timestamp()
+                labels = {"process": process, "variable": variable}
+                yield Sample("rangkiang_certificate_end_timestamp_seconds", "When a certificate expires", end, labels)
 
 
 def is_on() -> bool:

@@ -17,7 +17,8 @@ import threading
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from operator import add
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,7 @@ class Store:
     def __init__(self, folder: Path, process: str) -> None:
         self.folder = folder / FORM
         self.process = process
+        self.own = [_process_sample(process)]  # gauges of this process that never change
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.slot, self._handle = self._take_slot()
         self._lock = threading.Lock()
@@ -99,8 +101,11 @@ class Store:
                 file.write_value(key, value, 0.0)  # type: ignore[no-untyped-call]
 
     def write_gauges(self, samples: Iterable[Sample]) -> None:
-        """Replace the gauges of this process; shown are the sums over all processes. Raises OSError."""
-        _write_samples(self.folder / f"process-{self.slot}.json", [*samples, _process_sample(self.process)])
+        """Replace the gauges of this process; shown are the sums over all processes, of times the earliest.
+
+        raises  OSError
+        """
+        _write_samples(self.folder / f"process-{self.slot}.json", [*samples, *self.own])
 
     def write_service(self, service: str, samples: Iterable[Sample]) -> None:
         """Replace the samples of a service, also those of another process. Raises OSError."""
@@ -143,8 +148,9 @@ class Store:
             slot = path.stem.partition("-")[2]
             for sample in _read_samples(path) if self._is_running(slot) else ():
                 key = (sample.name, *(f"{name}={value}" for name, value in sorted(sample.labels.items())))
-                before = sums[key].value if key in sums else 0.0
-                sums[key] = Sample(sample.name, sample.help, before + sample.value, sample.labels)
+                join = min if sample.name.endswith("_timestamp_seconds") else add
+                value = join(sums[key].value, sample.value) if key in sums else sample.value
+                sums[key] = replace(sample, value=value)
         yield from sums.values()
         for path in self.folder.glob("service-*.json"):
             age = max(0.0, time.time() - path.stat().st_mtime)

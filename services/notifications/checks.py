@@ -26,7 +26,7 @@ from services.notifications.keys import stored_fingerprint
 from services.notifications.members import TEXT_KEY_DAMAGED
 from services.notifications.sending.decisions import CONTACT_UNREADABLE
 from services.notifications.settings import NotificationsSettings
-from services.notifications.tables import Attempt, Conversation, Institution, Message, Notice, Webhook
+from services.notifications.tables import Attempt, ChannelState, Conversation, Institution, Message, Notice, Webhook
 from services.notifications.webhooks.delivery import MAKER_WITHOUT_SCOPES
 from services.notifications.webhooks.subscriptions import STOPPED
 
@@ -141,16 +141,22 @@ def notices(resources: Resources) -> list[Finding]:
 
 
 def samples(resources: Resources) -> Iterator[Sample]:
-    """Yield the number of open notices in each state, and the delay of the sender. Raises Unavailable."""
+    """Yield the number of open notices in each state, the delay of the sender, and failures of channels.
+
+    raises  Unavailable
+    """
     counted = select(Notice.state, func.count()).where(Notice.state.in_(OPEN_STATES)).group_by(Notice.state)
     now = clock.now()
     with resources.database.reading(DOCTOR) as session:
         counts = {row[0]: row[1] for row in session.execute(counted)}
         oldest = session.scalar(select(func.min(Notice.due_at)).where(Notice.state == "waiting"))
+        failures = session.execute(select(ChannelState.name, ChannelState.failures)).all()
     for state in OPEN_STATES:
         yield Sample("rangkiang_notices_open", "Notices that have not ended", counts.get(state, 0), {"state": state})
     seconds = max(0.0, (now - oldest).total_seconds()) if oldest is not None else 0.0
     yield Sample("rangkiang_notices_late_seconds", "Time for which the oldest notice has been due", seconds)
+    for name, count in failures:
+        yield Sample("rangkiang_channel_failures", "Consecutive failures of a channel", count, {"channel": name})
 
 
 def _late(session: Session) -> int:

@@ -50,9 +50,9 @@ def expressions(alerts: list[dict[str, Any]], panels: list[dict[str, Any]]) -> d
 
 
 # Each process of a run collects the tests; the files name them, because kustomize takes a second of CPU time.
-(_RULES,) = yaml.safe_load((COMPONENT / "alerts.yaml").read_text())["spec"]["groups"]
-ALERTS = [alert["alert"] for alert in _RULES["rules"]]
-EXPRESSIONS = list(expressions(_RULES["rules"], json.loads((COMPONENT / "dashboard.json").read_text())["panels"]))
+(RULES,) = yaml.safe_load((COMPONENT / "alerts.yaml").read_text())["spec"]["groups"]
+ALERTS = [alert["alert"] for alert in RULES["rules"]]
+EXPRESSIONS = list(expressions(RULES["rules"], json.loads((COMPONENT / "dashboard.json").read_text())["panels"]))
 
 
 @cache

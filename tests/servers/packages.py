@@ -47,6 +47,7 @@ TOOLS: dict[str, Absent] = {
     "chromium": lambda: shutil.which("chromium") is None,
     "curl": lambda: shutil.which("curl") is None,
     "libatomic1": lambda: not any(Path("/usr/lib").glob("**/libatomic.so.1")),
+    "prometheus": lambda: shutil.which("promtool") is None,
     "sqlite3": lambda: shutil.which("sqlite3") is None,
     "systemd": lambda: shutil.which("systemd-analyze") is None,
     "yaz": lambda: shutil.which("yaz-marcdump") is None,

@@ -203,6 +203,16 @@ class TestDoctor:
             well, message = self.finding(any_settings)
             assert (well, "last backup" in message) == (False, True)
 
+    def test_it_names_why_the_last_backup_failed_until_one_succeeds(
+        self, any_settings: Settings, tmp_path: Path
+    ) -> None:
+        (tmp_path / "file").write_bytes(b"")
+        with stocked(any_settings, "mango"):
+            assert reason_of(lambda: back_up(any_settings, tmp_path / "file" / "backup")) == "FOLDER_UNUSABLE"
+            assert self.finding(any_settings) == (False, "The last backup failed: FOLDER_UNUSABLE.")
+            back_up(any_settings, tmp_path / "backup")
+            assert self.finding(any_settings)[0]
+
     def age(self, installation: Installation) -> None:
         """Let three days pass for the row that doctor reads."""
         with installation.stock.database.transaction(READER) as session:

@@ -26,7 +26,7 @@ from services.notifications.conversations.inbound import Pending, add_inbound, e
 from services.notifications.conversations.store import add_message
 from services.notifications.jobs import forget_loans, forget_old_rows, settle_restored
 from services.notifications.members import hash_address
-from services.notifications.tables import Conversation, ConversationMessage, InboundMessage, Member
+from services.notifications.tables import ChannelState, Conversation, ConversationMessage, InboundMessage, Member
 from tests.fakes.notices import loan_fact
 from tests.services.notifications.conftest import PADANG, PADANG_BRANCH, TEST, Office
 
@@ -214,3 +214,12 @@ def test_doctor_says_what_is_late_unknown_or_waits_for_paper_and_metrics_count_i
         values = {(one.name, one.labels.get("state", "")): one.value for one in samples(resources)}
     assert values["rangkiang_notices_open", "waiting"] == 1
     assert values["rangkiang_notices_late_seconds", ""] == 7200
+
+
+def test_metrics_count_the_failures_of_a_channel(office):
+    state = ChannelState(name="smtp", circuit="open", failures=5, reason="SMTP_UNREACHABLE", at=MORNING)
+    with office.database.transaction(TEST) as session:
+        session.add(state)
+    counts = {one.labels["channel"]: one.value for one in samples(SimpleNamespace(database=office.database))
+              if one.name == "rangkiang_channel_failures"}  # fmt: skip
+    assert counts == {"smtp": 5}
