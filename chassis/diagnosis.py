@@ -32,6 +32,7 @@ from chassis.rpc.gaps import find_gaps, list_published
 from chassis.sentences import LocalText, sentence
 from chassis.service import GATEWAY_SETTINGS, Job, Resources, Service, load
 from chassis.settings import Settings
+from chassis.structure import check_pages, check_structure
 from chassis.urls import resolve
 
 DOCTOR = system("doctor")
@@ -281,4 +282,6 @@ PARTS: dict[str, Check] = {
     "backup": check_backup,
     "database clock": check_database_clock,
     "audit": check_audit,
+    "structure": check_structure,
+    "pages": check_pages,
 }

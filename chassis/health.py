@@ -9,20 +9,21 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import closing
-from dataclasses import dataclass
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from alembic.util.exc import CommandError
-from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from chassis.bus.depths import open_depths
-from chassis.context import READER
+from chassis.context import READER, system
+from chassis.db_errors import check_answers
 from chassis.errors import Error, Unavailable
+from chassis.job_runs import record_start
 from chassis.migrate import is_unprepared, pending
 from chassis.private_files import readable_by_others
 from chassis.revisions import histories
@@ -33,6 +34,7 @@ from chassis.urls import resolve
 
 # A part that does not answer in this time is a finding.
 TIMEOUT_SECONDS = 10.0
+DOCTOR = system("doctor")
 MINIMUM_FREE_BYTES = 64 * 1024 * 1024
 NOTHING_TO_DO = LocalText("", "")
 
@@ -214,10 +216,20 @@ def check_folder(folder: Path) -> None:
         )
 
 
+class _Undone(Exception):
+    """Rolls back a write."""
+
+
 def _database(settings: Settings, service: Service) -> list[Finding]:
+    """Check that the database answers and takes a write, which is rolled back."""
     with closing(service.open_database(settings, pool_size=1, any_revision=True)) as database:
         with database.reading(READER) as session:
-            session.execute(text("SELECT 1"))
+            check_answers(session)
+        # Not with the priority of a batch, and not longer than doctor waits.
+        probe = replace(DOCTOR, batch=False, deadline=time.monotonic() + TIMEOUT_SECONDS / 2)
+        with suppress(_Undone), database.transaction(probe) as session:
+            record_start(session, "doctor")
+            raise _Undone
         kind = database.url.get_backend_name()
     return [Finding(f"{service.name} database", True, sentence("CHECK_ANSWERS", kind=kind))]
 
@@ -289,7 +301,10 @@ PARTS: dict[str, Check] = {
 # Reason of an error -> key of the sentence with advice.
 ADVICE = {
     "BUS_UNAVAILABLE": "ADVICE_BUS",
+    "DATABASE_CONNECTIONS_USED_UP": "ADVICE_CONNECTIONS",
     "DATABASE_NEWER": "CHECK_DATABASE_NEWER_ADVICE",
+    "DATABASE_READ_ONLY": "ADVICE_READ_ONLY",
+    "DATABASE_RIGHT_MISSING": "ADVICE_RIGHTS",
     "DATABASE_UNAVAILABLE": "ADVICE_DATABASE",
     "DATABASE_FILE_UNUSABLE": "ADVICE_FOLDER",
     "DISK_FULL": "ADVICE_DISK",

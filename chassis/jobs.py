@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 
 from chassis import clock, metrics, telemetry
 from chassis.db import Database
-from chassis.db_errors import is_outage
+from chassis.db_errors import is_away
 from chassis.errors import Error
 from chassis.gc_tuning import tune_gc, use_one_heap
 from chassis.job_runs import DONE, SCHEDULE, due_at, record_end, record_start
@@ -213,7 +213,7 @@ def _run_until(job: Job, resources: Resources, stop: threading.Event, process_st
                     run(fenced, end)
             last_reason = ""
         except Error as problem:
-            if not is_outage(problem) and problem.reason != last_reason:
+            if not is_away(problem) and problem.reason != last_reason:
                 log.warning("job_failed", extra={"job": job.name, "reason": problem.reason, "facts": problem.facts})
             last_reason = problem.reason
         except Exception:

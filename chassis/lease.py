@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from chassis.context import Context
 from chassis.db import Database
-from chassis.db_errors import is_outage
+from chassis.db_errors import is_away
 from chassis.errors import Error
 from chassis.lease_rows import RowLease, lease_lost, renewer_of
 from chassis.prepared import AnySession, Statements
@@ -93,7 +93,7 @@ class Leases:
                     lease = self.try_hold(role)
                 except Error as problem:
                     # Each new reason is logged once, because this is tried every two seconds.
-                    if not is_outage(problem) and problem.reason != last_reason:
+                    if not is_away(problem) and problem.reason != last_reason:
                         log.warning("lease_unavailable", extra={"role": role, "reason": problem.reason})
                     last_reason = problem.reason
                     continue

@@ -25,7 +25,7 @@ from chassis.bus.event_columns import envelope_columns, event_of
 from chassis.column_types import Id, UtcTime
 from chassis.context import system
 from chassis.db import Database, chassis_tables
-from chassis.db_errors import is_outage
+from chassis.db_errors import is_away
 from chassis.errors import Error
 from chassis.ids import earliest_id
 from chassis.prepared import Prepared
@@ -100,7 +100,7 @@ class Relay:
             try:
                 published = self.step()
             except (Error, DBAPIError) as problem:
-                if not (is_logged or is_outage(problem)):
+                if not (is_logged or is_away(problem)):
                     log.warning("relay_waits", extra={"database": self._database.url.database, "why": str(problem)})
                     is_logged = True
                 pause = min(2 * pause or 0.1, LONGEST_PAUSE_SECONDS)

@@ -145,6 +145,7 @@ class Availability:
         self._lock, self._asking = threading.Lock(), threading.Lock()
         self._away_since: float | None = None
         self._is_silent = False
+        self._why = ""  # the last attempt to connect failed
         self._asked_at = float("-inf")
         self._changed_at = self._next_attempt = self._loss_logged_at = float("-inf")
 
@@ -155,7 +156,7 @@ class Availability:
         with self._lock:
             if self._away_since is not None:
                 if started_at < self._next_attempt:
-                    raise psycopg.OperationalError("the last attempt to connect has just failed")
+                    raise psycopg.OperationalError(f"the last attempt to connect has just failed: {self._why}")
                 self._next_attempt = started_at + CONNECT_SECONDS + MARGIN_SECONDS
         try:
             yield
@@ -196,6 +197,7 @@ class Availability:
             if started_at < self._changed_at:
                 return
             self._is_silent = isinstance(problem, psycopg.errors.ConnectionTimeout)
+            self._why = str(problem).strip()
             if self._away_since is not None:
                 return
             self._away_since = self._changed_at = now
@@ -282,6 +284,9 @@ def open_engine(url: URL, *, pool_size: int, overflow: int) -> Engine:
             connection.limit_seconds = PING_SECONDS
             if connection.autocommit:
                 connection.autocommit = False
+            if connection.read_only is False:
+                # SQLAlchemy's value after a reader; it would begin READ WRITE, also where the default is read-only.
+                connection.read_only = None
 
     @event.listens_for(engine, "checkout")
     def _limit_read(connection: Any, _record: Any, _fairy: Any) -> None:

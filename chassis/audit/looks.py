@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from chassis.audit import NO_FACTS, acts, row_of
 from chassis.context import Context, system
 from chassis.db import Database
-from chassis.db_errors import is_outage
+from chassis.db_errors import is_away
 from chassis.errors import Error, TooLate, Unavailable
 
 log = logging.getLogger(__name__)
@@ -119,7 +119,7 @@ class Looks:
                 if self._given_up.is_set():
                     log.error("looks_lost", extra={"count": len(batch), "why": str(problem)})
                     return
-                if not (is_logged or is_outage(problem)):
+                if not (is_logged or is_away(problem)):
                     log.warning("looks_wait", extra={"count": len(batch), "why": str(problem)})
                     is_logged = True
             self._given_up.wait(RETRY_SECONDS)

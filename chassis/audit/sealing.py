@@ -22,7 +22,7 @@ from chassis import clock
 from chassis.audit import acts, digest_of, seals
 from chassis.context import system
 from chassis.db import Database
-from chassis.db_errors import is_outage
+from chassis.db_errors import is_away
 from chassis.errors import Error
 from chassis.service import Resources
 from chassis.wake import open_wake, wait_until
@@ -97,7 +97,7 @@ class Sealer:
                 try:
                     self.step()
                 except (Error, DBAPIError) as problem:
-                    if not (is_logged or is_outage(problem)):
+                    if not (is_logged or is_away(problem)):
                         log.warning("sealing_waits", extra={"why": str(problem)})
                         is_logged = True
                     stop.wait(RETRY_SECONDS)

@@ -30,7 +30,7 @@ from chassis.bus.local import LOCAL, deliveries
 from chassis.column_types import UtcTime
 from chassis.context import system
 from chassis.db import Database
-from chassis.db_errors import is_outage
+from chassis.db_errors import is_away
 from chassis.errors import Conflict, Error, Invalid, Unavailable
 from chassis.ids import parse_id
 from chassis.inbox import record_delivery
@@ -96,7 +96,7 @@ class Deliveries:
                 count = self.run_due(stop)
                 pause = 0.0 if count else self._seconds_until_due()
             except (Error, DBAPIError) as problem:
-                if not is_outage(problem):
+                if not is_away(problem):
                     log.warning("deliveries_unavailable", extra={"service": self._service.name, "why": str(problem)})
                 stop.wait(RETRY_SECONDS)
                 continue

@@ -60,7 +60,7 @@ from chassis.bus.suspects import Suspect, Suspects, Turns, refuse_suspect
 from chassis.cli import exit_with
 from chassis.context import system
 from chassis.db import Database
-from chassis.db_errors import is_outage
+from chassis.db_errors import check_answers, is_away, is_outage
 from chassis.errors import Error, Invalid, Unavailable
 from chassis.gc_tuning import tune_gc
 from chassis.output import json_text, print_text
@@ -122,7 +122,7 @@ class Failures:
 
 
 class Outage:
-    """Keeps messages in hand, unacknowledged and without an attempt, while the database is away.
+    """Keeps messages in hand, unacknowledged and without an attempt, while the database is away or read-only.
 
     The broker sends at most HANDLERS_AT_ONCE messages of a queue that are not acknowledged, and keeps the others.
     """
@@ -135,7 +135,9 @@ class Outage:
     def is_on(self) -> bool:
         return bool(self._kept)
 
-    def keep(self, consumer: EventConsumer, message: Any) -> None:
+    def keep(self, consumer: EventConsumer, message: Any, problem: BaseException | None = None) -> None:
+        if problem is not None and not (self._kept or is_away(problem)):
+            log.warning("handlers_wait", extra={"handler": consumer.consumer.name, "why": str(problem)})
         self._kept.append((consumer, message))
 
     def run(self) -> None:
@@ -153,7 +155,7 @@ class Outage:
     def _database_answers(self) -> bool:
         try:
             with self._database.reading(system("worker")) as session:
-                session.execute(text("SELECT 1"))
+                check_answers(session)
         except (Error, DBAPIError):
             return False
         return True
@@ -216,7 +218,7 @@ class EventConsumer(NamekoConsumer):  # type: ignore[misc]
 
     def handle_result(self, message: Any, worker_ctx: Any, result: Any = None, exc_info: Any = None) -> Any:
         if exc_info is not None and is_outage(exc_info[1]):
-            self._outage.keep(self, message)
+            self._outage.keep(self, message, exc_info[1])
         elif exc_info is not None and not self._failures.put_off(self.consumer, from_received(message), exc_info[1]):
             # The message was neither handled nor moved, so the broker must keep it.
             time.sleep(PAUSE_SECONDS)

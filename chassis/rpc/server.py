@@ -14,11 +14,11 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
-from sqlalchemy import text
 
 from chassis import jobs, revisions
 from chassis.context import Context
 from chassis.db import Database
+from chassis.db_errors import check_answers, is_away
 from chassis.errors import Error, Invalid, Unavailable
 from chassis.gc_tuning import tune_gc
 from chassis.rpc.client import MESSAGE_BYTES, METADATA_BYTES, tls_files, token_verifier
@@ -238,7 +238,7 @@ def serve(service: Service, settings: Settings, *, announce: Callable[[str], Non
 
 
 class DatabaseCheck:
-    """Returns whether a database answers a query, and logs each new reason; outages are logged elsewhere."""
+    """Returns whether a database answers and can be written, and logs each new reason that is not logged elsewhere."""
 
     def __init__(self, database: Database) -> None:
         self._database, self._reason = database, ""
@@ -248,10 +248,10 @@ class DatabaseCheck:
         try:
             context = Context(deadline=time.monotonic() + HEALTH_CHECK_SECONDS)
             with self._database.reading(context) as session:
-                session.execute(text("SELECT 1"))
+                check_answers(session)
         except Error as problem:
             reason = problem.reason
-        if reason not in ("", "DATABASE_UNAVAILABLE", self._reason):
-            log.warning("database_not_ready", extra={"reason": reason})
+            if not is_away(problem) and reason != self._reason:
+                log.warning("database_not_ready", extra={"reason": reason})
         self._reason = reason
         return not reason

@@ -23,6 +23,7 @@ from chassis.audit.sealing import Sealer, next_seal
 from chassis.audit.verification import Verification, verify
 from chassis.context import system
 from chassis.db import Database
+from chassis.errors import Unavailable
 from chassis.ids import new_id
 from chassis.jobs import SEAL, start
 from chassis.service import Resources
@@ -237,19 +238,21 @@ def test_acts_that_wait_for_their_seal_for_a_minute_are_found(database: Database
 @pytest.mark.parametrize("statement", ["UPDATE {table} SET at = at", "DELETE FROM {table}"])
 def test_a_service_can_neither_change_nor_remove_rows(database: Database, table: str, statement: str) -> None:
     seal_each(database, 1)
-    with pytest.raises(DBAPIError) as refusal, database.transaction(TEST) as session:
+    with pytest.raises((DBAPIError, Unavailable)) as refusal, database.transaction(TEST) as session:
         session.execute(text(statement.format(table=table)))
-    message = str(refusal.value.orig)
+    message = str(refusal.value)
     assert ("append-only" if database.is_sqlite else "permission denied") in message
     assert verify(database).rows == 1
 
 
 @pytest.mark.servers
 def test_on_postgresql_a_service_cannot_empty_the_tables_either(postgres_url: str, postgres_owner_url: str) -> None:
-    with migrated_database(SERVICE, postgres_url, owner_url=postgres_owner_url) as database:
-        with pytest.raises(DBAPIError) as refusal, database.transaction(TEST) as session:
-            session.execute(text("TRUNCATE audit_acts"))
-        assert "permission denied" in str(refusal.value.orig)
+    with (
+        migrated_database(SERVICE, postgres_url, owner_url=postgres_owner_url) as database,
+        pytest.raises(Unavailable, match="permission denied"),
+        database.transaction(TEST) as session,
+    ):
+        session.execute(text("TRUNCATE audit_acts"))
 
 
 @contextmanager

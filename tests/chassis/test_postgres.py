@@ -107,7 +107,7 @@ def test_a_reader_without_a_free_connection_is_refused_before_its_caller_gives_u
         start = time.monotonic()
         with pytest.raises(Unavailable) as refusal:
             database.rows("SELECT 1", ())
-        assert refusal.value.reason == "DATABASE_BUSY"
+        assert refusal.value.reason == "DATABASE_POOL_USED_UP"
         assert time.monotonic() - start < 5
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from sqlalchemy import make_url
 
 from chassis.bus.amqp import Publisher, dead_queue, queue_of, suspects_queue, wait_queue
 from chassis.settings import load
@@ -26,6 +27,7 @@ from tests.example_services.installation import (
 )
 from tests.fakes.proxy import Proxy, proxy_to
 from tests.migrated import MigratedDatabases
+from tests.servers import postgres, state
 
 OUTAGE_SECONDS = 3.0  # several times the sum of the attempts' delays
 RIGHT_SECONDS = 30
@@ -97,3 +99,27 @@ def test_a_worker_that_stops_during_an_outage_loses_nothing(installation: Instal
     with installation.at_work("orders"):
         eventually(lambda: installation.placed() == articles, seconds=RIGHT_SECONDS)
     assert counts(installation)["dead"] == 0
+
+
+def test_a_read_only_database_counts_no_attempt_and_its_worker_goes_on_afterwards(
+    installation: Installation, capfd: pytest.CaptureFixture[str]
+) -> None:
+    name = make_url(installation.settings.database("orders")).database
+    articles = [f"article{number:02}" for number in range(20)]
+    with worker_behind_proxy(installation) as (worker, proxy):
+        proxy.shut()
+        postgres.sql(state.read("postgres"), f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+        proxy.open()
+        installation.receive(*articles)
+        installation.publish()
+        time.sleep(OUTAGE_SECONDS)
+        assert counts(installation) == {"own": 10, "dead": 0, "suspects": 0, "waiting": 0}
+        postgres.sql(state.read("postgres"), f'ALTER DATABASE "{name}" RESET default_transaction_read_only')
+        proxy.shut()
+        proxy.open()
+        eventually(lambda: installation.placed() == articles, seconds=RIGHT_SECONDS)
+        stop_workers(worker)
+    events = [json.loads(line)["event"] for line in capfd.readouterr().err.splitlines()]
+    assert events.count("handlers_wait") == 1
+    assert "handler_failed" not in events
+    assert set(counts(installation).values()) == {0}

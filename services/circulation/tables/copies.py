@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from services.circulation.tables.base import Table
@@ -57,7 +57,7 @@ class Copy(Table):
     __tablename__ = "copies"
     __table_args__ = (
         Index("copies_barcode", "institution_id", "barcode"),
-        Index("copies_not_in", "id", sqlite_where="state <> 'in'", postgresql_where="state <> 'in'"),
+        Index("copies_not_in", "id", sqlite_where=text("state <> 'in'"), postgresql_where=text("state <> 'in'")),
     )
     id: Mapped[UUID] = mapped_column(primary_key=True)
     institution_id: Mapped[UUID]

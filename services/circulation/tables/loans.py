@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import JSON, ForeignKey, Index, String
+from sqlalchemy import JSON, ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from services.circulation.tables.base import Table
@@ -30,8 +30,8 @@ class Loan(Table):
             "loans_open_copy",
             "copy_id",
             unique=True,
-            sqlite_where="returned_at IS NULL",
-            postgresql_where="returned_at IS NULL",
+            sqlite_where=text("returned_at IS NULL"),
+            postgresql_where=text("returned_at IS NULL"),
         ),
         Index("loans_copy", "copy_id"),
         Index("loans_borrower", "borrower_id", "returned_at"),
@@ -40,14 +40,14 @@ class Loan(Table):
             "institution_id",
             "due_at",
             "id",
-            sqlite_where="returned_at IS NULL",
-            postgresql_where="returned_at IS NULL",
+            sqlite_where=text("returned_at IS NULL"),
+            postgresql_where=text("returned_at IS NULL"),
         ),
         Index(
             "loans_to_clear",
             "returned_at",
-            sqlite_where="borrower_id IS NOT NULL AND returned_at IS NOT NULL",
-            postgresql_where="borrower_id IS NOT NULL AND returned_at IS NOT NULL",
+            sqlite_where=text("borrower_id IS NOT NULL AND returned_at IS NOT NULL"),
+            postgresql_where=text("borrower_id IS NOT NULL AND returned_at IS NOT NULL"),
         ),
     )
     id: Mapped[UUID] = mapped_column(primary_key=True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, String, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from services.notifications.tables.base import Table
 
-_PENDING = "sealed IS NOT NULL"
+_PENDING = text("sealed IS NOT NULL")
 
 
 class InboundMessage(Table):

@@ -6,16 +6,16 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, String
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from services.notifications.tables.base import Table
 
-_WAITING = "state = 'waiting'"
-_PRINT = "state = 'print'"
-_OPEN = "state = 'open'"
-_MOVED = "key_member_id IS NOT NULL"
-_STARTED = "state = 'started'"
+_WAITING = text("state = 'waiting'")
+_PRINT = text("state = 'print'")
+_OPEN = text("state = 'open'")
+_MOVED = text("key_member_id IS NOT NULL")
+_STARTED = text("state = 'started'")
 
 
 class Message(Table):
@@ -41,8 +41,8 @@ class Message(Table):
             "member_id",
             "day",
             unique=True,
-            sqlite_where="day IS NOT NULL",
-            postgresql_where="day IS NOT NULL",
+            sqlite_where=text("day IS NOT NULL"),
+            postgresql_where=text("day IS NOT NULL"),
         ),
         Index("messages_open", "next_at", sqlite_where=_OPEN, postgresql_where=_OPEN),
         Index("messages_member", "member_id"),

@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import JSON, ForeignKey, Index, LargeBinary, String
+from sqlalchemy import JSON, ForeignKey, Index, LargeBinary, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from services.notifications.tables.base import Table
 
-_WAITING = "delivered_at IS NULL"
+_WAITING = text("delivered_at IS NULL")
 
 
 class Webhook(Table):
