@@ -213,7 +213,7 @@ def _merge(paths: list[str]) -> list[Metric]:
 
 def _write_samples(path: Path, samples: Iterable[Sample]) -> None:
     """Replace the file in one step, so that no reader sees an incomplete file."""
-    new = path.with_suffix(f".{os.getpid()}.new")
+    new = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}.new")
     try:
         new.write_text(json.dumps([asdict(sample) for sample in samples]), encoding="utf-8")
         new.replace(path)
