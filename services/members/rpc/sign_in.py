@@ -61,7 +61,11 @@ class SignInMethods:
                 else:
                     # Locked, so that two parallel sign-ins cannot use the same code.
                     stored = session.get_one(Account, right[0].id, with_for_update=True)
-                    refusal = self._refusal_of_code(session, stored, request, attempts, caller)
+                    # Not with a password that was changed, or for an account that was closed, during the computation.
+                    if stored.closed_at or not stored.password_hash or stored.password_at != right[0].password_at:
+                        refusal = Unauthenticated("SIGN_IN_FAILED")
+                    else:
+                        refusal = self._refusal_of_code(session, stored, request, attempts, caller)
                     if refusal is None:
                         attempts.clear(session)
                         secret, signed_in, reply = self._begin(
@@ -69,7 +73,7 @@ class SignInMethods:
                         )
             if refusal is not None:  # now that the counts are stored
                 raise refusal
-        device = "" if request.is_shared_computer else add_account(self._keys.master, request.device, stored.id)
+        device = "" if request.is_shared_computer else add_account(self._keys.master, request.device, stored)
         return wire.SignInReply(session=secret, token=self._token(signed_in.principal), account=reply, device=device)
 
     def _compare_passwords(
@@ -84,12 +88,14 @@ class SignInMethods:
         user, master = accounts.user_name(request.user), self._keys.master
         with self._database.transaction(caller) as session:
             tried = accounts.accounts_of_user(session, user)
-            is_shared = len(tried) > 1
+            count = len(tried)
             if request.institution:
                 own = session.scalar(select(Institution.id).where(Institution.code == request.institution.upper()))
                 tried = [account for account in tried if account.institution_id == own]
-            device = known_device(master, request.device, [account.id for account in tried])
-            attempts = Attempts(master, "password", user, address=request.address, device=device, is_shared=is_shared)
+            attempts = Attempts(
+                master, "password", user, address=request.address,
+                device=known_device(master, request.device, tried), accounts=count, compared=len(tried),
+            )  # fmt: skip
             attempts.check(session)
             if len(tried) > MOST_COMPARED:
                 # Not those of the accounts, because no password was compared.
@@ -130,7 +136,9 @@ class SignInMethods:
             attempts.clear(session)
             return Unauthenticated("TOTP_REQUIRED")
         # Codes have their own counters, because a right password without a code resets the counter of passwords.
-        codes = Attempts(self._keys.master, "code", str(account.id), address=request.address)
+        # A known device has its own, so that who knows the password alone cannot keep its owner out.
+        device = known_device(self._keys.master, request.device, [account])
+        codes = Attempts(self._keys.master, "code", str(account.id), address=request.address, device=device)
         try:
             codes.check(session)
         except TooMany as pause:

@@ -12,7 +12,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import bindparam, case, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -22,7 +21,7 @@ from chassis import clock
 from chassis.errors import TooMany
 from chassis.prepared import Prepared
 from chassis.sealing import MasterKey
-from services.members.tables import FailedAttempts
+from services.members.tables import Account, FailedAttempts
 
 SECOND, LONGEST_PAUSE = timedelta(seconds=1), timedelta(minutes=15)
 # Failures are forgotten this long after the last one.
@@ -74,23 +73,25 @@ DEVICE = Limit("device", 20, first=MEMORY, longest=MEMORY)
 class Attempts:
     """The failure counters of one attempt: of the name, of the address, and of both; or of a known device alone.
 
-    kind       password, code, change or slip; each kind has counters of its own
-    name       what is tried: a user name, an id of an account, or a card number
-    address    IP address of the browser; "" when it is not known
-    device     result of `known_device`
-    is_shared  several accounts have the name, so a right password of one does not reset the counters of the others
+    kind      password, code, change or slip; each kind has counters of its own
+    name      what is tried: a user name, an id of an account, or a card number
+    address   IP address of the browser; "" when it is not known
+    device    result of `known_device`
+    accounts  number of accounts that have the name
+    compared  number of these whose password is compared
     """
 
     def __init__(
-        self, master: MasterKey, kind: str, name: str, *, address: str, device: str = "", is_shared: bool = False
-    ) -> None:
+        self, master: MasterKey, kind: str, name: str, *, address: str, device: str = "", accounts: int = 1,
+        compared: int = 1,
+    ) -> None:  # fmt: skip
         account = ACCOUNT_CODES if kind == "code" else ACCOUNT
         parts = {account: (name,), BOTH: (name, address), ADDRESS: (address,)}
         if device:
             parts = {DEVICE: (name, device)}
         elif not address:
             del parts[ADDRESS]
-        self._is_shared = is_shared
+        self._accounts, self._compared = accounts, compared
         self._keys = {
             limit: master.lookup(f"attempts/{kind}/{limit.name}", "\0".join(part)) for limit, part in parts.items()
         }
@@ -130,29 +131,35 @@ class Attempts:
         session.execute(update(FailedAttempts).where(key).values(count=FailedAttempts.count))
 
     def clear(self, session: Session) -> None:
-        """Delete the failures of this name; undo only the count of this attempt for the address, or a shared name."""
-        kept = self._keys if self._is_shared else {ADDRESS} & self._keys.keys()
-        keys = sorted(key for limit, key in self._keys.items() if limit not in kept)
-        if keys:
-            _CLEAR.execute_many(session, [{"one": key} for key in keys])
-        if kept:
-            _TAKE_BACK.execute_many(session, [{"one": key} for key in sorted(self._keys[limit] for limit in kept)])
+        """Delete the failures of this name; for the address undo only the count of this attempt.
+
+        A name of several accounts keeps its failures, because the password of one shows nothing about the others. If
+        the passwords of several were compared, this attempt counts as a failure too: otherwise the owner of one account
+        could try any number of passwords of another, by a change of the own password before each sign-in.
+        """
+        names = self._keys.keys() - {ADDRESS}
+        deleted = names if self._accounts <= 1 else set()
+        taken_back = self._keys.keys() - (deleted if self._compared <= 1 else names)
+        for statement, limits in ((_CLEAR, deleted), (_TAKE_BACK, taken_back)):
+            if limits:
+                statement.execute_many(session, [{"one": key} for key in sorted(self._keys[limit] for limit in limits)])
 
 
-# A device is a random number and, for each account that has signed in with it, a keyed hash of both: the value of a
-# cookie, or of the field `device` of the API.
+# A device is a random number and, for each account that has signed in with it, a keyed hash of the number, the account
+# and the time of its password: the value of a cookie, or of the field `device` of the API. Who knew the last password,
+# and has signed in with it on any number of devices, must not get 20 tries an hour on each of them after a change.
 _DEVICE = re.compile(r"[A-Za-z0-9_-]{22}(\.[A-Za-z0-9_-]{20}){1,8}")
 _MOST_ACCOUNTS = 8
 
 
-def known_device(master: MasterKey, device: str, accounts: Iterable[UUID]) -> str:
-    """Return the number of a device that has signed in to every one of these accounts; "" if it has not."""
+def known_device(master: MasterKey, device: str, accounts: Iterable[Account]) -> str:
+    """Return the number of a device that has signed in to all these accounts with their passwords of now; else ""."""
     number, proofs = _parts(device)
     expected = {_proof(master, number, account) for account in accounts}
     return number if expected and expected <= proofs.keys() else ""
 
 
-def add_account(master: MasterKey, device: str, account: UUID) -> str:
+def add_account(master: MasterKey, device: str, account: Account) -> str:
     """Return a device with this account too; of too many, the one before all others is dropped. "" makes a new one."""
     number, proofs = _parts(device)
     number = number or secrets.token_urlsafe(16)
@@ -167,8 +174,9 @@ def _parts(device: str) -> tuple[str, dict[str, None]]:
     return number, dict.fromkeys(proofs)
 
 
-def _proof(master: MasterKey, number: str, account: UUID) -> str:
-    return base64.urlsafe_b64encode(master.lookup("device", f"{number}\0{account}")[:15]).decode()
+def _proof(master: MasterKey, number: str, account: Account) -> str:
+    password_at = account.password_at.timestamp() if account.password_at is not None else 0
+    return base64.urlsafe_b64encode(master.lookup("device", f"{number}\0{account.id}\0{password_at}")[:15]).decode()
 
 
 def forget_old(session: Session) -> None:

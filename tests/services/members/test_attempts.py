@@ -131,16 +131,34 @@ def test_a_card_number_cannot_reset_the_counters_of_an_administrator(office: Off
         assert reasons(lambda: office.sign_in("siti", address=HERE, totp=right)) == ["SIGN_IN_PAUSED"]
 
 
-def test_codes_of_the_second_factor_have_long_pauses_because_only_the_owner_of_the_password_reaches_them(
-    office: Office,
-) -> None:
+def test_codes_have_long_pauses_for_those_who_know_the_password_but_not_on_a_known_device(office: Office) -> None:
     office.staff("siti", "administrator")
     start = clock.now() + timedelta(seconds=60)
-    for n in range(26):
+    with clock.frozen(start):
+        device = office.sign_in("siti", address=HERE, totp=office.code("siti")).device
+    for n in range(1, 27):
         with clock.frozen(start + timedelta(minutes=n)):
             reasons(lambda n=n: office.sign_in("siti", address=f"10.0.2.{n}", totp="000000"))  # type: ignore[misc]
-    with clock.frozen(start + timedelta(minutes=26)):
-        assert reasons(lambda: office.sign_in("siti", address=HERE, totp=office.code("siti"))) == ["SIGN_IN_PAUSED"]
+    with clock.frozen(start + timedelta(minutes=27)):
+        code = office.code("siti")
+        assert reasons(lambda: office.sign_in("siti", address=HERE, totp=code)) == ["SIGN_IN_PAUSED"]
+        # Otherwise a stolen password would be enough to keep its owner out.
+        assert office.sign_in("siti", address=HERE, totp=code, device=device).account.user == "siti"
+    with clock.frozen(start + timedelta(minutes=28)):
+        guesses = [reasons(lambda: office.sign_in("siti", totp="000000", device=device)) for _ in range(21)]
+        assert guesses[19:21] == [["SIGN_IN_FAILED"], ["SIGN_IN_PAUSED"]]
+
+
+def test_a_device_is_known_until_the_password_changes(office: Office) -> None:
+    office.staff("budi", "desk")
+    signed_in = office.sign_in("budi", address=HERE)
+    assert fail(office, "budi", times=1, device=signed_in.device) == [["SIGN_IN_FAILED"]]
+    request = members_pb2.ChangePasswordRequest(password=PASSWORD, new_password=OTHER_PASSWORD)
+    with clock.frozen(clock.now() + timedelta(seconds=1)):
+        office.stub.ChangePassword(request, metadata=bearer(signed_in.token))
+    fail(office, "budi", times=20)
+    # Otherwise each of a thief's devices would have 20 tries of the new password in an hour.
+    assert fail(office, "budi", times=1, device=signed_in.device) == [["SIGN_IN_PAUSED"]]
 
 
 def test_strangers_do_not_pause_a_change_of_password(office: Office) -> None:
@@ -192,6 +210,16 @@ def test_the_password_of_another_institutions_member_resets_no_failures(office: 
             reasons(lambda more=more: office.sign_in(NUMBER, "guess", address=HERE, device=device, **more))  # type: ignore[misc]
         reasons(lambda: office.sign_in(NUMBER, OTHER_PASSWORD, address=HERE, institution="UNAND"))
     assert reasons(lambda: office.sign_in(NUMBER, "guess", address=HERE)) == ["SIGN_IN_PAUSED"]
+
+
+def test_the_owner_of_one_account_cannot_find_out_the_password_of_another_with_the_same_number(office: Office) -> None:
+    """Who chooses a password that the other account has is asked for the institution; each try counts as a failure."""
+    reader(office, PKS, PASSWORD)
+    reader(office, UNAND, OTHER_PASSWORD)
+    for _ in range(30):  # with the institution no other password is compared
+        assert office.sign_in(NUMBER, OTHER_PASSWORD, address=HERE, institution="UNAND").session
+    tries = [reasons(lambda n=n: office.sign_in(NUMBER, OTHER_PASSWORD, address=f"10.0.1.{n}")) for n in range(21)]  # type: ignore[misc]
+    assert tries == [[]] * 20 + [["SIGN_IN_PAUSED"]]
 
 
 def test_no_institution_gives_staff_a_user_name_of_another_or_of_a_card(office: Office) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import jwt
@@ -16,7 +17,7 @@ from chassis.errors import Forbidden, Unauthenticated
 from rangkiang.members.v1 import cards_pb2, members_pb2, staff_pb2
 from rangkiang.members.v1 import sign_in_pb2 as wire
 from services.members.keys import rotate_signing_key
-from services.members.sign_in import passwords
+from services.members.sign_in import accounts, passwords
 from tests.services.members.conftest import PASSWORD, PKS, TEST, Office, account, bearer, refusal
 
 
@@ -117,6 +118,22 @@ def test_a_new_password_ends_the_other_sessions(office: Office) -> None:
     with pytest.raises(Unauthenticated, match="SESSION_ENDED"):
         office.stub.RenewToken(wire.RenewTokenRequest(session=phone.session))
     assert refusal(lambda: office.sign_in("budi")) == "SIGN_IN_FAILED"
+
+
+def test_a_sign_in_that_is_slower_than_a_change_of_its_password_begins_no_session(office: Office) -> None:
+    account_id = office.staff("siti", "desk")
+    end = threading.Event()
+    with ThreadPoolExecutor(1) as calls:
+        for _ in range(passwords.AT_ONCE):
+            passwords._threads.submit(end.wait)
+        slow = calls.submit(refusal, lambda: office.sign_in("siti"))
+        # The two that wait for the event run; a third call waits for a thread, after it has read the account.
+        while not passwords._threads._work_queue.qsize():
+            assert not slow.done()
+        with office.database.transaction(TEST) as session:
+            accounts.store_password(session, accounts.staff_account(session, account_id), "")
+        end.set()
+        assert slow.result() == "SIGN_IN_FAILED"
 
 
 def test_staff_must_sign_in_again_after_half_an_hour_without_a_request(office: Office) -> None:
