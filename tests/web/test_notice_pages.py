@@ -246,7 +246,7 @@ def test_a_test_goes_to_the_readers_own_address_after_its_code_was_typed(
 
 
 def test_kinds_and_states_are_those_of_notifications() -> None:
-    assert [kind for kind in KINDS if not KINDS[kind].is_digest] == list(notice_pages.KINDS)
+    assert [kind for kind in KINDS if not KINDS[kind].is_family] == list(notice_pages.KINDS)
     assert set(ledger.STATES) == set(notice_pages.STATES)
     labels = {
         name: (wording("id").code("notice_kind", name), wording("en").code("notice_kind", name)) for name in KINDS
