@@ -223,7 +223,7 @@ async def get_notice(
 
 
 @router.post(
-    "/notices/resends",
+    "/notice-resends",
     response_model=ResentNotices,
     **documented(
         operation="resend_unknown_notices",
