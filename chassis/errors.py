@@ -19,6 +19,7 @@ gRPC codes are texts, so that a worker process can import this module without gR
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar, overload
@@ -190,3 +191,10 @@ _KINDS = (
     Invalid, Unauthenticated, Forbidden, NotFound, Conflict, Refused, Outdated, KeyReused, TooMany, Unavailable,
     TooLate,
 )  # fmt: skip
+
+
+def no_free_handle(problem: Exception) -> Unavailable | None:
+    """Return the error for an operating system without a free file handle for this process; None for other problems."""
+    if isinstance(problem, OSError) and problem.errno in (errno.EMFILE, errno.ENFILE):
+        return Unavailable("NO_FREE_HANDLE")
+    return None

@@ -12,6 +12,7 @@ import socket
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from math import inf
 from typing import Any
 
@@ -91,9 +92,7 @@ class BoundedConnections:
             is_refused = True
         if is_refused:
             with suppress(OSError):
-                connection.send(_refusal(429, TOO_MANY_CONNECTIONS))
-                # To close with unread bytes sends a reset, and the client would lose the answer.
-                connection.recv(HEAD_BYTES)
+                send_refusal(connection, 429, TOO_MANY_CONNECTIONS)
             connection.close()
         return is_refused
 
@@ -314,12 +313,20 @@ class BoundedProtocol(HttpToolsProtocol):
             running.message_event.set()
 
 
+def send_refusal(connection: socket.socket, status: int, sentence: str) -> None:
+    """Answer a connection that does not block and is closed next. Raises OSError."""
+    connection.send(_refusal(status, sentence))
+    # To close with unread bytes sends a reset, and the client would lose the answer.
+    connection.recv(HEAD_BYTES)
+
+
 def _refusal(status: int, sentence: str) -> bytes:
     """Return the response before a connection is closed."""
     body = sentence.encode()
     return (
         STATUS_LINE[status]
         + b"content-type: text/plain; charset=utf-8\r\nconnection: close\r\n"
+        + (b"retry-after: 2\r\n" if status == HTTPStatus.SERVICE_UNAVAILABLE else b"")
         + b"content-length: %d\r\n\r\n%s" % (len(body), body)
     )
 

@@ -6,23 +6,68 @@ A worker gets accepted connections from its supervisor (chassis.supervisor) inst
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import socket
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from http import HTTPStatus
 from types import FrameType
 from typing import Any
 
 import uvicorn
 
-from chassis.http_protocol import CHECK_SECONDS, BoundedConnections, BoundedProtocol
+from chassis.http_protocol import CHECK_SECONDS, BoundedConnections, BoundedProtocol, send_refusal
 from chassis.stopping import end_within
 from chassis.supervisor import FORCE_SECONDS, GRACE_SECONDS, READY
 from chassis.tls_connections import TlsConnections
 
+log = logging.getLogger(__name__)
+
+NO_FREE_HANDLE = "No file handle is free. Try again in a moment."
+LOG_SECONDS = 60.0  # between two lines about file handles
 # Connections that are received from the supervisor, and those of them that are served, before other work goes on. More
 # are received than served, because a refusal costs little, and a client may open thousands before those of others.
 MOST_RECEIVED, MOST_SERVED = 64, 4
 RECEIVE_PAUSE_SECONDS = 0.1  # while no file handle is free
+
+
+class SpareHandle:
+    """A file handle that is kept to answer connections with 503 while no other is free."""
+
+    def __init__(self) -> None:
+        self._handle, self._next_line = -1, 0.0
+        self._take()
+
+    def _take(self) -> bool:
+        if self._handle < 0:
+            with suppress(OSError):
+                self._handle = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        return self._handle >= 0
+
+    def refuse(self, accept: Callable[[], socket.socket], *, with_answer: bool) -> bool:
+        """Accept a connection in place of the spare handle and close it. Returns False when even that is not free.
+
+        with_answer  the connection is not encrypted
+        raises       OSError  from `accept`
+        """
+        if time.monotonic() >= self._next_line:
+            log.warning("no_free_handle")
+            self._next_line = time.monotonic() + LOG_SECONDS
+        if not self._take():
+            return False
+        os.close(self._handle)
+        self._handle = -1
+        try:
+            with accept() as connection, suppress(OSError):
+                connection.setblocking(False)
+                if with_answer:
+                    send_refusal(connection, HTTPStatus.SERVICE_UNAVAILABLE, NO_FREE_HANDLE)
+        finally:
+            self._take()
+        return True
 
 
 class StoppableServer(uvicorn.Server):
@@ -37,6 +82,11 @@ class StoppableServer(uvicorn.Server):
         super().__init__(config)
         self._tls = tls
         self._tasks: set[asyncio.Task[Any]] = set()
+        self.spare = SpareHandle()
+
+    def refuse_socket(self, accept: Callable[[], socket.socket]) -> bool:
+        """Refuse a connection because no file handle is free. Returns False if that is not possible now."""
+        return self.spare.refuse(accept, with_answer=self._tls is None)
 
     def serve_socket(self, connection: socket.socket) -> bool:
         """Serve an accepted connection. Closes it and returns False if its caller has too many."""
@@ -104,10 +154,21 @@ class WorkerServer(StoppableServer):
             return False
         return True
 
+    def _receive_one(self) -> socket.socket:
+        """Raises BlockingIOError; IndexError at the end of the channel, which the next turn sees."""
+        _, handles, _, _ = socket.recv_fds(self._channel, 16, 1)
+        return socket.socket(fileno=handles[0])
+
     def _receive(self) -> None:
         served = 0
         for _ in range(MOST_RECEIVED):
-            if not self._has_free_handle():
+            is_full = not self._has_free_handle()
+            try:
+                if is_full and self.refuse_socket(self._receive_one):
+                    continue
+            except (OSError, IndexError):
+                return
+            if is_full:
                 # The kernel would close the connection that comes. The supervisor keeps it, and later ones wait too.
                 loop = asyncio.get_running_loop()
                 loop.remove_reader(self._channel.fileno())

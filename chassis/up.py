@@ -231,7 +231,9 @@ class _AnnouncingServer(StoppableServer):
         except (BlockingIOError, ConnectionAbortedError):
             return
         except OSError:
-            # No file handle is free at the moment.
+            with contextlib.suppress(OSError):
+                if self.refuse_socket(lambda: listener.accept()[0]):
+                    return
             loop = asyncio.get_running_loop()
             loop.remove_reader(listener.fileno())
             loop.call_later(ACCEPT_PAUSE_SECONDS, loop.add_reader, listener.fileno(), self._accept, listener)

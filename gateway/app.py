@@ -233,7 +233,7 @@ def describe() -> bytes:
 
 def refuse(request: Request, error: Error) -> Response:
     """Return the response to an error: a problem document, or for pages an HTML page when Accept prefers HTML."""
-    request.scope["state"]["reason"] = error.reason
+    request.scope["state"] |= {"reason": error.reason, "service": str(error.facts.get("service", ""))}
     accept = request.headers.get("accept", "")
     if not request.url.path.startswith("/api/") and preferred_media_type(accept, _ERROR_MEDIA_TYPES) == "text/html":
         return web.error_page(request, error)

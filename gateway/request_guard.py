@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chassis import ids
-from chassis.errors import Error, Invalid
+from chassis.errors import Error, Invalid, no_free_handle
 from gateway.request_log import logged_path
 
 log = logging.getLogger(__name__)
@@ -155,11 +155,13 @@ class RequestGuard:
             if scope["method"] != "GET":
                 receive = _limit_body(scope, receive)
             await self.app(scope, receive, send_with_headers)
-        except Exception:
-            log.exception("request_failed", extra={"request_id": request_id, "path": logged_path(scope)})
+        except Exception as problem:
+            error = no_free_handle(problem)
+            if error is None or status:
+                log.exception("request_failed", extra={"request_id": request_id, "path": logged_path(scope)})
             if status:
                 raise
-            await self._refuse(Request(scope), unexpected())(scope, receive, send_with_headers)
+            await self._refuse(Request(scope), error or unexpected())(scope, receive, send_with_headers)
         finally:
             self._record(scope, status, time.perf_counter() - start)
 

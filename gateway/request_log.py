@@ -6,8 +6,10 @@ the query (what a reader searched for) nor the address, unless ACCESS_LOG_DETAIL
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from http import HTTPStatus
 from typing import Any
 
 from starlette.types import Scope
@@ -19,6 +21,8 @@ from gateway.settings import GatewaySettings
 
 log = logging.getLogger(__name__)
 access_log = logging.getLogger("gateway.access")
+
+COUNT_SECONDS = 60.0
 
 # The client closed the connection before the response began; the number is that of nginx.
 CLIENT_GONE = 499
@@ -32,12 +36,25 @@ def logged_path(scope: Scope) -> str:
 
 
 class RequestLog:
-    """Records each request after its end.
+    """Records each request after its end, on an event loop.
 
-    templates  route template by endpoint
+    A service that is away fails many requests for one reason: the first has a line, and then each minute their number,
+    until a minute has none.
+
+    templates      route template by endpoint
+    count_seconds  the minute
     """
 
-    def __init__(self, settings: Settings, templates: Mapping[Callable[..., Any], str]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        templates: Mapping[Callable[..., Any], str],
+        *,
+        count_seconds: float = COUNT_SECONDS,
+    ) -> None:
+        self._count_seconds = count_seconds
+        # (status, reason, service) -> requests since the last line
+        self._failures: dict[tuple[int, str, str], int] = {}
         own = settings.of(GatewaySettings)
         self._templates = templates
         self._logs_access = own.access_log == "on"
@@ -57,18 +74,37 @@ class RequestLog:
         metrics.observe_request(route, scope["method"], status, seconds)
         if status >= 500:
             state = scope["state"]
-            log.warning(
-                "response_failed",
-                extra={
-                    "request_id": state["request_id"],
-                    "status": status,
-                    "reason": state.get("reason", ""),
-                    "method": scope["method"],
-                    "route": route,
-                },
-            )
+            reason, service = state.get("reason", ""), state.get("service", "")
+            if not self._is_counted(status, reason, service):
+                fields = {"request_id": state["request_id"], "status": status, "reason": reason, "service": service}
+                log.warning("response_failed", extra={**fields, "method": scope["method"], "route": route})
         if self._logs_access:
             self._log_access(scope, route, status, seconds)
+
+    def _is_counted(self, status: int, reason: str, service: str) -> bool:
+        """Count a request that failed as an earlier one did. Returns False for the first one, and for each bug."""
+        if status not in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT):
+            return False
+        key = (status, reason, service)
+        if key in self._failures:
+            self._failures[key] += 1
+            return True
+        self._report_later(key)
+        return False
+
+    def _report_later(self, key: tuple[int, str, str]) -> None:
+        self._failures[key] = 0
+        asyncio.get_running_loop().call_later(self._count_seconds, self._report, key)
+
+    def _report(self, key: tuple[int, str, str]) -> None:
+        status, reason, service = key
+        count = self._failures.pop(key)
+        fields = {"status": status, "reason": reason, "service": service}
+        if count:
+            log.warning("responses_failed", extra={**fields, "count": count})
+            self._report_later(key)
+        else:
+            log.warning("responses_fail_no_longer", extra=fields)
 
     def _log_access(self, scope: Scope, route: str, status: int, seconds: float) -> None:
         fields: dict[str, Any] = {

@@ -6,7 +6,9 @@ An idempotent method is tried once more if no service answered. `inproc:` and `d
 
 from __future__ import annotations
 
+import asyncio
 import json
+import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -17,7 +19,7 @@ from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from chassis.auth import TokenState, TokenVerifier
-from chassis.errors import Invalid, Unavailable
+from chassis.errors import Invalid, TooLate, Unavailable
 from chassis.rpc import status
 from chassis.rpc.client_calls import AioMethod, SyncMethod
 from chassis.settings import Settings
@@ -26,6 +28,7 @@ from rangkiang.common.v1.token_state_pb2 import GetTokenStateReply, GetTokenStat
 
 MESSAGE_BYTES = 16 * 1024 * 1024
 METADATA_BYTES = 64 * 1024
+CHECK_PAUSE_SECONDS = 0.05  # between two checks of health
 # The service that signs access tokens. The chassis uses only its name and this method, not its contract.
 ISSUING_SERVICE = "members"
 STATE_METHOD = "/rangkiang.members.v1.Members/GetTokenState"
@@ -111,28 +114,40 @@ def _token_state_of(settings: Settings) -> Callable[[GetTokenStateRequest, Any],
 
 
 async def check_health(channel: AioChannel, seconds: float) -> None:
-    """Check within `seconds` that the service is ready to serve.
+    """Check within `seconds` that a replica of the service is ready to serve; each try is sent to another replica.
 
     raises  Unavailable  SERVICE_UNAVAILABLE  no service answers
-                         NOT_SERVING          the service reports that it is not healthy
+                         NOT_SERVING          the replicas report that they are not healthy
             TooLate
     """
     stub: Any = health_pb2_grpc.HealthStub(channel)
-    try:
-        reply = await stub.Check(health_pb2.HealthCheckRequest(), timeout=seconds)
-    except Unavailable as problem:
-        raise status.unavailable(channel.url, problem.facts["code"]) from problem
-    _require_serving(reply, channel.url)
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            # A replica that does not answer leaves half of the time for another one.
+            reply = await stub.Check(health_pb2.HealthCheckRequest(), timeout=(end - time.monotonic()) / 2)
+            _require_serving(reply, channel.url)
+            return
+        except (Unavailable, TooLate) as problem:
+            if end - time.monotonic() < 2 * CHECK_PAUSE_SECONDS:
+                raise _named(problem, channel.url) from problem
+        await asyncio.sleep(CHECK_PAUSE_SECONDS)
 
 
 def check_health_sync(channel: SyncChannel, seconds: float) -> None:
-    """Do the same as `check_health`, in a thread."""
+    """Check one replica, in a thread. Raises the errors of `check_health`."""
     stub: Any = health_pb2_grpc.HealthStub(channel)
     try:
         reply = stub.Check(health_pb2.HealthCheckRequest(), timeout=seconds)
     except Unavailable as problem:
-        raise status.unavailable(channel.url, problem.facts["code"]) from problem
+        raise _named(problem, channel.url) from problem
     _require_serving(reply, channel.url)
+
+
+def _named(problem: Unavailable | TooLate, url: str) -> Unavailable | TooLate:
+    """Return the error with the URL in place of the name of gRPC's health service."""
+    is_away = problem.reason == "SERVICE_UNAVAILABLE"
+    return status.unavailable(url, problem.facts["code"]) if is_away else problem
 
 
 def _require_serving(reply: health_pb2.HealthCheckResponse, url: str) -> None:

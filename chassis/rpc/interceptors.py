@@ -18,7 +18,7 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from chassis import metrics, telemetry
 from chassis.auth import TokenVerifier, act_scope
 from chassis.context import Context
-from chassis.errors import Error, Forbidden, Invalid, Unauthenticated
+from chassis.errors import Error, Forbidden, Invalid, Unauthenticated, no_free_handle
 from chassis.ids import new_id
 from chassis.rpc import cpu_time, status
 from rangkiang.common.v1 import options_pb2
@@ -193,6 +193,8 @@ def unexpected(problem: Exception, *, method: str, request_id: str) -> Error:
     """Return the error for an unexpected exception of a method; logs the exception, unless the caller caused it."""
     if NUL_REFUSED in str(problem):
         return Invalid("TEXT_HAS_NUL")
+    if (error := no_free_handle(problem)) is not None:
+        return error
     log.error("rpc_failed", extra={"method": method, "request_id": request_id}, exc_info=problem)
     return status.internal()
 

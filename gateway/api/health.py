@@ -40,7 +40,10 @@ async def live(query: Annotated[QueryModel, Query()]) -> Response:
     **documented(operation="ready", summary="Readers can be served", example={"status": "ready"}, errors=(400, 503)),
 )
 async def ready(query: Annotated[QueryModel, Query()], request: Request, services: Services) -> Response:
-    """Return 200 when the catalogue is ready and this process is not stopping. Other services are not checked."""
+    """Return 200 when a replica of the catalogue is ready and this process is not stopping.
+
+    Other services are not checked.
+    """
     if request.app.state.is_draining:
         raise Unavailable("NOT_READY", why="DRAINING")
     try:
