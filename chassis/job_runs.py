@@ -21,6 +21,10 @@ DONE = "done"
 LAST_BACKUP, NO_BACKUP = "backup", "never"
 # Not a job: if this run has no end, the copies of other services' rows must be filled again.
 REFILL = "refill"
+# Not a job: if this run has no end, the clock was set forward, and nobody has confirmed its time.
+CLOCK = "clock"
+# A start that is later than now by more than this is one of a clock that was wrong.
+MOST_AHEAD = timedelta(hours=1)
 
 job_runs = Table(
     "job_runs",
@@ -38,6 +42,8 @@ def due_at(job: Job, database: Database, *, process_started: datetime) -> dateti
         run = session.execute(select(job_runs).where(job_runs.c.name == job.name)).first()
     if run is None or run.outcome != DONE or (job.at_start and run.started_at < process_started):
         return process_started
+    if run.started_at > clock.now() + MOST_AHEAD:
+        return clock.now()
     return next_start(job, run.started_at)
 
 
@@ -81,9 +87,9 @@ def first_run(session: Session, name: str) -> datetime | None:
     return session.scalar(select(job_runs.c.started_at).where(job_runs.c.name == name))
 
 
-def refill_is_due(session: Session) -> bool:
-    """Return whether the copies of other services' rows must be filled again."""
-    run = session.execute(select(job_runs.c.ended_at).where(job_runs.c.name == REFILL)).first()
+def is_unfinished(session: Session, name: str) -> bool:
+    """Return whether the last run has no end."""
+    run = session.execute(select(job_runs.c.ended_at).where(job_runs.c.name == name)).first()
     return run is not None and run.ended_at is None
 
 

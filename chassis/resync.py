@@ -15,7 +15,7 @@ import typer
 
 from chassis.context import system
 from chassis.errors import Invalid
-from chassis.job_runs import DONE, REFILL, record_end, refill_is_due
+from chassis.job_runs import DONE, REFILL, is_unfinished, record_end
 from chassis.output import print_json, print_text
 from chassis.rpc import inproc
 from chassis.rpc.client import sync_channel
@@ -38,7 +38,7 @@ def fill_empty(resources: Resources, _stop: threading.Event) -> None:
     raises  Unavailable  an owner does not answer; the job is tried again
     """
     with resources.database.reading(FILLING) as session:
-        is_restored = refill_is_due(session)
+        is_restored = is_unfinished(session, REFILL)
     for projection in resources.service.projections:
         with resources.database.reading(FILLING) as session:
             is_due = is_restored or resolve(projection.is_empty)(session)

@@ -10,6 +10,7 @@ from sqlalchemy import select
 from chassis import clock
 from chassis.context import system
 from chassis.health import Finding
+from chassis.job_runs import CLOCK, is_unfinished
 from chassis.sentences import sentence
 from chassis.service import Resources
 from services.circulation.calendars import week_at
@@ -53,6 +54,15 @@ def calendars(resources: Resources) -> list[Finding]:
         message = sentence("CHECK_CALENDARS_UNCONFIRMED", count=len(unconfirmed), branches=_names(unconfirmed))
         findings.append(Finding(part, True, message, sentence("CHECK_CALENDARS_UNCONFIRMED_ADVICE")))
     return findings or [Finding(part, True, sentence("CHECK_CALENDARS", count=len(branches)))]
+
+
+def clock_jump(resources: Resources) -> list[Finding]:
+    """Check that reminders do not wait for a confirmation of the clock's time."""
+    part = "circulation clock"
+    with resources.database.reading(DOCTOR) as session:
+        if not is_unfinished(session, CLOCK):
+            return [Finding(part, True, sentence("CHECK_NO_CLOCK_JUMP"))]
+    return [Finding(part, False, sentence("CHECK_CLOCK_JUMP"), sentence("CHECK_CLOCK_JUMP_ADVICE"))]
 
 
 def _names(branches: list[str]) -> str:

@@ -19,12 +19,14 @@ from chassis import clock, resync
 from chassis.context import system
 from chassis.errors import Error, Invalid, NotFound, Refusal
 from chassis.output import print_json, print_table, print_text
+from chassis.sentences import sentence
 from chassis.service import Resources, open_for_command
 from chassis.toml_files import parse_toml
 from services.circulation import borrowers, copies
 from services.circulation.calendars.documents import write_calendar
 from services.circulation.calendars_store import calendar_of, changed_calendar, save_calendar
 from services.circulation.importing import LoanImport, Row, read_rows
+from services.circulation.loans import clock_jumps
 from services.circulation.loans.closings import move_due_days
 from services.circulation.reports import count_lending
 from services.circulation.tables import Branch, Institution
@@ -46,6 +48,8 @@ calendars_app = typer.Typer(no_args_is_help=True, help="Calendars: when branches
 app.add_typer(calendars_app, name="calendars")
 loans_app = typer.Typer(no_args_is_help=True, help="Loans: import them from an earlier system.")
 app.add_typer(loans_app, name="loans")
+clock_app = typer.Typer(no_args_is_help=True, help="The clock: confirm its time after it was wrong.")
+app.add_typer(clock_app, name="clock")
 report_app = typer.Typer(no_args_is_help=True, help="Figures for librarians.")
 app.add_typer(report_app, name="report")
 
@@ -148,6 +152,31 @@ def import_loans(
         )
     if counts.put_aside:
         raise typer.Exit(PUT_ASIDE)
+
+
+@clock_app.command("accept")
+def accept_clock(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would end; change nothing.")] = False,
+    json: Json = False,
+) -> None:
+    """Confirm that the clock is right now: acts with a later time no longer refuse others, and reminders go on."""
+    with open_for_command("circulation") as resources:
+        database = resources.database
+        with database.reading(OPERATOR) if dry_run else database.transaction(OPERATOR) as session:
+            acceptance = clock_jumps.accept(session, dry_run=dry_run)
+    if json:
+        newest_act = acceptance.newest_act and acceptance.newest_act.isoformat()
+        values = {**asdict(acceptance), "now": acceptance.now.isoformat(), "newest_act": newest_act}
+        print_json({**values, "accepted": acceptance.is_needed and not dry_run, "dry_run": dry_run})
+        return
+    facts = {
+        "now": f"{acceptance.now:%Y-%m-%d %H:%M} UTC",
+        "newest_act": f"{acceptance.newest_act:%Y-%m-%d %H:%M} UTC" if acceptance.newest_act else "—",
+    }
+    reason = (
+        ("CLOCK_WOULD_BE_ACCEPTED" if dry_run else "CLOCK_ACCEPTED") if acceptance.is_needed else "CLOCK_IS_ACCEPTED"
+    )
+    print_text(sentence(reason, **facts).in_language(resources.settings.language))
 
 
 @report_app.callback()

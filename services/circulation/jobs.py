@@ -14,7 +14,7 @@ from chassis.db import Database
 from chassis.service import Resources
 from chassis.sql import insert_ignore
 from services.circulation.calendars_store import days_to_keep
-from services.circulation.loans import reminders
+from services.circulation.loans import clock_jumps, reminders
 from services.circulation.loans.closings import branches_with_loans, move_due_days
 from services.circulation.settings import CirculationSettings
 from services.circulation.tables import Borrower, Branch, BranchDay, Loan, Suspension
@@ -52,8 +52,12 @@ def keep_open_days(resources: Resources, stop: threading.Event) -> None:
 
 
 def remind(resources: Resources, stop: threading.Event) -> None:
-    """Emit the facts of loans that are due soon or overdue, once a night in each zone."""
-    reminders.remind(resources.database, resources.settings.of(CirculationSettings).steps, stop)
+    """Emit the facts of loans that are due soon or overdue, once a night in each zone.
+
+    After a jump of the clock they wait until its time is confirmed.
+    """
+    if clock_jumps.is_confirmed(resources.database):
+        reminders.remind(resources.database, resources.settings.of(CirculationSettings).steps, stop)
 
 
 def forget_since(database: Database, until: datetime, stop: threading.Event) -> int:

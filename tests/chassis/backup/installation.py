@@ -19,7 +19,7 @@ from chassis.context import system
 from chassis.db import Database
 from chassis.errors import Error, Unavailable
 from chassis.inbox import inbox
-from chassis.job_runs import refill_is_due
+from chassis.job_runs import REFILL, is_unfinished
 from chassis.outbox import outbox
 from chassis.restore import restore_backup
 from chassis.settings import Settings
@@ -103,4 +103,4 @@ def assert_agreement(owner: Database, consumer: Database, *, is_local: bool) -> 
     if is_local:
         assert published <= handled
     with consumer.reading(READER) as session:
-        assert refill_is_due(session) is not is_local
+        assert is_unfinished(session, REFILL) is not is_local
