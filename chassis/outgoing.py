@@ -29,10 +29,9 @@ from chassis.errors import Invalid, Refused, Unavailable
 CONNECT_SECONDS = 5.0
 TOTAL_SECONDS = 15.0
 # The system's own limit depends on its name servers and may be a minute.
-RESOLVE_SECONDS = 5.0
+# A refusal takes as long as the slowest lookup, for all hosts, and comes before the deadline of a call.
+RESOLVE_SECONDS = 2.0
 MOST_LOOKUPS = 8
-# DNS answers within this time for most names; a refusal then takes the same time for all of them.
-REFUSED_AFTER_SECONDS = 1.0
 MOST_BYTES = 64 * 1024
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _UNICAST = ipaddress.IPv6Network("2000::/3")
@@ -80,10 +79,11 @@ def resolve_host(host: str, port: int) -> list[str]:
 
     # A lookup cannot be interrupted and keeps its thread until it ends, so the number of threads is limited. They are
     # not those of concurrent.futures, because a process waits for these at its end.
+    until = time.monotonic() + RESOLVE_SECONDS
     if _lookups.acquire(timeout=RESOLVE_SECONDS):
         threading.Thread(target=look_up, name="resolve-host", daemon=True).start()
         try:
-            if addresses := replies.get(timeout=RESOLVE_SECONDS):
+            if addresses := replies.get(timeout=max(0.0, until - time.monotonic())):
                 return addresses
         except queue.Empty:
             pass
@@ -147,7 +147,7 @@ class OutgoingClient:
                 Refused  OUTGOING_ADDRESS_REFUSED, OUTGOING_NEEDS_HTTPS
         """
         parts = _split(url)
-        until = time.monotonic() + REFUSED_AFTER_SECONDS
+        until = time.monotonic() + RESOLVE_SECONDS
         try:
             self._address(parts)
         except (Refused, Unavailable) as problem:
