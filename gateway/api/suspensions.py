@@ -31,12 +31,11 @@ _COLUMNS: Final = ("begins_on", "ends_on", "days", "group", "category", "card", 
 
 
 class SuspensionsQuery(QueryModel):
-    member: str = text("The suspension of this member: an id, or a card number as scanned.", example=MEMBER_ID_EXAMPLE)
     cursor: str = text("The `next` value of the previous page.", longest=500)
     limit: Annotated[int, WholeNumber(1, 500)] = number(100, "Members on a page.")
 
     def message(self) -> wire.ListSuspensionsRequest:
-        return wire.ListSuspensionsRequest(member=self.member, cursor=self.cursor, limit=self.limit)
+        return wire.ListSuspensionsRequest(cursor=self.cursor, limit=self.limit)
 
 
 class EndBody(Body):
@@ -96,7 +95,7 @@ class EndedSuspension(ResponseModel):
             ],
         },
         content={CSV: {"schema": {"type": "string"}}},
-        errors=(*ERRORS, 404),
+        errors=ERRORS,
     ),
 )  # fmt: skip
 async def list_suspensions(

@@ -23,7 +23,7 @@ BRANCH_COOKIE = "branch"
 BRANCH_PATTERN = re.compile(r"[A-Za-z0-9_.-]{1,32}/[A-Za-z0-9_.-]{1,64}")
 LOGO_WIDTH = 96
 _MAP_ZOOM = 17
-_TOWN = re.compile(r"\b(?:Kota|Kabupaten|Kab\.) +([^,]+)")
+_TOWN = re.compile(r"(?:^|, *)(?:Kota|Kabupaten|Kab\.) +([^,\d]+)")
 MOST_INSTITUTIONS = 20  # institutions of one record whose hours are read
 # Indonesian area codes with two digits after the 0; other area codes have three.
 _SHORT_AREAS = ("021", "022", "024", "031", "061")
@@ -106,14 +106,24 @@ def letterhead_of(request: Request, code: str, lang: str) -> Letterhead:
     contact, main = institution.contact, directory.main_branch(code)
     if main is not None and not place_of(contact):
         contact = main.contact
-    town = _TOWN.search(", ".join(place_of(contact)))
+    place = place_of(contact)
+    town = town_of(place)
     return Letterhead(
         name=local_text(institution.name, lang) or code,
         logo=picture_address(institution.logo, width=2 * LOGO_WIDTH),
-        place=place_of(contact),
+        place=place,
         contact=tuple(line for line in contact_lines(contact) if line.kind in ("phone", "email")),
-        town=town[1] if town else "",
+        town=town,
     )
+
+
+def town_of(place: Iterable[str]) -> str:
+    """Return the name of the city or regency in the lines of an address; "" when they do not say it.
+
+    Streets and villages have such names too ("Jl. Kota Lama", "Kota Baru"), so the last one that begins a part counts.
+    """
+    towns = _TOWN.findall(", ".join(place))
+    return towns[-1].strip() if towns else ""
 
 
 def chosen_branch(request: Request) -> str:

@@ -14,6 +14,7 @@ from rangkiang.circulation.v1.events_pb2 import (
     LoanOverdue,
     LoanRenewed,
     LoanReturned,
+    SuspensionEnded,
     SuspensionStarted,
 )
 from rangkiang.members.v1.events_pb2 import (
@@ -170,12 +171,17 @@ def tell_suspension(session: Session, fact: SuspensionStarted, _context: Context
     make_notice(
         session,
         "suspension_started",
-        key=f"{loan.member_id}:{fact.ends_on}",
+        key=f"{loan.loan_id}:{fact.ends_on}",
         institution_id=loan.institution_id,
         member_id=loan.member_id,
         loan=loan,
         facts={"suspended_until": fact.ends_on, "days": fact.days},
     )
+
+
+def end_suspension(session: Session, fact: SuspensionEnded, _context: Context) -> None:
+    """Drop waiting notices of suspensions that staff ended."""
+    drop_earlier(session, fact.member_id, "suspension_started", reason="SUSPENSION_ENDED")
 
 
 def welcome(session: Session, fact: MemberRegistered, _context: Context) -> None:

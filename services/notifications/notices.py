@@ -158,12 +158,12 @@ def _reminders(session: Session, loan: LoanFact) -> Sequence[Any]:
     return _REMINDERS.rows(session, values)
 
 
-def drop_earlier(session: Session, member_id: str, kind: str, *, keep: str, reason: str) -> None:
-    """Drop waiting notices of a kind that a newer notice replaces, such as the code of an earlier slip."""
+def drop_earlier(session: Session, member_id: str, kind: str, *, keep: str = "", reason: str) -> None:
+    """Drop a member's notices of a kind that are waiting or on the print list, such as the code of an earlier slip."""
     drop = update(Notice).where(
         Notice.member_id == UUID(member_id),
         Notice.kind == kind,
-        Notice.state == "waiting",
+        Notice.state.in_(("waiting", "print")),
         Notice.subject_key != f"{kind}:{keep}",
     )
     session.execute(drop.values(state="dropped", reason=reason, changed_at=clock.now()))

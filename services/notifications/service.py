@@ -10,6 +10,7 @@ from rangkiang.circulation.v1.events_pb2 import (
     LoanOverdue,
     LoanRenewed,
     LoanReturned,
+    SuspensionEnded,
     SuspensionStarted,
 )
 from rangkiang.members.v1.events_pb2 import (
@@ -68,6 +69,7 @@ SERVICE = Service(
         Consumer("loan-due-soon", LoanDueSoon, "services.notifications.handlers:remind"),
         Consumer("loan-overdue", LoanOverdue, "services.notifications.handlers:warn"),
         Consumer("suspension-started", SuspensionStarted, "services.notifications.handlers:tell_suspension"),
+        Consumer("suspension-ended", SuspensionEnded, "services.notifications.handlers:end_suspension"),
         Consumer("member-registered", MemberRegistered, "services.notifications.handlers:welcome"),
         Consumer("slip-issued", SlipIssued, "services.notifications.handlers:send_slip"),
         Consumer("membership-expiring", MembershipExpiring, "services.notifications.handlers:tell_expiry"),

@@ -10,6 +10,7 @@ from playwright.sync_api import Browser
 
 from chassis import clock
 from chassis.rpc import inproc
+from gateway.web.library import town_of
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 from rangkiang.common.v1.text_pb2 import LocalText
 from tests.fakes.accounts import add_staff, new_user
@@ -72,6 +73,20 @@ def test_two_schools_with_a_class_of_the_same_name_get_two_letters_with_letterhe
         texts = [document[number].get_textpage().get_text_range() for number in range(len(document))]
     assert len(texts) == 2
     assert all(school in text and "Siswa" in text for school, text in zip(schools, texts, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("place", "town"),
+    [
+        (("Jl. Contoh No. 1", "Kampung Jawa, Kota Solok, Sumatera Barat"), "Solok"),
+        (("Jl. Kota Baru No. 5", "Kotabaru, Kota Yogyakarta 55224"), "Yogyakarta"),
+        (("Kota Baru, Kec. Abepura, Kab. Jayapura",), "Jayapura"),
+        (("Jl. Kota Lama 3", "Menteng, Jakarta Pusat"), ""),
+        ((), ""),
+    ],
+)
+def test_the_town_of_a_letter_is_the_city_or_regency_and_not_a_street(place: tuple[str, ...], town: str) -> None:
+    assert town_of(place) == town
 
 
 def test_no_letter_is_made_while_the_schools_are_not_known(desk: Visitor) -> None:

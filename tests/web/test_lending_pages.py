@@ -10,13 +10,15 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from playwright.sync_api import Browser, Page
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
 from chassis import clock
+from chassis.audit import acts
 from chassis.context import system
 from chassis.rpc import inproc
 from gateway import sessions
 from services.circulation.tables import Borrower, Loan
+from tests.conditions import eventually
 from tests.fakes.accounts import PASSWORD, Staff, add_staff, new_user
 from tests.fakes.running import running
 from tests.web.accessibility import (
@@ -118,6 +120,21 @@ def test_a_suspension_ends_with_a_reason_on_the_page_of_the_member(desk: Visitor
     desk.send(form, {"suspension_reason": "Tutup karena banjir"})
     assert desk.response.url.path == path
     assert "Suspended:" not in desk.text
+
+
+def test_the_page_of_a_member_leaves_a_look_at_this_member_and_none_at_the_list_of_all(desk: Visitor) -> None:
+    path, database = register(desk, name="Wirda Tanpa Skorsing"), running["circulation"].database
+    query = select(acts.c.act, acts.c.object).order_by(acts.c.number.desc())
+    with database.reading(system("test")) as session:
+        before = session.scalar(select(func.max(acts.c.number))) or 0
+    desk.open(path)
+
+    def looks() -> list[tuple[str, str]]:
+        with database.reading(system("test")) as session:
+            return [tuple(row) for row in session.execute(query.where(acts.c.number > before))]
+
+    eventually(lambda: ("circulation.read_borrower", path.rpartition("/")[2]) in looks(), seconds=10)
+    assert "circulation.list_suspensions" not in dict(looks())
 
 
 def test_a_suspension_ends_with_a_reason_in_the_list(address: str, desk: Visitor, shelf: Shelf) -> None:

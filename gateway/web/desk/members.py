@@ -106,11 +106,10 @@ async def member_page(request: Request, form: Form, *, status: int = 200) -> Res
 async def _suspension(request: Request, member_id: str) -> loans_pb2.Suspension | None:
     """Return the suspension of a member; None without one, and when circulation does not know or show it."""
     try:
-        message = loans_pb2.ListSuspensionsRequest(member=member_id, limit=1)
-        rows = (await call(request, circulation(request).ListSuspensions, message)).suspensions
+        reply = await call(request, circulation(request).GetBorrower, loans_pb2.GetBorrowerRequest(member=member_id))
     except (Forbidden, NotFound, TooLate, Unavailable):
         return None
-    return rows[0].suspension if rows else None
+    return reply.suspension if reply.HasField("suspension") else None
 
 
 async def category_names(request: Request) -> dict[str, str]:

@@ -281,6 +281,27 @@ class SuspensionStarted(_message.Message):
 Global___SuspensionStarted: _TypeAlias = SuspensionStarted  # noqa: Y015
 
 @_typing.final
+class SuspensionEnded(_message.Message):
+    """Staff ended the suspensions of a member early."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MEMBER_ID_FIELD_NUMBER: _builtins.int
+    member_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        member_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["member_id", b"member_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SuspensionEnded: _TypeAlias = SuspensionEnded  # noqa: Y015
+
+@_typing.final
 class PoliciesChanged(_message.Message):
     """Policies were saved. The fact lists the collections that the default category may only read in the library."""
 

@@ -364,24 +364,20 @@ Global___Suspension: _TypeAlias = Suspension  # noqa: Y015
 class ListSuspensionsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
-    MEMBER_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
     CURSOR_FIELD_NUMBER: _builtins.int
-    member: _builtins.str
-    """Id of a member, or a number as scanned; empty: all members."""
     limit: _builtins.int
     cursor: _builtins.str
     """Cursor of the previous reply; empty for the first page."""
     def __init__(
         self,
         *,
-        member: _builtins.str = ...,
         limit: _builtins.int = ...,
         cursor: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "limit", b"limit", "member", b"member"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "limit", b"limit"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -10,6 +10,8 @@ from sqlalchemy.orm import Session
 
 from chassis import audit
 from chassis.errors import Invalid, Refused
+from chassis.events import emit
+from rangkiang.circulation.v1.events_pb2 import SuspensionEnded
 from services.circulation.loans.acts import LONGEST_REASON, Act
 from services.circulation.loans.lists import (
     DEFAULT_LIMIT,
@@ -34,18 +36,12 @@ class SuspensionPage:
     cursor: str
 
 
-def list_suspensions(
-    session: Session, act: Act, *, member: str = "", limit: int = 0, cursor: str = ""
-) -> SuspensionPage:
+def list_suspensions(session: Session, act: Act, *, limit: int = 0, cursor: str = "") -> SuspensionPage:
     """List the borrowers of an institution with a suspension that is in force or follows.
 
-    member  id, or a number as scanned; "" for all
-    raises  NotFound  BORROWER_UNKNOWN
-            Invalid   LOANS_CURSOR_INVALID
+    raises  Invalid  LOANS_CURSOR_INVALID
     """
     conditions = [Suspension.institution_id == act.institution_id, *in_force(local_today(session, act))]
-    if member:
-        conditions.append(Suspension.borrower_id == find_known_borrower(session, act.institution_id, member).id)
     total = session.execute(select(func.count(Suspension.borrower_id.distinct())).where(*conditions)).scalar_one()
     limit = min(limit or DEFAULT_LIMIT, HIGHEST_LIMIT)
     last = func.max(Suspension.ends_on)
@@ -72,6 +68,7 @@ def end_suspension(session: Session, act: Act, *, member: str, reason: str) -> S
     raises  Invalid   SUSPENSION_UNREASONED, REASON_TOO_LONG
             NotFound  BORROWER_UNKNOWN
             Refused   NO_SUSPENSION
+    emits   SuspensionEnded
     """
     reason = reason.strip()
     if not reason:
@@ -80,8 +77,8 @@ def end_suspension(session: Session, act: Act, *, member: str, reason: str) -> S
         raise Invalid("REASON_TOO_LONG", field="reason", longest=LONGEST_REASON)
     borrower = find_known_borrower(session, act.institution_id, member)
     # A return that was judged with these suspensions is judged again, because of the new version.
-    version = Borrower.lending_version + 1
-    session.execute(update(Borrower).where(Borrower.id == borrower.id).values(lending_version=version))
+    change = update(Borrower).where(Borrower.id == borrower.id).values(lending_version=Borrower.lending_version + 1)
+    version = session.execute(change.returning(Borrower.lending_version)).scalar_one()
     query = select(Suspension).where(Suspension.borrower_id == borrower.id, *in_force(local_today(session, act)))
     suspensions = session.scalars(query.order_by(Suspension.begins_on)).all()
     if not suspensions:
@@ -93,4 +90,6 @@ def end_suspension(session: Session, act: Act, *, member: str, reason: str) -> S
         audit.record(
             session, act.caller, "circulation.end_suspension", kind="suspension", object_id=row.id, facts=facts
         )
+    fact = SuspensionEnded(member_id=str(borrower.id))
+    emit(session, fact, aggregate_id=borrower.id, version=version, context=act.caller)
     return period(suspensions[0].begins_on, max(row.ends_on for row in suspensions))

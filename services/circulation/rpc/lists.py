@@ -98,14 +98,10 @@ class ListMethods:
         caller = rpc.context(context)
         act = begin_act(caller, now=clock.now(), channel=DESK)
         with self._database.reading(caller) as session:
-            page = list_suspensions(
-                session, act, member=request.member, limit=max(0, request.limit), cursor=request.cursor
-            )
-        of_member = page.rows[0][0].id if request.member and page.rows else ""
+            page = list_suspensions(session, act, limit=max(0, request.limit), cursor=request.cursor)
         self._looks.record_list(
-            caller, "circulation.list_suspensions", shown=len(page.rows), member_id=of_member,
-            is_continued=bool(request.cursor),
-        )  # fmt: skip
+            caller, "circulation.list_suspensions", shown=len(page.rows), is_continued=bool(request.cursor)
+        )
         suspended = [
             wire.SuspendedMember(
                 member_id=str(borrower.id), card=borrower.card, category=borrower.category, group=borrower.group,

@@ -33,6 +33,7 @@ from tests.services.circulation.model import DAY, Branch, Item, Member, Merge, r
 from tests.services.circulation.model import Loan as LoanModel
 
 PICKS = st.integers(0, 1_000)
+NAMES = ("item_id", "state", "branch_id", "loan_id", "member_id", "due_on")
 _numbers = itertools.count()
 
 
@@ -318,6 +319,8 @@ class Lending(RuleBasedStateMachine):
             is_suspended = person.end_suspensions(self.model[branch].day(self.moment(None)))
             refused = reasons(lambda: self.call(self.library.end_suspension, card, branch=branch))
             assert refused == (set() if is_suspended else {"NO_SUSPENSION"})
+            ended = {"type": "SuspensionEnded", "state_version": 0, "member_id": self.facts[self.cards[card]]["id"]}
+            self.expected += [dict.fromkeys(NAMES, "") | ended] * is_suspended
 
     def renew(self, institution: str, pick: int) -> None:
         item = self.item(institution, pick, is_lent=True)
@@ -368,11 +371,9 @@ class Lending(RuleBasedStateMachine):
         facts = []
         for row in rows:
             self.last_fact = row.id
-            loan = json.loads(row.body)["loan"]
-            names = ("item_id", "state", "branch_id", "loan_id", "member_id", "due_on")
-            kind = row.type.rpartition(".")[2]
-            version = int(loan["state_version"])
-            facts.append({"type": kind, "state_version": version, **{name: loan.get(name, "") for name in names}})
+            loan = (body := json.loads(row.body)).get("loan", body)
+            kind, version = row.type.rpartition(".")[2], int(loan.get("state_version", 0))
+            facts.append({"type": kind, "state_version": version, **{name: loan.get(name, "") for name in NAMES}})
         assert facts == self.expected
         self.expected = []
 

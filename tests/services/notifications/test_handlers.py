@@ -16,6 +16,7 @@ from rangkiang.circulation.v1.events_pb2 import (
     LoanOverdue,
     LoanRenewed,
     LoanReturned,
+    SuspensionEnded,
     SuspensionStarted,
 )
 from rangkiang.members.v1.events_pb2 import (
@@ -88,6 +89,24 @@ def test_a_return_drops_reminders_and_makes_a_receipt(office):
     back = loan(office, member=lent.member_id, loan_id=lent.loan_id, version=2, state="in")
     office.deliver(LoanReturned(loan=back))
     assert office.states() == [("overdue", "dropped", "LOAN_RETURNED"), ("return_receipt", "waiting", "")]
+
+
+def test_the_end_of_a_suspension_drops_its_notice_also_from_the_print_list_and_a_later_one_has_its_own(office):
+    member, other = office.owners.add(email="", phone=""), office.owners.add()
+    days = {"begins_on": "2026-11-21", "ends_on": "2026-11-25", "days": 5}
+    office.deliver(SuspensionStarted(loan=loan(office, member=member), **days))
+    office.deliver(SuspensionStarted(loan=loan(office, member=other), **days))
+    office.send()
+    office.deliver(SuspensionStarted(loan=loan(office, member=member), **days | {"ends_on": "2026-11-27", "days": 7}))
+    ended = SuspensionEnded(member_id=str(member))
+    office.deliver(ended)
+    office.deliver(SuspensionStarted(loan=loan(office, member=member), **days))
+    assert [(str(notice.member_id), notice.state, notice.reason) for notice in office.notices()] == [
+        (str(member), "dropped", "SUSPENSION_ENDED"),
+        (str(other), "sent", ""),
+        (str(member), "dropped", "SUSPENSION_ENDED"),
+        (str(member), "waiting", ""),
+    ]
 
 
 def test_a_renewal_drops_reminders_of_the_earlier_day(office):
