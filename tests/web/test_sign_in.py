@@ -309,3 +309,17 @@ def test_while_members_does_not_answer_staff_go_on_for_half_an_hour(
         with clock.frozen(clock.now() + timedelta(minutes=minutes)):
             reader.open("/desk/overdue")
         assert (minutes, reader.response.url.path, reader.response.status_code) == (minutes, "/desk/overdue", status)
+
+
+def test_while_members_does_not_answer_a_browser_forgets_the_session_that_is_signed_out(
+    reader: Visitor, desk: Staff, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader.sign_in(desk)
+    reader.open("/desk/overdue")
+    with monkeypatch.context() as outage:
+        outage.delitem(inproc._services, "members")
+        response = reader.send("/sign-out", follow=False)
+    assert (response.status_code, response.headers["location"]) == (303, "/")
+    assert cookies_of(response)[sessions.HTTP_COOKIE]["max-age"] == "0"
+    reader.open("/account")
+    assert reader.response.url.path == "/sign-in"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from cryptography.fernet import InvalidToken
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis import ids
-from chassis.errors import Error, NotFound
+from chassis.errors import Error, NotFound, TooLate, Unavailable
 from gateway import sessions
 from gateway.callers import address_of
 from gateway.clients import call, members
@@ -168,7 +170,9 @@ async def sign_out(request: Request) -> Response:
     if sessions.session_of(request) is not None:
         await read_form(request)
     response = redirect("/")
-    await _end_session(request)
+    # Without an answer of members the session ends later, when it has been unused; its secret is forgotten here.
+    with suppress(Unavailable, TooLate):
+        await _end_session(request)
     sessions.forget(request, response)
     return response
 
