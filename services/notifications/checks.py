@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import timedelta
 from typing import Any
 
@@ -21,7 +22,7 @@ from chassis.sentences import sentence
 from chassis.service import Resources
 from services.notifications.channels.limits import FAILURES
 from services.notifications.channels.opening import open_channels
-from services.notifications.channels.port import NO_SIGN_IN, Outcome
+from services.notifications.channels.port import NO_SIGN_IN, Channel, Outcome
 from services.notifications.keys import stored_fingerprint
 from services.notifications.members import TEXT_KEY_DAMAGED
 from services.notifications.sending.decisions import CONTACT_UNREADABLE
@@ -80,13 +81,20 @@ def sign_ins(resources: Resources) -> list[Finding]:
         opened = open_channels(own.channels, allowed_networks=networks(own.outgoing_private_networks))
     except Invalid:
         return []  # `channels` reports it
-    executor = ThreadPoolExecutor(max_workers=len(opened))
-    tries = {channel.name: executor.submit(channel.sign_in) for channel in opened}
-    wait(tries.values(), timeout=SIGN_IN_SECONDS)
-    executor.shutdown(wait=False)
+    outcomes: dict[str, Outcome | None] = {channel.name: Outcome("temporary", reason="NO_ANSWER") for channel in opened}
+
+    def try_sign_in(channel: Channel) -> None:
+        outcomes[channel.name] = channel.sign_in()
+
+    # Daemons, so that a command ends before a server that does not answer.
+    threads = [threading.Thread(target=try_sign_in, args=[channel], daemon=True) for channel in opened]
+    for thread in threads:
+        thread.start()
+    end = time.monotonic() + SIGN_IN_SECONDS
+    for thread in threads:
+        thread.join(max(0.0, end - time.monotonic()))
     findings: list[Finding] = []
-    for name, one in tries.items():
-        outcome = one.result() if one.done() else Outcome("temporary", reason="NO_ANSWER")
+    for name, outcome in list(outcomes.items()):
         part = f"notices channel {name}"
         if outcome is None:
             findings.append(Finding(part, True, sentence("CHECK_CHANNEL_UNTRIED", channel=name)))

@@ -36,9 +36,10 @@ from services.notifications.tables import (
 
 KEPT = timedelta(days=14)
 ROWS_KEPT = timedelta(days=400)
-# Providers repeat callbacks for some days. Messages of people are not needed long after their answers.
 # A message whose sender named no institution cannot be answered after a day, and belongs to nobody.
 UNNAMED_KEPT = timedelta(days=7)
+# Providers repeat callbacks for some days. A message that waits longer, such as for an institution that does not exist,
+# cannot be answered any more. Messages of people are not needed long after their answers.
 CALLBACKS_KEPT, CONVERSATIONS_KEPT = timedelta(days=30), timedelta(days=90)
 BATCH = 200
 PAGE = 1_000
@@ -63,7 +64,7 @@ def forget_old_rows(resources: Resources, stop: threading.Event) -> None:
         (Notice, and_(Notice.made_at <= oldest, Notice.state.not_in(("waiting", "sending", "print")))),
         (Attempt, Attempt.message_id.in_(select(Message.id).where(_unused()))),
         (Message, _unused()),
-        (InboundMessage, and_(InboundMessage.received_at <= now - CALLBACKS_KEPT, InboundMessage.sealed.is_(None))),
+        (InboundMessage, InboundMessage.received_at <= now - CALLBACKS_KEPT),
         (InboundMessage, InboundMessage.asked_at <= now - UNNAMED_KEPT),
         (ConversationMessage, ConversationMessage.conversation_id.in_(select(Conversation.id).where(_ended(now)))),
         (Conversation, _ended(now)),

@@ -152,6 +152,9 @@ class LimitedChannel:
         if outcome.is_pending:
             # It counts when `ask` returns the outcome. A probe stays the probe until then.
             self._pending.add(message.id)
+        elif outcome.reason in NOT_HANDED_OVER:
+            # It says nothing about the provider.
+            self._circuit.forget_probe()
         else:
             self._note(outcome)
         return outcome

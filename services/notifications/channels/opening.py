@@ -83,7 +83,7 @@ def _parse(text: str, scheme: str, number: int) -> ChannelUrl:
     institution = options.pop("institution", "") if scheme == "whatsapp" else ""
     name = options.pop("name", f"wa-{institution.lower()}" if institution else scheme.replace("+", "-"))
     if not _NAME.fullmatch(name):
-        raise Invalid("CHANNEL_URL_INVALID", scheme=scheme, number=number)
+        raise Invalid("CHANNEL_OPTION_INVALID", channel=scheme, option="name", why="a–z, 0–9, -; 1 … 16")
     user, password = unquote(parts.username or ""), unquote(parts.password or "")
     rate, burst = options.pop("rate", ""), options.pop("burst", "")
     return ChannelUrl(

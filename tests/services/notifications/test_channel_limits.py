@@ -100,6 +100,30 @@ def test_a_channel_that_stays_away_is_tried_every_fifteen_minutes() -> None:
     assert 15 < provider.sent < 30
 
 
+def test_messages_that_were_not_handed_over_do_not_close_the_circuit() -> None:
+    channel, provider, _ = limited()
+    for _ in range(FAILURES):
+        provider.outcome = DOWN
+        channel.send(MESSAGE)
+        provider.outcome = Outcome("temporary", reason="RATE_LIMITED", retry_after_seconds=2)
+        channel.send(MESSAGE)
+    assert channel.state().circuit == "open"
+
+
+def test_a_probe_that_was_not_handed_over_leaves_the_turn_to_the_next_message() -> None:
+    channel, provider, clock = limited()
+    provider.outcome = DOWN
+    for _ in range(FAILURES):
+        channel.send(MESSAGE)
+    clock.now += OPEN_SECONDS
+    provider.outcome = Outcome("temporary", reason="RATE_LIMITED", retry_after_seconds=2)
+    channel.send(MESSAGE)
+    assert channel.state().circuit == "half-open"
+    provider.outcome = TAKEN
+    assert channel.send(MESSAGE).state == "accepted"
+    assert channel.state().circuit == "closed"
+
+
 def test_refusals_of_messages_do_not_open_the_circuit() -> None:
     channel, provider, _ = limited()
     provider.outcome = Outcome("permanent", reason="SMTP_550", is_address_bad=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -69,7 +70,9 @@ def test_a_server_that_does_not_answer_ends_the_check_of_its_channel_alone(
     monkeypatch.setattr(checks, "SIGN_IN_SECONDS", 1.0)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         away = f"smtp://127.0.0.1:{silent.getsockname()[1]}?tls=none&{FROM}&timeout=3&name=diam"
+        before = set(threading.enumerate())
         findings = found(partners, f"{away} {mail_url(mail, tls)}")
+        assert [one.daemon for one in set(threading.enumerate()) - before] == [True], "the command can end meanwhile"
     assert [(one.part, one.mark) for one in findings] == [
         ("notices channel diam", "fault"),
         ("notices channel smtp", "ok"),
