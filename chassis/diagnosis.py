@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import ssl
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -28,7 +30,7 @@ from chassis.job_runs import DONE, job_runs, next_start
 from chassis.jobs import jobs_of
 from chassis.lease import holder_of
 from chassis.outbox import outbox, published_ids, unpublished_rows
-from chassis.rpc.gaps import find_gaps, list_published
+from chassis.rpc.gaps import find_gaps, find_late, list_published
 from chassis.sentences import LocalText, sentence
 from chassis.service import GATEWAY_SETTINGS, Job, Resources, Service, load
 from chassis.settings import Settings
@@ -41,6 +43,7 @@ JOB_GRACE = timedelta(hours=1)
 MINIMUM_FREE_BYTES = 256 * 1024 * 1024
 MOST_SKEW_SECONDS = 5
 GATEWAY_SECONDS = 5.0
+WORKER_SECONDS = 3.0  # in which a worker handles at least one event
 LATEST_SEALS = 300  # of at most 1,000 rows, 16 µs each
 
 
@@ -111,18 +114,9 @@ def check_gaps(settings: Settings, service: Service) -> list[Finding]:
         return []
     part = f"{service.name} missing events"
 
-    def read_published(owner: str, event_type: str, after: UUID, before: UUID) -> list[UUID]:
-        try:
-            of_owner = load(owner).open_database(settings, pool_size=1, any_revision=True)
-            with closing(of_owner), of_owner.reading(DOCTOR) as session:
-                return published_ids(session, event_type, after=after, before=before)
-        except Unavailable:
-            # With a role for each service, doctor in a service's Pod reads only the database of that service.
-            return list_published(resources, owner, event_type, after, before)
-
     with closing(service.open_database(settings, pool_size=2, any_revision=True)) as database:
         resources = Resources(settings=settings, database=database, service=service)
-        gaps = find_gaps(resources, read_published)
+        gaps = find_gaps(resources, partial(_read_published, resources))
     if not gaps:
         return [Finding(part, True, sentence("CHECK_NO_GAPS"))]
     advice = sentence("CHECK_GAPS_ADVICE", service=service.name)
@@ -130,6 +124,41 @@ def check_gaps(settings: Settings, service: Service) -> list[Finding]:
         Finding(part, False, sentence("CHECK_GAPS", handler=gap.handler, count=len(gap.ids), owner=gap.owner), advice)
         for gap in gaps
     ]
+
+
+def _read_published(resources: Resources, owner: str, event_type: str, after: UUID, before: UUID) -> list[UUID]:
+    try:
+        of_owner = load(owner).open_database(resources.settings, pool_size=1, any_revision=True)
+        with closing(of_owner), of_owner.reading(DOCTOR) as session:
+            return published_ids(session, event_type, after=after, before=before)
+    except Unavailable:
+        # With a role for each service, doctor in a service's Pod reads only the database of that service.
+        return list_published(resources, owner, event_type, after, before)
+
+
+def check_workers(settings: Settings, service: Service) -> list[Finding]:
+    """Check that a worker which is connected to the broker handles its events, and is not stopped or hung."""
+    if not service.consumers or urlsplit(settings.bus_url).scheme == "local":
+        return []  # of the local bus, `check_handlers` names the process that holds the role
+    part = f"{service.name} workers"
+    with closing(service.open_database(settings, pool_size=2, any_revision=True)) as database:
+        resources = Resources(settings=settings, database=database, service=service)
+        find = partial(find_late, resources, partial(_read_published, resources))
+        before = {gap.handler: gap.ids for gap in find()}
+        if before:
+            time.sleep(WORKER_SECONDS)
+        # Of a worker that is only behind, the events have changed.
+        late = {gap.handler: len(gap.ids) for gap in find() if set(before.get(gap.handler, ())) <= set(gap.ids)}
+        with closing(open_depths(resources)) as depths:
+            frozen = [
+                depth
+                for depth in depths.count()
+                if depth.workers and late.get(depth.handler, 0) > depth.dead + depths.postponed(depth.handler)
+            ]
+    if not frozen:
+        return [Finding(part, True, sentence("CHECK_WORKERS"))]
+    message = sentence("CHECK_WORKER_FROZEN", handlers=", ".join(depth.handler for depth in frozen))
+    return [Finding(part, False, message, sentence("CHECK_WORKER_FROZEN_ADVICE", service=service.name))]
 
 
 def check_jobs(settings: Settings, service: Service) -> list[Finding]:
@@ -278,6 +307,7 @@ PARTS: dict[str, Check] = {
     "outgoing events": check_outbox,
     "incoming events": check_handlers,
     "missing events": check_gaps,
+    "workers": check_workers,
     "jobs": check_jobs,
     "backup": check_backup,
     "database clock": check_database_clock,

@@ -18,7 +18,7 @@ from chassis.errors import Invalid
 from chassis.job_runs import DONE, REFILL, is_unfinished, record_end
 from chassis.output import print_json, print_text
 from chassis.rpc import inproc
-from chassis.rpc.client import sync_channel
+from chassis.rpc.client import SyncChannel, sync_channel
 from chassis.rpc.gaps import close_gaps
 from chassis.service import Projection, Resources, discover, load, open_for_command
 from chassis.settings import Settings
@@ -98,6 +98,17 @@ def refill(resources: Resources, *, owner: str = "") -> dict[str, int]:
         with _owner_in_this_process(projection.owner, resources.settings):
             rows[projection.name] = fill(resources, projection)
     return rows
+
+
+@contextlib.contextmanager
+def open_owner(resources: Resources, owner: str) -> Iterator[SyncChannel]:
+    """Open a channel to the owner of rows, for a command: to its server, or to its servicer in this process."""
+    settings, name = resources.settings, resources.service.name
+    with (
+        _owner_in_this_process(owner, settings),
+        contextlib.closing(sync_channel(settings.service_url(owner), settings, caller=name)) as channel,
+    ):
+        yield channel
 
 
 @contextlib.contextmanager

@@ -13,7 +13,8 @@ from kombu.exceptions import KombuError
 from sqlalchemy import select
 
 from chassis import clock
-from chassis.bus.amqp import CONNECT_SECONDS, EXCHANGE, UNROUTED_QUEUE, dead_queue, queue_of
+from chassis.bus import BACKOFF_SECONDS
+from chassis.bus.amqp import CONNECT_SECONDS, EXCHANGE, UNROUTED_QUEUE, dead_queue, queue_of, suspects_queue, wait_queue
 from chassis.bus.depths import Depth
 from chassis.context import system
 from chassis.errors import Unavailable
@@ -58,6 +59,11 @@ class AmqpDepths:
         if newest is None:
             return seconds
         return max(0.0, min(seconds, (clock.now() - moment_of(newest)).total_seconds()))
+
+    def postponed(self, handler: str) -> int:
+        queue = queue_of(self._service.name, handler)
+        queues = [suspects_queue(queue), *(wait_queue(queue, seconds) for seconds in BACKOFF_SECONDS)]
+        return sum(counts[0] for counts in map(self._ask, queues) if counts)
 
     def missing(self) -> list[str]:
         with self._channel() as channel, suppress(NotFound):

@@ -47,6 +47,10 @@ class Depths(Protocol):
         """Return the depth of each handler of the service. Raises Unavailable."""
         ...
 
+    def postponed(self, handler: str) -> int:
+        """Return the number of a handler's events that wait for another attempt and are not in `count`."""
+        ...
+
     def missing(self) -> list[str]:
         """Return the missing parts of the bus that every event needs, such as its exchange. Raises Unavailable."""
         ...
@@ -79,6 +83,9 @@ class LocalDepths:
                 is_late = oldest > LATE_SECONDS
                 depths[handler] = Depth(handler, total - int(dead_count), int(dead_count), is_late, oldest=oldest)
         return list(depths.values())
+
+    def postponed(self, handler: str) -> int:
+        return 0
 
     def missing(self) -> list[str]:
         with self._resources.database.reading(LOCAL) as session:

@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 
 COMPARED = timedelta(days=2)  # less than chassis.outbox.RETENTION
 UNSETTLED = timedelta(hours=3)  # more than the sum of chassis.bus.BACKOFF_SECONDS
+HANDLED = timedelta(seconds=60)  # a worker needs less
 COMPARING = system("gaps")
 
 # Called with owner, type of event, and two ids; returns a page of the ids of published events between them, in order.
@@ -55,11 +56,24 @@ def find_gaps(resources: Resources, published: ListPublished) -> list[Gap]:
     """
     with contextlib.closing(open_depths(resources)) as depths:
         unhandled = {depth.handler: depth.waiting + depth.dead for depth in depths.count()}
+    gaps = _find_unhandled(resources, published, COMPARED, UNSETTLED)
+    return [gap for gap in gaps if len(gap.ids) > unhandled.get(gap.handler, 0)]
+
+
+def find_late(resources: Resources, published: ListPublished) -> list[Gap]:
+    """Return the events of the last three hours that should be handled, and are not, whatever the reason.
+
+    raises  Unavailable  an owner or the database does not answer
+    """
+    return _find_unhandled(resources, published, UNSETTLED, HANDLED)
+
+
+def _find_unhandled(resources: Resources, published: ListPublished, oldest: timedelta, newest: timedelta) -> list[Gap]:
     gaps = []
     for consumer in resources.service.consumers:
         owner = consumer.event.DESCRIPTOR.full_name.split(".")[1]  # "catalog" of rangkiang.catalog.v1.ItemsChanged
-        ids = list(_missing(resources, consumer, owner, published))
-        if len(ids) > unhandled.get(consumer.name, 0):
+        ids = list(_missing(resources, consumer, owner, published, oldest, newest))
+        if ids:
             gaps.append(Gap(consumer.name, owner, ids))
     return gaps
 
@@ -80,14 +94,16 @@ def close_gaps(resources: Resources) -> int:
     return sum(len(gap.ids) for gap in gaps)
 
 
-def _missing(resources: Resources, consumer: Consumer, owner: str, published: ListPublished) -> Iterator[UUID]:
+def _missing(
+    resources: Resources, consumer: Consumer, owner: str, published: ListPublished, oldest: timedelta, newest: timedelta
+) -> Iterator[UUID]:
     with resources.database.reading(COMPARING) as session:
         # A handler of a new release does not miss what was published before.
         since = first_run(session, _run_of(consumer))
     if since is None:
         return
     now = clock.now()
-    after, before = earliest_id(max(now - COMPARED, since)), earliest_id(now - UNSETTLED)
+    after, before = earliest_id(max(now - oldest, since)), earliest_id(now - newest)
     while ids := published(owner, consumer.event.DESCRIPTOR.full_name, after, before):
         of_page = (inbox.c.consumer == consumer.name, inbox.c.event_id.between(ids[0], ids[-1]))
         with resources.database.reading(COMPARING) as session:

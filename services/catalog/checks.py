@@ -19,6 +19,7 @@ from chassis.health import NOTHING_TO_DO, Finding
 from chassis.metrics import Sample
 from chassis.sentences import sentence
 from chassis.service import Resources
+from chassis.urls import resolve
 from services.catalog.importing import backfill, regrouping
 from services.catalog.index.installation import open_index
 from services.catalog.index.rebuilds import index_fault
@@ -28,6 +29,7 @@ from services.catalog.tables import Branch, ImportRun, IndexQueue, Record, Rejec
 
 SEARCH_SECONDS = 5
 LATE_SECONDS = 60  # usually a record waits one second, and a record of an import until the commit
+MOST_NAMED = 5
 BACKLOG = 5_000  # with more queued records, readers notice that search results are late
 
 
@@ -191,3 +193,18 @@ def search_disk(resources: Resources) -> list[Finding]:
         message = sentence("CHECK_SEARCH_BLOCKED", index=", ".join(sorted(blocked)))
         return [Finding(part, False, message, sentence("CHECK_SEARCH_DISK_ADVICE"))]
     return [Finding(part, True, sentence("CHECK_SEARCH_DISK"))]
+
+
+def item_states(resources: Resources) -> list[Finding]:
+    """Check that items which are lent or in transit are the same here and in circulation."""
+    part = "catalog item states"
+    try:
+        # By name, because a worker imports this module for its figures, and must not import gRPC.
+        items = resolve("services.catalog.rpc.snapshots:find_differing_states")(resources)
+    except Unavailable:
+        return []  # circulation's own checks report it
+    if not items:
+        return [Finding(part, True, sentence("CHECK_ITEM_STATES"))]
+    named = ", ".join(map(str, items[:MOST_NAMED]))
+    message = sentence("CHECK_ITEM_STATES_DIFFER", count=len(items), items=named)
+    return [Finding(part, False, message, sentence("CHECK_ITEM_STATES_DIFFER_ADVICE"))]

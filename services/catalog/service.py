@@ -37,6 +37,7 @@ SERVICE = Service(
         "services.catalog.checks:works",
         "services.catalog.checks:search_disk",
         "services.catalog.checks:vocabulary",
+        "services.catalog.checks:item_states",
     ),
     metrics=("services.catalog.checks:samples",),
     jobs=(

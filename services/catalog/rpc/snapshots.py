@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import time
+from uuid import UUID
+
 from chassis.context import system
 from chassis.ids import parse_id
+from chassis.resync import open_owner
 from chassis.rpc.client import SyncChannel
 from chassis.service import Resources
 from rangkiang.circulation.v1.circulation_pb2_grpc import CirculationStub
@@ -11,6 +15,8 @@ from rangkiang.circulation.v1.events_pb2 import SnapshotRequest
 from services.catalog.inventory import states
 
 RESYNC = system("resync")
+COMPARING_SECONDS = 2.0  # further items of a large library are copied each night
+ON_ITS_WAY_SECONDS = 3.0  # in which a fact reaches the catalogue
 
 
 def copy_states(resources: Resources, channel: SyncChannel) -> int:
@@ -34,3 +40,32 @@ def copy_states(resources: Resources, channel: SyncChannel) -> int:
         if not cursor:
             states.reset_states(resources.database, unnamed, RESYNC)
             return count
+
+
+def find_differing_states(resources: Resources) -> list[UUID]:
+    """Return the items whose state differs from circulation's, also after the time of a fact on its way.
+
+    raises  Unavailable  circulation or a database does not answer
+    """
+    differing = _compare_states(resources)
+    if differing:
+        time.sleep(ON_ITS_WAY_SECONDS)
+        differing &= _compare_states(resources)
+    return sorted(differing)
+
+
+def _compare_states(resources: Resources) -> set[UUID]:
+    """Compare the items that are out with circulation's snapshot, or with its beginning in a large library."""
+    with resources.database.reading(RESYNC) as session:
+        ours = states.load_states_out(session)
+    theirs: dict[UUID, int] = {}
+    deadline, cursor = time.monotonic() + COMPARING_SECONDS, ""
+    with open_owner(resources, "circulation") as channel:
+        while time.monotonic() < deadline:
+            reply = CirculationStub(channel).Snapshot(SnapshotRequest(cursor=cursor))
+            theirs |= {parse_id(loan.item_id): loan.state_version for loan in reply.loans}
+            cursor = reply.cursor
+            if not cursor:
+                break
+    unnamed = set() if cursor else ours.keys() - theirs.keys()
+    return unnamed | {item for item, version in theirs.items() if ours.get(item) != version}

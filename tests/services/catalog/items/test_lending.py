@@ -13,6 +13,7 @@ from sqlalchemy import delete, select
 
 from chassis.context import READER, system
 from chassis.db import Database
+from chassis.health import Finding
 from chassis.rpc import inproc
 from chassis.rpc.client import sync_channel
 from chassis.service import Resources
@@ -27,9 +28,11 @@ from rangkiang.circulation.v1.events_pb2 import (
     SnapshotReply,
     SnapshotRequest,
 )
+from services.catalog.checks import item_states
 from services.catalog.handlers import keep_rules, keep_state
 from services.catalog.inventory.states import follow_rules, put_states
 from services.catalog.record.page import load_record_page
+from services.catalog.rpc import snapshots
 from services.catalog.rpc.snapshots import copy_states
 from services.catalog.service import SERVICE
 from services.catalog.tables import Branch, IndexQueue, Institution, Item, ItemState, Record
@@ -214,6 +217,48 @@ def test_an_item_that_a_snapshot_does_not_name_is_on_the_shelf(database: Databas
     assert queued(database) == {1: 3}
     tell(database, loan(items["A"], 6))
     assert holding(database) == {"available": 0, "answer": "out_until", "due_on": "2026-12-03"}
+
+
+def doctor(database: Database, circulation: CirculationServicer) -> Finding:
+    """What doctor says of the states, while circulation serves in this process."""
+    settings = load_settings({"CIRCULATION_URL": "inproc:served"})
+    inproc.register("served", circulation, add_CirculationServicer_to_server)
+    try:
+        (finding,) = item_states(Resources(settings=settings, database=database, service=SERVICE))
+    finally:
+        inproc.unregister("served")
+    return finding
+
+
+def test_doctor_finds_items_whose_states_differ_from_those_of_circulation(
+    database: Database, items: dict[str, Item], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshots, "ON_ITS_WAY_SECONDS", 0.01)
+    tell(database, loan(items["A"], 5))
+    assert doctor(database, Circulation([[loan(items["A"], 5)], []])).ok
+    for pages in ([[]], [[loan(items["A"], 6)]], [[loan(items["A"], 5)], [loan(items["B"], 1)]]):
+        finding = doctor(database, Circulation(pages))
+        assert not finding.ok
+        differing = items["B" if len(pages) == 2 else "A"].id
+        assert finding.message.en == (f"The states of 1 items in the catalogue differ from circulation: {differing}.")
+        assert "rangkiang resync catalog" in finding.advice.en
+
+
+def test_doctor_names_no_item_whose_fact_is_on_its_way(
+    database: Database, items: dict[str, Item], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshots, "ON_ITS_WAY_SECONDS", 0.01)
+    fact = loan(items["A"], 1)
+    looks: list[int] = []
+
+    def arrive() -> None:
+        if looks:
+            tell(database, fact)
+        looks.append(1)
+
+    circulation = Circulation([[fact], []], meanwhile=arrive)
+    assert doctor(database, circulation).ok
+    assert len(looks) == 4
 
 
 def test_an_act_while_a_snapshot_is_read_stays(database: Database, items: dict[str, Item]) -> None:
