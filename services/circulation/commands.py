@@ -169,14 +169,15 @@ def accept_clock(
         values = {**asdict(acceptance), "now": acceptance.now.isoformat(), "newest_act": newest_act}
         print_json({**values, "accepted": acceptance.is_needed and not dry_run, "dry_run": dry_run})
         return
-    facts = {
-        "now": f"{acceptance.now:%Y-%m-%d %H:%M} UTC",
-        "newest_act": f"{acceptance.newest_act:%Y-%m-%d %H:%M} UTC" if acceptance.newest_act else "—",
-    }
-    reason = (
-        ("CLOCK_WOULD_BE_ACCEPTED" if dry_run else "CLOCK_ACCEPTED") if acceptance.is_needed else "CLOCK_IS_ACCEPTED"
-    )
-    print_text(sentence(reason, **facts).in_language(resources.settings.language))
+    now = f"{acceptance.now:%Y-%m-%d %H:%M} UTC"
+    newest_act = f"{acceptance.newest_act:%Y-%m-%d %H:%M} UTC" if acceptance.newest_act else "—"
+    if not acceptance.is_needed:
+        answer = sentence("CLOCK_IS_ACCEPTED", now=now)
+    elif dry_run:
+        answer = sentence("CLOCK_WOULD_BE_ACCEPTED", now=now, newest_act=newest_act)
+    else:
+        answer = sentence("CLOCK_ACCEPTED", now=now, newest_act=newest_act)
+    print_text(answer.in_language(resources.settings.language))
 
 
 @report_app.callback()
