@@ -61,8 +61,7 @@ class SignInMethods:
                 else:
                     # Locked, so that two parallel sign-ins cannot use the same code.
                     stored = session.get_one(Account, right[0].id, with_for_update=True)
-                    # Not with a password that was changed, or for an account that was closed, during the computation.
-                    if stored.closed_at or not stored.password_hash or stored.password_at != right[0].password_at:
+                    if _was_changed(stored, right[0]):
                         refusal = Unauthenticated("SIGN_IN_FAILED")
                     else:
                         refusal = self._refusal_of_code(session, stored, request, attempts, caller)
@@ -268,8 +267,10 @@ class SignInMethods:
             accounts.check_password_for(account, request.new_password)
             password_hash = passwords.hash_password(request.new_password)
         with self._database.transaction(caller) as session:
+            stored = session.get_one(Account, account.id, with_for_update=True)
+            if _was_changed(stored, account):
+                raise Unauthenticated("PASSWORD_WRONG")
             attempts.clear(session)
-            stored = session.get_one(Account, account.id)
             accounts.store_password(session, stored, password_hash, keep=parse_id(caller.session))
             _record(session, caller, "members.change_password", stored)
         return members_pb2.ChangePasswordReply()
@@ -288,6 +289,11 @@ class SignInMethods:
             member_id=str(account.id) if account.is_member else "",
             has_second_factor=bool(account.totp_secret),
         )
+
+
+def _was_changed(stored: Account, compared: Account) -> bool:
+    """Return whether the account was closed or its password changed while a hash was computed."""
+    return bool(stored.closed_at) or not stored.password_hash or stored.password_at != compared.password_at
 
 
 def _institution_needed(session: Session, found: Sequence[Account]) -> Unauthenticated:
