@@ -21,7 +21,7 @@ from sqlalchemy.exc import DBAPIError
 
 from chassis.bus.depths import open_depths
 from chassis.context import READER, system
-from chassis.db_errors import check_answers
+from chassis.db_errors import check_answers, translate_connection_errors
 from chassis.errors import Error, Unavailable
 from chassis.job_runs import record_start
 from chassis.migrate import is_unprepared, pending
@@ -238,16 +238,14 @@ def _migrations(settings: Settings, service: Service) -> list[Finding]:
     part = f"{service.name} migrations"
     with closing(service.open_database(settings, pool_size=1, any_revision=True)) as database:
         try:
-            missing = pending(service, database)
+            with translate_connection_errors():
+                missing = pending(service, database)
         except CommandError:
             return [Finding(part, False, sentence("CHECK_DATABASE_NEWER"), sentence("CHECK_DATABASE_NEWER_ADVICE"))]
         except Unavailable as problem:
             if problem.reason != "DATABASE_MISSING":
                 raise
             missing = [history.label(one) for history in histories(service) for one in history.revisions()]
-        except DBAPIError as problem:
-            message = str(problem.orig).splitlines()[0]
-            return [Finding(part, False, LocalText(message, message), sentence("ADVICE_DATABASE"))]
     if not missing:
         return [Finding(part, True, sentence("CHECK_MIGRATED"))]
     return [

@@ -16,7 +16,7 @@ from sqlalchemy.schema import CreateIndex
 from chassis import audit
 from chassis.context import READER
 from chassis.db import Database, chassis_tables
-from chassis.db_errors import translate_errors
+from chassis.db_errors import translate_connection_errors
 from chassis.errors import Error
 from chassis.health import Finding
 from chassis.migrate import pending
@@ -85,7 +85,7 @@ ORDER BY relname
 
 def _check_indexes(service: Service, database: Database) -> Iterator[Finding]:
     """Check the indexes and unique constraints, and that PostgreSQL uses the indexes."""
-    with translate_errors(), database.reader.connect() as connection:
+    with translate_connection_errors(), database.reader.connect() as connection:
         missing = dict(_missing_indexes(connection, _tables(service)))
     if missing:
         message = sentence("CHECK_INDEXES_MISSING", indexes=_names(list(missing)))
@@ -174,7 +174,8 @@ def _tables(service: Service) -> list[Table]:
 def _is_other_revision(service: Service, database: Database) -> bool:
     """Return whether the database is at another revision than this release."""
     try:
-        return bool(service.migrations and pending(service, database))
+        with translate_connection_errors():
+            return bool(service.migrations and pending(service, database))
     except CommandError:
         return True
 

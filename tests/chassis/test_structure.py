@@ -22,7 +22,10 @@ from services.circulation.service import SERVICE
 from tests.migrated import copied_databases, copy_migrated
 
 TESTS = system("tests")
-PARTS = [f"circulation {part}" for part in ("database", "structure", "rights", "row security", "indexes", "pages")]
+PARTS = [
+    f"circulation {part}"
+    for part in ("database", "migrations", "structure", "rights", "row security", "indexes", "pages")
+]
 
 
 @pytest.fixture
@@ -105,9 +108,11 @@ def test_a_right_that_was_revoked_is_named_and_a_migration_grants_it_again(on_po
 def test_a_server_without_a_free_connection_is_named(on_postgres: Settings) -> None:
     owner_runs(on_postgres, 'ALTER DATABASE "{database}" CONNECTION LIMIT 0')
     assert reason_of(lambda: write(on_postgres)) == "DATABASE_CONNECTIONS_USED_UP"
-    finding = faults(on_postgres)["circulation database"]
-    assert "All connections of the database server" in finding.message.en
-    assert "max_connections" in finding.advice.en
+    found = faults(on_postgres)
+    assert list(found) == ["circulation database", "circulation migrations", "circulation structure"]
+    for finding in found.values():
+        assert "All connections of the database server" in finding.message.en
+        assert "max_connections" in finding.advice.en
 
 
 def test_a_process_without_a_free_connection_names_its_pool(on_postgres: Settings) -> None:
