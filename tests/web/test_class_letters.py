@@ -10,6 +10,7 @@ from playwright.sync_api import Browser
 
 from chassis import clock
 from chassis.rpc import inproc
+from gateway.web.desk import overdue
 from gateway.web.library import town_of
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 from rangkiang.common.v1.text_pb2 import LocalText
@@ -73,6 +74,18 @@ def test_two_schools_with_a_class_of_the_same_name_get_two_letters_with_letterhe
         texts = [document[number].get_textpage().get_text_range() for number in range(len(document))]
     assert len(texts) == 2
     assert all(school in text and "Siswa" in text for school, text in zip(schools, texts, strict=True))
+
+
+def test_letters_of_a_part_of_the_loans_say_so(desk: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("Siswa Satu", "Siswa Dua"):
+        lend_long_ago(desk, name, school="SMPN 4", group="VIII B")
+    desk.open("/desk/overdue/letters?group=VIII+B")
+    assert "Choose a class or a branch" not in desk.text
+    monkeypatch.setattr(overdue, "_PAGE", 1)
+    monkeypatch.setattr(overdue, "_MOST", 1)
+    desk.open("/desk/overdue/letters?group=VIII+B")
+    assert len(desk.page.xpath("//article//tbody/tr")) == 1
+    assert "Choose a class or a branch" in desk.text
 
 
 @pytest.mark.parametrize(
