@@ -2,7 +2,7 @@
 
 A token is a JWT (RFC 7519) signed with Ed25519 (RFC 8037). It holds the caller, the institution and the scopes. It is
 valid for five minutes; a session that ends before that is on the list of revoked sessions. While members does not
-answer, nobody can renew a token, so services accept it for 30 more minutes.
+answer, nobody can renew a token, so services accept it for 30 more minutes, and for half a minute after its return.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ AUDIENCE = "rangkiang"
 ALGORITHM = "EdDSA"
 TOKEN_SECONDS = 300
 OUTAGE_SECONDS = 1_800  # a token is valid for so much longer while members does not answer
+RETURN_SECONDS = 30.0  # after members has answered again, until the gateway has renewed every token
 # Every service refuses a revoked session after this time plus the duration of one call.
 STATE_SECONDS = 15.0
 # Shortest time between two reads of the keys because of tokens with an unknown key.
@@ -107,6 +108,7 @@ class TokenVerifier:
         self._state: TokenState | None = None
         self._read_at = float("-inf")
         self._is_away = False  # members did not answer the last time
+        self._away_at = float("-inf")  # when it last did not answer
         # hash of a token -> (time of its expiry, its caller); the newest is last
         self._verified: OrderedDict[bytes, tuple[float, Principal]] = OrderedDict()
         # encoded header of a valid token -> id of its key, because to decode it takes a sixth of the check
@@ -159,12 +161,15 @@ class TokenVerifier:
         # Checked here, because the library does not use chassis.clock, which tests set.
         late_seconds = clock.now().timestamp() - expires
         if late_seconds >= 0:
-            self._current_state(LEAST_STATE_SECONDS if self._is_away else 0.0)
-            if not self._is_away or late_seconds >= OUTAGE_SECONDS:
+            self._current_state(LEAST_STATE_SECONDS if self._was_away() else 0.0)
+            if not self._was_away() or late_seconds >= OUTAGE_SECONDS:
                 raise Unauthenticated("TOKEN_EXPIRED")
         if len(self._key_ids) < MOST_HEADERS:
             self._key_ids[header] = key_id
         return expires, principal
+
+    def _was_away(self) -> bool:
+        return time.monotonic() - self._away_at < RETURN_SECONDS
 
     def _remember(self, digest: bytes, verified: tuple[float, Principal]) -> None:
         with self._lock:
@@ -197,7 +202,8 @@ class TokenVerifier:
             self._is_away = False
         except Error as problem:
             # The next read waits a little, so that not every call waits for a service that does not answer.
-            self._read_at = time.monotonic() - STATE_SECONDS + LEAST_STATE_SECONDS
+            self._away_at = time.monotonic()
+            self._read_at = self._away_at - STATE_SECONDS + LEAST_STATE_SECONDS
             if not self._is_away:
                 log.warning("token_state_unavailable", extra={"reason": problem.reason})
             self._is_away = True

@@ -37,7 +37,9 @@ def members(monkeypatch: pytest.MonkeyPatch) -> Members:
     return Members()
 
 
-def test_an_expired_token_is_accepted_for_half_an_hour_while_members_is_away(members: Members) -> None:
+def test_an_expired_token_is_accepted_for_half_an_hour_while_members_is_away(
+    members: Members, monkeypatch: pytest.MonkeyPatch
+) -> None:
     verifier = TokenVerifier(members.read)
     authorization = "Bearer " + sign_token(PRINCIPAL, key_id="k1", private_key=KEY.private_bytes_raw())
     assert verifier.verify(authorization) == PRINCIPAL
@@ -52,6 +54,9 @@ def test_an_expired_token_is_accepted_for_half_an_hour_while_members_is_away(mem
         verifier.verify(authorization)
     with clock.frozen(clock.now() + timedelta(minutes=20)):
         members.is_away = False
+        # Until the gateway has renewed it: otherwise everybody would have to sign in again.
+        assert verifier.verify(authorization) == PRINCIPAL
+        monkeypatch.setattr(auth, "RETURN_SECONDS", 0.0)
         with pytest.raises(Unauthenticated, match="TOKEN_EXPIRED"):
             verifier.verify(authorization)
 
