@@ -1,9 +1,10 @@
 """`make soak`: rebuild an index under searches, attack the HTTP edge, restart Elasticsearch six times, restart
 processes in turn while 20,000 requests are sent, take the database away and hang it, lend while RabbitMQ is away for a
-minute, kill PostgreSQL and RabbitMQ together, then kill processes at random.
+minute, kill PostgreSQL and RabbitMQ together, plant faults for the alerts of Prometheus, then kill processes at random.
 
 KILLS is the number of kills, SOAK_SEED their random seed; REBUILD_SECONDS=0 skips the rebuilds, RESTART_REQUESTS=0 the
-restarts of processes, OUTAGES=0 those of the database and of RabbitMQ, POWER_CUTS=0 their end at once;
+restarts of processes, OUTAGES=0 those of the database and of RabbitMQ, POWER_CUTS=0 their end at once; ALERT_MINUTES is
+the time of normal work during which no alert may fire, and 0 skips the alerts;
 ENGINE_RESTARTS is the number of restarts of Elasticsearch.
 """
 
@@ -17,6 +18,7 @@ import time
 from pathlib import Path
 
 from bench.parts import resident
+from tests.faults import alert_drill
 from tests.faults.database_drill import random_outages
 from tests.faults.engine_restarts import restart_engine
 from tests.faults.hostile_clients import HalfOpenConnections, Inert, endless_headers, search_latency, unread_pipeline
@@ -66,6 +68,9 @@ def main() -> int:
     power_cuts = int(os.environ.get("POWER_CUTS") or 12)
     if power_cuts and "cluster" in editions:
         print(f"power cuts: {lose_nothing(power_cuts, seed=seed)}", flush=True)
+    alert_minutes = float(os.environ.get("ALERT_MINUTES") or 60)
+    if alert_minutes and "cluster" in editions:
+        print(alert_drill.run(minutes=alert_minutes), flush=True)
     for at, edition in enumerate(editions):
         start = time.monotonic()
         share = kills // len(editions) + (at < kills % len(editions))

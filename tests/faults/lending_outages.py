@@ -112,8 +112,8 @@ def lending_library(folder: Path) -> Iterator[Lending]:
         bus_url = servers.create_vhost(name)
         stack.callback(servers.drop_vhost, name)
         direct_url, owner_url = urls["DATABASE_URL"], urls["DATABASE_OWNER_URL"]
-        database_url, database = _through_proxy(stack, direct_url)
-        bus_url, broker = _through_proxy(stack, bus_url)
+        database_url, database = through_proxy(stack, direct_url)
+        bus_url, broker = through_proxy(stack, bus_url)
         settings = load_settings({"DATA": str(folder / "var"), "DATABASE_URL": database_url, "BUS_URL": bus_url})
         # Last of all the worker ends, and before it the relay.
         catalog = _open(stack, "catalog", direct_url, owner_url)
@@ -138,7 +138,7 @@ def lending_library(folder: Path) -> Iterator[Lending]:
         yield Lending(_client(stack, address), circulation, catalog, database, broker)
 
 
-def _through_proxy(stack: ExitStack, url: str) -> tuple[str, Proxy]:
+def through_proxy(stack: ExitStack, url: str) -> tuple[str, Proxy]:
     parts = urlsplit(url)
     proxy = stack.enter_context(proxy_to(str(parts.hostname), int(parts.port or 0)))
     return url.replace(f":{parts.port}/", f":{proxy.port}/"), proxy

@@ -64,6 +64,7 @@ class Cluster:
         self.owner_url = urls["DATABASE_OWNER_URL"].replace("{service}", prefix + "{service}")
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.log: IO[bytes] | None = None
+        self._commands: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {}  # and their changes, as at the start
 
     @property
     def address(self) -> str:
@@ -125,7 +126,13 @@ class Cluster:
         servers.drop_vhost(f"{self.prefix}rangkiang")
         servers.drop_indices(self.prefix.replace("_", "-"))
 
+    def restart(self, name: str, **changes: str) -> None:
+        """Start a process again that has ended, with changes of its environment."""
+        words, before = self._commands[name]
+        self._start(name, *words, **{**before, **changes})
+
     def _start(self, name: str, *command: str, **changes: str) -> None:
+        self._commands.setdefault(name, (command, changes))
         environment = _without_database(name, {**self.environment, **self._identity(name.partition("-")[0]), **changes})
         if self.prefix:
             program, words = (WORKER, command[1:]) if command[0] == "work" else (COMMAND, command)
