@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
+from chassis.service import discover
 from tests.architecture.test_monitoring import ALERTS, RULES
 
-SERVICES = ("catalog", "circulation", "members", "notifications")
+SERVICES = tuple(service.name for service in discover())
 HTTP = "http_server_request_duration_seconds"
 HOUR = 240  # values, one each 15 seconds
 USED_CONNECTIONS = (
@@ -232,3 +233,19 @@ def test_a_fault_fires_its_alerts_in_time_and_no_other(tmp_path: Path, fault: st
 
 def test_every_alert_fires_for_a_fault() -> None:
     assert {name for _, _, expected in FAULTS.values() for name, _ in expected} == set(ALERTS)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("process", ["{}", "{}-work"])
+def test_the_end_of_each_process_of_each_service_fires_an_alert_with_its_name(
+    tmp_path: Path, service: str, process: str
+) -> None:
+    name = process.format(service)
+    gone = {f'rangkiang_processes{{process="{name}"}}': GONE}
+    assert failure(tmp_path, gone, {2: [("RangkiangProcessMissing", {"process": name})]}) == ""
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_whose_events_nobody_publishes_fires_an_alert_with_its_name(tmp_path: Path, service: str) -> None:
+    gone = {f'rangkiang_lease_held{{role="relay",service="{service}"}}': GONE}
+    assert failure(tmp_path, gone, {2: [("RangkiangNoLeaseHolder", {"role": "relay", "service": service})]}) == ""
