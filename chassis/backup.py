@@ -1,6 +1,6 @@
 """`rangkiang backup` copies all databases of an installation as of one moment; doctor checks when it last ran.
 
-Only databases are copied: not the index, which can be rebuilt, not settings, and never the master key.
+With an option the files of settings are copied too; never the index, which can be rebuilt, nor the master key.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from chassis import clock, telemetry
-from chassis.backup_manifest import NAME, Copy, Manifest, digest_of, release
+from chassis.backup_files import SETTINGS_FILE, archive_settings, encrypt, opened, recipients, send
+from chassis.backup_manifest import NAME, Archive, Copy, Manifest, digest_of, release
 from chassis.context import system
 from chassis.errors import Error, Invalid, Unavailable
 from chassis.health import Finding
@@ -39,25 +40,60 @@ app = typer.Typer(add_completion=False, no_args_is_help=True)
 
 @app.command()
 def backup(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="New folder, or an empty one.")], json: Json = False
-) -> None:
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="New folder, or an empty one.")],
+    encrypt_for: Annotated[
+        str,
+        typer.Option(
+            "--encrypt", metavar="KEY", help="Public key of age (age1…) for which all files are encrypted; "
+            "BACKUP_RECIPIENT if not given. `restore` needs the identity file of this key.",
+        ),
+    ] = "",
+    target: Annotated[
+        str,
+        typer.Option(
+            "--to", metavar="TARGET", help="Copy the backup also to this folder of another machine, "
+            "or to s3://bucket/folder; BACKUP_TARGET if not given.",
+        ),
+    ] = "",
+    settings_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--settings", metavar="FILE", help="Back up this file of settings too, and the files that settings name: "
+            "those of channels, push keys. Never the master key.",
+        ),
+    ] = None,
+    json: Json = False,
+) -> None:  # fmt: skip
     """Copy all databases to a folder, as they are at one moment, while the services run."""
     services = discover()
     settings = process_settings(services)
+    given = {"backup_recipient": encrypt_for, "backup_target": target}
+    settings = settings.model_copy(update={name: value for name, value in given.items() if value})
     with telemetry.command(settings):
         print_folder(settings)
-        manifest = make_backup(settings, services, folder, quiet=json)
+        manifest = make_backup(settings, services, folder, settings_file=settings_file, quiet=json)
     size = sum(copy.bytes for copy in manifest.databases)
     if json:
-        print_json({"folder": str(folder), "bytes": size, **_summary(manifest)})
+        print_json({"folder": str(folder), "bytes": size, **_summary(manifest), "target": settings.backup_target})
     else:
         names = ", ".join(copy.service for copy in manifest.databases)
         print_text(f"{folder}: {names}; {size / 1e6:.1f} MB; writers waited {manifest.locked_ms:.1f} ms")
+        if settings.backup_target:
+            print_text(f"→ {settings.backup_target.rstrip('/')}/{folder.name}")
 
 
 @app.command()
 def restore(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a backup.")],
+    place: Annotated[str, typer.Argument(metavar="BACKUP", help="Folder of a backup, or s3://bucket/folder.")],
+    identity: Annotated[
+        Path | None, typer.Option("--identity", metavar="FILE", help="Identity file of age, for an encrypted backup.")
+    ] = None,
+    settings_folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--settings", metavar="DIR", help="Only write the files of settings of the backup below this folder."
+        ),
+    ] = None,
     replace: Annotated[
         bool,
         typer.Option(
@@ -67,15 +103,22 @@ def restore(
     json: Json = False,
 ) -> None:
     """Restore all databases of a backup; no process of Rangkiang may run."""
-    from chassis.restore import restore_backup
+    from chassis.restore import restore_backup, restore_settings
 
     services = discover()
     settings = process_settings(services)
-    with telemetry.command(settings):
+    with telemetry.command(settings), opened(place, settings, identity=identity) as folder:
         print_folder(settings)
+        if settings_folder is not None:
+            files = restore_settings(folder, settings_folder)
+            if json:
+                print_json({"folder": place, "files": files})
+            for file in files if not json else ():
+                print_text(file)
+            return
         manifest, replaced = restore_backup(settings, services, folder, replace=replace, quiet=json)
     if json:
-        print_json({"folder": str(folder), "replaced": replaced, **_summary(manifest)})
+        print_json({"folder": place, "replaced": replaced, **_summary(manifest)})
         return
     names = ", ".join(copy.service for copy in manifest.databases)
     print_text(f"{names}: as of {manifest.made_at}. The next start builds the index again.")
@@ -92,14 +135,20 @@ def _summary(manifest: Manifest) -> dict[str, Any]:
     }
 
 
-def make_backup(settings: Settings, services: Sequence[Service], folder: Path, *, quiet: bool) -> Manifest:
-    """Copy the databases of these services to a folder, which appears only when it is complete; record the outcome.
+def make_backup(
+    settings: Settings, services: Sequence[Service], folder: Path, *, settings_file: Path | None = None, quiet: bool
+) -> Manifest:
+    """Copy the databases of these services to a folder, which appears only when it is complete, and to BACKUP_TARGET.
 
-    raises  Invalid      FOLDER_NOT_EMPTY
-            Unavailable  BACKUP_RUNNING, DISK_FULL, FOLDER_UNUSABLE, and the errors of chassis.snapshots
+    settings_file  file of settings, which is copied too
+    raises  Invalid      FOLDER_NOT_EMPTY, RECIPIENT_INVALID, TARGET_INVALID, BACKUP_HAS_MASTER_KEY
+            Unavailable  BACKUP_RUNNING, DISK_FULL, FOLDER_UNUSABLE, SETTINGS_FILE_UNUSABLE, BACKUP_NOT_COPIED, and the
+                         errors of chassis.snapshots; doctor and a metric show these until a backup succeeds
     """
     try:
-        manifest = _copy_all(settings, services, folder, quiet=quiet)
+        manifest = _copy_all(settings, services, folder, settings_file=settings_file, quiet=quiet)
+        if settings.backup_target:
+            send(folder, settings.backup_target, settings)
     except Unavailable as problem:
         for service in services:
             with suppress(Error), _recording(settings, service) as session:
@@ -119,17 +168,29 @@ def _recording(settings: Settings, service: Service) -> Iterator[Session]:
         yield session
 
 
-def _copy_all(settings: Settings, services: Sequence[Service], folder: Path, *, quiet: bool) -> Manifest:
+def _copy_all(
+    settings: Settings, services: Sequence[Service], folder: Path, *, settings_file: Path | None, quiet: bool
+) -> Manifest:
+    keys = recipients(settings.backup_recipient) if settings.backup_recipient else []
     with ExitStack() as stack:
         sources = [stack.enter_context(closing(source_of(service, settings))) for service in services]
         partial = stack.enter_context(_partial_folder(folder))
-        _check_space(partial, sum(source.bytes for source in sources if source.kind == "sqlite"))
+        largest = max(source.bytes for source in sources) if keys else 0
+        _check_space(partial, largest + sum(source.bytes for source in sources if source.kind == "sqlite"))
         locked = open_all(sources)
         moment = clock.now()
         copies = [_copy(source, partial, quiet=quiet) for source in sources]
-        manifest = Manifest(release(), moment.isoformat(), round(1000 * locked, 3), copies)
+        archive = None
+        if settings_file is not None:
+            path = partial / SETTINGS_FILE
+            archive_settings(path, settings_file, settings, services)
+            sync(path)
+            archive = Archive(path.name, path.stat().st_size, digest_of(path))
+        manifest = Manifest(release(), moment.isoformat(), round(1000 * locked, 3), copies, archive)
         manifest.write(partial / NAME)
         sync(partial / NAME)
+        if keys:
+            encrypt(partial, keys)
         sync(partial)
         try:
             partial.rename(folder)

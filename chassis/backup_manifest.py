@@ -38,21 +38,34 @@ class Copy:
 
 
 @dataclass(frozen=True, slots=True)
+class Archive:
+    """The ZIP file of the settings and of the files that they name."""
+
+    file: str
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """
     release    release that made the backup
     made_at    moment of all snapshots, ISO 8601 in UTC
     locked_ms  milliseconds for which writers had to wait
+    settings   None if the backup was made without settings
     """
 
     release: str
     made_at: str
     locked_ms: float
     databases: list[Copy]
+    settings: Archive | None = None
 
     def write(self, path: Path) -> None:
         """Write the file, with a hash of its own content."""
         content = {"format": FORMAT, **asdict(self)}
+        if self.settings is None:
+            del content["settings"]  # earlier releases do not know it
         path.write_text(json.dumps({**content, "sha256": _digest(content)}, indent=2) + "\n", encoding="utf-8")
 
     @property
@@ -79,8 +92,10 @@ def read(folder: Path) -> Manifest:
         if digest != _digest({"format": written_as, **content}):
             raise ValueError
         copies = [Copy(**copy) for copy in content.pop("databases")]
-        manifest = Manifest(databases=copies, **content)
-        if any(Path(copy.file).name != copy.file for copy in copies) or manifest.moment.tzinfo is None:
+        archive = Archive(**content.pop("settings")) if "settings" in content else None
+        manifest = Manifest(databases=copies, settings=archive, **content)
+        files = [copy.file for copy in copies] + ([archive.file] if archive else [])
+        if any(Path(file).name != file for file in files) or manifest.moment.tzinfo is None:
             raise ValueError
     except (AttributeError, KeyError, TypeError, ValueError):
         raise Unavailable("BACKUP_DAMAGED", file=NAME) from None

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -20,7 +21,7 @@ from sqlalchemy.engine import URL, Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from chassis.backup_manifest import Copy, Manifest, check_release, digest_of, read
+from chassis.backup_manifest import Archive, Copy, Manifest, check_release, digest_of, read
 from chassis.context import system
 from chassis.db import read_url
 from chassis.errors import Invalid, Unavailable
@@ -113,6 +114,30 @@ def restore_backup(
     return manifest, replaced
 
 
+def restore_settings(folder: Path, target: Path) -> list[str]:
+    """Write the files of settings of a backup below a folder, where each has its former path. Returns the files.
+
+    raises  Invalid      BACKUP_NOT_FOUND, BACKUP_LACKS_SETTINGS
+            Unavailable  BACKUP_DAMAGED, FOLDER_UNUSABLE
+    """
+    archive = read(folder).settings
+    if archive is None:
+        raise Invalid("BACKUP_LACKS_SETTINGS")
+    path = folder / archive.file
+    _check_copy(path, archive)
+    with zipfile.ZipFile(path) as files:
+        try:
+            files.extractall(target)
+        except OSError as problem:
+            raise Unavailable("FOLDER_UNUSABLE", folder=str(target), why=problem.strerror or "") from None
+        return [str(target / name) for name in files.namelist()]
+
+
+def _check_copy(path: Path, copy: Copy | Archive) -> None:
+    if not path.is_file() or path.stat().st_size != copy.bytes or digest_of(path) != copy.sha256:
+        raise Unavailable("BACKUP_DAMAGED", file=copy.file)
+
+
 def _known_erasures(settings: Settings, services: Sequence[Service]) -> Iterator[Erasure]:
     """Yield the erasures that the databases in use have stored; skips databases that are missing or unreadable."""
     for service in services:
@@ -138,8 +163,7 @@ def _prepare(
 ) -> None:  # fmt: skip
     """Make the new database: copy, check and migrate it, and run the service's `after_restore`."""
     source = folder / copy.file
-    if not source.is_file() or source.stat().st_size != copy.bytes or digest_of(source) != copy.sha256:
-        raise Unavailable("BACKUP_DAMAGED", file=copy.file)
+    _check_copy(source, copy)
     with bar_for(quiet=quiet, in_bytes=True) as bar:
         task = bar.add_task(copy.service, total=copy.bytes, note="")
         url = target.prepare(source, copy, lambda done: bar.update(task, completed=done))

@@ -23,7 +23,7 @@ from chassis.errors import Invalid, Unavailable
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
-_PREFIX = "rangkiang-master-key-1:"
+MASTER_KEY_PREFIX = "rangkiang-master-key-1:"
 
 
 class MasterKey:
@@ -63,7 +63,7 @@ class MasterKey:
 
     def text(self) -> str:
         """Return the key in the form of its file, for `keys paper`."""
-        return _PREFIX + base64.b32encode(self._key).decode().rstrip("=")
+        return MASTER_KEY_PREFIX + base64.b32encode(self._key).decode().rstrip("=")
 
 
 class MemberKey:
@@ -118,7 +118,7 @@ def read_master_key(path: Path) -> MasterKey | None:
     # The group may read it, because Kubernetes gives the files of secrets to the group of the pod.
     if mode & stat.S_IRWXO:
         raise Invalid("MASTER_KEY_EXPOSED", file=str(path))
-    encoded = text.removeprefix(_PREFIX)
+    encoded = text.removeprefix(MASTER_KEY_PREFIX)
     try:
         return MasterKey(base64.b32decode(encoded + "=" * (-len(encoded) % 8)))
     except ValueError as problem:

@@ -145,6 +145,8 @@ class Service:
                       the restore without any change
     erasures          "package.module:function"; `restore` calls function(session) -> Iterable[Erasure] with a session
                       of the database in use, so that erasures are known even if the database of their service is lost
+    setting_files     "package.module:function"; `backup --settings` calls function(settings) -> Iterable[Path] for the
+                      files that the service's settings name, without the master key
     metrics           "package.module:function", called as function(resources) -> Iterable[chassis.metrics.Sample]
                       every five seconds by one process of a machine that has metrics
     """
@@ -166,6 +168,7 @@ class Service:
     checks: tuple[str, ...] = ()
     after_restore: tuple[str, ...] = ()
     erasures: str = ""
+    setting_files: str = ""
     metrics: tuple[str, ...] = ()
 
     def open_database(

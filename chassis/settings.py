@@ -114,6 +114,16 @@ class Settings(OwnSettings):
     metrics_port: int = Field(
         default=0, ge=0, le=65535, description="port of /metrics for all processes of this machine; 0: no metrics"
     )
+    backup_recipient: str = Field(
+        default="", description="public keys of age (age1…) for which backups are encrypted, separated by commas"
+    )
+    backup_target: str = Field(
+        default="", description="folder of another machine, or s3://bucket/folder, to which backups are copied too"
+    )
+    aws_endpoint_url: Url = Field(default="", description="address of the S3 server; that of Amazon if empty")
+    aws_region: str = Field(default="us-east-1", description="region of the S3 server")
+    aws_access_key_id: str = Field(default="", repr=False, description="key id for the S3 server")
+    aws_secret_access_key: str = Field(default="", repr=False, description="secret of that key")
     metrics_host: str = Field(default="127.0.0.1", description="address of /metrics")
     lang: str = Field(default="", description="the operator's language: Indonesian if it begins with id, else English")
     service_urls: Mapping[str, str] = Field(default_factory=dict)

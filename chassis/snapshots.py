@@ -6,6 +6,7 @@ databases wait while one snapshot of each is opened; they continue while the sna
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import sqlite3
@@ -31,9 +32,12 @@ from chassis.sqlite import RESTORING, refuse_missing
 from chassis.table_access import SETTING
 from chassis.write_turn import WriteTurn
 
+log = logging.getLogger(__name__)
+
 LOCKED_SECONDS = 0.1  # longest wait of writers
-WAIT_SECONDS = 60.0  # longest wait for a moment without open transactions
-LONGEST_PAUSE_SECONDS = 1.0
+WAIT_SECONDS = 600.0  # longest wait for a moment without open transactions
+LOGGED_AFTER_SECONDS = 30.0
+LONGEST_PAUSE_SECONDS = 3.0
 PAGES = 1_000  # in one step of SQLite's copy
 POLL_SECONDS = 0.2
 # Every transaction that publishes or handles an event writes one of these tables.
@@ -88,6 +92,7 @@ def open_all(sources: Sequence[Source]) -> float:
     raises  Unavailable  DATABASE_BUSY
     """
     order, end, pause = list(sources), time.monotonic() + WAIT_SECONDS, LOCKED_SECONDS
+    logged_at = end - WAIT_SECONDS + LOGGED_AFTER_SECONDS
     while True:
         missing = order[0]
         with ExitStack() as stack:
@@ -104,6 +109,9 @@ def open_all(sources: Sequence[Source]) -> float:
             except TimeoutError:
                 if time.monotonic() >= end:
                     raise Unavailable("DATABASE_BUSY") from None
+        if time.monotonic() > logged_at:
+            log.warning("backup_waits", extra={"service": missing.service.name, "seconds": WAIT_SECONDS})
+            logged_at = end
         order.remove(missing)
         order.insert(0, missing)
         time.sleep(random.uniform(pause / 2, pause))

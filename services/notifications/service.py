@@ -59,6 +59,7 @@ SERVICE = Service(
     metrics=("services.notifications.checks:samples",),
     after_restore=("services.notifications.jobs:settle_restored",),
     erasures="services.notifications.members:erasures",
+    setting_files="services.notifications.channels.opening:setting_files",
     consumers=(
         Consumer("institutions", InstitutionsChanged, "services.notifications.handlers:copy_institutions"),
         Consumer("members", MembersChanged, "services.notifications.handlers:copy_members"),

@@ -21,6 +21,7 @@ READ_IN_LICENCE_FILE = {
     "jinja2": "BSD-3-Clause",
     "mock": "BSD-2-Clause",
     "pymarc": "BSD-2-Clause",
+    "pyrage": "MIT",
 }
 # Packages of the lock for other systems, or for `make fuzz` alone: they are not installed where the page is made.
 NOT_INSTALLED = {"atheris": "Apache-2.0", "colorama": "BSD-3-Clause"}

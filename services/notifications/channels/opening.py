@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from chassis.addresses import Networks
 from chassis.errors import Invalid
+from chassis.settings import Settings
 from chassis.urls import known_scheme, resolve
+from services.notifications.channels.gateway_spec import read_spec
 from services.notifications.channels.limits import LimitedChannel
 from services.notifications.channels.port import Channel, ChannelUrl
+from services.notifications.settings import NotificationsSettings
 
 ADAPTERS = {
     "smtp": "services.notifications.channels.smtp:open_smtp",
@@ -23,6 +27,7 @@ ADAPTERS = {
 }
 # Between two URLs are blanks or a comma, then a scheme. A comma without a scheme may be part of a URL.
 _BETWEEN = re.compile(r"\s*[\s,]\s*(?=[a-z][a-z0-9+]*:)")
+_FILE_OPTIONS = ("authority", "token-file", "secret-file", "verify-token-file")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,15}")
 
 
@@ -65,6 +70,24 @@ def push_application_key(urls: str) -> str:
 
     keys = [url.take("keys") for url in parse_channels(urls) if url.scheme == "webpush"]
     return public_key(Path(keys[0])) if keys else ""
+
+
+def setting_files(settings: Settings) -> list[Path]:
+    """Return the files that CHANNELS and the settings of WhatsApp name, push keys too, for `backup --settings`."""
+    from services.notifications.channels.webpush import PRIVATE_KEY, PUBLIC_KEY
+
+    own = settings.of(NotificationsSettings)
+    files = [own.whatsapp_app_secret_file, own.whatsapp_verify_token_file]
+    for url in parse_channels(own.channels):
+        files += [Path(url.options[option]) for option in _FILE_OPTIONS if url.options.get(option)]
+        if url.scheme == "webpush" and (folder := url.take("keys")):
+            files += [Path(folder) / PRIVATE_KEY, Path(folder) / PUBLIC_KEY]
+        if url.scheme.startswith("http+"):
+            description = Path(url.path)
+            files.append(description)
+            with suppress(OSError, ValueError):
+                files += [description.parent / secret for secret in read_spec(description).secrets.values()]
+    return [file for file in files if file]
 
 
 def _parse(text: str, scheme: str, number: int) -> ChannelUrl:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
+import obstore
 from sqlalchemy import insert, select, text
 from sqlalchemy.orm import Session
 
@@ -26,6 +27,8 @@ POINTS = {
     "backup.between_copies": lambda: kill_before(backup, "digest_of", call=2),
     "backup.before_manifest": lambda: kill_before(backup.Manifest, "write"),
     "backup.before_rename": lambda: kill_before(backup.Path, "rename"),
+    # The files of two databases are sent before.
+    "backup.before_manifest_upload": lambda: kill_before(obstore, "put", call=3),
     "restore.between_copies": lambda: kill_before(restore, "migrate", call=2),
     "restore.before_exchange": lambda: kill_before(restore.SqliteTarget, "_refuse_open"),
     "restore.between_exchanges": lambda: kill_before(restore.SqliteTarget, "_exchange", call=2),

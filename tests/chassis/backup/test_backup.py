@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -126,6 +127,30 @@ class TestOneMoment:
             waiting.join(30)
         assert [copy.service for copy in results[0].databases] == ["stock", "orders"]
         assert results[0].locked_ms > 0
+
+
+class TestBusy:
+    def test_a_backup_waits_ten_minutes_for_a_moment_without_open_transactions(self) -> None:
+        assert snapshots.WAIT_SECONDS == 600
+
+    def test_a_backup_that_found_no_such_moment_is_reported(
+        self, any_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        monkeypatch.setattr(snapshots, "WAIT_SECONDS", 0.5)
+        monkeypatch.setattr(snapshots, "LOGGED_AFTER_SECONDS", 0)
+        with stocked(any_settings, "mango") as installation:
+            assert check_backup(any_settings, STOCK)[0].ok
+            with installation.orders.database.transaction(CLERK) as session:
+                session.execute(insert(inbox).values(consumer="x", event_id=UUID(int=1), at=clock.now()))
+                session.flush()
+                with ThreadPoolExecutor() as pool:  # a thread has one transaction on a database
+                    backup = pool.submit(back_up, any_settings, tmp_path / "backup")
+                    assert reason_of(backup.result) == "DATABASE_BUSY"
+            (finding,) = check_backup(any_settings, STOCK)
+            assert (finding.ok, "DATABASE_BUSY" in finding.message.en) == (False, True)
+            assert [record.message for record in caplog.records].count("backup_waits") == 1
+            back_up(any_settings, tmp_path / "backup")
+            assert check_backup(any_settings, STOCK)[0].ok
 
 
 class TestFolder:

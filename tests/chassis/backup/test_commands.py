@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pyrage import x25519
 
 from chassis.backup_manifest import release
 from tests.conftest import CHECKOUT
@@ -61,6 +62,29 @@ def test_exit_codes_and_lines_of_json(data: Path, tmp_path: Path) -> None:
     assert (code, len(line["replaced"])) == (0, len(line["databases"]))
     code, line = run(tmp_path / "new", "restore", copy)
     assert (code, "index" in line) == (0, True)
+
+
+def test_options_encrypt_copy_and_add_settings(data: Path, tmp_path: Path) -> None:
+    environment, disk = tmp_path / "rangkiang.env", tmp_path / "disk"
+    environment.write_text("PORT=8080\n")
+    disk.mkdir()
+    identities = [x25519.Identity.generate() for _ in range(2)]
+    files = [tmp_path / f"identity{number}" for number in range(2)]
+    for file, identity in zip(files, identities, strict=True):
+        file.write_text(f"{identity}\n")
+    options = ["--encrypt", str(identities[0].to_public()), "--to", str(disk), "--settings", str(environment)]
+    code, line = run(data, "backup", str(tmp_path / "b1"), *options, "--json")
+    assert (code, line["target"]) == (0, str(disk))
+    copy = str(disk / "b1")
+    code, line = run(data, "restore", copy, "--replace", "--json")
+    assert (code, line["error"]["reason"]) == (2, "IDENTITY_NEEDED")
+    code, line = run(data, "restore", copy, "--replace", "--identity", str(files[1]), "--json")
+    assert (code, line["error"]["reason"]) == (2, "IDENTITY_OTHER")
+    assert "does not belong to the key" in line["error"]["sentence"]["en"]
+    code, line = run(data, "restore", copy, "--settings", str(tmp_path / "new"), "--identity", str(files[0]), "--json")
+    assert (code, line["files"]) == (0, [f"{tmp_path}/new{environment}"])
+    code, line = run(data, "restore", copy, "--replace", "--identity", str(files[0]), "--json")
+    assert (code, len(line["replaced"])) == (0, len(line["databases"]))
 
 
 def test_a_running_library_is_backed_up_and_not_restored(data: Path, tmp_path: Path) -> None:
