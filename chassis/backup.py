@@ -150,7 +150,8 @@ def make_backup(
         if settings.backup_target:
             send(folder, settings.backup_target, settings)
     except Unavailable as problem:
-        for service in services:
+        # A database that does not exist would be created.
+        for service in services if problem.reason not in ("DATABASE_MISSING", "DATABASE_NOT_MIGRATED") else ():
             with suppress(Error), _recording(settings, service) as session:
                 record_failed_backup(session, problem.reason)
         raise
