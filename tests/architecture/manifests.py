@@ -27,6 +27,8 @@ IMAGE = "rangkiang"
 # Resources of operators. Any other kind without a schema is an error of the linter.
 CUSTOM_RESOURCES = {
     ("postgresql.cnpg.io/v1", "Cluster"),
+    ("postgresql.cnpg.io/v1", "ScheduledBackup"),
+    ("barmancloud.cnpg.io/v1", "ObjectStore"),
     ("rabbitmq.com/v1beta1", "RabbitmqCluster"),
     ("elasticsearch.k8s.elastic.co/v1", "Elasticsearch"),
     ("monitoring.coreos.com/v1", "PodMonitor"),

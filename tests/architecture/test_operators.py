@@ -1,8 +1,8 @@
 """The resources of operators. kubernetes-validate has no schemas of them: each field that they use is listed here.
 
-Their names are those of the examples and references that the operators publish: ClusterSpec of CloudNativePG,
-RabbitmqClusterSpec, ElasticsearchSpec of ECK, PrometheusRuleSpec and PodMonitorSpec. No cluster with these operators
-was at hand: no operator has read them.
+Their names are those of the examples and references that the operators publish: ClusterSpec of CloudNativePG, its
+plugin Barman Cloud, RabbitmqClusterSpec, ElasticsearchSpec of ECK, PrometheusRuleSpec and PodMonitorSpec. No cluster
+with these operators was at hand: no operator has read them.
 """
 
 from __future__ import annotations
@@ -36,9 +36,34 @@ FIELDS: dict[str, dict[str, type]] = {
         "managed.roles[].createdb": bool,
         "managed.roles[].passwordSecret.name": str,
         "postgresql.parameters.*": str,
+        "postgresql.synchronous.method": str,
+        "postgresql.synchronous.number": int,
+        "postgresql.synchronous.dataDurability": str,
+        "plugins[].name": str,
+        "plugins[].isWALArchiver": bool,
+        "plugins[].parameters.*": str,
         "storage.size": str,
         "resources.requests.*": str,
         "resources.limits.*": str,
+    },
+    "ObjectStore": {
+        "retentionPolicy": str,
+        "configuration.destinationPath": str,
+        "configuration.endpointURL": str,
+        "configuration.s3Credentials.accessKeyId.name": str,
+        "configuration.s3Credentials.accessKeyId.key": str,
+        "configuration.s3Credentials.secretAccessKey.name": str,
+        "configuration.s3Credentials.secretAccessKey.key": str,
+        "configuration.wal.compression": str,
+        "configuration.data.compression": str,
+    },
+    "ScheduledBackup": {
+        "schedule": str,
+        "immediate": bool,
+        "backupOwnerReference": str,
+        "cluster.name": str,
+        "method": str,
+        "pluginConfiguration.name": str,
     },
     "RabbitmqCluster": {
         "replicas": int,
@@ -163,6 +188,21 @@ def test_every_process_has_the_addresses_roles_and_passwords_of_the_operators_se
             assert environment["BUS_URL"].endswith("@rabbitmq:5672/rangkiang"), name
             assert "default_vhost = rangkiang" in resources()["RabbitmqCluster"]["spec"]["rabbitmq"]["additionalConfig"]
             assert ("SEARCH_URL" in environment) == (service == "catalog"), name
+
+
+def test_a_commit_is_on_two_instances_and_the_log_in_an_archive_of_the_operator():
+    specs = {kind: item["spec"] for kind, item in resources().items()}
+    synchronous = specs["Cluster"]["postgresql"]["synchronous"]
+    assert synchronous == {"method": "any", "number": 1, "dataDurability": "required"}
+    assert specs["Cluster"]["instances"] > synchronous["number"] + 1, "one instance may be away"
+    (plugin,) = specs["Cluster"]["plugins"]
+    assert plugin["isWALArchiver"]
+    assert plugin["parameters"] == {"barmanObjectName": resources()["ObjectStore"]["metadata"]["name"]}
+    backup = specs["ScheduledBackup"]
+    assert backup["cluster"] == {"name": resources()["Cluster"]["metadata"]["name"]}
+    assert backup["pluginConfiguration"] == {"name": plugin["name"]}
+    assert len(backup["schedule"].split()) == 6, "with seconds"
+    assert specs["ObjectStore"]["retentionPolicy"] == "30d"
 
 
 def test_the_catalogue_has_a_user_of_elasticsearch_with_rights_on_its_own_indexes():

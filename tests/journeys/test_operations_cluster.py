@@ -201,6 +201,39 @@ def test_the_page_restores_a_damaged_database_and_builds_its_index_again(install
     ), well
 
 
+def test_a_backup_is_restored_on_a_server_that_has_only_the_roles_of_the_page(
+    installation: Installation, tmp_path: Path
+) -> None:
+    backup = tmp_path / "backup"
+    assert installation.type(f"rangkiang backup {backup}").returncode == 0
+    section = sections()[1].partition("## Backup and restore: cluster edition")[2].partition("\n## ")[0]
+    (statements,) = re.findall(r"^```sql\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
+    prefix = f"{installation.cluster.prefix}new_"
+    server = make_url(installation.cluster.owner_url)
+    created = statements.replace("rangkiang_", prefix).replace("…", str(server.password)).splitlines()
+    here = server.set(username=f"{prefix}{{service}}", password=None, database=f"{prefix}{{service}}")
+    owner = here.set(username=f"{prefix}owner", password=server.password)
+    urls = {
+        name: url.render_as_string(hide_password=False).replace("%7Bservice%7D", "{service}")
+        for name, url in {"DATABASE_URL": here, "DATABASE_OWNER_URL": owner}.items()
+    }
+    try:
+        for statement in created:
+            installation.sql(statement)
+        result = installation.type(f"rangkiang restore {backup}", **urls)
+        assert result.returncode == 0, result.stderr
+        role = here.set(username=f"{prefix}catalog", password=server.password, database=f"{prefix}catalog")
+        engine = create_engine(role)
+        with engine.connect() as connection:
+            assert connection.execute(text("SELECT count(*) FROM records")).scalar_one() > 0
+        engine.dispose()
+    finally:
+        for service in SERVICES:
+            development.drop_database(f"{prefix}{service}")
+        for statement in created:
+            installation.sql(f"DROP ROLE IF EXISTS {statement.split()[2]}")
+
+
 def damage(installation: Installation) -> None:
     """Lose the records, the letters and the index."""
     with installation.connection() as connection:

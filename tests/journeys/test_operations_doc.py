@@ -37,7 +37,8 @@ STOP = {
 NOT_RUN = (
     "  kubectl ",
     "  password=",
-    "apt-get install -y git python3-venv caddy",
+    "age-keygen -o rangkiang-identity.txt",
+    "apt-get install -y ",
     "chgrp rangkiang",
     "done",
     "for service in ",
@@ -47,6 +48,8 @@ NOT_RUN = (
     "password=",
     "rangkiang keys new > master-key",
     "rangkiang keys paper",
+    # Backups of other machines: tests/chassis/backup/test_places.py restores them.
+    "rangkiang restore ",
     "runuser -u rangkiang",
     "sed -i 's/newTag",
     "systemctl daemon-reload",
@@ -54,6 +57,8 @@ NOT_RUN = (
     "systemctl reload caddy",
     "useradd --system",
 )
+# Secrets that the manifests do not need.
+OPTIONAL = {"rangkiang-backup"}
 # Objects that `kubectl` itself makes.
 MADE_ELSEWHERE = {"job/backup-1", "job/catalog-import-1"}
 
@@ -131,7 +136,8 @@ def test_every_secret_that_the_manifests_need_is_made_by_a_command_of_the_page()
     items = [item for overlay in ("prod", "operators") for item in rendered(overlay)]
     of_manifests = {item["metadata"]["name"] for item in items if item["kind"] == "Secret"}
     needed = {name for item in items for name in secrets_of(item)}
-    assert needed - of_operators - of_manifests == created
+    assert needed - of_operators - of_manifests == created - OPTIONAL
+    assert created >= OPTIONAL
 
 
 def secrets_of(value: Any) -> set[str]:
@@ -140,7 +146,9 @@ def secrets_of(value: Any) -> set[str]:
         return set().union(*map(secrets_of, value))
     if not isinstance(value, dict):
         return set()
-    references = [value[key] for key in ("secretKeyRef", "passwordSecret") if key in value]
+    references = [
+        value[key] for key in ("secretKeyRef", "passwordSecret", "accessKeyId", "secretAccessKey") if key in value
+    ]
     own = {reference["name"] for reference in references if not reference.get("optional")}
     own |= {value["secretName"]} if "secretName" in value and not value.get("optional") else set()
     return own.union(*map(secrets_of, value.values()))

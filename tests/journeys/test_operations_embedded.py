@@ -8,6 +8,7 @@ import os
 import re
 import shlex
 import subprocess
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -161,7 +162,10 @@ class Machine:
         for command in (unit["Service"]["ExecStart"], unit["Service"]["ExecStartPost"]):
             self.type(shlex.join(shlex.split(command.replace("%%", "%"))))
         (made,) = self.backups.iterdir()
-        assert {path.name for path in made.iterdir()} == {"manifest.json", *(f"{name}.db" for name in service_names())}
+        databases = {f"{name}.db" for name in service_names()}
+        assert {path.name for path in made.iterdir()} == {"manifest.json", "settings.zip", *databases}
+        with zipfile.ZipFile(made / "settings.zip") as archive:
+            assert archive.namelist() == [str(self.settings).lstrip("/")]
 
     def stop(self) -> None:
         """Stop the library and wait for its end."""
