@@ -96,6 +96,7 @@ FIELDS: dict[str, dict[str, type]] = {
     },
     "PrometheusRule": {
         "groups[].name": str,
+        "groups[].interval": str,
         "groups[].rules[].alert": str,
         "groups[].rules[].expr": str,
         "groups[].rules[].for": str,
