@@ -241,6 +241,18 @@ def test_a_question_waits_while_whatsapp_is_away_and_holds_no_other_number(line:
     assert sorted(number for number, _ in line.answer()) == [PHONE_NUMBER_ID, OF_UNAND]
 
 
+def test_messages_for_an_institution_that_is_not_there_yet_wait_and_hold_no_other_number(line: Line) -> None:
+    late = line.by_name["wa-unand"]
+    late.institution = "BARU"
+    line.write("Halo UNAND", number=OF_UNAND)
+    line.write("Halo PKS", number=OF_PKS)
+    line.answer()
+    assert (line.seen_by(PKS), line.seen_by(UNAND)) == (["Halo PKS"], [])
+    late.institution = "UNAND"
+    line.answer()
+    assert (line.seen_by(PKS), line.seen_by(UNAND)) == (["Halo PKS"], ["Halo UNAND"])
+
+
 def test_a_secret_signs_only_for_its_own_numbers(line: Line) -> None:
     for number in (PHONE_NUMBER_ID, OF_UNAND):
         assert line.write("Halo", number=number, secret=secret_of(OF_PKS)) == 0

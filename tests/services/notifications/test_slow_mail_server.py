@@ -20,6 +20,7 @@ from tests.fakes.mail_server import MailServer
 from tests.fakes.notices import loan_fact
 from tests.services.notifications.conftest import PADANG, PADANG_BRANCH, Office
 from tests.services.notifications.test_mail_channel import MESSAGE
+from tests.services.notifications.test_sender_crashes import run_with_lost_commit
 
 MORNING = datetime(2026, 11, 21, 2, tzinfo=UTC)
 
@@ -148,6 +149,17 @@ def test_a_notice_waits_for_its_reply_and_is_not_sent_again_meanwhile(database: 
         eventually(lambda: office.send() > 0 and {row.state for row in office.notices()} == {"sent"})
     assert len(server.mails) == 4
     assert {row.state for row in office.attempts()} == {"accepted"}
+
+
+def test_a_mail_whose_reply_is_late_is_not_sent_again_after_a_lost_commit(
+    database: Database, server: MailServer
+) -> None:
+    office = Office(database, channels=[channel(server)])  # type: ignore[list-item]
+    with clock.frozen(MORNING):
+        lend(office)
+        # Attempt, outcome.
+        run_with_lost_commit(office, number=2)
+    assert len(server.mails) == len(office.attempts()) == 1
 
 
 def test_a_notice_whose_reply_never_comes_is_unknown(database: Database, server: MailServer) -> None:
