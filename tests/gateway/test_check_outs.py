@@ -299,13 +299,14 @@ def test_a_suspension_is_listed_and_ended_with_a_reason_by_those_who_may(
         session.execute(update(Loan).where(own).values(due_at=due_at, due_on=due_at.date(), lent_at=due_at))
     suspension = manager.take_back(barcode(60)).json()["suspension"]
     row = {"member": member["id"], "card": member["number"], "category": "umum", "group": "XI IPS 3"}
-    listed = manager.get("/suspensions", params={"member": member["number"]}).json()
-    assert listed == {"total": 1, "hits": [{**row, "suspension": suspension}]}
-    assert member["id"] in {one["member"] for one in manager.get("/suspensions").json()["hits"]}
-    response = manager.get("/suspensions", params={"member": member["id"]}, headers={"Accept": "text/csv"})
+    listed = manager.get("/suspensions").json()
+    assert listed["total"] == len(listed["hits"])
+    assert {**row, "suspension": suspension} in listed["hits"]
+    assert manager.get(f"/borrowers/{member['id']}").json()["suspension"] == suspension
+    response = manager.get("/suspensions", headers={"Accept": "text/csv"})
     assert response.headers["Content-Disposition"] == 'attachment; filename="suspensions.csv"'
     days = {name: str(value) for name, value in suspension.items()}
-    assert list(csv.DictReader(io.StringIO(response.content.decode("utf-8-sig")))) == [{**row, **days}]
+    assert {**row, **days} in csv.DictReader(io.StringIO(response.content.decode("utf-8-sig")))
     path, body = f"/members/{member['id']}/end-suspension", {"reason": "Tutup karena banjir"}
     assert library.as_("desk").post(path, body).json()["reason"] == "SCOPE_NEEDED"
     assert manager.post(path, {}).status_code == 400
