@@ -138,6 +138,7 @@ class TestBusy:
     ) -> None:
         monkeypatch.setattr(snapshots, "WAIT_SECONDS", 0.5)
         monkeypatch.setattr(snapshots, "LOGGED_AFTER_SECONDS", 0)
+        monkeypatch.setattr("chassis.db.WRITE_WAIT_SECONDS", 0.5)
         with stocked(any_settings, "mango") as installation:
             assert check_backup(any_settings, STOCK)[0].ok
             with installation.orders.database.transaction(CLERK) as session:
