@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -152,6 +152,56 @@ def test_the_release_before_runs_beside_this_one(
         assert exports[0].count(b"Serambi") == 20
         for address in (old_address, new_address):
             eventually(lambda address=address: _total(address, "serambi") == 20, seconds=READY_SECONDS)
+
+
+@pytest.mark.timeout(300)
+def test_members_lending_and_notices_of_the_release_before_run_beside_this_one(
+    sources_of: Callable[[Release], Path], edition: dict[str, str]
+) -> None:
+    """A member of one release borrows and returns at desks of both; each shows what the other did."""
+    old_program = Program(sources_of(recorded_releases()[-1]), edition, forks=True)
+    new_program = Program(CHECKOUT, edition)
+    with old_program.up() as old_address:
+        assert old_program.run("sample", "load")["created"] > 500
+        secret = old_program.run("client", "create", "desk", "--institution", "PKS", "--role", "administrator")
+        with new_program.up() as new_address:
+            desks = [_desk(address, secret) for address in (old_address, new_address)]
+            for number, (first, second) in enumerate((desks, desks[::-1])):
+                name = f"Rolling {number}"
+                member = {"name": name, "category": "umum", "sex": "female", "birth_date": "1990-01-31"}
+                registered = _post(first, "/members", member, status=201)["id"]
+                eventually(lambda s=second, n=name: _names(s, n) == [n], seconds=READY_SECONDS)
+                item = {"item": ITEMS[number], "branch": "PST"}
+                loan = _post(second, "/check-outs", {**item, "member": registered}, status=201)["loan"]
+                assert first.get("/loans", params={"item": ITEMS[number]}).json()["hits"][0]["id"] == loan["id"]
+                assert _post(first, "/check-ins", item)["loan"]["id"] == loan["id"]
+                assert second.get("/loans", params={"item": ITEMS[number]}).json()["hits"] == []
+            for desk in desks:
+                assert desk.get("/notices").status_code == 200
+                desk.close()
+
+
+# Of the sample library.
+ITEMS = ("KS0012001", "KS0015001")
+
+
+def _desk(address: str, secret: dict[str, str]) -> httpx.Client:
+    """An HTTP client with the token of a program with all scopes of an administrator."""
+    credentials = {"client_id": secret["client_id"], "client_secret": secret["client_secret"]}
+    reply = httpx.post(f"{address}/api/v1/tokens", json=credentials, timeout=20, verify=False)
+    token = reply.json()["access_token"]
+    headers = {"Authorization": f"Bearer {token}"}
+    return httpx.Client(base_url=f"{address}/api/v1", headers=headers, timeout=20, verify=False)
+
+
+def _post(desk: httpx.Client, path: str, body: dict[str, Any], *, status: int = 200) -> Any:
+    reply = desk.post(path, json=body, headers={"Idempotency-Key": uuid4().hex})
+    assert reply.status_code == status, reply.text
+    return reply.json()
+
+
+def _names(desk: httpx.Client, name: str) -> list[str]:
+    return [hit["name"] for hit in desk.get("/members", params={"q": name}).json()["hits"]]
 
 
 def _record_ids(settings: dict[str, str]) -> list[str]:
