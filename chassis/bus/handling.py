@@ -69,7 +69,8 @@ _Fields = Mapping[str, Callable[[Any], Any]]
 
 @lru_cache(maxsize=256)
 def _plain_fields(message_type: type[Message]) -> _Fields | None:
-    """Return field -> its reader, for a message with only texts, integers, times and messages of these; else None.
+    """Return field -> its reader, for a message with only texts, numbers without decimals, truth values, times and
+    messages of these; else None.
 
     Facts of loans are of this kind and are read by three services, and Parse takes eight times as long.
     """
@@ -105,6 +106,12 @@ def _read_integer(value: Any) -> int:
     return int(value)
 
 
+def _read_truth(value: Any) -> bool:
+    if type(value) is not bool:
+        raise TypeError
+    return value
+
+
 def _read_time(value: Any) -> datetime:
     if not value.endswith("Z"):
         raise TypeError
@@ -115,6 +122,7 @@ _READERS = {
     FieldDescriptor.CPPTYPE_STRING: _read_text,
     FieldDescriptor.CPPTYPE_INT32: _read_integer,
     FieldDescriptor.CPPTYPE_INT64: _read_integer,
+    FieldDescriptor.CPPTYPE_BOOL: _read_truth,
 }
 
 

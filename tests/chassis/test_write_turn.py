@@ -167,7 +167,7 @@ def test_a_full_pool_is_an_error_with_a_reason(postgres_owner_url: str) -> None:
         database.reading(READER),
     ):
         raise AssertionError("there must be no connection")
-    assert refusal.value.reason == "DATABASE_BUSY"
+    assert refusal.value.reason == "DATABASE_POOL_USED_UP"
     database.close()
 
 

@@ -100,6 +100,8 @@ def library(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Library]
 def unmigrated(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Library]:
     """A library whose catalogue has an empty database."""
     if request.param == "sqlite":
+        (tmp_path / "var").mkdir()
+        (tmp_path / "var" / "catalog.db").touch()
         yield Library(tmp_path, {})
         return
     request.getfixturevalue("servers")

@@ -105,7 +105,7 @@ def test_a_release_serves_while_its_databases_are_migrated(
         eventually(lambda: _total(address, "minangkabau") > 0, seconds=READY_SECONDS)
         rows = _rows(settings)
         with _readers(address) as failures:
-            import_process = old_program.start(*_import(tmp_path, range(40)))
+            import_process = old_program.start(*_import(tmp_path, range(40), by=release))
             applied = new_program.run("migrate")["applied"]["catalog"]
             assert old_program.result(import_process)["created"] == 40
             assert old_program.run(*_import(tmp_path, range(40, 60)))["created"] == 20
@@ -126,11 +126,13 @@ def test_the_release_before_runs_beside_this_one(
     sources_of: Callable[[Release], Path], edition: dict[str, str], tmp_path: Path
 ) -> None:
     """In a rolling upgrade both read what the other wrote, and write over it."""
-    old_program = Program(sources_of(recorded_releases()[-1]), edition, forks=True)
+    release = recorded_releases()[-1]
+    old_program = Program(sources_of(release), edition, forks=True)
     new_program = Program(CHECKOUT, edition)
     with old_program.up() as old_address, new_program.up() as new_address:
         for first, second, start in ((old_program, new_program, 0), (new_program, old_program, 30)):
-            created = first.run(*_import(tmp_path, range(start, start + 30)))
+            maker = None if start else release
+            created = first.run(*_import(tmp_path, range(start, start + 30), by=maker))
             assert created["created"] == 30
             same = second.run(*_import(tmp_path, range(start, start + 30)))
             assert (same["created"], same["updated"]) == (0, 0)
@@ -238,11 +240,16 @@ def test_a_missing_release_fails(tmp_path: Path) -> None:
         unpack(Release("0.0.1", "0" * 39 + "1"), tmp_path / "release")
 
 
-def _import(folder: Path, numbers: range, *, word: str = "Selasar") -> tuple[str, ...]:
-    """The command that imports books of these numbers, which this word finds."""
+def _import(folder: Path, numbers: range, *, word: str = "Selasar", by: Release | None = None) -> tuple[str, ...]:
+    """The command that imports books of these numbers, which this word finds.
+
+    by  the release that makes the source; up to 0.3.0 without an option
+    """
     path = folder / f"{word}-{numbers.start}.mrc"
     path.write_bytes(iso(book(f"r{number}", f"{word} {number}") for number in numbers))
-    return "import", str(path), "--source", "UPGRADE"
+    with_option = by is not None and by not in recorded_releases()[:3]
+    option = ("--new-source", "--institution", "PKS") if with_option else ()
+    return "import", str(path), "--source", "UPGRADE", *option
 
 
 def _get(address: str, path: str, **query: Any) -> Any:

@@ -30,7 +30,7 @@ class SentForm(Request):
         async def receive() -> dict[str, Any]:
             return {"type": "http.request", "body": body, "more_body": False}
 
-        session = sessions.BrowserSession(SECRET, "", clock.now(), wire.Account())
+        session = sessions.BrowserSession(SECRET, "", clock.now(), clock.now(), wire.Account())
         scope = {
             "type": "http",
             "method": "POST",
