@@ -101,8 +101,11 @@ def test_a_release_serves_while_its_databases_are_migrated(
     sources = sources_of(release)
     old_program, new_program = Program(sources, settings, forks=True), Program(CHECKOUT, settings)
     with old_program.up() as address:
-        assert old_program.run("sample", "load")["created"] > 500
+        sample = old_program.run("sample", "load")
+        assert sample["created"] > 500
         eventually(lambda: _total(address, "minangkabau") > 0, seconds=READY_SECONDS)
+        if lent := sample.get("added", {}).get("loans"):  # their events change the holdings of records
+            eventually(lambda: _lent_items(settings) == lent, seconds=READY_SECONDS)
         rows = _rows(settings)
         with _readers(address) as failures:
             import_process = old_program.start(*_import(tmp_path, range(40), by=release))
@@ -313,6 +316,14 @@ def _readers(address: str) -> Iterator[list[str]]:
 def _catalogue(settings: dict[str, str]) -> Engine:
     template = settings.get("DATABASE_OWNER_URL", f"sqlite:///{settings['DATA']}/{{service}}.db")
     return create_engine(template.replace("{service}", "catalog"))
+
+
+def _lent_items(settings: dict[str, str]) -> int:
+    engine = _catalogue(settings)
+    with engine.connect() as connection:
+        count: int = connection.scalar(text("SELECT count(*) FROM item_states WHERE state = 'on_loan'")) or 0
+    engine.dispose()
+    return count
 
 
 def _is_complete(settings: dict[str, str]) -> bool:
