@@ -125,9 +125,13 @@ def test_an_act_that_is_slower_than_a_change_of_its_password_is_refused(office: 
     account_id = office.staff("siti", "desk")
     token = office.sign_in("siti").token
     change = members_pb2.ChangePasswordRequest(password=PASSWORD, new_password="lampu perahu kemarau")
-    slow_act, reason = {
-        "sign_in": (lambda: office.sign_in("siti"), "SIGN_IN_FAILED"),
-        "change": (lambda: office.stub.ChangePassword(change, metadata=bearer(token)), "PASSWORD_WRONG"),
+    # The new password also ends the session of the slow change.
+    slow_act, reasons = {
+        "sign_in": (lambda: office.sign_in("siti"), {"SIGN_IN_FAILED"}),
+        "change": (
+            lambda: office.stub.ChangePassword(change, metadata=bearer(token)),
+            {"PASSWORD_WRONG", "SESSION_ENDED"},
+        ),
     }[act]
     end = threading.Event()
     with ThreadPoolExecutor(1) as calls:
@@ -140,7 +144,7 @@ def test_an_act_that_is_slower_than_a_change_of_its_password_is_refused(office: 
         with office.database.transaction(TEST) as session:
             accounts.store_password(session, accounts.staff_account(session, account_id), "another hash")
         end.set()
-        assert slow.result() == reason
+        assert slow.result() in reasons
     with office.database.reading(TEST) as session:
         assert accounts.staff_account(session, account_id).password_hash == "another hash"
 
