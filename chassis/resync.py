@@ -8,10 +8,13 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
+import time
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Any
+from uuid import UUID
 
 import typer
+from google.protobuf.message_factory import GetMessageClass
 
 from chassis.context import system
 from chassis.errors import Invalid
@@ -27,6 +30,9 @@ from chassis.urls import resolve
 log = logging.getLogger(__name__)
 
 FILLING = system("resync")
+# A page is written in parts, so that acts of desks can write between two parts.
+PART = 100
+PAUSE_SECONDS = 0.001
 
 app = typer.Typer()
 Json = Annotated[bool, typer.Option("--json", help="End with one line of JSON.")]
@@ -64,8 +70,39 @@ def fill(resources: Resources, projection: Projection) -> int:
     """Copy the rows of one projection from its owner. Returns the number of rows read."""
     settings, name = resources.settings, resources.service.name
     with contextlib.closing(sync_channel(settings.service_url(projection.owner), settings, caller=name)) as channel:
-        rows: int = resolve(projection.fill)(resources, channel)
-    return rows
+        if projection.fill:
+            rows: int = resolve(projection.fill)(resources, channel)
+            return rows
+        return _store_snapshot(resources, projection, channel)
+
+
+def _store_snapshot(resources: Resources, projection: Projection, channel: SyncChannel) -> int:
+    store, count = resolve(projection.store), 0
+    for reply in read_snapshot(channel, projection.owner, of=projection.name):
+        rows = getattr(reply, projection.name)
+        for start in range(0, len(rows), PART):
+            with resources.database.transaction(FILLING) as session:
+                store(session, rows[start : start + PART])
+            time.sleep(PAUSE_SECONDS)
+        count += len(rows)
+        for erased_id in reply.erased_ids if projection.erase else ():
+            with resources.database.transaction(FILLING) as session:
+                resolve(projection.erase)(session, UUID(erased_id))
+    return count
+
+
+def read_snapshot(channel: SyncChannel, owner: str, *, of: str = "") -> Iterator[Any]:
+    """Read the pages of an owner's snapshot. of: the kind of rows, if the owner has several kinds."""
+    contract, name = f"rangkiang.{owner}.v1.{owner}_pb2", owner.capitalize()
+    read = resolve(f"{contract}_grpc:{name}Stub")(channel).Snapshot
+    kind = resolve(f"{contract}:DESCRIPTOR").services_by_name[name].methods_by_name["Snapshot"].input_type
+    request: Any = GetMessageClass(kind)(**({"of": of} if "of" in kind.fields_by_name else {}))
+    while True:
+        reply = read(request)
+        yield reply
+        request.cursor = reply.cursor
+        if not reply.cursor:
+            return
 
 
 @app.command("resync")

@@ -50,18 +50,23 @@ class Consumer:
 class Projection:
     """Copies of rows of another service, which are kept current by its facts.
 
-    name      unique within the service
+    name      unique within the service; of rows that are stored, also the field of the owner's snapshot
     owner     name of the service that owns the rows
-    fill      "package.module:function", called as fill(resources, channel): copies the owner's rows unless a newer
-              version is stored, and returns the number of rows read
     is_empty  "package.module:function", called as is_empty(session)
+    store     "package.module:function", called as store(session, rows) with parts of the owner's snapshot: stores rows
+              unless a newer version is stored
+    erase     "package.module:function", called as erase(session, id) with each id that the snapshot says was erased
+    fill      "package.module:function", called as fill(resources, channel) instead of `store`, by a projection that
+              must see the whole snapshot; returns the number of rows read
     nightly   it is also filled each night, which corrects rows whose events were lost; for short snapshots
     """
 
     name: str
     owner: str
-    fill: str
     is_empty: str
+    store: str = ""
+    erase: str = ""
+    fill: str = ""
     nightly: bool = False
 
 

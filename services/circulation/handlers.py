@@ -11,6 +11,8 @@ from rangkiang.catalog.v1.events_pb2 import InstitutionsChanged, ItemsChanged
 from rangkiang.members.v1.events_pb2 import MemberErased, MembersChanged
 from services.circulation import borrowers, copies, institutions
 
+NEWEST = 2**62  # version of an erased member: no fact has a newer version
+
 
 def copy_institutions(session: Session, fact: InstitutionsChanged, _context: Context) -> None:
     """Store institutions and branches that the catalogue added or changed."""
@@ -31,3 +33,8 @@ def erase_member(session: Session, fact: MemberErased, context: Context) -> None
     """Remove an erased member from every loan."""
     institution_id = copies.read_id(context.institution)
     borrowers.erase_member(session, UUID(fact.id), fact.version, institution_id=institution_id)
+
+
+def erase_known_member(session: Session, member_id: UUID) -> None:
+    """Remove a member, who members lists as erased, from every loan; an unknown member has none."""
+    borrowers.erase_member(session, member_id, NEWEST)

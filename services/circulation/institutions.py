@@ -12,53 +12,13 @@ from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from chassis.errors import NotFound
-from chassis.ids import parse_id
+from chassis.institutions import InstitutionCopies
 from chassis.prepared import AnySession, Prepared
 from chassis.sentences import LocalText
-from chassis.sql import insert_for
-from rangkiang.catalog.v1.events_pb2 import InstitutionCopy
 from services.circulation.tables import Branch, Institution
 
-
-def is_empty(session: Session) -> bool:
-    """Return whether no institution has been copied yet."""
-    return session.scalar(select(Institution.id).limit(1)) is None
-
-
-def copy_institutions(session: Session, copies: Iterable[InstitutionCopy]) -> int:
-    """Store institutions with branches; the same or a newer version in the table stays. Returns the number of copies.
-
-    A branch that is no longer in a copy stays, because loans refer to it.
-    """
-    count = 0
-    for copy in copies:
-        count += 1
-        institution_id = parse_id(copy.id)
-        values = {
-            "version": copy.version,
-            "code": copy.code,
-            "name_id": copy.name.id,
-            "name_en": copy.name.en,
-            "kind": copy.kind,
-            "zone": copy.zone,
-        }
-        row = insert_for(session, Institution).values(id=institution_id, **values)
-        changed = row.on_conflict_do_update(
-            index_elements=["id"], set_=values, where=Institution.version < copy.version
-        )
-        if session.execute(changed.returning(Institution.id)).first() is None:
-            continue
-        for branch in copy.branches:
-            values = {
-                "institution_id": institution_id,
-                "code": branch.code,
-                "name_id": branch.name.id,
-                "name_en": branch.name.en,
-                "zone": branch.zone,
-            }
-            row = insert_for(session, Branch).values(id=parse_id(branch.id), **values)
-            session.execute(row.on_conflict_do_update(index_elements=["id"], set_=values))
-    return count
+_copies = InstitutionCopies(Institution, Branch)
+is_empty, copy_institutions = _copies.is_empty, _copies.copy
 
 
 def branch_of(session: Session, institution_id: UUID, code: str) -> Branch:

@@ -44,19 +44,20 @@ SERVICE = Service(
         Projection(
             name="institutions",
             owner="catalog",
-            fill="services.circulation.rpc.snapshots:copy_institutions",
+            store="services.circulation.institutions:copy_institutions",
             is_empty="services.circulation.institutions:is_empty",
         ),
         Projection(
             name="items",
             owner="catalog",
-            fill="services.circulation.rpc.snapshots:copy_items",
+            store="services.circulation.copies:copy_items",
             is_empty="services.circulation.copies:is_empty",
         ),
         Projection(
             name="members",
             owner="members",
-            fill="services.circulation.rpc.snapshots:copy_members",
+            store="services.circulation.borrowers:copy_members",
+            erase="services.circulation.handlers:erase_known_member",
             is_empty="services.circulation.borrowers:is_empty",
         ),
     ),

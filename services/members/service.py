@@ -52,7 +52,7 @@ SERVICE = Service(
         Projection(
             name="institutions",
             owner="catalog",
-            fill="services.members.rpc.snapshots:copy_institutions",
+            store="services.members.institutions:copy_institutions",
             is_empty="services.members.institutions:is_empty",
         ),
         Projection(

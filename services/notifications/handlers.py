@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from chassis.context import Context
@@ -41,6 +42,7 @@ from services.notifications.notices import (
     make_notice,
     read_mark,
 )
+from services.notifications.tables import Member
 from services.notifications.webhooks.facts import forget_member, note_loan, note_member
 
 # Facts of members have no branch; later the sender reads the zone of the institution.
@@ -59,8 +61,18 @@ def copy_members(session: Session, fact: MembersChanged, _context: Context) -> N
 
 def erase_member(session: Session, fact: MemberErased, context: Context) -> None:
     """Erase the texts, conversations and facts of an erased member."""
-    member_id = UUID(fact.id)
-    members.erase_member(session, member_id, institution_id=UUID(context.institution))
+    _erase(session, UUID(fact.id), UUID(context.institution))
+
+
+def erase_known_member(session: Session, member_id: UUID) -> None:
+    """Erase the data of a member who members lists as erased; an unknown member has no data."""
+    institution_id = session.scalar(select(Member.institution_id).where(Member.id == member_id))
+    if institution_id is not None:
+        _erase(session, member_id, institution_id)
+
+
+def _erase(session: Session, member_id: UUID, institution_id: UUID) -> None:
+    members.erase_member(session, member_id, institution_id=institution_id)
     store.erase_member(session, member_id)
     forget_member(session, member_id)
 

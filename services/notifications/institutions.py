@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from uuid import UUID
@@ -14,50 +13,15 @@ from sqlalchemy.orm import Session
 from chassis import clock
 from chassis.context import Context
 from chassis.errors import Invalid, Outdated
-from chassis.ids import parse_id
-from chassis.sql import insert_for
-from rangkiang.catalog.v1.events_pb2 import InstitutionCopy
+from chassis.institutions import InstitutionCopies
 from services.notifications.tables import Branch, Institution, SendingRules
 
 QUIET_FROM, QUIET_UNTIL = time(20), time(7)
 DEFAULT_ZONE = "Asia/Jakarta"
 
 
-def is_empty(session: Session) -> bool:
-    """Return whether no institution has been copied yet."""
-    return session.scalar(select(Institution.id).limit(1)) is None
-
-
-def copy_institutions(session: Session, copies: Iterable[InstitutionCopy]) -> int:
-    """Store institutions with branches; the same or newer versions in the table stay. Returns the number of copies."""
-    count = 0
-    for copy in copies:
-        count += 1
-        institution_id = parse_id(copy.id)
-        values = {
-            "version": copy.version,
-            "code": copy.code,
-            "name_id": copy.name.id,
-            "name_en": copy.name.en,
-            "zone": copy.zone,
-        }
-        row = insert_for(session, Institution).values(id=institution_id, **values)
-        changed = row.on_conflict_do_update(
-            index_elements=["id"], set_=values, where=Institution.version < copy.version
-        )
-        if session.execute(changed.returning(Institution.id)).first() is None:
-            continue
-        for branch in copy.branches:
-            values = {
-                "institution_id": institution_id,
-                "code": branch.code,
-                "name_id": branch.name.id,
-                "name_en": branch.name.en,
-                "zone": branch.zone,
-            }
-            row = insert_for(session, Branch).values(id=parse_id(branch.id), **values)
-            session.execute(row.on_conflict_do_update(index_elements=["id"], set_=values))
-    return count
+_copies = InstitutionCopies(Institution, Branch)
+is_empty, copy_institutions = _copies.is_empty, _copies.copy
 
 
 @dataclass(frozen=True, slots=True)

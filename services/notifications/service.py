@@ -79,13 +79,14 @@ SERVICE = Service(
         Projection(
             name="institutions",
             owner="catalog",
-            fill="services.notifications.rpc.snapshots:copy_institutions",
+            store="services.notifications.institutions:copy_institutions",
             is_empty="services.notifications.institutions:is_empty",
         ),
         Projection(
             name="members",
             owner="members",
-            fill="services.notifications.rpc.snapshots:copy_members",
+            store="services.notifications.merging:copy_members",
+            erase="services.notifications.handlers:erase_known_member",
             is_empty="services.notifications.members:is_empty",
         ),
     ),

@@ -34,7 +34,8 @@ ALLOWED = {
     ),
     "methods of every owner of events, called by their path": ("ListPublished", "PublishAgain"),
     "called or read by SQLAlchemy": (
-        "cache_ok", "impl", "isolation_level", "load_dialect_impl", "process_result_value", "type_annotation_map",
+        "__table_args__", "cache_ok", "impl", "isolation_level", "load_dialect_impl", "process_result_value",
+        "type_annotation_map",
     ),
     "called or read by http.server and prometheus_client": (
         "address_family", "collect", "do_GET", "handle_error", "log_message", "server_version", "sys_version",

@@ -50,8 +50,8 @@ def is_empty(_session: Session) -> bool:
 def resources(tmp_path: Path, migrated: MigratedDatabases) -> Iterator[Resources]:
     """Orders with two projections of echo, the first of which is not empty."""
     projections = (
-        Projection("full", "echo", f"{NAME}:fill_full", f"{NAME}:is_full"),
-        Projection("second", "echo", f"{NAME}:fill_second", f"{NAME}:is_empty"),
+        Projection("full", "echo", f"{NAME}:is_full", fill=f"{NAME}:fill_full"),
+        Projection("second", "echo", f"{NAME}:is_empty", fill=f"{NAME}:fill_second"),
     )
     fills.clear()
     faults.clear()

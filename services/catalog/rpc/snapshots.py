@@ -5,16 +5,12 @@ from __future__ import annotations
 import time
 from uuid import UUID
 
-from chassis.context import system
 from chassis.ids import parse_id
-from chassis.resync import open_owner
+from chassis.resync import FILLING, open_owner, read_snapshot
 from chassis.rpc.client import SyncChannel
 from chassis.service import Resources
-from rangkiang.circulation.v1.circulation_pb2_grpc import CirculationStub
-from rangkiang.circulation.v1.events_pb2 import SnapshotRequest
 from services.catalog.inventory import states
 
-RESYNC = system("resync")
 COMPARING_SECONDS = 2.0  # further items of a large library are copied each night
 ON_ITS_WAY_SECONDS = 3.0  # in which a fact reaches the catalogue
 
@@ -24,22 +20,18 @@ def copy_states(resources: Resources, channel: SyncChannel) -> int:
 
     Items that were out before the snapshot, and are not in it, are on the shelf.
     """
-    stub = CirculationStub(channel)
-    with resources.database.reading(RESYNC) as session:
+    with resources.database.reading(FILLING) as session:
         unnamed = states.load_states_out(session)
-    count, cursor = 0, ""
-    while True:
-        reply = stub.Snapshot(SnapshotRequest(cursor=cursor))
+    count = 0
+    for reply in read_snapshot(channel, "circulation"):
         for loan in reply.loans:
             unnamed.pop(parse_id(loan.item_id), None)
-        count += states.put_states(resources.database, reply.loans, RESYNC)
-        with resources.database.transaction(RESYNC) as session:
+        count += states.put_states(resources.database, reply.loans, FILLING)
+        with resources.database.transaction(FILLING) as session:
             for rules in reply.policies:
                 count += states.put_rules(session, rules)
-        cursor = reply.cursor
-        if not cursor:
-            states.reset_states(resources.database, unnamed, RESYNC)
-            return count
+    states.reset_states(resources.database, unnamed, FILLING)
+    return count
 
 
 def find_differing_states(resources: Resources) -> list[UUID]:
@@ -56,16 +48,15 @@ def find_differing_states(resources: Resources) -> list[UUID]:
 
 def _compare_states(resources: Resources) -> set[UUID]:
     """Compare the items that are out with circulation's snapshot, or with its beginning in a large library."""
-    with resources.database.reading(RESYNC) as session:
+    with resources.database.reading(FILLING) as session:
         ours = states.load_states_out(session)
     theirs: dict[UUID, int] = {}
-    deadline, cursor = time.monotonic() + COMPARING_SECONDS, ""
+    deadline, is_complete = time.monotonic() + COMPARING_SECONDS, False
     with open_owner(resources, "circulation") as channel:
-        while time.monotonic() < deadline:
-            reply = CirculationStub(channel).Snapshot(SnapshotRequest(cursor=cursor))
+        for reply in read_snapshot(channel, "circulation"):
             theirs |= {parse_id(loan.item_id): loan.state_version for loan in reply.loans}
-            cursor = reply.cursor
-            if not cursor:
+            is_complete = not reply.cursor
+            if time.monotonic() > deadline:
                 break
-    unnamed = set() if cursor else ours.keys() - theirs.keys()
+    unnamed = ours.keys() - theirs.keys() if is_complete else set()
     return unnamed | {item for item, version in theirs.items() if ours.get(item) != version}

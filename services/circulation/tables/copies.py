@@ -6,39 +6,21 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, text
+from sqlalchemy import Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from chassis.institutions import BranchColumns, InstitutionColumns
 from services.circulation.tables.base import Table
 
 
-class Institution(Table):
-    """An institution, copied from the catalogue.
+class Institution(InstitutionColumns, Table):
+    """An institution, copied from the catalogue."""
 
-    version  version of the catalogue's row; an older fact changes nothing
-    """
-
-    __tablename__ = "institutions"
-    id: Mapped[UUID] = mapped_column(primary_key=True)
-    version: Mapped[int]
-    code: Mapped[str] = mapped_column(String(32), unique=True)
-    name_id: Mapped[str]
-    name_en: Mapped[str]
     kind: Mapped[str] = mapped_column(String(32))
-    zone: Mapped[str] = mapped_column(String(64))
 
 
-class Branch(Table):
+class Branch(BranchColumns, Table):
     """A branch of an institution, copied with it."""
-
-    __tablename__ = "branches"
-    __table_args__ = (UniqueConstraint("institution_id", "code"),)
-    id: Mapped[UUID] = mapped_column(primary_key=True)
-    institution_id: Mapped[UUID] = mapped_column(ForeignKey("institutions.id"))
-    code: Mapped[str] = mapped_column(String(64))
-    name_id: Mapped[str]
-    name_en: Mapped[str]
-    zone: Mapped[str] = mapped_column(String(64))
 
 
 class Copy(Table):

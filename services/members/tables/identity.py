@@ -8,23 +8,14 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column
 
+from chassis.institutions import InstitutionColumns
 from services.members.tables.base import Table
 
 
-class Institution(Table):
-    """An institution, copied from the catalogue.
+class Institution(InstitutionColumns, Table):
+    """An institution, copied from the catalogue."""
 
-    version  version of the catalogue's row; an older fact changes nothing
-    """
-
-    __tablename__ = "institutions"
-    id: Mapped[UUID] = mapped_column(primary_key=True)
-    code: Mapped[str] = mapped_column(String(32), unique=True)
-    name_id: Mapped[str]
-    name_en: Mapped[str]
     kind: Mapped[str] = mapped_column(String(32))
-    zone: Mapped[str] = mapped_column(String(64))
-    version: Mapped[int]
 
 
 class Account(Table):
