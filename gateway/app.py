@@ -184,7 +184,7 @@ def create_app(settings: Settings) -> FastAPI:
         clients: Clients = app.state.clients
         return await read_state_of(clients.channel(ISSUING_SERVICE))
 
-    callers = Callers(sessions, read_token_state)
+    app.state.callers = callers = Callers(sessions, read_token_state)
     app.state.authority = local_authority(settings)
     app.state.is_draining = False  # the process sets this before it stops
     hot_routes = [_bare_route(route, prefix=API) for route in HOT_ROUTES]

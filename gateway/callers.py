@@ -14,7 +14,7 @@ from starlette.types import Scope
 
 from chassis.addresses import caller_of
 from chassis.auth import LEAST_STATE_SECONDS, STATE_SECONDS, TokenState, TokenVerifier
-from chassis.errors import Error
+from chassis.errors import Error, Unauthenticated
 from gateway.request_guard import header_fields
 from gateway.sessions import Sessions, secret_of
 
@@ -50,9 +50,26 @@ class Callers:
             scope[_CREDENTIAL] = credential
         return credential
 
-    def _of_token(self, header: bytes) -> str:
+    async def require(self, scope: Scope) -> None:
+        """Refuse an invalid token. Services verify tokens too, but a request may fail before a service gets it.
+
+        raises  Unauthenticated  SIGN_IN_NEEDED, and the errors of TokenVerifier.verify
+                Unavailable      SIGN_IN_UNAVAILABLE  members has not answered yet
+        """
+        header = header_fields(scope).get(b"authorization")
+        if not header:
+            raise Unauthenticated("SIGN_IN_NEEDED")
+        self._begin_reading()
+        if self._reading is not None and not self._state.keys:
+            await asyncio.wait([self._reading])
+        self._verifier.verify(header.decode("latin-1"))
+
+    def _begin_reading(self) -> None:
         if time.monotonic() - self._read_at > STATE_SECONDS and self._reading is None:
             self._reading = asyncio.get_running_loop().create_task(self._read())
+
+    def _of_token(self, header: bytes) -> str:
+        self._begin_reading()
         if not self._state.keys:
             return ""
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -14,6 +14,7 @@ from starlette.responses import Response
 from chassis.errors import Unauthenticated
 from chassis.rpc.interceptors import options_of
 from gateway.api.schemas import Problem
+from gateway.callers import Callers
 from gateway.problems import MEDIA_TYPE
 from gateway.request_guard import header_fields
 
@@ -100,13 +101,21 @@ def _problem(status: int) -> dict[str, Any]:
     return {"description": _ERRORS[status], "content": {MEDIA_TYPE: {"schema": schema}}}
 
 
-def refuse_strangers(request: Request) -> None:
-    """Refuse a request without a token before its parameters and body are read. Services verify the token itself.
+async def refuse_strangers(request: Request, handle: Callable[[Request], Awaitable[Response]]) -> Response:
+    """Return the response of `handle`, but refuse a stranger whatever else is wrong with the request.
 
-    raises  Unauthenticated  SIGN_IN_NEEDED
+    Services verify the token of a request that reaches them, so only a request that fails is looked at here.
+
+    raises  Unauthenticated  SIGN_IN_NEEDED before the body is read; the errors of TokenVerifier.verify
     """
     if b"authorization" not in header_fields(request.scope):
         raise Unauthenticated("SIGN_IN_NEEDED")
+    try:
+        return await handle(request)
+    except Exception:
+        callers: Callers = request.app.state.callers
+        await callers.require(request.scope)
+        raise
 
 
 class ApiRoute(APIRoute):
@@ -120,9 +129,8 @@ class ApiRoute(APIRoute):
         needs_token = 401 in self.responses and self.operation_id not in _SIGN_INS
 
         async def handle_every_value(request: Request) -> Response:
-            if needs_token:
-                refuse_strangers(request)
-            return await handle(_ApiRequest(request.scope, request.receive))
+            request = _ApiRequest(request.scope, request.receive)
+            return await (refuse_strangers(request, handle) if needs_token else handle(request))
 
         return handle_every_value
 

@@ -84,6 +84,8 @@ SAMPLE = {
 
 
 STAFF = ("desk", "cataloguer", "manager", "administrator", "stranger")
+# Gets what `anonymous` gets: the token and the cookie of this caller are invented.
+INVENTED = "invented"
 # Callers who may do little: two programs of partners, and an administrator's token with two scopes only.
 NARROW = ("partner", "partner_members", "limited")
 CALLERS = ("anonymous", "member", *STAFF, *NARROW)
@@ -183,7 +185,7 @@ def expected(entry: str, caller: str) -> int:
     """
     statuses = MATRIX[entry]
     kind = "signed_in"
-    if caller == "anonymous" or (is_page(entry) and caller not in STAFF):
+    if caller in ("anonymous", INVENTED) or (is_page(entry) and caller not in STAFF):
         kind = "anonymous"
     elif caller in NARROW and "signed_in" in statuses:
         return int(statuses.get(caller, 403))
@@ -203,8 +205,19 @@ def test_a_route_that_needs_a_token_says_what_every_caller_gets() -> None:
     ]
 
 
-def test_a_stranger_gets_401_whatever_the_request_is(library: Library) -> None:
+def forged(token: str) -> str:
+    """A token whose key and claims are those of another, without a valid signature."""
+    return f"{token[:-8]}AAAAAAAA"
+
+
+@pytest.mark.parametrize("credential", ["none", "invented", "forged"])
+@pytest.mark.parametrize("body", [b"{", b"{" * 70_000, b'{"a": "\\ud800"}'], ids=["half", "large", "half character"])
+def test_a_stranger_gets_401_whatever_the_request_is(library: Library, credential: str, body: bytes) -> None:
     sign_ins = {"POST /api/v1/sign-in", "POST /api/v1/tokens", "POST /api/v1/slips"}
+    tokens = {"invented": "x.y.z", "forged": forged(library.tokens("administrator"))}
+    headers = {"Content-Type": "application/json"}
+    if credential in tokens:
+        headers["Authorization"] = f"Bearer {tokens[credential]}"
     with httpx.Client(base_url=library.address, timeout=20, verify=False) as http:
         operations = {
             f"{method.upper()} {path}"
@@ -219,22 +232,24 @@ def test_a_stranger_gets_401_whatever_the_request_is(library: Library) -> None:
         statuses = {}
         for operation in sorted(closed):
             method, _, path = operation.partition(" ")
-            body = b"" if method == "GET" else b"{" * 70_000
-            headers = {"Content-Type": "application/json"}
-            response = http.request(method, path.format_map(SAMPLE) + "?unknown=1", content=body, headers=headers)
+            content = b"" if method == "GET" else body
+            response = http.request(method, path.format_map(SAMPLE) + "?unknown=1", content=content, headers=headers)
             statuses[operation] = response.status_code
+    too_large = 413 if len(body) > 65_536 else 400
     assert {operation: status for operation, status in statuses.items() if status != 401} == dict.fromkeys(
-        sign_ins, 413
+        sign_ins, too_large
     )
 
 
-@pytest.mark.parametrize("caller", CALLERS)
+@pytest.mark.parametrize("caller", [*CALLERS, INVENTED])
 def test_a_caller_gets_the_status_in_the_matrix(library: Library, caller: str, monkeypatch: pytest.MonkeyPatch) -> None:
     # All callers of this test, and of other tests in this process, open unknown links from one address.
     monkeypatch.setattr(notice_links, "_failures", Buckets(notice_links.MOST_FAILURES))
-    credential = {"Authorization": f"Bearer {library.tokens(caller)}"} if caller != "anonymous" else {}
+    token = "x.y.z" if caller == INVENTED else library.tokens(caller) if caller != "anonymous" else ""
+    credential = {"Authorization": f"Bearer {token}"} if token else {}
     wrong = {}
-    cookies = {HTTP_COOKIE: library.cookies[caller]} if caller in library.cookies else {}
+    cookie = INVENTED if caller == INVENTED else library.cookies.get(caller)
+    cookies = {HTTP_COOKIE: cookie} if cookie else {}
     with httpx.Client(base_url=library.address, timeout=20, cookies=cookies, verify=False) as http:
         for entry, statuses in MATRIX.items():
             method, _, path = entry.partition(" ")

@@ -9,6 +9,8 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
+import jwt
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi import APIRouter
 
 from chassis.auth import TokenState
@@ -105,3 +107,13 @@ def test_while_members_does_not_answer_a_token_counts_under_its_address() -> Non
         assert reads == 1
 
     asyncio.run(scenario())
+
+
+def test_a_wrong_request_is_not_described_to_an_unknown_caller_while_members_does_not_answer() -> None:
+    urls = {"members": "ipv4:127.0.0.1:1"}
+    invented = jwt.encode({}, Ed25519PrivateKey.generate(), algorithm="EdDSA", headers={"kid": "x"})
+    header = {"Authorization": f"Bearer {invented}", "Content-Type": "application/json"}
+    with served_catalog(FakeCatalog()) as url, served_gateway(url, urls=urls, without=["members"]) as address:
+        for _ in range(2):
+            response = httpx.post(f"{address}/api/v1/members", content=b"{", headers=header, verify=False)
+            assert (response.status_code, response.json()["reason"]) == (503, "SIGN_IN_UNAVAILABLE")

@@ -131,6 +131,20 @@ def test_a_card_number_cannot_reset_the_counters_of_an_administrator(office: Off
         assert reasons(lambda: office.sign_in("siti", address=HERE, totp=right)) == ["SIGN_IN_PAUSED"]
 
 
+def test_only_the_password_leads_to_the_pauses_of_codes(office: Office) -> None:
+    office.staff("siti", "administrator")
+    start = clock.now() + timedelta(minutes=1)
+    with clock.frozen(start):
+        device = office.sign_in("siti", address=HERE, totp=office.code("siti")).device
+    for n in range(1, 41):  # with the password, 26 wrong codes cause a pause of 15 minutes
+        with clock.frozen(start + timedelta(minutes=n)):
+            stranger = reasons(lambda n=n: office.sign_in("siti", "wrong", address=f"10.0.2.{n}", totp="000000"))  # type: ignore[misc]
+            assert stranger == ["SIGN_IN_FAILED"]
+            assert office.sign_in("siti", address=HERE, totp=office.code("siti"), device=device).account.user == "siti"
+    with clock.frozen(start + timedelta(minutes=40, seconds=31)):
+        assert office.sign_in("siti", address="10.0.0.8", totp=office.code("siti")).account.user == "siti"
+
+
 def test_codes_have_long_pauses_for_those_who_know_the_password_but_not_on_a_known_device(office: Office) -> None:
     office.staff("siti", "administrator")
     start = clock.now() + timedelta(seconds=60)
