@@ -46,7 +46,6 @@ class Mail:
 class MailServer:
     """The server. `replies` are given for the next commands (MAIL, RCPT, DATA), one each, before the usual ones.
 
-    pipelines     it offers PIPELINING, which it can always do
     is_silent     the connection is closed after the mail without a reply
     held          number of the mail that gets no reply until `is_released`; 0 for none
     is_slow       no mail gets a reply until `is_released`
@@ -54,13 +53,10 @@ class MailServer:
     is_holding    such a mail has come
     """
 
-    def __init__(
-        self, *, tls: Path | None = None, implicit: bool = False, requires_login: bool = True, pipelines: bool = False
-    ) -> None:
+    def __init__(self, *, tls: Path | None = None, implicit: bool = False, requires_login: bool = True) -> None:
         self.mails: list[Mail] = []
         self.connections = 0
         self.logins = 0
-        self.pipelines = pipelines
         self.mail_replies: list[str] = []
         self.rcpt_replies: list[str] = []
         self.data_replies: list[str] = []
@@ -135,7 +131,7 @@ class MailServer:
         if session.ssl is None or self._implicit:
             self.connections += 1
         session.host_name = hostname
-        return ["250-PIPELINING", *responses] if self.pipelines else responses
+        return responses
 
     async def handle_MAIL(
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, options: list[str]

@@ -1,13 +1,13 @@
-"""Mails over SMTP (RFC 5321): STARTTLS or TLS from the start, authentication, one connection for a batch."""
+"""Mails over SMTP (RFC 5321) with smtplib: STARTTLS or TLS from the start, sign-in, one connection for a batch."""
 
 from __future__ import annotations
 
-import selectors
 import smtplib
 import socket
 import ssl
 import threading
 import time
+from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
 
@@ -23,15 +23,16 @@ MOST_PER_CONNECTION = 100
 MOST_IDLE_SECONDS = 30.0
 # The reply to a mail may take 10 minutes (RFC 5321 §4.5.3.2.6). A client that waits less sends mails a second time.
 REPLY_SECONDS = 600.0
-# After this time without the reply, the connection waits by itself, and the next mail uses another connection.
+# After this time a mail waits in its thread, and the next mail uses another connection.
 BLOCKING_SECONDS = 2.0
-MOST_WAITING = 8  # connections that wait for replies; servers limit the connections of a client
-# Replies after which a mail goes on: to MAIL, RCPT and DATA.
-_ACCEPTED = ({250}, {250, 251}, {354})
+MOST_WAITING = 8  # mails that wait for replies; servers limit the connections of a client
 # 421: the server closes the connection. -1: the server has closed it.
 _CLOSING = (421, -1)
 _MODES = ("starttls", "implicit", "none")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
+# The server got the whole mail and may have accepted it.
+_WITHOUT_REPLY = Outcome("unknown", reason="MAIL_WITHOUT_REPLY", is_channel_down=True)
+_PENDING = Outcome("unknown", reason="MAIL_WITHOUT_REPLY", is_pending=True)
 
 
 class SmtpChannel:
@@ -67,12 +68,8 @@ class SmtpChannel:
         self._sender, self._reply_to = sender, reply_to
         self._timeout_seconds, self._reply_seconds = timeout_seconds, reply_seconds
         self._tls = tls or ssl.create_default_context()
-        self._turn = threading.Lock()
-        self._server: smtplib.SMTP | None = None
-        self._mails = 0
-        self._used_at = 0.0
-        # message -> its connection, and the moment (monotonic) until which it waits for the reply
-        self._waiting: dict[str, tuple[smtplib.SMTP, float]] = {}
+        self._waiting: dict[str, Future[Outcome]] = {}  # by message
+        self._idle: list[_Connection] = []
 
     def __repr__(self) -> str:
         return f"SmtpChannel({self.name!r}, {self._host}:{self._port}, {self._mode})"
@@ -82,113 +79,87 @@ class SmtpChannel:
         to = parse_address(message.address)
         if to is None:
             return Outcome("permanent", reason="ADDRESS_INVALID", is_address_bad=True)
+        if sum(not mail.done() for mail in self._waiting.values()) >= MOST_WAITING:
+            return Outcome("temporary", reason="RATE_LIMITED", retry_after_seconds=round(BLOCKING_SECONDS))
         mail = compose(message, sender=self._sender, to=to, reply_to=self._reply_to)
-        with self._turn:
-            for waiting_id, (_, end) in list(self._waiting.items()):
-                if end < time.monotonic():
-                    self._end_waiting(waiting_id)
-            if len(self._waiting) >= MOST_WAITING:
-                return Outcome("temporary", reason="RATE_LIMITED", retry_after_seconds=round(BLOCKING_SECONDS))
-            try:
-                server = self._connected()
-            except _Failure as failure:
-                self._drop()
-                return failure.outcome
-            if not to.is_ascii and not server.has_extn("smtputf8"):
-                return Outcome("permanent", reason="ADDRESS_NEEDS_SMTPUTF8", is_address_bad=True)
-            with telemetry.span(
-                "SMTP DATA", kind="client", messaging_message_id=message.id, server_address=self._host,
-                server_port=self._port,
-            ):  # fmt: skip
-                outcome = self._hand_over(server, str(to), mail, is_utf8=not to.is_ascii)
-            self._mails += 1
-            self._used_at = time.monotonic()
-            if outcome.is_pending:
-                self._waiting[message.id] = server, time.monotonic() + self._reply_seconds
-                self._server = None
-            elif outcome.is_channel_down or outcome.state == "unknown":
-                self._drop()
-            return outcome
+        with telemetry.span(
+            "SMTP DATA", kind="client", messaging_message_id=message.id, server_address=self._host,
+            server_port=self._port,
+        ):  # fmt: skip
+            waiting = self._waiting[message.id] = Future()
+            # A daemon, because a process that ends does not wait for the reply.
+            threading.Thread(target=self._hand_over, args=(waiting, to, mail), daemon=True).start()
+            return self._outcome(message.id, BLOCKING_SECONDS)
 
     def ask(self, message_id: str) -> Outcome | None:
-        """Return the outcome of a mail whose connection waits for the reply; SMTP has no other query."""
-        with self._turn:
-            if message_id not in self._waiting:
-                return None
-            server, end = self._waiting[message_id]
-            if _has_reply(server, 0):
-                outcome = self._reply(server)
-            elif time.monotonic() < end:
-                return _PENDING
-            else:
-                outcome = _WITHOUT_REPLY
-            self._end_waiting(message_id)
-            return outcome
+        """Return the outcome of a mail that waits for its reply; SMTP has no other query."""
+        return self._outcome(message_id, 0) if message_id in self._waiting else None
+
+    def _outcome(self, message_id: str, seconds: float) -> Outcome:
+        try:
+            outcome = self._waiting[message_id].result(seconds)
+        except TimeoutError:
+            return _PENDING
+        del self._waiting[message_id]
+        return outcome
 
     def sign_in(self) -> Outcome:
         """Connect, start TLS and sign in, and end the connection."""
-        with self._turn:
-            self._drop()
-            try:
-                self._connect()
-            except _Failure as failure:
-                return failure.outcome
-            finally:
-                self._drop()
-            return Outcome("accepted")
+        try:
+            _end(self._connect())
+        except (smtplib.SMTPException, OSError) as problem:
+            return Outcome("temporary", reason=_reason(problem), is_channel_down=True)
+        return Outcome("accepted")
 
     def close(self) -> None:
-        """End the connections."""
-        with self._turn:
-            self._drop()
-            for message_id in list(self._waiting):
-                self._end_waiting(message_id)
+        """End the connections that are idle."""
+        while self._idle:
+            _end(self._idle.pop())
 
-    def _end_waiting(self, message_id: str) -> None:
-        # Without QUIT, whose reply would come after the reply to the mail.
-        self._waiting.pop(message_id)[0].close()
-
-    def _hand_over(self, server: smtplib.SMTP, to: str, mail: bytes, *, is_utf8: bool) -> Outcome:
-        """Send one mail with single commands, so that the outcome is known when the connection breaks.
-
-        A server with PIPELINING gets the commands before the mail together (RFC 2920): two waits for replies, not four.
-        """
-        options = " SMTPUTF8 BODY=8BITMIME" if is_utf8 else ""
-        commands = [f"MAIL FROM:<{self._sender[1]}>{options}\r\n", f"RCPT TO:<{to}>\r\n", "DATA\r\n"]
-        is_together = server.has_extn("pipelining")
-        refusal: tuple[int, bytes, bool] | None = None
+    def _hand_over(self, waiting: Future[Outcome], to: MailAddress, mail: bytes) -> None:
         try:
-            if is_together:
-                server.send("".join(commands).encode())
-            for command, accepted in zip(commands, _ACCEPTED, strict=True):
-                if not is_together:
-                    server.send(command.encode())
-                code, text = server.getreply()
-                if code not in accepted and refusal is None:
-                    is_recipient = command.startswith("RCPT")
-                    refusal = code, text, is_recipient and code >= 500 and not _is_policy(text)
-                # After 421 and -1 the server sends no more replies.
-                if refusal is not None and (not is_together or code in _CLOSING):
-                    break
-            if refusal is not None:
-                if code == 354:
-                    # The server accepts DATA although there is no recipient: a dot ends the empty mail (RFC 2920 §3.1).
-                    server.send(b".\r\n")
-                    server.getreply()
-                code, text, is_address_bad = refusal
+            waiting.set_result(self._send(to, mail))
+        except Exception as problem:
+            waiting.set_exception(problem)
+
+    def _send(self, to: MailAddress, mail: bytes) -> Outcome:
+        """Send one mail over an idle or a new connection."""
+        try:
+            server = self._idle_connection() or self._connect()
+        except (smtplib.SMTPException, OSError) as problem:
+            return Outcome("temporary", reason=_reason(problem), is_channel_down=True)
+        outcome = self._deliver(server, to, mail)
+        server.mails += 1
+        server.used_at = time.monotonic()
+        if outcome.is_channel_down or server.mails >= MOST_PER_CONNECTION:
+            _end(server)
+        else:
+            self._idle.append(server)
+        return outcome
+
+    def _deliver(self, server: _Connection, to: MailAddress, mail: bytes) -> Outcome:
+        """Send one mail with single commands, so that the outcome is known when the connection breaks."""
+        if not to.is_ascii and not server.has_extn("smtputf8"):
+            return Outcome("permanent", reason="ADDRESS_NEEDS_SMTPUTF8", is_address_bad=True)
+        is_recipient = False
+        try:
+            code, text = server.mail(str(self._sender[1]), [] if to.is_ascii else ["SMTPUTF8", "BODY=8BITMIME"])
+            if code == 250:
+                code, text = server.rcpt(str(to))
+                is_recipient = code not in (250, 251)
+                if not is_recipient:
+                    code, text = server.docmd("DATA")
+            if code != 354:
+                is_address_bad = is_recipient and code >= 500 and not _is_policy(text)
                 return self._refused(server, code, text, is_address_bad=is_address_bad)
             # A line that begins with a dot gets a second dot (RFC 5321 §4.5.2), because a single dot ends the mail.
             server.send(mail.replace(b"\r\n.", b"\r\n..") + b".\r\n")
         except (smtplib.SMTPException, OSError) as problem:
             return Outcome("temporary", reason=_reason(problem), is_channel_down=True)
-        if not _has_reply(server, min(BLOCKING_SECONDS, self._reply_seconds)):
-            return _PENDING
-        return self._reply(server)
-
-    def _reply(self, server: smtplib.SMTP) -> Outcome:
-        """Read the reply to a mail."""
         try:
+            server.wait_at_most(self._reply_seconds)
             code, text = server.getreply()
+            server.wait_at_most(self._timeout_seconds)
         except (smtplib.SMTPException, OSError):
             return _WITHOUT_REPLY
         if code == 250:
@@ -210,77 +181,55 @@ class SmtpChannel:
             return Outcome("permanent", reason=reason, is_address_bad=is_address_bad)
         return Outcome("temporary", reason=reason)
 
-    def _connected(self) -> smtplib.SMTP:
-        if self._server is not None:
-            is_idle = time.monotonic() - self._used_at > MOST_IDLE_SECONDS
-            if self._mails < MOST_PER_CONNECTION and not (is_idle and not self._answers(self._server)):
-                return self._server
-            self._drop()
-        self._server = self._connect()
-        self._mails = 0
-        self._used_at = time.monotonic()
-        return self._server
+    def _idle_connection(self) -> _Connection | None:
+        while self._idle:
+            server = self._idle.pop()
+            if time.monotonic() - server.used_at <= MOST_IDLE_SECONDS:
+                return server
+            _end(server)
+        return None
 
-    def _answers(self, server: smtplib.SMTP) -> bool:
+    def _connect(self) -> _Connection:
+        domain, seconds = self._sender[1].domain, self._timeout_seconds
+        server: _Connection
+        if self._mode == "implicit":
+            server = _TlsConnection(self._host, self._port, domain, timeout=seconds, context=self._tls)
+        else:
+            server = _Connection(self._host, self._port, domain, timeout=seconds)
         try:
-            code, _ = server.noop()
-        except (smtplib.SMTPException, OSError):
-            return False
-        return code == 250
-
-    def _connect(self) -> smtplib.SMTP:
-        domain = self._sender[1].domain
-        server: smtplib.SMTP
-        try:
-            if self._mode == "implicit":
-                server = smtplib.SMTP_SSL(
-                    self._host, self._port, domain, timeout=self._timeout_seconds, context=self._tls
-                )
-            else:
-                server = smtplib.SMTP(self._host, self._port, domain, timeout=self._timeout_seconds)
-            self._server = server
             server.ehlo_or_helo_if_needed()
             if self._mode == "starttls":
                 server.starttls(context=self._tls)
                 server.ehlo_or_helo_if_needed()
             if self._user:
                 server.login(self._user, self._password)
-        except (smtplib.SMTPException, OSError) as problem:
-            raise _Failure(Outcome("temporary", reason=_reason(problem), is_channel_down=True)) from None
+        except (smtplib.SMTPException, OSError):
+            _end(server)
+            raise
         return server
 
-    def _drop(self) -> None:
-        server, self._server = self._server, None
-        if server is not None:
-            if server.sock is not None:
-                with suppress(OSError):
-                    server.sock.settimeout(2)
-            with suppress(smtplib.SMTPException, OSError):
-                server.quit()
-            server.close()
+
+class _Connection(smtplib.SMTP):
+    """A connection, the number of mails sent over it, and the moment (monotonic) of its last mail."""
+
+    mails = 0
+    used_at = 0.0
+
+    def wait_at_most(self, seconds: float) -> None:
+        """Limit the time until a reply."""
+        if self.sock is not None:
+            self.sock.settimeout(seconds)
 
 
-# The server got the whole mail and may have accepted it.
-_WITHOUT_REPLY = Outcome("unknown", reason="MAIL_WITHOUT_REPLY", is_channel_down=True)
-_PENDING = Outcome("unknown", reason="MAIL_WITHOUT_REPLY", is_pending=True)
+class _TlsConnection(smtplib.SMTP_SSL, _Connection):
+    pass
 
 
-class _Failure(Exception):
-    def __init__(self, outcome: Outcome) -> None:
-        super().__init__(outcome.reason)
-        self.outcome = outcome
-
-
-def _has_reply(server: smtplib.SMTP, seconds: float) -> bool:
-    """Return whether the server has sent something, or closed the connection, within this time."""
-    connection = server.sock
-    if isinstance(connection, ssl.SSLSocket) and connection.pending():
-        return True
-    if connection is None:
-        return True
-    with selectors.DefaultSelector() as selector:
-        selector.register(connection, selectors.EVENT_READ)
-        return bool(selector.select(seconds))
+def _end(server: _Connection) -> None:
+    with suppress(smtplib.SMTPException, OSError):
+        server.wait_at_most(2)
+        server.quit()
+    server.close()
 
 
 def _enhanced(text: bytes) -> str:
