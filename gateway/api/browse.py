@@ -10,9 +10,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis.errors import NotFound
+from chassis.models import ResponseModel
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.queries import QueryModel, WholeNumber, number, text
-from gateway.api.schemas import JSON, ClassOfTree, ListedRecord, ResponseModel
+from gateway.api.schemas import JSON, ClassOfTree, ListedRecord
 from gateway.api.serializers import class_of_tree, listed_record
 from gateway.clients import Catalog, call
 from gateway.responses import respond

@@ -10,10 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool
 from starlette.requests import Request
 from starlette.responses import Response
 
+from chassis.models import ResponseModel
 from gateway.api.members import private
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.queries import TEXT_PATTERN, QueryModel, WholeNumber
-from gateway.api.schemas import ResponseModel
 from gateway.api.serializers import plain
 from gateway.api.writes import Version, version_tag
 from gateway.clients import Circulation, call

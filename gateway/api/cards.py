@@ -2,80 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
-from pydantic import Field, StrictBool
+from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis.errors import Forbidden, Invalid, NotFound
+from chassis.models import example_of, to_message, to_model
 from gateway.api.loan_models import LentItem, item_model
-from gateway.api.member_models import (
-    LISTED_MEMBER_EXAMPLE,
-    MEMBER_ID_EXAMPLE,
-    AliasBody,
-    Body,
-    ListedMember,
-    MemberId,
-)
 from gateway.api.members import ERRORS, private
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.queries import OneOf, QueryModel
-from gateway.api.schemas import ResponseModel
-from gateway.api.serializers import plain
+from gateway.api.schemas import MEMBER_ID_EXAMPLE, MemberId
 from gateway.callers import address_of
 from gateway.clients import Circulation, Members, Notifications, call
 from gateway.password_turns import call_in_turn
 from gateway.sessions import require_secure
 from rangkiang.circulation.v1 import loans_pb2
 from rangkiang.members.v1 import cards_pb2 as wire
-from rangkiang.members.v1.people_pb2 import Alias
+from rangkiang.members.v1 import models
 from rangkiang.notifications.v1.notices_pb2 import CheckCodeRequest
 
 router = APIRouter(tags=["cards"], route_class=ApiRoute)
 SERVICE = "/rangkiang.members.v1.Members"
 CardId = Annotated[str, Path(description="A card's identifier (UUID).", examples=[MEMBER_ID_EXAMPLE])]
-
-
-class CardAct(Body):
-    """An act on a card."""
-
-    act: Literal["lost", "damaged", "alias"] = Field(
-        description="lost: issue a new number. damaged: keep the number, issue a new QR code. "
-        "alias: add a number of another system.",
-        examples=["lost"],
-    )
-    alias: AliasBody | None = Field(
-        None, description="The number of another system.", examples=[{"kind": "rfid", "code": "04A2B9C1"}]
-    )
-
-
-class ScanBody(Body):
-    """A scanned code."""
-
-    code: str = Field(description="The code, exactly as scanned.", max_length=400, examples=["1000000018"])
-
-
-class SlipBody(Body):
-    """The code of a slip and a new password."""
-
-    number: str = Field(description="The number on the card.", max_length=64, examples=["1000000018"])
-    code: str = Field(description="The code on the slip.", max_length=64, examples=["K7PM2XQR"], repr=False)
-    password: str = Field(
-        description="The new password, of 8 to 128 characters.",
-        max_length=128,
-        examples=["lampu perahu kemarau"],
-        repr=False,
-    )
-
-
-class SlipDeliveryBody(Body):
-    """How the member receives the code."""
-
-    send: StrictBool = Field(
-        default=False, description="Send the code as a notice; the response then has no code.", examples=[True]
-    )
 
 
 class PrintQuery(QueryModel):
@@ -87,84 +39,42 @@ class PrintQuery(QueryModel):
     )
 
 
-class ChangedCard(ResponseModel):
-    """The member after an act."""
-
-    id: str
-    """Identifier (UUID) of the member."""
-    number: str
-    """The number of the current card."""
-    version: int
-    """Version of the member."""
-
-
-class RemovedCard(ResponseModel):
-    """The member after an act."""
-
-    id: str
-    """Identifier (UUID) of the member."""
-    version: int
-    """Version of the member."""
-
-
-class SlipCode(ResponseModel):
-    """A code that is printed on paper or sent to the member."""
-
-    code: str
-    """Valid once, for 24 hours and five attempts. Only this response shows the code; empty when the code is sent."""
-    sent: bool
-    """True when the code is sent to the member as a notice."""
-
-
-class Scanned(ResponseModel):
+class Scanned(models.Scanned):
     """The member or item of a scanned code."""
 
-    kind: str = Field(examples=["member"])
-    """member, item or neither."""
-    member: ListedMember | None = None
-    """The member of the card."""
-    item: LentItem | None = None
-    """The item of the barcode."""
-    item_state: str = ""
-    """in, on_loan or transit; empty when the code does not belong to an item."""
-    card_state: str
-    """active, lost, replaced, or revoked for a QR code that is no longer valid."""
-    looks_like: str
-    """For neither: card_mistyped, card_revoked, isbn, nik, url, number, text or empty."""
+    item: LentItem | None = Field(default=None, description="The item of the barcode.")
+    item_state: str = Field(
+        default="", description="in, on_loan or transit; empty when the code does not belong to an item.", examples=[""]
+    )
 
 
 # Codes of these kinds cannot be the barcode of an item, so circulation is not called.
 _NO_ITEM = ("card_revoked", "empty", "url")
-_CHANGED = {"id": MEMBER_ID_EXAMPLE, "number": "1000000026", "version": 2}
 
 
 @router.post(
     "/members/{member_id}/cards",
-    response_model=ChangedCard,
-    status_code=201,
     **documented(
         operation="issue_card",
         summary="Replace a card or add a number",
-        example=_CHANGED,
+        model=models.ChangedCard,
         errors=(*ERRORS, 404, 409),
         method=f"{SERVICE}/IssueCard",
         status=201,
     ),
 )
-async def issue(request: Request, member_id: MemberId, body: CardAct, members: Members) -> Response:
+async def issue(request: Request, member_id: MemberId, body: models.CardAct, members: Members) -> Response:
     """Replace a card, or add a number of another system. A scan still recognises the number of a lost card."""
-    alias = Alias(kind=body.alias.kind, code=body.alias.code) if body.alias is not None else None
-    reply = await call(request, members.IssueCard, wire.IssueCardRequest(id=member_id, act=body.act, alias=alias))
-    return private(ChangedCard(**plain(reply)), status=201, version=reply.version)
+    reply = await call(request, members.IssueCard, to_message(wire.IssueCardRequest, body, id=member_id))
+    return private(to_model(models.ChangedCard, reply), status=201, version=reply.version)
 
 
 @router.delete(
     "/members/{member_id}/cards/{card_id}",
-    response_model=RemovedCard,
     **documented(
         operation="remove_card",
         summary="Remove a number of another system",
-        example={"id": MEMBER_ID_EXAMPLE, "version": 3},
+        model=models.RemovedCard,
         errors=(*ERRORS, 404, 409),
         method=f"{SERVICE}/EndCard",
     ),
@@ -172,7 +82,7 @@ async def issue(request: Request, member_id: MemberId, body: CardAct, members: M
 async def remove(request: Request, member_id: MemberId, card_id: CardId, members: Members) -> Response:
     """Remove a number of another system. The number of the current card cannot be removed, only replaced."""
     reply = await call(request, members.EndCard, wire.EndCardRequest(id=member_id, card_id=card_id))
-    return private(RemovedCard(**plain(reply)), version=reply.version)
+    return private(to_model(models.RemovedCard, reply), version=reply.version)
 
 
 @router.get(
@@ -197,12 +107,10 @@ async def print_card(
 
 @router.post(
     "/members/{member_id}/slips",
-    response_model=SlipCode,
-    status_code=201,
     **documented(
         operation="make_slip",
         summary="Make a slip for a password",
-        example={"code": "K7PM2XQR", "sent": False},
+        model=models.SlipCode,
         errors=(*ERRORS, 404, 409),
         method=f"{SERVICE}/MakeSlip",
         status=201,
@@ -213,7 +121,7 @@ async def make_slip(
     member_id: MemberId,
     members: Members,
     notifications: Notifications,
-    body: SlipDeliveryBody | None = None,
+    body: models.SlipDeliveryBody | None = None,
 ) -> Response:
     """Make a code with which the member sets a first or a new password. The code is returned, or sent as a notice.
 
@@ -223,7 +131,7 @@ async def make_slip(
     if send:
         await call(request, notifications.CheckCode, CheckCodeRequest(member_id=member_id))
     reply = await call(request, members.MakeSlip, wire.MakeSlipRequest(id=member_id, send=send))
-    return private(SlipCode(code=reply.code, sent=reply.is_sent), status=201)
+    return private(to_model(models.SlipCode, reply), status=201)
 
 
 @router.post(
@@ -233,46 +141,37 @@ async def make_slip(
         operation="use_slip", summary="Set a password with a slip", errors=(400, 401, 403, 409, 429, 503, 504)
     ),
 )
-async def use_slip(request: Request, body: SlipBody, members: Members) -> Response:
+async def use_slip(request: Request, body: models.SlipBody, members: Members) -> Response:
     """Set a password with the code of a slip, and end other sessions of the member.
 
     The response to an unknown card number is the same as that to a wrong code.
     """
     require_secure(request)
-    message = wire.UseSlipRequest(
-        number=body.number, code=body.code, password=body.password, address=address_of(request.scope)
-    )
+    message = to_message(wire.UseSlipRequest, body, address=address_of(request.scope))
     await call_in_turn(request, members.UseSlip, message)
     return Response(status_code=204)
 
 
 @router.post(
     "/scans",
-    response_model=Scanned,
     **documented(
         operation="scan",
         summary="Identify a scanned code",
-        example={
-            "kind": "member",
-            "member": LISTED_MEMBER_EXAMPLE,
-            "item_state": "",
-            "card_state": "active",
-            "looks_like": "",
-        },
+        model=Scanned,
+        example={**example_of(Scanned), "member": example_of(models.ListedMember)},
         errors=ERRORS,
         method=f"{SERVICE}/Scan",
     ),
 )
-async def scan(request: Request, body: ScanBody, members: Members, circulation: Circulation) -> Response:
+async def scan(request: Request, body: models.ScanBody, members: Members, circulation: Circulation) -> Response:
     """Find the member of a card number, alias or QR code in the caller's institution, or the item of a barcode."""
-    reply = await call(request, members.Scan, wire.ScanRequest(code=body.code))
-    scanned = plain(reply)
-    scanned["member"] = ListedMember(**scanned["member"]) if reply.HasField("member") else None
+    reply = await call(request, members.Scan, to_message(wire.ScanRequest, body))
+    item: dict[str, Any] = {}
     if reply.kind == "neither" and reply.looks_like not in _NO_ITEM:
         try:
-            item = await call(request, circulation.FindItem, loans_pb2.FindItemRequest(item=body.code))
+            found = await call(request, circulation.FindItem, loans_pb2.FindItemRequest(item=body.code))
         except (Forbidden, Invalid, NotFound):
             pass
         else:
-            scanned |= {"kind": "item", "item": item_model(item.item), "item_state": item.state, "looks_like": ""}
-    return private(Scanned(**scanned))
+            item = {"kind": "item", "item": item_model(found.item), "item_state": found.state, "looks_like": ""}
+    return private(to_model(Scanned, reply, **item))

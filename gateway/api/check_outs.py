@@ -16,6 +16,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from chassis.models import Body, ResponseModel
 from gateway.api.loan_models import (
     ACT_ERRORS,
     ITEM_EXAMPLE,
@@ -31,10 +32,9 @@ from gateway.api.loan_models import (
     refusal_models,
     suspension_model,
 )
-from gateway.api.member_models import Body
 from gateway.api.members import private
 from gateway.api.openapi import ApiRoute, documented, refuse_strangers
-from gateway.api.schemas import JSON, Refusal, ResponseModel
+from gateway.api.schemas import JSON, Refusal
 from gateway.api.validation import invalid_request
 from gateway.clients import Circulation, call, circulation
 from gateway.negotiation import language

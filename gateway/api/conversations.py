@@ -9,11 +9,11 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.api.member_models import MEMBER_ID_EXAMPLE, Body
+from chassis.models import Body, ResponseModel
 from gateway.api.members import private
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.queries import OneOf, QueryModel, WholeNumber, number, text
-from gateway.api.schemas import ResponseModel
+from gateway.api.schemas import MEMBER_ID_EXAMPLE
 from gateway.api.serializers import plain
 from gateway.clients import Notifications, call
 from rangkiang.notifications.v1 import conversations_pb2 as wire

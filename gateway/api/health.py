@@ -9,9 +9,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis.errors import Error, Unavailable
+from chassis.models import ResponseModel
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.queries import QueryModel
-from gateway.api.schemas import JSON, ResponseModel
+from gateway.api.schemas import JSON
 from gateway.clients import Services
 
 router = APIRouter(tags=["health"], route_class=ApiRoute)

@@ -7,10 +7,10 @@ from typing import Any
 from google.protobuf.json_format import MessageToDict
 from pydantic import Field
 
+from chassis.models import Body, ResponseModel
 from gateway.api import serializers
-from gateway.api.member_models import Body
-from gateway.api.schemas import ResponseModel, Text
 from rangkiang.catalog.v1 import catalog_pb2 as wire
+from rangkiang.common.v1.models import Text
 
 # The service checks lengths and names the field; these limits only bound the size of its input.
 _LONGEST = 2_000

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
+from chassis.models import ResponseModel
 from gateway.api.institution_models import (
     BRANCH_EXAMPLE,
     INSTITUTION_EXAMPLE,
@@ -20,7 +21,7 @@ from gateway.api.institution_models import (
 )
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.queries import QueryModel, text
-from gateway.api.schemas import JSON, ResponseModel
+from gateway.api.schemas import JSON
 from gateway.api.writes import version_tag
 from gateway.clients import Catalog, call
 from gateway.responses import respond

@@ -9,11 +9,11 @@ from pydantic import Field, WithJsonSchema
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.api.member_models import Body
+from chassis.models import Body, ResponseModel
 from gateway.api.members import ERRORS, private
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.queries import CONTROL, OneOf, QueryModel, WholeNumber
-from gateway.api.schemas import ID_PATTERN, RECORD_ID_EXAMPLE, ResponseModel
+from gateway.api.schemas import ID_PATTERN, RECORD_ID_EXAMPLE
 from gateway.api.writes import Version
 from gateway.clients import Catalog, call
 from rangkiang.catalog.v1 import items_pb2 as wire

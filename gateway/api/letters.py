@@ -9,11 +9,11 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.api.member_models import MEMBER_ID_EXAMPLE, Body
+from chassis.models import Body, ResponseModel
 from gateway.api.members import ERRORS, private
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.queries import QueryModel, text
-from gateway.api.schemas import ID_PATTERN, ResponseModel
+from gateway.api.schemas import ID_PATTERN, MEMBER_ID_EXAMPLE
 from gateway.api.serializers import plain
 from gateway.clients import Notifications, call
 from rangkiang.notifications.v1 import print_pb2

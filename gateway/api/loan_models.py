@@ -7,13 +7,14 @@ from typing import Annotated, Any
 from fastapi import Path
 from pydantic import Field, WithJsonSchema
 
+from chassis.models import ResponseModel
 from chassis.rpc.status import refusal_of
-from gateway.api.member_models import MEMBER_ID_EXAMPLE
-from gateway.api.schemas import ID_PATTERN, RECORD_ID_EXAMPLE, Refusal, ResponseModel, Text
+from gateway.api.schemas import ID_PATTERN, MEMBER_ID_EXAMPLE, RECORD_ID_EXAMPLE, Refusal
 from gateway.api.serializers import plain
 from rangkiang.circulation.v1 import circulation_pb2
 from rangkiang.circulation.v1 import loans_pb2 as wire
 from rangkiang.common.v1 import refusal_pb2
+from rangkiang.common.v1.models import Text
 
 SERVICE = f"/{circulation_pb2.DESCRIPTOR.services_by_name['Circulation'].full_name}"
 ERRORS = (400, 401, 403, 429, 503, 504)

@@ -9,6 +9,7 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
+from chassis.models import Body, ResponseModel
 from gateway.api.loan_csv import CSV, loans_as_csv
 from gateway.api.loan_models import (
     ACT_ERRORS,
@@ -25,15 +26,15 @@ from gateway.api.loan_models import (
     renewals_model,
     suspension_model,
 )
-from gateway.api.member_models import MEMBER_ID_EXAMPLE, Body, MemberId
 from gateway.api.members import private
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.queries import Flag, QueryModel, WholeNumber, number, text
-from gateway.api.schemas import JSON, Refusal, ResponseModel, Text
+from gateway.api.schemas import JSON, MEMBER_ID_EXAMPLE, MemberId, Refusal
 from gateway.api.serializers import plain
 from gateway.clients import Circulation, call
 from gateway.negotiation import language, preferred_media_type
 from rangkiang.circulation.v1 import loans_pb2 as wire
+from rangkiang.common.v1.models import Text
 
 router = APIRouter(tags=["loans"], route_class=ApiRoute)
 

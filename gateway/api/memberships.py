@@ -5,16 +5,15 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Path
-from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.api.member_models import MEMBER_ID_EXAMPLE, Body, MemberId
+from chassis.models import to_message, to_model
 from gateway.api.members import ERRORS, private
 from gateway.api.openapi import ApiRoute, documented
-from gateway.api.schemas import ResponseModel
-from gateway.api.serializers import plain
+from gateway.api.schemas import MemberId
 from gateway.clients import Members, call
+from rangkiang.members.v1 import models
 from rangkiang.members.v1 import people_pb2 as wire
 
 router = APIRouter(tags=["members"], route_class=ApiRoute)
@@ -25,123 +24,47 @@ BlockId = Annotated[str, Path(description="A block's identifier (UUID).", exampl
 MergeId = Annotated[str, Path(description="A merge's identifier (UUID).", examples=[BLOCK_ID_EXAMPLE])]
 
 
-class RenewalBody(Body):
-    """A renewal. Without `expires_on`, the category sets the length."""
-
-    expires_on: str = Field("", description="New last day, ISO 8601.", max_length=40, examples=["2028-11-26"])
-    category: str = Field("", description="New category; by default the same.", max_length=64, examples=["umum"])
-
-
-class BlockBody(Body):
-    """A block, during which a member may not borrow."""
-
-    reason: str = Field(
-        description="lost_item, damaged_item, unpaid, conduct, wrong_data or other.",
-        max_length=40,
-        examples=["lost_item"],
-    )
-    note: str = Field("", description="Note for staff.", max_length=2_000, examples=["Two books of the school box."])
-    ends_on: str = Field("", description="Last day, ISO 8601; by default none.", max_length=40, examples=["2027-01-31"])
-
-
-class MergeBody(Body):
-    """The other membership of the same person."""
-
-    merged_id: str = Field(description="Id of the member that is merged into the member of the path.", max_length=64,
-                           examples=[MEMBER_ID_EXAMPLE])  # fmt: skip
-
-
-class Renewed(ResponseModel):
-    """The renewed membership."""
-
-    id: str
-    """Identifier (UUID)."""
-    version: int
-    """Version of the member."""
-    expires_on: str
-    """Last day, ISO 8601; empty when the membership has no end."""
-
-
-class Blocked(ResponseModel):
-    """The block."""
-
-    id: str
-    """Identifier (UUID) of the member."""
-    block_id: str
-    """Identifier (UUID) of the block."""
-    version: int
-    """Version of the member."""
-
-
-class Merged(ResponseModel):
-    """The merge."""
-
-    merge_id: str
-    """Identifier (UUID) of the merge, for the route that undoes it."""
-    version: int
-    """Version of the member that remains."""
-
-
-class Changed(ResponseModel):
-    """The member after an act."""
-
-    version: int
-    """Version of the member."""
-
-
-class Erased(ResponseModel):
-    """The erased member."""
-
-    id: str
-    """Identifier (UUID) of the member, which statistics keep."""
-
-
 @router.post(
     "/members/{member_id}/renewals",
-    response_model=Renewed,
-    status_code=201,
     **documented(
         operation="renew_membership",
         summary="Renew a membership",
-        example={"id": MEMBER_ID_EXAMPLE, "version": 2, "expires_on": "2028-11-26"},
+        model=models.Renewed,
         errors=_ERRORS,
         method=f"{SERVICE}/RenewMembership",
         status=201,
     ),
 )
-async def renew(request: Request, member_id: MemberId, body: RenewalBody, members: Members) -> Response:
+async def renew(request: Request, member_id: MemberId, body: models.RenewalBody, members: Members) -> Response:
     """Renew a membership from its current end, or from today when the end has passed."""
-    message = wire.RenewMembershipRequest(id=member_id, expires_on=body.expires_on, category=body.category)
+    message = to_message(wire.RenewMembershipRequest, body, id=member_id)
     reply = await call(request, members.RenewMembership, message)
-    return private(Renewed(**plain(reply)), status=201, version=reply.version)
+    return private(to_model(models.Renewed, reply), status=201, version=reply.version)
 
 
 @router.post(
     "/members/{member_id}/blocks",
-    response_model=Blocked,
-    status_code=201,
     **documented(
         operation="block_member",
         summary="Block a member",
-        example={"id": MEMBER_ID_EXAMPLE, "block_id": BLOCK_ID_EXAMPLE, "version": 2},
+        model=models.Blocked,
         errors=_ERRORS,
         method=f"{SERVICE}/BlockMember",
         status=201,
     ),
 )
-async def block(request: Request, member_id: MemberId, body: BlockBody, members: Members) -> Response:
+async def block(request: Request, member_id: MemberId, body: models.BlockBody, members: Members) -> Response:
     """Block a member until the last day of the block, or until staff end it."""
-    reply = await call(request, members.BlockMember, wire.BlockMemberRequest(id=member_id, **body.model_dump()))
-    return private(Blocked(**plain(reply)), status=201, version=reply.version)
+    reply = await call(request, members.BlockMember, to_message(wire.BlockMemberRequest, body, id=member_id))
+    return private(to_model(models.Blocked, reply), status=201, version=reply.version)
 
 
 @router.delete(
     "/members/{member_id}/blocks/{block_id}",
-    response_model=Changed,
     **documented(
         operation="end_block",
         summary="End a block",
-        example={"version": 3},
+        model=models.Changed,
         errors=_ERRORS,
         method=f"{SERVICE}/EndBlock",
     ),
@@ -149,36 +72,33 @@ async def block(request: Request, member_id: MemberId, body: BlockBody, members:
 async def end_block(request: Request, member_id: MemberId, block_id: BlockId, members: Members) -> Response:
     """End a block. The audit log keeps it."""
     reply = await call(request, members.EndBlock, wire.EndBlockRequest(id=member_id, block_id=block_id))
-    return private(Changed(version=reply.version), version=reply.version)
+    return private(to_model(models.Changed, reply), version=reply.version)
 
 
 @router.post(
     "/members/{member_id}/merge",
-    response_model=Merged,
-    status_code=201,
     **documented(
         operation="merge_members",
         summary="Merge two memberships of one person",
-        example={"merge_id": BLOCK_ID_EXAMPLE, "version": 2},
+        model=models.Merged,
         errors=_ERRORS,
         method=f"{SERVICE}/MergeMembers",
         status=201,
     ),
 )
-async def merge(request: Request, member_id: MemberId, body: MergeBody, members: Members) -> Response:
+async def merge(request: Request, member_id: MemberId, body: models.MergeBody, members: Members) -> Response:
     """Merge another member into the member of the path, who gets the other's numbers, blocks and documents."""
-    message = wire.MergeMembersRequest(id=member_id, merged_id=body.merged_id)
+    message = to_message(wire.MergeMembersRequest, body, id=member_id)
     reply = await call(request, members.MergeMembers, message)
-    return private(Merged(**plain(reply)), status=201, version=reply.version)
+    return private(to_model(models.Merged, reply), status=201, version=reply.version)
 
 
 @router.delete(
     "/members/{member_id}/merge/{merge_id}",
-    response_model=Changed,
     **documented(
         operation="undo_merge",
         summary="Undo a merge",
-        example={"version": 3},
+        model=models.Changed,
         errors=_ERRORS,
         method=f"{SERVICE}/UndoMerge",
     ),
@@ -186,16 +106,15 @@ async def merge(request: Request, member_id: MemberId, body: MergeBody, members:
 async def undo_merge(request: Request, member_id: MemberId, merge_id: MergeId, members: Members) -> Response:
     """Separate the data of the merged member again, except loans."""
     reply = await call(request, members.UndoMerge, wire.UndoMergeRequest(id=member_id, merge_id=merge_id))
-    return private(Changed(version=reply.version), version=reply.version)
+    return private(to_model(models.Changed, reply), version=reply.version)
 
 
 @router.post(
     "/members/{member_id}/erasure",
-    response_model=Erased,
     **documented(
         operation="erase_member",
         summary="Erase a member",
-        example={"id": MEMBER_ID_EXAMPLE},
+        model=models.Erased,
         errors=_ERRORS,
         method=f"{SERVICE}/EraseMember",
     ),
@@ -206,4 +125,4 @@ async def erase(request: Request, member_id: MemberId, members: Members) -> Resp
     Refused while a loan, a fee or a block is open, or while the member is a guardian.
     """
     reply = await call(request, members.EraseMember, wire.EraseMemberRequest(id=member_id))
-    return private(Erased(id=reply.id))
+    return private(to_model(models.Erased, reply))

@@ -6,8 +6,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from gateway.api.member_models import Body
-from gateway.api.schemas import ResponseModel, Text
+from chassis.models import Body, ResponseModel
+from rangkiang.common.v1.models import Text
 from rangkiang.notifications.v1 import templates_pb2 as wire
 
 # The service checks kinds, channels and languages; this pattern only bounds the input.

@@ -9,13 +9,13 @@ from pydantic import WithJsonSchema
 from starlette.requests import Request
 from starlette.responses import Response
 
+from chassis.models import ResponseModel
 from gateway.api.loan_csv import CSV
-from gateway.api.member_models import MEMBER_ID_EXAMPLE
 from gateway.api.members import ERRORS, private
 from gateway.api.notice_csv import notices_as_csv
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.queries import QueryModel, WholeNumber, number, text
-from gateway.api.schemas import ID_PATTERN, JSON, ResponseModel
+from gateway.api.schemas import ID_PATTERN, JSON, MEMBER_ID_EXAMPLE
 from gateway.api.serializers import plain
 from gateway.clients import Notifications, call
 from gateway.negotiation import preferred_media_type

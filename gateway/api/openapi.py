@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis.errors import Unauthenticated
+from chassis.models import ResponseModel, example_of
 from chassis.rpc.interceptors import options_of
 from gateway.api.schemas import Problem
 from gateway.callers import Callers
@@ -62,6 +63,7 @@ def documented(
     operation: str,
     summary: str,
     example: Any = None,
+    model: type[ResponseModel] | None = None,
     errors: tuple[int, ...] = (400, 429, 503, 504),
     content: Mapping[str, Any] = MappingProxyType({}),
     method: str = "",
@@ -72,6 +74,7 @@ def documented(
 
     operation    operationId; generated clients name a method after it
     example      example of the JSON response
+    model        model of the JSON response; by default its example has the examples of its properties
     errors       statuses of problem documents
     content      additional media types of the response
     method       /package.Service/Method of a write; for a `keyed` method, the route documents Idempotency-Key
@@ -79,6 +82,8 @@ def documented(
     revalidates  the route responds through `respond`, which sends 304 for If-None-Match
     raises       ValueError  `method` does not exist
     """
+    if example is None and model is not None:
+        example = example_of(model)
     ok_content = dict(content) if example is None else {"application/json": {"example": example}, **content}
     responses: dict[int | str, Any] = {
         status: {"description": summary, "content": ok_content},
@@ -87,6 +92,8 @@ def documented(
         responses[304] = {"description": "The response that If-None-Match names is still current."}
     responses |= {error: _problem(error) for error in errors}
     arguments: dict[str, Any] = {"operation_id": operation, "summary": summary, "responses": responses}
+    if model is not None:
+        arguments |= {"response_model": model, "status_code": status}
     if method:
         options = options_of(method)
         if not options.scope:

@@ -9,10 +9,11 @@ from pydantic import Field, WithJsonSchema
 from starlette.requests import Request
 from starlette.responses import Response
 
+from chassis.models import ResponseModel
 from gateway.api.institutions import BranchCode, InstitutionCode
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.queries import QueryModel, WholeNumber, number, text
-from gateway.api.schemas import JSON, ResponseModel
+from gateway.api.schemas import JSON
 from gateway.clients import Circulation, call
 from gateway.responses import respond
 from rangkiang.circulation.v1 import rules_pb2 as wire

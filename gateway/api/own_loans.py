@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
+from chassis.models import ResponseModel
 from gateway.api.loan_models import (
     ACT_ERRORS,
     ERRORS,
@@ -28,7 +29,7 @@ from gateway.api.loans import RenewedLoan
 from gateway.api.members import private
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.queries import QueryModel
-from gateway.api.schemas import Refusal, ResponseModel
+from gateway.api.schemas import Refusal
 from gateway.clients import Circulation, call
 from gateway.negotiation import language
 from rangkiang.circulation.v1 import loans_pb2 as wire

@@ -9,16 +9,17 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool
 from starlette.requests import Request
 from starlette.responses import Response
 
+from chassis.models import ResponseModel
 from gateway.api.members import private
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.queries import TEXT_PATTERN, QueryModel
-from gateway.api.schemas import ResponseModel, Text
 from gateway.api.serializers import plain
 from gateway.api.writes import Version, version_tag
 from gateway.clients import Circulation, call
 from gateway.request_guard import accept_bodies
 from rangkiang.circulation.v1 import loans_pb2
 from rangkiang.circulation.v1 import rules_pb2 as wire
+from rangkiang.common.v1.models import Text
 from rangkiang.common.v1.text_pb2 import LocalText
 
 router = APIRouter(tags=["lending rules"], route_class=ApiRoute)

@@ -9,12 +9,12 @@ from pydantic import Field, StrictBool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.api.member_models import Body, MemberId
+from chassis.models import Body, ResponseModel
 from gateway.api.members import ERRORS, private
 from gateway.api.notices import Notice
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.queries import QueryModel, WholeNumber, number
-from gateway.api.schemas import ResponseModel
+from gateway.api.schemas import MemberId
 from gateway.api.serializers import plain
 from gateway.clients import Notifications, call
 from rangkiang.notifications.v1 import notices_pb2 as wire

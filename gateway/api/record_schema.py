@@ -6,7 +6,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from gateway.api.schemas import Brief, Holding, ResponseModel, Text
+from chassis.models import ResponseModel
+from gateway.api.schemas import Brief, Holding
+from rangkiang.common.v1.models import Text
 
 
 class Link(ResponseModel):

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from chassis.models import ResponseModel
 from gateway import clients
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.queries import NearQuery, QueryModel, read_query
@@ -23,8 +24,6 @@ from gateway.api.schemas import (
     WORK_ID_EXAMPLE,
     AvailabilityAnswer,
     RecordId,
-    ResponseModel,
-    Text,
     UncheckedRecordId,
     check_record_id,
 )
@@ -37,6 +36,7 @@ from gateway.problems import NotAcceptable
 from gateway.responses import respond
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 from rangkiang.catalog.v1 import forms_pb2
+from rangkiang.common.v1.models import Text
 
 router = APIRouter(tags=["records"], route_class=ApiRoute)
 

@@ -8,13 +8,15 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
+from chassis.models import ResponseModel
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.queries import NearQuery, QueryModel, WholeNumber, number
-from gateway.api.schemas import JSON, LISTED_EXAMPLE, ListedRecord, RecordId, ResponseModel, Text
+from gateway.api.schemas import JSON, LISTED_EXAMPLE, ListedRecord, RecordId
 from gateway.api.serializers import listed_record, text
 from gateway.clients import Catalog, call
 from gateway.responses import respond
 from rangkiang.catalog.v1 import browsing_pb2 as wire
+from rangkiang.common.v1.models import Text
 
 router = APIRouter(tags=["records"], route_class=ApiRoute)
 

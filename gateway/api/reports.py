@@ -9,11 +9,12 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
+from chassis.models import ResponseModel
 from chassis.spreadsheets import csv_line
 from gateway.api.members import private
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.queries import OneOf, QueryModel, text
-from gateway.api.schemas import JSON, ResponseModel
+from gateway.api.schemas import JSON
 from gateway.api.serializers import plain
 from gateway.clients import Circulation, call
 from gateway.negotiation import preferred_media_type

@@ -8,15 +8,18 @@ from typing import Annotated, Any
 
 import orjson
 from fastapi import Path
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, WithJsonSchema
+from pydantic import AfterValidator, Field, TypeAdapter, WithJsonSchema
 from pydantic_core import core_schema
 
 from chassis.errors import NotFound
+from chassis.models import ResponseModel
+from rangkiang.common.v1.models import Text
 
 JSON = "application/json"
 ID_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 RECORD_ID_EXAMPLE = "0192f3a4-5b6c-7d8e-9f01-23456789abcd"
 WORK_ID_EXAMPLE = "0192f3a4-5b6c-7d8e-9f03-23456789abcd"
+MEMBER_ID_EXAMPLE = "0192f3a4-5b6c-7d8e-9f05-23456789abcd"
 _ID = re.compile(ID_PATTERN)
 
 
@@ -58,6 +61,9 @@ WorkId = Annotated[
     _ID_SCHEMA,
 ]
 
+# The gateway does not check the form: the service refuses an id that is not a member of the caller's institution (404).
+MemberId = Annotated[str, Path(description="A member's identifier (UUID).", examples=[MEMBER_ID_EXAMPLE]), _ID_SCHEMA]
+
 # Responses are not checked, because a newer catalogue may have more values.
 AvailabilityAnswer = Annotated[
     str,
@@ -68,16 +74,6 @@ AvailabilityAnswer = Annotated[
         }
     ),
 ]
-
-
-class ResponseModel(BaseModel):
-    """A response of the API. Clients must accept unknown properties."""
-
-    model_config = ConfigDict(extra="allow", use_attribute_docstrings=True, arbitrary_types_allowed=True)
-
-    def to_json(self) -> bytes:
-        """Return the model as JSON, without properties that are None."""
-        return orjson.dumps(self.model_dump(by_alias=True, exclude_none=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,15 +87,6 @@ class Stored:
 
     def __get_pydantic_json_schema__(self, _schema: Any, handler: Any) -> Any:
         return handler(TypeAdapter(self.model).core_schema)
-
-
-class Text(ResponseModel):
-    """A text for people, in Indonesian and English; either may be empty."""
-
-    id: str
-    """In Indonesian."""
-    en: str
-    """In English."""
 
 
 class Refusal(ResponseModel):

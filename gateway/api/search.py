@@ -12,6 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from chassis.errors import Invalid, NotFound
+from chassis.models import ResponseModel
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.queries import (
     FACETS,
@@ -25,7 +26,7 @@ from gateway.api.queries import (
     read_query,
     text,
 )
-from gateway.api.schemas import JSON, LISTED_EXAMPLE, CountedValue, ResponseModel
+from gateway.api.schemas import JSON, LISTED_EXAMPLE, CountedValue
 from gateway.api.search_response import SearchPage, search_page_json
 from gateway.api.serializers import counted_value
 from gateway.clients import Catalog, call, catalog

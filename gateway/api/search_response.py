@@ -6,10 +6,12 @@ from typing import Any
 
 import orjson
 
-from gateway.api.schemas import ClassOfTree, CountedValue, ListedRecord, ResponseModel, Text
+from chassis.models import ResponseModel
+from gateway.api.schemas import ClassOfTree, CountedValue, ListedRecord
 from gateway.api.serializers import class_of_tree, counted_value
 from rangkiang.catalog.v1 import browsing_pb2, facets_pb2
 from rangkiang.catalog.v1 import catalog_pb2 as wire
+from rangkiang.common.v1.models import Text
 
 _FLAGS = ("corrected", "relaxed", "read_as_words", "degraded")
 

@@ -8,8 +8,9 @@ import orjson
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from gateway.api.schemas import ClassOfTree, CountedValue, Text
+from gateway.api.schemas import ClassOfTree, CountedValue
 from rangkiang.catalog.v1 import browsing_pb2, facets_pb2
+from rangkiang.common.v1.models import Text
 from rangkiang.common.v1.text_pb2 import LocalText
 
 

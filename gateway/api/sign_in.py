@@ -9,9 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
+from chassis.models import ResponseModel
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.queries import QueryModel
-from gateway.api.schemas import JSON, ResponseModel
+from gateway.api.schemas import JSON
 from gateway.callers import address_of
 from gateway.clients import Members, call
 from gateway.password_turns import call_in_turn

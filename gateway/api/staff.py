@@ -9,9 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
+from chassis.models import ResponseModel
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.queries import CONTROL, QueryModel
-from gateway.api.schemas import JSON, ResponseModel
+from gateway.api.schemas import JSON
 from gateway.api.serializers import plain
 from gateway.api.writes import Version, version_tag
 from gateway.clients import Members, call

@@ -9,14 +9,14 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
+from chassis.models import Body, ResponseModel
 from chassis.spreadsheets import csv_line
 from gateway.api.loan_csv import CSV
 from gateway.api.loan_models import ACT_ERRORS, ERRORS, SERVICE, SUSPENSION_EXAMPLE, Suspension, suspension_model
-from gateway.api.member_models import MEMBER_ID_EXAMPLE, Body, MemberId
 from gateway.api.members import private
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.queries import QueryModel, WholeNumber, number, text
-from gateway.api.schemas import JSON, ResponseModel
+from gateway.api.schemas import JSON, MEMBER_ID_EXAMPLE, MemberId
 from gateway.clients import Circulation, call, circulation
 from gateway.negotiation import preferred_media_type
 from rangkiang.circulation.v1 import loans_pb2 as wire

@@ -9,11 +9,10 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.api.member_models import Body
+from chassis.models import Body, ResponseModel
 from gateway.api.members import private
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.queries import QueryModel, WholeNumber, number, text
-from gateway.api.schemas import ResponseModel
 from gateway.api.serializers import plain
 from gateway.clients import Notifications, call
 from rangkiang.notifications.v1 import webhooks_pb2 as wire

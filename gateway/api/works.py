@@ -8,21 +8,15 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
+from chassis.models import ResponseModel
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.queries import NearQuery
-from gateway.api.schemas import (
-    JSON,
-    LISTED_EXAMPLE,
-    WORK_ID_EXAMPLE,
-    ListedRecord,
-    ResponseModel,
-    Text,
-    WorkId,
-)
+from gateway.api.schemas import JSON, LISTED_EXAMPLE, WORK_ID_EXAMPLE, ListedRecord, WorkId
 from gateway.api.serializers import listed_record, text
 from gateway.clients import Catalog, call
 from gateway.responses import respond
 from rangkiang.catalog.v1 import works_pb2 as wire
+from rangkiang.common.v1.models import Text
 
 router = APIRouter(tags=["works"], route_class=ApiRoute)
 

@@ -25,11 +25,13 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!rangkiang/common/v1/options.proto\x12\x13rangkiang.common.v1\x1a google/protobuf/descriptor.proto:/\n\x05scope\x12\x1e.google.protobuf.MethodOptions\x18\xb5\x87\x03 \x01(\t:0\n\x06inline\x12\x1e.google.protobuf.MethodOptions\x18\xb6\x87\x03 \x01(\x08:4\n\nidempotent\x12\x1e.google.protobuf.MethodOptions\x18\xb7\x87\x03 \x01(\x08:/\n\x05keyed\x12\x1e.google.protobuf.MethodOptions\x18\xb8\x87\x03 \x01(\x08:-\n\x03\x61\x63t\x12\x1e.google.protobuf.MethodOptions\x18\xb9\x87\x03 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!rangkiang/common/v1/options.proto\x12\x13rangkiang.common.v1\x1a google/protobuf/descriptor.proto\"\xca\x02\n\x04Json\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x65xample\x18\x02 \x01(\t\x12\x12\n\nmax_length\x18\x03 \x01(\x05\x12\x11\n\tmax_items\x18\x04 \x01(\x05\x12\x12\n\x05least\x18\x05 \x01(\x03H\x00\x88\x01\x01\x12\x11\n\x04most\x18\x06 \x01(\x03H\x01\x88\x01\x01\x12\x0f\n\x07\x63hoices\x18\x07 \x03(\t\x12\x12\n\nchoices_of\x18\x11 \x01(\t\x12\x0e\n\x06\x63losed\x18\x08 \x01(\x08\x12\x10\n\x08required\x18\t \x01(\x08\x12\x0f\n\x07\x64\x65\x66\x61ult\x18\n \x01(\t\x12\x10\n\x08nullable\x18\x0b \x01(\x08\x12\x0f\n\x07private\x18\x0c \x01(\x08\x12\x0e\n\x06hidden\x18\r \x01(\x08\x12\x12\n\nreply_only\x18\x0e \x01(\x08\x12\x0f\n\x07\x66latten\x18\x0f \x01(\x08\x12\x12\n\nomit_empty\x18\x10 \x01(\x08\x42\x08\n\x06_leastB\x07\n\x05_most:/\n\x05scope\x12\x1e.google.protobuf.MethodOptions\x18\xb5\x87\x03 \x01(\t:0\n\x06inline\x12\x1e.google.protobuf.MethodOptions\x18\xb6\x87\x03 \x01(\x08:4\n\nidempotent\x12\x1e.google.protobuf.MethodOptions\x18\xb7\x87\x03 \x01(\x08:/\n\x05keyed\x12\x1e.google.protobuf.MethodOptions\x18\xb8\x87\x03 \x01(\x08:-\n\x03\x61\x63t\x12\x1e.google.protobuf.MethodOptions\x18\xb9\x87\x03 \x01(\t:3\n\x08response\x12\x1f.google.protobuf.MessageOptions\x18\x99\x88\x03 \x01(\t:/\n\x04\x62ody\x12\x1f.google.protobuf.MessageOptions\x18\x9a\x88\x03 \x01(\t:0\n\x05total\x12\x1f.google.protobuf.MessageOptions\x18\x9b\x88\x03 \x01(\t:H\n\x04json\x12\x1d.google.protobuf.FieldOptions\x18\xfd\x88\x03 \x01(\x0b\x32\x19.rangkiang.common.v1.Jsonb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'rangkiang.common.v1.options_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_JSON']._serialized_start=93
+  _globals['_JSON']._serialized_end=423
 # @@protoc_insertion_point(module_scope)

@@ -3,18 +3,126 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import descriptor_pb2 as _descriptor_pb2
+from google.protobuf import message as _message
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import extension_dict as _extension_dict
 import builtins as _builtins
+import sys
+import typing as _typing
+
+if sys.version_info >= (3, 10):
+    from typing import TypeAlias as _TypeAlias
+else:
+    from typing_extensions import TypeAlias as _TypeAlias
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+@_typing.final
+class Json(_message.Message):
+    """How a field appears in the JSON of the HTTP API."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    EXAMPLE_FIELD_NUMBER: _builtins.int
+    MAX_LENGTH_FIELD_NUMBER: _builtins.int
+    MAX_ITEMS_FIELD_NUMBER: _builtins.int
+    LEAST_FIELD_NUMBER: _builtins.int
+    MOST_FIELD_NUMBER: _builtins.int
+    CHOICES_FIELD_NUMBER: _builtins.int
+    CHOICES_OF_FIELD_NUMBER: _builtins.int
+    CLOSED_FIELD_NUMBER: _builtins.int
+    REQUIRED_FIELD_NUMBER: _builtins.int
+    DEFAULT_FIELD_NUMBER: _builtins.int
+    NULLABLE_FIELD_NUMBER: _builtins.int
+    PRIVATE_FIELD_NUMBER: _builtins.int
+    HIDDEN_FIELD_NUMBER: _builtins.int
+    REPLY_ONLY_FIELD_NUMBER: _builtins.int
+    FLATTEN_FIELD_NUMBER: _builtins.int
+    OMIT_EMPTY_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Name of the property; by default the name of the field."""
+    example: _builtins.str
+    """Example: a text, or JSON when the field is no text."""
+    max_length: _builtins.int
+    """Largest number of characters of a text, or of each text in a list."""
+    max_items: _builtins.int
+    """Largest number of values in a list."""
+    least: _builtins.int
+    """Bounds of a number in a body."""
+    most: _builtins.int
+    choices_of: _builtins.str
+    """Full name of a field with the same choices."""
+    closed: _builtins.bool
+    """There will be no other values: the document has them as an enumeration, and a body with another value is refused."""
+    required: _builtins.bool
+    """A body must have the property."""
+    default: _builtins.str
+    """Value of a body without the property; a text, or JSON when the field is no text."""
+    nullable: _builtins.bool
+    """In a body null stands for the absent property. The fields with `optional` are nullable too; null clears them."""
+    private: _builtins.bool
+    """Personal data or a secret: not in the representation of a body in logs."""
+    hidden: _builtins.bool
+    """Not in the JSON: the route or the service sets it."""
+    reply_only: _builtins.bool
+    """Not in bodies."""
+    flatten: _builtins.bool
+    """The fields of the message are properties of the surrounding body."""
+    omit_empty: _builtins.bool
+    """A response without the value does not have the property."""
+    @_builtins.property
+    def choices(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The values that the service knows. The description lists them."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        example: _builtins.str = ...,
+        max_length: _builtins.int = ...,
+        max_items: _builtins.int = ...,
+        least: _builtins.int | None = ...,
+        most: _builtins.int | None = ...,
+        choices: _abc.Iterable[_builtins.str] | None = ...,
+        choices_of: _builtins.str = ...,
+        closed: _builtins.bool = ...,
+        required: _builtins.bool = ...,
+        default: _builtins.str = ...,
+        nullable: _builtins.bool = ...,
+        private: _builtins.bool = ...,
+        hidden: _builtins.bool = ...,
+        reply_only: _builtins.bool = ...,
+        flatten: _builtins.bool = ...,
+        omit_empty: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_least", b"_least", "_most", b"_most", "least", b"least", "most", b"most"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_least", b"_least", "_most", b"_most", "choices", b"choices", "choices_of", b"choices_of", "closed", b"closed", "default", b"default", "example", b"example", "flatten", b"flatten", "hidden", b"hidden", "least", b"least", "max_items", b"max_items", "max_length", b"max_length", "most", b"most", "name", b"name", "nullable", b"nullable", "omit_empty", b"omit_empty", "private", b"private", "reply_only", b"reply_only", "required", b"required"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__least: _TypeAlias = _typing.Literal["least"]  # noqa: Y015
+    _WhichOneofArgType__least: _TypeAlias = _typing.Literal["_least", b"_least"]  # noqa: Y015
+    _WhichOneofReturnType__most: _TypeAlias = _typing.Literal["most"]  # noqa: Y015
+    _WhichOneofArgType__most: _TypeAlias = _typing.Literal["_most", b"_most"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__least) -> _WhichOneofReturnType__least | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__most) -> _WhichOneofReturnType__most | None: ...
+
+Global___Json: _TypeAlias = Json  # noqa: Y015
 
 SCOPE_FIELD_NUMBER: _builtins.int
 INLINE_FIELD_NUMBER: _builtins.int
 IDEMPOTENT_FIELD_NUMBER: _builtins.int
 KEYED_FIELD_NUMBER: _builtins.int
 ACT_FIELD_NUMBER: _builtins.int
+RESPONSE_FIELD_NUMBER: _builtins.int
+BODY_FIELD_NUMBER: _builtins.int
+TOTAL_FIELD_NUMBER: _builtins.int
+JSON_FIELD_NUMBER: _builtins.int
 scope: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, _builtins.str]
 """Who may call: "public", or the name of a scope. A method without one is refused at start."""
 inline: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, _builtins.bool]
@@ -29,3 +137,10 @@ act: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, _b
 """An act whose limited tokens may call this method too, then a colon and the request's fields that must equal the
 token's subject: "renew:id,due_on". See chassis.auth.act_scope.
 """
+response: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MessageOptions, _builtins.str]
+"""Name of the schema of a response."""
+body: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MessageOptions, _builtins.str]
+"""Name of the schema of a request's body."""
+total: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MessageOptions, _builtins.str]
+"""Description of `total`, the number of items in the response's list, which the message does not have."""
+json: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, Global___Json]

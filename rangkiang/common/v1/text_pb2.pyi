@@ -18,14 +18,16 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class LocalText(_message.Message):
-    """A text for people in Indonesian and English. One may be empty: then the other one is shown."""
+    """A text for people, in Indonesian and English; either may be empty: then the other one is shown."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
     EN_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    """In Indonesian."""
     en: _builtins.str
+    """In English."""
     def __init__(
         self,
         *,

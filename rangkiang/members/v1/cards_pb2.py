@@ -22,42 +22,99 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from rangkiang.common.v1 import options_pb2 as rangkiang_dot_common_dot_v1_dot_options__pb2
 from rangkiang.members.v1 import people_pb2 as rangkiang_dot_members_dot_v1_dot_people__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n rangkiang/members/v1/cards.proto\x12\x14rangkiang.members.v1\x1a!rangkiang/members/v1/people.proto\"W\n\x10IssueCardRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0b\n\x03\x61\x63t\x18\x02 \x01(\t\x12*\n\x05\x61lias\x18\x03 \x01(\x0b\x32\x1b.rangkiang.members.v1.Alias\"=\n\x0eIssueCardReply\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x03\"-\n\x0e\x45ndCardRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07\x63\x61rd_id\x18\x02 \x01(\t\"+\n\x0c\x45ndCardReply\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\"0\n\x11PrintCardsRequest\x12\x0b\n\x03ids\x18\x01 \x03(\t\x12\x0e\n\x06layout\x18\x02 \x01(\t\"\x1e\n\x0fPrintCardsReply\x12\x0b\n\x03pdf\x18\x01 \x01(\x0c\"\x1b\n\x0bScanRequest\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\"u\n\tScanReply\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x32\n\x06member\x18\x02 \x01(\x0b\x32\".rangkiang.members.v1.MemberInList\x12\x12\n\ncard_state\x18\x03 \x01(\t\x12\x12\n\nlooks_like\x18\x04 \x01(\t\"\x15\n\x13GetOwnMemberRequest\"M\n\x11GetOwnMemberReply\x12,\n\x06member\x18\x01 \x01(\x0b\x32\x1c.rangkiang.members.v1.Member\x12\n\n\x02qr\x18\x02 \x01(\t\"+\n\x0fMakeSlipRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04send\x18\x02 \x01(\x08\".\n\rMakeSlipReply\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0f\n\x07is_sent\x18\x02 \x01(\x08\"Q\n\x0eUseSlipRequest\x12\x0e\n\x06number\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x10\n\x08password\x18\x03 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x04 \x01(\t\"\x0e\n\x0cUseSlipReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n rangkiang/members/v1/cards.proto\x12\x14rangkiang.members.v1\x1a!rangkiang/common/v1/options.proto\x1a!rangkiang/members/v1/people.proto\"\xbe\x01\n\x10IssueCardRequest\x12\x12\n\x02id\x18\x01 \x01(\tB\x06\xea\xc7\x18\x02h\x01\x12\x31\n\x03\x61\x63t\x18\x02 \x01(\tB$\xea\xc7\x18 \x12\x04lost:\x04lost:\x07\x64\x61maged:\x05\x61lias@\x01H\x01\x12V\n\x05\x61lias\x18\x03 \x01(\x0b\x32\x1b.rangkiang.members.v1.AliasB*\xea\xc7\x18&\x12${\"kind\": \"rfid\", \"code\": \"04A2B9C1\"}:\x0b\xd2\xc1\x18\x07\x43\x61rdAct\"\x95\x01\n\x0eIssueCardReply\x12\x36\n\x02id\x18\x01 \x01(\tB*\xea\xc7\x18&\x12$0192f3a4-5b6c-7d8e-9f05-23456789abcd\x12 \n\x06number\x18\x02 \x01(\tB\x10\xea\xc7\x18\x0c\x12\n1000000026\x12\x18\n\x07version\x18\x03 \x01(\x03\x42\x07\xea\xc7\x18\x03\x12\x01\x32:\x0f\xca\xc1\x18\x0b\x43hangedCard\"-\n\x0e\x45ndCardRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07\x63\x61rd_id\x18\x02 \x01(\t\"q\n\x0c\x45ndCardReply\x12\x36\n\x02id\x18\x01 \x01(\tB*\xea\xc7\x18&\x12$0192f3a4-5b6c-7d8e-9f05-23456789abcd\x12\x18\n\x07version\x18\x02 \x01(\x03\x42\x07\xea\xc7\x18\x03\x12\x01\x33:\x0f\xca\xc1\x18\x0bRemovedCard\"0\n\x11PrintCardsRequest\x12\x0b\n\x03ids\x18\x01 \x03(\t\x12\x0e\n\x06layout\x18\x02 \x01(\t\"\x1e\n\x0fPrintCardsReply\x12\x0b\n\x03pdf\x18\x01 \x01(\x0c\"@\n\x0bScanRequest\x12#\n\x04\x63ode\x18\x01 \x01(\tB\x15\xea\xc7\x18\x11\x12\n1000000018\x18\x90\x03H\x01:\x0c\xd2\xc1\x18\x08ScanBody\"\xa7\x01\n\tScanReply\x12\x1a\n\x04kind\x18\x01 \x01(\tB\x0c\xea\xc7\x18\x08\x12\x06member\x12;\n\x06member\x18\x02 \x01(\x0b\x32\".rangkiang.members.v1.MemberInListB\x07\xea\xc7\x18\x03\x80\x01\x01\x12 \n\ncard_state\x18\x03 \x01(\tB\x0c\xea\xc7\x18\x08\x12\x06\x61\x63tive\x12\x12\n\nlooks_like\x18\x04 \x01(\t:\x0b\xca\xc1\x18\x07Scanned\"\x15\n\x13GetOwnMemberRequest\"M\n\x11GetOwnMemberReply\x12,\n\x06member\x18\x01 \x01(\x0b\x32\x1c.rangkiang.members.v1.Member\x12\n\n\x02qr\x18\x02 \x01(\t\"U\n\x0fMakeSlipRequest\x12\x12\n\x02id\x18\x01 \x01(\tB\x06\xea\xc7\x18\x02h\x01\x12\x18\n\x04send\x18\x02 \x01(\x08\x42\n\xea\xc7\x18\x06\x12\x04true:\x14\xd2\xc1\x18\x10SlipDeliveryBody\"X\n\rMakeSlipReply\x12\x1c\n\x04\x63ode\x18\x01 \x01(\tB\x0e\xea\xc7\x18\n\x12\x08K7PM2XQR\x12\x1b\n\x07is_sent\x18\x02 \x01(\x08\x42\n\xea\xc7\x18\x06\n\x04sent:\x0c\xca\xc1\x18\x08SlipCode\"\xb6\x01\n\x0eUseSlipRequest\x12$\n\x06number\x18\x01 \x01(\tB\x14\xea\xc7\x18\x10\x12\n1000000018\x18@H\x01\x12\"\n\x04\x63ode\x18\x02 \x01(\tB\x14\xea\xc7\x18\x10\x12\x08K7PM2XQR\x18@H\x01`\x01\x12\x33\n\x08password\x18\x03 \x01(\tB!\xea\xc7\x18\x1d\x12\x14lampu perahu kemarau\x18\x80\x01H\x01`\x01\x12\x17\n\x07\x61\x64\x64ress\x18\x04 \x01(\tB\x06\xea\xc7\x18\x02h\x01:\x0c\xd2\xc1\x18\x08SlipBody\"\x0e\n\x0cUseSlipReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'rangkiang.members.v1.cards_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ISSUECARDREQUEST']._serialized_start=93
-  _globals['_ISSUECARDREQUEST']._serialized_end=180
-  _globals['_ISSUECARDREPLY']._serialized_start=182
-  _globals['_ISSUECARDREPLY']._serialized_end=243
-  _globals['_ENDCARDREQUEST']._serialized_start=245
-  _globals['_ENDCARDREQUEST']._serialized_end=290
-  _globals['_ENDCARDREPLY']._serialized_start=292
-  _globals['_ENDCARDREPLY']._serialized_end=335
-  _globals['_PRINTCARDSREQUEST']._serialized_start=337
-  _globals['_PRINTCARDSREQUEST']._serialized_end=385
-  _globals['_PRINTCARDSREPLY']._serialized_start=387
-  _globals['_PRINTCARDSREPLY']._serialized_end=417
-  _globals['_SCANREQUEST']._serialized_start=419
-  _globals['_SCANREQUEST']._serialized_end=446
-  _globals['_SCANREPLY']._serialized_start=448
-  _globals['_SCANREPLY']._serialized_end=565
-  _globals['_GETOWNMEMBERREQUEST']._serialized_start=567
-  _globals['_GETOWNMEMBERREQUEST']._serialized_end=588
-  _globals['_GETOWNMEMBERREPLY']._serialized_start=590
-  _globals['_GETOWNMEMBERREPLY']._serialized_end=667
-  _globals['_MAKESLIPREQUEST']._serialized_start=669
-  _globals['_MAKESLIPREQUEST']._serialized_end=712
-  _globals['_MAKESLIPREPLY']._serialized_start=714
-  _globals['_MAKESLIPREPLY']._serialized_end=760
-  _globals['_USESLIPREQUEST']._serialized_start=762
-  _globals['_USESLIPREQUEST']._serialized_end=843
-  _globals['_USESLIPREPLY']._serialized_start=845
-  _globals['_USESLIPREPLY']._serialized_end=859
+  _globals['_ISSUECARDREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_ISSUECARDREQUEST'].fields_by_name['id']._serialized_options = b'\352\307\030\002h\001'
+  _globals['_ISSUECARDREQUEST'].fields_by_name['act']._loaded_options = None
+  _globals['_ISSUECARDREQUEST'].fields_by_name['act']._serialized_options = b'\352\307\030 \022\004lost:\004lost:\007damaged:\005alias@\001H\001'
+  _globals['_ISSUECARDREQUEST'].fields_by_name['alias']._loaded_options = None
+  _globals['_ISSUECARDREQUEST'].fields_by_name['alias']._serialized_options = b'\352\307\030&\022${\"kind\": \"rfid\", \"code\": \"04A2B9C1\"}'
+  _globals['_ISSUECARDREQUEST']._loaded_options = None
+  _globals['_ISSUECARDREQUEST']._serialized_options = b'\322\301\030\007CardAct'
+  _globals['_ISSUECARDREPLY'].fields_by_name['id']._loaded_options = None
+  _globals['_ISSUECARDREPLY'].fields_by_name['id']._serialized_options = b'\352\307\030&\022$0192f3a4-5b6c-7d8e-9f05-23456789abcd'
+  _globals['_ISSUECARDREPLY'].fields_by_name['number']._loaded_options = None
+  _globals['_ISSUECARDREPLY'].fields_by_name['number']._serialized_options = b'\352\307\030\014\022\n1000000026'
+  _globals['_ISSUECARDREPLY'].fields_by_name['version']._loaded_options = None
+  _globals['_ISSUECARDREPLY'].fields_by_name['version']._serialized_options = b'\352\307\030\003\022\0012'
+  _globals['_ISSUECARDREPLY']._loaded_options = None
+  _globals['_ISSUECARDREPLY']._serialized_options = b'\312\301\030\013ChangedCard'
+  _globals['_ENDCARDREPLY'].fields_by_name['id']._loaded_options = None
+  _globals['_ENDCARDREPLY'].fields_by_name['id']._serialized_options = b'\352\307\030&\022$0192f3a4-5b6c-7d8e-9f05-23456789abcd'
+  _globals['_ENDCARDREPLY'].fields_by_name['version']._loaded_options = None
+  _globals['_ENDCARDREPLY'].fields_by_name['version']._serialized_options = b'\352\307\030\003\022\0013'
+  _globals['_ENDCARDREPLY']._loaded_options = None
+  _globals['_ENDCARDREPLY']._serialized_options = b'\312\301\030\013RemovedCard'
+  _globals['_SCANREQUEST'].fields_by_name['code']._loaded_options = None
+  _globals['_SCANREQUEST'].fields_by_name['code']._serialized_options = b'\352\307\030\021\022\n1000000018\030\220\003H\001'
+  _globals['_SCANREQUEST']._loaded_options = None
+  _globals['_SCANREQUEST']._serialized_options = b'\322\301\030\010ScanBody'
+  _globals['_SCANREPLY'].fields_by_name['kind']._loaded_options = None
+  _globals['_SCANREPLY'].fields_by_name['kind']._serialized_options = b'\352\307\030\010\022\006member'
+  _globals['_SCANREPLY'].fields_by_name['member']._loaded_options = None
+  _globals['_SCANREPLY'].fields_by_name['member']._serialized_options = b'\352\307\030\003\200\001\001'
+  _globals['_SCANREPLY'].fields_by_name['card_state']._loaded_options = None
+  _globals['_SCANREPLY'].fields_by_name['card_state']._serialized_options = b'\352\307\030\010\022\006active'
+  _globals['_SCANREPLY']._loaded_options = None
+  _globals['_SCANREPLY']._serialized_options = b'\312\301\030\007Scanned'
+  _globals['_MAKESLIPREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_MAKESLIPREQUEST'].fields_by_name['id']._serialized_options = b'\352\307\030\002h\001'
+  _globals['_MAKESLIPREQUEST'].fields_by_name['send']._loaded_options = None
+  _globals['_MAKESLIPREQUEST'].fields_by_name['send']._serialized_options = b'\352\307\030\006\022\004true'
+  _globals['_MAKESLIPREQUEST']._loaded_options = None
+  _globals['_MAKESLIPREQUEST']._serialized_options = b'\322\301\030\020SlipDeliveryBody'
+  _globals['_MAKESLIPREPLY'].fields_by_name['code']._loaded_options = None
+  _globals['_MAKESLIPREPLY'].fields_by_name['code']._serialized_options = b'\352\307\030\n\022\010K7PM2XQR'
+  _globals['_MAKESLIPREPLY'].fields_by_name['is_sent']._loaded_options = None
+  _globals['_MAKESLIPREPLY'].fields_by_name['is_sent']._serialized_options = b'\352\307\030\006\n\004sent'
+  _globals['_MAKESLIPREPLY']._loaded_options = None
+  _globals['_MAKESLIPREPLY']._serialized_options = b'\312\301\030\010SlipCode'
+  _globals['_USESLIPREQUEST'].fields_by_name['number']._loaded_options = None
+  _globals['_USESLIPREQUEST'].fields_by_name['number']._serialized_options = b'\352\307\030\020\022\n1000000018\030@H\001'
+  _globals['_USESLIPREQUEST'].fields_by_name['code']._loaded_options = None
+  _globals['_USESLIPREQUEST'].fields_by_name['code']._serialized_options = b'\352\307\030\020\022\010K7PM2XQR\030@H\001`\001'
+  _globals['_USESLIPREQUEST'].fields_by_name['password']._loaded_options = None
+  _globals['_USESLIPREQUEST'].fields_by_name['password']._serialized_options = b'\352\307\030\035\022\024lampu perahu kemarau\030\200\001H\001`\001'
+  _globals['_USESLIPREQUEST'].fields_by_name['address']._loaded_options = None
+  _globals['_USESLIPREQUEST'].fields_by_name['address']._serialized_options = b'\352\307\030\002h\001'
+  _globals['_USESLIPREQUEST']._loaded_options = None
+  _globals['_USESLIPREQUEST']._serialized_options = b'\322\301\030\010SlipBody'
+  _globals['_ISSUECARDREQUEST']._serialized_start=129
+  _globals['_ISSUECARDREQUEST']._serialized_end=319
+  _globals['_ISSUECARDREPLY']._serialized_start=322
+  _globals['_ISSUECARDREPLY']._serialized_end=471
+  _globals['_ENDCARDREQUEST']._serialized_start=473
+  _globals['_ENDCARDREQUEST']._serialized_end=518
+  _globals['_ENDCARDREPLY']._serialized_start=520
+  _globals['_ENDCARDREPLY']._serialized_end=633
+  _globals['_PRINTCARDSREQUEST']._serialized_start=635
+  _globals['_PRINTCARDSREQUEST']._serialized_end=683
+  _globals['_PRINTCARDSREPLY']._serialized_start=685
+  _globals['_PRINTCARDSREPLY']._serialized_end=715
+  _globals['_SCANREQUEST']._serialized_start=717
+  _globals['_SCANREQUEST']._serialized_end=781
+  _globals['_SCANREPLY']._serialized_start=784
+  _globals['_SCANREPLY']._serialized_end=951
+  _globals['_GETOWNMEMBERREQUEST']._serialized_start=953
+  _globals['_GETOWNMEMBERREQUEST']._serialized_end=974
+  _globals['_GETOWNMEMBERREPLY']._serialized_start=976
+  _globals['_GETOWNMEMBERREPLY']._serialized_end=1053
+  _globals['_MAKESLIPREQUEST']._serialized_start=1055
+  _globals['_MAKESLIPREQUEST']._serialized_end=1140
+  _globals['_MAKESLIPREPLY']._serialized_start=1142
+  _globals['_MAKESLIPREPLY']._serialized_end=1230
+  _globals['_USESLIPREQUEST']._serialized_start=1233
+  _globals['_USESLIPREQUEST']._serialized_end=1415
+  _globals['_USESLIPREPLY']._serialized_start=1417
+  _globals['_USESLIPREPLY']._serialized_end=1431
 # @@protoc_insertion_point(module_scope)

@@ -21,6 +21,8 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class IssueCardRequest(_message.Message):
+    """An act on a card."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
@@ -28,11 +30,13 @@ class IssueCardRequest(_message.Message):
     ALIAS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     act: _builtins.str
-    """"lost": a new number; the old one is no longer valid. "damaged": the same number with a new QR code.
-    "alias": a number that another system gave.
+    """lost: issue a new number; the old one is no longer valid. damaged: keep the number, issue a new QR code. alias: add
+    a number of another system.
     """
     @_builtins.property
-    def alias(self) -> _people_pb2.Alias: ...
+    def alias(self) -> _people_pb2.Alias:
+        """The number of another system."""
+
     def __init__(
         self,
         *,
@@ -50,15 +54,19 @@ Global___IssueCardRequest: _TypeAlias = IssueCardRequest  # noqa: Y015
 
 @_typing.final
 class IssueCardReply(_message.Message):
+    """The member after an act."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
     NUMBER_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    """Identifier (UUID) of the member."""
     number: _builtins.str
-    """The member's number after the act."""
+    """The number of the current card."""
     version: _builtins.int
+    """Version of the member."""
     def __init__(
         self,
         *,
@@ -98,12 +106,16 @@ Global___EndCardRequest: _TypeAlias = EndCardRequest  # noqa: Y015
 
 @_typing.final
 class EndCardReply(_message.Message):
+    """The member after an act."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    """Identifier (UUID) of the member."""
     version: _builtins.int
+    """Version of the member."""
     def __init__(
         self,
         *,
@@ -165,10 +177,13 @@ Global___PrintCardsReply: _TypeAlias = PrintCardsReply  # noqa: Y015
 
 @_typing.final
 class ScanRequest(_message.Message):
+    """A scanned code."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     CODE_FIELD_NUMBER: _builtins.int
     code: _builtins.str
+    """The code, exactly as scanned."""
     def __init__(
         self,
         *,
@@ -184,6 +199,8 @@ Global___ScanRequest: _TypeAlias = ScanRequest  # noqa: Y015
 
 @_typing.final
 class ScanReply(_message.Message):
+    """The member or item of a scanned code."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     KIND_FIELD_NUMBER: _builtins.int
@@ -191,13 +208,15 @@ class ScanReply(_message.Message):
     CARD_STATE_FIELD_NUMBER: _builtins.int
     LOOKS_LIKE_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
-    """"member" or "neither"; the gateway looks for items."""
+    """member, item or neither."""
     card_state: _builtins.str
-    """State of the card: "active", "lost" or "replaced"; of a QR code also "revoked"."""
+    """active, lost, replaced, or revoked for a QR code that is no longer valid."""
     looks_like: _builtins.str
-    """With "neither": "card_mistyped", "card_revoked", "isbn", "nik", "url", "number", "text" or "empty"."""
+    """For neither: card_mistyped, card_revoked, isbn, nik, url, number, text or empty."""
     @_builtins.property
-    def member(self) -> _people_pb2.MemberInList: ...
+    def member(self) -> _people_pb2.MemberInList:
+        """The member of the card."""
+
     def __init__(
         self,
         *,
@@ -257,13 +276,15 @@ Global___GetOwnMemberReply: _TypeAlias = GetOwnMemberReply  # noqa: Y015
 
 @_typing.final
 class MakeSlipRequest(_message.Message):
+    """How the member receives the code."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
     SEND_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     send: _builtins.bool
-    """Send the code to the member as a notice; then the reply has no code."""
+    """Send the code as a notice; the response then has no code."""
     def __init__(
         self,
         *,
@@ -280,14 +301,16 @@ Global___MakeSlipRequest: _TypeAlias = MakeSlipRequest  # noqa: Y015
 
 @_typing.final
 class MakeSlipReply(_message.Message):
+    """A code that is printed on paper or sent to the member."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     CODE_FIELD_NUMBER: _builtins.int
     IS_SENT_FIELD_NUMBER: _builtins.int
     code: _builtins.str
-    """Valid once, for 24 hours and five attempts. Only its hash is stored."""
+    """Valid once, for 24 hours and five attempts. Only this response shows the code; empty when the code is sent."""
     is_sent: _builtins.bool
-    """The code will be sent."""
+    """True when the code is sent to the member as a notice."""
     def __init__(
         self,
         *,
@@ -304,6 +327,8 @@ Global___MakeSlipReply: _TypeAlias = MakeSlipReply  # noqa: Y015
 
 @_typing.final
 class UseSlipRequest(_message.Message):
+    """The code of a slip and a new password."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     NUMBER_FIELD_NUMBER: _builtins.int
@@ -311,8 +336,11 @@ class UseSlipRequest(_message.Message):
     PASSWORD_FIELD_NUMBER: _builtins.int
     ADDRESS_FIELD_NUMBER: _builtins.int
     number: _builtins.str
+    """The number on the card."""
     code: _builtins.str
+    """The code on the slip."""
     password: _builtins.str
+    """The new password, of 8 to 128 characters."""
     address: _builtins.str
     """IP address of the browser, for the limits of failed attempts."""
     def __init__(

@@ -22,7 +22,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class MemberFields(_message.Message):
-    """The fields of a member that the desk edits. A change keeps absent fields and clears empty ones."""
+    """The fields of a member that the desk edits. A change keeps absent fields; null or an empty text clears a field."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -51,41 +51,50 @@ class MemberFields(_message.Message):
     category: _builtins.str
     """Code of a category of the institution."""
     name: _builtins.str
-    """The whole name in one field; titles in it are moved to their own fields."""
+    """Full name; titles in it are moved to the title fields."""
     title_before: _builtins.str
+    """Titles before the name."""
     title_after: _builtins.str
+    """Titles after the name."""
     language: _builtins.str
-    """"id" or "en"."""
+    """Language of messages."""
     birth_place: _builtins.str
+    """Place of birth."""
     birth_date: _builtins.str
-    """ISO 8601; sealed."""
+    """Date of birth, ISO 8601; sealed."""
     sex: _builtins.str
-    """"female", "male" or empty."""
+    """Sex."""
     nik: _builtins.str
-    """16 digits; sealed."""
+    """National identity number, 16 digits; sealed."""
     phone: _builtins.str
-    """In any usual notation; sealed as E.164."""
+    """Phone number in any usual form; sealed as E.164."""
     email: _builtins.str
-    """Sealed."""
+    """E-mail address; sealed."""
     address: _builtins.str
-    """Sealed."""
+    """Address; sealed."""
     kelurahan: _builtins.str
-    """Kemendagri code, such as 13.72.01.1001."""
+    """Kelurahan, by its Kemendagri code."""
     occupation: _builtins.str
+    """Occupation."""
     education: _builtins.str
+    """Education."""
     school: _builtins.str
+    """School or university."""
     group: _builtins.str
     """Class or study programme."""
     disability: _builtins.str
+    """Disability, if the member mentions one."""
     expires_on: _builtins.str
     """Last day of the membership, ISO 8601; by default from the category."""
     note: _builtins.str
-    """A note of the desk; pages for the member do not show it."""
+    """Note for desk staff; pages for the member do not show it."""
     @_builtins.property
-    def guardian(self) -> Global___Guardian: ...
+    def guardian(self) -> Global___Guardian:
+        """Guardian of a child."""
+
     @_builtins.property
     def responsible(self) -> Global___Responsible:
-        """Only for an organisation."""
+        """Person responsible for an organisation."""
 
     def __init__(
         self,
@@ -210,7 +219,7 @@ Global___MemberFields: _TypeAlias = MemberFields  # noqa: Y015
 
 @_typing.final
 class Guardian(_message.Message):
-    """The guardian of a child."""
+    """The guardian of a child: a member, or a person by name."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -219,12 +228,13 @@ class Guardian(_message.Message):
     RELATION_FIELD_NUMBER: _builtins.int
     PHONE_FIELD_NUMBER: _builtins.int
     member_id: _builtins.str
-    """Id of a member of the same institution; otherwise `name` is set."""
+    """Id of a member of the same institution; otherwise the guardian has a name here."""
     name: _builtins.str
+    """Name of a guardian who is not a member."""
     relation: _builtins.str
-    """"mother", "father", "relative", "school" or "other"."""
+    """Relation."""
     phone: _builtins.str
-    """Sealed."""
+    """Phone number; sealed."""
     def __init__(
         self,
         *,
@@ -243,7 +253,7 @@ Global___Guardian: _TypeAlias = Guardian  # noqa: Y015
 
 @_typing.final
 class Responsible(_message.Message):
-    """The responsible person of an organisation."""
+    """The person who is responsible for an organisation."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -251,9 +261,11 @@ class Responsible(_message.Message):
     POSITION_FIELD_NUMBER: _builtins.int
     PHONE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
+    """Name."""
     position: _builtins.str
+    """Position."""
     phone: _builtins.str
-    """Sealed."""
+    """Phone number; sealed."""
     def __init__(
         self,
         *,
@@ -271,7 +283,7 @@ Global___Responsible: _TypeAlias = Responsible  # noqa: Y015
 
 @_typing.final
 class Consent(_message.Message):
-    """A consent that a member gave or withdrew."""
+    """A consent that was given or withdrawn."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -282,14 +294,18 @@ class Consent(_message.Message):
     BY_GUARDIAN_FIELD_NUMBER: _builtins.int
     AT_FIELD_NUMBER: _builtins.int
     purpose: _builtins.str
+    """Purpose of the consent."""
     text_version: _builtins.str
+    """Version of the text that was read."""
     given: _builtins.bool
+    """True for a consent, false for its withdrawal."""
     how: _builtins.str
-    """"desk", "form", "web", "slip"."""
+    """Origin."""
     by_guardian: _builtins.bool
+    """True when the guardian answered."""
     @_builtins.property
     def at(self) -> _timestamp_pb2.Timestamp:
-        """Only in replies."""
+        """Time of the answer, UTC."""
 
     def __init__(
         self,
@@ -319,10 +335,13 @@ class Evidence(_message.Message):
     SEEN_BY_FIELD_NUMBER: _builtins.int
     AT_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
-    """"ktp", "kia", "kk", "birth_certificate", "student_card", "passport", "domicile_letter"."""
+    """Kind of document."""
     seen_by: _builtins.str
+    """Id of the account that saw it."""
     @_builtins.property
-    def at(self) -> _timestamp_pb2.Timestamp: ...
+    def at(self) -> _timestamp_pb2.Timestamp:
+        """Time, UTC."""
+
     def __init__(
         self,
         *,
@@ -351,14 +370,19 @@ class Block(_message.Message):
     BY_FIELD_NUMBER: _builtins.int
     AT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    """Identifier (UUID)."""
     reason: _builtins.str
-    """"lost_item", "damaged_item", "unpaid", "conduct", "wrong_data" or "other"."""
+    """Reason."""
     note: _builtins.str
+    """Note for staff."""
     ends_on: _builtins.str
     """Last day, ISO 8601; empty when only staff can end the block."""
     by: _builtins.str
+    """Who set it."""
     @_builtins.property
-    def at(self) -> _timestamp_pb2.Timestamp: ...
+    def at(self) -> _timestamp_pb2.Timestamp:
+        """Time, UTC."""
+
     def __init__(
         self,
         *,
@@ -389,10 +413,15 @@ class Contact(_message.Message):
     ADDRESS_FIELD_NUMBER: _builtins.int
     BIRTH_DATE_FIELD_NUMBER: _builtins.int
     nik: _builtins.str
+    """National identity number."""
     phone: _builtins.str
+    """Phone number, E.164."""
     email: _builtins.str
+    """E-mail address."""
     address: _builtins.str
+    """Address."""
     birth_date: _builtins.str
+    """Date of birth, ISO 8601."""
     def __init__(
         self,
         *,
@@ -422,14 +451,17 @@ class Card(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     ISSUED_AT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    """Identifier (UUID)."""
     code: _builtins.str
-    """Exactly as it is scanned."""
+    """The number, exactly as it is scanned."""
     kind: _builtins.str
-    """"card", "old_card", "nim", "nisn", "rfid" or "other"."""
+    """Kind of number."""
     state: _builtins.str
-    """"active", "lost" or "replaced"."""
+    """State of the card."""
     @_builtins.property
-    def issued_at(self) -> _timestamp_pb2.Timestamp: ...
+    def issued_at(self) -> _timestamp_pb2.Timestamp:
+        """Time of issue, UTC."""
+
     def __init__(
         self,
         *,
@@ -449,6 +481,8 @@ Global___Card: _TypeAlias = Card  # noqa: Y015
 
 @_typing.final
 class Member(_message.Message):
+    """A member with all their data."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
@@ -485,55 +519,90 @@ class Member(_message.Message):
     OPEN_LOANS_FIELD_NUMBER: _builtins.int
     OVERDUE_LOANS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    """Identifier (UUID)."""
     number: _builtins.str
+    """Card number."""
     version: _builtins.int
+    """Version, for If-Match."""
     category: _builtins.str
+    """Code of the category."""
     is_organisation: _builtins.bool
+    """True for an organisation."""
     name: _builtins.str
+    """Name without titles."""
     title_before: _builtins.str
+    """Titles before the name."""
     title_after: _builtins.str
+    """Titles after the name."""
     language: _builtins.str
+    """Language of messages: id or en."""
     birth_place: _builtins.str
+    """Place of birth."""
     birth_year: _builtins.int
+    """Year of birth; 0 when unknown."""
     sex: _builtins.str
+    """female, male or empty."""
     kelurahan: _builtins.str
+    """Kelurahan, by its Kemendagri code, digits only."""
     occupation: _builtins.str
+    """Occupation."""
     education: _builtins.str
+    """Education."""
     school: _builtins.str
+    """School or university."""
     group: _builtins.str
+    """Class or study programme."""
     disability: _builtins.str
+    """Disability, if the member mentions one."""
     note: _builtins.str
+    """Notes of the desk staff."""
     expires_on: _builtins.str
-    """Last day of the membership, ISO 8601; empty when it has no end."""
+    """Last day of the membership, ISO 8601; empty when the membership has no end."""
     merged_into: _builtins.str
-    """The member that this one was merged into."""
+    """Identifier of the member that this member was merged into; empty when not merged."""
     open_loans: _builtins.int
-    """Number of open loans, including those of members that were merged into this one, from the facts of circulation."""
+    """Number of open loans, as reported by circulation, including those of members that were merged into this one."""
     overdue_loans: _builtins.int
-    """Number of these loans that were due before today."""
+    """Number of open loans that were due before today."""
     @_builtins.property
-    def category_name(self) -> _text_pb2.LocalText: ...
+    def category_name(self) -> _text_pb2.LocalText:
+        """Name of the category."""
+
     @_builtins.property
-    def guardian(self) -> Global___Guardian: ...
+    def guardian(self) -> Global___Guardian:
+        """The guardian of a child."""
+
     @_builtins.property
-    def responsible(self) -> Global___Responsible: ...
+    def responsible(self) -> Global___Responsible:
+        """The responsible person of an organisation."""
+
     @_builtins.property
-    def registered_at(self) -> _timestamp_pb2.Timestamp: ...
+    def registered_at(self) -> _timestamp_pb2.Timestamp:
+        """Time of registration, UTC."""
+
     @_builtins.property
-    def blocks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Block]: ...
+    def blocks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Block]:
+        """Blocks in force."""
+
     @_builtins.property
-    def cards(self) -> _containers.RepeatedCompositeFieldContainer[Global___Card]: ...
+    def cards(self) -> _containers.RepeatedCompositeFieldContainer[Global___Card]:
+        """Cards and numbers of other systems."""
+
     @_builtins.property
-    def evidence(self) -> _containers.RepeatedCompositeFieldContainer[Global___Evidence]: ...
+    def evidence(self) -> _containers.RepeatedCompositeFieldContainer[Global___Evidence]:
+        """Documents that were seen."""
+
     @_builtins.property
-    def consents(self) -> _containers.RepeatedCompositeFieldContainer[Global___Consent]: ...
+    def consents(self) -> _containers.RepeatedCompositeFieldContainer[Global___Consent]:
+        """Consents that were given or withdrawn, the oldest first."""
+
     @_builtins.property
     def contact(self) -> Global___Contact:
-        """Only for callers with members.contact."""
+        """Sealed values; only for callers with members.contact."""
 
     @_builtins.property
     def merges(self) -> _containers.RepeatedCompositeFieldContainer[Global___Merge]:
-        """The merges into this member that can be undone."""
+        """Merges into this member that can be undone."""
 
     def __init__(
         self,
@@ -582,15 +651,21 @@ Global___Member: _TypeAlias = Member  # noqa: Y015
 
 @_typing.final
 class Merge(_message.Message):
+    """Another membership of the same person, which was merged into this one."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
     MERGED_ID_FIELD_NUMBER: _builtins.int
     AT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    """Identifier (UUID) of the merge."""
     merged_id: _builtins.str
+    """Identifier (UUID) of the merged member."""
     @_builtins.property
-    def at(self) -> _timestamp_pb2.Timestamp: ...
+    def at(self) -> _timestamp_pb2.Timestamp:
+        """Time of the merge, UTC."""
+
     def __init__(
         self,
         *,
@@ -624,16 +699,27 @@ class MemberInList(_message.Message):
     EXPIRES_ON_FIELD_NUMBER: _builtins.int
     IS_BLOCKED_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    """Identifier (UUID)."""
     number: _builtins.str
+    """Card number."""
     name: _builtins.str
+    """Name without titles."""
     title_before: _builtins.str
+    """Titles before the name."""
     title_after: _builtins.str
+    """Titles after the name."""
     category: _builtins.str
+    """Code of the category."""
     school: _builtins.str
+    """School or university."""
     group: _builtins.str
+    """Class or study programme."""
     birth_year: _builtins.int
+    """Year of birth; 0 when unknown."""
     expires_on: _builtins.str
+    """Last day of the membership, ISO 8601; empty when the membership has no end."""
     is_blocked: _builtins.bool
+    """True when a block is in force."""
     def __init__(
         self,
         *,
@@ -659,6 +745,8 @@ Global___MemberInList: _TypeAlias = MemberInList  # noqa: Y015
 
 @_typing.final
 class RegisterMemberRequest(_message.Message):
+    """A new member."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     FIELDS_FIELD_NUMBER: _builtins.int
@@ -668,20 +756,24 @@ class RegisterMemberRequest(_message.Message):
     CONSENTS_FIELD_NUMBER: _builtins.int
     CONFIRMED_DUPLICATES_FIELD_NUMBER: _builtins.int
     number: _builtins.str
-    """A number from an earlier system; by default the institution's next number."""
+    """Number of an earlier system; by default the next one."""
     @_builtins.property
     def fields(self) -> Global___MemberFields: ...
     @_builtins.property
-    def aliases(self) -> _containers.RepeatedCompositeFieldContainer[Global___Alias]: ...
-    @_builtins.property
-    def evidence(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Kinds of identity documents that the caller has seen."""
+    def aliases(self) -> _containers.RepeatedCompositeFieldContainer[Global___Alias]:
+        """Numbers of other systems."""
 
     @_builtins.property
-    def consents(self) -> _containers.RepeatedCompositeFieldContainer[Global___Consent]: ...
+    def evidence(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Documents that staff have seen."""
+
+    @_builtins.property
+    def consents(self) -> _containers.RepeatedCompositeFieldContainer[Global___Consent]:
+        """Consents that the member gave or withdrew."""
+
     @_builtins.property
     def confirmed_duplicates(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Ids of likely duplicates that are other people."""
+        """Ids of likely duplicates that staff have compared: they are other people."""
 
     def __init__(
         self,
@@ -710,7 +802,9 @@ class Alias(_message.Message):
     KIND_FIELD_NUMBER: _builtins.int
     CODE_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
+    """Kind."""
     code: _builtins.str
+    """The number, exactly as scanned."""
     def __init__(
         self,
         *,
@@ -727,6 +821,8 @@ Global___Alias: _TypeAlias = Alias  # noqa: Y015
 
 @_typing.final
 class RegisterMemberReply(_message.Message):
+    """The new member."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
@@ -735,10 +831,15 @@ class RegisterMemberReply(_message.Message):
     CATEGORY_FIELD_NUMBER: _builtins.int
     EXPIRES_ON_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    """Identifier (UUID)."""
     number: _builtins.str
+    """Card number."""
     version: _builtins.int
+    """Version, for If-Match."""
     category: _builtins.str
+    """Code of the category."""
     expires_on: _builtins.str
+    """Last day of the membership, ISO 8601; empty when the membership has no end."""
     def __init__(
         self,
         *,
@@ -797,6 +898,8 @@ Global___GetMemberReply: _TypeAlias = GetMemberReply  # noqa: Y015
 
 @_typing.final
 class ChangeMemberRequest(_message.Message):
+    """Changed fields of a member."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
@@ -810,9 +913,13 @@ class ChangeMemberRequest(_message.Message):
     @_builtins.property
     def fields(self) -> Global___MemberFields: ...
     @_builtins.property
-    def evidence(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def evidence(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Documents that staff have seen."""
+
     @_builtins.property
-    def consents(self) -> _containers.RepeatedCompositeFieldContainer[Global___Consent]: ...
+    def consents(self) -> _containers.RepeatedCompositeFieldContainer[Global___Consent]:
+        """Consents that the member gave or withdrew."""
+
     def __init__(
         self,
         *,
@@ -852,6 +959,8 @@ Global___ChangeMemberReply: _TypeAlias = ChangeMemberReply  # noqa: Y015
 
 @_typing.final
 class SearchMembersRequest(_message.Message):
+    """A search by values that must not be in a URL: words, a phone number, an e-mail address or a NIK."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     Q_FIELD_NUMBER: _builtins.int
@@ -862,13 +971,17 @@ class SearchMembersRequest(_message.Message):
     CURSOR_FIELD_NUMBER: _builtins.int
     BY_CONTACT_FIELD_NUMBER: _builtins.int
     q: _builtins.str
-    """Words of the name, number, alias, school or class; with `by_contact` also a phone number."""
+    """Words of the name, a number, school or class, or a phone number."""
     nik: _builtins.str
+    """National identity number."""
     phone: _builtins.str
+    """Phone number."""
     email: _builtins.str
+    """E-mail address."""
     limit: _builtins.int
+    """Members on a page."""
     cursor: _builtins.str
-    """Cursor of the previous reply; empty for the first page."""
+    """The `next` value of the previous page; empty for the first page."""
     by_contact: _builtins.bool
     def __init__(
         self,
@@ -891,6 +1004,8 @@ Global___SearchMembersRequest: _TypeAlias = SearchMembersRequest  # noqa: Y015
 
 @_typing.final
 class SearchMembersReply(_message.Message):
+    """A page of members."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     MEMBERS_FIELD_NUMBER: _builtins.int
@@ -898,13 +1013,15 @@ class SearchMembersReply(_message.Message):
     HAS_MORE_FIELD_NUMBER: _builtins.int
     CURSOR_FIELD_NUMBER: _builtins.int
     total: _builtins.int
-    """Counted up to 200."""
+    """Number of members on all pages, counted up to 200."""
     has_more: _builtins.bool
     """True when there are more than `total`."""
     cursor: _builtins.str
-    """Cursor of the next page; empty on the last page."""
+    """Cursor of the next page; absent on the last page."""
     @_builtins.property
-    def members(self) -> _containers.RepeatedCompositeFieldContainer[Global___MemberInList]: ...
+    def members(self) -> _containers.RepeatedCompositeFieldContainer[Global___MemberInList]:
+        """The members, by name; a member whose number matches the query is first."""
+
     def __init__(
         self,
         *,
@@ -980,11 +1097,15 @@ Global___ListCategoriesRequest: _TypeAlias = ListCategoriesRequest  # noqa: Y015
 
 @_typing.final
 class ListCategoriesReply(_message.Message):
+    """The categories of members."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     CATEGORIES_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def categories(self) -> _containers.RepeatedCompositeFieldContainer[Global___Category]: ...
+    def categories(self) -> _containers.RepeatedCompositeFieldContainer[Global___Category]:
+        """The categories, in the institution's order."""
+
     def __init__(
         self,
         *,
@@ -1000,6 +1121,8 @@ Global___ListCategoriesReply: _TypeAlias = ListCategoriesReply  # noqa: Y015
 
 @_typing.final
 class Category(_message.Message):
+    """A category of members."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     CODE_FIELD_NUMBER: _builtins.int
@@ -1007,12 +1130,15 @@ class Category(_message.Message):
     MONTHS_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
     code: _builtins.str
+    """Short code, unique in the institution."""
     months: _builtins.int
-    """Months of a membership; 0 for a membership without an end."""
+    """Length of a membership in months; 0 for a membership without an end."""
     kind: _builtins.str
-    """"person", "child", "pupil" or "organisation"."""
+    """Kind of member."""
     @_builtins.property
-    def name(self) -> _text_pb2.LocalText: ...
+    def name(self) -> _text_pb2.LocalText:
+        """Name."""
+
     def __init__(
         self,
         *,
@@ -1031,6 +1157,8 @@ Global___Category: _TypeAlias = Category  # noqa: Y015
 
 @_typing.final
 class RenewMembershipRequest(_message.Message):
+    """A renewal. Without `expires_on`, the category sets the length."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
@@ -1038,9 +1166,9 @@ class RenewMembershipRequest(_message.Message):
     CATEGORY_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     expires_on: _builtins.str
-    """ISO 8601. By default the months of the category, counted from the current end or from today."""
+    """New last day, ISO 8601. By default the months of the category, counted from the current end or from today."""
     category: _builtins.str
-    """By default the current category."""
+    """New category; by default the same."""
     def __init__(
         self,
         *,
@@ -1058,14 +1186,19 @@ Global___RenewMembershipRequest: _TypeAlias = RenewMembershipRequest  # noqa: Y0
 
 @_typing.final
 class RenewMembershipReply(_message.Message):
+    """The renewed membership."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     EXPIRES_ON_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    """Identifier (UUID)."""
     version: _builtins.int
+    """Version of the member."""
     expires_on: _builtins.str
+    """Last day, ISO 8601; empty when the membership has no end."""
     def __init__(
         self,
         *,
@@ -1083,6 +1216,8 @@ Global___RenewMembershipReply: _TypeAlias = RenewMembershipReply  # noqa: Y015
 
 @_typing.final
 class BlockMemberRequest(_message.Message):
+    """A block, during which a member may not borrow."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
@@ -1091,8 +1226,11 @@ class BlockMemberRequest(_message.Message):
     ENDS_ON_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     reason: _builtins.str
+    """Reason."""
     note: _builtins.str
+    """Note for staff."""
     ends_on: _builtins.str
+    """Last day, ISO 8601; by default none."""
     def __init__(
         self,
         *,
@@ -1111,14 +1249,19 @@ Global___BlockMemberRequest: _TypeAlias = BlockMemberRequest  # noqa: Y015
 
 @_typing.final
 class BlockMemberReply(_message.Message):
+    """The block."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
     BLOCK_ID_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    """Identifier (UUID) of the member."""
     block_id: _builtins.str
+    """Identifier (UUID) of the block."""
     version: _builtins.int
+    """Version of the member."""
     def __init__(
         self,
         *,
@@ -1158,12 +1301,15 @@ Global___EndBlockRequest: _TypeAlias = EndBlockRequest  # noqa: Y015
 
 @_typing.final
 class EndBlockReply(_message.Message):
+    """The member after an act."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     version: _builtins.int
+    """Version of the member."""
     def __init__(
         self,
         *,
@@ -1180,6 +1326,8 @@ Global___EndBlockReply: _TypeAlias = EndBlockReply  # noqa: Y015
 
 @_typing.final
 class MergeMembersRequest(_message.Message):
+    """The other membership of the same person."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
@@ -1187,7 +1335,7 @@ class MergeMembersRequest(_message.Message):
     id: _builtins.str
     """The member that is kept."""
     merged_id: _builtins.str
-    """The other membership of the same person; its numbers move to the kept member."""
+    """Id of the member that is merged into the member of the path; its numbers move to the kept member."""
     def __init__(
         self,
         *,
@@ -1204,12 +1352,16 @@ Global___MergeMembersRequest: _TypeAlias = MergeMembersRequest  # noqa: Y015
 
 @_typing.final
 class MergeMembersReply(_message.Message):
+    """The merge."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     MERGE_ID_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     merge_id: _builtins.str
+    """Identifier (UUID) of the merge, for the route that undoes it."""
     version: _builtins.int
+    """Version of the member that remains."""
     def __init__(
         self,
         *,
@@ -1286,10 +1438,13 @@ Global___EraseMemberRequest: _TypeAlias = EraseMemberRequest  # noqa: Y015
 
 @_typing.final
 class EraseMemberReply(_message.Message):
+    """The erased member."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    """Identifier (UUID) of the member, which statistics keep."""
     def __init__(
         self,
         *,

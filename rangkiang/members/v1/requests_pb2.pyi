@@ -22,7 +22,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class DataRequest(_message.Message):
-    """A member's request about their own data (UU PDP 27/2022). It is due 72 hours after it was received."""
+    """A request of a member about their own data (UU PDP 27/2022)."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -38,25 +38,32 @@ class DataRequest(_message.Message):
     OUTCOME_FIELD_NUMBER: _builtins.int
     ANSWER_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    """Identifier (UUID)."""
     member_id: _builtins.str
+    """Identifier (UUID) of the member."""
     kind: _builtins.str
-    """"access", "correction" or "erasure"."""
+    """Kind of request."""
     how: _builtins.str
-    """"web", "desk" or "form"."""
+    """web, desk or form."""
     by_guardian: _builtins.bool
+    """True when the guardian made the request."""
     text: _builtins.str
-    """What the member wrote; sealed."""
+    """Text of the request; stored sealed."""
     outcome: _builtins.str
-    """"done" or "refused"."""
+    """done or refused; empty while the request is open."""
     answer: _builtins.str
-    """What the library answered; sealed."""
+    """Text of the answer, for the member; stored sealed."""
     @_builtins.property
-    def received_at(self) -> _timestamp_pb2.Timestamp: ...
+    def received_at(self) -> _timestamp_pb2.Timestamp:
+        """Time at which the request was received, UTC."""
+
     @_builtins.property
-    def due_at(self) -> _timestamp_pb2.Timestamp: ...
+    def due_at(self) -> _timestamp_pb2.Timestamp:
+        """Time by which the request must be answered: 72 hours later, UTC."""
+
     @_builtins.property
     def answered_at(self) -> _timestamp_pb2.Timestamp:
-        """Absent while the request is open."""
+        """Time of the answer, UTC; absent while the request is open."""
 
     def __init__(
         self,
@@ -83,6 +90,8 @@ Global___DataRequest: _TypeAlias = DataRequest  # noqa: Y015
 
 @_typing.final
 class AddDataRequestRequest(_message.Message):
+    """A request that a member made at the desk or on paper."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
@@ -93,9 +102,13 @@ class AddDataRequestRequest(_message.Message):
     id: _builtins.str
     """Id of a member."""
     kind: _builtins.str
+    """Kind of request."""
     text: _builtins.str
+    """What the member asks for; stored sealed."""
     how: _builtins.str
+    """desk or form."""
     by_guardian: _builtins.bool
+    """True when the guardian asked."""
     def __init__(
         self,
         *,
@@ -115,13 +128,18 @@ Global___AddDataRequestRequest: _TypeAlias = AddDataRequestRequest  # noqa: Y015
 
 @_typing.final
 class AddDataRequestReply(_message.Message):
+    """The recorded request."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
     DUE_AT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    """Identifier (UUID)."""
     @_builtins.property
-    def due_at(self) -> _timestamp_pb2.Timestamp: ...
+    def due_at(self) -> _timestamp_pb2.Timestamp:
+        """72 hours after the request was received, UTC."""
+
     def __init__(
         self,
         *,
@@ -138,12 +156,16 @@ Global___AddDataRequestReply: _TypeAlias = AddDataRequestReply  # noqa: Y015
 
 @_typing.final
 class AddOwnDataRequestRequest(_message.Message):
+    """A request of the caller about their own data."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     KIND_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
+    """Kind of request."""
     text: _builtins.str
+    """What the member asks for; stored sealed."""
     def __init__(
         self,
         *,
@@ -203,16 +225,18 @@ Global___ListDataRequestsRequest: _TypeAlias = ListDataRequestsRequest  # noqa: 
 
 @_typing.final
 class ListDataRequestsReply(_message.Message):
-    """Open requests in order of due_at. For one member the answered ones follow, the latest answer first."""
+    """A list of data requests in order of `due_at`. For one member the answered ones follow, the latest answer first."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     REQUESTS_FIELD_NUMBER: _builtins.int
     HAS_MORE_FIELD_NUMBER: _builtins.int
     has_more: _builtins.bool
-    """True when there are more requests than the reply lists."""
+    """True when there are more requests than this list has."""
     @_builtins.property
-    def requests(self) -> _containers.RepeatedCompositeFieldContainer[Global___DataRequest]: ...
+    def requests(self) -> _containers.RepeatedCompositeFieldContainer[Global___DataRequest]:
+        """The requests."""
+
     def __init__(
         self,
         *,
@@ -264,6 +288,8 @@ Global___ListOwnDataRequestsReply: _TypeAlias = ListOwnDataRequestsReply  # noqa
 
 @_typing.final
 class AnswerDataRequestRequest(_message.Message):
+    """The answer to a request."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
@@ -272,7 +298,9 @@ class AnswerDataRequestRequest(_message.Message):
     id: _builtins.str
     """Id of the data request."""
     outcome: _builtins.str
+    """done or refused."""
     answer: _builtins.str
+    """Text for the member; stored sealed. Required with refused."""
     def __init__(
         self,
         *,
@@ -290,10 +318,13 @@ Global___AnswerDataRequestRequest: _TypeAlias = AnswerDataRequestRequest  # noqa
 
 @_typing.final
 class AnswerDataRequestReply(_message.Message):
+    """The answered request."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    """Identifier (UUID)."""
     def __init__(
         self,
         *,
@@ -324,7 +355,7 @@ Global___ListOwnConsentsRequest: _TypeAlias = ListOwnConsentsRequest  # noqa: Y0
 
 @_typing.final
 class PersonConsents(_message.Message):
-    """Consents of one member, the oldest first."""
+    """The answers of one person."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -333,11 +364,15 @@ class PersonConsents(_message.Message):
     IS_CHILD_FIELD_NUMBER: _builtins.int
     CONSENTS_FIELD_NUMBER: _builtins.int
     member_id: _builtins.str
+    """Identifier (UUID) of the person."""
     name: _builtins.str
+    """Name of the person."""
     is_child: _builtins.bool
-    """Under 18: the child may withdraw a consent, but only the guardian may give one."""
+    """True for a person under 18, who may withdraw a consent; only the guardian may give one."""
     @_builtins.property
-    def consents(self) -> _containers.RepeatedCompositeFieldContainer[_people_pb2.Consent]: ...
+    def consents(self) -> _containers.RepeatedCompositeFieldContainer[_people_pb2.Consent]:
+        """The answers, the oldest first. The last one of a purpose applies."""
+
     def __init__(
         self,
         *,
@@ -362,7 +397,9 @@ class ListOwnConsentsReply(_message.Message):
 
     PEOPLE_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def people(self) -> _containers.RepeatedCompositeFieldContainer[Global___PersonConsents]: ...
+    def people(self) -> _containers.RepeatedCompositeFieldContainer[Global___PersonConsents]:
+        """The people, each with their answers."""
+
     def __init__(
         self,
         *,
@@ -378,6 +415,8 @@ Global___ListOwnConsentsReply: _TypeAlias = ListOwnConsentsReply  # noqa: Y015
 
 @_typing.final
 class AnswerOwnConsentRequest(_message.Message):
+    """An answer to the text of a consent."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     MEMBER_ID_FIELD_NUMBER: _builtins.int
@@ -387,8 +426,11 @@ class AnswerOwnConsentRequest(_message.Message):
     member_id: _builtins.str
     """Id of a child whose guardian the caller is; empty for the caller."""
     purpose: _builtins.str
+    """loan_history or news."""
     text_version: _builtins.str
+    """Version of the text that was read."""
     given: _builtins.bool
+    """True for a consent, false for its withdrawal."""
     def __init__(
         self,
         *,

@@ -1,0 +1,174 @@
+"""Models of the HTTP API, which `make proto` generates from messages, and the conversion between models and messages.
+
+A text that is empty in a message is an empty text in a model. Times are ISO 8601 in UTC. `options.proto` has the rest.
+"""
+
+from __future__ import annotations
+
+import keyword
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import Any, Literal, TypeVar, cast, get_args, get_origin
+
+import orjson
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+from pydantic import BaseModel, ConfigDict
+
+from rangkiang.common.v1 import options_pb2
+
+OneMessage = TypeVar("OneMessage", bound=Message)
+OneResponse = TypeVar("OneResponse", bound="ResponseModel")
+TIMESTAMP = Timestamp.DESCRIPTOR.full_name
+
+
+class Body(BaseModel):
+    """A request's body. Unknown properties are refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class ResponseModel(BaseModel):
+    """A response of the API. Clients must accept unknown properties."""
+
+    model_config = ConfigDict(extra="allow", use_attribute_docstrings=True, arbitrary_types_allowed=True)
+
+    def to_json(self) -> bytes:
+        """Return the model as JSON, without properties that are None."""
+        return orjson.dumps(self.model_dump(by_alias=True, exclude_none=True))
+
+
+def to_message(kind: type[OneMessage], model: BaseModel, **fields: Any) -> OneMessage:
+    """Return the message of a body or of query parameters.
+
+    fields  those that the model does not have, such as the id in the path and the version in If-Match
+    """
+    message = kind(**fields)
+    _fill(message, model)
+    return message
+
+
+def _fill(message: Message, model: BaseModel) -> None:
+    """Set the fields that the model has. Null sets a field with `optional` to empty, which clears it."""
+    for field, name, options in _fields(message.DESCRIPTOR):
+        if options.flatten:
+            _fill(getattr(message, field.name), model)
+            getattr(message, field.name).SetInParent()
+        elif name in type(model).model_fields and not options.hidden:
+            value = getattr(model, name)
+            if value is None:
+                if _is_optional(field) and name in model.model_fields_set:
+                    _clear(message, field)
+            elif isinstance(value, list) and field.message_type is not None:
+                for one in value:
+                    _fill(getattr(message, field.name).add(), one)
+            elif isinstance(value, list):
+                getattr(message, field.name).extend(value)
+            elif isinstance(value, BaseModel):
+                _fill(getattr(message, field.name), value)
+                getattr(message, field.name).SetInParent()
+            else:
+                setattr(message, field.name, value)
+
+
+def _is_optional(field: FieldDescriptor) -> bool:
+    """Return whether the field has the word `optional`."""
+    return field.containing_oneof is not None
+
+
+def _clear(message: Message, field: FieldDescriptor) -> None:
+    if field.message_type is not None:
+        getattr(message, field.name).SetInParent()
+    else:
+        setattr(message, field.name, field.default_value)
+
+
+def to_model(kind: type[OneResponse], message: Message, **values: Any) -> OneResponse:
+    """Return the model of a message. Nothing is checked, because a newer service may have more values.
+
+    values  properties that the message does not have or has otherwise
+    """
+    for name, convert in _conversions(kind, message.DESCRIPTOR):
+        if name not in values:
+            values[name] = convert(message)
+    return cast("OneResponse", kind.model_construct(**values))
+
+
+@cache
+def _conversions(kind: type[ResponseModel], descriptor: Descriptor) -> list[tuple[str, Callable[[Message], Any]]]:
+    """Return for each property how its value is taken from a message."""
+    conversions = [
+        (name, _conversion(kind, name, field, omit_empty=options.omit_empty))
+        for field, name, options in _fields(descriptor)
+        if name in kind.model_fields and not options.hidden
+    ]
+    lists = [field.name for field, _, _ in _fields(descriptor) if field.is_repeated]
+    if "total" in kind.model_fields and "total" not in descriptor.fields_by_name and lists:
+        conversions.append(("total", lambda message: len(getattr(message, lists[0]))))
+    return conversions
+
+
+def _conversion(
+    kind: type[ResponseModel], property_name: str, field: FieldDescriptor, *, omit_empty: bool
+) -> Callable[[Message], Any]:
+    name = field.name
+    if field.message_type is None:
+        if field.is_repeated:
+            return lambda message: list(getattr(message, name))
+        return lambda message: getattr(message, name) or (None if omit_empty else getattr(message, name))
+    if field.message_type.full_name == TIMESTAMP:
+        return lambda message: getattr(message, name).ToJsonString() if message.HasField(name) else None
+    nested = next(_models_in(kind.model_fields[property_name].annotation))
+    if field.is_repeated:
+        return lambda message: [to_model(nested, one) for one in getattr(message, name)]
+    return lambda message: (
+        None if omit_empty and not message.HasField(name) else to_model(nested, getattr(message, name))
+    )
+
+
+def _models_in(annotation: Any) -> Iterator[type[ResponseModel]]:
+    """Return the models in an annotation such as `list[Model]` or `Model | None`."""
+    if isinstance(annotation, type) and issubclass(annotation, ResponseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _models_in(part)
+
+
+@cache
+def _fields(descriptor: Descriptor) -> list[tuple[FieldDescriptor, str, options_pb2.Json]]:
+    """Return the fields of a message with the names of their properties and their options."""
+    fields = []
+    for field in descriptor.fields:
+        options = field.GetOptions().Extensions[options_pb2.json]
+        name = options.name or field.name
+        fields.append((field, f"{name}_" if keyword.iskeyword(name) else name, options))
+    return fields
+
+
+def choices(message: type[Message], field: str) -> tuple[str, ...]:
+    """Return the values that the service knows for a field."""
+    return tuple(message.DESCRIPTOR.fields_by_name[field].GetOptions().Extensions[options_pb2.json].choices)
+
+
+@cache
+def example_of(kind: type[BaseModel]) -> dict[str, Any]:
+    """Return an example of a response, from the examples of its properties."""
+    example = {}
+    for name, field in kind.model_fields.items():
+        if field.examples:
+            example[field.alias or name] = field.examples[0]
+        elif field.is_required():
+            example[field.alias or name] = _example(field.annotation)
+    return example
+
+
+def _example(annotation: Any) -> Any:
+    nested = next(_models_in(annotation), None)
+    if get_origin(annotation) is list:
+        return [example_of(nested)] if nested is not None else []
+    if nested is not None:
+        return example_of(nested)
+    if get_origin(annotation) is Literal:
+        return get_args(annotation)[0]
+    return annotation()

@@ -1,0 +1,102 @@
+"""Models that are generated from messages: what a body sets in a message, and what a response has of a message."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
+from pydantic import ValidationError
+
+from chassis.models import choices, example_of, to_message, to_model
+from rangkiang.members.v1 import models, people_pb2, requests_pb2
+from tests.conftest import CHECKOUT
+
+DECLARED = """
+syntax = "proto3";
+package rangkiang.sample.v1;
+import "rangkiang/common/v1/options.proto";
+{comment}
+message Sample {{
+  option (common.v1.response) = "Sample";
+  // Text.
+  string text = 1;
+}}
+"""
+
+
+def changed(**fields: object) -> people_pb2.ChangeMemberRequest:
+    return to_message(people_pb2.ChangeMemberRequest, models.ChangedMemberBody.model_validate(fields), id="1")
+
+
+def test_an_absent_field_of_a_body_is_absent_in_the_message() -> None:
+    message = changed(name="Siti")
+    assert [field.name for field, _ in message.fields.ListFields()] == ["name"]
+    assert (message.id, message.fields.name) == ("1", "Siti")
+
+
+def test_null_sets_an_optional_field_to_empty() -> None:
+    message = changed(occupation=None, guardian=None)
+    assert message.fields.HasField("occupation")
+    assert message.fields.HasField("guardian")
+    assert message.fields.occupation == message.fields.guardian.name == ""
+
+
+def test_nested_objects_and_lists_become_messages() -> None:
+    consent = {"purpose": "news", "text_version": "1", "given": True}
+    message = changed(guardian={"name": "Rahmawati", "phone": None}, evidence=["ktp"], consents=[consent])
+    assert message.fields.guardian == people_pb2.Guardian(name="Rahmawati")
+    assert list(message.evidence) == ["ktp"]
+    assert list(message.consents) == [people_pb2.Consent(**consent, how="desk")]
+
+
+def test_a_body_has_no_property_that_the_route_or_the_service_sets() -> None:
+    for hidden in ({"id": "1"}, {"version": 2}, {"consents": [{"at": "2026-11-26T03:12:00Z"}]}):
+        with pytest.raises(ValidationError, match="extra_forbidden"):
+            models.ChangedMemberBody.model_validate(hidden)
+
+
+def test_personal_data_is_not_in_the_representation_of_a_body() -> None:
+    body = models.ChangedMemberBody(nik="1372015203880001", occupation="Guru")
+    assert "Guru" in repr(body)
+    assert "1372015203880001" not in repr(body)
+
+
+def test_an_unset_message_or_time_is_absent_and_an_empty_text_is_empty() -> None:
+    response = to_model(models.Member, people_pb2.Member(name="Siti"), is_blocked=False).model_dump(exclude_none=True)
+    assert {"guardian", "responsible", "contact", "registered_at"} & response.keys() == set()
+    assert (response["name"], response["note"], response["blocks"]) == ("Siti", "", [])
+    assert response["category_name"] == {"id": "", "en": ""}
+
+
+def test_a_list_has_its_own_name_and_its_total() -> None:
+    at = Timestamp(seconds=1_764_126_720)
+    reply = requests_pb2.ListDataRequestsReply(requests=[{"id": "7", "received_at": at, "kind": "a_newer_kind"}])
+    response = to_model(models.DataRequests, reply).model_dump(exclude_none=True)
+    assert (response["total"], response["has_more"], len(response["hits"])) == (1, False, 1)
+    assert response["hits"][0]["received_at"] == "2025-11-26T03:12:00Z"
+    assert response["hits"][0]["kind"] == "a_newer_kind"
+    assert "next" not in to_model(models.FoundMembers, people_pb2.SearchMembersReply()).model_dump(exclude_none=True)
+
+
+def test_an_example_has_the_examples_of_its_properties() -> None:
+    example = example_of(models.Categories)
+    assert example["total"] == len(example["hits"]) == 1
+    assert example["hits"][0]["kind"] in choices(people_pb2.Category, "kind")
+    models.Categories.model_validate(example)
+
+
+@pytest.mark.parametrize(
+    ("comment", "error"), [("// A sample.", ""), ("", "rangkiang.sample.v1.Sample has no comment")]
+)
+def test_every_schema_is_described(comment: str, error: str, tmp_path: Path) -> None:
+    (tmp_path / "sample.proto").write_text(DECLARED.format(comment=comment))
+    plugin = f"--plugin=protoc-gen-models={CHECKOUT}/proto/protoc-gen-models"
+    command = [sys.executable, "-m", "grpc_tools.protoc", f"-I{CHECKOUT}/proto", f"-I{tmp_path}", plugin,
+               f"--models_out={tmp_path}", "sample.proto"]  # fmt: skip
+    environment = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert error in done.stderr
+    assert (done.returncode == 0) == (not error), done.stderr
