@@ -53,6 +53,7 @@ ALLOWED = {
     ),
     "called by Dockerfile": ("compile_templates",),
     "read by Pillow": ("MAX_IMAGE_PIXELS",),
+    "called by the standard library's email": ("fold_binary",),
     "fields of a problem document, set by name": ("instance",),
     "called by httptools, PyJWT and reportlab": ("getBestMaskPattern", "on_header", "prepare_key"),
     "columns that are only written, for questions of an administrator": ("answered_by", "ended_by", "password_at"),

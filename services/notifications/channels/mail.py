@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from email.contentmanager import raw_data_manager
 from email.header import Header
 from email.message import EmailMessage
-from email.policy import compat32
+from email.policy import Compat32
 from email.utils import format_datetime, formataddr
 
 from chassis import clock
@@ -23,10 +23,6 @@ _LOCAL = re.compile(r"[^\s@<>()\[\],;:\\\"\x00-\x20\x7f-\x9f\u2028\u2029]{1,64}"
 _LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
 _ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
 _LINK = re.compile(r"https?://[!-;=?-~]{1,800}")
-# The newer policies decode encoded words in a value, so a title could add a header (CVE-2024-6923), and write a long
-# link of List-Unsubscribe as encoded words, which programs do not follow.
-_POLICY = compat32.clone(linesep="\r\n", cte_type="7bit")
-_ONE_LINE_HEADERS = _POLICY.clone(max_line_length=None)  # only encoded words are folded, and not a link
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +38,20 @@ class MailAddress:
 
     def __str__(self) -> str:
         return f"{self.local}@{self.domain}"
+
+
+class _Policy(Compat32):
+    """The policy of mails, which writes headers as they are; `compose` encodes them.
+
+    The newer policies decode encoded words in a value, so a title could add a header (CVE-2024-6923), and write a long
+    link of List-Unsubscribe as encoded words, which programs do not follow.
+    """
+
+    def fold_binary(self, name: str, value: str) -> bytes:
+        return f"{name}: {value}\r\n".encode()
+
+
+_POLICY = _Policy(linesep="\r\n", cte_type="7bit")
 
 
 def parse_address(text: str) -> MailAddress | None:
@@ -85,6 +95,7 @@ def compose(
     name, address = sender
     mail = EmailMessage(_POLICY)
     mail["From"] = formataddr((_encoded(one_line(name, 100)), str(address)))
+    mail["To"] = str(to)
     if reply_to is not None:
         mail["Reply-To"] = str(reply_to)
     mail["Subject"] = _encoded(one_line(message.subject, MOST_SUBJECT))
@@ -101,10 +112,11 @@ def compose(
         mail.add_alternative(clean(message.html), subtype="html", content_manager=raw_data_manager)
     # Now, because `add_alternative` moves the headers of the content to the text.
     mail["Content-Language"] = "en" if message.language == "en" else "id"
-    # Not through the policy, which would encode an address in UTF-8 (RFC 6532 has it as it is).
-    return f"To: {to}\r\n".encode() + mail.as_bytes(policy=_ONE_LINE_HEADERS)
+    return mail.as_bytes()
 
 
 def _encoded(line: str) -> str:
     """Return one line for a header. Text with `=?` is encoded too, because it would be read as an encoded word."""
-    return line if line.isascii() and "=?" not in line else Header(line, "utf-8", header_name="Subject").encode()
+    if line.isascii() and "=?" not in line:
+        return line
+    return Header(line, "utf-8", header_name="Subject").encode(linesep="\r\n")

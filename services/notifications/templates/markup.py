@@ -16,11 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from itertools import groupby
 from typing import Literal
-
-from markupsafe import escape
 
 VALUE_BEGINS, VALUE_ENDS = "\ue000", "\ue001"
 _VALUE = re.compile(f"{VALUE_BEGINS}([0-9]+){VALUE_ENDS}")
@@ -28,7 +24,6 @@ _INLINE = re.compile(
     r"\\(?P<char>[\\*\[\]#-])|\*\*(?P<bold>[^*\n]+)\*\*|\[(?P<label>[^\[\]\n]+)\]\((?P<address>[^()\s]+)\)"
 )
 _ADDRESS = re.compile(r"(?:https?://[^\s<>\"'\\]+|mailto:[^\s<>\"'\\]+|tel:[+0-9-]+)", re.IGNORECASE)
-_RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
 # WhatsApp uses these characters for formatting, so values get their full-width forms instead.
 _WHATSAPP = str.maketrans({"*": "\uff0a", "_": "\uff3f", "~": "\uff5e", "`": "\uff40"})
 
@@ -94,14 +89,9 @@ def numbered(number: int) -> str:
     return f"{VALUE_BEGINS}{number}{VALUE_ENDS}"
 
 
-def split_numbered(text: str) -> list[str]:
-    """Return the texts and the numbers of values in turn: text, number, text …"""
-    return _VALUE.split(text)
-
-
 def fill(text: str, values: Sequence[str]) -> str:
     """Return a text, such as a subject, with its values."""
-    return "".join(part for part, _ in _filled(_numbered(text), values))
+    return "".join(part for part, _ in _filled(text, values))
 
 
 def links(blocks: Sequence[Block]) -> Iterator[Span]:
@@ -121,76 +111,31 @@ def as_whatsapp(blocks: Sequence[Block]) -> str:
     return _as_lines(blocks, lambda part, is_value: part.translate(_WHATSAPP) if is_value else part, _starred)
 
 
-def as_html(blocks: Sequence[Block], *, keep: Callable[[str], str]) -> str:
-    """Return HTML elements; every text is escaped here.
-
-    keep  takes a value in HTML, and returns what is written in its place
-    """
-    pieces: list[str] = []
-    for kind, group in groupby(blocks, lambda block: block.kind):
-        bodies = ["<br>".join("".join(_html(span, keep) for span in line) for line in block.lines) for block in group]
-        if kind == "item":
-            pieces.append(f"<ul>{''.join(f'<li>{body}</li>' for body in bodies)}</ul>")
-        elif kind == "heading":
-            pieces += [f"<h2>{body}</h2>" for body in bodies]
-        else:
-            name = ' class="act"' if kind == "button" else ""
-            pieces += [f"<p{name}>{body}</p>" for body in bodies]
-    return "\n".join(pieces)
-
-
-@dataclass(frozen=True, slots=True)
-class _Mark:
-    """A part of a line before its values are in place: texts, and numbers of values.
-
-    address  only for a link
-    """
-
-    parts: tuple[str | int, ...]
-    is_bold: bool = False
-    address: tuple[str | int, ...] | None = None
-
-
-@lru_cache(maxsize=1024)
-def _marks(line: str) -> tuple[_Mark, ...]:
-    """Parse a line. Its values are numbers, so all notices of a template have the same lines."""
-    marks: list[_Mark] = []
-    plain: tuple[str | int, ...] = ()
-    end = 0
+def _spans(line: str, values: Sequence[str]) -> Iterator[Span]:
+    plain, end = "", 0
     for match in _INLINE.finditer(line):
-        plain += _numbered(line[end : match.start()])
+        plain += line[end : match.start()]
         end = match.end()
         if char := match["char"]:
-            plain += (char,)
+            plain += char
             continue
-        marks.append(_Mark(plain))
-        plain = ()
+        if parts := _filled(plain, values):
+            yield Span(parts)
+        plain = ""
         if bold := match["bold"]:
-            marks.append(_Mark(_numbered(bold), is_bold=True))
-        else:
-            marks.append(_Mark(_numbered(match["label"]), address=_numbered(match["address"])))
-    return (*marks, _Mark(plain + _numbered(line[end:])))
+            yield Span(_filled(bold, values), is_bold=True)
+        # A button without an address, such as for a loan that cannot be renewed, is not shown.
+        elif address := fill(match["address"], values):
+            label = _filled(match["label"], values)
+            yield Span(label, address=address if is_address(address) else "", is_link=True)
+    if parts := _filled(plain + line[end:], values):
+        yield Span(parts)
 
 
-def _numbered(text: str) -> tuple[str | int, ...]:
-    pieces = split_numbered(text)
-    return tuple(int(piece) if place % 2 else piece for place, piece in enumerate(pieces) if piece)
-
-
-def _spans(line: str, values: Sequence[str]) -> Iterator[Span]:
-    for mark in _marks(line):
-        parts = _filled(mark.parts, values)
-        if mark.address is not None:
-            address = "".join(part for part, _ in _filled(mark.address, values))
-            # A button without an address, such as for a loan that cannot be renewed, is not shown.
-            if address:
-                yield Span(parts, address=address if is_address(address) else "", is_link=True)
-        elif parts or mark.is_bold:
-            yield Span(parts, is_bold=mark.is_bold)
-
-
-def _filled(parts: Sequence[str | int], values: Sequence[str]) -> tuple[tuple[str, bool], ...]:
-    filled = [(values[part], True) if isinstance(part, int) else (part, False) for part in parts]
+def _filled(text: str, values: Sequence[str]) -> tuple[tuple[str, bool], ...]:
+    """Return the parts of a text: (text, is_value), without empty ones."""
+    pieces = enumerate(_VALUE.split(text))
+    filled = [(values[int(piece)], True) if place % 2 else (piece, False) for place, piece in pieces]
     return tuple(part for part in filled if part[0])
 
 
@@ -221,22 +166,3 @@ def _as_lines(blocks: Sequence[Block], write: Callable[[str, bool], str], embold
 def _starred(words: str) -> str:
     stripped = words.strip()
     return f"*{stripped}*" if stripped else words
-
-
-def _html(span: Span, keep: Callable[[str], str]) -> str:
-    text = "".join(keep(_directed(part)) if is_value else _escaped(part) for part, is_value in span.parts)
-    if span.is_bold:
-        return f"<strong>{text}</strong>"
-    return f'<a href="{keep(str(escape(span.address)))}">{text}</a>' if span.address else text
-
-
-@lru_cache(maxsize=1024)
-def _escaped(text: str) -> str:
-    """Return a text of a template in HTML."""
-    return str(escape(text))
-
-
-def _directed(value: str) -> str:
-    """Return a value in HTML. Right-to-left text is isolated, so that it does not change the order of other words."""
-    text = str(escape(value))
-    return f'<span dir="auto">{text}</span>' if _RIGHT_TO_LEFT.search(value) else text

@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
-import css_inline
-from markupsafe import escape
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from chassis.errors import Invalid, Refusal
 from services.notifications.channels.port import ProviderTemplate
 from services.notifications.templates import gsm
 from services.notifications.templates.kinds import KINDS, VARIABLES, Kind, Source, Variable
-from services.notifications.templates.markup import (
-    Block,
-    as_html,
-    as_text,
-    as_whatsapp,
-    fill,
-    is_address,
-    links,
-    numbered,
-    parse,
-    split_numbered,
-)
+from services.notifications.templates.markup import Block, as_text, as_whatsapp, fill, is_address, links, parse
 from services.notifications.templates.sandbox import MOST_ENTRIES, Fault, find_faults, run
 from services.notifications.templates.values import date_in_words, number_in_words, one_line, shortened
 
@@ -36,24 +25,16 @@ _FOOTERS = {
     "en": ("You receive this e-mail as a member of {institution_name}.", "Stop these notices"),
 }
 
-# Mail programs ignore style elements, so css-inline writes the styles into elements. Contrast is at least 4.5 : 1.
-_STYLES = """
-body { margin: 0; padding: 0; background: #f4f1ec; }
-.frame { max-width: 560px; margin: 0 auto; padding: 16px; font: 16px/1.5 Arial, "Noto Sans", sans-serif; color: #222; }
-.name { padding: 12px 20px; background: #4a0f0e; color: #fff; font-size: 18px; font-weight: bold; margin: 0; }
-.text { padding: 8px 20px 16px; background: #fff; }
-.text p, .text ul { margin: 12px 0; overflow-wrap: anywhere; }
-.text ul { padding-left: 20px; }
-.text li { margin: 6px 0; }
-.text h2 { margin: 20px 0 8px; font-size: 18px; line-height: 1.3; color: #4a0f0e; }
-.text a { color: #7a1a18; }
-.text .act a { display: inline-block; padding: 12px 20px; background: #7a1a18; color: #fff; text-decoration: none;
-  font-weight: bold; border-radius: 4px; }
-.foot { padding: 12px 20px; font-size: 14px; color: #555; }
-.foot p { margin: 4px 0; }
-.foot a { color: #555; }
-"""
-_INLINER = css_inline.CSSInliner(extra_css=_STYLES, load_remote_stylesheets=False, keep_style_tags=False)
+_RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
+_PAGES = Environment(
+    loader=FileSystemLoader(Path(__file__).parent),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_PAGES.tests["right_to_left"] = lambda text: _RIGHT_TO_LEFT.search(text) is not None
+_MAIL = _PAGES.get_template("mail.html")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,16 +86,24 @@ def refuse_faulty(source: Source, kind: Kind, channel: str) -> None:
 
 
 def _refusals_of_sample(source: Source, kind: Kind) -> list[Refusal]:
-    """Return the faults that only appear with values, such as of a filter or of the address of a link."""
-    try:
-        text, values = run(source.body, _complete(kind.sample_facts("id"), kind), "id")
-    except ValueError as fault:
-        return [Refusal("TEMPLATE_SYNTAX", field="body", line=1, name=str(fault)[:200])]
-    return [
-        Refusal("TEMPLATE_ADDRESS", field="body", line=1, name="".join(part for part, _ in span.parts)[:100])
-        for span in links(parse(text, values))
-        if not span.address
-    ]
+    """Return the faults that only appear with values, such as of a filter, a comparison or the address of a link.
+
+    The values are those of the sample with every flag, then only the required ones, because of the texts of conditions.
+    """
+    facts = kind.sample_facts("id")
+    names = {name for alternatives in kind.requires for name in alternatives.split("|")}
+    flags = {name: True for name, variable in kind.variables.items() if variable.type == "flag"}
+    for sample in (facts | flags, {name: facts[name] for name in names}):
+        try:
+            text, values = run(source.body, _complete(sample, kind), "id")
+        except ValueError as fault:
+            if isinstance(fault.__cause__, TypeError):
+                return [Refusal("TEMPLATE_COMPARISON", field="body", line=1, name="")]
+            return [Refusal("TEMPLATE_SYNTAX", field="body", line=1, name=str(fault)[:200])]
+        wrong = ["".join(part for part, _ in span.parts) for span in links(parse(text, values)) if not span.address]
+        if wrong:
+            return [Refusal("TEMPLATE_ADDRESS", field="body", line=1, name=name[:100]) for name in wrong]
+    return []
 
 
 def render_source(
@@ -142,14 +131,14 @@ def render_source(
         case "email":
             sentence, stop = _FOOTERS[language]
             footer = sentence.format(institution_name=known["institution_name"])
-            html = _mail_html(
-                blocks,
+            html = _MAIL.render(
+                blocks=blocks,
                 language=language,
                 subject=subject,
                 institution=known["institution_name"],
                 footer=footer,
-                stop=stop if unsubscribe_url else "",
-                stop_url=unsubscribe_url,
+                stop=stop,
+                stop_url=unsubscribe_url if is_address(unsubscribe_url) else "",
             )
             text = "\n\n".join(
                 [as_text(blocks), "-- \n" + footer, *([f"{stop}: {unsubscribe_url}"] if unsubscribe_url else [])]
@@ -264,49 +253,3 @@ def _provider(source: Source, facts: Mapping[str, Any], kind: Kind, language: st
         # A provider refuses a parameter without text.
         words.append(text or "-")
     return ProviderTemplate(source.provider_name, source.provider_language or language, tuple(words))
-
-
-def _mail_html(
-    blocks: Sequence[Block], *, language: str, subject: str, institution: str, footer: str, stop: str, stop_url: str
-) -> str:
-    """Return a mail as an HTML document.
-
-    footer  why the member receives the mail; `stop` and `stop_url` are the text and address of the link that ends
-            such notices, or ""
-    """
-    values: list[str] = []
-
-    def keep(value: str) -> str:
-        values.append(value)
-        return numbered(len(values) - 1)
-
-    stopping = ""
-    if stop and is_address(stop_url):
-        stopping = f'<p><a href="{keep(escape(stop_url))}">{escape(stop)}</a></p>'
-    document = f"""<!doctype html>
-<html lang="{language}"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light"><title>{keep(escape(subject))}</title></head>
-<body><div class="frame">
-<p class="name">{keep(escape(institution))}</p>
-<div class="text">
-{as_html(blocks, keep=keep)}
-</div>
-<div class="foot"><p>{keep(escape(footer))}</p>{stopping}</div>
-</div></body></html>"""
-    texts, numbers = _inlined(document)
-    pieces = [texts[0]]
-    for number, text in zip(numbers, texts[1:], strict=True):
-        pieces += (values[number], text)
-    return "".join(pieces)
-
-
-@lru_cache(maxsize=256)
-def _inlined(document: str) -> tuple[list[str], list[int]]:
-    """Write the styles into the elements of a document with numbers in place of values.
-
-    Documents of one template are mostly equal then, and the styles take a third of the time of a notice.
-
-    returns  the texts before, between and after the values, and the numbers of the values
-    """
-    pieces = split_numbered(str(_INLINER.inline(document)))
-    return pieces[::2], [int(piece) for piece in pieces[1::2]]

@@ -19,7 +19,7 @@ from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from chassis.errors import Invalid
-from services.notifications.templates.kinds import VARIABLES, Variable
+from services.notifications.templates.kinds import Variable
 from services.notifications.templates.markup import VALUE_BEGINS, VALUE_ENDS, numbered
 from services.notifications.templates.values import (
     date_in_words,
@@ -35,7 +35,6 @@ LONGEST_OUTPUT = 100_000
 MOST_ENTRIES = 100
 _DEEPEST = 24
 _LOOP = ("first", "last", "index")
-_NUMBERS = ("number", "flag")
 # Names in the context that templates cannot use, because `find_faults` refuses names that are not declared.
 _LANGUAGE, _VALUES = "_language", "_values"
 
@@ -96,7 +95,7 @@ def _environment() -> ImmutableSandboxedEnvironment:
 
 _JINJA = _environment()
 _SIMPLE = (nodes.Template, nodes.Output, nodes.TemplateData, nodes.If, nodes.And, nodes.Or, nodes.Not, nodes.CondExpr,
-           nodes.Operand)  # fmt: skip
+           nodes.Compare, nodes.Operand)  # fmt: skip
 
 
 def find_faults(
@@ -152,8 +151,6 @@ class _Judge:
                 yield from self._of_field(node)
             case nodes.Filter():
                 yield from self._of_filter(node, depth)
-            case nodes.Compare():
-                yield from self._of_comparison(node, depth)
             case nodes.Const() if isinstance(node.value, (str, int)):
                 pass
             case _ if isinstance(node, _SIMPLE):
@@ -189,31 +186,6 @@ class _Judge:
             yield Fault("TEMPLATE_FILTER_UNKNOWN", node.lineno, node.name)
         else:
             yield from self.faults(node.node, depth + 1)
-
-    def _of_comparison(self, node: nodes.Compare, depth: int) -> Iterator[Fault]:
-        """Check a comparison, because `<` between a number and a text may fail only when a notice is sent."""
-        for child in node.iter_child_nodes():
-            yield from self.faults(child, depth + 1)
-        left = node.expr
-        for operand in node.ops:
-            right = operand.expr
-            types = {self._is_number(left), self._is_number(right)}
-            is_sound = types == {False} if operand.op in ("in", "notin") else len(types) == 1
-            if operand.op not in ("eq", "ne") and not is_sound:
-                yield Fault("TEMPLATE_COMPARISON", node.lineno)
-            left = right
-
-    def _is_number(self, node: nodes.Expr) -> bool:
-        """Return whether a value is a number or a flag, not a text."""
-        match node:
-            case nodes.Const():
-                return isinstance(node.value, int)
-            case nodes.Name(name=name):
-                return name in self._variables and self._variables[name].type in _NUMBERS
-            case nodes.Getattr(attr=attr):
-                return attr in _LOOP or (attr in VARIABLES and VARIABLES[attr].type in _NUMBERS)
-            case _:
-                return not isinstance(node, nodes.Filter)
 
     def _of_loop(self, node: nodes.For, depth: int) -> Iterator[Fault]:
         """Check a loop: over a declared list, not within another loop, and with a name that no variable has."""

@@ -155,6 +155,11 @@ def test_a_number_and_a_text_are_not_compared_also_where_the_sample_does_not_com
     assert refused(body) == {("TEMPLATE_COMPARISON", 1, "")}
 
 
+def test_the_text_for_missing_values_is_tried_too() -> None:
+    assert refused(SOUND + "{% if phone %}{{ phone }}{% else %}{{ days|date }}{% endif %}")
+    assert refused(SOUND + "{% if not phone %}[klik](/a){% endif %}") == {("TEMPLATE_ADDRESS", 1, "klik")}
+
+
 def test_values_of_the_same_type_are_compared() -> None:
     conditions = ["days > 1", "days != 'a'", "due_on < '2027-01-01'", "'a' in title", "1 < days <= 30"]
     body = SOUND + "".join(f"{{% if {condition} %}}x{{% endif %}}" for condition in conditions)
