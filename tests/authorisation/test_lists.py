@@ -1,10 +1,13 @@
-"""What lists contain: rows of the caller's institution, and for a member the member's own rows."""
+"""What lists contain: rows of the caller's institution, of a member's own, or of a program's own."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -17,47 +20,61 @@ from chassis.auth import Principal
 from chassis.context import system
 from chassis.ids import new_id
 from chassis.sealing import make_master_key
+from chassis.service import Resources
+from chassis.settings import Settings
+from rangkiang.catalog.v1.events_pb2 import InstitutionCopy
+from rangkiang.members.v1.events_pb2 import MemberFact
+from services.catalog.rpc import servicer
+from services.catalog.service import SERVICE as CATALOG
+from services.catalog.tables import Branch, Institution
+from services.circulation.borrowers import copy_members
+from services.circulation.institutions import copy_institutions
+from services.circulation.tables import Suspension
 from services.members.keys import Keys
 from services.members.roles import scopes_of
 from services.members.settings import MembersSettings
 from services.notifications.conversations import store
 from services.notifications.conversations.inbound import Pending
 from services.notifications.members import hash_address
-from services.notifications.notices import make_notice
+from services.notifications.notices import make_notice, settle
 from services.notifications.settings import NotificationsSettings
-from services.notifications.tables import Notice, Webhook
+from services.notifications.tables import Notice, PushDevice, Webhook
 from services.notifications.webhooks.delivery import SEALED_FOR
-from tests.authorisation.test_matrix import MATRIX, expected
+from tests.authorisation.test_matrix import LIMITED_SCOPES, MATRIX, expected
 from tests.fakes.accounts import PKS, add_institution, add_staff, new_user
-from tests.fakes.catalog import FakeCatalog
 from tests.fakes.lending import PST, add_items, barcode
 from tests.fakes.notices import loan_fact
 from tests.fakes.running import running, served_catalog, served_gateway
+from tests.migrated import copied_database
 
 TEST = system("test")
 OTHER = UUID(int=0xA2)
+INSTITUTIONS = {PKS: "PKS", OTHER: "UNAND"}
 # List -> the kind of its rows.
 OF_INSTITUTION = {
+    "items?fast_add=true": "item",
     "members?q=Hamka": "member",
     "staff": "staff",
     "clients": "client",
     "data-requests": "data_request",
     "loans": "loan",
+    "suspensions": "suspended",
     "notices": "notice",
+    "notices/letters": "letter",
     "conversations": "conversation",
     "webhooks": "webhook",
 }
 OF_MEMBER = {
     "account/consents": "member",
+    "account/devices": "device",
     "account/data-requests": "data_request",
     "account/loans": "loan",
     "account/notices": "notice",
 }
-# Lists without rows of persons or programs, and those whose rows this test does not make.
+# Lists without rows of persons or programs; the PDF has the letters of notices/letters.
 LEFT_OUT = {
-    "account", "account/data", "account/devices", "account/preferences", "channels", "holidays", "items",
-    "member-categories", "notices/letters", "notices/letters.pdf", "notices/sending-rules", "policies",
-    "reports/lending", "suspensions", "templates",
+    "account", "account/data", "account/preferences", "channels", "holidays", "member-categories",
+    "notices/letters.pdf", "notices/sending-rules", "policies", "reports/lending", "templates",
 }  # fmt: skip
 
 
@@ -82,20 +99,36 @@ class Person:
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     with ExitStack() as stack:
-        yield stack.enter_context(served_gateway(stack.enter_context(served_catalog(FakeCatalog()))))
+        yield stack.enter_context(served_gateway(stack.enter_context(real_catalog())))
 
 
-def person(address: str, actor: str, institution: UUID, role: str) -> Person:
+@contextmanager
+def real_catalog() -> Iterator[str]:
+    """Serve a catalogue of two institutions with a branch each; yield its URL."""
+    with TemporaryDirectory() as folder, copied_database(CATALOG, Path(folder)) as database:
+        settings = Settings(data=Path(folder), grpc_port=0)
+        usual = {"name_id": "Pusat", "name_en": "Main", "npp": "", "isil": "", "zone": "Asia/Jakarta"}
+        with database.transaction(TEST) as session:
+            for key, code in INSTITUTIONS.items():
+                session.add(Institution(id=key, code=code, kind="public", **usual))
+                session.flush()
+                session.add(Branch(id=new_id(), institution_id=key, code="PST", kind="main", confirmed=True, **usual))
+        with served_catalog(servicer(Resources(settings=settings, database=database, service=CATALOG))) as url:
+            yield url
+
+
+def person(address: str, actor: str, institution: UUID, scopes: frozenset[str]) -> Person:
     members = running["members"]
     keys = Keys(members.database, members.settings.of(MembersSettings))
-    token = keys.sign(Principal(actor, str(institution), str(new_id()), scopes_of([role])))
+    token = keys.sign(Principal(actor, str(institution), str(new_id()), scopes))
     return Person(httpx.Client(base_url=address, timeout=20, headers={"Authorization": f"Bearer {token}"}))
 
 
 def administrator(address: str, institution: UUID) -> Person:
-    admin = person(address, add_staff(new_user("a"), "administrator", institution=institution).id, institution,
-                   "administrator")  # fmt: skip
+    account = add_staff(new_user("a"), "administrator", institution=institution)
+    admin = person(address, account.id, institution, scopes_of(["administrator"]))
     admin.rows = {
+        "item": admin.post("fast-adds", {"barcode": new_user("N"), "branch": "PST", "title": "Kemarau"})["id"],
         "staff": admin.post("staff", {"user": new_user("s"), "name": "Budi", "roles": ["desk"]})["id"],
         "client": admin.post("clients", {"name": new_user("c"), "role": "desk"})["id"],
         **add_conversation_and_webhook(institution),
@@ -105,26 +138,55 @@ def administrator(address: str, institution: UUID) -> Person:
 
 def member(address: str, admin: Person, institution: UUID, name: str, item: int) -> Person:
     new = admin.post("members", {"name": name, "category": "umum"})
-    reader = person(address, new["id"], institution, "member")
+    reader = person(address, new["id"], institution, scopes_of(["member"]))
     reader.rows = {
         "member": new["id"],
         "data_request": admin.post(f"members/{new['id']}/data-requests", {"kind": "access"})["id"],
         "notice": add_notice(UUID(new["id"]), institution),
+        "letter": add_notice(UUID(new["id"]), institution, state="print"),
+        "device": add_device(UUID(new["id"]), institution),
     }
     if institution == PKS:
         loan = {"member": new["number"], "item": barcode(item), "branch": "PST"}
         reader.rows["loan"] = admin.post("check-outs", loan)["loan"]["id"]
+    if name != "Buya Hamka":
+        suspend(UUID(new["id"]), institution)
+        reader.rows["suspended"] = new["id"]
     return reader
 
 
-def add_notice(member_id: UUID, institution: UUID) -> str:
+def add_notice(member_id: UUID, institution: UUID, *, state: str = "waiting") -> str:
     loan = loan_fact(member_id, institution, title="Kemarau", due_on=clock.now().date(), branch_id=PST)
     with running["notifications"].database.transaction(TEST) as session:
         make_notice(
             session, "loan_receipt", key=loan.loan_id, institution_id=str(institution), member_id=str(member_id),
             loan=loan, day=loan.due_on, facts={"returned_at": clock.now().isoformat()}, zone="",
         )  # fmt: skip
-        return str(session.scalars(select(Notice.id).where(Notice.member_id == member_id)).one())
+        notice_id = session.scalars(select(Notice.id).where(Notice.loan_id == UUID(loan.loan_id))).one()
+        settle(session, [notice_id], state)
+        return str(notice_id)
+
+
+def add_device(member_id: UUID, institution: UUID) -> str:
+    device = PushDevice(
+        id=new_id(), institution_id=institution, member_id=member_id, endpoint_hash=member_id.bytes * 2, sealed=b"",
+        name="Chrome", made_at=clock.now(),
+    )  # fmt: skip
+    with running["notifications"].database.transaction(TEST) as session:
+        session.add(device)
+        return str(device.id)
+
+
+def suspend(member_id: UUID, institution: UUID) -> None:
+    today = clock.now().date()
+    with running["circulation"].database.transaction(TEST) as session:
+        copy_members(session, [MemberFact(id=str(member_id), institution_id=str(institution), version=0)])
+        session.add(
+            Suspension(
+                id=new_id(), institution_id=institution, borrower_id=member_id, loan_id=None, returned_on=today,
+                begins_on=today - timedelta(days=1), ends_on=today + timedelta(days=9), days=11, ended_at=None,
+            )
+        )  # fmt: skip
 
 
 def add_conversation_and_webhook(institution: UUID) -> dict[str, str]:
@@ -136,14 +198,22 @@ def add_conversation_and_webhook(institution: UUID) -> dict[str, str]:
             session, master, Pending(f"wamid.{new_id()}", "whatsapp", number, "Buka?", now), institution_id=institution,
             member_id=None, language="id", is_answered=False, address_hash=hash_address(master, institution, number),
         )  # fmt: skip
-        webhook = Webhook(
-            id=new_id(), institution_id=institution, client_id=str(new_id()), kinds=["loan.opened"],
-            url=f"https://{new_user('w')}.example/", with_members=False,
-            sealed_secret=master.seal(b"x", use=SEALED_FOR), sealed_contact=None, state="active", reason="",
-            failures=0, failing_since=None, next_at=now, last_delivered_at=now, made_at=now, made_by_staff=True,
-        )  # fmt: skip
+        conversation = str(row.id)
+    return {"conversation": conversation, "webhook": add_webhook(institution, str(new_id()))}
+
+
+def add_webhook(institution: UUID, client_id: str) -> str:
+    notifications, now = running["notifications"], clock.now()
+    master = make_master_key(notifications.settings.of(NotificationsSettings).master_key)
+    webhook = Webhook(
+        id=new_id(), institution_id=institution, client_id=client_id, kinds=["loan.opened"],
+        url=f"https://{new_user('w')}.example/", with_members=False,
+        sealed_secret=master.seal(b"x", use=SEALED_FOR), sealed_contact=None, state="active", reason="",
+        failures=0, failing_since=None, next_at=now, last_delivered_at=now, made_at=now, made_by_staff=True,
+    )  # fmt: skip
+    with notifications.database.transaction(TEST) as session:
         session.add(webhook)
-        return {"conversation": str(row.id), "webhook": str(webhook.id)}
+        return str(webhook.id)
 
 
 @dataclass
@@ -157,9 +227,11 @@ class People:
 
 @pytest.fixture(scope="module")
 def people(address: str) -> People:
-    add_institution()
-    add_institution(OTHER, "UNAND")
+    for key, code in INSTITUTIONS.items():
+        add_institution(key, code)
     add_items()
+    with running["circulation"].database.transaction(TEST) as session:
+        copy_institutions(session, [InstitutionCopy(id=str(OTHER), version=1, code="UNAND", zone="Asia/Jakarta")])
     admin, other_admin = administrator(address, PKS), administrator(address, OTHER)
     return People(
         admin,
@@ -198,3 +270,20 @@ def test_a_member_sees_the_own_rows_alone(people: People, path: str) -> None:
         assert [row.rows[kind] for row in everyone if row.rows.get(kind, "-" * 36) in seen] == (
             [one.rows[kind]] if kind in one.rows else []
         )
+
+
+def test_a_token_with_few_scopes_sees_the_rows_of_its_institution_alone(people: People, address: str) -> None:
+    limited = person(address, str(new_id()), PKS, LIMITED_SCOPES)
+    seen = limited.get("members?q=Hamka")
+    assert [one.rows["member"] in seen for one in (people.first, people.second, people.elsewhere)] == [
+        True, True, False,
+    ]  # fmt: skip
+    assert limited.http.get("/api/v1/suspensions").status_code == 403
+
+
+@pytest.mark.parametrize("role", ["partner", "partner_members"])
+def test_a_program_sees_its_own_webhooks_alone(people: People, address: str, role: str) -> None:
+    own, other, elsewhere = (str(new_id()) for _ in range(3))
+    webhooks = [add_webhook(PKS, own), add_webhook(PKS, other), add_webhook(OTHER, elsewhere)]
+    seen = person(address, own, PKS, scopes_of([role])).get("webhooks")
+    assert [webhook in seen for webhook in (*webhooks, people.admin.rows["webhook"])] == [True, False, False, False]
