@@ -137,7 +137,8 @@ def test_the_sample_library_is_loaded_once_and_the_index_rebuilt(
     assert books == added["records"]
     assert rangkiang("index", "rebuild", "--json").line == {"written": books}
     findings = rangkiang("doctor", "--json").line["findings"]
-    # No library runs, so events of the other services wait, on a slow machine for longer than doctor allows.
+    # No library runs, so events of the other services wait, on a slow machine for longer than doctor allows. The sample
+    # lends items, and their states here differ from circulation's until those events are handled.
     assert not [
         one
         for one in findings
