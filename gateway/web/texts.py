@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
@@ -69,6 +69,10 @@ class Wording:
     def code(self, kind: str, value: str) -> str:
         """Return the label of a coded value (`language`, `ind`), or the code itself when there is no label."""
         return self.texts.get(f"code.{kind}.{value}", value)
+
+    def codes(self, kind: str, values: Iterable[str]) -> list[tuple[str, str]]:
+        """Return coded values with their labels, as the choices of a form."""
+        return [(value, self.code(kind, value)) for value in values]
 
 
 @cache

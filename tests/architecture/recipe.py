@@ -1,4 +1,4 @@
-"""Follows docs/new-service.md: copies the checkout and writes the recipe's files into the copy."""
+"""Follows a recipe of docs/: copies the checkout and writes the recipe's files into the copy."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class Block:
     text: str
 
 
-def blocks() -> list[Block]:
-    """The blocks of the recipe in order."""
-    return [Block(**match.groupdict()) for match in _BLOCK.finditer(RECIPE.read_text())]
+def blocks(recipe: Path = RECIPE) -> list[Block]:
+    """The blocks of a recipe in order."""
+    return [Block(**match.groupdict()) for match in _BLOCK.finditer(recipe.read_text())]
 
 
 def copy_checkout(folder: Path) -> Path:
@@ -71,9 +71,9 @@ def copy_bytecode(folder: Path) -> None:
                 shutil.copy2(compiled, target)
 
 
-def follow(folder: Path) -> None:
-    """Write every block of the recipe into a copy of the checkout, and generate the code of `proto/`."""
-    for block in blocks():
+def follow(folder: Path, recipe: Path = RECIPE) -> None:
+    """Write every block of a recipe into a copy of the checkout, and generate the code of `proto/`."""
+    for block in blocks(recipe):
         path = folder / block.path
         if block.kind == "diff":
             path.write_text(_with_changes(path.read_text(), block))

@@ -33,11 +33,10 @@ SECRETS = {
     "address": "Jalan Pandan 4711",
     "birth_date": "1988-03-12",
 }
-FREE = (
-    "name", "title_before", "title_after", "birth_place", "address", "occupation", "school", "group", "disability",
-    "note",
-)  # fmt: skip
 CODED = ("category", "language", "sex", "nik", "phone", "email", "kelurahan", "education", "birth_date", "expires_on")
+FREE = [
+    field.name for field in MemberFields.DESCRIPTOR.fields if field.message_type is None and field.name not in CODED
+]
 
 
 @dataclass

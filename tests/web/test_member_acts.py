@@ -13,8 +13,6 @@ from PIL import Image
 
 from chassis import clock
 from gateway import sessions
-from gateway.web.desk import members as member_pages
-from services.members.people import values
 from tests.fakes.accounts import PASSWORD, Staff, add_staff, new_user
 from tests.web.accessibility import (
     VIOLATIONS,
@@ -37,11 +35,6 @@ def desk(address: str) -> Iterator[Visitor]:
 
 def number_of(desk: Visitor, path: str) -> str:
     return str(desk.open(path).xpath("//p[@class='by']/span")[0].text_content())
-
-
-def test_the_choices_are_those_of_members() -> None:
-    assert member_pages.BLOCK_REASONS == values.BLOCK_REASONS
-    assert member_pages.ALIASES == values.ALIASES
 
 
 def test_a_membership_is_renewed_and_a_date_that_has_passed_is_refused_at_its_field(desk: Visitor) -> None:

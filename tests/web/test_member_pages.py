@@ -9,8 +9,6 @@ import pytest
 
 from chassis import clock
 from gateway import sessions
-from gateway.web.desk import member_forms
-from services.members.people import values
 from tests.fakes.accounts import PASSWORD, Staff, add_staff, new_user
 from tests.web.accessibility import (
     check_accessibility,
@@ -52,12 +50,6 @@ def search(desk: Visitor, text: str) -> str:
     """Type into the search box and press Enter. Returns where that leads."""
     desk.open("/members")
     return desk.send("/members", {"q": text}).url.path
-
-
-def test_the_choices_are_those_of_members() -> None:
-    assert member_forms.EVIDENCE == values.EVIDENCE
-    assert member_forms.EDUCATIONS == values.EDUCATIONS
-    assert member_forms.RELATIONS == values.RELATIONS
 
 
 def test_the_only_hit_is_opened_by_number_name_phone_or_school(desk: Visitor) -> None:

@@ -9,11 +9,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis.errors import Error, NotFound
+from chassis.models import choices
 from gateway.api.member_copy import as_file, own_copy
 from gateway.clients import call, members
 from gateway.negotiation import language
 from gateway.web.desk.consents import TEXT_VERSION, Asked, asked_of
-from gateway.web.desk.data_requests import KINDS, request_rows
+from gateway.web.desk.data_requests import request_rows
 from gateway.web.forms import Form, for_signed_in, read_form, redirect, refuse, signed_in_form
 from gateway.web.rendering import page
 from gateway.web.texts import wording
@@ -102,7 +103,7 @@ async def _page(request: Request, form: Form, *, status: int = 200) -> Response:
         form=form,
         people=people,
         rows=request_rows(requests.requests, words),
-        kinds=[(kind, words.code("data_request", kind)) for kind in KINDS],
+        kinds=words.codes("data_request", choices(wire.DataRequest, "kind")),
         changed=request.query_params.get("changed", ""),
         status=status,
     )

@@ -81,7 +81,7 @@ async def _page(request: Request, form: Form, *, status: int = 200) -> Response:
         form=form,
         member=member,
         asked=asked_of(member.consents, words),
-        ways=[(way, words.code("consent_way", way)) for way in WAYS],
+        ways=words.codes("consent_way", WAYS),
         status=status,
     )
 

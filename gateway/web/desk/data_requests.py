@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from chassis import clock
 from chassis.errors import Error, NotFound
+from chassis.models import choices
 from gateway.api.member_copy import as_file, copy_of
 from gateway.clients import call, members
 from gateway.negotiation import language
@@ -24,10 +25,7 @@ from rangkiang.members.v1 import requests_pb2 as wire
 
 router = APIRouter()
 
-# A test compares these with the members service.
-KINDS = ("access", "correction", "erasure")
 WAYS = ("desk", "form")
-OUTCOMES = ("done", "refused")
 _NEAR_HOURS = 24
 
 
@@ -145,6 +143,7 @@ async def _page(request: Request, form: Form, *, typed: dict[str, str] | None = 
     member = (await call(request, members(request).GetMember, people_pb2.GetMemberRequest(id=member_id))).member
     reply = await call(request, members(request).ListDataRequests, wire.ListDataRequestsRequest(id=member.id))
     words = wording(language(request))
+    outcomes = choices(wire.AnswerDataRequestRequest, "outcome")
     return page(
         request,
         "member_requests.html",
@@ -153,8 +152,8 @@ async def _page(request: Request, form: Form, *, typed: dict[str, str] | None = 
         member=member,
         rows=request_rows(reply.requests, words),
         typed=typed or {},
-        kinds=[(kind, words.code("data_request", kind)) for kind in KINDS],
-        ways=[(way, words.code("consent_way", way)) for way in WAYS],
-        outcomes=[(outcome, words.say(f"data.act.{outcome}")) for outcome in OUTCOMES],
+        kinds=words.codes("data_request", choices(wire.DataRequest, "kind")),
+        ways=words.codes("consent_way", WAYS),
+        outcomes=[(outcome, words.say(f"data.act.{outcome}")) for outcome in outcomes],
         status=status,
     )

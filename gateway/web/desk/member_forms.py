@@ -10,9 +10,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis.errors import Error, NotFound, Outdated
+from chassis.models import choices
 from gateway.clients import call, members
 from gateway.negotiation import language
-from gateway.web.desk.members import category_names
+from gateway.web.desk.members import MORE, category_names
 from gateway.web.forms import Fields, Form, for_signed_in, read_form, redirect, refuse, signed_in_form
 from gateway.web.rendering import page
 from gateway.web.texts import wording
@@ -20,17 +21,12 @@ from rangkiang.members.v1 import people_pb2 as wire
 
 router = APIRouter()
 
-# A test compares these with the members service.
-EVIDENCE = ("ktp", "kia", "kk", "birth_certificate", "student_card", "passport", "domicile_letter")
-EDUCATIONS = ("none", "sd", "smp", "sma", "d1", "d2", "d3", "d4", "s1", "s2", "s3", "other")
-RELATIONS = ("mother", "father", "relative", "school", "other")
-_SEALED = ("nik", "phone", "email", "address", "birth_date")
-_OPEN = (
-    "category", "name", "title_before", "title_after", "language", "birth_place", "sex", "kelurahan", "occupation",
-    "education", "school", "group", "disability", "note",
-)  # fmt: skip
-_GUARDIAN = ("name", "relation", "phone")
-_RESPONSIBLE = ("name", "position", "phone")
+# The fields that have one text each, and those of the nested messages. The guardian of the form is a person by name.
+_FIELDS = [field.name for field in wire.MemberFields.DESCRIPTOR.fields if field.message_type is None]
+_PARTS = [
+    *(("guardian", field.name) for field in wire.Guardian.DESCRIPTOR.fields if field.name != "member_id"),
+    *(("responsible", field.name) for field in wire.Responsible.DESCRIPTOR.fields),
+]
 _PLACES = {
     "GUARDIAN_MISSING": "guardian_name",
     "GUARDIAN_IS_THE_MEMBER": "guardian_name",
@@ -82,11 +78,12 @@ async def register(request: Request) -> Response:
 @for_signed_in
 async def edit_member(request: Request) -> Response:
     member = await _get(request)
-    values: dict[str, Any] = {name: getattr(member, name) for name in _OPEN}
-    values |= {name: getattr(member.contact, name) for name in _SEALED}
-    values |= {f"guardian_{name}": getattr(member.guardian, name) for name in _GUARDIAN}
-    values |= {f"responsible_{name}": getattr(member.responsible, name) for name in _RESPONSIBLE}
-    values |= {"expires_on": member.expires_on, "evidence": [], "version": str(member.version)}
+    values: dict[str, Any] = {
+        name: getattr(member.contact if name in wire.Contact.DESCRIPTOR.fields_by_name else member, name)
+        for name in _FIELDS
+    }
+    values |= {f"{part}_{name}": getattr(getattr(member, part), name) for part, name in _PARTS}
+    values |= {"evidence": [], "version": str(member.version)}
     return await _page(request, signed_in_form(request, values), member=member)
 
 
@@ -122,9 +119,7 @@ async def _get(request: Request) -> wire.Member:
 
 def _names() -> list[str]:
     """Return the names of the form fields that have one value."""
-    guardian = [f"guardian_{name}" for name in _GUARDIAN]
-    responsible = [f"responsible_{name}" for name in _RESPONSIBLE]
-    return [*_OPEN, *_SEALED, *guardian, *responsible, "expires_on", "number", "version"]
+    return [*_FIELDS, *(f"{part}_{name}" for part, name in _PARTS), "number", "version"]
 
 
 def _values(fields: Fields) -> dict[str, Any]:
@@ -133,15 +128,14 @@ def _values(fields: Fields) -> dict[str, Any]:
 
 def _message(fields: Fields) -> wire.MemberFields:
     """Return the fields that the form has. Other fields do not change."""
-    values: dict[str, Any] = {name: fields[name] for name in (*_OPEN, *_SEALED) if name in fields}
+    values: dict[str, Any] = {name: fields[name] for name in _FIELDS if name in fields}
     message = wire.MemberFields(**values)
-    if fields.text("expires_on"):
-        message.expires_on = fields.text("expires_on")
-    if "guardian_name" in fields:
-        message.guardian.CopyFrom(wire.Guardian(**{name: fields.get(f"guardian_{name}", "") for name in _GUARDIAN}))
-    if "responsible_name" in fields:
-        responsible = {name: fields.get(f"responsible_{name}", "") for name in _RESPONSIBLE}
-        message.responsible.CopyFrom(wire.Responsible(**responsible))
+    if not fields.text("expires_on"):
+        message.ClearField("expires_on")  # no date means the period of the category
+    for part, name in _PARTS:
+        if f"{part}_name" in fields:
+            setattr(getattr(message, part), name, fields.get(f"{part}_{name}", ""))
+            getattr(message, part).SetInParent()
     return message
 
 
@@ -185,10 +179,10 @@ async def _page(
         duplicates=duplicates or [],
         sees_contact=member is None or member.HasField("contact"),
         categories=list((await category_names(request)).items()),
-        evidence=[(kind, words.code("evidence", kind), "") for kind in EVIDENCE],
-        educations=[(level, words.code("education", level)) for level in EDUCATIONS],
-        relations=[(relation, words.code("relation", relation)) for relation in RELATIONS],
-        sexes=[(sex, words.code("sex", sex)) for sex in ("female", "male")],
-        languages=[(code, words.say(f"language.{code}")) for code in ("id", "en")],
+        evidence=[(*kind, "") for kind in words.codes("evidence", choices(wire.Evidence, "kind"))],
+        relations=words.codes("relation", choices(wire.Guardian, "relation")),
+        sexes=words.codes("sex", choices(wire.MemberFields, "sex")),
+        languages=[(code, words.say(f"language.{code}")) for code in choices(wire.MemberFields, "language")],
+        more={name: words.codes(name, choices(wire.MemberFields, name)) for name in MORE},
         status=status,
     )

@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis.errors import Error, Forbidden, NotFound, TooLate, Unavailable
+from chassis.models import choices
 from gateway.clients import call, circulation, members
 from gateway.negotiation import language
 from gateway.sessions import session_of
@@ -22,9 +23,10 @@ from rangkiang.members.v1 import people_pb2 as wire
 router = APIRouter()
 
 PAGE = 20
-# A test compares these with the members service.
-BLOCK_REASONS = ("lost_item", "damaged_item", "unpaid", "conduct", "wrong_data", "other")
-ALIASES = ("old_card", "nim", "nisn", "rfid", "other")
+# Fields that pages place by themselves. The others are in the profile, and in the form below "More".
+_PLACED = ("category", "name", "title_before", "title_after", "language", "birth_place", "birth_date", "sex", "nik",
+           "phone", "email", "address", "school", "group", "expires_on", "note", "guardian", "responsible")  # fmt: skip
+MORE = tuple(field.name for field in wire.MemberFields.DESCRIPTOR.fields if field.name not in _PLACED)
 # States of a scanned card that is not the current card.
 CARD_STATES = ("lost", "replaced", "revoked")
 
@@ -95,8 +97,9 @@ async def member_page(request: Request, form: Form, *, status: int = 200) -> Res
         member=details,
         category=local_text(details.category_name, lang) or details.category,
         scanned=scanned if (scanned := request.query_params.get("card", "")) in CARD_STATES else "",
-        block_reasons=[(reason, words.code("block", reason)) for reason in BLOCK_REASONS],
-        alias_kinds=[(kind, words.code("card", kind)) for kind in ALIASES],
+        facts=[(name, words.code(name, getattr(details, name))) for name in MORE],
+        block_reasons=words.codes("block", choices(wire.Block, "reason")),
+        alias_kinds=words.codes("card", choices(wire.Alias, "kind")),
         notices=await last_notices(request, member_id),
         suspension=await _suspension(request, member_id),
         status=status,

@@ -444,7 +444,7 @@ class DataRequests(ResponseModel):
 class AnswerBody(Body):
     """The answer to a request."""
 
-    outcome: str = Field(description='done or refused.', max_length=40, examples=['done'])
+    outcome: str = Field(description='Outcome: done or refused.', max_length=40, examples=['done'])
     answer: str = Field(default="", description='Text for the member; stored sealed. Required with refused.', max_length=8000, repr=False, examples=['The address is changed.'])
 
 

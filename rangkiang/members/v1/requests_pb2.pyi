@@ -298,7 +298,7 @@ class AnswerDataRequestRequest(_message.Message):
     id: _builtins.str
     """Id of the data request."""
     outcome: _builtins.str
-    """done or refused."""
+    """Outcome."""
     answer: _builtins.str
     """Text for the member; stored sealed. Required with refused."""
     def __init__(

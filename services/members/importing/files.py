@@ -17,6 +17,7 @@ from xml.parsers import expat
 
 from chassis.errors import Invalid, NotFound
 from chassis.toml_files import parse_toml
+from services.members.people.values import SINGLE, is_coded
 
 MOST_COLUMNS = 200
 MOST_BYTES = 500 * 1024 * 1024
@@ -26,8 +27,15 @@ LONGEST_CELL = 10_000
 LONGEST_TITLE = 60
 _SHEETS = (".xlsx", ".xlsm")
 
-# Names of columns in files of schools and of SLiMS and INLISLite; folded by `fold_column`.
+
+def fold_column(title: str) -> str:
+    """Return the letters and digits of a column's title, in lower case."""
+    return re.sub(r"[^a-z0-9]", "", title.lower())[:60]
+
+
+# Names of columns, folded. A text has its own name; the others are in files of schools, of SLiMS and of INLISLite.
 COLUMNS: Mapping[str, tuple[str, ...]] = {
+    **{field: (fold_column(field),) for field in SINGLE if not is_coded(field)},
     "number": ("number", "no", "nomor", "noanggota", "nomoranggota", "memberid", "memberno", "kodeanggota"),
     "name": ("name", "nama", "namalengkap", "namaanggota", "membername", "fullname", "namasiswa", "namamahasiswa"),
     "nik": ("nik", "noktp", "nomorktp", "identityno", "noidentitas"),
@@ -176,11 +184,6 @@ def _header(titles: list[str], mapping: ColumnMap, path: Path) -> dict[int, str]
     if "name" not in header.values():
         raise Invalid("MEMBERS_COLUMN_MISSING", file=str(path), column="name")
     return header
-
-
-def fold_column(title: str) -> str:
-    """Return the letters and digits of a column's title, in lower case."""
-    return re.sub(r"[^a-z0-9]", "", title.lower())[:60]
 
 
 def _csv(path: Path) -> Iterator[tuple[int, list[Cell]]]:

@@ -19,18 +19,16 @@ from chassis.ids import new_id
 from chassis.prepared import Prepared
 from chassis.sealing import MasterKey, MemberKey
 from services.members.people import names, sealed
-from services.members.people.values import SEALED
+from services.members.people.values import FIELDS, SEALED
 from services.members.tables import Card, Consent, Evidence, Member, MemberLookup, MemberWord
 
 QR_BYTES = 10
 # Answers of one member about consents, given and withdrawn.
 MOST_CONSENTS = 200
-# Fields that are stored unchanged in columns.
-COLUMNS = (
-    "category", "name", "title_before", "title_after", "language", "birth_place", "sex", "kelurahan", "occupation",
-    "education", "school", "group", "disability", "note", "guardian_name", "guardian_relation", "responsible_name",
-    "responsible_position",
-)  # fmt: skip
+# Fields that are stored unchanged in columns of texts.
+COLUMNS = tuple(
+    column.name for column in Member.__table__.columns if column.name in FIELDS and column.type.python_type is str
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,13 +14,15 @@ from chassis import audit, clock
 from chassis.context import Context
 from chassis.errors import Invalid, NotFound, Refusal, Refused
 from chassis.ids import new_id, parse_id
+from chassis.models import choices
 from chassis.sealing import MasterKey
+from rangkiang.members.v1 import requests_pb2 as wire
 from services.members.people import loans, sealed, store, values
 from services.members.people.values import Rejected
 from services.members.tables import DataRequest, Member
 
-KINDS = ("access", "correction", "erasure")
-OUTCOMES = ("done", "refused")
+KINDS = choices(wire.DataRequest, "kind")
+OUTCOMES = choices(wire.AnswerDataRequestRequest, "outcome")
 DUE = timedelta(hours=72)  # 3 × 24 hours: UU PDP 27/2022
 MOST_OPEN = 10  # of one member
 MOST_LISTED = 200

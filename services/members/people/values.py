@@ -9,15 +9,13 @@ from datetime import date, timedelta
 
 from chassis import clock
 from chassis.errors import Refusal
+from chassis.models import choices
+from rangkiang.members.v1 import people_pb2 as wire
 
-LANGUAGES = ("id", "en")
-SEXES = ("female", "male")
-RELATIONS = ("mother", "father", "relative", "school", "other")
-EVIDENCE = ("ktp", "kia", "kk", "birth_certificate", "student_card", "passport", "domicile_letter")
-ALIASES = ("old_card", "nim", "nisn", "rfid", "other")
-BLOCK_REASONS = ("lost_item", "damaged_item", "unpaid", "conduct", "wrong_data", "other")
-CONSENT_WAYS = ("desk", "form", "web", "slip")
-EDUCATIONS = ("none", "sd", "smp", "sma", "d1", "d2", "d3", "d4", "s1", "s2", "s3", "other")
+EVIDENCE = choices(wire.Evidence, "kind")
+ALIASES = choices(wire.Alias, "kind")
+BLOCK_REASONS = choices(wire.Block, "reason")
+CONSENT_WAYS = choices(wire.Consent, "how")
 
 LONGEST_NOTE = 2_000
 # Sealed field -> kind of its keyed hash; "" without a hash.
@@ -94,13 +92,13 @@ def text(longest: int, *, lines: bool = False) -> Callable[[str], str]:
 _line = text(200)
 
 
-def choice(choices: tuple[str, ...]) -> Callable[[str], str]:
+def choice(codes: tuple[str, ...]) -> Callable[[str], str]:
     """Return a function that checks a code: one of the choices, or empty."""
 
     def check(value: str) -> str:
         value = value.strip().lower()
-        if value and value not in choices:
-            raise Rejected("MEMBER_FIELD_NOT_A_CHOICE", choices=", ".join(choices))
+        if value and value not in codes:
+            raise Rejected("MEMBER_FIELD_NOT_A_CHOICE", choices=", ".join(codes))
         return value
 
     return check
@@ -231,30 +229,37 @@ def card_number(value: str) -> str:
     return value
 
 
+def is_coded(field: str) -> bool:
+    """Return whether the values of a field are codes."""
+    return bool(choices(wire.MemberFields, field))
+
+
+def _check(field: str) -> Callable[[str], str]:
+    """Return how a field without a function of its own is checked: a code with choices, or a short text."""
+    codes = choices(wire.MemberFields, field)
+    return choice(codes) if codes else text(100)
+
+
+# The fields of MemberFields that hold one text.
+SINGLE = tuple(field.name for field in wire.MemberFields.DESCRIPTOR.fields if field.message_type is None)
 FIELDS: Mapping[str, Callable[[str], str]] = {
+    **{field: _check(field) for field in SINGLE},
     "category": code,
     "name": name,
     "title_before": text(60),
-    "title_after": text(100),
-    "language": choice(LANGUAGES),
-    "birth_place": text(100),
     "birth_date": birth_date,
-    "sex": choice(SEXES),
     "nik": nik,
     "phone": phone,
     "email": email,
     "address": text(500, lines=True),
     "kelurahan": kelurahan,
-    "occupation": text(100),
-    "education": choice(EDUCATIONS),
     "school": text(120),
     "group": text(60),
-    "disability": text(100),
     "expires_on": end_date,
     "note": text(LONGEST_NOTE, lines=True),
     "guardian_id": member_id,
     "guardian_name": text(200),
-    "guardian_relation": choice(RELATIONS),
+    "guardian_relation": choice(choices(wire.Guardian, "relation")),
     "guardian_phone": phone,
     "responsible_name": text(200),
     "responsible_position": text(100),

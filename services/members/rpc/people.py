@@ -19,16 +19,14 @@ from rangkiang.common.v1.text_pb2 import LocalText
 from rangkiang.members.v1 import people_pb2 as wire
 from services.members.keys import Keys
 from services.members.people import categories, sealed, search, store, values
-from services.members.people.drafts import GivenConsent
+from services.members.people.drafts import COLUMNS, GivenConsent
 from services.members.people.facts import day_text
 from services.members.people.search import Listed
 from services.members.people.store import Details, NewMember
 from services.members.tables import Consent, Member
 
-_SINGLE = tuple(
-    field.name for field in wire.MemberFields.DESCRIPTOR.fields if field.name not in ("guardian", "responsible")
-)
-
+# Columns of a member that a caller reads unchanged.
+_SHOWN = [name for name in COLUMNS if name in wire.Member.DESCRIPTOR.fields_by_name]
 
 # Most ids in one call.
 _MOST_LISTED = 200
@@ -180,23 +178,15 @@ class PeopleMethods:
 
 def fields_of(message: wire.MemberFields) -> dict[str, str]:
     """Return the fields that are present in a message, by name."""
-    present = {field.name for field, _ in message.ListFields()}
-    fields: dict[str, str] = {name: getattr(message, name) for name in _SINGLE if name in present}
-    if message.HasField("guardian"):
-        guardian = message.guardian
-        fields |= {
-            "guardian_id": guardian.member_id,
-            "guardian_name": guardian.name,
-            "guardian_relation": guardian.relation,
-            "guardian_phone": guardian.phone,
-        }
-    if message.HasField("responsible"):
-        responsible = message.responsible
-        fields |= {
-            "responsible_name": responsible.name,
-            "responsible_position": responsible.position,
-            "responsible_phone": responsible.phone,
-        }
+    fields: dict[str, str] = {}
+    for field, value in message.ListFields():
+        if field.message_type is None:
+            fields[field.name] = value
+        else:  # the fields of guardian and responsible: guardian_id, guardian_name …
+            fields |= {
+                f"{field.name}_{inner.name.removeprefix('member_')}": getattr(value, inner.name)
+                for inner in field.message_type.fields
+            }
     return fields
 
 
@@ -233,22 +223,9 @@ def member_message(details: Details) -> wire.Member:
         id=str(member.id),
         number=member.number or "",
         version=member.version,
-        category=member.category,
         is_organisation=category is not None and category.kind == "organisation",
-        name=member.name,
-        title_before=member.title_before,
-        title_after=member.title_after,
-        language=member.language,
-        birth_place=member.birth_place,
         birth_year=member.birth_year,
-        sex=member.sex,
-        kelurahan=member.kelurahan,
-        occupation=member.occupation,
-        education=member.education,
-        school=member.school,
-        group=member.group,
-        disability=member.disability,
-        note=member.note,
+        **{name: getattr(member, name) for name in _SHOWN},
         registered_at=timestamp(member.registered_at),
         expires_on=day_text(member.expires_on),
         merged_into=str(member.merged_into or ""),

@@ -68,8 +68,6 @@ def audited(office: Office, act: str, rows: int) -> list[Any]:
 
 
 def test_the_choices_of_the_pages_are_those_of_members() -> None:
-    assert pages.KINDS == requests.KINDS
-    assert pages.OUTCOMES == requests.OUTCOMES
     assert consent_pages.PURPOSES == consents.PURPOSES
     assert set(pages.WAYS) <= set(values.CONSENT_WAYS)
 
