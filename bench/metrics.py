@@ -106,12 +106,14 @@ async def _compare(data: Path, size: int, *, access_lines: TextIO) -> None:
         metrics.observe_request("/a", "GET", 200, 0.001)
         metrics.observe_call("a/B", "OK", 0.001)
     print(f"the two observations of a request: {(time.process_time() - start) / 20_000 * 1e6:.1f} µs")
-    store = metrics.own_store()
-    assert store is not None
+    shared = metrics.own()
+    assert shared is not None
     with closing(open_depths(resources)) as depths:
         for name, act in {
-            "a scrape": store.families,
-            "samples of a service": lambda: store.write_service("bench", sampling.samples_of(resources, depths, store)),
+            "a scrape": lambda: list(shared.collect()),
+            "samples of a service": lambda: shared.write_service(
+                "bench", sampling.samples_of(resources, depths, shared)
+            ),
         }.items():
             act()
             start = time.process_time()
@@ -126,10 +128,10 @@ class _Switch:
 
     def __init__(self, settings: Settings) -> None:
         metrics.start(settings, "bench")
-        self._store = metrics.own_store()
+        self._shared = metrics.own()
 
     def turn(self, is_on: bool) -> None:
-        metrics._store = self._store if is_on else None
+        metrics._shared = self._shared if is_on else None
 
 
 async def _search(app: App, queries: list[bytes]) -> None:

@@ -65,7 +65,7 @@ def jobs_of(resources: Resources) -> tuple[Job, ...]:
 def start(jobs: tuple[Job, ...], resources: Resources, stop: threading.Event) -> list[threading.Thread]:
     """Start a thread for each job. The threads end soon after `stop` is set."""
     announce_commits(resources.database)
-    if metrics.is_on():
+    if metrics.own() is not None:
         resolve("chassis.sampling:watch")(resources, stop)
     process_started = clock.now()
     threads = [

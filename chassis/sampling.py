@@ -1,6 +1,6 @@
-"""Metrics that are read and not counted: pools and leases of this process, and waiting work of a service.
+"""Metrics that are read and not counted: pools of this process, and waiting work of a service.
 
-Each process writes its own gauges. One process of the machine takes the samples of a service.
+Each process counts its own connections. One process of the machine takes the samples of a service.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from chassis.errors import Error, Unavailable
 from chassis.job_runs import DONE, LAST_BACKUP, NO_BACKUP, job_runs
 from chassis.jobs import jobs_of
 from chassis.metrics import Sample
-from chassis.metrics.store import SAMPLE_SECONDS, Store
+from chassis.metrics.shared import SAMPLE_SECONDS, SharedMetrics
 from chassis.outbox import outbox, unpublished_rows
 from chassis.service import Resources
 from chassis.urls import resolve
@@ -31,68 +31,52 @@ log = logging.getLogger(__name__)
 METRICS = system("metrics")
 LAST_SUCCESS = "rangkiang_job_last_success_timestamp_seconds"
 
-_watched: dict[str, Database] = {}
-
 
 def watch(resources: Resources, stop: threading.Event) -> None:
-    """Write gauges of this process until `stop`, and samples of the service if no other process of the machine does.
+    """Count the connections of this process until `stop`, and sample the service if no other process does.
 
     Does nothing if metrics are off.
     """
-    store = metrics.own_store()
-    if store is None:
-        return
-    name = resources.service.name
-    _watched[name] = resources.database
-    threading.Thread(target=_run, args=(resources, store, stop), name=f"{name}-metrics", daemon=True).start()
+    shared = metrics.own()
+    if shared is not None:
+        name = f"{resources.service.name}-metrics"
+        threading.Thread(target=_run, args=(resources, shared, stop), name=name, daemon=True).start()
 
 
-def _run(resources: Resources, store: Store, stop: threading.Event) -> None:
+def _run(resources: Resources, shared: SharedMetrics, stop: threading.Event) -> None:
     name = resources.service.name
     handle: int | None = None
     failed = False
     with closing(open_depths(resources)) as depths:
         while True:
             try:
-                store.write_gauges(_gauges())
-                handle = handle or store.lock(f"service-{name}")
+                _count_connections(shared, name, resources.database)
+                handle = handle or shared.lock(f"service-{name}")
                 if handle is not None:
-                    store.write_service(name, list(samples_of(resources, depths, store)))
+                    shared.write_service(name, list(samples_of(resources, depths, shared)))
                 failed = False
-            except (Error, OSError) as problem:
+            except Exception as problem:
                 # Logged once and not raised, because old samples soon disappear and their age is a metric.
                 if not failed:
-                    log.warning("metrics_not_sampled", extra={"service": name, "why": str(problem)})
-                failed = True
-            except Exception:
-                if not failed:
-                    log.exception("metrics_not_sampled", extra={"service": name})
+                    is_bug = not isinstance(problem, (Error, OSError))
+                    log.warning("metrics_not_sampled", extra={"service": name, "why": str(problem)}, exc_info=is_bug)
                 failed = True
             if stop.wait(SAMPLE_SECONDS):
                 break
-    _watched.pop(name, None)
     if handle is not None:
         os.close(handle)
 
 
-def _gauges() -> Iterator[Sample]:
-    for name, database in list(_watched.items()):
-        pools = {id(engine.pool): engine.pool for engine in (database.writer, database.reader)}.values()
-        used = sum(pool.checkedout() for pool in pools)  # type: ignore[attr-defined]
-        idle = sum(pool.checkedin() for pool in pools)  # type: ignore[attr-defined]
-        most = sum(pool.size() for pool in pools)  # type: ignore[attr-defined]
-        pool_name = "db_client_connection_pool_name"
-        text = "Connections of the database's pools, by state"
-        for state, count in (("used", used), ("idle", idle)):
-            yield Sample(
-                "db_client_connection_count", text, count, {pool_name: name, "db_client_connection_state": state}
-            )
-        yield Sample("db_client_connection_max", "Connections that the pools may open", most, {pool_name: name})
-    for service, role in list(metrics.held_leases):
-        yield Sample("rangkiang_lease_held", "Processes that hold the role", 1, {"service": service, "role": role})
+def _count_connections(shared: SharedMetrics, name: str, database: Database) -> None:
+    pools = {id(engine.pool): engine.pool for engine in (database.writer, database.reader)}.values()
+    used = sum(pool.checkedout() for pool in pools)  # type: ignore[attr-defined]
+    idle = sum(pool.checkedin() for pool in pools)  # type: ignore[attr-defined]
+    shared.connections.labels(name, "used").set(used)
+    shared.connections.labels(name, "idle").set(idle)
+    shared.most_connections.labels(name).set(sum(pool.size() for pool in pools))  # type: ignore[attr-defined]
 
 
-def samples_of(resources: Resources, depths: Depths, store: Store) -> Iterator[Sample]:
+def samples_of(resources: Resources, depths: Depths, shared: SharedMetrics) -> Iterator[Sample]:
     """Read the waiting work in the database of a service, and on its bus if that answers. Raises Unavailable."""
     service = {"service": resources.service.name}
     with resources.database.reading(METRICS) as session:
@@ -107,7 +91,7 @@ def samples_of(resources: Resources, depths: Depths, store: Store) -> Iterator[S
     # The table has only the last run; the time of an earlier success is in the last samples.
     before = {
         tuple(sample.labels.items()): sample.value
-        for sample in store.service_samples(service["service"])
+        for sample in shared.service_samples(service["service"])
         if sample.name == LAST_SUCCESS
     }
     scheduled_jobs = {job.name for job in jobs_of(resources) if job.scheduled}

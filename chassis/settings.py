@@ -105,12 +105,6 @@ class Settings(OwnSettings):
         default="INFO", description="lowest level that is logged"
     )
     otel_exporter_otlp_endpoint: str = Field(default="", description="where traces are sent; off if empty")
-    otel_metrics_exporter: Literal["none", "otlp"] = Field(
-        default="none", description="otlp: metrics of this machine are sent to OTEL_EXPORTER_OTLP_ENDPOINT too"
-    )
-    otel_metric_export_interval: int = Field(
-        default=60_000, ge=100, description="milliseconds between two of these transmissions"
-    )
     metrics_port: int = Field(
         default=0, ge=0, le=65535, description="port of /metrics for all processes of this machine; 0: no metrics"
     )

@@ -1,8 +1,8 @@
-"""Metrics of a process: its histograms and counters, in files that all processes of a machine can read.
+"""Metrics of a process: histograms, counters and gauges, which one port shows for all processes of a machine.
 
-Metrics are off unless METRICS_PORT or OTEL_METRICS_EXPORTER is set: then each function returns at once, and
-prometheus_client is not imported. Names follow OpenTelemetry's semantic conventions; docs/metrics.md lists them. This
-package imports neither gRPC nor SQLAlchemy; chassis.sampling reads databases.
+Metrics are off unless METRICS_PORT is set: then each function returns at once, and prometheus_client is not imported.
+Names follow OpenTelemetry's semantic conventions; docs/metrics.md lists them. This package imports neither gRPC nor
+SQLAlchemy; chassis.sampling reads databases.
 """
 
 from __future__ import annotations
@@ -12,31 +12,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from chassis.errors import Unavailable
 from chassis.settings import Settings
 from chassis.urls import resolve
 
 if TYPE_CHECKING:
-    from chassis.metrics.store import Store
+    from chassis.metrics.shared import SharedMetrics
 
 log = logging.getLogger(__name__)
 
-# Seconds. Searches with hits take 1 ms, answers from tables 10 to 100; calls end after 5.
-BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
-HTTP = "http_server_request_duration_seconds"
-RPC = "rpc_server_call_duration_seconds"
-LIMITED = "rangkiang_http_rate_limited_requests"
-DEGRADED = "rangkiang_degraded_answers"
-
-_store: Store | None = None
-# (name, values of labels) -> the function that adds to the histogram or counter.
-_adders: dict[tuple[str, ...], Any] = {}
-# (service, role) of the leases that this process holds.
-held_leases: set[tuple[str, str]] = set()
+_shared: SharedMetrics | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,53 +44,41 @@ class Sample:
 
 
 def start(settings: Settings, process: str) -> None:
-    """Take a slot among the processes of this machine, and serve /metrics if no other process does.
+    """Count from now on, and serve /metrics if no other process of this machine does. A second call does nothing.
 
-    A second call does nothing. A folder that cannot be used is logged, and the process runs without metrics.
+    A folder that cannot be used is logged, and the process runs without metrics.
 
     process  name of the process, as for `telemetry.start`
     """
-    global _store
-    if _store is not None or not (settings.metrics_port or settings.otel_metrics_exporter == "otlp"):
+    global _shared
+    if _shared is not None or not settings.metrics_port:
         return
-    store_class: type[Store] = resolve("chassis.metrics.store:Store")
+    shared_class: type[SharedMetrics] = resolve("chassis.metrics.shared:SharedMetrics")
     try:
-        _store = store_class(settings.data / "metrics", process)
-        _store.own += _certificate_ends(settings, process)
-        _store.write_gauges(())
+        _shared = shared_class(settings.data / "metrics")
     except OSError as problem:
         log.warning("metrics_not_started", extra={"file": problem.filename, "why": problem.strerror})
         return
-    resolve("chassis.metrics.export:start")(settings, _store)
-
-
-def _certificate_ends(settings: Settings, process: str) -> Iterator[Sample]:
-    """Yield when the certificates expire that this process has read at its start; the process refuses unusable ones."""
+    _shared.processes.labels(process).set(1)
+    # When the certificates expire that this process has read at its start; the process refuses unusable ones.
     for variable, path in {"TLS_CERT": settings.tls_cert, "GRPC_CERT": settings.grpc_cert}.items():
         if path:
             with suppress(Unavailable):
-                end = resolve("chassis.certificate_files:load_certificate")(Path(path)).not_valid_after_utc.timestamp()
-                labels = {"process": process, "variable": variable}
-                yield Sample("rangkiang_certificate_end_timestamp_seconds", "When a certificate expires", end, labels)
+                certificate = resolve("chassis.certificate_files:load_certificate")(Path(path))
+                _shared.certificates.labels(process, variable).set(certificate.not_valid_after_utc.timestamp())
+    _shared.serve(settings)
 
 
-def is_on() -> bool:
-    return _store is not None
-
-
-def own_store() -> Store | None:
-    """Return the store of this process's metrics; None when metrics are off."""
-    return _store
+def own() -> SharedMetrics | None:
+    """Return the metrics of this process; None when metrics are off."""
+    return _shared
 
 
 def stop() -> None:
-    """Free the slot of this process; its counts stay. For tests only: the kernel does it when a process ends."""
-    global _store
-    left, _store = _store, None
-    _adders.clear()
-    held_leases.clear()
+    """Stop counting. For tests only: the kernel frees what a process holds when it ends."""
+    global _shared
+    left, _shared = _shared, None
     if left is not None:
-        resolve("chassis.metrics.export:stop")()
         left.close()
 
 
@@ -110,22 +87,10 @@ def observe_request(route: str, method: str, status: int, seconds: float) -> Non
 
     route  template, such as /records/{record_id}; "" if no route matched or the request was refused earlier
     """
-    if _store is None:
-        return
-    key = (HTTP, route, method, str(status))
-    observe = _adders.get(key)
-    if observe is None:
-        labels = {
-            "http_route": route or "none",
-            "http_request_method": method if method in METHODS else "other",
-            "http_response_status_code": str(status),
-        }
-        text = "HTTP requests by route, method and status"
-        observe = _store.histogram(HTTP, text, labels, BUCKETS)
+    if _shared is not None:
         # Clients can send any text as a method, so only known ones become labels.
-        if method in METHODS:
-            _adders[key] = observe
-    observe(seconds)
+        method = method if method in METHODS else "other"
+        _shared.requests.labels(route or "none", method, str(status)).observe(seconds)
 
 
 def observe_call(method: str, code: str, seconds: float) -> None:
@@ -134,41 +99,31 @@ def observe_call(method: str, code: str, seconds: float) -> None:
     method  package.Service/Method
     code    name of the gRPC status, "OK" …
     """
-    if _store is None:
-        return
-    key = (RPC, method, code)
-    observe = _adders.get(key)
-    if observe is None:
-        labels = {"rpc_method": method, "rpc_response_status_code": code}
-        observe = _adders[key] = _store.histogram(RPC, "Calls of services by method and status", labels, BUCKETS)
-    observe(seconds)
+    if _shared is not None:
+        _shared.calls.labels(method, code).observe(seconds)
 
 
 def count_limited(quota: str) -> None:
     """Count a request that RATE_LIMIT refused. quota  "address" or "credential" """
-    _count(LIMITED, "Requests refused with 429, by what is counted", quota=quota)
+    if _shared is not None:
+        _shared.limited.labels(quota).inc()
 
 
 def count_degraded(method: str) -> None:
     """Count an answer without the search engine. method  as for `observe_call`"""
-    _count(DEGRADED, "Answers from the tables because the search engine does not answer", rpc_method=method)
-
-
-def _count(name: str, text: str, **labels: str) -> None:
-    if _store is None:
-        return
-    key = (name, *labels.values())
-    count = _adders.get(key)
-    if count is None:
-        count = _adders[key] = _store.counter(name, text, labels)
-    count()
+    if _shared is not None:
+        _shared.degraded.labels(method).inc()
 
 
 @contextmanager
 def holding(service: str, role: str) -> Iterator[None]:
     """Show in the metrics that this process holds the role during the block."""
-    held_leases.add((service, role))
+    if _shared is None:
+        yield
+        return
+    held = _shared.leases.labels(service, role)
+    held.inc()
     try:
         yield
     finally:
-        held_leases.discard((service, role))
+        held.dec()

@@ -139,7 +139,7 @@ class _HandlerRecorder:
 
 def _with_interceptors(handler: Any, path: str, options: Options, verifier: TokenVerifier | None) -> Behaviour:
     def counted(request: Any, grpc_context: Any) -> Any:
-        if not metrics.is_on():
+        if metrics.own() is None:
             return behaviour(request, grpc_context)
         start, code = time.perf_counter(), _OK
         try:

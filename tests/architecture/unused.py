@@ -37,10 +37,7 @@ ALLOWED = {
         "__table_args__", "cache_ok", "impl", "isolation_level", "load_dialect_impl", "process_result_value",
         "type_annotation_map",
     ),
-    "called or read by http.server and prometheus_client": (
-        "address_family", "collect", "do_GET", "handle_error", "log_message", "server_version", "sys_version",
-        "timeout",
-    ),
+    "called or read by prometheus_client": ("ValueClass", "collect"),
     "called or read by nameko": ("get_consumers", "worker_ctx"),
     "called or read by uvicorn, Starlette and Jinja": (
         "dump_bytecode", "force_exit", "get_cache_key", "get_source_checksum", "globals", "handle_exit",

@@ -13,7 +13,7 @@ from chassis import backup, clock, metrics
 from chassis.bus.depths import open_depths
 from chassis.certificates import make_certificates
 from chassis.errors import Unavailable
-from chassis.metrics.store import Store
+from chassis.metrics.shared import SharedMetrics
 from chassis.sampling import samples_of
 from chassis.service import Resources
 from chassis.settings import Settings
@@ -36,19 +36,19 @@ class Samples:
     """Reads the samples of a service."""
 
     def __init__(self, resources: Resources, folder: Path) -> None:
-        self._resources, self._store = resources, Store(folder / "metrics", "test")
+        self._resources, self._shared = resources, SharedMetrics(folder / "metrics")
         self._depths = open_depths(resources)
 
     def read(self) -> dict[str, float]:
         """Values by name; of several handlers the largest."""
         values: dict[str, float] = {}
-        for sample in samples_of(self._resources, self._depths, self._store):
+        for sample in samples_of(self._resources, self._depths, self._shared):
             values[sample.name] = max(sample.value, values.get(sample.name, 0.0))
         return values
 
     def close(self) -> None:
         self._depths.close()
-        self._store.close()
+        self._shared.close()
 
 
 def test_the_oldest_waiting_event_has_an_age_until_it_is_handled(installation: Installation, tmp_path: Path) -> None:
@@ -119,25 +119,25 @@ def test_the_moment_of_the_last_backup_and_its_failure_are_sampled(installation:
 def test_a_process_shows_when_its_certificates_expire_and_of_several_the_earliest(tmp_path: Path) -> None:
     end = make_certificates(tmp_path / "tls", ["katalog.example"], renew=False).replace(microsecond=0)
     certificate = str(tmp_path / "tls" / "catalog.crt")
-    with closing(Store(tmp_path / "data" / "metrics", "catalog")) as other:
+    with closing(SharedMetrics(tmp_path / "data" / "metrics")) as other:
         earlier = end.timestamp() - 60
-        labels = {"process": "catalog", "variable": "GRPC_CERT"}
-        other.write_gauges([metrics.Sample("rangkiang_certificate_end_timestamp_seconds", "End", earlier, labels)])
+        other.certificates.labels("catalog", "GRPC_CERT").set(earlier)
         metrics.start(Settings(data=tmp_path / "data", metrics_port=1, grpc_cert=certificate), "catalog")
-        try:
-            store = metrics.own_store()
-            assert store is not None
-            assert _ends(store) == {("catalog", "GRPC_CERT"): earlier}
-            other.write_gauges(())
-            assert _ends(store) == {("catalog", "GRPC_CERT"): end.timestamp()}
-        finally:
-            metrics.stop()
+    try:
+        shared = metrics.own()
+        assert shared is not None
+        assert _ends(shared) == {("catalog", "GRPC_CERT"): end.timestamp()}
+        with closing(SharedMetrics(tmp_path / "data" / "metrics")) as other:
+            other.certificates.labels("catalog", "GRPC_CERT").set(earlier)
+            assert _ends(shared) == {("catalog", "GRPC_CERT"): earlier}
+    finally:
+        metrics.stop()
 
 
-def _ends(store: Store) -> dict[tuple[str, str], float]:
+def _ends(shared: SharedMetrics) -> dict[tuple[str, str], float]:
     return {
         (sample.labels["process"], sample.labels["variable"]): sample.value
-        for family in store.families()
+        for family in shared.collect()
         for sample in family.samples
         if sample.name == "rangkiang_certificate_end_timestamp_seconds"
     }
