@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from typing import Any
 
 import orjson
 
-from gateway.web.covers.cover_svg import small_cover
+from gateway.web.covers.cover_svg import initials
 from rangkiang.catalog.v1 import browsing_pb2, catalog_pb2
 
 # Keys that a brief or full record may lack; templates need all of them.
@@ -88,7 +88,7 @@ def _template_record(
         "shelf": shelf(brief.get("ddc", "")),
         "holdings": entries,
         "lead": lead_holding(entries, nearness),
-        "small_cover": small_cover(brief["title"]),
+        "initials": initials(brief["title"]),
         "picture": "",
     }
 
@@ -135,13 +135,8 @@ def holdings(stored: bytes, lang: str) -> list[dict[str, Any]]:
 
 
 def shelf(ddc: str) -> str:
-    """Return the hundreds digit of a class, which selects the colour and motif; "x" without a class."""
+    """Return the hundreds digit of a class, which selects the colour; "x" without a class."""
     return ddc[0] if ddc[:1].isascii() and ddc[:1].isdigit() else "x"
-
-
-def shelves(hits: Iterable[dict[str, Any]]) -> list[str]:
-    """Return the distinct values of `shelf` in a list; a page defines each motif once."""
-    return sorted({record["shelf"] for record in hits})
 
 
 def local_text(text: Any, lang: str) -> str:

@@ -72,8 +72,7 @@ async def icon(request: Request) -> Response:
     if name == "card":
         body = await run_in_threadpool(card_png.site_card, site_of(request, LANGUAGES[0]).name)
     elif name in ICONS:
-        pixels, is_maskable = ICONS[name]
-        body = await run_in_threadpool(card_png.icon, pixels, is_maskable=is_maskable)
+        body = (card_png.ICONS / f"{name}.png").read_bytes()
     else:
         raise NotFound("FILE_NOT_FOUND")
     return respond(request, body, PNG, cache=CACHE_A_DAY, vary="Accept-Encoding")
@@ -81,7 +80,7 @@ async def icon(request: Request) -> Response:
 
 @router.get("/favicon.ico")
 async def favicon(request: Request) -> Response:
-    body = await run_in_threadpool(card_png.favicon)
+    body = (card_png.ICONS / "favicon.ico").read_bytes()
     return respond(request, body, ICO, cache=CACHE_A_DAY, vary="Accept-Encoding")
 
 

@@ -18,7 +18,6 @@ from jinja2.bccache import Bucket, BytecodeCache
 from markupsafe import Markup, escape
 
 from gateway.web import assets
-from gateway.web.covers.motifs import THREADS, WEAVES, motif
 
 FOLDER = Path(__file__).parent / "templates"
 _SPAN = re.compile(r"([0-9]{2}[.:][0-9]{2}–[0-9]{2}[.:][0-9]{2})")
@@ -82,11 +81,7 @@ templates = jinja2.Environment(
     cache_size=-1,
 )
 templates.filters |= {"unbroken": _unbroken, "breakable": _breakable}
-templates.globals |= {
-    "static": assets.address,
-    "weave": lambda shelf: Markup(motif(WEAVES[shelf], THREADS[0])),  # noqa: S704 - our own drawing
-    "ground": lambda shelf: WEAVES[shelf].ground,
-}
+templates.globals["static"] = assets.address
 
 
 def compile_templates() -> None:

@@ -15,9 +15,8 @@ from gateway.api.queries import SORTS
 from gateway.api.schemas import RECORD_ID_EXAMPLE
 from gateway.negotiation import language
 from gateway.responses import respond
-from gateway.web.covers.cover_svg import cover
+from gateway.web.covers.cover_svg import GROUNDS, cover
 from gateway.web.covers.images import CACHE_SHORTLY, SVG
-from gateway.web.covers.motifs import WEAVES
 from gateway.web.desk.staff import role_options
 from gateway.web.forms import Form
 from gateway.web.hits import hit
@@ -166,7 +165,7 @@ async def gaya(request: Request) -> Response:
         librarian=ContactLine("whatsapp", "/gaya", "0812-3456-7890"),
         topics=[("Petualangan", "/gaya"), ("Cerita rakyat", "/gaya")],
         letters=[("A", "/gaya", False), ("B", "/gaya", True)],
-        weaves=[(digit, weave.name) for digit, weave in WEAVES.items()],
+        grounds=GROUNDS,
     )
 
 
@@ -174,7 +173,7 @@ async def gaya(request: Request) -> Response:
 async def sample(request: Request) -> Response:
     """Draw the sample's cover for a class; "x" stands for no class."""
     digit = request.path_params["digit"]
-    if digit not in WEAVES:
+    if digit not in GROUNDS:
         raise NotFound("COVER_NOT_FOUND")
     drawn = cover(title=_BRIEF["title"], author=_BRIEF["authors"][0], ddc=f"{digit}{digit}")
     return respond(request, drawn, SVG, cache=CACHE_SHORTLY, vary="Accept-Encoding")

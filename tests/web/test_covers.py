@@ -12,11 +12,9 @@ import httpx
 import pytest
 from PIL import Image
 
-from gateway.web.covers.card_png import MARK, card, drawable
-from gateway.web.covers.cover_svg import columns, cover, wrap
+from gateway.web.covers.card_png import card, drawable, site_card
+from gateway.web.covers.cover_svg import GROUNDS, SHOOT, THREADS, columns, cover, wrap
 from gateway.web.covers.images import LARGEST_PICTURE_BYTES, find_picture, isbns, to_isbn10
-from gateway.web.covers.motifs import THREADS, WEAVES
-from gateway.web.covers.svg_path import polygons
 from tests.fakes.books import BOOKS, SCRIPT, Book
 from tests.fakes.catalog import FakeCatalog
 from tests.fakes.running import served_catalog, served_gateway
@@ -28,13 +26,14 @@ PNG = b"\x89PNG\r\n\x1a\n" + b"0" * 100
 WEBP = b"RIFF\x00\x00\x00\x00WEBP" + b"0" * 100
 
 
-def test_a_cover_has_the_title_the_author_and_the_weave_of_its_class(http: httpx.Client) -> None:
+def test_a_cover_has_the_title_the_author_the_motif_and_the_ground_of_its_class(http: httpx.Client) -> None:
     response = http.get(COVER)
     assert response.headers["content-type"] == "image/svg+xml"
     text = " ".join(ElementTree.fromstring(response.text).itertext())
     assert "Siti" in text
     assert "Rusli, Marah" in text
-    assert WEAVES["8"].path in response.text
+    assert SHOOT in response.text
+    assert GROUNDS["8"] in response.text
 
 
 def test_a_cover_of_the_current_version_is_immutable_and_has_an_etag(http: httpx.Client) -> None:
@@ -55,7 +54,7 @@ def test_a_hostile_title_stays_text_on_its_cover(http: httpx.Client) -> None:
     assert SCRIPT not in response.text
     svg = ElementTree.fromstring(response.text)
     assert {element.tag.rpartition("}")[2] for element in svg.iter()} <= {
-        "svg", "defs", "pattern", "path", "rect", "g", "text", "tspan", "use"
+        "svg", "defs", "pattern", "path", "rect", "g", "text", "tspan"
     }  # fmt: skip
     assert not [name for element in svg.iter() for name in element.attrib if name.startswith("on") or name == "style"]
     assert "default-src 'none'" in response.headers["content-security-policy"]
@@ -83,11 +82,11 @@ def test_any_title_and_class_make_a_card(title: str, ddc: str) -> None:
 
 
 def test_a_card_has_the_ground_and_the_thread_of_the_cover() -> None:
-    for digit, weave in WEAVES.items():
+    for digit, ground in GROUNDS.items():
         with Image.open(io.BytesIO(card(title="Kaba", author="", ddc=f"{digit}10"))) as image:
             palette = image.getpalette() or []
         colours = {"#{:02x}{:02x}{:02x}".format(*palette[at : at + 3]) for at in range(0, len(palette), 3)}
-        assert {weave.ground, THREADS[1]} <= colours, digit
+        assert {ground, THREADS[1]} <= colours, digit
 
 
 def test_letters_without_a_glyph_are_written_plainly_and_other_scripts_are_left_to_the_text() -> None:
@@ -115,17 +114,11 @@ def test_a_drawing_is_charged_to_who_asks_for_it() -> None:
     assert left[0] - left[2] > 3
 
 
-@pytest.mark.parametrize("path", [*(weave.path for weave in WEAVES.values()), MARK])
-def test_our_own_paths_become_polygons_inside_their_box(path: str) -> None:
-    width, height = (32, 24) if path == MARK else (12, 13.5)
-    for points in polygons(path):
-        assert len(points) > 1
-        assert all(-0.6 <= x <= width + 0.6 and -0.6 <= y <= height + 0.6 for x, y in points), path
-
-
-def test_a_path_of_another_kind_is_refused() -> None:
-    with pytest.raises(ValueError, match="Q"):
-        polygons("M0 0Q1 1 2 2")
+def test_the_card_of_other_pages_has_the_name_of_the_site() -> None:
+    body = site_card("Perpustakaan Kota Padang")
+    with Image.open(io.BytesIO(body)) as image:
+        assert (image.size, image.format) == ((1200, 630), "PNG")
+    assert body != site_card("Perpustakaan")
 
 
 def test_covers_of_different_classes_differ() -> None:

@@ -1,100 +1,91 @@
-"""Drawing of covers with title, author and the motif of the class, as SVG without styles or scripts. Pure."""
+"""Drawing of covers with title, author and the colours of the class, as SVG without styles or scripts. Pure.
+
+All covers have one motif of Minangkabau weaving, pucuak rabuang (bamboo shoots), which borders the pages too.
+"""
 
 from __future__ import annotations
 
 import re
+import textwrap
 import unicodedata
+from collections.abc import Sequence
 from html import escape
-from zlib import crc32
-
-from gateway.web.covers.motifs import THREADS, TILE, motif, weave_of
 
 WIDTH, HEIGHT = 240, 360
 MARGIN = 20
+BAND = 100  # height of the motif at the top
 CREAM = "#fbeedb"
-MOST_TITLE_LINES = 6
-_AFTER_HYPHEN = re.compile(r"\s+|(?<=-)")
-SMALL_COVERS = 6
-_WORD_BREAKS = re.compile(r"[\s\W_]+")
+SHOOT = "M0 10 8 0l8 10ZM4.5 10 8 5.5l3.5 4.5ZM7 10l1-1.4L9 10Z"  # in a tile of 16 by 10 units, even-odd
+# Ground by the hundreds digit of the class; "x" for records without a class. As on pages (styles/3-parts.css), darker.
+GROUNDS = {
+    "0": "#4d443d", "1": "#452f59", "2": "#1d4d3b", "3": "#70351a", "4": "#244863", "5": "#3c521b", "6": "#65450a",
+    "7": "#6f2443", "8": "#6b1712", "9": "#22376b", "x": "#5d5046",
+}  # fmt: skip
+# Gold, silver, copper and straw; the second digit of the class selects one.
+THREADS = ("#e0b252", "#d5d8dc", "#e39a6b", "#d8cf8a")
 LONGEST_AUTHOR = 60
-_AUTHOR_SIZE = 14
-# (maximum length of the title in columns, font size)
-_SIZES = ((18, 32), (40, 26), (80, 21), (10_000, 17))
+_TITLE_HEIGHT, _AUTHOR_COLUMNS = 160, 22
+_SIZES = (32, 26, 21, 17)
+_LINE = 1.16  # height of a line, relative to the font size
 # Mean width of a bold letter of the widest serif font in use, relative to the font size.
 _LETTER = 0.64
+_AFTER_HYPHEN = re.compile(r"\s+|(?<=-)")
+_WORD_BREAKS = re.compile(r"[\s\W_]+")
 
 
 def cover(*, title: str, author: str, ddc: str) -> bytes:
     """Draw a cover as SVG; the same arguments give the same bytes.
 
-    ddc  its first digit selects motif and ground, the second the thread, the third the scale; any text is accepted
+    ddc  its first digit selects the ground, the second the thread; any text is accepted
     """
-    title, author = printable(title) or "–", printable(author)
-    weave = weave_of(ddc)
-    digits = [int(character) for character in ddc[:3] if character.isascii() and character.isdigit()]
-    second, third = [*digits, 0, 0, 0][1:3]
-    thread = THREADS[second % len(THREADS)]
-    scale = (2, 1.5, 3, 2.5)[third % 4]
-    band = 96 + second % 3 * 12
-    size = _size(title)
-    lines = wrap(title, _fit(size), MOST_TITLE_LINES)
-    top = band + 22 + size
-    side, anchor = _side(title)
-    return "".join(
-        (
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" ',
-            f'width="{WIDTH}" height="{HEIGHT}">',
-            f'<defs><pattern id="w" width="{TILE}" height="{TILE}" patternUnits="userSpaceOnUse" ',
-            f'patternTransform="scale({scale})">{motif(weave, thread)}</pattern>',
-            '<pattern id="r" width="16" height="12" patternUnits="userSpaceOnUse" ',
-            f'patternTransform="translate(0 {band})"><path d="M0 0h16L8 12z" fill="{thread}"/>',
-            f'<path d="M5 1.5h6L8 6z" fill="{weave.ground}"/></pattern></defs>',
-            f'<rect width="{WIDTH}" height="{HEIGHT}" fill="{weave.ground}"/>',
-            f'<rect width="{WIDTH}" height="{band - 6}" fill="#000" fill-opacity=".18"/>',
-            f'<rect width="{WIDTH}" height="{band - 6}" fill="url(#w)" fill-opacity=".85"/>',
-            f'<path d="M0 {band - 4}h{WIDTH}" stroke="{thread}" stroke-width="2"/>',
-            f'<path id="b" d="M0 {band}h{WIDTH}v12H0z" fill="url(#r)"/>',
-            f'<use href="#b" transform="matrix(1 0 0 -1 0 {HEIGHT + band})"/>',
-            f'<g fill="{CREAM}" font-family="Palatino Linotype,Palatino,Noto Serif,Georgia,serif" {anchor}>',
-            f'<text font-size="{size}" font-weight="600">',
-            *(
-                f'<tspan x="{side}" y="{top + at * size * 1.16:.0f}">{escape(line)}</tspan>'
-                for at, line in enumerate(lines)
-            ),
-            "</text>",
-            *(
-                f'<text x="{side}" y="{HEIGHT - 28 - 18 * back}" font-size="{_AUTHOR_SIZE}" fill="{thread}">'
-                f"{escape(line)}</text>"
-                for back, line in enumerate(reversed(wrap(author[:LONGEST_AUTHOR], _fit(_AUTHOR_SIZE), 2)))
-            ),
-            "</g></svg>",
-        )
+    title, author = printable(title) or "–", printable(author)[:LONGEST_AUTHOR]
+    ground, thread = colours(ddc)
+    size, lines = fit(title, sizes=_SIZES, width=WIDTH - 2 * MARGIN, height=_TITLE_HEIGHT, letter=_LETTER, line=_LINE)
+    side, direction = _side(title)
+    title_lines = (
+        f'<tspan x="{side}" y="{BAND + 18 + size + at * size * _LINE:.0f}">{escape(line)}</tspan>'
+        for at, line in enumerate(lines)
+    )
+    author_lines = (
+        f'<text x="{side}" y="{HEIGHT - 38 - 18 * back}" font-size="14" fill="{thread}">{escape(line)}</text>'
+        for back, line in enumerate(reversed(wrap(author, _AUTHOR_COLUMNS, 2)))
+    )
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}">'
+        '<defs><pattern id="w" width="16" height="10" patternUnits="userSpaceOnUse" patternTransform="scale(2)">'
+        f'<path d="{SHOOT}" fill="{thread}" fill-rule="evenodd"/></pattern></defs>'
+        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="{ground}"/><path fill="url(#w)" '
+        f'd="M0 0h{WIDTH}v{BAND}H0zM0 {HEIGHT - 20}h{WIDTH}v20H0z"/>'
+        f'<g fill="{CREAM}" font-family="Palatino Linotype,Palatino,Noto Serif,Georgia,serif" {direction}>'
+        f'<text font-size="{size}" font-weight="600">{"".join(title_lines)}</text>{"".join(author_lines)}</g></svg>'
     ).encode()
 
 
-def small_cover(title: str) -> tuple[str, int]:
-    """Return at most two initials of a title, and the number of its drawing, below SMALL_COVERS."""
-    text = printable(title)
-    words = [word for word in _WORD_BREAKS.split(text) if word[:1].isalpha()]
-    initials = "".join(unicodedata.normalize("NFC", word)[0].upper() for word in words[:2])
-    return initials[:2], crc32(text.encode("utf-8", "surrogatepass")) % SMALL_COVERS
+def colours(ddc: str) -> tuple[str, str]:
+    """Return ground and thread of a class."""
+    second = ddc[1:2] if ddc[1:2].isascii() and ddc[1:2].isdigit() else "0"
+    return GROUNDS.get(ddc[:1], GROUNDS["x"]), THREADS[int(second) % len(THREADS)]
 
 
-def _fit(size: int) -> int:
-    return int((WIDTH - 2 * MARGIN) / (size * _LETTER))
+def initials(title: str) -> str:
+    """Return at most two initials of a title, for a small cover."""
+    words = [word for word in _WORD_BREAKS.split(printable(title)) if word[:1].isalpha()]
+    return "".join(unicodedata.normalize("NFC", word)[0].upper() for word in words[:2])[:2]
 
 
-def _size(title: str) -> int:
-    """Return the largest font size for a title of this length with which the longest word fits into a line."""
-    longest_word = longest_part(title)
-    size = next(size for longest, size in _SIZES if columns(title) <= longest)
-    smaller = (other for _, other in _SIZES if other <= size)
-    return next((other for other in smaller if longest_word <= _fit(other)), _SIZES[-1][1])
+def fit(
+    text: str, *, sizes: Sequence[int], width: int, height: int, letter: float, line: float
+) -> tuple[int, list[str]]:
+    """Return the largest font size with which words fit into lines and lines into the height, and the lines.
 
-
-def longest_part(text: str) -> int:
-    """Return the columns of the longest unbreakable part of a text: a word, or a part of it up to a hyphen."""
-    return max((columns(part) for part in _AFTER_HYPHEN.split(text)), default=0)
+    letter, line  width of a letter and height of a line, relative to the font size
+    """
+    longest = max((columns(part) for part in _AFTER_HYPHEN.split(text)), default=0)
+    for size in sizes:
+        fits, most = int(width / (size * letter)), int(height / (size * line))
+        if longest <= fits and len(wrap(text, fits, 99)) <= most:
+            break
+    return size, wrap(text, fits, most)
 
 
 def printable(text: str) -> str:
@@ -104,41 +95,15 @@ def printable(text: str) -> str:
 
 
 def columns(text: str) -> int:
-    """Return the width of a text in columns. Wide East Asian characters count 2, combining marks 0."""
-    return sum(
-        0 if unicodedata.combining(character) else 2 if unicodedata.east_asian_width(character) in "WF" else 1
-        for character in text
-    )
+    """Return the width of a text in columns, twice its letters when it has wide East Asian ones."""
+    is_wide = any(unicodedata.east_asian_width(character) in "WF" for character in text)
+    return len(text) * (2 if is_wide else 1)
 
 
 def wrap(text: str, width: int, most: int) -> list[str]:
     """Wrap a text into at most `most` lines of at most `width` columns. A text that is too long ends in an ellipsis."""
-    lines: list[str] = [""]
-    for word in text.split():
-        for piece in _pieces(word, width):
-            joined = f"{lines[-1]} {piece}".strip()
-            if columns(joined) <= width:
-                lines[-1] = joined
-            else:
-                lines.append(piece)
-    if len(lines) > most:
-        last = lines[most - 1]
-        while columns(last) >= width:
-            last = last[:-1]
-        lines = [*lines[: most - 1], f"{last.rstrip(' ,.;:')}…"]
-    return [line for line in lines if line]
-
-
-def _pieces(word: str, width: int) -> list[str]:
-    """Split a word that is longer than a line, if possible after a hyphen."""
-    pieces, piece = [], ""
-    for character in word:
-        if columns(piece + character) > width:
-            end = piece.rfind("-") + 1 or len(piece)
-            pieces.append(piece[:end])
-            piece = piece[end:]
-        piece += character
-    return [*pieces, piece]
+    letters = max(1, width * len(text) // max(1, columns(text)))
+    return textwrap.wrap(text, letters, max_lines=most, placeholder="…")
 
 
 def _side(text: str) -> tuple[int, str]:

@@ -19,7 +19,7 @@ from gateway.opening_hours import OpeningHours
 from gateway.partners.linked_libraries import library, library_system
 from gateway.web import preferences
 from gateway.web.covers.images import with_pictures
-from gateway.web.hits import Nearness, brief_record, local_text, shelves
+from gateway.web.hits import Nearness, brief_record, local_text
 from gateway.web.hours import A_WEEK, MOBILE, now_in_words, week
 from gateway.web.library import branch_path, contact_lines, map_links, picture_address, place_of
 from gateway.web.rendering import in_script, page
@@ -109,7 +109,6 @@ async def branch(request: Request) -> Response:
         services=[local_text(text, lang) for text in place.services],
         accessibility=[local_text(text, lang) for text in place.accessibility],
         newest=hits,
-        shelves=shelves(hits),
         all_here=f"/search?{urlencode({'branch': name})}",
         is_mine=preferences.branch(request) == name,
         choose=f"/my-library?{urlencode({'choose': name, 'back': branch_path(institution, code)})}",

@@ -13,7 +13,7 @@ from gateway.libraries import libraries
 from gateway.negotiation import language
 from gateway.web import preferences
 from gateway.web.covers.images import with_pictures
-from gateway.web.hits import hit, local_text, shelves
+from gateway.web.hits import hit, local_text
 from gateway.web.library import branch_path, nearness_of
 from gateway.web.rendering import page
 from gateway.web.site.classes import class_data
@@ -43,7 +43,6 @@ async def home(request: Request) -> Response:
         query="",
         total=newest.total,
         newest=hits,
-        shelves=shelves(hits),
         classes=[class_data(class_, lang) for class_ in classes.classes if class_.count] if classes else [],
         places=[
             (

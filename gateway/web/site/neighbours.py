@@ -10,7 +10,7 @@ from gateway.api.schemas import check_record_id
 from gateway.clients import call, catalog
 from gateway.negotiation import language
 from gateway.web import preferences
-from gateway.web.hits import local_text, shelves
+from gateway.web.hits import local_text
 from gateway.web.library import BRANCH_PATTERN
 from gateway.web.rendering import page
 from gateway.web.site.record import spines
@@ -39,5 +39,4 @@ async def shelf(request: Request) -> Response:
         place=local_text(reply.branch_name, lang) or reply.branch,
         branch=f"{reply.institution}/{reply.branch}",
         neighbours=neighbours,
-        shelves=shelves(neighbours),
     )

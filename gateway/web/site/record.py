@@ -22,7 +22,7 @@ from gateway.negotiation import language
 from gateway.partners.coins import title_of
 from gateway.web import preferences
 from gateway.web.covers.images import find_picture, isbns, names
-from gateway.web.hits import ABSENT, brief_record, hit, holdings, local_text, shelf, shelves
+from gateway.web.hits import ABSENT, brief_record, hit, holdings, local_text, shelf
 from gateway.web.library import with_pages
 from gateway.web.rendering import in_script, page
 from gateway.web.site.citing import citations
@@ -109,7 +109,6 @@ async def record(request: Request) -> Response:
             (entry["title"], local_text(shown.reason, words.language))
             for entry, shown in zip(similar_records, others, strict=True)
         ],
-        shelves=shelves([*similar_records, *by_author]),
         addresses=web_addresses(display),
         citations=citations(display, words.language),
         downloads=downloads(reply.id, words),

@@ -30,7 +30,7 @@ from gateway.web.addresses import (
     toggle,
 )
 from gateway.web.covers.images import with_pictures
-from gateway.web.hits import hit, local_text, shelves
+from gateway.web.hits import hit, local_text
 from gateway.web.library import ContactLine, librarian, nearness_of
 from gateway.web.rendering import page
 from gateway.web.site.browse import FACETED, list_address
@@ -95,7 +95,6 @@ async def results(request: Request) -> Response:
         complete_hits=[entry for entry in hits if not entry["is_partial"]],
         partial_hits=[entry for entry in hits if entry["is_partial"]],
         complete=reply.complete,
-        shelves=shelves(hits),
         first=address(links) if page_number > 2 or (not first and not reply.offset) else None,
         previous=address(links, cursor=reply.previous, opened=with_filters) if has_pages_before else None,
         next=address(params, cursor=reply.next, opened=with_filters) if reply.next and links is params else None,

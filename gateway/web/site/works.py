@@ -13,7 +13,7 @@ from gateway.clients import call, catalog
 from gateway.links import absolute_url
 from gateway.negotiation import language
 from gateway.web import preferences
-from gateway.web.hits import brief_record, local_text, shelves
+from gateway.web.hits import brief_record, local_text
 from gateway.web.rendering import page
 from rangkiang.catalog.v1 import works_pb2
 
@@ -37,7 +37,6 @@ async def work(request: Request) -> Response:
         title=reply.title,
         author=reply.author,
         editions=editions,
-        shelves=shelves(editions),
         reasons=[
             (_name(entry), [local_text(reason, lang) for reason in edition.reasons])
             for entry, edition in zip(editions, reply.editions, strict=True)
