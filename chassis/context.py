@@ -24,7 +24,6 @@ class Context:
     method       path of the called method, /package.Service/Method; "" outside a call
     key          the caller's Idempotency-Key; "" for methods that are not `keyed`
     trailers     metadata to send with the reply
-    batch        on SQLite, acts that wait go before its transactions, which should take at most 5 ms each
     """
 
     institution: str = ""
@@ -37,7 +36,6 @@ class Context:
     method: str = ""
     key: str = field(default="", repr=False)
     trailers: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
-    batch: bool = False
 
     def remaining(self) -> float | None:
         """Return the seconds until the deadline; None without one."""
@@ -54,8 +52,8 @@ class Context:
 
 
 def system(name: str) -> Context:
-    """Return a context of the system: for relay, jobs, handlers and operator commands. Its writes are batches."""
-    return Context(institution="*", actor=f"system:{name}", batch=True)
+    """Return a context of the system: for relay, jobs, handlers and operator commands."""
+    return Context(institution="*", actor=f"system:{name}")
 
 
 READER = Context()

@@ -21,7 +21,6 @@ from chassis.nesting import transaction_on
 from chassis.prepared import SessionStatements, Statements, add_statements, close_statements
 from chassis.table_access import SET_INSTITUTION, limit_to_institution, stored_institution
 from chassis.urls import check_url, known_scheme
-from chassis.write_turn import WriteTurn
 
 # The chassis' tables in the database of every service; their revisions are in chassis/migrations.
 chassis_tables = MetaData()
@@ -72,7 +71,7 @@ class Database:
             if creates:
                 with translate_folder_error(path.parent):
                     path.parent.mkdir(parents=True, exist_ok=True)
-            self._write_turn = WriteTurn.of(path)
+            self._write_lock = sqlite.WriteLock(path)
             self.writer = sqlite.open_engine(
                 url, begin="BEGIN IMMEDIATE", pool_size=2, protected_tables=protected_tables, creates=creates
             )
@@ -329,7 +328,7 @@ class Database:
         self.writer.dispose()
         self.reader.dispose()
         if self.is_sqlite:
-            self._write_turn.close()
+            self._write_lock.close()
 
     def _set_context(self, session: Session, context: Context, *, is_write: bool) -> None:
         """Set the institution; on PostgreSQL set the statement timeout in the same statement."""
@@ -359,10 +358,6 @@ class Database:
         for call in self._after_commit:
             call()
 
-    def acts_wait(self) -> bool:
-        """Return whether an act of any process waits for SQLite's write turn; a batch then ends its transaction."""
-        return self.is_sqlite and self._write_turn.acts_wait()
-
     @contextmanager
     def _turn(self, context: Context) -> Iterator[None]:
         """Admit one writer on SQLite, from before BEGIN until after COMMIT; the engine's commit event comes too early.
@@ -376,14 +371,14 @@ class Database:
             return
         seconds = context.remaining()
         try:
-            turn = self._write_turn.begin(WRITE_WAIT_SECONDS if seconds is None else seconds, batch=context.batch)
+            self._write_lock.acquire(WRITE_WAIT_SECONDS if seconds is None else seconds)
         except TimeoutError:
             context.check_deadline()
             raise Unavailable("DATABASE_BUSY") from None
         try:
             yield
         finally:
-            self._write_turn.end(turn)
+            self._write_lock.release()
 
 
 def read_url(url: str) -> URL:

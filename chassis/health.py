@@ -225,8 +225,7 @@ def _database(settings: Settings, service: Service) -> list[Finding]:
     with closing(service.open_database(settings, pool_size=1, any_revision=True)) as database:
         with database.reading(READER) as session:
             check_answers(session)
-        # Not with the priority of a batch, and not longer than doctor waits.
-        probe = replace(DOCTOR, batch=False, deadline=time.monotonic() + TIMEOUT_SECONDS / 2)
+        probe = replace(DOCTOR, deadline=time.monotonic() + TIMEOUT_SECONDS / 2)
         with suppress(_Undone), database.transaction(probe) as session:
             record_start(session, "doctor")
             raise _Undone

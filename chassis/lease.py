@@ -21,13 +21,12 @@ from chassis.context import Context
 from chassis.db import Database
 from chassis.db_errors import is_away
 from chassis.errors import Error
-from chassis.lease_rows import RowLease, lease_lost, renewer_of
+from chassis.lease_rows import RowLease, lease_lost
 from chassis.prepared import AnySession, Statements
 
 log = logging.getLogger(__name__)
 
-FILE_POLL_SECONDS = 1.0
-STOP_POLL_SECONDS = 0.5
+POLL_SECONDS = 1.0
 
 
 class Lease(Protocol):
@@ -66,39 +65,25 @@ class Leases:
     @contextmanager
     def hold(self, role: str, stop: threading.Event) -> Iterator[Lease | None]:
         """Wait for the role and hold it in the block; yield None when `stop` is set first."""
-        lease = self._wait_for_file(role, stop) if self._database.is_sqlite else self._wait_for_row(role, stop)
+        lease = self._wait(role, stop)
         try:
             yield lease
         finally:
             if lease is not None:
                 lease.release()
 
-    def _wait_for_file(self, role: str, stop: threading.Event) -> Lease | None:
-        while not stop.is_set():
-            lease = self.try_hold(role)
-            if lease is not None:
-                return lease
-            stop.wait(FILE_POLL_SECONDS)
-        return None
-
-    def _wait_for_row(self, role: str, stop: threading.Event) -> Lease | None:
+    def _wait(self, role: str, stop: threading.Event) -> Lease | None:
         last_reason = ""
-        with renewer_of(self._database).wait_for(role) as may_be_free:
-            may_be_free.set()
-            while not stop.is_set():
-                if not may_be_free.wait(STOP_POLL_SECONDS):
-                    continue
-                may_be_free.clear()
-                try:
-                    lease = self.try_hold(role)
-                except Error as problem:
-                    # Each new reason is logged once, because this is tried every two seconds.
-                    if not is_away(problem) and problem.reason != last_reason:
-                        log.warning("lease_unavailable", extra={"role": role, "reason": problem.reason})
-                    last_reason = problem.reason
-                    continue
-                if lease is not None:
+        while not stop.is_set():
+            try:
+                if (lease := self.try_hold(role)) is not None:
                     return lease
+            except Error as problem:
+                # Each new reason is logged once, because this is tried every second.
+                if not is_away(problem) and problem.reason != last_reason:
+                    log.warning("lease_unavailable", extra={"role": role, "reason": problem.reason})
+                last_reason = problem.reason
+            stop.wait(POLL_SECONDS)
         return None
 
 

@@ -28,9 +28,8 @@ from chassis.errors import Unavailable
 from chassis.revisions import histories
 from chassis.service import Service
 from chassis.settings import Settings, environment_with
-from chassis.sqlite import RESTORING, refuse_missing
+from chassis.sqlite import RESTORING, WriteLock, refuse_missing
 from chassis.table_access import SETTING
-from chassis.write_turn import WriteTurn
 
 log = logging.getLogger(__name__)
 
@@ -130,7 +129,7 @@ class SqliteSource:
         if path.with_name(path.name + RESTORING).exists():
             raise Unavailable("RESTORE_UNFINISHED", database=str(path))
         refuse_missing(path)
-        self._turn = WriteTurn.of(path)
+        self._write_lock = WriteLock(path)
         with sqlite_errors():
             self._connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None)
             self._connection.execute("PRAGMA busy_timeout=30000")
@@ -140,7 +139,7 @@ class SqliteSource:
         self.bytes = pages * page_bytes
 
     def lock(self, seconds: float) -> Any:
-        return self._turn.take(seconds)
+        return self._write_lock.hold(seconds)
 
     def open(self) -> None:
         with sqlite_errors():
@@ -171,7 +170,7 @@ class SqliteSource:
 
     def close(self) -> None:
         self._connection.close()
-        self._turn.close()
+        self._write_lock.close()
 
 
 def check_file(path: Path) -> None:

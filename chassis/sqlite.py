@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import sqlite3
-from contextlib import closing
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +23,66 @@ from chassis.table_access import limit_to_institution
 
 RESTORING = ".restoring"  # ending of a file beside the database while `restore` has not ended
 PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000", "cache_size=-16000")
+PAUSE_SECONDS = 0.0005  # between two attempts to get the lock of writers from another process
 LOG_WAIT_MS = 1_000  # for readers that still use the log, such as a backup
 MAPPED_BYTES = 256 * 1024 * 1024  # part of the file that readers map, so that ten rows take 23 µs and not 33
+
+
+class WriteLock:
+    """Admits one writer of a SQLite file at a time, among all threads and processes.
+
+    With SQLite's own busy waiting, two processes of eight threads wait up to 1.8 s for their turns.
+
+    database  path of the file; `<database>.lock` beside it is locked
+    """
+
+    def __init__(self, database: Path) -> None:
+        self._path = database.with_name(database.name + ".lock")
+        self._threads = threading.Lock()
+        self._handle: int | None = None
+
+    def acquire(self, seconds: float) -> None:
+        """Wait for the lock. Raises TimeoutError after `seconds`."""
+        end = time.monotonic() + seconds
+        if not self._threads.acquire(timeout=max(0.0, seconds)):
+            raise TimeoutError
+        try:
+            if self._handle is None:
+                self._handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            while not _lock_at_once(self._handle):
+                if time.monotonic() >= end:
+                    raise TimeoutError
+                time.sleep(PAUSE_SECONDS)  # `flock` itself has no time limit
+        except BaseException:
+            self._threads.release()
+            raise
+
+    def release(self) -> None:
+        assert self._handle is not None
+        fcntl.flock(self._handle, fcntl.LOCK_UN)
+        self._threads.release()
+
+    @contextmanager
+    def hold(self, seconds: float) -> Iterator[None]:
+        """Hold the lock in the block. Raises TimeoutError after `seconds`."""
+        self.acquire(seconds)
+        try:
+            yield
+        finally:
+            self.release()
+
+    def close(self) -> None:
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
+
+
+def _lock_at_once(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def open_engine(

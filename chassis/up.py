@@ -21,7 +21,7 @@ from typing import Any
 import uvicorn
 from sqlalchemy.orm import configure_mappers
 
-from chassis import in_progress, jobs, revisions, telemetry
+from chassis import jobs, revisions, telemetry
 from chassis.addresses import networks
 from chassis.cli import error_line, exit_code
 from chassis.db import Database
@@ -89,7 +89,6 @@ def prepare_workers(settings: Settings) -> Callable[[socket.socket, int], None]:
                 resolve(place)
     configure_mappers()  # each worker would do it at its first query
     app = resolve(APP)(settings)
-    in_progress.share(settings.workers)
     tune_gc()
     return partial(worker, settings, services, app)
 
@@ -283,7 +282,6 @@ def worker(settings: Settings, services: list[Service], app: Any, channel: socke
     channel  to the supervisor
     number   see Supervisor
     """
-    in_progress.take_place(number)
     telemetry.start(settings, "up")
     telemetry.watch_app(app)
     channel.setblocking(False)
@@ -291,7 +289,7 @@ def worker(settings: Settings, services: list[Service], app: Any, channel: socke
         running = _Services(settings, services)
         try:
             tls = _tls_connections(settings, server_context(settings))
-            WorkerServer(_http_config(settings, in_progress.CountedRequests(app)), channel, tls=tls).run()
+            WorkerServer(_http_config(settings, app), channel, tls=tls).run()
         finally:
             running.close()
             telemetry.stop()

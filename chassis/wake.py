@@ -192,19 +192,13 @@ class _ListenWake:
         self._connection = None
 
     def _listen(self) -> psycopg.Connection[Any]:
+        # A local import, because the embedded edition starts without psycopg.
+        from chassis.postgres import open_connection
+
         if self._connection is None:
-            self._connection = listen(self._url, CHANNEL)
+            self._connection = open_connection(self._url)
+            self._connection.execute(f"LISTEN {CHANNEL}".encode())
         return self._connection
-
-
-def listen(url: URL, channel: str) -> psycopg.Connection[Any]:
-    """Open a connection that receives notifications of a channel. Raises psycopg.Error."""
-    # A local import, because the embedded edition starts without psycopg.
-    from chassis.postgres import open_connection
-
-    connection = open_connection(url)
-    connection.execute(f"LISTEN {channel}".encode())
-    return connection
 
 
 def _close_connection(connection: psycopg.Connection[Any] | None) -> None:

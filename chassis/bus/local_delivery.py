@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 
 BATCH = 200
 TOGETHER = 100  # events in one transaction
-TURN_SECONDS = 0.005  # longest transaction while acts wait for the write turn
+TURN_SECONDS = 0.02  # after which a transaction ends, because people wait for its lock
 GATHER_SECONDS = 0.025  # pause after each look for events, as that of the relay (chassis/outbox.py)
 # Pause after a look that finds nothing: other commits of the service wake this loop too, such as acts of circulation.
 EMPTY_SECONDS = 0.1
@@ -129,7 +129,7 @@ class Deliveries:
     def _attempt_together(self, rows: Sequence[Any]) -> int:
         """Handle rows in one transaction, because a transaction takes as long as several handlers.
 
-        returns  number of settled rows, from the first; not all when an act waits for the write turn
+        returns  number of settled rows, from the first; not all after TURN_SECONDS
         """
         consumers = {consumer.name: consumer for consumer in self._service.consumers}
         if len(rows) == 1 or any(row.handler not in consumers for row in rows):
@@ -255,7 +255,7 @@ class Batch:
             for row, event, message in work:
                 count += 1
                 self._run(session, row, event, message)
-                if time.monotonic() > end and self._database.acts_wait():
+                if time.monotonic() > end:
                     break
         return count
 

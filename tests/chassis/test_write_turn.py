@@ -32,6 +32,26 @@ with Database(sys.argv[1]).transaction(READER):
 """
 
 
+# Four threads that write in a loop until the standard input ends.
+WRITERS = """
+import sys, threading, time
+from sqlalchemy import text
+from chassis.context import system
+from chassis.db import Database
+database, stop = Database(sys.argv[1]), threading.Event()
+def write():
+    while not stop.is_set():
+        with database.transaction(system("test")) as session:
+            session.execute(text("UPDATE things SET number = number + 1 WHERE id = 1"))
+            time.sleep(0.002)
+for _ in range(4):
+    threading.Thread(target=write).start()
+print("writes", flush=True)
+sys.stdin.read()
+stop.set()
+"""
+
+
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.servers)])
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     url = f"sqlite:///{tmp_path}/t.db" if request.param == "sqlite" else request.getfixturevalue("postgres_owner_url")
@@ -83,10 +103,10 @@ def writing_in_a_process(database: Database) -> Iterator[None]:
         holder.communicate(b"")
 
 
-WRITERS = [writing_in_a_thread, writing_in_a_process]
+HOLDERS = [writing_in_a_thread, writing_in_a_process]
 
 
-@pytest.mark.parametrize("writing", WRITERS)
+@pytest.mark.parametrize("writing", HOLDERS)
 def test_a_writer_with_a_deadline_ends_at_it(file: Database, writing: type) -> None:
     with writing(file):
         start = time.monotonic()
@@ -98,7 +118,7 @@ def test_a_writer_with_a_deadline_ends_at_it(file: Database, writing: type) -> N
         pass
 
 
-@pytest.mark.parametrize("writing", WRITERS)
+@pytest.mark.parametrize("writing", HOLDERS)
 def test_a_writer_without_a_deadline_waits_for_a_limited_time(
     file: Database, writing: type, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -125,6 +145,20 @@ def test_a_writer_starts_when_another_process_ends_its_transaction(file: Databas
         assert start_times == []
     thread.join(10)
     assert len(start_times) == 1
+
+
+def test_writers_without_a_pause_hold_up_no_other_process(file: Database) -> None:
+    things.create(file.writer)
+    process = start_script(WRITERS, str(file.url), stdin=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"writes\n"
+    waits = []
+    for _ in range(5):
+        start = time.monotonic()
+        with file.transaction(TEST):
+            waits.append(time.monotonic() - start)
+    process.communicate(b"")
+    assert sorted(waits)[2] < 1
 
 
 def test_after_the_deadline_no_transaction_begins(database: Database) -> None:
@@ -227,95 +261,3 @@ def test_a_refusal_is_not_retried(database: Database) -> None:
     assert len(attempts) == 1
     with database.reading(TEST) as session:
         assert session.scalar(select(things.c.number).where(things.c.id == 1)) == 0
-
-
-ACT = Context(institution="SOLOK", actor="amak")
-
-# Writes in a loop until its standard input ends; prints how long each of its transactions waited for its turn.
-WRITERS_OF_A_PROCESS = """
-import sys, threading, time
-from sqlalchemy import text
-from chassis.context import Context, system
-from chassis.db import Database
-url, kind, threads, hold = sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
-database, context = Database(url), Context(actor="amak") if kind == "acts" else system("test")
-stop, waits = threading.Event(), []
-def write():
-    while not stop.is_set():
-        start = time.monotonic()
-        with database.transaction(context) as session:
-            waits.append(time.monotonic() - start)
-            session.execute(text("UPDATE things SET number = number + 1 WHERE id = 1"))
-            time.sleep(hold)
-workers = [threading.Thread(target=write) for _ in range(threads)]
-for worker in workers:
-    worker.start()
-print("writes", flush=True)
-sys.stdin.read()
-stop.set()
-for worker in workers:
-    worker.join()
-print(" ".join(f"{wait:.4f}" for wait in waits))
-"""
-
-
-@contextmanager
-def writers(database: Database, kind: str, *, threads: int, hold: float) -> Iterator[list[float]]:
-    """Run threads of another process that write without a pause; the yielded list gets their waits at the end."""
-    waits: list[float] = []
-    url = database.url.render_as_string(hide_password=False)
-    process = start_script(WRITERS_OF_A_PROCESS, url, kind, str(threads), str(hold), stdin=subprocess.PIPE)
-    assert process.stdout is not None
-    assert process.stdout.readline() == b"writes\n"
-    yield waits
-    output, _ = process.communicate(b"")
-    assert output is not None
-    waits += map(float, output.split())
-
-
-@pytest.mark.parametrize("writing", WRITERS)
-def test_an_act_goes_before_a_batch_that_came_first(file: Database, writing: type) -> None:
-    order: list[str] = []
-
-    def write(name: str, context: Context) -> None:
-        with file.transaction(context):
-            order.append(name)
-
-    batch, act = threading.Thread(target=write, args=("batch", TEST)), threading.Thread(target=write, args=("act", ACT))
-    with writing(file):
-        batch.start()
-        time.sleep(0.02)
-        act.start()
-        time.sleep(0.02)
-        assert file.acts_wait()
-    for thread in (batch, act):
-        thread.join(10)
-    assert order == ["act", "batch"]
-    assert not file.acts_wait()
-
-
-def test_a_batch_sees_acts_that_wait_in_another_process_until_it_dies(file: Database) -> None:
-    things.create(file.writer)
-    assert not file.acts_wait()
-    with file.transaction(TEST):
-        process = start_script(WRITERS_OF_A_PROCESS, str(file.url), "acts", "2", "0", stdin=subprocess.PIPE)
-        deadline = time.monotonic() + 20
-        while not file.acts_wait():
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        process.kill()
-        process.communicate()
-        assert not file.acts_wait()
-
-
-def test_acts_without_a_pause_hold_up_no_batch_for_long(file: Database) -> None:
-    things.create(file.writer)
-    with writers(file, "acts", threads=4, hold=0.002) as acts:
-        waits = []
-        for _ in range(5):
-            start = time.monotonic()
-            with file.transaction(TEST):
-                waits.append(time.monotonic() - start)
-    assert len(acts) > 20
-    # It waits for BATCH_WAIT_SECONDS, and then among the acts.
-    assert sorted(waits)[2] < 1

@@ -22,7 +22,7 @@ from chassis.auth import Principal
 from chassis.context import system
 from chassis.rpc import inproc
 from chassis.settings import Settings
-from chassis.write_turn import WriteTurn
+from chassis.sqlite import WriteLock
 from services.circulation.tables import Loan
 from services.members.keys import Keys
 from services.members.roles import scopes_of
@@ -237,11 +237,11 @@ def test_desks_that_wait_for_their_turn_to_write_hold_up_no_page(manager: Api, m
         for number in numbers
     ]
     # As another process would. All desks have one address, so the gateway of this module runs any number at once.
-    turns = [WriteTurn.of(Path(str(running[name].database.url.database))) for name in ("circulation", "members")]
-    with turns[0].take(5), turns[1].take(5):
+    locks = [WriteLock(Path(str(running[name].database.url.database))) for name in ("circulation", "members")]
+    with locks[0].hold(5), locks[1].hold(5):
         for desk in desks:
             desk.start()
-        eventually(turns[0].acts_wait)
+        eventually(running["circulation"].database._write_lock._threads.locked)
         for path in paths:
             start = time.monotonic()
             assert manager.get(path).status_code == 200
@@ -252,8 +252,8 @@ def test_desks_that_wait_for_their_turn_to_write_hold_up_no_page(manager: Api, m
     assert max(waits) < 1
     assert sorted(set(statuses)) == [201, 409]
     assert statuses.count(201) == 3
-    for turn in turns:
-        turn.close()
+    for lock in locks:
+        lock.close()
 
 
 def test_forty_injections_in_every_text(manager: Api, member: dict[str, Any]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from chassis.db import Database
-from chassis.places import Places
 from chassis.rpc.published import PublishedMethods
 from chassis.service import Resources
 from rangkiang.circulation.v1.circulation_pb2_grpc import CirculationServicer
@@ -13,8 +12,6 @@ from services.circulation.rpc.loans import LoanMethods
 from services.circulation.rpc.owners import Owners
 from services.circulation.rpc.rules import RuleMethods
 
-ACTS_AT_ONCE = 3  # in a process on SQLite: one in the write turn, one that waits for the disk, one that is judged
-
 
 class Circulation(LoanMethods, ListMethods, RuleMethods, PublishedMethods, CirculationServicer):
     """The servicer of the whole contract."""
@@ -23,7 +20,6 @@ class Circulation(LoanMethods, ListMethods, RuleMethods, PublishedMethods, Circu
         self._database: Database = resources.database
         self._owners = Owners(resources)
         self._refusals = RefusalCounter(resources.database)
-        self._places = Places(ACTS_AT_ONCE)
         self._zones = {}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 from uuid import UUID
@@ -19,7 +18,6 @@ from chassis.db import Database
 from chassis.errors import Error, Invalid, NotFound, Refused
 from chassis.idempotency import effect_row, once, store_effect, stored_reply
 from chassis.ids import parse_id
-from chassis.places import Places
 from chassis.rpc.status import refusal_message
 from rangkiang.circulation.v1 import loans_pb2 as wire
 from services.circulation.counts import DESK, SELF, RefusalCounter
@@ -44,7 +42,6 @@ class LoanMethods:
     _database: Database
     _owners: Owners
     _refusals: RefusalCounter
-    _places: Places
     _zones: dict[tuple[UUID, str], ZoneInfo]
 
     def CheckOut(self, request: wire.CheckOutRequest, context: grpc.ServicerContext) -> wire.CheckOutReply:
@@ -248,18 +245,17 @@ class LoanMethods:
         """
 
         def judge_and_write() -> Reply:
-            with self._place(caller):
-                with self._database.prepared_reading(caller) as statements:
-                    planned = plan(statements, False)
-                answer = reply(planned)
-                if not has_effect(planned):
-                    return self._stored(caller, request, reply_type) or answer
-                effect = effect_row(caller, request, answer)
-                with self._database.prepared_transaction(caller) as statements:
-                    if not store_effect(statements, effect):
-                        raise StaleFacts  # the key has a reply, or its first call still runs; `once` handles both
-                    write(statements, planned)
-                return answer
+            with self._database.prepared_reading(caller) as statements:
+                planned = plan(statements, False)
+            answer = reply(planned)
+            if not has_effect(planned):
+                return self._stored(caller, request, reply_type) or answer
+            effect = effect_row(caller, request, answer)
+            with self._database.prepared_transaction(caller) as statements:
+                if not store_effect(statements, effect):
+                    raise StaleFacts  # the key has a reply, or its first call still runs; `once` handles both
+                write(statements, planned)
+            return answer
 
         def judge_again() -> Reply:
             planned = plan(session, True)
@@ -274,15 +270,11 @@ class LoanMethods:
         except (Refused, NotFound) as problem:
             return self._replay_or_raise(caller, request, reply_type, problem, act, branch())
         try:
-            with self._place(caller), self._database.transaction(caller) as session:
+            with self._database.transaction(caller) as session:
                 return once(session, caller, request, reply_type, judge_again)
         except Refused as problem:
             self._count(act, branch(), problem.reasons)
             raise
-
-    def _place(self, caller: Context) -> AbstractContextManager[None]:
-        """Limit parallel acts on SQLite. On PostgreSQL acts mostly wait for the network, without the GIL."""
-        return self._places.take(caller) if self._database.is_sqlite else nullcontext()
 
     def _replay_or_raise(
         self, caller: Context, request: Message, reply_type: type[Reply], problem: Error, act: Act, branch: str

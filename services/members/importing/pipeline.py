@@ -1,4 +1,4 @@
-"""The import of members, in batches of rows, some of them in one transaction. A repeated import changes nothing."""
+"""The import of members, in batches of rows with a transaction each. A repeated import changes nothing."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from functools import partial
-from itertools import chain, islice
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -25,11 +25,6 @@ from services.members.people import categories, drafts, facts, names, numbers, r
 from services.members.tables import Card, Category, Member, MemberLookup
 
 BATCH = 500
-# On SQLite a transaction has at most so many batches: rows beside each other then change a page of the file once.
-_MOST_BATCHES = 4
-# A transaction changes about 10,000 pages; with the 16 MB of other writers they would be written and read twice.
-_CACHE_KIB = 65_536
-
 
 FALLBACK = "umum"
 
@@ -94,21 +89,13 @@ class Import:
             self._warn(Finding(rows.header, "IMPORT_COLUMN_UNREAD", facts={"column": title}))
         self._has_categories = "category" in rows.columns.values()
         source = iter(rows)
-        waiting: list[list[Row]] = []
-        # A dry run rolls back, so it cannot end early and store a part while an act waits.
-        most = 1 if self._dry_run else _MOST_BATCHES
-        while True:
-            while len(waiting) < most and (batch := list(islice(source, BATCH))):
-                waiting.append([convert(number, cells, mapping) for number, cells in batch])
-            if not waiting:
-                break
-            before, stored = asdict(self.counts), len(waiting)
+        while batch := [convert(number, cells, mapping) for number, cells in islice(source, BATCH)]:
+            before = asdict(self.counts)
             with suppress(_DryRun):
-                stored = self._database.run(self._context, partial(self._store, batches=waiting, before=before))
-            for row in chain.from_iterable(waiting[:stored]):
+                self._database.run(self._context, partial(self._store, batch=batch, before=before))
+            for row in batch:
                 for finding in row.findings:
                     self._tell(finding)
-            del waiting[:stored]
         if self.counts.without_category and not self._has_categories:
             without = {"count": self.counts.without_category, "category": FALLBACK}
             self._warn(Finding(rows.header, "IMPORT_NO_CATEGORIES", "category", without))
@@ -118,28 +105,10 @@ class Import:
         self.counts.warnings += 1
         self._tell(finding)
 
-    def _store(self, session: Session, batches: list[list[Row]], before: dict[str, Any]) -> int:
-        """Store batches in a transaction, and return their number: not all while an act waits for its turn to write.
-
-        The database may run this twice, when another writer was first. On PostgreSQL it is one batch, because the
-        series of numbers is locked until the end.
-        """
+    def _store(self, session: Session, batch: list[Row], before: dict[str, Any]) -> None:
+        """Store a batch. The database may run this twice, when another writer was first."""
         self.counts = Counts(**deepcopy(before))
-        if self._database.is_sqlite:
-            session.connection().exec_driver_sql(f"PRAGMA cache_size=-{_CACHE_KIB}")
         numbers.lock(session, self._institution_id)
-        stored = 0
-        for batch in batches:
-            self._store_batch(session, batch)
-            stored += 1
-            if not self._database.is_sqlite or self._database.acts_wait():
-                break
-        if self._dry_run:
-            raise _DryRun
-        return stored
-
-    def _store_batch(self, session: Session, batch: list[Row]) -> None:
-        before = asdict(self.counts)
         for row in batch:
             del row.findings[row.converted :]
         work = _Batch(session, self._institution_id, self._master, self._context)
@@ -156,6 +125,8 @@ class Import:
             audit.record(
                 session, self._context, "members.import", kind="institution", object_id=self._institution_id, facts=done
             )
+        if self._dry_run:
+            raise _DryRun
 
     def _one(self, batch: _Batch, row: Row) -> None:
         if row.is_put_aside():

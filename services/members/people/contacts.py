@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -23,7 +23,6 @@ from services.members.people.values import Rejected
 from services.members.tables import Category, Institution, Member, MemberLookup
 
 MOST_CONTACTS = 500
-MEMBERS_BETWEEN_PAUSES = 10
 MOST_MERGES = 20  # length of a chain of merged members
 # In the databases' own SQL, because the sender of notices asks for many members, whose rows have many columns.
 _MEMBERS = """
@@ -93,21 +92,17 @@ class Contact:
         return self.consents.get(LOAN_HISTORY, False)
 
 
-def contacts(
-    session: Session, member_ids: Sequence[str], *, master: MasterKey, pause: Callable[[], None] = lambda: None
-) -> list[Contact]:
+def contacts(session: Session, member_ids: Sequence[str], *, master: MasterKey) -> list[Contact]:
     """Return contact data of members in the order of the ids; unknown and erased members are left out.
 
     One member and 500 members need the same number of statements, except for chains of merges.
 
-    pause   called after each millisecond of computing or so
     raises  Invalid  ID_NOT_READABLE, MEMBER_TOO_MANY
     """
     if len(member_ids) > MOST_CONTACTS:
         raise Invalid("MEMBER_TOO_MANY", field="ids", most=MOST_CONTACTS)
     ids = list(dict.fromkeys(parse_id(member_id) for member_id in member_ids))
     known = _members(session, ids)
-    pause()
     members_by_id = {member_id: member for member_id in ids if (member := _kept(known, member_id)) is not None}
     members = {member.id: member for member in members_by_id.values()}
     guardians = _members(session, {one.guardian_id for one in members.values() if one.guardian_id is not None})
@@ -116,9 +111,7 @@ def contacts(
     categories = {kind: Category(kind=kind) for kind in {"person", *kinds.values()}}
     today = clock.now().date()
     contacts_by_id: dict[UUID, Contact] = {}
-    for number, member in enumerate(members.values()):
-        if number % MEMBERS_BETWEEN_PAUSES == 0:
-            pause()
+    for member in members.values():
         opened, is_unreadable = _open_values(member, master)
         category = categories[kinds.get((member.institution_id, member.category), "person")]
         is_child = Facts(str(member.id), opened, category, today).is_child

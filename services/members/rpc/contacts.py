@@ -7,7 +7,7 @@ from typing import Any
 
 import grpc
 
-from chassis import in_progress, rpc
+from chassis import rpc
 from chassis.auth import TOKEN_SECONDS, Principal
 from chassis.context import system
 from chassis.errors import Invalid
@@ -28,11 +28,8 @@ class ContactMethods(PeopleMethods):
     """The part of the servicer for the sending of notices."""
 
     def Contacts(self, request: wire.ContactsRequest, context: grpc.ServicerContext) -> wire.ContactsReply:
-        # The sender of notices calls this, in its own thread in the embedded edition.
         with self._database.reading(rpc.context(context)) as session:
-            member_contacts = contacts.contacts(
-                session, list(request.ids), master=self._keys.master, pause=in_progress.give_way
-            )
+            member_contacts = contacts.contacts(session, list(request.ids), master=self._keys.master)
         return wire.ContactsReply(members=[_contact(contact) for contact in member_contacts])
 
     def ListContacts(self, request: wire.ListContactsRequest, context: grpc.ServicerContext) -> wire.ListContactsReply:

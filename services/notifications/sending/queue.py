@@ -13,7 +13,6 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from chassis import in_progress
 from chassis.column_types import read_day, read_id, read_moment, read_required_id
 from chassis.sql import fetch_among, fetch_sql
 from services.notifications.institutions import Places
@@ -159,11 +158,9 @@ def find_work(session: Session, now: datetime, *, visit: timedelta = timedelta(0
     visit  how long receipts wait for others of the same visit
     """
     retried = _retries(session, now)
-    in_progress.give_way()
     urgent = _new_at_once(session, now, visit)
     digests: list[Candidate] = []
     if len(retried) + len(urgent) < MEMBERS_A_ROUND:
-        in_progress.give_way()
         digests = _new_digests(session, now)
     next_work: dict[tuple[UUID, bool], Candidate] = {}
     for candidate in (*urgent, *retried, *digests):
@@ -180,7 +177,6 @@ def read_work(session: Session, candidates: Sequence[Candidate], *, visit: timed
     retried = [one.message_id for one in candidates if one.message_id is not None]
     if retried:
         work += _read_retries(session, retried)
-        in_progress.give_way()
     urgent = [one.notice_id for one in candidates if one.notice_id is not None]
     if urgent:
         notices = _read_notices(session, "state = 'waiting' AND member_id IS NOT NULL AND id", urgent)
@@ -191,7 +187,6 @@ def read_work(session: Session, candidates: Sequence[Candidate], *, visit: timed
             until = first.made_at + visit
             joined = [one for one in others if one.id != first.id and first.made_at <= one.made_at < until]
             work.append(Work(first.member_id, False, [first, *joined]))
-        in_progress.give_way()
     digests = [one.member_id for one in candidates if one.is_digest and one.message_id is None]
     work += [Work(member_id, True, notices) for member_id, notices in _waiting_digests(session, digests).items()]
     by_member = {(one.member_id, one.is_digest): one for one in work}

@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from chassis import clock, in_progress, telemetry
+from chassis import clock, telemetry
 from chassis.context import system
 from chassis.db import Database
 from chassis.errors import Error, Invalid
@@ -145,11 +145,9 @@ class Sender:
         with self._database.reading(SENDING) as session:
             candidates = find_work(session, now, visit=self._visit)
             moment = None if candidates else next_moment(session, now)
-            in_progress.give_way()
             places = Places(session) if candidates else None
         if places is None:
             return LONGEST_PAUSE_SECONDS if moment is None else max(0.1, (moment - now).total_seconds())
-        in_progress.give_way()
         master = self._read_master()
         for start in range(0, len(candidates), MEMBERS_TOGETHER):
             self._handle(candidates[start : start + MEMBERS_TOGETHER], places, master, now)
@@ -157,25 +155,18 @@ class Sender:
 
     def _handle(self, candidates: Sequence[Candidate], places: Places, master: MasterKey, now: datetime) -> None:
         """Decide about the work of at most MEMBERS_TOGETHER members, and hand over their messages."""
-        in_progress.give_way()
         contacts = self._owners.contacts(list({one.member_id for one in candidates}))
-        in_progress.give_way()
         with self._database.reading(SENDING) as session:
             work = read_work(session, candidates, visit=self._visit)
-            in_progress.give_way()
             known = read_known(session, work, now, places=places)
             if any(channel.address_kind == "push" for channel in self._channels):
                 institutions = {one.member_id: one.notices[0].institution_id for one in work if one.notices}
                 known.devices = push_addresses(session, master, institutions)
         judge = Judge(known, self._channels, partial(hash_address, master), self._closed_until, self._away)
-        decisions: list[Decision] = []
-        for one in work:
-            in_progress.give_way()
-            decisions.append(judge.decide(one, contacts.get(one.member_id), now))
+        decisions = [judge.decide(one, contacts.get(one.member_id), now) for one in work]
         drafts = [one.draft for one in decisions if one.draft is not None]
         # Drafts are written with their attempts.
         if any(one.draft is None or one.ended for one in decisions):
-            in_progress.give_way()
             with self._database.transaction(SENDING) as session:
                 _write_endings(session, decisions)
                 for decision in decisions:
@@ -219,7 +210,6 @@ class Sender:
         master: MasterKey | None = None,
     ) -> list[Begun]:
         """Write the outcomes of a batch and the attempts of the next, in one transaction."""
-        in_progress.give_way()
         health = self._changed_health(channel) if results else None
         # Nearly always prepared statements are enough; a session would take a quarter of the time.
         is_prepared = (
@@ -278,7 +268,6 @@ class Sender:
         failed: list[Draft] = []
         with self._database.reading(SENDING) as session:
             for draft in drafts:
-                in_progress.give_way()
                 try:
                     handed = render_message(
                         session,
@@ -306,7 +295,6 @@ class Sender:
     def _send(self, begun: Begun) -> Outcome:
         channel = begun.draft.option.channel
         parent = {"traceparent": begun.draft.notices[0].traceparent} if begun.draft.notices[0].traceparent else None
-        in_progress.give_way()
         with telemetry.span(f"send {channel.name}", kind="producer", parent=parent, kind_of_notice=begun.draft.kind):
             try:
                 outcome = channel.send(begun.handed)

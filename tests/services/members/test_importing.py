@@ -213,12 +213,10 @@ def test_several_batches_are_several_facts(office: Office, tmp_path: Path, monke
         assert session.scalar(text("SELECT count(*) FROM audit_acts WHERE act = 'members.import'")) == 3
 
 
-@pytest.mark.parametrize("act_waits", [False, True])
-def test_batches_share_a_transaction_unless_an_act_waits(
-    office: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, act_waits: bool
+def test_each_batch_is_a_transaction_and_a_dry_run_has_none(
+    office: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.members.importing.pipeline.BATCH", 2)
-    monkeypatch.setattr(office.database, "acts_wait", lambda: act_waits)
     path = write(tmp_path / "a.csv", "nomor,nama\n" + "".join(f"{number},Nur Hasan\n" for number in range(7)))
     commits: list[bool] = []
     office.database.after_commit(lambda: commits.append(True))
@@ -226,8 +224,7 @@ def test_batches_share_a_transaction_unless_an_act_waits(
     assert (figures(counts), commits) == ((7, 7, 0, 0, 0), [])
     counts, _ = run(office, path)
     assert figures(counts) == (7, 7, 0, 0, 0)
-    # On PostgreSQL the series of numbers is locked during a transaction, so each batch has its own.
-    assert len(commits) == (1 if office.database.is_sqlite and not act_waits else 4)
+    assert len(commits) == 4
     with office.database.reading(TEST) as session:
         assert session.scalar(text("SELECT count(*) FROM members")) == 7
         assert session.scalar(text("SELECT count(*) FROM audit_acts WHERE act = 'members.import'")) == 4
