@@ -8,6 +8,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,6 @@ from chassis.table_access import limit_to_institution
 
 RESTORING = ".restoring"  # ending of a file beside the database while `restore` has not ended
 PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000", "cache_size=-16000")
-PAUSE_SECONDS = 0.0005  # between two attempts to get the lock of writers from another process
 LOG_WAIT_MS = 1_000  # for readers that still use the log, such as a backup
 MAPPED_BYTES = 256 * 1024 * 1024  # part of the file that readers map, so that ten rows take 23 µs and not 33
 
@@ -31,7 +31,8 @@ MAPPED_BYTES = 256 * 1024 * 1024  # part of the file that readers map, so that t
 class WriteLock:
     """Admits one writer of a SQLite file at a time, among all threads and processes.
 
-    With SQLite's own busy waiting, two processes of eight threads wait up to 1.8 s for their turns.
+    With SQLite's own busy waiting, or with attempts to lock a file, two processes of eight threads wait up to 1.8 s.
+    The kernel admits processes that wait for `flock` in order.
 
     database  path of the file; `<database>.lock` beside it is locked
     """
@@ -48,11 +49,13 @@ class WriteLock:
             raise TimeoutError
         try:
             if self._handle is None:
-                self._handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            while not _lock_at_once(self._handle):
-                if time.monotonic() >= end:
-                    raise TimeoutError
-                time.sleep(PAUSE_SECONDS)  # `flock` itself has no time limit
+                self._handle = self._open()
+            try:
+                fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                locked = self._wait(end - time.monotonic())
+                os.close(self._handle)
+                self._handle = locked
         except BaseException:
             self._threads.release()
             raise
@@ -76,13 +79,27 @@ class WriteLock:
             os.close(self._handle)
             self._handle = None
 
+    def _open(self) -> int:
+        return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
-def _lock_at_once(handle: int) -> bool:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+    def _wait(self, seconds: float) -> int:
+        """Wait for other processes in a thread, because `flock` has no time limit. Returns the locked handle."""
+        handle, locked = self._open(), Future[int]()
+
+        def wait() -> None:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            if locked.set_running_or_notify_cancel():
+                locked.set_result(handle)
+            else:
+                os.close(handle)  # the writer has ended
+
+        threading.Thread(target=wait, name="write-lock", daemon=True).start()
+        try:
+            return locked.result(max(0.0, seconds))
+        except TimeoutError:
+            if locked.cancel():
+                raise
+            return locked.result()
 
 
 def open_engine(
