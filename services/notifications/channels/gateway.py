@@ -10,16 +10,25 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from chassis.addresses import Networks
-from chassis.errors import Error, Invalid, Refused, Unavailable
-from chassis.outgoing import NoReply, OutgoingClient, Reply
+from chassis.errors import Invalid
+from chassis.outgoing import OutgoingClient, Reply
 from services.notifications.channels.gateway_spec import GatewaySpec, Question, fill, parse_json, read_spec, value_at
-from services.notifications.channels.port import AddressKind, ChannelUrl, Message, Outcome, clean, one_line
+from services.notifications.channels.port import (
+    AddressKind,
+    Channel,
+    ChannelUrl,
+    Message,
+    Outcome,
+    call_provider,
+    clean,
+    one_line,
+)
 
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _NOT_IN_HEADER = re.compile(r"[^\x20-\x7e]")
 
 
-class GatewayChannel:
+class GatewayChannel(Channel):
     """Sends to a gateway with the requests of its description."""
 
     def __init__(
@@ -28,7 +37,6 @@ class GatewayChannel:
         self.name = name
         self.address_kind: AddressKind = spec.address
         self.deduplicates = spec.deduplicates
-        self.institution = ""
         self._spec = spec
         self._is_json = is_json
         self._secrets = {f"secret:{key}": value for key, value in secrets.items()}
@@ -54,65 +62,47 @@ class GatewayChannel:
             "id": message.id,
             "language": message.language,
         }
-        try:
-            reply = self._call(spec.url, spec.fields, spec.method, facts)
-        except NoReply:
-            return Outcome("unknown", reason="GATEWAY_WITHOUT_REPLY", is_channel_down=True)
-        except Refused as refusal:
-            # A reply that is too large may follow an accepted message. After a refused address nothing was sent.
-            is_late = refusal.reason == "OUTGOING_REPLY_TOO_LARGE"
-            return Outcome("unknown" if is_late else "temporary", reason=refusal.reason, is_channel_down=True)
-        except Unavailable as problem:
-            return Outcome("temporary", reason=problem.reason, is_channel_down=True)
-        return self._judge(reply)
+        reply = self._call(spec.url, spec.fields, spec.method, facts)
+        return reply if isinstance(reply, Outcome) else self._judge(reply)
 
     def ask(self, message_id: str) -> Outcome | None:
         """Query the state of a message, if the description of the gateway has a status request."""
         question = self._spec.ask
         if question is None:
             return None
-        try:
-            reply, is_success = self._get(question, message_id)
-        except Error:
-            return None
-        return Outcome("accepted", provider_id=self._id(reply.body.decode("utf-8", "replace"))) if is_success else None
+        outcome = self._get(question, message_id)
+        return outcome if outcome.state == "accepted" else None
 
     def sign_in(self) -> Outcome | None:
         """Send the request `check` of the description, such as one for the balance; None without it."""
-        question = self._spec.check
-        if question is None:
-            return None
-        try:
-            reply, is_success = self._get(question)
-        except NoReply:
-            return Outcome("temporary", reason="GATEWAY_WITHOUT_REPLY")
-        except (Refused, Unavailable) as problem:
-            return Outcome("temporary", reason=problem.reason)
-        return Outcome("accepted") if is_success else Outcome("temporary", reason=f"GATEWAY_{reply.status}")
+        return self._get(self._spec.check) if self._spec.check is not None else None
 
-    def close(self) -> None:
-        """Close nothing, because each request has its own connection."""
-
-    def _get(self, question: Question, message_id: str = "") -> tuple[Reply, bool]:
-        """Return the reply to a question, and whether it is the reply of success."""
+    def _get(self, question: Question, message_id: str = "") -> Outcome:
+        """Return "accepted" when the reply to a question is that of success."""
         facts = {**self._secrets, "id": message_id, "to": "", "text": "", "subject": "", "language": ""}
         reply = self._call(question.url, question.fields, "GET", facts)
+        if isinstance(reply, Outcome):
+            return reply
         body = reply.body.decode("utf-8", "replace")
-        return reply, question.success.holds(reply.status, body, parse_json(body))
+        if question.success.holds(reply.status, body, parse_json(body)):
+            return Outcome("accepted", provider_id=self._id(body))
+        return Outcome("temporary", reason=f"GATEWAY_{reply.status}")
 
-    def _call(self, url: str, fields: Mapping[str, Any], method: str, facts: Mapping[str, str]) -> Reply:
+    def _call(self, url: str, fields: Mapping[str, Any], method: str, facts: Mapping[str, str]) -> Reply | Outcome:
         target = fill(url, facts, is_url=True)
         headers = {name: _NOT_IN_HEADER.sub("", fill(text, facts)) for name, text in self._spec.headers.items()}
         filled = fill(dict(fields), facts)
         if method == "GET":
             query = urlencode(filled)
             mark = "&" if urlsplit(target).query else "?"
-            return self._client.request("GET", f"{target}{mark}{query}" if query else target, headers=headers)
+            target = f"{target}{mark}{query}" if query else target
+            return call_provider(self._client, "GATEWAY", "GET", target, headers=headers)
         if self._is_json:
             content, kind = json.dumps(filled).encode(), "application/json"
         else:
             content, kind = urlencode(filled).encode(), "application/x-www-form-urlencoded"
-        return self._client.request("POST", target, content=content, headers={"Content-Type": kind, **headers})
+        headers = {"Content-Type": kind, **headers}
+        return call_provider(self._client, "GATEWAY", "POST", target, content=content, headers=headers)
 
     def _judge(self, reply: Reply) -> Outcome:
         body = reply.body.decode("utf-8", "replace")

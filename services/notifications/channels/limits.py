@@ -109,7 +109,7 @@ class Circuit:
         return CircuitState("open" if left else "half-open", self._failures, self._reason, left)
 
 
-class LimitedChannel:
+class LimitedChannel(Channel):
     """A channel with its rate and circuit. A message that must wait has the outcome "temporary" with the seconds."""
 
     def __init__(

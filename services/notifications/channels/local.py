@@ -9,6 +9,7 @@ from chassis.errors import Invalid
 from services.notifications.channels.port import (
     NO_SIGN_IN,
     AddressKind,
+    Channel,
     ChannelUrl,
     Message,
     Outcome,
@@ -20,11 +21,10 @@ from services.notifications.channels.port import (
 _log = logging.getLogger(__name__)
 
 
-class ConsoleChannel:
+class ConsoleChannel(Channel):
     """Writes messages to the log instead of sending them, without codes and with masked addresses."""
 
     deduplicates = True
-    institution = ""
 
     def __init__(self, name: str, address_kind: AddressKind) -> None:
         self.name = name
@@ -41,24 +41,15 @@ class ConsoleChannel:
             _log.info("notice | %s", line)
         return Outcome("accepted", provider_id=message.id)
 
-    def ask(self, _message_id: str) -> Outcome | None:
-        """Return None, because the log cannot be queried."""
-        return None
-
     def sign_in(self) -> Outcome:
-        """Return NO_SIGN_IN."""
         return NO_SIGN_IN
 
-    def close(self) -> None:
-        """Close nothing."""
 
-
-class PrintChannel:
+class PrintChannel(Channel):
     """Accepts every message. The notice is on the print list until staff mark it as handed over."""
 
     address_kind: AddressKind = "none"
     deduplicates = True
-    institution = ""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -72,11 +63,7 @@ class PrintChannel:
         return Outcome("accepted", provider_id=message_id)
 
     def sign_in(self) -> Outcome:
-        """Return NO_SIGN_IN."""
         return NO_SIGN_IN
-
-    def close(self) -> None:
-        """Close nothing."""
 
 
 def open_console(url: ChannelUrl, *, allowed_networks: Networks = ()) -> ConsoleChannel:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
-from chassis.errors import Invalid
+from chassis.errors import Invalid, Refused, Unavailable
+from chassis.outgoing import NoReply, OutgoingClient, Reply
 
 AddressKind = Literal["email", "phone", "push", "none"]
 State = Literal["accepted", "temporary", "permanent", "unknown"]
@@ -101,24 +102,42 @@ class Channel(Protocol):
 
     name: str
     address_kind: AddressKind
-    institution: str
-    deduplicates: bool
+    institution: str = ""
+    deduplicates: bool = False
 
     def send(self, message: Message) -> Outcome:
         """Hand a message over. Refusals and failures of the provider are outcomes, not exceptions."""
         ...
 
-    def ask(self, message_id: str) -> Outcome | None:
+    def ask(self, _message_id: str) -> Outcome | None:
         """Return the outcome of a message, which may be pending; None if the channel has no query for it."""
-        ...
+        return None
 
     def sign_in(self) -> Outcome | None:
         """Try the provider's sign-in without sending a message; None if there is no way to try it."""
-        ...
+        return None
 
     def close(self) -> None:
         """Close connections; a later `send` opens them again."""
-        ...
+        return
+
+
+def call_provider(
+    client: OutgoingClient, provider: str, method: str, url: str, *, content: bytes = b"",
+    headers: Mapping[str, str],
+) -> Reply | Outcome:  # fmt: skip
+    """Return the reply of a provider, or the outcome of a message that has no reply.
+
+    provider  the beginning of reasons: WHATSAPP or GATEWAY
+    """
+    try:
+        return client.request(method, url, content=content, headers=headers)
+    except NoReply:
+        return Outcome("unknown", reason=f"{provider}_WITHOUT_REPLY", is_channel_down=True)
+    except (Refused, Unavailable) as problem:
+        # A reply that is too large may follow an accepted message. After a refused address nothing was sent.
+        is_late = problem.reason == "OUTGOING_REPLY_TOO_LARGE"
+        return Outcome("unknown" if is_late else "temporary", reason=problem.reason, is_channel_down=True)
 
 
 def usable_by(institution: str, channels: Sequence[Channel]) -> tuple[Channel, ...]:

@@ -15,7 +15,7 @@ from chassis import telemetry
 from chassis.addresses import Networks
 from chassis.errors import Invalid
 from services.notifications.channels.mail import MailAddress, compose, parse_address, parse_sender
-from services.notifications.channels.port import AddressKind, ChannelUrl, Message, Outcome
+from services.notifications.channels.port import AddressKind, Channel, ChannelUrl, Message, Outcome
 
 TIMEOUT_SECONDS = 20.0
 # Servers close connections after some time or some mails; the default of Postfix is 100 mails.
@@ -35,17 +35,15 @@ _WITHOUT_REPLY = Outcome("unknown", reason="MAIL_WITHOUT_REPLY", is_channel_down
 _PENDING = Outcome("unknown", reason="MAIL_WITHOUT_REPLY", is_pending=True)
 
 
-class SmtpChannel:
+class SmtpChannel(Channel):
     """Sends mails through the mail server of the library or of its provider.
 
     A negative reply to a recipient or a mail is a refusal of the message. Failures of connection, TLS and
     authentication are failures of the channel.
     """
 
-    address_kind: AddressKind = "email"
     # The Message-ID is the same for each attempt, but few servers drop a second mail with it.
-    deduplicates = False
-    institution = ""
+    address_kind: AddressKind = "email"
 
     def __init__(
         self,

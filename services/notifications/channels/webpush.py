@@ -21,7 +21,7 @@ from chassis.addresses import Networks
 from chassis.errors import Invalid, Refused, Unavailable
 from chassis.outgoing import NoReply, OutgoingClient
 from services.notifications.channels.mail import parse_address
-from services.notifications.channels.port import AddressKind, ChannelUrl, Message, Outcome, clean, one_line
+from services.notifications.channels.port import AddressKind, Channel, ChannelUrl, Message, Outcome, clean, one_line
 
 PRIVATE_KEY, PUBLIC_KEY = "vapid-private.pem", "vapid-public.pem"
 TTL_SECONDS = 86_400
@@ -41,13 +41,12 @@ _ORDER = ("accepted", "unknown", "temporary", "permanent")
 _LINK = re.compile(r"https?://[!-;=?-~]{1,800}")
 
 
-class WebPushChannel:
+class WebPushChannel(Channel):
     """Sends to the push services in the subscriptions of browsers."""
 
     address_kind: AddressKind = "push"
     # A message replaces a waiting message with the same topic, and a displayed one with the same tag.
     deduplicates = True
-    institution = ""
 
     def __init__(
         self,
@@ -148,17 +147,6 @@ class WebPushChannel:
         refusals = replace(refusals, count=refusals.count + 1)
         _remember(self._refusals, endpoint, refusals)
         return refusals.count >= REFUSALS and self._accepted > refusals.accepted_before
-
-    def ask(self, _message_id: str) -> Outcome | None:
-        """Return None, because push services do not store our ids."""
-        return None
-
-    def sign_in(self) -> None:
-        """Return None, because push services check the signature of each message and have no sign-in."""
-        return
-
-    def close(self) -> None:
-        """Close nothing, because each request has its own connection."""
 
 
 @dataclass(frozen=True, slots=True)

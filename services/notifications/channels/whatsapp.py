@@ -13,13 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from chassis.addresses import Networks
-from chassis.errors import Invalid, Refused, Unavailable
-from chassis.outgoing import NoReply, OutgoingClient, Reply
+from chassis.errors import Invalid
+from chassis.outgoing import OutgoingClient, Reply
 from services.notifications.channels.port import (
     AddressKind,
+    Channel,
     ChannelUrl,
     Message,
     Outcome,
+    call_provider,
     clean,
     is_whatsapp,
     one_line,
@@ -90,12 +92,14 @@ def read_numbers(urls: Sequence[ChannelUrl], *, secret: str, verify_token: str) 
     ]
 
 
-class WhatsAppChannel:
-    """Sends from a number of the library."""
+class WhatsAppChannel(Channel):
+    """Sends from a number of the library.
+
+    The Cloud API has no idempotency key, so a second request sends a second message, and no query for the status of a
+    message: its callbacks contain our id.
+    """
 
     address_kind: AddressKind = "phone"
-    # The Cloud API has no idempotency key, so a second request sends a second message.
-    deduplicates = False
 
     def __init__(self, name: str, *, url: str, token: str, client: OutgoingClient, institution: str = "") -> None:
         self.name = name
@@ -123,32 +127,17 @@ class WhatsAppChannel:
             **content,
         }
         headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self._token}"}
-        try:
-            reply = self._client.request("POST", self._url, content=json.dumps(document).encode(), headers=headers)
-        except NoReply:
-            return Outcome("unknown", reason="WHATSAPP_WITHOUT_REPLY", is_channel_down=True)
-        except (Refused, Unavailable) as problem:
-            is_late = problem.reason == "OUTGOING_REPLY_TOO_LARGE"
-            return Outcome("unknown" if is_late else "temporary", reason=problem.reason, is_channel_down=True)
-        return _judge(reply)
-
-    def ask(self, _message_id: str) -> Outcome | None:
-        """Return None, because the Cloud API has no status query; its callbacks contain our id."""
-        return None
+        body = json.dumps(document).encode()
+        reply = call_provider(self._client, "WHATSAPP", "POST", self._url, content=body, headers=headers)
+        return reply if isinstance(reply, Outcome) else _judge(reply)
 
     def sign_in(self) -> Outcome:
         """Read the number of the library, which needs the token."""
         url = self._url.removesuffix("/messages") + "?fields=id"
-        try:
-            reply = self._client.request("GET", url, headers={"Authorization": f"Bearer {self._token}"})
-        except NoReply:
-            return Outcome("temporary", reason="WHATSAPP_WITHOUT_REPLY")
-        except (Refused, Unavailable) as problem:
-            return Outcome("temporary", reason=problem.reason)
+        reply = call_provider(self._client, "WHATSAPP", "GET", url, headers={"Authorization": f"Bearer {self._token}"})
+        if isinstance(reply, Outcome):
+            return reply
         return Outcome("accepted") if 200 <= reply.status < 300 else _judge(reply)
-
-    def close(self) -> None:
-        """Close nothing, because each request has its own connection."""
 
 
 def outcome_of_error(code: int, *, retry_after_seconds: int | None = None) -> Outcome:
