@@ -207,14 +207,17 @@ def import_members(
     columns = read_map(mapping)
 
     def tell(finding: Finding) -> None:
-        sentence = fill(finding.reason, {"field": finding.field, **finding.facts}).en
+        sentence = fill(finding.reason, {"field": finding.field, **finding.facts})
         if not json:
-            print_text(f"row {finding.row}: {'rejected: ' if finding.is_rejected else ''}{sentence}")
+            row, rejected = ("baris", "ditolak: ") if language == "id" else ("row", "rejected: ")
+            text = sentence.in_language(language)
+            print_text(f"{row} {finding.row}: {rejected if finding.is_rejected else ''}{text}")
         elif len(findings) < MOST_FINDINGS:
             known = {"row": finding.row, "reason": finding.reason, "field": finding.field}
-            findings.append({**known, "put_aside": finding.is_rejected, "detail": sentence})
+            findings.append({**known, "put_aside": finding.is_rejected, "detail": sentence.en})
 
     with open_for_command("members") as resources:
+        language = resources.settings.language
         owner = _institution(resources, institution) if institution else _only_institution(resources)
         tune_gc()
         run = Import(

@@ -91,15 +91,25 @@ class Answerer:
         self._away: set[str] = set()
 
     def run_round(self) -> int:
-        """Answer waiting messages, each in a separate transaction. Returns their number."""
+        """Answer waiting messages, each in a separate transaction. Returns their number.
+
+        A page of messages of which none can be answered now holds no later ones.
+        """
+        page = self._read_page(None)
+        while page:
+            if count := sum(map(self._answer, page)):
+                return count
+            page = self._read_page(page[-1])
+        return 0
+
+    def _read_page(self, after: Pending | None) -> list[Pending]:
         with self._database.reading(ANSWERING) as session:
             self._institutions = inbound.read_institutions(session)
             session.expunge_all()
             codes = {institution.code for institution in self._institutions}
             # Messages wait for an institution that the catalogue has not sent yet.
             unknown = [name for name, one in self._channels.items() if one.institution and one.institution not in codes]
-            pending = inbound.read_pending(session, self._master, without=unknown) if codes else []
-        return sum(self._answer(message) for message in pending)
+            return inbound.read_pending(session, self._master, without=unknown, after=after) if codes else []
 
     def _answer(self, message: Pending) -> bool:
         if message.is_unreadable:

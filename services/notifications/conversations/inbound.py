@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import and_, or_, select, update
 from sqlalchemy.orm import Session
 
 from chassis import clock
@@ -71,7 +71,12 @@ def add_inbound(
 
 
 def read_pending(
-    session: Session, master: MasterKey, *, without: Collection[str] = (), most: int = 100
+    session: Session,
+    master: MasterKey,
+    *,
+    without: Collection[str] = (),
+    after: Pending | None = None,
+    most: int = 100,
 ) -> list[Pending]:
     """Return the oldest messages without an answer, without those whose sender was asked for the institution.
 
@@ -79,14 +84,18 @@ def read_pending(
 
     master   the master key of this database; with another key every message would seem damaged
     without  names of channels whose messages are left out
+    after    the last message of the page before
     """
+    sent_at, provider_id = InboundMessage.sent_at, InboundMessage.provider_id
     query = select(InboundMessage).where(
         InboundMessage.sealed.is_not(None),
         InboundMessage.asked_at.is_(None),
         InboundMessage.channel.not_in(without),
     )
+    if after is not None:
+        query = query.where(or_(sent_at > after.at, and_(sent_at == after.at, provider_id > after.provider_id)))
     pending = []
-    for row in session.scalars(query.order_by(InboundMessage.sent_at).limit(most)):
+    for row in session.scalars(query.order_by(sent_at, provider_id).limit(most)):
         assert row.sealed is not None
         address, text, is_unreadable = "", "", False
         try:

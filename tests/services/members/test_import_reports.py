@@ -124,6 +124,23 @@ def test_the_command_ends_with_1_after_such_warnings(
     assert result.exit_code == 0
 
 
+@pytest.mark.parametrize(
+    ("lang", "lines"),
+    [
+        ("id_ID.UTF-8", ["baris 1: Kolom", "baris 2: ditolak: "]),
+        ("en_US.UTF-8", ["row 1: The column", "row 2: rejected: "]),
+    ],
+)
+def test_findings_are_printed_in_the_language_of_the_operator(
+    office: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lang: str, lines: list[str]
+) -> None:
+    monkeypatch.setenv("LANG", lang)
+    path = write(tmp_path / "a.csv", "no;nama;kategori;golongan darah\nA1;;umum;O\n")
+    result, _ = command(office, path, monkeypatch=monkeypatch)
+    printed = result.output.splitlines()
+    assert all(any(one.startswith(line) for one in printed) for line in lines), printed
+
+
 def command(office: Office, path: Path, *options: str, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, dict[str, Any]]:
     monkeypatch.setenv("DATA", str(office.settings.data))
     monkeypatch.setenv("DATABASE_URL", office.database.url.render_as_string(hide_password=False))

@@ -241,6 +241,17 @@ def test_a_question_waits_while_whatsapp_is_away_and_holds_no_other_number(line:
     assert sorted(number for number, _ in line.answer()) == [PHONE_NUMBER_ID, OF_UNAND]
 
 
+def test_many_questions_that_wait_for_whatsapp_hold_no_other_number(line: Line) -> None:
+    for second in range(101):
+        with clock.frozen(NOON + timedelta(seconds=second)):
+            line.write("Halo")
+    with clock.frozen(NOON + timedelta(minutes=2)):
+        line.write("Halo UNAND", number=OF_UNAND)
+        line.cloud.errors = [(503, 131016)]
+        assert Answerer(line.partners.database, line.members, line.partners.master, line.by_name).run_round() == 1
+    assert (line.cloud.accepted, line.seen_by(UNAND)) == ([], ["Halo UNAND"])
+
+
 def test_messages_for_an_institution_that_is_not_there_yet_wait_and_hold_no_other_number(line: Line) -> None:
     late = line.by_name["wa-unand"]
     late.institution = "BARU"
