@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import pkgutil
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from importlib import import_module
@@ -30,7 +30,7 @@ from chassis.errors import Error, Invalid
 from chassis.rpc.client import ISSUING_SERVICE, read_state_of
 from chassis.settings import Settings
 from gateway import api, partners, problems, web
-from gateway.api import check_outs, records, search
+from gateway.api import search
 from gateway.api.openapi import complete
 from gateway.api.validation import invalid_request
 from gateway.callers import Callers
@@ -49,7 +49,6 @@ from gateway.web.trust import local_authority
 
 API = "/api/v1"
 _API_PATHS = f"{API}/"
-HOT_ROUTES = (*search.HOT_ROUTES, *records.HOT_ROUTES, *check_outs.HOT_ROUTES)
 
 # Media types of an error; the first is the default when Accept names no type.
 _ERROR_MEDIA_TYPES = (problems.MEDIA_TYPE, "application/json", "text/html")
@@ -73,75 +72,6 @@ class Gateway(FastAPI):
                 )
             )
         return self.openapi_schema
-
-    def build_middleware_stack(self) -> ASGIApp:
-        """Leave out FastAPI's layers outside RequestGuard: error page, telemetry and body limit, which are not used."""
-        layer: Any = super().build_middleware_stack()
-        if not telemetry.is_tracing():  # the instrumentation expects FastAPI's outermost layer
-            while not isinstance(layer, RequestGuard):
-                layer = layer.app
-        stack: ASGIApp = layer
-        return stack
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or self.middleware_stack is None:
-            await super().__call__(scope, receive, send)
-            return
-        scope["app"] = self
-        await self.middleware_stack(scope, receive, send)
-
-
-class HotRoutes:
-    """ASGI: serves the most frequent routes outside FastAPI's layers, which take as long as the rest of the gateway.
-
-    routes  their endpoints take only the request; the application has the same paths with documentation
-    """
-
-    def __init__(self, app: ASGIApp, *, routes: Sequence[Route]) -> None:
-        self._app = app
-        self._endpoints = {
-            (method, route.path): route.endpoint
-            for route in routes
-            if not route.param_convertors
-            for method in route.methods or ()
-        }
-        self._with_parameters = [route for route in routes if route.param_convertors]
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        endpoint = self._endpoint(scope) if scope["type"] == "http" else None
-        if endpoint is None:
-            await self._app(scope, receive, send)
-            return
-        scope["endpoint"] = endpoint
-        request = Request(scope, receive, send)
-        try:
-            response = await endpoint(request)
-        except Exception as problem:
-            response = await _refuse(request, problem)
-        await response(scope, receive, send)
-
-    def _endpoint(self, scope: Scope) -> Any:
-        path = scope["path"]
-        if not path.startswith(_API_PATHS):
-            return None
-        endpoint = self._endpoints.get((scope["method"], path))
-        if endpoint is None:
-            for route in self._with_parameters:
-                match, child_scope = route.matches(scope)
-                if match is Match.FULL:
-                    scope.update(child_scope)
-                    return route.endpoint
-        return endpoint
-
-
-async def _refuse(request: Request, problem: Exception) -> Response:
-    """Return the response of the application's handler of this exception. Raises the exception when there is none."""
-    for kind in type(problem).__mro__:
-        handler = request.app.exception_handlers.get(kind)
-        if handler is not None:
-            response: Response = await handler(request, problem)
-            return response
-    raise problem
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -187,10 +117,10 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.callers = callers = Callers(sessions, read_token_state)
     app.state.authority = local_authority(settings)
     app.state.is_draining = False  # the process sets this before it stops
-    hot_routes = [_bare_route(route, prefix=API) for route in HOT_ROUTES]
+    app.router.routes += [Route(API + route.path, route.endpoint) for route in search.PLAIN_ROUTES]
     for module in (*partners.MODULES, *web.MODULES):
-        app.router.routes += [_bare_route(route, kind=PageRoute) for route in module.router.routes]
-    templates = templates_of([*hot_routes, *app.router.routes])
+        app.router.routes += [_page_route(route) for route in module.router.routes]
+    templates = templates_of(app.router.routes)
     for router in api_routers():
         app.include_router(router, prefix=API)
         templates |= templates_of(router.routes, prefix=API)
@@ -202,7 +132,6 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_exception_handler(UnicodeEncodeError, _refuse_half_character)
     app.add_middleware(PreparedLibraries)
     app.add_middleware(BrowserSessions)
-    app.add_middleware(HotRoutes, routes=hot_routes)
     if gateway_settings.requests_at_once:
         exempt = networks(settings.trusted_proxies)
         app.add_middleware(Concurrency, most=gateway_settings.requests_at_once, callers=callers, exempt=exempt)
@@ -273,9 +202,9 @@ class PageRoute(Route):
         return super().matches(scope)
 
 
-def _bare_route(route: Any, prefix: str = "", kind: type[Route] = Route) -> Route:
+def _page_route(route: Any) -> Route:
     """Return a route that bypasses FastAPI; the endpoint takes only the request."""
-    return kind(prefix + route.path, route.endpoint, methods=route.methods, name=route.name)
+    return PageRoute(route.path, route.endpoint, methods=route.methods, name=route.name)
 
 
 async def _openapi(request: Request) -> Response:

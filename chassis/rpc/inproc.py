@@ -3,10 +3,9 @@
 `up` fills the registry; this module uses neither manifests nor databases. Messages are passed by reference, not copied,
 so a caller must not change its request during the call, and a servicer must not store it. Message sizes have no limit.
 
-An aio call runs in a thread of a fixed pool; an `inline` method runs on the event loop until it calls
-`leave_event_loop`. Each service has one pool for its `keyed` methods and one for the others, so that writers that wait
-for their turn do not block readers or other services. A sync call runs in its caller's thread, so services that call
-one another cannot use up the threads.
+An aio call runs in a thread of a fixed pool. Each service has one pool for its `keyed` methods and one for the others,
+so that writers that wait for their turn do not block readers or other services. A sync call runs in its caller's
+thread, so services that call one another cannot use up the threads.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from chassis.auth import TokenVerifier
 from chassis.errors import Error
 from chassis.rpc import status
 from chassis.rpc.client_calls import Metadata, read_trailers
-from chassis.rpc.inproc_call import Call, LeaveEventLoop
+from chassis.rpc.inproc_call import Call
 from chassis.rpc.interceptors import PUBLIC, Method, methods_of
 from chassis.settings import Settings
 
@@ -66,7 +65,7 @@ def _health_method(is_healthy: Callable[[], bool]) -> Method:
         return response(status=response.SERVING if is_healthy() else response.NOT_SERVING)
 
     service = "grpc.health.v1.Health"
-    return Method(f"/{service}/Check", service, "Check", PUBLIC, False, False, check, None)
+    return Method(f"/{service}/Check", service, "Check", PUBLIC, False, check, None)
 
 
 def aio_transport(url: str, settings: Settings, caller: str) -> AioTransport:
@@ -113,29 +112,21 @@ class AioTransport(_Transport):
 
     def unary_unary(self, path: str, *_serializers: Any, **_options: Any) -> Any:
         async def invoke(request: Any, *, timeout: float | None = None, metadata: Metadata = (), **_more: Any) -> Any:
-            method, deadline = self._method(path), _deadline(timeout)
-            if method.inline:
-                try:
-                    return _reply(method, request, Call(metadata, deadline, on_event_loop=True, caller=self._caller))
-                except LeaveEventLoop:
-                    pass  # after the block, because the error would be the context of the errors of the thread
-            return await self._reply_in_thread(method, request, Call(metadata, deadline, caller=self._caller))
+            """Run the method in a thread of the pool; at the deadline, stop waiting and end the servicer's context."""
+            method, call = self._method(path), Call(metadata, _deadline(timeout), self._caller)
+            pool = _threads(self._name, self._threads, keyed=method.keyed)
+            running = asyncio.get_running_loop().run_in_executor(pool, _reply, method, request, call)
+            try:
+                async with asyncio.timeout(call.time_remaining()):
+                    reply = await running
+                read_trailers(call.reply_metadata)
+                return reply
+            except TimeoutError:
+                raise status.too_late() from None
+            finally:
+                call.end()
 
         return invoke
-
-    async def _reply_in_thread(self, method: Method, request: Any, call: Call) -> Any:
-        """Run the method in a thread of the pool; at the deadline, stop waiting and end the servicer's context."""
-        pool = _threads(self._name, self._threads, keyed=method.keyed)
-        running = asyncio.get_running_loop().run_in_executor(pool, _reply, method, request, call)
-        try:
-            async with asyncio.timeout(call.time_remaining()):
-                reply = await running
-            read_trailers(call.reply_metadata)
-            return reply
-        except TimeoutError:
-            raise status.too_late() from None
-        finally:
-            call.end()
 
     async def close(self, grace: float | None = None) -> None:
         """Do nothing: the pools belong to the process."""
@@ -156,7 +147,7 @@ class SyncTransport(_Transport):
 
     def unary_unary(self, path: str, *_serializers: Any, **_options: Any) -> Any:
         def invoke(request: Any, timeout: float | None = None, metadata: Metadata = (), **_more: Any) -> Any:
-            return _reply(self._method(path), request, Call(metadata, _deadline(timeout), caller=self._caller))
+            return _reply(self._method(path), request, Call(metadata, _deadline(timeout), self._caller))
 
         return invoke
 

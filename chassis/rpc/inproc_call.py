@@ -11,10 +11,6 @@ import grpc
 from chassis.rpc import status
 
 
-class LeaveEventLoop(BaseException):
-    """Ends a method on an event loop, so that it runs again in a thread. Not an error, so that no code handles it."""
-
-
 class Call(grpc.ServicerContext):
     """The context of one in-process call, which replaces gRPC's."""
 
@@ -22,18 +18,14 @@ class Call(grpc.ServicerContext):
         self,
         metadata: Sequence[tuple[str, str]] | None,
         deadline: float | None,
-        *,
-        on_event_loop: bool = False,
         caller: str = "",
     ) -> None:
         """
-        deadline       `time.monotonic()` at which the caller stops waiting; None for never
-        on_event_loop  the method runs on its caller's event loop, which it blocks
-        caller         name of the calling service, or "gateway"
+        deadline  `time.monotonic()` at which the caller stops waiting; None for never
+        caller    name of the calling service, or "gateway"
         """
         self._metadata = metadata or ()
         self._deadline = deadline
-        self.on_event_loop = on_event_loop
         self._caller = caller
         self._active = True
         self.reply_metadata: Sequence[tuple[str, str]] = ()
@@ -52,11 +44,6 @@ class Call(grpc.ServicerContext):
         """
         if self._deadline is not None and time.monotonic() > self._deadline:
             raise status.too_late()
-
-    def leave_event_loop(self) -> None:
-        """Run the method again in a thread, from its beginning; do nothing in a thread."""
-        if self.on_event_loop:
-            raise LeaveEventLoop
 
     def is_active(self) -> bool:
         return self._active and (self._deadline is None or time.monotonic() <= self._deadline)

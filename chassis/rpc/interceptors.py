@@ -44,7 +44,6 @@ class Method:
     """A method of a service with its interceptors.
 
     path       /package.Service/Method
-    inline     runs on the event loop of an aio caller in the same process
     keyed      writes once for each Idempotency-Key
     behaviour  (request, grpc context) -> reply; raises only `Error`
     handler    the generated handler with the serializers
@@ -54,7 +53,6 @@ class Method:
     service: str
     name: str
     scope: str
-    inline: bool
     keyed: bool
     behaviour: Behaviour
     handler: Any
@@ -77,8 +75,7 @@ def methods_of(servicer: Any, adder: Callable[[Any, Any], None], verifier: Token
             raise Invalid("SCOPE_MISSING", method=f"{recorder.service}/{name}")
         path = f"/{recorder.service}/{name}"
         behaviour = _with_interceptors(handler, path, options, verifier)
-        declared = (options.scope, options.inline, options.keyed)
-        methods.append(Method(path, recorder.service, name, *declared, behaviour, handler))
+        methods.append(Method(path, recorder.service, name, options.scope, options.keyed, behaviour, handler))
     return methods
 
 
@@ -87,7 +84,6 @@ class Options:
     """The options of a method in its .proto file."""
 
     scope: str
-    inline: bool
     idempotent: bool
     keyed: bool
     act: str = ""
@@ -99,7 +95,7 @@ def options_of(path: str) -> Options:
     try:
         return _options(_service(service).methods_by_name[name])
     except KeyError:
-        return Options(scope="", inline=False, idempotent=False, keyed=False)
+        return Options(scope="", idempotent=False, keyed=False)
 
 
 def _service(name: str) -> ServiceDescriptor:
@@ -117,7 +113,6 @@ def _options(method: MethodDescriptor) -> Options:
     extensions = method.GetOptions().Extensions
     return Options(
         scope=extensions[options_pb2.scope],
-        inline=extensions[options_pb2.inline],
         idempotent=extensions[options_pb2.idempotent],
         keyed=extensions[options_pb2.keyed],
         act=extensions[options_pb2.act],
@@ -147,13 +142,8 @@ def _with_interceptors(handler: Any, path: str, options: Options, verifier: Toke
         except Error as error:
             code = error.grpc_code
             raise
-        except BaseException:
-            # LeaveEventLoop among others: the call runs again in a thread and is counted there.
-            code = ""
-            raise
         finally:
-            if code:
-                metrics.observe_call(path[1:], code, time.perf_counter() - start)
+            metrics.observe_call(path[1:], code, time.perf_counter() - start)
 
     def behaviour(request: Any, grpc_context: Any) -> Any:
         context = _set_context(grpc_context, path, options)
@@ -163,8 +153,7 @@ def _with_interceptors(handler: Any, path: str, options: Options, verifier: Toke
         return reply(request, grpc_context, context)
 
     def reply(request: Any, grpc_context: Any, context: Context) -> Any:
-        # On the event loop the caller itself counts the CPU time, and nobody reads trailing metadata.
-        start = None if getattr(grpc_context, "on_event_loop", False) else time.thread_time()
+        start = time.thread_time()
         try:
             context.check_deadline()
             limited = limited_scope(options.act, request)
@@ -172,7 +161,8 @@ def _with_interceptors(handler: Any, path: str, options: Options, verifier: Toke
             if options.keyed:
                 _check_key(context.key)
             answer = handler.unary_unary(request, grpc_context)
-            _set_trailers(grpc_context, context, start)
+            microseconds = str(int(1e6 * (time.thread_time() - start)))
+            grpc_context.set_trailing_metadata(((cpu_time.METADATA_KEY, microseconds), *context.trailers.items()))
             return answer
         except Error:
             raise
@@ -180,13 +170,6 @@ def _with_interceptors(handler: Any, path: str, options: Options, verifier: Toke
             raise unexpected(problem, method=path, request_id=context.request_id) from problem
 
     return counted
-
-
-def _set_trailers(grpc_context: Any, context: Context, start: float | None) -> None:
-    """Send the CPU time since `start`, and the trailers of the context; nothing with None."""
-    if start is not None:
-        microseconds = str(int(1e6 * (time.thread_time() - start)))
-        grpc_context.set_trailing_metadata(((cpu_time.METADATA_KEY, microseconds), *context.trailers.items()))
 
 
 def unexpected(problem: Exception, *, method: str, request_id: str) -> Error:

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
-from email.message import Message
-from functools import partial
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
 from google.protobuf.timestamp_pb2 import Timestamp
-from pydantic import AfterValidator, AwareDatetime, Field, StrictBool, ValidationError
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from pydantic import AfterValidator, AwareDatetime, Field, StrictBool
+from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from chassis.models import Body, ResponseModel
 from gateway.api.loan_models import (
@@ -33,17 +28,14 @@ from gateway.api.loan_models import (
     suspension_model,
 )
 from gateway.api.members import private
-from gateway.api.openapi import ApiRoute, documented, refuse_strangers
-from gateway.api.schemas import JSON, Refusal
-from gateway.api.validation import invalid_request
-from gateway.clients import Circulation, call, circulation
+from gateway.api.openapi import ApiRoute, documented
+from gateway.api.schemas import Refusal
+from gateway.clients import Circulation, call
 from gateway.negotiation import language
-from gateway.request_guard import header_fields
 from rangkiang.circulation.v1 import loans_pb2 as wire
 
 router = APIRouter(tags=["lending"], route_class=ApiRoute)
 
-_Model = TypeVar("_Model", bound=Body)
 _MOST_OVERRIDES = 20
 _AT = "Time of an act recorded on paper, ISO 8601 with zone, at most 7 days ago; by default now. Needs loans.at."
 
@@ -227,54 +219,3 @@ async def use_in_library(request: Request, body: ItemBody, circulation: Circulat
     reply = await call(request, circulation.UseInLibrary, message)
     status = 200 if reply.repeated else 201
     return private(UsedInLibrary(item=item_model(reply.item), repeated=reply.repeated), status=status)
-
-
-async def _read_json_body(model: type[_Model], request: Request) -> _Model:
-    """Read the body of a request, with the same result as FastAPI.
-
-    raises  Invalid        BODY_NOT_JSON, FIELD_MISSING, FIELD_UNKNOWN, FIELD_TOO_LONG, FIELD_INVALID …
-            HTTPException  413; 400 when the body cannot be read
-    """
-    body = await _body(request)
-    try:
-        return model.model_validate(body, from_attributes=True)
-    except ValidationError as problem:
-        raise invalid_request({**error, "loc": ("body", *error["loc"])} for error in problem.errors()) from None
-
-
-async def _body(request: Request) -> Any:
-    """Return the value of a JSON body; the bytes of a body of another type, which no model accepts."""
-    try:
-        content = await request.body()
-        if not content:
-            raise invalid_request([{"type": "missing", "loc": ("body",)}])
-        return json.loads(content) if _is_json(header_fields(request.scope)) else content
-    except json.JSONDecodeError as problem:
-        raise invalid_request([{"type": "json_invalid", "loc": ("body", problem.pos)}]) from None
-    except (ValueError, RecursionError, ClientDisconnect):  # bytes that are not UTF-8, or a number of 5,000 digits
-        raise HTTPException(400) from None
-
-
-def _is_json(fields: dict[bytes, bytes]) -> bool:
-    content_type = fields.get(b"content-type", b"").decode("latin-1")
-    if content_type in (JSON, ""):
-        return content_type == JSON
-    message = Message()
-    message["content-type"] = content_type
-    subtype = message.get_content_subtype()
-    return message.get_content_maintype() == "application" and (subtype == "json" or subtype.endswith("+json"))
-
-
-async def _check_out(request: Request) -> Response:
-    return await check_out(request, await _read_json_body(CheckOutBody, request), circulation(request))
-
-
-async def _check_in(request: Request) -> Response:
-    return await check_in(request, await _read_json_body(ItemBody, request), circulation(request))
-
-
-# These routes bypass FastAPI for speed.
-HOT_ROUTES = (
-    Route("/check-outs", partial(refuse_strangers, handle=_check_out), methods=["POST"]),
-    Route("/check-ins", partial(refuse_strangers, handle=_check_in), methods=["POST"]),
-)

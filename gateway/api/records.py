@@ -9,12 +9,11 @@ from fastapi import APIRouter, Path, Query
 from pydantic import WithJsonSchema
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from chassis.models import ResponseModel
 from gateway import clients
 from gateway.api.openapi import ApiRoute, documented
-from gateway.api.queries import NearQuery, QueryModel, read_query
+from gateway.api.queries import NearQuery, QueryModel
 from gateway.api.record_schema import FullRecord
 from gateway.api.schemas import (
     BRIEF_EXAMPLE,
@@ -283,17 +282,3 @@ def _call_number(parts: wire.CallNumber) -> CallNumber:
         copy_number=parts.copy,
         sort_key=parts.sort_key,
     )
-
-
-async def _record(request: Request) -> Response:
-    record_id = check_record_id(request.path_params["record_id"])
-    return await record(request, record_id, read_query(NearQuery, request))
-
-
-async def _record_file(request: Request) -> Response:
-    query = read_query(QueryModel, request)
-    return await record_file(request, request.path_params["record_id"], request.path_params["ending"], query)
-
-
-# These routes bypass FastAPI for speed.
-HOT_ROUTES = (Route("/records/{record_id}.{ending}", _record_file), Route("/records/{record_id}", _record))

@@ -44,7 +44,7 @@ async def feed(request: Request) -> Response:
 
     The feed of the whole collection also lists the records that were deleted last (RFC 6721).
     """
-    query = read_query(SearchQuery, request, strict=False)
+    query = read_query(SearchQuery, request)
     question = search_request(query)
     question.limit = question.limit or HITS
     del question.facets[:]

@@ -54,7 +54,7 @@ async def description(request: Request) -> Response:
 @router.get("/suggestions.json")
 async def suggestions(request: Request) -> Response:
     """Return `[typed, [completions], [kinds], [URLs]]` (OpenSearch Suggestions 1.1)."""
-    query = read_query(SuggestQuery, request, strict=False)
+    query = read_query(SuggestQuery, request)
     typed = query.q
     message = wire.SuggestRequest(prefix=typed, limit=query.limit)
     suggestions_found = (await call(request, catalog(request).Suggest, message)).suggestions

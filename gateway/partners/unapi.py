@@ -41,7 +41,7 @@ class UnapiQuery(QueryModel):
 @router.get("/unapi")
 async def unapi(request: Request) -> Response:
     """List all formats; with `id`, list the formats of the record (300); with `id` and `format`, return the record."""
-    query = read_query(UnapiQuery, request, strict=False)
+    query = read_query(UnapiQuery, request)
     identifier = query.id
     if not identifier:
         return respond(request, _formats(""), "application/xml", vary="Accept-Encoding")

@@ -27,7 +27,7 @@ class PageQuery(SearchQuery):
 
 def read_page(request: Request, model: type[QueryModel]) -> Params:
     """Read and check the parameters of a page; return them as text. Unknown parameters are ignored."""
-    return read_query(model, request, strict=False).as_parameters()
+    return read_query(model, request).as_parameters()
 
 
 def first_value(params: Params, name: str, default: str = "") -> str:

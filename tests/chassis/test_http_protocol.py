@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import inspect
 import resource
 import socket
 import time
@@ -9,11 +11,16 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 
 import pytest
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from chassis import http_protocol
 from chassis.addresses import networks
 from chassis.http_protocol import HEAD_BYTES, WAITING_REQUESTS
 from tests.fakes.http_site import GET, LARGE_RESPONSE_BYTES, Site, client_of, eventually, pour, until_closed
+
+# SHA-256 of the source that chassis/http_protocol.py extends.
+UVICORN_CLASSES = "1f0ad26f71ba02a760f1965589e05ae7e93ec5eb5a25b6c0d796f71630a3a051"
 
 
 @pytest.fixture
@@ -359,3 +366,10 @@ def test_a_trusted_proxy_has_no_limit_of_connections() -> None:
 def test_proxies_that_are_no_addresses_or_every_address_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"IP address|every address"):
         networks(text)
+
+
+def test_uvicorns_private_classes_are_those_that_the_bounds_were_written_for() -> None:
+    source = "".join(map(inspect.getsource, (HttpToolsProtocol, RequestResponseCycle, FlowControl)))
+    assert hashlib.sha256(source.encode()).hexdigest() == UVICORN_CLASSES, (
+        "uvicorn has changed its classes: compare them with chassis/http_protocol.py, then record the new digest"
+    )

@@ -37,7 +37,7 @@ class BrokenConnectionEcho(Echo):
             session.execute(text("SELECT 1"))
         return request
 
-    SayInline = SayOnce = Whisper = Confide = Say
+    SayOnce = Whisper = Confide = Say
 
     def close(self) -> None:
         self._owner.dispose()

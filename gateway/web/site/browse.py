@@ -36,7 +36,7 @@ class BrowseQuery(QueryModel):
 @router.get("/browse")
 async def which(request: Request) -> Response:
     """Show the kinds of lists. With `kind`, redirect to that list."""
-    query = read_query(BrowseQuery, request, strict=False)
+    query = read_query(BrowseQuery, request)
     if query.kind:
         return RedirectResponse(list_address(query.kind, term=query.term), status_code=303)
     return page(
@@ -49,7 +49,7 @@ async def headings(request: Request) -> Response:
     kind = request.path_params["kind"]
     if kind not in KINDS:
         raise NotFound("LIST_NOT_FOUND", kind=kind[:80])
-    query = read_query(BrowseQuery, request, strict=False)
+    query = read_query(BrowseQuery, request)
     term, cursor = query.term, query.cursor
     message = browsing_pb2.BrowseRequest(kind=kind, term=term, cursor=cursor, before=BEFORE if term else 0, after=AFTER)
     reply = await call(request, catalog(request).Browse, message)

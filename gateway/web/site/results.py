@@ -136,7 +136,7 @@ async def results(request: Request) -> Response:
 @router.get("/suggest")
 async def suggest(request: Request) -> Response:
     """Return the options of the search box's list, each with its URL."""
-    prefix = read_query(SuggestQuery, request, strict=False).q
+    prefix = read_query(SuggestQuery, request).q
     reply = await call(request, catalog(request).Suggest, wire.SuggestRequest(prefix=prefix))
     options = [
         {

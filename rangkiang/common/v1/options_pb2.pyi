@@ -115,7 +115,6 @@ class Json(_message.Message):
 Global___Json: _TypeAlias = Json  # noqa: Y015
 
 SCOPE_FIELD_NUMBER: _builtins.int
-INLINE_FIELD_NUMBER: _builtins.int
 IDEMPOTENT_FIELD_NUMBER: _builtins.int
 KEYED_FIELD_NUMBER: _builtins.int
 ACT_FIELD_NUMBER: _builtins.int
@@ -125,10 +124,6 @@ TOTAL_FIELD_NUMBER: _builtins.int
 JSON_FIELD_NUMBER: _builtins.int
 scope: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, _builtins.str]
 """Who may call: "public", or the name of a scope. A method without one is refused at start."""
-inline: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, _builtins.bool]
-"""In the embedded edition the method runs on the event loop: only for reads that take less than one or two
-milliseconds.
-"""
 idempotent: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, _builtins.bool]
 """A second call has no further effect, as with every read: a client may repeat the call by itself."""
 keyed: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, _builtins.bool]

@@ -58,9 +58,6 @@ class CircuitBreaker:
     def count(self) -> int:
         return self._call(self._index.count)
 
-    def documents_in_process(self) -> int | None:
-        return self._index.documents_in_process()
-
     def sums(self) -> Sums:
         return self._call(self._index.sums)
 

@@ -219,9 +219,6 @@ class ElasticIndex:
         numbers, versions = (round(response["aggregations"][field]["value"]) for field in ("number", "version"))
         return Sums(response["hits"]["total"]["value"], numbers, versions)
 
-    def documents_in_process(self) -> int | None:
-        return None
-
     def name(self) -> str:
         with _search_errors():
             return next(iter(find_aliased(self._client, self._names.live)), "").removeprefix(f"{self._names.live}-")

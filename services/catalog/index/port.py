@@ -169,10 +169,6 @@ class Index(Protocol):
         """Count the documents of the live index."""
         ...
 
-    def documents_in_process(self) -> int | None:
-        """Return how many documents an engine of this process has; None for an engine behind a network."""
-        ...
-
     def name(self) -> str:
         """Return the name of the live index; "" when there is none."""
         ...

@@ -193,12 +193,6 @@ class TantivyIndex:
         with self._snapshot() as snapshot:
             return snapshot.searcher.num_docs
 
-    def documents_in_process(self) -> int | None:
-        try:
-            return self._current_snapshot().searcher.num_docs
-        except Unavailable:
-            return 0
-
     def sums(self) -> Sums:
         with self._snapshot() as snapshot:
             return add_up(snapshot.searcher)

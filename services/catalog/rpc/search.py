@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import grpc
 
 from chassis import metrics, rpc
@@ -39,7 +37,6 @@ class SearchMethods(ServicerPart):
             by_work=request.by_work,
             explain=request.explain,
             strict=request.strict,
-            before_slow_work=partial(rpc.leave_event_loop, context),
         )
         if result.degraded:
             metrics.count_degraded("rangkiang.catalog.v1.Catalog/Search")

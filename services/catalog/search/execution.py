@@ -75,7 +75,6 @@ def run_query(
     widen: Callable[[Query], Match] = rank,
     finder: ClassFinder | None = None,
     has_variants: bool = False,
-    before_slow_work: Callable[[], None] = lambda: None,
 ) -> Answer:
     """Search once. Without hits, search for corrections; with few hits, add hits with a part of the words.
 
@@ -84,15 +83,13 @@ def run_query(
     widen   builds the match of a correction; the match of the query itself is in the request
     finder  finds classes and related words; None to search only for the words of the query
     has_variants  `widen` may add other forms of headings
-    before_slow_work  called before work that takes several times as long as a search with hits
     raises  Unavailable  SEARCH_UNAVAILABLE, INDEX_BUILDING
     """
     if not mode or strict:
         hits = index.search(request)
         if strict or mode == "" or hits.total >= FEW_HITS or not query.parts:
             return Answer(hits, query, request.match)
-        return _FewHits(index, query, request, widen, finder, has_variants).answer(hits, before_slow_work)
-    before_slow_work()
+        return _FewHits(index, query, request, widen, finder, has_variants).answer(hits)
     return _FewHits(index, query, request, widen, finder, has_variants).continue_answer(mode)
 
 
@@ -124,7 +121,7 @@ class _FewHits:
     def ideas(self) -> Ideas:
         return self._ideas_of(self.query)
 
-    def answer(self, hits: Hits, before_slow_work: Callable[[], None]) -> Answer:
+    def answer(self, hits: Hits) -> Answer:
         """Answer the first page. hits: the hits of the query as typed."""
         if hits.total:
             partial = self._remembered("partial", hits, self._find_partial)
@@ -135,7 +132,7 @@ class _FewHits:
                         more_hits, self.query, partial.match, "relaxed", self._suggest(hits), partial, hits.total
                     )
             return Answer(hits, self.query, self.request.match, suggestion=self._suggest(hits))
-        other = self._remembered("other", hits, self._find_other, before_slow_work)
+        other = self._remembered("other", hits, self._find_other)
         suggestion = self._suggest(hits) if other is None or other.mode == "relaxed" else None
         if other is not None:
             other = self._without_useless_part(other)
@@ -168,10 +165,8 @@ class _FewHits:
         self.searched.append((match, hits))
         return hits
 
-    def _remembered(
-        self, kind: str, hits: Hits, find: Callable[[], T], before_slow_work: Callable[[], None] = lambda: None
-    ) -> T:
-        return recent(kind, self.index, hits, self.query, self.request, find, before_slow_work=before_slow_work)
+    def _remembered(self, kind: str, hits: Hits, find: Callable[[], T]) -> T:
+        return recent(kind, self.index, hits, self.query, self.request, find)
 
     def _suggest(self, hits: Hits) -> Query | None:
         """Return a correction to offer, with more hits than the query; None when there is none."""

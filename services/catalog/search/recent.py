@@ -31,14 +31,11 @@ def recent(
     query: Query,
     request: Request,
     find: Callable[[], T],
-    *,
-    before_slow_work: Callable[[], None] = lambda: None,
 ) -> T:
     """Return the result of `find`, or the cached one for the same query, filters and state of the index.
 
     kind  kind of result
     hits  hits of the query, which name the state of the index
-    before_slow_work  called before `find`
     """
     key = kind, hits.generation, query, tuple(sorted(request.filters.items()))
     now = time.monotonic()
@@ -46,7 +43,6 @@ def recent(
     if remembered is not None and remembered[0] > now:
         result: T = remembered[1]
         return result
-    before_slow_work()
     result = find()
     with _lock:
         results = _results.setdefault(index, {})

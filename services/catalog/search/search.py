@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
@@ -33,9 +32,6 @@ from services.catalog.search.recent import recent
 from services.catalog.search.series_order import in_series_order
 from services.catalog.search.zero_results import ZeroResultHelp, explain_zero_results
 
-MOST_ENGINE_WORK = 2_500_000
-WORK_WITHOUT_HITS = 5  # times that of a search with hits: corrections, hits with a part of the words, and help
-MOST_HIT_WORK = 1_500
 _NO_LACK = Lack((), None)
 
 
@@ -110,7 +106,6 @@ def search(
     by_work: bool = False,
     explain: bool = False,
     strict: bool = False,
-    before_slow_work: Callable[[], None] = lambda: None,
 ) -> SearchResult:
     """Find records.
 
@@ -125,7 +120,6 @@ def search(
     by_work    one hit for each work, its best matching edition; total and facets still count records
     explain    give the reasons of each hit's rank
     strict     only records with all the words as typed: no correction, no hits with a part of the words
-    before_slow_work  called before work that may take over 20 ms; if it raises, the caller runs the search again
     raises     Invalid      QUERY_TOO_LONG, FACET_UNKNOWN, FACET_VALUES_OUT_OF_BOUNDS, SORT_UNKNOWN,
                             LIMIT_OUT_OF_BOUNDS, CURSOR_FOREIGN
                Unavailable  DATABASE_UNAVAILABLE
@@ -151,11 +145,6 @@ def search(
         by_work=by_work,
         language=READER_LANGUAGES.get(context.language, ""),
     )
-    work = _engine_work(request, parsed_query, index.documents_in_process())
-    if explain or work > MOST_ENGINE_WORK:
-        before_slow_work()
-    if work * WORK_WITHOUT_HITS <= MOST_ENGINE_WORK:
-        before_slow_work = _stay
     degraded = False
     try:
         answer = run_query(
@@ -167,7 +156,6 @@ def search(
             widen=widen,
             finder=finder,
             has_variants=has_forms(database),
-            before_slow_work=before_slow_work,
         )
     except Unavailable as problem:
         if problem.reason not in ENGINE_DOWN:
@@ -190,7 +178,6 @@ def search(
             parsed_query,
             request,
             lambda: explain_zero_results(index, parsed_query, request, names, finder),
-            before_slow_work=before_slow_work,
         )
     suggestion = answer.query if answer.mode == "corrected" else answer.suggestion
     reasons: Mapping[int, list[Reason]] = {}
@@ -219,22 +206,6 @@ def search(
         help=zero_result_help,
         read_as_words=parsed_query.read_as_words,
     )
-
-
-def _stay() -> None:
-    """Continue in the same thread; to repeat the search in another one would take longer than the rest of it."""
-
-
-def _engine_work(request: Request, query: Query, documents: int | None) -> float:
-    """Estimate the work of a search; over MOST_ENGINE_WORK it may take over 20 ms, or waits for a network.
-
-    The engine's time grows with words, facets and documents; without words every document is a hit. Each hit of a page,
-    and each hit before the page, takes time too. The bounds were measured with 100,000 records: a search for two words
-    takes 1 ms and is an eighth of MOST_ENGINE_WORK.
-    """
-    if documents is None or request.offset + 20 * request.limit > MOST_HIT_WORK:
-        return math.inf
-    return documents * ((query.size or 10) + 3 * len(request.facets))
 
 
 def _load_hits(

@@ -65,8 +65,7 @@ class Echo:
             end = time.thread_time() + request.number / 1000
             while time.thread_time() < end:
                 pass
-        if request.text == "take long":
-            rpc.leave_event_loop(context)
+        if request.text == "thread":
             return words(threading.current_thread().name, int((rpc.context(context).remaining() or 0) * 1000))
         if request.text == "context":
             caller = rpc.context(context)
@@ -75,7 +74,7 @@ class Echo:
             return words(text, int((remaining or 0) * 1000))
         return words(request.text, request.number)
 
-    SayInline = SayOnce = SayKeyed = Whisper = Confide = Say
+    SayOnce = SayKeyed = Whisper = Confide = Say
 
 
 def add(servicer: Any, server: Any) -> None:

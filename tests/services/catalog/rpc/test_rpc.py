@@ -18,8 +18,6 @@ from chassis.db import Database
 from chassis.errors import Error, Invalid, NotFound, Unavailable
 from chassis.rpc import inproc
 from chassis.rpc.client import aio_channel, sync_channel
-from chassis.rpc.inproc_call import Call as Inside
-from chassis.rpc.inproc_call import LeaveEventLoop
 from chassis.rpc.server import Server
 from chassis.service import Resources
 from chassis.settings import Settings
@@ -34,7 +32,6 @@ from services.catalog.institutions.file import read_institutions
 from services.catalog.institutions.loading import load_institutions
 from services.catalog.marc import marcjson
 from services.catalog.marc.readers import decode, frames
-from services.catalog.search import search
 from services.catalog.service import SERVICE
 from services.catalog.settings import CatalogSettings
 from tests.builders import book
@@ -107,53 +104,6 @@ def test_a_search_answers_with_brief_records_facets_and_marks(call: Call) -> Non
     labels = {value.value: (value.count, value.label.id) for value in reply.facets[0].values}
     assert labels["PKS/PST"] == (1, "Perpustakaan Pusat")
     assert {mark.field for mark in reply.hits[0].highlights} == {"title"}
-
-
-def test_a_search_without_hits_leaves_the_event_loop_of_a_large_library(
-    resources: Resources, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    servicer = rpc.servicer(resources)
-    on_loop = Inside(None, None, on_event_loop=True)
-    assert servicer.Search(wire.SearchRequest(query="xyzzyy"), on_loop).total == 0  # on the event loop
-    monkeypatch.setattr(search, "WORK_WITHOUT_HITS", search.MOST_ENGINE_WORK)
-    assert servicer.Search(wire.SearchRequest(query="kaba cindua", strict=True), on_loop).total == 1
-    for query in ("kaba cindau", "xyzzyx"):
-        request = wire.SearchRequest(query=query)
-        with pytest.raises(LeaveEventLoop):
-            servicer.Search(request, on_loop)
-        reply = servicer.Search(request, Inside(None, None))
-        assert servicer.Search(request, on_loop) == reply  # remembered
-    reply = found(lambda _method, message: servicer.Search(message, Inside(None, None)), "kaba cindau", strict=False)
-    assert reply.corrected
-
-
-@pytest.mark.parametrize(
-    "costly",
-    [{"explain": True}, {"limit": 100}, {"query": "adat OR kaba"}, {"query": ""}, {"facets": ["language"]}],
-    ids=str,
-)
-def test_a_search_that_may_take_long_leaves_the_event_loop(
-    resources: Resources, monkeypatch: pytest.MonkeyPatch, costly: dict[str, Any]
-) -> None:
-    documents = 2
-    monkeypatch.setattr(search, "MOST_ENGINE_WORK", documents)
-    servicer = rpc.servicer(resources)
-    on_loop = Inside(None, None, on_event_loop=True)
-    usual = {"query": "kaba", "limit": 1}
-    assert servicer.Search(wire.SearchRequest(**usual), on_loop).total == documents
-    request = wire.SearchRequest(**{**usual, **costly})
-    with pytest.raises(LeaveEventLoop):
-        servicer.Search(request, on_loop)
-    assert servicer.Search(request, Inside(None, None)).total == documents
-
-
-def test_a_late_page_leaves_the_event_loop(resources: Resources, monkeypatch: pytest.MonkeyPatch) -> None:
-    servicer = rpc.servicer(resources)
-    on_loop = Inside(None, None, on_event_loop=True)
-    monkeypatch.setattr(search, "MOST_HIT_WORK", 20)
-    first_page = servicer.Search(wire.SearchRequest(query="kaba", limit=1), on_loop)
-    with pytest.raises(LeaveEventLoop):
-        servicer.Search(wire.SearchRequest(query="kaba", limit=1, cursor=first_page.next), on_loop)
 
 
 def test_suggestions(call: Call) -> None:

@@ -175,8 +175,7 @@ class CountedIndex:
         method = getattr(self._index, name)
 
         def call(*values: Any, **options: Any) -> Any:
-            if name != "documents_in_process":
-                self.calls.append(name)
+            self.calls.append(name)
             return method(*values, **options)
 
         return call
@@ -227,25 +226,3 @@ def test_few_results_are_remembered(library: Library, monkeypatch: pytest.Monkey
     for number in range(30):
         assert library.find(f"kemarai tahun:{1900 + number}..").did_you_mean == f"kemarau year:{1900 + number}.."
     assert len(recent._results[library.index]) == 10
-
-
-def test_work_that_takes_long_is_announced_unless_its_result_is_remembered(
-    library: Library, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("services.catalog.search.search.MOST_ENGINE_WORK", 8)  # two records and four words
-    library.put([book("Kemarau"), book("Kemarau satu dua")])
-    announced: list[str] = []
-    for typed in ("kemarau", "kemarai", "satu dua tiga empat", "xyzzyx"):
-        library.find(typed, before_slow_work=lambda typed=typed: announced.append(typed))
-        before = len(announced)
-        library.find(typed, before_slow_work=lambda typed=typed: announced.append(typed))
-        assert len(announced) == before
-    assert set(announced) == {"kemarai", "satu dua tiga empat", "xyzzyx"}  # the others have hits
-
-
-def test_a_search_without_hits_in_a_small_library_is_not_announced(library: Library) -> None:
-    library.put([book("Kemarau")])
-    announced: list[str] = []
-    assert library.find("kemarai", before_slow_work=lambda: announced.append("kemarai")).corrected
-    assert library.find("xyzzyx", before_slow_work=lambda: announced.append("xyzzyx")).help is not None
-    assert announced == []
