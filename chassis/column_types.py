@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -47,21 +47,6 @@ def _bytes_of(value: UUID | None) -> bytes | None:
 def read_id(value: Any) -> UUID | None:
     """Return a value of the driver as an id."""
     return UUID(bytes=value) if isinstance(value, bytes) else value
-
-
-def read_required_id(value: Any) -> UUID:
-    """Return a value of the driver, which is not NULL, as an id."""
-    return UUID(bytes=value) if isinstance(value, bytes) else value
-
-
-def read_day(value: Any) -> date | None:
-    """Return a value of the driver as a date."""
-    return date.fromisoformat(value) if isinstance(value, str) else value
-
-
-def read_moment(value: Any) -> datetime:
-    """Return a value of the driver, which is not NULL, as an aware time."""
-    return datetime.fromisoformat(value).replace(tzinfo=UTC) if isinstance(value, str) else value.astimezone(UTC)
 
 
 class UtcTime(TypeDecorator[datetime]):

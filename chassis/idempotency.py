@@ -47,7 +47,7 @@ effects = Table(
 _TRY_LOCK = text("SELECT pg_try_advisory_xact_lock(:lock)")
 _EFFECT = select(effects).where(effects.c.scope == bindparam("key_scope"))
 _FORGET = delete(effects).where(effects.c.scope == bindparam("key_scope"))
-_STORE = Prepared(insert(effects).inline())
+_STORE = insert(effects).inline()
 _names = [column.name for column in effects.columns]
 _TRY_STORE = {
     "sqlite": Prepared(sqlite.insert(effects).on_conflict_do_nothing()),
@@ -108,7 +108,7 @@ def once(
     reply = act()
     stored = {"scope": scope, "method": caller.method, "request": body, "at": now, "until": now + retention}
     stored_reply = reply.SerializeToString() if keep_reply else None
-    _STORE.execute(session, {**stored, "reply": stored_reply})
+    session.execute(_STORE, {**stored, "reply": stored_reply})
     return reply
 
 

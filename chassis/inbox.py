@@ -6,13 +6,12 @@ from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy import Column, String, Table
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from chassis import clock
 from chassis.column_types import Id, UtcTime
 from chassis.db import chassis_tables
-from chassis.prepared import Prepared
+from chassis.sql import insert_ignore
 
 RETENTION = timedelta(days=30)
 
@@ -24,11 +23,6 @@ inbox = Table(
     Column("at", UtcTime, nullable=False),
 )
 
-_INSERT_ONCE = {
-    name: Prepared(dialect.insert(inbox).on_conflict_do_nothing())
-    for name, dialect in (("sqlite", sqlite), ("postgresql", postgresql))
-}
-
 
 def record_delivery(session: Session, consumer: str, event_id: UUID) -> bool:
     """Record that this consumer handles an event. Returns False if the consumer has handled the event before.
@@ -36,4 +30,4 @@ def record_delivery(session: Session, consumer: str, event_id: UUID) -> bool:
     For a second delivery at the same time, this waits for the commit of the first and then returns False.
     """
     row = {"consumer": consumer, "event_id": event_id, "at": clock.now()}
-    return _INSERT_ONCE[session.get_bind().dialect.name].execute(session, row) == 1
+    return insert_ignore(session, inbox, [row]) == 1

@@ -22,7 +22,6 @@ from chassis.db import Database
 from chassis.db_errors import is_away
 from chassis.errors import Error
 from chassis.lease_rows import RowLease, lease_lost
-from chassis.prepared import AnySession, Statements
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +39,7 @@ class Lease(Protocol):
         """Return whether this process still holds the role; does not ask the database."""
         ...
 
-    def fence(self, session: AnySession) -> None:
+    def fence(self, session: Session) -> None:
         """Make sure that this process holds the role until the transaction ends; must be called just before the commit.
 
         raises  Conflict  LEASE_LOST
@@ -124,15 +123,6 @@ class FencedDatabase(Database):
             session.flush()
             self._lease.fence(session)
 
-    @contextmanager
-    def prepared_transaction(self, context: Context) -> Iterator[Statements]:
-        """Do the same as `transaction` for prepared statements."""
-        if not self._lease.is_held:
-            raise lease_lost(self._lease.role)
-        with self._database.prepared_transaction(context) as statements:
-            yield statements
-            self._lease.fence(statements)
-
     def close(self) -> None:
         """Do nothing; the code that opened the database closes it."""
 
@@ -184,7 +174,7 @@ class _FileLease:
     def is_held(self) -> bool:
         return self._handle is not None
 
-    def fence(self, _session: AnySession) -> None:
+    def fence(self, _session: Session) -> None:
         if self._handle is None:
             raise lease_lost(self.role)
 

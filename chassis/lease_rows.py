@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import BigInteger, Column, DateTime, String, Table, text
 from sqlalchemy.engine import URL
+from sqlalchemy.orm import Session
 
 from chassis.db import Database, chassis_tables
 from chassis.errors import Conflict, Error
 from chassis.ids import new_id
-from chassis.prepared import AnySession
-from chassis.sql import fetch_sql
 
 if TYPE_CHECKING:
     import psycopg
@@ -65,8 +64,8 @@ _RELEASE = text(
      WHERE role = :role AND token = :token AND until >= clock_timestamp()
     """
 )
-_FENCE = "SELECT token FROM leases WHERE role = ? AND until >= clock_timestamp() FOR KEY SHARE"
-_LIMIT_IDLE_TIME = "SELECT set_config('idle_in_transaction_session_timeout', ?, true)"
+_FENCE = text("SELECT token FROM leases WHERE role = :role AND until >= clock_timestamp() FOR KEY SHARE")
+_LIMIT_IDLE_TIME = text(f"SELECT set_config('idle_in_transaction_session_timeout', '{LEASE_SECONDS * 1000}', true)")
 _RENEW = """
     UPDATE leases SET until = clock_timestamp() + make_interval(secs => %s)
      WHERE (role, token) IN (SELECT * FROM unnest(%s::text[], %s::bigint[])) AND until >= clock_timestamp()
@@ -100,11 +99,11 @@ class RowLease:
     def is_held(self) -> bool:
         return not self._released and time.monotonic() < self.good_until
 
-    def fence(self, session: AnySession) -> None:
+    def fence(self, session: Session) -> None:
         """See `chassis.lease.Lease`."""
         # From here on PostgreSQL ends a transaction that is idle because its process or machine has stopped.
-        fetch_sql(session, _LIMIT_IDLE_TIME, [str(int(LEASE_SECONDS * 1000))])
-        if fetch_sql(session, _FENCE, [self.role]) != [(self.token,)]:
+        session.execute(_LIMIT_IDLE_TIME)
+        if session.scalar(_FENCE, {"role": self.role}) != self.token:
             self.good_until = 0.0
             raise lease_lost(self.role)
 

@@ -14,7 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
-from sqlalchemy import Column, Index, Integer, Table, and_, bindparam, select, update
+from sqlalchemy import Column, Index, Table, and_, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -28,7 +28,6 @@ from chassis.db import Database, chassis_tables
 from chassis.db_errors import is_away
 from chassis.errors import Error
 from chassis.ids import earliest_id
-from chassis.prepared import Prepared
 from chassis.service import Resources
 from chassis.sql import delete_rows
 from chassis.sqlite import empty_log
@@ -55,9 +54,6 @@ outbox = Table(
     Column("published_at", UtcTime, nullable=True),
 )
 unpublished_rows = outbox.c.published_at.is_(None)
-_UNPUBLISHED = Prepared(
-    select(outbox).where(unpublished_rows).order_by(outbox.c.id).limit(bindparam("most", type_=Integer))
-)
 Index("outbox_unpublished", outbox.c.id, sqlite_where=unpublished_rows, postgresql_where=unpublished_rows)
 
 
@@ -77,9 +73,8 @@ class Relay:
         returns  the number of marked events
         raises   Unavailable  BUS_UNAVAILABLE, DATABASE_UNAVAILABLE
         """
-        with self._database.prepared_reading(RELAY) as statements:
-            rows = _UNPUBLISHED.rows(statements, {"most": 1 if self._locks_rows else BATCH})
-        events = [event_of(row, event_id=row.id) for row in rows]
+        with self._database.reading(RELAY) as session:
+            events = unpublished(session, limit=1 if self._locks_rows else BATCH)
         if not events:
             return 0
         if self._locks_rows:

@@ -130,19 +130,6 @@ class Prepared:
             statements.wrote = True
         return count
 
-    def execute_many(self, session: AnySession, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Execute an INSERT, UPDATE or DELETE once for each row; all rows must have the same names."""
-        if not rows:
-            return
-        statements = statements_of(session)
-        form = self._form(session, statements, rows[0])
-        parameters = form.parameters_of(rows)
-        if statements is None:
-            _connection(session).exec_driver_sql(form.sql, parameters)
-        else:
-            statements.run(form.sql, parameters, many=True)
-            statements.wrote = True
-
     def rows(self, session: AnySession, values: Mapping[str, Any]) -> list[Any]:
         """Return the rows of a SELECT as named tuples, with values of its columns' types."""
         statements = statements_of(session)
@@ -221,29 +208,9 @@ class _Form:
             parameters[place] = processor(parameters[place])
         return tuple(parameters) if self._by_place else dict(zip(self._names, parameters, strict=True))
 
-    def parameters_of(self, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
-        """Convert the values of many rows. A value that is the same object in following rows is converted once."""
-        own = self._own
-        columns = [[own[name]] * len(rows) if name in own else [row[name] for row in rows] for name in self._names]
-        for place, processor in self._converted:
-            columns[place] = _converted(columns[place], processor)
-        if self._by_place:
-            return list(zip(*columns, strict=True))
-        return [dict(zip(self._names, values, strict=True)) for values in zip(*columns, strict=True)]
-
     def read(self, row: Sequence[Any]) -> Any:
         """Convert a row of the driver to a named tuple."""
         values = list(row)
         for place, reader in self._readers:
             values[place] = reader(values[place])
         return self._make(values)
-
-
-def _converted(values: list[Any], processor: Callable[[Any], Any]) -> list[Any]:
-    before, result = values[0], processor(values[0])
-    results = [result]
-    for value in values[1:]:
-        if value is not before:
-            before, result = value, processor(value)
-        results.append(result)
-    return results

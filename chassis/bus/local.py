@@ -8,7 +8,6 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Boolean, Column, Index, Integer, String, Table, Text, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from chassis import clock
 from chassis.bus import Event
@@ -16,8 +15,8 @@ from chassis.bus.event_columns import envelope_columns
 from chassis.column_types import Id, UtcTime
 from chassis.context import system
 from chassis.db import Database, chassis_tables
-from chassis.prepared import Prepared
 from chassis.service import Resources, discover
+from chassis.sql import insert_ignore
 from chassis.wake import announce_commits
 
 log = logging.getLogger(__name__)
@@ -37,11 +36,6 @@ deliveries = Table(
     Column("error", Text, nullable=False, default=""),
 )
 Index("deliveries_due", deliveries.c.dead, deliveries.c.next_at)
-# Prepared, because each act at a desk adds a row for each service that listens.
-_INSERT = {
-    name: Prepared(dialect.insert(deliveries).on_conflict_do_nothing())
-    for name, dialect in (("sqlite", sqlite), ("postgresql", postgresql))
-}
 
 
 class LocalBus:
@@ -61,7 +55,8 @@ class LocalBus:
         for resources in self._consumers:
             rows = [_row(event, handler) for event in events for handler in _handlers(resources, event.type)]
             for part in _parts(rows):
-                _add(resources.database, part)
+                with resources.database.transaction(LOCAL) as session:
+                    insert_ignore(session, deliveries, part)
         return [event.id for event in events]
 
     def check(self) -> None:
@@ -109,8 +104,3 @@ def _parts(rows: Sequence[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
         size += len(row["body"])
     if part:
         yield part
-
-
-def _add(database: Database, rows: list[dict[str, Any]]) -> None:
-    with database.transaction(LOCAL) as session:
-        _INSERT[session.get_bind().dialect.name].execute_many(session, rows)

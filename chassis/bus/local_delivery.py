@@ -34,8 +34,8 @@ from chassis.db_errors import is_away
 from chassis.errors import Conflict, Error, Invalid, Unavailable
 from chassis.ids import parse_id
 from chassis.inbox import record_delivery
-from chassis.prepared import Prepared
 from chassis.service import Consumer, Resources
+from chassis.sql import count_changed
 from chassis.urls import resolve
 from chassis.wake import Wake, open_wake, wait_until
 
@@ -50,19 +50,17 @@ EMPTY_SECONDS = 0.1
 RETRY_SECONDS = 1.0
 SWEEP_SECONDS = 5.0  # each commit wakes the loop earlier; this finds rows whose writer could not wake it
 
-# Prepared, because it runs after each commit in the database, such as an act at a desk.
-_DUE = Prepared(
+# Built once, because they run after each commit in the database, such as an act at a desk.
+_DUE = (
     select(deliveries)
     .where(~deliveries.c.dead, deliveries.c.next_at <= bindparam("now", type_=UtcTime))
     .order_by(deliveries.c.next_at, deliveries.c.event_id)
     .limit(BATCH)
 )
-_DELETE = Prepared(
-    delete(deliveries).where(
-        deliveries.c.event_id == bindparam("of_event"), deliveries.c.handler == bindparam("of_handler")
-    )
+_DELETE = delete(deliveries).where(
+    deliveries.c.event_id == bindparam("of_event"), deliveries.c.handler == bindparam("of_handler")
 )
-_NEXT = Prepared(select(deliveries.c.next_at).where(~deliveries.c.dead).order_by(deliveries.c.next_at).limit(1))
+_NEXT = select(deliveries.c.next_at).where(~deliveries.c.dead).order_by(deliveries.c.next_at).limit(1)
 
 
 def deliver(resources: Resources, stop: threading.Event) -> None:
@@ -108,9 +106,9 @@ class Deliveries:
 
     def _seconds_until_due(self) -> float:
         """Return the seconds until the next attempt is due, at most SWEEP_SECONDS."""
-        with self._database.prepared_reading(LOCAL) as statements:
-            rows = _NEXT.rows(statements, {})
-        seconds = (rows[0].next_at - clock.now()).total_seconds() if rows else SWEEP_SECONDS
+        with self._database.reading(LOCAL) as session:
+            next_at = session.scalar(_NEXT)
+        seconds = SWEEP_SECONDS if next_at is None else (next_at - clock.now()).total_seconds()
         return max(0.0, min(seconds, SWEEP_SECONDS))
 
     def run_due(self, stop: threading.Event) -> int:
@@ -118,8 +116,8 @@ class Deliveries:
         if not self._marker_read:
             self._one_by_one = self._count_crash()
             self._marker_read = True
-        with self._database.prepared_reading(LOCAL) as statements:
-            due = _DUE.rows(statements, {"now": clock.now()})
+        with self._database.reading(LOCAL) as session:
+            due = session.execute(_DUE, {"now": clock.now()}).all()
         most, settled = 1 if self._one_by_one else TOGETHER, 0
         while settled < len(due) and not stop.is_set():
             settled += self._attempt_together(due[settled : settled + most])
@@ -279,7 +277,6 @@ class Batch:
             driver_connection = session.connection().connection.dbapi_connection
             try:
                 with session.begin_nested():
-                    session.connection()  # sets the savepoint, which prepared statements do not
                     self._call(session, row, event, message)
             except Exception as problem:
                 # After any error the row stays, and the event is tried again. On a full disk SQLite rolls back the
@@ -356,7 +353,7 @@ def _delivery_of(event_id: UUID, handler: str) -> Any:
 
 def delete_delivery(session: Session, row: Any) -> bool:
     """Delete the row of a delivery. Returns False if another process has deleted it."""
-    return _DELETE.execute(session, {"of_event": row.event_id, "of_handler": row.handler}) == 1
+    return count_changed(session, _DELETE, {"of_event": row.event_id, "of_handler": row.handler}) == 1
 
 
 class Claim:

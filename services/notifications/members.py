@@ -7,14 +7,12 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import and_, bindparam, delete, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from chassis.errors import Unavailable
-from chassis.prepared import AnySession, Prepared
 from chassis.sealing import MasterKey, MemberKey
 from chassis.service import Erasure
-from chassis.sql import fetch_by_id, insert_for, update_many
+from chassis.sql import insert_for, insert_ignore, update_many
 from chassis.sqlite import erase_traces
 from services.notifications.tables import Member, Message, Notice, Preference, PushDevice, RefusedAddress
 
@@ -24,13 +22,12 @@ ERASED = "MEMBER_ERASED"
 # Reason of a failed notice whose text could not be sealed.
 TEXT_KEY_DAMAGED = "TEXT_KEY_DAMAGED"
 _USE = "notice"
-_members = Member.__table__
-_KEYS = "SELECT id, wrapped_key, is_erased FROM members WHERE id"
-_INSERT_UNKNOWN = {
-    name: Prepared(dialect.insert(_members).on_conflict_do_nothing(index_elements=["id"]))
-    for name, dialect in (("sqlite", sqlite), ("postgresql", postgresql))
-}
-_STANDING = Prepared(select(_members.c.is_erased, _members.c.merged_into).where(_members.c.id == bindparam("member")))
+_members = Member.__table__.c
+# Built once, because every fact or message needs them.
+_KEYS = select(_members.id, _members.wrapped_key, _members.is_erased).where(
+    _members.id.in_(bindparam("ids", expanding=True))
+)
+_STANDING = select(_members.is_erased, _members.merged_into).where(_members.id == bindparam("member"))
 
 
 def is_empty(session: Session) -> bool:
@@ -50,10 +47,10 @@ def kept_id(session: Session, member_id: UUID) -> UUID:
 
 def addressee(session: Session, member_id: UUID) -> UUID | None:
     """Return the member who receives notices about a member: after merges the kept member; None after an erasure."""
-    row = _STANDING.first(session, {"member": member_id})
+    row = session.execute(_STANDING, {"member": member_id}).first()
     if row is not None and row.merged_into is not None:
         member_id = kept_id(session, member_id)
-        row = _STANDING.first(session, {"member": member_id})
+        row = session.execute(_STANDING, {"member": member_id}).first()
     return None if row is not None and row.is_erased else member_id
 
 
@@ -108,7 +105,7 @@ def erasures(session: Session) -> list[Erasure]:
 
 
 def keys_of(
-    session: AnySession, master: MasterKey, members: Mapping[UUID, UUID], *, make: bool = True
+    session: Session, master: MasterKey, members: Mapping[UUID, UUID], *, make: bool = True
 ) -> dict[UUID, MemberKey | None]:
     """Return member -> key of the member's texts; None for a damaged key. Erased members are left out.
 
@@ -117,9 +114,9 @@ def keys_of(
     """
     ids = list(members)
     # Without `make` no row is locked, because a reading transaction may not lock rows.
-    rows = fetch_by_id(session, _KEYS, ids, lock=make)
-    wrapped = {member_id: key for member_id, (_, key, _) in rows.items()}
-    erased = {member_id for member_id, (_, _, is_erased) in rows.items() if is_erased}
+    rows = session.execute(_KEYS.with_for_update() if make else _KEYS, {"ids": ids}).all()
+    wrapped = {row.id: row.wrapped_key for row in rows}
+    erased = {row.id for row in rows if row.is_erased}
     keys: dict[UUID, MemberKey | None] = {}
     added: list[dict[str, Any]] = []
     changed: list[dict[str, Any]] = []
@@ -142,9 +139,9 @@ def keys_of(
     return keys
 
 
-def insert_unknown(session: AnySession, rows: Sequence[Mapping[str, Any]]) -> None:
+def insert_unknown(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert members whose facts have not arrived yet, except those that exist."""
-    _INSERT_UNKNOWN[session.get_bind().dialect.name].execute_many(session, rows)
+    insert_ignore(session, Member, rows, key=["id"])
 
 
 def forget_damaged_key(session: Session, master: MasterKey, member_id: UUID) -> None:
@@ -168,10 +165,10 @@ def _is_sealed_by(member_id: UUID) -> Any:
 
 
 def _take_stored_keys(
-    session: AnySession, master: MasterKey, keys: dict[UUID, MemberKey | None], member_ids: Sequence[UUID]
+    session: Session, master: MasterKey, keys: dict[UUID, MemberKey | None], member_ids: Sequence[UUID]
 ) -> None:
     """Replace keys that were not stored, because a handler added the member's row first."""
-    for member_id, (_, wrapped, is_erased) in fetch_by_id(session, _KEYS, member_ids, lock=True).items():
+    for member_id, wrapped, is_erased in session.execute(_KEYS.with_for_update(), {"ids": member_ids}).all():
         if is_erased:
             del keys[member_id]
         elif wrapped is None:

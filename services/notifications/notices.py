@@ -9,13 +9,11 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import and_, bindparam, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from chassis import clock, telemetry
 from chassis.ids import new_id
-from chassis.prepared import AnySession, Prepared
-from chassis.sql import update_many, upsert_newer
+from chassis.sql import insert_ignore, update_many, upsert_newer
 from rangkiang.circulation.v1.events_pb2 import LoanFact
 from services.notifications.institutions import USUAL
 from services.notifications.members import addressee
@@ -32,17 +30,6 @@ LONGEST_TITLE = 120
 MARKS_KEPT = timedelta(days=30)
 
 _notices: Any = Notice.__table__
-_INSERT_ONCE = {
-    name: Prepared(dialect.insert(_notices).on_conflict_do_nothing(index_elements=["subject_key"]))
-    for name, dialect in (("sqlite", sqlite), ("postgresql", postgresql))
-}
-_REMINDERS = Prepared(
-    select(_notices.c.kind, _notices.c.facts).where(
-        _notices.c.loan_id == bindparam("of_loan"),
-        or_(_notices.c.kind == DUE_SOON, _notices.c.kind == OVERDUE),
-        _notices.c.day == bindparam("due_day"),
-    )
-)
 
 
 def read_mark(session: Session, loan: LoanFact, *, returned: bool = False) -> LoanMark | None:
@@ -109,7 +96,7 @@ def make_notice(
         "made_at": now,
         "changed_at": now,
     }
-    return _INSERT_ONCE[session.get_bind().dialect.name].execute(session, row) == 1
+    return insert_ignore(session, Notice, [row], key=["subject_key"]) == 1
 
 
 def drop_waiting(
@@ -128,14 +115,14 @@ def drop_waiting(
         "why": reason,
         "moment": clock.now(),
     }
-    _drop(kinds).execute(session, values)
+    session.execute(_drop(kinds), values)
 
 
 @lru_cache(maxsize=16)
-def _drop(kinds: tuple[str, ...]) -> Prepared:
+def _drop(kinds: tuple[str, ...]) -> Any:
     is_of_loan = and_(_notices.c.loan_id == bindparam("of_loan"), or_(*(_notices.c.kind == kind for kind in kinds)))
     is_waiting = or_(_notices.c.state == "waiting", _notices.c.state == "print")
-    return Prepared(
+    return (
         update(_notices)
         .where(is_of_loan, is_waiting, _notices.c.subject_key != bindparam("kept"))
         .where(or_(_notices.c.day.is_(None), _notices.c.day != bindparam("kept_day")))
@@ -154,8 +141,9 @@ def has_reminder(session: Session, loan: LoanFact) -> bool:
 
 
 def _reminders(session: Session, loan: LoanFact) -> Sequence[Any]:
-    values = {"of_loan": UUID(loan.loan_id), "due_day": date.fromisoformat(loan.due_on)}
-    return _REMINDERS.rows(session, values)
+    is_reminder = and_(Notice.kind.in_(REMINDERS), Notice.day == date.fromisoformat(loan.due_on))
+    query = select(Notice.kind, Notice.facts).where(Notice.loan_id == UUID(loan.loan_id), is_reminder)
+    return session.execute(query).all()
 
 
 def drop_earlier(session: Session, member_id: str, kind: str, *, keep: str = "", reason: str) -> None:
@@ -169,7 +157,7 @@ def drop_earlier(session: Session, member_id: str, kind: str, *, keep: str = "",
     session.execute(drop.values(state="dropped", reason=reason, changed_at=clock.now()))
 
 
-def settle(session: AnySession, ids: Collection[UUID], state: str, *, reason: str = "", **values: Any) -> None:
+def settle(session: Session, ids: Collection[UUID], state: str, *, reason: str = "", **values: Any) -> None:
     """Store a state and its reason for notices."""
     changed: dict[str, Any] = {"state": state, "reason": reason, "changed_at": clock.now(), **values}
     update_many(session, Notice, [{"id": one, **changed} for one in ids], key="id")

@@ -11,12 +11,11 @@ from sqlalchemy.orm import Session
 
 from chassis import clock
 from chassis.errors import Invalid
-from chassis.sql import fetch_among, insert_for
+from chassis.sql import insert_for
 from services.notifications.tables import Preference
 from services.notifications.templates.kinds import CHANNELS, KINDS
 
 ALL = "all"
-_ANSWERS = "SELECT member_id, kind, channel, allowed FROM preferences WHERE member_id"
 Answers = Mapping[tuple[str, str], bool]
 
 
@@ -50,8 +49,9 @@ def _allows_one(answers: Answers, kind: str, channel: str) -> bool:
 def answers_of(session: Session, member_ids: Sequence[UUID]) -> dict[UUID, dict[tuple[str, str], bool]]:
     """Return member -> answers, as (kind, channel) -> allowed."""
     answers: dict[UUID, dict[tuple[str, str], bool]] = {member_id: {} for member_id in member_ids}
-    for member_id, kind, channel, allowed in fetch_among(session, _ANSWERS, list(answers)):
-        answers[member_id][kind, channel] = bool(allowed)
+    query = select(Preference.member_id, Preference.kind, Preference.channel, Preference.allowed)
+    for member_id, kind, channel, allowed in session.execute(query.where(Preference.member_id.in_(list(answers)))):
+        answers[member_id][kind, channel] = allowed
     return answers
 
 

@@ -34,8 +34,8 @@ ALLOWED = {
     ),
     "methods of every owner of events, called by their path": ("ListPublished", "PublishAgain"),
     "called or read by SQLAlchemy": (
-        "__table_args__", "cache_ok", "impl", "isolation_level", "load_dialect_impl", "process_result_value",
-        "type_annotation_map",
+        "__table_args__", "cache_ok", "impl", "isolation_level", "load_dialect_impl", "process_bind_param",
+        "process_result_value", "type_annotation_map",
     ),
     "called or read by prometheus_client": ("ValueClass", "collect"),
     "called or read by nameko": ("get_consumers", "worker_ctx"),

@@ -9,17 +9,17 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Column, Integer, MetaData, Table, bindparam, delete, func, insert, select, text, update
+from sqlalchemy import Column, Integer, MetaData, Table, delete, func, insert, select, text
 from sqlalchemy.exc import IntegrityError
 
 from chassis import sqlite
-from chassis.column_types import Id, UtcTime, read_moment
+from chassis.column_types import Id, UtcTime
 from chassis.context import READER, Context, system
 from chassis.db import Database
 from chassis.errors import Unavailable
 from chassis.ids import new_id
-from chassis.prepared import Prepared, statements_of
-from chassis.sql import fetch_among
+from chassis.prepared import statements_of
+from chassis.sql import insert_ignore, update_many, upsert_newer
 from tests.forks import start_script
 from tests.migrated import stored_bytes
 
@@ -54,20 +54,31 @@ def test_a_transaction_that_raises_leaves_nothing(database: Database) -> None:
     assert _count(database) == 0
 
 
-@pytest.mark.parametrize("is_session", [True, False])
-def test_many_rows_of_a_prepared_statement_have_their_own_values(database: Database, *, is_session: bool) -> None:
+def test_many_rows_of_one_statement_have_their_own_values(database: Database) -> None:
     at = datetime(2026, 5, 1, 2, tzinfo=UTC)
     ids = [new_id() for _ in range(4)]
     moments = [at, at, None, at + timedelta(hours=1)]
     rows = [{"id": one, "number": 7, "at": moment} for one, moment in zip(ids, moments, strict=True)]
-    with (database.transaction if is_session else database.prepared_transaction)(READER) as session:
-        Prepared(insert(things)).execute_many(session, rows)
-        more = update(things).where(things.c.id == bindparam("thing")).values(number=things.c.number + 1)
-        Prepared(more).execute_many(session, [{"thing": one} for one in ids[:3]])
-    with (database.reading if is_session else database.prepared_reading)(READER) as session:
-        rows = fetch_among(session, "SELECT id, number, at FROM things WHERE number > ? AND id", ids, parameters=[0])
-    numbers = {thing: (number, at and read_moment(at)) for thing, number, at in rows}
-    assert numbers == dict(zip(ids, zip([8, 8, 8, 7], moments, strict=True), strict=True))
+    with database.transaction(READER) as session:
+        assert insert_ignore(session, things, rows[:1]) == 1
+        assert insert_ignore(session, things, rows, key=["id"]) == 3
+        assert insert_ignore(session, things, rows[:1]) == 0
+        update_many(session, things, [{"id": one, "number": 8} for one in ids[:3]], key="id")
+        update_many(session, things, [], key="id")
+    with database.reading(READER) as session:
+        stored = session.execute(select(things.c.id, things.c.number, things.c.at).order_by(things.c.id)).all()
+    assert stored == list(zip(ids, [8, 8, 8, 7], moments, strict=True))
+
+
+def test_only_a_newer_version_replaces_a_row(database: Database) -> None:
+    row = {"id": new_id(), "number": 2}
+    with database.transaction(READER) as session:
+        stored = [
+            upsert_newer(session, things, {**row, "number": number}, key="id", version="number")
+            for number in (2, 2, 1, 3)
+        ]
+        assert stored == [True, False, False, True]
+        assert session.scalars(select(things.c.number)).all() == [3]
 
 
 @pytest.mark.parametrize("is_write", [True, False])

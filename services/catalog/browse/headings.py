@@ -51,7 +51,7 @@ class HeadingWriter:
             for heading in sorted(new_headings)
             if (sort := heading_sort(heading[1:])) and "\x00" not in heading
         ]
-        insert_ignore(session, Heading.__table__, rows)  # type: ignore[arg-type]
+        insert_ignore(session, Heading.__table__, rows)
 
 
 def delete_unused_headings(database: Database, index: Index) -> int:

@@ -13,7 +13,7 @@ from sqlalchemy import delete, exists, insert, select
 from sqlalchemy.orm import Session
 
 from chassis.ids import new_id
-from chassis.sql import in_parts, insert_many, update_many
+from chassis.sql import in_parts, update_many
 from services.catalog.importing.decode import IncomingAuthority, alternative_key
 from services.catalog.marc.record import Record as Marc
 from services.catalog.record.headings import authority_of, heading_sort
@@ -112,7 +112,8 @@ def restore_authorities(session: Session, source_id: UUID) -> int:
             authority = authority_of(record)
             forms += _forms(row.number, authority.kind, authority.forms)
     update_many(session, Authority, changes, key="number")
-    insert_many(session, AuthorityForm, forms)
+    if forms:
+        session.execute(insert(AuthorityForm.__table__), forms)  # type: ignore[arg-type]
     return len(changes)
 
 

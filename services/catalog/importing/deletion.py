@@ -15,7 +15,6 @@ from chassis.context import Context
 from chassis.db import Database
 from chassis.errors import Conflict
 from chassis.events import emit
-from chassis.prepared import Prepared
 from chassis.sql import in_parts, update_many
 from rangkiang.catalog.v1.events_pb2 import RecordsChanged
 from services.catalog.importing.decode import IncomingRecord
@@ -193,8 +192,8 @@ def count_out(session: Session, numbers: Sequence[int]) -> int:
 _records, _items = Record.__table__, Item.__table__
 _sources, _institutions = Source.__table__, Institution.__table__
 _is_leaving = select(_items.c.id).where(_items.c.record_number == bindparam("number"), _items.c.is_leaving).exists()
-# Prepared, because each return runs it. The items of a record that an earlier release deleted are not marked.
-_RETURNED = Prepared(
+# Built once, because each return runs it. The items of a record that an earlier release deleted are not marked.
+_RETURNED = (
     select(
         _records.c.id,
         _records.c.marc,
@@ -214,7 +213,7 @@ def remove_returned_items(session: Session, number: int, *, at: datetime, contex
     The caller has locked the record.
     emits  ItemsChanged, RecordsChanged
     """
-    row = _RETURNED.first(session, {"number": number})
+    row = session.execute(_RETURNED, {"number": number}).first()
     if row is None:
         return
     target = open_target(session, source=row.code, institution=row.institution)

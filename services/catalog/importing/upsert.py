@@ -16,7 +16,7 @@ from chassis.context import Context
 from chassis.events import emit
 from chassis.ids import new_id
 from chassis.sentences import LocalText
-from chassis.sql import insert_ignore, insert_many, update_many
+from chassis.sql import insert_ignore, update_many
 from rangkiang.catalog.v1.events_pb2 import RecordsChanged
 from services.catalog.browse.headings import HeadingWriter
 from services.catalog.importing.decode import IncomingRecord, alternative_key
@@ -27,7 +27,6 @@ from services.catalog.items.identities import ItemPlan, RecordItems, plan_items,
 from services.catalog.items.lending import load_holdings
 from services.catalog.record.copies import facts_of_packed
 from services.catalog.tables import Branch, ImportSeen, Institution, OriginalRecord, Record, Source, fresh_numbers
-from services.catalog.tables.base import compress
 from services.catalog.works.assignment import (
     Assignment,
     KeyedRecord,
@@ -38,7 +37,6 @@ from services.catalog.works.assignment import (
 )
 
 NO_RUN = -1  # for a dry run and for a write that is not an import; such records are stored with run 0
-COMPRESSED = ("marc", "brief", "holdings")  # columns of records
 ZONE = "Asia/Jakarta"  # of an institution that is not described yet
 DUPLICATE_CONTROL_NUMBER = "DUPLICATE_CONTROL_NUMBER"
 
@@ -310,7 +308,6 @@ def _write(
             "standard_number": keys.standard_number,
         }
         if change.fresh:
-            row |= {column: compress(row[column]) for column in COMPRESSED}
             row |= {
                 "number": change.row.number,
                 "id": change.row.id,
@@ -321,7 +318,8 @@ def _write(
             created.append(row)
         else:
             updated.append(row | {"number": change.row.number})
-    insert_many(session, Record, created)
+    if created:
+        session.execute(insert(Record.__table__), created)  # type: ignore[arg-type]
     update_many(session, Record, updated, key="number")
     _write_originals(session, target, decision)
 

@@ -12,7 +12,7 @@ from sqlalchemy import delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from chassis import clock
-from chassis.sql import run_many
+from chassis.sql import insert_for
 from services.catalog.index.port import Change
 from services.catalog.items.lending import load_items
 from services.catalog.marc.record import Record as Marc
@@ -22,17 +22,16 @@ from services.catalog.tables import IndexQueue, Institution, Record
 DELETE_BATCH = 1_000
 
 
-_ENQUEUE = """
-INSERT INTO index_queue (record_number, version, queued_at) VALUES (?, ?, ?)
-ON CONFLICT (record_number) DO UPDATE SET version = excluded.version WHERE index_queue.version < excluded.version
-"""
-
-
 def enqueue(session: Session, versions: Iterable[tuple[int, int]]) -> None:
     """Queue records for the index, as (number, version), in the transaction that wrote them."""
     now = clock.now()
     # Sorted, so that two writers do not deadlock.
-    run_many(session, _ENQUEUE, [(number, version, now) for number, version in sorted(versions)])
+    rows = [{"record_number": number, "version": version, "queued_at": now} for number, version in sorted(versions)]
+    if rows:
+        insert = insert_for(session, IndexQueue.__table__)  # type: ignore[arg-type]
+        newer = IndexQueue.version < insert.excluded.version
+        values = {"version": insert.excluded.version}
+        session.execute(insert.on_conflict_do_update(index_elements=["record_number"], set_=values, where=newer), rows)
 
 
 def queued_versions(session: Session, limit: int, *, after: int = 0) -> dict[int, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
 import orjson
@@ -14,13 +15,13 @@ from chassis import clock
 from chassis.context import Context
 from chassis.db import Database
 from chassis.ids import parse_id
-from chassis.sql import fetch_sql, insert_for, run_many, run_sql
+from chassis.sql import insert_for, upsert_newer
 from rangkiang.circulation.v1.events_pb2 import LoanFact, PoliciesChanged
 from services.catalog.importing.deletion import remove_returned_items
 from services.catalog.index.queue import enqueue
 from services.catalog.items.availability import can_be_borrowed
 from services.catalog.items.lending import IN, load_holdings, lock_records
-from services.catalog.tables import Institution, ItemState, LendingRules, Record, compress, decompress
+from services.catalog.tables import GoneItem, Institution, Item, ItemState, LendingRules, Record
 
 PAGE = 200  # records that a job compares at once
 MOST_WRITTEN = 5  # records that a job writes in one transaction, because a desk waits for its end
@@ -32,14 +33,6 @@ def is_empty(session: Session) -> bool:
     return all(session.scalar(select(column).limit(1)) is None for column in tables)
 
 
-_PUT = """
-INSERT INTO item_states (item_id, institution_id, state, state_version, due_on) VALUES (?, ?, ?, ?, ?)
-ON CONFLICT (item_id) DO UPDATE SET institution_id = excluded.institution_id, state = excluded.state,
-    state_version = excluded.state_version, due_on = excluded.due_on
-WHERE item_states.state_version < excluded.state_version RETURNING item_id
-"""
-
-
 def put_state(session: Session, loan: LoanFact, *, context: Context) -> bool:
     """Store the state of an item and update the holdings of its record. A returned item that is leaving is removed.
 
@@ -47,9 +40,14 @@ def put_state(session: Session, loan: LoanFact, *, context: Context) -> bool:
     """
     item_id, state = parse_id(loan.item_id), loan.state
     number = _lock_record_of(session, item_id)
-    due_on = loan.due_on if state == "on_loan" else ""
-    values = (item_id, parse_id(loan.institution_id), state, loan.state_version, due_on)
-    if not fetch_sql(session, _PUT, values):
+    row = {
+        "item_id": item_id,
+        "institution_id": parse_id(loan.institution_id),
+        "state": state,
+        "state_version": loan.state_version,
+        "due_on": loan.due_on if state == "on_loan" else "",
+    }
+    if not upsert_newer(session, ItemState, row, key="item_id", version="state_version"):
         return False
     if number is not None:
         refresh_holdings(session, [number])
@@ -68,7 +66,7 @@ def _lock_record_of(session: Session, item_id: UUID) -> int | None:
         return number
     while True:
         if number is None:
-            run_sql(session, "SELECT id FROM gone_items WHERE id = ? FOR UPDATE", [item_id]).all()
+            session.execute(select(GoneItem.id).where(GoneItem.id == item_id).with_for_update()).all()
         else:
             lock_records(session, [number])
         locked, number = number, _record_number(session, item_id)
@@ -77,12 +75,10 @@ def _lock_record_of(session: Session, item_id: UUID) -> int | None:
 
 
 def _record_number(session: Session, item_id: UUID) -> int | None:
-    rows = fetch_sql(session, "SELECT record_number FROM items WHERE id = ?", [item_id])
-    return rows[0][0] if rows else None
+    return session.scalar(select(Item.record_number).where(Item.id == item_id))
 
 
-_SET_HOLDINGS = "UPDATE records SET holdings = ?, index_changes = index_changes + ? WHERE number = ?"
-_RECORD = "SELECT holdings, version + index_changes FROM records WHERE number = ?"
+_records: Any = Record.__table__
 
 
 def refresh_holdings(session: Session, numbers: Sequence[int]) -> int:
@@ -94,14 +90,15 @@ def refresh_holdings(session: Session, numbers: Sequence[int]) -> int:
     """
     changed, computed = 0, load_holdings(session, numbers)
     for number in sorted(numbers):
-        holdings = computed[number]
-        ((packed, version),) = fetch_sql(session, _RECORD, [number])
-        stored = decompress(bytes(packed))
+        holdings, is_record = computed[number], _records.c.number == number
+        columns = select(_records.c.holdings, _records.c.version + _records.c.index_changes)
+        stored, version = session.execute(columns.where(is_record)).one()
         if holdings == stored:
             continue
         changed += 1
         is_for_index = can_be_borrowed(holdings) != can_be_borrowed(stored)
-        run_many(session, _SET_HOLDINGS, [(compress(holdings), int(is_for_index), number)])
+        index_changes = _records.c.index_changes + int(is_for_index)
+        session.execute(update(_records).where(is_record).values(holdings=holdings, index_changes=index_changes))
         if is_for_index:
             enqueue(session, [(number, version + 1)])
     return changed

@@ -12,7 +12,7 @@ from sqlalchemy import Row, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from chassis.ids import new_id
-from chassis.sql import among, in_parts, insert_many, update_many
+from chassis.sql import among, in_parts, update_many
 from services.catalog.items.availability import ItemFacts, RecordFacts
 from services.catalog.items.branches import BranchIndex
 from services.catalog.items.copies import copy_json, digest_of, with_version
@@ -95,7 +95,8 @@ def write_items(session: Session, plan: ItemPlan, *, at: datetime) -> None:
     for ids in in_parts(plan.returned):
         session.execute(delete(GoneItem).where(GoneItem.id.in_(ids)).execution_options(synchronize_session=False))
     update_many(session, Item, plan.updated, key="id")
-    insert_many(session, Item, plan.inserted)
+    if plan.inserted:
+        session.execute(insert(Item.__table__), plan.inserted)  # type: ignore[arg-type]
     for item_id, barcode in plan.source_barcodes:
         session.execute(update(ItemOverride).where(ItemOverride.item_id == item_id).values(source_barcode=barcode))
 

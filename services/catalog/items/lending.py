@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
-from chassis.sql import fetch_sql, in_parts, run_sql
+from chassis.sql import in_parts
 from services.catalog.items.availability import NOT_LENT, ItemFacts, Lending, holdings, is_read_here
-from services.catalog.tables import ItemState, LendingRules
+from services.catalog.tables import Branch, Institution, Item, ItemState, LendingRules, Record
 
 Rules = Mapping[tuple[str, str], bool]
 IN = "in"  # the state of an item that is neither lent nor in transit
@@ -27,7 +27,8 @@ def lock_records(session: Session, numbers: Iterable[int]) -> None:
     """
     ordered = sorted(numbers)
     if ordered and session.get_bind().dialect.name == "postgresql":
-        run_sql(session, "SELECT number FROM records WHERE number = ANY(?) ORDER BY number FOR UPDATE", [ordered]).all()
+        locked = select(Record.number).where(Record.number.in_(ordered)).order_by(Record.number).with_for_update()
+        session.execute(locked).all()
 
 
 def load_rules(session: Session, institution_id: UUID) -> Rules | None:
@@ -58,51 +59,41 @@ def lending_of_row(row: Any) -> Lending:
     return lending_of(state, None if row.rules is None else read_rules(row.rules), row.collection, row.branch_id)
 
 
-def lending_of(state: tuple[str, str] | None, rules: Rules | None, collection: str, branch_id: UUID | bytes) -> Lending:
+def lending_of(state: tuple[str, str] | None, rules: Rules | None, collection: str, branch_id: UUID | None) -> Lending:
     """Return the lending of an item."""
     if state is None and rules is None:
         return NOT_LENT
     known, due_on = state or ("in", "")
     if rules is None:
         return Lending(known, due_on)
-    text = str(UUID(bytes=branch_id) if isinstance(branch_id, bytes) else branch_id)
-    return Lending(known, due_on, is_read_here(rules, collection, text))
+    return Lending(known, due_on, is_read_here(rules, collection, str(branch_id)))
 
 
-_ITEMS = """
-SELECT i.record_number, i.branch_id, i.barcode, i.call_number, i.collection, i.material, i.status, i.copy, i.access,
-    n.code AS institution, b.code AS branch, b.name_id, b.name_en, s.state, s.due_on, l.rules
-FROM items i JOIN branches b ON b.id = i.branch_id JOIN institutions n ON n.id = i.institution_id
-LEFT JOIN item_states s ON s.item_id = i.id LEFT JOIN lending_rules l ON l.institution_id = i.institution_id
-WHERE i.record_number {} ORDER BY i.record_number, i.position
-"""
-
-
-class _ItemRow(NamedTuple):
-    record_number: int
-    branch_id: UUID | bytes
-    barcode: str
-    call_number: str
-    collection: str
-    material: str
-    status: str
-    copy: str
-    access: str
-    institution: str
-    branch: str
-    name_id: str
-    name_en: str
-    state: str | None
-    due_on: str | None
-    rules: bytes | None
+_items: Any = Item.__table__.c
+# Built once, because each return of an item needs it.
+_ITEMS = (
+    select(
+        *(_items[name] for name in ("record_number", "branch_id", "barcode", "call_number", "collection")),
+        *(_items[name] for name in ("material", "status", "copy", "access")),
+        Institution.code.label("institution"),
+        Branch.code.label("branch"),
+        Branch.name_id,
+        Branch.name_en,
+        ItemState.state,
+        ItemState.due_on,
+        LendingRules.rules,
+    )
+    .join(Branch, Branch.id == _items.branch_id)
+    .join(Institution, Institution.id == _items.institution_id)
+    .outerjoin(ItemState, ItemState.item_id == _items.id)
+    .outerjoin(LendingRules, LendingRules.institution_id == _items.institution_id)
+    .where(_items.record_number.in_(bindparam("numbers", expanding=True)))
+    .order_by(_items.record_number, _items.position)
+)
 
 
 def _rows(session: Session, numbers: Sequence[int]) -> Iterable[tuple[Any, ItemFacts]]:
-    if session.get_bind().dialect.name == "postgresql":
-        rows = fetch_sql(session, _ITEMS.format("= ANY(?)"), [list(numbers)])
-    else:
-        rows = fetch_sql(session, _ITEMS.format(f"IN ({','.join('?' * len(numbers))})"), numbers)
-    for row in map(_ItemRow._make, rows):
+    for row in session.execute(_ITEMS, {"numbers": numbers}):
         yield (
             row,
             ItemFacts(

@@ -6,10 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from sqlalchemy import delete, func, or_, select, text, update
+from sqlalchemy import delete, func, insert, or_, select, text, update
 from sqlalchemy.orm import Session
 
-from chassis.column_types import Id
 from chassis.context import Context
 from chassis.events import emit
 from chassis.ids import new_id
@@ -23,6 +22,8 @@ WORKS_LOCK = 4_210_001
 # A work with more records is not separated when one of them changes, because to read them all takes too long.
 MOST_SEPARATED = 2_000
 RECORDS_PER_EVENT = 500
+_works: Any = Work.__table__
+_work_keys: Any = WorkKey.__table__
 
 
 @dataclass(slots=True)
@@ -216,10 +217,7 @@ def new_works(session: Session, count: int) -> list[int]:
     if not count:
         return []
     numbers = fresh_numbers(session, Work.number, count)
-    dialect, id_type = session.get_bind().dialect, Id()
-    _insert(
-        session, "works (number, id)", [(number, id_type.process_bind_param(new_id(), dialect)) for number in numbers]
-    )
+    session.execute(insert(_works), [{"number": number, "id": new_id()} for number in numbers])
     return numbers
 
 
@@ -311,11 +309,8 @@ def _write(session: Session, sets: WorkSets, used: Sequence[int], result: Assign
     numbers = dict(final_numbers(temporary, new_works(session, len(temporary))))
     number_of = {root: numbers.get(root, root) for root in roots}
     if sets.fresh:
-        _insert(
-            session,
-            "work_keys (key, work_number)",
-            [(key, number_of[sets.root(sets.works[key])]) for key in sets.fresh],
-        )
+        rows = [{"key": key, "work_number": number_of[sets.root(sets.works[key])]} for key in sets.fresh]
+        session.execute(insert(_work_keys), rows)
     for younger in sets.merged:
         if younger < FIRST_TEMPORARY:
             older = sets.root(younger)
@@ -323,16 +318,6 @@ def _write(session: Session, sets: WorkSets, used: Sequence[int], result: Assign
             session.execute(update(Work).where(condition).values(merged_into=older))
             _move(session, Record.work_number == younger, older, result)
     return number_of
-
-
-def _insert(session: Session, into: str, rows: list[tuple[Any, Any]]) -> None:
-    """Insert rows of two columns with the driver's SQL.
-
-    Each record has about three such rows, and SQLAlchemy takes longer to build the statement than the database to run
-    it.
-    """
-    mark = "%s" if session.get_bind().dialect.name == "postgresql" else "?"
-    session.connection().exec_driver_sql(f"INSERT INTO {into} VALUES ({mark}, {mark})", rows)  # noqa: S608  # our own
 
 
 def emit_moved_records(session: Session, moved: Sequence[MovedRecord], *, context: Context) -> None:

@@ -4,32 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session
 
 from chassis import clock
-from chassis.column_types import read_id, read_required_id
 from chassis.errors import Invalid, Unavailable
 from chassis.ids import parse_id
 from chassis.sealing import MasterKey
-from chassis.sql import fetch_among
 from services.members.people import sealed, values
 from services.members.people.facts import LOAN_HISTORY
 from services.members.people.rules import Facts
 from services.members.people.values import Rejected
-from services.members.tables import Category, Institution, Member, MemberLookup
+from services.members.tables import Category, Consent, Institution, Member, MemberLookup
 
 MOST_CONTACTS = 500
 MOST_MERGES = 20  # length of a chain of merged members
-# In the databases' own SQL, because the sender of notices asks for many members, whose rows have many columns.
-_MEMBERS = """
-    SELECT id, institution_id, guardian_id, merged_into, erased_at, number, version, category, name, title_before,
-        title_after, language, kelurahan, school, "group", guardian_name, guardian_relation, wrapped_key, sealed
-    FROM members WHERE id"""
-_CONSENTS = "SELECT member_id, at, id, purpose, given FROM consents WHERE member_id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +58,10 @@ class MemberRow(NamedTuple):
     sealed: bytes
     merged_into: UUID | None
     is_erased: bool
+
+
+_own_columns = (Member.__table__.c[name] for name in MemberRow._fields if name != "is_erased")
+_MEMBERS = select(*_own_columns, Member.__table__.c.erased_at.is_not(None).label("is_erased"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,39 +163,10 @@ def _members(session: Session, ids: Iterable[UUID]) -> dict[UUID, MemberRow]:
     for _ in range(MOST_MERGES):
         if not missing:
             break
-        rows = [_member(*row) for row in fetch_among(session, _MEMBERS, list(missing))]
+        rows = [MemberRow._make(row) for row in session.execute(_MEMBERS.where(Member.id.in_(missing)))]
         known |= {row.id: row for row in rows}
         missing = {row.merged_into for row in rows if row.merged_into is not None} - known.keys()
     return known
-
-
-def _member(
-    member_id: UUID, institution_id: Any, guardian_id: Any, merged_into: Any, erased_at: Any, *values: Any
-) -> MemberRow:
-    """Return a member from the driver's values of `_MEMBERS`."""
-    number, version, category, name, before, after, language, kelurahan, school, group, *rest = values
-    guardian_name, relation, wrapped_key, sealed_values = rest
-    return MemberRow(
-        id=member_id,
-        institution_id=read_required_id(institution_id),
-        number=number,
-        version=version,
-        category=category,
-        name=name,
-        title_before=before,
-        title_after=after,
-        language=language,
-        kelurahan=kelurahan,
-        school=school,
-        group=group,
-        guardian_id=read_id(guardian_id),
-        guardian_name=guardian_name,
-        guardian_relation=relation,
-        wrapped_key=wrapped_key,
-        sealed=sealed_values,
-        merged_into=read_id(merged_into),
-        is_erased=erased_at is not None,
-    )
 
 
 def _kept(known: dict[UUID, MemberRow], member_id: UUID) -> MemberRow | None:
@@ -214,9 +181,10 @@ def _kept(known: dict[UUID, MemberRow], member_id: UUID) -> MemberRow | None:
 
 def _consents(session: Session, ids: Collection[UUID]) -> dict[UUID, dict[str, bool]]:
     answers: dict[UUID, dict[str, bool]] = {}
-    # Sorted by their moment and id, which the driver returns in one type, so that the latest answer decides.
-    for member_id, _, _, purpose, given in sorted(fetch_among(session, _CONSENTS, list(ids)), key=lambda row: row[1:3]):
-        answers.setdefault(member_id, {})[purpose] = bool(given)
+    query = select(Consent.member_id, Consent.purpose, Consent.given).where(Consent.member_id.in_(ids))
+    # In the order of their moments, so that the latest answer decides.
+    for member_id, purpose, given in session.execute(query.order_by(Consent.at, Consent.id)):
+        answers.setdefault(member_id, {})[purpose] = given
     return answers
 
 

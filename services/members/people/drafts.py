@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +15,6 @@ from sqlalchemy.orm import Session
 
 from chassis.errors import Refusal
 from chassis.ids import new_id
-from chassis.prepared import Prepared
 from chassis.sealing import MasterKey, MemberKey
 from services.members.people import names, sealed
 from services.members.people.values import FIELDS, SEALED
@@ -194,12 +192,7 @@ def write_cards(session: Session, rows: list[dict[str, Any]]) -> None:
 
 def _insert(session: Session, table: Any, rows: list[dict[str, Any]]) -> None:
     if rows:
-        _insert_statement(table.__table__).execute_many(session, rows)
-
-
-@functools.cache
-def _insert_statement(table: Any) -> Prepared:
-    return Prepared(insert(table))
+        session.execute(insert(table.__table__), rows)
 
 
 def plain_values(member: Member) -> dict[str, str]:

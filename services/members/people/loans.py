@@ -12,12 +12,11 @@ from datetime import date, datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import bindparam, case, delete, func, select, update
+from sqlalchemy import case, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from chassis import clock
 from chassis.ids import parse_id
-from chassis.prepared import Prepared
 from chassis.sql import upsert_newer
 from rangkiang.circulation.v1.events_pb2 import LoanFact
 from services.members.tables import Institution, Member, MemberLoan
@@ -27,9 +26,6 @@ KEPT = timedelta(days=30)
 # Clocks of two machines differ by less than this.
 _SKEW = timedelta(minutes=1)
 _MOST_MERGES = 10
-
-_members = Member.__table__
-_MERGED_INTO = Prepared(select(_members.c.merged_into).where(_members.c.id == bindparam("member")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +54,10 @@ def copy_loan(session: Session, fact: LoanFact, *, is_open: bool) -> None:
 def _kept_id(session: Session, member_id: UUID) -> UUID:
     """Follow merges to the kept member."""
     for _ in range(_MOST_MERGES):
-        row = _MERGED_INTO.first(session, {"member": member_id})
-        if row is None or row.merged_into is None:
+        merged_into = session.scalar(select(Member.merged_into).where(Member.id == member_id))
+        if merged_into is None:
             break
-        member_id = row.merged_into
+        member_id = merged_into
     return member_id
 
 

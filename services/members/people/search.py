@@ -13,7 +13,6 @@ from sqlalchemy.orm import Session
 
 from chassis import clock
 from chassis.errors import Invalid
-from chassis.prepared import AnySession, Prepared
 from services.members.people import names
 from services.members.people.values import is_card_number
 from services.members.people.word_search import LAST_LETTER, MOST_COUNTED, find_by_words
@@ -54,7 +53,7 @@ class Found:
     cursor: str
 
 
-def find(session: AnySession, institution_id: UUID, query: str, *, limit: int, cursor: str = "") -> Found:
+def find(session: Session, institution_id: UUID, query: str, *, limit: int, cursor: str = "") -> Found:
     """Find members by a number or by words, in order of names; members with that number come first.
 
     raises  Invalid  MEMBERS_CURSOR_INVALID
@@ -69,17 +68,17 @@ def find(session: AnySession, institution_id: UUID, query: str, *, limit: int, c
     return Found(load(session, ids[offset:end]), len(ids), has_more, _cursor(end) if end < len(ids) else "")
 
 
-def find_by_hash(session: AnySession, institution_id: UUID, hashes: dict[str, bytes], *, limit: int) -> Found:
+def find_by_hash(session: Session, institution_id: UUID, hashes: dict[str, bytes], *, limit: int) -> Found:
     """Find the members who have all these sealed values. hashes: kind -> keyed hash."""
     ids: set[UUID] | None = None
     for kind, value in hashes.items():
-        rows = _BY_HASH.rows(session, {"institution": institution_id, "kind": kind, "hash": value})
-        ids = {row.member_id for row in rows} if ids is None else ids & {row.member_id for row in rows}
+        found = set(session.scalars(_BY_HASH, {"institution": institution_id, "kind": kind, "hash": value}))
+        ids = found if ids is None else ids & found
     members = load(session, sorted(ids or ()))[: min(max(limit, 1), LONGEST_LIST)]
     return Found(members, len(ids or ()), False, "")
 
 
-_BY_HASH = Prepared(
+_BY_HASH = (
     select(MemberLookup.member_id)
     .where(
         MemberLookup.institution_id == bindparam("institution"),
@@ -90,19 +89,13 @@ _BY_HASH = Prepared(
 )
 
 
-def load(session: AnySession, ids: Sequence[UUID]) -> list[Listed]:
+def load(session: Session, ids: Sequence[UUID]) -> list[Listed]:
     """Return members in the order of `ids`; erased and unknown ones are left out."""
-    members: dict[UUID, Listed] = {}
-    for start in range(0, len(ids), LONGEST_LIST):
-        part = ids[start : start + LONGEST_LIST]
-        # The statement has a fixed number of ids, so the last one is repeated.
-        values = {name: part[min(place, len(part) - 1)] for place, name in enumerate(_PLACES)}
-        for row in _LISTED.rows(session, {**values, "today": clock.now().date()}):
-            members[row.id] = Listed(*row)
+    rows = session.execute(_LISTED, {"ids": ids, "today": clock.now().date()})
+    members = {row.id: Listed(*row) for row in rows}
     return [members[member_id] for member_id in ids if member_id in members]
 
 
-_PLACES = [f"id{place}" for place in range(LONGEST_LIST)]
 _COLUMNS = (
     Member.id, Member.number, Member.name, Member.title_before, Member.title_after, Member.category, Member.school,
     Member.group, Member.birth_year, Member.expires_on,
@@ -112,28 +105,26 @@ _IS_BLOCKED = exists(literal_column("1")).where(
     Block.ended_at.is_(None),
     or_(Block.ends_on.is_(None), Block.ends_on >= bindparam("today")),
 )
-_LISTED = Prepared(
-    select(*_COLUMNS, _IS_BLOCKED.label("is_blocked")).where(
-        Member.id.in_([bindparam(name, type_=Member.id.type) for name in _PLACES]), Member.erased_at.is_(None)
-    )
+_LISTED = select(*_COLUMNS, _IS_BLOCKED.label("is_blocked")).where(
+    Member.id.in_(bindparam("ids", expanding=True)), Member.erased_at.is_(None)
 )
 
 
-def _by_number(session: AnySession, institution_id: UUID, query: str) -> list[UUID]:
+def _by_number(session: Session, institution_id: UUID, query: str) -> list[UUID]:
     """Return the member with this number, exactly as scanned, then members whose numbers begin with it."""
     code = query.strip()
     if not is_card_number(code) or not any(character.isdigit() for character in code):
         return []
     own = {"institution": institution_id, "code": code}
-    rows = _BY_NUMBER.rows(session, own)
+    ids = list(session.scalars(_BY_NUMBER, own))
     if len(code) >= 4:
-        rows += _BY_BEGINNING.rows(session, {**own, "last": code + LAST_LETTER})
-    return [row.member_id for row in rows]
+        ids += session.scalars(_BY_BEGINNING, {**own, "last": code + LAST_LETTER})
+    return ids
 
 
 _OWN_CARD = Card.institution_id == bindparam("institution")
-_BY_NUMBER = Prepared(select(Card.member_id).where(_OWN_CARD, Card.code == bindparam("code")))
-_BY_BEGINNING = Prepared(
+_BY_NUMBER = select(Card.member_id).where(_OWN_CARD, Card.code == bindparam("code"))
+_BY_BEGINNING = (
     select(Card.member_id)
     .where(_OWN_CARD, Card.code > bindparam("code"), Card.code < bindparam("last"))
     .order_by(Card.code)

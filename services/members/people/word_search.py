@@ -8,8 +8,8 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, bindparam, exists, func, literal_column, or_, select
+from sqlalchemy.orm import Session
 
-from chassis.prepared import AnySession, Prepared
 from services.members.people import names
 from services.members.tables import MemberWord
 
@@ -30,7 +30,7 @@ _LETTERS, _LIST, _LOOK_UP = "letters", "list", "look-up"
 _kept_sizes: dict[tuple[UUID, str], tuple[int, float]] = {}
 
 
-def find_by_words(session: AnySession, institution_id: UUID, query: str) -> tuple[list[UUID], bool]:
+def find_by_words(session: Session, institution_id: UUID, query: str) -> tuple[list[UUID], bool]:
     """Return ids of members with a word for each prefix of the query, in order of names, and whether there are more.
 
     The statement reads the rows of the rarest prefix in order, and excludes members by the first letters of the other
@@ -52,7 +52,7 @@ def find_by_words(session: AnySession, institution_id: UUID, query: str) -> tupl
         values["letters"] = names.letters_of(others)
     for place, word in enumerate(others):
         values[f"low{place}"], values[f"high{place}"] = word, word + LAST_LETTER
-    rows = _search(forms).rows(session, values)
+    rows = session.execute(_search(forms), values).all()
     # A member may have several words with the same prefix.
     ordered = {row.member_id: row.name_key for row in reversed(rows)}
     ids = sorted(ordered, key=lambda member_id: (ordered[member_id], member_id))
@@ -60,7 +60,7 @@ def find_by_words(session: AnySession, institution_id: UUID, query: str) -> tupl
 
 
 @functools.lru_cache(maxsize=128)
-def _search(forms: tuple[str, ...]) -> Prepared:
+def _search(forms: tuple[str, ...]) -> Any:
     """Return the statement of a search with this many further prefixes, each found in its form."""
     words = MemberWord.__table__.c
     statement = select(words.member_id, words.name_key).where(_begins(words, ""))
@@ -78,9 +78,7 @@ def _search(forms: tuple[str, ...]) -> Prepared:
             statement = statement.where(words.member_id.in_(select(other.member_id).where(begins)))
         else:
             statement = statement.where(has_word)
-    return Prepared(
-        statement.order_by(words.word, words.name_key, words.member_id).limit(literal_column(str(_MOST_READ)))
-    )
+    return statement.order_by(words.word, words.name_key, words.member_id).limit(literal_column(str(_MOST_READ)))
 
 
 def _begins(words: Any, place: str) -> ColumnElement[bool]:
@@ -92,7 +90,7 @@ def _begins(words: Any, place: str) -> ColumnElement[bool]:
     )
 
 
-def _sizes(session: AnySession, institution_id: UUID, words: list[str]) -> dict[str, int]:
+def _sizes(session: Session, institution_id: UUID, words: list[str]) -> dict[str, int]:
     """Count the rows of these prefixes, long ones first; after a rare prefix the others are not counted."""
     sizes: dict[str, int] = {}
     for word in sorted(words, key=len, reverse=True):
@@ -102,7 +100,7 @@ def _sizes(session: AnySession, institution_id: UUID, words: list[str]) -> dict[
     return sizes
 
 
-def _size(session: AnySession, institution_id: UUID, word: str) -> int:
+def _size(session: Session, institution_id: UUID, word: str) -> int:
     """Return the number of rows with a prefix, at most _MOST_COMPARED; of a frequent one, as counted a minute ago.
 
     An old number changes only how the members are found.
@@ -110,7 +108,8 @@ def _size(session: AnySession, institution_id: UUID, word: str) -> int:
     counted = _kept_sizes.get((institution_id, word))
     if counted is not None and time.monotonic() - counted[1] < _KEPT_SECONDS:
         return counted[0]
-    size = int(_COUNT.first(session, {"institution": institution_id, "low": word, "high": word + LAST_LETTER}).size)
+    values = {"institution": institution_id, "low": word, "high": word + LAST_LETTER}
+    size: int = session.execute(_COUNT, values).scalar_one()
     if size >= _LEAST_KEPT:
         if len(_kept_sizes) >= _MOST_KEPT:
             _kept_sizes.clear()
@@ -118,12 +117,10 @@ def _size(session: AnySession, institution_id: UUID, word: str) -> int:
     return size
 
 
-_COUNT = Prepared(
-    select(func.count().label("size")).select_from(
-        select(literal_column("1"))
-        .select_from(MemberWord.__table__)
-        .where(_begins(MemberWord.__table__.c, ""))
-        .limit(literal_column(str(_MOST_COMPARED)))
-        .subquery()
-    )
+_COUNT = select(func.count()).select_from(
+    select(literal_column("1"))
+    .select_from(MemberWord.__table__)
+    .where(_begins(MemberWord.__table__.c, ""))
+    .limit(literal_column(str(_MOST_COMPARED)))
+    .subquery()
 )

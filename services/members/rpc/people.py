@@ -99,7 +99,7 @@ class PeopleMethods:
         institution_id = parse_id(caller.institution)
         hashes = self._hashes(request, caller)
         by = list(hashes or ())
-        with self._database.prepared_reading(caller) as session:
+        with self._database.reading(caller) as session:
             result = search.Found([], 0, False, "")
             if hashes is not None:
                 result = search.find_by_hash(session, institution_id, hashes, limit=request.limit or 20)
@@ -152,7 +152,7 @@ class PeopleMethods:
     def ListMembers(self, request: wire.ListMembersRequest, context: grpc.ServicerContext) -> wire.ListMembersReply:
         caller = rpc.context(context)
         ids = [parse_id(text) for text in dict.fromkeys(request.ids[:_MOST_LISTED])]
-        with self._database.prepared_reading(caller) as session:
+        with self._database.reading(caller) as session:
             members = search.load(session, ids)
         return wire.ListMembersReply(members=[listed(member, is_blocked=member.is_blocked) for member in members])
 

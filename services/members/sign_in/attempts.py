@@ -13,14 +13,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, case, delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import case, delete, select, update
 from sqlalchemy.orm import Session
 
 from chassis import clock
 from chassis.errors import TooMany
-from chassis.prepared import Prepared
 from chassis.sealing import MasterKey
+from chassis.sql import insert_for
 from services.members.tables import Account, FailedAttempts
 
 SECOND, LONGEST_PAUSE = timedelta(seconds=1), timedelta(minutes=15)
@@ -28,26 +27,6 @@ SECOND, LONGEST_PAUSE = timedelta(seconds=1), timedelta(minutes=15)
 MEMORY = timedelta(hours=1)
 
 _attempts: Any = FailedAttempts.__table__
-_COUNT = {
-    name: Prepared(
-        insert.on_conflict_do_update(
-            index_elements=["key"],
-            set_={
-                "count": case((_attempts.c.last_at <= bindparam("forgotten"), 1), else_=_attempts.c.count + 1),
-                "last_at": insert.excluded.last_at,
-            },
-        )
-    )
-    for name, insert in (("sqlite", sqlite.insert(_attempts)), ("postgresql", postgresql.insert(_attempts)))
-}
-# Three keys at most; with fewer, the last one is asked for again.
-_COUNTS = Prepared(select(_attempts).where(_attempts.c.key.in_([bindparam(name) for name in ("a", "b", "c")])))
-_CLEAR = Prepared(delete(_attempts).where(_attempts.c.key == bindparam("one")))
-_TAKE_BACK = Prepared(
-    update(_attempts)
-    .where(_attempts.c.key == bindparam("one"), _attempts.c.count > 0)
-    .values(count=_attempts.c.count - 1)
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +78,14 @@ class Attempts:
     def check(self, session: Session) -> None:
         """Refuse an attempt during a pause. Raises TooMany SIGN_IN_PAUSED, with the seconds left."""
         now = clock.now()
-        keys = list(self._keys.values())
-        rows = {row.key: row for row in _COUNTS.rows(session, {"a": keys[0], "b": keys[len(keys) // 2], "c": keys[-1]})}
+        columns = select(_attempts.c.key, _attempts.c.last_at, _attempts.c.count.label("failures"))
+        query = columns.where(_attempts.c.key.in_(self._keys.values()))
+        rows = {row.key: row for row in session.execute(query)}
         ends = [
-            rows[key].last_at + min(limit.longest, limit.first * 2 ** min(rows[key].count - limit.free, 20))
+            rows[key].last_at + min(limit.longest, limit.first * 2 ** min(rows[key].failures - limit.free, 20))
             for limit, key in self._keys.items()
             # Free failures cause no pause, even if the clock was set back later.
-            if key in rows and rows[key].count >= limit.free and rows[key].last_at > now - MEMORY
+            if key in rows and rows[key].failures >= limit.free and rows[key].last_at > now - MEMORY
         ]
         latest = max(ends, default=now)
         if latest > now:
@@ -114,19 +94,18 @@ class Attempts:
     def count_failure(self, session: Session) -> None:
         """Count this attempt as failed before its password is compared: so parallel attempts cannot exceed limits."""
         now = clock.now()
-        row = {"count": 1, "last_at": now, "forgotten": now - MEMORY}
-        rows = [{**row, "key": key} for key in sorted(self._keys.values())]
-        _COUNT[session.get_bind().dialect.name].execute_many(session, rows)
+        insert = insert_for(session, _attempts)
+        count = case((_attempts.c.last_at <= now - MEMORY, 1), else_=_attempts.c.count + 1)
+        changes = {"count": count, "last_at": insert.excluded.last_at}
+        rows = [{"key": key, "count": 1, "last_at": now} for key in sorted(self._keys.values())]
+        session.execute(insert.on_conflict_do_update(index_elements=["key"], set_=changes), rows)
 
     def take_back(self, session: Session) -> None:
         """Undo the count of an attempt whose password was not compared."""
-        _TAKE_BACK.execute_many(session, [{"one": key} for key in sorted(self._keys.values())])
+        self._take_back(session, self._keys.keys())
 
     def write_again(self, session: Session) -> None:
-        """Write the counter again without a change, instead of the audit row that a known account gets.
-
-        Not by a prepared statement, which would take less time than the audit row.
-        """
+        """Write the counter again without a change, instead of the audit row that a known account gets."""
         key = FailedAttempts.key == next(iter(self._keys.values()))
         session.execute(update(FailedAttempts).where(key).values(count=FailedAttempts.count))
 
@@ -140,9 +119,12 @@ class Attempts:
         names = self._keys.keys() - {ADDRESS}
         deleted = names if self._accounts <= 1 else set()
         taken_back = self._keys.keys() - (deleted if self._compared <= 1 else names)
-        for statement, limits in ((_CLEAR, deleted), (_TAKE_BACK, taken_back)):
-            if limits:
-                statement.execute_many(session, [{"one": key} for key in sorted(self._keys[limit] for limit in limits)])
+        session.execute(delete(_attempts).where(_attempts.c.key.in_([self._keys[limit] for limit in deleted])))
+        self._take_back(session, taken_back)
+
+    def _take_back(self, session: Session, limits: Iterable[Limit]) -> None:
+        is_counted = (_attempts.c.key.in_([self._keys[limit] for limit in limits]), _attempts.c.count > 0)
+        session.execute(update(_attempts).where(*is_counted).values(count=_attempts.c.count - 1))
 
 
 # A device is a random number and, for each account that has signed in with it, a keyed hash of the number, the account

@@ -11,16 +11,13 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, delete, func, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from chassis import clock
-from chassis.column_types import read_id
 from chassis.ids import new_id
-from chassis.prepared import AnySession, Prepared, whole
 from chassis.sealing import MasterKey
-from chassis.sql import fetch_by_id, insert_ignore, update_many
+from chassis.sql import insert_for, insert_ignore, update_many
 from services.notifications.channels.limits import NOT_HANDED_OVER
 from services.notifications.channels.port import Channel, Outcome
 from services.notifications.channels.port import Message as Handed
@@ -44,32 +41,6 @@ _days: Any = ChannelDay.__table__
 _notices: Any = Notice.__table__
 _messages: Any = Message.__table__
 _attempts: Any = Attempt.__table__
-_INSERT_MESSAGES, _INSERT_ATTEMPTS = Prepared(insert(_messages)), Prepared(insert(Attempt))
-_ARE_SENT = Prepared(
-    update(_messages)
-    .where(_messages.c.id == bindparam("message"), _messages.c.state == "open")
-    .values(state="sent", reason="")
-)
-# Another transaction may have dropped the notice or erased its member; then that later state stays.
-_SETTLE = Prepared(
-    update(_notices)
-    .where(_notices.c.id == bindparam("notice"), _notices.c.state == "sending")
-    .values(state=bindparam("new_state"), reason=bindparam("why"), changed_at=bindparam("moment"))
-)
-_STATES_OF_NOTICES = "SELECT id, state, message_id FROM notices WHERE id"
-# Locked, because a callback changes the attempt first. So a callback comes before all these reads, or after the commit.
-_STARTED = "SELECT id FROM attempts WHERE state = 'started' AND id"
-_STATES_OF_MESSAGES = "SELECT id, state FROM messages WHERE id"
-
-
-def _add_count(insert: Any) -> Prepared:
-    total = {"count": _days.c.count + insert.excluded.count}
-    return Prepared(insert.on_conflict_do_update(index_elements=list(_days.primary_key), set_=total))
-
-
-_ADD_COUNT = {
-    name: _add_count(dialect.insert(_days)) for name, dialect in (("sqlite", sqlite), ("postgresql", postgresql))
-}
 # (new state, reason) -> notices
 Settled = defaultdict[tuple[str, str], list[UUID]]
 
@@ -83,23 +54,17 @@ class Begun:
     attempt_id: UUID
 
 
-def is_usual(outcome: Outcome) -> bool:
-    """Return whether the provider took a message and said nothing else: the outcome of nearly every attempt."""
-    return outcome.state == "accepted" and not outcome.ended_endpoints
-
-
-def begin_attempts(session: AnySession, pairs: Sequence[tuple[Draft, Handed]], master: MasterKey) -> list[Begun]:
+def begin_attempts(session: Session, pairs: Sequence[tuple[Draft, Handed]], master: MasterKey) -> list[Begun]:
     """Write messages and attempts, which are handed over after the commit.
-
-    session  Statements are enough for new messages
 
     A message is left out if its notices were dropped or its member was erased since they were read; the next round
     reads them again. A message fails if its text cannot be sealed, because the key of its member is damaged.
     """
     now = clock.now()
     ids = [notice.id for draft, _ in pairs for notice in draft.notices]
-    rows = fetch_by_id(session, _STATES_OF_NOTICES, ids, lock=True)
-    states = {notice_id: (state, read_id(message_id)) for notice_id, (_, state, message_id) in rows.items()}
+    columns = select(_notices.c.id, _notices.c.state, _notices.c.message_id)
+    rows = session.execute(columns.where(_notices.c.id.in_(ids)).with_for_update())
+    states = {row.id: (row.state, row.message_id) for row in rows}
     keys = keys_of(session, master, {draft.member_id: draft.institution_id for draft, _ in pairs})
     begun: list[Begun] = []
     attempts: list[dict[str, Any]] = []
@@ -128,22 +93,24 @@ def begin_attempts(session: AnySession, pairs: Sequence[tuple[Draft, Handed]], m
         })  # fmt: skip
         begun.append(Begun(draft, handed, attempt_id))
     # Messages first, because the other rows refer to them.
-    _INSERT_MESSAGES.execute_many(session, messages)
-    _INSERT_ATTEMPTS.execute_many(session, attempts)
+    if messages:
+        session.execute(insert(_messages), messages)
+    if attempts:
+        session.execute(insert(_attempts), attempts)
     update_many(session, Notice, notices, key="id")
     return begun
 
 
-def end_draft(session: AnySession, draft: Draft, state: str, reason: str) -> None:
+def end_draft(session: Session, draft: Draft, state: str, reason: str) -> None:
     """End the notices of a draft, and its message if it was tried before."""
     settle(session, [notice.id for notice in draft.notices], state, reason=reason)
     if not draft.is_new:
         ended = update(Message).where(Message.id == draft.message_id, Message.state == "open")
-        whole(session).execute(ended.values(state=state, reason=reason))
+        session.execute(ended.values(state=state, reason=reason))
 
 
 def _write_message(
-    session: AnySession, draft: Draft, sealed: bytes | None, now: datetime, added: list[dict[str, Any]]
+    session: Session, draft: Draft, sealed: bytes | None, now: datetime, added: list[dict[str, Any]]
 ) -> None:
     """Update the row of a message, or add a new row to `added`, for one insert of many rows."""
     values: dict[str, Any] = {
@@ -155,7 +122,7 @@ def _write_message(
         "key_member_id": None,
     }
     if not draft.is_new:
-        whole(session).execute(update(Message).where(Message.id == draft.message_id).values(**values))
+        session.execute(update(Message).where(Message.id == draft.message_id).values(**values))
         return
     added.append(
         {
@@ -174,58 +141,59 @@ def _write_message(
     )
 
 
-def record_outcomes(session: AnySession, results: Sequence[tuple[Begun, Outcome]]) -> None:
-    """Write the outcomes of attempts, and the new states of their messages. Messages with pending outcomes wait.
-
-    session  Statements are enough for outcomes that are all usual
-    """
+def record_outcomes(session: Session, results: Sequence[tuple[Begun, Outcome]]) -> None:
+    """Write the outcomes of attempts, and the new states of their messages. Messages with pending outcomes wait."""
     now = clock.now()
     if any(outcome.is_pending for _, outcome in results):
-        postpone(whole(session), [one for one, outcome in results if outcome.is_pending])
+        postpone(session, [one for one, outcome in results if outcome.is_pending])
         results = [(one, outcome) for one, outcome in results if not outcome.is_pending]
     counts: Counter[tuple[UUID, str, date, str]] = Counter()
     # A callback may have been first. Its status is later than the provider's answer.
-    started = fetch_by_id(session, _STARTED, [one.attempt_id for one, _ in results], lock=True)
+    # Locked, so that a callback, which changes the attempt first, comes before these reads or after the commit.
+    of_results = _attempts.c.id.in_([one.attempt_id for one, _ in results])
+    query = select(_attempts.c.id).where(_attempts.c.state == "started", of_results)
+    started = set(session.scalars(query.with_for_update()))
     results = [(one, outcome) for one, outcome in results if one.attempt_id in started]
-    messages = fetch_by_id(session, _STATES_OF_MESSAGES, [one.draft.message_id for one, _ in results])
-    states = {message_id: state for message_id, (_, state) in messages.items()}
+    of_messages = _messages.c.id.in_([one.draft.message_id for one, _ in results])
+    rows = session.execute(select(_messages.c.id, _messages.c.state).where(of_messages))
+    states = {row.id: row.state for row in rows}
     ended: list[dict[str, Any]] = []
     for begun, outcome in results:
         if outcome.state != "temporary" or outcome.reason not in NOT_HANDED_OVER:
             ended.append(_ended(begun.attempt_id, outcome, now))
     update_many(session, Attempt, ended, key="id")
     settled: Settled = defaultdict(list)
-    sent: list[dict[str, Any]] = []
+    sent: list[UUID] = []
     for begun, outcome in results:
         draft = begun.draft
         if states.get(draft.message_id) != "open":
             continue
         channel = draft.option.channel
         if outcome.state == "temporary" and outcome.reason in NOT_HANDED_OVER:
-            whole(session).execute(delete(Attempt).where(Attempt.id == begun.attempt_id))
+            session.execute(delete(Attempt).where(Attempt.id == begun.attempt_id))
             next_at = now + timedelta(seconds=outcome.retry_after_seconds or RESEND_SECONDS)
             if outcome.reason == "CIRCUIT_OPEN" and channel.address_kind == "push" and not draft.is_digest:
                 # If web push is unavailable, the next channel is used at once.
                 next_at = now
-            whole(session).execute(update(Message).where(Message.id == draft.message_id).values(next_at=next_at))
+            session.execute(update(Message).where(Message.id == draft.message_id).values(next_at=next_at))
             continue
         counts[draft.institution_id, channel.name, local_day(now, draft.zone), outcome.state] += 1
         if outcome.ended_endpoints:
-            forget_endpoints(whole(session), draft.member_id, outcome.ended_endpoints)
+            forget_endpoints(session, draft.member_id, outcome.ended_endpoints)
         # Ended devices are deleted instead; the address for web push is the list of the remaining devices.
         if outcome.is_address_bad and channel.address_kind != "push":
-            _mark_address(whole(session), draft, outcome, now)
+            _mark_address(session, draft, outcome, now)
         notice_ids = [notice.id for notice in draft.notices]
         if outcome.state == "accepted":
             # Nearly every message: updated together, without reading its row.
-            sent.append({"message": draft.message_id})
+            sent.append(draft.message_id)
             settled["sent", ""] += notice_ids
             continue
-        message = _lock_open(whole(session), draft.message_id)
+        message = _lock_open(session, draft.message_id)
         if message is None:
             continue
         _settle_message(
-            whole(session),
+            session,
             message,
             outcome,
             now=now,
@@ -234,7 +202,8 @@ def record_outcomes(session: AnySession, results: Sequence[tuple[Begun, Outcome]
             may_repeat=channel.deduplicates,
             settled=settled,
         )
-    _ARE_SENT.execute_many(session, sent)
+    are_sent = update(_messages).where(_messages.c.id.in_(sent), _messages.c.state == "open")
+    session.execute(are_sent.values(state="sent", reason=""))
     _write_settled(session, settled)
     _count(session, counts)
 
@@ -364,11 +333,12 @@ def _leave_channel(
     settled[message.state, message.reason or ALL_CHANNELS_FAILED] += notice_ids
 
 
-def _write_settled(session: AnySession, settled: Settled) -> None:
-    moment = clock.now()
+def _write_settled(session: Session, settled: Settled) -> None:
+    changed_at = clock.now()
     for (state, reason), ids in settled.items():
-        rows = [{"notice": one, "new_state": state, "why": reason, "moment": moment} for one in ids]
-        _SETTLE.execute_many(session, rows)
+        # Another transaction may have dropped the notice or erased its member; then that later state stays.
+        are_sending = update(_notices).where(_notices.c.id.in_(ids), _notices.c.state == "sending")
+        session.execute(are_sending.values(state=state, reason=reason, changed_at=changed_at))
 
 
 def _ended(attempt_id: UUID, outcome: Outcome, now: datetime) -> dict[str, Any]:
@@ -393,7 +363,11 @@ def _mark_address(session: Session, draft: Draft, outcome: Outcome, now: datetim
     insert_ignore(session, RefusedAddress, [row])
 
 
-def _count(session: AnySession, counts: Counter[tuple[UUID, str, date, str]]) -> None:
+def _count(session: Session, counts: Counter[tuple[UUID, str, date, str]]) -> None:
+    keys = [column.name for column in _days.primary_key]
     for (institution_id, channel, day, state), count in counts.items():
-        row = {"institution_id": institution_id, "channel": channel, "day": day, "state": state, "count": count}
-        _ADD_COUNT[session.get_bind().dialect.name].execute(session, row)
+        insert = insert_for(session, _days).values(
+            institution_id=institution_id, channel=channel, day=day, state=state, count=count
+        )
+        total = {"count": _days.c.count + insert.excluded.count}
+        session.execute(insert.on_conflict_do_update(index_elements=keys, set_=total))

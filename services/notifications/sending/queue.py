@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, bindparam, exists, func, literal_column, or_, select
 from sqlalchemy.orm import Session
 
-from chassis.column_types import read_day, read_id, read_moment, read_required_id
-from chassis.sql import fetch_among, fetch_sql
 from services.notifications.institutions import Places
 from services.notifications.preferences import answers_of
-from services.notifications.tables import Attempt, Message, Notice
+from services.notifications.tables import Attempt, LoanMark, Message, Notice, RefusedAddress
 from services.notifications.templates.kinds import KINDS
 
 MEMBERS_A_ROUND = 100
@@ -33,41 +30,56 @@ RECEIPTS = tuple(kind for kind in AT_ONCE if KINDS[kind].family)
 VISIT = timedelta(minutes=2)
 
 
-def _listed(kinds: Sequence[str]) -> str:
-    """Return the names of kinds, which are letters, as a list in SQL."""
-    return "(" + ", ".join(f"'{kind}'" for kind in kinds) + ")"
+_notices: Any = Notice.__table__.c
+_messages: Any = Message.__table__.c
+_earlier: Any = Notice.__table__.alias("earlier").c
 
 
-# In the databases' own SQL, because SQLAlchemy takes several times as long to build these queries as they need.
-_RETRIES = f"""
-    SELECT id, member_id, is_digest FROM messages WHERE state = 'open' AND next_at <= ? AND member_id IS NOT NULL
-    ORDER BY next_at, id LIMIT {MEMBERS_A_ROUND}"""  # noqa: S608
-_NO_OPEN_MESSAGE = """NOT EXISTS (
-    SELECT 1 FROM messages WHERE messages.member_id = notices.member_id AND messages.state = 'open' AND {})"""
-_NEW_AT_ONCE = f"""
-    SELECT id, member_id FROM notices
-    WHERE state = 'waiting' AND kind IN {_listed(AT_ONCE)} AND due_at <= ? AND member_id IS NOT NULL
-    AND (kind NOT IN {_listed(RECEIPTS)} OR made_at <= ?) AND NOT EXISTS (
-        SELECT 1 FROM notices AS earlier WHERE earlier.member_id = notices.member_id AND earlier.state = 'waiting'
-        AND earlier.kind IN {_listed(_UNDELAYED)} AND earlier.id < notices.id
-        AND (earlier.kind IN {_listed(RECEIPTS)}) = (notices.kind IN {_listed(RECEIPTS)})
-    ) AND {_NO_OPEN_MESSAGE.format("NOT messages.is_digest")}
-    ORDER BY due_at, id LIMIT {MEMBERS_A_ROUND}"""  # noqa: S608
-# More rows than members, because some members have several notices. The rest follows in the next round.
-_NEW_DIGESTS = f"""
-    SELECT member_id FROM notices
-    WHERE state = 'waiting' AND kind NOT IN {_listed(AT_ONCE)} AND due_at <= ? AND member_id IS NOT NULL
-    AND {_NO_OPEN_MESSAGE.format("messages.is_digest")}
-    ORDER BY due_at, id LIMIT {3 * MEMBERS_A_ROUND}"""  # noqa: S608
-_IS_WAITING_DIGEST = f"state = 'waiting' AND kind NOT IN {_listed(AT_ONCE)} AND member_id"
-_IS_WAITING_RECEIPT = f"state = 'waiting' AND kind IN {_listed(RECEIPTS)} AND member_id"
-_COLUMNS = (
-    "id, institution_id, member_id, kind, loan_id, branch_id, title, day, facts, state, message_id, traceparent,"
-    " made_at"
+def _is(column: Any, *names: str) -> Any:
+    """Return the condition that a column has one of these names, which stand in the statement: indexes name them."""
+    literals: list[Any] = [literal_column(f"'{name}'") for name in names]
+    return column.in_(literals) if len(literals) > 1 else column == literals[0]
+
+
+def _has_open_message(is_digest: bool) -> Any:
+    is_kind = _messages.is_digest if is_digest else ~_messages.is_digest
+    return exists().where(_messages.member_id == _notices.member_id, _is(_messages.state, "open"), is_kind)
+
+
+# Built once, because SQLAlchemy takes several times as long to build these queries as they need.
+_now: Any = bindparam("now")
+_is_waiting = _is(_notices.state, "waiting")
+_RETRIES = (
+    select(_messages.id, _messages.member_id, _messages.is_digest)
+    .where(_is(_messages.state, "open"), _messages.next_at <= _now, _messages.member_id.is_not(None))
+    .order_by(_messages.next_at, _messages.id)
+    .limit(MEMBERS_A_ROUND)
 )
-_MARKS = "SELECT id, due_on, returned_at FROM loan_marks WHERE id"
-_REFUSED = "SELECT member_id, address_hash FROM refused_addresses WHERE member_id"
-_SENT_DAYS = "SELECT member_id, day, id FROM messages WHERE is_digest AND day >= ? AND member_id"
+_goes_after_another = exists().where(
+    _earlier.member_id == _notices.member_id,
+    _is(_earlier.state, "waiting"),
+    _is(_earlier.kind, *_UNDELAYED),
+    _earlier.id < _notices.id,
+    _is(_earlier.kind, *RECEIPTS) == _is(_notices.kind, *RECEIPTS),
+)
+_NEW_AT_ONCE = (
+    select(_notices.id, _notices.member_id)
+    .where(_is_waiting, _is(_notices.kind, *AT_ONCE), _notices.due_at <= _now, _notices.member_id.is_not(None))
+    .where(or_(~_is(_notices.kind, *RECEIPTS), _notices.made_at <= bindparam("visits_began")))
+    .where(~_goes_after_another, ~_has_open_message(is_digest=False))
+    .order_by(_notices.due_at, _notices.id)
+    .limit(MEMBERS_A_ROUND)
+)
+# More rows than members, because some members have several notices. The rest follows in the next round.
+_NEW_DIGESTS = (
+    select(_notices.member_id)
+    .where(_is_waiting, ~_is(_notices.kind, *AT_ONCE), _notices.due_at <= _now, _notices.member_id.is_not(None))
+    .where(~_has_open_message(is_digest=True))
+    .order_by(_notices.due_at, _notices.id)
+    .limit(3 * MEMBERS_A_ROUND)
+)
+_is_waiting_digest = and_(_is_waiting, ~_is(_notices.kind, *AT_ONCE))
+_is_waiting_receipt = and_(_is_waiting, _is(_notices.kind, *RECEIPTS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,9 +191,9 @@ def read_work(session: Session, candidates: Sequence[Candidate], *, visit: timed
         work += _read_retries(session, retried)
     urgent = [one.notice_id for one in candidates if one.notice_id is not None]
     if urgent:
-        notices = _read_notices(session, "state = 'waiting' AND member_id IS NOT NULL AND id", urgent)
+        notices = _read_notices(session, _is_waiting, _notices.id, urgent)
         visitors = [one.member_id for one in notices if one.kind in RECEIPTS]
-        receipts = _grouped(_read_notices(session, _IS_WAITING_RECEIPT, visitors)) if visitors else {}
+        receipts = _grouped(_read_notices(session, _is_waiting_receipt, _notices.member_id, visitors))
         for first in notices:
             others = receipts.get(first.member_id, []) if first.kind in RECEIPTS else []
             until = first.made_at + visit
@@ -203,34 +215,30 @@ def read_known(session: Session, work: Iterable[Work], now: datetime, *, places:
     members = list({one.member_id for one in all_work})
     loans = list({notice.loan_id for one in all_work for notice in one.notices if notice.loan_id is not None})
     # Earlier days are not needed; a zone is at most one day behind UTC.
-    days = fetch_among(session, _SENT_DAYS, members, parameters=[now.date() - timedelta(days=1)])
+    is_recent = and_(_messages.is_digest, _messages.day >= now.date() - timedelta(days=1))
+    digests = select(_messages.member_id, _messages.day, _messages.id).where(
+        _messages.member_id.in_(members), is_recent
+    )
+    marks = select(LoanMark.id, LoanMark.due_on, LoanMark.returned_at).where(LoanMark.id.in_(loans))
+    refused = select(RefusedAddress.address_hash).where(RefusedAddress.member_id.in_(members))
     return Known(
         places=places or Places(session),
-        marks={
-            loan_id: Mark(read_day(due_on), returned_at is not None)
-            for loan_id, due_on, returned_at in fetch_among(session, _MARKS, loans)
-        },
+        marks={row.id: Mark(row.due_on, row.returned_at is not None) for row in session.execute(marks)},
         answers=answers_of(session, members),
-        refused={address_hash for _, address_hash in fetch_among(session, _REFUSED, members)},
-        sent_days={
-            (member_id, day): read_required_id(message_id)
-            for member_id, text, message_id in days
-            if (day := read_day(text))
-        },
+        refused=set(session.scalars(refused)),
+        sent_days={(row.member_id, row.day): row.id for row in session.execute(digests)},
     )
 
 
 def _retries(session: Session, now: datetime) -> list[Candidate]:
-    return [
-        Candidate(read_required_id(member_id), bool(is_digest), message_id=read_required_id(message_id))
-        for message_id, member_id, is_digest in fetch_sql(session, _RETRIES, [now])
-    ]
+    rows = session.execute(_RETRIES, {"now": now})
+    return [Candidate(row.member_id, row.is_digest, message_id=row.id) for row in rows]
 
 
 def _read_retries(session: Session, ids: Sequence[UUID]) -> list[Work]:
     messages = session.scalars(select(Message).where(Message.id.in_(ids), Message.state == "open")).all()
     notices: dict[UUID, list[DueNotice]] = defaultdict(list)
-    for notice in _read_notices(session, "state = 'sending' AND member_id IS NOT NULL AND message_id", ids):
+    for notice in _read_notices(session, _is(_notices.state, "sending"), _notices.message_id, ids):
         if notice.message_id is not None:
             notices[notice.message_id].append(notice)
     tried: dict[UUID, set[str]] = defaultdict(set)
@@ -249,20 +257,19 @@ def _read_retries(session: Session, ids: Sequence[UUID]) -> list[Work]:
 def _new_at_once(session: Session, now: datetime, visit: timedelta) -> list[Candidate]:
     """Return the earliest notice of each member among those that are sent at once, which keeps their order."""
     first: dict[UUID, Candidate] = {}
-    for notice_id, member in fetch_sql(session, _NEW_AT_ONCE, [now, now - visit]):
-        member_id = read_required_id(member)
-        first.setdefault(member_id, Candidate(member_id, False, notice_id=read_required_id(notice_id)))
+    for row in session.execute(_NEW_AT_ONCE, {"now": now, "visits_began": now - visit}):
+        first.setdefault(row.member_id, Candidate(row.member_id, False, notice_id=row.id))
     return list(first.values())
 
 
 def _new_digests(session: Session, now: datetime) -> list[Candidate]:
-    members = dict.fromkeys(read_required_id(member_id) for [member_id] in fetch_sql(session, _NEW_DIGESTS, [now]))
+    members = dict.fromkeys(session.scalars(_NEW_DIGESTS, {"now": now}))
     return [Candidate(member_id, True) for member_id in members][:MEMBERS_A_ROUND]
 
 
 def _waiting_digests(session: Session, members: Sequence[UUID]) -> dict[UUID, list[DueNotice]]:
     """Return all waiting notices of these members that belong in a digest, also those that are not due yet."""
-    return _grouped(_read_notices(session, _IS_WAITING_DIGEST, members)) if members else {}
+    return _grouped(_read_notices(session, _is_waiting_digest, _notices.member_id, members))
 
 
 def _grouped(notices: Iterable[DueNotice]) -> dict[UUID, list[DueNotice]]:
@@ -272,30 +279,12 @@ def _grouped(notices: Iterable[DueNotice]) -> dict[UUID, list[DueNotice]]:
     return by_member
 
 
-def _read_notices(session: Session, condition: str, ids: Sequence[UUID]) -> list[DueNotice]:
-    """Return the notices that satisfy a condition, which ends with the name of the column that has one of the ids."""
-    column = condition.rpartition(" ")[2]
-    statement = f"SELECT {column}, {_COLUMNS} FROM notices WHERE {condition}"  # noqa: S608
-    return [_notice(*row[1:]) for row in fetch_among(session, statement, ids)]
+def _read_notices(session: Session, condition: Any, column: Any, ids: Sequence[UUID]) -> list[DueNotice]:
+    """Return the notices of members that satisfy a condition and have one of the ids in a column."""
+    if not ids:
+        return []
+    query = _DUE_NOTICES.where(condition, _notices.member_id.is_not(None), column.in_(ids))
+    return [DueNotice(*row) for row in session.execute(query)]
 
 
-def _notice(
-    notice_id: Any, institution_id: Any, member_id: Any, kind: str, loan_id: Any, branch_id: Any, title: str,
-    day: Any, facts: Any, state: str, message_id: Any, traceparent: str, made_at: Any,
-) -> DueNotice:  # fmt: skip
-    """Return a notice from the driver's values of `_COLUMNS`."""
-    return DueNotice(
-        id=read_required_id(notice_id),
-        institution_id=read_required_id(institution_id),
-        member_id=read_required_id(member_id),
-        kind=kind,
-        loan_id=read_id(loan_id),
-        branch_id=read_id(branch_id),
-        title=title,
-        day=read_day(day),
-        facts=json.loads(facts) if isinstance(facts, str) else facts,
-        state=state,
-        message_id=read_id(message_id),
-        traceparent=traceparent,
-        made_at=read_moment(made_at),
-    )
+_DUE_NOTICES = select(*(_notices[field.name] for field in fields(DueNotice)))

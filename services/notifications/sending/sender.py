@@ -17,7 +17,6 @@ from chassis import clock, telemetry
 from chassis.context import system
 from chassis.db import Database
 from chassis.errors import Error, Invalid
-from chassis.prepared import whole
 from chassis.sealing import MasterKey
 from chassis.sql import insert_for
 from services.notifications.channels.limits import NOT_HANDED_OVER, LimitedChannel
@@ -31,7 +30,6 @@ from services.notifications.sending.attempts import (
     Begun,
     begin_attempts,
     end_draft,
-    is_usual,
     postpone,
     record_outcomes,
     recover,
@@ -211,18 +209,11 @@ class Sender:
     ) -> list[Begun]:
         """Write the outcomes of a batch and the attempts of the next, in one transaction."""
         health = self._changed_health(channel) if results else None
-        # Nearly always prepared statements are enough; a session would take a quarter of the time.
-        is_prepared = (
-            health is None
-            and all(is_usual(outcome) for _, outcome in results)
-            and all(draft.is_new for draft, _ in pairs)
-        )
-        opened = self._database.prepared_transaction if is_prepared else self._database.transaction
-        with opened(SENDING) as session:
+        with self._database.transaction(SENDING) as session:
             if results:
                 record_outcomes(session, results)
             if health is not None:
-                _write_health(whole(session), channel, health)
+                _write_health(session, channel, health)
             begun = begin_attempts(session, pairs, master) if master is not None else []
         if health is not None:
             self._seen[channel.name] = health

@@ -8,38 +8,18 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from chassis import audit, clock
 from chassis.context import Context
 from chassis.errors import Invalid, NotFound, Outdated
-from chassis.prepared import Prepared
 from chassis.sql import insert_for
 from services.notifications.tables import TemplateVersion
 from services.notifications.templates.kinds import CHANNELS, LANGUAGES, Source, seed
 from services.notifications.templates.rendering import Rendered, kind_of, refuse_faulty, render_source
 
 MOST_VERSIONS_SHOWN = 100
-_versions = TemplateVersion.__table__
-_NEWEST = Prepared(
-    select(
-        _versions.c.version,
-        _versions.c.subject,
-        _versions.c.body,
-        _versions.c.provider.label("provider"),
-        _versions.c.saved_by,
-        _versions.c.saved_at,
-    )
-    .where(
-        _versions.c.institution_id == bindparam("institution"),
-        _versions.c.kind == bindparam("notice_kind"),
-        _versions.c.channel == bindparam("notice_channel"),
-        _versions.c.language == bindparam("notice_language"),
-    )
-    .order_by(_versions.c.version.desc())
-    .limit(1)
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +89,7 @@ def render(
 
 def template_in_force(session: Session, institution_id: UUID, key: TemplateKey) -> StoredTemplate:
     """Return the newest version of an institution, or the default template as version 0."""
-    values = {
-        "institution": institution_id,
-        "notice_kind": key.kind,
-        "notice_channel": key.channel,
-        "notice_language": key.language,
-    }
-    row = _NEWEST.first(session, values)
+    row = session.scalar(_of(institution_id, key).order_by(TemplateVersion.version.desc()).limit(1))
     if row is None:
         return _seed(key)
     return StoredTemplate(key, row.version, _source(row), row.saved_by, row.saved_at)

@@ -12,7 +12,6 @@ from sqlalchemy.orm import Session
 
 from chassis import clock
 from chassis.ids import new_id
-from chassis.prepared import Prepared
 from rangkiang.circulation.v1.events_pb2 import LoanFact
 from services.notifications.tables import Webhook, WebhookFact
 
@@ -26,12 +25,10 @@ SCOPES: Mapping[str, str] = {
     "member.registered": "facts.members",
 }
 
-_webhooks = Webhook.__table__
-# Prepared, because every fact about a loan needs it, although most institutions have no webhooks.
-_SUBSCRIBED = Prepared(
-    select(_webhooks.c.id, _webhooks.c.kinds, _webhooks.c.with_members).where(
-        _webhooks.c.institution_id == bindparam("institution"), _webhooks.c.state == "active"
-    )
+_webhooks = Webhook.__table__.c
+# Built once, because every fact about a loan needs it, although most institutions have no webhooks.
+_SUBSCRIBED = select(_webhooks.id, _webhooks.kinds, _webhooks.with_members).where(
+    _webhooks.institution_id == bindparam("institution"), _webhooks.state == "active"
 )
 
 
@@ -70,7 +67,7 @@ def note_fact(session: Session, fact: Fact) -> int:
             "made_at": now,
             "delivered_at": None,
         }
-        for webhook in _SUBSCRIBED.rows(session, {"institution": fact.institution_id})
+        for webhook in session.execute(_SUBSCRIBED, {"institution": fact.institution_id})
         if fact.kind in webhook.kinds
     ]
     if rows:

@@ -102,5 +102,4 @@ def test_a_list_longer_than_one_statement_keeps_its_order(office: Office, databa
     with database.reading(TEST) as session:
         assert [member.id for member in search.load(session, ids)] == ids
         assert search.load(session, []) == []
-    with database.prepared_reading(TEST) as statements:
-        assert [member.id for member in search.load(statements, [ids[0], UNKNOWN, ids[-1]])] == [ids[0], ids[-1]]
+        assert [member.id for member in search.load(session, [ids[0], UNKNOWN, ids[-1]])] == [ids[0], ids[-1]]

@@ -6,10 +6,10 @@ import threading
 from dataclasses import dataclass
 
 import pytest
+from sqlalchemy import event
 
 from chassis import clock
 from chassis.db import Database
-from chassis.prepared import Statements
 from rangkiang.members.v1.events_pb2 import MemberErased
 from services.notifications.conversations.callbacks import Status
 from services.notifications.conversations.statuses import record_status
@@ -78,21 +78,19 @@ def test_a_callback_before_the_answer_of_the_provider_stays(database):
     assert office.states() == [("due_soon", "delivered", "")]
 
 
-def after_each_statement(monkeypatch, call):
-    """Call a function with each prepared statement, between it and the next."""
-    run = Statements.run
+def after_each_statement(database, call):
+    """Call a function with each statement of this thread, between it and the next."""
+    thread = threading.get_ident()
 
-    def run_and_call(self, statement, parameters, **options):
-        cursor = run(self, statement, parameters, **options)
-        call(statement)
-        return cursor
-
-    monkeypatch.setattr(Statements, "run", run_and_call)
+    @event.listens_for(database.writer, "after_cursor_execute")
+    def _call(_connection, _cursor, statement, _parameters, _context, _many):
+        if threading.get_ident() == thread:
+            call(statement)
 
 
 @pytest.mark.servers
 @pytest.mark.parametrize("status", ["delivered", "failed"])
-def test_a_callback_that_comes_while_the_answer_is_written_stays(servers, migrated, tmp_path, monkeypatch, status):
+def test_a_callback_that_comes_while_the_answer_is_written_stays(servers, migrated, tmp_path, status):
     with migrated.open(SERVICE, "postgresql", tmp_path) as database:
         add_institutions(database)
         whatsapp = CallbackChannel("whatsapp", "phone", database=database)
@@ -105,7 +103,7 @@ def test_a_callback_that_comes_while_the_answer_is_written_stays(servers, migrat
                 # It has ended, or waits for a row that the sender has locked.
                 callback.join(timeout=1)
 
-        after_each_statement(monkeypatch, call_back)
+        after_each_statement(database, call_back)
         with clock.frozen(MORNING):
             remind(office, office.owners.add(phone="+6281234567890"))
             office.sender.run_round()
@@ -116,7 +114,7 @@ def test_a_callback_that_comes_while_the_answer_is_written_stays(servers, migrat
 
 
 @pytest.mark.servers
-def test_a_member_who_is_erased_while_the_answer_is_written_stays_erased(servers, migrated, tmp_path, monkeypatch):
+def test_a_member_who_is_erased_while_the_answer_is_written_stays_erased(servers, migrated, tmp_path):
     with migrated.open(SERVICE, "postgresql", tmp_path) as database:
         add_institutions(database)
         office = Office(database)
@@ -128,7 +126,7 @@ def test_a_member_who_is_erased_while_the_answer_is_written_stays_erased(servers
                 erasure.start()
                 erasure.join(timeout=1)
 
-        after_each_statement(monkeypatch, erase)
+        after_each_statement(database, erase)
         with clock.frozen(MORNING):
             lend(office, member)
             office.sender.run_round()

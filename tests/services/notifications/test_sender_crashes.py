@@ -147,9 +147,6 @@ class BusyOnce:
     def transaction(self, context: Context):
         return self._counted(self._database.transaction(context))
 
-    def prepared_transaction(self, context: Context):
-        return self._counted(self._database.prepared_transaction(context))
-
     @contextmanager
     def _counted(self, transaction: AbstractContextManager) -> Iterator:
         self._number -= 1
