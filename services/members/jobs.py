@@ -1,4 +1,4 @@
-"""Jobs of members: letters for search, deletion of old rows, ends of memberships, and erasures after a restore."""
+"""Jobs of members: deletion of old rows, ends of memberships, and erasures after a restore."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from chassis import clock
 from chassis.context import system
 from chassis.errors import Unavailable
 from chassis.service import Resources
-from services.members.people import erasure, expiring, loans, search
+from services.members.people import erasure, expiring, loans
 from services.members.people.erasure import Erased
 from services.members.sign_in import accounts, attempts, sessions
 
@@ -25,14 +25,6 @@ def delete_old_rows(resources: Resources, _stop: threading.Event) -> None:
         sessions.forget_old(session)
         accounts.forget_old_links(session)
         loans.forget_returned(session)
-
-
-def fill_letters(resources: Resources, stop: threading.Event) -> None:
-    """Fill the search column `letters` in rows that a release before 0.4 wrote, in batches of members."""
-    while not stop.is_set():
-        with resources.database.transaction(system("letters")) as session:
-            if not search.fill_letters(session):
-                return
 
 
 def tell_expiring(resources: Resources, stop: threading.Event) -> None:

@@ -77,11 +77,5 @@ SERVICE = Service(
             lease="expiring",
             every_seconds=900,
         ),
-        Job(
-            name="letters",
-            run="services.members.jobs:fill_letters",
-            lease="letters",
-            every_seconds=3_600,
-        ),
     ),
 )

@@ -18,7 +18,6 @@ from chassis.service import Resources
 from chassis.sql import delete_rows, update_many
 from services.notifications.conversations.store import DONE
 from services.notifications.members import erase_member, forgotten_key, history_keepers
-from services.notifications.merging import complete_merges
 from services.notifications.notices import MARKS_KEPT
 from services.notifications.staff_addresses import UNCONFIRMED_KEPT, UNUSED_KEPT
 from services.notifications.tables import (
@@ -27,10 +26,8 @@ from services.notifications.tables import (
     ConversationMessage,
     InboundMessage,
     LoanMark,
-    Member,
     Message,
     Notice,
-    PushDevice,
     StaffAddress,
 )
 
@@ -51,11 +48,9 @@ RESTORED = "RESTORED"
 def forget_old_rows(resources: Resources, stop: threading.Event) -> None:
     """Remove loans that were returned 14 days ago from their notices, and delete rows that are no longer needed.
 
-    It first completes merges that an earlier release copied. Counts by channel and day stay.
+    Counts by channel and day stay.
     """
     now = clock.now()
-    # Merges first, because the kept member decides whether the history of a merged member stays.
-    complete_merges(resources.database, FORGETTING, stop)
     forget_loans(resources.database, now - KEPT, stop)
     oldest = now - ROWS_KEPT
     database = resources.database
@@ -69,8 +64,6 @@ def forget_old_rows(resources: Resources, stop: threading.Event) -> None:
         (ConversationMessage, ConversationMessage.conversation_id.in_(select(Conversation.id).where(_ended(now)))),
         (Conversation, _ended(now)),
         (StaffAddress, or_(StaffAddress.at <= now - UNUSED_KEPT, _unconfirmed(now))),
-        # A replica of a release without devices does not delete them when it erases a member.
-        (PushDevice, PushDevice.member_id.in_(select(Member.id).where(Member.is_erased))),
     ):
         delete_rows(database, FORGETTING, table.__table__, condition, stop)  # type: ignore[arg-type]
 

@@ -7,23 +7,18 @@ again that they had ended.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable
 from uuid import UUID
 
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session, aliased
 
-from chassis.context import Context
-from chassis.db import Database
 from chassis.sql import upsert_newer
 from rangkiang.members.v1.events_pb2 import MemberFact
 from services.notifications.members import kept_id
 from services.notifications.preferences import restrict_answers
 from services.notifications.tables import Conversation, Member, Message, Notice, PushDevice, RefusedAddress
 
-# Merges in one run of the job, and members in one statement.
-MOST_COMPLETED, READ_TOGETHER = 5_000, 200
 _WITHOUT_SESSION = {"synchronize_session": False}  # no row of these tables is in the session
 
 
@@ -49,41 +44,6 @@ def copy_members(session: Session, facts: Iterable[MemberFact]) -> int:
         if into is not None and into != moved_to:
             _move(session, member_id, kept_id(session, member_id))
     return count
-
-
-def complete_merges(database: Database, context: Context, stop: threading.Event) -> int:
-    """Complete merges that an earlier release copied without moving notices. Returns the number of members."""
-    is_behind = Member.moved_to.is_distinct_from(Member.merged_into)
-    count, after = 0, UUID(int=0)
-    while count < MOST_COMPLETED and not stop.is_set():
-        query = select(Member.id).where(is_behind, Member.id > after).order_by(Member.id).limit(READ_TOGETHER)
-        with database.reading(context) as session:
-            ids = session.scalars(query).all()
-        if not ids:
-            break
-        after = ids[-1]
-        for member_id in ids:
-            if stop.is_set():
-                break
-            with database.transaction(context) as session:
-                count += _complete(session, member_id)
-    return count
-
-
-def _complete(session: Session, member_id: UUID) -> bool:
-    """Complete the merge of one member, unless another process was first. Returns whether the merge was completed."""
-    row = session.scalar(select(Member).where(Member.id == member_id).with_for_update())
-    if row is None or row.moved_to == row.merged_into:
-        return False
-    row.moved_to = row.merged_into
-    session.flush()
-    if row.merged_into is None:
-        return False
-    kept_member_id = kept_id(session, member_id)
-    # When the kept member is erased, another fact erases each merged member.
-    if not session.scalar(select(Member.is_erased).where(Member.id == kept_member_id)):
-        _move(session, member_id, kept_member_id)
-    return True
 
 
 def _move(session: Session, merged_id: UUID, kept_member_id: UUID) -> None:

@@ -8,15 +8,14 @@ from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
 
-from sqlalchemy import bindparam, exists, literal_column, or_, select, update
+from sqlalchemy import bindparam, exists, literal_column, or_, select
 from sqlalchemy.orm import Session
 
 from chassis import clock
 from chassis.errors import Invalid
-from services.members.people import names
 from services.members.people.values import is_card_number
 from services.members.people.word_search import LAST_LETTER, MOST_COUNTED, find_by_words
-from services.members.tables import Block, Card, Member, MemberLookup, MemberWord
+from services.members.tables import Block, Card, Member, MemberLookup
 
 LONGEST_LIST = 50
 
@@ -130,20 +129,6 @@ _BY_BEGINNING = (
     .order_by(Card.code)
     .limit(literal_column(str(LONGEST_LIST)))
 )
-
-
-def fill_letters(session: Session, *, most: int = 500) -> int:
-    """Fill the column `letters` for at most `most` members; return the number of members."""
-    ids = session.scalars(select(MemberWord.member_id).where(MemberWord.letters == 0).distinct().limit(most)).all()
-    words = dict[UUID, list[str]]()
-    rows = session.execute(select(MemberWord.member_id, MemberWord.word).where(MemberWord.member_id.in_(ids)))
-    for row in rows:
-        words.setdefault(row.member_id, []).append(row.word)
-    for member_id, own in words.items():
-        session.execute(
-            update(MemberWord).where(MemberWord.member_id == member_id).values(letters=names.letters_of(own))
-        )
-    return len(ids)
 
 
 def _cursor(offset: int) -> str:

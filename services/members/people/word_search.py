@@ -7,7 +7,7 @@ import time
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, bindparam, exists, func, literal_column, or_, select
+from sqlalchemy import ColumnElement, and_, bindparam, exists, func, literal_column, select
 from sqlalchemy.orm import Session
 
 from services.members.people import names
@@ -64,19 +64,16 @@ def _search(forms: tuple[str, ...]) -> Any:
     """Return the statement of a search with this many further prefixes, each found in its form."""
     words = MemberWord.__table__.c
     statement = select(words.member_id, words.name_key).where(_begins(words, ""))
-    is_old_row = words.letters == literal_column("0")
     if forms:
         letters = bindparam("letters", type_=words.letters.type)
-        statement = statement.where(or_(words.letters.bitwise_and(letters) == letters, is_old_row))
+        statement = statement.where(words.letters.bitwise_and(letters) == letters)
     for place, form in enumerate(forms):
         other = MemberWord.__table__.alias(f"other{place}").c
         begins = _begins(other, str(place))
         has_word = exists(literal_column("1")).where(other.member_id == words.member_id, begins)
-        if form == _LETTERS:
-            statement = statement.where(or_(~is_old_row, has_word))
-        elif form == _LIST:
+        if form == _LIST:
             statement = statement.where(words.member_id.in_(select(other.member_id).where(begins)))
-        else:
+        elif form == _LOOK_UP:
             statement = statement.where(has_word)
     return statement.order_by(words.word, words.name_key, words.member_id).limit(literal_column(str(_MOST_READ)))
 

@@ -117,7 +117,6 @@ class Link(Table):
 class Slip(Table):
     """A one-time code with which a member sets a password; a new slip replaces it.
 
-    id         None in rows of a release before 0.4
     code_hash  empty until the sender of notices requests the code of a slip that is sent
     """
 

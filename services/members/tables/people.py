@@ -126,8 +126,7 @@ class MemberWord(Table):
     """A folded word with which a search finds a member.
 
     name_key  beginning of the folded name, so that an index lists the members of a word in order of names
-    letters   names.letters_of all words of the member, which excludes most members who lack another searched word;
-              0 in rows that an earlier release wrote, until the job `letters` fills it
+    letters   names.letters_of all words of the member, which excludes most members who lack another searched word
     """
 
     __tablename__ = "member_words"

@@ -163,12 +163,8 @@ def set_aside(session: Session, master: MasterKey, message: Pending) -> bool | N
     moment = clock.now()
     last = max((one for one in asked if one is not None), default=None)
     is_asked_already = last is not None and message.at <= last
-    values = {
-        "asked_at": last if is_asked_already else moment,
-        # A message of an earlier release has no hash.
-        "sender_hash": _hash_sender(master, message.address),
-    }
-    if session.execute(waits.values(**values)).rowcount != 1:  # type: ignore[attr-defined]
+    asked_at = last if is_asked_already else moment
+    if session.execute(waits.values(asked_at=asked_at)).rowcount != 1:  # type: ignore[attr-defined]
         return None
     return not is_asked_already and len(set(asked)) < MOST_QUESTIONS
 
@@ -182,10 +178,7 @@ def ask_again(session: Session, provider_id: str) -> None:
 def name_institution(session: Session, master: MasterKey, message: Pending, institution_id: UUID) -> None:
     """Give the waiting messages of a sender, including this one, to the institution that the sender named."""
     of_sender = update(InboundMessage).where(
-        or_(
-            InboundMessage.provider_id == message.provider_id,
-            InboundMessage.sender_hash == _hash_sender(master, message.address),
-        ),
+        InboundMessage.sender_hash == _hash_sender(master, message.address),
         InboundMessage.channel == message.channel,
         InboundMessage.sealed.is_not(None),
     )

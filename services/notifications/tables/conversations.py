@@ -19,7 +19,7 @@ class InboundMessage(Table):
     provider_id     the provider's id of the message, so that a repeated callback adds nothing
     sealed          number and text, sealed under the master key; None when the message is processed
     sent_at         time by the provider's clock
-    sender_hash     keyed hash of the number of the person; None for messages of earlier releases
+    sender_hash     keyed hash of the number of the person
     asked_at        since when the message waits until its sender names an institution; None when it does not wait
     institution_id  the institution that the sender named; None without an answer
     """

@@ -37,7 +37,7 @@ class Member(Table):
 
     version      version of the row in members; an older fact changes nothing
     merged_into  the member that this one was merged into
-    moved_to     equals merged_into after the notices were moved; earlier releases do not set it
+    moved_to     equals merged_into: its notices were moved there
     is_erased    the row stays without values, so that a late fact makes no notice
     wrapped_key  key of the texts of this member's notices, wrapped by the master key; None before the first text
     """

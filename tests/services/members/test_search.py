@@ -8,7 +8,6 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import text
 
 from chassis import clock
 from chassis.db import Database
@@ -40,7 +39,7 @@ def test_whoever_has_a_word_of_a_beginning_has_its_letters(words: list[str], pre
         assert has_word == (letters & wanted == wanted)
 
 
-def test_every_beginning_of_every_word_finds_its_member(desk: Desk, database: Database) -> None:
+def test_every_beginning_of_every_word_finds_its_member(desk: Desk) -> None:
     queries = [
         " ".join(word[:length] for word in reversed(name.split()))
         for name, length in itertools.product(PEOPLE, (1, 2, 3, 9))
@@ -51,15 +50,6 @@ def test_every_beginning_of_every_word_finds_its_member(desk: Desk, database: Da
         assert name in results[" ".join(word[:length] for word in reversed(name.split()))]
     assert results["s r 12"] == ["Siti Rahma", "Sri Ramadhani"]
     assert results["x y"] == ["Muhammad Yusuf"]
-    # Rows as a release without letters wrote them.
-    with database.transaction(TEST) as session:
-        session.execute(text("UPDATE member_words SET letters = 0"))
-    assert {query: desk.names(query) for query in queries} == results
-    with database.transaction(TEST) as session:
-        assert [search.fill_letters(session, most=5) for _ in range(3)] == [5, 2, 0]
-    with database.reading(TEST) as session:
-        assert not session.scalar(text("SELECT count(*) FROM member_words WHERE letters = 0"))
-    assert {query: desk.names(query) for query in queries} == results
 
 
 def store_members(office: Office, members: list[str]) -> list[UUID]:

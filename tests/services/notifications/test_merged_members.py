@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import threading
 from datetime import timedelta
-from types import SimpleNamespace
-from typing import Any
 from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import update
 
 from chassis import clock
 from chassis.ids import new_id
-from chassis.sql import insert_ignore
 from rangkiang.circulation.v1.events_pb2 import LoanDueSoon
 from rangkiang.members.v1.events_pb2 import MemberErased, MemberFact, MembersChanged
 from rangkiang.notifications.v1 import notices_pb2
 from services.notifications import ledger
-from services.notifications.jobs import forget_old_rows
 from services.notifications.merging import copy_members
 from services.notifications.preferences import (
     ALL,
@@ -31,7 +25,7 @@ from services.notifications.preferences import (
     replace_answers,
     stricter_answers,
 )
-from services.notifications.tables import Member, Message
+from services.notifications.tables import Message
 from services.notifications.templates.kinds import CHANNELS, KINDS
 from tests.fakes.notices import ACCEPTED, AWAY, loan_fact
 from tests.services.notifications.conftest import PADANG, PADANG_BRANCH, TEST, Office
@@ -89,43 +83,6 @@ def test_an_opt_out_of_the_merged_member_is_kept_and_each_has_their_own_answers_
     office.deliver(MembersChanged(members=[MemberFact(id=str(merged), version=4, institution_id=str(PADANG))]))
     with office.database.reading(TEST) as session:
         assert list_answers(session, merged) == [Answer("overdue", "all", False)]
-
-
-def forget(office: Office) -> None:
-    forget_old_rows(SimpleNamespace(database=office.database), threading.Event())
-
-
-def test_the_job_completes_a_merge_that_an_earlier_release_copied_and_does_so_once(office, pair):
-    kept, merged = pair
-    with clock.frozen(MORNING):
-        lend(office, merged)
-        office.send()
-    own = [Answer("due_soon", "email", True)]
-    with office.database.transaction(TEST) as session:
-        replace_answers(session, kept, PADANG, own)
-        opt_out(session, merged, PADANG, kind="overdue", channel="all")
-        # As that release leaves the row.
-        insert_ignore(session, Member, [member_row(kept), member_row(merged)])
-        session.execute(update(Member).where(Member.id == merged).values(merged_into=kept, version=2))
-    with clock.frozen(MORNING):
-        forget(office)
-    assert [row.member_id for row in office.notices()] == [row.member_id for row in office.messages()] == [kept]
-    with office.database.reading(TEST) as session:
-        assert list_answers(session, kept) == [Answer("overdue", "all", False)]
-    with office.database.transaction(TEST) as session:
-        replace_answers(session, kept, PADANG, own)
-    with clock.frozen(MORNING):
-        forget(office)
-    merge(office, merged, kept, version=3)
-    with office.database.reading(TEST) as session:
-        assert list_answers(session, kept) == own
-
-
-def member_row(member_id: UUID) -> dict[str, Any]:
-    return {
-        "id": member_id, "institution_id": PADANG, "version": 1, "keeps_history": False, "merged_into": None,
-        "is_erased": False,
-    }  # fmt: skip
 
 
 def test_notices_of_the_merged_member_go_with_their_texts_which_an_erasure_destroys(office, pair):

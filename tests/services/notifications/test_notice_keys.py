@@ -5,19 +5,16 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
-from sqlalchemy import delete
 
 from chassis import clock
 from chassis.errors import Unavailable
-from chassis.ids import new_id
 from chassis.sealing import make_master_key
 from services.notifications import checks, ledger
 from services.notifications.checks import master_key
-from services.notifications.keys import KEYS_TRIED, read_own_master
-from services.notifications.members import keys_of
+from services.notifications.keys import read_own_master
 from services.notifications.sending.sender import Sender
 from services.notifications.settings import NotificationsSettings
-from services.notifications.tables import Member, Message, StoredMasterKey
+from services.notifications.tables import Member, Message
 from services.notifications.templates.store import render
 from tests.services.notifications.conftest import PADANG, TEST
 from tests.services.notifications.test_sender import MORNING, lend, remind, sent
@@ -75,23 +72,6 @@ def test_with_a_wrong_or_missing_master_key_everything_waits_and_doctor_says_so(
     write_key(key_file, right)
     office.send_at(MORNING)
     assert len(sent(office)) == 2
-
-
-@pytest.mark.parametrize("damaged", [0, KEYS_TRIED - 1])
-def test_a_database_of_an_earlier_release_takes_only_the_key_that_opens_what_it_has_sealed(office, key_file, damaged):
-    members = [new_id() for _ in range(damaged)]
-    with office.database.transaction(TEST) as session:
-        keys_of(session, office.master, dict.fromkeys(members, PADANG))
-        session.execute(delete(StoredMasterKey))
-        for member in members:
-            session.get_one(Member, member).wrapped_key = b"x" * 60
-    right = key_file.read_bytes()
-    key_file.unlink()
-    make_master_key(key_file)
-    with pytest.raises(Unavailable, match="MASTER_KEY_OTHER"):
-        read_own_master(office.database, key_file)
-    write_key(key_file, right)
-    assert read_own_master(office.database, key_file).fingerprint == office.master.fingerprint
 
 
 def damage_key(office, member):

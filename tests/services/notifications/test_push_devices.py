@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import threading
 from datetime import UTC, datetime
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 from uuid import UUID
 
 import pytest
@@ -29,7 +26,6 @@ from services.notifications.channels.webpush import (
     make_keys,
     public_key,
 )
-from services.notifications.jobs import forget_old_rows
 from services.notifications.merging import copy_members
 from services.notifications.push_devices import (
     MOST_DEVICES,
@@ -39,7 +35,7 @@ from services.notifications.push_devices import (
     list_devices,
     remove_device,
 )
-from services.notifications.tables import Member, PushDevice
+from services.notifications.tables import PushDevice
 from tests.fakes.notices import FakeChannel, loan_fact
 from tests.fakes.push_service import PushService
 from tests.migrated import MigratedDatabases
@@ -182,19 +178,6 @@ def test_only_the_member_removes_a_device(office: Office, service: PushService) 
     with office.database.transaction(TEST) as session:
         remove_device(session, member, device_id)
     assert devices(office, member) == []
-
-
-def test_devices_that_a_replica_of_an_earlier_release_left_at_an_erasure_are_deleted(
-    office: Office, service: PushService
-) -> None:
-    erased, other = office.owners.add(), office.owners.add()
-    add(office, erased, subscription_of(service))
-    add(office, other, elsewhere(1, service))
-    with office.database.transaction(TEST) as session:
-        session.execute(update(Member).where(Member.id == erased).values(is_erased=True))
-    resources: Any = SimpleNamespace(database=office.database)
-    forget_old_rows(resources, threading.Event())
-    assert (devices(office, erased), len(devices(office, other))) == ([], 1)
 
 
 def test_devices_go_with_an_erased_member_and_with_one_who_was_merged(office: Office, service: PushService) -> None:
