@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from gateway.web import account, assets, desk, installing, pictures, preferences, site, style_guide, trust
+from gateway.web import account, assets, desk, installing, pictures, preferences, site, trust
 from gateway.web.covers import images
 from gateway.web.rendering import error_page
 
@@ -14,7 +14,6 @@ MODULES = (
     images,
     pictures,
     preferences,
-    style_guide,
     trust,
     installing,
     *account.MODULES,

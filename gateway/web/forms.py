@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from chassis import clock, ids
-from chassis.errors import Error, Forbidden, KeyReused, Unauthenticated
+from chassis.errors import Error, Forbidden, KeyReused, NotFound, Outdated, Unauthenticated
 from gateway import sessions
 from gateway.negotiation import language
 from gateway.request_guard import LONGEST_BODY_BYTES, READ_METHODS, header_fields
@@ -77,6 +77,11 @@ class Fields(dict[str, str]):
     def text(self, name: str) -> str:
         return self.get(name, "").strip()
 
+    def version(self) -> int:
+        """Return the version of the values that the form was made from; 0 without one."""
+        version = self.text("version")
+        return int(version) if version.isdecimal() and len(version) < 19 else 0
+
 
 def for_signed_in(endpoint: Endpoint) -> Endpoint:
     """Decorate the endpoint of a page that needs a session; place it below the router's decorator.
@@ -107,7 +112,7 @@ async def _to_sign_in(request: Request) -> Response:
         form, secret = visitor_form(request)
         form.general.append(wording(language(request)).say("signin.form_kept"))
         resume = seal(secret, [request.url.path, fields])
-        response = page(request, "sign_in.html", query="", form=form, back=back, resume=resume, status=401)
+        response = page(request, "sign_in.html", form=form, back=back, resume=resume, status=401)
         keep_visitor(request, response, secret)
     else:
         response = RedirectResponse(f"/sign-in?{urlencode({'back': back})}", status_code=303, headers=_NO_STORE)
@@ -260,6 +265,8 @@ def _visitor_name(request: Request) -> str:
 def refuse(request: Request, form: Form, error: Error, places: Mapping[str, str], *, labels: str = "") -> Form:
     """Put the sentences of an error into a form, and keep its Idempotency-Key for another attempt.
 
+    After `Outdated`, the form has the newest version.
+
     places  field of the form, by reason or by the fact `field` of a refusal
     labels  table of the texts with the labels of fields, which sentences name instead; "" for sentences as they are
     raises  Unauthenticated  the session has ended
@@ -277,11 +284,41 @@ def refuse(request: Request, form: Form, error: Error, places: Mapping[str, str]
             form.errors.setdefault(place, sentence)
         else:
             form.general.append(sentence)
+    if isinstance(error, Outdated) and "version" in form.values:
+        # The page shows that the values were changed meanwhile. If staff save again, they accept this version.
+        form.values = {**form.values, "version": str(error.facts.get("version", form.values["version"]))}
     used: Mapping[bytes, bytes] = request.scope["state"].get("forwarded", {})
     if b"idempotency-key" in used and not isinstance(error, KeyReused):
         # Without a reply, it is unknown whether the act was done. The same key makes sure that it is done once.
         form.key = used[b"idempotency-key"].decode()
     return form
+
+
+async def act_or_show(
+    request: Request,
+    act: Awaitable[Any],
+    then: str,
+    *,
+    show: Callable[..., Awaitable[Response]],
+    form: Form | None = None,
+    places: Mapping[str, str] | None = None,
+    labels: str = "",
+) -> Response:
+    """Await an act of a form, and redirect to the page `then`. After a refusal, show the form with its sentences.
+
+    show    called as show(request, form, status=…)
+    form    None for a form without values
+    places  as in `refuse`, and so is `labels`
+    raises  NotFound  also that of the act
+    """
+    try:
+        await act
+    except NotFound:
+        raise
+    except Error as problem:
+        form = refuse(request, form or signed_in_form(request), problem, places or {}, labels=labels)
+        return await show(request, form, status=problem.http_status)
+    return redirect(then)
 
 
 def _label(table: str, field_name: str, words: Wording) -> str:

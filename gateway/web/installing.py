@@ -103,10 +103,10 @@ def _service_worker() -> bytes:
 @router.get("/offline")
 async def offline(request: Request) -> Response:
     """Show the page that the service worker stores, in both languages."""
-    return page(request, "offline.html", query="", both=[wording(lang) for lang in LANGUAGES])
+    return page(request, "offline.html", both=[wording(lang) for lang in LANGUAGES])
 
 
 @router.get("/install")
 async def install(request: Request) -> Response:
     """Show how to add the site to the home screen of a phone or computer."""
-    return page(request, "install.html", query="", systems=SYSTEMS)
+    return page(request, "install.html", systems=SYSTEMS)

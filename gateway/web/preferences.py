@@ -38,7 +38,6 @@ async def my_library(request: Request) -> Response:
     return page(
         request,
         "my_library.html",
-        query="",
         back=back,
         mine=branch(request),
         libraries=[

@@ -49,7 +49,7 @@ async def certificate(request: Request) -> Response:
 
 @router.get("/trust")
 async def trust(request: Request) -> Response:
-    return page(request, "trust.html", query="", fingerprint=_authority(request).fingerprint, systems=SYSTEMS)
+    return page(request, "trust.html", fingerprint=_authority(request).fingerprint, systems=SYSTEMS)
 
 
 def _authority(request: Request) -> LocalAuthority:

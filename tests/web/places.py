@@ -29,6 +29,5 @@ PLACES = {
     "branch": "/branches/KOTASOLOK/PUSAT",
     "library": "/my-library?back=/search",
     "sign-in": "/sign-in",
-    "gaya": "/gaya",
     "trouble": "/records/nope",
 }

@@ -187,7 +187,6 @@ NOT_PAGES = {
     "/files/{file_id}": "a picture",
     "/covers/{record_id}/{version}": "a picture",
     "/covers/{record_id}/{version}.png": "a picture",
-    "/gaya/covers/{digit}": "a picture",
     "/icons/{icon}.png": "a picture",
     "/favicon.ico": "a picture",
     "/static/{name}": "a style sheet, a script or a picture",

@@ -213,15 +213,9 @@ def test_a_choice_that_is_not_a_branch_is_refused(http: httpx.Client) -> None:
     assert "set-cookie" not in response.headers
 
 
-def test_every_part_is_shown_on_the_style_page_and_used_on_another(http: httpx.Client) -> None:
+def test_every_part_is_used_on_a_page() -> None:
     folder = Path(gateway.web.__file__).parent / "templates"
     parts = folder.joinpath("parts.html").read_text()
-    templates = "".join(path.read_text() for path in folder.glob("*.html") if path.stem not in ("parts", "gaya"))
-    gaya = folder.joinpath("gaya.html").read_text()
+    templates = "".join(path.read_text() for path in folder.glob("*.html") if path.stem != "parts")
     for name in re.findall(r"\{% macro (\w+)\(", parts):
-        is_used_in_parts = len(re.findall(rf"\b{name}\(", parts)) > 1
-        assert f"parts.{name}(" in templates or is_used_in_parts, name
-        assert f"parts.{name}(" in gaya or is_used_in_parts or name in ("box", "cover"), name
-    html = http.get("/gaya").text
-    assert len([image for image in Outline(html).all("img") if str(image["src"]).startswith("/gaya/")]) == 11
-    assert not [link for link in links(html) if link.startswith(("/records/", "/works/"))], "samples have no links"
+        assert f"parts.{name}(" in templates or len(re.findall(rf"\b{name}\(", parts)) > 1, name

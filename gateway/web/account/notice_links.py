@@ -127,7 +127,6 @@ def _loan_shown(
     return page(
         request,
         "notice_link.html",
-        query="",
         act="renew",
         loan=loan,
         due=due_words(loan, words),
@@ -144,10 +143,10 @@ def _over_page(request: Request, why: str) -> Response:
 
     why  "expired", or "used" when the loan has ended or has another due date
     """
-    return page(request, "notice_link.html", query="", act="over", why=why, status=410, is_private=True)
+    return page(request, "notice_link.html", act="over", why=why, status=410, is_private=True)
 
 
 def _opt_out_page(request: Request, reply: contacts_pb2.IssueActTokenReply, *, is_done: bool = False) -> Response:
     texts = words_of(request).texts
     kind = texts.get(f"notice_link.kind.{reply.subject}", texts["notice_link.kind.other"])
-    return page(request, "notice_link.html", query="", act="opt_out", kind=kind, is_done=is_done, is_private=True)
+    return page(request, "notice_link.html", act="opt_out", kind=kind, is_done=is_done, is_private=True)

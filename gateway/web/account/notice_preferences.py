@@ -13,7 +13,7 @@ from chassis.errors import Error
 from gateway.clients import call, members, notifications
 from gateway.web.desk.lending import may, words_of
 from gateway.web.desk.notices import notice_rows
-from gateway.web.forms import Fields, Form, for_signed_in, read_form, redirect, refuse, signed_in_form
+from gateway.web.forms import Fields, Form, act_or_show, for_signed_in, read_form, redirect, refuse, signed_in_form
 from gateway.web.rendering import page
 from rangkiang.members.v1 import people_pb2
 from rangkiang.notifications.v1 import devices_pb2
@@ -56,12 +56,8 @@ async def change_own(request: Request) -> Response:
     fields = await read_form(request)
     known = (await call(request, notifications(request).GetOwnPreferences, wire.GetOwnPreferencesRequest())).preferences
     message = wire.PutOwnPreferencesRequest(preferences=_refusals(fields, known))
-    try:
-        await call(request, notifications(request).PutOwnPreferences, message)
-    except Error as problem:
-        form = refuse(request, signed_in_form(request), problem, {})
-        return await _own_page(request, form, status=problem.http_status)
-    return redirect("/account/notices?saved=1")
+    act = call(request, notifications(request).PutOwnPreferences, message)
+    return await act_or_show(request, act, "/account/notices?saved=1", show=_own_page)
 
 
 @router.get("/members/{member_id}/notices")
@@ -79,12 +75,8 @@ async def change_of_member(request: Request) -> Response:
     question = wire.GetPreferencesRequest(member_id=member_id)
     known = (await call(request, notifications(request).GetPreferences, question)).preferences
     message = wire.PutPreferencesRequest(member_id=member_id, preferences=_refusals(fields, known))
-    try:
-        await call(request, notifications(request).PutPreferences, message)
-    except Error as problem:
-        form = refuse(request, signed_in_form(request), problem, {})
-        return await _member_page(request, form, status=problem.http_status)
-    return redirect(f"/members/{member_id}/notices?saved=1")
+    act = call(request, notifications(request).PutPreferences, message)
+    return await act_or_show(request, act, f"/members/{member_id}/notices?saved=1", show=_member_page)
 
 
 @router.post("/account/notices/devices")
@@ -98,12 +90,8 @@ async def add_device(request: Request) -> Response:
         auth=fields.text("auth"),
         name=device_name(request.headers.get("user-agent", "")),
     )
-    try:
-        await call(request, notifications(request).AddOwnDevice, message)
-    except Error as problem:
-        form = refuse(request, signed_in_form(request), problem, {})
-        return await _own_page(request, form, status=problem.http_status)
-    return redirect("/account/notices?device=added#devices")
+    act = call(request, notifications(request).AddOwnDevice, message)
+    return await act_or_show(request, act, "/account/notices?device=added#devices", show=_own_page)
 
 
 @router.post("/account/notices/devices/{device_id}/remove")
@@ -134,7 +122,6 @@ async def _own_page(request: Request, form: Form, *, status: int = 200) -> Respo
     return page(
         request,
         "notice_preferences.html",
-        query="",
         path="/account/notices",
         back=("/account", "account.heading"),
         member=None,
@@ -162,7 +149,6 @@ async def _member_page(request: Request, form: Form, *, status: int = 200) -> Re
     return page(
         request,
         "notice_preferences.html",
-        query="",
         path=f"/members/{member_id}/notices",
         back=(f"/members/{member_id}", ""),
         member=member,

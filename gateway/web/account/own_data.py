@@ -8,14 +8,13 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from chassis.errors import Error, NotFound
 from chassis.models import choices
 from gateway.api.member_copy import as_file, own_copy
 from gateway.clients import call, members
 from gateway.negotiation import language
 from gateway.web.desk.consents import TEXT_VERSION, Asked, asked_of
 from gateway.web.desk.data_requests import request_rows
-from gateway.web.forms import Form, for_signed_in, read_form, redirect, refuse, signed_in_form
+from gateway.web.forms import Form, act_or_show, for_signed_in, read_form, signed_in_form
 from gateway.web.rendering import page
 from gateway.web.texts import wording
 from rangkiang.members.v1 import requests_pb2 as wire
@@ -57,13 +56,8 @@ async def answer(request: Request) -> Response:
         text_version=TEXT_VERSION,
         given=fields.text("given") == "1",
     )
-    try:
-        await call(request, members(request).AnswerOwnConsent, message)
-    except NotFound:
-        raise
-    except Error as problem:
-        return await _page(request, refuse(request, signed_in_form(request), problem, {}), status=problem.http_status)
-    return redirect("/account/data?changed=consents")
+    act = call(request, members(request).AnswerOwnConsent, message)
+    return await act_or_show(request, act, "/account/data?changed=consents", show=_page)
 
 
 @router.post("/account/data-requests")
@@ -72,14 +66,10 @@ async def add(request: Request) -> Response:
     """Ask for access, a correction or an erasure."""
     fields = await read_form(request)
     message = wire.AddOwnDataRequestRequest(kind=fields.text("kind"), text=fields.get("text", ""))
-    try:
-        await call(request, members(request).AddOwnDataRequest, message)
-    except NotFound:
-        raise
-    except Error as problem:
-        form = refuse(request, signed_in_form(request, fields), problem, {})
-        return await _page(request, form, status=problem.http_status)
-    return redirect("/account/data?changed=requests")
+    act = call(request, members(request).AddOwnDataRequest, message)
+    return await act_or_show(
+        request, act, "/account/data?changed=requests", show=_page, form=signed_in_form(request, fields)
+    )
 
 
 async def _page(request: Request, form: Form, *, status: int = 200) -> Response:
@@ -99,7 +89,6 @@ async def _page(request: Request, form: Form, *, status: int = 200) -> Response:
     return page(
         request,
         "own_data.html",
-        query="",
         form=form,
         people=people,
         rows=request_rows(requests.requests, words),

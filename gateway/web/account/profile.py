@@ -13,7 +13,7 @@ from gateway.clients import call, circulation, members
 from gateway.negotiation import language
 from gateway.password_turns import call_in_turn
 from gateway.web.desk.lending import LoanRow, due_words, error_sentences, sentences, words_of
-from gateway.web.forms import Form, for_signed_in, read_form, redirect, refuse, signed_in_form
+from gateway.web.forms import Form, act_or_show, for_signed_in, read_form, redirect, signed_in_form
 from gateway.web.hits import local_text
 from gateway.web.library import institution_name
 from gateway.web.qr_svg import qr_svg
@@ -57,11 +57,8 @@ async def change_password(request: Request) -> Response:
         form.errors["repeated"] = wording(language(request)).say("signin.differ")
         return await _page(request, form, status=400)
     message = wire.ChangePasswordRequest(password=password, new_password=new_password)
-    try:
-        await call_in_turn(request, members(request).ChangePassword, message)
-    except Error as problem:
-        return await _page(request, refuse(request, form, problem, _PASSWORD_FIELDS), status=problem.http_status)
-    return redirect("/account?changed=password")
+    act = call_in_turn(request, members(request).ChangePassword, message)
+    return await act_or_show(request, act, "/account?changed=password", show=_page, form=form, places=_PASSWORD_FIELDS)
 
 
 @router.post("/account/loans/{loan_id}/renew")
@@ -131,7 +128,6 @@ async def _page(
     return page(
         request,
         "account.html",
-        query="",
         own=own,
         institution=institution_name(request, own.institution, words.language),
         member=membership.member if membership else None,

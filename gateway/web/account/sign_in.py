@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import Any
 
 from cryptography.fernet import InvalidToken
 from fastapi import APIRouter
@@ -127,14 +128,13 @@ def _resume_page(request: Request, secret: str, reply: wire.SignInReply, resume:
     except InvalidToken:
         return None
     form = Form(form_token(reply.session), ids.new_id_text())
-    return page(request, "sign_in_resume.html", query="", form=form, path=path, fields=fields, is_private=True)
+    return page(request, "sign_in_resume.html", form=form, path=path, fields=fields, is_private=True)
 
 
 def _password_page(
     request: Request, form: Form, secret: str, *, back: str, resume: str = "", status: int = 200
 ) -> Response:
-    facts = {"form": form, "back": back, "resume": resume}
-    response = page(request, "sign_in.html", query="", is_private=True, status=status, **facts)
+    response = page(request, "sign_in.html", is_private=True, status=status, form=form, back=back, resume=resume)
     return keep_visitor(request, response, secret)
 
 
@@ -150,8 +150,8 @@ def _step_page(
         codes, lang = institutions or libraries(request).known_directory().institutions, language(request)
         names = sorted((institution_name(request, code, lang), code) for code in codes)
         choices = [("", ""), *((code, name) for name, code in names)]
-    facts = {"form": form, "choices": choices, **hidden_fields}
-    response = page(request, "sign_in_code.html", query="", is_private=True, status=status, **facts)
+    facts: dict[str, Any] = {"form": form, "choices": choices, **hidden_fields}
+    response = page(request, "sign_in_code.html", is_private=True, status=status, **facts)
     return keep_visitor(request, response, secret)
 
 
@@ -189,7 +189,7 @@ async def slip(request: Request) -> Response:
     """Show the form with which a member sets a password with a code from the desk."""
     sessions.require_secure(request)
     form, secret = visitor_form(request)
-    return keep_visitor(request, page(request, "sign_in_slip.html", query="", form=form, is_private=True), secret)
+    return keep_visitor(request, page(request, "sign_in_slip.html", form=form, is_private=True), secret)
 
 
 @router.post("/sign-in/slip")
@@ -211,9 +211,9 @@ async def use_slip(request: Request) -> Response:
             status = problem.http_status
     if status == 200:
         form, secret = visitor_form(request, {"user": number})
-        response = page(request, "sign_in.html", query="", form=form, back="", resume="", is_private=True, is_set=True)
+        response = page(request, "sign_in.html", form=form, back="", resume="", is_private=True, is_set=True)
     else:
-        response = page(request, "sign_in_slip.html", query="", form=form, is_private=True, status=status)
+        response = page(request, "sign_in_slip.html", form=form, is_private=True, status=status)
     return keep_visitor(request, response, secret)
 
 
@@ -246,7 +246,7 @@ async def use_link(request: Request) -> Response:
         refuse(request, form, problem, _LINK_FIELDS)
         return await _link_page(request, form, secret, is_repeat=True, status=problem.http_status)
     form, secret = visitor_form(request, {"user": reply.user})
-    response = page(request, "sign_in.html", query="", form=form, back="", resume="", is_private=True, is_set=True)
+    response = page(request, "sign_in.html", form=form, back="", resume="", is_private=True, is_set=True)
     return keep_visitor(request, response, secret)
 
 
@@ -259,7 +259,6 @@ async def _link_page(
     response = page(
         request,
         "sign_in_link.html",
-        query="",
         form=form,
         link=request.path_params["link"],
         user=reply.user,

@@ -40,7 +40,7 @@ async def add_client(request: Request) -> Response:
     except Error as problem:
         form = refuse(request, signed_in_form(request, {"name": name, "role": role}), problem, _FIELDS)
         return await _list_page(request, form, status=problem.http_status)
-    return page(request, "client_added.html", query="", client=reply.client, secret=reply.secret)
+    return page(request, "client_added.html", client=reply.client, secret=reply.secret)
 
 
 @router.post("/clients/{client_id}/revoke")
@@ -56,7 +56,6 @@ async def _list_page(request: Request, form: Form, *, status: int = 200) -> Resp
     return page(
         request,
         "clients.html",
-        query="",
         clients=listed,
         form=form,
         role_choices=[option[:2] for option in role_options(request)],

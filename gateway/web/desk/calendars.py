@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis import clock
-from chassis.errors import Error, NotFound, Outdated
+from chassis.errors import Error, NotFound
 from gateway.clients import call, circulation
 from gateway.negotiation import language
 from gateway.request_guard import accept_bodies
@@ -69,9 +69,7 @@ class Hours:
 async def list_branches(request: Request) -> Response:
     """List the branches with links to their calendars."""
     reply = await call(request, circulation(request).ListBranches, wire.ListBranchesRequest())
-    return page(
-        request, "calendars.html", query="", branches=[(branch, _name(request, branch)) for branch in reply.branches]
-    )
+    return page(request, "calendars.html", branches=[(branch, _name(request, branch)) for branch in reply.branches])
 
 
 @router.get("/desk/calendars/{branch}")
@@ -104,9 +102,6 @@ async def save_calendar(request: Request) -> Response:
             str(refusal.facts.get("field", "")): _place(refusal.facts.get("field", "")) for refusal in problem.refusals
         }
         refuse(request, form, problem, {field: place for field, place in places.items() if place in form.values})
-        if isinstance(problem, Outdated):
-            # The page shows that the calendar was changed meanwhile. If staff save again, they accept this version.
-            form.values = {**form.values, "version": str(problem.facts.get("version", calendar.version))}
         return await _page(request, form, calendar, weeks, status=problem.http_status)
     if reply.moved_total:
         form = signed_in_form(request, _values(reply.calendar))
@@ -144,7 +139,6 @@ async def _page(
     return page(
         request,
         "calendar.html",
-        query="",
         branch=branch,
         name=_name(request, branch),
         form=form,
@@ -221,10 +215,9 @@ def _read(request: Request, fields: Fields, weeks: Sequence[wire.DatedWeek]) -> 
     """
     errors: dict[str, str] = {}
     wrong = wording(language(request)).say("calendars.hours_wrong")
-    version = fields.text("version")
     calendar = wire.Calendar(
         branch=request.path_params["branch"],
-        version=int(version) if version.isascii() and version.isdigit() and len(version) < 19 else 0,
+        version=fields.version(),
         weekly=_read_week(fields, "weekly", errors, wrong),
         weekly_from=fields.text("weekly_from"),
         closed=[closing for value in fields.many("closed") if (closing := _read_closing(value)) is not None],

@@ -14,11 +14,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis import clock
-from chassis.errors import Error, Outdated
 from gateway.clients import call, notifications
 from gateway.web.desk.lending import may, words_of
 from gateway.web.desk.notices import moment
-from gateway.web.forms import Form, for_signed_in, read_form, redirect, refuse, signed_in_form
+from gateway.web.forms import Form, act_or_show, for_signed_in, read_form, signed_in_form
 from gateway.web.rendering import page
 from gateway.web.texts import Wording
 from rangkiang.notifications.v1 import notices_pb2 as wire
@@ -60,22 +59,11 @@ async def channels(request: Request) -> Response:
 async def set_hours(request: Request) -> Response:
     """Change the hours in which digests are sent."""
     fields = await read_form(request)
-    version = fields.text("version")
-    values = {"opens": fields.text("opens")[:5], "closes": fields.text("closes")[:5], "version": version}
-    rules = wire.SendingRules(
-        opens=values["opens"],
-        closes=values["closes"],
-        version=int(version) if version.isdecimal() and len(version) < 19 else 0,
-    )
-    try:
-        await call(request, notifications(request).PutSendingRules, wire.PutSendingRulesRequest(rules=rules))
-    except Error as problem:
-        form = refuse(request, signed_in_form(request, values), problem, _PLACES)
-        if isinstance(problem, Outdated):
-            # The page shows that the hours were changed meanwhile. If staff save again, they accept this version.
-            form.values = {**values, "version": str(problem.facts.get("version", 0))}
-        return await _page(request, form, status=problem.http_status)
-    return redirect("/notices/channels?saved=1")
+    opens, closes = fields.text("opens")[:5], fields.text("closes")[:5]
+    rules = wire.SendingRules(opens=opens, closes=closes, version=fields.version())
+    form = signed_in_form(request, {"opens": opens, "closes": closes, "version": fields.text("version")})
+    act = call(request, notifications(request).PutSendingRules, wire.PutSendingRulesRequest(rules=rules))
+    return await act_or_show(request, act, "/notices/channels?saved=1", show=_page, form=form, places=_PLACES)
 
 
 async def _page(request: Request, form: Form | None = None, *, status: int = 200) -> Response:
@@ -88,12 +76,10 @@ async def _page(request: Request, form: Form | None = None, *, status: int = 200
     return page(
         request,
         "channel_health.html",
-        query="",
         channels=[_view(channel, words, reply.zone) for channel in reply.channels],
         form=form,
         may_save=may(request, "notices.manage"),
         is_saved=request.query_params.get("saved") == "1",
-        is_private=True,
         status=status,
     )
 

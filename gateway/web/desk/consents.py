@@ -9,10 +9,9 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from chassis.errors import Error, NotFound
 from gateway.clients import call, members
 from gateway.negotiation import language
-from gateway.web.forms import Form, for_signed_in, read_form, redirect, refuse, signed_in_form
+from gateway.web.forms import Form, act_or_show, for_signed_in, read_form, signed_in_form
 from gateway.web.rendering import page
 from gateway.web.texts import Wording, wording
 from rangkiang.members.v1 import people_pb2 as wire
@@ -56,14 +55,10 @@ async def answer(request: Request) -> Response:
         by_guardian="by_guardian" in fields,
     )
     message = wire.ChangeMemberRequest(id=member.id, version=member.version, consents=[consent])
-    try:
-        await call(request, members(request).ChangeMember, message)
-    except NotFound:
-        raise
-    except Error as problem:
-        form = refuse(request, signed_in_form(request, fields), problem, {})
-        return await _page(request, form, status=problem.http_status)
-    return redirect(f"/members/{member.id}/consents")
+    act = call(request, members(request).ChangeMember, message)
+    return await act_or_show(
+        request, act, f"/members/{member.id}/consents", show=_page, form=signed_in_form(request, fields)
+    )
 
 
 async def _get(request: Request) -> wire.Member:
@@ -77,7 +72,6 @@ async def _page(request: Request, form: Form, *, status: int = 200) -> Response:
     return page(
         request,
         "consents.html",
-        query="",
         form=form,
         member=member,
         asked=asked_of(member.consents, words),

@@ -12,12 +12,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis import clock
-from chassis.errors import Error, NotFound
 from gateway.clients import call, notifications
 from gateway.sessions import session_of
 from gateway.web.desk.lending import names_of, words_of
 from gateway.web.desk.notices import moment
-from gateway.web.forms import Form, for_signed_in, read_form, redirect, refuse, signed_in_form
+from gateway.web.forms import Form, act_or_show, for_signed_in, read_form, signed_in_form
 from gateway.web.rendering import page
 from gateway.web.texts import Wording
 from rangkiang.notifications.v1 import conversations_pb2 as wire
@@ -62,7 +61,6 @@ async def list_conversations(request: Request) -> Response:
     return page(
         request,
         "conversations.html",
-        query="",
         rows=[_row(request, one, names, words, reply.zone) for one in reply.conversations],
         total=reply.total,
         state=state,
@@ -70,7 +68,6 @@ async def list_conversations(request: Request) -> Response:
         note=NOTES.get(request.query_params.get("note", ""), ""),
         first=f"/notices/conversations?state={state}" if cursor else "",
         after=after,
-        is_private=True,
     )
 
 
@@ -116,14 +113,8 @@ async def _act(request: Request, method: Any, message: Message, next_page: str, 
 
     text  text of the reply, which the form shows again after a refusal
     """
-    try:
-        await call(request, method, message)
-    except NotFound:
-        raise
-    except Error as problem:
-        form = refuse(request, signed_in_form(request, {"text": text}), problem, _PLACES)
-        return await _page(request, form, status=problem.http_status)
-    return redirect(next_page)
+    form = signed_in_form(request, {"text": text})
+    return await act_or_show(request, call(request, method, message), next_page, show=_page, form=form, places=_PLACES)
 
 
 async def _page(request: Request, form: Form, *, status: int = 200) -> Response:
@@ -135,7 +126,6 @@ async def _page(request: Request, form: Form, *, status: int = 200) -> Response:
     return page(
         request,
         "conversation.html",
-        query="",
         row=_row(request, conversation, names, words, reply.zone),
         lines=[(line, moment(line.at, words, reply.zone)) for line in conversation.messages],
         taken_at=moment(conversation.taken_at, words, reply.zone),
@@ -144,7 +134,6 @@ async def _page(request: Request, form: Form, *, status: int = 200) -> Response:
         longest=LONGEST_REPLY,
         note=NOTES.get(request.query_params.get("note", ""), ""),
         form=form,
-        is_private=True,
         status=status,
     )
 

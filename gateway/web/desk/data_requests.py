@@ -17,7 +17,7 @@ from gateway.api.member_copy import as_file, copy_of
 from gateway.clients import call, members
 from gateway.negotiation import language
 from gateway.web.desk.lending import names_of
-from gateway.web.forms import Form, for_signed_in, read_form, redirect, refuse, signed_in_form
+from gateway.web.forms import Form, act_or_show, for_signed_in, read_form, redirect, refuse, signed_in_form
 from gateway.web.rendering import page
 from gateway.web.texts import Wording, wording
 from rangkiang.members.v1 import people_pb2
@@ -79,7 +79,7 @@ async def open_requests(request: Request) -> Response:
     reply = await call(request, members(request).ListDataRequests, wire.ListDataRequestsRequest())
     names = await names_of(request, [row.member_id for row in reply.requests])
     rows = request_rows(reply.requests, wording(language(request)), names)
-    return page(request, "data_requests.html", query="", rows=rows, has_more=reply.has_more)
+    return page(request, "data_requests.html", rows=rows, has_more=reply.has_more)
 
 
 @router.get("/members/{member_id}/data-requests")
@@ -100,14 +100,10 @@ async def add(request: Request) -> Response:
         how=fields.text("how"),
         by_guardian="by_guardian" in fields,
     )
-    try:
-        await call(request, members(request).AddDataRequest, message)
-    except NotFound:
-        raise
-    except Error as problem:
-        form = refuse(request, signed_in_form(request, fields), problem, {})
-        return await _page(request, form, status=problem.http_status)
-    return redirect(f"/members/{message.id}/data-requests")
+    act = call(request, members(request).AddDataRequest, message)
+    return await act_or_show(
+        request, act, f"/members/{message.id}/data-requests", show=_page, form=signed_in_form(request, fields)
+    )
 
 
 @router.post("/members/{member_id}/data-requests/{request_id}/answer")
@@ -147,7 +143,6 @@ async def _page(request: Request, form: Form, *, typed: dict[str, str] | None = 
     return page(
         request,
         "member_requests.html",
-        query="",
         form=form,
         member=member,
         rows=request_rows(reply.requests, words),

@@ -82,7 +82,6 @@ async def list_places(request: Request) -> Response:
     return page(
         request,
         "library_list.html",
-        query="",
         institution=local_text(own.name, lang) or own.code,
         branches=[
             (branch.code, local_text(branch.name, lang) or branch.code, place_of(branch.contact), branch.confirmed)
@@ -117,7 +116,7 @@ async def save(request: Request) -> Response:
     if fields.get("act") == "preview":
         return _page(request, edited, form, preview=_preview(edited, values, changed, words.language))
     try:
-        await _send(request, edited, values, changed, _version(fields))
+        await _send(request, edited, values, changed, fields.version())
     except Outdated:
         latest = await _edited(request)
         return _conflict(request, latest, values, before)
@@ -143,7 +142,7 @@ async def change_pictures(request: Request) -> Response:
     """Store or remove a logo or a photo."""
     fields, content = await read_upload(request, "picture")
     edited = await _edited(request)
-    of: dict[str, Any] = {"institution": edited.institution, "branch": edited.code, "version": _version(fields)}
+    of: dict[str, Any] = {"institution": edited.institution, "branch": edited.code, "version": fields.version()}
     stub = catalog(request)
     try:
         if fields.get("remove"):
@@ -222,11 +221,6 @@ def _before(fields: Fields) -> Values:
     return {name: value for name, value in before.items() if isinstance(value, str)}
 
 
-def _version(fields: Fields) -> int:
-    text = fields.text("version")
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else 0
-
-
 def _page(
     request: Request,
     edited: Edited,
@@ -241,7 +235,6 @@ def _page(
     return page(
         request,
         "library_form.html",
-        query="",
         form=form,
         path=edited.path,
         is_branch=bool(edited.code),
@@ -298,7 +291,6 @@ def _conflict(request: Request, latest: Edited, values: Values, before: Values) 
     return page(
         request,
         "library_conflict.html",
-        query="",
         form=_form(request, merged, latest.place, before=now),
         path=latest.path,
         name=local_text(latest.place.name, words.language) or latest.place.code,

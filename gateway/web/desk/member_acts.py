@@ -13,7 +13,7 @@ from chassis.errors import Error, NotFound
 from gateway.clients import call, circulation, members, notifications
 from gateway.negotiation import language
 from gateway.web.desk.members import member_page
-from gateway.web.forms import for_signed_in, read_form, redirect, refuse, signed_in_form
+from gateway.web.forms import act_or_show, for_signed_in, read_form, refuse, signed_in_form
 from gateway.web.rendering import page
 from gateway.web.texts import wording
 from rangkiang.circulation.v1 import loans_pb2
@@ -117,7 +117,7 @@ async def make_slip(request: Request) -> Response:
         return await member_page(request, form, status=problem.http_status)
     member_request = people_pb2.GetMemberRequest(id=_member(request))
     member = (await call(request, members(request).GetMember, member_request)).member
-    return page(request, "slip.html", query="", member=member, slip_code=reply.code)
+    return page(request, "slip.html", member=member, slip_code=reply.code)
 
 
 @router.post("/members/{member_id}/erasure")
@@ -129,27 +129,14 @@ async def erase(request: Request) -> Response:
     if "sure" not in fields:
         form.errors["sure"] = wording(language(request)).say("members.erase_unsure")
         return await member_page(request, form, status=400)
-    try:
-        await call(request, members(request).EraseMember, people_pb2.EraseMemberRequest(id=_member(request)))
-    except NotFound:
-        raise
-    except Error as problem:
-        return await member_page(
-            request, refuse(request, form, problem, _PLACES, labels="members"), status=problem.http_status
-        )
-    return redirect("/members")
+    act = call(request, members(request).EraseMember, people_pb2.EraseMemberRequest(id=_member(request)))
+    return await act_or_show(request, act, "/members", show=member_page, form=form, places=_PLACES, labels="members")
 
 
 async def _act(request: Request, act: Awaitable[Any], fields: dict[str, str]) -> Response:
     """Await an act and show the member again. After a refusal, show its sentences and the typed values."""
-    try:
-        await act
-    except NotFound:
-        raise
-    except Error as problem:
-        form = refuse(request, signed_in_form(request, fields), problem, _PLACES, labels="members")
-        return await member_page(request, form, status=problem.http_status)
-    return redirect(f"/members/{_member(request)}")
+    form, then = signed_in_form(request, fields), f"/members/{_member(request)}"
+    return await act_or_show(request, act, then, show=member_page, form=form, places=_PLACES, labels="members")
 
 
 def _member(request: Request) -> str:

@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from chassis.errors import Error, NotFound, Outdated
+from chassis.errors import Error, NotFound
 from chassis.models import choices
 from gateway.clients import call, members
 from gateway.negotiation import language
@@ -92,10 +92,9 @@ async def edit_member(request: Request) -> Response:
 async def change_member(request: Request) -> Response:
     fields = await read_form(request)
     form = signed_in_form(request, _values(fields))
-    version = fields.text("version")
     message = wire.ChangeMemberRequest(
         id=request.path_params["member_id"],
-        version=int(version) if version.isdecimal() and len(version) < 19 else 0,
+        version=fields.version(),
         fields=_message(fields),
         evidence=fields.many("evidence"),
     )
@@ -105,9 +104,6 @@ async def change_member(request: Request) -> Response:
         raise
     except Error as problem:
         refuse(request, form, problem, _PLACES, labels="members")
-        if isinstance(problem, Outdated):
-            # The page shows that the member was changed meanwhile. If staff save again, they accept this version.
-            form.values = {**form.values, "version": str(problem.facts.get("version", version))}
         return await _page(request, form, member=await _get(request), status=problem.http_status)
     return redirect(f"/members/{message.id}")
 
@@ -173,7 +169,6 @@ async def _page(
     return page(
         request,
         "member_form.html",
-        query="",
         form=form,
         member=member,
         duplicates=duplicates or [],

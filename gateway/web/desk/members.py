@@ -36,7 +36,7 @@ CARD_STATES = ("lost", "replaced", "revoked")
 async def box(request: Request) -> Response:
     # This call reads no member; it refuses callers without the scope.
     await call(request, members(request).ListCategories, wire.ListCategoriesRequest())
-    return page(request, "members.html", query="", form=signed_in_form(request, {"q": ""}), results=None)
+    return page(request, "members.html", form=signed_in_form(request, {"q": ""}), results=None)
 
 
 @router.post("/members")
@@ -51,7 +51,7 @@ async def search(request: Request) -> Response:
     if scanned := await _scan(request, fields.text("q")):
         return redirect(scanned)
     if not fields.text("q"):
-        return page(request, "members.html", query="", form=form, results=None)
+        return page(request, "members.html", form=form, results=None)
     message = wire.SearchMembersRequest(
         q=fields.text("q")[:200], limit=PAGE, cursor=fields.get("cursor", ""), by_contact=True
     )
@@ -59,10 +59,10 @@ async def search(request: Request) -> Response:
         reply = await call(request, members(request).SearchMembers, message)
     except Error as problem:
         refuse(request, form, problem, {})
-        return page(request, "members.html", query="", form=form, results=None, status=problem.http_status)
+        return page(request, "members.html", form=form, results=None, status=problem.http_status)
     if len(reply.members) == 1 and not message.cursor:
         return redirect(f"/members/{reply.members[0].id}")
-    return page(request, "members.html", query="", form=form, results=reply, categories=await category_names(request))
+    return page(request, "members.html", form=form, results=reply, categories=await category_names(request))
 
 
 async def _scan(request: Request, text: str) -> str:
@@ -92,7 +92,6 @@ async def member_page(request: Request, form: Form, *, status: int = 200) -> Res
     return page(
         request,
         "member.html",
-        query="",
         form=form,
         member=details,
         category=local_text(details.category_name, lang) or details.category,

@@ -13,7 +13,7 @@ from gateway.clients import call, members
 from gateway.negotiation import language
 from gateway.sessions import session_of
 from gateway.web.desk.members import category_names, member_page
-from gateway.web.forms import Form, for_signed_in, read_form, redirect, refuse, signed_in_form
+from gateway.web.forms import Form, act_or_show, for_signed_in, read_form, redirect, refuse, signed_in_form
 from gateway.web.hits import local_text
 from gateway.web.rendering import page
 from gateway.web.texts import Wording, wording
@@ -75,14 +75,10 @@ async def undo(request: Request) -> Response:
     fields = await read_form(request)
     member_id = request.path_params["member_id"]
     message = wire.UndoMergeRequest(id=member_id, merge_id=request.path_params["merge_id"])
-    try:
-        await call(request, members(request).UndoMerge, message)
-    except NotFound:
-        raise
-    except Error as problem:
-        form = refuse(request, signed_in_form(request, fields), problem, {})
-        return await member_page(request, form, status=problem.http_status)
-    return redirect(f"/members/{member_id}")
+    act = call(request, members(request).UndoMerge, message)
+    return await act_or_show(
+        request, act, f"/members/{member_id}", show=member_page, form=signed_in_form(request, fields)
+    )
 
 
 async def _search_page(
@@ -94,7 +90,6 @@ async def _search_page(
     return page(
         request,
         "merge_search.html",
-        query="",
         form=form,
         member=member,
         candidates=[other for other in reply.members if other.id != member.id] if reply is not None else None,
@@ -110,7 +105,6 @@ async def _compare_page(request: Request, other_id: str, form: Form, *, status: 
     return page(
         request,
         "merge_compare.html",
-        query="",
         form=form,
         member=kept,
         other=other,

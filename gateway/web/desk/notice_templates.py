@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from chassis import clock
-from chassis.errors import Error, Forbidden, Invalid, NotFound, Outdated, TooLate, Unavailable
+from chassis.errors import Error, Forbidden, Invalid, NotFound, TooLate, Unavailable
 from gateway.clients import call, circulation, notifications
 from gateway.negotiation import language
 from gateway.request_guard import accept_bodies
@@ -94,7 +94,7 @@ async def list_templates(request: Request) -> Response:
         )
         for kind in reply.kinds
     ]
-    return page(request, "notice_templates.html", query="", kinds=kinds)
+    return page(request, "notice_templates.html", kinds=kinds)
 
 
 @router.get("/notices/templates/{notice_kind}/{channel}/{tongue}")
@@ -122,16 +122,13 @@ async def change_template(request: Request) -> Response:
         kind=place.kind.name,
         channel=place.channel,
         language=place.language,
-        version=_version(fields),
+        version=fields.version(),
         text=_text(form.values),
     )
     try:
         await call(request, notifications(request).PutTemplate, message)
     except Error as problem:
         refuse(request, form, problem, _PLACES)
-        if isinstance(problem, Outdated):
-            # The page shows that the text was changed meanwhile. If staff save again, they accept this version.
-            form.values = {**form.values, "version": str(problem.facts.get("version", 0))}
         return await _editor(request, place, form, status=problem.http_status)
     return redirect(f"{place.path}?saved=1")
 
@@ -170,7 +167,7 @@ async def restore_version(request: Request) -> Response:
         kind=place.kind.name,
         channel=place.channel,
         language=place.language,
-        version=_version(fields),
+        version=fields.version(),
         earlier=int(earlier) if earlier.isdecimal() and len(earlier) < 10 else 0,
     )
     try:
@@ -200,7 +197,6 @@ async def _versions_page(request: Request, place: Place, form: Form, *, status: 
     return page(
         request,
         "notice_versions.html",
-        query="",
         place=place,
         heading=place.title(words_of(request)),
         versions=versions,
@@ -236,7 +232,6 @@ async def _editor(
     return page(
         request,
         "notice_template.html",
-        query="",
         place=place,
         heading=place.title(words),
         form=form,
@@ -314,8 +309,3 @@ def _text(values: Mapping[str, str]) -> wire.TemplateText:
             parameters=values["provider_parameters"].replace(",", " ").split(),
         ),
     )
-
-
-def _version(fields: Fields) -> int:
-    version = fields.text("version")
-    return int(version) if version.isascii() and version.isdigit() and len(version) < 19 else 0

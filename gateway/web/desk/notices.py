@@ -13,11 +13,11 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from starlette.requests import Request
 from starlette.responses import Response
 
-from chassis.errors import Error, NotFound, TooLate, Unavailable
+from chassis.errors import NotFound, TooLate, Unavailable
 from gateway.api.notice_csv import notices_as_csv
 from gateway.clients import call, notifications
 from gateway.web.desk.lending import may, names_of, words_of
-from gateway.web.forms import Form, for_signed_in, read_form, redirect, refuse, signed_in_form
+from gateway.web.forms import Form, act_or_show, for_signed_in, read_form, redirect, signed_in_form
 from gateway.web.rendering import page
 from gateway.web.texts import Wording
 from rangkiang.notifications.v1 import notices_pb2 as wire
@@ -63,7 +63,6 @@ async def ledger(request: Request) -> Response:
     return page(
         request,
         "notices.html",
-        query="",
         rows=notice_rows(reply.notices, words_of(request), names),
         total=reply.total,
         has_more=reply.has_more,
@@ -76,7 +75,6 @@ async def ledger(request: Request) -> Response:
         form=signed_in_form(request),
         may_resend=filters == {"state": "unknown"} and may(request, "notices.write"),
         resent=int(resent) if (resent := request.query_params.get("resent", "")[:4]).isdecimal() else None,
-        is_private=True,
     )
 
 
@@ -106,14 +104,8 @@ async def resend_unknown(request: Request) -> Response:
 async def resend(request: Request) -> Response:
     await read_form(request)
     notice_id: str = request.path_params["notice_id"]
-    try:
-        await call(request, notifications(request).ResendNotice, wire.ResendNoticeRequest(id=notice_id))
-    except NotFound:
-        raise
-    except Error as problem:
-        form = refuse(request, signed_in_form(request), problem, {})
-        return await _notice_page(request, form, status=problem.http_status)
-    return redirect(f"/notices/{notice_id}?resent=1")
+    act = call(request, notifications(request).ResendNotice, wire.ResendNoticeRequest(id=notice_id))
+    return await act_or_show(request, act, f"/notices/{notice_id}?resent=1", show=_notice_page)
 
 
 async def last_notices(request: Request, member_id: str) -> list[NoticeRow] | None:
@@ -169,7 +161,6 @@ async def _notice_page(request: Request, form: Form, *, status: int = 200) -> Re
     return page(
         request,
         "notice.html",
-        query="",
         row=row,
         subject=reply.subject,
         text=reply.text,
@@ -181,6 +172,5 @@ async def _notice_page(request: Request, form: Form, *, status: int = 200) -> Re
         form=form,
         may_resend=may(request, "notices.write") and reply.is_resendable,
         is_resent=request.query_params.get("resent") == "1",
-        is_private=True,
         status=status,
     )

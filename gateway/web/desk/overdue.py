@@ -67,12 +67,10 @@ async def slip(request: Request) -> Response:
     return page(
         request,
         "loan_slip.html",
-        query="",
         institution=institution_name(request, session.account.institution, language(request)),
         borrower=reply,
         rows=rows,
         today=clock.now(),
-        is_private=True,
     )
 
 
@@ -101,7 +99,6 @@ async def _list(request: Request, template: str) -> Response:
     return page(
         request,
         template,
-        query="",
         letterhead=letterhead_of(request, session.account.institution, language(request)),
         groups=_groups(loan_rows(loans, words_of(request), names), schools),
         total=total,
@@ -112,7 +109,6 @@ async def _list(request: Request, template: str) -> Response:
         branches=await branches(request),
         query_string=request.url.query,
         today=clock.now(),
-        is_private=True,
     )
 
 

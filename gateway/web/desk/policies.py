@@ -10,7 +10,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from chassis.errors import Error, Forbidden, Outdated, TooLate, Unavailable
+from chassis.errors import Error, Forbidden, TooLate, Unavailable
 from gateway.api.policies import MOST_NUMBER, MOST_ROWS
 from gateway.clients import call, circulation
 from gateway.negotiation import language
@@ -74,9 +74,7 @@ async def save_policies(request: Request) -> Response:
     act = fields.get("act", "save")
     if act == "add" and len(rows) < MOST_ROWS:
         rows.append(dict(_NEW_ROW))
-    version = fields.text("version")
-    read_version = int(version) if version.isascii() and version.isdigit() and len(version) < 19 else 0
-    form = signed_in_form(request, _form_values(rows, read_version, fields.text("default_category")))
+    form = signed_in_form(request, _form_values(rows, fields.version(), fields.text("default_category")))
     if act == "add":
         return await _page(request, form, len(rows), opened=len(rows) - 1)
     words = wording(language(request))
@@ -87,7 +85,7 @@ async def save_policies(request: Request) -> Response:
     if form.errors:
         return await _page(request, form, len(rows), status=400)
     policies = rules_pb2.Policies(
-        version=read_version, default_category=fields.text("default_category"), rows=[_message(row) for row in rows]
+        version=fields.version(), default_category=fields.text("default_category"), rows=[_message(row) for row in rows]
     )
     message = rules_pb2.PutPoliciesRequest(policies=policies, is_dry_run=act == "check")
     try:
@@ -95,9 +93,6 @@ async def save_policies(request: Request) -> Response:
     except Error as problem:
         refuse(request, form, problem, _places(problem))
         form.errors = {place: _with_label(text, place, words) for place, text in form.errors.items()}
-        if isinstance(problem, Outdated):
-            # The page shows that the rules were changed meanwhile. If staff save again, they accept this version.
-            form.values = {**form.values, "version": str(problem.facts.get("version", read_version))}
         return await _page(request, form, len(rows), status=problem.http_status)
     if act == "check":
         return await _page(request, form, len(rows), note="policies.sound", preview=reply.preview)
@@ -129,7 +124,6 @@ async def _page(
     return page(
         request,
         "policies.html",
-        query="",
         form=form,
         rows=[_view(form, number, categories, branches, words, opened=opened) for number in range(count)],
         count=count,

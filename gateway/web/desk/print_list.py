@@ -92,7 +92,6 @@ async def _page(request: Request, form: Form, *, status: int = 200) -> Response:
     return page(
         request,
         "print_list.html",
-        query="",
         groups=[
             (
                 group,
@@ -111,6 +110,5 @@ async def _page(request: Request, form: Form, *, status: int = 200) -> Response:
         form=form,
         done=int(done) if done.isdecimal() and len(done) < 7 else 0,
         may_write=may(request, "notices.write"),
-        is_private=True,
         status=status,
     )

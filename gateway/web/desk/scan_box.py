@@ -126,12 +126,11 @@ async def _page(
     form = form or signed_in_form(request)
     branch = chosen_branch(request, offered)
     if branch is None or request.query_params.get("branch") == "choose":
-        return page(request, "desk_branch.html", query="", form=form, branches=offered, chosen=branch)
+        return page(request, "desk_branch.html", form=form, branches=offered, chosen=branch)
     borrower = await _borrower(request, member) if member and status == 200 else None
     return page(
         request,
         "desk_part.html" if is_part else "desk.html",
-        query="",
         form=form,
         mode=mode,
         modes=MODES,
@@ -142,7 +141,6 @@ async def _page(
         outcome=outcome,
         may_renew=may(request, "loans.renew"),
         status=status,
-        is_private=True,
     )
 
 

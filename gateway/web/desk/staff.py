@@ -10,7 +10,7 @@ from chassis.errors import Error, NotFound
 from gateway.clients import call, members
 from gateway.links import absolute_url
 from gateway.negotiation import language
-from gateway.web.forms import Form, for_signed_in, read_form, redirect, refuse, signed_in_form
+from gateway.web.forms import Form, act_or_show, for_signed_in, read_form, refuse, signed_in_form
 from gateway.web.rendering import page
 from gateway.web.texts import wording
 from rangkiang.members.v1 import staff_pb2 as wire
@@ -52,7 +52,7 @@ async def add_staff(request: Request) -> Response:
 
 def _link_page(request: Request, person: wire.StaffMember, link: str, *, is_new: bool) -> Response:
     address = absolute_url(request, f"/sign-in/link/{link}")
-    return page(request, "staff_added.html", query="", person=person, link=address, is_new=is_new)
+    return page(request, "staff_added.html", person=person, link=address, is_new=is_new)
 
 
 def role_options(request: Request) -> list[tuple[str, str, str]]:
@@ -63,9 +63,7 @@ def role_options(request: Request) -> list[tuple[str, str, str]]:
 
 async def _list_page(request: Request, form: Form, *, status: int = 200) -> Response:
     staff = (await call(request, members(request).ListStaff, wire.ListStaffRequest())).staff
-    return page(
-        request, "staff.html", query="", staff=staff, form=form, role_options=role_options(request), status=status
-    )
+    return page(request, "staff.html", staff=staff, form=form, role_options=role_options(request), status=status)
 
 
 @router.get("/staff/{account_id}")
@@ -85,19 +83,13 @@ async def set_roles(request: Request) -> Response:
     if not roles and not closes:
         form.errors["roles"] = wording(language(request)).say("staff.without_roles")
         return await _person_page(request, form, status=400)
-    version = fields.text("version")
     message = wire.SetRolesRequest(
         id=request.path_params["account_id"],
         roles=roles,
-        version=int(version) if version.isdecimal() and len(version) < 19 else 0,
+        version=fields.version(),
     )
-    try:
-        await call(request, members(request).SetRoles, message)
-    except NotFound:
-        raise
-    except Error as problem:
-        return await _person_page(request, refuse(request, form, problem, _FIELDS), status=problem.http_status)
-    return redirect("/staff")
+    act = call(request, members(request).SetRoles, message)
+    return await act_or_show(request, act, "/staff", show=_person_page, form=form, places=_FIELDS)
 
 
 @router.post("/staff/{account_id}/links")
@@ -123,7 +115,6 @@ async def _person_page(request: Request, form: Form, *, status: int = 200) -> Re
     return page(
         request,
         "staff_person.html",
-        query="",
         person=person,
         form=form,
         role_options=role_options(request),

@@ -53,7 +53,6 @@ async def _list(request: Request, form: Form, *, note: str = "", status: int = 2
     return page(
         request,
         "suspensions.html",
-        query="",
         form=form,
         rows=[(row, (names or {}).get(row.member_id, row.card)) for row in reply.suspensions],
         total=reply.total,
@@ -61,6 +60,5 @@ async def _list(request: Request, form: Form, *, note: str = "", status: int = 2
         are_names_missing=names is None,
         may_end=may(request, "members.block"),
         note=note,
-        is_private=True,
         status=status,
     )

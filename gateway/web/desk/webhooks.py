@@ -52,7 +52,7 @@ async def create_webhook(request: Request) -> Response:
         reply = await call(request, notifications(request).CreateWebhook, message)
     except Error as problem:
         return await _list_page(request, refuse(request, form, problem, _PLACES), status=problem.http_status)
-    return page(request, "webhook_added.html", query="", webhook=reply.webhook, secret=reply.secret, is_private=True)
+    return page(request, "webhook_added.html", webhook=reply.webhook, secret=reply.secret)
 
 
 @router.get("/notices/webhooks/{webhook_id}")
@@ -113,14 +113,12 @@ async def _list_page(request: Request, form: Form, *, status: int = 200) -> Resp
     return page(
         request,
         "webhooks.html",
-        query="",
         webhooks=[
             (one, failure_text(one, words), moment(one.last_delivered_at, words, reply.zone)) for one in reply.webhooks
         ],
         kind_choices=[(kind, words.code("fact_kind", kind), "") for kind in reply.kinds],
         form=form,
         note=_note(request),
-        is_private=True,
         status=status,
     )
 
@@ -136,7 +134,6 @@ async def _webhook_page(request: Request, form: Form, *, status: int = 200) -> R
     return page(
         request,
         "webhook.html",
-        query="",
         webhook=webhook,
         why=failure_text(webhook, words),
         moments=[
@@ -154,7 +151,6 @@ async def _webhook_page(request: Request, form: Form, *, status: int = 200) -> R
         form=form,
         note=_note(request),
         replayed=int(count) if count.isascii() and count.isdecimal() and len(count) < 7 else 0,
-        is_private=True,
         status=status,
     )
 

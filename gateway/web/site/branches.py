@@ -54,7 +54,6 @@ async def branches(request: Request) -> Response:
     return page(
         request,
         "branches.html",
-        query="",
         permalink=absolute_url(request, "/branches"),
         linked_data=in_script(linked_data) if linked_data else "",
         mine=preferences.branch(request),
@@ -98,7 +97,6 @@ async def branch(request: Request) -> Response:
     return page(
         request,
         "branch.html",
-        query="",
         permalink=permalink,
         linked_data=in_script(linked_data),
         branch=_entry(place, hours.get(code), lang),

@@ -39,9 +39,7 @@ async def which(request: Request) -> Response:
     query = read_query(BrowseQuery, request)
     if query.kind:
         return RedirectResponse(list_address(query.kind, term=query.term), status_code=303)
-    return page(
-        request, "browse.html", query="", kind="", kinds=KINDS, term="", letters=[], headings=[], before="", after=""
-    )
+    return page(request, "browse.html", kind="", kinds=KINDS, term="", letters=[], headings=[], before="", after="")
 
 
 @router.get("/browse/{kind}")
@@ -57,7 +55,6 @@ async def headings(request: Request) -> Response:
     return page(
         request,
         "browse.html",
-        query="",
         kind=kind,
         kinds=KINDS,
         term=term,

@@ -45,7 +45,6 @@ async def _classes(request: Request, parent: str) -> Response:
     return page(
         request,
         "classes.html",
-        query="",
         here=path[-1] if path else None,
         trail=[
             ("/golongan", words.say("classes.way")),

@@ -40,7 +40,6 @@ async def home(request: Request) -> Response:
     return page(
         request,
         "home.html",
-        query="",
         total=newest.total,
         newest=hits,
         classes=[class_data(class_, lang) for class_ in classes.classes if class_.count] if classes else [],

@@ -34,7 +34,6 @@ async def marc_view(request: Request) -> Response:
     return page(
         request,
         "marc.html",
-        query="",
         id=record_id,
         title=orjson.loads(reply.display)["title"],
         leader=whole["leader"],

@@ -34,7 +34,6 @@ async def shelf(request: Request) -> Response:
     return page(
         request,
         "shelf.html",
-        query="",
         id=record_id,
         place=local_text(reply.branch_name, lang) or reply.branch,
         branch=f"{reply.institution}/{reply.branch}",

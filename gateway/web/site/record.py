@@ -77,7 +77,6 @@ async def record(request: Request) -> Response:
     return page(
         request,
         "record.html",
-        query="",
         id=reply.id,
         version=reply.version,
         record=display,

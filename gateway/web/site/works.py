@@ -33,7 +33,6 @@ async def work(request: Request) -> Response:
     return page(
         request,
         "work.html",
-        query="",
         title=reply.title,
         author=reply.author,
         editions=editions,
