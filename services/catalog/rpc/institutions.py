@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import grpc
+from sqlalchemy.orm import Session
 
 from chassis import blobs, rpc
+from chassis.context import Context
 from chassis.errors import Invalid
 from chassis.idempotency import once
+from chassis.rpc.methods import reads, writes_once
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 from rangkiang.common.v1.text_pb2 import LocalText as WireText
 from services.catalog import queries
@@ -24,16 +27,18 @@ from services.catalog.tables import Branch, Institution
 class InstitutionMethods(ServicerPart):
     """See rangkiang/catalog/v1/catalog.proto."""
 
+    @reads
     def ListInstitutions(
-        self, request: wire.ListInstitutionsRequest, context: grpc.ServicerContext
+        self, request: wire.ListInstitutionsRequest, session: Session, _caller: Context
     ) -> wire.ListInstitutionsReply:
-        with self._database.reading(rpc.context(context)) as session:
-            rows = queries.institutions(session, code=request.code)
+        rows = queries.institutions(session, code=request.code)
         return wire.ListInstitutionsReply(institutions=[_wire_institution(row) for row in rows])
 
-    def ListBranches(self, request: wire.ListBranchesRequest, context: grpc.ServicerContext) -> wire.ListBranchesReply:
-        with self._database.reading(rpc.context(context)) as session:
-            rows = queries.branches(session, institution=request.institution, code=request.code)
+    @reads
+    def ListBranches(
+        self, request: wire.ListBranchesRequest, session: Session, _caller: Context
+    ) -> wire.ListBranchesReply:
+        rows = queries.branches(session, institution=request.institution, code=request.code)
         return wire.ListBranchesReply(branches=[_wire_branch(row, institution) for row, institution in rows])
 
     def EditInstitution(
@@ -84,23 +89,18 @@ class InstitutionMethods(ServicerPart):
 
             return once(session, caller, request, wire.PutPictureReply, act)
 
+    @writes_once
     def RemovePicture(
-        self, request: wire.RemovePictureRequest, context: grpc.ServicerContext
+        self, request: wire.RemovePictureRequest, session: Session, caller: Context
     ) -> wire.RemovePictureReply:
-        caller = rpc.context(context)
-        with self._database.transaction(caller) as session:
+        version = edits.remove_picture(
+            session, request.institution, request.branch, request.version, request.file, context=caller
+        )
+        return wire.RemovePictureReply(version=version)
 
-            def act() -> wire.RemovePictureReply:
-                version = edits.remove_picture(
-                    session, request.institution, request.branch, request.version, request.file, context=caller
-                )
-                return wire.RemovePictureReply(version=version)
-
-            return once(session, caller, request, wire.RemovePictureReply, act)
-
-    def GetFile(self, request: wire.GetFileRequest, context: grpc.ServicerContext) -> wire.GetFileReply:
-        with self._database.reading(rpc.context(context)) as session:
-            rendition = blobs.get(session, request.id, width=request.width)
+    @reads
+    def GetFile(self, request: wire.GetFileRequest, session: Session, _caller: Context) -> wire.GetFileReply:
+        rendition = blobs.get(session, request.id, width=request.width)
         return wire.GetFileReply(media_type=rendition.media_type, content=rendition.content)
 
 

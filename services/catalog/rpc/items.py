@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import grpc
+from sqlalchemy.orm import Session
 
-from chassis import rpc
+from chassis.context import Context
 from chassis.errors import Invalid
-from chassis.idempotency import once
+from chassis.rpc.methods import reads, writes, writes_once
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 from rangkiang.catalog.v1 import items_pb2
 from services.catalog.institutions.copies import copies_of_institutions
@@ -17,71 +17,63 @@ from services.catalog.rpc.protobuf import ServicerPart
 class ItemMethods(ServicerPart):
     """See rangkiang/catalog/v1/catalog.proto."""
 
-    def Snapshot(self, request: wire.SnapshotRequest, context: grpc.ServicerContext) -> wire.SnapshotReply:
-        with self._database.reading(rpc.context(context)) as session:
-            match request.of:
-                case "" | "institutions":
-                    return wire.SnapshotReply(institutions=copies_of_institutions(session))
-                case "items":
-                    items, cursor = copies.copy_page(session, request.cursor)
-                    return wire.SnapshotReply(items=items, cursor=cursor)
-                case other:
-                    raise Invalid("SNAPSHOT_UNKNOWN", given=other[:40], known="institutions, items")
+    @reads
+    def Snapshot(self, request: wire.SnapshotRequest, session: Session, _caller: Context) -> wire.SnapshotReply:
+        match request.of:
+            case "" | "institutions":
+                return wire.SnapshotReply(institutions=copies_of_institutions(session))
+            case "items":
+                items, cursor = copies.copy_page(session, request.cursor)
+                return wire.SnapshotReply(items=items, cursor=cursor)
+            case other:
+                raise Invalid("SNAPSHOT_UNKNOWN", given=other[:40], known="institutions, items")
 
+    @reads
     def GetItemCopy(
-        self, request: items_pb2.GetItemCopyRequest, context: grpc.ServicerContext
+        self, request: items_pb2.GetItemCopyRequest, session: Session, _caller: Context
     ) -> items_pb2.GetItemCopyReply:
-        with self._database.reading(rpc.context(context)) as session:
-            item = copies.copy_of_item(
-                session, item_id=request.id, barcode=request.barcode, institution_id=request.institution_id
-            )
+        item = copies.copy_of_item(
+            session, item_id=request.id, barcode=request.barcode, institution_id=request.institution_id
+        )
         return items_pb2.GetItemCopyReply(item=item)
 
-    def FastAdd(self, request: items_pb2.FastAddRequest, context: grpc.ServicerContext) -> items_pb2.FastAddReply:
-        caller = rpc.context(context)
-        with self._database.transaction(caller) as session:
+    @writes_once
+    def FastAdd(self, request: items_pb2.FastAddRequest, session: Session, caller: Context) -> items_pb2.FastAddReply:
+        item = fast_adds.fast_add(
+            session,
+            barcode=request.barcode,
+            branch=request.branch,
+            record_id=request.record_id,
+            title=request.title,
+            author=request.author,
+            context=caller,
+        )
+        return items_pb2.FastAddReply(item=item)
 
-            def act() -> items_pb2.FastAddReply:
-                item = fast_adds.fast_add(
-                    session,
-                    barcode=request.barcode,
-                    branch=request.branch,
-                    record_id=request.record_id,
-                    title=request.title,
-                    author=request.author,
-                    context=caller,
-                )
-                return items_pb2.FastAddReply(item=item)
-
-            return once(session, caller, request, items_pb2.FastAddReply, act)
-
-    def GetItem(self, request: items_pb2.GetItemRequest, context: grpc.ServicerContext) -> items_pb2.GetItemReply:
-        caller = rpc.context(context)
-        with self._database.reading(caller) as session:
-            item = edits.get_item(session, request.id, context=caller)
+    @reads
+    def GetItem(self, request: items_pb2.GetItemRequest, session: Session, caller: Context) -> items_pb2.GetItemReply:
+        item = edits.get_item(session, request.id, context=caller)
         return items_pb2.GetItemReply(item=_wire_item(item))
 
+    @reads
     def ListFastAdds(
-        self, request: items_pb2.ListFastAddsRequest, context: grpc.ServicerContext
+        self, request: items_pb2.ListFastAddsRequest, session: Session, caller: Context
     ) -> items_pb2.ListFastAddsReply:
-        caller = rpc.context(context)
-        with self._database.reading(caller) as session:
-            items, cursor = edits.list_fast_adds(session, cursor=request.cursor, limit=request.limit, context=caller)
+        items, cursor = edits.list_fast_adds(session, cursor=request.cursor, limit=request.limit, context=caller)
         return items_pb2.ListFastAddsReply(items=[_wire_item(item) for item in items], cursor=cursor)
 
+    @writes
     def ChangeItem(
-        self, request: items_pb2.ChangeItemRequest, context: grpc.ServicerContext
+        self, request: items_pb2.ChangeItemRequest, session: Session, caller: Context
     ) -> items_pb2.ChangeItemReply:
-        caller = rpc.context(context)
-        with self._database.transaction(caller) as session:
-            item = edits.change_item(
-                session,
-                request.id,
-                request.version,
-                barcode=request.barcode if request.HasField("barcode") else None,
-                status=request.status if request.HasField("status") else None,
-                context=caller,
-            )
+        item = edits.change_item(
+            session,
+            request.id,
+            request.version,
+            barcode=request.barcode if request.HasField("barcode") else None,
+            status=request.status if request.HasField("status") else None,
+            context=caller,
+        )
         return items_pb2.ChangeItemReply(item=_wire_item(item))
 
 

@@ -6,10 +6,13 @@ from dataclasses import replace
 from typing import Any
 
 import grpc
+from sqlalchemy.orm import Session
 
 from chassis import rpc
+from chassis.context import Context
 from chassis.errors import Invalid
 from chassis.ids import parse_id
+from chassis.rpc.methods import reads
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 from rangkiang.catalog.v1 import forms_pb2
 from rangkiang.common.v1.text_pb2 import LocalText as WireText
@@ -30,10 +33,10 @@ MOST_LISTED, USUALLY_LISTED = 50_000, 1_000
 class RecordMethods(ServicerPart):
     """See rangkiang/catalog/v1/catalog.proto."""
 
-    def GetRecord(self, request: wire.GetRecordRequest, context: grpc.ServicerContext) -> wire.GetRecordReply:
-        with self._database.reading(rpc.context(context)) as session:
-            record = page.load_record_page(session, parse_id(request.id), branch=request.branch)
-            work_id, editions = work_of_record(session, record.number)
+    @reads
+    def GetRecord(self, request: wire.GetRecordRequest, session: Session, _caller: Context) -> wire.GetRecordReply:
+        record = page.load_record_page(session, parse_id(request.id), branch=request.branch)
+        work_id, editions = work_of_record(session, record.number)
         return wire.GetRecordReply(
             id=str(record.id),
             version=record.version,
@@ -48,15 +51,9 @@ class RecordMethods(ServicerPart):
 
     def ListItems(self, request: wire.ListItemsRequest, context: grpc.ServicerContext) -> wire.ListItemsReply:
         version, items = page.load_items(
-            self._database,
-            context=rpc.context(context),
-            record_id=parse_id(request.record_id),
-            branch=request.branch,
+            self._database, context=rpc.context(context), record_id=parse_id(request.record_id), branch=request.branch
         )
-        return wire.ListItemsReply(
-            record_version=version,
-            items=[_wire_item(item) for item in items],
-        )
+        return wire.ListItemsReply(record_version=version, items=[_wire_item(item) for item in items])
 
     def GetForm(self, request: forms_pb2.GetFormRequest, context: grpc.ServicerContext) -> forms_pb2.GetFormReply:
         form = FORMS.get(request.form)
@@ -71,10 +68,7 @@ class RecordMethods(ServicerPart):
         except NotSerialisable as problem:
             raise Invalid(problem.reason, record=str(row.id), detail=problem.detail) from None
         return forms_pb2.GetFormReply(
-            content=content,
-            media_type=form.media_type,
-            version=row.version,
-            updated_at=wire_moment(row.updated_at),
+            content=content, media_type=form.media_type, version=row.version, updated_at=wire_moment(row.updated_at)
         )
 
     def ListRecords(

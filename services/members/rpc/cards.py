@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 import grpc
+from sqlalchemy.orm import Session
 
 from chassis import rpc
-from chassis.context import system
+from chassis.context import Context, system
 from chassis.errors import Invalid, Unauthenticated
 from chassis.idempotency import once
 from chassis.ids import parse_id
+from chassis.rpc.methods import reads, writes, writes_once
 from rangkiang.members.v1 import cards_pb2 as wire
 from services.members.people import card_pdf, cards, slips, store
 from services.members.people.facts import open_blocks
@@ -27,21 +29,15 @@ LAYOUTS = ("card", "sheet")
 class CardMethods(PeopleMethods):
     """The part of the servicer for members, their cards and slips."""
 
-    def IssueCard(self, request: wire.IssueCardRequest, context: grpc.ServicerContext) -> wire.IssueCardReply:
-        caller = rpc.context(context)
-        with self._database.transaction(caller) as session:
+    @writes_once
+    def IssueCard(self, request: wire.IssueCardRequest, session: Session, caller: Context) -> wire.IssueCardReply:
+        alias = (request.alias.kind, request.alias.code)
+        member = cards.issue(session, request.id, request.act, alias=alias, context=caller)
+        return wire.IssueCardReply(id=str(member.id), number=member.number or "", version=member.version)
 
-            def act() -> wire.IssueCardReply:
-                alias = (request.alias.kind, request.alias.code)
-                member = cards.issue(session, request.id, request.act, alias=alias, context=caller)
-                return wire.IssueCardReply(id=str(member.id), number=member.number or "", version=member.version)
-
-            return once(session, caller, request, wire.IssueCardReply, act)
-
-    def EndCard(self, request: wire.EndCardRequest, context: grpc.ServicerContext) -> wire.EndCardReply:
-        caller = rpc.context(context)
-        with self._database.transaction(caller) as session:
-            member = cards.remove(session, request.id, request.card_id, context=caller)
+    @writes
+    def EndCard(self, request: wire.EndCardRequest, session: Session, caller: Context) -> wire.EndCardReply:
+        member = cards.remove(session, request.id, request.card_id, context=caller)
         return wire.EndCardReply(id=str(member.id), version=member.version)
 
     def PrintCards(self, request: wire.PrintCardsRequest, context: grpc.ServicerContext) -> wire.PrintCardsReply:
@@ -67,11 +63,13 @@ class CardMethods(PeopleMethods):
         self._looks.record(caller, "members.scan", kind="member", object_id=member.id)
         return wire.ScanReply(kind="member", member=member, card_state=scanned.card_state)
 
-    def GetOwnMember(self, request: wire.GetOwnMemberRequest, context: grpc.ServicerContext) -> wire.GetOwnMemberReply:
-        caller, master = rpc.context(context), self._keys.master
+    @reads
+    def GetOwnMember(
+        self, _request: wire.GetOwnMemberRequest, session: Session, caller: Context
+    ) -> wire.GetOwnMemberReply:
+        master = self._keys.master
         own = replace(caller, scopes=caller.scopes | {"members.contact"})
-        with self._database.reading(caller) as session:
-            details = store.read(session, caller.actor, context=own, master=master)
+        details = store.read(session, caller.actor, context=own, master=master)
         message = member_message(details)
         # The desk's note is for the desk only.
         message.note = ""

@@ -6,12 +6,14 @@ from datetime import UTC
 from typing import Any
 
 import grpc
+from sqlalchemy.orm import Session
 
 from chassis import rpc
 from chassis.auth import TOKEN_SECONDS, Principal
-from chassis.context import system
+from chassis.context import Context, system
 from chassis.errors import Invalid
 from chassis.ids import parse_id
+from chassis.rpc.methods import writes
 from rangkiang.members.v1 import contacts_pb2 as wire
 from rangkiang.members.v1.sign_in_pb2 import AccessToken
 from services.members.people import act_links, contacts, slips, store
@@ -57,12 +59,12 @@ class ContactMethods(PeopleMethods):
             institution_ids=listed,
         )
 
-    def MakeSlipCode(self, request: wire.MakeSlipCodeRequest, context: grpc.ServicerContext) -> wire.MakeSlipCodeReply:
-        caller, master = rpc.context(context), self._keys.master
-        with self._database.transaction(caller) as session:
-            code, slip, number = slips.make_code(
-                session, request.member_id, request.slip_id, context=caller, master=master
-            )
+    @writes
+    def MakeSlipCode(
+        self, request: wire.MakeSlipCodeRequest, session: Session, caller: Context
+    ) -> wire.MakeSlipCodeReply:
+        master = self._keys.master
+        code, slip, number = slips.make_code(session, request.member_id, request.slip_id, context=caller, master=master)
         return wire.MakeSlipCodeReply(code=code, expires_at=timestamp(slip.expires_at), number=number)
 
     def MakeActLinks(self, request: wire.MakeActLinksRequest, context: grpc.ServicerContext) -> wire.MakeActLinksReply:

@@ -7,6 +7,7 @@ from functools import cached_property
 
 import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
+from sqlalchemy.orm import Session
 
 from chassis import rpc
 from chassis.audit.looks import Looks
@@ -15,6 +16,7 @@ from chassis.db import Database
 from chassis.errors import Forbidden
 from chassis.idempotency import once
 from chassis.ids import parse_id
+from chassis.rpc.methods import writes
 from rangkiang.common.v1.text_pb2 import LocalText
 from rangkiang.members.v1 import people_pb2 as wire
 from services.members.keys import Keys
@@ -76,20 +78,22 @@ class PeopleMethods:
         self._looks.record(caller, "members.read", kind="member", object_id=details.member.id)
         return wire.GetMemberReply(member=member_message(details))
 
-    def ChangeMember(self, request: wire.ChangeMemberRequest, context: grpc.ServicerContext) -> wire.ChangeMemberReply:
-        caller, master = rpc.context(context), self._keys.master
-        with self._database.transaction(caller) as session:
-            store.change(
-                session,
-                request.id,
-                request.version,
-                fields_of(request.fields),
-                evidence=list(request.evidence),
-                consents=[_consent(consent) for consent in request.consents],
-                context=caller,
-                master=master,
-            )
-            details = store.read(session, request.id, context=caller, master=master)
+    @writes
+    def ChangeMember(
+        self, request: wire.ChangeMemberRequest, session: Session, caller: Context
+    ) -> wire.ChangeMemberReply:
+        master = self._keys.master
+        store.change(
+            session,
+            request.id,
+            request.version,
+            fields_of(request.fields),
+            evidence=list(request.evidence),
+            consents=[_consent(consent) for consent in request.consents],
+            context=caller,
+            master=master,
+        )
+        details = store.read(session, request.id, context=caller, master=master)
         return wire.ChangeMemberReply(member=member_message(details))
 
     def SearchMembers(

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import grpc
+from sqlalchemy.orm import Session
 
 from chassis import rpc
 from chassis.context import Context
-from chassis.idempotency import once
 from chassis.ids import parse_id
+from chassis.rpc.methods import reads, writes_once
 from rangkiang.members.v1 import requests_pb2 as wire
 from services.members.people import consents, requests, store
 from services.members.people.requests import Opened
@@ -21,12 +22,11 @@ _WEB = "web"
 class RequestMethods(PeopleMethods):
     """The part of the servicer for members' rights over their own data."""
 
+    @reads
     def ListOwnConsents(
-        self, _request: wire.ListOwnConsentsRequest, context: grpc.ServicerContext
+        self, _request: wire.ListOwnConsentsRequest, session: Session, caller: Context
     ) -> wire.ListOwnConsentsReply:
-        caller = rpc.context(context)
-        with self._database.reading(caller) as session:
-            people = consents.own(session, caller.actor, master=self._keys.master)
+        people = consents.own(session, caller.actor, master=self._keys.master)
         return wire.ListOwnConsentsReply(
             people=[
                 wire.PersonConsents(
@@ -39,76 +39,63 @@ class RequestMethods(PeopleMethods):
             ]
         )
 
+    @writes_once
     def AnswerOwnConsent(
-        self, request: wire.AnswerOwnConsentRequest, context: grpc.ServicerContext
+        self, request: wire.AnswerOwnConsentRequest, session: Session, caller: Context
     ) -> wire.AnswerOwnConsentReply:
-        caller, master = rpc.context(context), self._keys.master
-        with self._database.transaction(caller) as session:
+        master = self._keys.master
+        consents.answer(
+            session,
+            caller.actor,
+            request.member_id,
+            purpose=request.purpose,
+            text_version=request.text_version,
+            given=request.given,
+            context=caller,
+            master=master,
+        )
+        return wire.AnswerOwnConsentReply()
 
-            def act() -> wire.AnswerOwnConsentReply:
-                consents.answer(
-                    session,
-                    caller.actor,
-                    request.member_id,
-                    purpose=request.purpose,
-                    text_version=request.text_version,
-                    given=request.given,
-                    context=caller,
-                    master=master,
-                )
-                return wire.AnswerOwnConsentReply()
-
-            return once(session, caller, request, wire.AnswerOwnConsentReply, act)
-
+    @reads
     def ListOwnDataRequests(
-        self, _request: wire.ListOwnDataRequestsRequest, context: grpc.ServicerContext
+        self, _request: wire.ListOwnDataRequestsRequest, session: Session, caller: Context
     ) -> wire.ListOwnDataRequestsReply:
-        caller = rpc.context(context)
-        with self._database.reading(caller) as session:
-            rows = requests.of_member(session, caller.actor, master=self._keys.master)
+        rows = requests.of_member(session, caller.actor, master=self._keys.master)
         return wire.ListOwnDataRequestsReply(requests=[_message(row) for row in rows])
 
+    @writes_once
     def AddOwnDataRequest(
-        self, request: wire.AddOwnDataRequestRequest, context: grpc.ServicerContext
+        self, request: wire.AddOwnDataRequestRequest, session: Session, caller: Context
     ) -> wire.AddOwnDataRequestReply:
-        caller, master = rpc.context(context), self._keys.master
-        with self._database.transaction(caller) as session:
+        master = self._keys.master
+        row = requests.add(
+            session,
+            caller.actor,
+            request.kind,
+            text=request.text,
+            how=_WEB,
+            by_guardian=False,
+            context=caller,
+            master=master,
+        )
+        return wire.AddOwnDataRequestReply(id=str(row.id), due_at=timestamp(row.due_at))
 
-            def act() -> wire.AddOwnDataRequestReply:
-                row = requests.add(
-                    session,
-                    caller.actor,
-                    request.kind,
-                    text=request.text,
-                    how=_WEB,
-                    by_guardian=False,
-                    context=caller,
-                    master=master,
-                )
-                return wire.AddOwnDataRequestReply(id=str(row.id), due_at=timestamp(row.due_at))
-
-            return once(session, caller, request, wire.AddOwnDataRequestReply, act)
-
+    @writes_once
     def AddDataRequest(
-        self, request: wire.AddDataRequestRequest, context: grpc.ServicerContext
+        self, request: wire.AddDataRequestRequest, session: Session, caller: Context
     ) -> wire.AddDataRequestReply:
-        caller, master = rpc.context(context), self._keys.master
-        with self._database.transaction(caller) as session:
-
-            def act() -> wire.AddDataRequestReply:
-                row = requests.add(
-                    session,
-                    request.id,
-                    request.kind,
-                    text=request.text,
-                    how=request.how,
-                    by_guardian=request.by_guardian,
-                    context=caller,
-                    master=master,
-                )
-                return wire.AddDataRequestReply(id=str(row.id), due_at=timestamp(row.due_at))
-
-            return once(session, caller, request, wire.AddDataRequestReply, act)
+        master = self._keys.master
+        row = requests.add(
+            session,
+            request.id,
+            request.kind,
+            text=request.text,
+            how=request.how,
+            by_guardian=request.by_guardian,
+            context=caller,
+            master=master,
+        )
+        return wire.AddDataRequestReply(id=str(row.id), due_at=timestamp(row.due_at))
 
     def ListDataRequests(
         self, request: wire.ListDataRequestsRequest, context: grpc.ServicerContext
@@ -124,19 +111,13 @@ class RequestMethods(PeopleMethods):
             self._looks.record(caller, "members.read_data_requests", kind="member", object_id=member_id)
         return wire.ListDataRequestsReply(requests=[_message(row) for row in rows], has_more=has_more)
 
+    @writes_once
     def AnswerDataRequest(
-        self, request: wire.AnswerDataRequestRequest, context: grpc.ServicerContext
+        self, request: wire.AnswerDataRequestRequest, session: Session, caller: Context
     ) -> wire.AnswerDataRequestReply:
-        caller, master = rpc.context(context), self._keys.master
-        with self._database.transaction(caller) as session:
-
-            def act() -> wire.AnswerDataRequestReply:
-                row = requests.answer(
-                    session, request.id, request.outcome, text=request.answer, context=caller, master=master
-                )
-                return wire.AnswerDataRequestReply(id=str(row.id))
-
-            return once(session, caller, request, wire.AnswerDataRequestReply, act)
+        master = self._keys.master
+        row = requests.answer(session, request.id, request.outcome, text=request.answer, context=caller, master=master)
+        return wire.AnswerDataRequestReply(id=str(row.id))
 
     def ExportMember(self, request: wire.ExportMemberRequest, context: grpc.ServicerContext) -> wire.ExportMemberReply:
         return self._export(rpc.context(context), request.id)

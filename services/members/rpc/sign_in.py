@@ -16,6 +16,7 @@ from chassis.context import Context, system
 from chassis.db import Database
 from chassis.errors import NotFound, TooMany, Unauthenticated
 from chassis.ids import parse_id
+from chassis.rpc.methods import reads
 from rangkiang.members.v1 import members_pb2
 from rangkiang.members.v1 import sign_in_pb2 as wire
 from services.members import roles
@@ -225,28 +226,27 @@ class SignInMethods:
             _record(session, caller, "members.use_link", account)
         return wire.UseLinkReply(user=account.user)
 
+    @reads
     def GetAccount(
-        self, request: members_pb2.GetAccountRequest, context: grpc.ServicerContext
+        self, _request: members_pb2.GetAccountRequest, session: Session, caller: Context
     ) -> members_pb2.GetAccountReply:
-        caller = rpc.context(context)
-        with self._database.reading(caller) as session:
-            account = session.get(Account, parse_id(caller.actor))
-            if account is not None:
-                institution = session.get_one(Institution, account.institution_id)
-                reply = self._account(account, sessions.roles_of(session, account), institution)
-            else:
-                client = session.get(Client, parse_id(caller.actor))
-                if client is None:
-                    raise NotFound("ACCOUNT_NOT_FOUND")
-                institution = session.get_one(Institution, client.institution_id)
-                reply = wire.Account(
-                    id=str(client.id),
-                    user=client.name,
-                    name=client.name,
-                    institution=institution.code,
-                    roles=[client.role],
-                    scopes=sorted(caller.scopes),
-                )
+        account = session.get(Account, parse_id(caller.actor))
+        if account is not None:
+            institution = session.get_one(Institution, account.institution_id)
+            reply = self._account(account, sessions.roles_of(session, account), institution)
+        else:
+            client = session.get(Client, parse_id(caller.actor))
+            if client is None:
+                raise NotFound("ACCOUNT_NOT_FOUND")
+            institution = session.get_one(Institution, client.institution_id)
+            reply = wire.Account(
+                id=str(client.id),
+                user=client.name,
+                name=client.name,
+                institution=institution.code,
+                roles=[client.role],
+                scopes=sorted(caller.scopes),
+            )
         return members_pb2.GetAccountReply(account=reply)
 
     def ChangePassword(
@@ -305,10 +305,7 @@ def _institution_needed(session: Session, found: Sequence[Account]) -> Unauthent
 def _record(session: Session, caller: Context, act: str, account: Account, *, session_id: str = "") -> None:
     """Record an act of the account's owner."""
     context = replace(
-        caller,
-        actor=str(account.id),
-        institution=str(account.institution_id),
-        session=session_id or caller.session,
+        caller, actor=str(account.id), institution=str(account.institution_id), session=session_id or caller.session
     )
     audit.record(session, context, act, kind="account", object_id=account.id)
 

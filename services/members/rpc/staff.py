@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import grpc
+from sqlalchemy.orm import Session
 
 from chassis import audit, rpc
-from chassis.context import system
+from chassis.context import Context, system
 from chassis.db import Database
 from chassis.idempotency import once
 from chassis.ids import parse_id
+from chassis.rpc.methods import reads, writes
 from rangkiang.members.v1 import staff_pb2 as wire
 from services.members.rpc.people import timestamp
 from services.members.sign_in import accounts, clients
@@ -24,9 +26,9 @@ class StaffMethods:
 
     _database: Database
 
-    def ListStaff(self, request: wire.ListStaffRequest, context: grpc.ServicerContext) -> wire.ListStaffReply:
-        with self._database.reading(rpc.context(context)) as session:
-            staff = accounts.list_staff(session)
+    @reads
+    def ListStaff(self, _request: wire.ListStaffRequest, session: Session, _caller: Context) -> wire.ListStaffReply:
+        staff = accounts.list_staff(session)
         return wire.ListStaffReply(staff=[_member(person) for person in staff])
 
     def AddStaff(self, request: wire.AddStaffRequest, context: grpc.ServicerContext) -> wire.AddStaffReply:
@@ -51,15 +53,12 @@ class StaffMethods:
         with self._database.transaction(caller) as session:
             return once(session, caller, request, wire.AddStaffReply, add, keep_reply=False)
 
-    def SetRoles(self, request: wire.SetRolesRequest, context: grpc.ServicerContext) -> wire.SetRolesReply:
-        caller = rpc.context(context)
-        with self._database.transaction(caller) as session:
-            person = accounts.set_roles(
-                session, request.id, list(request.roles), version=request.version, context=caller
-            )
-            facts = {"roles": person.roles}
-            audit.record(session, caller, "members.set_roles", kind="account", object_id=person.account.id, facts=facts)
-            return wire.SetRolesReply(member=_member(person))
+    @writes
+    def SetRoles(self, request: wire.SetRolesRequest, session: Session, caller: Context) -> wire.SetRolesReply:
+        person = accounts.set_roles(session, request.id, list(request.roles), version=request.version, context=caller)
+        facts = {"roles": person.roles}
+        audit.record(session, caller, "members.set_roles", kind="account", object_id=person.account.id, facts=facts)
+        return wire.SetRolesReply(member=_member(person))
 
     def MakeLink(self, request: wire.MakeLinkRequest, context: grpc.ServicerContext) -> wire.MakeLinkReply:
         caller = rpc.context(context)
@@ -72,9 +71,11 @@ class StaffMethods:
         with self._database.transaction(caller) as session:
             return once(session, caller, request, wire.MakeLinkReply, make, keep_reply=False)
 
-    def ListClients(self, request: wire.ListClientsRequest, context: grpc.ServicerContext) -> wire.ListClientsReply:
-        with self._database.reading(rpc.context(context)) as session:
-            listed = clients.list_clients(session)
+    @reads
+    def ListClients(
+        self, _request: wire.ListClientsRequest, session: Session, _caller: Context
+    ) -> wire.ListClientsReply:
+        listed = clients.list_clients(session)
         return wire.ListClientsReply(clients=[_client(client) for client in listed])
 
     def AddClient(self, request: wire.AddClientRequest, context: grpc.ServicerContext) -> wire.AddClientReply:
@@ -96,16 +97,17 @@ class StaffMethods:
         with self._database.transaction(caller) as session:
             return once(session, caller, request, wire.AddClientReply, add, keep_reply=False)
 
-    def RevokeClient(self, request: wire.RevokeClientRequest, context: grpc.ServicerContext) -> wire.RevokeClientReply:
-        caller = rpc.context(context)
-        with self._database.transaction(caller) as session:
-            client = clients.revoke_client(session, request.id)
-            audit.record(session, caller, "members.revoke_client", kind="client", object_id=client.id)
+    @writes
+    def RevokeClient(
+        self, request: wire.RevokeClientRequest, session: Session, caller: Context
+    ) -> wire.RevokeClientReply:
+        client = clients.revoke_client(session, request.id)
+        audit.record(session, caller, "members.revoke_client", kind="client", object_id=client.id)
         return wire.RevokeClientReply(client=_client(client))
 
-    def ListScopes(self, request: wire.ListScopesRequest, context: grpc.ServicerContext) -> wire.ListScopesReply:
-        with self._database.reading(rpc.context(context)) as session:
-            held = held_scopes(session, request.ids)
+    @reads
+    def ListScopes(self, request: wire.ListScopesRequest, session: Session, _caller: Context) -> wire.ListScopesReply:
+        held = held_scopes(session, request.ids)
         holders = [wire.ScopeHolder(id=str(holder_id), scopes=sorted(scopes)) for holder_id, scopes in held.items()]
         return wire.ListScopesReply(holders=holders)
 

@@ -18,6 +18,7 @@ from chassis.db import Database
 from chassis.errors import Invalid, Refused
 from chassis.idempotency import once
 from chassis.ids import parse_id
+from chassis.rpc.methods import reads, writes, writes_once
 from rangkiang.members.v1 import contacts_pb2
 from rangkiang.notifications.v1 import notices_pb2 as wire
 from rangkiang.notifications.v1 import print_pb2
@@ -52,56 +53,43 @@ class ChoiceMethods:
     _channels: tuple[Channel, ...]
     _settings: NotificationsSettings
 
+    @reads
     def GetPreferences(
-        self, request: wire.GetPreferencesRequest, context: grpc.ServicerContext
+        self, request: wire.GetPreferencesRequest, session: Session, _caller: Context
     ) -> wire.GetPreferencesReply:
-        caller = rpc.context(context)
-        with self._database.reading(caller) as session:
-            member = require_member(session, request.member_id)
-            return wire.GetPreferencesReply(preferences=_preferences(session, member.id))
+        member = require_member(session, request.member_id)
+        return wire.GetPreferencesReply(preferences=_preferences(session, member.id))
 
+    @writes_once
     def PutPreferences(
-        self, request: wire.PutPreferencesRequest, context: grpc.ServicerContext
+        self, request: wire.PutPreferencesRequest, session: Session, caller: Context
     ) -> wire.PutPreferencesReply:
-        caller = rpc.context(context)
-        with self._database.transaction(caller) as session:
+        member = require_member(session, request.member_id)
+        _replace(session, member.id, caller, request.preferences)
+        return wire.PutPreferencesReply(preferences=_preferences(session, member.id))
 
-            def act() -> wire.PutPreferencesReply:
-                member = require_member(session, request.member_id)
-                _replace(session, member.id, caller, request.preferences)
-                return wire.PutPreferencesReply(preferences=_preferences(session, member.id))
-
-            return once(session, caller, request, wire.PutPreferencesReply, act)
-
+    @reads
     def GetOwnPreferences(
-        self, _request: wire.GetOwnPreferencesRequest, context: grpc.ServicerContext
+        self, _request: wire.GetOwnPreferencesRequest, session: Session, caller: Context
     ) -> wire.GetOwnPreferencesReply:
-        caller = rpc.context(context)
-        with self._database.reading(caller) as session:
-            member_id = kept_id(session, parse_id(caller.actor))
-            return wire.GetOwnPreferencesReply(preferences=_preferences(session, member_id))
+        member_id = kept_id(session, parse_id(caller.actor))
+        return wire.GetOwnPreferencesReply(preferences=_preferences(session, member_id))
 
+    @writes_once
     def PutOwnPreferences(
-        self, request: wire.PutOwnPreferencesRequest, context: grpc.ServicerContext
+        self, request: wire.PutOwnPreferencesRequest, session: Session, caller: Context
     ) -> wire.PutOwnPreferencesReply:
-        caller = rpc.context(context)
-        with self._database.transaction(caller) as session:
+        member_id = kept_id(session, parse_id(caller.actor))
+        _replace(session, member_id, caller, request.preferences)
+        return wire.PutOwnPreferencesReply(preferences=_preferences(session, member_id))
 
-            def act() -> wire.PutOwnPreferencesReply:
-                member_id = kept_id(session, parse_id(caller.actor))
-                _replace(session, member_id, caller, request.preferences)
-                return wire.PutOwnPreferencesReply(preferences=_preferences(session, member_id))
-
-            return once(session, caller, request, wire.PutOwnPreferencesReply, act)
-
-    def OptOut(self, request: wire.OptOutRequest, context: grpc.ServicerContext) -> wire.OptOutReply:
-        caller = rpc.context(context)
+    @writes
+    def OptOut(self, request: wire.OptOutRequest, session: Session, caller: Context) -> wire.OptOutReply:
         kind, channel = request.kind or ALL, request.channel or ALL
         institution_id = parse_id(caller.institution)
-        with self._database.transaction(caller) as session:
-            member_id = kept_id(session, parse_id(caller.actor))
-            preferences.opt_out(session, member_id, institution_id, kind=kind, channel=channel)
-            _record(session, caller, "notifications.opt_out", member_id, {"kind": kind, "channel": channel})
+        member_id = kept_id(session, parse_id(caller.actor))
+        preferences.opt_out(session, member_id, institution_id, kind=kind, channel=channel)
+        _record(session, caller, "notifications.opt_out", member_id, {"kind": kind, "channel": channel})
         return wire.OptOutReply(kind=kind, channel=channel)
 
     def CheckCode(self, request: wire.CheckCodeRequest, context: grpc.ServicerContext) -> wire.CheckCodeReply:
@@ -181,12 +169,7 @@ class ChoiceMethods:
             return once(session, caller, request, print_pb2.HandOverReply, act)
 
     def _letters(
-        self,
-        caller: Context,
-        grpc_context: Any,
-        *,
-        by: str,
-        only: Collection[UUID] = (),
+        self, caller: Context, grpc_context: Any, *, by: str, only: Collection[UUID] = ()
     ) -> tuple[list[ListedLetter], bool]:
         """Return the print list, and whether there is more. The service members records the look at addresses."""
         with self._database.reading(caller) as session:

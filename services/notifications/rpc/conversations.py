@@ -14,15 +14,17 @@ from uuid import UUID
 
 import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
+from sqlalchemy.orm import Session
 
 from chassis import audit, clock, rpc
 from chassis.addresses import networks
 from chassis.audit.looks import Looks
 from chassis.context import Context, system
+from chassis.db import Database
 from chassis.errors import Error, Forbidden, Unavailable
-from chassis.idempotency import once
 from chassis.ids import parse_id
 from chassis.rpc.client import SyncChannel, sync_channel
+from chassis.rpc.methods import writes_once
 from chassis.sealing import MasterKey, require_master_key
 from chassis.sentences import LocalText, sentence
 from chassis.service import Resources
@@ -58,6 +60,7 @@ USUAL_CONVERSATIONS, MOST_CONVERSATIONS = 50, 200
 class ConversationMethods:
     """The part of the servicer for callbacks and conversations."""
 
+    _database: Database
     _resources: Resources
 
     @cached_property
@@ -107,7 +110,7 @@ class ConversationMethods:
     ) -> wire.ListConversationsReply:
         caller = rpc.context(context)
         limit = min(max(0, request.limit) or USUAL_CONVERSATIONS, MOST_CONVERSATIONS)
-        with self._resources.database.reading(caller) as session:
+        with self._database.reading(caller) as session:
             page = store.list_conversations(session, state=request.state, limit=limit, cursor=request.cursor)
             # Without rows there may be no master key yet.
             opened = store.read_all_lines(session, self._master(), page.rows) if page.rows else []
@@ -121,56 +124,41 @@ class ConversationMethods:
         self, request: wire.GetConversationRequest, context: grpc.ServicerContext
     ) -> wire.GetConversationReply:
         caller = rpc.context(context)
-        with self._resources.database.reading(caller) as session:
+        with self._database.reading(caller) as session:
             row = store.find(session, request.id)
             conversation = _conversation(row, *store.read_lines(session, self._master(), row))
             zone = own_zone(session, parse_id(caller.institution))
         self._record_look(caller, row.id)
         return wire.GetConversationReply(conversation=conversation, zone=zone)
 
+    @writes_once
     def TakeConversation(
-        self, request: wire.TakeConversationRequest, context: grpc.ServicerContext
+        self, request: wire.TakeConversationRequest, session: Session, caller: Context
     ) -> wire.TakeConversationReply:
-        caller = rpc.context(context)
-        with self._resources.database.transaction(caller) as session:
-
-            def act() -> wire.TakeConversationReply:
-                row = store.take(session, parse_id(request.id), caller.actor)
-                audit.record(session, caller, "notifications.take_conversation", kind="conversation", object_id=row.id)
-                return wire.TakeConversationReply(id=str(row.id), state=row.state)
-
-            return once(session, caller, request, wire.TakeConversationReply, act)
+        row = store.take(session, parse_id(request.id), caller.actor)
+        audit.record(session, caller, "notifications.take_conversation", kind="conversation", object_id=row.id)
+        return wire.TakeConversationReply(id=str(row.id), state=row.state)
 
     def _record_look(self, caller: Context, conversation_id: UUID) -> None:
         self._conversation_looks.record(
             caller, "notifications.read_conversation", kind="conversation", object_id=conversation_id
         )
 
+    @writes_once
     def ReplyConversation(
-        self, request: wire.ReplyConversationRequest, context: grpc.ServicerContext
+        self, request: wire.ReplyConversationRequest, session: Session, caller: Context
     ) -> wire.ReplyConversationReply:
-        caller = rpc.context(context)
-        with self._resources.database.transaction(caller) as session:
+        row = store.reply(session, self._master, parse_id(request.id), request.text)
+        audit.record(session, caller, "notifications.reply_conversation", kind="conversation", object_id=row.id)
+        return wire.ReplyConversationReply(id=str(row.id), state=row.state)
 
-            def act() -> wire.ReplyConversationReply:
-                row = store.reply(session, self._master, parse_id(request.id), request.text)
-                audit.record(session, caller, "notifications.reply_conversation", kind="conversation", object_id=row.id)
-                return wire.ReplyConversationReply(id=str(row.id), state=row.state)
-
-            return once(session, caller, request, wire.ReplyConversationReply, act)
-
+    @writes_once
     def CloseConversation(
-        self, request: wire.CloseConversationRequest, context: grpc.ServicerContext
+        self, request: wire.CloseConversationRequest, session: Session, caller: Context
     ) -> wire.CloseConversationReply:
-        caller = rpc.context(context)
-        with self._resources.database.transaction(caller) as session:
-
-            def act() -> wire.CloseConversationReply:
-                row = store.close(session, parse_id(request.id))
-                audit.record(session, caller, "notifications.close_conversation", kind="conversation", object_id=row.id)
-                return wire.CloseConversationReply(id=str(row.id), state=row.state)
-
-            return once(session, caller, request, wire.CloseConversationReply, act)
+        row = store.close(session, parse_id(request.id))
+        audit.record(session, caller, "notifications.close_conversation", kind="conversation", object_id=row.id)
+        return wire.CloseConversationReply(id=str(row.id), state=row.state)
 
 
 class CirculationOwners:

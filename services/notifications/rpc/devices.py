@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import grpc
+from sqlalchemy.orm import Session
 
 from chassis import audit, rpc
 from chassis.addresses import networks
+from chassis.context import Context
 from chassis.db import Database
 from chassis.idempotency import once
 from chassis.ids import parse_id
 from chassis.outgoing import OutgoingClient
+from chassis.rpc.methods import reads, writes_once
 from rangkiang.notifications.v1 import devices_pb2 as wire
 from services.notifications import push_devices
 from services.notifications.channels.opening import push_application_key
@@ -25,16 +28,15 @@ class DeviceMethods:
     _database: Database
     _settings: NotificationsSettings
 
+    @reads
     def ListOwnDevices(
-        self, _request: wire.ListOwnDevicesRequest, context: grpc.ServicerContext
+        self, _request: wire.ListOwnDevicesRequest, session: Session, caller: Context
     ) -> wire.ListOwnDevicesReply:
-        caller = rpc.context(context)
-        with self._database.reading(caller) as session:
-            listed = push_devices.list_devices(session, parse_id(caller.actor))
-            devices = [
-                wire.Device(id=str(one.row.id), name=one.row.name, mark=one.mark, made_at=timestamp(one.row.made_at))
-                for one in listed
-            ]
+        listed = push_devices.list_devices(session, parse_id(caller.actor))
+        devices = [
+            wire.Device(id=str(one.row.id), name=one.row.name, mark=one.mark, made_at=timestamp(one.row.made_at))
+            for one in listed
+        ]
         key = push_application_key(self._settings.channels)
         return wire.ListOwnDevicesReply(devices=devices, application_key=key)
 
@@ -60,16 +62,11 @@ class DeviceMethods:
 
             return once(session, caller, request, wire.AddOwnDeviceReply, act)
 
+    @writes_once
     def RemoveOwnDevice(
-        self, request: wire.RemoveOwnDeviceRequest, context: grpc.ServicerContext
+        self, request: wire.RemoveOwnDeviceRequest, session: Session, caller: Context
     ) -> wire.RemoveOwnDeviceReply:
-        caller = rpc.context(context)
         device_id = parse_id(request.id)
-        with self._database.transaction(caller) as session:
-
-            def act() -> wire.RemoveOwnDeviceReply:
-                push_devices.remove_device(session, parse_id(caller.actor), device_id)
-                audit.record(session, caller, "notifications.remove_device", kind="push_device", object_id=device_id)
-                return wire.RemoveOwnDeviceReply()
-
-            return once(session, caller, request, wire.RemoveOwnDeviceReply, act)
+        push_devices.remove_device(session, parse_id(caller.actor), device_id)
+        audit.record(session, caller, "notifications.remove_device", kind="push_device", object_id=device_id)
+        return wire.RemoveOwnDeviceReply()

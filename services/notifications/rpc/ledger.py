@@ -7,13 +7,16 @@ from datetime import datetime
 
 import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
+from sqlalchemy.orm import Session
 
 from chassis import audit, rpc
 from chassis.audit.looks import Looks
+from chassis.context import Context
 from chassis.db import Database
 from chassis.errors import NotFound
 from chassis.idempotency import once
 from chassis.ids import parse_id
+from chassis.rpc.methods import reads, writes_once
 from chassis.sealing import require_master_key
 from rangkiang.notifications.v1 import notices_pb2 as wire
 from services.notifications import ledger
@@ -62,16 +65,15 @@ class LedgerMethods:
         )
         return wire.ListNoticesReply(notices=notices, total=page.total, has_more=page.has_more, cursor=page.cursor)
 
+    @reads
     def ListOwnNotices(
-        self, request: wire.ListOwnNoticesRequest, context: grpc.ServicerContext
+        self, request: wire.ListOwnNoticesRequest, session: Session, caller: Context
     ) -> wire.ListOwnNoticesReply:
-        caller = rpc.context(context)
         limit = min(max(1, request.limit or MOST_OWN), MOST_OWN)
         notice_filter = ledger.NoticeFilter(member=caller.actor, limit=limit, counts=False)
-        with self._database.reading(caller) as session:
-            page = ledger.list_notices(session, parse_id(caller.institution), notice_filter)
-            places = Places(session)
-            notices = [_notice(notice, message, places) for notice, message in page.rows]
+        page = ledger.list_notices(session, parse_id(caller.institution), notice_filter)
+        places = Places(session)
+        notices = [_notice(notice, message, places) for notice, message in page.rows]
         return wire.ListOwnNoticesReply(notices=notices)
 
     def GetNotice(self, request: wire.GetNoticeRequest, context: grpc.ServicerContext) -> wire.GetNoticeReply:
@@ -107,68 +109,50 @@ class LedgerMethods:
 
             return once(session, caller, request, wire.ResendNoticeReply, act)
 
+    @writes_once
     def ResendUnknown(
-        self, request: wire.ResendUnknownRequest, context: grpc.ServicerContext
+        self, _request: wire.ResendUnknownRequest, session: Session, caller: Context
     ) -> wire.ResendUnknownReply:
-        caller = rpc.context(context)
-        with self._database.transaction(caller) as session:
+        count = ledger.resend_unknown(session, parse_id(caller.institution), context=caller)
+        return wire.ResendUnknownReply(count=count)
 
-            def act() -> wire.ResendUnknownReply:
-                count = ledger.resend_unknown(session, parse_id(caller.institution), context=caller)
-                return wire.ResendUnknownReply(count=count)
-
-            return once(session, caller, request, wire.ResendUnknownReply, act)
-
+    @reads
     def GetChannelStatus(
-        self, request: wire.GetChannelStatusRequest, context: grpc.ServicerContext
+        self, request: wire.GetChannelStatusRequest, session: Session, caller: Context
     ) -> wire.GetChannelStatusReply:
-        caller = rpc.context(context)
-        with self._database.reading(caller) as session:
-            known = [
-                channel.name for channel in ledger.channels_of(session, parse_id(caller.institution), self._channels)
-            ]
-            names = [name for name in known if request.name in ("", name)]
-            if request.name and not names:
-                raise NotFound("CHANNEL_NOT_FOUND", channel=request.name[:16], known=", ".join(known))
-            rows = ledger.channel_health(session, parse_id(caller.institution), names)
-            zone = own_zone(session, parse_id(caller.institution))
+        known = [channel.name for channel in ledger.channels_of(session, parse_id(caller.institution), self._channels)]
+        names = [name for name in known if request.name in ("", name)]
+        if request.name and not names:
+            raise NotFound("CHANNEL_NOT_FOUND", channel=request.name[:16], known=", ".join(known))
+        rows = ledger.channel_health(session, parse_id(caller.institution), names)
+        zone = own_zone(session, parse_id(caller.institution))
         return wire.GetChannelStatusReply(channels=[_channel(row) for row in rows], zone=zone)
 
+    @reads
     def GetSendingRules(
-        self, _request: wire.GetSendingRulesRequest, context: grpc.ServicerContext
+        self, _request: wire.GetSendingRulesRequest, session: Session, caller: Context
     ) -> wire.GetSendingRulesReply:
-        caller = rpc.context(context)
-        with self._database.reading(caller) as session:
-            return wire.GetSendingRulesReply(rules=_rules(rules_of(session, parse_id(caller.institution))))
+        return wire.GetSendingRulesReply(rules=_rules(rules_of(session, parse_id(caller.institution))))
 
+    @writes_once
     def PutSendingRules(
-        self, request: wire.PutSendingRulesRequest, context: grpc.ServicerContext
+        self, request: wire.PutSendingRulesRequest, session: Session, caller: Context
     ) -> wire.PutSendingRulesReply:
-        caller, rules = rpc.context(context), request.rules
-        with self._database.transaction(caller) as session:
-
-            def act() -> wire.PutSendingRulesReply:
-                institution_id = parse_id(caller.institution)
-                row = save_rules(
-                    session,
-                    institution_id,
-                    opens=rules.opens,
-                    closes=rules.closes,
-                    version=rules.version,
-                    context=caller,
-                )
-                facts = {"opens": row.opens, "closes": row.closes}
-                audit.record(
-                    session,
-                    caller,
-                    "notifications.put_sending_rules",
-                    kind="sending_rules",
-                    object_id=institution_id,
-                    facts=facts,
-                )
-                return wire.PutSendingRulesReply(rules=_rules(row))
-
-            return once(session, caller, request, wire.PutSendingRulesReply, act)
+        rules = request.rules
+        institution_id = parse_id(caller.institution)
+        row = save_rules(
+            session, institution_id, opens=rules.opens, closes=rules.closes, version=rules.version, context=caller
+        )
+        facts = {"opens": row.opens, "closes": row.closes}
+        audit.record(
+            session,
+            caller,
+            "notifications.put_sending_rules",
+            kind="sending_rules",
+            object_id=institution_id,
+            facts=facts,
+        )
+        return wire.PutSendingRulesReply(rules=_rules(row))
 
 
 def _notice(notice: Notice, message: Message | None, places: Places) -> wire.Notice:

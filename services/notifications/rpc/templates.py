@@ -6,11 +6,14 @@ from datetime import UTC
 
 import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
+from sqlalchemy.orm import Session
 
 from chassis import idempotency, rpc
+from chassis.context import Context
 from chassis.db import Database
 from chassis.errors import Invalid
 from chassis.ids import parse_id
+from chassis.rpc.methods import reads
 from chassis.sentences import LocalText
 from rangkiang.common.v1 import text_pb2
 from rangkiang.notifications.v1 import templates_pb2 as wire
@@ -42,12 +45,11 @@ class TemplateMethods:
     _database: Database
     _channels: tuple[Channel, ...]
 
+    @reads
     def ListTemplates(
-        self, _request: wire.ListTemplatesRequest, context: grpc.ServicerContext
+        self, _request: wire.ListTemplatesRequest, session: Session, caller: Context
     ) -> wire.ListTemplatesReply:
-        caller = rpc.context(context)
-        with self._database.reading(caller) as session:
-            saved = saved_versions(session, parse_id(caller.institution))
+        saved = saved_versions(session, parse_id(caller.institution))
         return wire.ListTemplatesReply(
             kinds=[_kind_message(kind) for kind in KINDS.values()],
             channels=CHANNELS,
@@ -57,22 +59,20 @@ class TemplateMethods:
             ],
         )
 
-    def GetTemplate(self, request: wire.GetTemplateRequest, context: grpc.ServicerContext) -> wire.GetTemplateReply:
-        caller = rpc.context(context)
-        with self._database.reading(caller) as session:
-            template = template_in_force(session, parse_id(caller.institution), _key(request))
-            channels = channels_of(session, parse_id(caller.institution), self._channels)
-            channel = find_channel(channels, request.channel)
-            own = account_key(caller, channel.address_kind) if channel is not None else None
-            state = staff_addresses.address_state(session, own) if own is not None else ""
+    @reads
+    def GetTemplate(self, request: wire.GetTemplateRequest, session: Session, caller: Context) -> wire.GetTemplateReply:
+        template = template_in_force(session, parse_id(caller.institution), _key(request))
+        channels = channels_of(session, parse_id(caller.institution), self._channels)
+        channel = find_channel(channels, request.channel)
+        own = account_key(caller, channel.address_kind) if channel is not None else None
+        state = staff_addresses.address_state(session, own) if own is not None else ""
         return wire.GetTemplateReply(template=_message(template), test_address=state)
 
+    @reads
     def ListTemplateVersions(
-        self, request: wire.ListTemplateVersionsRequest, context: grpc.ServicerContext
+        self, request: wire.ListTemplateVersionsRequest, session: Session, caller: Context
     ) -> wire.ListTemplateVersionsReply:
-        caller = rpc.context(context)
-        with self._database.reading(caller) as session:
-            versions = list_versions(session, parse_id(caller.institution), _key(request))
+        versions = list_versions(session, parse_id(caller.institution), _key(request))
         return wire.ListTemplateVersionsReply(versions=[_message(version) for version in versions])
 
     def PutTemplate(self, request: wire.PutTemplateRequest, context: grpc.ServicerContext) -> wire.PutTemplateReply:
@@ -207,11 +207,7 @@ def _kind_message(kind: Kind) -> wire.TemplateKind:
 def _preview(rendered: Rendered, channel: str) -> wire.PreviewNoticeReply:
     length, messages = gsm.length(rendered.text) if channel == "sms" else (0, 0)
     reply = wire.PreviewNoticeReply(
-        subject=rendered.subject,
-        text=rendered.text,
-        html=rendered.html or "",
-        sms_length=length,
-        sms_messages=messages,
+        subject=rendered.subject, text=rendered.text, html=rendered.html or "", sms_length=length, sms_messages=messages
     )
     if rendered.provider is not None:
         reply.provider.name = rendered.provider.name

@@ -10,13 +10,17 @@ from functools import partial
 
 import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
+from sqlalchemy.orm import Session
 
 from chassis import audit, clock, rpc
 from chassis.addresses import networks
+from chassis.context import Context
+from chassis.db import Database
 from chassis.errors import Error
 from chassis.idempotency import once
 from chassis.ids import parse_id
 from chassis.outgoing import OutgoingClient
+from chassis.rpc.methods import reads, writes_once
 from chassis.sentences import sentence
 from chassis.service import Resources
 from chassis.wake import open_wake, wait_until
@@ -45,6 +49,7 @@ CHECK_SECONDS = 60.0
 class WebhookMethods:
     """The part of the servicer for partners' systems."""
 
+    _database: Database
     _resources: Resources
 
     def CreateWebhook(
@@ -54,7 +59,7 @@ class WebhookMethods:
         own = self._resources.settings.of(NotificationsSettings)
         subscriptions.check_request(request.url, list(request.kinds), caller.scopes, _client(own))
         master = read_own_master(self._resources.database, own.master_key)
-        with self._resources.database.transaction(caller) as session:
+        with self._database.transaction(caller) as session:
 
             def act() -> wire.CreateWebhookReply:
                 row, secret = subscriptions.create(
@@ -69,76 +74,61 @@ class WebhookMethods:
             # The reply with its secret is not stored, so a repeated request is refused.
             return once(session, caller, request, wire.CreateWebhookReply, act, keep_reply=False)
 
-    def ListWebhooks(self, _request: wire.ListWebhooksRequest, context: grpc.ServicerContext) -> wire.ListWebhooksReply:
-        caller = rpc.context(context)
-        with self._resources.database.reading(caller) as session:
-            rows = subscriptions.list_own(session, caller)
-            waiting = delivery.count_waiting(session, [row.id for row in rows])
-            zone = own_zone(session, parse_id(caller.institution))
-            listed = [_webhook(row, waiting.get(row.id, 0)) for row in rows]
+    @reads
+    def ListWebhooks(
+        self, _request: wire.ListWebhooksRequest, session: Session, caller: Context
+    ) -> wire.ListWebhooksReply:
+        rows = subscriptions.list_own(session, caller)
+        waiting = delivery.count_waiting(session, [row.id for row in rows])
+        zone = own_zone(session, parse_id(caller.institution))
+        listed = [_webhook(row, waiting.get(row.id, 0)) for row in rows]
         kinds = [kind for kind, scope in SCOPES.items() if scope in caller.scopes]
         return wire.ListWebhooksReply(webhooks=listed, kinds=kinds, zone=zone)
 
+    @reads
     def ListDeliveries(
-        self, request: wire.ListDeliveriesRequest, context: grpc.ServicerContext
+        self, request: wire.ListDeliveriesRequest, session: Session, caller: Context
     ) -> wire.ListDeliveriesReply:
-        caller = rpc.context(context)
         limit = min(max(0, request.limit) or USUAL_DELIVERIES, MOST_DELIVERIES)
-        with self._resources.database.reading(caller) as session:
-            row = subscriptions.find_own(session, caller, request.id, locks=False)
-            facts, cursor = subscriptions.list_deliveries(session, row, limit=limit, cursor=request.cursor)
-            waiting = delivery.count_waiting(session, [row.id])
-            return wire.ListDeliveriesReply(
-                webhook=_webhook(row, waiting.get(row.id, 0)),
-                deliveries=[_delivery(fact) for fact in facts],
-                cursor=cursor,
-                zone=own_zone(session, parse_id(caller.institution)),
-            )
+        row = subscriptions.find_own(session, caller, request.id, locks=False)
+        facts, cursor = subscriptions.list_deliveries(session, row, limit=limit, cursor=request.cursor)
+        waiting = delivery.count_waiting(session, [row.id])
+        return wire.ListDeliveriesReply(
+            webhook=_webhook(row, waiting.get(row.id, 0)),
+            deliveries=[_delivery(fact) for fact in facts],
+            cursor=cursor,
+            zone=own_zone(session, parse_id(caller.institution)),
+        )
 
+    @writes_once
     def DisableWebhook(
-        self, request: wire.DisableWebhookRequest, context: grpc.ServicerContext
+        self, request: wire.DisableWebhookRequest, session: Session, caller: Context
     ) -> wire.DisableWebhookReply:
-        caller = rpc.context(context)
-        with self._resources.database.transaction(caller) as session:
+        row = subscriptions.find_own(session, caller, request.id)
+        subscriptions.disable(row)
+        audit.record(session, caller, "notifications.disable_webhook", kind="webhook", object_id=row.id)
+        return wire.DisableWebhookReply(webhook=_webhook(row))
 
-            def act() -> wire.DisableWebhookReply:
-                row = subscriptions.find_own(session, caller, request.id)
-                subscriptions.disable(row)
-                audit.record(session, caller, "notifications.disable_webhook", kind="webhook", object_id=row.id)
-                return wire.DisableWebhookReply(webhook=_webhook(row))
-
-            return once(session, caller, request, wire.DisableWebhookReply, act)
-
+    @writes_once
     def DeleteWebhook(
-        self, request: wire.DeleteWebhookRequest, context: grpc.ServicerContext
+        self, request: wire.DeleteWebhookRequest, session: Session, caller: Context
     ) -> wire.DeleteWebhookReply:
-        caller = rpc.context(context)
-        with self._resources.database.transaction(caller) as session:
+        row = subscriptions.find_own(session, caller, request.id)
+        audit.record(session, caller, "notifications.delete_webhook", kind="webhook", object_id=row.id)
+        subscriptions.remove(session, row)
+        return wire.DeleteWebhookReply()
 
-            def act() -> wire.DeleteWebhookReply:
-                row = subscriptions.find_own(session, caller, request.id)
-                audit.record(session, caller, "notifications.delete_webhook", kind="webhook", object_id=row.id)
-                subscriptions.remove(session, row)
-                return wire.DeleteWebhookReply()
-
-            return once(session, caller, request, wire.DeleteWebhookReply, act)
-
+    @writes_once
     def ReplayWebhook(
-        self, request: wire.ReplayWebhookRequest, context: grpc.ServicerContext
+        self, request: wire.ReplayWebhookRequest, session: Session, caller: Context
     ) -> wire.ReplayWebhookReply:
-        caller = rpc.context(context)
-        with self._resources.database.transaction(caller) as session:
-
-            def act() -> wire.ReplayWebhookReply:
-                row = subscriptions.find_own(session, caller, request.id)
-                count = subscriptions.replay(session, caller, row, request.cursor)
-                audit.record(
-                    session, caller, "notifications.replay_webhook", kind="webhook", object_id=row.id,
-                    facts={"count": count},
-                )  # fmt: skip
-                return wire.ReplayWebhookReply(webhook=_webhook(row), count=count)
-
-            return once(session, caller, request, wire.ReplayWebhookReply, act)
+        row = subscriptions.find_own(session, caller, request.id)
+        count = subscriptions.replay(session, caller, row, request.cursor)
+        audit.record(
+            session, caller, "notifications.replay_webhook", kind="webhook", object_id=row.id,
+            facts={"count": count},
+        )  # fmt: skip
+        return wire.ReplayWebhookReply(webhook=_webhook(row), count=count)
 
 
 def deliver_facts(resources: Resources, stop: threading.Event) -> None:
