@@ -11,15 +11,11 @@ from urllib.parse import quote, unquote, urlsplit
 
 import orjson
 from elastic_transport import OrjsonSerializer, TransportError
-from elastic_transport.client_utils import basic_auth_to_header
 from elasticsearch import ApiError, Elasticsearch, NotFoundError
-from elasticsearch.exceptions import HTTP_EXCEPTIONS
 
-from chassis import telemetry
 from chassis.errors import Invalid
 from chassis.ids import new_id
 from services.catalog.index.circuit_breaker import CircuitBreaker
-from services.catalog.index.elastic_node import FastNode
 from services.catalog.index.elastic_query import (
     STATE,
     Json,
@@ -94,12 +90,10 @@ def open_index(url: str, *, installation: Installation = NO_INSTALLATION) -> Ind
         request_timeout=SEARCH_SECONDS,
         max_retries=len(roots) - 1,
         connections_per_node=CONNECTIONS,
-        node_class=FastNode,
         serializer=OrjsonSerializer(),
         meta_header=False,
     )
-    authorization = {"authorization": basic_auth_to_header(account)} if account else {}
-    return CircuitBreaker(ElasticIndex(client, Names(base, installation), {**_HEADERS, **authorization}))
+    return CircuitBreaker(ElasticIndex(client, Names(base, installation)))
 
 
 def _root(scheme: str, host: str) -> str:
@@ -114,11 +108,8 @@ def _root(scheme: str, host: str) -> str:
 class ElasticIndex:
     """See services.catalog.index.port.Index."""
 
-    def __init__(self, client: Elasticsearch, names: Names, headers: Mapping[str, str] = _HEADERS) -> None:
-        """
-        headers  of a search, with the client's credential
-        """
-        self._client, self._names, self._headers = client, names, headers
+    def __init__(self, client: Elasticsearch, names: Names) -> None:
+        self._client, self._names = client, names
         self._path = f"/{names.live}/_search?filter_path={quote(ANSWER, safe='*,')}&preference="
         self._compare_at = 0.0
 
@@ -288,36 +279,17 @@ class ElasticIndex:
             self._compare_marker()
             for last in (False, True):
                 try:
-                    response = self._post(path, content)
-                    if not response["_shards"]["failed"]:
-                        return response
+                    # `endpoint_id` is the name of the span.
+                    reply = self._client.perform_request(
+                        "POST", path, headers=_HEADERS, body=content, endpoint_id="search"
+                    )
+                    if not reply.body["_shards"]["failed"]:
+                        return dict(reply.body)
                 except NotFoundError:
                     # The index was swapped and deleted after Elasticsearch had resolved the alias.
                     if last:
                         raise
         raise search_unavailable("shards failed")
-
-    def _post(self, path: str, content: bytes) -> dict[str, Any]:
-        """Send a search through the client's transport; the client's own method takes a third more CPU time for spans.
-
-        raises  TransportError, ApiError
-        """
-        if telemetry.is_tracing():
-            # `endpoint_id` is the name of the span.
-            reply = self._client.perform_request("POST", path, headers=_HEADERS, body=content, endpoint_id="search")
-            return dict(reply.body)
-        transport = self._client.transport
-        meta, response = transport.perform_request(
-            "POST",
-            path,
-            headers=self._headers,
-            body=content,
-            request_timeout=SEARCH_SECONDS,
-            max_retries=len(transport.node_pool) - 1,
-        )
-        if meta.status >= 300:
-            raise HTTP_EXCEPTIONS.get(meta.status, ApiError)(str(response)[:200], meta=meta, body=response)
-        return dict(response)
 
     def _compare_marker(self) -> None:
         """Compare the marker of the live index every ten seconds; one thread does it for all."""
