@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
 import tantivy
 from tantivy import Query, Searcher
@@ -49,10 +48,7 @@ REFRESH_SECONDS = 0.2  # how old a result may be while another process writes
 OPEN_TRIES = 20
 PREFIX = "tantivy:///"
 NEIGHBOURS = 64  # near tokens, nearest first, whose documents are counted
-MOST_COUNTS = 4_000  # cached for one state of the index: 4 MB
 MOST_TOKENS = 1_000_000  # in the token sets of one state of the index: 30 MB
-
-Key = TypeVar("Key")
 
 
 def open_index(url: str, *, installation: Installation = NO_INSTALLATION) -> TantivyIndex:
@@ -71,8 +67,6 @@ class Snapshot:
     """One state of the live index.
 
     token_sets  tokens by fields and first letter; read when the first misspelt word with this letter comes
-    totals, value_counts  newest results of totals (by match and filters) and of count_values (by field and value)
-    frequencies, word_counts  newest results of document_count, by field and token, and of _count_documents
     """
 
     folder: Path
@@ -81,18 +75,6 @@ class Snapshot:
     generation: str
     stamp: files.Stamp
     token_sets: dict[tuple[tuple[str, ...], str], TokenSet] = field(default_factory=dict)
-    totals: dict[tuple[Match, str], int] = field(default_factory=dict)
-    value_counts: dict[tuple[str, str], int] = field(default_factory=dict)
-    frequencies: dict[tuple[str, str], int] = field(default_factory=dict)
-    word_counts: dict[tuple[tuple[str, ...], str], int] = field(default_factory=dict)
-
-    def document_count(self, field: str, token: str) -> int:
-        """Count the documents that have a token, with deleted ones. Cached, because queries share their words."""
-        count = self.frequencies.get((field, token))
-        if count is None:
-            count = self.searcher.doc_freq(field, token)
-            _remember(self.frequencies, (field, token), count)
-        return count
 
 
 class TantivyIndex:
@@ -112,7 +94,7 @@ class TantivyIndex:
     def search(self, request: Request) -> Hits:
         with self._snapshot() as snapshot:
             searcher, fields, filters = snapshot.searcher, snapshot.index.schema, filter_matches(request)
-            translator = QueryTranslator(fields, snapshot.document_count)
+            translator = QueryTranslator(fields, snapshot.searcher.doc_freq)
             query = translator.translate(request.match)
             if query is None:
                 if not request.facets:
@@ -140,25 +122,19 @@ class TantivyIndex:
         self, matches: Iterable[Match], *, filters: Mapping[str, tuple[str, ...]] | None = None
     ) -> Iterator[int]:
         restrictions = list(filter_matches(Request(And(()), filters)).values()) if filters else []
-        key_of_filters = str(filters or "")
         with self._snapshot() as snapshot:
-            translator = QueryTranslator(snapshot.index.schema, snapshot.document_count)
+            translator = QueryTranslator(snapshot.index.schema, snapshot.searcher.doc_freq)
             for match in map(required, matches):
-                key = match, key_of_filters
-                total = snapshot.totals.get(key)
-                if total is None:
-                    query = translator.translate(match)
-                    if query is None:  # not stored, because it takes less time than a look-up
-                        yield 0
-                        continue
-                    query = Query.const_score_query(translator.restrict(query, restrictions), 0.0)
-                    total = total_of(snapshot.searcher.search(query, limit=1))
-                    _remember(snapshot.totals, key, total)
-                yield total
+                query = translator.translate(match)
+                if query is None:
+                    yield 0
+                    continue
+                query = Query.const_score_query(translator.restrict(query, restrictions), 0.0)
+                yield total_of(snapshot.searcher.search(query, limit=1))
 
     def matching(self, matches: Sequence[Match], numbers: Sequence[int]) -> list[frozenset[int]]:
         with self._snapshot() as snapshot:
-            translator = QueryTranslator(snapshot.index.schema, snapshot.document_count)
+            translator = QueryTranslator(snapshot.index.schema, snapshot.searcher.doc_freq)
             queries = [translator.translate(match) for match in matches]
             return find_matching(snapshot.searcher, snapshot.index.schema, queries, numbers)
 
@@ -182,12 +158,7 @@ class TantivyIndex:
 
     def count_values(self, field: str, values: Sequence[str]) -> dict[str, int]:
         with self._snapshot() as snapshot:
-            cached_counts = {value: snapshot.value_counts.get((field, value)) for value in values}
-            missing = [value for value, count in cached_counts.items() if count is None]
-            counts = count_keyword_values(snapshot.searcher, snapshot.index.schema, field, missing)
-            for value, count in counts.items():
-                _remember(snapshot.value_counts, (field, value), count)
-            return {value: counts[value] if count is None else count for value, count in cached_counts.items()}
+            return count_keyword_values(snapshot.searcher, snapshot.index.schema, field, values)
 
     def count(self) -> int:
         with self._snapshot() as snapshot:
@@ -340,24 +311,11 @@ def _open_snapshot(folder: Path, stamp: files.Stamp, current: Snapshot | None) -
     return Snapshot(folder, index, searcher, files.generation(folder, meta_json), stamp)
 
 
-def _remember(counts: dict[Key, int], key: Key, count: int) -> None:
-    """Store a count for one state of the index; at MOST_COUNTS the oldest quarter is removed."""
-    if len(counts) >= MOST_COUNTS:
-        for old_key in list(counts)[: MOST_COUNTS // 4]:
-            counts.pop(old_key, None)
-    counts[key] = count
-
-
 def _count_documents(snapshot: Snapshot, fields: Sequence[str], word: str) -> int:
     """Count the documents that have a word in any of the fields."""
-    key = tuple(fields), word
-    count = snapshot.word_counts.get(key)
-    if count is None:
-        schema = snapshot.index.schema
-        in_any_field = [(tantivy.Occur.Should, Query.term_query(schema, field, word)) for field in fields]
-        count = total_of(snapshot.searcher.search(Query.boolean_query(in_any_field), limit=1))
-        _remember(snapshot.word_counts, key, count)
-    return count
+    schema = snapshot.index.schema
+    in_any_field = [(tantivy.Occur.Should, Query.term_query(schema, field, word)) for field in fields]
+    return total_of(snapshot.searcher.search(Query.boolean_query(in_any_field), limit=1))
 
 
 def _tokens_with_first_letter(snapshot: Snapshot, fields: Sequence[str], letter: str) -> TokenSet:
