@@ -52,7 +52,7 @@ ALLOWED = {
     "read by Pillow": ("MAX_IMAGE_PIXELS",),
     "called by the standard library's email": ("fold_binary",),
     "fields of a problem document, set by name": ("instance",),
-    "called by httptools, PyJWT and reportlab": ("getBestMaskPattern", "on_header", "prepare_key"),
+    "called by PyJWT and reportlab": ("getBestMaskPattern", "prepare_key"),
     "columns that are only written, for questions of an administrator": ("answered_by", "ended_by", "password_at"),
     "for routes with large bodies; used by an example service of the tests": ("accept_bodies",),
     "for services that write on request; used by an example service of the tests": (
