@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, DateTime, Integer, LargeBinary, Uuid
+from sqlalchemy import JSON, BigInteger, Date, DateTime, Integer, LargeBinary, Uuid
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -64,3 +64,15 @@ class UtcTime(TypeDecorator[datetime]):
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+# Python types of columns, for the base class of a service's tables.
+COLUMN_TYPES: dict[Any, Any] = {
+    UUID: Id,
+    datetime: UtcTime,
+    date: Date,
+    bytes: LargeBinary,
+    int: BigNumber,
+    dict[str, Any]: JSON,
+    list[dict[str, Any]]: JSON,
+}

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import threading
-from datetime import datetime
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import LargeBinary, String, func, select, text
 from sqlalchemy.engine import Dialect
@@ -14,11 +12,11 @@ from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute, Session
 from sqlalchemy.types import TypeDecorator
 from zstandard import DICT_TYPE_RAWCONTENT, ZstdCompressionDict, ZstdCompressor, ZstdDecompressor
 
-from chassis.column_types import BigNumber, Id, UtcTime
+from chassis.column_types import COLUMN_TYPES
 
 
 class Table(DeclarativeBase):
-    type_annotation_map = {UUID: Id, datetime: UtcTime, bytes: LargeBinary, int: BigNumber}
+    type_annotation_map = COLUMN_TYPES
 
 
 # Text that sorts by code point on every database, independent of the server's locale.
