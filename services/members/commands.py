@@ -183,11 +183,6 @@ def new_master_key(json: Json = False) -> None:
     print_json({"key": master.text(), "fingerprint": master.fingerprint}) if json else print_text(master.text())
 
 
-@members_app.callback()
-def members() -> None:
-    """Members of an institution: import from CSV and Excel."""
-
-
 @members_app.command("import")
 def import_members(
     file: Annotated[Path, typer.Argument(help="A .csv file, separated by ; or , or tabs, or an .xlsx file.")],

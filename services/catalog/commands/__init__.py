@@ -128,11 +128,6 @@ def import_(
         raise typer.Exit(PUT_ASIDE)
 
 
-@imports_app.callback()
-def imports() -> None:
-    """Stored copies of rejected records."""
-
-
 @imports_app.command("forget")
 def forget_rejected_records(
     source: Annotated[str, typer.Option(help="Only imports from this source.")] = "",

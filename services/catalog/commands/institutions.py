@@ -61,11 +61,6 @@ class _DryRun(Exception):
     """Rolls the load back."""
 
 
-@classes_app.callback()
-def classes() -> None:
-    """A library's own captions of classes."""
-
-
 @classes_app.command("load")
 def load_classes(
     file: Annotated[Path, typer.Argument(help="A TOML file; services/catalog/sample/classes.toml is one.")],

@@ -37,11 +37,6 @@ class Form(StrEnum):
     csv = "csv"
 
 
-@app.callback()
-def report() -> None:
-    """Figures for librarians."""
-
-
 @app.command()
 def searches(
     failed: Annotated[bool, typer.Option("--failed", help="Only searches without hits.")] = False,

@@ -33,11 +33,6 @@ NUMBERS = ("records", "warnings", "rejected")
 sources_app = typer.Typer(no_args_is_help=True, help="Sources of records, and how items are read from them.")
 
 
-@sources_app.callback()
-def sources() -> None:
-    """Sources of records, and how items are read from them."""
-
-
 @sources_app.command("list")
 def list_sources(json: Json = False) -> None:
     """List the sources with their records, their last import with its warnings, and whether they have a map."""

@@ -28,11 +28,6 @@ WorkId = Annotated[str, typer.Argument(metavar="WORK", help="Id of the work, or 
 app = typer.Typer(no_args_is_help=True, help="Works and their editions.")
 
 
-@app.callback()
-def works() -> None:
-    """Works and their editions."""
-
-
 @app.command()
 def show(work: WorkId, json: Json = False) -> None:
     """Show a work's editions, best first, each with its score and reasons."""

@@ -28,7 +28,7 @@ from services.catalog.search.expansion import variant_matches
 from services.catalog.search.partial_hits import PartialMatch, describe_class
 from services.catalog.search.preferences import kind_match
 from services.catalog.search.query.tree import AnyOf, Part, Phrase, Word
-from services.catalog.search.scorer import Fields, Leaf, bm25, total_weight, weigh
+from services.catalog.search.scorer import Fields, Leaf, bm25, has_phrase, total_weight, weigh
 
 MOST_REASONS = 12
 # Fields by weight. `text` has all words, so an explanation names it only for words that no other field has.
@@ -188,7 +188,7 @@ def _describe(leaf: Leaf, fields: Fields, typed_words: Mapping[str, str]) -> Loc
         case Prefix(field=field, token=token) if field in PLACES:
             return _describe_place(fields, (field,), token, typed_words, as_beginning=True)
         case SideBySide(field=field, tokens=words):
-            field_name = next((name for name in PLACES if _has_phrase(fields.tokens(name), words)), field)
+            field_name = next((name for name in PLACES if has_phrase(fields.tokens(name), words)), field)
             return sentence("WHY_TOGETHER", word=" ".join(words), place=sentence(PLACES[field_name]))
         case Between(field="year", low=year, high=high) if year == high:
             return sentence("WHY_YEAR", year=str(year))
@@ -253,9 +253,3 @@ def _describe_place(
         if beginning:
             return sentence("WHY_STARTS", word=typed_word, form=beginning, place=sentence(PLACES[place]))
     return sentence("WHY_SOMEWHERE", word=typed_word)
-
-
-def _has_phrase(tokens: Sequence[str], words: Sequence[str]) -> bool:
-    return any(
-        tuple(tokens[start : start + len(words)]) == tuple(words) for start in range(len(tokens) - len(words) + 1)
-    )

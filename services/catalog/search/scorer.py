@@ -151,7 +151,7 @@ def _weigh_leaf(leaf: Leaf, fields: Fields, rarity: Rarity) -> list[Part] | None
         case Prefix(field=field, token=token, boost=boost):
             matches, weight = any(value.startswith(token) for value in fields.tokens(field)), boost
         case Phrase(field=field, tokens=tokens, boost=boost):
-            matches, weight = _side_by_side(fields.tokens(field), tokens), boost
+            matches, weight = has_phrase(fields.tokens(field), tokens), boost
         case Keyword(field=field, values=values, boost=boost):
             matches, weight = not set(values).isdisjoint(fields.tokens(field)), boost
         case Between(field=field, low=low, high=high, boost=boost):
@@ -160,6 +160,7 @@ def _weigh_leaf(leaf: Leaf, fields: Fields, rarity: Rarity) -> list[Part] | None
     return [Part(leaf, weight)] if matches else None
 
 
-def _side_by_side(tokens: Sequence[str], phrase: Sequence[str]) -> bool:
+def has_phrase(tokens: Sequence[str], phrase: Sequence[str]) -> bool:
+    """Tell whether the tokens of a phrase are side by side."""
     length = len(phrase)
     return any(tuple(tokens[start : start + length]) == tuple(phrase) for start in range(len(tokens) - length + 1))
