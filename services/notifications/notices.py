@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from chassis import clock, telemetry
 from chassis.ids import new_id
-from chassis.sql import insert_ignore, update_many, upsert_newer
+from chassis.sql import insert_ignore, upsert_newer
 from rangkiang.circulation.v1.events_pb2 import LoanFact
 from services.notifications.institutions import USUAL
 from services.notifications.members import addressee
@@ -159,8 +159,8 @@ def drop_earlier(session: Session, member_id: str, kind: str, *, keep: str = "",
 
 def settle(session: Session, ids: Collection[UUID], state: str, *, reason: str = "", **values: Any) -> None:
     """Store a state and its reason for notices."""
-    changed: dict[str, Any] = {"state": state, "reason": reason, "changed_at": clock.now(), **values}
-    update_many(session, Notice, [{"id": one, **changed} for one in ids], key="id")
+    changed = {"state": state, "reason": reason, "changed_at": clock.now(), **values}
+    session.execute(update(Notice).where(Notice.id.in_(ids)).values(**changed))
 
 
 def moment_of(text: str) -> datetime:

@@ -133,9 +133,8 @@ class Sender:
             channel = begun.draft.option.channel
             outcome = channel.ask(begun.handed.id) or Outcome("unknown", reason=NO_ANSWER)
             if not outcome.is_pending:
-                self._unrecorded[attempt_id] = outcome
                 del self._pending[attempt_id]
-                self._begin(channel, [(begun, outcome)])
+                self._record(channel, [(begun, outcome)])
 
     def _next_work(self, now: datetime) -> float:
         self._closed_until = {name: until for name, until in self._closed_until.items() if until > now}
@@ -183,42 +182,28 @@ class Sender:
     def _hand_over_to(
         self, channel: Channel, pairs: Sequence[tuple[Draft, Handed]], master: MasterKey, now: datetime
     ) -> None:
-        """Hand over to a channel. Outcomes of a batch are committed with the next batch, because commits are slow."""
+        """Write attempts, hand their messages over and write the outcomes, some at a time."""
         size = TOGETHER if channel.deduplicates else TOGETHER_UNKNOWN
-        results: list[tuple[Begun, Outcome]] = []
-        try:
-            for start in range(0, len(pairs), size):
-                if self._closed_until.get(channel.name, now) > now:
-                    break
-                begun = self._begin(channel, results, pairs[start : start + size], master)
-                results = []
-                results = [(one, self._send(one)) for one in begun]
-                self._pending |= {one.attempt_id: one for one, outcome in results if outcome.is_pending}
-                self._unrecorded = {one.attempt_id: outcome for one, outcome in results}
-        finally:
-            # Also after an error in the next batch.
-            if results:
-                self._begin(channel, results)
+        for start in range(0, len(pairs), size):
+            if self._closed_until.get(channel.name, now) > now:
+                break
+            with self._database.transaction(SENDING) as session:
+                begun = begin_attempts(session, pairs[start : start + size], master)
+            if begun:
+                self._record(channel, [(one, self._send(one)) for one in begun])
 
-    def _begin(
-        self,
-        channel: Channel,
-        results: Sequence[tuple[Begun, Outcome]],
-        pairs: Sequence[tuple[Draft, Handed]] = (),
-        master: MasterKey | None = None,
-    ) -> list[Begun]:
-        """Write the outcomes of a batch and the attempts of the next, in one transaction."""
-        health = self._changed_health(channel) if results else None
+    def _record(self, channel: Channel, results: Sequence[tuple[Begun, Outcome]]) -> None:
+        """Write outcomes. If they are not committed, `recover` writes them."""
+        self._pending |= {one.attempt_id: one for one, outcome in results if outcome.is_pending}
+        self._unrecorded = {one.attempt_id: outcome for one, outcome in results}
+        health = self._changed_health(channel)
         with self._database.transaction(SENDING) as session:
-            if results:
-                record_outcomes(session, results)
+            record_outcomes(session, results)
             if health is not None:
                 _write_health(session, channel, health)
-            begun = begin_attempts(session, pairs, master) if master is not None else []
         if health is not None:
             self._seen[channel.name] = health
         self._unrecorded.clear()
-        return begun
 
     def _with_codes(self, drafts: Sequence[Draft]) -> list[Draft]:
         """Request the codes of slips. Drafts for slips that are no longer valid are dropped."""

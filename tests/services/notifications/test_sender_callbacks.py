@@ -98,7 +98,7 @@ def test_a_callback_that_comes_while_the_answer_is_written_stays(servers, migrat
         callback = threading.Thread(target=lambda: whatsapp.call(sent(office)[0].id, status))
 
         def call_back(statement):
-            if whatsapp.sent and callback.ident is None and "FROM messages" in statement:
+            if whatsapp.sent and callback.ident is None and "FROM attempts" in statement:
                 callback.start()
                 # It has ended, or waits for a row that the sender has locked.
                 callback.join(timeout=1)
@@ -122,7 +122,7 @@ def test_a_member_who_is_erased_while_the_answer_is_written_stays_erased(servers
         erasure = threading.Thread(target=lambda: office.deliver(MemberErased(id=str(member), version=9)))
 
         def erase(statement):
-            if sent(office) and erasure.ident is None and "FROM messages" in statement:
+            if sent(office) and erasure.ident is None and "FROM attempts" in statement:
                 erasure.start()
                 erasure.join(timeout=1)
 

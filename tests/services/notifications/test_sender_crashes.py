@@ -161,8 +161,8 @@ def test_what_was_handed_over_is_recorded_when_the_next_batch_cannot_begin(datab
     with clock.frozen(MORNING):
         for _ in range(12):
             lend(office)
-        # The first five, the next five.
-        office.database = BusyOnce(database, 2)
+        # Attempts and outcomes of the first five, attempts of the next five.
+        office.database = BusyOnce(database, 3)
         with pytest.raises(Unavailable):
             office.new_sender().run_round()
         office.database = database
