@@ -19,9 +19,10 @@ from services.notifications.notices import (
     RENEWAL_RECEIPT,
     moment_of,
 )
-from services.notifications.sending.queue import WAITING_KINDS, DueNotice, Known, Mark, Work
+from services.notifications.sending.queue import WAITING_KINDS, Known, Work
 from services.notifications.sending.recipients import PRINT, UNREACHABLE, Option, Recipient, find_recipient
 from services.notifications.sending.texts import Draft, in_order
+from services.notifications.tables import LoanMark, Notice
 from services.notifications.templates.kinds import KINDS
 
 ALL_CHANNELS_FAILED = "ALL_CHANNELS_FAILED"
@@ -47,11 +48,11 @@ class Decision:
     """
 
     work: Work
-    ended: dict[tuple[str, str], list[DueNotice]] = field(default_factory=dict)
+    ended: dict[tuple[str, str], list[Notice]] = field(default_factory=dict)
     put_off: datetime | None = None
     draft: Draft | None = None
 
-    def end(self, notice: DueNotice, state: str, reason: str) -> None:
+    def end(self, notice: Notice, state: str, reason: str) -> None:
         self.ended.setdefault((state, reason), []).append(notice)
 
 
@@ -86,7 +87,7 @@ class Judge:
         zone = self._zone(work)
         today = local_day(now, zone)
         institution_id = work.notices[0].institution_id
-        kept: list[DueNotice] = []
+        kept: list[Notice] = []
         recipients: dict[str, Recipient] = {}
         for notice in in_order(work.notices):
             mark = self.known.marks.get(notice.loan_id) if notice.loan_id is not None else None
@@ -127,7 +128,7 @@ class Judge:
         )
         return decision
 
-    def _recipient(self, notice: DueNotice, contact: MemberContact, work: Work) -> Recipient:
+    def _recipient(self, notice: Notice, contact: MemberContact, work: Work) -> Recipient:
         kind = KINDS[notice.kind]
         institution = self.known.places.institutions.get(notice.institution_id)
         code = institution.code if institution is not None else ""
@@ -143,7 +144,7 @@ class Judge:
         )
 
     def _keep_or_end(
-        self, notice: DueNotice, recipient: Recipient, work: Work, decision: Decision, kept: list[DueNotice]
+        self, notice: Notice, recipient: Recipient, work: Work, decision: Decision, kept: list[Notice]
     ) -> None:
         """Keep a notice that a channel can still send; else print or end it, with a reason."""
         left = _untried(recipient.options, work)
@@ -158,7 +159,7 @@ class Judge:
             is_tried = bool(work.tried_channels) and reason in UNREACHABLE
             decision.end(notice, "failed" if is_tried or reason == ALL_CHANNELS_FAILED else "dropped", reason)
 
-    def _put_off_until(self, work: Work, kept: Sequence[DueNotice], now: datetime, zone: str) -> datetime | None:
+    def _put_off_until(self, work: Work, kept: Sequence[Notice], now: datetime, zone: str) -> datetime | None:
         """Return the next moment in the window on a day without a digest; None if this is now."""
         if not work.is_digest and kept[0].kind not in WAITING_KINDS:
             return None
@@ -171,7 +172,7 @@ class Judge:
         return moment if moment > now else None
 
     def _next_option(
-        self, options: Sequence[Option], work: Work, kept: Sequence[DueNotice], now: datetime
+        self, options: Sequence[Option], work: Work, kept: Sequence[Notice], now: datetime
     ) -> Option | None:
         """Return the channel to try now; None while the remaining channels are closed."""
         left = _untried(options, work)
@@ -205,8 +206,8 @@ def _untried(options: Sequence[Option], work: Work) -> list[Option]:
 
 
 def _fold(
-    kept: Sequence[DueNotice], recipients: Mapping[str, Recipient]
-) -> tuple[str, tuple[DueNotice, ...], tuple[Option, ...]]:
+    kept: Sequence[Notice], recipients: Mapping[str, Recipient]
+) -> tuple[str, tuple[Notice, ...], tuple[Option, ...]]:
     """Return the kind of the message, its notices, and the channels that can send all of them."""
     first = kept[0]
     options = recipients[first.kind].options
@@ -236,14 +237,14 @@ def next_try(outcome: Outcome, *, tries: int, since: datetime, is_quick: bool, n
     return None if is_last else now + timedelta(seconds=seconds)
 
 
-def reason_gone(notice: DueNotice, mark: Mark | None, *, today: date, now: datetime) -> str:
+def reason_gone(notice: Notice, mark: LoanMark | None, *, today: date, now: datetime) -> str:
     """Return why a notice is obsolete: UPPER_SNAKE, or "" if it is not.
 
     mark   state of its loan
     today  in the zone of the notices
     """
     if notice.kind in (*OF_DUE_DATE, LOAN_RECEIPT, RENEWAL_RECEIPT) and mark is not None:
-        if mark.is_returned:
+        if mark.returned_at is not None:
             return "LOAN_RETURNED"
         if mark.due_on != notice.day:
             return "LOAN_RENEWED"

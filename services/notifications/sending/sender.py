@@ -39,7 +39,6 @@ from services.notifications.sending.decisions import Decision, Judge
 from services.notifications.sending.owners import MOST_ASKED, LinkRequest, Owners, PlaceQuestion
 from services.notifications.sending.queue import (
     Candidate,
-    DueNotice,
     Known,
     find_work,
     next_moment,
@@ -316,7 +315,7 @@ def _by_channel(drafts: Sequence[Draft]) -> dict[Channel, list[Draft]]:
 
 def _write_endings(session: Session, decisions: Iterable[Decision]) -> None:
     """Write the notices that end, grouped by state and reason, which are mostly the same in a round."""
-    ended: dict[tuple[str, str], list[DueNotice]] = defaultdict(list)
+    ended: dict[tuple[str, str], list[Notice]] = defaultdict(list)
     for decision in decisions:
         for key, notices in decision.ended.items():
             ended[key] += notices
@@ -344,7 +343,7 @@ def _write_decision(session: Session, decision: Decision) -> None:
         )
 
 
-def settle_unchanged(session: Session, notices: Sequence[DueNotice], state: str, reason: str) -> None:
+def settle_unchanged(session: Session, notices: Sequence[Notice], state: str, reason: str) -> None:
     """End notices that no other transaction has ended since they were read."""
     ids = [notice.id for notice in notices]
     session.execute(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -18,7 +18,6 @@ from services.notifications.conversations.store import open_windows
 from services.notifications.institutions import Places, local_day
 from services.notifications.notices import DUE_DATE_MOVED, OVERDUE, REMINDERS, RENEWAL_RECEIPT, moment_of
 from services.notifications.sending.owners import LinkRequest, PlaceQuestion, SlipCode
-from services.notifications.sending.queue import DueNotice
 from services.notifications.sending.recipients import Option, Recipient
 from services.notifications.tables import Notice
 from services.notifications.templates.kinds import KINDS
@@ -30,8 +29,6 @@ OPT_OUT_LIVES = timedelta(days=60)
 LINK_PATH, ACCOUNT_PATH, SLIP_PATH = "/l/", "/account", "/sign-in/slip"
 
 Renderer = Callable[..., Rendered]
-_Notice = DueNotice | Notice
-AnyNotice = TypeVar("AnyNotice", DueNotice, Notice)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +47,7 @@ class Draft:
     institution_id: UUID
     member_id: UUID
     kind: str
-    notices: tuple[DueNotice, ...]
+    notices: tuple[Notice, ...]
     contact: MemberContact
     recipient: Recipient
     options: tuple[Option, ...]
@@ -134,7 +131,7 @@ def render_message(
 def letter_facts(
     institution_id: UUID,
     kind: str,
-    notices: Sequence[_Notice],
+    notices: Sequence[Notice],
     contact: MemberContact,
     recipient: Recipient,
     *,
@@ -167,7 +164,7 @@ def _facts(
 
 def _place_facts(
     institution_id: UUID,
-    notice: _Notice,
+    notice: Notice,
     contact: MemberContact,
     recipient: Recipient,
     *,
@@ -191,7 +188,7 @@ def _place_facts(
 
 def _notice_facts(
     kind: str,
-    notices: Sequence[_Notice],
+    notices: Sequence[Notice],
     *,
     zone: str,
     today: date,
@@ -217,7 +214,7 @@ def _notice_facts(
     return facts
 
 
-def _visit_facts(notices: Sequence[_Notice]) -> dict[str, Any]:
+def _visit_facts(notices: Sequence[Notice]) -> dict[str, Any]:
     days = [notice.day for notice in notices if notice.day is not None]
     receipts = [
         {
@@ -231,7 +228,7 @@ def _visit_facts(notices: Sequence[_Notice]) -> dict[str, Any]:
     return {"receipts": receipts, "count": len(receipts), "due_on": min(days).isoformat() if days else ""}
 
 
-def _loan_facts(notice: _Notice, today: date, public_url: str, links: Mapping[tuple[str, str], str]) -> dict[str, Any]:
+def _loan_facts(notice: Notice, today: date, public_url: str, links: Mapping[tuple[str, str], str]) -> dict[str, Any]:
     due_on = notice.day or today
     link = links.get((RENEW, _loan_subject(notice)), "")
     return {
@@ -244,7 +241,7 @@ def _loan_facts(notice: _Notice, today: date, public_url: str, links: Mapping[tu
     }
 
 
-def _loan_subject(notice: _Notice) -> str:
+def _loan_subject(notice: Notice) -> str:
     return f"{notice.loan_id}:{notice.day}"
 
 
@@ -254,6 +251,6 @@ def _name(place: Any, language: str) -> str:
     return str((place.name_en or place.name_id) if language == "en" else (place.name_id or place.name_en))
 
 
-def in_order(notices: Sequence[AnyNotice]) -> tuple[AnyNotice, ...]:
+def in_order(notices: Sequence[Notice]) -> tuple[Notice, ...]:
     """Sort notices by the day that they are about, then by creation."""
     return tuple(sorted(notices, key=lambda notice: (notice.day or date.max, notice.id)))
