@@ -41,7 +41,6 @@ from chassis.bus.local import deliveries
 from chassis.context import Context, system
 from chassis.db import Database
 from chassis.outbox import outbox
-from chassis.wake import announce_commits
 from rangkiang.circulation.v1.events_pb2 import LoanOverdue
 from services.catalog.marc import iso2709
 from services.catalog.tables import IndexQueue
@@ -218,7 +217,6 @@ def _working(share: float) -> Iterator[None]:
 
 def _add_overdue(database: Database) -> int:
     """Add an overdue notice of every member in one transaction. Returns their number."""
-    announce_commits(database)
     with database.reading(BENCH) as session:
         members = session.execute(select(Member.id, Member.institution_id)).all()
     due_on = (clock.now() - timedelta(days=7)).date()

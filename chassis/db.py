@@ -63,7 +63,6 @@ class Database:
         self.url = read_url(url)
         self.protected_tables = protected_tables
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        self._after_commit: list[Callable[[], None]] = []
         self._before_close: list[Callable[[], None]] = []
         self._name = self.url.render_as_string(hide_password=False)
         if self.is_sqlite:
@@ -109,10 +108,6 @@ class Database:
         """Return this database; for a lease holder's database, the database that it wraps."""
         return self
 
-    def after_commit(self, call: Callable[[], None]) -> None:
-        """Register a short function to call after each commit with changes, to wake threads that wait for work."""
-        self._after_commit.append(call)
-
     def before_close(self, call: Callable[[], None]) -> None:
         """Register a function to call at the beginning of close(), while the database can still be used."""
         self._before_close.append(call)
@@ -127,7 +122,6 @@ class Database:
                  Conflict     WRITE_CONFLICT, and the transaction was rolled back; see `run`
                  NestedWork   this thread has an open transaction on this database
         """
-        wrote = False
         self.check_revisions()
         with (
             transaction_on(self._name),
@@ -138,16 +132,11 @@ class Database:
             try:
                 with translate_connection_errors():
                     self._set_context(session, context, is_write=True)
-                    changes = self._changes(session)
                 yield session
                 with translate_connection_errors():
-                    session.flush()
-                    wrote = self._changes(session) != changes
                     session.commit()
             finally:
                 close_statements(session)
-        if wrote:
-            self.announce()
 
     def run(self, context: Context, act: Callable[[Session], Result]) -> Result:
         """Run a function in a transaction, and once more if PostgreSQL rolls it back because of another writer.
@@ -166,7 +155,7 @@ class Database:
 
     @contextmanager
     def autocommit(self) -> Iterator[Connection]:
-        """Open a PostgreSQL connection for leases, which commits each statement and does not wake threads.
+        """Open a PostgreSQL connection for leases, which commits each statement.
 
         raises  Unavailable  DATABASE_UNAVAILABLE, DATABASE_BUSY
         """
@@ -203,8 +192,6 @@ class Database:
             self._driver(self.writer, context, begin="BEGIN IMMEDIATE") as statements,
         ):
             yield statements
-        if statements.wrote:
-            self.announce()
 
     @contextmanager
     def prepared_reading(self, context: Context) -> Iterator[Statements]:
@@ -345,18 +332,6 @@ class Database:
     def _limit_institution(self, statement: str) -> str:
         tables = self.origin.protected_tables
         return limit_to_institution(statement, tables) if self.is_sqlite and tables else statement
-
-    def _changes(self, session: Session) -> int:
-        """Return the number of changes on this connection; two calls show whether a transaction wrote."""
-        connection = session.connection()
-        if self.is_sqlite:
-            return int(connection.connection.dbapi_connection.total_changes)  # type: ignore[union-attr]
-        return int(connection.info.get("writes", 0))
-
-    def announce(self) -> None:
-        """Call the functions of `after_commit`, which wake threads that wait for work."""
-        for call in self._after_commit:
-            call()
 
     @contextmanager
     def _turn(self, context: Context) -> Iterator[None]:

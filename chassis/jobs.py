@@ -30,7 +30,6 @@ from chassis.lease import FencedDatabase, Lease, Leases, holder_of
 from chassis.service import Job, Resources, load
 from chassis.settings import load as load_settings
 from chassis.urls import resolve
-from chassis.wake import announce_commits
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +63,6 @@ def jobs_of(resources: Resources) -> tuple[Job, ...]:
 
 def start(jobs: tuple[Job, ...], resources: Resources, stop: threading.Event) -> list[threading.Thread]:
     """Start a thread for each job. The threads end soon after `stop` is set."""
-    announce_commits(resources.database)
     if metrics.own() is not None:
         resolve("chassis.sampling:watch")(resources, stop)
     process_started = clock.now()
@@ -192,7 +190,6 @@ def _run_jobs(name: str, *, until: Callable[[], object]) -> None:
         until()
     finally:
         stop.set()
-        database.announce()  # to the threads that wait for work
         for thread in threads:
             thread.join(timeout=GRACE_SECONDS)
         database.close()

@@ -9,7 +9,7 @@ import fcntl
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -106,9 +106,6 @@ class FencedDatabase(Database):
     @property
     def origin(self) -> Database:
         return self._database.origin
-
-    def after_commit(self, call: Callable[[], None]) -> None:
-        self._database.after_commit(call)
 
     @contextmanager
     def transaction(self, context: Context) -> Iterator[Session]:

@@ -32,7 +32,6 @@ from chassis.service import Resources
 from chassis.sql import delete_rows
 from chassis.sqlite import empty_log
 from chassis.urls import open_url
-from chassis.wake import Wake, open_wake, wait_until
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +39,7 @@ BATCH = 200
 # Pause after each look for events. Each commit to the database wakes the relay, and each look takes CPU time; after the
 # pause there are more events to publish together. The first event after a quiet time is published at once.
 GATHER_SECONDS = 0.025
-SWEEP_SECONDS = 5.0  # each commit wakes the relay earlier; this finds events whose writer could not wake it
+LOOK_SECONDS = 0.5  # after a look that finds nothing
 LONGEST_PAUSE_SECONDS = 5.0
 RETENTION = timedelta(days=3)
 RELAY = system("relay")
@@ -87,11 +86,10 @@ class Relay:
                 _mark(session, published, keeps_body=not self._bus.writes_databases)
         return len(published)
 
-    def run(self, stop: threading.Event, wake: Wake) -> None:
+    def run(self, stop: threading.Event) -> None:
         """Publish until `stop`. While the bus or the database is unavailable, wait; log an outage of the bus once."""
         pause, is_logged = 0.0, False
         while not stop.is_set():
-            wake.wait(0)  # forget the commits until now, such as the relay's own, because the step sees them
             try:
                 published = self.step()
             except (Error, DBAPIError) as problem:
@@ -105,16 +103,14 @@ class Relay:
                 log.warning("relay_resumed", extra={"database": self._database.url.database})
             pause, is_logged = 0.0, False
             if published < BATCH:
-                stop.wait(GATHER_SECONDS)
-            if not published:
-                wait_until(stop, wake, SWEEP_SECONDS)
+                stop.wait(GATHER_SECONDS if published else LOOK_SECONDS)
 
 
 def relay(resources: Resources, stop: threading.Event) -> None:
     """The relay job of one service: publish its events until `stop`."""
     bus = open_url(resources.settings.bus_url, buses.ADAPTERS, resources=resources)
-    with closing(bus), closing(open_wake(resources.database)) as wake:
-        Relay(resources.database, bus).run(stop, wake)
+    with closing(bus):
+        Relay(resources.database, bus).run(stop)
 
 
 def tidy(resources: Resources, stop: threading.Event) -> None:

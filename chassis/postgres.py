@@ -39,8 +39,6 @@ MARGIN_SECONDS = 1.0
 FRESH_SECONDS = 1.0  # a connection that was used more recently needs no ping
 RETRY_SECONDS = 0.25  # between two attempts to connect, while the server does not answer
 LOSS_LOG_SECONDS = 60.0
-# Command tags of statements that change no row.
-READ_TAGS = frozenset({"BEGIN", "COMMIT", "RELEASE", "ROLLBACK", "SAVEPOINT", "SELECT", "SET", "SHOW"})
 
 # The kernel ends a connection whose packets are lost within 9 s: by keepalives if idle, else by the user timeout.
 TCP: dict[str, Any] = {"keepalives_idle": 3, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 6_000}
@@ -295,13 +293,6 @@ def open_engine(url: URL, *, pool_size: int, overflow: int) -> Engine:
     @event.listens_for(engine, "invalidate")
     def _lost(_connection: Any, _record: Any, problem: BaseException | None) -> None:
         availability.note_loss(problem)
-
-    @event.listens_for(engine, "after_cursor_execute")
-    def _count_write(
-        sql_connection: Any, cursor: Any, _statement: str, _values: Any, _context: Any, _executemany: bool
-    ) -> None:
-        if cursor.rowcount != 0 and (cursor.statusmessage or "").partition(" ")[0] not in READ_TAGS:
-            sql_connection.info["writes"] = sql_connection.info.get("writes", 0) + 1
 
     return engine
 

@@ -259,14 +259,12 @@ def open_for_command(name: str, *, pool_size: int = 16) -> Iterator[Resources]:
     """
     # Local imports, because `rangkiang --help` must not import SQLAlchemy.
     from chassis import telemetry
-    from chassis.wake import announce_commits
 
     service = load(name)
     settings = process_settings([service])
     with telemetry.command(settings), closing(service.open_database(settings, pool_size=pool_size)) as database:
         print_folder(settings)
         database.check_revisions()
-        announce_commits(database)
         yield Resources(settings=settings, database=database, service=service)
 
 

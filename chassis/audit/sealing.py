@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from contextlib import closing
 from typing import Any
 
 from sqlalchemy import func, insert, select, text
@@ -25,12 +24,10 @@ from chassis.db import Database
 from chassis.db_errors import is_away
 from chassis.errors import Error
 from chassis.service import Resources
-from chassis.wake import open_wake, wait_until
 
 log = logging.getLogger(__name__)
 
 BATCH = 1_000
-SWEEP_SECONDS = 5.0  # each commit wakes the job earlier; this finds rows whose writer could not wake it
 PAUSE_SECONDS = 0.5  # between two batches, and between two checks whether other transactions have ended
 RETRY_SECONDS = 1.0
 SEALER = system("audit")
@@ -72,11 +69,6 @@ class Sealer:
             session.execute(insert(seals).values(**values))
         return int(values["count"])
 
-    @property
-    def waits(self) -> bool:
-        """Return whether rows wait for other transactions or for the next batch."""
-        return self._mark is not None
-
     def _new_mark(self, session: Session, last: int) -> tuple[int, int] | None:
         """Return the largest number, and a transaction id assigned after it was read; None without a new number."""
         number = session.scalar(select(func.max(acts.c.number)))
@@ -92,21 +84,17 @@ class Sealer:
     def run(self, stop: threading.Event) -> None:
         """Seal until `stop`; while the database does not answer, wait."""
         is_logged = False
-        with closing(open_wake(self._database)) as wake:
-            while not stop.is_set():
-                try:
-                    self.step()
-                except (Error, DBAPIError) as problem:
-                    if not (is_logged or is_away(problem)):
-                        log.warning("sealing_waits", extra={"why": str(problem)})
-                        is_logged = True
-                    stop.wait(RETRY_SECONDS)
-                    continue
-                is_logged = False
-                # Limits this to two steps a second, because every transaction wakes this thread.
-                stop.wait(PAUSE_SECONDS)
-                if not self.waits:
-                    wait_until(stop, wake, SWEEP_SECONDS)
+        while not stop.is_set():
+            try:
+                self.step()
+            except (Error, DBAPIError) as problem:
+                if not (is_logged or is_away(problem)):
+                    log.warning("sealing_waits", extra={"why": str(problem)})
+                    is_logged = True
+                stop.wait(RETRY_SECONDS)
+                continue
+            is_logged = False
+            stop.wait(PAUSE_SECONDS)
 
 
 def next_seal(session: Session, *, upto: int) -> dict[str, Any] | None:

@@ -17,7 +17,6 @@ from chassis.context import system
 from chassis.db import Database, chassis_tables
 from chassis.service import Resources, discover
 from chassis.sql import insert_ignore
-from chassis.wake import announce_commits
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +74,6 @@ def open_local(_url: str, *, resources: Resources) -> LocalBus:
     for service in discover():
         if service.consumers and service.name != resources.service.name:
             database = service.open_database(settings, pool_size=2)
-            announce_commits(database)
             own_databases.append(database)
             consumers.append(Resources(settings=settings, database=database, service=service))
     return LocalBus(consumers, own_databases=own_databases)

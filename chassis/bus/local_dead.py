@@ -14,7 +14,6 @@ from chassis.bus.local import LOCAL, deliveries
 from chassis.errors import Invalid
 from chassis.ids import parse_id
 from chassis.service import Resources
-from chassis.wake import announce_commits
 
 
 class LocalDead:
@@ -22,7 +21,6 @@ class LocalDead:
 
     def __init__(self, resources: Resources) -> None:
         self._database = resources.database
-        announce_commits(self._database)
 
     def find(self) -> list[DeadEvent]:
         with self._database.reading(LOCAL) as session:

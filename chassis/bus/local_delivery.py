@@ -37,7 +37,6 @@ from chassis.inbox import record_delivery
 from chassis.service import Consumer, Resources
 from chassis.sql import count_changed
 from chassis.urls import resolve
-from chassis.wake import Wake, open_wake, wait_until
 
 log = logging.getLogger(__name__)
 
@@ -45,12 +44,9 @@ BATCH = 200
 TOGETHER = 100  # events in one transaction
 TURN_SECONDS = 0.02  # after which a transaction ends, because people wait for its lock
 GATHER_SECONDS = 0.025  # pause after each look for events, as that of the relay (chassis/outbox.py)
-# Pause after a look that finds nothing: other commits of the service wake this loop too, such as acts of circulation.
-EMPTY_SECONDS = 0.1
+LOOK_SECONDS = 0.5  # after a look that finds nothing
 RETRY_SECONDS = 1.0
-SWEEP_SECONDS = 5.0  # each commit wakes the loop earlier; this finds rows whose writer could not wake it
 
-# Built once, because they run after each commit in the database, such as an act at a desk.
 _DUE = (
     select(deliveries)
     .where(~deliveries.c.dead, deliveries.c.next_at <= bindparam("now", type_=UtcTime))
@@ -60,13 +56,12 @@ _DUE = (
 _DELETE = delete(deliveries).where(
     deliveries.c.event_id == bindparam("of_event"), deliveries.c.handler == bindparam("of_handler")
 )
-_NEXT = select(deliveries.c.next_at).where(~deliveries.c.dead).order_by(deliveries.c.next_at).limit(1)
 
 
 def deliver(resources: Resources, stop: threading.Event) -> None:
     """Delivery job of a service with consumers: run its handlers until `stop`."""
-    with closing(open_wake(resources.database)) as wake, closing(Deliveries(resources)) as pending:
-        pending.run(stop, wake)
+    with closing(Deliveries(resources)) as pending:
+        pending.run(stop)
 
 
 class Deliveries:
@@ -86,30 +81,18 @@ class Deliveries:
     def close(self) -> None:
         self._crash_marker.close()
 
-    def run(self, stop: threading.Event, wake: Wake) -> None:
+    def run(self, stop: threading.Event) -> None:
         """Run the handlers of due events until `stop`."""
         while not stop.is_set():
-            wake.wait(0)  # forget the commits until now, such as those of handlers, because the next look sees them
             try:
                 count = self.run_due(stop)
-                pause = 0.0 if count else self._seconds_until_due()
             except (Error, DBAPIError) as problem:
                 if not is_away(problem):
                     log.warning("deliveries_unavailable", extra={"service": self._service.name, "why": str(problem)})
                 stop.wait(RETRY_SECONDS)
                 continue
-            if not count:
-                stop.wait(min(EMPTY_SECONDS, pause))
-                wait_until(stop, wake, pause)
-            elif count < BATCH:
-                stop.wait(GATHER_SECONDS)
-
-    def _seconds_until_due(self) -> float:
-        """Return the seconds until the next attempt is due, at most SWEEP_SECONDS."""
-        with self._database.reading(LOCAL) as session:
-            next_at = session.scalar(_NEXT)
-        seconds = SWEEP_SECONDS if next_at is None else (next_at - clock.now()).total_seconds()
-        return max(0.0, min(seconds, SWEEP_SECONDS))
+            if count < BATCH:
+                stop.wait(GATHER_SECONDS if count else LOOK_SECONDS)
 
     def run_due(self, stop: threading.Event) -> int:
         """Run the handlers of one batch of due rows, oldest first. Returns the number of rows."""

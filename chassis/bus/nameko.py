@@ -67,7 +67,6 @@ from chassis.output import json_text, print_text
 from chassis.service import Consumer, Resources, load
 from chassis.settings import load as load_settings
 from chassis.urls import known_scheme, resolve
-from chassis.wake import announce_commits
 
 log = logging.getLogger(__name__)
 
@@ -304,7 +303,6 @@ def main(name: str, *, json_lines: bool = False) -> None:
     database = service.open_database(settings, pool_size=HANDLERS_AT_ONCE + 2)
     database.check_revisions()
     refuse_when_waiting_blocks(database)
-    announce_commits(database)
     publisher = Publisher(settings.bus_url)
     resources = Resources(settings=settings, database=database, service=service)
     # Imported by name, because chassis.sampling imports chassis.bus.

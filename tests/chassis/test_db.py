@@ -114,16 +114,6 @@ def test_ids_and_times_are_read_as_they_were_written(database: Database) -> None
     assert row.at.tzinfo == UTC
 
 
-def test_a_callback_is_called_after_a_commit_but_not_after_a_rollback(database: Database) -> None:
-    counts: list[int] = []
-    database.after_commit(lambda: counts.append(_count(database)))
-    with database.transaction(READER) as session:
-        session.execute(insert(things).values(id=new_id(), number=1))
-    with pytest.raises(RuntimeError), database.transaction(READER):
-        raise RuntimeError
-    assert counts == [1]
-
-
 def test_many_threads_write_without_a_lost_update(database: Database) -> None:
     with database.transaction(READER) as session:
         session.execute(insert(things).values(id=new_id(), number=0))

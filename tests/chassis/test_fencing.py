@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
@@ -24,7 +24,6 @@ from chassis.lease import FencedDatabase, Lease, Leases
 from chassis.lease_rows import renewer_of
 from chassis.outbox import Relay
 from chassis.service import Job
-from chassis.wake import open_wake
 from tests.chassis import example_jobs
 from tests.example_services.installation import Installation, installation_of
 from tests.example_services.orders import handlers
@@ -198,25 +197,3 @@ def test_a_takeover_waits_for_a_commit_that_was_checked(
         session.execute(text("SELECT pg_sleep(2.5)"))
     successor.join(10)
     assert counts == [1]
-
-
-@pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgresql", marks=pytest.mark.servers)])
-def test_a_commit_through_a_fence_wakes_waiters_once(
-    kind: str, request: pytest.FixtureRequest, tmp_path: Path, hold: Callable[[Database, str], Lease]
-) -> None:
-    url = f"sqlite:///{tmp_path}/t.db" if kind == "sqlite" else request.getfixturevalue("postgres_owner_url")
-    database = Database(url)
-    lease_rows.leases.create(database.writer)
-    with database.writer.begin() as connection:
-        connection.execute(text("CREATE TABLE notes (name TEXT)"))
-    fenced = FencedDatabase(database, hold(database, "role"))
-    with closing(open_wake(database)), closing(open_wake(fenced)) as wake:
-        assert len(database._after_commit) == 1
-        with fenced.transaction(TEST) as session:
-            session.execute(text("INSERT INTO notes VALUES ('a')"))
-        start = time.monotonic()
-        wake.wait(5)
-        assert time.monotonic() - start < 2
-    fenced.close()
-    with database.reading(TEST) as session:
-        assert session.execute(text("SELECT count(*) FROM notes")).scalar_one() == 1

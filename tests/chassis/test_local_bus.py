@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -22,7 +22,7 @@ from chassis.context import Context, system
 from chassis.errors import Unavailable
 from chassis.migrate import migrate
 from chassis.service import Resources, discover
-from chassis.wake import open_wake
+from tests.commits import after_commit
 from tests.example_services.installation import CHECKOUT, Installation, environment_of, eventually, installation_of
 from tests.example_services.orders import handlers
 from tests.example_services.orders.handlers import place_order
@@ -64,22 +64,18 @@ def test_delays_grow_until_the_event_is_dead(installation: Installation) -> None
         assert orders.run_due(NEVER) == 0
 
 
-def test_a_failed_event_is_tried_again_when_it_is_due(
-    installation: Installation, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(local_delivery, "SWEEP_SECONDS", 3600.0)
+def test_a_failed_event_is_tried_again_when_it_is_due(installation: Installation) -> None:
     installation.break_orders(True)
     installation.receive("mango")
     installation.publish()
     orders, stop = Deliveries(installation.orders, backoff=(0.5,)), threading.Event()
     assert orders.run_due(NEVER) == 1
     installation.break_orders(False)
-    with closing(open_wake(installation.orders.database)) as wake:
-        thread = threading.Thread(target=orders.run, args=(stop, wake))
-        thread.start()
-        eventually(lambda: installation.placed() == ["mango"])
-        stop.set()
-        thread.join()
+    thread = threading.Thread(target=orders.run, args=(stop,))
+    thread.start()
+    eventually(lambda: installation.placed() == ["mango"])
+    stop.set()
+    thread.join()
 
 
 def test_an_event_that_fails_blocks_no_other(installation: Installation) -> None:
@@ -128,7 +124,7 @@ def _long_turns(monkeypatch: pytest.MonkeyPatch) -> None:
 def transactions(installation: Installation) -> list[int]:
     """A list with one element for each transaction of orders that has written."""
     written: list[int] = []
-    installation.orders.database.after_commit(lambda: written.append(1))
+    after_commit(installation.orders.database, lambda: written.append(1))
     return written
 
 

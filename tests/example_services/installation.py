@@ -30,7 +30,6 @@ from chassis.service import Resources, Service
 from chassis.settings import Settings, environment_with, load
 from chassis.testing import migrated_database
 from chassis.urls import open_url
-from chassis.wake import open_wake
 from tests import servers
 from tests.example_services.orders.service import SERVICE as ORDERS
 from tests.example_services.orders.tables import faults, placed_orders
@@ -178,13 +177,12 @@ class Installation:
                     thread.join()
 
     def run_relay(self, resources: Resources, stop: threading.Event) -> None:
-        with self.open_bus() as bus, closing(open_wake(resources.database)) as wake:
-            Relay(resources.database, bus).run(stop, wake)
+        with self.open_bus() as bus:
+            Relay(resources.database, bus).run(stop)
 
     def run_handlers(self, resources: Resources, stop: threading.Event) -> None:
-        deliveries = Deliveries(resources, backoff=BACKOFF_SECONDS)
-        with closing(open_wake(resources.database)) as wake, closing(deliveries):
-            deliveries.run(stop, wake)
+        with closing(Deliveries(resources, backoff=BACKOFF_SECONDS)) as deliveries:
+            deliveries.run(stop)
 
     def _names(self, database: Database, table: Any) -> list[str]:
         with database.reading(system("test")) as session:

@@ -14,6 +14,7 @@ from chassis.db import Database
 from chassis.errors import Conflict
 from chassis.idempotency import once
 from chassis.ids import new_id
+from tests.commits import after_commit
 from tests.example_services.kill_points import kill_process
 from tests.example_services.proto.notes_pb2 import WriteNoteReply, WriteNoteRequest
 from tests.example_services.stock.tables import articles
@@ -49,6 +50,6 @@ def main(url: str, count: str, *more: str) -> None:
     """Do this number of acts; with one more word SIGKILL after each commit."""
     database = Database(url)
     if more:
-        database.after_commit(kill_process)
+        after_commit(database, kill_process)
     replies = [write_in_the_end(database, f"key-{number}", f"article {number}") for number in range(int(count))]
     print(json.dumps(replies))

@@ -20,6 +20,7 @@ from chassis.bus import amqp, local, local_delivery
 from chassis.db import Database
 from chassis.service import Resources
 from chassis.settings import environment_with, load
+from tests.commits import after_commit
 from tests.example_services.installation import Installation
 from tests.example_services.orders import handlers
 from tests.example_services.orders.service import SERVICE as ORDERS_SERVICE
@@ -111,7 +112,7 @@ def installation_of_settings() -> Installation:
 def main(role: str, point: str) -> None:
     installation = installation_of_settings()
     if point == "act.after_commit":
-        installation.stock.database.after_commit(kill_process)
+        after_commit(installation.stock.database, kill_process)
     else:
         POINTS[point]()
     if role == "act":

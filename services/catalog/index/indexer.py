@@ -19,7 +19,6 @@ from chassis.context import READER
 from chassis.db import Database
 from chassis.errors import Unavailable
 from chassis.service import Resources
-from chassis.wake import open_wake, wait_until
 from services.catalog.index.installation import open_index, was_built_here
 from services.catalog.index.port import Change, Index, Rebuild
 from services.catalog.index.queue import dequeue, load_changes, queued_versions
@@ -42,8 +41,7 @@ COMMIT_SECONDS = 1.0
 COMMAND_COMMIT_SECONDS, QUIET_SECONDS, LOOK_SECONDS = 20.0, 0.6, 0.1
 MOST_RECORDS_A_COMMIT = 10_000  # of average size: 40 MB of the writer's memory
 SCAN_BATCH = 2_000
-PACE_SECONDS = 0.2  # between two steps, also when other transactions wake this thread more often
-SWEEP_SECONDS = 1.0
+PACE_SECONDS, COMMAND_PACE_SECONDS = 0.5, 0.2  # between two steps
 MOST_FAILURES = 5
 SETTLED_SECONDS = 2.0  # after a write: by then the index counts all documents
 CHECK_SECONDS = 10.0  # between two comparisons of the index's marker
@@ -285,9 +283,8 @@ class Indexer:
 
 
 def run(resources: Resources, stop: threading.Event) -> None:
-    """Keep the index up to date until `stop`, as the holder of its lease: a step after commits, or each second."""
+    """Keep the index up to date until `stop`, as the holder of its lease."""
     index = open_index(resources)
-    wake = open_wake(resources.database)
     failures, reason, failed_at = 0, "", 0.0
     indexer = Indexer(resources.database, index, readers_wait=not resources.for_command)
     try:
@@ -315,10 +312,7 @@ def run(resources: Resources, stop: threading.Event) -> None:
             if not indexer.has_backlog:
                 # Acts at desks change records all the time. With a commit for each look, merges of their small segments
                 # took as much CPU time as the acts.
-                pace = COMMIT_SECONDS if busy and not resources.for_command else PACE_SECONDS
+                pace = COMMAND_PACE_SECONDS if resources.for_command else COMMIT_SECONDS if busy else PACE_SECONDS
                 stop.wait(max(0.0, pace - (time.monotonic() - started_at)))
-            if not busy:
-                wait_until(stop, wake, SWEEP_SECONDS)
     finally:
-        wake.close()
         index.close()

@@ -6,7 +6,6 @@ import hmac
 import logging
 import threading
 from collections.abc import Sequence
-from contextlib import closing
 from datetime import date
 from functools import cached_property
 from typing import Any
@@ -28,7 +27,6 @@ from chassis.rpc.methods import writes_once
 from chassis.sealing import MasterKey, require_master_key
 from chassis.sentences import LocalText, sentence
 from chassis.service import Resources
-from chassis.wake import open_wake, wait_until
 from rangkiang.circulation.v1 import loans_pb2
 from rangkiang.circulation.v1.circulation_pb2_grpc import CirculationStub
 from rangkiang.members.v1 import contacts_pb2
@@ -52,7 +50,6 @@ log = logging.getLogger(__name__)
 CALLBACKS = system("callbacks")
 ASK_SECONDS = 5.0
 AWAY_SECONDS = 5.0
-LONGEST_PAUSE_SECONDS = 5.0
 PAUSE_SECONDS = 0.5
 USUAL_CONVERSATIONS, MOST_CONVERSATIONS = 50, 200
 
@@ -227,23 +224,20 @@ def answer_messages(resources: Resources, stop: threading.Event) -> None:
     circulation = CirculationOwners(resources)
     last_reason = ""
     end_begun_answers(resources)
-    with closing(open_wake(resources.database)) as wake:
-        while not stop.is_set():
-            try:
-                master = read_own_master(resources.database, own.master_key)
-                count = Answerer(resources.database, circulation, master, by_name).run_round()
-                count += send_answers(resources, by_name, master)
-                last_reason = ""
-            except Error as problem:
-                if problem.reason != last_reason:
-                    log.warning("answers_wait", extra={"reason": problem.reason})
-                last_reason = problem.reason
-                stop.wait(AWAY_SECONDS)
-                continue
-            if not count:
-                # At most two rounds a second, even if other transactions wake this thread more often.
-                stop.wait(PAUSE_SECONDS)
-                wait_until(stop, wake, LONGEST_PAUSE_SECONDS)
+    while not stop.is_set():
+        try:
+            master = read_own_master(resources.database, own.master_key)
+            count = Answerer(resources.database, circulation, master, by_name).run_round()
+            count += send_answers(resources, by_name, master)
+            last_reason = ""
+        except Error as problem:
+            if problem.reason != last_reason:
+                log.warning("answers_wait", extra={"reason": problem.reason})
+            last_reason = problem.reason
+            stop.wait(AWAY_SECONDS)
+            continue
+        if not count:
+            stop.wait(PAUSE_SECONDS)
     for channel in channels:
         channel.close()
 

@@ -6,7 +6,6 @@ import logging
 import threading
 import time
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import closing
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +15,6 @@ from chassis.addresses import networks
 from chassis.errors import Error, NotFound, Refused
 from chassis.rpc.client import SyncChannel, sync_channel
 from chassis.service import Resources
-from chassis.wake import Wake, open_wake, wait_until
 from rangkiang.members.v1 import contacts_pb2 as wire
 from rangkiang.members.v1.members_pb2_grpc import MembersStub
 from rangkiang.members.v1.staff_pb2 import ListScopesRequest
@@ -25,7 +23,7 @@ from services.notifications.keys import read_own_master
 from services.notifications.rpc.places import BranchPlaces
 from services.notifications.sending.owners import LinkRequest, PlaceQuestion, SlipCode
 from services.notifications.sending.queue import VISIT
-from services.notifications.sending.sender import LONGEST_PAUSE_SECONDS, Sender
+from services.notifications.sending.sender import Sender
 from services.notifications.settings import NotificationsSettings
 from services.notifications.templates.store import render
 
@@ -111,14 +109,13 @@ def send_notices(resources: Resources, stop: threading.Event) -> None:
         visit=VISIT,
     )
     try:
-        with closing(open_wake(resources.database)) as wake:
-            send_until(stop, sender, wake)
+        send_until(stop, sender)
     finally:
         for channel in channels:
             channel.close()
 
 
-def send_until(stop: threading.Event, sender: Sender, wake: Wake) -> None:
+def send_until(stop: threading.Event, sender: Sender) -> None:
     """Run rounds until `stop`. Before the first round and after each error, end the attempts without an outcome.
 
     The database may fail between a hand-over and the commit of its outcome. Without recovery, the next round would hand
@@ -131,7 +128,7 @@ def send_until(stop: threading.Event, sender: Sender, wake: Wake) -> None:
             if not is_recovered:
                 sender.recover()
                 is_recovered = True
-            seconds = sender.run_round()
+            sender.run_round()
             last_reason = ""
         except Error as problem:
             is_recovered = False
@@ -142,5 +139,3 @@ def send_until(stop: threading.Event, sender: Sender, wake: Wake) -> None:
             stop.wait(AWAY_SECONDS)
             continue
         stop.wait(max(0.0, PACE_SECONDS - (time.monotonic() - started_at)))
-        if seconds:
-            wait_until(stop, wake, min(seconds, LONGEST_PAUSE_SECONDS))

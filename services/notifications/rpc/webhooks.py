@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from contextlib import closing
 from functools import partial
 
 import grpc
@@ -23,7 +22,6 @@ from chassis.outgoing import OutgoingClient
 from chassis.rpc.methods import reads, writes_once
 from chassis.sentences import sentence
 from chassis.service import Resources
-from chassis.wake import open_wake, wait_until
 from rangkiang.notifications.v1 import webhooks_pb2 as wire
 from services.notifications.channels.opening import open_channels
 from services.notifications.channels.port import Message, send_and_wait
@@ -38,7 +36,6 @@ from services.notifications.webhooks.facts import SCOPES
 log = logging.getLogger(__name__)
 
 AWAY_SECONDS = 5.0
-LONGEST_PAUSE_SECONDS = 5.0
 PAUSE_SECONDS = 0.5
 USUAL_DELIVERIES, MOST_DELIVERIES = 50, 200
 CLEANING_SECONDS = 3_600.0
@@ -138,31 +135,26 @@ def deliver_facts(resources: Resources, stop: threading.Event) -> None:
     read_scopes = ServiceOwners(resources).scopes
     checked_at = cleaned_at = float("-inf")
     last_reason = ""
-    with closing(open_wake(resources.database)) as wake:
-        while not stop.is_set():
-            try:
-                master = read_own_master(resources.database, own.master_key)
-                if time.monotonic() - checked_at > CHECK_SECONDS:
-                    delivery.end_without_scopes(resources.database, read_scopes)
-                    checked_at = time.monotonic()
-                count = delivery.run_round(
-                    resources.database, master, client, read_scopes, tell=partial(tell_owner, own)
-                )
-                if time.monotonic() - cleaned_at > CLEANING_SECONDS:
-                    with resources.database.transaction(delivery.DELIVERING) as session:
-                        delivery.delete_old(session)
-                    cleaned_at = time.monotonic()
-                last_reason = ""
-            except Error as problem:
-                if problem.reason != last_reason:
-                    log.warning("webhooks_wait", extra={"reason": problem.reason})
-                last_reason = problem.reason
-                stop.wait(AWAY_SECONDS)
-                continue
-            if not count:
-                # At most two rounds a second, even if other transactions wake this thread more often.
-                stop.wait(PAUSE_SECONDS)
-                wait_until(stop, wake, LONGEST_PAUSE_SECONDS)
+    while not stop.is_set():
+        try:
+            master = read_own_master(resources.database, own.master_key)
+            if time.monotonic() - checked_at > CHECK_SECONDS:
+                delivery.end_without_scopes(resources.database, read_scopes)
+                checked_at = time.monotonic()
+            count = delivery.run_round(resources.database, master, client, read_scopes, tell=partial(tell_owner, own))
+            if time.monotonic() - cleaned_at > CLEANING_SECONDS:
+                with resources.database.transaction(delivery.DELIVERING) as session:
+                    delivery.delete_old(session)
+                cleaned_at = time.monotonic()
+            last_reason = ""
+        except Error as problem:
+            if problem.reason != last_reason:
+                log.warning("webhooks_wait", extra={"reason": problem.reason})
+            last_reason = problem.reason
+            stop.wait(AWAY_SECONDS)
+            continue
+        if not count:
+            stop.wait(PAUSE_SECONDS)
 
 
 def tell_owner(own: NotificationsSettings, webhook: delivery.Disabled) -> None:

@@ -15,6 +15,7 @@ from chassis.db import Database
 from services.circulation.loans import reminders
 from services.circulation.service import SERVICE
 from services.circulation.settings import CirculationSettings
+from tests.commits import after_commit
 from tests.example_services.kill_points import kill_process
 
 
@@ -33,7 +34,7 @@ def main(url: str, moment: str, where: str) -> None:
 
     reminders._emit = emit_and_die
     if where == "after":
-        database.after_commit(kill_process)
+        after_commit(database, kill_process)
     with clock.frozen(datetime.fromisoformat(moment)):
         reminders.remind(database, CirculationSettings().steps, threading.Event())
 

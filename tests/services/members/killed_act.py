@@ -14,6 +14,7 @@ from chassis.context import Context
 from chassis.db import Database
 from services.members.people import erasure, merging
 from services.members.service import SERVICE
+from tests.commits import after_commit
 from tests.example_services.kill_points import kill_process
 from tests.services.members.conftest import PKS
 
@@ -22,7 +23,7 @@ def main(url: str, act: str, member: str, other: str, statement: str) -> None:
     database = Database(url, protected_tables=SERVICE.protected_tables)
     left = int(statement)
     if left == 0:
-        database.after_commit(kill_process)
+        after_commit(database, kill_process)
 
     def count(*_arguments: Any) -> None:
         nonlocal left

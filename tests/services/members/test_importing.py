@@ -18,6 +18,7 @@ from services.members.importing.files import ColumnMap, read_map, read_rows
 from services.members.importing.pipeline import Import
 from services.members.importing.rows import Finding, convert
 from services.members.people import facts
+from tests.commits import after_commit
 from tests.services.members.conftest import PKS, TEST, Office
 from tests.services.members.desk import Desk
 
@@ -219,7 +220,7 @@ def test_each_batch_is_a_transaction_and_a_dry_run_has_none(
     monkeypatch.setattr("services.members.importing.pipeline.BATCH", 2)
     path = write(tmp_path / "a.csv", "nomor,nama\n" + "".join(f"{number},Nur Hasan\n" for number in range(7)))
     commits: list[bool] = []
-    office.database.after_commit(lambda: commits.append(True))
+    after_commit(office.database, lambda: commits.append(True))
     counts, _ = run(office, path, dry_run=True)
     assert (figures(counts), commits) == ((7, 7, 0, 0, 0), [])
     counts, _ = run(office, path)

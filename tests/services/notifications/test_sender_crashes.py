@@ -185,31 +185,28 @@ class LosesCommit(BusyOnce):
 
 
 class Stop(threading.Event):
-    """It is set when the sender finds nothing more to do, and nobody waits."""
+    """Nobody waits for it."""
 
     def wait(self, timeout: float | None = None) -> bool:
         return self.is_set()
-
-
-class Idle:
-    """The sender waits for work: the end of the test."""
-
-    def __init__(self, stop: Stop) -> None:
-        self._stop = stop
-
-    def wait(self, _seconds: float) -> None:
-        self._stop.set()
-
-    def close(self) -> None:
-        pass
 
 
 def run_with_lost_commit(office: Office, *, number: int) -> None:
     """Run the sender's job on a database that loses one commit, until nothing is left for now."""
     database, stop = office.database, Stop()
     office.database = losing = LosesCommit(database, number)
+    sender = office.new_sender()
+    run_round = sender.run_round
+
+    def run_round_or_stop() -> float:
+        seconds = run_round()
+        if seconds:
+            stop.set()
+        return seconds
+
+    sender.run_round = run_round_or_stop
     try:
-        send_until(stop, office.new_sender(), Idle(stop))
+        send_until(stop, sender)
     finally:
         office.database = database
     assert losing._number <= 0, "fewer transactions"
