@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -72,7 +72,7 @@ class Database:
                     path.parent.mkdir(parents=True, exist_ok=True)
             self._write_lock = sqlite.WriteLock(path)
             self.writer = sqlite.open_engine(
-                url, begin="BEGIN IMMEDIATE", pool_size=2, protected_tables=protected_tables, creates=creates
+                url, begin="BEGIN IMMEDIATE", pool_size=1, protected_tables=protected_tables, creates=creates
             )
             self.reader = sqlite.open_engine(
                 url, begin="BEGIN", pool_size=pool_size, protected_tables=protected_tables, creates=creates,
@@ -88,11 +88,6 @@ class Database:
         self.guard: Guard | None = None
         self._driver_error: type[Exception] = self.reader.dialect.loaded_dbapi.Error
         self._reads_alone = not self.is_sqlite and not protected_tables  # else in a transaction
-        self._most_ready = 2 if self.is_sqlite else min(4, pool_size // 4)  # connections kept outside the pool
-        self._ready: list[Any] = []
-        # SQLite's writing connection of prepared transactions, which the holder of the write turn takes. The other one
-        # in the pool is that of sessions.
-        self._ready_writer: list[Any] = []
 
     def check_revisions(self) -> None:
         """Compare the database's revisions with this release, if that is due; every other method does this first.
@@ -255,7 +250,10 @@ class Database:
 
         alone  on PostgreSQL, commit each statement by itself
         """
-        connection = self._take(engine)
+        try:
+            connection = engine.raw_connection()
+        except self._driver_error as problem:
+            raise OperationalError(None, None, problem, connection_invalidated=True) from problem
         try:
             if not self.is_sqlite and connection.dbapi_connection.autocommit != alone:
                 connection.dbapi_connection.autocommit = alone
@@ -272,46 +270,11 @@ class Database:
         except BaseException:
             connection.close()
             raise
-        if self.is_sqlite and engine is self.writer:
-            self._ready_writer.append(connection)
-            return
-        if len(self._ready) >= self._most_ready:
-            connection.close()
-            return
-        if not self.is_sqlite:
-            self._limits.keep_ready(connection.dbapi_connection)
-        self._ready.append(connection)  # for the next call, outside the pool
-
-    def _take(self, engine: Engine) -> Any:
-        """Return a connection of the driver. On PostgreSQL readers and writers share one pool."""
-        if self.is_sqlite and engine is self.writer:
-            if self._ready_writer:
-                return self._ready_writer.pop()
-        else:
-            ready = self._take_ready()
-            if ready is not None:
-                return ready
-        try:
-            return engine.raw_connection()
-        except self._driver_error as problem:
-            raise OperationalError(None, None, problem, connection_invalidated=True) from problem
-
-    def _take_ready(self) -> Any:
-        """Return a connection that is kept outside the pool, or None."""
-        while self._ready:
-            with suppress(IndexError):  # another thread may take the last one
-                ready = self._ready.pop()
-                if self.is_sqlite or self._limits.is_fresh(ready.dbapi_connection):
-                    return ready
-                ready.close()  # the pool then pings the server before it returns a connection
-        return None
+        connection.close()
 
     def close(self) -> None:
         while self._before_close:
             self._before_close.pop()()
-        for ready in (self._ready, self._ready_writer):
-            while ready:
-                ready.pop().close()
         self.writer.dispose()
         self.reader.dispose()
         if self.is_sqlite:

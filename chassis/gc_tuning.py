@@ -14,7 +14,7 @@ YOUNG, MIDDLE, OLD = 10_000, 20, 50
 # take 50 ms and more, for minutes after each large import. With this value the job is a tenth slower.
 TURN_SECONDS = 0.001
 # Of glibc's mallopt.
-_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
+_M_MMAP_THRESHOLD = -3
 
 
 def take_short_turns() -> None:
@@ -30,15 +30,6 @@ def tune_gc() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNG, MIDDLE, OLD)
-
-
-def use_one_heap() -> None:
-    """Give all threads one heap, as MALLOC_ARENA_MAX=1 does; call it before threads start.
-
-    One heap for each thread takes a quarter more memory. Other C libraries than glibc have no such setting.
-    """
-    with suppress(AttributeError):
-        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
 
 
 def return_large_blocks() -> None:

@@ -6,25 +6,23 @@ A command that creates work for jobs starts a second process for them, unless a 
 from __future__ import annotations
 
 import logging
-import multiprocessing
 import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from multiprocessing.connection import Connection
 from urllib.parse import urlsplit
 
 from chassis import clock, metrics, telemetry
 from chassis.db import Database
 from chassis.db_errors import is_away
 from chassis.errors import Error
-from chassis.gc_tuning import tune_gc, use_one_heap
+from chassis.gc_tuning import tune_gc
 from chassis.job_runs import DONE, SCHEDULE, due_at, record_end, record_start
 from chassis.lease import FencedDatabase, Lease, Leases, holder_of
 from chassis.service import Job, Resources, load
@@ -37,8 +35,6 @@ BACK_OFF_SECONDS = 2.0
 CLOCK_SECONDS = 60.0  # longest wait between two readings of the clock
 LOSS_SECONDS = 0.5  # longest time until a waiting job notices that its lease is lost
 GRACE_SECONDS = 15
-FORK = multiprocessing.get_context("fork")
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 RELAY = Job(name="relay", run="chassis.outbox:relay", lease="relay")
 # At each start too, because a restored database may have lost its copies.
@@ -84,17 +80,12 @@ def start(jobs: tuple[Job, ...], resources: Resources, stop: threading.Event) ->
 def running_for_command(resources: Resources, *, name: str = "") -> Iterator[None]:
     """Run a service's jobs in a second process until the block ends or this process dies.
 
-    No process is started while others hold all leases, as a running library does. Call it before this process has
-    started threads: then the second process is a fork, which has imported everything.
+    No process is started while others hold all leases, as a running library does.
 
     name  of the service, as for `load`; "" for one in services/
     """
     name = name or resources.service.name
     leases = {job.lease for job in jobs_of(resources) if not job.scheduled}
-    if threading.active_count() == 1 and not _are_held(resources.database, leases):
-        with _forked(resources, name):
-            yield
-        return
     stop = threading.Event()
     thread = threading.Thread(target=_run_child, args=(resources, name, leases, stop), daemon=True)
     thread.start()
@@ -103,44 +94,6 @@ def running_for_command(resources: Resources, *, name: str = "") -> Iterator[Non
     finally:
         stop.set()
         thread.join()
-
-
-@contextmanager
-def _forked(resources: Resources, name: str) -> Iterator[None]:
-    """Run the jobs in a fork of this process until the block ends."""
-    resources.database.close()  # A fork would keep its locks, and SQLite's state of open files is not for two.
-    tune_gc()  # The fork shares the memory of all objects that exist now.
-    near, far = FORK.Pipe()
-    child = FORK.Process(target=_run_fork, args=(name, near, far))
-    # Without signals in between, so that the fork never runs this process's handlers.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
-    try:
-        child.start()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    far.close()
-    try:
-        yield
-    finally:
-        near.close()
-        child.join(GRACE_SECONDS)
-        if child.exitcode is None:
-            child.kill()
-            child.join()
-
-
-def _run_fork(name: str, near: Connection, far: Connection) -> None:
-    """Run the jobs in this fork until the other process closes its end, also by its death.
-
-    near  the end of the other process
-    """
-    near.close()
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
-    use_one_heap()
-    with suppress(EOFError, ConnectionResetError):
-        _run_jobs(name, until=far.recv_bytes)
 
 
 def _run_child(resources: Resources, name: str, leases: Iterable[str], stop: threading.Event) -> None:
@@ -173,11 +126,6 @@ def run_for_command(name: str) -> None:
     """Run the jobs in the process that `running_for_command` starts, until its standard input ends."""
     # Ignored, because the command handles Ctrl-C, and when it ends, the standard input of this process closes.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _run_jobs(name, until=sys.stdin.read)
-
-
-def _run_jobs(name: str, *, until: Callable[[], object]) -> None:
-    """Run the jobs of a service in threads until a call returns or raises."""
     settings = load_settings()
     telemetry.start(settings, "jobs")
     service = load(name)
@@ -187,7 +135,7 @@ def _run_jobs(name: str, *, until: Callable[[], object]) -> None:
     threads = start(jobs_of(resources), resources, stop)
     tune_gc()
     try:
-        until()
+        sys.stdin.read()
     finally:
         stop.set()
         for thread in threads:

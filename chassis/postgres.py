@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import select
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -36,7 +35,6 @@ WRITE_SECONDS = 10.0
 WORK_SECONDS = 120.0
 # The server ends a statement after its timeout; if it has not done so after this further time, it is silent.
 MARGIN_SECONDS = 1.0
-FRESH_SECONDS = 1.0  # a connection that was used more recently needs no ping
 RETRY_SECONDS = 0.25  # between two attempts to connect, while the server does not answer
 LOSS_LOG_SECONDS = 60.0
 
@@ -66,7 +64,6 @@ class BoundedConnection(psycopg.Connection[Any]):
     """
 
     limit_seconds = READ_SECONDS + MARGIN_SECONDS
-    used_at = float("-inf")  # see is_fresh
     is_silent: Callable[[], bool] = staticmethod(lambda: False)  # tests the server with a new connection
 
     @classmethod
@@ -223,18 +220,6 @@ _availabilities: dict[tuple[str | None, ...], Availability] = {}
 _availabilities_lock = threading.Lock()
 
 
-def is_fresh(connection: BoundedConnection) -> bool:
-    """Return True when a connection was used within FRESH_SECONDS and the server has sent nothing since.
-
-    If a server ends a connection, it or its kernel sends something, which makes the connection readable.
-    """
-    if time.monotonic() - connection.used_at > FRESH_SECONDS or connection.closed:
-        return False
-    sent = select.poll()
-    sent.register(connection.fileno(), select.POLLIN)
-    return not sent.poll(0)
-
-
 def availability_of(url: URL) -> Availability:
     """Return the state of a database for this process, one for all its pools and connections."""
     key = (url.host, str(url.port), url.database, str(url.query))
@@ -324,10 +309,3 @@ def limit_statements(connection: BoundedConnection, context: Context, *, is_writ
     seconds = statement_seconds(context, is_write=is_write)
     connection.limit_seconds = seconds + MARGIN_SECONDS
     return str(int(seconds * 1000))
-
-
-def keep_ready(connection: BoundedConnection) -> None:
-    """End open transactions on a connection, and prepare it for its next use without the pool."""
-    connection.rollback()
-    connection.limit_seconds = READ_SECONDS + MARGIN_SECONDS
-    connection.used_at = time.monotonic()

@@ -209,22 +209,6 @@ def _worker(resources: Resources) -> int:
     return int((resources.settings.data / "notes").read_text().split()[1])
 
 
-def test_a_command_without_threads_forks_the_process_of_its_jobs(
-    resources: Resources, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(threading, "active_count", lambda: 1)
-    monkeypatch.setattr(subprocess, "Popen", None)
-    folder = resources.settings.data
-    with running(resources):
-        eventually(lambda: notes(folder) == ["begun"])
-        worker = _worker(resources)
-        os.kill(worker, signal.SIGINT)
-        assert worker != os.getpid()
-        assert Path(f"/proc/{worker}/stat").read_text().rpartition(")")[2].split()[1] == str(os.getpid())
-    assert notes(folder) == ["begun", "ended"]
-    assert not Path(f"/proc/{worker}").exists()
-
-
 def test_jobs_of_a_command_end_with_it(resources: Resources) -> None:
     folder = resources.settings.data
     with running(resources):
