@@ -47,7 +47,6 @@ _CONTROL = re.compile(
 )
 _NO_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffd]")
 CHUNK_BYTES = 4 * 1024 * 1024  # ends a batch with fewer records, because a record may have megabytes
-GIVE_WAY = 5  # added to the niceness of a decoding process: writing, indexing and answering come first
 
 
 @dataclass(slots=True)
@@ -148,7 +147,6 @@ def follow_parent() -> None:
 
     threading.Thread(target=follow, name="follow-parent", daemon=True).start()
     tune_gc()
-    os.nice(GIVE_WAY)
 
 
 def prepare(path: str, institution: str, chunk: list[Frame], item_map: ItemMap = USUAL) -> PreparedBatch:
