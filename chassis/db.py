@@ -251,7 +251,7 @@ class Database:
         alone  on PostgreSQL, commit each statement by itself
         """
         try:
-            connection = engine.raw_connection()
+            connection: Any = engine.raw_connection()
         except self._driver_error as problem:
             raise OperationalError(None, None, problem, connection_invalidated=True) from problem
         try:
@@ -262,15 +262,12 @@ class Database:
             is_lost = engine is self.reader if self.is_sqlite else connection.dbapi_connection.closed
             if is_lost:
                 connection.invalidate(problem)
-            connection.close()
             # Wrapped here, because SQLAlchemy does not wrap errors of raw connections.
             raise DBAPIError.instance(
                 None, None, problem, self._driver_error, connection_invalidated=is_lost, dialect=engine.dialect
             ) from problem
-        except BaseException:
+        finally:
             connection.close()
-            raise
-        connection.close()
 
     def close(self) -> None:
         while self._before_close:
