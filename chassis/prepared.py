@@ -23,14 +23,13 @@ class Statements:
     wrote  whether a statement has changed a row
     """
 
-    __slots__ = ("_bind", "_cursor", "_limit", "wrote")
+    __slots__ = ("_bind", "_cursor", "_limit")
 
     def __init__(self, bind: Engine, cursor: Any, limit: Callable[[str], str]) -> None:
         """
         limit  limits a statement to the rows of the transaction's institution
         """
         self._bind, self._cursor, self._limit = bind, cursor, limit
-        self.wrote = False
 
     def get_bind(self) -> Engine:
         """Return the engine, like the method of a session."""
@@ -125,10 +124,7 @@ class Prepared:
         form = self._form(session, statements, values)
         if statements is None:
             return int(_connection(session).exec_driver_sql(form.sql, form.parameters(values)).rowcount)
-        count = int(statements.run(form.sql, form.parameters(values)).rowcount)
-        if count:
-            statements.wrote = True
-        return count
+        return int(statements.run(form.sql, form.parameters(values)).rowcount)
 
     def rows(self, session: AnySession, values: Mapping[str, Any]) -> list[Any]:
         """Return the rows of a SELECT as named tuples, with values of its columns' types."""
