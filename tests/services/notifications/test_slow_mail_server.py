@@ -38,9 +38,9 @@ def server() -> Iterator[MailServer]:
         server.is_released.set()
 
 
-def channel(server: MailServer, *, reply_seconds: float = 600) -> Channel:
+def channel(server: MailServer, *, reply_seconds: float = 600, more: str = "") -> Channel:
     [opened] = open_channels(
-        f"smtp://127.0.0.1:{server.port}?tls=none&from=pustaka%40kota.example&reply-timeout={reply_seconds}"
+        f"smtp://127.0.0.1:{server.port}?tls=none&from=pustaka%40kota.example&reply-timeout={reply_seconds}{more}"
     )
     return opened
 
@@ -97,6 +97,17 @@ def test_the_wait_ends_after_ten_minutes_or_what_the_url_says(server: MailServer
     assert opened.send(MESSAGE).is_pending
     outcome = ended(opened, MESSAGE.id)
     assert outcome == Outcome("unknown", reason="MAIL_WITHOUT_REPLY", is_channel_down=True)
+
+
+def test_the_reply_to_a_mail_may_take_longer_than_other_replies(
+    server: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(smtp, "BLOCKING_SECONDS", 5)
+    opened = channel(server, more="&timeout=3")
+    assert opened.send(MESSAGE).is_pending
+    server.is_released.set()
+    assert ended(opened, MESSAGE.id) == Outcome("accepted", provider_id="4FX9ZZ")
+    opened.close()
 
 
 def test_a_command_waits_for_the_reply(server: MailServer) -> None:
