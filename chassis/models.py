@@ -7,19 +7,22 @@ from __future__ import annotations
 
 import keyword
 from collections.abc import Callable, Iterator
-from functools import cache
-from typing import Any, Literal, TypeVar, cast, get_args, get_origin
+from datetime import UTC, datetime
+from functools import cache, partial
+from typing import Annotated, Any, Literal, TypeVar, cast, get_args, get_origin
 
 import orjson
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
-from rangkiang.common.v1 import options_pb2
+from chassis.sentences import LocalText
+from rangkiang.common.v1 import options_pb2, refusal_pb2
 
 OneMessage = TypeVar("OneMessage", bound=Message)
 OneResponse = TypeVar("OneResponse", bound="ResponseModel")
+_Convert = Callable[[Message, str], Any]
 TIMESTAMP = Timestamp.DESCRIPTOR.full_name
 
 
@@ -37,6 +40,43 @@ class ResponseModel(BaseModel):
     def to_json(self) -> bytes:
         """Return the model as JSON, without properties that are None."""
         return orjson.dumps(self.model_dump(by_alias=True, exclude_none=True))
+
+
+class Refusal(ResponseModel):
+    """One reason why a request was refused."""
+
+    reason: str = Field(pattern=r"^[A-Z][A-Z0-9_]*$", examples=["RENEWALS_USED_UP"])
+    """Stable reason code, for programs."""
+    facts: dict[str, Any] = Field(examples=[{"renewals": 1}])
+    """Data about the reason; values keep their types."""
+    detail: str = Field(examples=["This loan has been renewed as often as the rules allow (1)."])
+    """A sentence for people, in the requested language."""
+
+    @classmethod
+    def of(cls, message: refusal_pb2.Refusal, language: str) -> Refusal:
+        """Return the model of a refusal, with its sentence in this language."""
+        detail = LocalText(message.sentence.id, message.sentence.en).in_language(language)
+        facts = {name: value_of(fact) for name, fact in message.facts.items()}
+        return cls.model_construct(reason=message.reason, facts=facts, detail=detail)
+
+
+def value_of(fact: refusal_pb2.Fact) -> Any:
+    """Return the typed value of a fact."""
+    kind = fact.WhichOneof("value")
+    if kind == "list":
+        return [value_of(item) for item in fact.list.values]
+    return None if kind is None else getattr(fact, kind)
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:  # UTC moves the time before year 1 or after year 9999
+        raise ValueError(moment) from None
+
+
+# A time in a body, ISO 8601 with zone.
+Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 
 
 def to_message(kind: type[OneMessage], model: BaseModel, **fields: Any) -> OneMessage:
@@ -60,6 +100,8 @@ def _fill(message: Message, model: BaseModel) -> None:
             if value is None:
                 if _is_optional(field) and name in model.model_fields_set:
                     _clear(message, field)
+            elif isinstance(value, datetime):
+                getattr(message, field.name).FromDatetime(value)
             elif isinstance(value, list) and field.message_type is not None:
                 for one in value:
                     _fill(getattr(message, field.name).add(), one)
@@ -84,19 +126,20 @@ def _clear(message: Message, field: FieldDescriptor) -> None:
         setattr(message, field.name, field.default_value)
 
 
-def to_model(kind: type[OneResponse], message: Message, **values: Any) -> OneResponse:
+def to_model(kind: type[OneResponse], message: Message, say_in: str = "id", **values: Any) -> OneResponse:
     """Return the model of a message. Nothing is checked, because a newer service may have more values.
 
+    say_in  language of the sentences of refusals
     values  properties that the message does not have or has otherwise
     """
     for name, convert in _conversions(kind, message.DESCRIPTOR):
         if name not in values:
-            values[name] = convert(message)
+            values[name] = convert(message, say_in)
     return cast("OneResponse", kind.model_construct(**values))
 
 
 @cache
-def _conversions(kind: type[ResponseModel], descriptor: Descriptor) -> list[tuple[str, Callable[[Message], Any]]]:
+def _conversions(kind: type[ResponseModel], descriptor: Descriptor) -> list[tuple[str, _Convert]]:
     """Return for each property how its value is taken from a message."""
     conversions = [
         (name, _conversion(kind, name, field, omit_empty=options.omit_empty))
@@ -105,25 +148,24 @@ def _conversions(kind: type[ResponseModel], descriptor: Descriptor) -> list[tupl
     ]
     lists = [field.name for field, _, _ in _fields(descriptor) if field.is_repeated]
     if "total" in kind.model_fields and "total" not in descriptor.fields_by_name and lists:
-        conversions.append(("total", lambda message: len(getattr(message, lists[0]))))
+        conversions.append(("total", lambda message, _: len(getattr(message, lists[0]))))
     return conversions
 
 
-def _conversion(
-    kind: type[ResponseModel], property_name: str, field: FieldDescriptor, *, omit_empty: bool
-) -> Callable[[Message], Any]:
+def _conversion(kind: type[ResponseModel], property_name: str, field: FieldDescriptor, *, omit_empty: bool) -> _Convert:
     name = field.name
     if field.message_type is None:
         if field.is_repeated:
-            return lambda message: list(getattr(message, name))
-        return lambda message: getattr(message, name) or (None if omit_empty else getattr(message, name))
+            return lambda message, _: list(getattr(message, name))
+        return lambda message, _: getattr(message, name) or (None if omit_empty else getattr(message, name))
     if field.message_type.full_name == TIMESTAMP:
-        return lambda message: getattr(message, name).ToJsonString() if message.HasField(name) else None
+        return lambda message, _: getattr(message, name).ToJsonString() if message.HasField(name) else None
     nested = next(_models_in(kind.model_fields[property_name].annotation))
+    convert: Callable[[Any, str], Any] = Refusal.of if nested is Refusal else partial(to_model, nested)
     if field.is_repeated:
-        return lambda message: [to_model(nested, one) for one in getattr(message, name)]
-    return lambda message: (
-        None if omit_empty and not message.HasField(name) else to_model(nested, getattr(message, name))
+        return lambda message, say_in: [convert(one, say_in) for one in getattr(message, name)]
+    return lambda message, say_in: (
+        None if omit_empty and not message.HasField(name) else convert(getattr(message, name), say_in)
     )
 
 
@@ -158,7 +200,7 @@ def example_of(kind: type[BaseModel]) -> dict[str, Any]:
     for name, field in kind.model_fields.items():
         if field.examples:
             example[field.alias or name] = field.examples[0]
-        elif field.is_required():
+        elif field.is_required() or next(_models_in(field.annotation), None):
             example[field.alias or name] = _example(field.annotation)
     return example
 

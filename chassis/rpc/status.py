@@ -14,6 +14,7 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from chassis.errors import Error, Invalid, Refusal, TooLate, Unavailable, error_for
+from chassis.models import value_of
 from chassis.sentences import LocalText
 from rangkiang.common.v1 import refusal_pb2
 
@@ -153,12 +154,5 @@ def _to_list(values: Sequence[Any]) -> list[refusal_pb2.Fact]:
 
 def refusal_of(message: refusal_pb2.Refusal) -> Refusal:
     """Return the refusal of a reply."""
-    facts: Mapping[str, Any] = {name: _from_fact(fact) for name, fact in message.facts.items()}
+    facts: Mapping[str, Any] = {name: value_of(fact) for name, fact in message.facts.items()}
     return Refusal.received(message.reason, facts, LocalText(message.sentence.id, message.sentence.en))
-
-
-def _from_fact(fact: refusal_pb2.Fact) -> Any:
-    kind = fact.WhichOneof("value")
-    if kind == "list":
-        return [_from_fact(item) for item in fact.list.values]
-    return None if kind is None else getattr(fact, kind)

@@ -11,7 +11,6 @@ from starlette.responses import Response
 
 from chassis.errors import Forbidden, Invalid, NotFound
 from chassis.models import example_of, to_message, to_model
-from gateway.api.loan_models import LentItem, item_model
 from gateway.api.members import ERRORS, private
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.queries import OneOf, QueryModel
@@ -21,6 +20,7 @@ from gateway.clients import Circulation, Members, Notifications, call
 from gateway.password_turns import call_in_turn
 from gateway.sessions import require_secure
 from rangkiang.circulation.v1 import loans_pb2
+from rangkiang.circulation.v1 import models as circulation_models
 from rangkiang.members.v1 import cards_pb2 as wire
 from rangkiang.members.v1 import models
 from rangkiang.notifications.v1.notices_pb2 import CheckCodeRequest
@@ -42,7 +42,7 @@ class PrintQuery(QueryModel):
 class Scanned(models.Scanned):
     """The member or item of a scanned code."""
 
-    item: LentItem | None = Field(default=None, description="The item of the barcode.")
+    item: circulation_models.LentItem | None = Field(default=None, description="The item of the barcode.")
     item_state: str = Field(
         default="", description="in, on_loan or transit; empty when the code does not belong to an item.", examples=[""]
     )
@@ -173,5 +173,6 @@ async def scan(request: Request, body: models.ScanBody, members: Members, circul
         except (Forbidden, Invalid, NotFound):
             pass
         else:
-            item = {"kind": "item", "item": item_model(found.item), "item_state": found.state, "looks_like": ""}
+            lent = to_model(circulation_models.LentItem, found.item)
+            item = {"kind": "item", "item": lent, "item_state": found.state, "looks_like": ""}
     return private(to_model(Scanned, reply, **item))

@@ -10,10 +10,11 @@ from starlette.responses import Response
 
 from chassis import clock
 from chassis.errors import Forbidden, NotFound, TooLate, Unavailable
-from gateway.api.loan_models import loan_model
+from chassis.models import to_model
 from gateway.api.serializers import plain
 from gateway.clients import call, circulation, members
 from rangkiang.circulation.v1 import loans_pb2
+from rangkiang.circulation.v1.models import Loan
 from rangkiang.members.v1 import requests_pb2 as wire
 
 _PAGE, _MOST = 500, 50_000
@@ -58,7 +59,7 @@ def _document(
         "made_at": clock.now().isoformat(timespec="seconds"),
         "member": plain(reply.member),
         "data_requests": [plain(row) for row in reply.requests],
-        "loans": None if loans is None else [loan_model(loan).model_dump(mode="json") for loan in loans],
+        "loans": None if loans is None else [to_model(Loan, loan).model_dump(mode="json") for loan in loans],
     }
 
 

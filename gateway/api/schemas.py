@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field, TypeAdapter, WithJsonSchema
 from pydantic_core import core_schema
 
 from chassis.errors import NotFound
-from chassis.models import ResponseModel
+from chassis.models import Refusal, ResponseModel
 from rangkiang.common.v1.models import Text
 
 JSON = "application/json"
@@ -87,17 +87,6 @@ class Stored:
 
     def __get_pydantic_json_schema__(self, _schema: Any, handler: Any) -> Any:
         return handler(TypeAdapter(self.model).core_schema)
-
-
-class Refusal(ResponseModel):
-    """One reason why a request was refused."""
-
-    reason: str = Field(pattern=r"^[A-Z][A-Z0-9_]*$")
-    """Stable reason code, for programs."""
-    facts: dict[str, Any]
-    """Data about the reason; values keep their types."""
-    detail: str
-    """A sentence for people, in the requested language."""
 
 
 class Problem(ResponseModel):

@@ -23,6 +23,8 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Loan(_message.Message):
+    """An item lent to a member."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
@@ -44,38 +46,51 @@ class Loan(_message.Message):
     GROUP_FIELD_NUMBER: _builtins.int
     INSTITUTION_ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    """Identifier (UUID); absent in a dry run."""
     member_id: _builtins.str
-    """Empty after the borrower was taken off the loan."""
+    """Identifier (UUID) of the borrower; empty after the borrower was removed from the loan."""
     card: _builtins.str
-    """The borrower's first card number; empty when member_id is empty."""
+    """The borrower's card number; empty when `member` is."""
     branch: _builtins.str
-    """Code and name of the branch that lent the item."""
+    """Code of the lending branch."""
     due_on: _builtins.str
-    """The day of due_at in the branch's zone, ISO 8601."""
+    """Due date: the day of `due_at` in the branch's zone, ISO 8601."""
     zone: _builtins.str
     """IANA zone of the branch."""
     unit: _builtins.str
-    """"day" or "hour"."""
+    """Unit of the loan period: day or hour."""
     renewals: _builtins.int
+    """Number of renewals so far."""
     renewals_left: _builtins.int
-    """Renewals that the policy still allows."""
+    """Number of renewals that the policy still allows."""
     overdue_days: _builtins.int
-    """Open days since the due date; 0 when not overdue."""
+    """Number of open days since the due date; 0 when not overdue."""
     version: _builtins.int
+    """Version of the loan."""
     group: _builtins.str
     """The borrower's class or study programme."""
     institution_id: _builtins.str
     """Id of the institution of the loan."""
     @_builtins.property
-    def item(self) -> Global___Item: ...
+    def item(self) -> Global___Item:
+        """The lent item."""
+
     @_builtins.property
-    def branch_name(self) -> _text_pb2.LocalText: ...
+    def branch_name(self) -> _text_pb2.LocalText:
+        """Name of the lending branch."""
+
     @_builtins.property
-    def lent_at(self) -> _timestamp_pb2.Timestamp: ...
+    def lent_at(self) -> _timestamp_pb2.Timestamp:
+        """Time of lending, ISO 8601 in UTC."""
+
     @_builtins.property
-    def due_at(self) -> _timestamp_pb2.Timestamp: ...
+    def due_at(self) -> _timestamp_pb2.Timestamp:
+        """Time at which the loan is due, ISO 8601 in UTC."""
+
     @_builtins.property
-    def returned_at(self) -> _timestamp_pb2.Timestamp: ...
+    def returned_at(self) -> _timestamp_pb2.Timestamp:
+        """Time of the return, ISO 8601 in UTC; absent while the item is on loan."""
+
     def __init__(
         self,
         *,
@@ -108,6 +123,8 @@ Global___Loan: _TypeAlias = Loan  # noqa: Y015
 
 @_typing.final
 class Item(_message.Message):
+    """An item with its lending data."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
@@ -119,14 +136,21 @@ class Item(_message.Message):
     BRANCH_FIELD_NUMBER: _builtins.int
     COLLECTION_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    """Identifier (UUID)."""
     barcode: _builtins.str
+    """The number that a scanner reads."""
     title: _builtins.str
+    """Title of the record, at most 120 characters."""
     call_number: _builtins.str
+    """Call number."""
     enumeration: _builtins.str
+    """Volume or number, such as that of a series."""
     record_id: _builtins.str
+    """Identifier (UUID) of the record."""
     branch: _builtins.str
     """Code of the branch that owns the item."""
     collection: _builtins.str
+    """Code of the collection, such as circulation, children, reference."""
     def __init__(
         self,
         *,
@@ -149,6 +173,8 @@ Global___Item: _TypeAlias = Item  # noqa: Y015
 
 @_typing.final
 class CheckOutRequest(_message.Message):
+    """An item and its borrower."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     MEMBER_FIELD_NUMBER: _builtins.int
@@ -158,20 +184,20 @@ class CheckOutRequest(_message.Message):
     OVERRIDE_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     member: _builtins.str
-    """Id of a member, or a number as scanned."""
+    """Id of a member, or a card number as scanned."""
     item: _builtins.str
     """Id of an item, or a barcode as scanned."""
     branch: _builtins.str
-    """Code of the branch of the desk."""
+    """Code of the desk's branch."""
     reason: _builtins.str
-    """Why they are waived."""
+    """Reason for the waiver."""
     @_builtins.property
     def at(self) -> _timestamp_pb2.Timestamp:
-        """The moment of a loan that was recorded on paper; by default now."""
+        """Time of an act recorded on paper, ISO 8601 with zone, at most 7 days ago; by default now. Needs loans.at."""
 
     @_builtins.property
     def override(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Reasons of refusals that the caller waives."""
+        """Reasons of refusals that the caller waives; needs loans.override and a reason."""
 
     def __init__(
         self,
@@ -193,14 +219,18 @@ Global___CheckOutRequest: _TypeAlias = CheckOutRequest  # noqa: Y015
 
 @_typing.final
 class CheckOutReply(_message.Message):
+    """The loan of an item; of a dry run, the loan that would be made."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     LOAN_FIELD_NUMBER: _builtins.int
     REPEATED_FIELD_NUMBER: _builtins.int
     repeated: _builtins.bool
-    """True when the same scan was repeated within 60 seconds: nothing was changed."""
+    """True when the scan repeats one of the last 60 seconds: nothing was changed."""
     @_builtins.property
-    def loan(self) -> Global___Loan: ...
+    def loan(self) -> Global___Loan:
+        """The loan."""
+
     def __init__(
         self,
         *,
@@ -259,6 +289,8 @@ Global___PreviewCheckOutReply: _TypeAlias = PreviewCheckOutReply  # noqa: Y015
 
 @_typing.final
 class CheckInRequest(_message.Message):
+    """An item and the desk's branch."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ITEM_FIELD_NUMBER: _builtins.int
@@ -267,9 +299,11 @@ class CheckInRequest(_message.Message):
     item: _builtins.str
     """Id of an item, or a barcode as scanned."""
     branch: _builtins.str
-    """Code of the branch of the desk."""
+    """Code of the desk's branch."""
     @_builtins.property
-    def at(self) -> _timestamp_pb2.Timestamp: ...
+    def at(self) -> _timestamp_pb2.Timestamp:
+        """Time of an act recorded on paper, ISO 8601 with zone, at most 7 days ago; by default now. Needs loans.at."""
+
     def __init__(
         self,
         *,
@@ -287,6 +321,8 @@ Global___CheckInRequest: _TypeAlias = CheckInRequest  # noqa: Y015
 
 @_typing.final
 class CheckInReply(_message.Message):
+    """An item that was returned."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     LOAN_FIELD_NUMBER: _builtins.int
@@ -297,22 +333,27 @@ class CheckInReply(_message.Message):
     ITEM_FIELD_NUMBER: _builtins.int
     REPEATED_FIELD_NUMBER: _builtins.int
     next: _builtins.str
-    """"shelve", "transit" or "nothing"."""
+    """Where the item goes: to the shelf of this branch, to another branch, or nowhere."""
     to: _builtins.str
-    """With "transit": code of the destination branch."""
+    """Code of the destination branch when `next` is `transit`."""
     repeated: _builtins.bool
+    """True when the scan repeats one of the last 60 seconds: nothing was changed."""
     @_builtins.property
     def loan(self) -> Global___Loan:
-        """Absent when the item was not lent."""
+        """The loan that ended; absent when the item was not lent."""
 
     @_builtins.property
-    def suspension(self) -> Global___Suspension: ...
+    def suspension(self) -> Global___Suspension:
+        """The borrower's suspension that this return caused."""
+
     @_builtins.property
     def notes(self) -> _containers.RepeatedCompositeFieldContainer[_refusal_pb2.Refusal]:
         """Notes for the desk."""
 
     @_builtins.property
-    def item(self) -> Global___Item: ...
+    def item(self) -> Global___Item:
+        """The item."""
+
     def __init__(
         self,
         *,
@@ -334,7 +375,7 @@ Global___CheckInReply: _TypeAlias = CheckInReply  # noqa: Y015
 
 @_typing.final
 class Suspension(_message.Message):
-    """The borrower may not borrow from the first day to the last day, both included."""
+    """A period in which the member may not borrow, from the first to the last day inclusive."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -342,9 +383,11 @@ class Suspension(_message.Message):
     ENDS_ON_FIELD_NUMBER: _builtins.int
     DAYS_FIELD_NUMBER: _builtins.int
     begins_on: _builtins.str
-    """ISO 8601."""
+    """First day, ISO 8601."""
     ends_on: _builtins.str
+    """Last day, ISO 8601."""
     days: _builtins.int
+    """Number of calendar days."""
     def __init__(
         self,
         *,
@@ -385,17 +428,20 @@ Global___ListSuspensionsRequest: _TypeAlias = ListSuspensionsRequest  # noqa: Y0
 
 @_typing.final
 class ListSuspensionsReply(_message.Message):
+    """A page of suspended members."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     SUSPENSIONS_FIELD_NUMBER: _builtins.int
     TOTAL_FIELD_NUMBER: _builtins.int
     CURSOR_FIELD_NUMBER: _builtins.int
     total: _builtins.int
+    """Number of members on all pages."""
     cursor: _builtins.str
-    """Empty on the last page."""
+    """Cursor of the next page; absent on the last page."""
     @_builtins.property
     def suspensions(self) -> _containers.RepeatedCompositeFieldContainer[Global___SuspendedMember]:
-        """The first to end first."""
+        """The members; the suspension that ends first is first."""
 
     def __init__(
         self,
@@ -414,7 +460,7 @@ Global___ListSuspensionsReply: _TypeAlias = ListSuspensionsReply  # noqa: Y015
 
 @_typing.final
 class SuspendedMember(_message.Message):
-    """A member with a suspension that is in force or follows."""
+    """A suspended member, without the name."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -424,12 +470,17 @@ class SuspendedMember(_message.Message):
     GROUP_FIELD_NUMBER: _builtins.int
     SUSPENSION_FIELD_NUMBER: _builtins.int
     member_id: _builtins.str
+    """Identifier (UUID) of the member."""
     card: _builtins.str
+    """Card number."""
     category: _builtins.str
+    """Code of the category."""
     group: _builtins.str
     """Class or study programme."""
     @_builtins.property
-    def suspension(self) -> Global___Suspension: ...
+    def suspension(self) -> Global___Suspension:
+        """The suspensions in force and those that follow, as one period."""
+
     def __init__(
         self,
         *,
@@ -449,6 +500,8 @@ Global___SuspendedMember: _TypeAlias = SuspendedMember  # noqa: Y015
 
 @_typing.final
 class EndSuspensionRequest(_message.Message):
+    """Why a suspension ends early."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     MEMBER_FIELD_NUMBER: _builtins.int
@@ -456,6 +509,7 @@ class EndSuspensionRequest(_message.Message):
     member: _builtins.str
     """Id of a member, or a number as scanned."""
     reason: _builtins.str
+    """Reason, which the audit log keeps."""
     def __init__(
         self,
         *,
@@ -472,12 +526,14 @@ Global___EndSuspensionRequest: _TypeAlias = EndSuspensionRequest  # noqa: Y015
 
 @_typing.final
 class EndSuspensionReply(_message.Message):
+    """The suspension that has ended."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     SUSPENSION_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def suspension(self) -> Global___Suspension:
-        """The suspension that has ended, as it was."""
+        """The suspension as it was."""
 
     def __init__(
         self,
@@ -520,13 +576,18 @@ Global___UseInLibraryRequest: _TypeAlias = UseInLibraryRequest  # noqa: Y015
 
 @_typing.final
 class UseInLibraryReply(_message.Message):
+    """An item that was read in the library."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ITEM_FIELD_NUMBER: _builtins.int
     REPEATED_FIELD_NUMBER: _builtins.int
     repeated: _builtins.bool
+    """True when the scan repeats one of the last 60 seconds: nothing was counted."""
     @_builtins.property
-    def item(self) -> Global___Item: ...
+    def item(self) -> Global___Item:
+        """The item."""
+
     def __init__(
         self,
         *,
@@ -543,6 +604,8 @@ Global___UseInLibraryReply: _TypeAlias = UseInLibraryReply  # noqa: Y015
 
 @_typing.final
 class RenewLoanRequest(_message.Message):
+    """Refusals that the caller waives."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
@@ -550,8 +613,11 @@ class RenewLoanRequest(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     reason: _builtins.str
+    """Reason for the waiver."""
     @_builtins.property
-    def override(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def override(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Reasons of refusals that the caller waives; needs loans.override and a reason."""
+
     def __init__(
         self,
         *,
@@ -569,11 +635,15 @@ Global___RenewLoanRequest: _TypeAlias = RenewLoanRequest  # noqa: Y015
 
 @_typing.final
 class RenewLoanReply(_message.Message):
+    """A renewed loan."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     LOAN_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def loan(self) -> Global___Loan: ...
+    def loan(self) -> Global___Loan:
+        """The loan with its new due date."""
+
     def __init__(
         self,
         *,
@@ -736,11 +806,15 @@ Global___RenewOwnLoansReply: _TypeAlias = RenewOwnLoansReply  # noqa: Y015
 
 @_typing.final
 class RenewAllReply(_message.Message):
+    """All loans of a member, each with the result of its renewal."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     RENEWALS_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def renewals(self) -> _containers.RepeatedCompositeFieldContainer[Global___Renewal]: ...
+    def renewals(self) -> _containers.RepeatedCompositeFieldContainer[Global___Renewal]:
+        """The loans, the first due first."""
+
     def __init__(
         self,
         *,
@@ -756,7 +830,7 @@ Global___RenewAllReply: _TypeAlias = RenewAllReply  # noqa: Y015
 
 @_typing.final
 class Renewal(_message.Message):
-    """The result for one loan: renewed, or refused for these reasons."""
+    """The result for one loan: renewed, or refused with reasons."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -764,10 +838,15 @@ class Renewal(_message.Message):
     IS_RENEWED_FIELD_NUMBER: _builtins.int
     REFUSALS_FIELD_NUMBER: _builtins.int
     is_renewed: _builtins.bool
+    """True when the loan was renewed."""
     @_builtins.property
-    def loan(self) -> Global___Loan: ...
+    def loan(self) -> Global___Loan:
+        """The loan after the act."""
+
     @_builtins.property
-    def refusals(self) -> _containers.RepeatedCompositeFieldContainer[_refusal_pb2.Refusal]: ...
+    def refusals(self) -> _containers.RepeatedCompositeFieldContainer[_refusal_pb2.Refusal]:
+        """Reasons why the loan was not renewed."""
+
     def __init__(
         self,
         *,
@@ -830,16 +909,21 @@ Global___ListLoansRequest: _TypeAlias = ListLoansRequest  # noqa: Y015
 
 @_typing.final
 class ListLoansReply(_message.Message):
+    """A page of loans."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     LOANS_FIELD_NUMBER: _builtins.int
     TOTAL_FIELD_NUMBER: _builtins.int
     CURSOR_FIELD_NUMBER: _builtins.int
     total: _builtins.int
+    """Number of loans on all pages."""
     cursor: _builtins.str
-    """Cursor of the next page; empty on the last page."""
+    """Cursor of the next page; absent on the last page."""
     @_builtins.property
-    def loans(self) -> _containers.RepeatedCompositeFieldContainer[Global___Loan]: ...
+    def loans(self) -> _containers.RepeatedCompositeFieldContainer[Global___Loan]:
+        """The loans, the first due first."""
+
     def __init__(
         self,
         *,
@@ -941,7 +1025,7 @@ Global___ExplainLoanRequest: _TypeAlias = ExplainLoanRequest  # noqa: Y015
 
 @_typing.final
 class ExplainLoanReply(_message.Message):
-    """Why a loan is due when it is."""
+    """How the due date of a loan was determined."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -951,17 +1035,21 @@ class ExplainLoanReply(_message.Message):
     DAYS_FIELD_NUMBER: _builtins.int
     STEPS_FIELD_NUMBER: _builtins.int
     policy_version: _builtins.int
-    """Version of the policies, and the row that decided."""
+    """Version of the policies that applied."""
     @_builtins.property
-    def loan(self) -> Global___Loan: ...
+    def loan(self) -> Global___Loan:
+        """The loan."""
+
     @_builtins.property
     def row(self) -> Global___PolicyRow: ...
     @_builtins.property
     def days(self) -> _containers.RepeatedCompositeFieldContainer[Global___CalendarDay]:
-        """The days between loan and due date that were not counted or that moved the due date."""
+        """Days that were not counted, or that moved the due date."""
 
     @_builtins.property
-    def steps(self) -> _containers.RepeatedCompositeFieldContainer[_text_pb2.LocalText]: ...
+    def steps(self) -> _containers.RepeatedCompositeFieldContainer[_text_pb2.LocalText]:
+        """The steps of the decision as sentences, in order."""
+
     def __init__(
         self,
         *,
@@ -981,15 +1069,19 @@ Global___ExplainLoanReply: _TypeAlias = ExplainLoanReply  # noqa: Y015
 
 @_typing.final
 class CalendarDay(_message.Message):
+    """A day between the start of the loan and its due date."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     DATE_FIELD_NUMBER: _builtins.int
     IS_OPEN_FIELD_NUMBER: _builtins.int
     WHY_FIELD_NUMBER: _builtins.int
     date: _builtins.str
-    """ISO 8601."""
+    """Day, ISO 8601."""
     is_open: _builtins.bool
+    """True when the branch is open."""
     why: _builtins.str
+    """Reason why the branch is closed."""
     def __init__(
         self,
         *,
@@ -1177,6 +1269,8 @@ Global___GetBorrowerRequest: _TypeAlias = GetBorrowerRequest  # noqa: Y015
 
 @_typing.final
 class GetBorrowerReply(_message.Message):
+    """The loans of a member, and whether the member may borrow. It does not contain the name."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     MEMBER_ID_FIELD_NUMBER: _builtins.int
@@ -1190,21 +1284,31 @@ class GetBorrowerReply(_message.Message):
     REFUSALS_FIELD_NUMBER: _builtins.int
     LOANS_FIELD_NUMBER: _builtins.int
     member_id: _builtins.str
+    """Identifier (UUID) of the member."""
     card: _builtins.str
+    """Card number."""
     category: _builtins.str
+    """Code of the category."""
     expires_on: _builtins.str
-    """Last day of the membership, ISO 8601; empty when it has no end."""
+    """Last day of the membership, ISO 8601; empty when the membership has no end."""
     open_loans: _builtins.int
+    """Number of open loans."""
     overdue_loans: _builtins.int
+    """Number of overdue loans among them."""
     loan_limit: _builtins.int
+    """Largest number of open loans that the policy allows."""
     @_builtins.property
-    def suspension(self) -> Global___Suspension: ...
-    @_builtins.property
-    def refusals(self) -> _containers.RepeatedCompositeFieldContainer[_refusal_pb2.Refusal]:
-        """Why the member may not borrow any item now."""
+    def suspension(self) -> Global___Suspension:
+        """The suspension in force; absent when there is none."""
 
     @_builtins.property
-    def loans(self) -> _containers.RepeatedCompositeFieldContainer[Global___Loan]: ...
+    def refusals(self) -> _containers.RepeatedCompositeFieldContainer[_refusal_pb2.Refusal]:
+        """Refusals that apply to every item."""
+
+    @_builtins.property
+    def loans(self) -> _containers.RepeatedCompositeFieldContainer[Global___Loan]:
+        """The member's loans."""
+
     def __init__(
         self,
         *,

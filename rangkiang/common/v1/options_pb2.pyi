@@ -29,7 +29,10 @@ class Json(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     EXAMPLE_FIELD_NUMBER: _builtins.int
     MAX_LENGTH_FIELD_NUMBER: _builtins.int
+    MIN_LENGTH_FIELD_NUMBER: _builtins.int
+    PATTERN_FIELD_NUMBER: _builtins.int
     MAX_ITEMS_FIELD_NUMBER: _builtins.int
+    MIN_ITEMS_FIELD_NUMBER: _builtins.int
     LEAST_FIELD_NUMBER: _builtins.int
     MOST_FIELD_NUMBER: _builtins.int
     CHOICES_FIELD_NUMBER: _builtins.int
@@ -49,8 +52,12 @@ class Json(_message.Message):
     """Example: a text, or JSON when the field is no text."""
     max_length: _builtins.int
     """Largest number of characters of a text, or of each text in a list."""
+    min_length: _builtins.int
+    pattern: _builtins.str
+    """A regular expression of a text, or of each text in a list."""
     max_items: _builtins.int
     """Largest number of values in a list."""
+    min_items: _builtins.int
     least: _builtins.int
     """Bounds of a number in a body."""
     most: _builtins.int
@@ -84,7 +91,10 @@ class Json(_message.Message):
         name: _builtins.str = ...,
         example: _builtins.str = ...,
         max_length: _builtins.int = ...,
+        min_length: _builtins.int = ...,
+        pattern: _builtins.str = ...,
         max_items: _builtins.int = ...,
+        min_items: _builtins.int = ...,
         least: _builtins.int | None = ...,
         most: _builtins.int | None = ...,
         choices: _abc.Iterable[_builtins.str] | None = ...,
@@ -101,7 +111,7 @@ class Json(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_least", b"_least", "_most", b"_most", "least", b"least", "most", b"most"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_least", b"_least", "_most", b"_most", "choices", b"choices", "choices_of", b"choices_of", "closed", b"closed", "default", b"default", "example", b"example", "flatten", b"flatten", "hidden", b"hidden", "least", b"least", "max_items", b"max_items", "max_length", b"max_length", "most", b"most", "name", b"name", "nullable", b"nullable", "omit_empty", b"omit_empty", "private", b"private", "reply_only", b"reply_only", "required", b"required"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_least", b"_least", "_most", b"_most", "choices", b"choices", "choices_of", b"choices_of", "closed", b"closed", "default", b"default", "example", b"example", "flatten", b"flatten", "hidden", b"hidden", "least", b"least", "max_items", b"max_items", "max_length", b"max_length", "min_items", b"min_items", "min_length", b"min_length", "most", b"most", "name", b"name", "nullable", b"nullable", "omit_empty", b"omit_empty", "pattern", b"pattern", "private", b"private", "reply_only", b"reply_only", "required", b"required"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__least: _TypeAlias = _typing.Literal["least"]  # noqa: Y015
     _WhichOneofArgType__least: _TypeAlias = _typing.Literal["_least", b"_least"]  # noqa: Y015

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StrictBool, StringConstraints
 
-from chassis.models import Body, ResponseModel
+from chassis.models import Body, Moment, Refusal, ResponseModel
 import rangkiang.common.v1.models
 
 
