@@ -79,7 +79,7 @@ def _in_utc(moment: datetime) -> datetime:
 Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 
 
-def to_message(kind: type[OneMessage], model: BaseModel, **fields: Any) -> OneMessage:
+def to_message(kind: type[OneMessage], model: BaseModel, /, **fields: Any) -> OneMessage:
     """Return the message of a body or of query parameters.
 
     fields  those that the model does not have, such as the id in the path and the version in If-Match
@@ -126,7 +126,7 @@ def _clear(message: Message, field: FieldDescriptor) -> None:
         setattr(message, field.name, field.default_value)
 
 
-def to_model(kind: type[OneResponse], message: Message, say_in: str = "id", **values: Any) -> OneResponse:
+def to_model(kind: type[OneResponse], message: Message, say_in: str = "id", /, **values: Any) -> OneResponse:
     """Return the model of a message. Nothing is checked, because a newer service may have more values.
 
     say_in  language of the sentences of refusals

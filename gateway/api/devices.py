@@ -9,14 +9,14 @@ from pydantic import Field, WithJsonSchema
 from starlette.requests import Request
 from starlette.responses import Response
 
-from chassis.models import Body, ResponseModel
+from chassis.models import Body, to_model
 from gateway.api.members import ERRORS, private
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.queries import QueryModel
 from gateway.api.schemas import ID_PATTERN
-from gateway.api.serializers import plain
 from gateway.clients import Notifications, call
 from rangkiang.notifications.v1 import devices_pb2 as wire
+from rangkiang.notifications.v1 import models
 
 router = APIRouter(tags=["notices"], route_class=ApiRoute)
 
@@ -51,45 +51,12 @@ class NewDevice(Body):
     name: str = Field("", description="Name that the member sees.", max_length=60, examples=["Chrome, Android"])
 
 
-class Device(ResponseModel):
-    """A browser that shows the caller's notices."""
-
-    id: str
-    """Identifier of the device."""
-    name: str
-    """Name that the member sees."""
-    mark: str
-    """SHA-256 of the endpoint, in hexadecimal."""
-    made_at: str | None = None
-    """Time at which the device was added, ISO 8601 in UTC."""
-
-
-class Devices(ResponseModel):
-    """The caller's browsers."""
-
-    hits: list[Device]
-    """The devices, the oldest first."""
-    application_key: str
-    """applicationServerKey for `PushManager.subscribe`; empty when the library sends no web push."""
-
-
-class DeviceReference(ResponseModel):
-    """A browser that was added or removed."""
-
-    id: str
-    """Identifier of the device."""
-
-
-_DEVICE = {"id": _ID, "name": "Chrome, Android", "mark": "9f86d081", "made_at": "2026-11-24T03:12:00Z"}
-
-
 @router.get(
     "/account/devices",
-    response_model=Devices,
     **documented(
         operation="list_own_devices",
         summary="Browsers that show the caller's notices",
-        example={"hits": [_DEVICE], "application_key": _KEY},
+        model=models.Devices,
         errors=ERRORS,
     ),
 )
@@ -98,18 +65,15 @@ async def list_own_devices(
 ) -> Response:
     """List the browsers of the member who is signed in."""
     reply = await call(request, notifications.ListOwnDevices, wire.ListOwnDevicesRequest())
-    hits = [Device(**plain(device)) for device in reply.devices]
-    return private(Devices(hits=hits, application_key=reply.application_key))
+    return private(to_model(models.Devices, reply))
 
 
 @router.post(
     "/account/devices",
-    response_model=DeviceReference,
-    status_code=201,
     **documented(
         operation="add_own_device",
         summary="Show the caller's notices in a browser",
-        example={"id": _ID},
+        model=models.DeviceReference,
         status=201,
         errors=_CHANGE_ERRORS,
         method=f"{_SERVICE}/AddOwnDevice",
@@ -121,16 +85,15 @@ async def add_own_device(request: Request, body: NewDevice, notifications: Notif
         endpoint=body.endpoint, p256dh=body.keys.p256dh, auth=body.keys.auth, name=body.name
     )
     reply = await call(request, notifications.AddOwnDevice, message)
-    return private(DeviceReference(id=reply.id), status=201)
+    return private(to_model(models.DeviceReference, reply), status=201)
 
 
 @router.delete(
     "/account/devices/{device_id}",
-    response_model=DeviceReference,
     **documented(
         operation="remove_own_device",
         summary="Stop notices in a browser",
-        example={"id": _ID},
+        model=models.DeviceReference,
         errors=_CHANGE_ERRORS,
         method=f"{_SERVICE}/RemoveOwnDevice",
     ),
@@ -138,4 +101,4 @@ async def add_own_device(request: Request, body: NewDevice, notifications: Notif
 async def remove_own_device(request: Request, device_id: DeviceId, notifications: Notifications) -> Response:
     """Delete the subscription of a browser."""
     await call(request, notifications.RemoveOwnDevice, wire.RemoveOwnDeviceRequest(id=device_id))
-    return private(DeviceReference(id=device_id))
+    return private(models.DeviceReference(id=device_id))

@@ -477,3 +477,62 @@ class OwnConsentBody(Body):
     purpose: str = Field(description='loan_history or news.', max_length=64, examples=['loan_history'])
     text_version: str = Field(description='Version of the text that was read.', max_length=64, examples=['2026-11'])
     given: StrictBool = Field(description='True for a consent, false for its withdrawal.', examples=[True])
+
+
+class StaffMember(ResponseModel):
+    """A member of staff."""
+
+    id: str = Field(description='Identifier (UUID).', examples=['0192f3a4-5b6c-7d8e-9f01-23456789abcd'])
+    user: str = Field(description='User name.', examples=['budi'])
+    name: str = Field(description='Name of the person.', examples=['Budi Santoso'])
+    roles: list[str] = Field(description='Roles; empty when the account is closed.', examples=[['desk']])
+    has_password: bool = Field(description='False until the person uses the one-time link.', examples=[True])
+    has_second_factor: bool = Field(description='True when an authenticator is set up.')
+    last_sign_in: str | None = Field(default=None, description='Time of the last sign-in, UTC.')
+    version: int = Field(description='Version of the roles, for If-Match.', examples=[1])
+
+
+class StaffList(ResponseModel):
+    """The staff of an institution."""
+
+    total: int = Field(description='Number of people.', examples=[1])
+    hits: list[StaffMember] = Field(description="The staff of the caller's institution, by name.")
+
+
+class NewStaff(Body):
+    """A new member of staff."""
+
+    user: str = Field(description='User name, in lower case.', max_length=32, examples=['budi'])
+    name: str = Field(description='Name of the person.', max_length=120, pattern='^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]*$', examples=['Budi Santoso'])
+    roles: list[Annotated[str, StringConstraints(max_length=32)]] = Field(description='desk, cataloguer, manager or administrator.', max_length=10, examples=[['desk']])
+
+
+class RolesChange(Body):
+    """The roles that replace the current ones. An empty list closes the account."""
+
+    roles: list[Annotated[str, StringConstraints(max_length=32)]] = Field(description='desk, cataloguer, manager or administrator.', max_length=10, examples=[['desk']])
+
+
+class Client(ResponseModel):
+    """A program of another system."""
+
+    id: str = Field(description='Identifier (UUID): the `client_id`.', examples=['0192f3a4-5b6c-7d8e-9f01-23456789abce'])
+    name: str = Field(description='Name of the program.', examples=['opac-unand'])
+    role: str = Field(description='Role of the program.', examples=['desk'])
+    added_at: str = Field(description='Time at which the program was added, UTC.', examples=['2026-11-26T08:00:00Z'])
+    last_used_at: str | None = Field(default=None, description='Time of the last access token, UTC; updated at most once a minute.')
+    revoked_at: str | None = Field(default=None, description='Time of the revocation, UTC; absent while the client is valid.')
+
+
+class ClientList(ResponseModel):
+    """The clients of an institution."""
+
+    total: int = Field(description='Number of clients.', examples=[1])
+    hits: list[Client] = Field(description="The clients of the caller's institution by name, including revoked ones.")
+
+
+class NewClient(Body):
+    """A program of another system."""
+
+    name: str = Field(description='Lower-case letters, digits, dots, underscores, hyphens.', max_length=64, examples=['opac-unand'])
+    role: str = Field(description='Role of the program.', max_length=32, examples=['desk'])

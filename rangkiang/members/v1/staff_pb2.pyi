@@ -34,17 +34,25 @@ class StaffMember(_message.Message):
     LAST_SIGN_IN_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    """Identifier (UUID)."""
     user: _builtins.str
+    """User name."""
     name: _builtins.str
+    """Name of the person."""
     has_password: _builtins.bool
-    """False until the one-time link is used."""
+    """False until the person uses the one-time link."""
     has_second_factor: _builtins.bool
+    """True when an authenticator is set up."""
     version: _builtins.int
-    """Version of the roles."""
+    """Version of the roles, for If-Match."""
     @_builtins.property
-    def roles(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def roles(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Roles; empty when the account is closed."""
+
     @_builtins.property
-    def last_sign_in(self) -> _timestamp_pb2.Timestamp: ...
+    def last_sign_in(self) -> _timestamp_pb2.Timestamp:
+        """Time of the last sign-in, UTC."""
+
     def __init__(
         self,
         *,
@@ -82,11 +90,15 @@ Global___ListStaffRequest: _TypeAlias = ListStaffRequest  # noqa: Y015
 
 @_typing.final
 class ListStaffReply(_message.Message):
+    """The staff of an institution."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     STAFF_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def staff(self) -> _containers.RepeatedCompositeFieldContainer[Global___StaffMember]: ...
+    def staff(self) -> _containers.RepeatedCompositeFieldContainer[Global___StaffMember]:
+        """The staff of the caller's institution, by name."""
+
     def __init__(
         self,
         *,
@@ -102,15 +114,21 @@ Global___ListStaffReply: _TypeAlias = ListStaffReply  # noqa: Y015
 
 @_typing.final
 class AddStaffRequest(_message.Message):
+    """A new member of staff."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     USER_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
     ROLES_FIELD_NUMBER: _builtins.int
     user: _builtins.str
+    """User name, in lower case."""
     name: _builtins.str
+    """Name of the person."""
     @_builtins.property
-    def roles(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def roles(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """desk, cataloguer, manager or administrator."""
+
     def __init__(
         self,
         *,
@@ -152,6 +170,8 @@ Global___AddStaffReply: _TypeAlias = AddStaffReply  # noqa: Y015
 
 @_typing.final
 class SetRolesRequest(_message.Message):
+    """The roles that replace the current ones. An empty list closes the account."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
@@ -161,7 +181,9 @@ class SetRolesRequest(_message.Message):
     version: _builtins.int
     """The version that the caller has read."""
     @_builtins.property
-    def roles(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def roles(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """desk, cataloguer, manager or administrator."""
+
     def __init__(
         self,
         *,
@@ -243,7 +265,7 @@ Global___MakeLinkReply: _TypeAlias = MakeLinkReply  # noqa: Y015
 
 @_typing.final
 class Client(_message.Message):
-    """A program of another system that calls the API."""
+    """A program of another system."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -254,14 +276,23 @@ class Client(_message.Message):
     LAST_USED_AT_FIELD_NUMBER: _builtins.int
     REVOKED_AT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    """Identifier (UUID): the `client_id`."""
     name: _builtins.str
+    """Name of the program."""
     role: _builtins.str
+    """Role of the program."""
     @_builtins.property
-    def added_at(self) -> _timestamp_pb2.Timestamp: ...
+    def added_at(self) -> _timestamp_pb2.Timestamp:
+        """Time at which the program was added, UTC."""
+
     @_builtins.property
-    def last_used_at(self) -> _timestamp_pb2.Timestamp: ...
+    def last_used_at(self) -> _timestamp_pb2.Timestamp:
+        """Time of the last access token, UTC; updated at most once a minute."""
+
     @_builtins.property
-    def revoked_at(self) -> _timestamp_pb2.Timestamp: ...
+    def revoked_at(self) -> _timestamp_pb2.Timestamp:
+        """Time of the revocation, UTC; absent while the client is valid."""
+
     def __init__(
         self,
         *,
@@ -297,11 +328,15 @@ Global___ListClientsRequest: _TypeAlias = ListClientsRequest  # noqa: Y015
 
 @_typing.final
 class ListClientsReply(_message.Message):
+    """The clients of an institution."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     CLIENTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def clients(self) -> _containers.RepeatedCompositeFieldContainer[Global___Client]: ...
+    def clients(self) -> _containers.RepeatedCompositeFieldContainer[Global___Client]:
+        """The clients of the caller's institution by name, including revoked ones."""
+
     def __init__(
         self,
         *,
@@ -317,12 +352,16 @@ Global___ListClientsReply: _TypeAlias = ListClientsReply  # noqa: Y015
 
 @_typing.final
 class AddClientRequest(_message.Message):
+    """A program of another system."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
     ROLE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
+    """Lower-case letters, digits, dots, underscores, hyphens."""
     role: _builtins.str
+    """Role of the program."""
     def __init__(
         self,
         *,

@@ -137,6 +137,8 @@ Global___ListConversationsRequest: _TypeAlias = ListConversationsRequest  # noqa
 
 @_typing.final
 class ListConversationsReply(_message.Message):
+    """A page of conversations: open ones in order of waiting time, the longest first; done ones, the newest first."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     CONVERSATIONS_FIELD_NUMBER: _builtins.int
@@ -144,12 +146,15 @@ class ListConversationsReply(_message.Message):
     CURSOR_FIELD_NUMBER: _builtins.int
     ZONE_FIELD_NUMBER: _builtins.int
     total: _builtins.int
+    """Number of conversations on all pages."""
     cursor: _builtins.str
-    """Cursor of the next page; empty on the last page, and when the request has no state."""
+    """Cursor of the next page; absent on the last page, and when the request names no state."""
     zone: _builtins.str
     """IANA zone of the institution, for times on pages."""
     @_builtins.property
-    def conversations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Conversation]: ...
+    def conversations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Conversation]:
+        """The conversations."""
+
     def __init__(
         self,
         *,
@@ -252,7 +257,7 @@ Global___TakeConversationReply: _TypeAlias = TakeConversationReply  # noqa: Y015
 
 @_typing.final
 class Conversation(_message.Message):
-    """Messages that a person wrote to the library, and the answers."""
+    """The messages of a person, and the answers."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -267,27 +272,33 @@ class Conversation(_message.Message):
     TAKEN_BY_FIELD_NUMBER: _builtins.int
     TAKEN_AT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    """Identifier of the conversation."""
     member_id: _builtins.str
-    """Empty when the number belongs to no member or to several."""
+    """Identifier of the member; empty when the number belongs to no member or to several."""
     channel: _builtins.str
+    """The channel, such as whatsapp."""
     address: _builtins.str
-    """E.164."""
+    """The person's number, E.164."""
     state: _builtins.str
-    """"open" until staff answer or close it, then "done"."""
+    """open, or done when staff have answered or closed the conversation."""
     taken_by: _builtins.str
-    """The staff account that handles it; empty when there is none, and when it is done."""
+    """Staff account that has taken the conversation over; empty when there is none, or when the state is done."""
     @_builtins.property
-    def last_at(self) -> _timestamp_pb2.Timestamp: ...
+    def last_at(self) -> _timestamp_pb2.Timestamp:
+        """Time of the person's last message."""
+
     @_builtins.property
     def window_until(self) -> _timestamp_pb2.Timestamp:
-        """The moment until which staff may answer with free text."""
+        """Staff may answer with free text until this time."""
 
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[Global___ConversationMessage]:
-        """The ten latest messages, the oldest first."""
+        """The last ten messages, the oldest first."""
 
     @_builtins.property
-    def taken_at(self) -> _timestamp_pb2.Timestamp: ...
+    def taken_at(self) -> _timestamp_pb2.Timestamp:
+        """Time at which that account took the conversation over."""
+
     def __init__(
         self,
         *,
@@ -312,6 +323,8 @@ Global___Conversation: _TypeAlias = Conversation  # noqa: Y015
 
 @_typing.final
 class ConversationMessage(_message.Message):
+    """A message of a conversation."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
@@ -320,12 +333,17 @@ class ConversationMessage(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     AT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    """Identifier of the message."""
     is_inbound: _builtins.bool
+    """True for a message of the person, false for an answer."""
     text: _builtins.str
+    """Text of the message; empty for other content, such as a picture."""
     state: _builtins.str
-    """"received", "answered", "waiting", "sending", "sent", "failed" or "unknown"."""
+    """received, answered, waiting, sending, sent, failed or unknown."""
     @_builtins.property
-    def at(self) -> _timestamp_pb2.Timestamp: ...
+    def at(self) -> _timestamp_pb2.Timestamp:
+        """Time at which the message was received or written."""
+
     def __init__(
         self,
         *,
@@ -345,13 +363,15 @@ Global___ConversationMessage: _TypeAlias = ConversationMessage  # noqa: Y015
 
 @_typing.final
 class ReplyConversationRequest(_message.Message):
+    """An answer to the person."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     text: _builtins.str
-    """At most 1,000 characters."""
+    """Free text."""
     def __init__(
         self,
         *,
@@ -387,12 +407,16 @@ Global___CloseConversationRequest: _TypeAlias = CloseConversationRequest  # noqa
 
 @_typing.final
 class ReplyConversationReply(_message.Message):
+    """A conversation after an act."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    """Identifier of the conversation."""
     state: _builtins.str
+    """open or done."""
     def __init__(
         self,
         *,

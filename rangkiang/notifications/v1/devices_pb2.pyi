@@ -21,7 +21,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Device(_message.Message):
-    """A browser in which a member allows notices (web push)."""
+    """A browser that shows the caller's notices."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -30,12 +30,15 @@ class Device(_message.Message):
     MARK_FIELD_NUMBER: _builtins.int
     MADE_AT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    """Identifier of the device."""
     name: _builtins.str
-    """Name for the member: "Chrome, Android"."""
+    """Name that the member sees."""
     mark: _builtins.str
-    """SHA-256 of the endpoint, in hexadecimal, by which a browser recognises its own entry."""
+    """SHA-256 of the endpoint, in hexadecimal."""
     @_builtins.property
-    def made_at(self) -> _timestamp_pb2.Timestamp: ...
+    def made_at(self) -> _timestamp_pb2.Timestamp:
+        """Time at which the device was added, ISO 8601 in UTC."""
+
     def __init__(
         self,
         *,
@@ -69,14 +72,18 @@ Global___ListOwnDevicesRequest: _TypeAlias = ListOwnDevicesRequest  # noqa: Y015
 
 @_typing.final
 class ListOwnDevicesReply(_message.Message):
+    """The caller's browsers."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     DEVICES_FIELD_NUMBER: _builtins.int
     APPLICATION_KEY_FIELD_NUMBER: _builtins.int
     application_key: _builtins.str
-    """The applicationServerKey with which browsers subscribe; empty when no channel sends web push."""
+    """applicationServerKey for `PushManager.subscribe`; empty when the library sends no web push."""
     @_builtins.property
-    def devices(self) -> _containers.RepeatedCompositeFieldContainer[Global___Device]: ...
+    def devices(self) -> _containers.RepeatedCompositeFieldContainer[Global___Device]:
+        """The devices, the oldest first."""
+
     def __init__(
         self,
         *,
@@ -125,10 +132,13 @@ Global___AddOwnDeviceRequest: _TypeAlias = AddOwnDeviceRequest  # noqa: Y015
 
 @_typing.final
 class AddOwnDeviceReply(_message.Message):
+    """A browser that was added or removed."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    """Identifier of the device."""
     def __init__(
         self,
         *,

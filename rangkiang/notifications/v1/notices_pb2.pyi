@@ -21,7 +21,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Notice(_message.Message):
-    """A message of the library to a member that will be sent or was sent."""
+    """A notice to a member, sent or waiting."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -41,33 +41,40 @@ class Notice(_message.Message):
     LANGUAGE_FIELD_NUMBER: _builtins.int
     ZONE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    """Identifier (UUID)."""
     member_id: _builtins.str
+    """Identifier (UUID) of the member; empty after the member was erased."""
     kind: _builtins.str
-    """A kind of kinds.toml: "due_soon", "loan_receipt" …"""
+    """Kind of notice: due_soon, overdue, loan_receipt …"""
     loan_id: _builtins.str
-    """Empty after the loan was taken off the notice."""
+    """Identifier (UUID) of the loan; empty from 14 days after its return, and for notices without a loan."""
     item_id: _builtins.str
+    """Identifier (UUID) of the item; empty when `loan_id` is."""
     title: _builtins.str
+    """Title of the item; empty when `loan_id` is."""
     state: _builtins.str
-    """"waiting", "sending", "sent", "delivered", "read", "failed", "dropped", "print", "printed" or "unknown"."""
+    """waiting, sending, sent, delivered, read, failed, dropped, print, printed or unknown."""
     reason: _builtins.str
-    """Why the state is "dropped", "failed", "print", "printed" or "unknown": UPPER_SNAKE; otherwise empty."""
+    """Reason code of the state; often empty."""
     channel: _builtins.str
-    """The channel of the last attempt; empty before the first one."""
+    """Channel of the last attempt; empty before the first attempt."""
     message_id: _builtins.str
-    """Notices that were sent in one message have the same id."""
+    """Identifier of the message; notices that are sent in one message share it."""
     language: _builtins.str
+    """id or en; empty before the first attempt."""
     zone: _builtins.str
-    """IANA zone of the branch, or of the institution when there is no branch."""
+    """IANA zone of the branch; without a branch, of the institution."""
     @_builtins.property
-    def made_at(self) -> _timestamp_pb2.Timestamp: ...
+    def made_at(self) -> _timestamp_pb2.Timestamp:
+        """Time of creation, ISO 8601 in UTC."""
+
     @_builtins.property
     def due_at(self) -> _timestamp_pb2.Timestamp:
-        """The earliest moment of sending."""
+        """Earliest time of sending, ISO 8601 in UTC."""
 
     @_builtins.property
     def changed_at(self) -> _timestamp_pb2.Timestamp:
-        """The moment of the last change of state."""
+        """Time of the last change of state, ISO 8601 in UTC."""
 
     def __init__(
         self,
@@ -134,6 +141,8 @@ Global___ListNoticesRequest: _TypeAlias = ListNoticesRequest  # noqa: Y015
 
 @_typing.final
 class ListNoticesReply(_message.Message):
+    """A page of notices."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     NOTICES_FIELD_NUMBER: _builtins.int
@@ -141,13 +150,15 @@ class ListNoticesReply(_message.Message):
     CURSOR_FIELD_NUMBER: _builtins.int
     HAS_MORE_FIELD_NUMBER: _builtins.int
     total: _builtins.int
-    """Counted up to 1,000."""
+    """Number of notices on all pages, counted up to 1,000."""
     cursor: _builtins.str
-    """Cursor of the next page; empty on the last page."""
+    """Cursor of the next page; absent on the last page."""
     has_more: _builtins.bool
     """True when there are more than `total`."""
     @_builtins.property
-    def notices(self) -> _containers.RepeatedCompositeFieldContainer[Global___Notice]: ...
+    def notices(self) -> _containers.RepeatedCompositeFieldContainer[Global___Notice]:
+        """The notices, the newest first."""
+
     def __init__(
         self,
         *,
@@ -186,11 +197,15 @@ Global___ListOwnNoticesRequest: _TypeAlias = ListOwnNoticesRequest  # noqa: Y015
 
 @_typing.final
 class ListOwnNoticesReply(_message.Message):
+    """The caller's own last notices."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     NOTICES_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def notices(self) -> _containers.RepeatedCompositeFieldContainer[Global___Notice]: ...
+    def notices(self) -> _containers.RepeatedCompositeFieldContainer[Global___Notice]:
+        """The notices, the newest first."""
+
     def __init__(
         self,
         *,
@@ -225,6 +240,8 @@ Global___GetNoticeRequest: _TypeAlias = GetNoticeRequest  # noqa: Y015
 
 @_typing.final
 class GetNoticeReply(_message.Message):
+    """A notice with its text and attempts."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     NOTICE_FIELD_NUMBER: _builtins.int
@@ -233,16 +250,19 @@ class GetNoticeReply(_message.Message):
     ATTEMPTS_FIELD_NUMBER: _builtins.int
     IS_RESENDABLE_FIELD_NUMBER: _builtins.int
     subject: _builtins.str
-    """The text that was sent. Empty before sending, after the loan was taken off the notice, and for kinds whose text has
-    a code.
-    """
+    """Subject that was sent."""
     text: _builtins.str
+    """Text that was sent; empty before sending, after its deletion, and when the text had a one-time code."""
     is_resendable: _builtins.bool
     """ResendNotice accepts the notice in its present state."""
     @_builtins.property
-    def notice(self) -> Global___Notice: ...
+    def notice(self) -> Global___Notice:
+        """The notice."""
+
     @_builtins.property
-    def attempts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Attempt]: ...
+    def attempts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Attempt]:
+        """Attempts, the first one first."""
+
     def __init__(
         self,
         *,
@@ -262,7 +282,7 @@ Global___GetNoticeReply: _TypeAlias = GetNoticeReply  # noqa: Y015
 
 @_typing.final
 class Attempt(_message.Message):
-    """One attempt to hand the message to a provider."""
+    """One attempt to send a message through a provider."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -274,15 +294,23 @@ class Attempt(_message.Message):
     STARTED_AT_FIELD_NUMBER: _builtins.int
     ENDED_AT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    """Identifier (UUID)."""
     channel: _builtins.str
+    """Name of the channel."""
     provider_id: _builtins.str
+    """The provider's identifier of the message."""
     state: _builtins.str
-    """"started", "accepted", "temporary", "permanent", "unknown", "delivered", "read" or "failed"."""
+    """started, accepted, temporary, permanent, unknown, delivered, read or failed."""
     reason: _builtins.str
+    """Reason code of a failure; empty when there is none."""
     @_builtins.property
-    def started_at(self) -> _timestamp_pb2.Timestamp: ...
+    def started_at(self) -> _timestamp_pb2.Timestamp:
+        """Time of the start, ISO 8601 in UTC."""
+
     @_builtins.property
-    def ended_at(self) -> _timestamp_pb2.Timestamp: ...
+    def ended_at(self) -> _timestamp_pb2.Timestamp:
+        """Time of the provider's response, ISO 8601 in UTC."""
+
     def __init__(
         self,
         *,
@@ -323,11 +351,15 @@ Global___ResendNoticeRequest: _TypeAlias = ResendNoticeRequest  # noqa: Y015
 
 @_typing.final
 class ResendNoticeReply(_message.Message):
+    """A notice that waits to be sent again."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     NOTICE_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def notice(self) -> Global___Notice: ...
+    def notice(self) -> Global___Notice:
+        """The notice."""
+
     def __init__(
         self,
         *,
@@ -358,11 +390,13 @@ Global___ResendUnknownRequest: _TypeAlias = ResendUnknownRequest  # noqa: Y015
 
 @_typing.final
 class ResendUnknownReply(_message.Message):
+    """Notices that wait to be sent again."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     COUNT_FIELD_NUMBER: _builtins.int
     count: _builtins.int
-    """At most 1,000."""
+    """Number of notices."""
     def __init__(
         self,
         *,
@@ -412,7 +446,7 @@ Global___CheckCodeReply: _TypeAlias = CheckCodeReply  # noqa: Y015
 
 @_typing.final
 class Preference(_message.Message):
-    """Whether a member wants notices of a kind over a channel."""
+    """The preference for a kind of notices and a channel."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -420,10 +454,11 @@ class Preference(_message.Message):
     CHANNEL_FIELD_NUMBER: _builtins.int
     ALLOWED_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
-    """"all" for every kind."""
+    """Kind of notices, or all."""
     channel: _builtins.str
-    """"all" for every channel."""
+    """email, whatsapp, sms, push or all."""
     allowed: _builtins.bool
+    """False stops these notices."""
     def __init__(
         self,
         *,
@@ -475,7 +510,7 @@ Global___GetOwnPreferencesRequest: _TypeAlias = GetOwnPreferencesRequest  # noqa
 
 @_typing.final
 class Preferences(_message.Message):
-    """All preferences of a member."""
+    """The preferences of a member. A kind without a preference uses its default channels."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -483,13 +518,17 @@ class Preferences(_message.Message):
     KINDS_FIELD_NUMBER: _builtins.int
     CHANNELS_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def answers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Preference]: ...
-    @_builtins.property
-    def kinds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """All kinds and channels."""
+    def answers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Preference]:
+        """The preferences; the most specific one applies."""
 
     @_builtins.property
-    def channels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def kinds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """All kinds of notices."""
+
+    @_builtins.property
+    def channels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """All channels."""
+
     def __init__(
         self,
         *,
@@ -587,6 +626,8 @@ Global___PutOwnPreferencesReply: _TypeAlias = PutOwnPreferencesReply  # noqa: Y0
 
 @_typing.final
 class PutPreferencesRequest(_message.Message):
+    """All preferences, which replace the stored ones."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     MEMBER_ID_FIELD_NUMBER: _builtins.int
@@ -594,7 +635,7 @@ class PutPreferencesRequest(_message.Message):
     member_id: _builtins.str
     @_builtins.property
     def preferences(self) -> _containers.RepeatedCompositeFieldContainer[Global___Preference]:
-        """The new preferences; they replace all earlier ones."""
+        """The preferences."""
 
     def __init__(
         self,
@@ -632,16 +673,16 @@ Global___PutOwnPreferencesRequest: _TypeAlias = PutOwnPreferencesRequest  # noqa
 
 @_typing.final
 class OptOutRequest(_message.Message):
-    """Ends notices of a kind, over one channel or over all channels."""
+    """The notices to stop."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     KIND_FIELD_NUMBER: _builtins.int
     CHANNEL_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
-    """"all" for every kind."""
+    """Kind of notices, or all."""
     channel: _builtins.str
-    """"all" for every channel."""
+    """email, whatsapp, sms, push or all."""
     def __init__(
         self,
         *,
@@ -658,12 +699,16 @@ Global___OptOutRequest: _TypeAlias = OptOutRequest  # noqa: Y015
 
 @_typing.final
 class OptOutReply(_message.Message):
+    """The notices that were stopped."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     KIND_FIELD_NUMBER: _builtins.int
     CHANNEL_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
+    """Kind of notices, or all."""
     channel: _builtins.str
+    """Channel, or all."""
     def __init__(
         self,
         *,
@@ -700,6 +745,8 @@ Global___GetChannelStatusRequest: _TypeAlias = GetChannelStatusRequest  # noqa: 
 
 @_typing.final
 class GetChannelStatusReply(_message.Message):
+    """The channels of the setting CHANNELS."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     CHANNELS_FIELD_NUMBER: _builtins.int
@@ -707,7 +754,9 @@ class GetChannelStatusReply(_message.Message):
     zone: _builtins.str
     """IANA zone of the institution, for times on pages."""
     @_builtins.property
-    def channels(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChannelStatus]: ...
+    def channels(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChannelStatus]:
+        """The channels, in order of fallback."""
+
     def __init__(
         self,
         *,
@@ -724,6 +773,8 @@ Global___GetChannelStatusReply: _TypeAlias = GetChannelStatusReply  # noqa: Y015
 
 @_typing.final
 class ChannelStatus(_message.Message):
+    """The health of a channel."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
@@ -734,19 +785,22 @@ class ChannelStatus(_message.Message):
     DAYS_FIELD_NUMBER: _builtins.int
     REFUSED_ADDRESSES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
+    """Name of the channel."""
     state: _builtins.str
-    """"well", "failing", or "open" (circuit breaker): nothing is sent until the next test."""
+    """well, failing, or open (circuit open: nothing is sent until the next test)."""
     waiting: _builtins.int
-    """Number of messages that wait for another attempt over the channel."""
+    """Number of messages that wait for another attempt."""
     last_reason: _builtins.str
-    """Reason and time of the last attempt."""
+    """Reason code of the last failure."""
     refused_addresses: _builtins.int
-    """Number of addresses that the provider refused permanently."""
+    """Number of addresses that the channel refused permanently."""
     @_builtins.property
-    def last_at(self) -> _timestamp_pb2.Timestamp: ...
+    def last_at(self) -> _timestamp_pb2.Timestamp:
+        """Time of the last change of state."""
+
     @_builtins.property
     def days(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChannelDay]:
-        """The last 30 days."""
+        """Counts of the last 30 days."""
 
     def __init__(
         self,
@@ -769,15 +823,19 @@ Global___ChannelStatus: _TypeAlias = ChannelStatus  # noqa: Y015
 
 @_typing.final
 class ChannelDay(_message.Message):
+    """Number of attempts on a day that ended in one state."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     DAY_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     COUNT_FIELD_NUMBER: _builtins.int
     day: _builtins.str
-    """ISO 8601, in the institution's zone."""
+    """Day in the institution's zone, ISO 8601."""
     state: _builtins.str
+    """State of the attempts: accepted, temporary, permanent, unknown …"""
     count: _builtins.int
+    """Number of attempts."""
     def __init__(
         self,
         *,
@@ -795,9 +853,7 @@ Global___ChannelDay: _TypeAlias = ChannelDay  # noqa: Y015
 
 @_typing.final
 class SendingRules(_message.Message):
-    """The hours in which the institution sends digests: "HH:MM" between 07:00 and 20:00, in the zone of the branch, or of the
-    institution when there is no single branch zone.
-    """
+    """Hours in which digests are sent, in the member's zone."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -805,8 +861,11 @@ class SendingRules(_message.Message):
     CLOSES_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     opens: _builtins.str
+    """First time, HH:MM; 07:00 or later."""
     closes: _builtins.str
+    """Last time, HH:MM; 20:00 or earlier."""
     version: _builtins.int
+    """Version, for If-Match; 0 before the first change."""
     def __init__(
         self,
         *,

@@ -41,6 +41,8 @@ Global___ListPrintRequest: _TypeAlias = ListPrintRequest  # noqa: Y015
 
 @_typing.final
 class ListPrintReply(_message.Message):
+    """The print list."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     GROUPS_FIELD_NUMBER: _builtins.int
@@ -49,9 +51,11 @@ class ListPrintReply(_message.Message):
     zone: _builtins.str
     """IANA zone of the institution, for times on pages."""
     has_more: _builtins.bool
-    """True when there are more letters. The reply has those that have waited longest."""
+    """True when there are more letters, which have waited for less time."""
     @_builtins.property
-    def groups(self) -> _containers.RepeatedCompositeFieldContainer[Global___PrintGroup]: ...
+    def groups(self) -> _containers.RepeatedCompositeFieldContainer[Global___PrintGroup]:
+        """Groups or streets by name."""
+
     def __init__(
         self,
         *,
@@ -69,15 +73,18 @@ Global___ListPrintReply: _TypeAlias = ListPrintReply  # noqa: Y015
 
 @_typing.final
 class PrintGroup(_message.Message):
-    """The letters to members of one class, or of one street."""
+    """Letters of one class or study programme, or of one street."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
     LETTERS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
+    """The group or street; empty when unknown."""
     @_builtins.property
-    def letters(self) -> _containers.RepeatedCompositeFieldContainer[Global___Letter]: ...
+    def letters(self) -> _containers.RepeatedCompositeFieldContainer[Global___Letter]:
+        """Letters by name."""
+
     def __init__(
         self,
         *,
@@ -94,7 +101,7 @@ Global___PrintGroup: _TypeAlias = PrintGroup  # noqa: Y015
 
 @_typing.final
 class Letter(_message.Message):
-    """Notices of one member whom no channel can reach."""
+    """The notices of one member whom no channel reaches."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -105,15 +112,23 @@ class Letter(_message.Message):
     TITLES_FIELD_NUMBER: _builtins.int
     OLDEST_AT_FIELD_NUMBER: _builtins.int
     member_id: _builtins.str
+    """Identifier of the member."""
     name: _builtins.str
-    """Name of the member, or of a child's guardian."""
+    """Name of the member, or of the guardian of a child."""
     address: _builtins.str
+    """Address of the letter."""
     @_builtins.property
-    def notice_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def notice_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Identifiers of the notices in the letter."""
+
     @_builtins.property
-    def titles(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def titles(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Titles in the letter."""
+
     @_builtins.property
-    def oldest_at(self) -> _timestamp_pb2.Timestamp: ...
+    def oldest_at(self) -> _timestamp_pb2.Timestamp:
+        """Time since which the oldest notice waits, ISO 8601 in UTC."""
+
     def __init__(
         self,
         *,
@@ -190,12 +205,14 @@ Global___PrintLettersReply: _TypeAlias = PrintLettersReply  # noqa: Y015
 
 @_typing.final
 class HandOverRequest(_message.Message):
+    """Letters that were handed over."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     NOTICE_IDS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def notice_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """At most 1,000."""
+        """Ids of the notices in these letters."""
 
     def __init__(
         self,
@@ -212,10 +229,13 @@ Global___HandOverRequest: _TypeAlias = HandOverRequest  # noqa: Y015
 
 @_typing.final
 class HandOverReply(_message.Message):
+    """The result of marking letters."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     COUNT_FIELD_NUMBER: _builtins.int
     count: _builtins.int
+    """Number of notices that were marked."""
     def __init__(
         self,
         *,

@@ -21,7 +21,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Webhook(_message.Message):
-    """A subscription of a partner's system, which gets facts over HTTP."""
+    """A subscription."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -40,39 +40,45 @@ class Webhook(_message.Message):
     WAITING_FIELD_NUMBER: _builtins.int
     MADE_BY_STAFF_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    """Identifier of the webhook."""
     client_id: _builtins.str
-    """Id of the client or staff account that made the webhook. The webhook ends when this account or client ends, or loses a
-    scope that the webhook needs.
-    """
+    """Identifier of the client or staff account that made the webhook, and with which it ends."""
     url: _builtins.str
+    """The URL to which events are sent."""
     with_members: _builtins.bool
-    """Facts contain ids of members, because the maker had the scope facts.members."""
+    """True when events have ids of members. Events never have names or contact data."""
     state: _builtins.str
-    """"active", or "disabled": after a day of failures, after HTTP status 410, by its owner (reason "STOPPED"), or with its
-    maker (reason "MAKER_WITHOUT_SCOPES").
+    """active; or disabled: by its owner (reason STOPPED), after a day of failures, or with its maker
+    (MAKER_WITHOUT_SCOPES).
     """
     reason: _builtins.str
+    """Reason code of the last failure; empty after a delivery."""
     failures: _builtins.int
+    """Number of consecutive failures."""
     waiting: _builtins.int
-    """Number of facts that wait."""
+    """Number of events that wait for delivery."""
     made_by_staff: _builtins.bool
-    """A member of staff made it, for the institution. When it has ended with that person, another one may replay it, and
-    becomes its maker.
-    """
+    """True when a member of staff made the webhook, for the institution."""
     @_builtins.property
     def kinds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """"loan.opened", "loan.renewed", "loan.returned", "loan.overdue" or "member.registered"."""
+        """Kinds of events."""
 
     @_builtins.property
-    def made_at(self) -> _timestamp_pb2.Timestamp: ...
+    def made_at(self) -> _timestamp_pb2.Timestamp:
+        """Time of creation, ISO 8601 in UTC."""
+
     @_builtins.property
-    def last_delivered_at(self) -> _timestamp_pb2.Timestamp: ...
+    def last_delivered_at(self) -> _timestamp_pb2.Timestamp:
+        """Time of the last delivery, ISO 8601 in UTC."""
+
     @_builtins.property
     def failing_since(self) -> _timestamp_pb2.Timestamp:
-        """First failure since the last delivery, and the number of failures since."""
+        """Time of the first failure after the last delivery, ISO 8601 in UTC."""
 
     @_builtins.property
-    def next_at(self) -> _timestamp_pb2.Timestamp: ...
+    def next_at(self) -> _timestamp_pb2.Timestamp:
+        """Earliest time of the next delivery, ISO 8601 in UTC."""
+
     def __init__(
         self,
         *,
@@ -101,16 +107,21 @@ Global___Webhook: _TypeAlias = Webhook  # noqa: Y015
 
 @_typing.final
 class CreateWebhookRequest(_message.Message):
+    """A subscription: kinds of events, and a URL."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     URL_FIELD_NUMBER: _builtins.int
     KINDS_FIELD_NUMBER: _builtins.int
     CONTACT_FIELD_NUMBER: _builtins.int
     url: _builtins.str
+    """URL with https and a public host."""
     contact: _builtins.str
-    """E-mail address that is notified when the webhook is disabled; empty for none."""
+    """E-mail address to notify when the webhook is disabled after a day of failures."""
     @_builtins.property
-    def kinds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def kinds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Kinds: loan.opened, loan.renewed, loan.returned, loan.overdue or member.registered."""
+
     def __init__(
         self,
         *,
@@ -167,6 +178,8 @@ Global___ListWebhooksRequest: _TypeAlias = ListWebhooksRequest  # noqa: Y015
 
 @_typing.final
 class ListWebhooksReply(_message.Message):
+    """Subscriptions."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     WEBHOOKS_FIELD_NUMBER: _builtins.int
@@ -175,7 +188,9 @@ class ListWebhooksReply(_message.Message):
     zone: _builtins.str
     """IANA zone of the institution, for times on pages."""
     @_builtins.property
-    def webhooks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Webhook]: ...
+    def webhooks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Webhook]:
+        """The subscriptions."""
+
     @_builtins.property
     def kinds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Kinds of facts that the caller may subscribe to."""
@@ -223,7 +238,7 @@ Global___ListDeliveriesRequest: _TypeAlias = ListDeliveriesRequest  # noqa: Y015
 
 @_typing.final
 class Delivery(_message.Message):
-    """One fact for a webhook, without its content."""
+    """An event for a webhook, without its data."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -232,13 +247,16 @@ class Delivery(_message.Message):
     OCCURRED_AT_FIELD_NUMBER: _builtins.int
     DELIVERED_AT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """Id of the fact; a replay takes it as its cursor."""
+    """Identifier of the event, which is the cursor of a replay."""
     kind: _builtins.str
+    """Kind of the event."""
     @_builtins.property
-    def occurred_at(self) -> _timestamp_pb2.Timestamp: ...
+    def occurred_at(self) -> _timestamp_pb2.Timestamp:
+        """Time of the event, ISO 8601 in UTC."""
+
     @_builtins.property
     def delivered_at(self) -> _timestamp_pb2.Timestamp:
-        """Absent while the fact waits."""
+        """Time of the delivery, ISO 8601 in UTC; absent while the event waits."""
 
     def __init__(
         self,
@@ -258,6 +276,8 @@ Global___Delivery: _TypeAlias = Delivery  # noqa: Y015
 
 @_typing.final
 class ListDeliveriesReply(_message.Message):
+    """Events of the last 7 days for a webhook."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     WEBHOOK_FIELD_NUMBER: _builtins.int
@@ -265,13 +285,16 @@ class ListDeliveriesReply(_message.Message):
     CURSOR_FIELD_NUMBER: _builtins.int
     ZONE_FIELD_NUMBER: _builtins.int
     cursor: _builtins.str
+    """Cursor of the next page; absent on the last page."""
     zone: _builtins.str
     """IANA zone of the institution, for times on pages."""
     @_builtins.property
-    def webhook(self) -> Global___Webhook: ...
+    def webhook(self) -> Global___Webhook:
+        """The webhook."""
+
     @_builtins.property
     def deliveries(self) -> _containers.RepeatedCompositeFieldContainer[Global___Delivery]:
-        """The newest first, of the last 7 days."""
+        """The events, the newest first."""
 
     def __init__(
         self,
@@ -310,11 +333,15 @@ Global___DisableWebhookRequest: _TypeAlias = DisableWebhookRequest  # noqa: Y015
 
 @_typing.final
 class DisableWebhookReply(_message.Message):
+    """A disabled subscription."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     WEBHOOK_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def webhook(self) -> Global___Webhook: ...
+    def webhook(self) -> Global___Webhook:
+        """The subscription."""
+
     def __init__(
         self,
         *,
@@ -364,13 +391,15 @@ Global___DeleteWebhookReply: _TypeAlias = DeleteWebhookReply  # noqa: Y015
 
 @_typing.final
 class ReplayWebhookRequest(_message.Message):
+    """The first event to send again."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
     CURSOR_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     cursor: _builtins.str
-    """Id of a fact of the last 7 days. This fact and the later ones are sent again. Empty: none is sent again."""
+    """Id of an event of the last 7 days; when empty, no event is sent again."""
     def __init__(
         self,
         *,
@@ -387,14 +416,18 @@ Global___ReplayWebhookRequest: _TypeAlias = ReplayWebhookRequest  # noqa: Y015
 
 @_typing.final
 class ReplayWebhookReply(_message.Message):
+    """A subscription that is active again, and its replay."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     WEBHOOK_FIELD_NUMBER: _builtins.int
     COUNT_FIELD_NUMBER: _builtins.int
     count: _builtins.int
-    """Number of facts that are sent again."""
+    """Number of events that are sent again."""
     @_builtins.property
-    def webhook(self) -> Global___Webhook: ...
+    def webhook(self) -> Global___Webhook:
+        """The subscription."""
+
     def __init__(
         self,
         *,
