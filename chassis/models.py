@@ -6,6 +6,7 @@ A text that is empty in a message is an empty text in a model. Times are ISO 860
 from __future__ import annotations
 
 import keyword
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -191,6 +192,16 @@ def _fields(descriptor: Descriptor) -> list[tuple[FieldDescriptor, str, options_
 def choices(message: type[Message], field: str) -> tuple[str, ...]:
     """Return the values that the service knows for a field."""
     return tuple(message.DESCRIPTOR.fields_by_name[field].GetOptions().Extensions[options_pb2.json].choices)
+
+
+def enum_values(enum: Any) -> list[tuple[str, Any]]:
+    """Return the values of an enumeration: the name in lower case without that of the enumeration, and the options."""
+    prefix = re.sub(r"(?<!^)(?=[A-Z])", "_", enum.DESCRIPTOR.name).upper() + "_"
+    return [
+        (value.name.removeprefix(prefix).lower(), value.GetOptions())
+        for value in enum.DESCRIPTOR.values
+        if value.number
+    ]
 
 
 @cache

@@ -12,6 +12,10 @@ from zoneinfo import ZoneInfo
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from chassis.models import enum_values
+from rangkiang.common.v1.options_pb2 import label
+from rangkiang.notifications.v1.kinds_pb2 import NoticeKind
+
 _FOLDER = Path(__file__).parent / "texts"
 # Zone of the days that pages name. A difference of two hours does not matter for days such as that of a last sign-in.
 _ZONE = ZoneInfo("Asia/Jakarta")
@@ -80,6 +84,8 @@ def wording(language: str) -> Wording:
     texts: dict[str, str] = {}
     for file in sorted((_FOLDER / language).glob("*.toml")):
         texts.update(_flat("", tomllib.loads(file.read_text())))
+    for kind, options in enum_values(NoticeKind):
+        texts[f"code.notice_kind.{kind}"] = getattr(options.Extensions[label], language)
     return Wording(language, texts)
 
 

@@ -14,18 +14,14 @@ import pytest
 from chassis import clock
 from chassis.ids import new_id
 from chassis.sealing import make_master_key
-from gateway.web.desk import notices as notice_pages
 from gateway.web.desk.channel_health import picture
 from gateway.web.desk.print_list import parts_of
-from gateway.web.texts import wording
 from rangkiang.catalog.v1.events_pb2 import InstitutionCopy
 from rangkiang.common.v1.text_pb2 import LocalText
 from rangkiang.notifications.v1.print_pb2 import Letter
-from services.notifications import ledger
 from services.notifications.institutions import copy_institutions
 from services.notifications.settings import NotificationsSettings
 from services.notifications.tables import Attempt, ChannelDay, Message, Notice
-from services.notifications.templates.kinds import KINDS
 from tests.fakes.accounts import TEST, add_institution, add_staff, new_user
 from tests.fakes.running import running
 from tests.web.accessibility import check_accessibility, take_session
@@ -243,15 +239,6 @@ def test_a_test_goes_to_the_readers_own_address_after_its_code_was_typed(
     manager.open("/notices/templates/due_soon/sms/id")
     answer = manager.send("/notices/templates/due_soon/sms/id/test", {"to": "0812 3456 7890"})
     assert answer.status_code == 409
-
-
-def test_kinds_and_states_are_those_of_notifications() -> None:
-    assert [kind for kind in KINDS if not KINDS[kind].is_family] == list(notice_pages.KINDS)
-    assert set(ledger.STATES) == set(notice_pages.STATES)
-    labels = {
-        name: (wording("id").code("notice_kind", name), wording("en").code("notice_kind", name)) for name in KINDS
-    }
-    assert labels == {name: (kind.label.id, kind.label.en) for name, kind in KINDS.items()}
 
 
 @pytest.mark.parametrize("name", ["", "/channels", "/print", "/sent"])

@@ -147,6 +147,7 @@ def _over_page(request: Request, why: str) -> Response:
 
 
 def _opt_out_page(request: Request, reply: contacts_pb2.IssueActTokenReply, *, is_done: bool = False) -> Response:
-    texts = words_of(request).texts
-    kind = texts.get(f"notice_link.kind.{reply.subject}", texts["notice_link.kind.other"])
+    texts, other = words_of(request).texts, "notice_link.kind.other"
+    names = (f"notice_link.kind.{reply.subject}", f"code.notice_kind.{reply.subject}")
+    kind = texts[next((name for name in names if name in texts), other)]
     return page(request, "notice_link.html", act="opt_out", kind=kind, is_done=is_done, is_private=True)

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis.errors import NotFound, TooLate, Unavailable
+from chassis.models import choices, enum_values
 from gateway.api.notice_csv import notices_as_csv
 from gateway.clients import call, notifications
 from gateway.web.desk.lending import may, names_of, words_of
@@ -21,15 +22,12 @@ from gateway.web.forms import Form, act_or_show, for_signed_in, read_form, redir
 from gateway.web.rendering import page
 from gateway.web.texts import Wording
 from rangkiang.notifications.v1 import notices_pb2 as wire
+from rangkiang.notifications.v1.kinds_pb2 import NoticeKind, is_family
 
 router = APIRouter()
 
-# A test compares these with the notifications service.
-STATES = ("waiting", "sending", "sent", "delivered", "read", "failed", "unknown", "print", "printed", "dropped")
-KINDS = (
-    "loan_receipt", "return_receipt", "renewal_receipt", "due_soon", "overdue", "due_date_moved",
-    "suspension_started", "membership_registered", "membership_expiring", "slip",
-)  # fmt: skip
+STATES = choices(wire.Notice, "state")
+KINDS = [kind for kind, options in enum_values(NoticeKind) if not options.Extensions[is_family]]
 _PAGE, _LAST = 50, 5
 USUAL_ZONE = "Asia/Jakarta"
 

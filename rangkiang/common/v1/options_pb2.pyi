@@ -13,12 +13,34 @@ import builtins as _builtins
 import sys
 import typing as _typing
 
-if sys.version_info >= (3, 10):
-    from typing import TypeAlias as _TypeAlias
+if sys.version_info >= (3, 11):
+    from typing import TypeAlias as _TypeAlias, Never as _Never
 else:
-    from typing_extensions import TypeAlias as _TypeAlias
+    from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+@_typing.final
+class Label(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    EN_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    en: _builtins.str
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        en: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["en", b"en", "id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Label: _TypeAlias = Label  # noqa: Y015
 
 @_typing.final
 class Json(_message.Message):
@@ -131,6 +153,7 @@ ACT_FIELD_NUMBER: _builtins.int
 RESPONSE_FIELD_NUMBER: _builtins.int
 BODY_FIELD_NUMBER: _builtins.int
 TOTAL_FIELD_NUMBER: _builtins.int
+LABEL_FIELD_NUMBER: _builtins.int
 JSON_FIELD_NUMBER: _builtins.int
 scope: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, _builtins.str]
 """Who may call: "public", or the name of a scope. A method without one is refused at start."""
@@ -148,4 +171,6 @@ body: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MessageOptions, 
 """Name of the schema of a request's body."""
 total: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MessageOptions, _builtins.str]
 """Description of `total`, the number of items in the response's list, which the message does not have."""
+label: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.EnumValueOptions, Global___Label]
+"""The name of a value for people."""
 json: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, Global___Json]

@@ -86,7 +86,7 @@ class Notice(ResponseModel):
     loan_id: str = Field(description='Identifier (UUID) of the loan; empty from 14 days after its return, and for notices without a loan.', examples=['0192f3a4-5b6c-7d8e-9f07-23456789abcd'])
     item_id: str = Field(description='Identifier (UUID) of the item; empty when `loan_id` is.', examples=['0192f3a4-5b6c-7d8e-9f08-23456789abcd'])
     title: str = Field(description='Title of the item; empty when `loan_id` is.', examples=['Merantau ke Deli'])
-    state: str = Field(description='waiting, sending, sent, delivered, read, failed, dropped, print, printed or unknown.', examples=['sent'])
+    state: str = Field(description='State: waiting, sending, sent, delivered, read, failed, unknown, print, printed or dropped.', examples=['sent'])
     reason: str = Field(description='Reason code of the state; often empty.')
     made_at: str | None = Field(default=None, description='Time of creation, ISO 8601 in UTC.', examples=['2026-11-20T19:00:02Z'])
     due_at: str | None = Field(default=None, description='Earliest time of sending, ISO 8601 in UTC.', examples=['2026-11-21T00:00:00Z'])

@@ -53,7 +53,7 @@ class Notice(_message.Message):
     title: _builtins.str
     """Title of the item; empty when `loan_id` is."""
     state: _builtins.str
-    """waiting, sending, sent, delivered, read, failed, dropped, print, printed or unknown."""
+    """State."""
     reason: _builtins.str
     """Reason code of the state; often empty."""
     channel: _builtins.str

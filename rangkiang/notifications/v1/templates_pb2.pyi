@@ -34,7 +34,7 @@ class Template(_message.Message):
     SAVED_BY_FIELD_NUMBER: _builtins.int
     SAVED_AT_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
-    """A kind of kinds.toml: "due_soon", "loan_receipt" …"""
+    """A NoticeKind: "due_soon", "loan_receipt" …"""
     channel: _builtins.str
     """"email", "whatsapp", "sms", "push" or "print"."""
     language: _builtins.str

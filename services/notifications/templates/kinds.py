@@ -1,4 +1,4 @@
-"""Kinds of notices and the variables of their templates, from kinds.toml; and the default templates (seeds)."""
+"""Kinds of notices and the variables of their templates, from variables.toml and kinds/; and the default templates."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from chassis.models import enum_values
 from chassis.sentences import LocalText
+from rangkiang.common.v1.options_pb2 import label
+from rangkiang.notifications.v1.kinds_pb2 import NoticeKind, is_family
 from services.notifications.channels.port import is_whatsapp
 
 # Channels with their own templates; `template_channel` maps each channel of the port to one of these.
 CHANNELS = ("email", "whatsapp", "sms", "push", "print")
 LANGUAGES = ("id", "en")
 
-_SEEDS = Path(__file__).parent / "seeds"
+_FOLDER = Path(__file__).parent
 _SHORT = ("sms", "push")
 _WITH_SUBJECT = ("email", "push", "print")
 
@@ -61,6 +64,7 @@ class Kind:
     variables   variables of its templates, by name
     requires    variables that each template must use; "a|b" means one of them
     provider    name and parameters of the provider's template
+    texts       language -> subject, text and short of the default template
     """
 
     name: str
@@ -76,6 +80,7 @@ class Kind:
     requires: tuple[str, ...]
     provider_name: str
     provider_parameters: tuple[str, ...]
+    texts: Mapping[str, Mapping[str, str]]
 
     def sample_facts(self, language: str) -> dict[str, Any]:
         """Return facts for a preview without a real loan."""
@@ -99,7 +104,7 @@ class Source:
 
 
 def _read() -> tuple[Mapping[str, Variable], Mapping[str, Kind]]:
-    document = tomllib.loads((Path(__file__).parent / "kinds.toml").read_text())
+    document = tomllib.loads((_FOLDER / "variables.toml").read_text())
     variables = {
         name: Variable(
             name=name,
@@ -116,9 +121,9 @@ def _read() -> tuple[Mapping[str, Variable], Mapping[str, Kind]]:
     kinds = {
         name: Kind(
             name=name,
-            label=LocalText(**row["name"]),
+            label=LocalText(options.Extensions[label].id, options.Extensions[label].en),
             family=row.get("family", ""),
-            is_family=row.get("is_family", False),
+            is_family=options.Extensions[is_family],
             goes_at_once=row["sends"] == "at_once",
             waits=row.get("waits", False),
             basis=row["basis"],
@@ -130,8 +135,10 @@ def _read() -> tuple[Mapping[str, Variable], Mapping[str, Kind]]:
             requires=tuple(row["requires"]),
             provider_name=row["provider"]["name"],
             provider_parameters=tuple(row["provider"]["parameters"]),
+            texts={language: row[language] for language in LANGUAGES},
         )
-        for name, row in document["kinds"].items()
+        for name, options in enum_values(NoticeKind)
+        for row in [tomllib.loads((_FOLDER / "kinds" / f"{name}.toml").read_text())]
     }
     return MappingProxyType(variables), MappingProxyType(kinds)
 
@@ -151,8 +158,8 @@ def template_channel(name: str, address_kind: str) -> str:
 @cache
 def seed(kind: str, channel: str, language: str) -> Source:
     """Return the default template of a known kind, channel and language."""
-    texts = _texts(language)[kind]
     row = KINDS[kind]
+    texts = row.texts[language]
     is_whatsapp = channel == "whatsapp"
     return Source(
         subject=texts["subject"] if channel in _WITH_SUBJECT else "",
@@ -161,9 +168,3 @@ def seed(kind: str, channel: str, language: str) -> Source:
         provider_language=language if is_whatsapp else "",
         provider_parameters=row.provider_parameters if is_whatsapp else (),
     )
-
-
-@cache
-def _texts(language: str) -> dict[str, dict[str, str]]:
-    texts: dict[str, dict[str, str]] = tomllib.loads((_SEEDS / f"{language}.toml").read_text())
-    return texts
