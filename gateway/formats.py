@@ -1,47 +1,40 @@
-"""Formats of a record: file endings, media types, and their names in the catalogue.
-
-The catalogue has its own list of formats; a test compares the two.
-"""
+"""Formats of a record by URL ending and by media type, which are the values of RecordFormat."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
+
+from chassis.models import enum_values
+from rangkiang.catalog.v1 import formats_pb2
+from rangkiang.common.v1.options_pb2 import Label, label
 
 
-@dataclass(frozen=True, slots=True)
-class Format:
+class Format(NamedTuple):
     """A format of a record.
 
     name         name in Catalog.GetForm
     media_type   media type in Accept
-    description  English sentence for the OpenAPI document
+    label        name for people; empty for a format that the page of a record does not offer
+    unapi        name in unAPI; empty when unAPI does not offer the format
     """
 
     name: str
     media_type: str
     description: str
+    label: Label
+    unapi: str
+    documentation: str
 
 
 # By URL ending.
-FORMATS: Final = MappingProxyType(
-    {
-        "json": Format("json", "application/json", "The data that the record's page shows."),
-        "brief": Format("brief", "application/json", "The data that a list of hits shows."),
-        "mrc": Format("marc", "application/marc", "MARC 21 in ISO 2709."),
-        "xml": Format("marcxml", "application/marcxml+xml", "MARCXML."),
-        "marcjson": Format("marcjson", "application/marc-in-json", "MARC-in-JSON."),
-        "dc": Format("dc", "application/dc+xml", "Dublin Core (oai_dc)."),
-        "mods": Format("mods", "application/mods+xml", "MODS 3.7."),
-        "jsonld": Format("jsonld", "application/ld+json", "schema.org in JSON-LD."),
-        "ris": Format("ris", "application/x-research-info-systems", "RIS, for reference managers."),
-        "bib": Format("bibtex", "application/x-bibtex", "BibTeX."),
-        "csv": Format("csv", "text/csv", "CSV, one row for the record."),
-    }
-)
+FORMATS: Final = {
+    form.ending: Format(
+        name, form.media_type.partition(";")[0], form.description, options.Extensions[label], form.unapi,
+        form.documentation,
+    )
+    for name, options in enum_values(formats_pb2.RecordFormat)
+    for form in [options.Extensions[formats_pb2.format]]
+}  # fmt: skip
 # Accept selects the first ending with the media type.
-ENDING_BY_MEDIA_TYPE: Final = MappingProxyType(
-    {form.media_type: ending for ending, form in reversed(tuple(FORMATS.items()))}
-)
+ENDING_BY_MEDIA_TYPE: Final = {form.media_type: ending for ending, form in reversed(FORMATS.items())}
 MEDIA_TYPES: Final = tuple(dict.fromkeys(form.media_type for form in FORMATS.values()))

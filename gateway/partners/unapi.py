@@ -20,17 +20,8 @@ from rangkiang.catalog.v1 import catalog_pb2 as wire
 
 router = APIRouter()
 
-# Format names that reference managers use -> URL ending; the best format first.
-FORMATS = {
-    "mods": "mods", "marcxml": "xml", "marc": "mrc", "ris": "ris", "bibtex": "bib", "oai_dc": "dc", "jsonld": "jsonld",
-    "marcjson": "marcjson",
-}  # fmt: skip
-DOCUMENTS = {
-    "mods": "https://www.loc.gov/standards/mods/",
-    "marcxml": "https://www.loc.gov/standards/marcxml/",
-    "oai_dc": "http://www.openarchives.org/OAI/2.0/oai_dc.xsd",
-    "jsonld": "https://schema.org/",
-}
+# Format names that reference managers use -> URL ending.
+FORMATS = {form.unapi: ending for ending, form in formats.FORMATS.items() if form.unapi}
 
 
 class UnapiQuery(QueryModel):
@@ -62,5 +53,6 @@ async def unapi(request: Request) -> Response:
 def _formats(identifier: str) -> bytes:
     element = Element("formats", {"id": identifier} if identifier else {})
     for name, ending in FORMATS.items():
-        put(element, "format", name=name, type=formats.FORMATS[ending].media_type, docs=DOCUMENTS.get(name, ""))
+        form = formats.FORMATS[ending]
+        put(element, "format", name=name, type=form.media_type, docs=form.documentation)
     return serialize(element)

@@ -33,8 +33,6 @@ from rangkiang.catalog.v1 import catalog_pb2 as wire
 
 router = APIRouter()
 
-# URL endings of downloads: for reference managers, spreadsheets, libraries and software.
-DOWNLOADS = ("ris", "bib", "csv", "mrc", "xml", "marcjson", "mods", "dc", "jsonld")
 NEIGHBOURS_A_SIDE, SIMILAR, BY_AUTHOR = 3, 6, 6
 # More similar records are read than shown, because those that the list of the author's records has are omitted.
 SIMILAR_READ = SIMILAR + BY_AUTHOR
@@ -163,8 +161,9 @@ async def _by_author(
 def downloads(record_id: str, words: Wording) -> list[tuple[str, str, str]]:
     """Return (URL, name, media type) of each download of a record."""
     return [
-        (f"/records/{record_id}.{ending}", words.say(f"record.download.{ending}"), FORMATS[ending].media_type)
-        for ending in DOWNLOADS
+        (f"/records/{record_id}.{ending}", getattr(form.label, words.language), form.media_type)
+        for ending, form in FORMATS.items()
+        if form.label.en
     ]
 
 

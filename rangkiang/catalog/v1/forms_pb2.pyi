@@ -28,7 +28,7 @@ class GetFormRequest(_message.Message):
     ADDRESS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     form: _builtins.str
-    """"marc", "marcxml", "marcjson", "dc", "mods", "jsonld", "ris", "bibtex" or "csv"."""
+    """A RecordFormat: "marc", "bibtex" …"""
     address: _builtins.str
     """URL of the record's page, for formats that contain one; "{id}" stands for the record's id."""
     def __init__(

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 import orjson
 
+from chassis.models import enum_values
+from rangkiang.catalog.v1 import formats_pb2
 from services.catalog.formats import bibtex, csv, dublin_core, json_ld, mods, ris
 from services.catalog.formats.entry import Entry, Form
 from services.catalog.marc import iso2709, marcjson, marcxml
@@ -61,32 +64,28 @@ def _marcjson(entry: Entry) -> bytes:
     return marcjson.encode(entry.record)
 
 
-FORMS: Mapping[str, Form] = {
-    "json": Form("application/json", "json", full_json, _line(full_json)),
-    "brief": Form("application/json", "brief", brief_json, _line(brief_json)),
-    "marc": Form("application/marc", "mrc", _iso2709, _iso2709),
-    "marcxml": Form(
-        "application/marcxml+xml",
-        "xml",
+# Name of a RecordFormat -> document, row, head and tail of a Form.
+_WRITERS: Mapping[str, tuple[Any, ...]] = {
+    "json": (full_json, _line(full_json)),
+    "brief": (brief_json, _line(brief_json)),
+    "marc": (_iso2709, _iso2709),
+    "marcxml": (
         lambda entry: marcxml.encode(entry.record),
         lambda entry: marcxml.encode(entry.record, declare=False) + b"\n",
         marcxml.COLLECTION_HEAD,
         marcxml.COLLECTION_TAIL,
     ),
-    "marcjson": Form("application/marc-in-json", "marcjson", _marcjson, _line(_marcjson)),
-    "dc": Form(
-        "application/dc+xml",
-        "dc",
-        dublin_core.document,
-        dublin_core.row,
-        dublin_core.COLLECTION_HEAD,
-        dublin_core.COLLECTION_TAIL,
-    ),
-    "mods": Form("application/mods+xml", "mods", mods.document, mods.row, mods.COLLECTION_HEAD, mods.COLLECTION_TAIL),
-    "jsonld": Form("application/ld+json", "jsonld", json_ld.document, json_ld.row),
-    "ris": Form("application/x-research-info-systems", "ris", ris.document, ris.document),
-    "bibtex": Form("application/x-bibtex", "bib", bibtex.document, bibtex.document),
-    "csv": Form("text/csv; charset=utf-8; header=present", "csv", csv.document, csv.row, csv.head()),
+    "marcjson": (_marcjson, _line(_marcjson)),
+    "dc": (dublin_core.document, dublin_core.row, dublin_core.COLLECTION_HEAD, dublin_core.COLLECTION_TAIL),
+    "mods": (mods.document, mods.row, mods.COLLECTION_HEAD, mods.COLLECTION_TAIL),
+    "jsonld": (json_ld.document, json_ld.row),
+    "ris": (ris.document, ris.document),
+    "bibtex": (bibtex.document, bibtex.document),
+    "csv": (csv.document, csv.row, csv.head()),
+}
+FORMS: Mapping[str, Form] = {
+    name: Form(options.Extensions[formats_pb2.format].media_type, *_WRITERS[name])
+    for name, options in enum_values(formats_pb2.RecordFormat)
 }
 
 # The formats that can mark a record as deleted.

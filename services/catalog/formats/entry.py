@@ -56,14 +56,12 @@ class Form:
     """An export format.
 
     media_type   HTTP media type
-    ending       file name extension, without the dot
     document     writes one record as a document
     head, row, tail   parts of a collection; a row includes its line end
     Only the MARC formats raise NotSerialisable, for values they cannot hold; the others leave such values out.
     """
 
     media_type: str
-    ending: str
     document: Callable[[Entry], bytes]
     row: Callable[[Entry], bytes]
     head: bytes = b""
