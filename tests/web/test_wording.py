@@ -10,7 +10,6 @@ from gateway.negotiation import LANGUAGES
 from gateway.web.site.browse import KINDS
 from gateway.web.site.citing import citations
 from gateway.web.site.filters import ORDERS
-from gateway.web.site.record import DOWNLOADS
 from gateway.web.site.record_rows import FULLER, ROWS
 from gateway.web.texts import wording
 from services.catalog.record.captions import CAPTIONS
@@ -64,7 +63,6 @@ def test_every_text_is_used() -> None:
 def test_every_text_with_a_computed_name_exists() -> None:
     names_by_prefix = {
         "record.": [FULLER.get(key, key) for key in ROWS if key not in ("identifiers", "more")],
-        "record.download.": DOWNLOADS,
         "facet.": FACETS,
         "sort.": SORTS,
         "order.": ORDERS,
