@@ -96,7 +96,7 @@ def _fill(message: Message, model: BaseModel) -> None:
         if options.flatten:
             _fill(getattr(message, field.name), model)
             getattr(message, field.name).SetInParent()
-        elif name in type(model).model_fields and not options.hidden:
+        elif name in type(model).model_fields and not (options.hidden or options.reply_only):
             value = getattr(model, name)
             if value is None:
                 if _is_optional(field) and name in model.model_fields_set:

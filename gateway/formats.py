@@ -14,8 +14,9 @@ class Format(NamedTuple):
 
     name         name in Catalog.GetForm
     media_type   media type in Accept
-    label        name for people; empty for a format that the page of a record does not offer
+    label        name for people
     unapi        name in unAPI; empty when unAPI does not offer the format
+    place        place among the downloads on a record's page; 0 when they do not have the format
     """
 
     name: str
@@ -24,13 +25,14 @@ class Format(NamedTuple):
     label: Label
     unapi: str
     documentation: str
+    place: int
 
 
 # By URL ending.
 FORMATS: Final = {
     form.ending: Format(
         name, form.media_type.partition(";")[0], form.description, options.Extensions[label], form.unapi,
-        form.documentation,
+        form.documentation, form.place,
     )
     for name, options in enum_values(formats_pb2.RecordFormat)
     for form in [options.Extensions[formats_pb2.format]]

@@ -10,7 +10,7 @@ from pydantic import Field
 from chassis.models import Body, ResponseModel
 from gateway.api import serializers
 from rangkiang.catalog.v1 import catalog_pb2 as wire
-from rangkiang.common.v1.models import Text
+from rangkiang.common.v1.models import Text, TextBody
 
 # The service checks lengths and names the field; these limits only bound the size of its input.
 _LONGEST = 2_000
@@ -152,13 +152,6 @@ class StoredPicture(ResponseModel):
 class Removed(ResponseModel):
     version: int
     """New version of the institution or branch, for If-Match."""
-
-
-class TextBody(Body):
-    """A text in both languages."""
-
-    id: str = Field("", description="In Indonesian.", max_length=_LONGEST, examples=["Ruang baca anak"])
-    en: str = Field("", description="In English.", max_length=_LONGEST, examples=["Children's room"])
 
 
 class LinkBody(Body):

@@ -2,91 +2,65 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
+from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
+from chassis.models import to_message, to_model
 from gateway.api.members import ERRORS, private
-from gateway.api.notice_template_models import (
-    NAME_PATTERN,
-    NoticePreview,
-    NoticeTest,
-    NoticeTestBody,
-    NoticeTextBody,
-    PreviewBody,
-    RestoreBody,
-    Template,
-    Templates,
-    TemplateVersions,
-)
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.queries import QueryModel
-from gateway.api.serializers import plain
 from gateway.api.writes import Version, version_tag
 from gateway.clients import Notifications, call
 from gateway.request_guard import accept_bodies
+from rangkiang.notifications.v1 import models
 from rangkiang.notifications.v1 import templates_pb2 as wire
 
 router = APIRouter(tags=["notice templates"], route_class=ApiRoute)
 
 _SERVICE = "/rangkiang.notifications.v1.Notifications"
 LONGEST_BODY_BYTES = 128 * 1024
+# The service checks kinds, channels and languages; this pattern only bounds the input.
+NAME_PATTERN = r"^[a-z_]{1,32}$"
 Kind = Annotated[str, Path(description="Kind of notices.", pattern=NAME_PATTERN, examples=["due_soon"])]
 Channel = Annotated[
     str, Path(description="email, whatsapp, sms, push or print.", pattern=NAME_PATTERN, examples=["email"])
 ]
 Language = Annotated[str, Path(description="id or en.", pattern=NAME_PATTERN, examples=["id"])]
-_TEXT_EXAMPLE: dict[str, Any] = {
-    "subject": "Batas kembali buku: {{ due_on|date }}",
-    "body": "**{{ title }}** kembali paling lambat {{ due_on|date }}.\n",
-    "provider": {"name": "", "language": "", "parameters": []},
-}
-_EXAMPLE = {"kind": "due_soon", "channel": "email", "language": "id", "version": 1, "text": _TEXT_EXAMPLE,
-            "saved_by": "0192f3a4-5b6c-7d8e-9f01-23456789ab01", "saved_at": "2026-11-26T03:12:00Z"}  # fmt: skip
-_LIST_EXAMPLE = {
-    "kinds": [
-        {
-            "name": "due_soon",
-            "label": {"id": "Pengingat jatuh tempo", "en": "Due date reminder"},
-            "channels": ["push", "whatsapp", "email", "sms", "print"],
-            "variables": [
-                {"name": "title", "label": {"id": "Judul buku", "en": "Title of the book"}, "type": "text",
-                 "in_subject": False, "is_required": True, "fields": []},
-            ],
-            "is_digest": True, "is_marketing": False, "has_code": False,
-        },
-    ],
-    "channels": ["email", "whatsapp", "sms", "push", "print"],
-    "saved": [{"kind": "due_soon", "channel": "email", "language": "id", "version": 1}],
-}  # fmt: skip
-_PREVIEW_EXAMPLE = {
-    "subject": "",
-    "text": 'Perpustakaan Kota: "Kemarau" mohon dikembalikan paling lambat Selasa, 24 November 2026.',
-    "html": "",
-    "provider": {"name": "", "language": "", "parameters": []},
-    "sms_length": 88,
-    "sms_messages": 1,
-}
+
+
+class PreviewBody(models.PreviewBody):
+    """A preview of `text`, or of the template in force when `text` is absent."""
+
+    facts: dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=500)]] = Field(
+        {},
+        description="Values of variables, such as those of a loan; other variables get sample values.",
+        max_length=40,
+        examples=[{"title": "Robohnya Surau Kami"}],
+    )
+
+
 _ONE = "/templates/{notice_kind}/{channel}/{language}"
 
 
 @router.get(
     "/templates",
-    response_model=Templates,
-    **documented(operation="list_templates", summary="Kinds and saved templates", example=_LIST_EXAMPLE, errors=ERRORS),
+    **documented(
+        operation="list_templates", summary="Kinds and saved templates", model=models.Templates, errors=ERRORS
+    ),
 )
 async def list_all(request: Request, query: Annotated[QueryModel, Query()], notifications: Notifications) -> Response:
     """List the kinds of notices with their variables, and the templates that the institution has saved."""
     reply = await call(request, notifications.ListTemplates, wire.ListTemplatesRequest())
-    return private(Templates(**plain(reply)))
+    return private(to_model(models.Templates, reply))
 
 
 @router.get(
     _ONE,
-    response_model=Template,
-    **documented(operation="get_template", summary="A template", example=_EXAMPLE, errors=ERRORS),
+    **documented(operation="get_template", summary="A template", model=models.Template, errors=ERRORS),
 )
 async def get(
     request: Request,
@@ -103,11 +77,10 @@ async def get(
 
 @router.put(
     _ONE,
-    response_model=Template,
     **documented(
         operation="put_template",
         summary="Change a template",
-        example=_EXAMPLE,
+        model=models.Template,
         errors=(*ERRORS, 409),
         method=f"{_SERVICE}/PutTemplate",
     ),
@@ -118,24 +91,23 @@ async def put(
     notice_kind: Kind,
     channel: Channel,
     language: Language,
-    body: NoticeTextBody,
+    body: models.NoticeTextBody,
     notifications: Notifications,
     version: Version,
 ) -> Response:
     """Save a new version. An unknown or missing variable is refused, with its name and line."""
     message = wire.PutTemplateRequest(
-        kind=notice_kind, channel=channel, language=language, version=version, text=body.message()
+        kind=notice_kind, channel=channel, language=language, version=version, text=to_message(wire.TemplateText, body)
     )
     return _template((await call(request, notifications.PutTemplate, message)).template)
 
 
 @router.get(
     f"{_ONE}/versions",
-    response_model=TemplateVersions,
     **documented(
         operation="list_template_versions",
         summary="Versions of a template",
-        example={"total": 1, "hits": [_EXAMPLE]},
+        model=models.TemplateVersions,
         errors=ERRORS,
     ),
 )
@@ -150,17 +122,15 @@ async def versions(
     """List all versions, the newest first, each with the account and the time. Version 0 is the default text."""
     message = wire.ListTemplateVersionsRequest(kind=notice_kind, channel=channel, language=language)
     reply = await call(request, notifications.ListTemplateVersions, message)
-    hits = [Template(**plain(one)) for one in reply.versions]
-    return private(TemplateVersions(total=len(hits), hits=hits))
+    return private(to_model(models.TemplateVersions, reply))
 
 
 @router.put(
     f"{_ONE}/versions",
-    response_model=Template,
     **documented(
         operation="restore_template",
         summary="Restore an earlier version",
-        example=_EXAMPLE,
+        model=models.Template,
         errors=(*ERRORS, 404, 409),
         method=f"{_SERVICE}/RestoreTemplate",
     ),
@@ -170,24 +140,22 @@ async def restore(
     notice_kind: Kind,
     channel: Channel,
     language: Language,
-    body: RestoreBody,
+    body: models.RestoreBody,
     notifications: Notifications,
     version: Version,
 ) -> Response:
     """Save a copy of an earlier version as the newest version."""
-    message = wire.RestoreTemplateRequest(
-        kind=notice_kind, channel=channel, language=language, version=version, earlier=body.version
-    )
+    path = {"kind": notice_kind, "channel": channel, "language": language}
+    message = to_message(wire.RestoreTemplateRequest, body, version=version, **path)
     return _template((await call(request, notifications.RestoreTemplate, message)).template)
 
 
 @router.post(
     f"{_ONE}/test",
-    response_model=NoticeTest,
     **documented(
         operation="send_notice_test",
         summary="Send a test of a template",
-        example={"state": "accepted", "reason": ""},
+        model=models.NoticeTest,
         errors=(*ERRORS, 409),
         method=f"{_SERVICE}/SendTest",
     ),
@@ -197,7 +165,7 @@ async def send_test(
     notice_kind: Kind,
     channel: Channel,
     language: Language,
-    body: NoticeTestBody,
+    body: models.NoticeTestBody,
     notifications: Notifications,
 ) -> Response:
     """Send the template in force, with sample values, to your own address. At most ten times an hour.
@@ -206,17 +174,16 @@ async def send_test(
     code is valid for 15 minutes and five tries. A confirmed address stays until you give another one, or for 180 days
     without a test.
     """
-    message = wire.SendTestRequest(kind=notice_kind, channel=channel, language=language, to=body.to, code=body.code)
-    return private(NoticeTest(**plain(await call(request, notifications.SendTest, message))))
+    message = to_message(wire.SendTestRequest, body, kind=notice_kind, channel=channel, language=language)
+    return private(to_model(models.NoticeTest, await call(request, notifications.SendTest, message)))
 
 
 @router.post(
     "/notices/preview",
-    response_model=NoticePreview,
     **documented(
         operation="preview_notice",
         summary="Preview a notice",
-        example=_PREVIEW_EXAMPLE,
+        model=models.NoticePreview,
         errors=ERRORS,
         method=f"{_SERVICE}/PreviewNotice",
     ),
@@ -224,19 +191,13 @@ async def send_test(
 @accept_bodies(LONGEST_BODY_BYTES)
 async def preview(request: Request, body: PreviewBody, notifications: Notifications) -> Response:
     """Render a notice from the template in force or from an unsaved text. Nothing is saved or sent."""
-    message = wire.PreviewNoticeRequest(
-        kind=body.kind,
-        channel=body.channel,
-        language=body.language,
-        text=body.text.message() if body.text else None,
-        facts=body.facts,
-    )
+    message = to_message(wire.PreviewNoticeRequest, body, facts=body.facts)
     reply = await call(request, notifications.PreviewNotice, message)
-    return private(NoticePreview(**plain(reply)))
+    return private(to_model(models.NoticePreview, reply))
 
 
 def _template(message: wire.Template) -> Response:
-    response = private(Template(**plain(message)))
+    response = private(to_model(models.Template, message))
     # Version 0 needs an ETag too, because the first PUT sends it as If-Match.
     response.headers["ETag"] = version_tag(message.version)
     return response

@@ -9,15 +9,15 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from chassis.models import ResponseModel
+from chassis.models import to_model
 from chassis.spreadsheets import csv_line
 from gateway.api.members import private
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.queries import OneOf, QueryModel, text
 from gateway.api.schemas import JSON
-from gateway.api.serializers import plain
 from gateway.clients import Circulation, call
 from gateway.negotiation import preferred_media_type
+from rangkiang.circulation.v1 import models
 from rangkiang.circulation.v1 import rules_pb2 as wire
 
 router = APIRouter(tags=["lending rules"], route_class=ApiRoute)
@@ -39,42 +39,12 @@ class LendingQuery(QueryModel):
     )
 
 
-class LendingCount(ResponseModel):
-    """Counts of one value of the column."""
-
-    value: str
-    """The value; empty when unknown. A class is a main class of Dewey or of the library's own table."""
-    loans: int
-    """Number of loans, without renewals."""
-    renewals: int
-    """Number of renewals."""
-    returns: int
-    """Number of returns."""
-    in_library_uses: int
-    """Number of in-library uses."""
-    refusals: int
-    """Number of refusal reasons; counted only by branch and by month."""
-
-
-class LendingReport(ResponseModel):
-    """Lending counts of a period."""
-
-    total: int
-    """Number of values."""
-    hits: list[LendingCount]
-    """The counts, by value."""
-
-
-_EXAMPLE = {"value": "800", "loans": 412, "renewals": 96, "returns": 405, "in_library_uses": 31, "refusals": 0}
-
-
 @router.get(
     "/reports/lending",
-    response_model=LendingReport,
     **documented(
         operation="report_lending",
         summary="Lending counts of a period",
-        example={"total": 1, "hits": [_EXAMPLE]},
+        model=models.LendingReport,
         errors=(400, 401, 403, 429, 503, 504),
         content={CSV: {"schema": {"type": "string"}}},
     ),
@@ -82,11 +52,11 @@ _EXAMPLE = {"value": "800", "loans": 412, "renewals": 96, "returns": 405, "in_li
 async def lending(request: Request, query: Annotated[LendingQuery, Query()], circulation: Circulation) -> Response:
     """Sum the daily facts of ISO 2789. Later changes of items or members do not change these counts."""
     message = wire.ReportLendingRequest(**{"from": query.first, "to": query.last}, by=query.by)
-    counts = (await call(request, circulation.ReportLending, message)).counts
+    reply = await call(request, circulation.ReportLending, message)
     accepted = preferred_media_type(request.headers.get("accept", ""), (JSON, CSV))
     if query.format == "csv" or (not query.format and accepted == CSV):
-        return _csv(query.by, [[count.value, *(getattr(count, name) for name in COUNTS)] for count in counts])
-    return private(LendingReport(total=len(counts), hits=[LendingCount(**plain(count)) for count in counts]))
+        return _csv(query.by, [[count.value, *(getattr(count, name) for name in COUNTS)] for count in reply.counts])
+    return private(to_model(models.LendingReport, reply))
 
 
 def _csv(by: str, rows: list[list[str | int]]) -> Response:

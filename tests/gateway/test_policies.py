@@ -14,8 +14,9 @@ from sqlalchemy import insert
 
 from chassis.auth import Principal
 from chassis.context import system
-from gateway.api.policies import MOST_NUMBER, PolicyRowBody
+from gateway.api.policies import MOST_NUMBER
 from rangkiang.catalog.v1.events_pb2 import BranchCopy, InstitutionCopy
+from rangkiang.circulation.v1.models import PolicyRowBody
 from rangkiang.common.v1.text_pb2 import LocalText
 from services.circulation.institutions import copy_institutions
 from services.circulation.policies import PolicyRow, write_rows

@@ -162,8 +162,8 @@ def downloads(record_id: str, words: Wording) -> list[tuple[str, str, str]]:
     """Return (URL, name, media type) of each download of a record."""
     return [
         (f"/records/{record_id}.{ending}", getattr(form.label, words.language), form.media_type)
-        for ending, form in FORMATS.items()
-        if form.label.en
+        for ending, form in sorted(FORMATS.items(), key=lambda item: item[1].place)
+        if form.place
     ]
 
 

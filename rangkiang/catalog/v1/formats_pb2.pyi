@@ -28,33 +28,33 @@ class _RecordFormatEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RecordFo
     RECORD_FORMAT_UNSPECIFIED: _RecordFormat.ValueType  # 0
     RECORD_FORMAT_JSON: _RecordFormat.ValueType  # 1
     RECORD_FORMAT_BRIEF: _RecordFormat.ValueType  # 2
-    RECORD_FORMAT_RIS: _RecordFormat.ValueType  # 3
-    RECORD_FORMAT_BIBTEX: _RecordFormat.ValueType  # 4
-    RECORD_FORMAT_CSV: _RecordFormat.ValueType  # 5
-    RECORD_FORMAT_MARC: _RecordFormat.ValueType  # 6
-    RECORD_FORMAT_MARCXML: _RecordFormat.ValueType  # 7
-    RECORD_FORMAT_MARCJSON: _RecordFormat.ValueType  # 8
-    RECORD_FORMAT_MODS: _RecordFormat.ValueType  # 9
-    RECORD_FORMAT_DC: _RecordFormat.ValueType  # 10
-    RECORD_FORMAT_JSONLD: _RecordFormat.ValueType  # 11
+    RECORD_FORMAT_MARC: _RecordFormat.ValueType  # 3
+    RECORD_FORMAT_MARCXML: _RecordFormat.ValueType  # 4
+    RECORD_FORMAT_MARCJSON: _RecordFormat.ValueType  # 5
+    RECORD_FORMAT_DC: _RecordFormat.ValueType  # 6
+    RECORD_FORMAT_MODS: _RecordFormat.ValueType  # 7
+    RECORD_FORMAT_JSONLD: _RecordFormat.ValueType  # 8
+    RECORD_FORMAT_RIS: _RecordFormat.ValueType  # 9
+    RECORD_FORMAT_BIBTEX: _RecordFormat.ValueType  # 10
+    RECORD_FORMAT_CSV: _RecordFormat.ValueType  # 11
 
 class RecordFormat(_RecordFormat, metaclass=_RecordFormatEnumTypeWrapper):
-    """The export formats, in the order of the downloads on a record's page; those with a label are there. GetFormRequest has
-    the name of a value in lower case: "bibtex". docs/api.md lists them.
+    """The export formats. Accept selects the first one of its media types. GetFormRequest has the name of a value in lower
+    case: "bibtex". docs/api.md lists them.
     """
 
 RECORD_FORMAT_UNSPECIFIED: RecordFormat.ValueType  # 0
 RECORD_FORMAT_JSON: RecordFormat.ValueType  # 1
 RECORD_FORMAT_BRIEF: RecordFormat.ValueType  # 2
-RECORD_FORMAT_RIS: RecordFormat.ValueType  # 3
-RECORD_FORMAT_BIBTEX: RecordFormat.ValueType  # 4
-RECORD_FORMAT_CSV: RecordFormat.ValueType  # 5
-RECORD_FORMAT_MARC: RecordFormat.ValueType  # 6
-RECORD_FORMAT_MARCXML: RecordFormat.ValueType  # 7
-RECORD_FORMAT_MARCJSON: RecordFormat.ValueType  # 8
-RECORD_FORMAT_MODS: RecordFormat.ValueType  # 9
-RECORD_FORMAT_DC: RecordFormat.ValueType  # 10
-RECORD_FORMAT_JSONLD: RecordFormat.ValueType  # 11
+RECORD_FORMAT_MARC: RecordFormat.ValueType  # 3
+RECORD_FORMAT_MARCXML: RecordFormat.ValueType  # 4
+RECORD_FORMAT_MARCJSON: RecordFormat.ValueType  # 5
+RECORD_FORMAT_DC: RecordFormat.ValueType  # 6
+RECORD_FORMAT_MODS: RecordFormat.ValueType  # 7
+RECORD_FORMAT_JSONLD: RecordFormat.ValueType  # 8
+RECORD_FORMAT_RIS: RecordFormat.ValueType  # 9
+RECORD_FORMAT_BIBTEX: RecordFormat.ValueType  # 10
+RECORD_FORMAT_CSV: RecordFormat.ValueType  # 11
 Global___RecordFormat: _TypeAlias = RecordFormat  # noqa: Y015
 
 @_typing.final
@@ -68,6 +68,7 @@ class Format(_message.Message):
     DESCRIPTION_FIELD_NUMBER: _builtins.int
     UNAPI_FIELD_NUMBER: _builtins.int
     DOCUMENTATION_FIELD_NUMBER: _builtins.int
+    PLACE_FIELD_NUMBER: _builtins.int
     ending: _builtins.str
     """Ending of URLs and file names."""
     media_type: _builtins.str
@@ -77,6 +78,8 @@ class Format(_message.Message):
     """Name in unAPI, which reference managers use; empty when unAPI does not offer the format."""
     documentation: _builtins.str
     """Address of the format's description, for unAPI."""
+    place: _builtins.int
+    """Place among the downloads on a record's page; 0 when they do not have the format."""
     def __init__(
         self,
         *,
@@ -85,10 +88,11 @@ class Format(_message.Message):
         description: _builtins.str = ...,
         unapi: _builtins.str = ...,
         documentation: _builtins.str = ...,
+        place: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "documentation", b"documentation", "ending", b"ending", "media_type", b"media_type", "unapi", b"unapi"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "documentation", b"documentation", "ending", b"ending", "media_type", b"media_type", "place", b"place", "unapi", b"unapi"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1099,7 +1099,7 @@ Global___CalendarDay: _TypeAlias = CalendarDay  # noqa: Y015
 
 @_typing.final
 class PolicyRow(_message.Message):
-    """One row of lending rules. Empty category, collection or branch means any."""
+    """A policy row; an empty category, collection or branch stands for any. The most specific row applies."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1125,36 +1125,48 @@ class PolicyRow(_message.Message):
     FINE_CAP_FIELD_NUMBER: _builtins.int
     LOST_AFTER_DAYS_FIELD_NUMBER: _builtins.int
     category: _builtins.str
+    """Code of a category of members; empty for any."""
     collection: _builtins.str
+    """Code of a collection; empty for any."""
     branch: _builtins.str
-    """Code of a branch."""
+    """Code of the branch that lends; empty for any."""
     unit: _builtins.str
-    """"day" or "hour"."""
+    """Unit of `period`."""
     period: _builtins.int
+    """Length of a loan and of each renewal, in `unit`."""
     renewals: _builtins.int
+    """Number of renewals that a loan may have."""
     renew_from: _builtins.str
-    """"due" or "today": the day from which a renewal counts."""
+    """Day from which a renewal counts: due (the due date) or today."""
     renew_when_overdue: _builtins.bool
+    """True when an overdue loan can be renewed."""
     loan_limit: _builtins.int
-    """Most open loans in total and of this collection; 0: no limit of this row."""
+    """Largest number of open loans; 0 for no limit."""
     collection_limit: _builtins.int
+    """Largest number of open loans of this collection; 0 for no separate limit."""
     is_for_loan: _builtins.bool
+    """False for items that are only read in the library."""
     grace_days: _builtins.int
-    """Overdue open days without a suspension."""
+    """Overdue open days without a suspension or a fine."""
     suspension_cap: _builtins.int
-    """Most calendar days of a suspension; 0 for none."""
+    """Longest suspension after a late return, in calendar days; 0 for no suspension."""
     last_due_on: _builtins.str
-    """Loans are due on this day at the latest, ISO 8601; empty for none."""
+    """Latest due date, ISO 8601, such as the end of a semester."""
     holds_allowed: _builtins.bool
-    """For holds and fees, which do not exist yet; stored as sent."""
+    """True when holds are allowed. Stored; holds do not exist yet."""
     hold_limit: _builtins.int
+    """Largest number of holds. Stored; holds do not exist yet."""
     shelf_days: _builtins.int
+    """Open days on the hold shelf. Stored; holds do not exist yet."""
     fine_per_day: _builtins.int
+    """Fine for each overdue day. Stored; fines do not exist yet."""
     fine_cap: _builtins.int
+    """Limit of a fine. Stored; fines do not exist yet."""
     lost_after_days: _builtins.int
+    """Overdue days until an item is presumed lost. Stored; not used yet."""
     @_builtins.property
     def not_for_loan_sentence(self) -> _text_pb2.LocalText:
-        """The sentence that is shown when an item is not for loan."""
+        """Sentence for items that are not for loan; required with both languages for them."""
 
     def __init__(
         self,

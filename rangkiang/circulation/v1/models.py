@@ -181,6 +181,58 @@ class LoanExplained(ResponseModel):
     steps: list[rangkiang.common.v1.models.Text] = Field(description='The steps of the decision as sentences, in order.', examples=[[{'id': '7 hari sejak 26 November 2026.', 'en': '7 days from 26 November 2026.'}]])
 
 
+class PolicyRow(ResponseModel):
+    """A policy row; an empty category, collection or branch stands for any. The most specific row applies."""
+
+    category: str = Field(description='Code of a category of members; empty for any.', examples=['umum'])
+    collection: str = Field(description='Code of a collection; empty for any.', examples=['circulation'])
+    branch: str = Field(description='Code of the branch that lends; empty for any.', examples=['PST'])
+    unit: Literal['day', 'hour'] = Field(description='Unit of `period`.', examples=['day'])
+    period: int = Field(description='Length of a loan and of each renewal, in `unit`.', examples=[7])
+    renewals: int = Field(description='Number of renewals that a loan may have.', examples=[1])
+    renew_from: Literal['due', 'today'] = Field(description='Day from which a renewal counts: due (the due date) or today.', examples=['due'])
+    renew_when_overdue: bool = Field(description='True when an overdue loan can be renewed.')
+    loan_limit: int = Field(description='Largest number of open loans; 0 for no limit.', examples=[3])
+    collection_limit: int = Field(description='Largest number of open loans of this collection; 0 for no separate limit.')
+    is_for_loan: bool = Field(description='False for items that are only read in the library.', examples=[True])
+    not_for_loan_sentence: rangkiang.common.v1.models.Text = Field(description='Sentence for items that are not for loan; required with both languages for them.', examples=[{'id': '', 'en': ''}])
+    grace_days: int = Field(description='Overdue open days without a suspension or a fine.')
+    suspension_cap: int = Field(description='Longest suspension after a late return, in calendar days; 0 for no suspension.', examples=[30])
+    last_due_on: str | None = Field(default=None, description='Latest due date, ISO 8601, such as the end of a semester.', examples=['2026-12-18'])
+    holds_allowed: bool = Field(description='True when holds are allowed. Stored; holds do not exist yet.', examples=[True])
+    hold_limit: int = Field(description='Largest number of holds. Stored; holds do not exist yet.', examples=[2])
+    shelf_days: int = Field(description='Open days on the hold shelf. Stored; holds do not exist yet.', examples=[3])
+    fine_per_day: int = Field(description='Fine for each overdue day. Stored; fines do not exist yet.')
+    fine_cap: int = Field(description='Limit of a fine. Stored; fines do not exist yet.')
+    lost_after_days: int = Field(description='Overdue days until an item is presumed lost. Stored; not used yet.', examples=[60])
+
+
+class PolicyRowBody(Body):
+    """A policy row; an empty category, collection or branch stands for any. The most specific row applies."""
+
+    category: str = Field(default="", description='Code of a category of members; empty for any.', max_length=64, pattern='^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]*$', examples=['umum'])
+    collection: str = Field(default="", description='Code of a collection; empty for any.', max_length=64, pattern='^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]*$', examples=['circulation'])
+    branch: str = Field(default="", description='Code of the branch that lends; empty for any.', max_length=64, pattern='^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]*$', examples=['PST'])
+    unit: Literal['day', 'hour'] = Field(default='day', description='Unit of `period`.', examples=['day'])
+    period: int = Field(default=7, description='Length of a loan and of each renewal, in `unit`.', ge=0, le=1000000000, examples=[7])
+    renewals: int = Field(default=1, description='Number of renewals that a loan may have.', ge=0, le=1000000000, examples=[1])
+    renew_from: Literal['due', 'today'] = Field(default='due', description='Day from which a renewal counts: due (the due date) or today.', examples=['due'])
+    renew_when_overdue: StrictBool = Field(default=False, description='True when an overdue loan can be renewed.')
+    loan_limit: int = Field(default=3, description='Largest number of open loans; 0 for no limit.', ge=0, le=1000000000, examples=[3])
+    collection_limit: int = Field(default=0, description='Largest number of open loans of this collection; 0 for no separate limit.', ge=0, le=1000000000)
+    is_for_loan: StrictBool = Field(default=True, description='False for items that are only read in the library.', examples=[True])
+    not_for_loan_sentence: rangkiang.common.v1.models.TextBody = Field(default=rangkiang.common.v1.models.TextBody(), description='Sentence for items that are not for loan; required with both languages for them.', examples=[{'id': '', 'en': ''}])
+    grace_days: int = Field(default=0, description='Overdue open days without a suspension or a fine.', ge=0, le=1000000000)
+    suspension_cap: int = Field(default=0, description='Longest suspension after a late return, in calendar days; 0 for no suspension.', ge=0, le=1000000000, examples=[30])
+    last_due_on: str | None = Field(default=None, description='Latest due date, ISO 8601, such as the end of a semester.', max_length=10, examples=['2026-12-18'])
+    holds_allowed: StrictBool = Field(default=True, description='True when holds are allowed. Stored; holds do not exist yet.', examples=[True])
+    hold_limit: int = Field(default=2, description='Largest number of holds. Stored; holds do not exist yet.', ge=0, le=1000000000, examples=[2])
+    shelf_days: int = Field(default=3, description='Open days on the hold shelf. Stored; holds do not exist yet.', ge=0, le=1000000000, examples=[3])
+    fine_per_day: int = Field(default=0, description='Fine for each overdue day. Stored; fines do not exist yet.', ge=0, le=1000000000)
+    fine_cap: int = Field(default=0, description='Limit of a fine. Stored; fines do not exist yet.', ge=0, le=1000000000)
+    lost_after_days: int = Field(default=60, description='Overdue days until an item is presumed lost. Stored; not used yet.', ge=0, le=1000000000, examples=[60])
+
+
 class Borrower(ResponseModel):
     """The loans of a member, and whether the member may borrow. It does not contain the name."""
 
@@ -194,3 +246,45 @@ class Borrower(ResponseModel):
     suspension: Suspension | None = Field(default=None, description='The suspension in force; absent when there is none.')
     refusals: list[Refusal] = Field(description='Refusals that apply to every item.')
     loans: list[Loan] = Field(description="The member's loans.")
+
+
+class Policies(ResponseModel):
+    """The policies of an institution."""
+
+    version: int = Field(description='Version, for If-Match; 0 for the default policies.', examples=[3])
+    rows: list[PolicyRow] = Field(description='Rows. A row with the category precedes one without; then one with the collection; then one with the branch.')
+    default_category: str = Field(description='Code of the category whose rules apply to a reader who is not signed in.', examples=['umum'])
+
+
+class PoliciesBody(Body):
+    """The policies of an institution."""
+
+    rows: list[PolicyRowBody] = Field(description='Rows. A row with the category precedes one without; then one with the collection; then one with the branch.', max_length=500)
+    default_category: str = Field(default="", description='Code of the category whose rules apply to a reader who is not signed in.', max_length=64, pattern='^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]*$', examples=['umum'])
+
+
+class PolicyPreview(ResponseModel):
+    """The effect of unsaved policies on the loans of the last 90 days."""
+
+    loans: int = Field(description='Number of loans in these 90 days.')
+    refused: int = Field(description='Number of loans that the unsaved policies do not allow.')
+    longer: int = Field(description='Number of loans with a longer period than under the policies in force.')
+    shorter: int = Field(description='Number of loans with a shorter period than under the policies in force.')
+
+
+class LendingCount(ResponseModel):
+    """Counts of one value of the column."""
+
+    value: str = Field(description="The value; empty when unknown. A class is a main class of Dewey or of the library's own table.", examples=['800'])
+    loans: int = Field(description='Number of loans, without renewals.', examples=[412])
+    renewals: int = Field(description='Number of renewals.', examples=[96])
+    returns: int = Field(description='Number of returns.', examples=[405])
+    in_library_uses: int = Field(description='Number of in-library uses.', examples=[31])
+    refusals: int = Field(description='Number of refusal reasons; counted only by branch and by month.')
+
+
+class LendingReport(ResponseModel):
+    """Lending counts of a period."""
+
+    total: int = Field(description='Number of values.', examples=[1])
+    hits: list[LendingCount] = Field(description='The counts, by value.')

@@ -57,7 +57,7 @@ Global___GetPoliciesReply: _TypeAlias = GetPoliciesReply  # noqa: Y015
 
 @_typing.final
 class Policies(_message.Message):
-    """The lending rules of an institution. Of the rows that match a loan, the most specific one decides."""
+    """The policies of an institution."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -65,10 +65,13 @@ class Policies(_message.Message):
     ROWS_FIELD_NUMBER: _builtins.int
     DEFAULT_CATEGORY_FIELD_NUMBER: _builtins.int
     version: _builtins.int
+    """Version, for If-Match; 0 for the default policies."""
     default_category: _builtins.str
-    """Code of the category for readers who are not signed in."""
+    """Code of the category whose rules apply to a reader who is not signed in."""
     @_builtins.property
-    def rows(self) -> _containers.RepeatedCompositeFieldContainer[_loans_pb2.PolicyRow]: ...
+    def rows(self) -> _containers.RepeatedCompositeFieldContainer[_loans_pb2.PolicyRow]:
+        """Rows. A row with the category precedes one without; then one with the collection; then one with the branch."""
+
     def __init__(
         self,
         *,
@@ -138,7 +141,7 @@ Global___PutPoliciesReply: _TypeAlias = PutPoliciesReply  # noqa: Y015
 
 @_typing.final
 class PolicyPreview(_message.Message):
-    """Loans that were made under earlier rules, compared with these rules."""
+    """The effect of unsaved policies on the loans of the last 90 days."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -147,11 +150,13 @@ class PolicyPreview(_message.Message):
     LONGER_FIELD_NUMBER: _builtins.int
     SHORTER_FIELD_NUMBER: _builtins.int
     loans: _builtins.int
+    """Number of loans in these 90 days."""
     refused: _builtins.int
-    """Not for loan by these rules."""
+    """Number of loans that the unsaved policies do not allow."""
     longer: _builtins.int
-    """Loans with a longer or a shorter period than under the rules in force."""
+    """Number of loans with a longer period than under the policies in force."""
     shorter: _builtins.int
+    """Number of loans with a shorter period than under the policies in force."""
     def __init__(
         self,
         *,
@@ -764,11 +769,15 @@ Global___ReportLendingRequest: _TypeAlias = ReportLendingRequest  # noqa: Y015
 
 @_typing.final
 class ReportLendingReply(_message.Message):
+    """Lending counts of a period."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     COUNTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def counts(self) -> _containers.RepeatedCompositeFieldContainer[Global___LendingCount]: ...
+    def counts(self) -> _containers.RepeatedCompositeFieldContainer[Global___LendingCount]:
+        """The counts, by value."""
+
     def __init__(
         self,
         *,
@@ -784,7 +793,7 @@ Global___ReportLendingReply: _TypeAlias = ReportLendingReply  # noqa: Y015
 
 @_typing.final
 class LendingCount(_message.Message):
-    """Counts of ISO 2789 for one value of the column."""
+    """Counts of one value of the column."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -795,11 +804,17 @@ class LendingCount(_message.Message):
     IN_LIBRARY_USES_FIELD_NUMBER: _builtins.int
     REFUSALS_FIELD_NUMBER: _builtins.int
     value: _builtins.str
+    """The value; empty when unknown. A class is a main class of Dewey or of the library's own table."""
     loans: _builtins.int
+    """Number of loans, without renewals."""
     renewals: _builtins.int
+    """Number of renewals."""
     returns: _builtins.int
+    """Number of returns."""
     in_library_uses: _builtins.int
+    """Number of in-library uses."""
     refusals: _builtins.int
+    """Number of refusal reasons; counted only by branch and by month."""
     def __init__(
         self,
         *,

@@ -19,5 +19,5 @@ class Text(ResponseModel):
 class TextBody(Body):
     """A text for people, in Indonesian and English; either may be empty: then the other one is shown."""
 
-    id: str = Field(default="", description='In Indonesian.')
-    en: str = Field(default="", description='In English.')
+    id: str = Field(default="", description='In Indonesian.', max_length=2000)
+    en: str = Field(default="", description='In English.', max_length=2000)

@@ -90,7 +90,7 @@ class Json(_message.Message):
     required: _builtins.bool
     """A body must have the property."""
     default: _builtins.str
-    """Value of a body without the property; a text, or JSON when the field is no text."""
+    """Value of a body without the property: a text, or JSON when the field is no text; "{}" for an empty object."""
     nullable: _builtins.bool
     """In a body null stands for the absent property. The fields with `optional` are nullable too; null clears them."""
     private: _builtins.bool

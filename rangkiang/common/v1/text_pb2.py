@@ -25,15 +25,19 @@ _sym_db = _symbol_database.Default()
 from rangkiang.common.v1 import options_pb2 as rangkiang_dot_common_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1erangkiang/common/v1/text.proto\x12\x13rangkiang.common.v1\x1a!rangkiang/common/v1/options.proto\"9\n\tLocalText\x12\n\n\x02id\x18\x01 \x01(\t\x12\n\n\x02\x65n\x18\x02 \x01(\t:\x14\xca\xc1\x18\x04Text\xd2\xc1\x18\x08TextBodyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1erangkiang/common/v1/text.proto\x12\x13rangkiang.common.v1\x1a!rangkiang/common/v1/options.proto\"K\n\tLocalText\x12\x13\n\x02id\x18\x01 \x01(\tB\x07\xea\xc7\x18\x03\x18\xd0\x0f\x12\x13\n\x02\x65n\x18\x02 \x01(\tB\x07\xea\xc7\x18\x03\x18\xd0\x0f:\x14\xca\xc1\x18\x04Text\xd2\xc1\x18\x08TextBodyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'rangkiang.common.v1.text_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_LOCALTEXT'].fields_by_name['id']._loaded_options = None
+  _globals['_LOCALTEXT'].fields_by_name['id']._serialized_options = b'\352\307\030\003\030\320\017'
+  _globals['_LOCALTEXT'].fields_by_name['en']._loaded_options = None
+  _globals['_LOCALTEXT'].fields_by_name['en']._serialized_options = b'\352\307\030\003\030\320\017'
   _globals['_LOCALTEXT']._loaded_options = None
   _globals['_LOCALTEXT']._serialized_options = b'\312\301\030\004Text\322\301\030\010TextBody'
   _globals['_LOCALTEXT']._serialized_start=90
-  _globals['_LOCALTEXT']._serialized_end=147
+  _globals['_LOCALTEXT']._serialized_end=165
 # @@protoc_insertion_point(module_scope)

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StrictBool, StringConstraints
 
 from chassis.models import Body, Moment, Refusal, ResponseModel
+import rangkiang.common.v1.models
 
 
 class ConversationMessage(ResponseModel):
@@ -265,6 +266,137 @@ class HandedOver(ResponseModel):
     """The result of marking letters."""
 
     count: int = Field(description='Number of notices that were marked.', examples=[1])
+
+
+class Provider(ResponseModel):
+    """A template that is stored at the provider."""
+
+    name: str = Field(description='Name of the template; empty for channels that have none.', examples=['pengingat_kembali'])
+    language: str = Field(description="The provider's language code.", examples=['id'])
+    parameters: list[str] = Field(description='Names of the variables; in a preview, their values.', examples=[['institution_name', 'title']])
+
+
+class TemplateText(ResponseModel):
+    """The text of a template."""
+
+    subject: str = Field(description='Subject of e-mails, push messages and letters: one line without personal data.', examples=['Batas kembali buku: {{ due_on|date }}'])
+    body: str = Field(description='Body, with variables and the markup of docs/notices.md.', examples=['**{{ title }}** kembali paling lambat {{ due_on|date }}.\n'])
+    provider: Provider = Field(description='The approved template; only for WhatsApp.')
+
+
+class Template(ResponseModel):
+    """The text of a kind of notice for a channel and a language."""
+
+    kind: str = Field(description='Kind of notices.', examples=['due_soon'])
+    channel: str = Field(description='email, whatsapp, sms, push or print.', examples=['email'])
+    language: str = Field(description='id or en.', examples=['id'])
+    version: int = Field(description='Version, for If-Match; 0 for the default text.', examples=[1])
+    text: TemplateText = Field(description='The text.')
+    saved_by: str = Field(description='Account (UUID) that saved the version; empty for version 0.', examples=['0192f3a4-5b6c-7d8e-9f01-23456789ab01'])
+    saved_at: str | None = Field(default=None, description='Time at which the version was saved, ISO 8601 in UTC.', examples=['2026-11-26T03:12:00Z'])
+
+
+class ProviderBody(Body):
+    """A template that is stored at the provider."""
+
+    name: str = Field(default="", description='Name of the template; empty for channels that have none.', max_length=128, examples=['pengingat_kembali'])
+    language: str = Field(default="", description="The provider's language code.", max_length=16, examples=['id'])
+    parameters: list[Annotated[str, StringConstraints(max_length=64)]] = Field(default=[], description='Names of the variables; in a preview, their values.', max_length=20, examples=[['institution_name', 'title']])
+
+
+class NoticeTextBody(Body):
+    """The text of a template."""
+
+    subject: str = Field(default="", description='Subject of e-mails, push messages and letters: one line without personal data.', max_length=500, examples=['Batas kembali buku: {{ due_on|date }}'])
+    body: str = Field(description='Body, with variables and the markup of docs/notices.md.', max_length=20000, examples=['**{{ title }}** kembali paling lambat {{ due_on|date }}.\n'])
+    provider: ProviderBody | None = Field(default=None, description='The approved template; only for WhatsApp.')
+
+
+class TemplateVariable(ResponseModel):
+    """A variable that a template may use."""
+
+    name: str = Field(description='Name, as used in a text.', examples=['title'])
+    label: rangkiang.common.v1.models.Text = Field(description='Description.', examples=[{'id': 'Judul buku', 'en': 'Title of the book'}])
+    type: str = Field(description='text, date, moment, number, flag, link, code or list.', examples=['text'])
+    in_subject: bool = Field(description='True when the variable has no personal data, so that a subject may use it.')
+    is_required: bool = Field(description='True when each text must use this variable, or an alternative in the same group of required variables.', examples=[True])
+    fields: list[str] = Field(description='Fields of each entry, for a list.')
+
+
+class TemplateKind(ResponseModel):
+    """A kind of notices."""
+
+    name: str = Field(description='Code of the kind.', examples=['due_soon'])
+    label: rangkiang.common.v1.models.Text = Field(description='Name of the kind.', examples=[{'id': 'Pengingat jatuh tempo', 'en': 'Due date reminder'}])
+    channels: list[str] = Field(description='Channels that send this kind; the setting CHANNELS decides their order.', examples=[['push', 'whatsapp', 'email', 'sms', 'print']])
+    variables: list[TemplateVariable] = Field(description='Variables that templates of this kind may use.')
+    is_digest: bool = Field(description='True when the notices of a day are combined in one message.', examples=[True])
+    is_marketing: bool = Field(description="True when sending needs the member's consent.")
+    has_code: bool = Field(description='True when the text has a one-time code.')
+
+
+class SavedTemplate(ResponseModel):
+    """A template that the institution has saved."""
+
+    kind: str = Field(description='Kind of notices.', examples=['due_soon'])
+    channel: str = Field(description='email, whatsapp, sms, push or print.', examples=['email'])
+    language: str = Field(description='id or en.', examples=['id'])
+    version: int = Field(description='The newest version.', examples=[1])
+
+
+class Templates(ResponseModel):
+    """Kinds of notices, and the templates that the institution has saved."""
+
+    kinds: list[TemplateKind] = Field(description='All kinds.')
+    channels: list[str] = Field(description='All channels.', examples=[['email', 'whatsapp', 'sms', 'push', 'print']])
+    saved: list[SavedTemplate] = Field(description='Templates that differ from the default text.')
+
+
+class TemplateVersions(ResponseModel):
+    """The versions of a template."""
+
+    total: int = Field(description='Number of versions in the list.', examples=[1])
+    hits: list[Template] = Field(description='The versions, the newest first; at most 100.')
+
+
+class RestoreBody(Body):
+    """The version to restore."""
+
+    version: int = Field(description='An earlier version; 0 is the default text.', ge=0, le=1000000000000, examples=[1])
+
+
+class PreviewBody(Body):
+    """A preview of `text`, or of the template in force when `text` is absent."""
+
+    kind: str = Field(description='Kind of notices.', pattern='^[a-z_]{1,32}$', examples=['due_soon'])
+    channel: str = Field(description='email, whatsapp, sms, push or print.', pattern='^[a-z_]{1,32}$', examples=['sms'])
+    language: str = Field(description='id or en.', pattern='^[a-z_]{1,32}$', examples=['id'])
+    text: NoticeTextBody | None = Field(default=None, description='A text that is not saved yet.')
+
+
+class NoticePreview(ResponseModel):
+    """A rendered notice."""
+
+    subject: str = Field(description='Subject of e-mails, push messages and letters.')
+    text: str = Field(description='Plain text.', examples=['Perpustakaan Kota: "Kemarau" mohon dikembalikan paling lambat Selasa, 24 November 2026.'])
+    html: str = Field(description='HTML, for e-mail.')
+    provider: Provider = Field(description="For WhatsApp: the provider's template with the values of its parameters.")
+    sms_length: int = Field(description='For SMS: number of characters; one message has at most 160.', examples=[88])
+    sms_messages: int = Field(description='For SMS: number of messages that are charged.', examples=[1])
+
+
+class NoticeTestBody(Body):
+    """The caller's own address for tests. Without a body the test goes to the confirmed address."""
+
+    to: str = Field(default="", description='Your e-mail address or phone number. A code is sent to an address that is not confirmed.', max_length=254, examples=['081234567890'])
+    code: str = Field(default="", description='The code that was sent to the address, which confirms it.', max_length=16)
+
+
+class NoticeTest(ResponseModel):
+    """The result of a test."""
+
+    state: str = Field(description='accepted, temporary, permanent or unknown; code_sent if a code was sent in place of the test; started for a repeated request.', examples=['accepted'])
+    reason: str = Field(description='Reason code; empty when there is none.')
 
 
 class Webhook(ResponseModel):

@@ -34,19 +34,23 @@ class Template(_message.Message):
     SAVED_BY_FIELD_NUMBER: _builtins.int
     SAVED_AT_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
-    """A NoticeKind: "due_soon", "loan_receipt" …"""
+    """Kind of notices."""
     channel: _builtins.str
-    """"email", "whatsapp", "sms", "push" or "print"."""
+    """email, whatsapp, sms, push or print."""
     language: _builtins.str
-    """"id" or "en"."""
+    """id or en."""
     version: _builtins.int
-    """0 is the text that every institution has before it saves its own."""
+    """Version, for If-Match; 0 for the default text."""
     saved_by: _builtins.str
-    """The account that saved this version; empty for version 0."""
+    """Account (UUID) that saved the version; empty for version 0."""
     @_builtins.property
-    def text(self) -> Global___TemplateText: ...
+    def text(self) -> Global___TemplateText:
+        """The text."""
+
     @_builtins.property
-    def saved_at(self) -> _timestamp_pb2.Timestamp: ...
+    def saved_at(self) -> _timestamp_pb2.Timestamp:
+        """Time at which the version was saved, ISO 8601 in UTC."""
+
     def __init__(
         self,
         *,
@@ -68,18 +72,20 @@ Global___Template: _TypeAlias = Template  # noqa: Y015
 
 @_typing.final
 class TemplateText(_message.Message):
+    """The text of a template."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     SUBJECT_FIELD_NUMBER: _builtins.int
     BODY_FIELD_NUMBER: _builtins.int
     PROVIDER_FIELD_NUMBER: _builtins.int
     subject: _builtins.str
-    """For mails, push messages and letters."""
+    """Subject of e-mails, push messages and letters: one line without personal data."""
     body: _builtins.str
-    """Jinja and the markup of docs/notices.md."""
+    """Body, with variables and the markup of docs/notices.md."""
     @_builtins.property
     def provider(self) -> Global___ProviderTemplate:
-        """For WhatsApp."""
+        """The approved template; only for WhatsApp."""
 
     def __init__(
         self,
@@ -98,7 +104,7 @@ Global___TemplateText: _TypeAlias = TemplateText  # noqa: Y015
 
 @_typing.final
 class ProviderTemplate(_message.Message):
-    """A template that the provider stores and has approved."""
+    """A template that is stored at the provider."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -106,11 +112,12 @@ class ProviderTemplate(_message.Message):
     LANGUAGE_FIELD_NUMBER: _builtins.int
     PARAMETERS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
+    """Name of the template; empty for channels that have none."""
     language: _builtins.str
-    """The provider's code of the language, such as "id" or "en_US"."""
+    """The provider's language code."""
     @_builtins.property
     def parameters(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Names of variables in order; in a preview their values."""
+        """Names of the variables; in a preview, their values."""
 
     def __init__(
         self,
@@ -144,20 +151,24 @@ Global___ListTemplatesRequest: _TypeAlias = ListTemplatesRequest  # noqa: Y015
 
 @_typing.final
 class ListTemplatesReply(_message.Message):
+    """Kinds of notices, and the templates that the institution has saved."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     KINDS_FIELD_NUMBER: _builtins.int
     CHANNELS_FIELD_NUMBER: _builtins.int
     SAVED_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def kinds(self) -> _containers.RepeatedCompositeFieldContainer[Global___TemplateKind]: ...
+    def kinds(self) -> _containers.RepeatedCompositeFieldContainer[Global___TemplateKind]:
+        """All kinds."""
+
     @_builtins.property
     def channels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """"email", "whatsapp" …"""
+        """All channels."""
 
     @_builtins.property
     def saved(self) -> _containers.RepeatedCompositeFieldContainer[Global___SavedTemplate]:
-        """Templates that the institution has saved."""
+        """Templates that differ from the default text."""
 
     def __init__(
         self,
@@ -176,6 +187,8 @@ Global___ListTemplatesReply: _TypeAlias = ListTemplatesReply  # noqa: Y015
 
 @_typing.final
 class SavedTemplate(_message.Message):
+    """A template that the institution has saved."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     KIND_FIELD_NUMBER: _builtins.int
@@ -183,9 +196,13 @@ class SavedTemplate(_message.Message):
     LANGUAGE_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
+    """Kind of notices."""
     channel: _builtins.str
+    """email, whatsapp, sms, push or print."""
     language: _builtins.str
+    """id or en."""
     version: _builtins.int
+    """The newest version."""
     def __init__(
         self,
         *,
@@ -204,6 +221,8 @@ Global___SavedTemplate: _TypeAlias = SavedTemplate  # noqa: Y015
 
 @_typing.final
 class TemplateKind(_message.Message):
+    """A kind of notices."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
@@ -214,20 +233,25 @@ class TemplateKind(_message.Message):
     IS_MARKETING_FIELD_NUMBER: _builtins.int
     HAS_CODE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
+    """Code of the kind."""
     is_digest: _builtins.bool
-    """Notices of a day are sent in one message."""
+    """True when the notices of a day are combined in one message."""
     is_marketing: _builtins.bool
-    """Needs the member's consent."""
+    """True when sending needs the member's consent."""
     has_code: _builtins.bool
-    """The text has a code that can be used once: staff pages do not show it."""
+    """True when the text has a one-time code."""
     @_builtins.property
-    def label(self) -> _text_pb2.LocalText: ...
-    @_builtins.property
-    def channels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The channels that send these notices, in no order."""
+    def label(self) -> _text_pb2.LocalText:
+        """Name of the kind."""
 
     @_builtins.property
-    def variables(self) -> _containers.RepeatedCompositeFieldContainer[Global___TemplateVariable]: ...
+    def channels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Channels that send this kind; the setting CHANNELS decides their order."""
+
+    @_builtins.property
+    def variables(self) -> _containers.RepeatedCompositeFieldContainer[Global___TemplateVariable]:
+        """Variables that templates of this kind may use."""
+
     def __init__(
         self,
         *,
@@ -249,6 +273,8 @@ Global___TemplateKind: _TypeAlias = TemplateKind  # noqa: Y015
 
 @_typing.final
 class TemplateVariable(_message.Message):
+    """A variable that a template may use."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
@@ -258,17 +284,20 @@ class TemplateVariable(_message.Message):
     IS_REQUIRED_FIELD_NUMBER: _builtins.int
     FIELDS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
+    """Name, as used in a text."""
     type: _builtins.str
-    """"text", "date", "moment", "number", "flag", "link", "code" or "list"."""
+    """text, date, moment, number, flag, link, code or list."""
     in_subject: _builtins.bool
-    """May be used in a subject, because the value has no data about a member."""
+    """True when the variable has no personal data, so that a subject may use it."""
     is_required: _builtins.bool
-    """Each template must use this variable, or a required alternative to it."""
+    """True when each text must use this variable, or an alternative in the same group of required variables."""
     @_builtins.property
-    def label(self) -> _text_pb2.LocalText: ...
+    def label(self) -> _text_pb2.LocalText:
+        """Description."""
+
     @_builtins.property
     def fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Only for type "list": the fields of each entry."""
+        """Fields of each entry, for a list."""
 
     def __init__(
         self,
@@ -417,12 +446,14 @@ Global___ListTemplateVersionsRequest: _TypeAlias = ListTemplateVersionsRequest  
 
 @_typing.final
 class ListTemplateVersionsReply(_message.Message):
+    """The versions of a template."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     VERSIONS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def versions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Template]:
-        """The newest first; at most 100."""
+        """The versions, the newest first; at most 100."""
 
     def __init__(
         self,
@@ -439,6 +470,8 @@ Global___ListTemplateVersionsReply: _TypeAlias = ListTemplateVersionsReply  # no
 
 @_typing.final
 class RestoreTemplateRequest(_message.Message):
+    """The version to restore."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     KIND_FIELD_NUMBER: _builtins.int
@@ -452,7 +485,7 @@ class RestoreTemplateRequest(_message.Message):
     version: _builtins.int
     """The version that the caller has read."""
     earlier: _builtins.int
-    """The version to restore; 0 is the original text."""
+    """An earlier version; 0 is the default text."""
     def __init__(
         self,
         *,
@@ -492,6 +525,8 @@ Global___RestoreTemplateReply: _TypeAlias = RestoreTemplateReply  # noqa: Y015
 
 @_typing.final
 class PreviewNoticeRequest(_message.Message):
+    """A preview of `text`, or of the template in force when `text` is absent."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     @_typing.final
@@ -520,15 +555,18 @@ class PreviewNoticeRequest(_message.Message):
     TEXT_FIELD_NUMBER: _builtins.int
     FACTS_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
+    """Kind of notices."""
     channel: _builtins.str
+    """email, whatsapp, sms, push or print."""
     language: _builtins.str
+    """id or en."""
     @_builtins.property
     def text(self) -> Global___TemplateText:
-        """A text that is not saved yet; by default the template in force."""
+        """A text that is not saved yet."""
 
     @_builtins.property
     def facts(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Values of variables by name, such as those of a real loan. Other variables have sample values."""
+        """Values of variables, such as those of a loan; other variables get sample values."""
 
     def __init__(
         self,
@@ -549,6 +587,8 @@ Global___PreviewNoticeRequest: _TypeAlias = PreviewNoticeRequest  # noqa: Y015
 
 @_typing.final
 class PreviewNoticeReply(_message.Message):
+    """A rendered notice."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     SUBJECT_FIELD_NUMBER: _builtins.int
@@ -558,15 +598,18 @@ class PreviewNoticeReply(_message.Message):
     SMS_LENGTH_FIELD_NUMBER: _builtins.int
     SMS_MESSAGES_FIELD_NUMBER: _builtins.int
     subject: _builtins.str
+    """Subject of e-mails, push messages and letters."""
     text: _builtins.str
+    """Plain text."""
     html: _builtins.str
-    """For mails."""
+    """HTML, for e-mail."""
     sms_length: _builtins.int
-    """For SMS: the length in units of the message's alphabet, and the number of paid messages."""
+    """For SMS: number of characters; one message has at most 160."""
     sms_messages: _builtins.int
+    """For SMS: number of messages that are charged."""
     @_builtins.property
     def provider(self) -> Global___ProviderTemplate:
-        """For WhatsApp, with the values of its parameters."""
+        """For WhatsApp: the provider's template with the values of its parameters."""
 
     def __init__(
         self,
@@ -588,6 +631,8 @@ Global___PreviewNoticeReply: _TypeAlias = PreviewNoticeReply  # noqa: Y015
 
 @_typing.final
 class SendTestRequest(_message.Message):
+    """The caller's own address for tests. Without a body the test goes to the confirmed address."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     KIND_FIELD_NUMBER: _builtins.int
@@ -599,9 +644,7 @@ class SendTestRequest(_message.Message):
     channel: _builtins.str
     language: _builtins.str
     to: _builtins.str
-    """The caller's own e-mail address, or phone number in any usual notation. A code is sent to an address that is not
-    confirmed. Empty: the confirmed address.
-    """
+    """Your e-mail address or phone number. A code is sent to an address that is not confirmed."""
     code: _builtins.str
     """The code that was sent to the address, which confirms it."""
     def __init__(
@@ -623,15 +666,18 @@ Global___SendTestRequest: _TypeAlias = SendTestRequest  # noqa: Y015
 
 @_typing.final
 class SendTestReply(_message.Message):
+    """The result of a test."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     STATE_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     state: _builtins.str
-    """"accepted", "temporary", "permanent" or "unknown"; "code_sent" if a code was sent in place of the test; "started" for
-    a repeated call.
+    """accepted, temporary, permanent or unknown; code_sent if a code was sent in place of the test; started for a
+    repeated request.
     """
     reason: _builtins.str
+    """Reason code; empty when there is none."""
     def __init__(
         self,
         *,
