@@ -13,8 +13,10 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import nullcontext
+from weakref import WeakValueDictionary
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -145,45 +147,20 @@ class Limits:
 
 
 class Places:
-    """Lets at most `most` requests of each caller run at once; the others wait in order."""
+    """A semaphore for each caller, which lets at most `most` requests run at once; it is kept while it is used."""
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._running: dict[str, int] = {}
-        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
+        self._semaphores: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
-    async def take(self, caller: str) -> None:
-        """Take a place for a request of this caller; wait until one is free."""
-        if self._running.get(caller, 0) < self._most:
-            self._running[caller] = self._running.get(caller, 0) + 1
-            return
-        turn = asyncio.get_running_loop().create_future()
-        queue = self._waiting.setdefault(caller, deque())
-        queue.append(turn)
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                self.leave(caller)
-            elif turn in queue:
-                queue.remove(turn)
-            raise
-
-    def leave(self, caller: str) -> None:
-        """Give the place of a finished request to the next waiting request of this caller."""
-        queue = self._waiting.get(caller)
-        while queue:
-            turn = queue.popleft()
-            if not turn.done():
-                turn.set_result(None)
-                return
-        self._waiting.pop(caller, None)
-        self._running[caller] -= 1
-        if not self._running[caller]:
-            del self._running[caller]
+    def of(self, caller: str) -> asyncio.Semaphore:
+        semaphore = self._semaphores.get(caller)
+        if semaphore is None:
+            semaphore = self._semaphores[caller] = asyncio.Semaphore(self._most)
+        return semaphore
 
     def __len__(self) -> int:
-        return len(self._running) + len(self._waiting)
+        return len(self._semaphores)
 
 
 class Concurrency:
@@ -205,22 +182,9 @@ class Concurrency:
             await self.app(scope, receive, send)
             return
         credential, address = self._callers.credential(scope), address_of(scope)
-        caller = credential or address
-        await self._places.take(caller)
-        try:
-            if credential:
-                await self._run_with_credential(address, scope, receive, send)
-            else:
-                await self.app(scope, receive, send)
-        finally:
-            self._places.leave(caller)
-
-    async def _run_with_credential(self, address: str, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._addresses_with_credentials.take(address)
-        try:
+        with_credential = self._addresses_with_credentials.of(address) if credential else nullcontext()
+        async with self._places.of(credential or address), with_credential:
             await self.app(scope, receive, send)
-        finally:
-            self._addresses_with_credentials.leave(address)
 
     def _counts(self, scope: Scope) -> bool:
         """Return whether a request takes a place; health probes and requests of trusted proxies take none."""

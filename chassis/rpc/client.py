@@ -12,11 +12,11 @@ import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import grpc
 from grpc import aio
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2
 
 from chassis.auth import TokenState, TokenVerifier
 from chassis.errors import Invalid, TooLate, Unavailable
@@ -120,12 +120,12 @@ async def check_health(channel: AioChannel, seconds: float) -> None:
                          NOT_SERVING          the replicas report that they are not healthy
             TooLate
     """
-    stub: Any = health_pb2_grpc.HealthStub(channel)
+    check = _health_method(channel)
     end = time.monotonic() + seconds
     while True:
         try:
             # A replica that does not answer leaves half of the time for another one.
-            reply = await stub.Check(health_pb2.HealthCheckRequest(), timeout=(end - time.monotonic()) / 2)
+            reply = await check(health_pb2.HealthCheckRequest(), timeout=(end - time.monotonic()) / 2)
             _require_serving(reply, channel.url)
             return
         except (Unavailable, TooLate) as problem:
@@ -136,12 +136,19 @@ async def check_health(channel: AioChannel, seconds: float) -> None:
 
 def check_health_sync(channel: SyncChannel, seconds: float) -> None:
     """Check one replica, in a thread. Raises the errors of `check_health`."""
-    stub: Any = health_pb2_grpc.HealthStub(channel)
     try:
-        reply = stub.Check(health_pb2.HealthCheckRequest(), timeout=seconds)
+        reply = _health_method(channel)(health_pb2.HealthCheckRequest(), timeout=seconds)
     except Unavailable as problem:
         raise _named(problem, channel.url) from problem
     _require_serving(reply, channel.url)
+
+
+def _health_method(channel: AioChannel | SyncChannel) -> Any:
+    return channel.unary_unary(
+        "/grpc.health.v1.Health/Check",
+        health_pb2.HealthCheckRequest.SerializeToString,
+        health_pb2.HealthCheckResponse.FromString,
+    )
 
 
 def _named(problem: Unavailable | TooLate, url: str) -> Unavailable | TooLate:
@@ -197,20 +204,8 @@ def _read(variable: str, path: str) -> bytes:
         raise Invalid("FILE_UNREADABLE", variable=variable, file=path, why=problem.strerror) from None
 
 
-class _UnaryOnly:
-    """Refuses streaming methods, because no contract of this project has one."""
-
-    def unary_stream(self, method: str, *_serializers: Any, **_options: Any) -> Any:
-        def refuse(*_arguments: Any, **_options: Any) -> NoReturn:
-            raise NotImplementedError(f"{method} streams")
-
-        return refuse
-
-    stream_unary = stream_stream = unary_stream
-
-
-class AioChannel(_UnaryOnly, aio.Channel):
-    """A channel whose calls are awaited and raise chassis.errors."""
+class AioChannel:
+    """The part of a channel that generated stubs use, with calls that are awaited and raise chassis.errors."""
 
     def __init__(self, url: str, transport: Any) -> None:
         self.url, self._transport = url, transport
@@ -218,8 +213,8 @@ class AioChannel(_UnaryOnly, aio.Channel):
     def unary_unary(self, method: str, *serializers: Any, **options: Any) -> Any:
         return AioMethod(self._transport.unary_unary(method, *serializers, **options), method)
 
-    async def close(self, grace: float | None = None) -> None:
-        await self._transport.close(grace)
+    async def close(self) -> None:
+        await self._transport.close()
 
     async def __aenter__(self) -> AioChannel:
         return self
@@ -227,31 +222,15 @@ class AioChannel(_UnaryOnly, aio.Channel):
     async def __aexit__(self, *_raised: object) -> None:
         await self.close()
 
-    def get_state(self, try_to_connect: bool = False) -> grpc.ChannelConnectivity:
-        state: grpc.ChannelConnectivity = self._transport.get_state(try_to_connect)
-        return state
 
-    async def wait_for_state_change(self, last_observed_state: grpc.ChannelConnectivity) -> None:
-        await self._transport.wait_for_state_change(last_observed_state)
-
-    async def channel_ready(self) -> None:
-        await self._transport.channel_ready()
-
-
-class SyncChannel(_UnaryOnly, grpc.Channel):
-    """A channel whose calls block the calling thread and raise chassis.errors."""
+class SyncChannel:
+    """The part of a channel that generated stubs use, with calls that block the calling thread, and raise as above."""
 
     def __init__(self, url: str, transport: Any) -> None:
         self.url, self._transport = url, transport
 
     def unary_unary(self, method: str, *serializers: Any, **options: Any) -> Any:
         return SyncMethod(self._transport.unary_unary(method, *serializers, **options), method)
-
-    def subscribe(self, callback: Any, try_to_connect: bool | None = False) -> None:
-        self._transport.subscribe(callback, try_to_connect)
-
-    def unsubscribe(self, callback: Any) -> None:
-        self._transport.unsubscribe(callback)
 
     def close(self) -> None:
         self._transport.close()
@@ -261,3 +240,18 @@ class SyncChannel(_UnaryOnly, grpc.Channel):
 
     def __exit__(self, *_raised: object) -> None:
         self.close()
+
+
+class Stubs:
+    """Generated stubs of other services, for the threads of one service; each is made at its first use, and kept."""
+
+    def __init__(self, settings: Settings, *, caller: str) -> None:
+        self._settings, self._caller = settings, caller
+        self._stubs: dict[str, Any] = {}
+
+    def of(self, service: str, make: Callable[[Any], Any]) -> Any:
+        """Return the stub of a service; `make` is the generated class."""
+        if service not in self._stubs:
+            url = self._settings.service_url(service)
+            self._stubs[service] = make(sync_channel(url, self._settings, caller=self._caller))
+        return self._stubs[service]

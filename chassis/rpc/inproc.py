@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -24,7 +24,6 @@ from chassis.auth import TokenVerifier
 from chassis.errors import Error
 from chassis.rpc import status
 from chassis.rpc.client_calls import Metadata, read_trailers
-from chassis.rpc.inproc_call import Call
 from chassis.rpc.interceptors import PUBLIC, Method, methods_of
 from chassis.settings import Settings
 
@@ -99,9 +98,6 @@ class _Transport:
             raise status.unavailable(self._name, grpc.StatusCode.UNIMPLEMENTED.name)
         return methods[path]
 
-    def _state(self) -> grpc.ChannelConnectivity:
-        return grpc.ChannelConnectivity.READY if self._name in _services else grpc.ChannelConnectivity.IDLE
-
 
 class AioTransport(_Transport):
     """The transport of an aio channel inside one process."""
@@ -112,34 +108,21 @@ class AioTransport(_Transport):
 
     def unary_unary(self, path: str, *_serializers: Any, **_options: Any) -> Any:
         async def invoke(request: Any, *, timeout: float | None = None, metadata: Metadata = (), **_more: Any) -> Any:
-            """Run the method in a thread of the pool; at the deadline, stop waiting and end the servicer's context."""
+            """Run the method in a thread of the pool; at the deadline, stop waiting."""
             method, call = self._method(path), Call(metadata, _deadline(timeout), self._caller)
             pool = _threads(self._name, self._threads, keyed=method.keyed)
-            running = asyncio.get_running_loop().run_in_executor(pool, _reply, method, request, call)
             try:
                 async with asyncio.timeout(call.time_remaining()):
-                    reply = await running
-                read_trailers(call.reply_metadata)
-                return reply
+                    reply = await asyncio.get_running_loop().run_in_executor(pool, _reply, method, request, call)
             except TimeoutError:
                 raise status.too_late() from None
-            finally:
-                call.end()
+            read_trailers(call.trailing_metadata)
+            return reply
 
         return invoke
 
-    async def close(self, grace: float | None = None) -> None:
+    async def close(self) -> None:
         """Do nothing: the pools belong to the process."""
-
-    def get_state(self, try_to_connect: bool = False) -> grpc.ChannelConnectivity:
-        return self._state()
-
-    async def wait_for_state_change(self, last_observed_state: grpc.ChannelConnectivity) -> None:
-        while self.get_state() is last_observed_state:
-            await asyncio.sleep(0.05)
-
-    async def channel_ready(self) -> None:
-        await self.wait_for_state_change(grpc.ChannelConnectivity.IDLE)
 
 
 class SyncTransport(_Transport):
@@ -154,11 +137,30 @@ class SyncTransport(_Transport):
     def close(self) -> None:
         """Do nothing: nothing is open."""
 
-    def subscribe(self, callback: Callable[[Any], None], try_to_connect: bool = False) -> None:
-        callback(self._state())
 
-    def unsubscribe(self, callback: Callable[[Any], None]) -> None:
-        """Do nothing: no callback is stored."""
+class Call:
+    """What interceptors and servicers read of gRPC's context, for one call inside the process.
+
+    deadline  `time.monotonic()` at which the caller stops waiting; None for never
+    caller    name of the calling service, or "gateway"
+    """
+
+    def __init__(self, metadata: Metadata | None, deadline: float | None, caller: str = "") -> None:
+        self._metadata, self._deadline, self._caller = metadata or (), deadline, caller
+        self.trailing_metadata: Metadata = ()
+
+    def invocation_metadata(self) -> Metadata:
+        return self._metadata
+
+    def time_remaining(self) -> float | None:
+        return None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
+
+    def auth_context(self) -> Mapping[str, Any]:
+        """Return the caller in the form of a certificate's name, as for a call over the network."""
+        return {"x509_common_name": [self._caller.encode()]} if self._caller else {}
+
+    def set_trailing_metadata(self, trailing_metadata: Metadata) -> None:
+        self.trailing_metadata = trailing_metadata
 
 
 def _deadline(timeout: float | None) -> float | None:
@@ -169,9 +171,8 @@ def _reply(method: Method, request: Any, call: Call) -> Any:
     """Call the method, with the same results as over the network: TooLate after the deadline, facts as text."""
     try:
         reply = method.behaviour(request, call)
-        call.check_deadline()
     except Error as error:
         raise status.received(error) from error
-    finally:
-        call.end()
+    if call.time_remaining() == 0:
+        raise status.too_late()
     return reply

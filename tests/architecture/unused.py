@@ -27,11 +27,7 @@ DECORATORS = [
     "@model_validator",
 ]
 ALLOWED = {
-    "called or read by gRPC, as its ServicerContext and Channel have them": (
-        "add_callback", "auth_context", "initial_metadata", "is_active", "peer", "peer_identities", "peer_identity_key",
-        "send_initial_metadata", "set_code", "set_details", "set_trailing_metadata", "stream_stream", "stream_unary",
-        "trailing_metadata",
-    ),
+    "called or read by gRPC": ("auth_context", "set_trailing_metadata"),
     "methods of every owner of events, called by their path": ("ListPublished", "PublishAgain"),
     "called or read by SQLAlchemy": (
         "__table_args__", "cache_ok", "impl", "isolation_level", "load_dialect_impl", "process_bind_param",

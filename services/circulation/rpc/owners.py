@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from chassis.context import Context, system
 from chassis.errors import Error, NotFound
-from chassis.rpc.client import SyncChannel, sync_channel
+from chassis.rpc.client import Stubs
 from chassis.service import Resources
 from rangkiang.catalog.v1.catalog_pb2_grpc import CatalogStub
 from rangkiang.catalog.v1.items_pb2 import GetItemCopyRequest
@@ -30,7 +30,7 @@ class Owners:
 
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
-        self._channels: dict[str, SyncChannel] = {}
+        self._stubs = Stubs(resources.settings, caller="circulation")
 
     def retry_known(
         self, caller: Context, grpc_context: Any, read: Callable[[], Result], *, item: str = "", member: str = ""
@@ -59,25 +59,19 @@ class Owners:
         request = GetItemCopyRequest(
             id=item if is_id else "", barcode="" if is_id else item, institution_id=caller.institution
         )
-        ask: Any = CatalogStub(self._channel("catalog")).GetItemCopy
+        ask = self._stubs.of("catalog", CatalogStub).GetItemCopy
         reply = _ask(lambda: ask(request, timeout=ASK_SECONDS, metadata=metadata))
         if reply is not None and reply.item.institution_id == caller.institution:
             with self._resources.database.transaction(COPYING) as session:
                 copies.copy_items(session, [reply.item])
 
     def _copy_member(self, member: str, metadata: list[tuple[str, str]]) -> None:
-        ask: Any = MembersStub(self._channel("members")).GetMemberFact
+        ask = self._stubs.of("members", MembersStub).GetMemberFact
         request = GetMemberFactRequest(member=member)
         reply = _ask(lambda: ask(request, timeout=ASK_SECONDS, metadata=metadata))
         if reply is not None:
             with self._resources.database.transaction(COPYING) as session:
                 borrowers.copy_members(session, [reply.member])
-
-    def _channel(self, service: str) -> SyncChannel:
-        if service not in self._channels:
-            settings = self._resources.settings
-            self._channels[service] = sync_channel(settings.service_url(service), settings, caller="circulation")
-        return self._channels[service]
 
 
 def _ask(call: Callable[[], Any]) -> Any:

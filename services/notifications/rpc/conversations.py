@@ -22,7 +22,7 @@ from chassis.context import Context, system
 from chassis.db import Database
 from chassis.errors import Error, Forbidden, Unavailable
 from chassis.ids import parse_id
-from chassis.rpc.client import SyncChannel, sync_channel
+from chassis.rpc.client import Stubs
 from chassis.rpc.methods import writes_once
 from chassis.sealing import MasterKey, require_master_key
 from chassis.sentences import LocalText, sentence
@@ -162,8 +162,7 @@ class CirculationOwners:
     """Calls members and circulation over their contracts, with a limited token of the member who has written."""
 
     def __init__(self, resources: Resources) -> None:
-        self._resources = resources
-        self._channels: dict[str, SyncChannel] = {}
+        self._stubs = Stubs(resources.settings, caller="notifications")
 
     def institutions_of(self, phone: str) -> set[UUID]:
         reply = self._members().FindByPhone(contacts_pb2.FindByPhoneRequest(phone=phone), timeout=ASK_SECONDS)
@@ -201,16 +200,10 @@ class CirculationOwners:
         return [("authorization", f"Bearer {reply.token.token}"), ("x-language", owner.language)]
 
     def _members(self) -> Any:
-        return MembersStub(self._channel("members"))
+        return self._stubs.of("members", MembersStub)
 
     def _circulation(self) -> Any:
-        return CirculationStub(self._channel("circulation"))
-
-    def _channel(self, service: str) -> SyncChannel:
-        if service not in self._channels:
-            settings = self._resources.settings
-            self._channels[service] = sync_channel(settings.service_url(service), settings, caller="notifications")
-        return self._channels[service]
+        return self._stubs.of("circulation", CirculationStub)
 
 
 def answer_messages(resources: Resources, stop: threading.Event) -> None:

@@ -7,11 +7,10 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
 from uuid import UUID
 
 from chassis.errors import Error, TooLate, Unavailable
-from chassis.rpc.client import SyncChannel, sync_channel
+from chassis.rpc.client import Stubs
 from chassis.settings import Settings
 from rangkiang.catalog.v1 import catalog_pb2
 from rangkiang.catalog.v1.catalog_pb2_grpc import CatalogStub
@@ -42,8 +41,7 @@ class BranchPlaces:
     """Caches answers of other services for 15 minutes. Without an answer, notices are sent without these values."""
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._channels: dict[str, SyncChannel] = {}
+        self._stubs = Stubs(settings, caller="notifications")
         self._known: dict[UUID, _Institution] = {}
         self._away_until = 0.0
 
@@ -67,7 +65,7 @@ class BranchPlaces:
 
     def _ask(self, institution_id: UUID, known: _Institution) -> None:
         try:
-            catalog: Any = CatalogStub(self._channel("catalog"))
+            catalog = self._stubs.of("catalog", CatalogStub)
             listed = catalog.ListInstitutions(catalog_pb2.ListInstitutionsRequest(), timeout=ASK_SECONDS).institutions
             own = next((one for one in listed if one.id == str(institution_id)), None)
             if own is not None:
@@ -84,7 +82,7 @@ class BranchPlaces:
                 self._away_until = known.until
 
     def _hours(self, institution: str) -> dict[str, Sequence[rules_pb2.OpeningDay]]:
-        circulation: Any = CirculationStub(self._channel("circulation"))
+        circulation = self._stubs.of("circulation", CirculationStub)
         message = rules_pb2.ListOpeningHoursRequest(institution=institution, days=_DAYS)
         hours: dict[str, Sequence[rules_pb2.OpeningDay]] = {}
         while True:
@@ -93,12 +91,6 @@ class BranchPlaces:
             if not reply.cursor:
                 return hours
             message.cursor = reply.cursor
-
-    def _channel(self, service: str) -> SyncChannel:
-        if service not in self._channels:
-            url = self._settings.service_url(service)
-            self._channels[service] = sync_channel(url, self._settings, caller="notifications")
-        return self._channels[service]
 
 
 def _in_words(days: Sequence[rules_pb2.OpeningDay], language: str) -> str:

@@ -13,7 +13,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from chassis.addresses import networks
 from chassis.errors import Error, NotFound, Refused
-from chassis.rpc.client import SyncChannel, sync_channel
+from chassis.rpc.client import Stubs
 from chassis.service import Resources
 from rangkiang.members.v1 import contacts_pb2 as wire
 from rangkiang.members.v1.members_pb2_grpc import MembersStub
@@ -38,9 +38,7 @@ class ServiceOwners:
     """Calls other services over their contracts; the gRPC channel is opened at the first call."""
 
     def __init__(self, resources: Resources) -> None:
-        self._resources = resources
-        self._channel: SyncChannel | None = None
-        self._stub: Any = None
+        self._stubs = Stubs(resources.settings, caller="notifications")
         self._places = BranchPlaces(resources.settings)
 
     def contacts(self, ids: Sequence[UUID]) -> Mapping[UUID, wire.MemberContact]:
@@ -83,12 +81,7 @@ class ServiceOwners:
         return self._places.describe(question.institution_id, question.branch_id, question.language)
 
     def _members(self) -> Any:
-        if self._channel is None:
-            settings = self._resources.settings
-            self._channel = sync_channel(settings.service_url("members"), settings, caller="notifications")
-            # Kept, because it makes an object for each of the methods of members.
-            self._stub = MembersStub(self._channel)
-        return self._stub
+        return self._stubs.of("members", MembersStub)
 
 
 def send_notices(resources: Resources, stop: threading.Event) -> None:

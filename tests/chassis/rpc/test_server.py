@@ -46,8 +46,9 @@ class Running:
         self.stub = echo.generated()[1].EchoStub(self.channel)
 
     def health(self, service: str = "") -> Any:
-        stub = health_pb2_grpc.HealthStub(self.channel)
-        return stub.Check(health_pb2.HealthCheckRequest(service=service)).status
+        with grpc.insecure_channel(self.server.address) as channel:
+            stub = health_pb2_grpc.HealthStub(channel)
+            return stub.Check(health_pb2.HealthCheckRequest(service=service)).status
 
     def close(self) -> None:
         self.channel.close()

@@ -62,7 +62,6 @@ def owners(monkeypatch: pytest.MonkeyPatch) -> Owners:
     owners = Owners()
     monkeypatch.setattr(places, "CatalogStub", lambda _channel: owners)
     monkeypatch.setattr(places, "CirculationStub", lambda _channel: owners)
-    monkeypatch.setattr(BranchPlaces, "_channel", lambda _self, _service: None)
     return owners
 
 
