@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import secrets
 from dataclasses import dataclass
 from email.contentmanager import raw_data_manager
 from email.header import Header
@@ -110,6 +111,8 @@ def compose(
     mail.set_content(clean(message.text), content_manager=raw_data_manager)
     if message.html is not None:
         mail.add_alternative(clean(message.html), subtype="html", content_manager=raw_data_manager)
+        # Otherwise the library searches the texts for the one that it has chosen.
+        mail.set_boundary(secrets.token_hex(16))
     # Now, because `add_alternative` moves the headers of the content to the text.
     mail["Content-Language"] = "en" if message.language == "en" else "id"
     return mail.as_bytes()

@@ -11,13 +11,13 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from chassis import clock
 from chassis.ids import new_id
 from chassis.sealing import MasterKey
-from chassis.sql import insert_for, insert_ignore
+from chassis.sql import insert_for, insert_ignore, update_many
 from services.notifications.channels.limits import NOT_HANDED_OVER
 from services.notifications.channels.port import Channel, Outcome
 from services.notifications.channels.port import Message as Handed
@@ -37,6 +37,10 @@ RESEND_SECONDS = 60
 # A pending outcome comes earlier; see smtp.REPLY_SECONDS.
 LONGEST_PENDING = timedelta(hours=2)
 NO_ANSWER = "NO_ANSWER"
+# Statements on these cost less than on the classes, and a sender writes thousands.
+_notices: Any = Notice.__table__
+_messages: Any = Message.__table__
+_attempts: Any = Attempt.__table__
 # (institution, channel, day, state) -> attempts
 Counts = Counter[tuple[UUID, str, date, str]]
 
@@ -62,7 +66,11 @@ def begin_attempts(session: Session, pairs: Sequence[tuple[Draft, Handed]], mast
     rows = session.execute(columns.where(Notice.id.in_(ids)).with_for_update())
     states = {row.id: (row.state, row.message_id) for row in rows}
     keys = keys_of(session, master, {draft.member_id: draft.institution_id for draft, _ in pairs})
+    sending = {"state": "sending", "reason": "", "changed_at": now}
     begun: list[Begun] = []
+    messages: list[dict[str, Any]] = []
+    attempts: list[dict[str, Any]] = []
+    notices: list[dict[str, Any]] = []
     for draft, handed in pairs:
         allowed = {("waiting", None), ("sending", draft.message_id)}
         if draft.member_id not in keys or any(states.get(one.id) not in allowed for one in draft.notices):
@@ -75,19 +83,20 @@ def begin_attempts(session: Session, pairs: Sequence[tuple[Draft, Handed]], mast
         if not KINDS[draft.kind].has_code:
             content = json.dumps({"subject": handed.subject, "text": handed.text}, ensure_ascii=False)
             sealed = seal_text(key, content)
-        _write_message(session, draft, sealed, now)
-        begun.append(Begun(draft, handed, new_id()))
+        _write_message(session, draft, sealed, now, messages)
+        notices += [{"id": one.id, "message_id": draft.message_id, **sending} for one in draft.notices]
+        attempt_id = new_id()
+        attempts.append({
+            "id": attempt_id, "institution_id": draft.institution_id, "message_id": draft.message_id,
+            "channel": draft.option.channel.name, "provider_id": "", "address_hash": draft.option.address_hash,
+            "state": "started", "reason": "", "started_at": now, "ended_at": None,
+        })  # fmt: skip
+        begun.append(Begun(draft, handed, attempt_id))
     # Messages first, because the other rows refer to them.
-    session.flush()
-    for one in begun:
-        draft = one.draft
-        settle(session, [notice.id for notice in draft.notices], "sending", message_id=draft.message_id)
-        attempt = Attempt(
-            id=one.attempt_id, institution_id=draft.institution_id, message_id=draft.message_id,
-            channel=draft.option.channel.name, provider_id="", address_hash=draft.option.address_hash,
-            state="started", reason="", started_at=now, ended_at=None,
-        )  # fmt: skip
-        session.add(attempt)
+    for table, added in ((_messages, messages), (_attempts, attempts)):
+        if added:
+            session.execute(insert(table), added)
+    update_many(session, _notices, notices, key="id")
     return begun
 
 
@@ -99,7 +108,10 @@ def end_draft(session: Session, draft: Draft, state: str, reason: str) -> None:
         session.execute(ended.values(state=state, reason=reason))
 
 
-def _write_message(session: Session, draft: Draft, sealed: bytes | None, now: datetime) -> None:
+def _write_message(
+    session: Session, draft: Draft, sealed: bytes | None, now: datetime, added: list[dict[str, Any]]
+) -> None:
+    """Update the row of a message, or add a new row to `added`."""
     values: dict[str, Any] = {
         "kind": draft.kind,
         "day": draft.today if draft.is_digest else None,
@@ -109,55 +121,62 @@ def _write_message(session: Session, draft: Draft, sealed: bytes | None, now: da
         "key_member_id": None,
     }
     if draft.is_new:
-        message = Message(
-            id=draft.message_id, institution_id=draft.institution_id, member_id=draft.member_id,
-            is_digest=draft.is_digest, state="open", reason="", tries=0, next_at=now, since=now, made_at=now, **values,
-        )  # fmt: skip
-        session.add(message)
+        added.append({
+            "id": draft.message_id, "institution_id": draft.institution_id, "member_id": draft.member_id,
+            "is_digest": draft.is_digest, "state": "open", "reason": "", "tries": 0, "next_at": now, "since": now,
+            "made_at": now, **values,
+        })  # fmt: skip
     else:
-        session.execute(update(Message).where(Message.id == draft.message_id).values(**values))
+        session.execute(update(_messages).where(_messages.c.id == draft.message_id).values(**values))
 
 
 def record_outcomes(session: Session, results: Sequence[tuple[Begun, Outcome]]) -> None:
     """Write the outcomes of attempts, and the new states of their messages. Messages with pending outcomes wait."""
     now = clock.now()
-    postpone(session, [one for one, outcome in results if outcome.is_pending])
+    if pending := [one for one, outcome in results if outcome.is_pending]:
+        postpone(session, pending)
     # A callback may have been first; its status is later than the provider's answer. Locked, so that a callback, which
     # changes the attempt first, comes before this read or after the commit.
     ids = [one.attempt_id for one, outcome in results if not outcome.is_pending]
     started = _lock_started(session, ids)
     counts: Counts = Counter()
+    ended: list[dict[str, Any]] = []
     sent: list[UUID] = []
+    others: list[tuple[Begun, Outcome]] = []
     for begun, outcome in results:
         draft, channel = begun.draft, begun.draft.option.channel
-        attempt = started.get(begun.attempt_id)
-        if attempt is None:
+        if begun.attempt_id not in started:
             continue
         if outcome.state == "temporary" and outcome.reason in NOT_HANDED_OVER:
-            session.delete(attempt)
+            session.execute(delete(_attempts).where(_attempts.c.id == begun.attempt_id))
             next_at = now + timedelta(seconds=outcome.retry_after_seconds or RESEND_SECONDS)
             if outcome.reason == "CIRCUIT_OPEN" and channel.address_kind == "push" and not draft.is_digest:
                 # If web push is unavailable, the next channel is used at once.
                 next_at = now
             session.execute(update(Message).where(Message.id == draft.message_id).values(next_at=next_at))
             continue
-        _end_attempt(attempt, outcome, now)
+        ended.append(_ended(begun.attempt_id, outcome, now))
         counts[draft.institution_id, channel.name, local_day(now, draft.zone), outcome.state] += 1
         if outcome.ended_endpoints:
             forget_endpoints(session, draft.member_id, outcome.ended_endpoints)
         if outcome.state == "accepted":
             # Nearly every message: written together, without reading its row.
             sent.append(draft.message_id)
-            continue
+        else:
+            others.append((begun, outcome))
+    update_many(session, _attempts, ended, key="id")
+    for begun, outcome in others:
+        draft, channel = begun.draft, begun.draft.option.channel
         message = _lock_open(session, draft.message_id)
         if message is None:
             continue
         # Ended devices are deleted instead; the address for web push is the list of the remaining devices.
         if outcome.is_address_bad and channel.address_kind != "push":
             _mark_address(session, draft, outcome, now)
-        others = [option.channel.name for option in draft.options if option.channel.name != channel.name]
-        _settle_message(session, message, outcome, now=now, others=others, may_repeat=channel.deduplicates)
-    _end_messages(session, sent, "sent", "")
+        names = [option.channel.name for option in draft.options if option.channel.name != channel.name]
+        _settle_message(session, message, outcome, now=now, others=names, may_repeat=channel.deduplicates)
+    if sent:
+        _end_messages(session, sent, "sent", "")
     _count(session, counts)
 
 
@@ -168,10 +187,10 @@ def postpone(session: Session, pending: Iterable[Begun]) -> None:
     session.execute(update(Message).where(Message.id.in_(ids), Message.state == "open").values(next_at=later))
 
 
-def _lock_started(session: Session, ids: Collection[UUID]) -> dict[UUID, Attempt]:
+def _lock_started(session: Session, ids: Collection[UUID]) -> set[UUID]:
     """Return the attempts without an outcome among these ids, locked until the commit."""
-    started = select(Attempt).where(Attempt.id.in_(ids), Attempt.state == "started").order_by(Attempt.id)
-    return {attempt.id: attempt for attempt in session.scalars(started.with_for_update())}
+    query = select(_attempts.c.id).where(_attempts.c.id.in_(ids), _attempts.c.state == "started")
+    return set(session.scalars(query.with_for_update()))
 
 
 def _lock_open(session: Session, message_id: UUID) -> Message | None:
@@ -180,21 +199,28 @@ def _lock_open(session: Session, message_id: UUID) -> Message | None:
     return session.scalar(query.execution_options(populate_existing=True))
 
 
-def recover(session: Session, channels: Sequence[Channel], answers: dict[UUID, Outcome | None], places: Places) -> int:
+def recover(
+    session: Session,
+    channels: Sequence[Channel],
+    answers: Sequence[tuple[Attempt, Outcome | None]],
+    places: Places,
+) -> int:
     """End attempts that a crash left without an outcome. Returns their number.
 
     Reminders are handed over once more; receipts and codes are unknown, and staff may send them again.
 
-    answers  attempt -> outcome from the provider; None if the provider cannot be queried
+    answers  attempts with the outcomes from the provider; None if the provider cannot be queried
     """
     now = clock.now()
     by_name = {channel.name: channel for channel in channels}
     counts: Counts = Counter()
-    started = _lock_started(session, list(answers))
-    for attempt in started.values():
-        outcome = answers[attempt.id] or Outcome("unknown", reason=NO_ANSWER)
+    started = _lock_started(session, [attempt.id for attempt, _ in answers])
+    for attempt, answer in answers:
+        if attempt.id not in started:
+            continue
+        outcome = answer or Outcome("unknown", reason=NO_ANSWER)
         message = _lock_open(session, attempt.message_id)
-        _end_attempt(attempt, outcome, now)
+        update_many(session, _attempts, [_ended(attempt.id, outcome, now)], key="id")
         zone = places.zone_of(attempt.institution_id, None)
         counts[attempt.institution_id, attempt.channel, local_day(now, zone), outcome.state] += 1
         if message is None:
@@ -258,18 +284,24 @@ def _end_messages(session: Session, ids: Sequence[UUID], state: str, reason: str
     Another transaction may have dropped a notice or erased its member; then that later state stays.
     """
     values = {"state": state, "reason": reason}
-    session.execute(update(Message).where(Message.id.in_(ids), Message.state == "open").values(**values))
-    notices = update(Notice).where(Notice.message_id.in_(ids), Notice.state == "sending")
-    session.execute(notices.values(**values, changed_at=clock.now()))
+    are_open = update(_messages).where(_messages.c.id.in_(ids), _messages.c.state == "open")
+    session.execute(are_open.values(**values))
+    are_sending = update(_notices).where(_notices.c.message_id.in_(ids), _notices.c.state == "sending")
+    session.execute(are_sending.values(**values, changed_at=clock.now()))
 
 
 def _is_reminder(message: Message) -> bool:
     return message.is_digest or (message.kind in KINDS and KINDS[message.kind].waits)
 
 
-def _end_attempt(attempt: Attempt, outcome: Outcome, now: datetime) -> None:
-    attempt.state, attempt.reason, attempt.ended_at = outcome.state, outcome.reason[:64], now
-    attempt.provider_id = outcome.provider_id[:128]
+def _ended(attempt_id: UUID, outcome: Outcome, now: datetime) -> dict[str, Any]:
+    return {
+        "id": attempt_id,
+        "state": outcome.state,
+        "provider_id": outcome.provider_id[:128],
+        "reason": outcome.reason[:64],
+        "ended_at": now,
+    }
 
 
 def _mark_address(session: Session, draft: Draft, outcome: Outcome, now: datetime) -> None:

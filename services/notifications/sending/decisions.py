@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from chassis.ids import new_id
@@ -22,7 +23,7 @@ from services.notifications.notices import (
 from services.notifications.sending.queue import WAITING_KINDS, Known, Work
 from services.notifications.sending.recipients import PRINT, UNREACHABLE, Option, Recipient, find_recipient
 from services.notifications.sending.texts import Draft, in_order
-from services.notifications.tables import LoanMark, Notice
+from services.notifications.tables import Notice
 from services.notifications.templates.kinds import KINDS
 
 ALL_CHANNELS_FAILED = "ALL_CHANNELS_FAILED"
@@ -237,10 +238,10 @@ def next_try(outcome: Outcome, *, tries: int, since: datetime, is_quick: bool, n
     return None if is_last else now + timedelta(seconds=seconds)
 
 
-def reason_gone(notice: Notice, mark: LoanMark | None, *, today: date, now: datetime) -> str:
+def reason_gone(notice: Notice, mark: Any, *, today: date, now: datetime) -> str:
     """Return why a notice is obsolete: UPPER_SNAKE, or "" if it is not.
 
-    mark   state of its loan
+    mark   state of its loan, see Known.marks; None without one
     today  in the zone of the notices
     """
     if notice.kind in (*OF_DUE_DATE, LOAN_RECEIPT, RENEWAL_RECEIPT) and mark is not None:

@@ -115,12 +115,13 @@ class Work:
 class Known:
     """The data for decisions about work, read in one transaction.
 
+    marks      loan -> the columns id, due_on and returned_at of its LoanMark
     sent_days  (member, day) -> message of the digest on that day, from yesterday on
     devices    member -> address for web push
     """
 
     places: Places
-    marks: dict[UUID, LoanMark]
+    marks: dict[UUID, Any]
     answers: dict[UUID, dict[tuple[str, str], bool]]
     refused: set[bytes] = field(default_factory=set)
     sent_days: dict[tuple[UUID, date], UUID] = field(default_factory=dict)
@@ -193,7 +194,7 @@ def read_known(session: Session, work: Iterable[Work], now: datetime, *, places:
     digests = select(_messages.member_id, _messages.day, _messages.id).where(
         _messages.member_id.in_(members), is_recent
     )
-    marks = session.scalars(select(LoanMark).where(LoanMark.id.in_(loans)))
+    marks = session.execute(select(LoanMark.id, LoanMark.due_on, LoanMark.returned_at).where(LoanMark.id.in_(loans)))
     refused = select(RefusedAddress.address_hash).where(RefusedAddress.member_id.in_(members))
     return Known(
         places=places or Places(session),

@@ -46,7 +46,7 @@ from services.notifications.sending.queue import (
     read_work,
 )
 from services.notifications.sending.texts import Draft, Renderer, link_requests, place_question, render_message
-from services.notifications.tables import ChannelState, Message, Notice
+from services.notifications.tables import Attempt, ChannelState, Message, Notice
 from services.notifications.templates.kinds import KINDS
 
 log = logging.getLogger(__name__)
@@ -103,16 +103,17 @@ class Sender:
         if not attempts and not self._pending:
             return 0
         by_name = {channel.name: channel for channel in self._channels}
-        answers: dict[UUID, Outcome | None] = {}
+        answers: list[tuple[Attempt, Outcome | None]] = []
         for attempt in attempts:
-            answers[attempt.id] = self._unrecorded.get(attempt.id)
-            if answers[attempt.id] is None and (channel := by_name.get(attempt.channel)) is not None:
-                answers[attempt.id] = channel.ask(str(attempt.message_id))
+            answer = self._unrecorded.get(attempt.id)
+            if answer is None and (channel := by_name.get(attempt.channel)) is not None:
+                answer = channel.ask(str(attempt.message_id))
+            answers.append((attempt, answer))
         with self._database.transaction(SENDING) as session:
             count = recover(session, self._channels, answers, Places(session))
             postpone(session, self._pending.values())
         self._unrecorded.clear()
-        answered = sum(answer is not None for answer in answers.values())
+        answered = sum(answer is not None for _, answer in answers)
         if count:
             log.warning("attempts_without_answer", extra={"count": count, "answered_now": answered})
         return count
