@@ -20,7 +20,7 @@ from pathlib import Path
 from uuid import UUID
 
 from nacl.bindings import crypto_sign_open
-from sqlalchemy import text
+from sqlalchemy import select
 
 from chassis.auth import Principal, TokenState, TokenVerifier
 from chassis.context import Context, system
@@ -41,7 +41,7 @@ from services.members.keys import Keys, public_keys
 from services.members.roles import scopes_of
 from services.members.settings import MembersSettings
 from services.members.sign_in import accounts
-from services.members.tables import Institution
+from services.members.tables import Card, Institution
 
 INSTITUTION = UUID(int=1)
 BENCH = system("bench")
@@ -102,8 +102,8 @@ def _measure_calls(resources: Resources, keys: Keys, size: int, rng: random.Rand
 
     def select_one() -> None:
         with database.reading(context) as session:
-            query = text("SELECT id FROM cards WHERE institution_id = :institution AND code = :code")
-            session.execute(query, {"institution": INSTITUTION.bytes, "code": f"A{rng.randrange(size):06}"}).all()
+            code = f"A{rng.randrange(size):06}"
+            session.execute(select(Card.id).where(Card.institution_id == INSTITUTION, Card.code == code)).all()
 
     def scan() -> None:
         stub.Scan(cards_pb2.ScanRequest(code=f"A{rng.randrange(size):06}"), metadata=metadata)

@@ -25,6 +25,7 @@ from pathlib import Path
 from uuid import UUID
 
 from google.protobuf.json_format import MessageToJson
+from sqlalchemy import func, select
 
 from bench import notices_up
 from bench.mail_sink import MailSink, smtp_url
@@ -46,6 +47,7 @@ from services.notifications.channels.opening import open_channels
 from services.notifications.institutions import copy_institutions
 from services.notifications.sending.sender import Sender
 from services.notifications.service import SERVICE
+from services.notifications.tables import Notice
 from services.notifications.templates.store import render
 from tests.fakes.notices import FakeOwners, loan_fact
 
@@ -127,7 +129,8 @@ def _measure_hand_over(folder: Path, database: Database, owners: FakeOwners, cou
         bare = hand_over_bare(sink, count)
         print(f"  the same mails with smtplib: {bare:.1f} s; ratio {seconds[0] / bare:.1f}", flush=True)
     with database.reading(BENCH) as session:
-        print(dict(session.connection().exec_driver_sql("SELECT state, count(*) FROM notices GROUP BY 1").all()))
+        states = session.execute(select(Notice.state, func.count()).group_by(Notice.state)).all()
+    print({row.state: row[1] for row in states})
 
 
 def hand_over_bare(sink: MailSink, count: int) -> float:

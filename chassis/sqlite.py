@@ -20,7 +20,7 @@ from chassis import telemetry
 from chassis.db_errors import translate_folder_error
 from chassis.errors import Unavailable
 from chassis.table_access import FUNCTION as INSTITUTION_FUNCTION
-from chassis.table_access import limit_to_institution
+from chassis.table_access import limit_reads
 
 RESTORING = ".restoring"  # ending of a file beside the database while `restore` has not ended
 PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000", "cache_size=-16000")
@@ -141,13 +141,7 @@ def open_engine(
         connection.exec_driver_sql(begin)
 
     if protected_tables:
-
-        @event.listens_for(engine, "before_cursor_execute", retval=True)
-        def _limit(
-            _connection: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, _many: bool
-        ) -> tuple[str, Any]:
-            return limit_to_institution(statement, protected_tables), parameters
-
+        limit_reads(engine, protected_tables)
     return engine
 
 

@@ -1,7 +1,6 @@
 """Limits what a running service reads and writes in its database: rows by institution, grants, append-only tables.
 
-PostgreSQL has policies and grants for this. On SQLite triggers limit writes, and a common table expression before each
-statement limits reads.
+PostgreSQL has policies and grants for this. On SQLite triggers limit writes, and a compiler of statements limits reads.
 """
 
 from __future__ import annotations
@@ -12,7 +11,8 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 
 # The institution of a transaction: a setting on PostgreSQL, a function of the connection on SQLite.
 SETTING = "rangkiang.institution"
@@ -72,6 +72,64 @@ def stored_institution(institution: str) -> bytes | str | None:
         return UUID(institution).bytes
     except ValueError:
         return institution or None
+
+
+class _InstitutionCompiler(SQLiteCompiler):
+    """Replaces each protected table that a statement reads by its rows of the connection's institution.
+
+    A compiled statement names the connection's function, so it is the same for every institution and may be cached. The
+    table that a statement writes stays as it is, because triggers limit its rows. Text would not be limited, so text
+    that names a protected table is refused.
+    """
+
+    protected_tables: frozenset[str]
+    names: re.Pattern[str]
+
+    def visit_table(self, table: Any, asfrom: Any = False, iscrud: Any = False, *arguments: Any, **options: Any) -> Any:
+        name = super().visit_table(table, asfrom, iscrud, *arguments, **options)  # type: ignore[no-untyped-call]
+        if not asfrom or iscrud or table.name.lower() not in self.protected_tables:
+            return name
+        if table.schema:
+            raise ValueError(f"a protected table with a schema: {name}")
+        rows = f"(SELECT * FROM {name} WHERE {_OWN_ROWS})"  # noqa: S608  # the name of a Table
+        alias = options.get("enclosing_alias")
+        return rows if alias is not None and alias.element is table else f"{rows} AS {name}"
+
+    def visit_textclause(self, textclause: Any, *arguments: Any, **options: Any) -> str:
+        self.refuse(textclause.text)
+        text: str = super().visit_textclause(textclause, *arguments, **options)  # type: ignore[no-untyped-call]
+        return text
+
+    def escape_literal_column(self, text: str) -> str:
+        self.refuse(text)
+        escaped: str = super().escape_literal_column(text)  # type: ignore[no-untyped-call]
+        return escaped
+
+    @classmethod
+    def refuse(cls, text: str) -> None:
+        """Refuse text that names a protected table. A PRAGMA reads no rows of tables. Raises ValueError."""
+        if cls.names.search(text) and not _PRAGMA.match(text):
+            raise ValueError(f"text that names a protected table would read every row, so use its Table: {text[:200]}")
+
+
+_PRAGMA = re.compile(r"\s*PRAGMA\b", re.IGNORECASE)
+_OWN_ROWS = f"institution_id = (SELECT {FUNCTION}()) OR '*' = (SELECT {FUNCTION}())"
+
+
+def limit_reads(engine: Engine, protected_tables: tuple[str, ...]) -> None:
+    """Limit what an engine of SQLite reads of these tables to the rows of the institution of its connection."""
+    members = {
+        "protected_tables": frozenset(protected_tables),
+        # Not before a dot: then it is the table of a column, and the text names the table elsewhere too.
+        "names": re.compile(rf"\b({'|'.join(protected_tables)})\b(?!\.)", re.IGNORECASE),
+    }
+    compiler: Any = type("InstitutionCompiler", (_InstitutionCompiler,), members)
+    engine.dialect.statement_compiler = compiler
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def _refuse(_connection: Any, _cursor: Any, statement: str, _parameters: Any, context: Any, _many: bool) -> None:
+        if context is None or context.compiled is None:  # the driver's SQL
+            compiler.refuse(statement)
 
 
 @lru_cache(maxsize=1024)

@@ -18,7 +18,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, MetaData, Table, create_engine, insert, select, text
+from sqlalchemy import (
+    Connection,
+    Engine,
+    MetaData,
+    Select,
+    Table,
+    create_engine,
+    insert,
+    literal_column,
+    select,
+    table,
+    text,
+)  # fmt: skip
 
 from chassis.db import Database
 from chassis.migrate import migrate
@@ -33,6 +45,11 @@ RUN = "RUN_OF_TESTS"
 LOCK_TIMEOUT = "10s"
 # Deleted rows stay in a table; in one of more bytes, the next tests would read them again and again.
 MOST_DELETED_BYTES = 1 << 20
+
+
+def every_row(name: str) -> Select[*tuple[Any, ...]]:
+    """Select all rows and columns of a table, as the driver returns them."""
+    return select(literal_column("*")).select_from(table(name))
 
 
 _files: dict[str, Path] = {}

@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import create_engine, delete, make_url, table, text
 
 from chassis import structure
 from chassis.context import system
@@ -64,7 +64,7 @@ def faults(settings: Settings) -> dict[str, Finding]:
 
 def write(settings: Settings) -> None:
     with closing(SERVICE.open_database(settings, pool_size=1)) as database, database.transaction(TESTS) as session:
-        session.execute(text("DELETE FROM loans"))
+        session.execute(delete(table("loans")))
 
 
 def reason_of(act: Callable[[], object]) -> str:

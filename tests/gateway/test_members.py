@@ -12,7 +12,6 @@ from uuid import UUID
 
 import httpx
 import pytest
-from sqlalchemy import text
 
 from chassis.auth import Principal
 from chassis.context import system
@@ -24,6 +23,7 @@ from services.members.tables import Institution
 from tests.fakes.catalog import FakeCatalog
 from tests.fakes.payloads import PAYLOADS
 from tests.fakes.running import running, served_catalog, served_gateway
+from tests.migrated import every_row
 
 OWN = UUID(int=1)
 SECRETS = {
@@ -128,7 +128,7 @@ def _find_no_secret(api: Api, caplog: pytest.LogCaptureFixture) -> None:
     assert len(left) > 20
     with api.members.database.reading(system("test")) as session:
         for table in ("outbox", "audit_acts", "effects", "members", "cards", "accounts"):
-            left += [repr(tuple(row)) for row in session.execute(text(f"SELECT * FROM {table}"))]
+            left += [repr(tuple(row)) for row in session.execute(every_row(table))]
     # httpx logs the addresses of requests.
     assert any("/api/v1/members/" in line for line in left)
     assert not [line for line in left if any(secret in line for secret in secrets)]

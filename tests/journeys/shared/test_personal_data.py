@@ -33,6 +33,7 @@ from tests.conftest import CHECKOUT
 from tests.fakes.accounts import Staff
 from tests.forks import run_command
 from tests.journeys.library import Library
+from tests.migrated import every_row
 from tests.web.visitors import Visitor
 
 NAME = "Zulbahrihastuti Qomarrudinata"
@@ -297,7 +298,7 @@ def stored(library: Library) -> Iterator[tuple[str, str, str]]:
         database = service.open_database(settings, pool_size=1)
         with closing(database), database.reading(system("test")) as session:
             for table in inspect(session.connection()).get_table_names():
-                rows = session.execute(text(f'SELECT * FROM "{table}"'))
+                rows = session.execute(every_row(table))
                 yield service.name, table, "\n".join("\t".join(map(_text, row)) for row in rows)
 
 

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select, text, update
+from sqlalchemy import select, update
 
 from chassis import clock
 from chassis.errors import Invalid
@@ -20,6 +20,7 @@ from services.circulation.calendars_store import calendar_of, save_calendar
 from services.circulation.jobs import keep_open_days, remind
 from services.circulation.service import SERVICE
 from services.circulation.tables import Branch, BranchCalendar, BranchDay
+from tests.migrated import every_row
 from tests.services.circulation.library import BRANCHES, TEST, at
 
 OFFICE = [["08:00", "16:00"]]
@@ -149,7 +150,7 @@ def test_the_release_before_can_read_what_is_stored(library):
     save(library, {"weekly": SIX_DAYS})
     save(library, {"weekly": SUNDAYS_TOO, "weekly_from": "2026-04-01"})
     with library.database.reading(TEST) as session:
-        document = json.loads(session.scalars(text("SELECT document FROM branch_calendars")).one())
+        document = json.loads(session.execute(every_row("branch_calendars")).one().document)
     assert document == {"weekly": SIX_DAYS, "closed": [], "seasons": [], "confirmed_years": []}
 
 

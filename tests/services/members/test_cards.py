@@ -8,12 +8,12 @@ from typing import Any
 import pypdfium2
 import pytest
 import zxingcpp
-from sqlalchemy import text
 
 from chassis import clock
 from rangkiang.members.v1 import cards_pb2 as wire
 from rangkiang.members.v1 import people_pb2, sign_in_pb2
 from services.members.people import cards, slips
+from tests.migrated import every_row
 from tests.services.members.conftest import TEST, UNAND, Office
 from tests.services.members.desk import Desk, reasons
 
@@ -211,7 +211,7 @@ def test_no_database_has_the_code_of_a_slip(office: Office) -> None:
     code = slip(desk, new.id)
     with office.database.reading(TEST) as session:
         for table in ("slips", "effects", "audit_acts", "outbox"):
-            assert code not in repr(session.execute(text(f"SELECT * FROM {table}")).all()), table
+            assert code not in repr(session.execute(every_row(table)).all()), table
 
 
 def test_staff_and_a_member_never_share_a_user_name(office: Office) -> None:

@@ -24,6 +24,7 @@ from services.members import jobs
 from services.members.people import expiring
 from services.members.service import SERVICE
 from services.members.tables import ExpiryStep, Member
+from tests.migrated import every_row
 from tests.services.members.conftest import PKS, TEST, UNAND, Office
 from tests.services.members.desk import Desk, reasons
 
@@ -223,9 +224,7 @@ def test_a_slip_that_is_sent_has_no_code_before_its_sender_asks(office: Office, 
     first, second = sender.MakeSlipCode(request), sender.MakeSlipCode(request)
     assert (second.number, len(second.code)) == (new.number, 8)
     with office.database.reading(TEST) as session:
-        stored = repr(
-            session.execute(text("SELECT * FROM slips")).all() + session.execute(text("SELECT * FROM outbox")).all()
-        )
+        stored = repr(session.execute(every_row("slips")).all() + session.execute(every_row("outbox")).all())
     assert second.code not in stored
     assert reasons(lambda: use(office, new.number, first.code)) == ["SLIP_REFUSED"]
     assert reasons(lambda: use(office, new.number, second.code)) == []

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import text, update
 
 from chassis import clock
 from chassis.errors import NotFound
@@ -20,6 +20,8 @@ from rangkiang.members.v1 import requests_pb2 as wire
 from services.members import checks
 from services.members.people import consents, drafts, requests, values
 from services.members.service import SERVICE
+from services.members.tables import Member
+from tests.migrated import every_row
 from tests.services.members.conftest import TEST, UNAND, Office
 from tests.services.members.desk import Desk, error_of, reasons
 from tests.services.members.test_people import SEALED, told
@@ -97,7 +99,7 @@ def test_requests_are_sealed_audited_and_hidden_from_other_institutions(office: 
     request = ask(desk, member)
     answer(desk, request, words="Sudah: Teratai 9")
     with office.database.reading(TEST) as session:
-        stored = repr(session.execute(text("SELECT * FROM data_requests")).all())
+        stored = repr(session.execute(every_row("data_requests")).all())
         stored += repr(session.execute(text("SELECT * FROM audit_acts")).all())
         stored += repr(session.execute(text("SELECT * FROM outbox")).all())
     assert "Teratai" not in stored
@@ -143,7 +145,7 @@ def test_an_erasure_answers_the_requests_and_leaves_when_they_came_and_ended(off
     desk.call("EraseMember", people_pb2.EraseMemberRequest(id=member.id))
     assert not listed(desk)
     with office.database.reading(TEST) as session:
-        row = session.execute(text("SELECT kind, outcome, text, answer, answered_at FROM data_requests")).one()
+        row = session.execute(every_row("data_requests")).one()
     assert (row.kind, row.outcome, bytes(row.text), bytes(row.answer)) == ("erasure", "done", b"", b"")
     assert row.answered_at is not None
 
@@ -217,7 +219,7 @@ def test_a_consent_is_withdrawn_also_when_the_guardian_is_missing(office: Office
     guardian = people_pb2.Guardian(name="Ibu")
     child = desk.register("Budi", category="anak", birth_date="2018-02-03", guardian=guardian)
     with office.database.transaction(TEST) as session:
-        session.execute(text("UPDATE members SET guardian_name = ''"))
+        session.execute(update(Member).values(guardian_name=""))
     give(own(office, child), given=False)
     assert [one.given for one in desk.get(child.id).consents] == [False]
 

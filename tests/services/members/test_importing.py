@@ -9,7 +9,7 @@ from typing import Any
 import openpyxl
 import pytest
 from google.protobuf import json_format
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 
 from chassis.context import system
 from chassis.errors import Invalid
@@ -18,7 +18,9 @@ from services.members.importing.files import ColumnMap, read_map, read_rows
 from services.members.importing.pipeline import Import
 from services.members.importing.rows import Finding, convert
 from services.members.people import facts
+from services.members.tables import Member
 from tests.commits import after_commit
+from tests.migrated import every_row
 from tests.services.members.conftest import PKS, TEST, Office
 from tests.services.members.desk import Desk
 
@@ -95,7 +97,7 @@ def everything(office: Office) -> list[Any]:
     """All rows that an import writes."""
     with office.database.reading(TEST) as session:
         return [
-            session.execute(text(f"SELECT * FROM {table}")).all()
+            session.execute(every_row(table)).all()
             for table in ("members", "cards", "member_words", "member_lookups", "outbox", "audit_acts", "number_series")
         ]
 
@@ -227,7 +229,7 @@ def test_each_batch_is_a_transaction_and_a_dry_run_has_none(
     assert figures(counts) == (7, 7, 0, 0, 0)
     assert len(commits) == 4
     with office.database.reading(TEST) as session:
-        assert session.scalar(text("SELECT count(*) FROM members")) == 7
+        assert session.scalar(select(func.count()).select_from(Member)) == 7
         assert session.scalar(text("SELECT count(*) FROM audit_acts WHERE act = 'members.import'")) == 4
 
 

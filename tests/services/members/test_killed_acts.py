@@ -6,11 +6,11 @@ import os
 from typing import Any
 
 import pytest
-from sqlalchemy import text
 
 from rangkiang.members.v1 import people_pb2 as wire
 from tests.conftest import CHECKOUT
 from tests.fork_server import ForkedProcess
+from tests.migrated import every_row
 from tests.services.members.conftest import TEST, Office
 from tests.services.members.desk import Desk
 
@@ -30,7 +30,7 @@ TABLES = (
 def rows(office: Office) -> list[Any]:
     """All rows that the acts write."""
     with office.database.reading(TEST) as session:
-        return [sorted(map(repr, session.execute(text(f"SELECT * FROM {table}")))) for table in TABLES]
+        return [sorted(map(repr, session.execute(every_row(table)))) for table in TABLES]
 
 
 def act(office: Office, name: str, member: str, other: str, *, statement: int) -> int:

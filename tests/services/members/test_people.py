@@ -9,7 +9,8 @@ from datetime import date
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import column, delete, select, text, update
+from sqlalchemy import table as sqlalchemy_table
 from sqlalchemy.exc import DBAPIError
 
 from chassis import clock
@@ -20,7 +21,9 @@ from chassis.errors import Outdated
 from rangkiang.members.v1 import cards_pb2, events_pb2
 from rangkiang.members.v1 import people_pb2 as wire
 from services.members.people import categories, rules, values
+from services.members.tables import Member
 from tests.conditions import eventually
+from tests.migrated import every_row
 from tests.services.members.conftest import PKS, TEST, UNAND, Office
 from tests.services.members.desk import Desk, error_of, reasons
 
@@ -78,7 +81,7 @@ def test_no_table_has_a_sealed_value_in_the_clear(office: Office) -> None:
         postgresql = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
         tables = session.scalars(text(sqlite if office.database.is_sqlite else postgresql)).all()
         for table in tables:
-            rows = session.execute(text(f'SELECT * FROM "{table}"')).all()
+            rows = session.execute(every_row(table)).all()
             assert not [secret for secret in secrets for row in rows if secret in repr(tuple(row))], table
 
 
@@ -359,9 +362,9 @@ def test_raw_sql_reads_and_changes_no_row_of_another_institution(office: Office)
     tables = ("members", "cards", "member_words", "member_lookups", "categories")
     with office.database.transaction(other) as session:
         for table in tables:
-            assert session.execute(text(f"SELECT * FROM {table}")).all() == [], table
-            session.execute(text(f"DELETE FROM {table}"))
-        session.execute(text("UPDATE members SET name = 'x'"))
+            assert session.execute(every_row(table)).all() == [], table
+            session.execute(delete(sqlalchemy_table(table)))
+        session.execute(update(Member).values(name="x"))
     assert Desk(office).get(new.id).name == "Siti Rahma"
 
 
@@ -376,6 +379,6 @@ def test_two_desks_at_once_register_a_person_once(office: Office) -> None:
 
 def test_an_error_of_the_database_shows_no_value(database: Database) -> None:
     with database.reading(TEST) as session, pytest.raises(DBAPIError) as raised:
-        session.execute(text("SELECT no_column FROM members WHERE name = :name"), {"name": "Siti Rahma"})
+        session.execute(select(column("no_column")).where(Member.name == "Siti Rahma"))
     assert "no_column" in str(raised.value)
     assert "Rahma" not in str(raised.value)

@@ -6,11 +6,12 @@ from datetime import timedelta
 
 import pyotp
 import pytest
-from sqlalchemy import text
+from sqlalchemy import update
 
 from chassis import clock
 from rangkiang.members.v1 import sign_in_pb2 as wire
 from services.members.sign_in import accounts
+from services.members.tables import Account, AccountRole
 from tests.services.members.conftest import PASSWORD, TEST, Office
 from tests.services.members.desk import error_of
 from tests.services.members.test_sign_in import refusal
@@ -24,7 +25,7 @@ managers_need_a_code = pytest.mark.parametrize(
 def test_a_manager_without_a_code_sets_it_up_at_the_next_sign_in_if_the_setting_says_so(office: Office) -> None:
     office.staff("rani", "desk")
     with office.database.transaction(TEST) as session:
-        session.execute(text("UPDATE account_roles SET role = 'manager'"))
+        session.execute(update(AccountRole).values(role="manager"))
     raised = error_of(lambda: office.sign_in("rani"))
     assert raised.reason == "TOTP_NEW"
     link = str(raised.facts["link"]).removeprefix("/sign-in/link/")
@@ -54,7 +55,7 @@ def test_a_new_manager_sets_the_code_up_with_the_first_link(office: Office) -> N
 def test_nobody_sets_up_the_code_of_an_administrator_with_a_password_alone(office: Office) -> None:
     office.staff("siti", "manager", "administrator")
     with office.database.transaction(TEST) as session:
-        session.execute(text("UPDATE accounts SET totp_secret = ''"))
+        session.execute(update(Account).values(totp_secret=b""))
     raised = error_of(lambda: office.sign_in("siti"))
     assert (raised.reason, raised.facts) == ("TOTP_NOT_SET", {})
 

@@ -9,7 +9,6 @@ from datetime import timedelta
 
 import jwt
 import pytest
-from sqlalchemy import text
 
 from chassis import auth, clock
 from chassis.auth import Principal
@@ -18,6 +17,7 @@ from rangkiang.members.v1 import cards_pb2, members_pb2, staff_pb2
 from rangkiang.members.v1 import sign_in_pb2 as wire
 from services.members.keys import rotate_signing_key
 from services.members.sign_in import accounts, passwords
+from tests.migrated import every_row
 from tests.services.members.conftest import PASSWORD, PKS, TEST, Office, account, bearer, refusal
 
 
@@ -205,7 +205,7 @@ def test_no_password_secret_or_code_is_readable_in_the_database(office: Office) 
     secrets = [PASSWORD, reply.session, reply.token.token, office.totp["siti"].secret]
     with office.database.reading(TEST) as session:
         tables = ("accounts", "sessions", "links", "signing_keys", "failed_attempts", "outbox")
-        content = "".join(repr(session.execute(text(f"SELECT * FROM {table}")).all()) for table in tables)
+        content = "".join(repr(session.execute(every_row(table)).all()) for table in tables)
     assert not [secret for secret in secrets if secret in content]
 
 

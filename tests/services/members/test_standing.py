@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 
 from chassis import clock
 from chassis.context import system
@@ -28,7 +28,7 @@ from services.members.people.categories import end_of, seeds_of
 from services.members.people.loans import copy_loan
 from services.members.service import SERVICE
 from services.members.tables import Member
-from tests.migrated import stored_bytes
+from tests.migrated import every_row, stored_bytes
 from tests.services.members.conftest import PKS, TEST, UNAND, Office
 from tests.services.members.desk import Desk, error_of, reasons
 
@@ -204,9 +204,9 @@ def test_an_erased_member_leaves_a_count_and_nothing_else(office: Office) -> Non
     assert reasons(lambda: office.sign_in("LAMA-7", "lampu perahu kemarau")) == ["SIGN_IN_FAILED"]
     personal = ("Rahma", "Pandan", "Solok", "Calls", "SMAN", "Guru", "LAMA-7", other.number)
     with office.database.reading(TEST) as session:
-        row = session.execute(text("SELECT count(*) AS members, count(erased_at) AS erased FROM members")).one()
+        row = session.execute(select(func.count().label("members"), func.count(Member.erased_at).label("erased"))).one()
         assert (row.members, row.erased) == (2, 2)
-        empty = session.execute(text("SELECT category, wrapped_key, sealed FROM members")).all()
+        empty = session.execute(select(Member.category, Member.wrapped_key, Member.sealed)).all()
         assert {(one.category, bytes(one.wrapped_key), bytes(one.sealed)) for one in empty} == {("umum", b"", b"")}
         for table in (
             "members",
@@ -218,7 +218,7 @@ def test_an_erased_member_leaves_a_count_and_nothing_else(office: Office) -> Non
             "consents",
             "merges",
         ):
-            rows = session.execute(text(f"SELECT * FROM {table}")).all()
+            rows = session.execute(every_row(table)).all()
             assert not [word for word in personal if word.lower() in repr(rows).lower()], table
     erased = [body for kind, body in bodies(office) if kind == "MemberErased"]
     assert {one["id"] for one in erased} == {new.id, other.id}

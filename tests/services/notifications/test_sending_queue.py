@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from sqlalchemy import text
+from sqlalchemy import create_engine, text
 
 from chassis import clock
 from services.notifications.institutions import local_day
@@ -31,11 +31,13 @@ def test_refused_addresses_of_members_are_found_in_an_index(office):
     is_sqlite = office.database.reader.dialect.name == "sqlite"
     member = office.owners.add()
     value = f"x'{member.hex}'" if is_sqlite else f"'{member}'"
-    with office.database.reading(TEST) as session:
+    engine = create_engine(office.database.url)
+    with engine.connect() as connection:
         if not is_sqlite:
             # A table of a few rows is read as a whole, unless that is made expensive.
-            session.execute(text("SET LOCAL enable_seqscan = off"))
+            connection.execute(text("SET LOCAL enable_seqscan = off"))
         explain = "EXPLAIN QUERY PLAN" if is_sqlite else "EXPLAIN"
         query = f"{explain} SELECT address_hash FROM refused_addresses WHERE member_id = {value}"
-        plan = " ".join(str(row) for row in session.connection().exec_driver_sql(query))
+        plan = " ".join(str(row) for row in connection.exec_driver_sql(query))
+    engine.dispose()
     assert "refused_addresses_member" in plan, plan
