@@ -8,16 +8,20 @@ from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
 
-from sqlalchemy import bindparam, exists, literal_column, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, and_, bindparam, exists, literal_column, or_, select
+from sqlalchemy.orm import Session, aliased
 
 from chassis import clock
 from chassis.errors import Invalid
+from services.members.people import names
 from services.members.people.values import is_card_number
-from services.members.people.word_search import LAST_LETTER, MOST_COUNTED, find_by_words
-from services.members.tables import Block, Card, Member, MemberLookup
+from services.members.tables import Block, Card, Member, MemberLookup, MemberWord
 
 LONGEST_LIST = 50
+MOST_COUNTED = 200
+# A member may have several words with the same prefix.
+_MOST_READ = MOST_COUNTED + 20
+LAST_LETTER = "\U0010ffff"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,7 @@ def find(session: Session, institution_id: UUID, query: str, *, limit: int, curs
     """
     limit = min(max(limit, 1), LONGEST_LIST)
     offset = _offset(cursor)
-    by_words, is_cut = find_by_words(session, institution_id, query)
+    by_words, is_cut = _by_words(session, institution_id, query)
     ids = list(dict.fromkeys([*_by_number(session, institution_id, query), *by_words]))
     has_more = is_cut or len(ids) > MOST_COUNTED
     ids = ids[:MOST_COUNTED]
@@ -129,6 +133,39 @@ _BY_BEGINNING = (
     .order_by(Card.code)
     .limit(literal_column(str(LONGEST_LIST)))
 )
+
+
+def _by_words(session: Session, institution_id: UUID, query: str) -> tuple[list[UUID], bool]:
+    """Return ids of members with a word for each prefix of the query, in order of names, and whether there are more.
+
+    The statement reads the rows of the longest prefix in order, excludes members without the first letters of the other
+    prefixes, and looks up these prefixes for each remaining member.
+    """
+    prefixes = sorted(names.query_words(query), key=len, reverse=True)
+    if not prefixes:
+        return [], False
+    first, *others = prefixes
+    own = MemberWord.institution_id == institution_id
+    found = select(MemberWord.member_id, MemberWord.name_key).where(own, _begins(MemberWord, first))
+    letters = names.letters_of(others)
+    found = found.where(MemberWord.letters.bitwise_and(letters) == letters)
+    for prefix in others:
+        if not names.is_one_letter(prefix):
+            word = aliased(MemberWord)
+            in_institution = word.institution_id == institution_id
+            found = found.where(
+                exists().where(word.member_id == MemberWord.member_id, in_institution, _begins(word, prefix))
+            )
+    in_order = found.order_by(MemberWord.word, MemberWord.name_key, MemberWord.member_id)
+    rows = session.execute(in_order.limit(_MOST_READ)).all()
+    # A member may have several words with the same prefix.
+    ordered = {row.member_id: row.name_key for row in reversed(rows)}
+    ids = sorted(ordered, key=lambda member_id: (ordered[member_id], member_id))
+    return ids[: MOST_COUNTED + 1], len(rows) == _MOST_READ
+
+
+def _begins(words: type[MemberWord], prefix: str) -> ColumnElement[bool]:
+    return and_(words.word >= prefix, words.word < prefix + LAST_LETTER)
 
 
 def _cursor(offset: int) -> str:
