@@ -20,7 +20,7 @@ from rangkiang.members.v1 import events_pb2 as members
 from rangkiang.members.v1.members_pb2_grpc import MembersServicer, add_MembersServicer_to_server
 from services.circulation.service import SERVICE
 from services.circulation.tables import Borrower, Branch, Copy, Loan
-from tests.services.circulation.library import BRANCHES, PKS, Library, at
+from tests.services.circulation.library import BRANCHES, PKS, TEST, Library, at
 
 NEW_BRANCH = str(uuid.uuid4())
 ITEMS = [ItemCopy(id=str(uuid.uuid4()), institution_id=str(PKS), version=1, barcode=f"S{n:03}") for n in range(250)]
@@ -69,7 +69,7 @@ def test_every_page_is_stored_and_erased_members_leave_their_loans(library: Libr
     resources = Resources(library.settings.model_copy(update={"service_urls": urls}), library.database, SERVICE)
     counts = {projection.name: fill(resources, projection) for projection in SERVICE.projections}
     assert counts == {"institutions": 1, "items": 250, "members": 1}
-    with library.database.reading(library.context) as session:
+    with library.database.reading(TEST) as session:
         assert session.get_one(Branch, uuid.UUID(NEW_BRANCH)).zone == "Asia/Makassar"
         assert set(BRANCHES.values()) < set(session.scalars(select(Branch.id)))
         assert len(session.scalars(select(Copy.id)).all()) == 251
