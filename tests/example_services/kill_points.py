@@ -75,7 +75,7 @@ def _bus(kill_at: Callable[..., None], name: str) -> None:
 
 
 def _in_publish() -> None:
-    kill_before(local, "_add")
+    kill_before(local, "insert_ignore")
     kill_before(amqp, "_put", call=2)
 
 
