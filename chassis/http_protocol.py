@@ -38,7 +38,6 @@ _HEAD_ENDS = re.compile(rb"\n\r?\n")
 _CHUNKS_BYTES = 1024
 _IN_CHUNKS = -1  # length of a body in chunks
 IGNORED_BYTES = 1024 * 1024  # of a body that arrives after its response; then the connection is closed
-_STATUS_BEGIN, _INTERIM_BEGIN, _HEAD_END = b"HTTP/1.1 ", b"HTTP/1.1 1", b"\r\n\r\n"
 
 
 @dataclass(slots=True)
@@ -98,10 +97,7 @@ class BoundedConnections:
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """One connection. The server calls `check_deadline` every CHECK_SECONDS for the bounds on time.
-
-    Headers and body of a response are sent in one system call, because two take a tenth of a search's time.
-    """
+    """One connection. The server calls `check_deadline` every CHECK_SECONDS for the bounds on time."""
 
     def __init__(self, *, limit: ConnectionLimit, **options: Any) -> None:
         """
@@ -113,7 +109,6 @@ class BoundedProtocol(HttpToolsProtocol):
         self._limit = limit
         self._caller = ""  # "" for a connection that is not counted
         self._deadline = inf  # time of the loop by which the client must have sent the rest of its request
-        self._idle_deadline = inf  # and by which it must have begun the next one
         self._overhead = 0  # bytes of the current request beyond its body and the allowance for chunks
         self._held = bytearray()  # received bytes, to be parsed when fewer requests wait
         self._head_tail = b""  # the last bytes of an incomplete head, where its end may begin
@@ -124,7 +119,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._unread, self._unread_since = 0, inf  # unsent bytes, and since when none was sent
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(_JoiningTransport(transport))  # type: ignore[arg-type]
+        super().connection_made(transport)
         self.flow = _HoldingFlow(transport, self)
         address = self.client[0] if self.client else ""
         if is_in(address, self._limit.exempt):
@@ -191,7 +186,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._refused or self.transport.is_closing():
             return
         if self._deadline == inf:
-            self._deadline, self._idle_deadline = self.loop.time() + HEAD_SECONDS, inf
+            self._deadline = self.loop.time() + HEAD_SECONDS
         in_body, room = self._body_left, HEAD_BYTES - self._overhead
         self._overhead += len(data)
         self._head_tail = b"" if in_body else (self._head_tail + data)[-2:]
@@ -250,15 +245,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super()._start_asgi_task(cycle, app)
 
     def on_response_complete(self) -> None:
-        """Answer the next request. Replaces uvicorn's method, whose timer after each response takes longer."""
-        self.server_state.total_requests += 1
-        self.transport.flush()  # type: ignore[attr-defined]
-        if not self.transport.is_closing():
-            self.flow.resume_reading()
-            if self.pipeline:
-                self._start_asgi_task(*self.pipeline.pop())
-            else:
-                self._idle_deadline = self.loop.time() + self.timeout_keep_alive
+        super().on_response_complete()
         if self._held:
             self.parse_held()
 
@@ -277,8 +264,6 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.abort()
         elif now > self._deadline and not self._held and not self.transport.is_closing():
             self._refuse(408, "The request was not complete in time.")
-        elif now > self._idle_deadline and not self.transport.is_closing():
-            self.transport.close()
 
     def _refuse(self, status: int, sentence: str) -> None:
         """Read nothing more. Close the connection; answer with the reason first, if no other response is due.
@@ -286,7 +271,7 @@ class BoundedProtocol(HttpToolsProtocol):
         A complete request that is being answered gets its response, and then the connection closes.
         """
         self._refused = True
-        self._deadline = self._idle_deadline = inf
+        self._deadline = inf
         running = self._running
         if running is not None and not running.response_complete and not running.more_body:
             running.keep_alive = False
@@ -343,38 +328,3 @@ class _HoldingFlow(FlowControl):
             self._protocol.loop.call_soon(self._protocol.parse_held)
         else:
             super().resume_reading()
-
-
-class _JoiningTransport:
-    """A transport that holds the head of a response until its body comes; other calls go to the wrapped transport.
-
-    ASGI wants this too: a server sends nothing before the first message with a body.
-    """
-
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
-        self.is_closing = transport.is_closing  # asked three times in each request, which `__getattr__` slows down
-        self._head = b""
-
-    def write(self, data: bytes) -> None:
-        if self.is_closing():  # a request may end after its connection
-            return
-        if self._head:
-            head, self._head = self._head, b""
-            self._transport.writelines((head, data))
-        elif data.startswith(_STATUS_BEGIN) and data.endswith(_HEAD_END) and not data.startswith(_INTERIM_BEGIN):
-            self._head = data
-        else:
-            self._transport.write(data)
-
-    def flush(self) -> None:
-        """Send a head that has no body."""
-        if self._head:
-            self.write(b"")
-
-    def close(self) -> None:
-        self.flush()
-        self._transport.close()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
