@@ -31,11 +31,10 @@ from typing import Any
 from uuid import UUID
 
 from google.protobuf.message import Message
-from sqlalchemy import insert
+from sqlalchemy import event, insert
 
 from bench import lending_rows
 from bench.lending_rows import BENCH
-from chassis import prepared
 from chassis.auth import Principal, TokenState, TokenVerifier
 from chassis.db import Database
 from chassis.ids import new_id, new_id_text
@@ -45,7 +44,7 @@ from chassis.rpc.client import sync_channel
 from chassis.service import Resources, load
 from chassis.settings import Settings
 from chassis.settings import load as load_settings
-from chassis.table_access import FUNCTION, limit_to_institution
+from chassis.table_access import FUNCTION
 from chassis.urls import resolve
 from rangkiang.circulation.v1 import loans_pb2 as wire
 from rangkiang.circulation.v1.circulation_pb2_grpc import CirculationStub
@@ -113,7 +112,7 @@ def _run(folder: Path, settings: Settings, arguments: argparse.Namespace) -> Non
             _profile(desk)
             return
         copy = _copied(database, folder)
-        log = _recorded(desk)
+        log = _recorded(database, desk)
         if database.is_sqlite:
             _measure_sqlite(copy, log)
         else:
@@ -187,41 +186,39 @@ def _profile(desk: Desks) -> None:
     pstats.Stats(profile).sort_stats("tottime").print_stats(40)
 
 
-# A transaction: its statements with the driver's values, and whether it writes.
-Log = list[tuple[bool, list[tuple[str, Any]]]]
+# Transactions: their statements with the driver's values.
+Log = list[list[tuple[str, Any]]]
 
 
-def _recorded(desk: Desks) -> Log:
+def _recorded(database: Database, desk: Desks) -> Log:
     """Return the transactions of some pairs, as the driver gets them."""
     log: Log = []
-    original_init, original_run = prepared.Statements.__init__, prepared.Statements.run
 
-    def begin(self: Any, bind: Any, *more: Any) -> None:
-        original_init(self, bind, *more)
-        log.append((False, []))
+    def begin(_connection: Any) -> None:
+        log.append([])
 
-    def run(self: Any, statement: str, values: Any) -> Any:
-        is_write = statement.startswith(("INSERT", "UPDATE"))
-        log[-1][1].append((statement, values))
-        log[-1] = (log[-1][0] or is_write, log[-1][1])
-        return original_run(self, statement, values)
+    def execute(_connection: Any, _cursor: Any, statement: str, values: Any, _context: Any, _many: bool) -> None:
+        if not statement.startswith(("BEGIN", "SELECT set_config")):
+            log[-1].append((statement, values))
 
-    replaced: Any = prepared.Statements
-    replaced.__init__, replaced.run = begin, run
+    listeners = (("begin", begin), ("before_cursor_execute", execute))
+    for name, listener in listeners:
+        event.listen(database.writer, name, listener)
     try:
         for _ in range(BARE_PAIRS):
             desk.pair()
     finally:
-        replaced.__init__, replaced.run = original_init, original_run
+        for name, listener in listeners:
+            event.remove(database.writer, name, listener)
     return log
 
 
-def _report_bare(name: str, log: Log, execute: Callable[[bool, list[tuple[str, Any]]], None]) -> None:
+def _report_bare(name: str, log: Log, execute: Callable[[list[tuple[str, Any]]], None]) -> None:
     start, cpu = time.perf_counter(), time.process_time()
-    for is_write, statements in log:
-        execute(is_write, statements)
+    for statements in log:
+        execute(statements)
     seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
-    per_pair = sum(len(statements) for _, statements in log) / BARE_PAIRS
+    per_pair = sum(map(len, log)) / BARE_PAIRS
     print(
         f"{name}, the same {per_pair:.0f} statements a pair: {BARE_PAIRS / seconds:,.0f} pairs a second by one thread;"
         f" {cpu / BARE_PAIRS * 1e3:.2f} ms of CPU time a pair"
@@ -246,16 +243,15 @@ def _copied(database: Database, folder: Path) -> Path:
 
 
 def _measure_sqlite(path: Path, log: Log) -> None:
-    tables = load("circulation").protected_tables
     connection = sqlite3.connect(path, isolation_level=None)
     connection.create_function(FUNCTION, 0, lambda: INSTITUTION.bytes)
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-16000"):
         connection.execute(f"PRAGMA {pragma}")
 
-    def execute(is_write: bool, statements: list[tuple[str, Any]]) -> None:
-        connection.execute("BEGIN IMMEDIATE" if is_write else "BEGIN")
+    def execute(statements: list[tuple[str, Any]]) -> None:
+        connection.execute("BEGIN IMMEDIATE")
         for statement, values in statements:
-            connection.execute(limit_to_institution(statement, tables), values).fetchall()
+            connection.execute(statement, values).fetchall()
         connection.execute("COMMIT")
 
     _report_bare("bare sqlite3", log, execute)
@@ -268,8 +264,8 @@ def _measure_postgres(settings: Settings, log: Log) -> None:
     url = settings.database("circulation").replace(f"{PREFIX}circulation", f"{PREFIX}bare").replace("+psycopg", "")
     with closing(psycopg.connect(url)) as connection:
 
-        def execute(is_write: bool, statements: list[tuple[str, Any]]) -> None:
-            with connection.transaction(force_rollback=not is_write):
+        def execute(statements: list[tuple[str, Any]]) -> None:
+            with connection.transaction():
                 connection.execute("SELECT set_config('rangkiang.institution', %s, true)", [str(INSTITUTION)])
                 for statement, values in statements:
                     connection.execute(statement, values)
@@ -287,10 +283,10 @@ def _measure_pgbench(settings: Settings, log: Log, folder: Path) -> None:
     script = folder / "pgbench.sql"
     with closing(psycopg.connect(url)) as connection, script.open("w") as file:
         cursor = psycopg.ClientCursor(connection)
-        for is_write, statements in log:
+        for statements in log:
             lines = ["BEGIN", f"SELECT set_config('rangkiang.institution', '{INSTITUTION}', true)"]
             lines += [cursor.mogrify(statement, values) for statement, values in statements]
-            lines.append("COMMIT" if is_write else "ROLLBACK")
+            lines.append("COMMIT")
             file.write("".join(f"{line};\n" for line in lines))
     command = [str(postgres.binaries() / "pgbench"), "--no-vacuum", "--transactions=1", f"--file={script}", url]
     result = subprocess.run(command, capture_output=True, text=True, check=False)

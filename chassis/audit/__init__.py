@@ -56,6 +56,7 @@ seals = Table(
     Column("at", UtcTime, nullable=False),
 )
 
+_RECORD = insert(acts)  # built once, because every act runs it
 APPEND_ONLY = (acts.name, seals.name)
 NO_FACTS: Mapping[str, Any] = MappingProxyType({})
 
@@ -79,7 +80,7 @@ def record(
     sealed     ciphertext of personal values before and after the act
     """
     row = row_of(context, act, kind=kind, object_id=object_id, facts=facts, sealed=sealed)
-    session.execute(insert(acts).values(row))
+    session.connection().execute(_RECORD, row)
     row_id: UUID = row["id"]
     return row_id
 

@@ -10,7 +10,6 @@ from uuid import UUID
 from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.orm import Session
 
-from chassis.prepared import AnySession, Prepared
 from chassis.service import Erasure
 from chassis.sql import insert_for, insert_ignore
 from chassis.sqlite import erase_traces
@@ -23,12 +22,17 @@ MOST_MERGES = 20  # length of a chain of merged members
 
 # Built once, because every read of a borrower executes one of them.
 _OF_INSTITUTION = select(Borrower).where(Borrower.institution_id == bindparam("institution_id"), ~Borrower.is_erased)
-_FOUND = (
-    _OF_INSTITUTION.where(Borrower.id == bindparam("borrower_id")),
+_BY_ID = _OF_INSTITUTION.where(Borrower.id == bindparam("borrower_id"))
+_BY_NUMBER = (
     _OF_INSTITUTION.join(BorrowerNumber, BorrowerNumber.borrower_id == Borrower.id)
     .where(BorrowerNumber.institution_id == bindparam("institution_id"), BorrowerNumber.number == bindparam("number"))
-    .limit(2),
+    .limit(2)
 )
+# A row that this session has read before is read again with its lock.
+_LOCKED = {
+    statement: statement.with_for_update(of=Borrower).execution_options(populate_existing=True)
+    for statement in (_BY_ID, _BY_NUMBER)
+}
 
 
 def is_empty(session: Session) -> bool:
@@ -94,23 +98,24 @@ def erasures(session: Session) -> list[Erasure]:
     return [Erasure(row.id, row.institution_id, row.version) for row in rows]
 
 
-def find_borrower(session: Session, institution_id: UUID, text: str) -> Borrower | None:
+def find_borrower(session: Session, institution_id: UUID, text: str, *, lock: bool = False) -> Borrower | None:
     """Return a borrower by id or number, in one institution; None when none or several have the number.
 
-    The id of a merged member finds the kept member.
+    A merged member is found as the kept member.
+
+    lock  on PostgreSQL, lock the row until the end of the transaction; an act locks its copies first
     """
     borrower_id = read_id(text)
-    by_id, by_number = _FOUND
-    query = by_number if borrower_id is None else by_id
+    statement = _BY_NUMBER if borrower_id is None else _BY_ID
     values = {"institution_id": institution_id, "borrower_id": borrower_id, "number": text}
-    borrowers = session.scalars(query, values).all()
+    borrowers = session.scalars(_LOCKED[statement] if lock else statement, values).all()
     if len(borrowers) != 1:
         return None
     (borrower,) = borrowers
-    if borrower.merged_into is not None and borrower_id is not None:
-        borrower_id = kept_id(session, borrower.merged_into)
-        return find_borrower(session, institution_id, str(borrower_id)) if borrower_id != borrower.id else None
-    return borrower
+    if borrower.merged_into is None:
+        return borrower
+    kept_id = _kept_id(session, borrower.merged_into)
+    return find_borrower(session, institution_id, str(kept_id), lock=lock) if kept_id != borrower.id else None
 
 
 def _versions(session: Session, ids: Sequence[UUID]) -> dict[UUID, int]:
@@ -138,25 +143,21 @@ def _store(session: Session, facts: Sequence[MemberFact]) -> None:
 
 
 def _move_loans(session: Session, merged_id: UUID, into_id: UUID) -> None:
-    kept_borrower_id = kept_id(session, into_id)
+    kept_borrower_id = _kept_id(session, into_id)
     for table in (Loan, Suspension):
         session.execute(update(table).where(table.borrower_id == merged_id).values(borrower_id=kept_borrower_id))
-    # An act that has already read the loans of one of the two members is judged again.
+    # An act of the release before that has read the loans of one of the two members is judged again.
     changed = update(Borrower).where(Borrower.id.in_([merged_id, kept_borrower_id]))
     session.execute(changed.values(lending_version=Borrower.lending_version + 1))
 
 
-_borrowers = Borrower.__table__
-_MERGED_INTO = Prepared(select(_borrowers.c.merged_into).where(_borrowers.c.id == bindparam("borrower")))
-
-
-def kept_id(session: AnySession, borrower_id: UUID) -> UUID:
+def _kept_id(session: Session, borrower_id: UUID) -> UUID:
     """Follow merges to the kept member."""
     for _ in range(MOST_MERGES):
-        row = _MERGED_INTO.first(session, {"borrower": borrower_id})
-        if row is None or row.merged_into is None:
+        merged_into = session.scalar(select(Borrower.merged_into).where(Borrower.id == borrower_id))
+        if merged_into is None:
             break
-        borrower_id = row.merged_into
+        borrower_id = merged_into
     return borrower_id
 
 

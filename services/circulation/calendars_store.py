@@ -8,7 +8,6 @@ from datetime import date, timedelta
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
-from weakref import WeakKeyDictionary
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import bindparam, func, select
@@ -17,7 +16,6 @@ from sqlalchemy.orm import Session
 from chassis import audit, clock
 from chassis.context import Context
 from chassis.errors import NotFound, Outdated
-from chassis.prepared import AnySession, Prepared, Statements
 from chassis.sql import insert_for
 from services.circulation.calendars import Calendar, hours_of, local_date, minutes, planned_hours, week_at
 from services.circulation.calendars.documents import (
@@ -30,39 +28,23 @@ from services.circulation.tables import Branch, BranchCalendar, BranchDay
 
 MOST_DAYS = 31
 
-_branches, _calendars = Branch.__table__, BranchCalendar.__table__
-_of_branch = _branches.outerjoin(_calendars, _calendars.c.branch_id == _branches.c.id)
-_VERSION = Prepared(
-    select(_branches.c.zone, _calendars.c.version).select_from(_of_branch).where(_branches.c.id == bindparam("branch"))
+STORED = (BranchCalendar.version, BranchCalendar.document, BranchCalendar.weeks, BranchCalendar.saved_at)
+_CALENDAR = (
+    select(Branch.zone, *STORED)
+    .outerjoin(BranchCalendar, BranchCalendar.branch_id == Branch.id)
+    .where(Branch.id == bindparam("branch_id"))
 )
-STORED = (_calendars.c.version, _calendars.c.document, _calendars.c.weeks, _calendars.c.saved_at)
-_DOCUMENT = Prepared(select(*STORED).where(_calendars.c.branch_id == bindparam("branch")))
-# For each engine: branch -> calendar of the newest version that was read. A transaction that saves a calendar may roll
-# back, so only transactions of prepared statements, which never save one, fill this cache.
-_known: WeakKeyDictionary[Any, dict[UUID, Calendar]] = WeakKeyDictionary()
 
 
-def calendar_of(session: AnySession, branch_id: UUID) -> Calendar:
+def calendar_of(session: Session, branch_id: UUID) -> Calendar:
     """Return the calendar of a branch. A branch without one has version 0 and is open every day.
 
     raises  NotFound  BRANCH_UNKNOWN
     """
-    row = _VERSION.first(session, {"branch": branch_id})
+    row = session.connection().execute(_CALENDAR, {"branch_id": branch_id}).first()
     if row is None:
         raise NotFound("BRANCH_UNKNOWN", given=str(branch_id))
-    return calendar_at(session, branch_id, row.version, row.zone)
-
-
-def calendar_at(session: AnySession, branch_id: UUID, version: int | None, zone: str) -> Calendar:
-    """Return the calendar of a branch. Its zone and version (None without one) were read in the same transaction."""
-    known = _known.setdefault(session.get_bind(), {}) if isinstance(session, Statements) else {}
-    calendar = known.get(branch_id)
-    if calendar is None or (calendar.version, calendar.zone) != (version or 0, zone):
-        # On PostgreSQL another transaction may have saved the document since; so its own version is used.
-        row = _DOCUMENT.first(session, {"branch": branch_id})
-        calendar = calendar_from_row(row, zone)
-        known[branch_id] = calendar
-    return calendar
+    return calendar_from_row(row, row.zone)
 
 
 def save_calendar(
@@ -148,8 +130,8 @@ def _outdated(session: Session, branch: Branch, *, given: int, document: Mapping
 
 
 def calendar_from_row(row: Any, zone: str) -> Calendar:
-    """Read a calendar from its STORED columns; without a row, or with NULL in them, the branch has no calendar."""
-    if row is None or row.version is None:
+    """Read a calendar from its STORED columns; with NULL in them the branch has no calendar."""
+    if row.version is None:
         return _read("{}", "[]", date.min, zone, 0)
     saved_on = row.saved_at.astimezone(ZoneInfo(zone)).date()
     return _read(row.document, row.weeks or "[]", saved_on, zone, row.version)

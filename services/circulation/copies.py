@@ -6,13 +6,15 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, or_, select, update
 from sqlalchemy.orm import Session
 
+from chassis import clock
 from chassis.context import system
 from chassis.service import Resources
 from chassis.sql import insert_for
 from rangkiang.catalog.v1.events_pb2 import ItemCopy
+from services.circulation.rules import REPETITION
 from services.circulation.tables import Copy
 
 IN, ON_LOAN, TRANSIT = "in", "on_loan", "transit"
@@ -35,8 +37,13 @@ _NEW: dict[str, Any] = {
 _OF_INSTITUTION = select(Copy).where(Copy.institution_id == bindparam("institution_id"))
 _BY_ID = _OF_INSTITUTION.where(Copy.id == bindparam("item_id"))
 _BY_BARCODE = _OF_INSTITUTION.where(Copy.barcode == bindparam("barcode"), ~Copy.is_gone).limit(2)
-# An item that was deleted from the catalogue can be found only by its barcode.
-_GONE = _OF_INSTITUTION.where(Copy.barcode == bindparam("barcode"), Copy.is_gone, Copy.state != IN).limit(2)
+# An item that was deleted from the catalogue can be found only by its barcode, also for a second scan of its return.
+_GONE = (
+    _OF_INSTITUTION.where(Copy.barcode == bindparam("barcode"), Copy.is_gone)
+    .where(or_(Copy.state != IN, Copy.act_at > bindparam("since")))
+    .limit(2)
+)
+_LOCKED = {statement: statement.with_for_update() for statement in (_BY_ID, _BY_BARCODE, _GONE)}
 
 
 def is_empty(session: Session) -> bool:
@@ -70,16 +77,20 @@ def renumber_states(resources: Resources) -> None:
         session.execute(update(Copy).values(state_version=Copy.state_version + MOST_ACTS_SINCE_BACKUP))
 
 
-def find_copy(session: Session, institution_id: UUID, text: str) -> Copy | None:
+def find_copy(session: Session, institution_id: UUID, text: str, *, lock: bool = False) -> Copy | None:
     """Return a copy by its id or barcode, in one institution; None when none or several have the barcode.
 
     A deleted item that is on loan or in transit is also found by its barcode, if no other item has this barcode.
+
+    lock  on PostgreSQL, lock the row until the end of the transaction; on SQLite a transaction locks the database
     """
     item_id = read_id(text)
-    values = {"institution_id": institution_id, "item_id": item_id, "barcode": text}
-    copies = session.scalars(_BY_BARCODE if item_id is None else _BY_ID, values).all()
+    values: dict[str, Any] = {"institution_id": institution_id, "item_id": item_id, "barcode": text}
+    statement = _BY_BARCODE if item_id is None else _BY_ID
+    copies = session.scalars(_LOCKED[statement] if lock else statement, values).all()
     if not copies and item_id is None:
-        copies = session.scalars(_GONE, values).all()
+        values["since"] = clock.now() - REPETITION
+        copies = session.scalars(_LOCKED[_GONE] if lock else _GONE, values).all()
     return copies[0] if len(copies) == 1 else None
 
 

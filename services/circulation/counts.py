@@ -18,10 +18,8 @@ from sqlalchemy.orm import Session
 from chassis.context import system
 from chassis.db import Database
 from chassis.errors import Error
-from chassis.prepared import AnySession, Prepared
 from chassis.sql import insert_for
-from services.circulation.rows import AnyBorrower, AnyCopy
-from services.circulation.tables import DailyFact, RefusalCount
+from services.circulation.tables import Borrower, Copy, DailyFact, RefusalCount
 
 log = logging.getLogger(__name__)
 
@@ -32,22 +30,17 @@ MOST_WAITING = 10_000  # distinct counts; enough for an hour of refusals while t
 COUNTING = system("counts")
 
 _daily_facts: Any = DailyFact.__table__
-_INSERT = Prepared(insert(_daily_facts).inline())
+_ADD = insert(_daily_facts)
 
 
-def add(session: AnySession, row: dict[str, Any]) -> None:
-    """Add a daily fact, in the transaction of its act."""
-    _INSERT.execute(session, row)
-
-
-def daily_fact(
-    kind: str, *, on: date, branch: str, copy: AnyCopy, borrower: AnyBorrower | None, channel: str
-) -> dict[str, Any]:
-    """Return the daily fact of an act, with the values of its day.
+def add(
+    session: Session, kind: str, *, on: date, branch: str, copy: Copy, borrower: Borrower | None, channel: str
+) -> None:
+    """Add the daily fact of an act, with the values of its day.
 
     Its id is random, because ids in order of time would match rows to loans.
     """
-    return {
+    row = {
         "id": uuid.uuid4(),
         "institution_id": copy.institution_id,
         "date": on,
@@ -63,6 +56,7 @@ def daily_fact(
         "region": borrower.region if borrower is not None else "",
         "channel": channel,
     }
+    session.connection().execute(_ADD, row)
 
 
 class RefusalCounter:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import islice
@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from chassis import audit, clock, events
+from chassis import audit, clock
 from chassis.context import Context
 from chassis.db import Database
 from chassis.errors import Error, Invalid, NotFound, Refusal
@@ -25,9 +25,8 @@ from services.circulation.borrowers import find_borrower
 from services.circulation.calendars import Due
 from services.circulation.copies import ON_LOAN, find_copy
 from services.circulation.institutions import Branches, branches_of
-from services.circulation.loans.acts import Act, StaleFacts, Trace
-from services.circulation.loans.check_out import CheckOut, loan_row, opened, write_check_out
-from services.circulation.loans.views import LoanView
+from services.circulation.loans.acts import Act
+from services.circulation.loans.check_out import lend
 from services.circulation.policies import PolicyRow, row_for
 from services.circulation.policies_store import current_policies
 from services.circulation.tables import Borrower, Copy, Loan
@@ -123,68 +122,57 @@ class LoanImport:
 
         emits  LoanOpened for each loan, as imported
         """
-        counts, barcodes = Counts(), set[str]()
+        counts, lent = Counts(), set[str]()
         while batch := list(islice(rows, BATCH)):
             counts.read += len(batch)
-            plans = []
-            with self._database.reading(self._context) as session:
-                for row in batch:
-                    try:
-                        plan = self._plan(session, row, barcodes)
-                    except Error as problem:
-                        counts.put_aside += 1
-                        self._tell(row, problem.refusals[0])
-                        continue
-                    if plan is None:
-                        counts.unchanged += 1
-                    else:
-                        plans.append((row, plan))
-            counts.created += len(plans) if self._dry_run else self._write(plans, counts)
+            for row, result in zip(batch, self._import(batch, lent), strict=True):
+                if isinstance(result, Refusal):
+                    counts.put_aside += 1
+                    self._tell(row, result)
+                elif result:
+                    counts.created += 1
+                    lent.add(row.barcode)
+                else:
+                    counts.unchanged += 1
         return counts
 
-    def _write(self, plans: list[tuple[Row, tuple[Act, CheckOut]]], counts: Counts) -> int:
-        """Write a batch; row by row if a desk has changed a copy or a borrower since they were read."""
-        try:
-            self._write_at_once([plan for _, plan in plans])
-            return len(plans)
-        except StaleFacts:
-            written = 0
-        for row, _ in plans:
+    def _import(self, batch: list[Row], lent: Set[str]) -> list[Refusal | bool]:
+        """Import a batch. Returns for each row whether its loan is new, or why the row is rejected.
+
+        lent  barcodes that this run has lent
+        """
+        if not self._dry_run:
+            return self._database.run(self._context, lambda session: self._add_all(session, batch, lent))
+        with self._database.reading(self._context) as session:
+            return self._add_all(session, batch, lent)
+
+    def _add_all(self, session: Session, batch: list[Row], lent: Set[str]) -> list[Refusal | bool]:
+        of, lock = self._institution_id, not self._dry_run
+        copies = [find_copy(session, of, row.barcode, lock=lock) if row.barcode else None for row in batch]
+        borrowers = [find_borrower(session, of, row.card, lock=lock) if row.card else None for row in batch]
+        results: list[Refusal | bool] = []
+        own: set[str] = set()
+        for row, copy, borrower in zip(batch, copies, borrowers, strict=True):
             try:
-                with self._database.reading(self._context) as session:
-                    again = self._plan(session, row, set())
-                if again is not None:
-                    self._write_at_once([again])
-                    written += 1
-            except StaleFacts:
-                counts.put_aside += 1
-                self._tell(row, Refusal("LOAN_ROW_CHANGED"))
+                if row.barcode in lent or row.barcode in own:
+                    raise Invalid("LOAN_ROW_ON_LOAN")
+                is_new = self._add(session, row, copy, borrower)
             except Error as problem:
-                counts.put_aside += 1
-                self._tell(row, problem.refusals[0])
-        return written
+                results.append(problem.refusals[0])
+                continue
+            results.append(is_new)
+            if is_new:
+                own.add(row.barcode)
+        if own and not self._dry_run:
+            facts = {"loans": len(own)}
+            audit.record(session, self._context, "circulation.import", kind="institution", object_id=of, facts=facts)
+        return results
 
-    def _write_at_once(self, plans: list[tuple[Act, CheckOut]]) -> None:
-        if not plans:
-            return
-        with self._database.transaction(self._context) as session:
-            for act, plan in plans:
-                write_check_out(session, act, plan)
-                # The next loan of this borrower in the batch uses this object and needs the version after the write.
-                if isinstance(plan.view.borrower, Borrower):
-                    plan.view.borrower.lending_version += 1
-            audit.record(
-                session, self._context, "circulation.import", kind="institution", object_id=self._institution_id,
-                facts={"loans": len(plans)},
-            )  # fmt: skip
-
-    def _plan(self, session: Session, row: Row, barcodes: set[str]) -> tuple[Act, CheckOut] | None:
-        """Return the loan of a row; None when the loan is already stored.
+    def _add(self, session: Session, row: Row, copy: Copy | None, borrower: Borrower | None) -> bool:
+        """Add the loan of a row; not in a dry run. Returns False when the loan is already stored.
 
         raises  NotFound, Invalid
         """
-        copy = find_copy(session, self._institution_id, row.barcode) if row.barcode else None
-        borrower = find_borrower(session, self._institution_id, row.card) if row.card else None
         if copy is None:
             raise NotFound("COPY_UNKNOWN", given=row.barcode[:64])
         branches = branches_of(session, self._institution_id)
@@ -192,45 +180,25 @@ class LoanImport:
         lent_at = datetime.combine(_day(row.lent, "lent"), _NOON, zone).astimezone(UTC)
         due_on = _day(row.due, "due")
         if _is_known(session, copy, lent_at):
-            return None
+            return False
         if borrower is None:
             raise NotFound("BORROWER_UNKNOWN", given=row.card[:64])
-        if copy.state == ON_LOAN or row.barcode in barcodes:
+        if copy.state == ON_LOAN:
             raise Invalid("LOAN_ROW_ON_LOAN")
         if due_on < lent_at.astimezone(zone).date() or lent_at > clock.now():
             raise Invalid("LOAN_ROW_DAYS", lent=row.lent[:20], due=row.due[:20])
-        barcodes.add(row.barcode)
-        return self._loan(session, copy, borrower, branches, lent_at, due_on, zone)
-
-    def _loan(
-        self,
-        session: Session,
-        copy: Copy,
-        borrower: Borrower,
-        branches: Branches,
-        lent_at: datetime,
-        due_on: date,
-        zone: ZoneInfo,
-    ) -> tuple[Act, CheckOut]:
-        now = clock.now()
+        if self._dry_run:
+            return True
         branch = branches.by_id(copy.branch_id) or branches.all[0]
         policies = current_policies(session, self._institution_id)
-        row = row_for(policies.rows, category=borrower.category, collection=copy.collection, branch=branch.code)
-        row = row or PolicyRow()
+        policy = row_for(policies.rows, category=borrower.category, collection=copy.collection, branch=branch.code)
         due = Due(datetime.combine(due_on, _END_OF_DAY, zone).astimezone(UTC), due_on, ())
-        act = Act(self._context, self._institution_id, now, lent_at, "import")
-        loan = loan_row(
-            loan_id=new_id(), copy=copy, borrower=borrower, branch_id=branch.id, lent_at=lent_at, due_moment=due,
-            row=row, policy_version=policies.version,
+        act = Act(self._context, self._institution_id, clock.now(), lent_at, "import")
+        lend(
+            session, act, copy, borrower, loan_id=new_id(), branch_id=branch.id, due_moment=due,
+            row=policy or PolicyRow(), policy_version=policies.version, is_imported=True,
         )  # fmt: skip
-        view = LoanView(
-            id=loan["id"], copy=copy, borrower=borrower, branch=branch, home=branch.code, lent_at=lent_at,
-            due_at=due.at, due_on=due_on, unit=row.unit, renewals=0, renewals_left=row.renewals, overdue_days=0,
-            returned_at=None, version=1,
-        )  # fmt: skip
-        fact = opened(loan, copy, imported=True)
-        event = events.row_of_json(*fact, aggregate_id=copy.id, version=copy.state_version + 1, context=self._context)
-        return act, CheckOut(view, loan, Trace({"event": event}), {})
+        return True
 
 
 def _is_known(session: Session, copy: Copy, lent_at: datetime) -> bool:

@@ -13,7 +13,6 @@ from sqlalchemy.orm import Session
 
 from chassis.errors import NotFound
 from chassis.institutions import InstitutionCopies
-from chassis.prepared import AnySession, Prepared
 from chassis.sentences import LocalText
 from services.circulation.tables import Branch, Institution
 
@@ -70,25 +69,22 @@ class Branches:
         return branch.code if branch is not None else ""
 
 
-_institutions, _branches_table = Institution.__table__, Branch.__table__
-_VERSION = Prepared(select(_institutions.c.version).where(_institutions.c.id == bindparam("institution")))
-_BRANCHES = Prepared(select(_branches_table).where(_branches_table.c.institution_id == bindparam("institution")))
+_VERSION = select(Institution.version).where(Institution.id == bindparam("institution_id"))
 # For each engine: institution -> (version, branches), as read last.
 _known: WeakKeyDictionary[Any, dict[UUID, tuple[int, Branches]]] = WeakKeyDictionary()
 
 
-def branches_of(session: AnySession, institution_id: UUID) -> Branches:
+def branches_of(session: Session, institution_id: UUID) -> Branches:
     """Return the branches of an institution; they are read again when its version has changed."""
-    row = _VERSION.first(session, {"institution": institution_id})
-    return branches_at(session, institution_id, row.version if row is not None else 0)
+    return branches_at(session, institution_id, session.scalar(_VERSION, {"institution_id": institution_id}) or 0)
 
 
-def branches_at(session: AnySession, institution_id: UUID, version: int) -> Branches:
+def branches_at(session: Session, institution_id: UUID, version: int) -> Branches:
     """Return the branches of an institution whose version was read in the same transaction."""
     known = _known.setdefault(session.get_bind(), {})
     if institution_id in known and known[institution_id][0] == version:
         return known[institution_id][1]
-    rows = _BRANCHES.rows(session, {"institution": institution_id})
+    rows = session.scalars(select(Branch).where(Branch.institution_id == institution_id))
     branches = Branches(BranchFacts(row.id, row.code, LocalText(row.name_id, row.name_en), row.zone) for row in rows)
     known[institution_id] = (version, branches)
     return branches

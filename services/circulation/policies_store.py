@@ -5,57 +5,38 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
 from uuid import UUID
-from weakref import WeakKeyDictionary
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from chassis import audit, clock
 from chassis.context import Context
 from chassis.errors import Outdated
 from chassis.events import emit
-from chassis.prepared import AnySession, Prepared, Statements
 from chassis.sql import insert_for
 from rangkiang.circulation.v1.events_pb2 import PoliciesChanged, ReadHere
 from services.circulation.policies import PolicyRow, PolicySet, judge, read_here_only, read_rows, seed_of, write_rows
 from services.circulation.tables import Borrower, Branch, Institution, PolicyVersion
 
-_versions, _institutions = PolicyVersion.__table__, Institution.__table__
-NEWEST_VERSION = select(func.max(_versions.c.version))
-_NEWEST = Prepared(
-    select(
-        _institutions.c.kind,
-        NEWEST_VERSION.where(_versions.c.institution_id == _institutions.c.id).scalar_subquery().label("version"),
-    ).where(_institutions.c.id == bindparam("institution"))
+_CURRENT = (
+    select(Institution.kind, PolicyVersion.version, PolicyVersion.rows, PolicyVersion.default_category)
+    .outerjoin(PolicyVersion, PolicyVersion.institution_id == Institution.id)
+    .where(Institution.id == bindparam("institution_id"))
+    .order_by(PolicyVersion.version.desc())
+    .limit(1)
 )
-_AT_VERSION = Prepared(
-    select(_versions.c.version, _versions.c.default_category, _versions.c.rows.label("document")).where(
-        _versions.c.institution_id == bindparam("institution"), _versions.c.version == bindparam("saved_version")
-    )
-)
-# For each engine: institution -> rules of the newest version that was read. A transaction that saves rules may roll
-# back, so only transactions of prepared statements, which never save rules, fill this cache.
-_known: WeakKeyDictionary[Any, dict[UUID, PolicySet]] = WeakKeyDictionary()
 
 
-def current_policies(session: AnySession, institution_id: UUID) -> PolicySet:
+def current_policies(session: Session, institution_id: UUID) -> PolicySet:
     """Return the rules in force: the latest saved ones, or the default rules of the institution's kind as version 0."""
-    row = _NEWEST.first(session, {"institution": institution_id})
-    return policies_at(session, institution_id, *((row.version, row.kind) if row is not None else (None, "")))
+    row = session.connection().execute(_CURRENT, {"institution_id": institution_id}).first()
+    return policies_from_row(*row) if row is not None else seed_of("")
 
 
-def policies_at(session: AnySession, institution_id: UUID, version: int | None, kind: str) -> PolicySet:
-    """Return the rules of an institution. Its newest version (or None) and kind were read in the same transaction."""
-    if version is None:
-        return seed_of(kind)
-    known = _known.setdefault(session.get_bind(), {}) if isinstance(session, Statements) else {}
-    policies = known.get(institution_id)
-    if policies is None or policies.version != version:
-        row = _AT_VERSION.first(session, {"institution": institution_id, "saved_version": version})
-        policies = known[institution_id] = PolicySet(version, _rows_of(row.document), row.default_category)
-    return policies
+def policies_from_row(kind: str, version: int | None, rows: str, default_category: str) -> PolicySet:
+    """Read rules from the columns of their newest version; without one they are the default rules of the kind."""
+    return PolicySet(version, _rows_of(rows), default_category) if version is not None else seed_of(kind)
 
 
 def check_policies(

@@ -19,7 +19,7 @@ from services.circulation.calendars_store import calendar_of, save_calendar
 from services.circulation.copies import IN_SERVICE
 from services.circulation.institutions import branches_of
 from services.circulation.loans.acts import Act
-from services.circulation.loans.check_out import plan_check_out, write_check_out
+from services.circulation.loans.check_out import check_out
 from services.circulation.tables import Borrower, Branch, Copy, Institution, Loan
 
 SAMPLE = system("sample")
@@ -75,10 +75,9 @@ def _lend(
     act = Act(SAMPLE, institution.id, now, at, "paper")
     with resources.database.transaction(SAMPLE) as session:
         try:
-            plan = plan_check_out(session, act, item=item, member=member, branch=branch)
+            check_out(session, act, item=item, member=member, branch=branch)
         except Refused:
             return 0
-        write_check_out(session, act, plan)
     return 1
 
 

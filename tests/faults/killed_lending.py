@@ -26,19 +26,19 @@ from services.circulation.rpc import loans
 
 # Before and after the function of each point.
 POINTS: dict[str, tuple[Any, str, str]] = {
-    "check_out.before_commit": (loans, "write_check_out", "after"),
+    "check_out.before_commit": (loans, "check_out", "after"),
     "check_out.after_commit": (loans.LoanMethods, "CheckOut", "after"),
-    "renewal.before_commit": (loans, "write_renewals", "after"),
+    "renewal.before_commit": (loans, "renew_loan", "after"),
     "renewal.after_commit": (loans.LoanMethods, "RenewLoan", "after"),
-    "check_in.before_commit": (loans, "write_check_in", "after"),
+    "check_in.before_commit": (loans, "check_in", "after"),
     "check_in.after_commit": (loans.LoanMethods, "CheckIn", "after"),
     "relay.before_mark": (outbox, "_mark", "before"),
     "handler.after_commit": (local_delivery.Batch, "handle", "after"),
 }
 # Within the transaction of a batch of an import, and after it.
 POINTS_OF_IMPORT: dict[str, tuple[Any, str, str]] = {
-    "loan.before_commit": (importing, "write_check_out", "after"),
-    "batch.after_commit": (importing.LoanImport, "_write_at_once", "after"),
+    "loan.before_commit": (importing.LoanImport, "_add", "after"),
+    "batch.after_commit": (importing.LoanImport, "_import", "after"),
 }
 
 

@@ -19,7 +19,7 @@ from chassis import audit, clock
 from chassis.context import system
 from chassis.db import Database
 from chassis.job_runs import CLOCK, DONE, is_unfinished, record_end, record_start
-from services.circulation.loans.facts import NEWEST_ACT
+from services.circulation.loans.desks import NEWEST_ACT
 from services.circulation.loans.reminders import BEGINS, REMINDERS
 from services.circulation.tables import ReminderNight
 
@@ -79,10 +79,10 @@ def accept(session: Session, *, dry_run: bool) -> Acceptance:
 
     dry_run  write nothing
     """
-    now, newest_act = clock.now(), session.scalar(NEWEST_ACT)
+    now, newest = clock.now(), session.scalar(NEWEST_ACT)
     nights = [night for night in session.scalars(select(ReminderNight)) if night.night > _today(night, now)]
-    is_ahead = newest_act is not None and newest_act > now
-    acceptance = Acceptance(now, newest_act if is_ahead else None, is_unfinished(session, CLOCK), len(nights))
+    is_ahead = newest is not None and newest > now
+    acceptance = Acceptance(now, newest if is_ahead else None, is_unfinished(session, CLOCK), len(nights))
     if dry_run or not acceptance.is_needed:
         return acceptance
     for night in nights:
@@ -91,7 +91,7 @@ def accept(session: Session, *, dry_run: bool) -> Acceptance:
         night.position, night.parts, night.version = [], [], night.version + 1
     record_end(session, CLOCK, DONE)
     # The act itself ends CLOCK_BEHIND, because it is the newest act from now on.
-    facts = {"newest_act": newest_act.isoformat() if is_ahead and newest_act else None, "nights": len(nights)}
+    facts = {"newest_act": newest.isoformat() if is_ahead and newest else None, "nights": len(nights)}
     audit.record(session, OPERATOR, "circulation.accept_clock", kind="clock", object_id=now.isoformat(), facts=facts)
     return acceptance
 

@@ -3,45 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import partial
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import JSON, bindparam, select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from chassis import clock
 from chassis.context import Context
 from chassis.db import Database
-from chassis.prepared import Prepared
-from rangkiang.circulation.v1.events_pb2 import LoanRenewed
-from services.circulation.calendars import Due, due_after_closing, is_open, local_date
+from services.circulation.calendars import due_after_closing, is_open, local_date
 from services.circulation.calendars_store import calendar_of
-from services.circulation.copies import ON_LOAN
-from services.circulation.loans.acts import Act, StaleFacts, Trace, guard, loan_fact, touch_copy
+from services.circulation.loans.acts import Act, record_act
 from services.circulation.loans.check_out import days_json
+from services.circulation.loans.renewals import emit_renewal
 from services.circulation.loans.views import LOANS
-from services.circulation.tables import Borrower, Branch, Copy, Loan
+from services.circulation.tables import Branch, Copy, Loan
 
 # Loans of one read, and of one write turn; acts wait during a turn.
 _READ, _TURN = 200, 5
-# Attempts in a row in which no loan could be moved.
-_MOST_FAILURES = 3
-
-_loans: Any = Loan.__table__
-_MOVE_LOAN = Prepared(
-    update(_loans)
-    .where(_loans.c.id == bindparam("loan_id"), _loans.c.version == bindparam("read_version"))
-    .where(_loans.c.returned_at.is_(None))
-    .values(
-        version=_loans.c.version + 1,
-        due_at=bindparam("new_due_at"),
-        due_on=bindparam("new_due_on"),
-        days=bindparam("new_days", type_=JSON),
-    )
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,25 +43,19 @@ class MovedLoan:
 def move_due_days(database: Database, branch_id: UUID, *, caller: Context) -> list[MovedLoan]:
     """Move the open loans of a branch off closed days, from today on. Returns them in order of due moment.
 
-    A write turn has a few loans. Loans that another act changes at the same time are read again. The job moves the
-    loans that still remain, also after a crash.
+    A transaction has a few loans. The job moves the loans that remain, also after a crash.
 
     emits   LoanRenewed for each, with `moved`
     """
     moved: list[MovedLoan] = []
-    failures = 0
-    while failures < _MOST_FAILURES:
+    while True:
         with database.reading(caller) as session:
-            rows = _on_closed_days(session, branch_id)
-        if not rows:
-            break
+            ids = _on_closed_days(session, branch_id)
         count = len(moved)
-        for begin in range(0, len(rows), _TURN):
-            with suppress(StaleFacts), database.transaction(caller) as session:
-                batch = [_move(session, caller, *row) for row in rows[begin : begin + _TURN]]
-                moved += batch
-        failures = failures + 1 if len(moved) == count else 0
-    return moved
+        for begin in range(0, len(ids), _TURN):
+            moved += database.run(caller, partial(_move, caller=caller, loan_ids=ids[begin : begin + _TURN]))
+        if len(moved) == count:
+            return moved
 
 
 def branches_with_loans(session: Session) -> Sequence[UUID]:
@@ -86,7 +63,8 @@ def branches_with_loans(session: Session) -> Sequence[UUID]:
     return list(session.scalars(select(Branch.id).where(Branch.id.in_(select(Loan.branch_id).where(_is_open())))))
 
 
-def _on_closed_days(session: Session, branch_id: UUID) -> list[tuple[Loan, Copy, Borrower | None, Due]]:
+def _on_closed_days(session: Session, branch_id: UUID) -> Sequence[UUID]:
+    """Return the open loans of a branch that are due on a closed day, in order of due moment."""
     calendar = calendar_of(session, branch_id)
     today = local_date(calendar, clock.now())
     of_branch = (Loan.branch_id == branch_id, _is_open(), Loan.due_on >= today)
@@ -94,43 +72,34 @@ def _on_closed_days(session: Session, branch_id: UUID) -> list[tuple[Loan, Copy,
     closed = [day for day in days if not is_open(calendar, day)]
     if not closed:
         return []
-    query = LOANS.where(*of_branch, Loan.due_on.in_(closed)).order_by(Loan.due_at, Loan.id).limit(_READ)
-    rows: list[tuple[Loan, Copy, Borrower | None, Due]] = []
-    for loan, copy, borrower in session.execute(query):
+    query = select(Loan.id).where(*of_branch, Loan.due_on.in_(closed)).order_by(Loan.due_at, Loan.id)
+    return session.scalars(query.limit(_READ)).all()
+
+
+def _move(session: Session, *, caller: Context, loan_ids: Sequence[UUID]) -> list[MovedLoan]:
+    """Move loans that are still open and due on a closed day."""
+    now, moved = clock.now(), []
+    lock = select(Copy.id).where(Copy.id.in_(select(Loan.copy_id).where(Loan.id.in_(loan_ids)))).order_by(Copy.id)
+    session.execute(lock.with_for_update()).all()
+    rows = session.execute(LOANS.where(Loan.id.in_(loan_ids), _is_open()).order_by(Loan.due_at, Loan.id)).all()
+    for loan, copy, borrower in rows:
+        calendar, was_due_on = calendar_of(session, loan.branch_id), loan.due_on
         due = due_after_closing(calendar, unit=loan.unit, due_at=loan.due_at)
-        if due.on != loan.due_on:
-            rows.append((loan, copy, borrower, due))
-    return rows
-
-
-def _move(session: Session, caller: Context, loan: Loan, copy: Copy, borrower: Borrower | None, due: Due) -> MovedLoan:
-    now = clock.now()
-    of_institution = replace(caller, institution=str(loan.institution_id))
-    act = Act(of_institution, loan.institution_id, now, now, "desk")
-    touch_copy(session, copy)
-    values = {
-        "loan_id": loan.id,
-        "read_version": loan.version,
-        "new_due_at": due.at,
-        "new_due_on": due.on,
-        "new_days": days_json(due.days),
-    }
-    guard(session, _MOVE_LOAN, values)
-    fact = loan_fact(
-        LoanRenewed, copy=copy, state=ON_LOAN, branch_id=loan.branch_id, loan_id=loan.id, borrower_id=loan.borrower_id,
-        due_at=due.at, due_on=due.on, more={"moved": True},
-    )  # fmt: skip
-    facts = {"was_due_on": loan.due_on.isoformat(), "due_on": due.on.isoformat()}
-    Trace.of(act, "move_due_day", kind="loan", object_id=loan.id, copy=copy, fact=fact, facts=facts).write(session)
-    return MovedLoan(
-        loan_id=loan.id,
-        member_id=loan.borrower_id,
-        card=borrower.card if borrower is not None else "",
-        barcode=copy.barcode,
-        title=copy.title,
-        was_due_on=loan.due_on,
-        due_on=due.on,
-    )
+        if is_open(calendar, was_due_on) or due.on == was_due_on:
+            continue
+        copy.state_version += 1
+        loan.due_at, loan.due_on, loan.days, loan.version = due.at, due.on, days_json(due.days), loan.version + 1
+        act = Act(replace(caller, institution=str(loan.institution_id)), loan.institution_id, now, now, "desk")
+        facts = {"was_due_on": was_due_on.isoformat(), "due_on": due.on.isoformat()}
+        record_act(session, act, "move_due_day", kind="loan", object_id=loan.id, copy=copy, facts=facts)
+        emit_renewal(session, act, copy, loan, is_moved=True)
+        moved.append(
+            MovedLoan(
+                loan_id=loan.id, member_id=loan.borrower_id, card=borrower.card if borrower is not None else "",
+                barcode=copy.barcode, title=copy.title, was_due_on=was_due_on, due_on=due.on,
+            )
+        )  # fmt: skip
+    return moved
 
 
 def _is_open() -> Any:

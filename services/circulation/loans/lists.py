@@ -17,11 +17,11 @@ from chassis.sentences import LocalText, sentence
 from services.circulation import rules
 from services.circulation.calendars import local_date
 from services.circulation.calendars_store import calendar_of
-from services.circulation.copies import ON_LOAN, find_copy
+from services.circulation.copies import find_copy
 from services.circulation.institutions import branches_of
 from services.circulation.loans.acts import Act
-from services.circulation.loans.check_out import borrower_facts, loans_of_borrower, unknown
-from services.circulation.loans.facts import NEWEST_ACT, open_loan_of
+from services.circulation.loans.check_out import borrower_facts, open_loan_of, unknown
+from services.circulation.loans.desks import NEWEST_ACT
 from services.circulation.loans.renewals import find_known_borrower, find_loan
 from services.circulation.loans.views import LOANS, LoanView, view_of
 from services.circulation.policies import row_for
@@ -135,18 +135,12 @@ def view_borrower(session: Session, act: Act, member: str) -> BorrowerView:
     policies = current_policies(session, act.institution_id)
     row = row_for(policies.rows, category=borrower.category, collection="", branch="")
     today = local_today(session, act)
-    suspension = suspension_of(session, borrower.id, today=today)
     facts = rules.Facts(
         now=act.now,
         at=act.now,
         today=today,
-        newest_act=session.execute(NEWEST_ACT).scalar(),
-        borrower=borrower_facts(
-            borrower,
-            today=today,
-            suspended_until=suspension.ends_on if suspension is not None else None,
-            loans=loans_of_borrower(session, borrower.id),
-        ),
+        newest_act=session.scalar(NEWEST_ACT),
+        borrower=borrower_facts(session, borrower, today=today),
         item=rules.ItemFacts(status="", state="", is_gone=False, collection=""),
         row=row,
     )
@@ -154,7 +148,7 @@ def view_borrower(session: Session, act: Act, member: str) -> BorrowerView:
         borrower=borrower,
         loans=loans_of(session, borrower.id, act.institution_id, now=act.now),
         loan_limit=row.loan_limit if row is not None else 0,
-        suspension=suspension,
+        suspension=suspension_of(session, borrower.id, today=today),
         refusals=rules.refusals_of_borrower(facts),
     )
 
@@ -179,7 +173,7 @@ def view_item(session: Session, act: Act, item: str) -> ItemView:
     if copy is None:
         raise NotFound(refusals=unknown(item, ""))
     branches = branches_of(session, act.institution_id)
-    loan = open_loan_of(session, copy) if copy.state == ON_LOAN else None
+    loan = open_loan_of(session, copy)
     view = None
     if loan is not None:
         borrower = session.get(Borrower, loan.borrower_id) if loan.borrower_id is not None else None

@@ -11,7 +11,6 @@ a loan has reached is emitted; steps from before the day on which the loan was s
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +20,6 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from google.protobuf.message import Message
 from sqlalchemy import and_, insert, or_, select, update
 from sqlalchemy.orm import Session
 
@@ -31,11 +29,10 @@ from chassis.db import Database
 from chassis.ids import moment_of
 from chassis.outbox import outbox
 from chassis.sql import insert_ignore
-from rangkiang.circulation.v1.events_pb2 import LoanDueSoon, LoanOverdue
+from rangkiang.circulation.v1.events_pb2 import LoanDueSoon, LoanFact, LoanOverdue
 from services.circulation.calendars import overdue_open_days
 from services.circulation.calendars_store import calendar_of
 from services.circulation.copies import ON_LOAN
-from services.circulation.loans.acts import loan_values
 from services.circulation.tables import Branch, Copy, Loan, ReminderNight
 
 REMINDERS = system("reminders")
@@ -198,25 +195,20 @@ def _reminder(night: Night, steps: Sequence[int], row: Any, open_days: Callable[
     if not reached or (reached[-1] < 0 < days):
         return None
     step = reached[-1]
-    loan = loan_values(
-        copy=row, copy_id=row.copy_id, state=ON_LOAN, state_version=row.state_version, branch_id=row.branch_id,
-        loan_id=row.id, borrower_id=row.borrower_id, due_at=row.due_at, due_on=row.due_on,
+    loan = LoanFact(
+        loan_id=str(row.id), institution_id=str(row.institution_id), item_id=str(row.copy_id),
+        state_version=row.state_version, state=ON_LOAN, member_id=str(row.borrower_id), due_at=row.due_at,
+        due_on=row.due_on.isoformat(), branch_id=str(row.branch_id), title=row.title,
     )  # fmt: skip
-    body: dict[str, Any] = {"loan": loan, "on": night.night.isoformat(), "zone": night.zone}
-    kind: type[Message] = LoanDueSoon
+    on = night.night.isoformat()
+    fact: LoanDueSoon | LoanOverdue
     if step < 0:
-        body["days"] = -step
+        fact = LoanDueSoon(loan=loan, days=-step, on=on, zone=night.zone)
     else:
-        kind = LoanOverdue
-        body |= {"step": step, "days": days, "open_days": open_days(row.branch_id, row.due_on)}
+        late = open_days(row.branch_id, row.due_on)
+        fact = LoanOverdue(loan=loan, step=step, days=days, open_days=late, on=on, zone=night.zone)
     context = replace(REMINDERS, institution=str(night.institution_id))
-    event = events.row_of_json(
-        kind,
-        json.dumps(body, separators=(",", ":")),
-        aggregate_id=row.copy_id,
-        version=row.state_version,
-        context=context,
-    )
+    event = events.row_of(fact, aggregate_id=row.copy_id, version=row.state_version, context=context)
     return Reminder(row.id, row.version, event)
 
 

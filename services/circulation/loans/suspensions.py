@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
-from sqlalchemy import and_, func, or_, select, update
+from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from chassis import audit
@@ -75,10 +75,8 @@ def end_suspension(session: Session, act: Act, *, member: str, reason: str) -> S
         raise Invalid("SUSPENSION_UNREASONED", field="reason")
     if len(reason) > LONGEST_REASON:
         raise Invalid("REASON_TOO_LONG", field="reason", longest=LONGEST_REASON)
-    borrower = find_known_borrower(session, act.institution_id, member)
-    # A return that was judged with these suspensions is judged again, because of the new version.
-    change = update(Borrower).where(Borrower.id == borrower.id).values(lending_version=Borrower.lending_version + 1)
-    version = session.execute(change.returning(Borrower.lending_version)).scalar_one()
+    borrower = find_known_borrower(session, act.institution_id, member, lock=True)
+    borrower.lending_version += 1
     query = select(Suspension).where(Suspension.borrower_id == borrower.id, *in_force(local_today(session, act)))
     suspensions = session.scalars(query.order_by(Suspension.begins_on)).all()
     if not suspensions:
@@ -91,5 +89,5 @@ def end_suspension(session: Session, act: Act, *, member: str, reason: str) -> S
             session, act.caller, "circulation.end_suspension", kind="suspension", object_id=row.id, facts=facts
         )
     fact = SuspensionEnded(member_id=str(borrower.id))
-    emit(session, fact, aggregate_id=borrower.id, version=version, context=act.caller)
+    emit(session, fact, aggregate_id=borrower.id, version=borrower.lending_version, context=act.caller)
     return period(suspensions[0].begins_on, max(row.ends_on for row in suspensions))

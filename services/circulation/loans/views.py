@@ -8,12 +8,11 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
-from chassis.prepared import AnySession
 from services.circulation.calendars import local_date, overdue_open_days
 from services.circulation.calendars_store import calendar_of
 from services.circulation.institutions import Branches, BranchFacts, branches_of
-from services.circulation.rows import AnyBorrower, AnyCopy, AnyLoan
 from services.circulation.tables import Borrower, Copy, Loan
 
 
@@ -21,7 +20,7 @@ from services.circulation.tables import Borrower, Copy, Loan
 class LoanView:
     """A loan with the rows that are shown with it.
 
-    id             id of the loan; a planned loan may have none
+    id             None in a dry run
     borrower       None after the borrower was removed from the loan
     branch         the lending branch; None when the catalogue no longer has it
     home           code of the branch that owns the copy
@@ -30,8 +29,8 @@ class LoanView:
     """
 
     id: UUID | None
-    copy: AnyCopy
-    borrower: AnyBorrower | None
+    copy: Copy
+    borrower: Borrower | None
     branch: BranchFacts | None
     home: str
     lent_at: datetime
@@ -53,15 +52,15 @@ LOANS: Any = (
 
 
 def view_of(
-    session: AnySession,
-    loan: AnyLoan,
-    copy: AnyCopy,
-    borrower: AnyBorrower | None,
+    session: Session,
+    loan: Loan,
+    copy: Copy,
+    borrower: Borrower | None,
     *,
     now: datetime,
     branches: Branches | None = None,
 ) -> LoanView:
-    """Return the view of a stored loan."""
+    """Return the view of a loan."""
     branches = branches or branches_of(session, loan.institution_id)
     left = int(loan.policy_row.get("renewals", 0)) - loan.renewals
     return LoanView(
@@ -82,7 +81,7 @@ def view_of(
     )
 
 
-def overdue_days(session: AnySession, loan: AnyLoan, *, until: datetime) -> int:
+def overdue_days(session: Session, loan: Loan, *, until: datetime) -> int:
     """Count the open days of the lending branch from the due date to a moment; 0 when the loan is not overdue."""
     if until <= loan.due_at:
         return 0

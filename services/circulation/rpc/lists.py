@@ -18,8 +18,7 @@ from rangkiang.circulation.v1 import loans_pb2 as wire
 from services.circulation.borrowers import find_borrower
 from services.circulation.copies import IN, read_id
 from services.circulation.counts import DESK, SELF
-from services.circulation.loans.acts import begin_act
-from services.circulation.loans.facts import find_borrower_id
+from services.circulation.loans.acts import begin_act, loan_fact
 from services.circulation.loans.lists import (
     LoanFilter,
     explain_loan,
@@ -30,9 +29,8 @@ from services.circulation.loans.lists import (
     view_borrower,
     view_item,
 )
-from services.circulation.loans.renewals import find_loan, plan_renewal, plan_renewals
+from services.circulation.loans.renewals import renew_loan, renew_loans
 from services.circulation.loans.suspensions import list_suspensions
-from services.circulation.loans.views import view_of
 from services.circulation.policies import read_rows
 from services.circulation.policies_store import current_policies, policies_fact
 from services.circulation.rpc.messages import (
@@ -41,7 +39,6 @@ from services.circulation.rpc.messages import (
     loan_message,
     local_text,
     suspension_message,
-    timestamp,
 )
 from services.circulation.rpc.owners import Owners
 from services.circulation.rpc.rules import policy_row_message
@@ -120,9 +117,8 @@ class ListMethods:
                 return wire.ListOwnLoansReply()
             loans = loans_of(session, borrower.id, act.institution_id, now=act.now)
             suspension = suspension_of(session, borrower.id, today=local_today(session, act))
-            refused = {
-                renewal.view.id: renewal.refusals for renewal in plan_renewals(session, act, borrower_id=borrower.id)
-            }
+            renewals = renew_loans(session, act, member=caller.actor, is_dry_run=True)
+            refused = {renewal.view.id: renewal.refusals for renewal in renewals}
         return wire.ListOwnLoansReply(
             loans=[loan_message(view) for view in loans],
             suspension=suspension_message(suspension),
@@ -136,13 +132,14 @@ class ListMethods:
         caller = rpc.context(context)
         act = begin_act(caller, now=clock.now(), channel=SELF)
         with self._database.reading(caller) as session:
-            borrower_id = find_borrower_id(session, act.institution_id, caller.actor)
-            if borrower_id is None:
+            borrower = find_borrower(session, act.institution_id, caller.actor)
+            if borrower is None:
                 raise NotFound("LOAN_UNKNOWN", given=request.id[:64])
-            renewal = plan_renewal(session, act, loan=request.id, borrower_id=borrower_id, due_on=request.due_on)
-            view = view_of(session, *find_loan(session, act.institution_id, request.id), now=act.now)
+            renewal = renew_loan(
+                session, act, loan=request.id, borrower_id=borrower.id, due_on=request.due_on, is_dry_run=True
+            )
         return wire.GetOwnLoanReply(
-            loan=loan_message(view), refusals=[refusal_message(refusal) for refusal in renewal.refusals]
+            loan=loan_message(renewal.view), refusals=[refusal_message(refusal) for refusal in renewal.refusals]
         )
 
     def ExplainLoan(self, request: wire.ExplainLoanRequest, context: grpc.ServicerContext) -> wire.ExplainLoanReply:
@@ -200,7 +197,22 @@ class ListMethods:
             query = query.where(Copy.id > after)
         with self._database.reading(rpc.context(context)) as session:
             rows = session.execute(query).all()
-            reply = events_pb2.SnapshotReply(loans=[_fact(copy, loan) for copy, loan in rows])
+            facts = [
+                loan_fact(
+                    copy,
+                    version=copy.state_version,
+                    state=copy.state,
+                    loan_id=loan.id,
+                    borrower_id=loan.borrower_id,
+                    due_at=loan.due_at,
+                    due_on=loan.due_on,
+                    branch_id=loan.branch_id,
+                )
+                if loan is not None
+                else loan_fact(copy, version=copy.state_version, state=copy.state, branch_id=copy.transit_to)
+                for copy, loan in rows
+            ]
+            reply = events_pb2.SnapshotReply(loans=facts)
             if len(rows) == PAGE:
                 reply.cursor = str(rows[-1][0].id)
                 return reply
@@ -208,19 +220,3 @@ class ListMethods:
                 policies = current_policies(session, institution_id)
                 reply.policies.append(policies_fact(session, institution_id, policies))
             return reply
-
-
-def _fact(copy: Copy, loan: Loan | None) -> events_pb2.LoanFact:
-    branch_id = loan.branch_id if loan is not None else copy.transit_to
-    return events_pb2.LoanFact(
-        loan_id=str(loan.id) if loan is not None else "",
-        institution_id=str(copy.institution_id),
-        item_id=str(copy.id),
-        state_version=copy.state_version,
-        state=copy.state,
-        member_id=str(loan.borrower_id or "") if loan is not None else "",
-        due_at=timestamp(loan.due_at) if loan is not None else None,
-        due_on=loan.due_on.isoformat() if loan is not None else "",
-        branch_id=str(branch_id or ""),
-        title=copy.title,
-    )

@@ -11,28 +11,27 @@ from zoneinfo import ZoneInfo
 import grpc
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
+from sqlalchemy.orm import Session
 
 from chassis import clock, rpc
-from chassis.context import REPLAYED, Context
+from chassis.context import Context
 from chassis.db import Database
-from chassis.errors import Error, Invalid, NotFound, Refused
-from chassis.idempotency import effect_row, once, store_effect, stored_reply
+from chassis.errors import Invalid, Refused
+from chassis.idempotency import once
 from chassis.ids import parse_id
 from chassis.rpc.status import refusal_message
 from rangkiang.circulation.v1 import loans_pb2 as wire
 from services.circulation.counts import DESK, SELF, RefusalCounter
 from services.circulation.institutions import branches_of
-from services.circulation.loans.acts import Act, StaleFacts, begin_act
-from services.circulation.loans.check_in import CheckIn, UseHere, plan_check_in, plan_use, write_check_in, write_use
-from services.circulation.loans.check_out import CheckOut, plan_check_out, write_check_out
-from services.circulation.loans.facts import find_borrower_id
-from services.circulation.loans.renewals import Renewal, plan_renewal, plan_renewals, write_renewals
+from services.circulation.loans.acts import Act, begin_act
+from services.circulation.loans.check_in import check_in, use_in_library
+from services.circulation.loans.check_out import check_out
+from services.circulation.loans.renewals import Renewal, renew_loan, renew_loans
 from services.circulation.loans.suspensions import end_suspension
 from services.circulation.rpc.messages import item_message, loan_message, suspension_message
 from services.circulation.rpc.owners import Owners
 
 Reply = TypeVar("Reply", bound=Message)
-Plan = TypeVar("Plan")
 LONGEST_NUMBER = 300
 
 
@@ -45,103 +44,70 @@ class LoanMethods:
     _zones: dict[tuple[UUID, str], ZoneInfo]
 
     def CheckOut(self, request: wire.CheckOutRequest, context: grpc.ServicerContext) -> wire.CheckOutReply:
-        caller = rpc.context(context)
-        act = _act(caller, request)
+        act = _check_out_act(rpc.context(context), request)
         item, member = _scanned(request.item, "item"), _scanned(request.member, "member")
 
-        def plan(session: Any, lock: bool) -> CheckOut:
-            return plan_check_out(session, act, item=item, member=member, branch=request.branch, lock=lock)
+        def lend(session: Session) -> wire.CheckOutReply:
+            done = check_out(session, act, item=item, member=member, branch=request.branch)
+            return wire.CheckOutReply(loan=loan_message(done.view), repeated=done.is_repeated)
 
-        def write(session: Any, planned: CheckOut) -> None:
-            write_check_out(session, act, planned)
-
-        def reply(planned: CheckOut) -> wire.CheckOutReply:
-            return wire.CheckOutReply(loan=loan_message(planned.view), repeated=planned.is_repeated)
-
-        return self._do(
-            caller, request, wire.CheckOutReply, plan=plan, write=write, reply=reply,
-            has_effect=lambda planned: not planned.is_repeated, grpc_context=context, item=item, member=member,
-            branch=lambda: request.branch, act=act,
-        )  # fmt: skip
+        return self._write(
+            act, request, wire.CheckOutReply, lend, context, item=item, member=member, branch=request.branch
+        )
 
     def PreviewCheckOut(
         self, request: wire.PreviewCheckOutRequest, context: grpc.ServicerContext
     ) -> wire.PreviewCheckOutReply:
-        caller, check_out = rpc.context(context), request.check_out
-        act = _act(caller, check_out)
-        item, member = _scanned(check_out.item, "item"), _scanned(check_out.member, "member")
+        scan = request.check_out
+        act = _check_out_act(rpc.context(context), scan)
+        item, member = _scanned(scan.item, "item"), _scanned(scan.member, "member")
 
-        def read() -> CheckOut:
-            with self._database.prepared_reading(caller) as session:
-                return plan_check_out(session, act, item=item, member=member, branch=check_out.branch)
+        def judge() -> wire.PreviewCheckOutReply:
+            with self._database.reading(act.caller) as session:
+                allowed = check_out(session, act, item=item, member=member, branch=scan.branch, is_dry_run=True)
+                return wire.PreviewCheckOutReply(loan=loan_message(allowed.view))
 
-        planned = self._owners.retry_known(caller, context, read, item=item, member=member)
-        loan = loan_message(planned.view)
-        if not planned.is_repeated:
-            loan.id = ""
-        return wire.PreviewCheckOutReply(loan=loan)
+        return self._owners.retry_known(act.caller, context, judge, item=item, member=member)
 
     def CheckIn(self, request: wire.CheckInRequest, context: grpc.ServicerContext) -> wire.CheckInReply:
-        caller = rpc.context(context)
-        act = begin_act(caller, now=clock.now(), channel=DESK, at=_moment(request, request.at))
+        act = begin_act(rpc.context(context), now=clock.now(), channel=DESK, at=_moment(request, request.at))
         item = _scanned(request.item, "item")
 
-        def plan(session: Any, lock: bool) -> CheckIn:
-            return plan_check_in(session, act, item=item, branch=request.branch, lock=lock)
-
-        def write(session: Any, planned: CheckIn) -> None:
-            write_check_in(session, act, planned)
-
-        def reply(planned: CheckIn) -> wire.CheckInReply:
+        def take_back(session: Session) -> wire.CheckInReply:
+            done = check_in(session, act, item=item, branch=request.branch)
             return wire.CheckInReply(
-                loan=loan_message(planned.view) if planned.view is not None else None,
-                next=planned.next,
-                to=planned.to,
-                suspension=suspension_message(planned.suspension),
-                notes=[refusal_message(note) for note in planned.notes],
-                item=item_message(planned.copy, planned.home),
-                repeated=planned.is_repeated,
+                loan=loan_message(done.view) if done.view is not None else None,
+                next=done.next,
+                to=done.to,
+                suspension=suspension_message(done.suspension),
+                notes=[refusal_message(note) for note in done.notes],
+                item=item_message(done.copy, done.home),
+                repeated=done.is_repeated,
             )
 
-        return self._do(
-            caller, request, wire.CheckInReply, plan=plan, write=write, reply=reply,
-            has_effect=lambda planned: planned.trace is not None, grpc_context=context, item=item,
-            branch=lambda: request.branch, act=act,
-        )  # fmt: skip
+        return self._write(act, request, wire.CheckInReply, take_back, context, item=item, branch=request.branch)
 
     def UseInLibrary(self, request: wire.UseInLibraryRequest, context: grpc.ServicerContext) -> wire.UseInLibraryReply:
-        caller = rpc.context(context)
-        act = begin_act(caller, now=clock.now(), channel=DESK, at=_moment(request, request.at))
+        act = begin_act(rpc.context(context), now=clock.now(), channel=DESK, at=_moment(request, request.at))
         item = _scanned(request.item, "item")
 
-        def plan(session: Any, lock: bool) -> UseHere:
-            return plan_use(session, act, item=item, branch=request.branch, lock=lock)
+        def use(session: Session) -> wire.UseInLibraryReply:
+            copy, home, is_repeated = use_in_library(session, act, item=item, branch=request.branch)
+            return wire.UseInLibraryReply(item=item_message(copy, home), repeated=is_repeated)
 
-        def write(session: Any, planned: UseHere) -> None:
-            write_use(session, act, planned)
-
-        def reply(planned: UseHere) -> wire.UseInLibraryReply:
-            return wire.UseInLibraryReply(item=item_message(planned.copy, planned.home), repeated=planned.is_repeated)
-
-        return self._do(
-            caller, request, wire.UseInLibraryReply, plan=plan, write=write, reply=reply,
-            has_effect=lambda planned: not planned.is_repeated, grpc_context=context, item=item,
-            branch=lambda: request.branch, act=act,
-        )  # fmt: skip
+        return self._write(act, request, wire.UseInLibraryReply, use, context, item=item, branch=request.branch)
 
     def EndSuspension(
         self, request: wire.EndSuspensionRequest, context: grpc.ServicerContext
     ) -> wire.EndSuspensionReply:
-        caller = rpc.context(context)
-        act = begin_act(caller, now=clock.now(), channel=DESK)
+        act = begin_act(rpc.context(context), now=clock.now(), channel=DESK)
         member = _scanned(request.member, "member")
-        with self._database.transaction(caller) as session:
 
-            def end() -> wire.EndSuspensionReply:
-                suspension = end_suspension(session, act, member=member, reason=request.reason)
-                return wire.EndSuspensionReply(suspension=suspension_message(suspension))
+        def end(session: Session) -> wire.EndSuspensionReply:
+            suspension = end_suspension(session, act, member=member, reason=request.reason)
+            return wire.EndSuspensionReply(suspension=suspension_message(suspension))
 
-            return once(session, caller, request, wire.EndSuspensionReply, end)
+        return self._write(act, request, wire.EndSuspensionReply, end, context)
 
     def RenewLoan(self, request: wire.RenewLoanRequest, context: grpc.ServicerContext) -> wire.RenewLoanReply:
         caller = rpc.context(context)
@@ -154,142 +120,86 @@ class LoanMethods:
 
     def RenewAll(self, request: wire.RenewAllRequest, context: grpc.ServicerContext) -> wire.RenewAllReply:
         act = begin_act(rpc.context(context), now=clock.now(), channel=DESK)
-        member = _scanned(request.member, "member")
-        return self._renew_all(act, request, wire.RenewAllReply, context, member)
+        return self._renew_all(act, request, wire.RenewAllReply, context, _scanned(request.member, "member"))
 
     def RenewOwnLoans(
         self, request: wire.RenewOwnLoansRequest, context: grpc.ServicerContext
     ) -> wire.RenewOwnLoansReply:
-        caller = rpc.context(context)
-        act = begin_act(caller, now=clock.now(), channel=SELF)
-        return self._renew_all(act, request, wire.RenewOwnLoansReply, context, caller.actor)
+        act = begin_act(rpc.context(context), now=clock.now(), channel=SELF)
+        return self._renew_all(act, request, wire.RenewOwnLoansReply, context, act.caller.actor)
 
     def _renew(self, act: Act, request: Any, reply_type: type[Reply], context: grpc.ServicerContext) -> Reply:
         borrower_id = parse_id(act.caller.actor) if act.channel == SELF else None
         due_on = request.due_on if act.channel == SELF else ""
+        judged: list[Renewal] = []
 
-        branch = ""
-
-        def plan(session: Any, lock: bool) -> Renewal:
-            nonlocal branch
-            renewal = plan_renewal(session, act, loan=request.id, borrower_id=borrower_id, due_on=due_on, lock=lock)
-            branch = renewal.branch
+        def renew(session: Session) -> Reply:
+            renewal = renew_loan(session, act, loan=request.id, borrower_id=borrower_id, due_on=due_on)
+            judged[:] = [renewal]
             if renewal.refusals:
                 raise Refused(refusals=renewal.refusals)
-            return renewal
+            return _made(reply_type, loan=loan_message(renewal.view))
 
-        return self._do(
-            act.caller, request, reply_type, plan=plan,
-            write=lambda session, planned: write_renewals(session, act, [planned]),
-            reply=lambda planned: _made(reply_type, loan=loan_message(planned.view)),
-            has_effect=lambda planned: True, grpc_context=context, act=act, branch=lambda: branch,
-        )  # fmt: skip
+        try:
+            return self._write(act, request, reply_type, renew, context)
+        finally:
+            self._count_refused(act, judged)
 
     def _renew_all(
         self, act: Act, request: Any, reply_type: type[Reply], context: grpc.ServicerContext, member: str
     ) -> Reply:
-        def plan(session: Any, lock: bool) -> list[Renewal]:
-            borrower_id = find_borrower_id(session, act.institution_id, member)
-            if borrower_id is None:
-                raise NotFound("BORROWER_UNKNOWN", given=member[:64])
-            return plan_renewals(session, act, borrower_id=borrower_id, lock=lock)
-
         judged: list[Renewal] = []
 
-        def reply(planned: list[Renewal]) -> Reply:
-            judged[:] = planned
-            return _made(
-                reply_type,
-                renewals=[
-                    wire.Renewal(
-                        loan=loan_message(renewal.view),
-                        is_renewed=not renewal.refusals,
-                        refusals=[refusal_message(refusal) for refusal in renewal.refusals],
-                    )
-                    for renewal in planned
-                ],
-            )
+        def renew(session: Session) -> Reply:
+            judged[:] = renew_loans(session, act, member=member)
+            renewals = [
+                wire.Renewal(
+                    loan=loan_message(renewal.view),
+                    is_renewed=not renewal.refusals,
+                    refusals=[refusal_message(refusal) for refusal in renewal.refusals],
+                )
+                for renewal in judged
+            ]
+            return _made(reply_type, renewals=renewals)
 
-        answer = self._do(
-            act.caller, request, reply_type, plan=plan,
-            write=lambda session, planned: write_renewals(session, act, planned), reply=reply,
-            has_effect=lambda planned: any(not renewal.refusals for renewal in planned),
-            grpc_context=context, member=member, act=act,
-        )  # fmt: skip
-        if REPLAYED not in act.caller.trailers:
-            for renewal in filter(lambda one: one.refusals, judged):
-                self._count(act, renewal.branch, [refusal.reason for refusal in renewal.refusals])
-        return answer
+        reply = self._write(act, request, reply_type, renew, context, member=member)
+        self._count_refused(act, judged)
+        return reply
 
-    def _do(
+    def _write(
         self,
-        caller: Context,
+        act: Act,
         request: Message,
         reply_type: type[Reply],
+        write: Callable[[Session], Reply],
+        context: grpc.ServicerContext,
         *,
-        plan: Callable[[Any, bool], Plan],
-        write: Callable[[Any, Plan], None],
-        reply: Callable[[Plan], Reply],
-        has_effect: Callable[[Plan], bool],
-        grpc_context: Any,
-        act: Act,
         item: str = "",
         member: str = "",
-        branch: Callable[[], str] = str,
+        branch: str = "",
     ) -> Reply:
-        """Judge an act outside the write turn, then write it in one turn.
+        """Run an act in one transaction, once for its key; and again when the owner of an unknown item knows it.
 
-        When a guard has missed, judge and write the act again in a transaction with locks.
-
-        branch  returns the code of the branch for which a refusal is counted; called after the refusal
+        item, member  may be unknown here
+        branch        code of the branch for which a refusal is counted; "" to count none
         """
 
-        def judge_and_write() -> Reply:
-            with self._database.prepared_reading(caller) as statements:
-                planned = plan(statements, False)
-            answer = reply(planned)
-            if not has_effect(planned):
-                return self._stored(caller, request, reply_type) or answer
-            effect = effect_row(caller, request, answer)
-            with self._database.prepared_transaction(caller) as statements:
-                if not store_effect(statements, effect):
-                    raise StaleFacts  # the key has a reply, or its first call still runs; `once` handles both
-                write(statements, planned)
-            return answer
-
-        def judge_again() -> Reply:
-            planned = plan(session, True)
-            if has_effect(planned):
-                write(session, planned)
-            return reply(planned)
+        def run() -> Reply:
+            return self._database.run(
+                act.caller, lambda session: once(session, act.caller, request, reply_type, lambda: write(session))
+            )
 
         try:
-            return self._owners.retry_known(caller, grpc_context, judge_and_write, item=item, member=member)
-        except StaleFacts:
-            pass
-        except (Refused, NotFound) as problem:
-            return self._replay_or_raise(caller, request, reply_type, problem, act, branch())
-        try:
-            with self._database.transaction(caller) as session:
-                return once(session, caller, request, reply_type, judge_again)
+            return self._owners.retry_known(act.caller, context, run, item=item, member=member)
         except Refused as problem:
-            self._count(act, branch(), problem.reasons)
+            if branch:
+                self._count(act, branch, problem.reasons)
             raise
 
-    def _replay_or_raise(
-        self, caller: Context, request: Message, reply_type: type[Reply], problem: Error, act: Act, branch: str
-    ) -> Reply:
-        """Return the reply of an earlier call with this key, which may have caused the refusal; else raise it."""
-        stored = self._stored(caller, request, reply_type)
-        if stored is not None:
-            return stored
-        if isinstance(problem, Refused):
-            self._count(act, branch, problem.reasons)
-        raise problem
-
-    def _stored(self, caller: Context, request: Message, reply_type: type[Reply]) -> Reply | None:
-        with self._database.reading(caller) as session:
-            return stored_reply(session, caller, request, reply_type)
+    def _count_refused(self, act: Act, renewals: Iterable[Renewal]) -> None:
+        for renewal in renewals:
+            if renewal.refusals:
+                self._count(act, renewal.branch, [refusal.reason for refusal in renewal.refusals])
 
     def _count(self, act: Act, branch: str, reasons: Iterable[str]) -> None:
         zone = self._zone(act, branch)
@@ -312,7 +222,7 @@ def _made(reply_type: type[Reply], **fields: Any) -> Reply:
     return reply
 
 
-def _act(caller: Context, request: wire.CheckOutRequest) -> Act:
+def _check_out_act(caller: Context, request: wire.CheckOutRequest) -> Act:
     return begin_act(
         caller, now=clock.now(), channel=DESK, at=_moment(request, request.at), override=tuple(request.override),
         reason=request.reason,

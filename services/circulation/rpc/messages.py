@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
-from google.protobuf.timestamp_pb2 import Timestamp
+from typing import Any
 
 from chassis.sentences import LocalText
 from rangkiang.circulation.v1 import loans_pb2 as wire
 from rangkiang.common.v1 import text_pb2
 from services.circulation.loans.lists import BorrowerView, ItemView
 from services.circulation.loans.views import LoanView
-from services.circulation.rows import AnyCopy
 from services.circulation.rules import SuspensionDays
-
-
-def timestamp(moment: datetime | None) -> Timestamp | None:
-    if moment is None:
-        return None
-    message = Timestamp()
-    message.FromDatetime(moment)
-    return message
+from services.circulation.tables import Copy
 
 
 def local_text(text: LocalText) -> text_pb2.LocalText:
     return text_pb2.LocalText(id=text.id, en=text.en)
 
 
-def item_message(copy: AnyCopy, home: str) -> wire.Item:
+def item_message(copy: Copy, home: str) -> wire.Item:
     return wire.Item(
         id=str(copy.id),
         barcode=copy.barcode,
@@ -41,24 +31,25 @@ def item_message(copy: AnyCopy, home: str) -> wire.Item:
 
 
 def loan_message(view: LoanView) -> wire.Loan:
+    loan: Any = view  # protobuf takes a datetime for a Timestamp, which its types do not say
     borrower, branch = view.borrower, view.branch
     return wire.Loan(
-        id=str(view.id or ""),
+        id=str(loan.id or ""),
         member_id=str(borrower.id) if borrower is not None else "",
         card=borrower.card if borrower is not None else "",
         item=item_message(view.copy, view.home),
         branch=branch.code if branch is not None else "",
         branch_name=local_text(branch.name) if branch is not None else None,
-        lent_at=timestamp(view.lent_at),
-        due_at=timestamp(view.due_at),
-        due_on=view.due_on.isoformat(),
+        lent_at=loan.lent_at,
+        due_at=loan.due_at,
+        due_on=loan.due_on.isoformat(),
         zone=branch.zone if branch is not None else "",
-        unit=view.unit,
-        renewals=view.renewals,
+        unit=loan.unit,
+        renewals=loan.renewals,
         renewals_left=view.renewals_left,
         overdue_days=view.overdue_days,
-        returned_at=timestamp(view.returned_at),
-        version=view.version,
+        returned_at=loan.returned_at,
+        version=loan.version,
         group=borrower.group if borrower is not None else "",
         institution_id=str(view.copy.institution_id),
     )

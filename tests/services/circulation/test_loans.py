@@ -15,7 +15,6 @@ from chassis.errors import Forbidden, Invalid, KeyReused, NotFound, Refused
 from chassis.outbox import outbox
 from rangkiang.circulation.v1 import loans_pb2 as wire
 from services.circulation.calendars_store import save_calendar
-from services.circulation.rpc import loans as edge
 from services.circulation.tables import Branch, Copy, DailyFact, Loan, RefusalCount, Suspension
 from tests.services.circulation.library import BRANCHES, DESK, TEST, UNAND, at, reasons
 
@@ -292,19 +291,3 @@ def test_a_dry_run_names_the_due_day_and_lends_nothing(library):
     reply = library.call("PreviewCheckOut", wire.PreviewCheckOutRequest(check_out=request))
     assert (reply.loan.id, reply.loan.due_on) == ("", "2026-03-09")
     assert not library.rows(Loan)
-
-
-def test_an_act_that_reads_facts_which_change_before_its_write_is_judged_again(library, monkeypatch):
-    member, other, item = library.member(), library.member(), library.item()
-    plan = edge.plan_check_out
-    waiting = [True]
-
-    def plan_then_lose(session, act, **more):
-        planned = plan(session, act, **more)
-        if waiting and waiting.pop():
-            library.check_out(other, item)
-        return planned
-
-    monkeypatch.setattr(edge, "plan_check_out", plan_then_lose)
-    assert reasons(lambda: library.check_out(member, item)) == {"ITEM_ON_LOAN"}
-    assert len(library.rows(Loan)) == 1

@@ -10,7 +10,6 @@ from sqlalchemy import select
 from chassis.audit import acts
 from chassis.outbox import outbox
 from rangkiang.circulation.v1 import loans_pb2 as wire
-from services.circulation.rpc import loans
 from services.circulation.tables import Suspension
 from tests.services.circulation.library import UNAND, Library, at, reasons
 
@@ -92,26 +91,6 @@ def test_a_scan_that_is_repeated_after_the_end_shows_no_suspension(library):
         again = library.check_in(item)
     assert again.repeated
     assert not again.HasField("suspension")
-
-
-def test_a_return_that_was_judged_before_the_end_is_judged_again(library, monkeypatch):
-    member, items = library.member(), [library.item(), library.item()]
-    for item in items:
-        library.check_out(member, item)
-    with at("2026-03-12T09:00:00+07:00"):
-        library.check_in(items[0])
-    judge = loans.plan_check_in
-
-    def judge_and_end(*arguments, **options):
-        monkeypatch.setattr(loans, "plan_check_in", judge)
-        plan = judge(*arguments, **options)
-        library.end_suspension(member)
-        return plan
-
-    monkeypatch.setattr(loans, "plan_check_in", judge_and_end)
-    with at("2026-03-13T09:00:00+07:00"):
-        suspension = library.check_in(items[1]).suspension
-    assert (suspension.begins_on, suspension.ends_on) == ("2026-03-13", "2026-03-16"), "it follows no ended one"
 
 
 def test_the_list_has_a_row_for_each_member_whose_suspension_is_in_force_the_first_to_end_first(library):

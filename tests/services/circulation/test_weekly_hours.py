@@ -43,7 +43,7 @@ def save(library, document: dict[str, Any]) -> None:
 
 
 def stored(library):
-    with library.database.prepared_reading(TEST) as session:
+    with library.database.reading(TEST) as session:
         return calendar_of(session, BRANCHES["pusat"])
 
 
