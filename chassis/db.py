@@ -18,7 +18,6 @@ from chassis.context import READER, Context
 from chassis.db_errors import translate_connection_errors, translate_errors, translate_folder_error
 from chassis.errors import Conflict, Unavailable
 from chassis.nesting import transaction_on
-from chassis.prepared import SessionStatements, Statements, add_statements, close_statements
 from chassis.table_access import SET_INSTITUTION, limit_to_institution, stored_institution
 from chassis.urls import check_url, known_scheme
 
@@ -29,7 +28,6 @@ WRITE_WAIT_SECONDS = 60.0  # longest wait of a writer without a deadline
 DRIVERS = dict.fromkeys(("sqlite", "sqlite+pysqlite", "postgresql+psycopg"), "")
 
 _SET_CONTEXT = text(f"{SET_INSTITUTION.format(':institution')}, set_config('statement_timeout', :timeout, true)")
-_DRIVERS_SET_CONTEXT = f"{SET_INSTITUTION.format('%s')}, set_config('statement_timeout', %s, true)"
 
 Result = TypeVar("Result")
 
@@ -124,14 +122,11 @@ class Database:
             translate_errors(),
             Session(self.writer, expire_on_commit=False) as session,
         ):
-            try:
-                with translate_connection_errors():
-                    self._set_context(session, context, is_write=True)
-                yield session
-                with translate_connection_errors():
-                    session.commit()
-            finally:
-                close_statements(session)
+            with translate_connection_errors():
+                self._set_context(session, context, is_write=True)
+            yield session
+            with translate_connection_errors():
+                session.commit()
 
     def run(self, context: Context, act: Callable[[Session], Result]) -> Result:
         """Run a function in a transaction, and once more if PostgreSQL rolls it back because of another writer.
@@ -167,55 +162,9 @@ class Database:
         """
         self.check_revisions()
         with translate_errors(), Session(self.reader) as session:
-            try:
-                with translate_connection_errors():
-                    self._set_context(session, context, is_write=False)
-                yield session
-            finally:
-                close_statements(session)
-
-    @contextmanager
-    def prepared_transaction(self, context: Context) -> Iterator[Statements]:
-        """Do the same as `transaction` for prepared statements, without SQLAlchemy's session, in a tenth of its time.
-
-        raises  the errors of `transaction`
-        """
-        self.check_revisions()
-        with (
-            transaction_on(self._name),
-            self._turn(context),
-            self._driver(self.writer, context, begin="BEGIN IMMEDIATE") as statements,
-        ):
-            yield statements
-
-    @contextmanager
-    def prepared_reading(self, context: Context) -> Iterator[Statements]:
-        """Do the same as `reading` for prepared statements. On PostgreSQL each statement reads its own snapshot.
-
-        raises  Unavailable  DATABASE_UNAVAILABLE, DATABASE_BUSY
-        """
-        self.check_revisions()
-        with self._driver(self.reader, context, begin="BEGIN") as statements:
-            yield statements
-
-    @contextmanager
-    def _driver(self, engine: Engine, context: Context, *, begin: str) -> Iterator[Statements]:
-        """Open a transaction on a connection of the driver; with the engine of writers it commits."""
-        is_write = engine is self.writer
-        with translate_connection_errors(), self._connection(engine) as connection:
-            cursor = connection.cursor()
-            if self.is_sqlite:
-                connection.info["institution"] = stored_institution(context.institution)
-                cursor.execute(begin)
-            else:
-                timeout = self._limits.limit_statements(connection.dbapi_connection, context, is_write=is_write)
-                cursor.execute(_DRIVERS_SET_CONTEXT, (context.institution, timeout))
-            statements = Statements(engine, cursor, self._limit_institution)
-            try:
-                yield statements
-                connection.commit() if is_write else connection.rollback()
-            finally:
-                statements.close()
+            with translate_connection_errors():
+                self._set_context(session, context, is_write=False)
+            yield session
 
     def rows(self, statement: str, parameters: Sequence[Any], context: Context = READER) -> list[Any]:
         """Return the rows of one SELECT with the driver's placeholders; for the most frequent reads.
@@ -280,10 +229,7 @@ class Database:
     def _set_context(self, session: Session, context: Context, *, is_write: bool) -> None:
         """Set the institution; on PostgreSQL set the statement timeout in the same statement."""
         if self.is_sqlite:
-            opened = session.connection()
-            opened.info["institution"] = stored_institution(context.institution)
-            engine = self.writer if is_write else self.reader
-            add_statements(session, SessionStatements(engine, opened.connection.cursor(), self._limit_institution))
+            session.connection().info["institution"] = stored_institution(context.institution)
         else:
             connection: Any = session.connection().connection.dbapi_connection
             timeout = self._limits.limit_statements(connection, context, is_write=is_write)

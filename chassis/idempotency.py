@@ -13,8 +13,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import BigInteger, Column, LargeBinary, String, Table, bindparam, delete, func, insert, select, text
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Column, LargeBinary, String, Table, bindparam, delete, insert, select, text
 from sqlalchemy.orm import Session
 
 from chassis import clock
@@ -22,7 +21,6 @@ from chassis.column_types import UtcTime
 from chassis.context import REPLAYED, Context
 from chassis.db import chassis_tables
 from chassis.errors import Conflict, KeyReused, Refused
-from chassis.prepared import Prepared, Statements
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -48,20 +46,6 @@ _TRY_LOCK = text("SELECT pg_try_advisory_xact_lock(:lock)")
 _EFFECT = select(effects).where(effects.c.scope == bindparam("key_scope"))
 _FORGET = delete(effects).where(effects.c.scope == bindparam("key_scope"))
 _STORE = insert(effects).inline()
-_names = [column.name for column in effects.columns]
-_TRY_STORE = {
-    "sqlite": Prepared(sqlite.insert(effects).on_conflict_do_nothing()),
-    "postgresql": Prepared(
-        postgresql.insert(effects)
-        .from_select(
-            _names,
-            select(*(bindparam(column.name, type_=column.type).label(column.name) for column in effects.columns)).where(
-                func.pg_try_advisory_xact_lock(bindparam("key_lock", type_=BigInteger))
-            ),
-        )
-        .on_conflict_do_nothing()
-    ),
-}
 
 Reply = TypeVar("Reply", bound="Message")
 
@@ -110,44 +94,6 @@ def once(
     stored_reply = reply.SerializeToString() if keep_reply else None
     session.execute(_STORE, {**stored, "reply": stored_reply})
     return reply
-
-
-def effect_row(
-    caller: Context, request: Message, reply: Message, *, retention: timedelta = RETENTION
-) -> dict[str, Any]:
-    """Return the row that `once` would store, for an act that builds its reply before its transaction."""
-    now = clock.now()
-    return {
-        "scope": _scope(caller),
-        "method": caller.method,
-        "request": _body(caller, request),
-        "reply": reply.SerializeToString(),
-        "at": now,
-        "until": now + retention,
-    }
-
-
-def store_effect(statements: Statements, row: dict[str, Any]) -> bool:
-    """Store a reply as the first statement of its act's transaction.
-
-    returns  False if the key has a stored reply, or on PostgreSQL if another call uses the key; the caller then runs
-             the act through `once`, in another transaction
-    """
-    dialect = statements.get_bind().dialect.name
-    values = row if dialect == "sqlite" else {**row, "key_lock": _lock(row["scope"])}
-    return _TRY_STORE[dialect].execute(statements, values) == 1
-
-
-def stored_reply(session: Session, caller: Context, request: Message, reply_type: type[Reply]) -> Reply | None:
-    """Return the reply of an earlier call with this key, or None; for acts that check rules before they write.
-
-    raises  KeyReused, Refused  as for `once`
-    """
-    scope = _scope(caller)
-    row = session.execute(_EFFECT, {"key_scope": scope}).first()
-    if row is None or row.until <= clock.now():
-        return None
-    return _replay(row, _body(caller, request), caller, reply_type)
 
 
 def _replay(row: Any, body: bytes, caller: Context, reply_type: type[Reply]) -> Reply:

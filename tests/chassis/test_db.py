@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -18,7 +17,6 @@ from chassis.context import READER, Context, system
 from chassis.db import Database
 from chassis.errors import Unavailable
 from chassis.ids import new_id
-from chassis.prepared import statements_of
 from chassis.sql import insert_ignore, update_many, upsert_newer
 from tests.forks import start_script
 from tests.migrated import stored_bytes
@@ -79,27 +77,6 @@ def test_only_a_newer_version_replaces_a_row(database: Database) -> None:
         ]
         assert stored == [True, False, False, True]
         assert session.scalars(select(things.c.number)).all() == [3]
-
-
-@pytest.mark.parametrize("is_write", [True, False])
-@pytest.mark.parametrize("is_session", [True, False])
-def test_no_cursor_stays_open_on_a_connection_that_the_next_thread_takes(
-    database: Database, *, is_session: bool, is_write: bool
-) -> None:
-    if is_session:
-        block = database.transaction if is_write else database.reading
-    else:
-        block = database.prepared_transaction if is_write else database.prepared_reading
-    for fails in (False, True):
-        with suppress(ZeroDivisionError), block(READER) as session:
-            statements = statements_of(session)
-            if statements is None:  # a session on PostgreSQL has no cursor of its own
-                return
-            assert statements.fetch("SELECT 1", ()) == [(1,)]
-            if fails:
-                raise ZeroDivisionError
-        with pytest.raises(Exception, match="closed"):
-            statements.run("SELECT 1", ())
 
 
 def test_ids_and_times_are_read_as_they_were_written(database: Database) -> None:
