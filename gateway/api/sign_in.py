@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from chassis.models import ResponseModel
+from chassis.models import to_message, to_model
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.queries import QueryModel
 from gateway.api.schemas import JSON
@@ -17,62 +17,13 @@ from gateway.callers import address_of
 from gateway.clients import Members, call
 from gateway.password_turns import call_in_turn
 from gateway.sessions import require_secure
-from rangkiang.members.v1 import members_pb2
+from rangkiang.members.v1 import members_pb2, models
 from rangkiang.members.v1 import sign_in_pb2 as wire
 
 router = APIRouter(tags=["sign-in"], route_class=ApiRoute)
 
 # Longer values are refused before any work, such as hashing a password.
-LONGEST_USER, LONGEST_PASSWORD, LONGEST_NEW_PASSWORD, LONGEST_SECRET = 64, 256, 128, 128
-LONGEST_INSTITUTION, LONGEST_DEVICE = 32, 256
-
-
-class Credentials(BaseModel):
-    """A user name or card number, and a password."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    user: str = Field(description="User name of staff, or a card number.", max_length=LONGEST_USER, examples=["siti"])
-    password: str = Field(
-        description="The password.", max_length=LONGEST_PASSWORD, examples=["kopi jendela sungai"], repr=False
-    )
-    totp: str = Field(
-        default="",
-        description="Six-digit code of the authenticator, for accounts with a second factor.",
-        pattern=r"^([0-9]{6})?$",
-        examples=["287082"],
-    )
-    institution: str = Field(
-        default="",
-        description="Code of the institution, after SIGN_IN_INSTITUTION_NEEDED: several have the card number.",
-        max_length=LONGEST_INSTITUTION,
-        examples=["PKS"],
-    )
-    device: str = Field(
-        default="",
-        description="`device` of the last sign-in on this device. Failures of others then do not delay this sign-in.",
-        max_length=LONGEST_DEVICE,
-        examples=["0pbIJ2ZVSWLRk3PvqAyZmQ.mG2aTq3zV0bLw9sXcK4e"],
-        repr=False,
-    )
-
-
-class ClientCredentials(BaseModel):
-    """The id and the secret of a client."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    client_id: str = Field(
-        description="Id of the client, which `rangkiang client create` and POST /clients return.",
-        max_length=LONGEST_SECRET,
-        examples=["0192f3a4-5b6c-7d8e-9f01-23456789abcd"],
-    )
-    client_secret: str = Field(
-        description="Secret of the client.",
-        max_length=LONGEST_SECRET,
-        examples=["zAs4g7HVwIe5QZzQdDuaPGmBnACtT1wA"],
-        repr=False,
-    )
+LONGEST_PASSWORD, LONGEST_NEW_PASSWORD = 256, 128
 
 
 class PasswordChange(BaseModel):
@@ -91,121 +42,65 @@ class PasswordChange(BaseModel):
     )
 
 
-class AccessToken(ResponseModel):
-    """An access token. Clients send it as `Authorization: Bearer …`."""
-
-    access_token: str
-    """A signed token (JWT)."""
-    expires_in: int
-    """Seconds until the token expires."""
-
-
-class SignedIn(AccessToken):
+class SignedIn(models.AccessToken):
     """An access token of a person."""
 
-    device: str
-    """To keep, and to send with the next sign-in on this device, of this or another account."""
-
-
-class Account(ResponseModel):
-    """The account of the caller."""
-
-    id: str
-    """Identifier (UUID)."""
-    user: str
-    """User name, card number, or name of the client."""
-    name: str
-    """Name of the person or of the client."""
-    institution: str
-    """Code of the institution."""
-    roles: list[str]
-    """Roles: member, desk, cataloguer, manager, administrator."""
-    scopes: list[str]
-    """Scopes of these roles."""
-
-
-_TOKEN = {"access_token": "eyJhbGciOiJFZERTQSIsImtpZCI6IjEifQ.e30.c2lnbmF0dXJl", "expires_in": 300}
-_SIGNED_IN = {**_TOKEN, "device": "0pbIJ2ZVSWLRk3PvqAyZmQ.mG2aTq3zV0bLw9sXcK4e"}
-_ACCOUNT = {
-    "id": "0192f3a4-5b6c-7d8e-9f01-23456789abcd",
-    "user": "siti",
-    "name": "Siti Rahma",
-    "institution": "PKS",
-    "roles": ["desk"],
-    "scopes": ["account", "members.read"],
-}
+    device: str = Field(
+        description="To keep, and to send with the next sign-in on this device, of this or another account.",
+        examples=["0pbIJ2ZVSWLRk3PvqAyZmQ.mG2aTq3zV0bLw9sXcK4e"],
+    )
 
 
 @router.post(
     "/sign-in",
-    response_model=SignedIn,
     **documented(
         operation="sign_in",
         summary="Sign in",
-        example=_SIGNED_IN,
+        model=SignedIn,
         errors=(400, 401, 403, 429, 503, 504),
     ),
 )
-async def sign_in(request: Request, body: Credentials, members: Members) -> Response:
+async def sign_in(request: Request, body: models.Credentials, members: Members) -> Response:
     """Return an access token for five minutes. After TOTP_REQUIRED, repeat the request with `totp`.
 
     After SIGN_IN_INSTITUTION_NEEDED, repeat it with one of the codes in the fact `institutions`, or with that of any
     institution if the list is empty.
     """
     require_secure(request)
-    message = wire.SignInRequest(
-        user=body.user,
-        password=body.password,
-        totp=body.totp,
-        address=address_of(request.scope),
-        institution=body.institution,
-        device=body.device,
-    )
+    message = to_message(wire.SignInRequest, body, address=address_of(request.scope))
     reply = await call_in_turn(request, members.SignIn, message)
-    signed_in = SignedIn(access_token=reply.token.token, expires_in=reply.token.expires_in_seconds, device=reply.device)
-    return _private(signed_in)
+    return _private(to_model(SignedIn, reply.token, device=reply.device))
 
 
 @router.post(
     "/tokens",
-    response_model=AccessToken,
     **documented(
         operation="issue_token",
         summary="Get an access token for a client",
-        example=_TOKEN,
+        model=models.AccessToken,
         errors=(400, 401, 403, 429, 503, 504),
     ),
 )
-async def issue_token(request: Request, body: ClientCredentials, members: Members) -> Response:
+async def issue_token(request: Request, body: models.ClientCredentials, members: Members) -> Response:
     """Return an access token for five minutes, for a program of another system."""
     require_secure(request)
-    message = wire.IssueTokenRequest(client_id=body.client_id, client_secret=body.client_secret)
-    token = (await call(request, members.IssueToken, message)).token
-    return _private(AccessToken(access_token=token.token, expires_in=token.expires_in_seconds))
+    reply = await call(request, members.IssueToken, to_message(wire.IssueTokenRequest, body))
+    return _private(to_model(models.AccessToken, reply.token))
 
 
 @router.get(
     "/account",
-    response_model=Account,
     **documented(
         operation="get_account",
         summary="The caller's own account",
-        example=_ACCOUNT,
+        model=models.Account,
         errors=(400, 401, 403, 404, 429, 503, 504),
     ),
 )
 async def account(request: Request, query: Annotated[QueryModel, Query()], members: Members) -> Response:
     """Return the account and the scopes of the access token."""
-    account = (await call(request, members.GetAccount, members_pb2.GetAccountRequest())).account
-    body = Account(
-        id=account.id,
-        user=account.user,
-        name=account.name,
-        institution=account.institution,
-        roles=list(account.roles),
-        scopes=list(account.scopes),
-    )
-    return Response(body.to_json(), media_type=JSON)
+    reply = await call(request, members.GetAccount, members_pb2.GetAccountRequest())
+    return Response(to_model(models.Account, reply.account).to_json(), media_type=JSON)
 
 
 @router.post(
@@ -225,5 +120,5 @@ async def change_password(request: Request, body: PasswordChange, members: Membe
     return Response(status_code=204)
 
 
-def _private(body: AccessToken) -> Response:
+def _private(body: models.AccessToken) -> Response:
     return Response(body.to_json(), media_type=JSON, headers={"Cache-Control": "no-store"})

@@ -701,6 +701,8 @@ Global___SnapshotReply: _TypeAlias = SnapshotReply  # noqa: Y015
 
 @_typing.final
 class Institution(_message.Message):
+    """A library that shares this catalogue."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     CODE_FIELD_NUMBER: _builtins.int
@@ -718,26 +720,37 @@ class Institution(_message.Message):
     EDITED_FIELDS_FIELD_NUMBER: _builtins.int
     ID_FIELD_NUMBER: _builtins.int
     code: _builtins.str
+    """Short unique code, which filters use."""
     kind: _builtins.str
+    """Kind of library: public, school, academic, special, …"""
     npp: _builtins.str
+    """Indonesia's national library number (NPP)."""
     isil: _builtins.str
+    """ISO 15511 identifier."""
     zone: _builtins.str
-    """IANA zone, such as Asia/Jakarta."""
+    """IANA time zone."""
     logo: _builtins.str
     """Id of a file; empty without a logo."""
     version: _builtins.int
-    """For edits; grows with each change of the institution's own fields."""
+    """Version, for If-Match."""
     id: _builtins.str
+    """Identifier (UUID)."""
     @_builtins.property
-    def name(self) -> _text_pb2.LocalText: ...
-    @_builtins.property
-    def short_name(self) -> _text_pb2.LocalText:
-        """Empty texts when the institution has none."""
+    def name(self) -> _text_pb2.LocalText:
+        """Name."""
 
     @_builtins.property
-    def motto(self) -> _text_pb2.LocalText: ...
+    def short_name(self) -> _text_pb2.LocalText:
+        """Short name."""
+
     @_builtins.property
-    def contact(self) -> Global___Contact: ...
+    def motto(self) -> _text_pb2.LocalText:
+        """Motto."""
+
+    @_builtins.property
+    def contact(self) -> Global___Contact:
+        """Contact data."""
+
     @_builtins.property
     def photos(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Ids of files, in display order."""
@@ -774,7 +787,7 @@ Global___Institution: _TypeAlias = Institution  # noqa: Y015
 
 @_typing.final
 class Contact(_message.Message):
-    """Address and contact details of a library; each part may be empty."""
+    """Contact data of a library; unknown parts are empty."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -785,16 +798,19 @@ class Contact(_message.Message):
     EMAIL_FIELD_NUMBER: _builtins.int
     LINKS_FIELD_NUMBER: _builtins.int
     address: _builtins.str
-    """Street and number; more lines are separated by line feeds."""
+    """Street and number; lines are separated by line feeds."""
     kelurahan: _builtins.str
-    """Kelurahan, desa or nagari, followed by kecamatan and town."""
+    """Kelurahan, desa or nagari, with the rest of the address line."""
     phone: _builtins.str
-    """E.164."""
+    """Phone number, E.164."""
     whatsapp: _builtins.str
-    """E.164."""
+    """WhatsApp number, E.164."""
     email: _builtins.str
+    """E-mail address."""
     @_builtins.property
-    def links(self) -> _containers.RepeatedCompositeFieldContainer[Global___SocialLink]: ...
+    def links(self) -> _containers.RepeatedCompositeFieldContainer[Global___SocialLink]:
+        """Web site and social media accounts."""
+
     def __init__(
         self,
         *,
@@ -815,14 +831,16 @@ Global___Contact: _TypeAlias = Contact  # noqa: Y015
 
 @_typing.final
 class SocialLink(_message.Message):
+    """A web site or social media account."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     KIND_FIELD_NUMBER: _builtins.int
     URL_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
-    """"instagram", "facebook", "youtube", "x", "tiktok" or "website"."""
+    """instagram, facebook, youtube, x, tiktok or website."""
     url: _builtins.str
-    """https or http."""
+    """Address of the page."""
     def __init__(
         self,
         *,
@@ -846,7 +864,9 @@ class Position(_message.Message):
     LATITUDE_FIELD_NUMBER: _builtins.int
     LONGITUDE_FIELD_NUMBER: _builtins.int
     latitude: _builtins.float
+    """Degrees north, WGS 84."""
     longitude: _builtins.float
+    """Degrees east, WGS 84."""
     def __init__(
         self,
         *,
@@ -907,6 +927,8 @@ Global___ListBranchesReply: _TypeAlias = ListBranchesReply  # noqa: Y015
 
 @_typing.final
 class Branch(_message.Message):
+    """A place of an institution that has items."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     CODE_FIELD_NUMBER: _builtins.int
@@ -927,33 +949,44 @@ class Branch(_message.Message):
     ID_FIELD_NUMBER: _builtins.int
     PHOTO_ALT_FIELD_NUMBER: _builtins.int
     code: _builtins.str
+    """Short code, unique in the institution, which filters use."""
     institution: _builtins.str
+    """Code of the institution that the branch belongs to."""
     kind: _builtins.str
+    """Kind of branch: central, branch, mobile, campus, …"""
     npp: _builtins.str
+    """Indonesia's national library number (NPP)."""
     isil: _builtins.str
+    """ISO 15511 identifier."""
     zone: _builtins.str
+    """IANA time zone."""
     confirmed: _builtins.bool
-    """False when only an import has named this branch and nobody has described it yet."""
+    """False when only an import has named the branch, so that it has no description yet."""
     photo: _builtins.str
     """Id of a file; empty without a photo."""
     version: _builtins.int
-    """For edits; grows with each change of the branch."""
+    """Version, for If-Match."""
     id: _builtins.str
+    """Identifier (UUID)."""
     @_builtins.property
-    def name(self) -> _text_pb2.LocalText: ...
+    def name(self) -> _text_pb2.LocalText:
+        """Name."""
+
     @_builtins.property
-    def contact(self) -> Global___Contact: ...
+    def contact(self) -> Global___Contact:
+        """Contact data."""
+
     @_builtins.property
     def position(self) -> Global___Position:
-        """Absent when unknown."""
+        """Position; absent when unknown."""
 
     @_builtins.property
     def services(self) -> _containers.RepeatedCompositeFieldContainer[_text_pb2.LocalText]:
-        """Services and facilities: "Wi-Fi", "Ruang baca anak"."""
+        """Services of the branch."""
 
     @_builtins.property
     def accessibility(self) -> _containers.RepeatedCompositeFieldContainer[_text_pb2.LocalText]:
-        """Facilities for readers with disabilities: "Jalur landai"."""
+        """Facilities for readers with disabilities."""
 
     @_builtins.property
     def edited_fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -961,7 +994,7 @@ class Branch(_message.Message):
 
     @_builtins.property
     def photo_alt(self) -> _text_pb2.LocalText:
-        """Description of the photo, for readers who cannot see it; empty: pages use the name of the branch."""
+        """Text alternative of the photo; when empty, pages use the name of the branch."""
 
     def __init__(
         self,

@@ -479,6 +479,41 @@ class OwnConsentBody(Body):
     given: StrictBool = Field(description='True for a consent, false for its withdrawal.', examples=[True])
 
 
+class Credentials(Body):
+    """A user name or card number, and a password."""
+
+    user: str = Field(description='User name of staff, or a card number.', max_length=64, examples=['siti'])
+    password: str = Field(description='The password.', max_length=256, repr=False, examples=['kopi jendela sungai'])
+    totp: str = Field(default="", description='Six-digit code of the authenticator, for accounts with a second factor.', pattern='^([0-9]{6})?$', examples=['287082'])
+    institution: str = Field(default="", description='Code of the institution, after SIGN_IN_INSTITUTION_NEEDED: several have the card number.', max_length=32, examples=['PKS'])
+    device: str = Field(default="", description='`device` of the last sign-in on this device. Failures of others then do not delay this sign-in.', max_length=256, repr=False, examples=['0pbIJ2ZVSWLRk3PvqAyZmQ.mG2aTq3zV0bLw9sXcK4e'])
+
+
+class AccessToken(ResponseModel):
+    """An access token. Clients send it as `Authorization: Bearer …`."""
+
+    access_token: str = Field(description='A signed token (JWT).', examples=['eyJhbGciOiJFZERTQSIsImtpZCI6IjEifQ.e30.c2lnbmF0dXJl'])
+    expires_in: int = Field(description='Seconds until the token expires.', examples=[300])
+
+
+class Account(ResponseModel):
+    """The account of the caller."""
+
+    id: str = Field(description='Identifier (UUID).', examples=['0192f3a4-5b6c-7d8e-9f01-23456789abcd'])
+    user: str = Field(description='User name, card number, or name of the client.', examples=['siti'])
+    name: str = Field(description='Name of the person or of the client.', examples=['Siti Rahma'])
+    institution: str = Field(description='Code of the institution.', examples=['PKS'])
+    roles: list[str] = Field(description='Roles: member, desk, cataloguer, manager, administrator.', examples=[['desk']])
+    scopes: list[str] = Field(description='Scopes of these roles.', examples=[['account', 'members.read']])
+
+
+class ClientCredentials(Body):
+    """The id and the secret of a client."""
+
+    client_id: str = Field(description='Id of the client, which `rangkiang client create` and POST /clients return.', max_length=128, examples=['0192f3a4-5b6c-7d8e-9f01-23456789abcd'])
+    client_secret: str = Field(description='Secret of the client.', max_length=128, repr=False, examples=['zAs4g7HVwIe5QZzQdDuaPGmBnACtT1wA'])
+
+
 class StaffMember(ResponseModel):
     """A member of staff."""
 

@@ -25,6 +25,8 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class SignInRequest(_message.Message):
+    """A user name or card number, and a password."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     USER_FIELD_NUMBER: _builtins.int
@@ -35,18 +37,19 @@ class SignInRequest(_message.Message):
     INSTITUTION_FIELD_NUMBER: _builtins.int
     DEVICE_FIELD_NUMBER: _builtins.int
     user: _builtins.str
-    """A user name of staff, or a card number."""
+    """User name of staff, or a card number."""
     password: _builtins.str
+    """The password."""
     totp: _builtins.str
-    """The six digits of the second factor, for accounts that have one."""
+    """Six-digit code of the authenticator, for accounts with a second factor."""
     address: _builtins.str
     """IP address of the browser, for the limits of failed attempts."""
     is_shared_computer: _builtins.bool
     """On a computer that others use too: the session ends after ten minutes without a request."""
     institution: _builtins.str
-    """Code of the institution, for a card number that several institutions have; empty otherwise."""
+    """Code of the institution, after SIGN_IN_INSTITUTION_NEEDED: several have the card number."""
     device: _builtins.str
-    """`device` of an earlier reply, which gives this device its own limit of failed attempts; empty on a new device."""
+    """`device` of the last sign-in on this device. Failures of others then do not delay this sign-in."""
     def __init__(
         self,
         *,
@@ -100,14 +103,16 @@ Global___SignInReply: _TypeAlias = SignInReply  # noqa: Y015
 
 @_typing.final
 class AccessToken(_message.Message):
-    """A signed token that every service verifies."""
+    """An access token. Clients send it as `Authorization: Bearer …`."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     TOKEN_FIELD_NUMBER: _builtins.int
     EXPIRES_IN_SECONDS_FIELD_NUMBER: _builtins.int
     token: _builtins.str
+    """A signed token (JWT)."""
     expires_in_seconds: _builtins.int
+    """Seconds until the token expires."""
     def __init__(
         self,
         *,
@@ -167,7 +172,7 @@ Global___RenewTokenReply: _TypeAlias = RenewTokenReply  # noqa: Y015
 
 @_typing.final
 class Account(_message.Message):
-    """The account that is signed in."""
+    """The account of the caller."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -180,17 +185,24 @@ class Account(_message.Message):
     MEMBER_ID_FIELD_NUMBER: _builtins.int
     HAS_SECOND_FACTOR_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    """Identifier (UUID)."""
     user: _builtins.str
+    """User name, card number, or name of the client."""
     name: _builtins.str
+    """Name of the person or of the client."""
     institution: _builtins.str
     """Code of the institution."""
     member_id: _builtins.str
     """The member that the account belongs to; empty for staff."""
     has_second_factor: _builtins.bool
     @_builtins.property
-    def roles(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def roles(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Roles: member, desk, cataloguer, manager, administrator."""
+
     @_builtins.property
-    def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Scopes of these roles."""
+
     def __init__(
         self,
         *,
@@ -247,13 +259,17 @@ Global___SignOutReply: _TypeAlias = SignOutReply  # noqa: Y015
 
 @_typing.final
 class IssueTokenRequest(_message.Message):
+    """The id and the secret of a client."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     CLIENT_ID_FIELD_NUMBER: _builtins.int
     CLIENT_SECRET_FIELD_NUMBER: _builtins.int
     ADDRESS_FIELD_NUMBER: _builtins.int
     client_id: _builtins.str
+    """Id of the client, which `rangkiang client create` and POST /clients return."""
     client_secret: _builtins.str
+    """Secret of the client."""
     @_builtins.property
     @_deprecated("""This field has been marked as deprecated using proto field options.""")
     def address(self) -> _builtins.str:
