@@ -222,10 +222,6 @@ class Batch:
         raises   the errors of `Database.transaction`; the error of an event that ended the transaction; without
                  savepoints the error of any event
         """
-        # Parsed before the transaction, so that the write turn is short.
-        work = [
-            (row, event, self._read(event, row)) for row in rows for event in [event_of(row, event_id=row.event_id)]
-        ]
         name, count = rows[0].handler, 0
         with (
             self._crash_marker.marking(f"{name}/"),
@@ -233,9 +229,10 @@ class Batch:
         ):
             self.has_begun = True
             end = time.monotonic() + TURN_SECONDS
-            for row, event, message in work:
+            for row in rows:
                 count += 1
-                self._run(session, row, event, message)
+                event = event_of(row, event_id=row.event_id)
+                self._run(session, row, event, self._read(event, row))
                 if time.monotonic() > end:
                     break
         return count

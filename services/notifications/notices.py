@@ -30,6 +30,12 @@ LONGEST_TITLE = 120
 MARKS_KEPT = timedelta(days=30)
 
 _notices: Any = Notice.__table__
+# Built once, because each fact about a due date needs it.
+_REMINDERS = select(_notices.c.kind, _notices.c.facts).where(
+    _notices.c.loan_id == bindparam("loan"),
+    or_(_notices.c.kind == DUE_SOON, _notices.c.kind == OVERDUE),
+    _notices.c.day == bindparam("due_on"),
+)
 
 
 def read_mark(session: Session, loan: LoanFact, *, returned: bool = False) -> LoanMark | None:
@@ -141,9 +147,8 @@ def has_reminder(session: Session, loan: LoanFact) -> bool:
 
 
 def _reminders(session: Session, loan: LoanFact) -> Sequence[Any]:
-    is_reminder = and_(Notice.kind.in_(REMINDERS), Notice.day == date.fromisoformat(loan.due_on))
-    query = select(Notice.kind, Notice.facts).where(Notice.loan_id == UUID(loan.loan_id), is_reminder)
-    return session.execute(query).all()
+    values = {"loan": UUID(loan.loan_id), "due_on": date.fromisoformat(loan.due_on)}
+    return session.execute(_REMINDERS, values).all()
 
 
 def drop_earlier(session: Session, member_id: str, kind: str, *, keep: str = "", reason: str) -> None:
