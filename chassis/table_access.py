@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -130,45 +129,6 @@ def limit_reads(engine: Engine, protected_tables: tuple[str, ...]) -> None:
     def _refuse(_connection: Any, _cursor: Any, statement: str, _parameters: Any, context: Any, _many: bool) -> None:
         if context is None or context.compiled is None:  # the driver's SQL
             compiler.refuse(statement)
-
-
-@lru_cache(maxsize=1024)
-def limit_to_institution(statement: str, protected_tables: tuple[str, ...]) -> str:
-    """Limit a statement on SQLite to the rows of protected tables that the connection's institution may read.
-
-    It adds a common table expression with the name of the table, which SQLite uses where the statement reads the table,
-    but not where it writes the table. An INSERT, UPDATE or DELETE that reads a protected table has the `rowcount` -1,
-    because Python counts rows only for statements that begin with these words.
-
-    raises  ValueError  the statement names the schema of a protected table
-    """
-    if _NOT_LIMITED.match(statement):
-        return statement
-    target = _TARGET.match(statement)
-    # In a statement that writes, `name.column` and `name =` are columns of the table that it writes.
-    text, mention = (statement[target.end() :], r'\b{0}\b"?(?!\s*[.=])') if target else (statement, r"\b{0}\b")
-    tables = [table for table in protected_tables if re.search(mention.format(table), text, re.IGNORECASE)]
-    if not tables:
-        return statement
-    if re.search(rf"\bmain\W{{0,3}}\.\W{{0,3}}({'|'.join(tables)})\b", text, re.IGNORECASE):
-        raise ValueError(f"name a protected table without its schema, which would read every row: {statement}")
-    conditions = ", ".join(_CONDITION.format(table=table, current=f"(SELECT {FUNCTION}())") for table in tables)
-    own_with = _WITH.match(statement)
-    if own_with is None:
-        return f"WITH {conditions} {statement}"
-    return f"{own_with.group()} {conditions}, {statement[own_with.end() :]}"
-
-
-_NOT_LIMITED = re.compile(
-    r"\s*(PRAGMA|CREATE|ALTER|DROP|BEGIN|COMMIT|ROLLBACK|SAVEPOINT|RELEASE|EXPLAIN)\b", re.IGNORECASE
-)
-_TARGET = re.compile(
-    r'\s*(INSERT\s+(OR\s+\w+\s+)?INTO|REPLACE\s+INTO|UPDATE(\s+OR\s+\w+)?|DELETE\s+FROM)\s+"?\w+"?', re.IGNORECASE
-)
-_WITH = re.compile(r"\s*WITH(\s+RECURSIVE)?\b", re.IGNORECASE)
-_CONDITION = (
-    "{table} AS NOT MATERIALIZED (SELECT * FROM main.{table} WHERE institution_id = {current} OR '*' = {current})"
-)
 
 
 def grant(connection: Connection, role: str, *, append_only: Iterable[str], read_only: Iterable[str]) -> None:
