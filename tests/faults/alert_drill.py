@@ -142,20 +142,25 @@ def run(*, minutes: float) -> str:
             part(drill)
             print(f"alerts: {part.__name__}: {_times(drill)}", flush=True)
             drill.seconds.clear()
-        acts = work(drill, minutes=minutes)
-    return f"alerts: none during {minutes:g} minutes of normal work with {acts} acts of lending"
+        acts, refused = work(drill, minutes=minutes)
+    return f"alerts: none during {minutes:g} minutes of normal work with {acts} acts; {refused} searches came too late"
 
 
-def work(drill: Drill, *, minutes: float) -> int:
-    """Lend and search for this time; assert that no alert fires. Returns the number of acts."""
-    acts, end = 0, time.monotonic() + 60 * minutes
+def work(drill: Drill, *, minutes: float) -> tuple[int, int]:
+    """Lend and search for this time; assert that no alert fires. Returns the number of acts and of late searches.
+
+    A machine that other programs keep busy answers some searches with 503 or 504; that is no fault of a rule of alerts.
+    """
+    acts, late, end = 0, 0, time.monotonic() + 60 * minutes
     while time.monotonic() < end:
         drill.lend()
-        drill.library.search("sejarah")
+        status = drill.library.get("/api/v1/search", q="sejarah").status_code
+        assert status in (200, 503, 504), status
+        late += status != 200
         acts += 2
         assert not drill.firing()
         time.sleep(1)
-    return acts
+    return acts, late
 
 
 def _times(drill: Drill) -> str:
