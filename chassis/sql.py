@@ -31,10 +31,11 @@ def in_parts(values: Sequence[Value]) -> Iterator[Sequence[Value]]:
 
 def insert_for(session: Session, table: Table | type[DeclarativeBase]) -> Any:
     """Return an INSERT with the `on_conflict_do_…` of the session's dialect."""
-    return _insert_for(session.get_bind().dialect.name, table)
+    return insert_into(table, session.get_bind().dialect.name)
 
 
-def _insert_for(dialect_name: str, table: Any) -> Any:
+def insert_into(table: Any, dialect_name: str) -> Any:
+    """Return an INSERT with the `on_conflict_do_…` of a dialect, for a statement that is built once."""
     dialect: Any = sqlite if dialect_name == "sqlite" else postgresql
     return dialect.insert(table)
 
@@ -59,7 +60,7 @@ def insert_ignore(session: Session, table: Any, rows: Rows, *, key: Sequence[str
 
 @functools.lru_cache(maxsize=128)
 def _insert_ignore(dialect_name: str, table: Table, key: tuple[str, ...]) -> Any:
-    return _insert_for(dialect_name, table).inline().on_conflict_do_nothing(index_elements=key or None)
+    return insert_into(table, dialect_name).inline().on_conflict_do_nothing(index_elements=key or None)
 
 
 def upsert_newer(session: Session, table: Any, row: Mapping[str, Any], *, key: str, version: str) -> bool:
@@ -75,7 +76,7 @@ def upsert_newer(session: Session, table: Any, row: Mapping[str, Any], *, key: s
 
 @functools.lru_cache(maxsize=64)
 def _upsert_newer(dialect_name: str, table: Table, columns: tuple[str, ...], key: str, version: str) -> Any:
-    insert = _insert_for(dialect_name, table).inline()
+    insert = insert_into(table, dialect_name).inline()
     values = {name: insert.excluded[name] for name in columns if name != key}
     newer = table.c[version] < insert.excluded[version]
     return insert.on_conflict_do_update(index_elements=[key], set_=values, where=newer)

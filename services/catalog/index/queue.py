@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from functools import lru_cache
+from typing import Any
 
 from sqlalchemy import delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from chassis import clock
-from chassis.sql import insert_for
+from chassis.sql import insert_into
 from services.catalog.index.port import Change
 from services.catalog.items.lending import load_items
 from services.catalog.marc.record import Record as Marc
@@ -28,10 +30,15 @@ def enqueue(session: Session, versions: Iterable[tuple[int, int]]) -> None:
     # Sorted, so that two writers do not deadlock.
     rows = [{"record_number": number, "version": version, "queued_at": now} for number, version in sorted(versions)]
     if rows:
-        insert = insert_for(session, IndexQueue.__table__)  # type: ignore[arg-type]
-        newer = IndexQueue.version < insert.excluded.version
-        values = {"version": insert.excluded.version}
-        session.execute(insert.on_conflict_do_update(index_elements=["record_number"], set_=values, where=newer), rows)
+        session.execute(_enqueue(session.get_bind().dialect.name), rows)
+
+
+@lru_cache
+def _enqueue(dialect_name: str) -> Any:
+    insert = insert_into(IndexQueue.__table__, dialect_name)
+    newer = IndexQueue.version < insert.excluded.version
+    values = {"version": insert.excluded.version}
+    return insert.on_conflict_do_update(index_elements=["record_number"], set_=values, where=newer)
 
 
 def queued_versions(session: Session, limit: int, *, after: int = 0) -> dict[int, int]:

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import delete, select, update
+from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.orm import Session
 
 from chassis import clock
@@ -75,10 +75,20 @@ def _lock_record_of(session: Session, item_id: UUID) -> int | None:
 
 
 def _record_number(session: Session, item_id: UUID) -> int | None:
-    return session.scalar(select(Item.record_number).where(Item.id == item_id))
+    return session.scalar(_RECORD_OF_ITEM, {"item_id": item_id})
 
 
+# Built once, because each act at a desk runs them.
+_items: Any = Item.__table__
 _records: Any = Record.__table__
+_RECORD_OF_ITEM = select(_items.c.record_number).where(_items.c.id == bindparam("item_id"))
+_is_record = _records.c.number == bindparam("of_number")
+_STORED_HOLDINGS = select(_records.c.holdings, _records.c.version + _records.c.index_changes).where(_is_record)
+_PUT_HOLDINGS = (
+    update(_records)
+    .where(_is_record)
+    .values(holdings=bindparam("new_holdings"), index_changes=_records.c.index_changes + bindparam("more"))
+)
 
 
 def refresh_holdings(session: Session, numbers: Sequence[int]) -> int:
@@ -90,15 +100,14 @@ def refresh_holdings(session: Session, numbers: Sequence[int]) -> int:
     """
     changed, computed = 0, load_holdings(session, numbers)
     for number in sorted(numbers):
-        holdings, is_record = computed[number], _records.c.number == number
-        columns = select(_records.c.holdings, _records.c.version + _records.c.index_changes)
-        stored, version = session.execute(columns.where(is_record)).one()
+        holdings = computed[number]
+        stored, version = session.execute(_STORED_HOLDINGS, {"of_number": number}).one()
         if holdings == stored:
             continue
         changed += 1
         is_for_index = can_be_borrowed(holdings) != can_be_borrowed(stored)
-        index_changes = _records.c.index_changes + int(is_for_index)
-        session.execute(update(_records).where(is_record).values(holdings=holdings, index_changes=index_changes))
+        values = {"of_number": number, "new_holdings": holdings, "more": int(is_for_index)}
+        session.execute(_PUT_HOLDINGS, values)
         if is_for_index:
             enqueue(session, [(number, version + 1)])
     return changed

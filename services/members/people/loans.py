@@ -12,7 +12,7 @@ from datetime import date, datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import case, delete, func, select, update
+from sqlalchemy import bindparam, case, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from chassis import clock
@@ -26,6 +26,7 @@ KEPT = timedelta(days=30)
 # Clocks of two machines differ by less than this.
 _SKEW = timedelta(minutes=1)
 _MOST_MERGES = 10
+_MERGED_INTO = select(Member.merged_into).where(Member.id == bindparam("member_id"))  # built once, for each loan
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ def copy_loan(session: Session, fact: LoanFact, *, is_open: bool) -> None:
 def _kept_id(session: Session, member_id: UUID) -> UUID:
     """Follow merges to the kept member."""
     for _ in range(_MOST_MERGES):
-        merged_into = session.scalar(select(Member.merged_into).where(Member.id == member_id))
+        merged_into = session.scalar(_MERGED_INTO, {"member_id": member_id})
         if merged_into is None:
             break
         member_id = merged_into
