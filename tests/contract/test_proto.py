@@ -40,7 +40,7 @@ def test_a_new_field_is_compatible(proto: Path) -> None:
 
 def test_a_field_that_changes_its_number_is_refused(proto: Path) -> None:
     text = proto / "rangkiang/common/v1/text.proto"
-    text.write_text(text.read_text().replace("string en = 2;", "string en = 3;"))
+    text.write_text(text.read_text().replace("string en = 2 [", "string en = 3 ["))
     result = _breaking(proto)
     assert result.returncode != 0
     assert "text.proto" in result.stdout

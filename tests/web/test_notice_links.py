@@ -199,9 +199,9 @@ def test_notices_of_a_kind_end_on_the_page_and_by_the_button_of_a_mail_program(
     link, button = link_of(first, "opt_out", "overdue"), link_of(second, "opt_out", "all")
     for method in ("GET", "HEAD"):
         assert mail.request(method, link).status_code == 200
-    assert "overdue loans" in mail.get(link).text
+    assert "Overdue notice" in mail.get(link).text
     assert answers(first) == {}
-    assert "You get no more notices of this kind: overdue loans" in mail.post(link, data={"act": "opt_out"}).text
+    assert "You get no more notices of this kind: Overdue notice" in mail.post(link, data={"act": "opt_out"}).text
     assert answers(first) == {"overdue": False}
     for _ in range(2):
         answer = mail.post(button, data={"List-Unsubscribe": "One-Click"}, headers={"Accept": "*/*"})

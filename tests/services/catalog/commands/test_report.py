@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from click.testing import Result
 from sqlalchemy import func, select
 from typer.testing import CliRunner
@@ -22,8 +23,8 @@ from chassis.errors import Invalid
 from chassis.service import Resources
 from chassis.settings import Settings
 from services.catalog import jobs, query_log
+from services.catalog.commands import report
 from services.catalog.commands.database import open_catalogue
-from services.catalog.commands.report import app
 from services.catalog.query_log import QueryReport, SearchEntry, log_searches, report_searches
 from services.catalog.service import SERVICE
 from services.catalog.tables import Search
@@ -91,10 +92,13 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     with copied_database(SERVICE, tmp_path) as database:
         noted(database)
 
+    rangkiang = typer.Typer()
+    rangkiang.add_typer(report.app, name="report")
+
     def run(*words: str, lang: str = "C.UTF-8") -> Result:
         monkeypatch.setenv("LANG", lang)
         with clock.frozen(NOW):
-            return CliRunner().invoke(app, words)
+            return CliRunner().invoke(rangkiang, ["report", *words])
 
     return run
 
@@ -122,10 +126,10 @@ def test_the_command_says_how_many_searches_were_not_stored(asked: Any, monkeypa
 
 
 def test_the_command_gives_data_too(asked: Any) -> None:
-    report = json.loads(asked("searches", "--failed", "--json").stdout)
-    assert report["since"] == "2026-10-26"
-    assert report["not_stored"] == 0
-    assert report["searches"][0]["query"] == "belajar python"
+    answer = json.loads(asked("searches", "--failed", "--json").stdout)
+    assert answer["since"] == "2026-10-26"
+    assert answer["not_stored"] == 0
+    assert answer["searches"][0]["query"] == "belajar python"
     rows = list(csv.DictReader(io.StringIO(asked("searches", "--format", "csv").stdout)))
     assert rows[2] == {
         "query": "surau",
