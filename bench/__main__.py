@@ -3,7 +3,7 @@
     BENCH=10k,100k python -m bench        (or make bench; BENCH=1m for a million)
 
 All measurements of one size are made in one run on one machine: compare ratios, because absolute figures depend on the
-machine. The run replaces the tables in bench/README.md between their marks, then the chart drawn from them.
+machine. The run replaces the column of each size in bench/README.md, then the chart drawn from them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench import cluster, generate, load, parts, picture
-from bench.report import Row, replace_tables
+from bench.report import Row, cell, replace_column
 
 SIZES = {"1k": 1_000, "10k": 10_000, "100k": 100_000, "1m": 1_000_000}
 CLIENTS = (1, 8, 32)
@@ -31,7 +31,7 @@ def main() -> None:
     if unknown := [name for name in names if name not in SIZES]:
         raise SystemExit(f"BENCH: {', '.join(unknown)} is none of {', '.join(SIZES)}")
     for name in names:
-        replace_tables(name, [*embedded_edition(name, SIZES[name]), *cluster_edition(name, SIZES[name])])
+        replace_column(name, [*embedded_edition(name, SIZES[name]), *cluster_edition(name, SIZES[name])])
     picture.draw()
 
 
@@ -107,7 +107,7 @@ def cluster_edition(name: str, size: int) -> Iterator[Row]:
 
 
 def show(row: Row) -> Row:
-    print(time.strftime("%H:%M:%S"), row.line(), file=sys.stderr, flush=True)
+    print(time.strftime("%H:%M:%S"), row.what, row.clients, cell([row]), file=sys.stderr, flush=True)
     return row
 
 

@@ -1,13 +1,12 @@
-"""Draws the chart of bench/README.md from its tables: searches per second by number of records and clients."""
+"""Draws the chart of bench/README.md from its table of sizes: searches per second by number of records and clients."""
 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from bench.report import README
+from bench.report import README, read_columns
 
 PICTURE = README.with_name("growth.svg")
 SIZES = {"10k": 10_000, "100k": 100_000, "1m": 1_000_000}
@@ -17,8 +16,8 @@ LINES = (
     ("with five facets, --workers 2", "#c98a00"),
     ("cluster: search", "#1f5fa3"),
 )
+CLIENTS = (1, 8, 32)
 WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 400, 300, 46, 40, 250
-_ROW = re.compile(r"^\| (?P<what>[^|(]+?)(?: \(.*\))? \| (?P<clients>\d+) \| (?P<rate>[\d,]+) \|", re.MULTILINE)
 
 
 class Point(NamedTuple):
@@ -30,19 +29,20 @@ class Point(NamedTuple):
 
 def draw() -> None:
     """Draw the chart from the tables; sizes without measurements are left out."""
-    readme = README.read_text()
-    rates: dict[tuple[str, int, str], float] = {}
-    for size in SIZES:
-        section = re.search(rf"<!-- {size} -->(.*?)<!-- /{size} -->", readme, re.DOTALL)
-        for row in _ROW.finditer(section.group(1) if section else ""):
-            rates[row["what"], int(row["clients"]), size] = float(row["rate"].replace(",", ""))
+    rates = {
+        (label, clients, size): float(rate.replace(",", ""))
+        for size, column in read_columns().items()
+        for label, _colour in LINES
+        for clients, rate in zip(CLIENTS, column.get(label, "").split(" (")[0].split(" / "), strict=False)
+        if rate
+    }
     largest = next(size for size in reversed(SIZES) if any(key[2] == size for key in rates))
     by_records = {
         label: [Point(SIZES[size], rates[label, 8, size]) for size in SIZES if (label, 8, size) in rates]
         for label, _colour in LINES
     }
     by_clients = {
-        label: [Point(count, rates[label, count, largest]) for count in (1, 8, 32) if (label, count, largest) in rates]
+        label: [Point(count, rates[label, count, largest]) for count in CLIENTS if (label, count, largest) in rates]
         for label, _colour in LINES
     }
     head = f'viewBox="0 0 {2 * WIDTH} {HEIGHT + 12}" font-family="sans-serif" font-size="11" fill="#222"'

@@ -19,14 +19,13 @@ from pathlib import Path
 from uuid import uuid4
 
 from bench.relevance.corrected import Corrected, real_words
-from bench.relevance.figures import Figure, figures, ndcg
-from bench.relevance.judging import HALVES, LATER_SETS, NOTHING, Judged, read
+from bench.relevance.figures import ALL, figures, ndcg
+from bench.relevance.judging import HALVES, KINDS, LATER_SETS, NOTHING, Judged, read
 from bench.relevance.library import Prepared, prepared
-from bench.report import replace_section
+from bench.report import replace_section, table
+from chassis import clock
 from services.catalog.sample.books_toml import books
 from tests import servers
-
-HEAD = "| {name} | searches | known | success@1 | nDCG@10 | nDCG@10, Elasticsearch |\n|---|--:|--:|--:|--:|--:|\n"
 
 
 def main() -> None:
@@ -47,11 +46,11 @@ def main() -> None:
             print_imperfect(embedded.answer(read(HALVES["tuning"])))
             return
         with prepared_on("elasticsearch") as cluster:
-            sets = {f"{half} half": path for half, path in HALVES.items()}
-            sets |= {f"{name} set": path for name, path in LATER_SETS.items()}
-            table = "\n".join(section(name, read(path), embedded, cluster) for name, path in sets.items())
-    print(table)
-    replace_section("relevance", f"### Relevance\n\n{table}")
+            sets = HALVES | LATER_SETS
+            columns = {name: compare(read(path), embedded, cluster) for name, path in sets.items()}
+    lines = table(f"nDCG@10, {clock.now():%Y-%m-%d}", columns)
+    print(lines)
+    replace_section("relevance", lines)
 
 
 @contextmanager
@@ -68,21 +67,19 @@ def prepared_on(engine: str) -> Iterator[Prepared]:
                 servers.drop_indices(name)
 
 
-def section(name: str, searches: list[Judged], embedded: Prepared, cluster: Prepared) -> str:
-    """Return the table of one half, or of a later set."""
-    embedded_figures, cluster_figures = figures(embedded.answer(searches)), figures(cluster.answer(searches))
-    return HEAD.format(name=name) + "".join(
-        line(kind, embedded_figures[kind], cluster_figures[kind]) for kind in embedded_figures
+def compare(searches: list[Judged], embedded: Prepared, cluster: Prepared) -> dict[str, str]:
+    """Return one column of the table: row -> cell."""
+    by_kind, cluster_figures = figures(embedded.answer(searches)), figures(cluster.answer(searches))
+    cells = {kind: decimal(figure.right if kind == NOTHING else figure.ndcg) for kind, figure in by_kind.items()}
+    return (
+        dict.fromkeys(KINDS, "")
+        | cells
+        | {
+            "all, Elasticsearch": decimal(cluster_figures[ALL].ndcg),
+            "success@1": decimal(by_kind[ALL].success),
+            "searches, known": f"{by_kind[ALL].searches}, {by_kind[ALL].known}",
+        }
     )
-
-
-def line(kind: str, embedded: Figure, cluster: Figure) -> str:
-    cells = [kind, str(embedded.searches), str(embedded.known or ""), decimal(embedded.success)]
-    if kind == NOTHING:
-        cells += [f"{decimal(embedded.right)} right", f"{decimal(cluster.right)} right"]
-    else:
-        cells += [decimal(embedded.ndcg), decimal(cluster.ndcg)]
-    return f"| {' | '.join(cells)} |\n"
 
 
 def decimal(value: float | None) -> str:
