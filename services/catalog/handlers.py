@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 
 from chassis.context import Context
 from rangkiang.circulation.v1.events_pb2 import CopyMoved, LoanOpened, LoanRenewed, LoanReturned, PoliciesChanged
-from services.catalog.inventory import states
+from services.catalog.items import states
 
 
 def keep_state(session: Session, fact: LoanOpened | LoanRenewed | LoanReturned | CopyMoved, context: Context) -> None:

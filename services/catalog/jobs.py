@@ -12,10 +12,10 @@ from chassis.context import system
 from chassis.errors import Unavailable
 from chassis.service import Resources
 from services.catalog.browse import headings
-from services.catalog.importing import backfill, regrouping
+from services.catalog.importing import backfill, fast_adds, regrouping
 from services.catalog.index.indexer import run
 from services.catalog.index.installation import open_index
-from services.catalog.inventory import fast_adds, states
+from services.catalog.items import states
 from services.catalog.query_log import forget_searches
 from services.catalog.search.fallback import ENGINE_DOWN
 from services.catalog.settings import CatalogSettings

@@ -26,7 +26,7 @@ SERVICE = Service(
             name="item_states",
             owner="circulation",
             fill="services.catalog.rpc.snapshots:copy_states",
-            is_empty="services.catalog.inventory.states:is_empty",
+            is_empty="services.catalog.items.states:is_empty",
             nightly=True,
         ),
     ),

@@ -15,12 +15,12 @@ from chassis.context import READER, Context, system
 from chassis.db import Database
 from chassis.ids import new_id
 from services.catalog.browse.headings import HeadingWriter
+from services.catalog.index.changes import load_changes
 from services.catalog.index.port import Change, Index
-from services.catalog.index.queue import load_changes
-from services.catalog.items.availability import holdings
 from services.catalog.items.parsing import items_of
 from services.catalog.marc.record import Record
 from services.catalog.record.brief import brief
+from services.catalog.record.holdings import holdings
 from services.catalog.record.index_document import document
 from services.catalog.search.autocomplete import suggest
 from services.catalog.search.search import SearchResult, search

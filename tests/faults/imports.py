@@ -25,7 +25,7 @@ from services.catalog.formats import export
 from services.catalog.index.installation import open_index_at
 from services.catalog.index.matches import And
 from services.catalog.index.port import Request
-from services.catalog.index.queue import enqueue
+from services.catalog.index_queue import enqueue
 from services.catalog.marc.readers import decode, frames
 from services.catalog.marc.record import Record as Marc
 from services.catalog.search.search import search

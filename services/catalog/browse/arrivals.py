@@ -12,7 +12,7 @@ from chassis.db import Database
 from chassis.errors import Invalid, NotFound
 from services.catalog import queries
 from services.catalog.index.port import Index
-from services.catalog.items.availability import sort_holdings, split_branch
+from services.catalog.record.holdings import sort_holdings, split_branch
 from services.catalog.search.search import search
 from services.catalog.tables import Branch, Institution, Item
 

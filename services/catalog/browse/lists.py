@@ -20,7 +20,7 @@ from chassis.errors import Invalid
 from services.catalog import queries
 from services.catalog.browse.headings import FIELDS
 from services.catalog.index.port import Index
-from services.catalog.items.call_numbers import sort_key
+from services.catalog.record.call_numbers import sort_key
 from services.catalog.record.headings import heading_sort
 from services.catalog.tables import Authority, AuthorityForm, Branch, Heading, Item, Record
 

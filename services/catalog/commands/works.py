@@ -14,7 +14,7 @@ from chassis.ids import parse_id
 from chassis.output import print_json, print_text
 from services.catalog.commands.database import Json, open_catalogue, wait_until_indexed
 from services.catalog.importing import regrouping
-from services.catalog.index.queue import enqueue
+from services.catalog.index_queue import enqueue
 from services.catalog.works.assignment import emit_moved_records
 from services.catalog.works.editions import load_work as load_work
 from services.catalog.works.overrides import join_work as join_works

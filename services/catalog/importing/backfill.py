@@ -18,16 +18,17 @@ from chassis.ids import new_id
 from chassis.sql import update_many
 from rangkiang.catalog.v1.events_pb2 import RecordsChanged
 from services.catalog.browse.headings import HeadingWriter
-from services.catalog.importing.upsert import ImportTarget, open_target, put_holdings
-from services.catalog.index.queue import enqueue
+from services.catalog.importing.upsert import ImportTarget, open_target
+from services.catalog.index_queue import enqueue
 from services.catalog.items.branches import holdings_of, open_branches, resolve_branches
-from services.catalog.items.copies import emit_items
+from services.catalog.items.events import emit_items
 from services.catalog.items.identities import RecordItems, plan_items, write_items
 from services.catalog.items.item_maps import USUAL, ItemMap, read_map
+from services.catalog.items.lending import put_holdings
 from services.catalog.items.parsing import items_of
 from services.catalog.marc.record import Record as Marc
 from services.catalog.marc.record import by_tag
-from services.catalog.record.copies import facts_of_packed, record_facts_of
+from services.catalog.record.item_facts import record_facts_of
 from services.catalog.tables import Institution, Item, Record, Source
 from services.catalog.works.assignment import KeyedRecord, MovedRecord, assign_works, emit_moved_records, lock_works
 from services.catalog.works.keys import record_keys_of
@@ -137,7 +138,7 @@ def _reread_batch(
         facts = record_facts_of(record.leader, by_tag(record.fields))
         claims.append(RecordItems(row.number, row.id, 0, items, facts, fresh=False))
     open_branches(session, target.shelves, (item for claim in claims for item in claim.items), context=context)
-    plan = plan_items(session, target.shelves, claims, facts_of=facts_of_packed)
+    plan = plan_items(session, target.shelves, claims)
     at = clock.now()
     write_items(session, plan, at=at)
     visible = [row for row in rows if row.number in plan.visible]

@@ -21,7 +21,6 @@ import orjson
 
 from chassis.errors import NotFound, Unavailable
 from chassis.gc_tuning import tune_gc
-from services.catalog.items.availability import ItemFacts, RecordFacts
 from services.catalog.items.item_maps import USUAL, ItemMap
 from services.catalog.items.parsing import items_in
 from services.catalog.marc.faults import WARNINGS, Frame, MarcError
@@ -29,8 +28,9 @@ from services.catalog.marc.field_shape import is_unimarc
 from services.catalog.marc.readers import decode, frames
 from services.catalog.marc.record import Record, by_tag, fingerprint_of
 from services.catalog.record.brief import brief_of
-from services.catalog.record.copies import record_facts_of
 from services.catalog.record.headings import authority_of, is_authority, names_of
+from services.catalog.record.holdings import ItemFacts
+from services.catalog.record.item_facts import RecordFacts, record_facts_of
 from services.catalog.works.keys import RecordKeys, record_keys_of
 
 BATCH = 500

@@ -8,7 +8,7 @@ from datetime import datetime
 from hashlib import sha256
 from uuid import UUID
 
-from sqlalchemy import bindparam, delete, func, or_, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from chassis.context import Context
@@ -18,13 +18,13 @@ from chassis.events import emit
 from chassis.sql import in_parts, update_many
 from rangkiang.catalog.v1.events_pb2 import RecordsChanged
 from services.catalog.importing.decode import IncomingRecord
-from services.catalog.importing.upsert import ImportTarget, StoredRecord, open_target, put_holdings
-from services.catalog.index.queue import enqueue
-from services.catalog.items.copies import emit_items
+from services.catalog.importing.upsert import ImportTarget, StoredRecord, open_target
+from services.catalog.index_queue import enqueue
+from services.catalog.items.events import emit_items
 from services.catalog.items.identities import RecordItems, plan_items, write_items
-from services.catalog.items.lending import IN
-from services.catalog.record.copies import facts_of_packed
-from services.catalog.tables import ImportSeen, Institution, Item, ItemState, Record, Source
+from services.catalog.items.lending import IN, put_holdings
+from services.catalog.record.item_facts import facts_of_packed
+from services.catalog.tables import ImportSeen, Item, ItemState, Record, Source
 from services.catalog.works.assignment import emit_moved_records, lock_works, remove_records
 
 BATCH = 500
@@ -80,7 +80,7 @@ def delete_records(
     claims = [
         RecordItems(row.number, row.id, 0, (), facts_of_packed(row.marc), fresh=False, is_deleted=True) for row in rows
     ]
-    plan = plan_items(session, target.shelves, claims, facts_of=facts_of_packed)
+    plan = plan_items(session, target.shelves, claims)
     moved = remove_records(session, [row.number for row in rows])
     tombstones = [
         {
@@ -187,40 +187,3 @@ def count_out(session: Session, numbers: Sequence[int]) -> int:
         statement = select(func.count()).select_from(Item).join(ItemState, ItemState.item_id == Item.id)
         count += session.scalar(statement.where(Item.record_number.in_(chunk), ItemState.state != IN)) or 0
     return count
-
-
-_records, _items = Record.__table__, Item.__table__
-_sources, _institutions = Source.__table__, Institution.__table__
-_is_leaving = select(_items.c.id).where(_items.c.record_number == bindparam("number"), _items.c.is_leaving).exists()
-# Built once, because each return runs it. The items of a record that an earlier release deleted are not marked.
-_RETURNED = (
-    select(
-        _records.c.id,
-        _records.c.marc,
-        _records.c.deleted_at,
-        _sources.c.code,
-        _institutions.c.code.label("institution"),
-    )
-    .join(_sources, _sources.c.id == _records.c.source_id)
-    .join(_institutions, _institutions.c.id == _sources.c.institution_id)
-    .where(_records.c.number == bindparam("number"), or_(_records.c.deleted_at.is_not(None), _is_leaving))
-)
-
-
-def remove_returned_items(session: Session, number: int, *, at: datetime, context: Context) -> None:
-    """Remove the items of a record that are leaving and no longer out.
-
-    The caller has locked the record.
-    emits  ItemsChanged, RecordsChanged
-    """
-    row = session.execute(_RETURNED, {"number": number}).first()
-    if row is None:
-        return
-    target = open_target(session, source=row.code, institution=row.institution)
-    facts = facts_of_packed(row.marc)
-    is_deleted = row.deleted_at is not None
-    claim = RecordItems(number, row.id, 0, (), facts, fresh=False, is_deleted=is_deleted, is_return=not is_deleted)
-    plan = plan_items(session, target.shelves, [claim], facts_of=facts_of_packed)
-    write_items(session, plan, at=at)
-    put_holdings(session, plan.affected, at=at, context=context)
-    emit_items(session, plan.copies, context=context)

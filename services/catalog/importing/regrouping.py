@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from chassis.context import Context
 from chassis.db import Database
 from chassis.sql import update_many
-from services.catalog.index.queue import enqueue
+from services.catalog.index_queue import enqueue
 from services.catalog.marc.record import Record as Marc
 from services.catalog.marc.record import by_tag
 from services.catalog.tables import Installation, Record

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
 from chassis.context import Context
@@ -20,17 +20,15 @@ from chassis.sql import insert_ignore, update_many
 from rangkiang.catalog.v1.events_pb2 import RecordsChanged
 from services.catalog.browse.headings import HeadingWriter
 from services.catalog.importing.decode import IncomingRecord, alternative_key
-from services.catalog.index.queue import enqueue
+from services.catalog.index_queue import enqueue
 from services.catalog.items.branches import BranchIndex, holdings_of, open_branches, resolve_branches
-from services.catalog.items.copies import emit_items
+from services.catalog.items.events import emit_items
 from services.catalog.items.identities import ItemPlan, RecordItems, plan_items, write_items
-from services.catalog.items.lending import load_holdings
-from services.catalog.record.copies import facts_of_packed
+from services.catalog.items.lending import put_holdings
 from services.catalog.tables import Branch, ImportSeen, Institution, OriginalRecord, Record, Source, fresh_numbers
 from services.catalog.works.assignment import (
     Assignment,
     KeyedRecord,
-    MovedRecord,
     assign_works,
     emit_moved_records,
     lock_works,
@@ -166,7 +164,7 @@ def upsert_batch(
         )
         for change in decision.touched
     ]
-    plan = plan_items(session, target.shelves, claims, facts_of=facts_of_packed)
+    plan = plan_items(session, target.shelves, claims)
     _write(session, target, decision, works.assignments, plan, run, at)
     target.headings.add(session, (change.incoming.record_keys.headings for change in decision.touched))
     write_items(session, plan, at=at)
@@ -189,29 +187,6 @@ def upsert_batch(
     updated = len(decision.touched) - created
     unchanged = len(batch) - created - updated
     return Outcome(created, updated, unchanged, warnings=warnings, new_branches=new_branches)
-
-
-def put_holdings(session: Session, numbers: Collection[int], *, at: datetime, context: Context) -> None:
-    """Compute the holdings of records after items moved between records; each gets a new version.
-
-    emits  RecordsChanged
-    """
-    if not numbers:
-        return
-    ordered = sorted(numbers)
-    versions = dict(
-        session.execute(
-            select(Record.number, Record.version + Record.index_changes).where(Record.number.in_(ordered))
-        ).all()
-    )
-    computed = load_holdings(session, ordered)
-    rows = [{"number": number, "holdings": computed[number], "updated_at": at} for number in ordered]
-    update_many(session, Record, rows, key="number")
-    newer = update(Record).where(Record.number.in_(ordered)).values(version=Record.version + 1)
-    session.execute(newer.execution_options(synchronize_session=False))
-    moved = [MovedRecord(number, versions[number] + 1) for number in ordered]
-    enqueue(session, moved)
-    emit_moved_records(session, moved, context=context)
 
 
 def decide(stored: dict[str, StoredRecord], batch: Sequence[IncomingRecord], numbers: Iterator[int]) -> Decision:

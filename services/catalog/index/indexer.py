@@ -19,9 +19,9 @@ from chassis.context import READER
 from chassis.db import Database
 from chassis.errors import Unavailable
 from chassis.service import Resources
+from services.catalog.index.changes import load_changes
 from services.catalog.index.installation import open_index, was_built_here
 from services.catalog.index.port import Change, Index, Rebuild
-from services.catalog.index.queue import dequeue, load_changes, queued_versions
 from services.catalog.index.rebuilds import (
     ACTOR,
     compare,
@@ -29,6 +29,7 @@ from services.catalog.index.rebuilds import (
     next_request,
     pending_request,
 )
+from services.catalog.index_queue import dequeue, queued_versions
 from services.catalog.tables import ImportRun, IndexRebuild, Record
 
 log = logging.getLogger(__name__)

@@ -13,8 +13,8 @@ from chassis.blobs import Rendition
 from chassis.context import Context
 from chassis.errors import Forbidden, Invalid, NotFound, Outdated, Refused
 from chassis.ids import parse_id
-from services.catalog.institutions.copies import change_institutions
 from services.catalog.institutions.descriptions import Place, change_fields, changed_since, value_of, version_of
+from services.catalog.institutions.events import change_institutions
 from services.catalog.institutions.fields import BRANCH_FIELDS, INSTITUTION_FIELDS, MOST_PHOTOS, check_fields
 from services.catalog.institutions.files import drop_unused_files, files_of
 from services.catalog.tables import Branch, Institution

@@ -16,8 +16,8 @@ from chassis import blobs, clock
 from chassis.context import Context
 from chassis.ids import new_id
 from chassis.sql import update_many
-from services.catalog.institutions.copies import change_institutions
 from services.catalog.institutions.descriptions import Place, change_fields, edited_fields, unmark, value_of
+from services.catalog.institutions.events import change_institutions
 from services.catalog.institutions.fields import COLUMNS
 from services.catalog.institutions.files import drop_unused_files, files_of
 from services.catalog.tables import Branch, Institution, Record

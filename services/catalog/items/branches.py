@@ -14,8 +14,8 @@ from chassis.context import Context
 from chassis.ids import new_id
 from chassis.sentences import LocalText
 from chassis.sql import in_parts, insert_ignore
-from services.catalog.institutions.copies import change_institutions
-from services.catalog.items.availability import ItemFacts, holdings
+from services.catalog.institutions.events import change_institutions
+from services.catalog.record.holdings import ItemFacts, holdings
 from services.catalog.tables import Branch
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -13,10 +13,11 @@ from sqlalchemy.orm import Session
 
 from chassis.ids import new_id
 from chassis.sql import among, in_parts, update_many
-from services.catalog.items.availability import ItemFacts, RecordFacts
 from services.catalog.items.branches import BranchIndex
-from services.catalog.items.copies import copy_json, digest_of, with_version
+from services.catalog.items.events import copy_json, digest_of, with_version
 from services.catalog.items.lending import IN, lending_of, load_rules, load_states, lock_records
+from services.catalog.record.holdings import ItemFacts
+from services.catalog.record.item_facts import RecordFacts, facts_of_packed
 from services.catalog.tables import GoneItem, Item, ItemOverride, Record
 
 BARCODE_IN_USE = "BARCODE_IN_USE"
@@ -72,18 +73,9 @@ class ItemPlan:
     source_barcodes: list[tuple[UUID, str | None]] = field(default_factory=list)
 
 
-def plan_items(
-    session: Session,
-    branch_index: BranchIndex,
-    claims: Sequence[RecordItems],
-    *,
-    facts_of: Callable[[bytes], RecordFacts],
-) -> ItemPlan:
-    """Plan the items of these records, which the caller has locked. Call open_branches with their items first.
-
-    facts_of  reads the record's facts for copies from records.marc
-    """
-    return _Planner(session, branch_index, claims, facts_of).plan()
+def plan_items(session: Session, branch_index: BranchIndex, claims: Sequence[RecordItems]) -> ItemPlan:
+    """Plan the items of these records, which the caller has locked. Call open_branches with their items first."""
+    return _Planner(session, branch_index, claims).plan()
 
 
 def write_items(session: Session, plan: ItemPlan, *, at: datetime) -> None:
@@ -123,15 +115,8 @@ def source_barcode_of(row: Stored) -> str | None:
 class _Planner:
     """One call of plan_items."""
 
-    def __init__(
-        self,
-        session: Session,
-        branch_index: BranchIndex,
-        claims: Sequence[RecordItems],
-        facts_of: Callable[[bytes], RecordFacts],
-    ) -> None:
+    def __init__(self, session: Session, branch_index: BranchIndex, claims: Sequence[RecordItems]) -> None:
         self._session, self._branch_index, self._claims = session, branch_index, claims
-        self._facts_of = facts_of
         self._plan = ItemPlan()
         self._of_record = {claim.record_number: claim for claim in claims}
         self._numbers = {claim.record_number for claim in claims if not claim.fresh}
@@ -344,7 +329,7 @@ class _Planner:
             if waiter is None:
                 self._remove(row, source_barcode_of(row), claim.record_id, claim.facts)
                 continue
-            facts = self._facts_of(waiter.marc)
+            facts = facts_of_packed(waiter.marc)
             columns = {name: waiter._mapping[name] for name in _COLUMNS} | {
                 "barcode": row.barcode,
                 "status": row.own_status or waiter.status,
@@ -359,7 +344,7 @@ class _Planner:
             self._remove(waiter, None, waiter.record_id, facts)
 
     def _keep(self, row: Stored, claim: RecordItems) -> None:
-        """Keep an item that is out as withdrawn; inventory.states removes it when it is returned."""
+        """Keep an item that is out as withdrawn; items.states removes it when it is returned."""
         columns = {name: row._mapping[name] for name in _COLUMNS} | {"status": "withdrawn", "is_leaving": True}
         copy = copy_json(row.id, columns, record_id=claim.record_id, facts=claim.facts)
         copy_digest = digest_of(copy)

@@ -13,10 +13,8 @@ from chassis.errors import Invalid
 from chassis.sentences import LocalText, sentence
 from chassis.toml_files import parse_toml
 from services.catalog.marc.record import Field
+from services.catalog.record.holdings import ASK, ONLINE, STATUSES
 
-STATUSES = ("in_process", "in_service", "in_repair", "missing", "proposed_for_withdrawal", "withdrawn")
-# A word of a source may have one of these meanings instead of a status; see availability.ItemFacts.access.
-ONLINE, ASK = "online", "ask_the_library"
 _MEANINGS = (*STATUSES, ONLINE, ASK)
 PLACES = (
     "barcode", "call_number", "branch", "collection", "material", "room", "copy", "enumeration", "chronology", "pieces",

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
 from functools import lru_cache
 from itertools import groupby
 from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
-from chassis.sql import in_parts
-from services.catalog.items.availability import NOT_LENT, ItemFacts, Lending, holdings, is_read_here
+from chassis.context import Context
+from chassis.sql import in_parts, update_many
+from services.catalog.index_queue import enqueue
+from services.catalog.record.holdings import NOT_LENT, ItemFacts, Lending, holdings, is_read_here
 from services.catalog.tables import Branch, Institution, Item, ItemState, LendingRules, Record
+from services.catalog.works.assignment import MovedRecord, emit_moved_records
 
 Rules = Mapping[tuple[str, str], bool]
 IN = "in"  # the state of an item that is neither lent nor in transit
@@ -63,10 +67,8 @@ def lending_of(state: tuple[str, str] | None, rules: Rules | None, collection: s
     """Return the lending of an item."""
     if state is None and rules is None:
         return NOT_LENT
-    known, due_on = state or ("in", "")
-    if rules is None:
-        return Lending(known, due_on)
-    return Lending(known, due_on, is_read_here(rules, collection, str(branch_id)))
+    name, due_on = state or (IN, "")
+    return Lending(name, due_on, is_read_here(rules, collection, str(branch_id)))
 
 
 _items: Any = Item.__table__.c
@@ -127,3 +129,26 @@ def load_holdings(session: Session, numbers: Sequence[int]) -> dict[int, bytes]:
         names = {(row.institution, row.branch): (row.name_id, row.name_en) for row, _ in rows}
         computed[number] = orjson.dumps(holdings([facts for _, facts in rows], names))
     return computed
+
+
+def put_holdings(session: Session, numbers: Collection[int], *, at: datetime, context: Context) -> None:
+    """Compute the holdings of records after items moved between records; each gets a new version.
+
+    emits  RecordsChanged
+    """
+    if not numbers:
+        return
+    ordered = sorted(numbers)
+    versions = dict(
+        session.execute(
+            select(Record.number, Record.version + Record.index_changes).where(Record.number.in_(ordered))
+        ).all()
+    )
+    computed = load_holdings(session, ordered)
+    rows = [{"number": number, "holdings": computed[number], "updated_at": at} for number in ordered]
+    update_many(session, Record, rows, key="number")
+    newer = update(Record).where(Record.number.in_(ordered)).values(version=Record.version + 1)
+    session.execute(newer.execution_options(synchronize_session=False))
+    moved = [MovedRecord(number, versions[number] + 1) for number in ordered]
+    enqueue(session, moved)
+    emit_moved_records(session, moved, context=context)

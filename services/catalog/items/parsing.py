@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from services.catalog.items.availability import ItemFacts
-from services.catalog.items.call_numbers import shelf_key, shelf_parts
-from services.catalog.items.item_maps import ASK, ONLINE, STATUSES, USUAL, ItemMap, ItemPattern
+from services.catalog.items.item_maps import USUAL, ItemMap, ItemPattern
 from services.catalog.items.numbering import LONGEST, Numbering, Tags, links_of, split_date, values_of
 from services.catalog.marc.record import Field, Record
+from services.catalog.record.call_numbers import shelf_key, shelf_parts
+from services.catalog.record.holdings import ASK, ONLINE, STATUSES, ItemFacts
 from services.catalog.texts import without_controls
 
 _COLLECTION_WORDS = {

@@ -15,7 +15,7 @@ from chassis.errors import Invalid
 from chassis.ids import parse_id
 from chassis.sentences import LocalText
 from services.catalog import queries
-from services.catalog.items.availability import split_branch
+from services.catalog.record.holdings import split_branch
 from services.catalog.tables import Branch, Institution, Item
 
 MOST_EACH_SIDE = 20

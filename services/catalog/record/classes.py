@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from chassis.sentences import LocalText
-from services.catalog.items.call_numbers import parse
 from services.catalog.marc.record import Tags
+from services.catalog.record.call_numbers import parse
 from services.catalog.record.codes import ddc_of
 
 NONE = "none"  # facet value of records without a class

@@ -20,7 +20,6 @@ from services.catalog.analysis import (
     squeeze,
     tokens,
 )
-from services.catalog.items.availability import ItemFacts, availability_of
 from services.catalog.marc.record import Record, Tags, by_tag, control, linked_tag, pick, pick_all
 from services.catalog.record.brief import isbns
 from services.catalog.record.classes import NONE as WITHOUT_CLASS
@@ -37,6 +36,7 @@ from services.catalog.record.headings import (
     subjects_of,
     title_sort_of,
 )
+from services.catalog.record.holdings import ItemFacts, availability_of
 from services.catalog.record.reader_words import reader_words_of
 
 # Analysed fields: tokens joined by spaces. Each field begins with START in every document.

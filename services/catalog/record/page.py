@@ -15,10 +15,10 @@ from sqlalchemy.orm import Session
 from chassis.context import Context
 from chassis.db import Database
 from services.catalog import queries
-from services.catalog.items.availability import sort_holdings, split_branch
 from services.catalog.marc.record import Record as Marc
 from services.catalog.marc.record import by_tag
 from services.catalog.record.display import display
+from services.catalog.record.holdings import sort_holdings, split_branch
 from services.catalog.record.links import control_keys
 from services.catalog.tables import Record, Source
 

@@ -9,8 +9,9 @@ from chassis.errors import Invalid
 from chassis.rpc.methods import reads, writes, writes_once
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 from rangkiang.catalog.v1 import items_pb2
-from services.catalog.institutions.copies import copies_of_institutions
-from services.catalog.inventory import copies, edits, fast_adds
+from services.catalog.importing.fast_adds import fast_add
+from services.catalog.institutions.events import copies_of_institutions
+from services.catalog.items import edits, events
 from services.catalog.rpc.protobuf import ServicerPart
 
 
@@ -23,7 +24,7 @@ class ItemMethods(ServicerPart):
             case "" | "institutions":
                 return wire.SnapshotReply(institutions=copies_of_institutions(session))
             case "items":
-                items, cursor = copies.copy_page(session, request.cursor)
+                items, cursor = events.copy_page(session, request.cursor)
                 return wire.SnapshotReply(items=items, cursor=cursor)
             case other:
                 raise Invalid("SNAPSHOT_UNKNOWN", given=other[:40], known="institutions, items")
@@ -32,14 +33,14 @@ class ItemMethods(ServicerPart):
     def GetItemCopy(
         self, request: items_pb2.GetItemCopyRequest, session: Session, _caller: Context
     ) -> items_pb2.GetItemCopyReply:
-        item = copies.copy_of_item(
+        item = events.copy_of_item(
             session, item_id=request.id, barcode=request.barcode, institution_id=request.institution_id
         )
         return items_pb2.GetItemCopyReply(item=item)
 
     @writes_once
     def FastAdd(self, request: items_pb2.FastAddRequest, session: Session, caller: Context) -> items_pb2.FastAddReply:
-        item = fast_adds.fast_add(
+        item = fast_add(
             session,
             barcode=request.barcode,
             branch=request.branch,

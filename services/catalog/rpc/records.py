@@ -18,11 +18,10 @@ from rangkiang.catalog.v1 import forms_pb2
 from rangkiang.common.v1.text_pb2 import LocalText as WireText
 from services.catalog import queries
 from services.catalog.formats import FORMS, Entry
-from services.catalog.items import call_numbers
-from services.catalog.items.availability import availability_of
 from services.catalog.items.lending import lending_of_row
 from services.catalog.marc.faults import NotSerialisable
-from services.catalog.record import page
+from services.catalog.record import call_numbers, page
+from services.catalog.record.holdings import availability_of
 from services.catalog.rpc.protobuf import ServicerPart, wire_moment
 from services.catalog.works.editions import work_of_record
 

@@ -9,7 +9,7 @@ from chassis.ids import parse_id
 from chassis.resync import FILLING, open_owner, read_snapshot
 from chassis.rpc.client import SyncChannel
 from chassis.service import Resources
-from services.catalog.inventory import states
+from services.catalog.items import states
 
 COMPARING_SECONDS = 2.0  # further items of a large library are copied each night
 ON_ITS_WAY_SECONDS = 3.0  # in which a fact reaches the catalogue

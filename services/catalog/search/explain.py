@@ -15,10 +15,10 @@ from chassis.context import Context
 from chassis.db import Database
 from chassis.sentences import LocalText, sentence
 from services.catalog.analysis import root, tokens, variants_of
+from services.catalog.index.changes import load_changes
 from services.catalog.index.matches import And, Between, DisMax, Keyword, Match, Or, Prefix, Term
 from services.catalog.index.matches import Phrase as SideBySide
 from services.catalog.index.port import Index, Request, Sort
-from services.catalog.index.queue import load_changes
 from services.catalog.record.captions import caption
 from services.catalog.record.headings import SUBJECT_SIGN
 from services.catalog.record.index_document import BEGINNING, END, KIND_SIGNS

@@ -15,9 +15,9 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from chassis.context import Context
 from chassis.db import Database
 from services.catalog.analysis import is_stop_word, tokens
+from services.catalog.index.changes import load_changes
 from services.catalog.index.matches import And
 from services.catalog.index.port import Hits, Request
-from services.catalog.index.queue import load_changes
 from services.catalog.index.stored_fields import SORT_FIELDS, filter_matches, pack_title, stored_fields
 from services.catalog.record.codes import standard_number
 from services.catalog.record.headings import heading_sort

@@ -15,8 +15,8 @@ from chassis.errors import Unavailable
 from chassis.sentences import LocalText
 from services.catalog import queries
 from services.catalog.index.port import REACH, Index, Request
-from services.catalog.items.availability import sort_holdings
 from services.catalog.record.codes import READER_LANGUAGES
+from services.catalog.record.holdings import sort_holdings
 from services.catalog.search import validation
 from services.catalog.search.class_recall import class_finder, with_classes
 from services.catalog.search.cursors import Cursor, decode_cursor, query_digest

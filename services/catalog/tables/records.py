@@ -26,7 +26,7 @@ class Record(Table):
     fingerprint  SHA-256 of the parts that conventions.md compares; of a deleted record one that no record has
     marc         marc.Record.pack()
     brief        UTF-8 JSON ready for an answer (record.brief)
-    holdings     UTF-8 JSON list, one entry per branch, ready for an answer (items.availability)
+    holdings     UTF-8 JSON list, one entry per branch, ready for an answer (record.holdings)
     run          number of the import run that last wrote it; 0 without one, such as a deleted record
     work_number  the work it belongs to; None until records of an older release are completed
     work_keys    the keys of its work, eight bytes each (works.keys.pack); none for a record with a librarian's decision
@@ -86,7 +86,7 @@ class Item(Table):
     wanted_barcode  barcode that its record claims, but that another item of the institution has; this item gets it when
                  the other record no longer claims it
     is_fast_add  added at a desk; no import of its record removes it
-    access       "online", "ask_the_library" or "" (items.availability.ItemFacts); None in rows of an older release
+    access       "online", "ask_the_library" or "" (record.holdings.ItemFacts); None in rows of an older release
     is_leaving   its record was deleted or no longer names it, while it is out: it is removed when it is returned
     """
 

@@ -15,9 +15,9 @@ from chassis.context import Context
 from chassis.db import Database
 from chassis.sentences import LocalText, sentence
 from services.catalog import queries
-from services.catalog.items.availability import split_branch
 from services.catalog.marc.record import Record as Marc
 from services.catalog.record.codes import READER_LANGUAGES
+from services.catalog.record.holdings import split_branch
 from services.catalog.tables import Record, Work, WorkRuling
 from services.catalog.works.likeness import Likeness, compare, compared_record
 

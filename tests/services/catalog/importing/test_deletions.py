@@ -15,7 +15,7 @@ from services.catalog import queries
 from services.catalog.importing import deletion as deletions
 from services.catalog.importing.dropped_sources import drop_source, preview_drop, undo_drop
 from services.catalog.importing.missing_records import MissingRecords
-from services.catalog.inventory.states import put_states
+from services.catalog.items.states import put_states
 from services.catalog.marc.record import Record as Marc
 from services.catalog.tables import GoneItem, IndexQueue, Item, Record, Source
 from tests.builders import book, iso

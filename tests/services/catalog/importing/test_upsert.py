@@ -23,7 +23,7 @@ from services.catalog.importing.runs import Counts
 from services.catalog.importing.upsert import Decision, StoredRecord, decide, open_target, upsert_batch
 from services.catalog.items.parsing import items_of
 from services.catalog.record.brief import brief
-from services.catalog.record.copies import facts_of_packed
+from services.catalog.record.item_facts import facts_of_packed
 from services.catalog.tables import Branch, IndexQueue, Institution, Item, Record, Source
 from services.catalog.works.keys import record_keys_of
 from tests.builders import book, iso

@@ -21,8 +21,8 @@ from services.catalog.commands.database import wait_until_indexed
 from services.catalog.index import indexer
 from services.catalog.index.indexer import Indexer, run
 from services.catalog.index.port import Change, Index
-from services.catalog.index.queue import dequeue, enqueue
 from services.catalog.index.rebuilds import index_fault
+from services.catalog.index_queue import dequeue, enqueue
 from services.catalog.service import SERVICE
 from services.catalog.tables import ImportRun, IndexQueue, Record
 from tests.services.catalog.indexes import books, eventually, many, numbers, queued_rows, run_indexer

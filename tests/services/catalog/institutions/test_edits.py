@@ -25,7 +25,7 @@ from services.catalog.institutions.descriptions import edited_fields, value_of, 
 from services.catalog.institutions.edits import edit_branch, edit_institution, put_picture, remove_picture
 from services.catalog.institutions.file import read_institutions
 from services.catalog.institutions.loading import EditedField, LoadCounts, load_institutions
-from services.catalog.inventory.states import follow_rules
+from services.catalog.items.states import follow_rules
 from services.catalog.pictures import renditions_of
 from services.catalog.tables import Branch, Institution, Record
 from tests.builders import book

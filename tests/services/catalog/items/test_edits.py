@@ -14,8 +14,8 @@ from chassis.audit import acts
 from chassis.context import READER, Context, system
 from chassis.db import Database
 from chassis.errors import Error
-from services.catalog.inventory.edits import EditedItem, change_item, get_item, list_fast_adds
-from services.catalog.inventory.fast_adds import delete_empty_records, fast_add
+from services.catalog.importing.fast_adds import delete_empty_records, fast_add
+from services.catalog.items.edits import EditedItem, change_item, get_item, list_fast_adds
 from services.catalog.tables import IndexQueue, Institution, Item, Record
 from tests.builders import book
 from tests.services.catalog.conftest import Importer

@@ -14,7 +14,7 @@ from chassis.context import READER, system
 from chassis.db import Database
 from chassis.outbox import outbox
 from rangkiang.catalog.v1.events_pb2 import InstitutionsChanged, ItemsChanged
-from services.catalog.inventory.copies import copy_of_item, copy_page
+from services.catalog.items.events import copy_of_item, copy_page
 from services.catalog.marc.record import Record as Marc
 from services.catalog.tables import GoneItem, Item, Record
 from tests.builders import book

@@ -7,10 +7,10 @@ import pickle
 import pytest
 
 from chassis.errors import Invalid
-from services.catalog.items.availability import ItemFacts
 from services.catalog.items.item_maps import USUAL, read_map
 from services.catalog.items.parsing import items_of, split_date
 from services.catalog.marc.record import Field, Record
+from services.catalog.record.holdings import ItemFacts
 
 
 def items(*fields: Field, item_map: str = "") -> list[ItemFacts]:

@@ -30,7 +30,7 @@ from rangkiang.circulation.v1.events_pb2 import (
 )
 from services.catalog.checks import item_states
 from services.catalog.handlers import keep_rules, keep_state
-from services.catalog.inventory.states import follow_rules, put_states
+from services.catalog.items.states import follow_rules, put_states
 from services.catalog.record.page import load_record_page
 from services.catalog.rpc import snapshots
 from services.catalog.rpc.snapshots import copy_states

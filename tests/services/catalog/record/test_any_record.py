@@ -8,7 +8,6 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.catalog.items.availability import holdings
 from services.catalog.items.item_maps import USUAL
 from services.catalog.items.parsing import items_in, items_of
 from services.catalog.marc.record import Record, by_tag
@@ -16,6 +15,7 @@ from services.catalog.record.brief import brief
 from services.catalog.record.classes import class_of, levels, thousandths
 from services.catalog.record.display import display
 from services.catalog.record.display_rules import IDENTIFIERS, RELATIONS, RULES
+from services.catalog.record.holdings import holdings
 
 OTHERS = ("020", "041", "082", "084", "092", "100", "245", "600", "650", "653", "655", "700", "880", "999", "abc", "")
 TAGS = st.sampled_from([*sorted({*RULES, *RELATIONS, *IDENTIFIERS, *USUAL.tags}), *OTHERS])

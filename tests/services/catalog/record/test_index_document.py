@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.catalog.items.availability import ItemFacts, holdings
 from services.catalog.items.parsing import items_of
 from services.catalog.marc.record import Field, Record
 from services.catalog.record.brief import brief
 from services.catalog.record.display import display
+from services.catalog.record.holdings import ItemFacts, holdings
 from services.catalog.record.index_document import FACETS, KEYWORDS, START, TEXT_FIELDS, Document, document
 from tests import corpus
 

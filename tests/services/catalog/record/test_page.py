@@ -20,8 +20,8 @@ from rangkiang.catalog.v1 import catalog_pb2 as wire
 from rangkiang.catalog.v1.catalog_pb2_grpc import CatalogStub, add_CatalogServicer_to_server
 from services.catalog import rpc
 from services.catalog.index.installation import open_index_at
-from services.catalog.items.availability import sort_holdings
 from services.catalog.record import page
+from services.catalog.record.holdings import sort_holdings
 from services.catalog.service import SERVICE
 from services.catalog.settings import CatalogSettings
 from services.catalog.tables import Record

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.catalog.items.call_numbers import CallNumber, parse, sort_key
+from services.catalog.record.call_numbers import CallNumber, parse, sort_key
 
 
 @pytest.mark.parametrize(

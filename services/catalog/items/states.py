@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import bindparam, delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from chassis import clock
@@ -17,10 +17,13 @@ from chassis.db import Database
 from chassis.ids import parse_id
 from chassis.sql import insert_for, upsert_newer
 from rangkiang.circulation.v1.events_pb2 import LoanFact, PoliciesChanged
-from services.catalog.importing.deletion import remove_returned_items
-from services.catalog.index.queue import enqueue
-from services.catalog.items.availability import can_be_borrowed
-from services.catalog.items.lending import IN, load_holdings, lock_records
+from services.catalog.index_queue import enqueue
+from services.catalog.items.branches import BranchIndex
+from services.catalog.items.events import emit_items
+from services.catalog.items.identities import RecordItems, plan_items, write_items
+from services.catalog.items.lending import IN, load_holdings, lock_records, put_holdings
+from services.catalog.record.holdings import can_be_borrowed
+from services.catalog.record.item_facts import facts_of_packed
 from services.catalog.tables import GoneItem, Institution, Item, ItemState, LendingRules, Record
 
 PAGE = 200  # records that a job compares at once
@@ -52,7 +55,7 @@ def put_state(session: Session, loan: LoanFact, *, context: Context) -> bool:
     if number is not None:
         refresh_holdings(session, [number])
         if state == IN:
-            remove_returned_items(session, number, at=clock.now(), context=context)
+            _remove_returned_items(session, number, context=context)
     return True
 
 
@@ -111,6 +114,30 @@ def refresh_holdings(session: Session, numbers: Sequence[int]) -> int:
         if is_for_index:
             enqueue(session, [(number, version + 1)])
     return changed
+
+
+# The items of a record that an earlier release deleted are not marked as leaving.
+_IS_LEAVING = select(_items.c.id).where(_items.c.record_number == bindparam("of_number"), _items.c.is_leaving).exists()
+_RETURNED = select(_records.c.id, _records.c.marc, _records.c.deleted_at, _records.c.institution_id).where(
+    _is_record, or_(_records.c.deleted_at.is_not(None), _IS_LEAVING)
+)
+
+
+def _remove_returned_items(session: Session, number: int, *, context: Context) -> None:
+    """Remove the items of a locked record that are leaving and no longer out.
+
+    emits  ItemsChanged, RecordsChanged
+    """
+    row = session.execute(_RETURNED, {"of_number": number}).first()
+    if row is None:
+        return
+    now, is_deleted = clock.now(), row.deleted_at is not None
+    facts = facts_of_packed(row.marc)
+    claim = RecordItems(number, row.id, 0, (), facts, fresh=False, is_deleted=is_deleted, is_return=not is_deleted)
+    plan = plan_items(session, BranchIndex(row.institution_id, "", ""), [claim])
+    write_items(session, plan, at=now)
+    put_holdings(session, plan.affected, at=now, context=context)
+    emit_items(session, plan.copies, context=context)
 
 
 def put_rules(session: Session, fact: PoliciesChanged) -> bool:
@@ -172,7 +199,7 @@ def _reset_state(session: Session, item_id: UUID, version: int, *, context: Cont
         return False
     if number is not None:
         refresh_holdings(session, [number])
-        remove_returned_items(session, number, at=clock.now(), context=context)
+        _remove_returned_items(session, number, context=context)
     return True
 
 

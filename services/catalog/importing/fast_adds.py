@@ -20,14 +20,13 @@ from chassis.sql import insert_ignore
 from rangkiang.catalog.v1.events_pb2 import ItemCopy
 from services.catalog.importing.decode import incoming_of
 from services.catalog.importing.deletion import delete_in_batches
-from services.catalog.importing.upsert import open_target, put_holdings, upsert_batch
-from services.catalog.inventory.copies import copy_of_item
-from services.catalog.inventory.edits import read_barcode, refuse_taken_barcode
-from services.catalog.items.copies import copy_json, digest_of, emit_items, with_version
+from services.catalog.importing.upsert import open_target, upsert_batch
+from services.catalog.items.edits import read_barcode, refuse_taken_barcode
+from services.catalog.items.events import copy_json, copy_of_item, digest_of, emit_items, with_version
 from services.catalog.items.item_maps import USUAL
-from services.catalog.items.lending import lock_records
+from services.catalog.items.lending import lock_records, put_holdings
 from services.catalog.marc.record import Record as Marc
-from services.catalog.record.copies import facts_of_packed
+from services.catalog.record.item_facts import facts_of_packed
 from services.catalog.tables import Branch, GoneItem, Institution, Item, Record, Source
 from services.catalog.texts import without_controls
 

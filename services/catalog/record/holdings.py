@@ -8,24 +8,9 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from services.catalog.items.item_maps import ASK, ONLINE, STATUSES
-
-__all__ = [
-    "ASK",
-    "AVAILABILITIES",
-    "ONLINE",
-    "STATUSES",
-    "ItemFacts",
-    "Lending",
-    "RecordFacts",
-    "availability_of",
-    "can_be_borrowed",
-    "holdings",
-    "is_read_here",
-    "sort_holdings",
-    "split_branch",
-]
-
+STATUSES = ("in_process", "in_service", "in_repair", "missing", "proposed_for_withdrawal", "withdrawn")
+# A word of a source may have one of these meanings instead of a status; see ItemFacts.access.
+ONLINE, ASK = "online", "ask_the_library"
 # Best first: a holding has the best availability of its items.
 AVAILABILITIES = ("can_be_borrowed", "online", "read_here_only", "ask_the_library", "out_until", "not_available")
 _READ_HERE = frozenset({"reference", "closed_stacks"})
@@ -45,21 +30,6 @@ class Lending(NamedTuple):
 
 
 NOT_LENT = Lending()
-
-
-class RecordFacts(NamedTuple):
-    """The data of an item's record that other services may copy.
-
-    title  at most 120 characters
-    class_number  DDC class, three digits, or the library's own such as 2X4; "" without one
-    year   of publication; 0 when unknown
-    """
-
-    title: str = ""
-    class_number: str = ""
-    language: str = ""
-    audience: str = ""
-    year: int = 0
 
 
 class ItemFacts(NamedTuple):

@@ -14,12 +14,11 @@ from chassis.context import Context
 from chassis.errors import Invalid, NotFound, Outdated, Refused
 from chassis.ids import parse_id
 from chassis.sql import insert_for
-from services.catalog.importing.upsert import put_holdings
-from services.catalog.items.copies import copy_json, digest_of, emit_items, with_version
+from services.catalog.items.events import copy_json, digest_of, emit_items, with_version
 from services.catalog.items.identities import source_barcode_of
-from services.catalog.items.item_maps import STATUSES
-from services.catalog.items.lending import lock_records
-from services.catalog.record.copies import facts_of_packed
+from services.catalog.items.lending import lock_records, put_holdings
+from services.catalog.record.holdings import STATUSES
+from services.catalog.record.item_facts import facts_of_packed
 from services.catalog.tables import Branch, Item, ItemOverride, Record
 from services.catalog.texts import without_controls
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from services.catalog.items.availability import ItemFacts, Lending, availability_of, holdings
 from services.catalog.items.parsing import items_of
 from services.catalog.marc.record import Field, Record
+from services.catalog.record.holdings import ItemFacts, Lending, availability_of, holdings
 
 
 def items(*fields: Field) -> list[ItemFacts]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
-from services.catalog.items.availability import RecordFacts
 from services.catalog.marc.record import Record, Tags, by_tag
 from services.catalog.record.brief import UNTITLED
 from services.catalog.record.classes import class_of, levels
@@ -15,6 +14,21 @@ from services.catalog.record.headings import title_of
 from services.catalog.texts import shorten
 
 LONGEST_TITLE = 120
+
+
+class RecordFacts(NamedTuple):
+    """The data of an item's record that other services may copy.
+
+    title  at most 120 characters
+    class_number  DDC class, three digits, or the library's own such as 2X4; "" without one
+    year   of publication; 0 when unknown
+    """
+
+    title: str = ""
+    class_number: str = ""
+    language: str = ""
+    audience: str = ""
+    year: int = 0
 
 
 def record_facts_of(leader: str, tags: Tags, brief: Mapping[str, Any] | None = None) -> RecordFacts:
