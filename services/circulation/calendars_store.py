@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import date, timedelta
+from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
@@ -28,7 +27,7 @@ from services.circulation.tables import Branch, BranchCalendar, BranchDay
 
 MOST_DAYS = 31
 
-STORED = (BranchCalendar.version, BranchCalendar.document, BranchCalendar.weeks, BranchCalendar.saved_at)
+STORED = (BranchCalendar.version, BranchCalendar.document, BranchCalendar.weeks)
 _CALENDAR = (
     select(Branch.zone, *STORED)
     .outerjoin(BranchCalendar, BranchCalendar.branch_id == Branch.id)
@@ -65,7 +64,7 @@ def save_calendar(
     before, after = write_calendar(current), write_calendar(calendar)
     if before == after:
         return current
-    # The release before reads only `document`, which must not have other keys.
+    # Release 0.4.0 takes `weekly` for a change when it differs from the hours of the day on which it was saved.
     document = {"weekly": write_week(week_at(calendar.weeks, today)), **after}
     weeks = document.pop("weeks")
     values = {
@@ -131,21 +130,13 @@ def _outdated(session: Session, branch: Branch, *, given: int, document: Mapping
 
 def calendar_from_row(row: Any, zone: str) -> Calendar:
     """Read a calendar from its STORED columns; with NULL in them the branch has no calendar."""
-    if row.version is None:
-        return _read("{}", "[]", date.min, zone, 0)
-    saved_on = row.saved_at.astimezone(ZoneInfo(zone)).date()
-    return _read(row.document, row.weeks or "[]", saved_on, zone, row.version)
+    return Calendar(zone) if row.version is None else _read(row.document, row.weeks, zone, row.version)
 
 
 @lru_cache(maxsize=256)
-def _read(text: str, weeks: str, saved_on: date, zone: str, version: int) -> Calendar:
-    """Read a calendar. The cache key contains the texts, so a cached calendar always belongs to its texts.
-
-    The release before stores only `document`. Weekly hours in it that are not those of `weeks` on the day it was saved
-    are its change, and valid from that day on.
-    """
-    before = read_calendar({"weeks": json.loads(weeks)}, zone=zone)
-    return read_calendar(json.loads(text), zone=zone, version=version, before=before, today=saved_on)
+def _read(text: str, weeks: str, zone: str, version: int) -> Calendar:
+    """Read a calendar. The cache key contains the texts, so a cached calendar always belongs to its texts."""
+    return read_calendar({**json.loads(text), "weekly": {}, "weeks": json.loads(weeks)}, zone=zone, version=version)
 
 
 def _json(value: Any) -> str:

@@ -34,11 +34,6 @@ class Renewal:
     view: LoanView
     refusals: tuple[Refusal, ...] = ()
 
-    @property
-    def branch(self) -> str:
-        """Code of the lending branch; "" when the catalogue no longer has it."""
-        return self.view.branch.code if self.view.branch is not None else ""
-
 
 def renew_loan(
     session: Session, act: Act, *, loan: str, borrower_id: UUID | None = None, due_on: str = "",

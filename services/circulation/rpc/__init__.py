@@ -20,7 +20,6 @@ class Circulation(LoanMethods, ListMethods, RuleMethods, PublishedMethods, Circu
         self._database: Database = resources.database
         self._owners = Owners(resources)
         self._refusals = RefusalCounter(resources.database)
-        self._zones = {}
 
 
 def servicer(resources: Resources) -> Circulation:

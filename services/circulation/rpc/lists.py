@@ -6,12 +6,15 @@ from functools import cached_property
 
 import grpc
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from chassis import clock, rpc
 from chassis.audit.looks import Looks
+from chassis.context import Context
 from chassis.db import Database
 from chassis.errors import Invalid, NotFound
 from chassis.ids import parse_id
+from chassis.rpc.methods import reads
 from chassis.rpc.status import refusal_message
 from rangkiang.circulation.v1 import events_pb2
 from rangkiang.circulation.v1 import loans_pb2 as wire
@@ -58,8 +61,8 @@ class ListMethods:
         """Records looks at loans in the audit."""
         return Looks(self._database)
 
-    def ListLoans(self, request: wire.ListLoansRequest, context: grpc.ServicerContext) -> wire.ListLoansReply:
-        caller = rpc.context(context)
+    @reads
+    def ListLoans(self, request: wire.ListLoansRequest, session: Session, caller: Context) -> wire.ListLoansReply:
         loan_filter = LoanFilter(
             member=request.member,
             branch=request.branch,
@@ -70,8 +73,7 @@ class ListMethods:
             limit=max(0, request.limit),
             cursor=request.cursor,
         )
-        with self._database.reading(caller) as session:
-            page = list_loans(session, parse_id(caller.institution), loan_filter, now=clock.now())
+        page = list_loans(session, parse_id(caller.institution), loan_filter, now=clock.now())
         self._looks.record_list(
             caller,
             "circulation.list_loans",
@@ -89,13 +91,12 @@ class ListMethods:
             loans=[loan_message(view) for view in page.loans], total=page.total, cursor=page.cursor
         )
 
+    @reads
     def ListSuspensions(
-        self, request: wire.ListSuspensionsRequest, context: grpc.ServicerContext
+        self, request: wire.ListSuspensionsRequest, session: Session, caller: Context
     ) -> wire.ListSuspensionsReply:
-        caller = rpc.context(context)
         act = begin_act(caller, now=clock.now(), channel=DESK)
-        with self._database.reading(caller) as session:
-            page = list_suspensions(session, act, limit=max(0, request.limit), cursor=request.cursor)
+        page = list_suspensions(session, act, limit=max(0, request.limit), cursor=request.cursor)
         self._looks.record_list(
             caller, "circulation.list_suspensions", shown=len(page.rows), is_continued=bool(request.cursor)
         )
@@ -108,45 +109,42 @@ class ListMethods:
         ]  # fmt: skip
         return wire.ListSuspensionsReply(suspensions=suspended, total=page.total, cursor=page.cursor)
 
-    def ListOwnLoans(self, _request: wire.ListOwnLoansRequest, context: grpc.ServicerContext) -> wire.ListOwnLoansReply:
-        caller = rpc.context(context)
+    @reads
+    def ListOwnLoans(
+        self, _request: wire.ListOwnLoansRequest, session: Session, caller: Context
+    ) -> wire.ListOwnLoansReply:
         act = begin_act(caller, now=clock.now(), channel=SELF)
-        with self._database.reading(caller) as session:
-            borrower = find_borrower(session, act.institution_id, caller.actor)
-            if borrower is None:
-                return wire.ListOwnLoansReply()
-            loans = loans_of(session, borrower.id, act.institution_id, now=act.now)
-            suspension = suspension_of(session, borrower.id, today=local_today(session, act))
-            renewals = renew_loans(session, act, member=caller.actor, is_dry_run=True)
-            refused = {renewal.view.id: renewal.refusals for renewal in renewals}
+        borrower = find_borrower(session, act.institution_id, caller.actor)
+        if borrower is None:
+            return wire.ListOwnLoansReply()
+        loans = loans_of(session, borrower.id, act.institution_id, now=act.now)
+        renewals = renew_loans(session, act, member=caller.actor, is_dry_run=True)
+        refused = {renewal.view.id: renewal.refusals for renewal in renewals}
         return wire.ListOwnLoansReply(
             loans=[loan_message(view) for view in loans],
-            suspension=suspension_message(suspension),
+            suspension=suspension_message(suspension_of(session, borrower.id, today=local_today(session, act))),
             renewal_refusals=[
                 wire.RenewalRefusals(refusals=[refusal_message(refusal) for refusal in refused.get(view.id, ())])
                 for view in loans
             ],
         )
 
-    def GetOwnLoan(self, request: wire.GetOwnLoanRequest, context: grpc.ServicerContext) -> wire.GetOwnLoanReply:
-        caller = rpc.context(context)
+    @reads
+    def GetOwnLoan(self, request: wire.GetOwnLoanRequest, session: Session, caller: Context) -> wire.GetOwnLoanReply:
         act = begin_act(caller, now=clock.now(), channel=SELF)
-        with self._database.reading(caller) as session:
-            borrower = find_borrower(session, act.institution_id, caller.actor)
-            if borrower is None:
-                raise NotFound("LOAN_UNKNOWN", given=request.id[:64])
-            renewal = renew_loan(
-                session, act, loan=request.id, borrower_id=borrower.id, due_on=request.due_on, is_dry_run=True
-            )
+        borrower = find_borrower(session, act.institution_id, caller.actor)
+        if borrower is None:
+            raise NotFound("LOAN_UNKNOWN", given=request.id[:64])
+        renewal = renew_loan(
+            session, act, loan=request.id, borrower_id=borrower.id, due_on=request.due_on, is_dry_run=True
+        )
         return wire.GetOwnLoanReply(
             loan=loan_message(renewal.view), refusals=[refusal_message(refusal) for refusal in renewal.refusals]
         )
 
-    def ExplainLoan(self, request: wire.ExplainLoanRequest, context: grpc.ServicerContext) -> wire.ExplainLoanReply:
-        caller = rpc.context(context)
-        act = begin_act(caller, now=clock.now(), channel=DESK)
-        with self._database.reading(caller) as session:
-            explanation = explain_loan(session, act, request.id)
+    @reads
+    def ExplainLoan(self, request: wire.ExplainLoanRequest, session: Session, caller: Context) -> wire.ExplainLoanReply:
+        explanation = explain_loan(session, begin_act(caller, now=clock.now(), channel=DESK), request.id)
         loan = explanation.loan
         (row,) = read_rows([loan.policy_row])
         return wire.ExplainLoanReply(
@@ -174,14 +172,15 @@ class ListMethods:
         def read() -> wire.GetBorrowerReply:
             with self._database.reading(caller) as session:
                 view = view_borrower(session, act, request.member)
-            self._looks.record(caller, "circulation.read_borrower", kind="member", object_id=view.borrower.id)
-            reply = borrower_reply(view)
-            reply.refusals.extend(refusal_message(refusal) for refusal in view.refusals)
-            return reply
+                self._looks.record(caller, "circulation.read_borrower", kind="member", object_id=view.borrower.id)
+                return borrower_reply(view)
 
         return self._owners.retry_known(caller, context, read, member=request.member)
 
-    def Snapshot(self, request: events_pb2.SnapshotRequest, context: grpc.ServicerContext) -> events_pb2.SnapshotReply:
+    @reads
+    def Snapshot(
+        self, request: events_pb2.SnapshotRequest, session: Session, _caller: Context
+    ) -> events_pb2.SnapshotReply:
         """Return a page of the copies on loan or in transit, in order of id; the last page has the policies."""
         after = read_id(request.cursor)
         if request.cursor and after is None:
@@ -195,28 +194,21 @@ class ListMethods:
         )
         if after is not None:
             query = query.where(Copy.id > after)
-        with self._database.reading(rpc.context(context)) as session:
-            rows = session.execute(query).all()
-            facts = [
-                loan_fact(
-                    copy,
-                    version=copy.state_version,
-                    state=copy.state,
-                    loan_id=loan.id,
-                    borrower_id=loan.borrower_id,
-                    due_at=loan.due_at,
-                    due_on=loan.due_on,
-                    branch_id=loan.branch_id,
-                )
-                if loan is not None
-                else loan_fact(copy, version=copy.state_version, state=copy.state, branch_id=copy.transit_to)
-                for copy, loan in rows
-            ]
-            reply = events_pb2.SnapshotReply(loans=facts)
-            if len(rows) == PAGE:
-                reply.cursor = str(rows[-1][0].id)
-                return reply
-            for institution_id in session.scalars(select(Institution.id).order_by(Institution.id)):
-                policies = current_policies(session, institution_id)
-                reply.policies.append(policies_fact(session, institution_id, policies))
+        rows = session.execute(query).all()
+        reply = events_pb2.SnapshotReply(loans=[_fact(copy, loan) for copy, loan in rows])
+        if len(rows) == PAGE:
+            reply.cursor = str(rows[-1][0].id)
             return reply
+        for institution_id in session.scalars(select(Institution.id).order_by(Institution.id)):
+            policies = current_policies(session, institution_id)
+            reply.policies.append(policies_fact(session, institution_id, policies))
+        return reply
+
+
+def _fact(copy: Copy, loan: Loan | None) -> events_pb2.LoanFact:
+    if loan is None:
+        return loan_fact(copy, version=copy.state_version, state=copy.state, branch_id=copy.transit_to)
+    return loan_fact(
+        copy, version=copy.state_version, state=copy.state, loan_id=loan.id, borrower_id=loan.borrower_id,
+        due_at=loan.due_at, due_on=loan.due_on, branch_id=loan.branch_id,
+    )  # fmt: skip

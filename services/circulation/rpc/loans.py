@@ -1,11 +1,13 @@
-"""RPCs for the desk: check-out, check-in, renewals, uses in the library."""
+"""RPCs that lend, renew and take back items: each runs one act in a transaction, once for its Idempotency-Key.
+
+An item or member that is not known here is copied from its owner, and the act runs again. Refused acts are counted.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any, TypeVar
-from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import grpc
@@ -19,6 +21,7 @@ from chassis.db import Database
 from chassis.errors import Invalid, Refused
 from chassis.idempotency import once
 from chassis.ids import parse_id
+from chassis.rpc.methods import writes_once
 from chassis.rpc.status import refusal_message
 from rangkiang.circulation.v1 import loans_pb2 as wire
 from services.circulation.counts import DESK, SELF, RefusalCounter
@@ -41,7 +44,6 @@ class LoanMethods:
     _database: Database
     _owners: Owners
     _refusals: RefusalCounter
-    _zones: dict[tuple[UUID, str], ZoneInfo]
 
     def CheckOut(self, request: wire.CheckOutRequest, context: grpc.ServicerContext) -> wire.CheckOutReply:
         act = _check_out_act(rpc.context(context), request)
@@ -97,26 +99,32 @@ class LoanMethods:
 
         return self._write(act, request, wire.UseInLibraryReply, use, context, item=item, branch=request.branch)
 
+    @writes_once
     def EndSuspension(
-        self, request: wire.EndSuspensionRequest, context: grpc.ServicerContext
+        self, request: wire.EndSuspensionRequest, session: Session, caller: Context
     ) -> wire.EndSuspensionReply:
-        act = begin_act(rpc.context(context), now=clock.now(), channel=DESK)
-        member = _scanned(request.member, "member")
-
-        def end(session: Session) -> wire.EndSuspensionReply:
-            suspension = end_suspension(session, act, member=member, reason=request.reason)
-            return wire.EndSuspensionReply(suspension=suspension_message(suspension))
-
-        return self._write(act, request, wire.EndSuspensionReply, end, context)
+        act = begin_act(caller, now=clock.now(), channel=DESK)
+        suspension = end_suspension(session, act, member=_scanned(request.member, "member"), reason=request.reason)
+        return wire.EndSuspensionReply(suspension=suspension_message(suspension))
 
     def RenewLoan(self, request: wire.RenewLoanRequest, context: grpc.ServicerContext) -> wire.RenewLoanReply:
         caller = rpc.context(context)
         act = begin_act(caller, now=clock.now(), channel=DESK, override=tuple(request.override), reason=request.reason)
-        return self._renew(act, request, wire.RenewLoanReply, context)
+
+        def renew(session: Session) -> wire.RenewLoanReply:
+            return wire.RenewLoanReply(loan=self._renewed(act, renew_loan(session, act, loan=request.id)))
+
+        return self._write(act, request, wire.RenewLoanReply, renew, context)
 
     def RenewOwnLoan(self, request: wire.RenewOwnLoanRequest, context: grpc.ServicerContext) -> wire.RenewOwnLoanReply:
         act = begin_act(rpc.context(context), now=clock.now(), channel=SELF)
-        return self._renew(act, request, wire.RenewOwnLoanReply, context)
+        borrower_id = parse_id(act.caller.actor)
+
+        def renew(session: Session) -> wire.RenewOwnLoanReply:
+            renewal = renew_loan(session, act, loan=request.id, borrower_id=borrower_id, due_on=request.due_on)
+            return wire.RenewOwnLoanReply(loan=self._renewed(act, renewal))
+
+        return self._write(act, request, wire.RenewOwnLoanReply, renew, context)
 
     def RenewAll(self, request: wire.RenewAllRequest, context: grpc.ServicerContext) -> wire.RenewAllReply:
         act = begin_act(rpc.context(context), now=clock.now(), channel=DESK)
@@ -128,26 +136,18 @@ class LoanMethods:
         act = begin_act(rpc.context(context), now=clock.now(), channel=SELF)
         return self._renew_all(act, request, wire.RenewOwnLoansReply, context, act.caller.actor)
 
-    def _renew(self, act: Act, request: Any, reply_type: type[Reply], context: grpc.ServicerContext) -> Reply:
-        borrower_id = parse_id(act.caller.actor) if act.channel == SELF else None
-        due_on = request.due_on if act.channel == SELF else ""
-        judged: list[Renewal] = []
-
-        def renew(session: Session) -> Reply:
-            renewal = renew_loan(session, act, loan=request.id, borrower_id=borrower_id, due_on=due_on)
-            judged[:] = [renewal]
-            if renewal.refusals:
-                raise Refused(refusals=renewal.refusals)
-            return _made(reply_type, loan=loan_message(renewal.view))
-
-        try:
-            return self._write(act, request, reply_type, renew, context)
-        finally:
-            self._count_refused(act, judged)
+    def _renewed(self, act: Act, renewal: Renewal) -> wire.Loan:
+        """Return the message of a renewed loan. Raises Refused with every refusal of the renewal, and counts them."""
+        if renewal.refusals:
+            self._count_renewals(act, [renewal])
+            raise Refused(refusals=renewal.refusals)
+        return loan_message(renewal.view)
 
     def _renew_all(
-        self, act: Act, request: Any, reply_type: type[Reply], context: grpc.ServicerContext, member: str
+        self, act: Act, request: Message, reply_type: type[Reply], context: grpc.ServicerContext, member: str
     ) -> Reply:
+        """Renew each loan of a member. The replies to staff and to the member have the same fields."""
+        make: Any = reply_type
         judged: list[Renewal] = []
 
         def renew(session: Session) -> Reply:
@@ -160,10 +160,11 @@ class LoanMethods:
                 )
                 for renewal in judged
             ]
-            return _made(reply_type, renewals=renewals)
+            reply: Reply = make(renewals=renewals)
+            return reply
 
         reply = self._write(act, request, reply_type, renew, context, member=member)
-        self._count_refused(act, judged)
+        self._count_renewals(act, judged)
         return reply
 
     def _write(
@@ -193,33 +194,20 @@ class LoanMethods:
             return self._owners.retry_known(act.caller, context, run, item=item, member=member)
         except Refused as problem:
             if branch:
-                self._count(act, branch, problem.reasons)
+                with self._database.reading(act.caller) as session:
+                    branches = branches_of(session, act.institution_id).all
+                zone = next((one.zone for one in branches if one.code == branch), "UTC")
+                self._count(act, branch, zone, problem.reasons)
             raise
 
-    def _count_refused(self, act: Act, renewals: Iterable[Renewal]) -> None:
+    def _count_renewals(self, act: Act, renewals: Iterable[Renewal]) -> None:
         for renewal in renewals:
             if renewal.refusals:
-                self._count(act, renewal.branch, [refusal.reason for refusal in renewal.refusals])
+                branch, reasons = renewal.view.branch, [refusal.reason for refusal in renewal.refusals]
+                self._count(act, branch.code if branch else "", branch.zone if branch else "UTC", reasons)
 
-    def _count(self, act: Act, branch: str, reasons: Iterable[str]) -> None:
-        zone = self._zone(act, branch)
-        self._refusals.count(act.institution_id, act.now.astimezone(zone).date(), branch, reasons)
-
-    def _zone(self, act: Act, code: str) -> ZoneInfo:
-        """Return the zone of a branch, which is read only once; UTC for an unknown branch."""
-        key = (act.institution_id, code)
-        if key not in self._zones:
-            with self._database.reading(act.caller) as session:
-                branches = [branch for branch in branches_of(session, act.institution_id).all if branch.code == code]
-            self._zones[key] = ZoneInfo(branches[0].zone if branches else "UTC")
-        return self._zones[key]
-
-
-def _made(reply_type: type[Reply], **fields: Any) -> Reply:
-    """Make a reply of the staff's RPC or of the member's own RPC, which have the same fields."""
-    make: Any = reply_type
-    reply: Reply = make(**fields)
-    return reply
+    def _count(self, act: Act, branch: str, zone: str, reasons: Iterable[str]) -> None:
+        self._refusals.count(act.institution_id, act.now.astimezone(ZoneInfo(zone)).date(), branch, reasons)
 
 
 def _check_out_act(caller: Context, request: wire.CheckOutRequest) -> Act:

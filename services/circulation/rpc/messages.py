@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from chassis.rpc.status import refusal_message
 from chassis.sentences import LocalText
 from rangkiang.circulation.v1 import loans_pb2 as wire
 from rangkiang.common.v1 import text_pb2
@@ -85,4 +86,5 @@ def borrower_reply(view: BorrowerView) -> wire.GetBorrowerReply:
         loan_limit=view.loan_limit,
         suspension=suspension_message(view.suspension),
         loans=[loan_message(loan) for loan in view.loans],
+        refusals=[refusal_message(refusal) for refusal in view.refusals],
     )

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import date
 from typing import Any
 
 import grpc
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from chassis import clock, rpc
-from chassis.context import system
+from chassis.context import Context, system
 from chassis.db import Database
 from chassis.errors import Invalid, Refusal
 from chassis.ids import parse_id
+from chassis.rpc.methods import reads
 from chassis.sentences import LocalText
 from rangkiang.circulation.v1 import loans_pb2
 from rangkiang.circulation.v1 import rules_pb2 as wire
@@ -43,27 +45,24 @@ class RuleMethods:
 
     _database: Database
 
-    def GetPolicies(self, _request: wire.GetPoliciesRequest, context: grpc.ServicerContext) -> wire.GetPoliciesReply:
-        caller = rpc.context(context)
-        with self._database.reading(caller) as session:
-            policies = current_policies(session, parse_id(caller.institution))
+    @reads
+    def GetPolicies(
+        self, _request: wire.GetPoliciesRequest, session: Session, caller: Context
+    ) -> wire.GetPoliciesReply:
+        policies = current_policies(session, parse_id(caller.institution))
         return wire.GetPoliciesReply(policies=_policies_message(policies))
 
     def PutPolicies(self, request: wire.PutPoliciesRequest, context: grpc.ServicerContext) -> wire.PutPoliciesReply:
         caller = rpc.context(context)
         institution_id = parse_id(caller.institution)
-        policies = request.policies
-        rows = _rows(policies.rows)
-        values: dict[str, Any] = {
-            "version": policies.version,
-            "rows": rows,
-            "default_category": policies.default_category,
-        }
+        version, default_category = request.policies.version, request.policies.default_category
+        rows = _rows(request.policies.rows)
+        values: dict[str, Any] = {"version": version, "rows": rows, "default_category": default_category}
         if request.is_dry_run:
             with self._database.reading(caller) as session:
                 current = check_policies(session, institution_id, **values)
                 preview = preview_policies(session, institution_id, before=current.rows, after=rows)
-            judged = PolicySet(policies.version, rows, policies.default_category)
+            judged = PolicySet(version, rows, default_category)
             return wire.PutPoliciesReply(
                 policies=_policies_message(judged), preview=wire.PolicyPreview(**asdict(preview))
             )
@@ -71,12 +70,10 @@ class RuleMethods:
             saved = save_policies(session, institution_id, **values, context=caller)
         return wire.PutPoliciesReply(policies=_policies_message(saved))
 
-    def GetCalendar(self, request: wire.GetCalendarRequest, context: grpc.ServicerContext) -> wire.GetCalendarReply:
-        caller = rpc.context(context)
-        with self._database.reading(caller) as session:
-            branch = branch_of(session, parse_id(caller.institution), request.branch)
-            calendar = calendar_of(session, branch.id)
-        return wire.GetCalendarReply(calendar=_calendar_message(request.branch, calendar))
+    @reads
+    def GetCalendar(self, request: wire.GetCalendarRequest, session: Session, caller: Context) -> wire.GetCalendarReply:
+        branch = branch_of(session, parse_id(caller.institution), request.branch)
+        return wire.GetCalendarReply(calendar=_calendar_message(request.branch, calendar_of(session, branch.id)))
 
     def PutCalendar(self, request: wire.PutCalendarRequest, context: grpc.ServicerContext) -> wire.PutCalendarReply:
         caller = rpc.context(context)
@@ -97,18 +94,19 @@ class RuleMethods:
     ) -> wire.ProposeHolidaysReply:
         closings = _propose_holidays(request.year, language=rpc.context(context).language)
         days = write_calendar(Calendar(zone="", closings=tuple(closings)))["closed"]
-        return wire.ProposeHolidaysReply(closed=[_closing_message(closing) for closing in days])
+        return wire.ProposeHolidaysReply(closed=[wire.Closing(**closing) for closing in days])
 
-    def ListBranches(self, _request: wire.ListBranchesRequest, context: grpc.ServicerContext) -> wire.ListBranchesReply:
-        caller = rpc.context(context)
+    @reads
+    def ListBranches(
+        self, _request: wire.ListBranchesRequest, session: Session, caller: Context
+    ) -> wire.ListBranchesReply:
         query = select(Branch).where(Branch.institution_id == parse_id(caller.institution)).order_by(Branch.code)
-        with self._database.reading(caller) as session:
-            branches = [
-                wire.Branch(
-                    code=branch.code, name=text_pb2.LocalText(id=branch.name_id, en=branch.name_en), zone=branch.zone
-                )
-                for branch in session.scalars(query)
-            ]
+        branches = [
+            wire.Branch(
+                code=branch.code, name=text_pb2.LocalText(id=branch.name_id, en=branch.name_en), zone=branch.zone
+            )
+            for branch in session.scalars(query)
+        ]
         return wire.ListBranchesReply(branches=branches)
 
     def ListOpeningHours(
@@ -127,14 +125,13 @@ class RuleMethods:
         branches = [_hours_message(request.institution, branch) for branch in hours]
         return wire.ListOpeningHoursReply(branches=branches, cursor=cursor)
 
+    @reads
     def ReportLending(
-        self, request: wire.ReportLendingRequest, context: grpc.ServicerContext
+        self, request: wire.ReportLendingRequest, session: Session, caller: Context
     ) -> wire.ReportLendingReply:
-        caller = rpc.context(context)
-        with self._database.reading(caller) as session:
-            counts = count_lending(
-                session, parse_id(caller.institution), first=getattr(request, "from"), last=request.to, by=request.by
-            )
+        counts = count_lending(
+            session, parse_id(caller.institution), first=getattr(request, "from"), last=request.to, by=request.by
+        )
         return wire.ReportLendingReply(counts=[wire.LendingCount(**asdict(count)) for count in counts])
 
 
@@ -207,7 +204,7 @@ def _calendar_message(branch: str, calendar: Calendar) -> wire.Calendar:
             wire.DatedWeek(**{"from": entry["from"]}, weekly=_week_messages(week.weekly))
             for entry, week in zip(document["weeks"], calendar.weeks, strict=True)
         ],
-        closed=[_closing_message(closing) for closing in document["closed"]],
+        closed=[wire.Closing(**closing) for closing in document["closed"]],
         seasons=[
             wire.Season(
                 **{"from": season.first.isoformat(), "to": season.last.isoformat()},
@@ -241,10 +238,6 @@ def _hours_message(institution: str, hours: OpeningHours) -> wire.OpeningHours:
         has_hours=hours.has_hours,
         days=days,
     )
-
-
-def _closing_message(closing: Mapping[str, Any]) -> wire.Closing:
-    return wire.Closing(**closing)
 
 
 def _moved_message(loan: MovedLoan) -> wire.MovedLoan:

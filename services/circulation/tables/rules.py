@@ -29,8 +29,8 @@ class PolicyVersion(Table):
 class BranchCalendar(Table):
     """The calendar of a branch; a branch without a row is open every day.
 
-    document  JSON as text, for `calendars.documents.read_calendar`; its weekly hours are those of the day it was saved
-    weeks     JSON as text: weekly hours by first day; NULL when a release stored it that knew only one week
+    document  JSON as text, for `calendars.documents.read_calendar`; only release 0.4.0 reads its weekly hours
+    weeks     JSON as text: weekly hours by first day
     """
 
     __tablename__ = "branch_calendars"
@@ -38,7 +38,7 @@ class BranchCalendar(Table):
     institution_id: Mapped[UUID]
     version: Mapped[int]
     document: Mapped[str]
-    weeks: Mapped[str | None]
+    weeks: Mapped[str] = mapped_column(nullable=True)
     saved_by: Mapped[str] = mapped_column(String(128))
     saved_at: Mapped[datetime]
 

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from chassis import clock
 from chassis.errors import Invalid
 from chassis.outbox import outbox
 from chassis.service import Resources
@@ -131,19 +130,6 @@ def test_a_client_that_knows_one_week_changes_no_past_day_and_no_coming_hours(li
     save(library, {"weekly": {"mon": OFFICE}})
     assert stored(library).weeks == calendar.weeks
     assert not stored(library).closings
-
-
-def test_hours_of_the_release_before_are_valid_from_the_day_they_were_saved(library):
-    save(library, {"weekly": SIX_DAYS})
-    document = {"weekly": SUNDAYS_TOO, "closed": [], "seasons": [], "confirmed_years": []}
-    with at("2026-03-12T23:30:00+00:00"):  # the 13th in Jakarta
-        values = {"version": 2, "document": json.dumps(document), "saved_at": clock.now()}
-    with library.database.transaction(TEST) as session:
-        session.execute(update(BranchCalendar).values(values))
-    assert [week.first for week in stored(library).weeks] == [date.min, date(2026, 3, 13)]
-    with library.database.transaction(TEST) as session:
-        session.execute(update(BranchCalendar).values(version=3, weeks=None))
-    assert [week.first for week in stored(library).weeks] == [date.min], "a calendar without a first day"
 
 
 def test_the_release_before_can_read_what_is_stored(library):
