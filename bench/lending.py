@@ -35,16 +35,16 @@ from sqlalchemy import event, insert
 
 from bench import lending_rows
 from bench.lending_rows import BENCH
-from chassis.auth import Principal, TokenState, TokenVerifier
-from chassis.db import Database
+from chassis.database.db import Database
+from chassis.database.table_access import FUNCTION
 from chassis.ids import new_id, new_id_text
-from chassis.migrate import migrate
+from chassis.migrations.migrate import migrate
 from chassis.rpc import inproc
 from chassis.rpc.client import sync_channel
+from chassis.security.auth import Principal, TokenState, TokenVerifier
 from chassis.service import Resources, load
 from chassis.settings import Settings
 from chassis.settings import load as load_settings
-from chassis.table_access import FUNCTION
 from chassis.urls import resolve
 from rangkiang.circulation.v1 import loans_pb2 as wire
 from rangkiang.circulation.v1.circulation_pb2_grpc import CirculationStub

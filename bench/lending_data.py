@@ -23,8 +23,8 @@ from bench import generate, parts
 from bench.lending_rows import BENCH, add_borrowers, add_past_loans
 from bench.parts import RANGKIANG
 from chassis.bus.local import deliveries
-from chassis.db import Database
-from chassis.outbox import outbox, unpublished_rows
+from chassis.bus.outbox import outbox, unpublished_rows
+from chassis.database.db import Database
 from chassis.service import load
 from chassis.settings import load as load_settings
 from services.catalog.marc import iso2709

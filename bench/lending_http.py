@@ -50,7 +50,7 @@ from bench.lending_data import (
 )
 from bench.lending_rows import BENCH
 from bench.parts import RANGKIANG
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.ids import new_id_text
 from services.catalog.marc import iso2709
 from services.catalog.tables import ItemState

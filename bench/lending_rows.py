@@ -13,7 +13,7 @@ from sqlalchemy import insert
 
 from chassis import clock
 from chassis.context import system
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.ids import new_id
 from services.circulation.tables import Borrower, BorrowerNumber, Loan
 

@@ -22,14 +22,14 @@ from uuid import UUID
 from nacl.bindings import crypto_sign_open
 from sqlalchemy import select
 
-from chassis.auth import Principal, TokenState, TokenVerifier
 from chassis.context import Context, system
 from chassis.errors import Unauthenticated
 from chassis.gc_tuning import tune_gc
 from chassis.ids import new_id_text
-from chassis.migrate import migrate
+from chassis.migrations.migrate import migrate
 from chassis.rpc import inproc
 from chassis.rpc.client import sync_channel, token_verifier
+from chassis.security.auth import Principal, TokenState, TokenVerifier
 from chassis.service import Resources, load
 from chassis.settings import load as load_settings
 from chassis.urls import resolve

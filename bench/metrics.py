@@ -22,8 +22,9 @@ from typing import Any, TextIO
 from urllib.parse import urlencode
 
 from bench import generate
-from chassis import metrics, sampling
+from chassis import metrics
 from chassis.bus.depths import open_depths
+from chassis.operations import sampling
 from chassis.rpc import inproc
 from chassis.service import Resources, load
 from chassis.settings import Settings, environment_with
@@ -53,7 +54,7 @@ def _import(size: int, data: Path) -> None:
     generate.write(file, size)
     environment = environment_with(DATA=str(data), PYTHONPATH=str(CHECKOUT))
     for words in (["migrate"], ["import", str(file), "--source", "bench", "--new-source"]):
-        command = [sys.executable, "-P", "-m", "chassis.cli", *words]
+        command = [sys.executable, "-P", "-m", "chassis.cli.commands", *words]
         subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 

@@ -34,12 +34,12 @@ from chassis.bus import Event
 from chassis.bus.local import LocalBus
 from chassis.bus.local_delivery import Deliveries
 from chassis.context import system
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.ids import new_id
-from chassis.sealing import MasterKey
+from chassis.operations.testing import migrated_database
+from chassis.security.encryption import MasterKey
 from chassis.service import Resources
 from chassis.settings import load as load_settings
-from chassis.testing import migrated_database
 from rangkiang.catalog.v1.events_pb2 import InstitutionCopy
 from rangkiang.circulation.v1.events_pb2 import LoanOverdue
 from rangkiang.common.v1.text_pb2 import LocalText

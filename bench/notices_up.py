@@ -38,9 +38,9 @@ from bench.lending_http import Desk, cpu_seconds, fetch_token
 from bench.mail_sink import MailSink, smtp_url
 from chassis import clock
 from chassis.bus.local import deliveries
+from chassis.bus.outbox import outbox
 from chassis.context import Context, system
-from chassis.db import Database
-from chassis.outbox import outbox
+from chassis.database.db import Database
 from rangkiang.circulation.v1.events_pb2 import LoanOverdue
 from services.catalog.marc import iso2709
 from services.catalog.tables import IndexQueue

@@ -23,7 +23,7 @@ from bench.load import Figure
 from bench.report import Row
 from tests.builders import book, iso
 
-RANGKIANG = [sys.executable, "-m", "chassis.cli"]
+RANGKIANG = [sys.executable, "-m", "chassis.cli.commands"]
 NO_FIGURE = Figure(0, 0, 0)
 
 

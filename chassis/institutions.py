@@ -9,8 +9,8 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, String, UniqueConstraint, select
 from sqlalchemy.orm import Mapped, Session, declared_attr, mapped_column
 
+from chassis.database.sql import insert_for
 from chassis.ids import parse_id
-from chassis.sql import insert_for
 
 
 class InstitutionColumns:

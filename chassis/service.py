@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from chassis.context import Context
-    from chassis.db import Database
+    from chassis.database.db import Database
     from chassis.settings import OwnSettings, Settings
 
 GATEWAY_SETTINGS = "gateway.settings:GatewaySettings"
@@ -144,7 +144,7 @@ class Service:
     sample            "package.module:function", called as load(resources) by `rangkiang sample load`: adds rows to the
                       sample library, and returns kind -> number of rows; a second call changes nothing
     sample_after      name of the service whose sample rows are needed first; "" if those of the catalogue are enough
-    checks            "package.module:function"; doctor calls function(resources) -> list[chassis.health.Finding]
+    checks            "package.module:function"; doctor calls function(resources) -> list[chassis.operations.health.Finding]
     after_restore     "package.module:function"; `restore` calls function(resources) with a restored and migrated
                       database, before it replaces the old one, which `resources.settings` still name; an error ends
                       the restore without any change
@@ -186,7 +186,7 @@ class Service:
         any_revision  for doctor: do not compare the revisions of the database with this release before its first use
         url           URL with another role, or of a database that will replace this one
         """
-        database: Database = resolve("chassis.db:Database")(
+        database: Database = resolve("chassis.database.db:Database")(
             url or settings.database(self.name),
             pool_size=pool_size,
             overflow=overflow,
@@ -194,7 +194,7 @@ class Service:
             creates=not self.migrations,
         )
         if self.migrations and not any_revision:
-            database.guard = resolve("chassis.revisions:RevisionGuard")(self)
+            database.guard = resolve("chassis.migrations.revisions:RevisionGuard")(self)
         return database
 
 
@@ -258,7 +258,7 @@ def open_for_command(name: str, *, pool_size: int = 16) -> Iterator[Resources]:
             and the errors of `load` and `process_settings`
     """
     # Local imports, because `rangkiang --help` must not import SQLAlchemy.
-    from chassis import telemetry
+    from chassis.metrics import telemetry
 
     service = load(name)
     settings = process_settings([service])

@@ -23,11 +23,11 @@ from starlette.responses import Response
 from starlette.routing import Match, Route, compile_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from chassis import telemetry
 from chassis.addresses import networks
-from chassis.auth import TokenState
 from chassis.errors import Error, Invalid
+from chassis.metrics import telemetry
 from chassis.rpc.client import ISSUING_SERVICE, read_state_of
+from chassis.security.auth import TokenState
 from chassis.settings import Settings
 from gateway import api, partners, problems, web
 from gateway.api import search
@@ -52,7 +52,7 @@ _API_PATHS = f"{API}/"
 
 # Media types of an error; the first is the default when Accept names no type.
 _ERROR_MEDIA_TYPES = (problems.MEDIA_TYPE, "application/json", "text/html")
-# FastAPI's own spans are off, because chassis.telemetry makes spans.
+# FastAPI's own spans are off, because chassis.metrics.telemetry makes spans.
 _NO_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False, "operation_spans": False}
 
 

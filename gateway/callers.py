@@ -13,8 +13,8 @@ from collections.abc import Awaitable, Callable
 from starlette.types import Scope
 
 from chassis.addresses import caller_of
-from chassis.auth import LEAST_STATE_SECONDS, STATE_SECONDS, TokenState, TokenVerifier
 from chassis.errors import Error, Unauthenticated
+from chassis.security.auth import LEAST_STATE_SECONDS, STATE_SECONDS, TokenState, TokenVerifier
 from gateway.request_guard import header_fields
 from gateway.sessions import Sessions, secret_of
 

@@ -14,7 +14,8 @@ from typing import Any
 
 from starlette.types import Scope
 
-from chassis import metrics, telemetry
+from chassis import metrics
+from chassis.metrics import telemetry
 from chassis.redaction import redact_address
 from chassis.settings import Settings
 from gateway.settings import GatewaySettings

@@ -17,8 +17,8 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from chassis import clock
-from chassis.auth import OUTAGE_SECONDS
 from chassis.errors import Error, Forbidden, TooLate, Unauthenticated, Unavailable
+from chassis.security.auth import OUTAGE_SECONDS
 from gateway.clients import call, members
 from gateway.request_guard import header_fields
 from rangkiang.members.v1 import sign_in_pb2 as wire

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
-from chassis.db import Database
+from chassis.database.db import Database
 
 
 def after_commit(database: Database, call: Callable[[], object]) -> None:

@@ -35,7 +35,7 @@ MOST_BYTES = 1 << 16
 MOST_DESCRIPTORS = 32
 UNUSED_DESCRIPTOR = 200  # a number above those of an open file
 CHECKOUT = Path(__file__).resolve().parents[1]
-COMMAND = "chassis.entrypoint:main"
+COMMAND = "chassis.cli.entrypoint:main"
 FORKS = "forks"  # name of a process that forks in the session of a command
 COMMANDS = {COMMAND, "chassis.door:main"}  # the second is that of release 0.1.0
 WORKER = "tests.forked_programs:run_worker"
@@ -310,7 +310,7 @@ def _command(request: dict[str, Any], descriptors: Sequence[int], server: ForkSe
     if has_children:
         # The processes that a command starts are forks too.
         servers[COMMAND, CHECKOUT] = server
-        jobs = import_module("chassis.jobs")
+        jobs = import_module("chassis.jobs.jobs")
         jobs.subprocess = SimpleNamespace(
             Popen=_start_jobs, PIPE=subprocess.PIPE, TimeoutExpired=subprocess.TimeoutExpired
         )
@@ -367,10 +367,10 @@ def _name_process(name: str) -> None:
 
 
 def _start_jobs(command: Sequence[str], *, stdin: int) -> ForkedProcess:
-    """The process of `chassis.jobs.running_for_command`."""
+    """The process of `chassis.jobs.jobs.running_for_command`."""
     # Release 0.1.0 had another name for it.
-    name = "run_for_command" if hasattr(sys.modules["chassis.jobs"], "run_for_command") else "run_beside"
-    service, program = command[-1], f"chassis.jobs:{name}"
+    name = "run_for_command" if hasattr(sys.modules["chassis.jobs.jobs"], "run_for_command") else "run_beside"
+    service, program = command[-1], f"chassis.jobs.jobs:{name}"
     return ForkedProcess([service], program=program, env=os.environ, cwd=Path.cwd(), stdin=stdin, stdout=None)
 
 

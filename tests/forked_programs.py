@@ -12,18 +12,28 @@ from contextlib import redirect_stdout
 from importlib import import_module
 
 IMPORTED = (
-    *("chassis.health", "chassis.migrate", "chassis.postgres", "chassis.rpc.server", "chassis.up"),
+    *(
+        "chassis.operations.health",
+        "chassis.migrations.migrate",
+        "chassis.database.postgres",
+        "chassis.rpc.server",
+        "chassis.cli.up",
+    ),
     *("gateway.app", "services.catalog.importing.pipeline", "services.catalog.index.elastic"),
     "services.catalog.index.tantivy",
     # Libraries that are imported on demand.
-    *("chassis.sampling", "opentelemetry.instrumentation.fastapi", "sqlite3", "uvloop"),
+    *("chassis.operations.sampling", "opentelemetry.instrumentation.fastapi", "sqlite3", "uvloop"),
 )
-IMPORTED_BY_WORKERS = ("chassis.sampling", "opentelemetry.exporter.otlp.proto.http.trace_exporter", "requests")
+IMPORTED_BY_WORKERS = (
+    "chassis.operations.sampling",
+    "opentelemetry.exporter.otlp.proto.http.trace_exporter",
+    "requests",
+)
 
 
 def import_product() -> None:
     """Import all that commands need."""
-    import chassis.cli  # noqa: F401
+    import chassis.cli.commands  # noqa: F401
     from chassis.service import discover
     from chassis.urls import resolve
 

@@ -32,10 +32,10 @@ from sqlalchemy import (
     text,
 )  # fmt: skip
 
-from chassis.db import Database
-from chassis.migrate import migrate
+from chassis.database.db import Database
+from chassis.database.table_access import SET_INSTITUTION
+from chassis.migrations.migrate import migrate
 from chassis.service import Service, discover
-from chassis.table_access import SET_INSTITUTION
 from tests import servers
 from tests.servers import state
 

@@ -16,7 +16,7 @@ from uuid import UUID
 
 from sqlalchemy import Engine, event
 
-from chassis.table_access import FUNCTION
+from chassis.database.table_access import FUNCTION
 
 OTHER = UUID("0192f3a4-0000-7000-8000-0000000000ff").bytes
 WRITES = ("INSERT", "UPDATE", "DELETE")

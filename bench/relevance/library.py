@@ -14,8 +14,8 @@ from sqlalchemy import select
 from bench.relevance.figures import DEPTH
 from bench.relevance.judging import Judged
 from chassis.context import READER, system
-from chassis.db import Database
-from chassis.testing import migrated_database
+from chassis.database.db import Database
+from chassis.operations.testing import migrated_database
 from chassis.urls import open_url
 from services.catalog import sample
 from services.catalog.importing.pipeline import Import

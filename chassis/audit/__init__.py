@@ -19,9 +19,9 @@ from sqlalchemy import Column, Index, LargeBinary, String, Table, Text, insert
 from sqlalchemy.orm import Session
 
 from chassis import clock
-from chassis.column_types import BigNumber, Id, UtcTime
 from chassis.context import Context
-from chassis.db import chassis_tables
+from chassis.database.column_types import BigNumber, Id, UtcTime
+from chassis.database.db import chassis_tables
 from chassis.ids import new_id
 
 acts = Table(

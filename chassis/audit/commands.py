@@ -13,17 +13,16 @@ from typing import Annotated, Any
 import typer
 from sqlalchemy import Select, select
 
-from chassis import telemetry
 from chassis.audit import acts
 from chassis.audit.acknowledgements import OPERATOR, acknowledge, read_key
 from chassis.audit.verification import VERIFIER, Verification, verify
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.errors import Invalid, Refusal
-from chassis.output import json_text, print_json, print_table, print_text
+from chassis.metrics import telemetry
+from chassis.output import csv_line, json_text, print_json, print_table, print_text
 from chassis.sentences import sentence
 from chassis.service import Service, discover, load, open_for_command, print_folder, process_settings
 from chassis.settings import Settings
-from chassis.spreadsheets import csv_line
 
 FINDINGS = 1
 CHUNK = 1_000

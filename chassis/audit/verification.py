@@ -14,7 +14,7 @@ from chassis import clock
 from chassis.audit import acts, digest_of, seals
 from chassis.audit.acknowledgements import Acknowledgement, read_acknowledgements
 from chassis.context import system
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.errors import Invalid, Refusal
 
 VERIFIER = system("audit")

@@ -16,10 +16,10 @@ from chassis import clock
 from chassis.bus import BACKOFF_SECONDS
 from chassis.bus.amqp import CONNECT_SECONDS, EXCHANGE, UNROUTED_QUEUE, dead_queue, queue_of, suspects_queue, wait_queue
 from chassis.bus.depths import Depth
+from chassis.bus.inbox import inbox
 from chassis.context import system
 from chassis.errors import Unavailable
 from chassis.ids import moment_of
-from chassis.inbox import inbox
 from chassis.service import Resources
 
 DEPTHS = system("depths")

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import Column, String, Text
 
 from chassis.bus import ENVELOPE, Event
-from chassis.column_types import BigNumber, UtcTime
+from chassis.database.column_types import BigNumber, UtcTime
 
 
 def envelope_columns() -> list[Column[Any]]:

@@ -15,10 +15,10 @@ from google.protobuf.message import Message
 from sqlalchemy.orm import Session
 
 from chassis.bus import Event
+from chassis.bus.inbox import record_delivery
 from chassis.context import Context, system
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.errors import Invalid
-from chassis.inbox import record_delivery
 from chassis.service import Consumer
 from chassis.urls import resolve
 

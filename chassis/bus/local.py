@@ -12,11 +12,11 @@ from sqlalchemy import Boolean, Column, Index, Integer, String, Table, Text, sel
 from chassis import clock
 from chassis.bus import Event
 from chassis.bus.event_columns import envelope_columns
-from chassis.column_types import Id, UtcTime
 from chassis.context import system
-from chassis.db import Database, chassis_tables
+from chassis.database.column_types import Id, UtcTime
+from chassis.database.db import Database, chassis_tables
+from chassis.database.sql import insert_ignore
 from chassis.service import Resources, discover
-from chassis.sql import insert_ignore
 
 log = logging.getLogger(__name__)
 

@@ -22,20 +22,21 @@ from sqlalchemy import and_, bindparam, delete, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from chassis import clock, telemetry
+from chassis import clock
 from chassis.bus import BACKOFF_SECONDS, Event
 from chassis.bus.event_columns import event_of
 from chassis.bus.handling import context_of, handle, read_body
+from chassis.bus.inbox import record_delivery
 from chassis.bus.local import LOCAL, deliveries
-from chassis.column_types import UtcTime
 from chassis.context import system
-from chassis.db import Database
-from chassis.db_errors import is_away
+from chassis.database.column_types import UtcTime
+from chassis.database.db import Database
+from chassis.database.db_errors import is_away
+from chassis.database.sql import count_changed
 from chassis.errors import Conflict, Error, Invalid, Unavailable
 from chassis.ids import parse_id
-from chassis.inbox import record_delivery
+from chassis.metrics import telemetry
 from chassis.service import Consumer, Resources
-from chassis.sql import count_changed
 from chassis.urls import resolve
 
 log = logging.getLogger(__name__)
@@ -43,7 +44,7 @@ log = logging.getLogger(__name__)
 BATCH = 200
 TOGETHER = 100  # events in one transaction
 TURN_SECONDS = 0.02  # after which a transaction ends, because people wait for its lock
-GATHER_SECONDS = 0.025  # pause after each look for events, as that of the relay (chassis/outbox.py)
+GATHER_SECONDS = 0.025  # pause after each look for events, as that of the relay (chassis/bus/outbox.py)
 LOOK_SECONDS = 0.5  # after a look that finds nothing
 RETRY_SECONDS = 1.0
 

@@ -40,7 +40,7 @@ from nameko.runners import ServiceRunner
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from chassis import bus, revisions, telemetry
+from chassis import bus
 from chassis.bus.amqp import (
     BROKER_ERRORS,
     BrokerMessage,
@@ -56,13 +56,15 @@ from chassis.bus.amqp import (
     wait_queue,
 )
 from chassis.bus.handling import handle
-from chassis.bus.suspects import Suspect, Suspects, Turns, refuse_suspect
-from chassis.cli import exit_with
+from chassis.bus.poison_messages import Suspect, Suspects, Turns, refuse_suspect
+from chassis.cli.commands import exit_with
 from chassis.context import system
-from chassis.db import Database
-from chassis.db_errors import check_answers, is_away, is_outage
+from chassis.database.db import Database
+from chassis.database.db_errors import check_answers, is_away, is_outage
 from chassis.errors import Error, Invalid, Unavailable
 from chassis.gc_tuning import tune_gc
+from chassis.metrics import telemetry
+from chassis.migrations import revisions
 from chassis.output import json_text, print_text
 from chassis.service import Consumer, Resources, load
 from chassis.settings import load as load_settings
@@ -305,8 +307,8 @@ def main(name: str, *, json_lines: bool = False) -> None:
     refuse_when_waiting_blocks(database)
     publisher = Publisher(settings.bus_url)
     resources = Resources(settings=settings, database=database, service=service)
-    # Imported by name, because chassis.sampling imports chassis.bus.
-    resolve("chassis.sampling:watch")(resources, sampling_end := threading.Event())
+    # Imported by name, because chassis.operations.sampling imports chassis.bus.
+    resolve("chassis.operations.sampling:watch")(resources, sampling_end := threading.Event())
     runner = ServiceRunner({"AMQP_URI": settings.bus_url, "max_workers": HANDLERS_AT_ONCE})
     turns, failures = Turns(), Failures(service.name, publisher)
     suspects = Suspects(resources, turns, run=partial(run_handler, resources), put_off=failures.put_off)

@@ -2,7 +2,7 @@
 
 Metrics are off unless METRICS_PORT is set: then each function returns at once, and prometheus_client is not imported.
 Names follow OpenTelemetry's semantic conventions; docs/metrics.md lists them. This package imports neither gRPC nor
-SQLAlchemy; chassis.sampling reads databases.
+SQLAlchemy; chassis.operations.sampling reads databases.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def start(settings: Settings, process: str) -> None:
     for variable, path in {"TLS_CERT": settings.tls_cert, "GRPC_CERT": settings.grpc_cert}.items():
         if path:
             with suppress(Unavailable):
-                certificate = resolve("chassis.certificate_files:load_certificate")(Path(path))
+                certificate = resolve("chassis.operations.certificate_files:load_certificate")(Path(path))
                 _shared.certificates.labels(process, variable).set(certificate.not_valid_after_utc.timestamp())
     _shared.serve(settings)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from alembic import op
 
-from chassis.column_types import BigNumber, Id
+from chassis.database.column_types import BigNumber, Id
 
 
 def id_(name: str = "id", *, key: bool = False, of: str = "", nullable: bool = False) -> sa.Column[object]:

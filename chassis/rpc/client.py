@@ -18,10 +18,10 @@ import grpc
 from grpc import aio
 from grpc_health.v1 import health_pb2
 
-from chassis.auth import TokenState, TokenVerifier
 from chassis.errors import Invalid, TooLate, Unavailable
 from chassis.rpc import status
 from chassis.rpc.client_calls import AioMethod, SyncMethod
+from chassis.security.auth import TokenState, TokenVerifier
 from chassis.settings import Settings
 from chassis.urls import known_scheme, resolve
 from rangkiang.common.v1.token_state_pb2 import GetTokenStateReply, GetTokenStateRequest

@@ -12,12 +12,12 @@ from typing import Any
 import grpc
 from grpc import aio
 
-from chassis import telemetry
 from chassis.context import REPLAYED
 from chassis.errors import Error, Unavailable
-from chassis.nesting import refuse_call_in_transaction
+from chassis.metrics import telemetry
 from chassis.rpc import cpu_time, status
 from chassis.rpc.interceptors import options_of
+from chassis.transaction_guard import refuse_call_in_transaction
 
 # The timeout of a call whose caller sets none.
 DEFAULT_TIMEOUT_SECONDS = 2.0

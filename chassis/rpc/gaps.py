@@ -17,19 +17,20 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from chassis import clock, outbox
+from chassis import clock
+from chassis.bus import outbox
 from chassis.bus.depths import open_depths
+from chassis.bus.inbox import inbox
 from chassis.context import system
 from chassis.ids import earliest_id
-from chassis.inbox import inbox
-from chassis.job_runs import first_run, record_first_run
+from chassis.jobs.job_runs import first_run, record_first_run
 from chassis.rpc.client import SyncChannel, sync_channel
 from chassis.service import Consumer, Resources
 from rangkiang.common.v1 import published_pb2 as wire
 
 log = logging.getLogger(__name__)
 
-COMPARED = timedelta(days=2)  # less than chassis.outbox.RETENTION
+COMPARED = timedelta(days=2)  # less than chassis.bus.outbox.RETENTION
 UNSETTLED = timedelta(hours=3)  # more than the sum of chassis.bus.BACKOFF_SECONDS
 HANDLED = timedelta(seconds=60)  # a worker needs less
 COMPARING = system("gaps")

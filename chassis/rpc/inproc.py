@@ -20,11 +20,11 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health_pb2
 
-from chassis.auth import TokenVerifier
 from chassis.errors import Error
 from chassis.rpc import status
 from chassis.rpc.client_calls import Metadata, read_trailers
 from chassis.rpc.interceptors import PUBLIC, Method, methods_of
+from chassis.security.auth import TokenVerifier
 from chassis.settings import Settings
 
 _services: dict[str, dict[str, Method]] = {}

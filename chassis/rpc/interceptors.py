@@ -15,12 +15,13 @@ import grpc
 from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 
-from chassis import metrics, telemetry
-from chassis.auth import TokenVerifier, act_scope
+from chassis import metrics
 from chassis.context import Context
 from chassis.errors import Error, Forbidden, Invalid, Unauthenticated, no_free_handle
 from chassis.ids import new_id
+from chassis.metrics import telemetry
 from chassis.rpc import cpu_time, status
+from chassis.security.auth import TokenVerifier, act_scope
 from rangkiang.common.v1 import options_pb2
 
 log = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from chassis import rpc
 from chassis.context import Context
-from chassis.idempotency import once
+from chassis.database.idempotency import once
 
 Request = TypeVar("Request", bound=Message)
 Reply = TypeVar("Reply", bound=Message)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from chassis import outbox, rpc
-from chassis.db import Database
+from chassis import rpc
+from chassis.bus import outbox
+from chassis.database.db import Database
 from chassis.errors import Invalid
 from rangkiang.common.v1 import published_pb2 as wire
 

@@ -15,17 +15,18 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from chassis import jobs, revisions
 from chassis.context import Context
-from chassis.db import Database
-from chassis.db_errors import check_answers, is_away
+from chassis.database.db import Database
+from chassis.database.db_errors import check_answers, is_away
 from chassis.errors import Error, Invalid, Unavailable
 from chassis.gc_tuning import tune_gc
+from chassis.http.supervisor import end_within
+from chassis.jobs import jobs
+from chassis.migrations import revisions
 from chassis.rpc.client import MESSAGE_BYTES, METADATA_BYTES, tls_files, token_verifier
 from chassis.rpc.interceptors import PUBLIC, Method, grpc_handler, methods_of
 from chassis.service import Resources, Service
 from chassis.settings import Settings
-from chassis.stopping import end_within
 from chassis.urls import resolve
 
 log = logging.getLogger(__name__)

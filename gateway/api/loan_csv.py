@@ -8,7 +8,7 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from chassis.spreadsheets import csv_line
+from chassis.output import csv_line
 from gateway.clients import call, circulation
 from rangkiang.circulation.v1 import loans_pb2 as wire
 

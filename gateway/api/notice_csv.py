@@ -8,7 +8,7 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from chassis.spreadsheets import csv_line
+from chassis.output import csv_line
 from gateway.api.loan_csv import CSV
 from gateway.api.serializers import plain
 from gateway.clients import call, notifications

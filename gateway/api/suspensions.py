@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis.models import to_message, to_model
-from chassis.spreadsheets import csv_line
+from chassis.output import csv_line
 from gateway.api.loan_csv import CSV
 from gateway.api.loans import ACT_ERRORS, ERRORS, SERVICE
 from gateway.api.members import private

@@ -9,8 +9,8 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from chassis.certificate_files import AUTHORITY, fingerprint, is_signed_by, load_certificate, pem
 from chassis.errors import NotFound, Unavailable
+from chassis.operations.certificate_files import AUTHORITY, fingerprint, is_signed_by, load_certificate, pem
 from chassis.settings import Settings
 from gateway.web.rendering import page
 

@@ -13,10 +13,10 @@ from sqlalchemy.orm import Session
 
 from chassis import clock
 from chassis.context import READER
-from chassis.diagnosis import MINIMUM_FREE_BYTES, advice_about_role
 from chassis.errors import Invalid, Unavailable
-from chassis.health import NOTHING_TO_DO, Finding
 from chassis.metrics import Sample
+from chassis.operations.diagnosis import MINIMUM_FREE_BYTES, advice_about_role
+from chassis.operations.health import NOTHING_TO_DO, Finding
 from chassis.sentences import sentence
 from chassis.service import Resources
 from chassis.urls import resolve

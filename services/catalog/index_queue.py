@@ -14,7 +14,7 @@ from sqlalchemy import delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from chassis import clock
-from chassis.sql import insert_into
+from chassis.database.sql import insert_into
 from services.catalog.tables import IndexQueue
 
 DELETE_BATCH = 1_000

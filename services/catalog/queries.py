@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import Row, Select, func, select
 from sqlalchemy.orm import Session
 
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.errors import Gone, NotFound
 from chassis.sentences import LocalText
 from services.catalog.tables import (

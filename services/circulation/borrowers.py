@@ -10,9 +10,9 @@ from uuid import UUID
 from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.orm import Session
 
+from chassis.database.sql import insert_for, insert_ignore
+from chassis.database.sqlite import erase_traces
 from chassis.service import Erasure
-from chassis.sql import insert_for, insert_ignore
-from chassis.sqlite import erase_traces
 from rangkiang.members.v1.events_pb2 import MemberFact
 from services.circulation.copies import read_id
 from services.circulation.tables import Borrower, BorrowerNumber, Loan, Suspension

@@ -14,8 +14,8 @@ from sqlalchemy.orm import Session
 
 from chassis import audit, clock
 from chassis.context import Context
+from chassis.database.sql import insert_for
 from chassis.errors import NotFound, Outdated
-from chassis.sql import insert_for
 from services.circulation.calendars import Calendar, hours_of, local_date, minutes, planned_hours, week_at
 from services.circulation.calendars.documents import (
     read_calendar,

@@ -9,8 +9,8 @@ from sqlalchemy import select
 
 from chassis import clock
 from chassis.context import system
-from chassis.health import Finding
-from chassis.job_runs import CLOCK, is_unfinished
+from chassis.jobs.job_runs import CLOCK, is_unfinished
+from chassis.operations.health import Finding
 from chassis.sentences import sentence
 from chassis.service import Resources
 from services.circulation.calendars import week_at

@@ -15,13 +15,14 @@ import typer
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from chassis import clock, resync
+from chassis import clock
 from chassis.context import system
 from chassis.errors import Error, Invalid, NotFound, Refusal
+from chassis.operations import resync
 from chassis.output import print_json, print_table, print_text
 from chassis.sentences import sentence
 from chassis.service import Resources, open_for_command
-from chassis.toml_files import parse_toml
+from chassis.settings import parse_toml
 from services.circulation import borrowers, copies
 from services.circulation.calendars.documents import write_calendar
 from services.circulation.calendars_store import calendar_of, changed_calendar, save_calendar

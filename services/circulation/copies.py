@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 
 from chassis import clock
 from chassis.context import system
+from chassis.database.sql import insert_for
 from chassis.service import Resources
-from chassis.sql import insert_for
 from rangkiang.catalog.v1.events_pb2 import ItemCopy
 from services.circulation.rules import REPETITION
 from services.circulation.tables import Copy

@@ -16,9 +16,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from chassis.context import system
-from chassis.db import Database
+from chassis.database.db import Database
+from chassis.database.sql import insert_for
 from chassis.errors import Error
-from chassis.sql import insert_for
 from services.circulation.tables import Borrower, Copy, DailyFact, RefusalCount
 
 log = logging.getLogger(__name__)

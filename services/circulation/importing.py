@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from chassis import audit, clock
 from chassis.context import Context
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.errors import Error, Invalid, NotFound, Refusal
 from chassis.ids import new_id
 from services.circulation.borrowers import find_borrower

@@ -10,9 +10,9 @@ from sqlalchemy.orm import Session
 
 from chassis import clock
 from chassis.context import system
-from chassis.db import Database
+from chassis.database.db import Database
+from chassis.database.sql import insert_ignore
 from chassis.service import Resources
-from chassis.sql import insert_ignore
 from services.circulation.calendars_store import days_to_keep
 from services.circulation.loans import clock_jumps, reminders
 from services.circulation.loans.closings import branches_with_loans, move_due_days

@@ -11,10 +11,10 @@ from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from chassis import audit, clock
+from chassis.bus.events import emit
 from chassis.context import Context
+from chassis.database.sql import insert_for
 from chassis.errors import Outdated
-from chassis.events import emit
-from chassis.sql import insert_for
 from rangkiang.circulation.v1.events_pb2 import PoliciesChanged, ReadHere
 from services.circulation.policies import PolicyRow, PolicySet, judge, read_here_only, read_rows, seed_of, write_rows
 from services.circulation.tables import Borrower, Branch, Institution, PolicyVersion

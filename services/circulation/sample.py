@@ -11,9 +11,10 @@ from pathlib import Path
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from chassis import clock, resync
+from chassis import clock
 from chassis.context import system
 from chassis.errors import NotFound, Refused
+from chassis.operations import resync
 from chassis.service import Resources
 from services.circulation.calendars_store import calendar_of, save_calendar
 from services.circulation.copies import IN_SERVICE

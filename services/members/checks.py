@@ -8,8 +8,8 @@ from sqlalchemy import func, select
 
 from chassis import clock
 from chassis.context import system
-from chassis.health import NOTHING_TO_DO, Finding
-from chassis.sealing import read_master_key
+from chassis.operations.health import NOTHING_TO_DO, Finding
+from chassis.security.encryption import read_master_key
 from chassis.sentences import sentence
 from chassis.service import Resources
 from services.members import tables

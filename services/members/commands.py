@@ -15,11 +15,13 @@ import typer
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from chassis import audit, clock, resync, sealing
+from chassis import audit, clock
 from chassis.context import system
 from chassis.errors import Invalid, NotFound
 from chassis.gc_tuning import tune_gc
+from chassis.operations import resync
 from chassis.output import print_json, print_table, print_text
+from chassis.security import encryption
 from chassis.sentences import fill
 from chassis.service import Resources, open_for_command
 from services.members import institutions, keys, tables
@@ -179,7 +181,7 @@ def revoke_client(client_id: str, json: Json = False) -> None:
 @keys_app.command("new")
 def new_master_key(json: Json = False) -> None:
     """Print a new master key, for a Kubernetes Secret or for the file of MASTER_KEY_FILE."""
-    master = sealing.MasterKey.new()
+    master = encryption.MasterKey.new()
     print_json({"key": master.text(), "fingerprint": master.fingerprint}) if json else print_text(master.text())
 
 

@@ -13,11 +13,17 @@ from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
 from chassis import clock
-from chassis.auth import TOKEN_SECONDS, Principal, sign_token
 from chassis.context import system
-from chassis.db import Database
-from chassis.sealing import MasterKey, make_master_key, read_master_key, refuse_other_key, require_master_key
-from chassis.sql import insert_ignore
+from chassis.database.db import Database
+from chassis.database.sql import insert_ignore
+from chassis.security.auth import TOKEN_SECONDS, Principal, sign_token
+from chassis.security.encryption import (
+    MasterKey,
+    make_master_key,
+    read_master_key,
+    refuse_other_key,
+    require_master_key,
+)
 from services.members import tables
 from services.members.settings import MembersSettings
 

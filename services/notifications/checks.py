@@ -15,9 +15,9 @@ from chassis import clock
 from chassis.addresses import networks
 from chassis.context import system
 from chassis.errors import Invalid, Unavailable
-from chassis.health import NOTHING_TO_DO, Finding
 from chassis.metrics import Sample
-from chassis.sealing import refuse_other_key, require_master_key
+from chassis.operations.health import NOTHING_TO_DO, Finding
+from chassis.security.encryption import refuse_other_key, require_master_key
 from chassis.sentences import sentence
 from chassis.service import Resources
 from services.notifications.channels.limits import FAILURES
@@ -38,7 +38,7 @@ WAITED = timedelta(hours=24)
 # The sender needs seconds. When a channel does not answer, its messages are open and its notices are not "waiting".
 LATE = timedelta(hours=1)
 LETTERS_WAIT = timedelta(days=3)
-SIGN_IN_SECONDS = 8.0  # less than chassis.health.TIMEOUT_SECONDS
+SIGN_IN_SECONDS = 8.0  # less than chassis.operations.health.TIMEOUT_SECONDS
 DAMAGE_SHOWN = timedelta(days=7)
 OPEN_STATES = ("waiting", "sending", "print", "unknown")
 _FAILED = ("temporary", "unknown")

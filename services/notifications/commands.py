@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from chassis import telemetry
 from chassis.addresses import networks
 from chassis.errors import NotFound, Unavailable
 from chassis.ids import new_id_text
+from chassis.metrics import telemetry
 from chassis.output import print_json, print_table, print_text
 from chassis.sentences import sentence
 from chassis.service import load, process_settings

@@ -11,11 +11,11 @@ from uuid import UUID
 from sqlalchemy import and_, literal, or_, select, tuple_, update
 
 from chassis import clock
-from chassis.column_types import Id
 from chassis.context import system
-from chassis.db import Database
+from chassis.database.column_types import Id
+from chassis.database.db import Database
+from chassis.database.sql import delete_rows, update_many
 from chassis.service import Resources
-from chassis.sql import delete_rows, update_many
 from services.notifications.conversations.store import DONE
 from services.notifications.members import erase_member, forgotten_key, history_keepers
 from services.notifications.notices import MARKS_KEPT

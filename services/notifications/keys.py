@@ -9,9 +9,9 @@ from sqlalchemy.orm import Session
 
 from chassis import clock
 from chassis.context import system
-from chassis.db import Database
-from chassis.sealing import MasterKey, refuse_other_key, require_master_key
-from chassis.sql import insert_ignore
+from chassis.database.db import Database
+from chassis.database.sql import insert_ignore
+from chassis.security.encryption import MasterKey, refuse_other_key, require_master_key
 from services.notifications.tables import StoredMasterKey
 
 KEYS = system("keys")

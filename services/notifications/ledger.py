@@ -16,7 +16,7 @@ from chassis import audit, clock
 from chassis.context import Context
 from chassis.errors import Invalid, NotFound, Refused, Unavailable
 from chassis.ids import parse_id
-from chassis.sealing import MasterKey
+from chassis.security.encryption import MasterKey
 from services.notifications.channels.port import Channel, usable_by
 from services.notifications.members import TEXT_KEY_DAMAGED, forget_damaged_key, kept_id, keys_of, open_text
 from services.notifications.notices import settle

@@ -9,11 +9,11 @@ from uuid import UUID
 from sqlalchemy import and_, bindparam, delete, or_, select, update
 from sqlalchemy.orm import Session
 
+from chassis.database.sql import insert_for, insert_ignore, update_many
+from chassis.database.sqlite import erase_traces
 from chassis.errors import Unavailable
-from chassis.sealing import MasterKey, MemberKey
+from chassis.security.encryption import MasterKey, MemberKey
 from chassis.service import Erasure
-from chassis.sql import insert_for, insert_ignore, update_many
-from chassis.sqlite import erase_traces
 from services.notifications.tables import Member, Message, Notice, Preference, PushDevice, RefusedAddress
 
 MOST_MERGES = 20  # length of a chain of merged members

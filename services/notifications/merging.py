@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session, aliased
 
-from chassis.sql import upsert_newer
+from chassis.database.sql import upsert_newer
 from rangkiang.members.v1.events_pb2 import MemberFact
 from services.notifications.members import kept_id
 from services.notifications.preferences import restrict_answers

@@ -11,9 +11,10 @@ from uuid import UUID
 from sqlalchemy import and_, bindparam, or_, select, update
 from sqlalchemy.orm import Session
 
-from chassis import clock, telemetry
+from chassis import clock
+from chassis.database.sql import insert_ignore, upsert_newer
 from chassis.ids import new_id
-from chassis.sql import insert_ignore, upsert_newer
+from chassis.metrics import telemetry
 from rangkiang.circulation.v1.events_pb2 import LoanFact
 from services.notifications.institutions import USUAL
 from services.notifications.members import addressee

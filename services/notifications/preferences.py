@@ -10,8 +10,8 @@ from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
 from chassis import clock
+from chassis.database.sql import insert_for
 from chassis.errors import Invalid
-from chassis.sql import insert_for
 from services.notifications.tables import Preference
 from services.notifications.templates.kinds import CHANNELS, KINDS
 

@@ -19,9 +19,9 @@ from sqlalchemy.orm import Session
 
 from chassis import clock
 from chassis.errors import Invalid, NotFound, Refused, Unavailable
+from chassis.http.outgoing import OutgoingClient
 from chassis.ids import new_id
-from chassis.outgoing import OutgoingClient
-from chassis.sealing import MasterKey, MemberKey
+from chassis.security.encryption import MasterKey, MemberKey
 from services.notifications.channels.port import one_line
 from services.notifications.members import forget_damaged_key, keys_of
 from services.notifications.tables import PushDevice

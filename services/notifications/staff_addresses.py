@@ -14,9 +14,9 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from chassis import clock
+from chassis.database.sql import insert_for
 from chassis.errors import Invalid
-from chassis.sealing import MasterKey
-from chassis.sql import insert_for
+from chassis.security.encryption import MasterKey
 from services.notifications.tables import StaffAddress
 
 CODE_LIVES = timedelta(minutes=15)

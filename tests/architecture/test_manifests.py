@@ -21,7 +21,7 @@ import yaml
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from chassis.addresses import networks
-from chassis.certificates import make_certificates
+from chassis.operations.certificates import make_certificates
 from chassis.rpc.server import GRACE_SECONDS, MOST_JOBS
 from chassis.service import discover, service_names, settings_models
 from chassis.settings import Settings, variables

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from chassis import health, sentences
+from chassis import sentences
 from chassis.errors import Error
+from chassis.operations import health
 from chassis.service import service_names
 from gateway import problems
 from services.catalog.commands import progress, report, sources
@@ -29,7 +30,7 @@ PACKAGES = [Path("chassis"), Path("gateway"), *(Path("services", name) for name 
 REBUILT = Path("chassis/rpc/status.py")
 # Modules that take reasons from a table, and the reasons in it.
 TABLES = {
-    Path("chassis/health.py"): health.ADVICE.values(),
+    Path("chassis/operations/health.py"): health.ADVICE.values(),
     Path("gateway/problems.py"): problems.TITLES.values(),
     Path("services/catalog/commands/progress.py"): faults.REASONS | progress.REMARKS | file_kinds.REASONS,
     Path("services/catalog/commands/report.py"): report.COLUMNS.values(),

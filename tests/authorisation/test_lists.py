@@ -16,10 +16,10 @@ import pytest
 from sqlalchemy import select
 
 from chassis import clock
-from chassis.auth import Principal
 from chassis.context import system
 from chassis.ids import new_id
-from chassis.sealing import make_master_key
+from chassis.security.auth import Principal
+from chassis.security.encryption import make_master_key
 from chassis.service import Resources
 from chassis.settings import Settings
 from rangkiang.catalog.v1.events_pb2 import InstitutionCopy

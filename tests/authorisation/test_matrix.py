@@ -15,9 +15,9 @@ import pytest
 import yaml
 from fastapi.routing import iter_route_contexts
 
-from chassis.auth import Principal
 from chassis.context import system
 from chassis.ids import new_id
+from chassis.security.auth import Principal
 from chassis.service import Resources
 from chassis.settings import Settings
 from gateway.app import create_app

@@ -15,10 +15,10 @@ from typing import Any
 
 import uvicorn
 
+from chassis.http.prefork import WorkerServer
+from chassis.http.supervisor import Supervisor
 from chassis.ids import new_id_text
-from chassis.prefork import WorkerServer
 from chassis.settings import environment_with
-from chassis.supervisor import Supervisor
 
 SLOW_SECONDS = 0.7
 NEW_IDS = 1_000

@@ -19,16 +19,16 @@ from sqlalchemy.exc import DBAPIError
 
 from chassis import clock
 from chassis.audit import acts, record, row_of, seals
-from chassis.audit.sealing import Sealer, next_seal
+from chassis.audit.hash_chain import Sealer, next_seal
 from chassis.audit.verification import Verification, verify
 from chassis.context import system
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.errors import Unavailable
 from chassis.ids import new_id
-from chassis.jobs import SEAL, start
+from chassis.jobs.jobs import SEAL, start
+from chassis.operations.testing import migrated_database
 from chassis.service import Resources
 from chassis.settings import Settings, environment_with
-from chassis.testing import migrated_database
 from tests.conftest import CHECKOUT
 from tests.example_services.audited_writer import CALLER, act
 from tests.example_services.installation import eventually

@@ -21,12 +21,12 @@ from typer.testing import CliRunner, Result
 from chassis import clock
 from chassis.audit import record
 from chassis.audit.commands import app
-from chassis.audit.sealing import Sealer
-from chassis.db import Database
+from chassis.audit.hash_chain import Sealer
+from chassis.database.db import Database
 from chassis.errors import Invalid
-from chassis.health import examine
+from chassis.operations.health import examine
+from chassis.operations.testing import migrated_database
 from chassis.settings import load
-from chassis.testing import migrated_database
 from tests.example_services.audited_writer import CALLER
 from tests.example_services.stock.service import SERVICE
 

@@ -10,11 +10,11 @@ import pytest
 from sqlalchemy import select, text
 
 from chassis.audit import acts, record, seals
-from chassis.audit.sealing import Sealer
+from chassis.audit.hash_chain import Sealer
 from chassis.audit.verification import verify
 from chassis.context import system
-from chassis.db import Database
-from chassis.testing import migrated_database
+from chassis.database.db import Database
+from chassis.operations.testing import migrated_database
 from tests.example_services.audited_writer import CALLER, act
 from tests.example_services.installation import eventually
 from tests.example_services.stock.service import SERVICE

@@ -8,9 +8,10 @@ from datetime import timedelta
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from chassis import auth, clock
-from chassis.auth import Principal, TokenState, TokenVerifier, sign_token
+from chassis import clock
 from chassis.errors import Unauthenticated, Unavailable
+from chassis.security import auth
+from chassis.security.auth import Principal, TokenState, TokenVerifier, sign_token
 
 PRINCIPAL = Principal("siti", "PKS", "s1", frozenset({"loans.write"}))
 KEY = Ed25519PrivateKey.generate()

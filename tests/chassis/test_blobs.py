@@ -10,12 +10,13 @@ from uuid import UUID
 import pytest
 from sqlalchemy import func, select, update
 
-from chassis import blobs, clock
-from chassis.blobs import Rendition
+from chassis import clock
 from chassis.context import READER, Context, system
-from chassis.db import Database
+from chassis.database import blobs
+from chassis.database.blobs import Rendition
+from chassis.database.db import Database
 from chassis.errors import Error
-from chassis.testing import migrated_database
+from chassis.operations.testing import migrated_database
 from tests.example_services.stock.service import SERVICE
 from tests.migrated import MigratedDatabases
 

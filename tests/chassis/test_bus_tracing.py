@@ -13,8 +13,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from chassis import telemetry
 from chassis.bus.local_delivery import Deliveries
+from chassis.metrics import telemetry
 from tests.example_services.installation import (
     Installation,
     eventually,

@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.settings import environment_with
 from tests.example_services.installation import (
     CHECKOUT,

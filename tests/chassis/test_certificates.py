@@ -20,10 +20,12 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from chassis import certificates, clock, tls_connections
-from chassis.certificate_files import load_certificate
-from chassis.certificates import check_certificates, make_certificates, names_of_machine
+from chassis import clock
 from chassis.errors import Error, Forbidden, Invalid
+from chassis.http import tls_connections
+from chassis.operations import certificates
+from chassis.operations.certificate_files import load_certificate
+from chassis.operations.certificates import check_certificates, make_certificates, names_of_machine
 from chassis.rpc.client import sync_channel
 from chassis.service import service_names
 from chassis.settings import load

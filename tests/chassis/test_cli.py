@@ -14,7 +14,7 @@ import pytest
 import typer.main
 from typer.testing import CliRunner
 
-from chassis import cli
+from chassis.cli import commands
 from chassis.errors import Conflict, Error, Invalid, NotFound, Refusal, Refused, TooMany, Unavailable
 from chassis.service import discover
 from chassis.urls import resolve
@@ -65,10 +65,10 @@ def command_paths(command: Any, words: list[str]) -> list[list[str]]:
     return [path for name, subcommand in subcommands.items() for path in command_paths(subcommand, [*words, name])]
 
 
-LAZY = {name: cli.import_command(name) for name in cli.lazy_commands()}
+LAZY = {name: commands.import_command(name) for name in commands.lazy_commands()}
 COMMANDS = [
     words
-    for name, command in {**typer.main.get_group(cli.app).commands, **LAZY}.items()
+    for name, command in {**typer.main.get_group(commands.app).commands, **LAZY}.items()
     for words in command_paths(command, [name])
 ]
 # Modules that `rangkiang --help` does not need; to import them takes a second.
@@ -86,7 +86,9 @@ LARGE_MODULES = (
 
 
 def test_help_imports_no_service_and_no_large_library(tmp_path: Path) -> None:
-    code, output, messages = run(tmp_path, "-X", "importtime", "-m", "chassis.cli", "--help", program=(sys.executable,))
+    code, output, messages = run(
+        tmp_path, "-X", "importtime", "-m", "chassis.cli.commands", "--help", program=(sys.executable,)
+    )
     assert code == 0
     modules = {line.rpartition("|")[2].strip() for line in messages.splitlines() if line.startswith("import time:")}
     assert "typer" in modules
@@ -95,7 +97,7 @@ def test_help_imports_no_service_and_no_large_library(tmp_path: Path) -> None:
 
 
 def test_help_shows_the_first_line_of_the_commands_help() -> None:
-    assert cli.lazy_commands() == {
+    assert commands.lazy_commands() == {
         name: (command.short_help or command.help).splitlines()[0] for name, command in LAZY.items()
     }
 
@@ -106,7 +108,7 @@ def test_every_command_of_a_service_is_listed() -> None:
             continue
         group = typer.Typer()
         group.add_typer(resolve(service.commands))
-        assert set(typer.main.get_group(group).commands) <= set(cli.lazy_commands())
+        assert set(typer.main.get_group(group).commands) <= set(commands.lazy_commands())
 
 
 def test_the_version_is_the_packages(tmp_path: Path) -> None:
@@ -148,7 +150,7 @@ def test_the_program_has_its_documented_commands() -> None:
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 def test_every_command_has_help_and_a_json_option(words: list[str]) -> None:
-    result = CliRunner().invoke(cli.app, [*words, "--help"], env={"COLUMNS": "200"})
+    result = CliRunner().invoke(commands.app, [*words, "--help"], env={"COLUMNS": "200"})
     assert result.exit_code == 0
     assert "--json" in result.output
 
@@ -304,10 +306,10 @@ def test_errors_have_their_exit_codes(
     def failing_app(**_options: object) -> None:
         raise kind("SOME_REASON", what="test")
 
-    monkeypatch.setattr(cli, "app", failing_app)
+    monkeypatch.setattr(commands, "app", failing_app)
     monkeypatch.setattr(sys, "argv", ["rangkiang", "doctor", "--json"])
     with pytest.raises(SystemExit) as exit_info:
-        cli.main()
+        commands.main()
     assert exit_info.value.code == code
     assert json.loads(capsys.readouterr().out)["error"]["facts"] == {"what": "test"}
 
@@ -318,11 +320,11 @@ def test_every_refusal_of_an_error_is_printed(
     def refuse(**_options: object) -> None:
         raise Refused(refusals=(Refusal("DISK_FULL"), Refusal("PORT_TAKEN", port=80, variable="PORT")))
 
-    monkeypatch.setattr(cli, "app", refuse)
+    monkeypatch.setattr(commands, "app", refuse)
     monkeypatch.setenv("LANG", "id_ID.UTF-8")
     monkeypatch.setattr(sys, "argv", ["rangkiang", "doctor", "--json"])
     with pytest.raises(SystemExit):
-        cli.main()
+        commands.main()
     error = json.loads(capsys.readouterr().out)["error"]
     assert (error["reason"], error["facts"]) == ("DISK_FULL", {})
     assert [(refusal["reason"], refusal["facts"]) for refusal in error["refusals"]] == [
@@ -333,7 +335,7 @@ def test_every_refusal_of_an_error_is_printed(
 
     monkeypatch.setattr(sys, "argv", ["rangkiang", "doctor"])
     with pytest.raises(SystemExit):
-        cli.main()
+        commands.main()
     lines = capsys.readouterr().err.splitlines()
     assert [line.partition(":")[0] for line in lines] == ["DISK_FULL", "PORT_TAKEN"]
     assert "Porta 80" in lines[1]

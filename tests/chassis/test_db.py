@@ -11,13 +11,13 @@ import pytest
 from sqlalchemy import Column, Integer, MetaData, Table, delete, func, insert, select, text
 from sqlalchemy.exc import IntegrityError
 
-from chassis import sqlite
-from chassis.column_types import Id, UtcTime
 from chassis.context import READER, Context, system
-from chassis.db import Database
+from chassis.database import sqlite
+from chassis.database.column_types import Id, UtcTime
+from chassis.database.db import Database
+from chassis.database.sql import insert_ignore, update_many, upsert_newer
 from chassis.errors import Unavailable
 from chassis.ids import new_id
-from chassis.sql import insert_ignore, update_many, upsert_newer
 from tests.forks import start_script
 from tests.migrated import stored_bytes
 
@@ -121,7 +121,7 @@ def test_two_processes_write_to_one_sqlite_file(tmp_path: Path) -> None:
     database = Database(url)
     metadata.create_all(database.writer)
     script = (
-        "import sys; from chassis.context import READER; from chassis.db import Database\n"
+        "import sys; from chassis.context import READER; from chassis.database.db import Database\n"
         "from chassis.ids import new_id\n"
         "from sqlalchemy import text\n"
         "database = Database(sys.argv[1])\n"

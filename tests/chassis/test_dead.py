@@ -11,8 +11,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from chassis.bus.local_delivery import Deliveries
-from chassis.dead import app
 from chassis.errors import Invalid, NotFound
+from chassis.operations.dead import app
 from tests.example_services.installation import Installation, installation_of
 from tests.migrated import MigratedDatabases
 

@@ -13,15 +13,16 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert
 
-from chassis import clock, diagnosis
+from chassis import clock
 from chassis.bus.amqp import AmqpBus, Publisher, declare_handler
 from chassis.bus.local import deliveries
+from chassis.bus.outbox import outbox
 from chassis.context import system
-from chassis.health import Finding, examine
 from chassis.ids import new_id
-from chassis.job_runs import DONE, job_runs
-from chassis.migrate import migrate
-from chassis.outbox import outbox
+from chassis.jobs.job_runs import DONE, job_runs
+from chassis.migrations.migrate import migrate
+from chassis.operations import diagnosis
+from chassis.operations.health import Finding, examine
 from chassis.settings import Settings
 from tests.conftest import CHECKOUT
 from tests.example_services.orders.service import SERVICE as ORDERS
@@ -33,7 +34,7 @@ TESTS = system("tests")
 # Takes a role and does nothing, as a process that hangs.
 IDLE_HOLDER = """
 import sys, time
-from chassis.lease import Leases
+from chassis.jobs.lease import Leases
 from tests.example_services.orders.service import SERVICE
 from chassis.settings import load
 print(Leases(SERVICE.open_database(load())).try_hold(sys.argv[1]) is not None, flush=True)
@@ -159,7 +160,7 @@ def test_a_queue_without_a_worker_is_found(settings: Settings, amqp_url: str) ->
     with closing(Publisher(amqp_url)) as publisher:
         declare_handler(publisher.channel(), "orders", ORDERS.consumers[0], (1,))
     plant(settings, outbox, id=new_id(), **event())
-    from chassis.outbox import Relay
+    from chassis.bus.outbox import Relay
 
     with closing(ORDERS.open_database(settings)) as database, closing(AmqpBus(amqp_url)) as bus:
         with database.transaction(TESTS) as session:

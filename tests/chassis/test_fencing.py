@@ -13,16 +13,16 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select, text
 
-from chassis import jobs, lease_rows
 from chassis.bus import Event
 from chassis.bus.local import LocalBus, deliveries
 from chassis.bus.local_delivery import Deliveries
+from chassis.bus.outbox import Relay
 from chassis.context import system
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.errors import Conflict, Unavailable
-from chassis.lease import FencedDatabase, Lease, Leases
-from chassis.lease_rows import renewer_of
-from chassis.outbox import Relay
+from chassis.jobs import jobs, lease_rows
+from chassis.jobs.lease import FencedDatabase, Lease, Leases
+from chassis.jobs.lease_rows import renewer_of
 from chassis.service import Job
 from tests.chassis import example_jobs
 from tests.example_services.installation import Installation, installation_of

@@ -13,13 +13,13 @@ from uuid import UUID
 import pytest
 from sqlalchemy import insert, select
 
-import chassis.outbox
+import chassis.bus.outbox
 from chassis import clock
+from chassis.bus.inbox import record_delivery
+from chassis.bus.outbox import outbox
 from chassis.context import system
-from chassis.diagnosis import check_gaps
 from chassis.ids import earliest_id
-from chassis.inbox import record_delivery
-from chassis.outbox import outbox
+from chassis.operations.diagnosis import check_gaps
 from chassis.rpc import inproc
 from chassis.rpc.gaps import close_gaps
 from chassis.service import Resources
@@ -131,7 +131,7 @@ def test_events_that_may_still_wait_or_came_before_the_handler_are_not_missing(l
 
 def test_more_events_than_a_page_are_compared(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
     begin_to_compare(library)
-    monkeypatch.setattr(chassis.outbox, "MOST_IDS", 2)
+    monkeypatch.setattr(chassis.bus.outbox, "MOST_IDS", 2)
     lost = [library.publish(hours_ago=10 - number) for number in range(5)]
     assert close_gaps(library.catalog) == 5
     assert sorted(library.unpublished()) == lost

@@ -12,15 +12,15 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert
 
-from chassis import health
 from chassis.bus.local import deliveries
 from chassis.clock import now
 from chassis.context import system
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.errors import Unavailable
-from chassis.health import Finding, examine
 from chassis.ids import new_id
-from chassis.migrate import migrate
+from chassis.migrations.migrate import migrate
+from chassis.operations import health
+from chassis.operations.health import Finding, examine
 from chassis.rpc.server import Server
 from chassis.sentences import LocalText
 from chassis.service import Resources, Service

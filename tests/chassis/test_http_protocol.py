@@ -14,12 +14,12 @@ import pytest
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from chassis import http_protocol
 from chassis.addresses import networks
-from chassis.http_protocol import HEAD_BYTES, WAITING_REQUESTS
+from chassis.http import http_protocol
+from chassis.http.http_protocol import HEAD_BYTES, WAITING_REQUESTS
 from tests.fakes.http_site import GET, LARGE_RESPONSE_BYTES, Site, client_of, eventually, pour, until_closed
 
-# SHA-256 of the source that chassis/http_protocol.py extends.
+# SHA-256 of the source that chassis/http/http_protocol.py extends.
 UVICORN_CLASSES = "1f0ad26f71ba02a760f1965589e05ae7e93ec5eb5a25b6c0d796f71630a3a051"
 
 
@@ -371,5 +371,5 @@ def test_proxies_that_are_no_addresses_or_every_address_are_refused(text: str) -
 def test_uvicorns_private_classes_are_those_that_the_bounds_were_written_for() -> None:
     source = "".join(map(inspect.getsource, (HttpToolsProtocol, RequestResponseCycle, FlowControl)))
     assert hashlib.sha256(source.encode()).hexdigest() == UVICORN_CLASSES, (
-        "uvicorn has changed its classes: compare them with chassis/http_protocol.py, then record the new digest"
+        "uvicorn has changed its classes: compare them with chassis/http/http_protocol.py, then record the new digest"
     )

@@ -21,14 +21,14 @@ from hypothesis import strategies as st
 from sqlalchemy import delete, func, select
 
 from chassis import clock
+from chassis.bus.outbox import tidy
 from chassis.context import system
-from chassis.db import Database
+from chassis.database.db import Database
+from chassis.database.idempotency import RETENTION, effects
 from chassis.errors import Conflict, KeyReused, Refused
-from chassis.idempotency import RETENTION, effects
-from chassis.outbox import tidy
+from chassis.operations.testing import migrated_database
 from chassis.service import Resources
 from chassis.settings import Settings, environment_with
-from chassis.testing import migrated_database
 from tests import servers
 from tests.conftest import CHECKOUT
 from tests.example_services.keyed_writer import CALLER, write, write_in_the_end

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import pytest
 
-from chassis.job_runs import next_start
+from chassis.jobs.job_runs import next_start
 from chassis.service import Job
 
 

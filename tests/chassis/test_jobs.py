@@ -18,11 +18,12 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from chassis import clock, jobs
+from chassis import clock
 from chassis.context import READER
-from chassis.db import Database
-from chassis.job_runs import job_runs
-from chassis.lease import Leases
+from chassis.database.db import Database
+from chassis.jobs import jobs
+from chassis.jobs.job_runs import job_runs
+from chassis.jobs.lease import Leases
 from chassis.service import Job, Resources
 from chassis.settings import Settings
 from tests.chassis.example_jobs import SERVICE, notes

@@ -14,17 +14,18 @@ import pytest
 from sqlalchemy import event, text
 from sqlalchemy.engine import URL
 
-from chassis import lease_rows, postgres
 from chassis.context import system
-from chassis.db import Database
+from chassis.database import postgres
+from chassis.database.db import Database
 from chassis.errors import Conflict
-from chassis.lease import Leases
+from chassis.jobs import lease_rows
+from chassis.jobs.lease import Leases
 from tests.forks import start_script
 
 HOLDER = """
 import sys, time
-from chassis.db import Database
-from chassis.lease import Leases
+from chassis.database.db import Database
+from chassis.jobs.lease import Leases
 held = Leases(Database(sys.argv[1])).try_hold("index")
 print("held" if held else "free", flush=True)
 time.sleep(60)
@@ -179,7 +180,7 @@ def test_a_transaction_that_has_checked_its_lease_blocks_no_renewal(
 
 
 def test_leases_survive_a_broken_connection(rows: Database, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.DEBUG, "chassis.lease_rows")
+    caplog.set_level(logging.DEBUG, "chassis.jobs.lease_rows")
     lease = Leases(rows).try_hold("index")
     assert lease is not None
     time.sleep(0.5)

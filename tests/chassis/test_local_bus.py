@@ -14,13 +14,14 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from chassis import clock, jobs
+from chassis import clock
 from chassis.bus import BACKOFF_SECONDS, local_delivery
 from chassis.bus.local import deliveries, open_local
 from chassis.bus.local_delivery import Deliveries, deliver
 from chassis.context import Context, system
 from chassis.errors import Unavailable
-from chassis.migrate import migrate
+from chassis.jobs import jobs
+from chassis.migrations.migrate import migrate
 from chassis.service import Resources, discover
 from tests.commits import after_commit
 from tests.example_services.installation import CHECKOUT, Installation, environment_of, eventually, installation_of

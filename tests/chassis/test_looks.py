@@ -14,11 +14,11 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from chassis.audit import access_log as looks_module
 from chassis.audit import acts
-from chassis.audit import looks as looks_module
-from chassis.audit.looks import Looks
+from chassis.audit.access_log import Looks
 from chassis.context import Context, system
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.errors import TooLate, Unavailable
 from chassis.settings import environment_with
 from tests.conftest import CHECKOUT

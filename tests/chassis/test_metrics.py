@@ -27,7 +27,8 @@ PROCESSES = "rangkiang_processes"
 COUNTING = """
 import sys
 from pathlib import Path
-from chassis import metrics, telemetry
+from chassis.metrics import telemetry
+from chassis import metrics
 from chassis.settings import Settings
 telemetry.start(Settings(data=Path(sys.argv[1]), metrics_port=int(sys.argv[2])), "tests")
 print("ready", metrics.own() is not None, flush=True)
@@ -144,7 +145,7 @@ def test_without_a_port_nothing_is_counted_and_the_library_is_not_imported(tmp_p
         "import sys; from pathlib import Path; from chassis import metrics, telemetry;"
         "from chassis.settings import Settings; telemetry.start(Settings(data=Path(sys.argv[1])), 'tests');"
         "metrics.observe_request('/a', 'GET', 200, 0.1); metrics.observe_call('a/B', 'OK', 0.1);"
-        "import chassis.rpc.server, chassis.jobs, gateway.app;"
+        "import chassis.rpc.server, chassis.jobs.jobs, gateway.app;"
         "sys.exit(any(name.startswith('prometheus') for name in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", script, str(tmp_path)], timeout=60).returncode == 0

@@ -12,10 +12,10 @@ from sqlalchemy import MetaData, create_engine, insert, inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from chassis.context import Context, system
-from chassis.db import Database, chassis_tables
+from chassis.database.db import Database, chassis_tables
 from chassis.errors import Conflict, Unavailable
 from chassis.ids import new_id
-from chassis.migrate import migrate, pending
+from chassis.migrations.migrate import migrate, pending
 from chassis.service import Service
 from services.catalog.service import SERVICE
 from services.catalog.tables import Institution, Source
@@ -117,7 +117,7 @@ def test_a_migration_waits_while_a_table_is_in_use(
     engine = create_engine(postgres_owner_url)
     with engine.begin() as connection:
         connection.exec_driver_sql("SELECT * FROM one")
-        monkeypatch.setattr("chassis.migrate.BLOCKED_SECONDS", 0.5)
+        monkeypatch.setattr("chassis.migrations.migrate.BLOCKED_SECONDS", 0.5)
         with pytest.raises(Unavailable) as blocked:
             migrate(evolving.service, owner_url=postgres_owner_url)
         assert blocked.value.reason == "MIGRATION_BLOCKED"
@@ -135,7 +135,7 @@ def test_a_migration_waits_while_a_table_is_in_use(
 
 def test_several_processes_migrate_once(url: str) -> None:
     script = (
-        "import sys; from chassis.migrate import migrate; from services.catalog.service import SERVICE\n"
+        "import sys; from chassis.migrations.migrate import migrate; from services.catalog.service import SERVICE\n"
         "print(len(migrate(SERVICE, owner_url=sys.argv[1])))"
     )
     children = [start_script(script, url) for _ in range(3)]

@@ -14,12 +14,12 @@ from uuid import UUID
 import pytest
 from sqlalchemy import func, select
 
-from chassis import clock, inbox, outbox
-from chassis.bus import Event
+from chassis import clock
+from chassis.bus import Event, inbox, outbox
+from chassis.bus.inbox import record_delivery
+from chassis.bus.outbox import Relay, tidy
 from chassis.context import system
 from chassis.errors import Unavailable
-from chassis.inbox import record_delivery
-from chassis.outbox import Relay, tidy
 from tests.commits import after_commit
 from tests.example_services.installation import CLERK, Installation, drain, eventually, installation_of
 from tests.migrated import MigratedDatabases

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from chassis import outgoing
 from chassis.addresses import networks
-from chassis.certificate_files import AUTHORITY, MACHINE
-from chassis.certificates import make_certificates
 from chassis.errors import Invalid, Refused, Unavailable
-from chassis.outgoing import NoReply, OutgoingClient
+from chassis.http import outgoing
+from chassis.http.outgoing import NoReply, OutgoingClient
+from chassis.operations.certificate_files import AUTHORITY, MACHINE
+from chassis.operations.certificates import make_certificates
 from tests.fakes.http_receiver import Answer, HttpReceiver, Received
 
 LOOPBACK = networks("127.0.0.0/8,::1/128")

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from chassis import cli, telemetry
+from chassis.cli import commands
 from chassis.errors import Invalid
-from chassis.health import Finding
+from chassis.metrics import telemetry
+from chassis.operations.health import Finding
 from chassis.output import json_text, print_table, print_text, visible
 from chassis.sentences import LocalText
 from chassis.settings import Settings
@@ -66,12 +67,12 @@ def test_doctor_shows_a_finding_that_looks_like_markup(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     branch = LocalText("![/b]\x1b[31m", "![/b]\x1b[31m")
-    monkeypatch.setattr("chassis.health.examine", lambda *_: [Finding("catalog branches", False, branch)])
-    monkeypatch.setattr("chassis.telemetry.start", lambda *_: None)
+    monkeypatch.setattr("chassis.operations.health.examine", lambda *_: [Finding("catalog branches", False, branch)])
+    monkeypatch.setattr("chassis.metrics.telemetry.start", lambda *_: None)
     monkeypatch.setattr("sys.argv", ["rangkiang", "doctor"])
     with pytest.raises(SystemExit) as end:
-        cli.main()
-    assert end.value.code == cli.FINDINGS
+        commands.main()
+    assert end.value.code == commands.FINDINGS
     assert "![/b]⟨U+001B⟩[31m" in capsys.readouterr().out
 
 
@@ -88,12 +89,12 @@ def test_doctor_names_the_parts_that_need_something(
         Finding("master key", True, works, print_it),
         Finding("catalog index", False, broken),
     ]
-    monkeypatch.setattr("chassis.health.examine", lambda *_: findings)
-    monkeypatch.setattr("chassis.telemetry.start", lambda *_: None)
+    monkeypatch.setattr("chassis.operations.health.examine", lambda *_: findings)
+    monkeypatch.setattr("chassis.metrics.telemetry.start", lambda *_: None)
     monkeypatch.setenv("LANG", "en_GB.UTF-8")
     monkeypatch.setattr("sys.argv", ["rangkiang", "doctor"])
     with pytest.raises(SystemExit):
-        cli.main()
+        commands.main()
     output = capsys.readouterr().out
     rows = [line.split("│")[1:3] for line in output.splitlines() if line.startswith("│")]
     assert [[cell.strip() for cell in row] for row in rows] == [
@@ -104,7 +105,7 @@ def test_doctor_names_the_parts_that_need_something(
 
 def test_an_error_shows_the_controls_in_its_facts(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        cli.exit_with(Invalid("USAGE", why=HOSTILE))
+        commands.exit_with(Invalid("USAGE", why=HOSTILE))
     assert SHOWN in capsys.readouterr().err
 
 

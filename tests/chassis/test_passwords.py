@@ -9,8 +9,9 @@ from urllib.parse import quote
 
 import pytest
 
-from chassis import output, telemetry
+from chassis import output
 from chassis.errors import Invalid
+from chassis.metrics import telemetry
 from chassis.output import json_text, visible
 from chassis.settings import Settings
 from chassis.urls import check_url

@@ -13,9 +13,9 @@ from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from chassis import postgres
 from chassis.context import READER, Context, system
-from chassis.db import Database
+from chassis.database import postgres
+from chassis.database.db import Database
 from chassis.errors import Unavailable
 from chassis.rpc.interceptors import unexpected
 from tests.conditions import eventually

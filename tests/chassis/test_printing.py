@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chassis.printing import printable
+from chassis.output import printable
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from sqlalchemy.orm import Session
 
 from chassis.context import system
 from chassis.errors import Unavailable
-from chassis.job_runs import REFILL, record_start
-from chassis.resync import catch_up, fill_empty
+from chassis.jobs.job_runs import REFILL, record_start
+from chassis.operations.resync import catch_up, fill_empty
 from chassis.rpc import inproc
 from chassis.service import Projection, Resources
 from tests.chassis.rpc import echo

@@ -12,12 +12,12 @@ import pytest
 from alembic.script import ScriptDirectory
 from sqlalchemy import MetaData, create_engine, event, text
 
-from chassis import revisions
 from chassis.context import READER
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.errors import Unavailable
 from chassis.ids import new_id
-from chassis.migrate import migrate
+from chassis.migrations import revisions
+from chassis.migrations.migrate import migrate
 from chassis.service import Service, discover
 from chassis.settings import Settings
 

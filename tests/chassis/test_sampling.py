@@ -9,12 +9,13 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from chassis import backup, clock, metrics
+from chassis import clock, metrics
 from chassis.bus.depths import open_depths
-from chassis.certificates import make_certificates
 from chassis.errors import Unavailable
 from chassis.metrics.shared import SharedMetrics
-from chassis.sampling import samples_of
+from chassis.operations import backup
+from chassis.operations.certificates import make_certificates
+from chassis.operations.sampling import samples_of
 from chassis.service import Resources
 from chassis.settings import Settings
 from tests.conditions import eventually

@@ -13,10 +13,10 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from chassis.backup import make_backup
 from chassis.context import system
-from chassis.migrate import migrate
-from chassis.restore import restore_backup
+from chassis.migrations.migrate import migrate
+from chassis.operations.backup import make_backup
+from chassis.operations.restore import restore_backup
 from chassis.service import Erasure
 from chassis.settings import Settings, load
 from tests import servers as development

@@ -8,7 +8,7 @@ from itertools import product
 
 import pytest
 
-from chassis.spreadsheets import csv_line
+from chassis.output import csv_line
 from tests.conftest import CHECKOUT
 
 SIGNS = "=+-@＝＋－＠"
@@ -47,4 +47,4 @@ def test_one_module_writes_every_csv_file():
         for path in (CHECKOUT / folder).rglob("*.py")
         if "csv.writer(" in (text := path.read_text(encoding="utf-8")) or "csv.DictWriter(" in text
     ]
-    assert writers == ["chassis/spreadsheets.py"]
+    assert writers == ["chassis/output.py"]

@@ -10,7 +10,7 @@ import time
 HANGING = """
 import logging, signal, threading
 from concurrent.futures import ThreadPoolExecutor
-from chassis.stopping import end_within
+from chassis.http.supervisor import end_within
 logging.basicConfig(format="%(message)s %(threads)s")
 stop = threading.Event()
 signal.signal(signal.SIGTERM, lambda *_: (end_within(0.5), stop.set()))

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, delete, make_url, table, text
 
-from chassis import structure
 from chassis.context import system
 from chassis.errors import Unavailable
-from chassis.health import Finding, examine
-from chassis.migrate import migrate
+from chassis.migrations.migrate import migrate
+from chassis.operations import structure
+from chassis.operations.health import Finding, examine
 from chassis.rpc.server import DatabaseCheck
 from chassis.settings import Settings, load
 from services.circulation.service import SERVICE

@@ -32,12 +32,12 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import DeclarativeBase, Session, aliased
 
 from chassis.context import READER, Context, system
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.errors import Unavailable
 from chassis.ids import new_id
-from chassis.migrate import migrate
+from chassis.migrations.migrate import migrate
+from chassis.operations.testing import migrated_database
 from chassis.service import Service, discover
-from chassis.testing import migrated_database
 from tests.example_services.diary.service import SERVICE, copies, notes
 from tests.migrated import MigratedDatabases
 from tests.other_institution import check

@@ -23,10 +23,11 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import format_span_id
 from sqlalchemy import text
 
-from chassis import rpc, telemetry
+from chassis import rpc
 from chassis.context import READER
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.errors import NotFound, Unavailable
+from chassis.metrics import telemetry
 from chassis.rpc import inproc
 from chassis.rpc.client import aio_channel
 from chassis.rpc.server import Server

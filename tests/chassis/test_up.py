@@ -54,7 +54,7 @@ def test_the_supervisor_has_no_thread_and_no_database_that_a_new_worker_would_sh
     # Traces, whose exporter is a thread, belong to the workers.
     traced = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", "OTEL_TRACES_SAMPLER": "always_off"}
     # The program itself, because a fork has no thread that an import starts.
-    command = [sys.executable, "-P", "-m", "chassis.cli", "up", "--json"]
+    command = [sys.executable, "-P", "-m", "chassis.cli.commands", "up", "--json"]
     process = subprocess.Popen(command, env=variables(tmp_path, **traced), cwd=CHECKOUT, stdout=subprocess.PIPE)
     try:
         assert process.stdout is not None

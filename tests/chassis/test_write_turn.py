@@ -13,9 +13,10 @@ import pytest
 from sqlalchemy import Column, Integer, MetaData, Table, select, text, update
 from sqlalchemy.orm import Session
 
-from chassis import db, nesting
+from chassis import transaction_guard
 from chassis.context import READER, Context, system
-from chassis.db import Database
+from chassis.database import db
+from chassis.database.db import Database
 from chassis.errors import Conflict, TooLate, Unavailable
 from tests.forks import start_script
 
@@ -25,7 +26,7 @@ things = Table("things", MetaData(), Column("id", Integer, primary_key=True), Co
 HOLDER = """
 import sys
 from chassis.context import READER
-from chassis.db import Database
+from chassis.database.db import Database
 with Database(sys.argv[1]).transaction(READER):
     print("holds", flush=True)
     sys.stdin.read()
@@ -37,7 +38,7 @@ WRITERS = """
 import sys, threading, time
 from sqlalchemy import text
 from chassis.context import system
-from chassis.db import Database
+from chassis.database.db import Database
 database, stop = Database(sys.argv[1]), threading.Event()
 def write():
     while not stop.is_set():
@@ -176,7 +177,7 @@ def test_a_nested_transaction_is_refused_at_once(database: Database) -> None:
     for inner in (database, second_database):
         with (
             database.transaction(TEST),
-            pytest.raises(nesting.NestedWork, match="pass its session down"),
+            pytest.raises(transaction_guard.NestedWork, match="pass its session down"),
             inner.transaction(TEST),
         ):
             raise AssertionError("the transaction must not begin")

@@ -17,14 +17,14 @@ from google.rpc import status_pb2
 from google.rpc.error_details_pb2 import ErrorInfo, LocalizedMessage
 
 from chassis.context import system
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.errors import Error, Forbidden, Invalid, NotFound, Refused, TooLate, Unauthenticated, Unavailable
-from chassis.nesting import NestedWork
 from chassis.rpc import client_calls, inproc
 from chassis.rpc.client import MESSAGE_BYTES, aio_channel, sync_channel
 from chassis.rpc.server import Server
 from chassis.rpc.status import from_status
 from chassis.settings import Settings
+from chassis.transaction_guard import NestedWork
 from gateway import problems
 from tests.chassis.rpc import echo
 from tests.chassis.rpc.echo import Echo, words

@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 
 from chassis.audit import record
-from chassis.audit.looks import Looks
-from chassis.audit.sealing import Sealer
+from chassis.audit.access_log import Looks
+from chassis.audit.hash_chain import Sealer
 from chassis.context import Context
-from chassis.db import Database
+from chassis.database.db import Database
 
 CALLER = Context(institution="SOLOK", actor="amak", session="s1", request_id="r1")
 

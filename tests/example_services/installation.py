@@ -22,13 +22,13 @@ from chassis.bus import DEAD_ADAPTERS, DeadList, Event
 from chassis.bus.amqp import AmqpBus, Publisher, declare_handler
 from chassis.bus.local import LocalBus
 from chassis.bus.local_delivery import Deliveries
+from chassis.bus.outbox import Relay, outbox, unpublished
 from chassis.context import Context, system
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.ids import new_id
-from chassis.outbox import Relay, outbox, unpublished
+from chassis.operations.testing import migrated_database
 from chassis.service import Resources, Service
 from chassis.settings import Settings, environment_with, load
-from chassis.testing import migrated_database
 from chassis.urls import open_url
 from tests import servers
 from tests.example_services.orders.service import SERVICE as ORDERS

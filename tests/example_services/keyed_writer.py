@@ -10,9 +10,9 @@ from typing import Any
 from sqlalchemy import insert
 
 from chassis.context import Context
-from chassis.db import Database
+from chassis.database.db import Database
+from chassis.database.idempotency import once
 from chassis.errors import Conflict
-from chassis.idempotency import once
 from chassis.ids import new_id
 from tests.commits import after_commit
 from tests.example_services.kill_points import kill_process

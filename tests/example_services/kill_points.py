@@ -15,9 +15,8 @@ from functools import wraps
 from typing import Any
 
 import tests.example_services.installation as installation_module
-from chassis import outbox
-from chassis.bus import amqp, local, local_delivery
-from chassis.db import Database
+from chassis.bus import amqp, local, local_delivery, outbox
+from chassis.database.db import Database
 from chassis.service import Resources
 from chassis.settings import environment_with, load
 from tests.commits import after_commit

@@ -15,9 +15,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis import rpc
-from chassis.db import Database
+from chassis.database.db import Database
+from chassis.database.idempotency import once
 from chassis.errors import Conflict, Error, KeyReused, Outdated, Refusal, Refused
-from chassis.idempotency import once
 from chassis.ids import new_id
 from chassis.rpc import inproc
 from chassis.rpc.server import Server

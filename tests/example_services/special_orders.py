@@ -11,8 +11,8 @@ import psycopg.waiting
 from sqlalchemy import insert, text
 from sqlalchemy.orm import Session
 
-from chassis import telemetry
 from chassis.context import Context
+from chassis.metrics import telemetry
 from chassis.service import Consumer
 from rangkiang.catalog.v1.events_pb2 import RecordsChanged
 from tests.example_services.orders.service import SERVICE

@@ -13,8 +13,8 @@ from typing import Any
 import uvicorn
 
 from chassis.addresses import networks
-from chassis.http_protocol import BoundedConnections, ConnectionLimit
-from chassis.prefork import StoppableServer
+from chassis.http.http_protocol import BoundedConnections, ConnectionLimit
+from chassis.http.prefork import StoppableServer
 
 GET = b"GET /quick HTTP/1.1\r\nHost: a\r\n\r\n"
 LARGE_RESPONSE_BYTES = 64 * 1024 * 1024

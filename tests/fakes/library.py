@@ -12,7 +12,7 @@ from sqlalchemy import func, insert, select, update
 
 from chassis import clock
 from chassis.context import READER, Context, system
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.ids import new_id
 from services.catalog.browse.headings import HeadingWriter
 from services.catalog.index.changes import load_changes

@@ -14,8 +14,8 @@ from typing import Any
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
-from chassis.certificate_files import AUTHORITY, MACHINE
-from chassis.certificates import make_certificates
+from chassis.operations.certificate_files import AUTHORITY, MACHINE
+from chassis.operations.certificates import make_certificates
 
 USER, PASSWORD = "pustaka@kota.example", "rahasia-surat"
 

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from chassis import clock
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.errors import Unavailable
 from chassis.ids import new_id
 from rangkiang.circulation.v1.events_pb2 import LoanFact

@@ -26,11 +26,11 @@ from sqlalchemy import func, select, update
 
 from chassis import clock
 from chassis.bus.amqp import Publisher, dead_queue, queue_of
-from chassis.certificates import make_certificates
+from chassis.bus.outbox import outbox, unpublished_rows
 from chassis.context import system
-from chassis.db import Database
-from chassis.job_runs import LAST_BACKUP, job_runs
-from chassis.outbox import outbox, unpublished_rows
+from chassis.database.db import Database
+from chassis.jobs.job_runs import LAST_BACKUP, job_runs
+from chassis.operations.certificates import make_certificates
 from chassis.service import load
 from chassis.settings import load as load_settings
 from services.notifications.tables import Institution, Notice

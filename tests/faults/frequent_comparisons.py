@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 
-from chassis import cli, revisions
+from chassis.cli import commands
+from chassis.migrations import revisions
 
 
 def main(*words: str) -> None:
     revisions.CHECK_SECONDS = 0.5
     sys.argv = ["rangkiang", *words]
-    cli.main()
+    commands.main()

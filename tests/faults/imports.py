@@ -17,9 +17,9 @@ from typing import Any
 from sqlalchemy import func, select
 
 from bench import generate
+from chassis.bus.outbox import outbox
 from chassis.context import READER, system
-from chassis.db import Database
-from chassis.outbox import outbox
+from chassis.database.db import Database
 from chassis.settings import Settings, load
 from services.catalog.formats import export
 from services.catalog.index.installation import open_index_at

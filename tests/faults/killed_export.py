@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from chassis import cli
+from chassis.cli import commands
 from services.catalog.commands import export
 from services.catalog.formats import export as exports
 from tests.example_services.kill_points import kill_after, kill_before
@@ -28,7 +28,7 @@ def main(point: str, *command: str) -> None:
     # The command has the name of its module in the package.
     sys.modules[export.__module__].KEEP_SECONDS = 0.0  # type: ignore[attr-defined]
     sys.argv = ["rangkiang", *command]
-    cli.main()
+    commands.main()
 
 
 if __name__ == "__main__":

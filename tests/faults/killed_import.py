@@ -10,8 +10,9 @@ import sys
 import threading
 from collections.abc import Callable
 
-from chassis import cli, jobs
-from chassis.db import Database
+from chassis.cli import commands
+from chassis.database.db import Database
+from chassis.jobs import jobs
 from chassis.service import Resources, load
 from chassis.settings import load as load_settings
 from services.catalog.importing import decode, pipeline, runs
@@ -47,7 +48,7 @@ def main(point: str, *command: str) -> None:
     if command[0] != "jobs":
         decode.BATCH = pipeline.BATCH = BATCH  # type: ignore[attr-defined]
         sys.argv = ["rangkiang", *command]
-        cli.main()
+        commands.main()
         return
     settings, service = load_settings(), load("catalog")
     resources = Resources(settings=settings, database=Database(settings.database("catalog")), service=service)

@@ -16,11 +16,11 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from chassis import cli, outbox, up
-from chassis.bus import local_delivery
+from chassis.bus import local_delivery, outbox
+from chassis.cli import commands, up
+from chassis.http.supervisor import Supervisor
 from chassis.output import print_json
 from chassis.settings import load
-from chassis.supervisor import Supervisor
 from services.circulation import importing
 from services.circulation.rpc import loans
 
@@ -79,7 +79,7 @@ def import_loans(point: str, number: int, words: list[str]) -> None:
         lambda: os.kill(os.getpid(), signal.SIGKILL) if next(times) == number else None,
     )
     sys.argv = ["rangkiang", "loans", "import", *words]
-    cli.main()
+    commands.main()
 
 
 def supervise() -> int:

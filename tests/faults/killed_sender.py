@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from uuid import UUID
 
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.output import print_json
-from chassis.sealing import require_master_key
+from chassis.security.encryption import require_master_key
 from rangkiang.members.v1.contacts_pb2 import MemberContact
 from services.notifications.channels.opening import open_channels
 from services.notifications.sending.sender import Sender

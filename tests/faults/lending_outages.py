@@ -15,15 +15,15 @@ from urllib.parse import urlsplit
 import httpx
 from sqlalchemy import func, select
 
-from chassis.auth import Principal
+from chassis.bus.outbox import outbox, relay, unpublished_rows
 from chassis.context import system
-from chassis.db import Database
-from chassis.outbox import outbox, relay, unpublished_rows
+from chassis.database.db import Database
+from chassis.operations.testing import migrated_database
 from chassis.rpc import inproc
 from chassis.rpc.client import token_verifier
+from chassis.security.auth import Principal
 from chassis.service import Resources, load
 from chassis.settings import load as load_settings
-from chassis.testing import migrated_database
 from chassis.urls import resolve
 from rangkiang.members.v1.events_pb2 import MemberFact
 from services.catalog.tables import ItemState

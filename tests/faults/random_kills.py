@@ -21,9 +21,9 @@ from sqlalchemy import func, select, text
 
 from bench import generate
 from chassis.bus.amqp import UNROUTED_QUEUE, Publisher
+from chassis.bus.outbox import outbox
 from chassis.context import READER, system
-from chassis.db import Database
-from chassis.outbox import outbox
+from chassis.database.db import Database
 from rangkiang.catalog.v1.events_pb2 import RecordsChanged
 from services.catalog.index.installation import open_index_at
 from services.catalog.index.rebuilds import index_fault

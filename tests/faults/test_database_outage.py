@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from chassis import rpc
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.errors import Unavailable
 from chassis.rpc.client import sync_channel
 from chassis.rpc.server import DatabaseCheck, Server

@@ -14,14 +14,15 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import insert, select
 
-from chassis import clock, diagnosis
+from chassis import clock
 from chassis.bus.amqp import AmqpBus
+from chassis.bus.inbox import inbox
+from chassis.bus.outbox import Relay, outbox
 from chassis.context import system
-from chassis.health import Finding
 from chassis.ids import earliest_id
-from chassis.inbox import inbox
-from chassis.job_runs import record_first_run
-from chassis.outbox import Relay, outbox
+from chassis.jobs.job_runs import record_first_run
+from chassis.operations import diagnosis
+from chassis.operations.health import Finding
 from chassis.service import Resources
 from chassis.settings import load
 from rangkiang.circulation.v1.events_pb2 import LoanOpened

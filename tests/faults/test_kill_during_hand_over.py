@@ -15,9 +15,9 @@ import pytest
 from sqlalchemy import select
 
 from chassis.context import Context, system
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.ids import new_id
-from chassis.sealing import make_master_key
+from chassis.security.encryption import make_master_key
 from rangkiang.circulation.v1.events_pb2 import LoanOpened
 from services.notifications.handlers import open_loan
 from services.notifications.service import SERVICE

@@ -21,11 +21,11 @@ from sqlalchemy import func, select
 
 from chassis import clock
 from chassis.audit import acts
-from chassis.auth import Principal
 from chassis.bus.local import deliveries
+from chassis.bus.outbox import outbox
 from chassis.context import system
-from chassis.db import Database
-from chassis.outbox import outbox
+from chassis.database.db import Database
+from chassis.security.auth import Principal
 from chassis.service import Resources, discover
 from chassis.settings import load
 from rangkiang.circulation.v1.events_pb2 import LoanOpened, LoanRenewed, LoanReturned

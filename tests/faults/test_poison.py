@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from chassis.bus.suspects import DEATHS_AT_MOST
+from chassis.bus.poison_messages import DEATHS_AT_MOST
 from tests.example_services.installation import (
     Installation,
     eventually,

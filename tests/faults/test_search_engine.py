@@ -15,9 +15,9 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from chassis.context import READER
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.errors import Unavailable
-from chassis.migrate import migrate
+from chassis.migrations.migrate import migrate
 from chassis.service import Resources
 from chassis.settings import load
 from services.catalog import checks

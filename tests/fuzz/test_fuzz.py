@@ -15,9 +15,9 @@ from fastapi.routing import iter_route_contexts
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from chassis.operations.testing import migrated_database
 from chassis.service import Resources
 from chassis.settings import Settings
-from chassis.testing import migrated_database
 from gateway.app import create_app
 from services.catalog import rpc
 from services.catalog.index.installation import open_index_at

@@ -14,11 +14,11 @@ import pytest
 
 from chassis import clock
 from chassis.addresses import networks
-from chassis.auth import Principal
-from chassis.outgoing import OutgoingClient
+from chassis.http.outgoing import OutgoingClient
 from chassis.rpc import inproc
 from chassis.rpc.client import token_verifier
-from chassis.sealing import MasterKey, make_master_key
+from chassis.security.auth import Principal
+from chassis.security.encryption import MasterKey, make_master_key
 from chassis.service import Resources
 from chassis.urls import resolve
 from rangkiang.catalog.v1.events_pb2 import InstitutionCopy

@@ -13,8 +13,8 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi import APIRouter
 
-from chassis.auth import TokenState
 from chassis.errors import Unavailable
+from chassis.security.auth import TokenState
 from gateway.callers import Callers
 from gateway.sessions import Sessions
 from tests.conditions import eventually

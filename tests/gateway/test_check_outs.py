@@ -18,11 +18,11 @@ import pytest
 from sqlalchemy import update
 
 from chassis import clock
-from chassis.auth import Principal
 from chassis.context import system
+from chassis.database.sqlite import WriteLock
 from chassis.rpc import inproc
+from chassis.security.auth import Principal
 from chassis.settings import Settings
-from chassis.sqlite import WriteLock
 from services.circulation.tables import Loan
 from services.members.keys import Keys
 from services.members.roles import scopes_of

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from chassis.auth import Principal
 from chassis.context import system
 from chassis.errors import Invalid, Unavailable
+from chassis.security.auth import Principal
 from gateway.api_client import ApiClient
 from gateway.desk_command import app
 from gateway.settings import DeskSettings

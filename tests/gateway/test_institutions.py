@@ -10,13 +10,13 @@ import httpx
 import pytest
 from sqlalchemy import select
 
-from chassis.auth import Principal
 from chassis.context import system
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.ids import new_id, new_id_text
+from chassis.operations.testing import migrated_database
+from chassis.security.auth import Principal
 from chassis.service import Resources
 from chassis.settings import Settings
-from chassis.testing import migrated_database
 from gateway.request_guard import CONTENT_SECURITY_POLICY
 from services.catalog import rpc, sample
 from services.catalog.institutions.file import read_institutions

@@ -10,13 +10,13 @@ import httpx
 import pytest
 from sqlalchemy import select
 
-from chassis.auth import Principal
 from chassis.context import system
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.ids import new_id
+from chassis.operations.testing import migrated_database
+from chassis.security.auth import Principal
 from chassis.service import Resources
 from chassis.settings import Settings
-from chassis.testing import migrated_database
 from rangkiang.circulation.v1.events_pb2 import LoanFact, LoanOpened
 from services.catalog import rpc
 from services.catalog.handlers import keep_state

@@ -15,8 +15,8 @@ from fastapi.openapi.utils import get_openapi
 from sqlalchemy import func, select
 
 from chassis.context import READER
-from chassis.db import Database
-from chassis.testing import migrated_database
+from chassis.database.db import Database
+from chassis.operations.testing import migrated_database
 from gateway.api.openapi import complete, documented
 from gateway.app import describe
 from tests.example_services.notes import Notes, router, served_notes

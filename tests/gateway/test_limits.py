@@ -14,7 +14,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from chassis.addresses import networks
-from chassis.auth import Principal, TokenState, sign_token
+from chassis.security.auth import Principal, TokenState, sign_token
 from gateway import limits
 from gateway.callers import Callers, address_of
 from gateway.limits import MOST_CREDENTIALS, MOST_NETWORKS, Buckets, Concurrency, Limits

@@ -13,8 +13,8 @@ from uuid import UUID
 import httpx
 import pytest
 
-from chassis.auth import Principal
 from chassis.context import system
+from chassis.security.auth import Principal
 from rangkiang.members.v1.people_pb2 import MemberFields
 from services.members.keys import Keys
 from services.members.roles import scopes_of

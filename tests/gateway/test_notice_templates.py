@@ -9,7 +9,7 @@ from uuid import UUID
 import httpx
 import pytest
 
-from chassis.auth import Principal
+from chassis.security.auth import Principal
 from services.members.keys import Keys
 from services.members.roles import scopes_of
 from services.members.settings import MembersSettings

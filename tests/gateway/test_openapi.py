@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, settings
 from schemathesis import Case
 from schemathesis.schemas import BaseSchema
 
-from chassis.auth import Principal
+from chassis.security.auth import Principal
 from gateway.problems import MEDIA_TYPE
 from services.members.keys import Keys
 from services.members.people.store import NewMember, register

@@ -12,8 +12,8 @@ import httpx
 import pytest
 from sqlalchemy import insert
 
-from chassis.auth import Principal
 from chassis.context import system
+from chassis.security.auth import Principal
 from gateway.api.policies import MOST_NUMBER
 from rangkiang.catalog.v1.events_pb2 import BranchCopy, InstitutionCopy
 from rangkiang.circulation.v1.models import PolicyRowBody

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from chassis.auth import Principal
+from chassis.security.auth import Principal
 from gateway.api import search
 from gateway.api.queries import FACETS
 from gateway.formats import FORMATS

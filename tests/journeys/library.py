@@ -16,7 +16,7 @@ import httpx
 from sqlalchemy import func, select
 
 from chassis.context import system
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.service import load
 from chassis.settings import load as load_settings
 from services.catalog.marc.record import Record

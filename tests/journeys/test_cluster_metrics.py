@@ -8,9 +8,9 @@ from pathlib import Path
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
+from chassis.operations.testing import migrated_database
 from chassis.service import Resources
 from chassis.settings import load
-from chassis.testing import migrated_database
 from tests import servers as development
 from tests.conditions import eventually
 from tests.example_services.installation import start_worker, stop_workers, wait_until_ready

@@ -13,8 +13,8 @@ from sqlalchemy import select
 from chassis.bus.amqp import AmqpBus
 from chassis.bus.local import LocalBus
 from chassis.bus.local_delivery import Deliveries
+from chassis.bus.outbox import Bus, Relay
 from chassis.context import system
-from chassis.outbox import Bus, Relay
 from chassis.service import Resources
 from chassis.settings import load
 from services.circulation.importing import LoanImport, read_rows

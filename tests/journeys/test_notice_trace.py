@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from chassis import clock, telemetry
+from chassis import clock
 from chassis.bus.amqp import AmqpBus
 from chassis.bus.local import LocalBus
 from chassis.bus.local_delivery import Deliveries
-from chassis.db import Database
-from chassis.outbox import Bus, Relay
+from chassis.bus.outbox import Bus, Relay
+from chassis.database.db import Database
+from chassis.metrics import telemetry
 from chassis.service import Resources
 from chassis.settings import Settings, load
 from services.notifications.channels.opening import open_channels

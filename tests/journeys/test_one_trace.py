@@ -13,16 +13,16 @@ from pathlib import Path
 import httpx
 import pytest
 
-from chassis import telemetry
 from chassis.bus.amqp import Publisher, declare_handler
 from chassis.bus.local import LocalBus
 from chassis.bus.local_delivery import Deliveries
-from chassis.lease import Leases
-from chassis.outbox import Relay
+from chassis.bus.outbox import Relay
+from chassis.jobs.lease import Leases
+from chassis.metrics import telemetry
+from chassis.operations.testing import migrated_database
 from chassis.service import Resources, load
 from chassis.settings import Settings
 from chassis.settings import load as load_settings
-from chassis.testing import migrated_database
 from tests import servers as development
 from tests.builders import book, iso
 from tests.conditions import eventually

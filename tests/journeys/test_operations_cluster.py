@@ -20,8 +20,8 @@ from alembic.operations import Operations
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.engine import make_url
 
+from chassis.database.table_access import SET_INSTITUTION, protect_rows
 from chassis.ids import new_id
-from chassis.table_access import SET_INSTITUTION, protect_rows
 from tests import servers as development
 from tests.builders import book, iso
 from tests.conditions import eventually

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from chassis import clock
 from chassis.context import system
-from chassis.sealing import make_master_key
+from chassis.security.encryption import make_master_key
 from services.members.keys import Keys
 from services.members.people.store import NewMember, register
 from services.members.settings import MembersSettings

@@ -13,8 +13,8 @@ from uuid import UUID
 from sqlalchemy import select, update
 
 from chassis import clock
-from chassis.certificates import make_certificates
 from chassis.context import Context
+from chassis.operations.certificates import make_certificates
 from gateway import sessions
 from rangkiang.catalog.v1.events_pb2 import BranchCopy, InstitutionCopy
 from rangkiang.common.v1.text_pb2 import LocalText

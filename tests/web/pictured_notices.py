@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from chassis import clock
 from chassis.ids import new_id
-from chassis.sealing import MasterKey, make_master_key
+from chassis.security.encryption import MasterKey, make_master_key
 from rangkiang.members.v1.contacts_pb2 import MemberContact
 from services.notifications.channels.opening import open_channels
 from services.notifications.channels.port import Outcome

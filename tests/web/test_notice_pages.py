@@ -13,7 +13,7 @@ import pytest
 
 from chassis import clock
 from chassis.ids import new_id
-from chassis.sealing import make_master_key
+from chassis.security.encryption import make_master_key
 from gateway.web.desk.channel_health import picture
 from gateway.web.desk.print_list import parts_of
 from rangkiang.catalog.v1.events_pb2 import InstitutionCopy

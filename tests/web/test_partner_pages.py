@@ -12,7 +12,7 @@ from playwright.sync_api import Browser
 
 from chassis import clock
 from chassis.ids import new_id
-from chassis.sealing import MasterKey, make_master_key, require_master_key
+from chassis.security.encryption import MasterKey, make_master_key, require_master_key
 from rangkiang.catalog.v1.events_pb2 import InstitutionCopy
 from rangkiang.common.v1.text_pb2 import LocalText
 from services.notifications.conversations import store

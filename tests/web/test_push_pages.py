@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from chassis.addresses import networks
-from chassis.sealing import make_master_key, require_master_key
+from chassis.security.encryption import make_master_key, require_master_key
 from gateway.web.account.notice_preferences import device_name
 from services.notifications.channels.opening import open_channels
 from services.notifications.channels.webpush import make_keys, public_key

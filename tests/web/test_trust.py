@@ -10,8 +10,8 @@ import pytest
 from cryptography import x509
 from playwright.sync_api import Browser
 
-from chassis.certificate_files import fingerprint, load_certificate
-from chassis.certificates import make_certificates
+from chassis.operations.certificate_files import fingerprint, load_certificate
+from chassis.operations.certificates import make_certificates
 from chassis.settings import Settings
 from gateway.web.trust import SYSTEMS, local_authority
 from tests.fakes.catalog import FakeCatalog

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from chassis.column_types import BigNumber, Id
-from chassis.migrate import create_or_adopt
+from chassis.database.column_types import BigNumber, Id
+from chassis.migrations.migrate import create_or_adopt
 
 revision = "0001"
 down_revision = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from chassis.column_types import BigNumber, Id
+from chassis.database.column_types import BigNumber, Id
 
 revision = "0005"
 down_revision = "0004"
@@ -13,7 +13,7 @@ branch_labels = None
 depends_on = None
 works_with = "0002"
 
-# The transaction must have its id before its row gets a number; chassis/audit/sealing.py explains why.
+# The transaction must have its id before its row gets a number; chassis/audit/hash_chain.py explains why.
 AUDIT_NUMBER = """
 CREATE OR REPLACE FUNCTION audit_number() RETURNS bigint LANGUAGE plpgsql AS $$
 BEGIN

@@ -163,7 +163,7 @@ keyed: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, 
 """A write: the caller sends an Idempotency-Key, and a repeated call with that key gets the stored reply."""
 act: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, _builtins.str]
 """An act whose limited tokens may call this method too, then a colon and the request's fields that must equal the
-token's subject: "renew:id,due_on". See chassis.auth.act_scope.
+token's subject: "renew:id,due_on". See chassis.security.auth.act_scope.
 """
 response: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MessageOptions, _builtins.str]
 """Name of the schema of a response."""

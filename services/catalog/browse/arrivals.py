@@ -8,7 +8,7 @@ import orjson
 from sqlalchemy import Select, select
 
 from chassis.context import Context
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.errors import Invalid, NotFound
 from services.catalog import queries
 from services.catalog.index.port import Index

@@ -12,10 +12,10 @@ from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
 from chassis.context import Context
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.errors import Invalid, NotFound
 from chassis.sentences import LocalText, sentence
-from chassis.toml_files import parse_toml
+from chassis.settings import parse_toml
 from services.catalog import queries
 from services.catalog.index.matches import And
 from services.catalog.index.port import Index, Request

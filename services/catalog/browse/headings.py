@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 
 from chassis import clock
 from chassis.context import READER, system
-from chassis.db import Database
-from chassis.sql import insert_ignore
+from chassis.database.db import Database
+from chassis.database.sql import insert_ignore
 from services.catalog.index.port import Index
 from services.catalog.record.headings import heading_sort
 from services.catalog.tables import Heading, ImportRun, IndexQueue

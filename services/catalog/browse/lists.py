@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Select, func, select, tuple_, union_all
 from sqlalchemy.orm import Session
 
 from chassis.context import Context
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.errors import Invalid
 from services.catalog import queries
 from services.catalog.browse.headings import FIELDS

@@ -11,9 +11,10 @@ from typing import Annotated
 import typer
 from sqlalchemy import func, or_, select
 
-from chassis import clock, jobs
+from chassis import clock
 from chassis.context import Context, system
-from chassis.db import Database
+from chassis.database.db import Database
+from chassis.jobs import jobs
 from chassis.output import bar_for, print_warning
 from chassis.service import Resources, open_for_command
 from services.catalog.tables import Authority, IndexQueue, Item, Record

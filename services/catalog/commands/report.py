@@ -12,9 +12,8 @@ import typer
 from chassis import clock
 from chassis.context import system
 from chassis.errors import Invalid
-from chassis.output import print_json, print_table, print_text, visible
+from chassis.output import csv_line, print_json, print_table, print_text, visible
 from chassis.sentences import sentence
-from chassis.spreadsheets import csv_line
 from services.catalog.commands.database import Json, open_catalogue
 from services.catalog.query_log import MOST_ROWS_A_DAY, count_over_bound, report_searches
 

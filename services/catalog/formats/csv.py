@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import orjson
 
-from chassis.spreadsheets import csv_line
+from chassis.output import csv_line
 from services.catalog.formats.citation import Citation, citation
 from services.catalog.formats.entry import Entry
 from services.catalog.formats.xml_text import clean

@@ -17,7 +17,7 @@ from uuid import UUID
 from sqlalchemy import Row, Select, func, select
 
 from chassis.context import Context
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.errors import Invalid, NotFound, Unavailable
 from chassis.private_files import create_for_operator
 from services.catalog import queries

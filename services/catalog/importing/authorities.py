@@ -12,8 +12,8 @@ from uuid import UUID
 from sqlalchemy import delete, exists, insert, select
 from sqlalchemy.orm import Session
 
+from chassis.database.sql import in_parts, update_many
 from chassis.ids import new_id
-from chassis.sql import in_parts, update_many
 from services.catalog.importing.decode import IncomingAuthority, alternative_key
 from services.catalog.marc.record import Record as Marc
 from services.catalog.record.headings import authority_of, heading_sort

@@ -11,11 +11,11 @@ from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from chassis import clock
+from chassis.bus.events import emit
 from chassis.context import Context
-from chassis.db import Database
-from chassis.events import emit
+from chassis.database.db import Database
+from chassis.database.sql import update_many
 from chassis.ids import new_id
-from chassis.sql import update_many
 from rangkiang.catalog.v1.events_pb2 import RecordsChanged
 from services.catalog.browse.headings import HeadingWriter
 from services.catalog.importing.upsert import ImportTarget, open_target

@@ -11,11 +11,11 @@ from uuid import UUID
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
+from chassis.bus.events import emit
 from chassis.context import Context
-from chassis.db import Database
+from chassis.database.db import Database
+from chassis.database.sql import in_parts, update_many
 from chassis.errors import Conflict
-from chassis.events import emit
-from chassis.sql import in_parts, update_many
 from rangkiang.catalog.v1.events_pb2 import RecordsChanged
 from services.catalog.importing.decode import IncomingRecord
 from services.catalog.importing.upsert import ImportTarget, StoredRecord, open_target

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from chassis import audit, clock
 from chassis.context import Context
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.errors import NotFound, Refused
 from chassis.ids import new_id
 from services.catalog.importing.authorities import DROPPED, delete_authorities, restore_authorities, used_authorities

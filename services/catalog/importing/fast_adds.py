@@ -13,10 +13,10 @@ from sqlalchemy.orm import Session
 
 from chassis import audit, clock
 from chassis.context import Context
-from chassis.db import Database
+from chassis.database.db import Database
+from chassis.database.sql import insert_ignore
 from chassis.errors import Invalid, NotFound
 from chassis.ids import new_id, parse_id
-from chassis.sql import insert_ignore
 from rangkiang.catalog.v1.events_pb2 import ItemCopy
 from services.catalog.importing.decode import incoming_of
 from services.catalog.importing.deletion import delete_in_batches

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from chassis import clock
 from chassis.context import Context
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.errors import Refusal
 from services.catalog.importing.deletion import Deleted, count_out, delete_in_batches
 from services.catalog.importing.runs import Counts, save_run

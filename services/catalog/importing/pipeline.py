@@ -20,7 +20,7 @@ from sqlalchemy.exc import DataError, IntegrityError, StatementError
 
 from chassis import clock
 from chassis.context import Context
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.errors import Conflict, Unavailable
 from services.catalog.importing import rejected_records
 from services.catalog.importing.authorities import AuthorityDecision, store_authorities

@@ -8,8 +8,8 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from chassis.context import Context
-from chassis.db import Database
-from chassis.sql import update_many
+from chassis.database.db import Database
+from chassis.database.sql import update_many
 from services.catalog.index_queue import enqueue
 from services.catalog.marc.record import Record as Marc
 from services.catalog.marc.record import by_tag

@@ -12,7 +12,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from chassis.context import Context
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.errors import Invalid, NotFound, Refused
 from services.catalog.importing.backfill import reread_items
 from services.catalog.items.item_maps import USUAL, ItemMap, read_map

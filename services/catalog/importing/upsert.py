@@ -12,11 +12,11 @@ from uuid import UUID
 from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
+from chassis.bus.events import emit
 from chassis.context import Context
-from chassis.events import emit
+from chassis.database.sql import insert_ignore, update_many
 from chassis.ids import new_id
 from chassis.sentences import LocalText
-from chassis.sql import insert_ignore, update_many
 from rangkiang.catalog.v1.events_pb2 import RecordsChanged
 from services.catalog.browse.headings import HeadingWriter
 from services.catalog.importing.decode import IncomingRecord, alternative_key

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from chassis import clock
 from chassis.context import READER
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.errors import Unavailable
 from chassis.service import Resources
 from services.catalog.index.changes import load_changes

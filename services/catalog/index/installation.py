@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import select
 
 from chassis.context import READER
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.service import Resources
 from chassis.urls import open_url
 from services.catalog.index import port

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from chassis import clock
 from chassis.context import READER, system
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.errors import NotFound
 from chassis.ids import new_id
 from services.catalog.index.installation import was_built_here

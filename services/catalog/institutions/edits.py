@@ -8,9 +8,10 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from chassis import audit, blobs, clock
-from chassis.blobs import Rendition
+from chassis import audit, clock
 from chassis.context import Context
+from chassis.database import blobs
+from chassis.database.blobs import Rendition
 from chassis.errors import Forbidden, Invalid, NotFound, Outdated, Refused
 from chassis.ids import parse_id
 from services.catalog.institutions.descriptions import Place, change_fields, changed_since, value_of, version_of

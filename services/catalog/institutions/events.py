@@ -8,8 +8,8 @@ from uuid import UUID
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from chassis.bus.events import emit
 from chassis.context import Context
-from chassis.events import emit
 from chassis.ids import new_id
 from rangkiang.catalog.v1.events_pb2 import BranchCopy, InstitutionCopy, InstitutionsChanged
 from rangkiang.common.v1.text_pb2 import LocalText as WireText

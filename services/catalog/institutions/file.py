@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from chassis.blobs import Rendition
+from chassis.database.blobs import Rendition
 from chassis.errors import Invalid, NotFound
 from chassis.sentences import LocalText, sentence
-from chassis.toml_files import parse_toml
+from chassis.settings import parse_toml
 from services.catalog.institutions.fields import (
     BRANCH_FIELDS,
     BRANCH_PICTURES,

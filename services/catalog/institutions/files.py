@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from chassis import blobs
+from chassis.database import blobs
 from services.catalog.institutions.descriptions import details_of
 from services.catalog.tables import Branch, Institution
 

@@ -12,10 +12,11 @@ import orjson
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from chassis import blobs, clock
+from chassis import clock
 from chassis.context import Context
+from chassis.database import blobs
+from chassis.database.sql import update_many
 from chassis.ids import new_id
-from chassis.sql import update_many
 from services.catalog.institutions.descriptions import Place, change_fields, edited_fields, unmark, value_of
 from services.catalog.institutions.events import change_institutions
 from services.catalog.institutions.fields import COLUMNS

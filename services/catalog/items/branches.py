@@ -11,9 +11,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from chassis.context import Context
+from chassis.database.sql import in_parts, insert_ignore
 from chassis.ids import new_id
 from chassis.sentences import LocalText
-from chassis.sql import in_parts, insert_ignore
 from services.catalog.institutions.events import change_institutions
 from services.catalog.record.holdings import ItemFacts, holdings
 from services.catalog.tables import Branch

@@ -11,9 +11,9 @@ from sqlalchemy.orm import Session
 
 from chassis import audit, clock
 from chassis.context import Context
+from chassis.database.sql import insert_for
 from chassis.errors import Invalid, NotFound, Outdated, Refused
 from chassis.ids import parse_id
-from chassis.sql import insert_for
 from services.catalog.items.events import copy_json, digest_of, emit_items, with_version
 from services.catalog.items.identities import source_barcode_of
 from services.catalog.items.lending import lock_records, put_holdings

@@ -12,9 +12,9 @@ import orjson
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from chassis.bus.events import emit_json
 from chassis.context import Context
 from chassis.errors import NotFound
-from chassis.events import emit_json
 from chassis.ids import new_id, parse_id
 from rangkiang.catalog.v1.events_pb2 import ItemCopy, ItemsChanged
 from services.catalog.record.call_numbers import parse

@@ -11,8 +11,8 @@ from uuid import UUID
 from sqlalchemy import Row, delete, insert, select, update
 from sqlalchemy.orm import Session
 
+from chassis.database.sql import among, in_parts, update_many
 from chassis.ids import new_id
-from chassis.sql import among, in_parts, update_many
 from services.catalog.items.branches import BranchIndex
 from services.catalog.items.events import copy_json, digest_of, with_version
 from services.catalog.items.lending import IN, lending_of, load_rules, load_states, lock_records

@@ -11,7 +11,7 @@ from typing import Any
 
 from chassis.errors import Invalid
 from chassis.sentences import LocalText, sentence
-from chassis.toml_files import parse_toml
+from chassis.settings import parse_toml
 from services.catalog.marc.record import Field
 from services.catalog.record.holdings import ASK, ONLINE, STATUSES
 

@@ -14,7 +14,7 @@ from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
 from chassis.context import Context
-from chassis.sql import in_parts, update_many
+from chassis.database.sql import in_parts, update_many
 from services.catalog.index_queue import enqueue
 from services.catalog.record.holdings import NOT_LENT, ItemFacts, Lending, holdings, is_read_here
 from services.catalog.tables import Branch, Institution, Item, ItemState, LendingRules, Record

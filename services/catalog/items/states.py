@@ -13,9 +13,9 @@ from sqlalchemy.orm import Session
 
 from chassis import clock
 from chassis.context import Context
-from chassis.db import Database
+from chassis.database.db import Database
+from chassis.database.sql import insert_for, upsert_newer
 from chassis.ids import parse_id
-from chassis.sql import insert_for, upsert_newer
 from rangkiang.circulation.v1.events_pb2 import LoanFact, PoliciesChanged
 from services.catalog.index_queue import enqueue
 from services.catalog.items.branches import BranchIndex

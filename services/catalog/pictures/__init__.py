@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chassis.blobs import Rendition
+from chassis.database.blobs import Rendition
 from chassis.errors import Invalid
 from services.catalog.pictures.raster import encode_logo, encode_photo
 from services.catalog.pictures.svg import MEDIA_TYPE, clean_svg, is_svg

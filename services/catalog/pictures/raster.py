@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from PIL import ExifTags, Image
 
-from chassis.blobs import Rendition
+from chassis.database.blobs import Rendition
 from chassis.errors import Invalid
 
 # A photo of a phone has 12 million pixels. Pillow decodes a JPEG in the size that is needed, and the others whole,

@@ -13,7 +13,7 @@ from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
 from chassis.context import Context
-from chassis.db import Database
+from chassis.database.db import Database
 from services.catalog import queries
 from services.catalog.marc.record import Record as Marc
 from services.catalog.marc.record import by_tag

@@ -8,10 +8,11 @@ from typing import Any
 import grpc
 from sqlalchemy.orm import Session
 
-from chassis import blobs, rpc
+from chassis import rpc
 from chassis.context import Context
+from chassis.database import blobs
+from chassis.database.idempotency import once
 from chassis.errors import Invalid
-from chassis.idempotency import once
 from chassis.rpc.methods import reads, writes_once
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 from rangkiang.common.v1.text_pb2 import LocalText as WireText

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.sentences import LocalText
 from chassis.service import Resources
 from rangkiang.catalog.v1 import browsing_pb2

@@ -6,7 +6,7 @@ import time
 from uuid import UUID
 
 from chassis.ids import parse_id
-from chassis.resync import FILLING, open_owner, read_snapshot
+from chassis.operations.resync import FILLING, open_owner, read_snapshot
 from chassis.rpc.client import SyncChannel
 from chassis.service import Resources
 from services.catalog.items import states

@@ -15,7 +15,7 @@ from itertools import zip_longest
 import orjson
 
 from chassis.context import Context
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.errors import Unavailable
 from services.catalog import queries
 from services.catalog.analysis import isbn13, root, squeeze, tokens

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 from chassis.context import READER
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.sentences import LocalText
 from services.catalog import queries
 from services.catalog.analysis import (

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
-from chassis.db import Database
+from chassis.database.db import Database
 from services.catalog import queries
 from services.catalog.analysis import is_light_word, tokens
 from services.catalog.index.matches import DisMax, Match, Or, scaled

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 
 from chassis.context import Context
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.sentences import LocalText, sentence
 from services.catalog.analysis import root, tokens, variants_of
 from services.catalog.index.changes import load_changes

@@ -9,7 +9,7 @@ from functools import partial
 from weakref import WeakKeyDictionary
 
 from chassis.context import READER, Context
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.sentences import LocalText
 from services.catalog import queries
 from services.catalog.index.port import Index, Request

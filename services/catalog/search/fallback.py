@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Select, and_, func, select, union_all
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from chassis.context import Context
-from chassis.db import Database
+from chassis.database.db import Database
 from services.catalog.analysis import is_stop_word, tokens
 from services.catalog.index.changes import load_changes
 from services.catalog.index.matches import And

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import orjson
 
 from chassis.context import Context
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.errors import Unavailable
 from chassis.sentences import LocalText
 from services.catalog import queries

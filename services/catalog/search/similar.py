@@ -9,7 +9,7 @@ from itertools import islice
 from uuid import UUID
 
 from chassis.context import Context
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.sentences import LocalText, sentence
 from services.catalog import queries
 from services.catalog.index.matches import Between, Keyword, Match, Not, Or

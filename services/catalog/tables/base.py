@@ -12,7 +12,7 @@ from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute, Session
 from sqlalchemy.types import TypeDecorator
 from zstandard import DICT_TYPE_RAWCONTENT, ZstdCompressionDict, ZstdCompressor, ZstdDecompressor
 
-from chassis.column_types import COLUMN_TYPES
+from chassis.database.column_types import COLUMN_TYPES
 
 
 class Table(DeclarativeBase):

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import delete, func, insert, or_, select, text, update
 from sqlalchemy.orm import Session
 
+from chassis.bus.events import emit
 from chassis.context import Context
-from chassis.events import emit
 from chassis.ids import new_id
 from rangkiang.catalog.v1.events_pb2 import RecordsChanged
 from services.catalog.tables import Record, Source, Work, WorkKey, WorkRuling, fresh_numbers

@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from chassis.context import Context
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.sentences import LocalText, sentence
 from services.catalog import queries
 from services.catalog.marc.record import Record as Marc

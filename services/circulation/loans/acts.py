@@ -13,9 +13,9 @@ from sqlalchemy import bindparam, update
 from sqlalchemy.orm import Session
 
 from chassis import audit
+from chassis.bus.events import emit
 from chassis.context import Context
 from chassis.errors import Forbidden, Invalid, Refusal, Refused
-from chassis.events import emit
 from rangkiang.circulation.v1.events_pb2 import LoanFact
 from services.circulation import rules
 from services.circulation.institutions import BranchFacts

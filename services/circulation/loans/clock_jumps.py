@@ -17,8 +17,8 @@ from sqlalchemy.orm import Session
 
 from chassis import audit, clock
 from chassis.context import system
-from chassis.db import Database
-from chassis.job_runs import CLOCK, DONE, is_unfinished, record_end, record_start
+from chassis.database.db import Database
+from chassis.jobs.job_runs import CLOCK, DONE, is_unfinished, record_end, record_start
 from services.circulation.loans.desks import NEWEST_ACT
 from services.circulation.loans.reminders import BEGINS, REMINDERS
 from services.circulation.tables import ReminderNight

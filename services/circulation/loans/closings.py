@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from chassis import clock
 from chassis.context import Context
-from chassis.db import Database
+from chassis.database.db import Database
 from services.circulation.calendars import due_after_closing, is_open, local_date
 from services.circulation.calendars_store import calendar_of
 from services.circulation.loans.acts import Act, record_act

@@ -23,12 +23,13 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import and_, insert, or_, select, update
 from sqlalchemy.orm import Session
 
-from chassis import clock, events
+from chassis import clock
+from chassis.bus import events
+from chassis.bus.outbox import outbox
 from chassis.context import system
-from chassis.db import Database
+from chassis.database.db import Database
+from chassis.database.sql import insert_ignore
 from chassis.ids import moment_of
-from chassis.outbox import outbox
-from chassis.sql import insert_ignore
 from rangkiang.circulation.v1.events_pb2 import LoanDueSoon, LoanFact, LoanOverdue
 from services.circulation.calendars import overdue_open_days
 from services.circulation.calendars_store import calendar_of

@@ -9,8 +9,8 @@ from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from chassis import audit
+from chassis.bus.events import emit
 from chassis.errors import Invalid, Refused
-from chassis.events import emit
 from rangkiang.circulation.v1.events_pb2 import SuspensionEnded
 from services.circulation.loans.acts import LONGEST_REASON, Act
 from services.circulation.loans.lists import (

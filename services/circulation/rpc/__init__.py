@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.rpc.published import PublishedMethods
 from chassis.service import Resources
 from rangkiang.circulation.v1.circulation_pb2_grpc import CirculationServicer

@@ -9,9 +9,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from chassis import clock, rpc
-from chassis.audit.looks import Looks
+from chassis.audit.access_log import Looks
 from chassis.context import Context
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.errors import Invalid, NotFound
 from chassis.ids import parse_id
 from chassis.rpc.methods import reads

@@ -17,9 +17,9 @@ from sqlalchemy.orm import Session
 
 from chassis import clock, rpc
 from chassis.context import Context
-from chassis.db import Database
+from chassis.database.db import Database
+from chassis.database.idempotency import once
 from chassis.errors import Invalid, Refused
-from chassis.idempotency import once
 from chassis.ids import parse_id
 from chassis.rpc.methods import writes_once
 from chassis.rpc.status import refusal_message

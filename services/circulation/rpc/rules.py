@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from chassis import clock, rpc
 from chassis.context import Context, system
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.errors import Invalid, Refusal
 from chassis.ids import parse_id
 from chassis.rpc.methods import reads

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy.orm import DeclarativeBase
 
-from chassis.column_types import COLUMN_TYPES
+from chassis.database.column_types import COLUMN_TYPES
 
 
 class Table(DeclarativeBase):

@@ -16,7 +16,7 @@ from typing import IO, Any
 from xml.parsers import expat
 
 from chassis.errors import Invalid, NotFound
-from chassis.toml_files import parse_toml
+from chassis.settings import parse_toml
 from services.members.people.values import SINGLE, is_coded
 
 MOST_COLUMNS = 200

@@ -17,8 +17,8 @@ from sqlalchemy.orm import Session
 
 from chassis import audit, clock
 from chassis.context import Context
-from chassis.db import Database
-from chassis.sealing import MasterKey
+from chassis.database.db import Database
+from chassis.security.encryption import MasterKey
 from services.members.importing.files import ColumnMap, Rows
 from services.members.importing.rows import Finding, Row, convert
 from services.members.people import categories, drafts, facts, names, numbers, rules, sealed, store

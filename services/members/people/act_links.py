@@ -19,10 +19,10 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from chassis import clock
-from chassis.auth import Principal, act_scope
 from chassis.errors import Gone, Invalid, NotFound
 from chassis.ids import parse_id
-from chassis.sealing import MasterKey
+from chassis.security.auth import Principal, act_scope
+from chassis.security.encryption import MasterKey
 from services.members.people.contacts import MOST_MERGES
 from services.members.tables import Member
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from chassis.printing import printable
+from chassis.output import printable
 
 # Millimetres; ISO/IEC 7810 ID-1.
 WIDTH, HEIGHT = 85.6, 53.98

@@ -17,7 +17,7 @@ from chassis import audit, clock
 from chassis.context import Context
 from chassis.errors import Invalid, NotFound, Refusal, Refused
 from chassis.ids import parse_id
-from chassis.sealing import MasterKey
+from chassis.security.encryption import MasterKey
 from services.members.people import drafts, facts, numbers, store, values
 from services.members.people.card_pdf import PrintedCard
 from services.members.people.values import Rejected

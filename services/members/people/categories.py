@@ -9,8 +9,8 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from chassis.database.sql import insert_ignore
 from chassis.errors import Refusal
-from chassis.sql import insert_ignore
 from services.members.tables import Category, Institution
 
 # Code, Indonesian and English name, months, kind.

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from chassis import clock
 from chassis.context import Context
 from chassis.errors import Invalid, NotFound, Refused
-from chassis.sealing import MasterKey
+from chassis.security.encryption import MasterKey
 from services.members.people import categories, drafts, store
 from services.members.people.drafts import GivenConsent
 from services.members.people.rules import ADULT_YEARS, Facts

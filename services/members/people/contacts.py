@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from chassis import clock
 from chassis.errors import Invalid, Unavailable
 from chassis.ids import parse_id
-from chassis.sealing import MasterKey
+from chassis.security.encryption import MasterKey
 from services.members.people import sealed, values
 from services.members.people.facts import LOAN_HISTORY
 from services.members.people.rules import Facts

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from chassis.errors import Refusal
 from chassis.ids import new_id
-from chassis.sealing import MasterKey, MemberKey
+from chassis.security.encryption import MasterKey, MemberKey
 from services.members.people import names, sealed
 from services.members.people.values import FIELDS, SEALED
 from services.members.tables import Card, Consent, Evidence, Member, MemberLookup, MemberWord

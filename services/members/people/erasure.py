@@ -17,9 +17,9 @@ from sqlalchemy.orm import Session
 
 from chassis import audit, clock
 from chassis.context import Context
+from chassis.database.sql import insert_ignore
+from chassis.database.sqlite import erase_traces
 from chassis.errors import Refusal, Refused
-from chassis.sql import insert_ignore
-from chassis.sqlite import erase_traces
 from services.members.people import facts, loans, requests, store
 from services.members.people.drafts import COLUMNS
 from services.members.people.merging import close_account

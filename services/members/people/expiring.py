@@ -19,8 +19,8 @@ from sqlalchemy.orm import Session
 
 from chassis import clock
 from chassis.context import system
-from chassis.db import Database
-from chassis.sql import insert_for
+from chassis.database.db import Database
+from chassis.database.sql import insert_for
 from services.members.people import facts
 from services.members.tables import ExpiryStep, Institution, Member
 

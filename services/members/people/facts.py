@@ -12,9 +12,9 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from chassis import clock
+from chassis.bus.events import emit
 from chassis.context import Context
 from chassis.errors import Invalid
-from chassis.events import emit
 from chassis.ids import new_id
 from rangkiang.members.v1 import events_pb2 as wire
 from services.members.people.drafts import Draft

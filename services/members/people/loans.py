@@ -16,8 +16,8 @@ from sqlalchemy import bindparam, case, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from chassis import clock
+from chassis.database.sql import upsert_newer
 from chassis.ids import parse_id
-from chassis.sql import upsert_newer
 from rangkiang.circulation.v1.events_pb2 import LoanFact
 from services.members.tables import Institution, Member, MemberLoan
 

@@ -13,7 +13,7 @@ from chassis import audit, clock
 from chassis.context import Context
 from chassis.errors import Invalid, NotFound, Refused
 from chassis.ids import new_id, parse_id
-from chassis.sealing import MasterKey
+from chassis.security.encryption import MasterKey
 from services.members.people import drafts, facts, loans, numbers, sealed, store
 from services.members.sign_in.sessions import end_sessions
 from services.members.tables import (

@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from chassis.sql import insert_ignore
+from chassis.database.sql import insert_ignore
 from services.members.tables import Card, NumberSeries
 
 # The first digit is never 0, because spreadsheets remove leading zeros.

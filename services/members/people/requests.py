@@ -15,7 +15,7 @@ from chassis.context import Context
 from chassis.errors import Invalid, NotFound, Refusal, Refused
 from chassis.ids import new_id, parse_id
 from chassis.models import choices
-from chassis.sealing import MasterKey
+from chassis.security.encryption import MasterKey
 from rangkiang.members.v1 import requests_pb2 as wire
 from services.members.people import loans, sealed, store, values
 from services.members.people.values import Rejected

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Protocol
 from uuid import UUID
 
-from chassis.sealing import MasterKey, MemberKey
+from chassis.security.encryption import MasterKey, MemberKey
 from services.members.people.values import SEALED
 
 _USE = "member"

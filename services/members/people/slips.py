@@ -15,7 +15,7 @@ from chassis import audit, clock
 from chassis.context import Context
 from chassis.errors import Refused, Unauthenticated
 from chassis.ids import new_id, parse_id
-from chassis.sealing import MasterKey
+from chassis.security.encryption import MasterKey
 from services.members.people import facts, store
 from services.members.people.values import is_card_number
 from services.members.sign_in.accounts import store_password, user_name

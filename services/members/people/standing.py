@@ -11,7 +11,7 @@ from chassis import audit, clock
 from chassis.context import Context
 from chassis.errors import Invalid, NotFound, Refusal
 from chassis.ids import new_id, parse_id
-from chassis.sealing import MasterKey
+from chassis.security.encryption import MasterKey
 from services.members.people import categories, drafts, facts, store, values
 from services.members.people.rules import Facts, refusals
 from services.members.people.values import Rejected

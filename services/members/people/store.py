@@ -16,7 +16,7 @@ from chassis import audit, clock
 from chassis.context import Context
 from chassis.errors import Error, Invalid, NotFound, Outdated, Refusal, Refused
 from chassis.ids import parse_id
-from chassis.sealing import MasterKey
+from chassis.security.encryption import MasterKey
 from services.members.people import categories, drafts, duplicates, facts, loans, names, numbers, sealed, values
 from services.members.people.drafts import GivenConsent
 from services.members.people.rules import Facts, refusals

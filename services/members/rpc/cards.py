@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 
 from chassis import rpc
 from chassis.context import Context, system
+from chassis.database.idempotency import once
 from chassis.errors import Invalid, Unauthenticated
-from chassis.idempotency import once
 from chassis.ids import parse_id
 from chassis.rpc.methods import reads, writes, writes_once
 from rangkiang.members.v1 import cards_pb2 as wire

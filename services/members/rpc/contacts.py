@@ -9,11 +9,11 @@ import grpc
 from sqlalchemy.orm import Session
 
 from chassis import rpc
-from chassis.auth import TOKEN_SECONDS, Principal
 from chassis.context import Context, system
 from chassis.errors import Invalid
 from chassis.ids import parse_id
 from chassis.rpc.methods import writes
+from chassis.security.auth import TOKEN_SECONDS, Principal
 from rangkiang.members.v1 import contacts_pb2 as wire
 from rangkiang.members.v1.sign_in_pb2 import AccessToken
 from services.members.people import act_links, contacts, slips, store

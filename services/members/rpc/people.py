@@ -10,11 +10,11 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from sqlalchemy.orm import Session
 
 from chassis import rpc
-from chassis.audit.looks import Looks
+from chassis.audit.access_log import Looks
 from chassis.context import Context
-from chassis.db import Database
+from chassis.database.db import Database
+from chassis.database.idempotency import once
 from chassis.errors import Forbidden
-from chassis.idempotency import once
 from chassis.ids import parse_id
 from chassis.rpc.methods import writes
 from rangkiang.common.v1.text_pb2 import LocalText

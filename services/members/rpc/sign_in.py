@@ -11,12 +11,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from chassis import audit, rpc
-from chassis.auth import TOKEN_SECONDS, Principal
 from chassis.context import Context, system
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.errors import NotFound, TooMany, Unauthenticated
 from chassis.ids import parse_id
 from chassis.rpc.methods import reads
+from chassis.security.auth import TOKEN_SECONDS, Principal
 from rangkiang.members.v1 import members_pb2
 from rangkiang.members.v1 import sign_in_pb2 as wire
 from services.members import roles

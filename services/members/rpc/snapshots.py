@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from chassis import clock
-from chassis.resync import FILLING, read_snapshot
+from chassis.operations.resync import FILLING, read_snapshot
 from chassis.rpc.client import SyncChannel
 from chassis.service import Resources
 from services.members.people import loans

@@ -7,8 +7,8 @@ from sqlalchemy.orm import Session
 
 from chassis import audit, rpc
 from chassis.context import Context, system
-from chassis.db import Database
-from chassis.idempotency import once
+from chassis.database.db import Database
+from chassis.database.idempotency import once
 from chassis.ids import parse_id
 from chassis.rpc.methods import reads, writes
 from rangkiang.members.v1 import staff_pb2 as wire

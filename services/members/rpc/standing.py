@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy.orm import Session
 
 from chassis.context import Context
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.ids import parse_id
 from chassis.rpc.methods import reads, writes, writes_once
 from rangkiang.members.v1 import events_pb2

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from chassis import resync
 from chassis.context import system
+from chassis.operations import resync
 from chassis.service import Resources
 from services.members.importing.files import ColumnMap, read_rows
 from services.members.importing.pipeline import Import

@@ -17,7 +17,7 @@ from chassis import clock
 from chassis.context import Context
 from chassis.errors import Conflict, Forbidden, Invalid, NotFound, Outdated
 from chassis.ids import new_id, parse_id
-from chassis.sealing import MasterKey
+from chassis.security.encryption import MasterKey
 from services.members import roles
 from services.members.settings import MembersSettings
 from services.members.sign_in import passwords, second_factor

@@ -17,9 +17,9 @@ from sqlalchemy import case, delete, select, update
 from sqlalchemy.orm import Session
 
 from chassis import clock
+from chassis.database.sql import insert_for
 from chassis.errors import TooMany
-from chassis.sealing import MasterKey
-from chassis.sql import insert_for
+from chassis.security.encryption import MasterKey
 from services.members.tables import Account, FailedAttempts
 
 SECOND, LONGEST_PAUSE = timedelta(seconds=1), timedelta(minutes=15)

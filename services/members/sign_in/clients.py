@@ -11,10 +11,10 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from chassis import clock
-from chassis.auth import Principal
 from chassis.context import Context
 from chassis.errors import Conflict, Invalid, NotFound, Unauthenticated
 from chassis.ids import new_id, parse_id
+from chassis.security.auth import Principal
 from services.members import roles
 from services.members.sign_in.sessions import SECRET_BYTES, SEEN_STEP, hash_secret
 from services.members.tables import Client

@@ -15,9 +15,9 @@ from sqlalchemy import delete, or_, select, update
 from sqlalchemy.orm import Session as DatabaseSession
 
 from chassis import clock
-from chassis.auth import Principal
 from chassis.errors import Unauthenticated
 from chassis.ids import new_id
+from chassis.security.auth import Principal
 from services.members.keys import OVERLAP
 from services.members.roles import MEMBER, scopes_of
 from services.members.settings import MembersSettings

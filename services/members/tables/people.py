@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import JSON, Date, ForeignKey, Index, LargeBinary, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from chassis.column_types import BigNumber
+from chassis.database.column_types import BigNumber
 from services.members.tables.base import Table
 
 

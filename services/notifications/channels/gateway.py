@@ -11,7 +11,7 @@ from urllib.parse import urlencode, urlsplit
 
 from chassis.addresses import Networks
 from chassis.errors import Invalid
-from chassis.outgoing import OutgoingClient, Reply
+from chassis.http.outgoing import OutgoingClient, Reply
 from services.notifications.channels.gateway_spec import GatewaySpec, Question, fill, parse_json, read_spec, value_at
 from services.notifications.channels.port import (
     AddressKind,

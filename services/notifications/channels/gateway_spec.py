@@ -14,7 +14,7 @@ from urllib.parse import quote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from chassis.toml_files import parse_toml
+from chassis.settings import parse_toml
 
 PLACES = ("to", "text", "subject", "id", "language")
 _PLACE = re.compile(r"\{(?:(?P<secret>secret:[a-z0-9_-]+)|(?P<fact>[a-z]+))\}")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from chassis.errors import Invalid, Refused, Unavailable
-from chassis.outgoing import NoReply, OutgoingClient, Reply
+from chassis.http.outgoing import NoReply, OutgoingClient, Reply
 
 AddressKind = Literal["email", "phone", "push", "none"]
 State = Literal["accepted", "temporary", "permanent", "unknown"]

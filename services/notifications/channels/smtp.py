@@ -11,9 +11,9 @@ from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
 
-from chassis import telemetry
 from chassis.addresses import Networks
 from chassis.errors import Invalid
+from chassis.metrics import telemetry
 from services.notifications.channels.mail import MailAddress, compose, parse_address, parse_sender
 from services.notifications.channels.port import AddressKind, Channel, ChannelUrl, Message, Outcome
 

@@ -19,7 +19,7 @@ from webpush.vapid import VAPIDException
 
 from chassis.addresses import Networks
 from chassis.errors import Invalid, Refused, Unavailable
-from chassis.outgoing import NoReply, OutgoingClient
+from chassis.http.outgoing import NoReply, OutgoingClient
 from services.notifications.channels.mail import parse_address
 from services.notifications.channels.port import AddressKind, Channel, ChannelUrl, Message, Outcome, clean, one_line
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from chassis.addresses import Networks
 from chassis.errors import Invalid
-from chassis.outgoing import OutgoingClient, Reply
+from chassis.http.outgoing import OutgoingClient, Reply
 from services.notifications.channels.port import (
     AddressKind,
     Channel,

@@ -13,10 +13,10 @@ from sqlalchemy.orm import Session
 
 from chassis import clock
 from chassis.context import system
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.errors import Invalid, NotFound, Refused
 from chassis.ids import new_id
-from chassis.sealing import MasterKey
+from chassis.security.encryption import MasterKey
 from chassis.sentences import LocalText, sentence
 from services.notifications.channels.limits import NOT_HANDED_OVER
 from services.notifications.channels.port import Channel, Message, one_line

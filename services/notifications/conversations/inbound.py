@@ -12,9 +12,9 @@ from sqlalchemy import and_, or_, select, update
 from sqlalchemy.orm import Session
 
 from chassis import clock
+from chassis.database.sql import insert_for
 from chassis.errors import Unavailable
-from chassis.sealing import MasterKey
-from chassis.sql import insert_for
+from chassis.security.encryption import MasterKey
 from services.notifications.conversations.callbacks import Inbound
 from services.notifications.members import hash_address
 from services.notifications.tables import Attempt, Conversation, InboundMessage, Institution

@@ -9,7 +9,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from chassis import clock
-from chassis.sql import insert_for
+from chassis.database.sql import insert_for
 from services.notifications.channels.whatsapp import outcome_of_error
 from services.notifications.conversations.callbacks import Status
 from services.notifications.tables import Attempt, ChannelDay, Message, Notice, RefusedAddress

@@ -13,10 +13,10 @@ from sqlalchemy import delete, func, literal, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from chassis import clock
-from chassis.column_types import Id, UtcTime
+from chassis.database.column_types import Id, UtcTime
 from chassis.errors import Invalid, NotFound, Refused, Unavailable
 from chassis.ids import new_id
-from chassis.sealing import MasterKey, MemberKey
+from chassis.security.encryption import MasterKey, MemberKey
 from services.notifications.conversations.inbound import WINDOW, Pending
 from services.notifications.tables import Conversation, ConversationMessage
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from chassis.addresses import networks
-from chassis.audit.looks import Looks
-from chassis.db import Database
+from chassis.audit.access_log import Looks
+from chassis.database.db import Database
 from chassis.service import Resources
 from rangkiang.notifications.v1.notifications_pb2_grpc import NotificationsServicer
 from services.notifications.channels.opening import open_channels

@@ -12,11 +12,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from chassis import audit, rpc
-from chassis.audit.looks import Looks
+from chassis.audit.access_log import Looks
 from chassis.context import Context
-from chassis.db import Database
+from chassis.database.db import Database
+from chassis.database.idempotency import once
 from chassis.errors import Invalid, Refused
-from chassis.idempotency import once
 from chassis.ids import parse_id
 from chassis.rpc.methods import reads, writes, writes_once
 from rangkiang.members.v1 import contacts_pb2

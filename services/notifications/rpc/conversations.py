@@ -17,14 +17,14 @@ from sqlalchemy.orm import Session
 
 from chassis import audit, clock, rpc
 from chassis.addresses import networks
-from chassis.audit.looks import Looks
+from chassis.audit.access_log import Looks
 from chassis.context import Context, system
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.errors import Error, Forbidden, Unavailable
 from chassis.ids import parse_id
 from chassis.rpc.client import Stubs
 from chassis.rpc.methods import writes_once
-from chassis.sealing import MasterKey, require_master_key
+from chassis.security.encryption import MasterKey, require_master_key
 from chassis.sentences import LocalText, sentence
 from chassis.service import Resources
 from rangkiang.circulation.v1 import loans_pb2

@@ -8,10 +8,10 @@ from sqlalchemy.orm import Session
 from chassis import audit, rpc
 from chassis.addresses import networks
 from chassis.context import Context
-from chassis.db import Database
-from chassis.idempotency import once
+from chassis.database.db import Database
+from chassis.database.idempotency import once
+from chassis.http.outgoing import OutgoingClient
 from chassis.ids import parse_id
-from chassis.outgoing import OutgoingClient
 from chassis.rpc.methods import reads, writes_once
 from rangkiang.notifications.v1 import devices_pb2 as wire
 from services.notifications import push_devices

@@ -10,14 +10,14 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from sqlalchemy.orm import Session
 
 from chassis import audit, rpc
-from chassis.audit.looks import Looks
+from chassis.audit.access_log import Looks
 from chassis.context import Context
-from chassis.db import Database
+from chassis.database.db import Database
+from chassis.database.idempotency import once
 from chassis.errors import NotFound
-from chassis.idempotency import once
 from chassis.ids import parse_id
 from chassis.rpc.methods import reads, writes_once
-from chassis.sealing import require_master_key
+from chassis.security.encryption import require_master_key
 from rangkiang.notifications.v1 import notices_pb2 as wire
 from services.notifications import ledger
 from services.notifications.channels.port import Channel

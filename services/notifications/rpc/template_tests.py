@@ -12,9 +12,10 @@ import phonenumbers
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from chassis import audit, clock, idempotency, rpc
+from chassis import audit, clock, rpc
 from chassis.context import Context
-from chassis.db import Database
+from chassis.database import idempotency
+from chassis.database.db import Database
 from chassis.errors import Invalid, Refused, TooMany
 from chassis.ids import new_id, parse_id
 from chassis.sentences import LocalText, sentence

@@ -8,9 +8,10 @@ import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 from sqlalchemy.orm import Session
 
-from chassis import idempotency, rpc
+from chassis import rpc
 from chassis.context import Context
-from chassis.db import Database
+from chassis.database import idempotency
+from chassis.database.db import Database
 from chassis.errors import Invalid
 from chassis.ids import parse_id
 from chassis.rpc.methods import reads

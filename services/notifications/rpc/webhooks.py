@@ -14,11 +14,11 @@ from sqlalchemy.orm import Session
 from chassis import audit, clock, rpc
 from chassis.addresses import networks
 from chassis.context import Context
-from chassis.db import Database
+from chassis.database.db import Database
+from chassis.database.idempotency import once
 from chassis.errors import Error
-from chassis.idempotency import once
+from chassis.http.outgoing import OutgoingClient
 from chassis.ids import parse_id
-from chassis.outgoing import OutgoingClient
 from chassis.rpc.methods import reads, writes_once
 from chassis.sentences import sentence
 from chassis.service import Resources

@@ -15,9 +15,9 @@ from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from chassis import clock
+from chassis.database.sql import insert_for, insert_ignore, update_many
 from chassis.ids import new_id
-from chassis.sealing import MasterKey
-from chassis.sql import insert_for, insert_ignore, update_many
+from chassis.security.encryption import MasterKey
 from services.notifications.channels.limits import NOT_HANDED_OVER
 from services.notifications.channels.port import Channel, Outcome
 from services.notifications.channels.port import Message as Handed

@@ -13,12 +13,13 @@ from uuid import UUID
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from chassis import clock, telemetry
+from chassis import clock
 from chassis.context import system
-from chassis.db import Database
+from chassis.database.db import Database
+from chassis.database.sql import insert_for
 from chassis.errors import Error, Invalid
-from chassis.sealing import MasterKey
-from chassis.sql import insert_for
+from chassis.metrics import telemetry
+from chassis.security.encryption import MasterKey
 from services.notifications.channels.limits import NOT_HANDED_OVER, LimitedChannel
 from services.notifications.channels.port import Channel, Outcome
 from services.notifications.channels.port import Message as Handed

@@ -14,7 +14,7 @@ from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.ttfonts import ShapeData, ShapedStr, TTFont, shapeStr
 from reportlab.platypus import Paragraph
 
-from chassis.printing import printable
+from chassis.output import printable
 
 ARABIC = "NotoSansArabic"
 _FILE = fontpkg_noto_sans_arabic.ROOT / "files" / "NotoSansArabic[wdth,wght].ttf"

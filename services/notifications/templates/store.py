@@ -13,8 +13,8 @@ from sqlalchemy.orm import Session
 
 from chassis import audit, clock
 from chassis.context import Context
+from chassis.database.sql import insert_for
 from chassis.errors import Invalid, NotFound, Outdated
-from chassis.sql import insert_for
 from services.notifications.tables import TemplateVersion
 from services.notifications.templates.kinds import CHANNELS, LANGUAGES, Source, seed
 from services.notifications.templates.rendering import Rendered, kind_of, refuse_faulty, render_source

@@ -24,10 +24,10 @@ from sqlalchemy.orm import Session
 
 from chassis import audit, clock
 from chassis.context import system
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.errors import Error
-from chassis.outgoing import OutgoingClient
-from chassis.sealing import MasterKey
+from chassis.http.outgoing import OutgoingClient
+from chassis.security.encryption import MasterKey
 from services.notifications.tables import Webhook, WebhookFact
 from services.notifications.webhooks.facts import scopes_for
 

@@ -12,9 +12,9 @@ from sqlalchemy.orm import Session
 from chassis import clock
 from chassis.context import Context
 from chassis.errors import Forbidden, Invalid, NotFound, Refused
+from chassis.http.outgoing import OutgoingClient
 from chassis.ids import new_id, parse_id
-from chassis.outgoing import OutgoingClient
-from chassis.sealing import MasterKey
+from chassis.security.encryption import MasterKey
 from services.notifications.channels.mail import parse_address
 from services.notifications.tables import Webhook, WebhookFact
 from services.notifications.webhooks.delivery import ACTIVE, CONTACT, DISABLED, MAKER_WITHOUT_SCOPES, SEALED_FOR

@@ -12,16 +12,16 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select
 
-from chassis import backup_manifest
-from chassis.backup import make_backup
+from chassis.bus.inbox import inbox
 from chassis.bus.local import deliveries
+from chassis.bus.outbox import outbox
 from chassis.context import system
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.errors import Error, Unavailable
-from chassis.inbox import inbox
-from chassis.job_runs import REFILL, is_unfinished
-from chassis.outbox import outbox
-from chassis.restore import restore_backup
+from chassis.jobs.job_runs import REFILL, is_unfinished
+from chassis.operations import backup_manifest
+from chassis.operations.backup import make_backup
+from chassis.operations.restore import restore_backup
 from chassis.settings import Settings
 from tests import servers as development
 from tests.chassis.backup.process import SERVICES

@@ -12,9 +12,9 @@ import obstore
 from sqlalchemy import insert, select, text
 from sqlalchemy.orm import Session
 
-from chassis import backup, restore
 from chassis.context import system
 from chassis.errors import Conflict
+from chassis.operations import backup, restore
 from chassis.service import Erasure, Resources, Service
 from chassis.settings import load
 from tests.example_services.installation import ORDERS, STOCK

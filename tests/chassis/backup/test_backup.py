@@ -16,11 +16,12 @@ from uuid import UUID
 import pytest
 from sqlalchemy import insert, select, update
 
-from chassis import backup_manifest, clock, snapshots
-from chassis.backup import check_backup, make_backup
-from chassis.inbox import inbox
-from chassis.job_runs import LAST_BACKUP, job_runs
-from chassis.revisions import CHASSIS
+from chassis import clock
+from chassis.bus.inbox import inbox
+from chassis.jobs.job_runs import LAST_BACKUP, job_runs
+from chassis.migrations.revisions import CHASSIS
+from chassis.operations import backup_manifest, snapshots
+from chassis.operations.backup import check_backup, make_backup
 from chassis.settings import Settings
 from tests.chassis.backup.installation import (
     READER,
@@ -138,7 +139,7 @@ class TestBusy:
     ) -> None:
         monkeypatch.setattr(snapshots, "WAIT_SECONDS", 0.5)
         monkeypatch.setattr(snapshots, "LOGGED_AFTER_SECONDS", 0)
-        monkeypatch.setattr("chassis.db.WRITE_WAIT_SECONDS", 0.5)
+        monkeypatch.setattr("chassis.database.db.WRITE_WAIT_SECONDS", 0.5)
         with stocked(any_settings, "mango") as installation:
             assert check_backup(any_settings, STOCK)[0].ok
             with installation.orders.database.transaction(CLERK) as session:
@@ -206,7 +207,7 @@ class TestFolder:
             reasons.append(reason_of(lambda: back_up(settings, tmp_path / "backup")))
             return snapshots.open_all(sources)
 
-        monkeypatch.setattr("chassis.backup.open_all", second)
+        monkeypatch.setattr("chassis.operations.backup.open_all", second)
         with stocked(settings, "mango"):
             back_up(settings, tmp_path / "backup")
         assert reasons == ["BACKUP_RUNNING"]

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from pyrage import x25519
 
-from chassis.backup_manifest import release
+from chassis.operations.backup_manifest import release
 from tests.conftest import CHECKOUT
 from tests.fork_server import ForkedProcess
 from tests.forks import run_command
 
-RANGKIANG = [sys.executable, "-P", "-m", "chassis.cli"]
+RANGKIANG = [sys.executable, "-P", "-m", "chassis.cli.commands"]
 # A disk that has no room for a copy of the database, in a mount namespace of this script.
 ON_A_FULL_DISK = """
 mount -t tmpfs -o size=200k none "$1"

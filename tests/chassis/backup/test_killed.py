@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.errors import Unavailable
 from chassis.settings import Settings
 from tests.chassis.backup.installation import (

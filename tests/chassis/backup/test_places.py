@@ -15,14 +15,14 @@ from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 from pyrage import decrypt, x25519
 from sqlalchemy import select
 
-from chassis import backup_files
-from chassis.backup import check_backup, make_backup
-from chassis.backup_files import opened
-from chassis.backup_manifest import Manifest
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.errors import Unavailable
-from chassis.job_runs import DONE, LAST_BACKUP, job_runs
-from chassis.restore import restore_backup, restore_settings
+from chassis.jobs.job_runs import DONE, LAST_BACKUP, job_runs
+from chassis.operations import backup_files
+from chassis.operations.backup import check_backup, make_backup
+from chassis.operations.backup_files import opened
+from chassis.operations.backup_manifest import Manifest
+from chassis.operations.restore import restore_backup, restore_settings
 from chassis.service import load as load_service
 from chassis.settings import Settings, load
 from tests.chassis.backup.installation import READER, articles, dropping, reason_of, stocked

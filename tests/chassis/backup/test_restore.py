@@ -14,14 +14,14 @@ from uuid import UUID
 import pytest
 from sqlalchemy import delete, select
 
-from chassis import blobs
-from chassis.backup import make_backup
-from chassis.blobs import Rendition
-from chassis.db import Database
+from chassis.database import blobs
+from chassis.database.blobs import Rendition
+from chassis.database.db import Database
 from chassis.errors import Unavailable
-from chassis.lease import Leases
-from chassis.restore import restore_backup
-from chassis.revisions import CHASSIS
+from chassis.jobs.lease import Leases
+from chassis.migrations.revisions import CHASSIS
+from chassis.operations.backup import make_backup
+from chassis.operations.restore import restore_backup
 from chassis.service import load as load_service
 from chassis.settings import Settings, load
 from tests.chassis.backup.installation import (
@@ -125,7 +125,7 @@ class TestRefusals:
     ) -> None:
         with stocked(settings, "mango"):
             with monkeypatch.context() as patch:
-                patch.setattr("chassis.backup.release", lambda: "99.0.0")
+                patch.setattr("chassis.operations.backup.release", lambda: "99.0.0")
                 back_up(settings, tmp_path / "later")
             with closing(sqlite3.connect(settings.data / "stock.db", isolation_level=None)) as connection:
                 connection.execute("UPDATE chassis_revision SET version_num = '9999'")

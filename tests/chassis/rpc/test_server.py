@@ -19,8 +19,8 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
-from chassis.certificates import make_certificates
 from chassis.errors import Forbidden, Invalid, TooLate, Unavailable
+from chassis.operations.certificates import make_certificates
 from chassis.rpc import inproc, server
 from chassis.rpc.client import check_health_sync, sync_channel
 from chassis.rpc.server import Server

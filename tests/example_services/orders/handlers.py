@@ -5,8 +5,8 @@ from __future__ import annotations
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
+from chassis.bus.events import emit
 from chassis.context import Context
-from chassis.events import emit
 from tests.example_services.orders.tables import faults, placed_orders
 from tests.example_services.proto.examples_pb2 import ArticleReceived, OrderPlaced
 

@@ -7,8 +7,8 @@ from uuid import UUID
 from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
+from chassis.bus.events import emit
 from chassis.context import Context
-from chassis.events import emit
 from chassis.ids import new_id
 from tests.example_services.proto.examples_pb2 import ArticleReceived
 from tests.example_services.stock.tables import articles

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Column, MetaData, String, Table
 
-from chassis.column_types import BigNumber, Id
+from chassis.database.column_types import BigNumber, Id
 
 metadata = MetaData()
 

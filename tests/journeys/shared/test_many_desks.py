@@ -20,9 +20,9 @@ import httpx
 import pytest
 from sqlalchemy import func, select
 
+from chassis.bus.outbox import outbox
 from chassis.context import system
-from chassis.db import Database
-from chassis.outbox import outbox
+from chassis.database.db import Database
 from chassis.service import load
 from chassis.settings import load as load_settings
 from rangkiang.circulation.v1.events_pb2 import LoanOpened, LoanReturned

@@ -24,7 +24,7 @@ import zxingcpp
 from sqlalchemy import inspect, text
 
 from chassis.context import system
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.service import discover, load
 from chassis.settings import load as load_settings
 from tests.builders import book

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from chassis.context import system
-from chassis.db import Database
+from chassis.database.db import Database
 from services.catalog.importing.decode import Rejected
 from services.catalog.importing.missing_records import MissingRecords
 from services.catalog.importing.pipeline import Import

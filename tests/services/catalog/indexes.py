@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from sqlalchemy import select
 
 from chassis.context import READER
-from chassis.db import Database
+from chassis.database.db import Database
 from services.catalog.analysis import tokens
 from services.catalog.index.indexer import Indexer
 from services.catalog.index.matches import And, Term

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from chassis.db import Database
+from chassis.database.db import Database
 from services.catalog.index import indexer
 from services.catalog.index.indexer import Indexer
 from services.catalog.index.installation import open_index_at

@@ -120,7 +120,7 @@ def test_texts_are_normalised_in_one_place() -> None:
     }
     # Texts of bounded length, or one letter at a time.
     bounded = {
-        "chassis/printing.py",
+        "chassis/output.py",
         "gateway/web/covers/card_png.py",
         "gateway/web/covers/cover_svg.py",
         "services/notifications/conversations/words.py",

@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from chassis import clock
 from chassis.context import READER, system
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.errors import Invalid
 from services.catalog import query_log
 from services.catalog.query_log import (

@@ -6,7 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from chassis.testing import migrated_database
+from chassis.operations.testing import migrated_database
 from services.circulation.service import SERVICE
 from tests.services.circulation.library import Library
 from tests.services.circulation.test_machine import run

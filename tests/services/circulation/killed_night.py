@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from chassis import clock
-from chassis.db import Database
+from chassis.database.db import Database
 from services.circulation.loans import reminders
 from services.circulation.service import SERVICE
 from services.circulation.settings import CirculationSettings

@@ -16,10 +16,10 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from sqlalchemy import Select, bindparam, select
 
 from chassis import clock
+from chassis.bus.outbox import outbox
 from chassis.context import Context, system
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.errors import Error
-from chassis.outbox import outbox
 from chassis.service import Resources
 from chassis.settings import load
 from chassis.urls import resolve

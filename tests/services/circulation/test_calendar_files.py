@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from chassis import cli, clock
+from chassis import clock
+from chassis.cli import commands
 from chassis.context import system
 from chassis.service import Resources
 from chassis.settings import load
@@ -50,7 +51,7 @@ def run(resources: Resources, text: str, *options: str) -> tuple[int, dict[str, 
     file = resources.settings.data / "calendars.toml"
     file.write_text(text)
     environment = {"DATA": str(resources.settings.data), "DATABASE_URL": ""}
-    result = CliRunner().invoke(cli.app, ["calendars", "load", str(file), *options, "--json"], env=environment)
+    result = CliRunner().invoke(commands.app, ["calendars", "load", str(file), *options, "--json"], env=environment)
     lines = result.output.strip().splitlines() or ["{}"]
     return result.exit_code, json.loads(lines[-1]) if lines[-1].startswith("{") else {}, str(result.exception)
 

@@ -10,8 +10,9 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 from typer.testing import CliRunner
 
-from chassis import audit, cli, clock
-from chassis.job_runs import DONE, due_at, job_runs
+from chassis import audit, clock
+from chassis.cli import commands
+from chassis.jobs.job_runs import DONE, due_at, job_runs
 from chassis.service import Job, Resources
 from services.circulation import checks
 from services.circulation.jobs import remind
@@ -35,7 +36,7 @@ def accept(library, moment: str, *options: str) -> dict:
     url = library.database.url.render_as_string(hide_password=False)
     environment = {"DATA": str(library.settings.data), "DATABASE_URL": url, "LANG": "en"}
     with at(moment):
-        result = CliRunner().invoke(cli.app, ["clock", "accept", "--json", *options], env=environment)
+        result = CliRunner().invoke(commands.app, ["clock", "accept", "--json", *options], env=environment)
     assert result.exit_code == 0, result.output
     return json.loads(result.output.splitlines()[-1])
 
@@ -90,7 +91,7 @@ def test_the_command_says_what_it_does(library):
     environment = {"DATA": str(library.settings.data), "DATABASE_URL": url, "LANG": "en"}
     with at("2026-03-02T09:00:00+07:00"):
         output = [
-            CliRunner().invoke(cli.app, ["clock", "accept", *options], env=environment).output
+            CliRunner().invoke(commands.app, ["clock", "accept", *options], env=environment).output
             for options in (["--dry-run"], [], [])
         ]
     assert "Once it is confirmed, acts with a later time (the latest: 2027-05-03 02:00 UTC)" in output[0]

@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 
 from chassis import clock
 from chassis.audit import acts
-from chassis.outbox import outbox
+from chassis.bus.outbox import outbox
 from chassis.service import Resources
 from rangkiang.circulation.v1 import loans_pb2
 from rangkiang.circulation.v1 import rules_pb2 as wire

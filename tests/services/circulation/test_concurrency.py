@@ -10,8 +10,8 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import select
 
+from chassis.bus.outbox import outbox
 from chassis.errors import Error, Unavailable
-from chassis.outbox import outbox
 from rangkiang.circulation.v1 import loans_pb2 as wire
 from services.circulation.tables import Borrower, Copy, Loan, Suspension
 from tests.services.circulation.library import UNAND, at

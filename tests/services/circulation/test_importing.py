@@ -12,9 +12,9 @@ from sqlalchemy import func, select
 
 from chassis import clock
 from chassis.audit import acts
+from chassis.bus.outbox import outbox
 from chassis.context import system
 from chassis.errors import Invalid
-from chassis.outbox import outbox
 from chassis.service import Resources
 from services.circulation import sample
 from services.circulation.calendars.documents import read_calendar

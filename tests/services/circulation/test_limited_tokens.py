@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from chassis.auth import Principal, TokenState, TokenVerifier, act_scope, sign_token
 from chassis.rpc import inproc
 from chassis.rpc.client import sync_channel
+from chassis.security.auth import Principal, TokenState, TokenVerifier, act_scope, sign_token
 from chassis.urls import resolve
 from rangkiang.circulation.v1 import loans_pb2 as wire
 from rangkiang.circulation.v1.circulation_pb2_grpc import CirculationStub

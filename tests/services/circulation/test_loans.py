@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import select
 
 from chassis.audit import acts
+from chassis.bus.outbox import outbox
 from chassis.errors import Forbidden, Invalid, KeyReused, NotFound, Refused
-from chassis.outbox import outbox
 from rangkiang.circulation.v1 import loans_pb2 as wire
 from services.circulation.calendars_store import save_calendar
 from services.circulation.tables import Branch, Copy, DailyFact, Loan, RefusalCount, Suspension

@@ -14,7 +14,7 @@ import pytest
 
 from chassis import clock
 from chassis.context import READER, Context, system
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.errors import Invalid, NotFound
 from chassis.service import Resources
 from chassis.settings import load

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select
 
 from chassis import clock
-from chassis.outbox import outbox
+from chassis.bus.outbox import outbox
 from chassis.service import Resources
 from chassis.settings import load
 from services.circulation.jobs import remind

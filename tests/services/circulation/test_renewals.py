@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy import select
 
 from chassis.audit import acts
+from chassis.bus.outbox import outbox
 from chassis.context import Context
 from chassis.errors import Invalid, NotFound
-from chassis.outbox import outbox
 from rangkiang.circulation.v1 import loans_pb2 as wire
 from services.circulation.calendars_store import save_calendar
 from services.circulation.tables import Branch, DailyFact, RefusalCount

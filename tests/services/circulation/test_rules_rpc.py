@@ -15,10 +15,10 @@ from google.protobuf.json_format import Parse
 from sqlalchemy import insert, select
 
 from chassis.audit import acts
+from chassis.bus.outbox import outbox
 from chassis.context import Context, system
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.errors import Error, Invalid, NotFound, Outdated
-from chassis.outbox import outbox
 from chassis.service import Resources
 from chassis.settings import load
 from chassis.urls import resolve

@@ -9,7 +9,7 @@ import grpc
 import pytest
 from sqlalchemy import select
 
-from chassis.resync import fill
+from chassis.operations.resync import fill
 from chassis.rpc import inproc
 from chassis.service import Resources
 from rangkiang.catalog.v1 import catalog_pb2 as catalog

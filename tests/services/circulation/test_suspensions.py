@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from chassis.audit import acts
-from chassis.outbox import outbox
+from chassis.bus.outbox import outbox
 from rangkiang.circulation.v1 import loans_pb2 as wire
 from services.circulation.tables import Suspension
 from tests.services.circulation.library import UNAND, Library, at, reasons

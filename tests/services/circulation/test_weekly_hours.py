@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
+from chassis.bus.outbox import outbox
 from chassis.errors import Invalid
-from chassis.outbox import outbox
 from chassis.service import Resources
 from rangkiang.circulation.v1 import loans_pb2, rules_pb2
 from services.circulation.calendars import is_open

@@ -13,7 +13,7 @@ import pytest
 
 from chassis import clock
 from chassis.context import system
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.errors import Error
 from chassis.rpc import inproc
 from chassis.rpc.client import sync_channel, token_verifier

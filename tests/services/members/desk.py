@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
-from chassis.auth import Principal
 from chassis.errors import Error
+from chassis.security.auth import Principal
 from rangkiang.members.v1 import people_pb2 as wire
 from services.members.roles import scopes_of
 from tests.services.members.conftest import PKS, Office, bearer

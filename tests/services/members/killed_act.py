@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import event
 
 from chassis.context import Context
-from chassis.db import Database
+from chassis.database.db import Database
 from services.members.people import erasure, merging
 from services.members.service import SERVICE
 from tests.commits import after_commit

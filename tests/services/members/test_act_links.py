@@ -10,10 +10,10 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from chassis import clock
-from chassis.auth import Principal, act_scope
 from chassis.ids import new_id
 from chassis.rpc.client import sync_channel, token_verifier
-from chassis.sealing import MasterKey
+from chassis.security.auth import Principal, act_scope
+from chassis.security.encryption import MasterKey
 from rangkiang.members.v1 import cards_pb2, members_pb2, people_pb2, requests_pb2
 from rangkiang.members.v1 import contacts_pb2 as wire
 from rangkiang.members.v1.members_pb2_grpc import MembersStub

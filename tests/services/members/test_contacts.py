@@ -13,8 +13,8 @@ import pytest
 from sqlalchemy import event, select, text, update
 
 from chassis import clock
+from chassis.bus.outbox import outbox
 from chassis.ids import new_id
-from chassis.outbox import outbox
 from chassis.rpc.client import sync_channel
 from chassis.service import Resources
 from rangkiang.members.v1 import cards_pb2, people_pb2

@@ -11,9 +11,9 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from chassis import auth
-from chassis.auth import Principal, TokenState, TokenVerifier
 from chassis.errors import Unauthenticated
+from chassis.security import auth
+from chassis.security.auth import Principal, TokenState, TokenVerifier
 from rangkiang.members.v1 import members_pb2
 from rangkiang.members.v1 import sign_in_pb2 as wire
 from services.members.keys import public_keys

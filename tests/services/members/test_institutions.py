@@ -9,9 +9,9 @@ from uuid import UUID
 from sqlalchemy import select
 from typer.testing import CliRunner
 
-from chassis import cli
+from chassis.cli import commands
 from chassis.context import READER
-from chassis.db import Database
+from chassis.database.db import Database
 from rangkiang.catalog.v1.events_pb2 import InstitutionCopy, InstitutionsChanged
 from rangkiang.common.v1.text_pb2 import LocalText
 from services.members.handlers import copy_institutions
@@ -43,7 +43,7 @@ def test_facts_are_kept_in_any_order_and_however_often_they_come(database: Datab
 
 
 def run(*command: str, data: Path) -> tuple[int, str]:
-    result = CliRunner().invoke(cli.app, command, env={"DATA": str(data), "DATABASE_URL": "", "CATALOG_URL": ""})
+    result = CliRunner().invoke(commands.app, command, env={"DATA": str(data), "DATABASE_URL": "", "CATALOG_URL": ""})
     return result.exit_code, result.output.strip().splitlines()[-1] if result.output.strip() else ""
 
 

@@ -14,9 +14,9 @@ from sqlalchemy import table as sqlalchemy_table
 from sqlalchemy.exc import DBAPIError
 
 from chassis import clock
-from chassis.audit.sealing import Sealer
+from chassis.audit.hash_chain import Sealer
 from chassis.audit.verification import verify
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.errors import Outdated
 from rangkiang.members.v1 import cards_pb2, events_pb2
 from rangkiang.members.v1 import people_pb2 as wire
@@ -89,7 +89,7 @@ def test_a_desk_without_members_contact_reads_no_sealed_value(office: Office) ->
     new = Desk(office).register(**SEALED)
     office_worker = Desk(office, "desk")
     scopes = {"members.read"}
-    from chassis.auth import Principal
+    from chassis.security.auth import Principal
 
     office_worker.token = office.keys.sign(
         Principal(id="x", institution=str(PKS), session=str(uuid.uuid4()), scopes=frozenset(scopes))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from chassis import resync
+from chassis.operations import resync
 from chassis.service import Resources
 from services.members.sample import load
 from services.members.service import SERVICE

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chassis import clock
-from chassis.db import Database
+from chassis.database.db import Database
 from services.members.people import drafts, names, search
 from tests.services.members.conftest import PKS, TEST, Office
 from tests.services.members.desk import Desk

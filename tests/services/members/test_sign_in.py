@@ -10,9 +10,10 @@ from datetime import timedelta
 import jwt
 import pytest
 
-from chassis import auth, clock
-from chassis.auth import Principal
+from chassis import clock
 from chassis.errors import Forbidden, Unauthenticated
+from chassis.security import auth
+from chassis.security.auth import Principal
 from rangkiang.members.v1 import cards_pb2, members_pb2, staff_pb2
 from rangkiang.members.v1 import sign_in_pb2 as wire
 from services.members.keys import rotate_signing_key

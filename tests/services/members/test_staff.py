@@ -12,9 +12,9 @@ import pytest
 from sqlalchemy import select, text
 
 from chassis import clock
-from chassis.auth import Principal
 from chassis.errors import Conflict, Forbidden, Invalid, NotFound, Outdated
 from chassis.rpc.client import sync_channel
+from chassis.security.auth import Principal
 from rangkiang.members.v1 import sign_in_pb2 as wire
 from rangkiang.members.v1 import staff_pb2
 from rangkiang.members.v1.members_pb2_grpc import MembersStub

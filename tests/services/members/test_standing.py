@@ -15,7 +15,7 @@ from sqlalchemy import func, select, text
 
 from chassis import clock
 from chassis.context import system
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.ids import new_id
 from chassis.service import Erasure, Resources
 from chassis.settings import load

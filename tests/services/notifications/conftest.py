@@ -15,8 +15,8 @@ from sqlalchemy import select
 
 from chassis import clock
 from chassis.context import Context, system
-from chassis.db import Database
-from chassis.sealing import MasterKey
+from chassis.database.db import Database
+from chassis.security.encryption import MasterKey
 from rangkiang.catalog.v1.events_pb2 import BranchCopy, InstitutionCopy
 from rangkiang.common.v1.text_pb2 import LocalText
 from services.notifications import handlers

@@ -11,14 +11,14 @@ from typing import Any
 from uuid import UUID
 
 from chassis.addresses import networks
-from chassis.auth import Principal
 from chassis.context import Context, system
-from chassis.db import Database
+from chassis.database.db import Database
+from chassis.http.outgoing import OutgoingClient
 from chassis.ids import new_id
-from chassis.outgoing import OutgoingClient
 from chassis.rpc import inproc
 from chassis.rpc.client import sync_channel
-from chassis.sealing import MasterKey, make_master_key
+from chassis.security.auth import Principal
+from chassis.security.encryption import MasterKey, make_master_key
 from chassis.service import Resources
 from chassis.settings import load
 from chassis.urls import resolve

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sqlalchemy import delete
 
 from chassis import clock
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.ids import new_id
 from rangkiang.circulation.v1.events_pb2 import LoanDueSoon, LoanOpened, LoanOverdue, LoanRenewed, LoanReturned
 from rangkiang.members.v1.events_pb2 import MembershipExpiring

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from chassis import clock
 from chassis.ids import new_id
-from chassis.sealing import MasterKey, MemberKey
+from chassis.security.encryption import MasterKey, MemberKey
 from chassis.service import Erasure
 from rangkiang.circulation.v1.events_pb2 import LoanDueSoon, LoanOpened, LoanReturned
 from rangkiang.members.v1.events_pb2 import MemberErased, MemberFact, MemberRegistered, MembersChanged

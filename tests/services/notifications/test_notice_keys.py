@@ -8,7 +8,7 @@ import pytest
 
 from chassis import clock
 from chassis.errors import Unavailable
-from chassis.sealing import make_master_key
+from chassis.security.encryption import make_master_key
 from services.notifications import checks, ledger
 from services.notifications.checks import master_key
 from services.notifications.keys import read_own_master

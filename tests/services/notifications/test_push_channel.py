@@ -11,7 +11,7 @@ from webpush import WebPush
 
 from chassis.addresses import Networks, networks
 from chassis.errors import Unavailable
-from chassis.outgoing import MOST_BYTES, OutgoingClient
+from chassis.http.outgoing import MOST_BYTES, OutgoingClient
 from services.notifications.channels.limits import FAILURES
 from services.notifications.channels.opening import open_channels
 from services.notifications.channels.port import Channel, Message

@@ -11,10 +11,10 @@ import pytest
 from sqlalchemy import select, update
 
 from chassis import clock
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.errors import Invalid, NotFound, Refused
+from chassis.http.outgoing import OutgoingClient
 from chassis.ids import new_id
-from chassis.outgoing import OutgoingClient
 from rangkiang.circulation.v1.events_pb2 import LoanDueSoon, LoanOpened
 from rangkiang.members.v1.contacts_pb2 import GuardianContact
 from rangkiang.members.v1.events_pb2 import MemberErased, MemberFact

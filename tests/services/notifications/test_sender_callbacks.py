@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import event
 
 from chassis import clock
-from chassis.db import Database
+from chassis.database.db import Database
 from rangkiang.members.v1.events_pb2 import MemberErased
 from services.notifications.conversations.callbacks import Status
 from services.notifications.conversations.statuses import record_status

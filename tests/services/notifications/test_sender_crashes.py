@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from chassis import clock
 from chassis.context import Context
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.errors import Unavailable
 from rangkiang.circulation.v1.events_pb2 import LoanOpened, LoanOverdue
 from services.notifications.channels.limits import LimitedChannel

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from chassis.health import Finding
+from chassis.operations.health import Finding
 from services.notifications import checks
 from services.notifications.channels.webpush import make_keys
 from tests.fakes.mail_server import PASSWORD, USER, MailServer, authority_of, make_tls

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from chassis import clock
-from chassis.db import Database
+from chassis.database.db import Database
 from rangkiang.circulation.v1.events_pb2 import LoanOpened
 from services.notifications.channels import smtp
 from services.notifications.channels.limits import FAILURES, LimitedChannel

@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from chassis import audit
 from chassis.context import Context, system
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.errors import Error, Invalid, NotFound, Outdated
 from chassis.service import Resources
 from chassis.settings import load

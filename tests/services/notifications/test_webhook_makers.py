@@ -10,8 +10,8 @@ from sqlalchemy import select
 from chassis.addresses import networks
 from chassis.audit import acts
 from chassis.errors import Forbidden, Refused, Unavailable
+from chassis.http.outgoing import OutgoingClient
 from chassis.ids import new_id
-from chassis.outgoing import OutgoingClient
 from rangkiang.notifications.v1 import webhooks_pb2 as wire
 from services.notifications import checks
 from services.notifications.webhooks import delivery

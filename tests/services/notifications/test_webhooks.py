@@ -17,8 +17,8 @@ from chassis import clock
 from chassis.addresses import networks
 from chassis.context import Context
 from chassis.errors import Forbidden, Invalid, NotFound, Refused, Unavailable
+from chassis.http.outgoing import OutgoingClient
 from chassis.ids import new_id
-from chassis.outgoing import OutgoingClient
 from rangkiang.members.v1.events_pb2 import MemberRegistered
 from rangkiang.notifications.v1 import webhooks_pb2 as wire
 from services.notifications import checks, handlers

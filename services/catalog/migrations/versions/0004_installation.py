@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from chassis.column_types import Id
+from chassis.database.column_types import Id
 from chassis.ids import new_id
 
 revision = "0004"

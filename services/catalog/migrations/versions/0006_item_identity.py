@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from chassis.column_types import BigNumber, Id
-from chassis.table_access import protect_rows
+from chassis.database.column_types import BigNumber, Id
+from chassis.database.table_access import protect_rows
 
 revision = "0006"
 down_revision = "0005"

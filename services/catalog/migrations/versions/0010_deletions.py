@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from chassis.column_types import BigNumber
+from chassis.database.column_types import BigNumber
 
 revision = "0010"
 down_revision = "0009"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from chassis.database.table_access import protect_rows
 from chassis.migrations.columns import day, flag, id_, index, json_, number, text, time
-from chassis.table_access import protect_rows
 
 revision = "0005"
 down_revision = None

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from chassis.column_types import Id
+from chassis.database.column_types import Id
+from chassis.database.table_access import protect_rows
 from chassis.migrations.columns import bytes_, day, flag, id_, index, json_, number, text, time
-from chassis.table_access import protect_rows
 
 revision = "0015"
 down_revision = None

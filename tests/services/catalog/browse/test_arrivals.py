@@ -14,7 +14,7 @@ from sqlalchemy import insert, select, text, update
 
 from chassis import clock
 from chassis.context import READER, system
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.errors import Invalid, NotFound
 from chassis.ids import earliest_id, new_id
 from chassis.urls import open_url

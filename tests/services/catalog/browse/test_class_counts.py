@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from chassis.context import READER, system
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.errors import Invalid, NotFound
 from chassis.ids import new_id
 from chassis.sentences import LocalText

@@ -15,7 +15,7 @@ from sqlalchemy import func, select, update
 
 from chassis import clock
 from chassis.context import READER, system
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.errors import Invalid
 from chassis.urls import open_url
 from services.catalog.browse.headings import delete_unused_headings

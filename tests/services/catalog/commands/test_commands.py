@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import select
 
 from chassis.context import READER, Context
-from chassis.db import Database
+from chassis.database.db import Database
 from services.catalog.commands.progress import summary
 from services.catalog.importing.runs import Counts
 from services.catalog.institutions.edits import edit_institution

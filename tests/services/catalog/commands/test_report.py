@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from chassis import clock
 from chassis.context import READER, system
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.errors import Invalid
 from chassis.service import Resources
 from chassis.settings import Settings

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from chassis.context import READER
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.errors import Invalid, NotFound
 from services.catalog.formats import FORMS as FORMS_THERE_ARE
 from services.catalog.formats import export

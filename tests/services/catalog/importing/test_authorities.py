@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import func, select
 
 from chassis.context import READER
-from chassis.db import Database
+from chassis.database.db import Database
 from services.catalog.browse.lists import Row, forms_of_headings, see_references
 from services.catalog.marc.faults import REASONS, MarcError
 from services.catalog.marc.record import Record

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import func, select
 
 from chassis.context import READER, system
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.errors import Invalid, NotFound, Refused
 from rangkiang.circulation.v1.events_pb2 import LoanFact
 from services.catalog import queries

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from chassis.context import READER
-from chassis.db import Database
+from chassis.database.db import Database
 from services.catalog.importing import pipeline
 from services.catalog.importing.decode import PreparedBatch
 from services.catalog.marc import marcjson

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Row, select, text, update
 
 from chassis.context import READER, system
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.errors import Invalid, NotFound
 from services.catalog.importing import backfill, sources
 from services.catalog.items.item_maps import USUAL

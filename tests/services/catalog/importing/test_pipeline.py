@@ -9,10 +9,10 @@ from unicodedata import normalize
 import pytest
 from sqlalchemy import func, select
 
+from chassis.bus.outbox import outbox
 from chassis.context import READER
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.errors import Invalid, NotFound
-from chassis.outbox import outbox
 from chassis.sentences import sentence
 from services.catalog.formats import export
 from services.catalog.importing import decode as decoding

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import delete, select, update
 
 from chassis.context import READER, system
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.service import Resources
 from chassis.settings import Settings
 from services.catalog.checks import works as look

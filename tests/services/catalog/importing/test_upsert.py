@@ -13,10 +13,10 @@ import orjson
 from sqlalchemy import func, select
 
 from chassis import clock
+from chassis.bus.outbox import outbox
 from chassis.context import READER, system
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.ids import new_id
-from chassis.outbox import outbox
 from rangkiang.catalog.v1.events_pb2 import RecordsChanged
 from services.catalog.importing.decode import IncomingRecord
 from services.catalog.importing.runs import Counts

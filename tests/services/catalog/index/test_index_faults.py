@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import func, select
 
 from chassis.context import READER
-from chassis.db import Database
+from chassis.database.db import Database
 from services.catalog.index.installation import open_index_at
 from services.catalog.index.port import Index
 from services.catalog.index.rebuilds import index_fault, request_rebuild

@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy import text
 
 from chassis.context import system
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.errors import Conflict
-from chassis.lease import FencedDatabase, Lease, Leases
+from chassis.jobs.lease import FencedDatabase, Lease, Leases
 from services.catalog.index.indexer import Indexer
 from services.catalog.index.port import Change, Index
 from services.catalog.index.rebuilds import request_rebuild

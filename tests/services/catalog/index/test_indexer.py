@@ -14,7 +14,7 @@ from sqlalchemy import insert, select, update
 
 from chassis import clock
 from chassis.context import system
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.service import Resources
 from chassis.settings import load
 from services.catalog.commands.database import wait_until_indexed

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.errors import NotFound, Unavailable
 from chassis.ids import new_id
 from chassis.urls import open_url

@@ -15,9 +15,11 @@ import pytest
 from google.protobuf.json_format import Parse
 from sqlalchemy import select
 
-from chassis import audit, blobs, outbox
+from chassis import audit
+from chassis.bus import outbox
 from chassis.context import READER, Context, system
-from chassis.db import Database
+from chassis.database import blobs
+from chassis.database.db import Database
 from chassis.errors import Error, Invalid
 from chassis.settings import environment_with
 from rangkiang.catalog.v1.events_pb2 import InstitutionsChanged
@@ -372,8 +374,8 @@ class TestPictures:
     def test_another_process_shows_a_new_logo_at_once(self, database: Database, manager: Context) -> None:
         file_id, _ = put(database, manager, 1)
         program = (
-            "import sys; from chassis.blobs import get; from chassis.context import READER;"
-            "from chassis.db import Database; from services.catalog.tables import Institution;"
+            "import sys; from chassis.database.blobs import get; from chassis.context import READER;"
+            "from chassis.database.db import Database; from services.catalog.tables import Institution;"
             "from sqlalchemy import select\n"
             "with Database(sys.argv[1]).reading(READER) as session:\n"
             "    details = session.scalars(select(Institution.details).where(Institution.code == 'PKS')).one()\n"

@@ -10,9 +10,9 @@ import pytest
 from google.protobuf.json_format import Parse
 from sqlalchemy import select
 
-from chassis import outbox
+from chassis.bus import outbox
 from chassis.context import READER, system
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.errors import Invalid, NotFound
 from rangkiang.catalog.v1.events_pb2 import InstitutionsChanged
 from services.catalog import sample

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, ImageChops, ImageOps
 from PIL.PngImagePlugin import PngInfo
 
-from chassis.blobs import Rendition
+from chassis.database.blobs import Rendition
 from chassis.errors import Invalid
 from services.catalog.pictures import LONGEST_BYTES, renditions_of
 

@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from chassis.audit import acts
 from chassis.context import READER, Context, system
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.errors import Error
 from services.catalog.importing.fast_adds import delete_empty_records, fast_add
 from services.catalog.items.edits import EditedItem, change_item, get_item, list_fast_adds

@@ -10,9 +10,9 @@ import orjson
 import pytest
 from sqlalchemy import delete, select
 
+from chassis.bus.outbox import outbox
 from chassis.context import READER, system
-from chassis.db import Database
-from chassis.outbox import outbox
+from chassis.database.db import Database
 from rangkiang.catalog.v1.events_pb2 import InstitutionsChanged, ItemsChanged
 from services.catalog.items.events import copy_of_item, copy_page
 from services.catalog.marc.record import Record as Marc

@@ -12,8 +12,8 @@ import pytest
 from sqlalchemy import delete, select
 
 from chassis.context import READER, system
-from chassis.db import Database
-from chassis.health import Finding
+from chassis.database.db import Database
+from chassis.operations.health import Finding
 from chassis.rpc import inproc
 from chassis.rpc.client import sync_channel
 from chassis.service import Resources

@@ -10,7 +10,7 @@ from sqlalchemy import event, insert, select, text
 from sqlalchemy.orm import Session
 
 from chassis.context import READER, system
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.errors import Invalid, NotFound
 from chassis.ids import new_id
 from services.catalog.items.shelves import Shelf, list_neighbours, shelf_query

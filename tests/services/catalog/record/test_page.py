@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from chassis.context import READER
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.rpc import inproc
 from chassis.rpc.client import aio_channel
 from chassis.service import Resources

@@ -14,7 +14,7 @@ import orjson
 import pytest
 
 from chassis.context import system
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.errors import Error, Invalid, NotFound, Unavailable
 from chassis.rpc import inproc
 from chassis.rpc.client import aio_channel, sync_channel

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from chassis.context import READER
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.errors import Invalid
 from services.catalog.index.port import Index
 from services.catalog.search.autocomplete import suggest

@@ -10,7 +10,7 @@ import pytest
 
 from chassis import clock
 from chassis.context import system
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.urls import open_url
 from services.catalog.importing.authorities import store_authorities
 from services.catalog.importing.decode import prepare

@@ -13,7 +13,7 @@ import orjson
 import pytest
 
 from chassis.context import READER
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.errors import Invalid
 from chassis.urls import open_url
 from services.catalog.index.port import ENGINES, Index

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import update
 
 from chassis.context import READER, system
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.errors import Invalid, NotFound
 from services.catalog.index.port import Index
 from services.catalog.marc.record import Record

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from chassis.context import READER, system
-from chassis.db import Database
+from chassis.database.db import Database
 from services.catalog import queries
 from services.catalog.index.indexer import Indexer
 from services.catalog.index.port import Index

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import insert, text
 
 from chassis.context import system
-from chassis.db import Database
+from chassis.database.db import Database
 from chassis.ids import new_id
 from services.catalog.service import SERVICE
 from services.catalog.tables import Branch, Institution

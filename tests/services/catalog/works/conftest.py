@@ -12,7 +12,7 @@ from sqlalchemy import func, select, update
 
 from chassis import clock
 from chassis.context import READER, system
-from chassis.db import Database
+from chassis.database.db import Database
 from services.catalog.marc.record import Record as Marc
 from services.catalog.tables import Record, Work, WorkKey
 from services.catalog.works.assignment import lock_works, remove_records

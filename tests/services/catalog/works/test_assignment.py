@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
+from chassis.bus.outbox import outbox
 from chassis.context import READER
-from chassis.db import Database
-from chassis.outbox import outbox
+from chassis.database.db import Database
 from services.catalog.marc.record import Record as Marc
 from services.catalog.tables import IndexQueue, Record, Work
 from services.catalog.works.assignment import WorkSets, connected_parts

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from chassis.column_types import BigNumber, Id
+from chassis.database.column_types import BigNumber, Id
 
 revision = "0001"
 down_revision = None

@@ -1,0 +1,20 @@
+"""The entry point of the command `rangkiang`; it imports little before it is called.
+
+The decoding processes of an import run this module too, but do not need the command.
+"""
+
+from __future__ import annotations
+
+import os
+
+
+def main() -> None:
+    """Run the command of this process."""
+    # Without this, processes of multiprocessing would import a file such as `types.py` from the current folder.
+    os.environ["PYTHONSAFEPATH"] = "1"
+    from chassis.private_files import start_private
+
+    start_private()
+    from chassis.cli.commands import main as run
+
+    run()
