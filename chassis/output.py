@@ -1,11 +1,13 @@
-"""Output of commands and logs: text with visible control characters, tables without markup, lines of JSON."""
+"""Text for terminals, logs, spreadsheets and PDF files: without characters that a terminal or a spreadsheet obeys."""
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import re
 import sys
+import unicodedata
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
@@ -136,3 +138,46 @@ def bar_for(*, quiet: bool, in_bytes: bool = False) -> Progress:
         console=screen(to_errors=True),
         disable=quiet,
     )
+
+
+# A spreadsheet runs a cell that begins with one of these signs, also in full width, as a formula. Excel with Indonesian
+# settings splits a line at `;`, also inside quotes that do not begin the cell.
+_FORMULA = re.compile(r'(\A|[;\t\r\n])([ \u00a0"]*)(?=[=+\-@＝＋－＠])')
+
+
+def csv_line(cells: Iterable[object]) -> str:
+    """Return a line that ends with CR LF, with an apostrophe before each sign that could begin a formula."""
+    line = io.StringIO()
+    csv.writer(line).writerow(_FORMULA.sub(r"\1\2'", str(cell)) for cell in cells)
+    return line.getvalue()
+
+
+# anyascii leaves alif out.
+_ALIF = "\u0627"
+
+
+def printable(text: str) -> str:
+    """Replace letters that the fonts lack: by their plain form, else by Latin letters that stand for them.
+
+    A title in Arabic script can then still be recognised: "بداية" becomes "bdayh".
+    """
+    return "".join(map(_printable, text))
+
+
+def _printable(letter: str) -> str:
+    plain = "".join(part for part in unicodedata.normalize("NFKD", letter) if not unicodedata.combining(part))
+    for form in (letter, plain):
+        try:
+            form.encode("cp1252")
+        except UnicodeEncodeError:
+            continue
+        return form
+    return "".join(map(_latin, plain))
+
+
+def _latin(letter: str) -> str:
+    if unicodedata.category(letter) == "Cf":
+        return ""  # a direction mark, or a joiner
+    from anyascii import anyascii  # a local import, because few commands print
+
+    return "a" if letter == _ALIF else anyascii(letter) or "?"

@@ -144,7 +144,7 @@ class Service:
     sample            "package.module:function", called as load(resources) by `rangkiang sample load`: adds rows to the
                       sample library, and returns kind -> number of rows; a second call changes nothing
     sample_after      name of the service whose sample rows are needed first; "" if those of the catalogue are enough
-    checks            "package.module:function"; doctor calls function(resources) -> list[chassis.operations.health.Finding]
+    checks            "package.module:function"; doctor calls function(resources) -> list[health.Finding]
     after_restore     "package.module:function"; `restore` calls function(resources) with a restored and migrated
                       database, before it replaces the old one, which `resources.settings` still name; an error ends
                       the restore without any change

@@ -28,7 +28,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import IO, Any
 
 MOST_BYTES = 1 << 16
@@ -37,7 +37,7 @@ UNUSED_DESCRIPTOR = 200  # a number above those of an open file
 CHECKOUT = Path(__file__).resolve().parents[1]
 COMMAND = "chassis.cli.entrypoint:main"
 FORKS = "forks"  # name of a process that forks in the session of a command
-COMMANDS = {COMMAND, "chassis.door:main"}  # the second is that of release 0.1.0
+COMMANDS = {COMMAND, "chassis.entrypoint:main", "chassis.door:main"}  # the others are those of earlier releases
 WORKER = "tests.forked_programs:run_worker"
 SCRIPT = "tests.forked_programs:run_script"
 TESTS = "tests.forked_programs:run_tests"
@@ -310,7 +310,7 @@ def _command(request: dict[str, Any], descriptors: Sequence[int], server: ForkSe
     if has_children:
         # The processes that a command starts are forks too.
         servers[COMMAND, CHECKOUT] = server
-        jobs = import_module("chassis.jobs.jobs")
+        jobs = _jobs_module()
         jobs.subprocess = SimpleNamespace(
             Popen=_start_jobs, PIPE=subprocess.PIPE, TimeoutExpired=subprocess.TimeoutExpired
         )
@@ -366,11 +366,17 @@ def _name_process(name: str) -> None:
     Path("/proc/self/comm").write_text(name)
 
 
+def _jobs_module() -> ModuleType:
+    """The module that runs jobs: `chassis.jobs` until release 0.4.0."""
+    return import_module("chassis.jobs.jobs" if hasattr(import_module("chassis.jobs"), "__path__") else "chassis.jobs")
+
+
 def _start_jobs(command: Sequence[str], *, stdin: int) -> ForkedProcess:
     """The process of `chassis.jobs.jobs.running_for_command`."""
     # Release 0.1.0 had another name for it.
-    name = "run_for_command" if hasattr(sys.modules["chassis.jobs.jobs"], "run_for_command") else "run_beside"
-    service, program = command[-1], f"chassis.jobs.jobs:{name}"
+    jobs = _jobs_module()
+    name = "run_for_command" if hasattr(jobs, "run_for_command") else "run_beside"
+    service, program = command[-1], f"{jobs.__name__}:{name}"
     return ForkedProcess([service], program=program, env=os.environ, cwd=Path.cwd(), stdin=stdin, stdout=None)
 
 

@@ -57,7 +57,7 @@ from chassis.bus.amqp import (
 )
 from chassis.bus.handling import handle
 from chassis.bus.poison_messages import Suspect, Suspects, Turns, refuse_suspect
-from chassis.cli.commands import exit_with
+from chassis.command_errors import exit_with
 from chassis.context import system
 from chassis.database.db import Database
 from chassis.database.db_errors import check_answers, is_away, is_outage

@@ -5,7 +5,6 @@ The help reads a service's commands from `commands.toml`; the service is importe
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 import tomllib
@@ -14,12 +13,13 @@ from collections.abc import Sequence
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import TyperException
 
+from chassis.command_errors import DONE, FINDINGS, exit_with
 from chassis.errors import Error, Invalid, Unavailable
 from chassis.output import accept_any_text, print_json, print_table, print_text
 from chassis.service import (
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from chassis.service import Service
     from chassis.settings import Settings
 
-DONE, FINDINGS, USAGE, UNAVAILABLE = 0, 1, 2, 3
 MARK_COLOURS = {"ok": "green", "to do": "yellow", "fault": "red"}
 # Commands of the chassis and the gateway that are imported only when called -> their location and line of help.
 LAZY = {
@@ -307,46 +306,6 @@ def main() -> None:
         # A bug of the program: developers need the traceback, without control characters for the terminal.
         print_text(traceback.format_exc(), to_errors=True)
         raise SystemExit(FINDINGS) from None
-
-
-def exit_with(error: Error) -> NoReturn:
-    """Print an error, with --json as one line of JSON, and end the process with the error's exit code."""
-    if "--json" in sys.argv:
-        with contextlib.suppress(OSError):
-            print_json(error_line(error))
-            raise SystemExit(exit_code(error)) from None
-    # Without --json, or when standard output is full or closed.
-    language = operator_language()
-    for refusal in error.refusals:
-        print_text(f"{refusal.reason}: {refusal.sentence.in_language(language)}", to_errors=True)
-    raise SystemExit(exit_code(error)) from None
-
-
-def error_line(error: Error) -> dict[str, Any]:
-    """Return the object that a command prints for an error with --json."""
-    language = operator_language()
-    refusals = [
-        {"reason": refusal.reason, "facts": refusal.facts, "detail": refusal.sentence.in_language(language)}
-        for refusal in error.refusals
-    ]
-    sentence = {"id": error.sentence.id, "en": error.sentence.en}
-    return {"error": {"reason": error.reason, "facts": error.facts, "sentence": sentence, "refusals": refusals}}
-
-
-def exit_code(error: Error) -> int:
-    """Return the exit code of a command that ends with this error."""
-    if isinstance(error, Invalid) or error.reason == "PATH_NOT_FOUND":
-        return USAGE
-    return UNAVAILABLE if isinstance(error, Unavailable) else FINDINGS
-
-
-def operator_language() -> str:
-    """Return the operator's language; English when the settings cannot be read."""
-    try:
-        language: str = resolve("chassis.settings:load")().language
-    except (Error, ValueError):
-        return "en"
-    return language
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ import uvicorn
 from sqlalchemy.orm import configure_mappers
 
 from chassis.addresses import networks
-from chassis.cli.commands import error_line, exit_code
+from chassis.command_errors import error_line, exit_code
 from chassis.database.db import Database
 from chassis.errors import Error, Invalid, Unavailable
 from chassis.gc_tuning import take_short_turns, tune_gc

@@ -13,19 +13,20 @@ from __future__ import annotations
 import json
 import logging
 import multiprocessing
+import os
 import selectors
 import signal
 import socket
+import threading
 import time
 from collections.abc import Callable
 from multiprocessing.context import ForkProcess
 from types import FrameType
 from typing import Any
 
-from chassis.http.supervisor import UNWELL
-
 log = logging.getLogger(__name__)
 
+UNWELL = 1  # exit code of a process that did not stop by itself
 GRACE_SECONDS = 10
 FORCE_SECONDS = 2  # after the grace; then a process ends, even if something hangs
 READY = b"ready"
@@ -230,3 +231,20 @@ class Supervisor:
             if worker.exitcode is None:
                 worker.kill()
                 worker.join()
+
+
+def end_within(seconds: float) -> None:
+    """End this process after `seconds`, unless it ends before; call it in the main thread, in a signal handler.
+
+    It uses a timer of the kernel, which needs no thread and no lock: the signal may have interrupted a lock's holder.
+    """
+    signal.signal(signal.SIGALRM, lambda *_: _end())
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+
+
+def _end() -> None:
+    try:
+        names = sorted(thread.name for thread in threading.enumerate() if thread is not threading.main_thread())
+        log.warning("stop_forced", extra={"threads": names})
+    finally:
+        os._exit(UNWELL)

@@ -1,7 +1,8 @@
 """Logs of a process, its metrics if a port is set, and its traces if an OTLP endpoint is set.
 
 Traces are sent as OTLP over HTTP and sampled by OTEL_TRACES_SAMPLER. Without an endpoint OpenTelemetry is not imported.
-This module imports neither gRPC, for which chassis.rpc makes spans, nor SQLAlchemy, whose engines chassis.database.db passes.
+This module imports neither gRPC, for which chassis.rpc makes spans, nor SQLAlchemy, whose engines chassis.database
+passes.
 """
 
 from __future__ import annotations
