@@ -8,6 +8,7 @@ from __future__ import annotations
 import keyword
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache, partial
 from typing import Annotated, Any, Literal, TypeVar, cast, get_args, get_origin
@@ -16,7 +17,8 @@ import orjson
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic_core import core_schema
 
 from chassis.sentences import LocalText
 from rangkiang.common.v1 import options_pb2, refusal_pb2
@@ -41,6 +43,19 @@ class ResponseModel(BaseModel):
     def to_json(self) -> bytes:
         """Return the model as JSON, without properties that are None."""
         return orjson.dumps(self.model_dump(by_alias=True, exclude_none=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Annotation of JSON from a service that is sent unchanged; `model` describes the JSON in the document."""
+
+    model: Any
+
+    def __get_pydantic_core_schema__(self, _source: Any, _handler: Any) -> core_schema.CoreSchema:
+        return core_schema.any_schema()
+
+    def __get_pydantic_json_schema__(self, _schema: Any, handler: Any) -> Any:
+        return handler(TypeAdapter(self.model).core_schema)
 
 
 class Refusal(ResponseModel):
@@ -93,7 +108,7 @@ def to_message(kind: type[OneMessage], model: BaseModel, /, **fields: Any) -> On
 def _fill(message: Message, model: BaseModel) -> None:
     """Set the fields that the model has. Null sets a field with `optional` to empty, which clears it."""
     for field, name, options in _fields(message.DESCRIPTOR):
-        if options.flatten:
+        if options.flatten or options.flatten_body:
             _fill(getattr(message, field.name), model)
             getattr(message, field.name).SetInParent()
         elif name in type(model).model_fields and not (options.hidden or options.reply_only):
@@ -103,16 +118,37 @@ def _fill(message: Message, model: BaseModel) -> None:
                     _clear(message, field)
             elif isinstance(value, datetime):
                 getattr(message, field.name).FromDatetime(value)
-            elif isinstance(value, list) and field.message_type is not None:
-                for one in value:
-                    _fill(getattr(message, field.name).add(), one)
-            elif isinstance(value, list):
-                getattr(message, field.name).extend(value)
-            elif isinstance(value, BaseModel):
-                _fill(getattr(message, field.name), value)
-                getattr(message, field.name).SetInParent()
+            elif options.keyed_by:
+                for key, values in value:
+                    if values:
+                        _set(
+                            getattr(message, field.name).add(**{options.keyed_by: key}), _other(field, options), values
+                        )
             else:
-                setattr(message, field.name, value)
+                _set(message, field, value)
+
+
+def _set(message: Message, field: FieldDescriptor, value: Any) -> None:
+    part = getattr(message, field.name)
+    if isinstance(value, list) and field.message_type is not None:
+        for one in value:
+            if isinstance(one, list):
+                part.add(**dict(zip(field.message_type.fields_by_name, one, strict=True)))
+            else:
+                _fill(part.add(), one)
+    elif isinstance(value, list):
+        part.extend(value)
+    elif isinstance(value, BaseModel):
+        _fill(part, value)
+        part.SetInParent()
+    else:
+        setattr(message, field.name, value)
+
+
+def _other(field: FieldDescriptor, options: options_pb2.Json) -> FieldDescriptor:
+    """Return the field with the values of an object whose properties are in another field."""
+    (value,) = (other for other in field.message_type.fields if other.name != options.keyed_by)
+    return value
 
 
 def _is_optional(field: FieldDescriptor) -> bool:
@@ -142,32 +178,57 @@ def to_model(kind: type[OneResponse], message: Message, say_in: str = "id", /, *
 @cache
 def _conversions(kind: type[ResponseModel], descriptor: Descriptor) -> list[tuple[str, _Convert]]:
     """Return for each property how its value is taken from a message."""
-    conversions = [
-        (name, _conversion(kind, name, field, omit_empty=options.omit_empty))
-        for field, name, options in _fields(descriptor)
-        if name in kind.model_fields and not options.hidden
-    ]
+    conversions: list[tuple[str, _Convert]] = []
+    for field, name, options in _fields(descriptor):
+        if options.flatten:
+            conversions += [(inner, _inside(field.name, get)) for inner, get in _conversions(kind, field.message_type)]
+        elif name in kind.model_fields and not (options.hidden or options.body_only):
+            conversions.append((name, _conversion(kind.model_fields[name].annotation, field, options)))
     lists = [field.name for field, _, _ in _fields(descriptor) if field.is_repeated]
     if "total" in kind.model_fields and "total" not in descriptor.fields_by_name and lists:
         conversions.append(("total", lambda message, _: len(getattr(message, lists[0]))))
     return conversions
 
 
-def _conversion(kind: type[ResponseModel], property_name: str, field: FieldDescriptor, *, omit_empty: bool) -> _Convert:
-    name = field.name
+def _inside(name: str, convert: _Convert) -> _Convert:
+    return lambda message, say_in: convert(getattr(message, name), say_in)
+
+
+def _conversion(annotation: Any, field: FieldDescriptor, options: options_pb2.Json) -> _Convert:
+    name, omit_empty = field.name, options.omit_empty
+    if options.stored:
+        empty = b"[]" if options.max_items else b"{}"
+        return lambda message, _: orjson.Fragment(getattr(message, name) or empty)
     if field.message_type is None:
         if field.is_repeated:
             return lambda message, _: list(getattr(message, name))
         return lambda message, _: getattr(message, name) or (None if omit_empty else getattr(message, name))
     if field.message_type.full_name == TIMESTAMP:
         return lambda message, _: getattr(message, name).ToJsonString() if message.HasField(name) else None
-    nested = next(_models_in(kind.model_fields[property_name].annotation))
+    if options.keyed_by:
+        return _object(annotation, field, options)
+    if field.message_type.GetOptions().Extensions[options_pb2.as_list]:
+        parts = [part.name for part in field.message_type.fields]
+        return lambda message, _: [[getattr(one, part) for part in parts] for one in getattr(message, name)]
+    nested = next(_models_in(annotation))
     convert: Callable[[Any, str], Any] = Refusal.of if nested is Refusal else partial(to_model, nested)
     if field.is_repeated:
         return lambda message, say_in: [convert(one, say_in) for one in getattr(message, name)]
     return lambda message, say_in: (
         None if omit_empty and not message.HasField(name) else convert(getattr(message, name), say_in)
     )
+
+
+def _object(annotation: Any, field: FieldDescriptor, options: options_pb2.Json) -> _Convert:
+    """Return how a list of messages becomes an object: a model, or any properties."""
+    value, model = _other(field, options), None if get_origin(annotation) is dict else next(_models_in(annotation))
+    convert = _conversion(annotation, value, value.GetOptions().Extensions[options_pb2.json])
+
+    def convert_all(message: Message, say_in: str) -> Any:
+        parts = {getattr(one, options.keyed_by): convert(one, say_in) for one in getattr(message, field.name)}
+        return model(**parts) if model is not None else parts
+
+    return convert_all
 
 
 def _models_in(annotation: Any) -> Iterator[type[ResponseModel]]:

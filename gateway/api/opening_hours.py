@@ -9,13 +9,14 @@ from pydantic import Field, WithJsonSchema
 from starlette.requests import Request
 from starlette.responses import Response
 
-from chassis.models import ResponseModel
+from chassis.models import ResponseModel, to_model
 from gateway.api.institutions import BranchCode, InstitutionCode
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.queries import QueryModel, WholeNumber, number, text
 from gateway.api.schemas import JSON
 from gateway.clients import Circulation, call
 from gateway.responses import respond
+from rangkiang.circulation.v1 import models
 from rangkiang.circulation.v1 import rules_pb2 as wire
 
 router = APIRouter(tags=["institutions"], route_class=ApiRoute)
@@ -41,65 +42,32 @@ class HoursQuery(QueryModel):
 class ClosedDay(ResponseModel):
     """A closing that includes the day."""
 
-    why: str
-    """Reason; empty when staff entered none."""
+    why: str = Field(description="Reason; empty when staff entered none.", examples=["Hari Raya Idul Fitri"])
     is_estimated: bool
     """True when the date is an estimate, such as that of a holiday of the lunar calendar."""
 
 
-class OpeningDay(ResponseModel):
+class OpeningDay(models.OpeningDay):
     """A day of a branch."""
 
-    date: str
-    """Day, ISO 8601."""
-    hours: list[tuple[str, str]]
-    """Pairs of times in the branch's zone, in order; empty when the branch is closed. A day ends at 24:00."""
-    closed: ClosedDay | None = None
-    """The closing that includes the day; absent when there is none."""
-    season: str
-    """Name of the season that sets these hours; empty for the usual hours."""
+    closed: ClosedDay | None = Field(
+        None, description="The closing that includes the day; absent when there is none.", examples=[None]
+    )
 
 
-class OpeningHours(ResponseModel):
+class OpeningHours(models.OpeningHours):
     """Opening hours of a branch by day."""
 
-    institution: str
-    """Code of the institution."""
-    branch: str
-    """Code of the branch."""
-    zone: str
-    """IANA zone of all dates and times."""
-    has_hours: bool
-    """False when the library has entered no hours for these days, so that only closings are known."""
-    days: list[OpeningDay] = Field(max_length=MOST_DAYS)
-    """The days, in order."""
-
-
-_EXAMPLE = {
-    "institution": "PKS",
-    "branch": "PST",
-    "zone": "Asia/Jakarta",
-    "has_hours": True,
-    "days": [
-        {"date": "2026-03-13", "hours": [["08:00", "11:30"], ["13:30", "16:30"]], "closed": None, "season": ""},
-        {
-            "date": "2026-03-14",
-            "hours": [],
-            "closed": {"why": "Hari Raya Idul Fitri", "is_estimated": False},
-            "season": "",
-        },
-    ],
-}
+    days: list[OpeningDay] = Field(description="The days, in order.", max_length=MOST_DAYS)
 
 
 @router.get(
     "/branches/{institution}/{code}/hours",
-    response_model=OpeningHours,
     **documented(
         operation="list_opening_hours",
         summary="Opening hours of a branch",
         revalidates=True,
-        example=_EXAMPLE,
+        model=OpeningHours,
         errors=(400, 404, 429, 503, 504),
     ),
 )
@@ -115,16 +83,5 @@ async def opening_hours(
         institution=institution, branches=[code], **{"from": query.first}, days=query.days
     )
     (hours,) = (await call(request, circulation.ListOpeningHours, message)).branches
-    days = [
-        OpeningDay(
-            date=day.date,
-            hours=[(interval.opens, interval.closes) for interval in day.hours],
-            closed=ClosedDay(why=day.why, is_estimated=day.is_estimated) if day.is_closed else None,
-            season=day.season,
-        )
-        for day in hours.days
-    ]
-    body = OpeningHours(
-        institution=hours.institution, branch=hours.branch, zone=hours.zone, has_hours=hours.has_hours, days=days
-    )
-    return respond(request, body.to_json(), JSON, cache=CACHE_CONTROL)
+    days = [to_model(OpeningDay, day, closed=to_model(ClosedDay, day) if day.is_closed else None) for day in hours.days]
+    return respond(request, to_model(OpeningHours, hours, days=days).to_json(), JSON, cache=CACHE_CONTROL)

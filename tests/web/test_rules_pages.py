@@ -13,9 +13,11 @@ import pytest
 from sqlalchemy import insert
 
 from chassis import clock
-from gateway.api.calendars import DAYS, MOST_CLOSINGS, MOST_INTERVALS, MOST_SEASONS, MOST_YEARS
+from chassis.models import choices
 from gateway.api.policies import MOST_NUMBER, MOST_ROWS
 from rangkiang.catalog.v1.events_pb2 import BranchCopy, InstitutionCopy, ItemCopy
+from rangkiang.circulation.v1 import rules_pb2 as wire
+from rangkiang.common.v1.options_pb2 import json
 from rangkiang.common.v1.text_pb2 import LocalText
 from rangkiang.members.v1.events_pb2 import MemberFact
 from services.circulation.borrowers import copy_members
@@ -37,6 +39,11 @@ from tests.web.visitors import Visitor, visitor
 # An institution of its own: other tests of pages lend, and have branches, at PKS.
 DINAS, PUSAT, MOBIL = UUID(int=0xA7), UUID(int=0xB7), UUID(int=0xB8)
 CALENDAR = "/desk/calendars/pusat"
+MOST_CLOSINGS, MOST_SEASONS, MOST_YEARS = (
+    wire.Calendar.DESCRIPTOR.fields_by_name[name].GetOptions().Extensions[json].max_items
+    for name in ("closed", "seasons", "confirmed_years")
+)
+MOST_INTERVALS = wire.Weekday.DESCRIPTOR.fields_by_name["hours"].GetOptions().Extensions[json].max_items
 
 
 @pytest.fixture(scope="module")
@@ -254,7 +261,7 @@ def test_all_parts_of_a_calendar_that_the_api_allows_are_saved_from_the_page(man
     before = calendar()
     first, why = date(2040, 1, 1), "é" * 200
     hours = [[f"{hour:02}:00", f"{hour:02}:30"] for hour in range(8, 8 + MOST_INTERVALS)]
-    weekly = dict.fromkeys(DAYS, hours)
+    weekly = dict.fromkeys(choices(wire.Weekday, "day"), hours)
     days = [(first + timedelta(days=number)).isoformat() for number in range(MOST_CLOSINGS)]
     today = clock.now().astimezone(ZoneInfo("Asia/Jakarta")).date().isoformat()
     document = {

@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from chassis import clock
 from chassis.errors import Error, NotFound
+from chassis.models import choices
 from gateway.clients import call, circulation
 from gateway.negotiation import language
 from gateway.request_guard import accept_bodies
@@ -27,7 +28,7 @@ from rangkiang.circulation.v1 import rules_pb2 as wire
 
 router = APIRouter()
 
-DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+DAYS = choices(wire.Weekday, "day")
 MOST_SEASONS = 50
 # Enough for as many closings and seasons with long reasons as the API allows, in any script.
 _BODY_BYTES = 2 * 1024 * 1024

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StrictBool, StringConstraints
+from orjson import Fragment
+from pydantic import Field, StrictBool
 
-from chassis.models import Body, Moment, Refusal, ResponseModel
+from chassis.models import Body, Moment, Refusal, ResponseModel, Stored
 import rangkiang.common.v1.models
 
 
@@ -270,6 +271,156 @@ class PolicyPreview(ResponseModel):
     refused: int = Field(description='Number of loans that the unsaved policies do not allow.')
     longer: int = Field(description='Number of loans with a longer period than under the policies in force.')
     shorter: int = Field(description='Number of loans with a shorter period than under the policies in force.')
+
+
+class Week(ResponseModel):
+    """Opening hours of each weekday, in the branch's zone; in a week without any hours every day is open all day."""
+
+    mon: list[Annotated[list[Annotated[str, Field(max_length=5)]], Field(min_length=2, max_length=2)]] = Field(default=[], description='Opening hours as pairs of HH:MM times; an empty list when the branch is closed.')
+    tue: list[Annotated[list[Annotated[str, Field(max_length=5)]], Field(min_length=2, max_length=2)]] = Field(default=[], description='Opening hours as pairs of HH:MM times; an empty list when the branch is closed.')
+    wed: list[Annotated[list[Annotated[str, Field(max_length=5)]], Field(min_length=2, max_length=2)]] = Field(default=[], description='Opening hours as pairs of HH:MM times; an empty list when the branch is closed.')
+    thu: list[Annotated[list[Annotated[str, Field(max_length=5)]], Field(min_length=2, max_length=2)]] = Field(default=[], description='Opening hours as pairs of HH:MM times; an empty list when the branch is closed.')
+    fri: list[Annotated[list[Annotated[str, Field(max_length=5)]], Field(min_length=2, max_length=2)]] = Field(default=[], description='Opening hours as pairs of HH:MM times; an empty list when the branch is closed.')
+    sat: list[Annotated[list[Annotated[str, Field(max_length=5)]], Field(min_length=2, max_length=2)]] = Field(default=[], description='Opening hours as pairs of HH:MM times; an empty list when the branch is closed.')
+    sun: list[Annotated[list[Annotated[str, Field(max_length=5)]], Field(min_length=2, max_length=2)]] = Field(default=[], description='Opening hours as pairs of HH:MM times; an empty list when the branch is closed.')
+
+
+class Closing(ResponseModel):
+    """A period in which the branch is closed, from the first to the last day inclusive."""
+
+    from_: str = Field(alias='from', description='First day, ISO 8601.', examples=['2026-03-21'])
+    to: str = Field(description='Last day, ISO 8601; in a body by default the first.', examples=['2026-03-21'])
+    why: str = Field(description='Reason.', examples=['Hari Raya Idul Fitri'])
+    is_estimated: bool = Field(description='True when the date is an estimate, such as that of a holiday of the lunar calendar.')
+
+
+class Season(ResponseModel):
+    """A period with other opening hours, from the first to the last day inclusive."""
+
+    from_: str = Field(alias='from', description='First day, ISO 8601.', examples=['2026-02-18'])
+    to: str = Field(description='Last day, ISO 8601.', examples=['2026-03-17'])
+    why: str = Field(description='Reason.', examples=['Ramadan'])
+    weekly: Week = Field(description='Opening hours of the season; without any, every day is open all day.', examples=[{'mon': [['08:00', '16:00']], 'tue': [['08:00', '16:00']], 'wed': [['08:00', '16:00']], 'thu': [['08:00', '16:00']], 'fri': [['08:00', '11:30'], ['13:30', '16:00']], 'sat': [], 'sun': []}])
+
+
+class DatedWeek(ResponseModel):
+    """Weekly hours from a first day until the next ones begin."""
+
+    from_: str = Field(alias='from', description='First day, ISO 8601; empty: since ever.', examples=['2026-12-07'])
+    weekly: Week = Field(description='Opening hours; without any, every day is open all day.', examples=[{'mon': [['08:00', '16:00']], 'tue': [['08:00', '16:00']], 'wed': [['08:00', '16:00']], 'thu': [['08:00', '16:00']], 'fri': [['08:00', '11:30'], ['13:30', '16:00']], 'sat': [], 'sun': []}])
+
+
+class Calendar(ResponseModel):
+    """The calendar of a branch: opening hours, closed days and seasons."""
+
+    branch: str = Field(description='Code of the branch.', examples=['PST'])
+    version: int = Field(description='Increases with each change; 0 for a branch without a calendar.', examples=[3])
+    zone: str = Field(description='IANA zone of the branch, from the catalogue.', examples=['Asia/Jakarta'])
+    weekly: Week = Field(description='Opening hours of today; without any, every day is open all day. In a body: hours that differ from the stored ones are valid from `weekly_from` on, and earlier days keep theirs; beside `weeks`, empty hours are ignored.', examples=[{'mon': [['08:00', '16:00']], 'tue': [['08:00', '16:00']], 'wed': [['08:00', '16:00']], 'thu': [['08:00', '16:00']], 'fri': [['08:00', '11:30'], ['13:30', '16:00']], 'sat': [], 'sun': []}])
+    closed: list[Closing] = Field(description='Closed days, in order.')
+    seasons: list[Season] = Field(description='Periods with other hours, such as Ramadan, which have no day in common.')
+    confirmed_years: list[int] = Field(description='Years whose holidays a manager has confirmed.', examples=[[2026]])
+    weeks: list[DatedWeek] = Field(description='All weekly hours, past, of today and coming, in order of first day. In a body they replace the stored ones; without any, the stored ones stay.')
+
+
+class WeekBody(Body):
+    """Opening hours of each weekday, in the branch's zone; in a week without any hours every day is open all day."""
+
+    mon: list[Annotated[list[Annotated[str, Field(max_length=5)]], Field(min_length=2, max_length=2)]] = Field(default=[], description='Opening hours as pairs of HH:MM times; an empty list when the branch is closed.', max_length=6)
+    tue: list[Annotated[list[Annotated[str, Field(max_length=5)]], Field(min_length=2, max_length=2)]] = Field(default=[], description='Opening hours as pairs of HH:MM times; an empty list when the branch is closed.', max_length=6)
+    wed: list[Annotated[list[Annotated[str, Field(max_length=5)]], Field(min_length=2, max_length=2)]] = Field(default=[], description='Opening hours as pairs of HH:MM times; an empty list when the branch is closed.', max_length=6)
+    thu: list[Annotated[list[Annotated[str, Field(max_length=5)]], Field(min_length=2, max_length=2)]] = Field(default=[], description='Opening hours as pairs of HH:MM times; an empty list when the branch is closed.', max_length=6)
+    fri: list[Annotated[list[Annotated[str, Field(max_length=5)]], Field(min_length=2, max_length=2)]] = Field(default=[], description='Opening hours as pairs of HH:MM times; an empty list when the branch is closed.', max_length=6)
+    sat: list[Annotated[list[Annotated[str, Field(max_length=5)]], Field(min_length=2, max_length=2)]] = Field(default=[], description='Opening hours as pairs of HH:MM times; an empty list when the branch is closed.', max_length=6)
+    sun: list[Annotated[list[Annotated[str, Field(max_length=5)]], Field(min_length=2, max_length=2)]] = Field(default=[], description='Opening hours as pairs of HH:MM times; an empty list when the branch is closed.', max_length=6)
+
+
+class ClosingBody(Body):
+    """A period in which the branch is closed, from the first to the last day inclusive."""
+
+    from_: str = Field(alias='from', description='First day, ISO 8601.', max_length=10, examples=['2026-03-21'])
+    to: str = Field(default="", description='Last day, ISO 8601; in a body by default the first.', max_length=10, examples=['2026-03-21'])
+    why: str = Field(default="", description='Reason.', max_length=200, pattern='^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]*$', examples=['Hari Raya Idul Fitri'])
+    is_estimated: StrictBool = Field(default=False, description='True when the date is an estimate, such as that of a holiday of the lunar calendar.')
+
+
+class SeasonBody(Body):
+    """A period with other opening hours, from the first to the last day inclusive."""
+
+    from_: str = Field(alias='from', description='First day, ISO 8601.', max_length=10, examples=['2026-02-18'])
+    to: str = Field(description='Last day, ISO 8601.', max_length=10, examples=['2026-03-17'])
+    why: str = Field(default="", description='Reason.', max_length=200, pattern='^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]*$', examples=['Ramadan'])
+    weekly: WeekBody = Field(description='Opening hours of the season; without any, every day is open all day.', examples=[{'mon': [['08:00', '16:00']], 'tue': [['08:00', '16:00']], 'wed': [['08:00', '16:00']], 'thu': [['08:00', '16:00']], 'fri': [['08:00', '11:30'], ['13:30', '16:00']], 'sat': [], 'sun': []}])
+
+
+class DatedWeekBody(Body):
+    """Weekly hours from a first day until the next ones begin."""
+
+    from_: str = Field(default="", alias='from', description='First day, ISO 8601; empty: since ever.', max_length=10, examples=['2026-12-07'])
+    weekly: WeekBody = Field(description='Opening hours; without any, every day is open all day.', examples=[{'mon': [['08:00', '16:00']], 'tue': [['08:00', '16:00']], 'wed': [['08:00', '16:00']], 'thu': [['08:00', '16:00']], 'fri': [['08:00', '11:30'], ['13:30', '16:00']], 'sat': [], 'sun': []}])
+
+
+class CalendarBody(Body):
+    """The calendar of a branch: opening hours, closed days and seasons."""
+
+    weekly: WeekBody = Field(default=WeekBody(), description='Opening hours of today; without any, every day is open all day. In a body: hours that differ from the stored ones are valid from `weekly_from` on, and earlier days keep theirs; beside `weeks`, empty hours are ignored.', examples=[{'mon': [['08:00', '16:00']], 'tue': [['08:00', '16:00']], 'wed': [['08:00', '16:00']], 'thu': [['08:00', '16:00']], 'fri': [['08:00', '11:30'], ['13:30', '16:00']], 'sat': [], 'sun': []}])
+    closed: list[ClosingBody] = Field(default=[], description='Closed days, in order.', max_length=500)
+    seasons: list[SeasonBody] = Field(default=[], description='Periods with other hours, such as Ramadan, which have no day in common.', max_length=50)
+    confirmed_years: list[Annotated[int, Field(ge=0, le=9999)]] = Field(default=[], description='Years whose holidays a manager has confirmed.', max_length=20, examples=[[2026]])
+    weekly_from: str = Field(default="", description='First day of `weekly`, ISO 8601; by default today, and for the first hours of a branch since ever.', max_length=10, examples=['2026-12-07'])
+    weeks: list[DatedWeekBody] = Field(default=[], description='All weekly hours, past, of today and coming, in order of first day. In a body they replace the stored ones; without any, the stored ones stay.', max_length=200)
+
+
+class MovedLoan(ResponseModel):
+    """A loan that was due on a day that is now closed."""
+
+    loan: str = Field(description='Identifier of the loan.', examples=['0192f3a4-5b6c-7d8e-9f07-23456789abcd'])
+    member: str | None = Field(default=None, description='Identifier of the borrower; absent when the borrower is not known.', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
+    card: str = Field(description="Number of the borrower's card.", examples=['1000000018'])
+    barcode: str = Field(description='Barcode of the item.', examples=['B00001'])
+    title: str = Field(description='Title of the item.', examples=['Robohnya Surau Kami'])
+    was_due_on: str = Field(description='Previous due date, ISO 8601.', examples=['2026-03-21'])
+    due_on: str = Field(description='New due date, ISO 8601: the next open day.', examples=['2026-03-25'])
+
+
+class SavedCalendar(ResponseModel):
+    """The saved calendar, and the loans whose due date it changed."""
+
+    branch: str = Field(description='Code of the branch.', examples=['PST'])
+    version: int = Field(description='Increases with each change; 0 for a branch without a calendar.', examples=[3])
+    zone: str = Field(description='IANA zone of the branch, from the catalogue.', examples=['Asia/Jakarta'])
+    weekly: Week = Field(description='Opening hours of today; without any, every day is open all day. In a body: hours that differ from the stored ones are valid from `weekly_from` on, and earlier days keep theirs; beside `weeks`, empty hours are ignored.', examples=[{'mon': [['08:00', '16:00']], 'tue': [['08:00', '16:00']], 'wed': [['08:00', '16:00']], 'thu': [['08:00', '16:00']], 'fri': [['08:00', '11:30'], ['13:30', '16:00']], 'sat': [], 'sun': []}])
+    closed: list[Closing] = Field(description='Closed days, in order.')
+    seasons: list[Season] = Field(description='Periods with other hours, such as Ramadan, which have no day in common.')
+    confirmed_years: list[int] = Field(description='Years whose holidays a manager has confirmed.', examples=[[2026]])
+    weeks: list[DatedWeek] = Field(description='All weekly hours, past, of today and coming, in order of first day. In a body they replace the stored ones; without any, the stored ones stay.')
+    moved: list[MovedLoan] = Field(description='The first of these loans, at most 500.')
+    moved_total: int = Field(description='Number of all these loans.', examples=[1])
+
+
+class OpeningDay(ResponseModel):
+    """A day of a branch."""
+
+    date: str = Field(description='Day, ISO 8601.', examples=['2026-03-13'])
+    hours: list[Annotated[list[Annotated[str, Field(max_length=5)]], Field(min_length=2, max_length=2)]] = Field(description="Pairs of times in the branch's zone, in order; empty when the branch is closed. A day ends at 24:00.", examples=[[['08:00', '11:30'], ['13:30', '16:30']]])
+    season: str = Field(description='Name of the season that sets these hours; empty for the usual hours.')
+
+
+class OpeningHours(ResponseModel):
+    """Opening hours of a branch by day."""
+
+    institution: str = Field(description='Code of the institution.', examples=['PKS'])
+    branch: str = Field(description='Code of the branch.', examples=['PST'])
+    zone: str = Field(description='IANA zone of all dates and times.', examples=['Asia/Jakarta'])
+    has_hours: bool = Field(description='False when the library has entered no hours for these days, so that only closings are known.', examples=[True])
+    days: list[OpeningDay] = Field(description='The days, in order.')
+
+
+class Holidays(ResponseModel):
+    """Holidays of a year that a manager can confirm in a calendar."""
+
+    total: int = Field(description='Number of days.', examples=[1])
+    hits: list[Closing] = Field(description='One closing for each day, by date.')
 
 
 class LendingCount(ResponseModel):

@@ -215,7 +215,7 @@ Global___GetCalendarReply: _TypeAlias = GetCalendarReply  # noqa: Y015
 
 @_typing.final
 class Calendar(_message.Message):
-    """When a branch is open."""
+    """The calendar of a branch: opening hours, closed days and seasons."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -231,30 +231,33 @@ class Calendar(_message.Message):
     branch: _builtins.str
     """Code of the branch."""
     version: _builtins.int
+    """Increases with each change; 0 for a branch without a calendar."""
     zone: _builtins.str
-    """IANA zone."""
+    """IANA zone of the branch, from the catalogue."""
     weekly_from: _builtins.str
-    """In a request: the first day of `weekly`, ISO 8601. Empty: today, and for the first hours of a branch since ever."""
+    """First day of `weekly`, ISO 8601; by default today, and for the first hours of a branch since ever."""
     @_builtins.property
     def weekly(self) -> _containers.RepeatedCompositeFieldContainer[Global___Weekday]:
-        """The hours of today, Monday first; empty: the branch is open all day, every day. In a request: hours that differ from
-        the stored ones are valid from `weekly_from` on. Beside `weeks`, empty hours are not read.
+        """Opening hours of today; without any, every day is open all day. In a body: hours that differ from the stored ones
+        are valid from `weekly_from` on, and earlier days keep theirs; beside `weeks`, empty hours are ignored.
         """
 
     @_builtins.property
-    def closed(self) -> _containers.RepeatedCompositeFieldContainer[Global___Closing]: ...
+    def closed(self) -> _containers.RepeatedCompositeFieldContainer[Global___Closing]:
+        """Closed days, in order."""
+
     @_builtins.property
     def seasons(self) -> _containers.RepeatedCompositeFieldContainer[Global___Season]:
-        """Periods with other hours, such as Ramadan."""
+        """Periods with other hours, such as Ramadan, which have no day in common."""
 
     @_builtins.property
     def confirmed_years(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """The years whose holidays a manager has confirmed."""
+        """Years whose holidays a manager has confirmed."""
 
     @_builtins.property
     def weeks(self) -> _containers.RepeatedCompositeFieldContainer[Global___DatedWeek]:
-        """All weekly hours, past, of today and coming, in order of first day. In a request: they replace the stored ones;
-        empty: the stored ones stay.
+        """All weekly hours, past, of today and coming, in order of first day. In a body they replace the stored ones; without
+        any, the stored ones stay.
         """
 
     def __init__(
@@ -287,7 +290,9 @@ class DatedWeek(_message.Message):
     FROM_FIELD_NUMBER: _builtins.int
     WEEKLY_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def weekly(self) -> _containers.RepeatedCompositeFieldContainer[Global___Weekday]: ...
+    def weekly(self) -> _containers.RepeatedCompositeFieldContainer[Global___Weekday]:
+        """Opening hours; without any, every day is open all day."""
+
     def __init__(
         self,
         *,
@@ -303,14 +308,18 @@ Global___DatedWeek: _TypeAlias = DatedWeek  # noqa: Y015
 
 @_typing.final
 class Weekday(_message.Message):
+    """Opening hours of each weekday, in the branch's zone; in a week without any hours every day is open all day."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     DAY_FIELD_NUMBER: _builtins.int
     HOURS_FIELD_NUMBER: _builtins.int
     day: _builtins.str
-    """"mon" to "sun"."""
+    """Day of the week."""
     @_builtins.property
-    def hours(self) -> _containers.RepeatedCompositeFieldContainer[Global___Interval]: ...
+    def hours(self) -> _containers.RepeatedCompositeFieldContainer[Global___Interval]:
+        """Opening hours as pairs of HH:MM times; an empty list when the branch is closed."""
+
     def __init__(
         self,
         *,
@@ -351,7 +360,7 @@ Global___Interval: _TypeAlias = Interval  # noqa: Y015
 
 @_typing.final
 class Closing(_message.Message):
-    """The branch is closed from the first day to the last day, both included, ISO 8601."""
+    """A period in which the branch is closed, from the first to the last day inclusive."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -360,9 +369,11 @@ class Closing(_message.Message):
     WHY_FIELD_NUMBER: _builtins.int
     IS_ESTIMATED_FIELD_NUMBER: _builtins.int
     to: _builtins.str
+    """Last day, ISO 8601; in a body by default the first."""
     why: _builtins.str
+    """Reason."""
     is_estimated: _builtins.bool
-    """The date is an estimate, as for holidays of a lunar calendar."""
+    """True when the date is an estimate, such as that of a holiday of the lunar calendar."""
     def __init__(
         self,
         *,
@@ -380,6 +391,8 @@ Global___Closing: _TypeAlias = Closing  # noqa: Y015
 
 @_typing.final
 class Season(_message.Message):
+    """A period with other opening hours, from the first to the last day inclusive."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     FROM_FIELD_NUMBER: _builtins.int
@@ -387,9 +400,13 @@ class Season(_message.Message):
     WHY_FIELD_NUMBER: _builtins.int
     WEEKLY_FIELD_NUMBER: _builtins.int
     to: _builtins.str
+    """Last day, ISO 8601."""
     why: _builtins.str
+    """Reason."""
     @_builtins.property
-    def weekly(self) -> _containers.RepeatedCompositeFieldContainer[Global___Weekday]: ...
+    def weekly(self) -> _containers.RepeatedCompositeFieldContainer[Global___Weekday]:
+        """Opening hours of the season; without any, every day is open all day."""
+
     def __init__(
         self,
         *,
@@ -429,17 +446,20 @@ Global___PutCalendarRequest: _TypeAlias = PutCalendarRequest  # noqa: Y015
 
 @_typing.final
 class PutCalendarReply(_message.Message):
+    """The saved calendar, and the loans whose due date it changed."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     CALENDAR_FIELD_NUMBER: _builtins.int
     MOVED_FIELD_NUMBER: _builtins.int
     MOVED_TOTAL_FIELD_NUMBER: _builtins.int
     moved_total: _builtins.int
+    """Number of all these loans."""
     @_builtins.property
     def calendar(self) -> Global___Calendar: ...
     @_builtins.property
     def moved(self) -> _containers.RepeatedCompositeFieldContainer[Global___MovedLoan]:
-        """Open loans that were due on a day that is now closed; at most 500."""
+        """The first of these loans, at most 500."""
 
     def __init__(
         self,
@@ -458,7 +478,7 @@ Global___PutCalendarReply: _TypeAlias = PutCalendarReply  # noqa: Y015
 
 @_typing.final
 class MovedLoan(_message.Message):
-    """A loan that is due on a later day than before."""
+    """A loan that was due on a day that is now closed."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -470,14 +490,19 @@ class MovedLoan(_message.Message):
     WAS_DUE_ON_FIELD_NUMBER: _builtins.int
     DUE_ON_FIELD_NUMBER: _builtins.int
     loan_id: _builtins.str
+    """Identifier of the loan."""
     member_id: _builtins.str
-    """Empty when the borrower is not known."""
+    """Identifier of the borrower; absent when the borrower is not known."""
     card: _builtins.str
+    """Number of the borrower's card."""
     barcode: _builtins.str
+    """Barcode of the item."""
     title: _builtins.str
+    """Title of the item."""
     was_due_on: _builtins.str
-    """ISO 8601."""
+    """Previous due date, ISO 8601."""
     due_on: _builtins.str
+    """New due date, ISO 8601: the next open day."""
     def __init__(
         self,
         *,
@@ -621,7 +646,7 @@ Global___ListOpeningHoursReply: _TypeAlias = ListOpeningHoursReply  # noqa: Y015
 
 @_typing.final
 class OpeningHours(_message.Message):
-    """When a branch is open for readers."""
+    """Opening hours of a branch by day."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -632,16 +657,19 @@ class OpeningHours(_message.Message):
     HAS_HOURS_FIELD_NUMBER: _builtins.int
     DAYS_FIELD_NUMBER: _builtins.int
     institution: _builtins.str
+    """Code of the institution."""
     branch: _builtins.str
     """Code of the branch."""
     branch_id: _builtins.str
     """Id of the branch in the catalogue."""
     zone: _builtins.str
-    """IANA zone of all times and dates."""
+    """IANA zone of all dates and times."""
     has_hours: _builtins.bool
-    """False when nobody has entered opening hours; then the days have no hours."""
+    """False when the library has entered no hours for these days, so that only closings are known."""
     @_builtins.property
-    def days(self) -> _containers.RepeatedCompositeFieldContainer[Global___OpeningDay]: ...
+    def days(self) -> _containers.RepeatedCompositeFieldContainer[Global___OpeningDay]:
+        """The days, in order."""
+
     def __init__(
         self,
         *,
@@ -662,6 +690,8 @@ Global___OpeningHours: _TypeAlias = OpeningHours  # noqa: Y015
 
 @_typing.final
 class OpeningDay(_message.Message):
+    """A day of a branch."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     DATE_FIELD_NUMBER: _builtins.int
@@ -671,7 +701,7 @@ class OpeningDay(_message.Message):
     IS_ESTIMATED_FIELD_NUMBER: _builtins.int
     SEASON_FIELD_NUMBER: _builtins.int
     date: _builtins.str
-    """ISO 8601."""
+    """Day, ISO 8601."""
     is_closed: _builtins.bool
     """The day is in a closing."""
     why: _builtins.str
@@ -679,10 +709,10 @@ class OpeningDay(_message.Message):
     is_estimated: _builtins.bool
     """The date of the closing is an estimate."""
     season: _builtins.str
-    """Name of the season that gives the hours; empty: the weekly hours apply."""
+    """Name of the season that sets these hours; empty for the usual hours."""
     @_builtins.property
     def hours(self) -> _containers.RepeatedCompositeFieldContainer[Global___Interval]:
-        """In order, without overlap; empty: closed."""
+        """Pairs of times in the branch's zone, in order; empty when the branch is closed. A day ends at 24:00."""
 
     def __init__(
         self,
@@ -723,11 +753,15 @@ Global___ProposeHolidaysRequest: _TypeAlias = ProposeHolidaysRequest  # noqa: Y0
 
 @_typing.final
 class ProposeHolidaysReply(_message.Message):
+    """Holidays of a year that a manager can confirm in a calendar."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     CLOSED_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def closed(self) -> _containers.RepeatedCompositeFieldContainer[Global___Closing]: ...
+    def closed(self) -> _containers.RepeatedCompositeFieldContainer[Global___Closing]:
+        """One closing for each day, by date."""
+
     def __init__(
         self,
         *,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StrictBool, StringConstraints
+from orjson import Fragment
+from pydantic import Field, StrictBool
 
-from chassis.models import Body, Moment, Refusal, ResponseModel
+from chassis.models import Body, Moment, Refusal, ResponseModel, Stored
 
 
 class Text(ResponseModel):

@@ -66,7 +66,11 @@ class Json(_message.Message):
     PRIVATE_FIELD_NUMBER: _builtins.int
     HIDDEN_FIELD_NUMBER: _builtins.int
     REPLY_ONLY_FIELD_NUMBER: _builtins.int
+    BODY_ONLY_FIELD_NUMBER: _builtins.int
     FLATTEN_FIELD_NUMBER: _builtins.int
+    FLATTEN_BODY_FIELD_NUMBER: _builtins.int
+    KEYED_BY_FIELD_NUMBER: _builtins.int
+    STORED_FIELD_NUMBER: _builtins.int
     OMIT_EMPTY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name of the property; by default the name of the field."""
@@ -99,8 +103,18 @@ class Json(_message.Message):
     """Not in the JSON: the route or the service sets it."""
     reply_only: _builtins.bool
     """Not in bodies."""
+    body_only: _builtins.bool
+    """Not in responses."""
     flatten: _builtins.bool
-    """The fields of the message are properties of the surrounding body."""
+    """The fields of the message are properties of the surrounding body or response."""
+    flatten_body: _builtins.bool
+    """The same in bodies alone."""
+    keyed_by: _builtins.str
+    """The list of messages is an object: the named field is the property, the other field is its value. When that field
+    is closed, its choices are the properties; those that a body does not have are empty.
+    """
+    stored: _builtins.str
+    """Bytes of JSON that are sent unchanged: the full name of the message that describes them."""
     omit_empty: _builtins.bool
     """A response without the value does not have the property."""
     @_builtins.property
@@ -128,12 +142,16 @@ class Json(_message.Message):
         private: _builtins.bool = ...,
         hidden: _builtins.bool = ...,
         reply_only: _builtins.bool = ...,
+        body_only: _builtins.bool = ...,
         flatten: _builtins.bool = ...,
+        flatten_body: _builtins.bool = ...,
+        keyed_by: _builtins.str = ...,
+        stored: _builtins.str = ...,
         omit_empty: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_least", b"_least", "_most", b"_most", "least", b"least", "most", b"most"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_least", b"_least", "_most", b"_most", "choices", b"choices", "choices_of", b"choices_of", "closed", b"closed", "default", b"default", "example", b"example", "flatten", b"flatten", "hidden", b"hidden", "least", b"least", "max_items", b"max_items", "max_length", b"max_length", "min_items", b"min_items", "min_length", b"min_length", "most", b"most", "name", b"name", "nullable", b"nullable", "omit_empty", b"omit_empty", "pattern", b"pattern", "private", b"private", "reply_only", b"reply_only", "required", b"required"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_least", b"_least", "_most", b"_most", "body_only", b"body_only", "choices", b"choices", "choices_of", b"choices_of", "closed", b"closed", "default", b"default", "example", b"example", "flatten", b"flatten", "flatten_body", b"flatten_body", "hidden", b"hidden", "keyed_by", b"keyed_by", "least", b"least", "max_items", b"max_items", "max_length", b"max_length", "min_items", b"min_items", "min_length", b"min_length", "most", b"most", "name", b"name", "nullable", b"nullable", "omit_empty", b"omit_empty", "pattern", b"pattern", "private", b"private", "reply_only", b"reply_only", "required", b"required", "stored", b"stored"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__least: _TypeAlias = _typing.Literal["least"]  # noqa: Y015
     _WhichOneofArgType__least: _TypeAlias = _typing.Literal["_least", b"_least"]  # noqa: Y015
@@ -153,6 +171,7 @@ ACT_FIELD_NUMBER: _builtins.int
 RESPONSE_FIELD_NUMBER: _builtins.int
 BODY_FIELD_NUMBER: _builtins.int
 TOTAL_FIELD_NUMBER: _builtins.int
+AS_LIST_FIELD_NUMBER: _builtins.int
 LABEL_FIELD_NUMBER: _builtins.int
 JSON_FIELD_NUMBER: _builtins.int
 scope: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, _builtins.str]
@@ -171,6 +190,8 @@ body: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MessageOptions, 
 """Name of the schema of a request's body."""
 total: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MessageOptions, _builtins.str]
 """Description of `total`, the number of items in the response's list, which the message does not have."""
+as_list: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MessageOptions, _builtins.bool]
+"""The message is a list of the values of its fields in JSON: ["08:00", "16:00"]."""
 label: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.EnumValueOptions, Global___Label]
 """The name of a value for people."""
 json: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, Global___Json]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StrictBool, StringConstraints
+from orjson import Fragment
+from pydantic import Field, StrictBool
 
-from chassis.models import Body, Moment, Refusal, ResponseModel
+from chassis.models import Body, Moment, Refusal, ResponseModel, Stored
 import rangkiang.common.v1.models
 
 
@@ -539,13 +540,13 @@ class NewStaff(Body):
 
     user: str = Field(description='User name, in lower case.', max_length=32, examples=['budi'])
     name: str = Field(description='Name of the person.', max_length=120, pattern='^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]*$', examples=['Budi Santoso'])
-    roles: list[Annotated[str, StringConstraints(max_length=32)]] = Field(description='desk, cataloguer, manager or administrator.', max_length=10, examples=[['desk']])
+    roles: list[Annotated[str, Field(max_length=32)]] = Field(description='desk, cataloguer, manager or administrator.', max_length=10, examples=[['desk']])
 
 
 class RolesChange(Body):
     """The roles that replace the current ones. An empty list closes the account."""
 
-    roles: list[Annotated[str, StringConstraints(max_length=32)]] = Field(description='desk, cataloguer, manager or administrator.', max_length=10, examples=[['desk']])
+    roles: list[Annotated[str, Field(max_length=32)]] = Field(description='desk, cataloguer, manager or administrator.', max_length=10, examples=[['desk']])
 
 
 class Client(ResponseModel):

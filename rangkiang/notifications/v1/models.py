@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StrictBool, StringConstraints
+from orjson import Fragment
+from pydantic import Field, StrictBool
 
-from chassis.models import Body, Moment, Refusal, ResponseModel
+from chassis.models import Body, Moment, Refusal, ResponseModel, Stored
 import rangkiang.common.v1.models
 
 
@@ -259,7 +260,7 @@ class Letters(ResponseModel):
 class HandOverBody(Body):
     """Letters that were handed over."""
 
-    notices: list[Annotated[str, StringConstraints(pattern='^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$')]] = Field(description='Ids of the notices in these letters.', max_length=1000, min_length=1, examples=[['0192f3a4-5b6c-7d8e-9f11-23456789abcd']])
+    notices: list[Annotated[str, Field(pattern='^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$')]] = Field(description='Ids of the notices in these letters.', max_length=1000, min_length=1, examples=[['0192f3a4-5b6c-7d8e-9f11-23456789abcd']])
 
 
 class HandedOver(ResponseModel):
@@ -301,7 +302,7 @@ class ProviderBody(Body):
 
     name: str = Field(default="", description='Name of the template; empty for channels that have none.', max_length=128, examples=['pengingat_kembali'])
     language: str = Field(default="", description="The provider's language code.", max_length=16, examples=['id'])
-    parameters: list[Annotated[str, StringConstraints(max_length=64)]] = Field(default=[], description='Names of the variables; in a preview, their values.', max_length=20, examples=[['institution_name', 'title']])
+    parameters: list[Annotated[str, Field(max_length=64)]] = Field(default=[], description='Names of the variables; in a preview, their values.', max_length=20, examples=[['institution_name', 'title']])
 
 
 class NoticeTextBody(Body):
