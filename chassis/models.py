@@ -17,7 +17,7 @@ import orjson
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, WithJsonSchema
 from pydantic_core import core_schema
 
 from chassis.sentences import LocalText
@@ -93,6 +93,8 @@ def _in_utc(moment: datetime) -> datetime:
 
 # A time in a body, ISO 8601 with zone.
 Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+# A time in a response.
+Time = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
 
 
 def to_message(kind: type[OneMessage], model: BaseModel, /, **fields: Any) -> OneMessage:
@@ -114,7 +116,7 @@ def _fill(message: Message, model: BaseModel) -> None:
         elif name in type(model).model_fields and not (options.hidden or options.reply_only):
             value = getattr(model, name)
             if value is None:
-                if _is_optional(field) and name in model.model_fields_set:
+                if _is_optional(field) and not options.nullable and name in model.model_fields_set:
                     _clear(message, field)
             elif isinstance(value, datetime):
                 getattr(message, field.name).FromDatetime(value)
@@ -147,7 +149,8 @@ def _set(message: Message, field: FieldDescriptor, value: Any) -> None:
 
 def _other(field: FieldDescriptor, options: options_pb2.Json) -> FieldDescriptor:
     """Return the field with the values of an object whose properties are in another field."""
-    (value,) = (other for other in field.message_type.fields if other.name != options.keyed_by)
+    fields = cast("Descriptor", field.message_type).fields
+    (value,) = (other for other in fields if other.name != options.keyed_by)
     return value
 
 
@@ -197,7 +200,7 @@ def _inside(name: str, convert: _Convert) -> _Convert:
 def _conversion(annotation: Any, field: FieldDescriptor, options: options_pb2.Json) -> _Convert:
     name, omit_empty = field.name, options.omit_empty
     if options.stored:
-        empty = b"[]" if options.max_items else b"{}"
+        empty = b"[]" if options.is_list else b"{}"
         return lambda message, _: orjson.Fragment(getattr(message, name) or empty)
     if field.message_type is None:
         if field.is_repeated:

@@ -10,14 +10,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis.errors import NotFound
-from chassis.models import ResponseModel
+from chassis.models import to_message, to_model
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.queries import QueryModel, WholeNumber, number, text
-from gateway.api.schemas import JSON, ClassOfTree, ListedRecord
-from gateway.api.serializers import class_of_tree, listed_record
+from gateway.api.schemas import JSON
 from gateway.clients import Catalog, call
 from gateway.responses import respond
 from rangkiang.catalog.v1 import browsing_pb2 as wire
+from rangkiang.catalog.v1 import models
 
 router = APIRouter(tags=["browse"], route_class=ApiRoute)
 
@@ -58,124 +58,33 @@ class ClassesQuery(QueryModel):
     )
 
 
-class Heading(ResponseModel):
-    """An entry of a list."""
-
-    text: str
-    """The heading."""
-    count: int
-    """Number of records with this heading; 0 for a variant form that only refers to another heading."""
-    see: list[str]
-    """Headings to use instead of this variant form."""
-    see_also: list[str]
-    """Related headings."""
-    other_forms: list[str]
-    """Variant forms of this heading, from its authority record."""
-    record: ListedRecord | None = None
-    """The record, when the entry is a title or a call number."""
-
-
-class Headings(ResponseModel):
-    hits: list[Heading]
-    """Entries in order."""
-    place: int
-    """Index in `hits` of the first entry at or after the term."""
-    previous: str | None = None
-    """Cursor of the page before this one."""
-    next: str | None = None
-    """Cursor of the page after this one."""
-
-
-class Classes(ResponseModel):
-    total: int
-    """Number of classes in `hits`."""
-    hits: list[ClassOfTree]
-    """The main classes, or the subclasses of `parent`."""
-    path: list[ClassOfTree]
-    """Classes from the main class down to `parent`."""
-    without: int
-    """Number of records without a class."""
-
-
 @router.get(
     "/browse/{kind}",
-    response_model=Headings,
     **documented(
         operation="browse",
         summary="A list of headings around a term",
         revalidates=True,
-        example={
-            "hits": [
-                {"text": "Navis, A.A.", "count": 12, "see": [], "see_also": [], "other_forms": ["Navis, Ali Akbar"]},
-                {"text": "Navis, Ali Akbar", "count": 0, "see": ["Navis, A.A."], "see_also": [], "other_forms": []},
-            ],
-            "place": 0,
-            "next": "bmF2aXMsIGFsaSBha2Jhcg",
-        },
+        model=models.Headings,
         errors=(400, 404, 429, 503, 504),
     ),
 )
 async def browse(request: Request, kind: Kind, query: Annotated[BrowseQuery, Query()], catalog: Catalog) -> Response:
     """List authors, subjects, series, titles or call numbers in order, each with its number of records."""
-    message = wire.BrowseRequest(
-        kind=kind, term=query.term, before=query.before, after=query.after, cursor=query.cursor
-    )
-    reply = await call(request, catalog.Browse, message)
-    headings = Headings(
-        hits=[_heading(heading) for heading in reply.headings],
-        place=reply.place,
-        previous=reply.previous or None,
-        next=reply.next or None,
-    )
-    return respond(request, headings.to_json(), JSON)
+    reply = await call(request, catalog.Browse, to_message(wire.BrowseRequest, query, kind=kind))
+    return respond(request, to_model(models.Headings, reply).to_json(), JSON)
 
 
 @router.get(
     "/classes",
-    response_model=Classes,
     **documented(
         operation="list_classes",
         summary="Classes of the tree",
         revalidates=True,
-        example={
-            "total": 1,
-            "hits": [
-                {
-                    "value": "89",
-                    "notation": "890",
-                    "caption": {"id": "Sastra bahasa lain", "en": "Literatures of other languages"},
-                    "count": 120,
-                    "divided": True,
-                }
-            ],
-            "path": [
-                {
-                    "value": "8",
-                    "notation": "800",
-                    "caption": {"id": "Kesusastraan", "en": "Literature"},
-                    "count": 180,
-                    "divided": True,
-                }
-            ],
-            "without": 3,
-        },
+        model=models.Classes,
         errors=(400, 404, 429, 503, 504),
     ),
 )
 async def classes(request: Request, query: Annotated[ClassesQuery, Query()], catalog: Catalog) -> Response:
     """List the main classes or the subclasses of a class, each with the library's caption and its number of records."""
     reply = await call(request, catalog.ListClasses, wire.ListClassesRequest(parent=query.parent))
-    hits = [class_of_tree(class_) for class_ in reply.classes]
-    path = [class_of_tree(class_) for class_ in reply.path]
-    return respond(request, Classes(total=len(hits), hits=hits, path=path, without=reply.without).to_json(), JSON)
-
-
-def _heading(message: wire.Heading) -> Heading:
-    return Heading(
-        text=message.text,
-        count=message.count,
-        see=list(message.see),
-        see_also=list(message.see_also),
-        other_forms=list(message.other_forms),
-        record=ListedRecord(**listed_record(message.record)) if message.HasField("record") else None,
-    )
+    return respond(request, to_model(models.Classes, reply).to_json(), JSON)

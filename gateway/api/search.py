@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from chassis.errors import Invalid, NotFound
-from chassis.models import ResponseModel
+from chassis.models import ResponseModel, to_model
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.queries import (
     FACETS,
@@ -25,12 +25,11 @@ from gateway.api.queries import (
     read_query,
     text,
 )
-from gateway.api.schemas import JSON, LISTED_EXAMPLE, CountedValue
-from gateway.api.search_response import SearchPage, search_page_json
-from gateway.api.serializers import counted_value
+from gateway.api.schemas import JSON, RECORD_ID_EXAMPLE
+from gateway.api.search_response import search_page_json
 from gateway.clients import Catalog, call, catalog
 from gateway.responses import respond
-from rangkiang.catalog.v1 import browsing_pb2, facets_pb2
+from rangkiang.catalog.v1 import browsing_pb2, facets_pb2, models
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 
 router = APIRouter(tags=["search"], route_class=ApiRoute)
@@ -84,15 +83,10 @@ class Suggestions(ResponseModel):
     """The suggestions, the most likely first."""
 
 
-class FacetValues(ResponseModel):
+class FacetValues(models.FacetValues):
     """A page of a facet's values. A filter by the same facet does not reduce the counts."""
 
-    total: int
-    """Number of records that match."""
-    hits: list[CountedValue]
-    """A page of the facet's values."""
-    next: str | None = None
-    """Cursor of the next page; absent on the last page."""
+    next: str | None = Field(None, description="Cursor of the next page; absent on the last page.", examples=["50"])
 
 
 def search_request(query: SearchQuery) -> wire.SearchRequest:
@@ -116,18 +110,11 @@ def search_request(query: SearchQuery) -> wire.SearchRequest:
 
 @router.get(
     "/search",
-    response_model=SearchPage,
     **documented(
         operation="search",
         summary="Find records",
         revalidates=True,
-        example={
-            "total": 1,
-            "hits": [{**LISTED_EXAMPLE, "score": 12.5}],
-            "changed": False,
-            "facets": {"language": [{"value": "ind", "count": 1, "selected": False}]},
-            "understood": "surau navis",
-        },
+        model=models.SearchPage,
     ),
 )
 async def search(request: Request, query: Annotated[SearchQuery, Query()], catalog: Catalog) -> Response:
@@ -153,8 +140,8 @@ async def search(request: Request, query: Annotated[SearchQuery, Query()], catal
                 {
                     "text": "Robohnya Surau Kami",
                     "kind": "title",
-                    "id": LISTED_EXAMPLE["id"],
-                    "url": f"/records/{LISTED_EXAMPLE['id']}",
+                    "id": RECORD_ID_EXAMPLE,
+                    "url": f"/records/{RECORD_ID_EXAMPLE}",
                 },
                 {"text": "Navis, A. A.", "kind": "author"},
             ],
@@ -181,12 +168,11 @@ def _suggestion(suggestion: wire.Suggestion) -> dict[str, str]:
 
 @router.get(
     "/search/facets/{facet}",
-    response_model=FacetValues,
     **documented(
         operation="count_facet",
         summary="All values of one facet",
         revalidates=True,
-        example={"total": 240, "hits": [{"value": "Fiksi Indonesia", "count": 31, "selected": False}], "next": "50"},
+        model=FacetValues,
         errors=(400, 404, 429, 503, 504),
     ),
 )
@@ -205,12 +191,8 @@ async def facet_values(
     )
     reply = await call(request, catalog.CountFacet, message)
     following = offset + len(reply.values)
-    page = FacetValues(
-        total=reply.total,
-        hits=[counted_value(value) for value in reply.values],
-        next=str(following) if reply.more and following <= FURTHEST_VALUE else None,
-    )
-    return respond(request, page.to_json(), JSON)
+    more = str(following) if reply.more and following <= FURTHEST_VALUE else None
+    return respond(request, to_model(FacetValues, reply, next=more).to_json(), JSON)
 
 
 def _offset(cursor: str) -> int:

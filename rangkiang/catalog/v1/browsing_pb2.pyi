@@ -22,7 +22,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Shown(_message.Message):
-    """A record as lists show it."""
+    """A record in a list, and its holdings."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -30,10 +30,11 @@ class Shown(_message.Message):
     BRIEF_FIELD_NUMBER: _builtins.int
     HOLDINGS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    """Id of the record."""
     brief: _builtins.bytes
-    """UTF-8 JSON of the brief record; services/catalog/record/brief.py has its keys."""
+    """The brief record."""
     holdings: _builtins.bytes
-    """UTF-8 JSON list with one entry for each branch."""
+    """The branches that have the record."""
     def __init__(
         self,
         *,
@@ -90,16 +91,21 @@ Global___CountFacetRequest: _TypeAlias = CountFacetRequest  # noqa: Y015
 
 @_typing.final
 class CountFacetReply(_message.Message):
+    """A page of a facet's values. A filter by the same facet does not reduce the counts."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     VALUES_FIELD_NUMBER: _builtins.int
     MORE_FIELD_NUMBER: _builtins.int
     TOTAL_FIELD_NUMBER: _builtins.int
     more: _builtins.bool
+    """There are more values."""
     total: _builtins.int
-    """Records that match."""
+    """Number of records that match."""
     @_builtins.property
-    def values(self) -> _containers.RepeatedCompositeFieldContainer[_facets_pb2.FacetValue]: ...
+    def values(self) -> _containers.RepeatedCompositeFieldContainer[_facets_pb2.FacetValue]:
+        """A page of the facet's values."""
+
     def __init__(
         self,
         *,
@@ -139,18 +145,22 @@ Global___ListClassesRequest: _TypeAlias = ListClassesRequest  # noqa: Y015
 
 @_typing.final
 class ListClassesReply(_message.Message):
+    """The main classes, or the subclasses of a class."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     CLASSES_FIELD_NUMBER: _builtins.int
     PATH_FIELD_NUMBER: _builtins.int
     WITHOUT_FIELD_NUMBER: _builtins.int
     without: _builtins.int
-    """Records without a class."""
+    """Number of records without a class."""
     @_builtins.property
-    def classes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Class]: ...
+    def classes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Class]:
+        """The main classes, or the subclasses of `parent`."""
+
     @_builtins.property
     def path(self) -> _containers.RepeatedCompositeFieldContainer[Global___Class]:
-        """From the main class down to the requested parent; empty when the parent is empty."""
+        """Classes from the main class down to `parent`."""
 
     def __init__(
         self,
@@ -169,6 +179,8 @@ Global___ListClassesReply: _TypeAlias = ListClassesReply  # noqa: Y015
 
 @_typing.final
 class Class(_message.Message):
+    """A class of the classification."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     VALUE_FIELD_NUMBER: _builtins.int
@@ -178,19 +190,20 @@ class Class(_message.Message):
     DIVIDED_FIELD_NUMBER: _builtins.int
     UNDER_FIELD_NUMBER: _builtins.int
     value: _builtins.str
-    """A value of the filter "class": "8", "81", "813", "899.2213", "2X", "2X4"."""
+    """The value to use in the filter `class`."""
     notation: _builtins.str
-    """The number that people read: "800", "810", "813", "2X4"."""
+    """The usual notation."""
     count: _builtins.int
+    """Number of records in the class and its subclasses."""
     divided: _builtins.bool
-    """The class has narrower classes with records."""
+    """True when the class has subclasses."""
     @_builtins.property
     def caption(self) -> _text_pb2.LocalText:
-        """The library's caption; empty where its table has none."""
+        """The library's own caption of the class."""
 
     @_builtins.property
     def under(self) -> _text_pb2.LocalText:
-        """When the caption is empty: the caption of the nearest broader class with a caption."""
+        """For a class without a caption: caption of the nearest broader class that has one."""
 
     def __init__(
         self,
@@ -240,6 +253,8 @@ Global___ListNeighboursRequest: _TypeAlias = ListNeighboursRequest  # noqa: Y015
 
 @_typing.final
 class ListNeighboursReply(_message.Message):
+    """Neighbours of a record on a shelf."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     NEIGHBOURS_FIELD_NUMBER: _builtins.int
@@ -247,13 +262,17 @@ class ListNeighboursReply(_message.Message):
     BRANCH_FIELD_NUMBER: _builtins.int
     BRANCH_NAME_FIELD_NUMBER: _builtins.int
     institution: _builtins.str
+    """Code of the institution of the shelf."""
     branch: _builtins.str
+    """Code of the branch of the shelf."""
     @_builtins.property
     def neighbours(self) -> _containers.RepeatedCompositeFieldContainer[Global___Neighbour]:
-        """In shelf order, with the record itself."""
+        """The records in shelf order, including the record of the request."""
 
     @_builtins.property
-    def branch_name(self) -> _text_pb2.LocalText: ...
+    def branch_name(self) -> _text_pb2.LocalText:
+        """Name of that branch."""
+
     def __init__(
         self,
         *,
@@ -272,12 +291,15 @@ Global___ListNeighboursReply: _TypeAlias = ListNeighboursReply  # noqa: Y015
 
 @_typing.final
 class Neighbour(_message.Message):
+    """A record on a shelf."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     RECORD_FIELD_NUMBER: _builtins.int
     CALL_NUMBER_FIELD_NUMBER: _builtins.int
     HERE_FIELD_NUMBER: _builtins.int
     call_number: _builtins.str
+    """The call number on the shelf."""
     here: _builtins.bool
     """True for the record of the request."""
     @_builtins.property
@@ -370,11 +392,15 @@ Global___ListSimilarRequest: _TypeAlias = ListSimilarRequest  # noqa: Y015
 
 @_typing.final
 class ListSimilarReply(_message.Message):
+    """Records similar to another."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     SIMILAR_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def similar(self) -> _containers.RepeatedCompositeFieldContainer[Global___Similar]: ...
+    def similar(self) -> _containers.RepeatedCompositeFieldContainer[Global___Similar]:
+        """The records, the most similar first."""
+
     def __init__(
         self,
         *,
@@ -390,6 +416,8 @@ Global___ListSimilarReply: _TypeAlias = ListSimilarReply  # noqa: Y015
 
 @_typing.final
 class Similar(_message.Message):
+    """A record that is similar to another."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     RECORD_FIELD_NUMBER: _builtins.int
@@ -398,7 +426,7 @@ class Similar(_message.Message):
     def record(self) -> Global___Shown: ...
     @_builtins.property
     def reason(self) -> _text_pb2.LocalText:
-        """"Subjek yang sama: Surau" / "Same subject: Surau"."""
+        """Reason for the similarity."""
 
     def __init__(
         self,
@@ -452,6 +480,8 @@ Global___BrowseRequest: _TypeAlias = BrowseRequest  # noqa: Y015
 
 @_typing.final
 class BrowseReply(_message.Message):
+    """A part of a list."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     HEADINGS_FIELD_NUMBER: _builtins.int
@@ -459,11 +489,15 @@ class BrowseReply(_message.Message):
     NEXT_FIELD_NUMBER: _builtins.int
     PLACE_FIELD_NUMBER: _builtins.int
     previous: _builtins.str
+    """Cursor of the page before this one."""
     next: _builtins.str
+    """Cursor of the page after this one."""
     place: _builtins.int
-    """Index in `headings` of the first heading at or after the term."""
+    """Index in `hits` of the first entry at or after the term."""
     @_builtins.property
-    def headings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Heading]: ...
+    def headings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Heading]:
+        """Entries in order."""
+
     def __init__(
         self,
         *,
@@ -482,6 +516,8 @@ Global___BrowseReply: _TypeAlias = BrowseReply  # noqa: Y015
 
 @_typing.final
 class Heading(_message.Message):
+    """An entry of a list."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     TEXT_FIELD_NUMBER: _builtins.int
@@ -491,23 +527,24 @@ class Heading(_message.Message):
     RECORD_FIELD_NUMBER: _builtins.int
     OTHER_FORMS_FIELD_NUMBER: _builtins.int
     text: _builtins.str
+    """The heading."""
     count: _builtins.int
-    """Number of records with this heading; 0 for an unused form of an authority record."""
+    """Number of records with this heading; 0 for a variant form that only refers to another heading."""
     @_builtins.property
     def see(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Authorised headings to use instead of this form ("lihat" / "see")."""
+        """Headings to use instead of this variant form."""
 
     @_builtins.property
     def see_also(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Related headings ("lihat juga" / "see also")."""
+        """Related headings."""
 
     @_builtins.property
     def record(self) -> Global___Shown:
-        """The record of a title or call number."""
+        """The record, when the entry is a title or a call number."""
 
     @_builtins.property
     def other_forms(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Unused forms of this heading in its authority record."""
+        """Variant forms of this heading, from its authority record."""
 
     def __init__(
         self,
@@ -529,7 +566,7 @@ Global___Heading: _TypeAlias = Heading  # noqa: Y015
 
 @_typing.final
 class Help(_message.Message):
-    """Help for a search without hits."""
+    """Alternatives to a query that no record matches as typed."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -539,18 +576,18 @@ class Help(_message.Message):
     ELSEWHERE_FIELD_NUMBER: _builtins.int
     CLASSES_FIELD_NUMBER: _builtins.int
     without_filters: _builtins.int
-    """Number of hits without the filters."""
+    """Number of records that the query finds without its filters."""
     @_builtins.property
     def failed(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Words and phrases of the query that no record has."""
+        """Words that are in no record."""
 
     @_builtins.property
     def without(self) -> _containers.RepeatedCompositeFieldContainer[Global___Alternative]:
-        """Shorter queries with their numbers of hits."""
+        """Shorter queries that find records."""
 
     @_builtins.property
     def elsewhere(self) -> _containers.RepeatedCompositeFieldContainer[_facets_pb2.FacetValue]:
-        """Hits in other institutions than the chosen ones; the value is the institution's code."""
+        """Institutions with matching records."""
 
     @_builtins.property
     def classes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Class]:
@@ -575,12 +612,16 @@ Global___Help: _TypeAlias = Help  # noqa: Y015
 
 @_typing.final
 class Alternative(_message.Message):
+    """Another query that finds records."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     QUERY_FIELD_NUMBER: _builtins.int
     TOTAL_FIELD_NUMBER: _builtins.int
     query: _builtins.str
+    """Another query."""
     total: _builtins.int
+    """Number of records that this query finds."""
     def __init__(
         self,
         *,

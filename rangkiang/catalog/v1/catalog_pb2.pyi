@@ -89,6 +89,8 @@ Global___SearchRequest: _TypeAlias = SearchRequest  # noqa: Y015
 
 @_typing.final
 class SearchReply(_message.Message):
+    """A page of the hits of a search."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     TOTAL_FIELD_NUMBER: _builtins.int
@@ -107,35 +109,40 @@ class SearchReply(_message.Message):
     OFFSET_FIELD_NUMBER: _builtins.int
     PREVIOUS_FIELD_NUMBER: _builtins.int
     total: _builtins.int
+    """Number of records that match."""
     next: _builtins.str
-    """Cursor of the next page; empty at the end or at hit 10,000."""
+    """Cursor of the next page; absent on the last page, and at hit 10,000."""
     changed: _builtins.bool
-    """The index has changed since the cursor was made: hits may repeat or be missing."""
+    """True when the catalogue has changed since the page that returned the cursor: hits may repeat or be missing."""
     understood: _builtins.str
-    """The query as the parser understood it."""
+    """The query as the search interpreted it."""
     did_you_mean: _builtins.str
-    """A corrected query with more hits. With `corrected` the hits are those of this query; otherwise it is an offer."""
+    """A spelling that finds more records."""
     read_as_words: _builtins.bool
-    """The syntax of the query is invalid, for example an open parenthesis: its words were searched."""
+    """True when the query could not be parsed, so that its words were searched."""
     degraded: _builtins.bool
-    """The search engine does not answer: the hits come from look-ups by identifier, title and author in the tables."""
+    """True when the search engine is not available; the hits come from look-ups by identifier, title and author."""
     corrected: _builtins.bool
-    """The query as typed has no hits: these are the hits of did_you_mean."""
+    """True when the hits are those of `did_you_mean`."""
     relaxed: _builtins.bool
-    """No record has all the words: the hits have a part of them, see Hit.lacks."""
+    """True when no record has all words of the query; the hits are partial matches, see `lacks`."""
     complete: _builtins.int
-    """Number of hits with all the words, which come first, when hits with a part of the words follow. Otherwise 0."""
+    """When partial matches follow: number of hits that have all words. These hits come first."""
     offset: _builtins.int
-    """Number of hits before this page; 0 on the first page."""
+    """Number of hits on previous pages; absent on the first page."""
     previous: _builtins.str
-    """Cursor of the previous page; empty on the first and the second page, because the first page has no cursor."""
+    """Cursor of the previous page; absent on the first page, and when the previous page is the first."""
     @_builtins.property
-    def hits(self) -> _containers.RepeatedCompositeFieldContainer[Global___Hit]: ...
+    def hits(self) -> _containers.RepeatedCompositeFieldContainer[Global___Hit]:
+        """A page of the hits."""
+
     @_builtins.property
-    def facets(self) -> _containers.RepeatedCompositeFieldContainer[Global___Facet]: ...
+    def facets(self) -> _containers.RepeatedCompositeFieldContainer[Global___Facet]:
+        """The requested facets by name."""
+
     @_builtins.property
     def help(self) -> _browsing_pb2.Help:
-        """Only when no record matched the query as typed."""
+        """Alternatives, when no record matches the query as typed."""
 
     def __init__(
         self,
@@ -166,6 +173,8 @@ Global___SearchReply: _TypeAlias = SearchReply  # noqa: Y015
 
 @_typing.final
 class Hit(_message.Message):
+    """A record that matches a search, and its holdings."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
@@ -179,27 +188,32 @@ class Hit(_message.Message):
     LACKS_FIELD_NUMBER: _builtins.int
     BECAUSE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    """Id of the record."""
     score: _builtins.float
+    """Relevance score; a higher score is a better match."""
     brief: _builtins.bytes
-    """UTF-8 JSON of the brief record; services/catalog/record/brief.py has its keys."""
+    """The brief record."""
     holdings: _builtins.bytes
-    """UTF-8 JSON list with one entry for each branch: where the items are, and whether they are available."""
+    """The branches that have the record."""
     work_id: _builtins.str
-    """With by_work: the work, and the number of its records that match."""
+    """With `by_work`: id of the work."""
     editions: _builtins.int
+    """With `by_work`: number of matching records of the work."""
     @_builtins.property
-    def highlights(self) -> _containers.RepeatedCompositeFieldContainer[Global___Highlight]: ...
+    def highlights(self) -> _containers.RepeatedCompositeFieldContainer[Global___Highlight]:
+        """With `highlight`: the text of each field in pieces; every second piece matches."""
+
     @_builtins.property
     def reasons(self) -> _containers.RepeatedCompositeFieldContainer[Global___Reason]:
-        """With explain: the highest weight first."""
+        """With `explain`: reasons for the rank, the highest weight first."""
 
     @_builtins.property
     def lacks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Words of the query that this record does not have. Only when the reply has hits with a part of the words."""
+        """Words of the query that this record does not have, when the hits include partial matches."""
 
     @_builtins.property
     def because(self) -> _text_pb2.LocalText:
-        """Why a record without all the typed words is a hit: related words, or its class."""
+        """Why the record is a hit although it does not have all words as typed: related words, or its class."""
 
     def __init__(
         self,
@@ -225,16 +239,18 @@ Global___Hit: _TypeAlias = Hit  # noqa: Y015
 
 @_typing.final
 class Reason(_message.Message):
-    """One reason for the rank of a hit."""
+    """A reason for the rank of a hit."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     TEXT_FIELD_NUMBER: _builtins.int
     WEIGHT_FIELD_NUMBER: _builtins.int
     weight: _builtins.float
-    """The part of the score that comes from this reason."""
+    """Part of the score that comes from this reason."""
     @_builtins.property
-    def text(self) -> _text_pb2.LocalText: ...
+    def text(self) -> _text_pb2.LocalText:
+        """The reason."""
+
     def __init__(
         self,
         *,
@@ -251,7 +267,7 @@ Global___Reason: _TypeAlias = Reason  # noqa: Y015
 
 @_typing.final
 class Highlight(_message.Message):
-    """Text of one field of the brief record, in pieces; every second piece (index 1, 3, …) is a matched word."""
+    """Text of one field of the brief record."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -259,7 +275,9 @@ class Highlight(_message.Message):
     PIECES_FIELD_NUMBER: _builtins.int
     field: _builtins.str
     @_builtins.property
-    def pieces(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def pieces(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Pieces of the text; every second piece (index 1, 3, …) is a matched word."""
+
     def __init__(
         self,
         *,
@@ -276,13 +294,17 @@ Global___Highlight: _TypeAlias = Highlight  # noqa: Y015
 
 @_typing.final
 class Facet(_message.Message):
+    """A facet that the request counts."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
     VALUES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     @_builtins.property
-    def values(self) -> _containers.RepeatedCompositeFieldContainer[_facets_pb2.FacetValue]: ...
+    def values(self) -> _containers.RepeatedCompositeFieldContainer[_facets_pb2.FacetValue]:
+        """Its values, the most frequent first."""
+
     def __init__(
         self,
         *,
@@ -396,6 +418,8 @@ Global___GetRecordRequest: _TypeAlias = GetRecordRequest  # noqa: Y015
 
 @_typing.final
 class GetRecordReply(_message.Message):
+    """A full record and its holdings."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
@@ -408,18 +432,25 @@ class GetRecordReply(_message.Message):
     WORK_ID_FIELD_NUMBER: _builtins.int
     EDITIONS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    """Id of the record."""
     version: _builtins.int
+    """Version, which increases with each change."""
     display: _builtins.bytes
-    """UTF-8 JSON of the full display; services/catalog/record/display.py has its keys."""
+    """The record."""
     holdings: _builtins.bytes
-    """UTF-8 JSON list with one entry for each branch."""
+    """The branches that have the record."""
     source: _builtins.str
+    """Source from which the record was imported."""
     institution: _builtins.str
+    """Code of the institution that owns the record."""
     work_id: _builtins.str
-    """The work of the record, and the number of records of that work."""
+    """Id of the work; absent until the record is assigned to a work."""
     editions: _builtins.int
+    """Number of editions of the work in this catalogue."""
     @_builtins.property
-    def updated_at(self) -> _timestamp_pb2.Timestamp: ...
+    def updated_at(self) -> _timestamp_pb2.Timestamp:
+        """Time of the last change, ISO 8601 in UTC."""
+
     def __init__(
         self,
         *,
@@ -466,13 +497,17 @@ Global___ListItemsRequest: _TypeAlias = ListItemsRequest  # noqa: Y015
 
 @_typing.final
 class ListItemsReply(_message.Message):
+    """The items of a record."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ITEMS_FIELD_NUMBER: _builtins.int
     RECORD_VERSION_FIELD_NUMBER: _builtins.int
     record_version: _builtins.int
     @_builtins.property
-    def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___Item]: ...
+    def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___Item]:
+        """The items by branch and call number; those of the branch `near` first."""
+
     def __init__(
         self,
         *,
@@ -489,6 +524,8 @@ Global___ListItemsReply: _TypeAlias = ListItemsReply  # noqa: Y015
 
 @_typing.final
 class Item(_message.Message):
+    """One physical piece."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
@@ -509,32 +546,43 @@ class Item(_message.Message):
     CALL_NUMBER_PARTS_FIELD_NUMBER: _builtins.int
     DUE_ON_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    """Id of the item."""
     barcode: _builtins.str
+    """Barcode; empty when the item has none, and then only the library knows whether the item can be borrowed."""
     call_number: _builtins.str
+    """The printed call number."""
     institution: _builtins.str
+    """Code of the institution."""
     branch: _builtins.str
+    """Code of the branch."""
     collection: _builtins.str
+    """Code of the collection."""
     material: _builtins.str
+    """Kind of material."""
     status: _builtins.str
-    """Catalogue status: "in_process", "in_service", "in_repair", "missing", "proposed_for_withdrawal", "withdrawn"."""
+    """Status of the item at its institution."""
     availability: _builtins.str
-    """Availability for readers: "can_be_borrowed", "online", "read_here_only", "ask_the_library", "out_until" or
-    "not_available".
-    """
+    """Whether a reader can use or borrow it."""
     copy: _builtins.str
-    """Copy or volume note, as the source wrote it."""
+    """Copy number or note."""
     room: _builtins.str
+    """Room in the branch."""
     enumeration: _builtins.str
-    """"Jilid 2", "Vol. 3 No. 2" and its date "Mei 2026", as the source wrote them."""
+    """Volume, number, part."""
     chronology: _builtins.str
+    """Date of issue."""
     pieces: _builtins.str
-    """Accompanying pieces: "1 CD-ROM"."""
+    """Accompanying material."""
     due_on: _builtins.str
-    """With "out_until": the due date of the loan, ISO 8601."""
+    """With `out_until`: due date of the loan, ISO 8601."""
     @_builtins.property
-    def branch_name(self) -> _text_pb2.LocalText: ...
+    def branch_name(self) -> _text_pb2.LocalText:
+        """Name of the branch."""
+
     @_builtins.property
-    def call_number_parts(self) -> Global___CallNumber: ...
+    def call_number_parts(self) -> Global___CallNumber:
+        """The call number in parts; absent when it cannot be parsed."""
+
     def __init__(
         self,
         *,
@@ -566,7 +614,7 @@ Global___Item: _TypeAlias = Item  # noqa: Y015
 
 @_typing.final
 class CallNumber(_message.Message):
-    """Parts of a call number; empty when the call number has no such part."""
+    """The parts of a call number; missing parts are empty."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -578,14 +626,19 @@ class CallNumber(_message.Message):
     COPY_FIELD_NUMBER: _builtins.int
     SORT_KEY_FIELD_NUMBER: _builtins.int
     prefix: _builtins.str
+    """Prefix, such as R for reference."""
     class_number: _builtins.str
-    """Not `class`, which is a keyword in some languages."""
+    """Class number, as printed."""
     author_mark: _builtins.str
+    """First letters of the author's name."""
     title_mark: _builtins.str
+    """First letter of the title."""
     volume: _builtins.str
+    """Volume."""
     copy: _builtins.str
+    """Copy number."""
     sort_key: _builtins.str
-    """In the order of this key, items are in shelf order."""
+    """Sort key in shelf order."""
     def __init__(
         self,
         *,

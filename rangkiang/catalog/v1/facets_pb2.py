@@ -22,18 +22,27 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from rangkiang.common.v1 import options_pb2 as rangkiang_dot_common_dot_v1_dot_options__pb2
 from rangkiang.common.v1 import text_pb2 as rangkiang_dot_common_dot_v1_dot_text__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!rangkiang/catalog/v1/facets.proto\x12\x14rangkiang.catalog.v1\x1a\x1erangkiang/common/v1/text.proto\"\'\n\x06\x46ilter\x12\r\n\x05\x66\x61\x63\x65t\x18\x01 \x01(\t\x12\x0e\n\x06values\x18\x02 \x03(\t\"k\n\nFacetValue\x12\r\n\x05value\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x04\x12-\n\x05label\x18\x03 \x01(\x0b\x32\x1e.rangkiang.common.v1.LocalText\x12\x10\n\x08selected\x18\x04 \x01(\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!rangkiang/catalog/v1/facets.proto\x12\x14rangkiang.catalog.v1\x1a!rangkiang/common/v1/options.proto\x1a\x1erangkiang/common/v1/text.proto\"\'\n\x06\x46ilter\x12\r\n\x05\x66\x61\x63\x65t\x18\x01 \x01(\t\x12\x0e\n\x06values\x18\x02 \x03(\t\"\xad\x01\n\nFacetValue\x12$\n\x05value\x18\x01 \x01(\tB\x15\xea\xc7\x18\x11\x12\x0f\x46iksi Indonesia\x12\x17\n\x05\x63ount\x18\x02 \x01(\x04\x42\x08\xea\xc7\x18\x04\x12\x02\x33\x31\x12<\n\x05label\x18\x03 \x01(\x0b\x32\x1e.rangkiang.common.v1.LocalTextB\r\xea\xc7\x18\t\x12\x04null\x80\x01\x01\x12\x10\n\x08selected\x18\x04 \x01(\x08:\x10\xca\xc1\x18\x0c\x43ountedValueb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'rangkiang.catalog.v1.facets_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_FILTER']._serialized_start=91
-  _globals['_FILTER']._serialized_end=130
-  _globals['_FACETVALUE']._serialized_start=132
-  _globals['_FACETVALUE']._serialized_end=239
+  _globals['_FACETVALUE'].fields_by_name['value']._loaded_options = None
+  _globals['_FACETVALUE'].fields_by_name['value']._serialized_options = b'\352\307\030\021\022\017Fiksi Indonesia'
+  _globals['_FACETVALUE'].fields_by_name['count']._loaded_options = None
+  _globals['_FACETVALUE'].fields_by_name['count']._serialized_options = b'\352\307\030\004\022\00231'
+  _globals['_FACETVALUE'].fields_by_name['label']._loaded_options = None
+  _globals['_FACETVALUE'].fields_by_name['label']._serialized_options = b'\352\307\030\t\022\004null\200\001\001'
+  _globals['_FACETVALUE']._loaded_options = None
+  _globals['_FACETVALUE']._serialized_options = b'\312\301\030\014CountedValue'
+  _globals['_FILTER']._serialized_start=126
+  _globals['_FILTER']._serialized_end=165
+  _globals['_FACETVALUE']._serialized_start=168
+  _globals['_FACETVALUE']._serialized_end=341
 # @@protoc_insertion_point(module_scope)

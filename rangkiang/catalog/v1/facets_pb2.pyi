@@ -46,7 +46,7 @@ Global___Filter: _TypeAlias = Filter  # noqa: Y015
 
 @_typing.final
 class FacetValue(_message.Message):
-    """A value of a facet, with the number of matching records that have it."""
+    """A value of a facet, and its number of records."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -55,11 +55,14 @@ class FacetValue(_message.Message):
     LABEL_FIELD_NUMBER: _builtins.int
     SELECTED_FIELD_NUMBER: _builtins.int
     value: _builtins.str
+    """The value to use in a filter."""
     count: _builtins.int
+    """Number of records with the value."""
     selected: _builtins.bool
+    """True when the request filters by this value."""
     @_builtins.property
     def label(self) -> _text_pb2.LocalText:
-        """The value as people read it; empty when `value` itself is readable."""
+        """Name of the value; absent when the value is not a code."""
 
     def __init__(
         self,

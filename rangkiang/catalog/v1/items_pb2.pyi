@@ -67,6 +67,8 @@ Global___GetItemCopyReply: _TypeAlias = GetItemCopyReply  # noqa: Y015
 
 @_typing.final
 class FastAddRequest(_message.Message):
+    """A new item: its barcode and branch, and a record or the title of a new one."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     BARCODE_FIELD_NUMBER: _builtins.int
@@ -75,12 +77,15 @@ class FastAddRequest(_message.Message):
     TITLE_FIELD_NUMBER: _builtins.int
     AUTHOR_FIELD_NUMBER: _builtins.int
     barcode: _builtins.str
+    """Barcode, as scanned."""
     branch: _builtins.str
-    """Code of a branch of the caller's institution."""
+    """Code of a branch of the institution."""
     record_id: _builtins.str
-    """Id of a record, or a title for a new record."""
+    """Id of a record of the institution."""
     title: _builtins.str
+    """Title of a new record."""
     author: _builtins.str
+    """Author of the new record, family name first."""
     def __init__(
         self,
         *,
@@ -120,7 +125,7 @@ Global___FastAddReply: _TypeAlias = FastAddReply  # noqa: Y015
 
 @_typing.final
 class ItemForEdit(_message.Message):
-    """An item as an editor sees it."""
+    """An item as staff see it."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -135,17 +140,25 @@ class ItemForEdit(_message.Message):
     COLLECTION_FIELD_NUMBER: _builtins.int
     IS_FAST_ADD_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    """Identifier (UUID)."""
     version: _builtins.int
+    """Version, for If-Match."""
     barcode: _builtins.str
+    """Barcode; empty when the item has none."""
     status: _builtins.str
+    """Status in the catalogue."""
     record_id: _builtins.str
+    """Identifier (UUID) of its record."""
     title: _builtins.str
+    """Title of its record, at most 120 characters."""
     call_number: _builtins.str
+    """Call number."""
     branch: _builtins.str
-    """Code of the branch."""
+    """Code of its branch."""
     collection: _builtins.str
+    """Code of its collection."""
     is_fast_add: _builtins.bool
-    """A desk added it, and no import has updated it since."""
+    """True for an item that a desk added, until an import matches it."""
     def __init__(
         self,
         *,
@@ -233,15 +246,17 @@ Global___ListFastAddsRequest: _TypeAlias = ListFastAddsRequest  # noqa: Y015
 
 @_typing.final
 class ListFastAddsReply(_message.Message):
+    """Items that desks added and no import has updated since."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ITEMS_FIELD_NUMBER: _builtins.int
     CURSOR_FIELD_NUMBER: _builtins.int
     cursor: _builtins.str
-    """Cursor of the next page; empty on the last page."""
+    """Cursor of the next page; absent on the last page."""
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___ItemForEdit]:
-        """In the order in which they were added."""
+        """The items, the oldest first."""
 
     def __init__(
         self,
@@ -259,6 +274,8 @@ Global___ListFastAddsReply: _TypeAlias = ListFastAddsReply  # noqa: Y015
 
 @_typing.final
 class ChangeItemRequest(_message.Message):
+    """The changes; an absent field does not change."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
@@ -269,8 +286,9 @@ class ChangeItemRequest(_message.Message):
     version: _builtins.int
     """The version that the caller has read."""
     barcode: _builtins.str
-    """A field that is absent stays as it is."""
+    """Barcode, as scanned."""
     status: _builtins.str
+    """Status: in_service, in_process, in_repair, missing, proposed_for_withdrawal or withdrawn."""
     def __init__(
         self,
         *,

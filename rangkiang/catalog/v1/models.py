@@ -7,8 +7,369 @@ from typing import Annotated, Literal
 from orjson import Fragment
 from pydantic import Field, StrictBool
 
-from chassis.models import Body, Moment, Refusal, ResponseModel, Stored
+from chassis.models import Body, Moment, Refusal, ResponseModel, Stored, Time
 import rangkiang.common.v1.models
+
+
+class Brief(ResponseModel):
+    """A record in a list."""
+
+    title: str = Field(description='Title proper.')
+    subtitle: str | None = Field(default=None, description='Other title information.')
+    responsibility: str | None = Field(default=None, description='Statement of responsibility, as on the title page.')
+    authors: list[str] = Field(default=[], description='Names, in the form of their headings.')
+    publisher: str | None = Field(default=None, description='Name of the publisher.')
+    place: str | None = Field(default=None, description='Place of publication.')
+    year: int | None = Field(default=None, description='Year of publication.')
+    edition: str | None = Field(default=None, description='Statement of edition.')
+    language: str | None = Field(default=None, description='MARC language code.', examples=['ind'])
+    material: str | None = Field(default=None, description='Kind of material: book, ebook, serial, article, map, …')
+    isbn: str | None = Field(default=None, description='The first ISBN, in 13 digits.')
+    ddc: str | None = Field(default=None, description='Dewey number.')
+    series: str | None = Field(default=None, description='Series statement.')
+    summary: str | None = Field(default=None, description='Beginning of the summary.')
+    institution: str | None = Field(default=None, description='Code of the institution that owns the record.')
+
+
+class Holding(ResponseModel):
+    """The items of a record at one branch."""
+
+    institution: str = Field(description='Code of the institution.')
+    branch: str = Field(description='Code of the branch.')
+    branch_name: rangkiang.common.v1.models.Text | None = Field(default=None, description='Name of the branch.')
+    call_number: str | None = Field(default=None, description='Call number of the first item at the branch.')
+    items: int = Field(description='Number of items at the branch.')
+    available: int = Field(description='Number of items at the branch that can be borrowed now.')
+    answer: Literal['can_be_borrowed', 'online', 'read_here_only', 'ask_the_library', 'out_until', 'not_available'] = Field(description='Whether a reader can use or borrow an item at the branch.')
+    due_on: str | None = Field(default=None, description='With `out_until`: earliest due date of these items, ISO 8601.')
+
+
+class ListedRecord(ResponseModel):
+    """A record in a list, and its holdings."""
+
+    id: str = Field(description='Id of the record.', examples=['0192f3a4-5b6c-7d8e-9f01-23456789abcd'])
+    record: Annotated[Fragment, Stored(Brief)] = Field(description='The brief record.', examples=[{'title': 'Robohnya Surau Kami', 'responsibility': 'A.A. Navis', 'authors': ['Navis, A.A.'], 'publisher': 'Gramedia Pustaka Utama', 'place': 'Jakarta', 'year': 1986, 'language': 'ind', 'material': 'book', 'isbn': '9789794030462', 'ddc': '899.221', 'institution': 'PKS'}])
+    holdings: Annotated[Fragment, Stored(list[Holding])] = Field(description='The branches that have the record.', examples=[[{'institution': 'PKS', 'branch': 'PST', 'branch_name': {'id': 'Perpustakaan Pusat', 'en': 'Central Library'}, 'call_number': '899.221 NAV r', 'items': 3, 'available': 2, 'answer': 'can_be_borrowed'}]])
+
+
+class CountedValue(ResponseModel):
+    """A value of a facet, and its number of records."""
+
+    value: str = Field(description='The value to use in a filter.', examples=['Fiksi Indonesia'])
+    count: int = Field(description='Number of records with the value.', examples=[31])
+    label: rangkiang.common.v1.models.Text | None = Field(default=None, description='Name of the value; absent when the value is not a code.', examples=[None])
+    selected: bool = Field(description='True when the request filters by this value.')
+
+
+class FacetValues(ResponseModel):
+    """A page of a facet's values. A filter by the same facet does not reduce the counts."""
+
+    hits: list[CountedValue] = Field(description="A page of the facet's values.")
+    total: int = Field(description='Number of records that match.', examples=[240])
+
+
+class ClassOfTree(ResponseModel):
+    """A class of the classification."""
+
+    value: str = Field(description='The value to use in the filter `class`.', examples=['89'])
+    notation: str = Field(description='The usual notation.', examples=['890'])
+    caption: rangkiang.common.v1.models.Text | None = Field(default=None, description="The library's own caption of the class.", examples=[{'id': 'Sastra bahasa lain', 'en': 'Literatures of other languages'}])
+    count: int = Field(description='Number of records in the class and its subclasses.', examples=[120])
+    divided: bool = Field(description='True when the class has subclasses.', examples=[True])
+    under: rangkiang.common.v1.models.Text | None = Field(default=None, description='For a class without a caption: caption of the nearest broader class that has one.', examples=[None])
+
+
+class Classes(ResponseModel):
+    """The main classes, or the subclasses of a class."""
+
+    total: int = Field(description='Number of classes in `hits`.', examples=[1])
+    hits: list[ClassOfTree] = Field(description='The main classes, or the subclasses of `parent`.')
+    path: list[ClassOfTree] = Field(description='Classes from the main class down to `parent`.', examples=[[{'value': '8', 'notation': '800', 'caption': {'id': 'Kesusastraan', 'en': 'Literature'}, 'count': 180, 'divided': True}]])
+    without: int = Field(description='Number of records without a class.', examples=[3])
+
+
+class Neighbour(ResponseModel):
+    """A record on a shelf."""
+
+    id: str = Field(description='Id of the record.', examples=['0192f3a4-5b6c-7d8e-9f01-23456789abcd'])
+    record: Annotated[Fragment, Stored(Brief)] = Field(description='The brief record.', examples=[{'title': 'Robohnya Surau Kami', 'responsibility': 'A.A. Navis', 'authors': ['Navis, A.A.'], 'publisher': 'Gramedia Pustaka Utama', 'place': 'Jakarta', 'year': 1986, 'language': 'ind', 'material': 'book', 'isbn': '9789794030462', 'ddc': '899.221', 'institution': 'PKS'}])
+    holdings: Annotated[Fragment, Stored(list[Holding])] = Field(description='The branches that have the record.', examples=[[{'institution': 'PKS', 'branch': 'PST', 'branch_name': {'id': 'Perpustakaan Pusat', 'en': 'Central Library'}, 'call_number': '899.221 NAV r', 'items': 3, 'available': 2, 'answer': 'can_be_borrowed'}]])
+    call_number: str = Field(description='The call number on the shelf.', examples=['899.221 NAV r'])
+    here: bool = Field(description='True for the record of the request.', examples=[True])
+
+
+class Neighbours(ResponseModel):
+    """Neighbours of a record on a shelf."""
+
+    total: int = Field(description='Number of records in `hits`.', examples=[1])
+    hits: list[Neighbour] = Field(description='The records in shelf order, including the record of the request.')
+    institution: str = Field(description='Code of the institution of the shelf.', examples=['PKS'])
+    branch: str = Field(description='Code of the branch of the shelf.', examples=['PST'])
+    branch_name: rangkiang.common.v1.models.Text = Field(description='Name of that branch.', examples=[{'id': 'Perpustakaan Pusat', 'en': 'Central Library'}])
+
+
+class Similar(ResponseModel):
+    """A record that is similar to another."""
+
+    id: str = Field(description='Id of the record.', examples=['0192f3a4-5b6c-7d8e-9f01-23456789abcd'])
+    record: Annotated[Fragment, Stored(Brief)] = Field(description='The brief record.', examples=[{'title': 'Robohnya Surau Kami', 'responsibility': 'A.A. Navis', 'authors': ['Navis, A.A.'], 'publisher': 'Gramedia Pustaka Utama', 'place': 'Jakarta', 'year': 1986, 'language': 'ind', 'material': 'book', 'isbn': '9789794030462', 'ddc': '899.221', 'institution': 'PKS'}])
+    holdings: Annotated[Fragment, Stored(list[Holding])] = Field(description='The branches that have the record.', examples=[[{'institution': 'PKS', 'branch': 'PST', 'branch_name': {'id': 'Perpustakaan Pusat', 'en': 'Central Library'}, 'call_number': '899.221 NAV r', 'items': 3, 'available': 2, 'answer': 'can_be_borrowed'}]])
+    reason: rangkiang.common.v1.models.Text = Field(description='Reason for the similarity.', examples=[{'id': 'Subjek yang sama: Surau', 'en': 'Same subject: Surau'}])
+
+
+class SimilarRecords(ResponseModel):
+    """Records similar to another."""
+
+    total: int = Field(description='Number of records in `hits`.', examples=[1])
+    hits: list[Similar] = Field(description='The records, the most similar first.')
+
+
+class Heading(ResponseModel):
+    """An entry of a list."""
+
+    text: str = Field(description='The heading.')
+    count: int = Field(description='Number of records with this heading; 0 for a variant form that only refers to another heading.')
+    see: list[str] = Field(description='Headings to use instead of this variant form.')
+    see_also: list[str] = Field(description='Related headings.')
+    record: ListedRecord | None = Field(default=None, description='The record, when the entry is a title or a call number.')
+    other_forms: list[str] = Field(description='Variant forms of this heading, from its authority record.')
+
+
+class Headings(ResponseModel):
+    """A part of a list."""
+
+    hits: list[Heading] = Field(description='Entries in order.', examples=[[{'text': 'Navis, A.A.', 'count': 12, 'see': [], 'see_also': [], 'other_forms': ['Navis, Ali Akbar']}, {'text': 'Navis, Ali Akbar', 'count': 0, 'see': ['Navis, A.A.'], 'see_also': [], 'other_forms': []}]])
+    previous: str | None = Field(default=None, description='Cursor of the page before this one.')
+    next: str | None = Field(default=None, description='Cursor of the page after this one.', examples=['bmF2aXMsIGFsaSBha2Jhcg'])
+    place: int = Field(description='Index in `hits` of the first entry at or after the term.')
+
+
+class Alternative(ResponseModel):
+    """Another query that finds records."""
+
+    query: str = Field(description='Another query.')
+    total: int = Field(description='Number of records that this query finds.')
+
+
+class Help(ResponseModel):
+    """Alternatives to a query that no record matches as typed."""
+
+    failed: list[str] = Field(description='Words that are in no record.')
+    without: list[Alternative] = Field(description='Shorter queries that find records.')
+    without_filters: int = Field(description='Number of records that the query finds without its filters.')
+    elsewhere: list[CountedValue] = Field(description='Institutions with matching records.')
+    classes: list[ClassOfTree] = Field(description='Classes related to the query.')
+
+
+class Reason(ResponseModel):
+    """A reason for the rank of a hit."""
+
+    text: rangkiang.common.v1.models.Text = Field(description='The reason.')
+    weight: float = Field(description='Part of the score that comes from this reason.')
+
+
+class Hit(ResponseModel):
+    """A record that matches a search, and its holdings."""
+
+    id: str = Field(description='Id of the record.', examples=['0192f3a4-5b6c-7d8e-9f01-23456789abcd'])
+    score: float = Field(description='Relevance score; a higher score is a better match.', examples=[12.5])
+    record: Annotated[Fragment, Stored(Brief)] = Field(description='The brief record.', examples=[{'title': 'Robohnya Surau Kami', 'responsibility': 'A.A. Navis', 'authors': ['Navis, A.A.'], 'publisher': 'Gramedia Pustaka Utama', 'place': 'Jakarta', 'year': 1986, 'language': 'ind', 'material': 'book', 'isbn': '9789794030462', 'ddc': '899.221', 'institution': 'PKS'}])
+    holdings: Annotated[Fragment, Stored(list[Holding])] = Field(description='The branches that have the record.', examples=[[{'institution': 'PKS', 'branch': 'PST', 'branch_name': {'id': 'Perpustakaan Pusat', 'en': 'Central Library'}, 'call_number': '899.221 NAV r', 'items': 3, 'available': 2, 'answer': 'can_be_borrowed'}]])
+    highlights: dict[str, list[str]] = Field(default={}, description='With `highlight`: the text of each field in pieces; every second piece matches.')
+    work_id: str | None = Field(default=None, description='With `by_work`: id of the work.')
+    editions: int | None = Field(default=None, description='With `by_work`: number of matching records of the work.')
+    reasons: list[Reason] = Field(default=[], description='With `explain`: reasons for the rank, the highest weight first.')
+    lacks: list[str] = Field(default=[], description='Words of the query that this record does not have, when the hits include partial matches.')
+    because: rangkiang.common.v1.models.Text | None = Field(default=None, description='Why the record is a hit although it does not have all words as typed: related words, or its class.', examples=[None])
+
+
+class SearchPage(ResponseModel):
+    """A page of the hits of a search."""
+
+    total: int = Field(description='Number of records that match.', examples=[1])
+    hits: list[Hit] = Field(description='A page of the hits.')
+    next: str | None = Field(default=None, description='Cursor of the next page; absent on the last page, and at hit 10,000.')
+    changed: bool = Field(description='True when the catalogue has changed since the page that returned the cursor: hits may repeat or be missing.')
+    facets: dict[str, list[CountedValue]] = Field(default={}, description='The requested facets by name.', examples=[{'language': [{'value': 'ind', 'count': 1, 'selected': False}]}])
+    understood: str = Field(description='The query as the search interpreted it.', examples=['surau navis'])
+    did_you_mean: str | None = Field(default=None, description='A spelling that finds more records.')
+    read_as_words: bool | None = Field(default=None, description='True when the query could not be parsed, so that its words were searched.')
+    degraded: bool | None = Field(default=None, description='True when the search engine is not available; the hits come from look-ups by identifier, title and author.')
+    help: Help | None = Field(default=None, description='Alternatives, when no record matches the query as typed.', examples=[None])
+    corrected: bool | None = Field(default=None, description='True when the hits are those of `did_you_mean`.')
+    relaxed: bool | None = Field(default=None, description='True when no record has all words of the query; the hits are partial matches, see `lacks`.')
+    complete: int | None = Field(default=None, description='When partial matches follow: number of hits that have all words. These hits come first.')
+    offset: int | None = Field(default=None, description='Number of hits on previous pages; absent on the first page.')
+    previous: str | None = Field(default=None, description='Cursor of the previous page; absent on the first page, and when the previous page is the first.')
+
+
+class SubjectHeading(ResponseModel):
+    """A subject heading with its parts."""
+
+    text: str = Field(description='The value in the facet `subject`.')
+    parts: list[str] = Field(description='The heading and its subdivisions.')
+    kind: str = Field(description='Kind of heading: topic, place, person, …')
+
+
+class Contributor(ResponseModel):
+    """A person or organisation that contributed."""
+
+    name: str = Field(description='The name in the heading.')
+    role: str | None = Field(default=None, description='MARC relator code.')
+    label: rangkiang.common.v1.models.Text | None = Field(default=None, description='Name of the role.')
+
+
+class Parallel(ResponseModel):
+    """A text of the record in its original script."""
+
+    field: str = Field(description='Name of the property that has the text in Latin script.')
+    text: str = Field(description='The text.')
+    script: str = Field(description='ISO 15924 code.')
+    rtl: bool = Field(description='True for a right-to-left script.')
+    lang: str | None = Field(default=None, description='BCP 47 tag.')
+
+
+class LabelledText(ResponseModel):
+    """A text with its label."""
+
+    text: str = Field(description='The text.')
+    label: rangkiang.common.v1.models.Text = Field(description='The label.')
+    type: str | None = Field(default=None, description='Kind of the note or of the publication statement.')
+
+
+class Series(ResponseModel):
+    """A series that the record belongs to."""
+
+    text: str = Field(description='Series statement, as printed.')
+    title: str = Field(description='Title of the series.')
+    volume: str | None = Field(default=None, description='Number in the series.')
+    issn: str | None = Field(default=None, description='ISSN of the series.')
+
+
+class Row(ResponseModel):
+    """Further data of the record."""
+
+    key: str = Field(description='Stable key, for programs.')
+    label: rangkiang.common.v1.models.Text = Field(description='The label.')
+    values: list[str] = Field(description='The values.')
+
+
+class Link(ResponseModel):
+    """A link of the record."""
+
+    url: str = Field(description='The URL.')
+    label: str | None = Field(default=None, description='Label of the link in the record.')
+    relation: str | None = Field(default=None, description='Target of the link: `resource` (the work itself), `version`, `related` or `none`.')
+
+
+class Relation(ResponseModel):
+    """A related record."""
+
+    kind: str = Field(description='Kind of relation.')
+    label: rangkiang.common.v1.models.Text = Field(description='Name of the relation.')
+    text: str = Field(description='The whole statement.')
+    title: str = Field(description='Title of the related record.')
+    author: str | None = Field(default=None, description='Author of the related record.')
+    detail: str | None = Field(default=None, description='Volume, pages and other details.')
+    control_number: str | None = Field(default=None, description='Control number of the related record at its source.')
+    isbn: str | None = Field(default=None, description='ISBN of the related record.')
+    issn: str | None = Field(default=None, description='ISSN of the related record.')
+    query: str | None = Field(default=None, description='A query that finds the related record when this catalogue has it.')
+    id: str | None = Field(default=None, description='Id of the related record; absent when this catalogue does not have it.')
+
+
+class Display(ResponseModel):
+    """The data of a record for display; the MARC formats have the complete data."""
+
+    title: str = Field(description='Title proper.')
+    subtitle: str | None = Field(default=None, description='Other title information.')
+    responsibility: str | None = Field(default=None, description='Statement of responsibility, as on the title page.')
+    authors: list[str] = Field(default=[], description='Names, in the form of their headings.')
+    publisher: str | None = Field(default=None, description='Name of the publisher.')
+    place: str | None = Field(default=None, description='Place of publication.')
+    year: int | None = Field(default=None, description='Year of publication.')
+    edition: str | None = Field(default=None, description='Statement of edition.')
+    language: str | None = Field(default=None, description='MARC language code.', examples=['ind'])
+    material: str | None = Field(default=None, description='Kind of material: book, ebook, serial, article, map, …')
+    isbn: str | None = Field(default=None, description='The first ISBN, in 13 digits.')
+    ddc: str | None = Field(default=None, description='Dewey number.')
+    series: str | None = Field(default=None, description='Series statement.')
+    summary: str | None = Field(default=None, description='Beginning of the summary.')
+    institution: str | None = Field(default=None, description='Code of the institution that owns the record.')
+    subjects: list[str] = Field(default=[], description='Subjects as text.')
+    headings: list[SubjectHeading] = Field(default=[], description='Subjects in parts.')
+    contributors: list[Contributor] = Field(default=[], description='All contributors.')
+    parallel: list[Parallel] = Field(default=[], description='Texts in their original script.')
+    uniform_title: str | None = Field(default=None, description='Uniform title.')
+    titles_other: list[LabelledText] = Field(default=[], description='Other titles.')
+    publication: list[LabelledText] = Field(default=[], description='Statements of publication.')
+    extent: str | None = Field(default=None, description='Pages, illustrations, size.')
+    in_series: list[Series] = Field(default=[], description='Series in parts.')
+    notes: list[LabelledText] = Field(default=[], description='Notes.')
+    more: list[Row] = Field(default=[], description='Further data.')
+    contents: list[str] = Field(default=[], description='Table of contents.')
+    audience: str | None = Field(default=None, description='Code of the audience.')
+    translated_from: list[str] = Field(default=[], description='MARC codes of the original languages.')
+    identifiers: dict[str, list[str]] = Field(default={}, description='Identifiers by kind.')
+    links: list[Link] = Field(default=[], description='Links.')
+    relations: list[Relation] = Field(default=[], description='Related records.')
+    class_: str | None = Field(default=None, alias='class', description='Class of the tree.')
+    source: str | None = Field(default=None, description='Origin of the record.')
+
+
+class FullRecord(ResponseModel):
+    """A full record and its holdings."""
+
+    id: str = Field(description='Id of the record.', examples=['0192f3a4-5b6c-7d8e-9f01-23456789abcd'])
+    version: int = Field(description='Version, which increases with each change.', examples=[1])
+    record: Annotated[Fragment, Stored(Display)] = Field(description='The record.', examples=[{'title': 'Robohnya Surau Kami', 'responsibility': 'A.A. Navis', 'authors': ['Navis, A.A.'], 'publisher': 'Gramedia Pustaka Utama', 'place': 'Jakarta', 'year': 1986, 'language': 'ind', 'material': 'book', 'isbn': '9789794030462', 'ddc': '899.221', 'institution': 'PKS', 'subjects': ['Cerita pendek Indonesia'], 'extent': '140 hlm.'}])
+    holdings: Annotated[Fragment, Stored(list[Holding])] = Field(description='The branches that have the record.', examples=[[{'institution': 'PKS', 'branch': 'PST', 'branch_name': {'id': 'Perpustakaan Pusat', 'en': 'Central Library'}, 'call_number': '899.221 NAV r', 'items': 3, 'available': 2, 'answer': 'can_be_borrowed'}]])
+    updated_at: Time = Field(description='Time of the last change, ISO 8601 in UTC.', examples=['2026-11-25T01:00:00Z'])
+    source: str = Field(description='Source from which the record was imported.', examples=['contoh'])
+    institution: str = Field(description='Code of the institution that owns the record.', examples=['PKS'])
+    work_id: str | None = Field(default=None, description='Id of the work; absent until the record is assigned to a work.', examples=['0192f3a4-5b6c-7d8e-9f03-23456789abcd'])
+    editions: int | None = Field(default=None, description='Number of editions of the work in this catalogue.', examples=[2])
+
+
+class CallNumber(ResponseModel):
+    """The parts of a call number; missing parts are empty."""
+
+    prefix: str = Field(description='Prefix, such as R for reference.')
+    class_number: str = Field(description='Class number, as printed.', examples=['899.221'])
+    author_mark: str = Field(description="First letters of the author's name.", examples=['NAV'])
+    title_mark: str = Field(description='First letter of the title.', examples=['r'])
+    volume: str = Field(description='Volume.')
+    copy_number: str = Field(description='Copy number.')
+    sort_key: str = Field(description='Sort key in shelf order.', examples=['899.221 nav r'])
+
+
+class Item(ResponseModel):
+    """One physical piece."""
+
+    id: str = Field(description='Id of the item.', examples=['0192f3a4-5b6c-7d8e-9f01-23456789abcd'])
+    barcode: str = Field(description='Barcode; empty when the item has none, and then only the library knows whether the item can be borrowed.', examples=['KS0000123'])
+    call_number: str = Field(description='The printed call number.', examples=['899.221 NAV r'])
+    institution: str = Field(description='Code of the institution.', examples=['PKS'])
+    branch: str = Field(description='Code of the branch.', examples=['PST'])
+    branch_name: rangkiang.common.v1.models.Text = Field(description='Name of the branch.', examples=[{'id': 'Perpustakaan Pusat', 'en': 'Central Library'}])
+    collection: str = Field(description='Code of the collection.', examples=['circulation'])
+    material: str = Field(description='Kind of material.', examples=['book'])
+    status: str = Field(description='Status of the item at its institution.', examples=['in_service'])
+    availability: Literal['can_be_borrowed', 'online', 'read_here_only', 'ask_the_library', 'out_until', 'not_available'] = Field(description='Whether a reader can use or borrow it.', examples=['can_be_borrowed'])
+    copy_note: str = Field(description='Copy number or note.', examples=['c.1'])
+    room: str = Field(description='Room in the branch.', examples=['Lantai 2'])
+    enumeration: str = Field(description='Volume, number, part.', examples=['Jilid 2'])
+    chronology: str = Field(description='Date of issue.')
+    pieces: str = Field(description='Accompanying material.', examples=['1 CD-ROM'])
+    call_number_parts: CallNumber | None = Field(default=None, description='The call number in parts; absent when it cannot be parsed.')
+    due_on: str | None = Field(default=None, description='With `out_until`: due date of the loan, ISO 8601.')
+
+
+class Items(ResponseModel):
+    """The items of a record."""
+
+    total: int = Field(description='Number of items.', examples=[1])
+    hits: list[Item] = Field(description='The items by branch and call number; those of the branch `near` first.')
 
 
 class SocialLink(ResponseModel):
@@ -70,3 +431,61 @@ class Branch(ResponseModel):
     version: int = Field(description='Version, for If-Match.', examples=[1])
     id: str = Field(description='Identifier (UUID).', examples=['0192f3a4-5b6c-7d8e-9f09-23456789abcd'])
     photo_alt: rangkiang.common.v1.models.Text = Field(description='Text alternative of the photo; when empty, pages use the name of the branch.', examples=[{'id': 'Rak anak di dekat jendela', 'en': "Children's shelves beside the window"}])
+
+
+class FastAddBody(Body):
+    """A new item: its barcode and branch, and a record or the title of a new one."""
+
+    barcode: str = Field(description='Barcode, as scanned.', max_length=64, min_length=1, pattern='^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]*$', examples=['KS0000987'])
+    branch: str = Field(description='Code of a branch of the institution.', max_length=64, min_length=1, pattern='^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]*$', examples=['PST'])
+    record: str = Field(default="", description='Id of a record of the institution.', max_length=64)
+    title: str = Field(default="", description='Title of a new record.', max_length=500, pattern='^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]*$', examples=['Negeri 5 Menara'])
+    author: str = Field(default="", description='Author of the new record, family name first.', max_length=200, pattern='^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]*$', examples=['Fuadi, Ahmad'])
+
+
+class EditedItem(ResponseModel):
+    """An item as staff see it."""
+
+    id: str = Field(description='Identifier (UUID).', examples=['0192f3a4-5b6c-7d8e-9f07-23456789abcd'])
+    version: int = Field(description='Version, for If-Match.', examples=[1])
+    barcode: str = Field(description='Barcode; empty when the item has none.', examples=['KS0000987'])
+    status: str = Field(description='Status in the catalogue.', examples=['in_service'])
+    record: str = Field(description='Identifier (UUID) of its record.', examples=['0192f3a4-5b6c-7d8e-9f01-23456789abcd'])
+    title: str = Field(description='Title of its record, at most 120 characters.', examples=['Negeri 5 Menara'])
+    call_number: str = Field(description='Call number.')
+    branch: str = Field(description='Code of its branch.', examples=['PST'])
+    collection: str = Field(description='Code of its collection.')
+    is_fast_add: bool = Field(description='True for an item that a desk added, until an import matches it.', examples=[True])
+
+
+class FastAdds(ResponseModel):
+    """Items that desks added and no import has updated since."""
+
+    hits: list[EditedItem] = Field(description='The items, the oldest first.')
+    next: str | None = Field(default=None, description='Cursor of the next page; absent on the last page.')
+
+
+class ChangedItemBody(Body):
+    """The changes; an absent field does not change."""
+
+    barcode: str | None = Field(default=None, description='Barcode, as scanned.', max_length=64, min_length=1, pattern='^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]*$', examples=['KS0000988'])
+    status: str | None = Field(default=None, description='Status: in_service, in_process, in_repair, missing, proposed_for_withdrawal or withdrawn.', max_length=40, examples=['in_repair'])
+
+
+class Edition(ResponseModel):
+    """A record of a work."""
+
+    id: str = Field(description='Id of the record.', examples=['0192f3a4-5b6c-7d8e-9f01-23456789abcd'])
+    record: Annotated[Fragment, Stored(Brief)] = Field(description='The brief record.', examples=[{'title': 'Robohnya Surau Kami', 'responsibility': 'A.A. Navis', 'authors': ['Navis, A.A.'], 'publisher': 'Gramedia Pustaka Utama', 'place': 'Jakarta', 'year': 1986, 'language': 'ind', 'material': 'book', 'isbn': '9789794030462', 'ddc': '899.221', 'institution': 'PKS'}])
+    holdings: Annotated[Fragment, Stored(list[Holding])] = Field(description='The branches that have the record.', examples=[[{'institution': 'PKS', 'branch': 'PST', 'branch_name': {'id': 'Perpustakaan Pusat', 'en': 'Central Library'}, 'call_number': '899.221 NAV r', 'items': 3, 'available': 2, 'answer': 'can_be_borrowed'}]])
+    score: int = Field(description='Certainty that the edition belongs to the work, 0 to 100.', examples=[95])
+    reasons: list[rangkiang.common.v1.models.Text] = Field(description='Reasons why the edition belongs to the work.', examples=[[{'id': 'Pengarang dan judul sama', 'en': 'Same author and title'}]])
+
+
+class Work(ResponseModel):
+    """A work and its editions."""
+
+    id: str = Field(description='Id of the work; for a merged work, the id of the work that replaced it.', examples=['0192f3a4-5b6c-7d8e-9f03-23456789abcd'])
+    title: str = Field(description='Title of the work.', examples=['Robohnya Surau Kami'])
+    author: str = Field(description='Author of the work.', examples=['Navis, A.A.'])
+    editions: list[Edition] = Field(description="The editions, the best first: available ones, then those in the reader's language, then the newest.")

@@ -23,20 +23,37 @@ _sym_db = _symbol_database.Default()
 
 
 from rangkiang.catalog.v1 import browsing_pb2 as rangkiang_dot_catalog_dot_v1_dot_browsing__pb2
+from rangkiang.common.v1 import options_pb2 as rangkiang_dot_common_dot_v1_dot_options__pb2
 from rangkiang.common.v1 import text_pb2 as rangkiang_dot_common_dot_v1_dot_text__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n rangkiang/catalog/v1/works.proto\x12\x14rangkiang.catalog.v1\x1a#rangkiang/catalog/v1/browsing.proto\x1a\x1erangkiang/common/v1/text.proto\",\n\x0eGetWorkRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06\x62ranch\x18\x02 \x01(\t\"j\n\x0cGetWorkReply\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x0e\n\x06\x61uthor\x18\x03 \x01(\t\x12/\n\x08\x65\x64itions\x18\x04 \x03(\x0b\x32\x1d.rangkiang.catalog.v1.Edition\"v\n\x07\x45\x64ition\x12+\n\x06record\x18\x01 \x01(\x0b\x32\x1b.rangkiang.catalog.v1.Shown\x12\r\n\x05score\x18\x02 \x01(\r\x12/\n\x07reasons\x18\x03 \x03(\x0b\x32\x1e.rangkiang.common.v1.LocalTextb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n rangkiang/catalog/v1/works.proto\x12\x14rangkiang.catalog.v1\x1a#rangkiang/catalog/v1/browsing.proto\x1a!rangkiang/common/v1/options.proto\x1a\x1erangkiang/common/v1/text.proto\",\n\x0eGetWorkRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06\x62ranch\x18\x02 \x01(\t\"\xce\x01\n\x0cGetWorkReply\x12\x36\n\x02id\x18\x01 \x01(\tB*\xea\xc7\x18&\x12$0192f3a4-5b6c-7d8e-9f03-23456789abcd\x12(\n\x05title\x18\x02 \x01(\tB\x19\xea\xc7\x18\x15\x12\x13Robohnya Surau Kami\x12!\n\x06\x61uthor\x18\x03 \x01(\tB\x11\xea\xc7\x18\r\x12\x0bNavis, A.A.\x12/\n\x08\x65\x64itions\x18\x04 \x03(\x0b\x32\x1d.rangkiang.catalog.v1.Edition:\x08\xca\xc1\x18\x04Work\"\xe0\x01\n\x07\x45\x64ition\x12\x33\n\x06record\x18\x01 \x01(\x0b\x32\x1b.rangkiang.catalog.v1.ShownB\x06\xea\xc7\x18\x02x\x01\x12\x17\n\x05score\x18\x02 \x01(\rB\x08\xea\xc7\x18\x04\x12\x02\x39\x35\x12z\n\x07reasons\x18\x03 \x03(\x0b\x32\x1e.rangkiang.common.v1.LocalTextBI\xea\xc7\x18\x45\x12\x43[{\"id\": \"Pengarang dan judul sama\", \"en\": \"Same author and title\"}]:\x0b\xca\xc1\x18\x07\x45\x64itionb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'rangkiang.catalog.v1.works_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_GETWORKREQUEST']._serialized_start=127
-  _globals['_GETWORKREQUEST']._serialized_end=171
-  _globals['_GETWORKREPLY']._serialized_start=173
-  _globals['_GETWORKREPLY']._serialized_end=279
-  _globals['_EDITION']._serialized_start=281
-  _globals['_EDITION']._serialized_end=399
+  _globals['_GETWORKREPLY'].fields_by_name['id']._loaded_options = None
+  _globals['_GETWORKREPLY'].fields_by_name['id']._serialized_options = b'\352\307\030&\022$0192f3a4-5b6c-7d8e-9f03-23456789abcd'
+  _globals['_GETWORKREPLY'].fields_by_name['title']._loaded_options = None
+  _globals['_GETWORKREPLY'].fields_by_name['title']._serialized_options = b'\352\307\030\025\022\023Robohnya Surau Kami'
+  _globals['_GETWORKREPLY'].fields_by_name['author']._loaded_options = None
+  _globals['_GETWORKREPLY'].fields_by_name['author']._serialized_options = b'\352\307\030\r\022\013Navis, A.A.'
+  _globals['_GETWORKREPLY']._loaded_options = None
+  _globals['_GETWORKREPLY']._serialized_options = b'\312\301\030\004Work'
+  _globals['_EDITION'].fields_by_name['record']._loaded_options = None
+  _globals['_EDITION'].fields_by_name['record']._serialized_options = b'\352\307\030\002x\001'
+  _globals['_EDITION'].fields_by_name['score']._loaded_options = None
+  _globals['_EDITION'].fields_by_name['score']._serialized_options = b'\352\307\030\004\022\00295'
+  _globals['_EDITION'].fields_by_name['reasons']._loaded_options = None
+  _globals['_EDITION'].fields_by_name['reasons']._serialized_options = b'\352\307\030E\022C[{\"id\": \"Pengarang dan judul sama\", \"en\": \"Same author and title\"}]'
+  _globals['_EDITION']._loaded_options = None
+  _globals['_EDITION']._serialized_options = b'\312\301\030\007Edition'
+  _globals['_GETWORKREQUEST']._serialized_start=162
+  _globals['_GETWORKREQUEST']._serialized_end=206
+  _globals['_GETWORKREPLY']._serialized_start=209
+  _globals['_GETWORKREPLY']._serialized_end=415
+  _globals['_EDITION']._serialized_start=418
+  _globals['_EDITION']._serialized_end=642
 # @@protoc_insertion_point(module_scope)

@@ -46,6 +46,8 @@ Global___GetWorkRequest: _TypeAlias = GetWorkRequest  # noqa: Y015
 
 @_typing.final
 class GetWorkReply(_message.Message):
+    """A work and its editions."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
@@ -53,11 +55,14 @@ class GetWorkReply(_message.Message):
     AUTHOR_FIELD_NUMBER: _builtins.int
     EDITIONS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    """Id of the work; for a merged work, the id of the work that replaced it."""
     title: _builtins.str
+    """Title of the work."""
     author: _builtins.str
+    """Author of the work."""
     @_builtins.property
     def editions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Edition]:
-        """Editions available at the reader's branch, then elsewhere; within these in the reader's language, then the newest."""
+        """The editions, the best first: available ones, then those in the reader's language, then the newest."""
 
     def __init__(
         self,
@@ -77,18 +82,20 @@ Global___GetWorkReply: _TypeAlias = GetWorkReply  # noqa: Y015
 
 @_typing.final
 class Edition(_message.Message):
+    """A record of a work."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     RECORD_FIELD_NUMBER: _builtins.int
     SCORE_FIELD_NUMBER: _builtins.int
     REASONS_FIELD_NUMBER: _builtins.int
     score: _builtins.int
-    """Certainty that the record belongs to this work, 0 to 100."""
+    """Certainty that the edition belongs to the work, 0 to 100."""
     @_builtins.property
     def record(self) -> _browsing_pb2.Shown: ...
     @_builtins.property
     def reasons(self) -> _containers.RepeatedCompositeFieldContainer[_text_pb2.LocalText]:
-        """Why the record belongs to it: "Pengarang dan judul sama" / "Same author and title"."""
+        """Reasons why the edition belongs to the work."""
 
     def __init__(
         self,

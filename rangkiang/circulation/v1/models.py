@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from orjson import Fragment
 from pydantic import Field, StrictBool
 
-from chassis.models import Body, Moment, Refusal, ResponseModel, Stored
+from chassis.models import Body, Moment, Refusal, ResponseModel, Stored, Time
 import rangkiang.common.v1.models
 
 
@@ -33,15 +33,15 @@ class Loan(ResponseModel):
     item: LentItem = Field(description='The lent item.')
     branch: str = Field(description='Code of the lending branch.', examples=['PST'])
     branch_name: rangkiang.common.v1.models.Text = Field(description='Name of the lending branch.', examples=[{'id': 'Perpustakaan Pusat', 'en': 'Main Library'}])
-    lent_at: str | None = Field(default=None, description='Time of lending, ISO 8601 in UTC.', examples=['2026-11-26T03:15:00Z'])
-    due_at: str | None = Field(default=None, description='Time at which the loan is due, ISO 8601 in UTC.', examples=['2026-12-03T09:00:00Z'])
+    lent_at: Time | None = Field(default=None, description='Time of lending, ISO 8601 in UTC.', examples=['2026-11-26T03:15:00Z'])
+    due_at: Time | None = Field(default=None, description='Time at which the loan is due, ISO 8601 in UTC.', examples=['2026-12-03T09:00:00Z'])
     due_on: str = Field(description="Due date: the day of `due_at` in the branch's zone, ISO 8601.", examples=['2026-12-03'])
     zone: str = Field(description='IANA zone of the branch.', examples=['Asia/Jakarta'])
     unit: str = Field(description='Unit of the loan period: day or hour.', examples=['day'])
     renewals: int = Field(description='Number of renewals so far.')
     renewals_left: int = Field(description='Number of renewals that the policy still allows.', examples=[1])
     overdue_days: int = Field(description='Number of open days since the due date; 0 when not overdue.')
-    returned_at: str | None = Field(default=None, description='Time of the return, ISO 8601 in UTC; absent while the item is on loan.')
+    returned_at: Time | None = Field(default=None, description='Time of the return, ISO 8601 in UTC; absent while the item is on loan.')
     version: int = Field(description='Version of the loan.', examples=[1])
     group: str = Field(description="The borrower's class or study programme.")
 
@@ -398,14 +398,6 @@ class SavedCalendar(ResponseModel):
     moved_total: int = Field(description='Number of all these loans.', examples=[1])
 
 
-class OpeningDay(ResponseModel):
-    """A day of a branch."""
-
-    date: str = Field(description='Day, ISO 8601.', examples=['2026-03-13'])
-    hours: list[Annotated[list[Annotated[str, Field(max_length=5)]], Field(min_length=2, max_length=2)]] = Field(description="Pairs of times in the branch's zone, in order; empty when the branch is closed. A day ends at 24:00.", examples=[[['08:00', '11:30'], ['13:30', '16:30']]])
-    season: str = Field(description='Name of the season that sets these hours; empty for the usual hours.')
-
-
 class OpeningHours(ResponseModel):
     """Opening hours of a branch by day."""
 
@@ -413,7 +405,14 @@ class OpeningHours(ResponseModel):
     branch: str = Field(description='Code of the branch.', examples=['PST'])
     zone: str = Field(description='IANA zone of all dates and times.', examples=['Asia/Jakarta'])
     has_hours: bool = Field(description='False when the library has entered no hours for these days, so that only closings are known.', examples=[True])
-    days: list[OpeningDay] = Field(description='The days, in order.')
+
+
+class OpeningDay(ResponseModel):
+    """A day of a branch."""
+
+    date: str = Field(description='Day, ISO 8601.', examples=['2026-03-13'])
+    hours: list[Annotated[list[Annotated[str, Field(max_length=5)]], Field(min_length=2, max_length=2)]] = Field(description="Pairs of times in the branch's zone, in order; empty when the branch is closed. A day ends at 24:00.", examples=[[['08:00', '11:30'], ['13:30', '16:30']]])
+    season: str = Field(description='Name of the season that sets these hours; empty for the usual hours.')
 
 
 class Holidays(ResponseModel):

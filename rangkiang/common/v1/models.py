@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from orjson import Fragment
 from pydantic import Field, StrictBool
 
-from chassis.models import Body, Moment, Refusal, ResponseModel, Stored
+from chassis.models import Body, Moment, Refusal, ResponseModel, Stored, Time
 
 
 class Text(ResponseModel):

@@ -71,6 +71,7 @@ class Json(_message.Message):
     FLATTEN_BODY_FIELD_NUMBER: _builtins.int
     KEYED_BY_FIELD_NUMBER: _builtins.int
     STORED_FIELD_NUMBER: _builtins.int
+    IS_LIST_FIELD_NUMBER: _builtins.int
     OMIT_EMPTY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name of the property; by default the name of the field."""
@@ -96,7 +97,7 @@ class Json(_message.Message):
     default: _builtins.str
     """Value of a body without the property: a text, or JSON when the field is no text; "{}" for an empty object."""
     nullable: _builtins.bool
-    """In a body null stands for the absent property. The fields with `optional` are nullable too; null clears them."""
+    """In a body null stands for the absent property. A field with `optional` is nullable without this; null clears it."""
     private: _builtins.bool
     """Personal data or a secret: not in the representation of a body in logs."""
     hidden: _builtins.bool
@@ -115,6 +116,8 @@ class Json(_message.Message):
     """
     stored: _builtins.str
     """Bytes of JSON that are sent unchanged: the full name of the message that describes them."""
+    is_list: _builtins.bool
+    """The stored JSON is a list."""
     omit_empty: _builtins.bool
     """A response without the value does not have the property."""
     @_builtins.property
@@ -147,11 +150,12 @@ class Json(_message.Message):
         flatten_body: _builtins.bool = ...,
         keyed_by: _builtins.str = ...,
         stored: _builtins.str = ...,
+        is_list: _builtins.bool = ...,
         omit_empty: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_least", b"_least", "_most", b"_most", "least", b"least", "most", b"most"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_least", b"_least", "_most", b"_most", "body_only", b"body_only", "choices", b"choices", "choices_of", b"choices_of", "closed", b"closed", "default", b"default", "example", b"example", "flatten", b"flatten", "flatten_body", b"flatten_body", "hidden", b"hidden", "keyed_by", b"keyed_by", "least", b"least", "max_items", b"max_items", "max_length", b"max_length", "min_items", b"min_items", "min_length", b"min_length", "most", b"most", "name", b"name", "nullable", b"nullable", "omit_empty", b"omit_empty", "pattern", b"pattern", "private", b"private", "reply_only", b"reply_only", "required", b"required", "stored", b"stored"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_least", b"_least", "_most", b"_most", "body_only", b"body_only", "choices", b"choices", "choices_of", b"choices_of", "closed", b"closed", "default", b"default", "example", b"example", "flatten", b"flatten", "flatten_body", b"flatten_body", "hidden", b"hidden", "is_list", b"is_list", "keyed_by", b"keyed_by", "least", b"least", "max_items", b"max_items", "max_length", b"max_length", "min_items", b"min_items", "min_length", b"min_length", "most", b"most", "name", b"name", "nullable", b"nullable", "omit_empty", b"omit_empty", "pattern", b"pattern", "private", b"private", "reply_only", b"reply_only", "required", b"required", "stored", b"stored"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__least: _TypeAlias = _typing.Literal["least"]  # noqa: Y015
     _WhichOneofArgType__least: _TypeAlias = _typing.Literal["_least", b"_least"]  # noqa: Y015

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from orjson import Fragment
 from pydantic import Field, StrictBool
 
-from chassis.models import Body, Moment, Refusal, ResponseModel, Stored
+from chassis.models import Body, Moment, Refusal, ResponseModel, Stored, Time
 import rangkiang.common.v1.models
 
 
@@ -127,7 +127,7 @@ class Block(ResponseModel):
     note: str = Field(description='Note for staff.')
     ends_on: str = Field(description='Last day, ISO 8601; empty when only staff can end the block.')
     by: str = Field(description='Who set it.')
-    at: str = Field(description='Time, UTC.', examples=['2026-11-26T03:12:00Z'])
+    at: Time = Field(description='Time, UTC.', examples=['2026-11-26T03:12:00Z'])
 
 
 class Card(ResponseModel):
@@ -137,7 +137,7 @@ class Card(ResponseModel):
     code: str = Field(description='The number, exactly as it is scanned.', examples=['1000000018'])
     kind: str = Field(description='Kind of number: card, old_card, nim, nisn, rfid or other.', examples=['card'])
     state: str = Field(description='State of the card: active, lost or replaced.', examples=['active'])
-    issued_at: str = Field(description='Time of issue, UTC.', examples=['2026-11-26T03:12:00Z'])
+    issued_at: Time = Field(description='Time of issue, UTC.', examples=['2026-11-26T03:12:00Z'])
 
 
 class Evidence(ResponseModel):
@@ -145,7 +145,7 @@ class Evidence(ResponseModel):
 
     kind: str = Field(description='Kind of document: ktp, kia, kk, birth_certificate, student_card, passport or domicile_letter.', examples=['ktp'])
     seen_by: str = Field(description='Id of the account that saw it.')
-    at: str = Field(description='Time, UTC.', examples=['2026-11-26T03:12:00Z'])
+    at: Time = Field(description='Time, UTC.', examples=['2026-11-26T03:12:00Z'])
 
 
 class Consent(ResponseModel):
@@ -156,7 +156,7 @@ class Consent(ResponseModel):
     given: bool = Field(description='True for a consent, false for its withdrawal.', examples=[True])
     how: str = Field(description='Origin: desk, form, web or slip.', examples=['desk'])
     by_guardian: bool = Field(description='True when the guardian answered.', examples=[False])
-    at: str = Field(description='Time of the answer, UTC.', examples=['2026-11-26T03:12:00Z'])
+    at: Time = Field(description='Time of the answer, UTC.', examples=['2026-11-26T03:12:00Z'])
 
 
 class Merge(ResponseModel):
@@ -164,7 +164,7 @@ class Merge(ResponseModel):
 
     id: str = Field(description='Identifier (UUID) of the merge.')
     merged_id: str = Field(description='Identifier (UUID) of the merged member.')
-    at: str = Field(description='Time of the merge, UTC.')
+    at: Time = Field(description='Time of the merge, UTC.')
 
 
 class Member(ResponseModel):
@@ -192,7 +192,7 @@ class Member(ResponseModel):
     note: str = Field(description='Notes of the desk staff.')
     guardian: Guardian | None = Field(default=None, description='The guardian of a child.')
     responsible: Responsible | None = Field(default=None, description='The responsible person of an organisation.')
-    registered_at: str = Field(description='Time of registration, UTC.', examples=['2026-11-26T03:12:00Z'])
+    registered_at: Time = Field(description='Time of registration, UTC.', examples=['2026-11-26T03:12:00Z'])
     expires_on: str = Field(description='Last day of the membership, ISO 8601; empty when the membership has no end.', examples=['2028-11-26'])
     blocks: list[Block] = Field(description='Blocks in force.', examples=[[]])
     cards: list[Card] = Field(description='Cards and numbers of other systems.')
@@ -404,9 +404,9 @@ class DataRequest(ResponseModel):
     how: str = Field(description='web, desk or form.', examples=['web'])
     by_guardian: bool = Field(description='True when the guardian made the request.')
     text: str = Field(description='Text of the request; stored sealed.', examples=['My address has changed.'])
-    received_at: str = Field(description='Time at which the request was received, UTC.', examples=['2026-11-26T03:12:00Z'])
-    due_at: str = Field(description='Time by which the request must be answered: 72 hours later, UTC.', examples=['2026-11-29T03:12:00Z'])
-    answered_at: str | None = Field(default=None, description='Time of the answer, UTC; absent while the request is open.')
+    received_at: Time = Field(description='Time at which the request was received, UTC.', examples=['2026-11-26T03:12:00Z'])
+    due_at: Time = Field(description='Time by which the request must be answered: 72 hours later, UTC.', examples=['2026-11-29T03:12:00Z'])
+    answered_at: Time | None = Field(default=None, description='Time of the answer, UTC; absent while the request is open.')
     outcome: str = Field(description='done or refused; empty while the request is open.')
     answer: str = Field(description='Text of the answer, for the member; stored sealed.')
 
@@ -424,7 +424,7 @@ class NewRequest(ResponseModel):
     """The recorded request."""
 
     id: str = Field(description='Identifier (UUID).', examples=['0192f3a4-5b6c-7d8e-9f08-23456789abcd'])
-    due_at: str = Field(description='72 hours after the request was received, UTC.', examples=['2026-11-29T03:12:00Z'])
+    due_at: Time = Field(description='72 hours after the request was received, UTC.', examples=['2026-11-29T03:12:00Z'])
 
 
 class OwnRequestBody(Body):
@@ -524,7 +524,7 @@ class StaffMember(ResponseModel):
     roles: list[str] = Field(description='Roles; empty when the account is closed.', examples=[['desk']])
     has_password: bool = Field(description='False until the person uses the one-time link.', examples=[True])
     has_second_factor: bool = Field(description='True when an authenticator is set up.')
-    last_sign_in: str | None = Field(default=None, description='Time of the last sign-in, UTC.')
+    last_sign_in: Time | None = Field(default=None, description='Time of the last sign-in, UTC.')
     version: int = Field(description='Version of the roles, for If-Match.', examples=[1])
 
 
@@ -555,9 +555,9 @@ class Client(ResponseModel):
     id: str = Field(description='Identifier (UUID): the `client_id`.', examples=['0192f3a4-5b6c-7d8e-9f01-23456789abce'])
     name: str = Field(description='Name of the program.', examples=['opac-unand'])
     role: str = Field(description='Role of the program.', examples=['desk'])
-    added_at: str = Field(description='Time at which the program was added, UTC.', examples=['2026-11-26T08:00:00Z'])
-    last_used_at: str | None = Field(default=None, description='Time of the last access token, UTC; updated at most once a minute.')
-    revoked_at: str | None = Field(default=None, description='Time of the revocation, UTC; absent while the client is valid.')
+    added_at: Time = Field(description='Time at which the program was added, UTC.', examples=['2026-11-26T08:00:00Z'])
+    last_used_at: Time | None = Field(default=None, description='Time of the last access token, UTC; updated at most once a minute.')
+    revoked_at: Time | None = Field(default=None, description='Time of the revocation, UTC; absent while the client is valid.')
 
 
 class ClientList(ResponseModel):

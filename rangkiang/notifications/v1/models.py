@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from orjson import Fragment
 from pydantic import Field, StrictBool
 
-from chassis.models import Body, Moment, Refusal, ResponseModel, Stored
+from chassis.models import Body, Moment, Refusal, ResponseModel, Stored, Time
 import rangkiang.common.v1.models
 
 
@@ -18,7 +18,7 @@ class ConversationMessage(ResponseModel):
     is_inbound: bool = Field(description='True for a message of the person, false for an answer.', examples=[True])
     text: str = Field(description='Text of the message; empty for other content, such as a picture.', examples=['Apakah hari Sabtu buka?'])
     state: str = Field(description='received, answered, waiting, sending, sent, failed or unknown.', examples=['received'])
-    at: str = Field(description='Time at which the message was received or written.', examples=['2026-11-24T03:12:01Z'])
+    at: Time = Field(description='Time at which the message was received or written.', examples=['2026-11-24T03:12:01Z'])
 
 
 class Conversation(ResponseModel):
@@ -29,11 +29,11 @@ class Conversation(ResponseModel):
     channel: str = Field(description='The channel, such as whatsapp.', examples=['whatsapp'])
     address: str = Field(description="The person's number, E.164.", examples=['+6281266001133'])
     state: str = Field(description='open, or done when staff have answered or closed the conversation.', examples=['open'])
-    last_at: str = Field(description="Time of the person's last message.", examples=['2026-11-24T03:12:00Z'])
-    window_until: str = Field(description='Staff may answer with free text until this time.', examples=['2026-11-25T03:12:00Z'])
+    last_at: Time = Field(description="Time of the person's last message.", examples=['2026-11-24T03:12:00Z'])
+    window_until: Time = Field(description='Staff may answer with free text until this time.', examples=['2026-11-25T03:12:00Z'])
     messages: list[ConversationMessage] = Field(description='The last ten messages, the oldest first.')
     taken_by: str = Field(description='Staff account that has taken the conversation over; empty when there is none, or when the state is done.')
-    taken_at: str | None = Field(default=None, description='Time at which that account took the conversation over.')
+    taken_at: Time | None = Field(default=None, description='Time at which that account took the conversation over.')
 
 
 class Conversations(ResponseModel):
@@ -63,7 +63,7 @@ class Device(ResponseModel):
     id: str = Field(description='Identifier of the device.', examples=['0192f3a4-5b6c-7d8e-9f21-23456789abcd'])
     name: str = Field(description='Name that the member sees.', examples=['Chrome, Android'])
     mark: str = Field(description='SHA-256 of the endpoint, in hexadecimal.', examples=['9f86d081'])
-    made_at: str | None = Field(default=None, description='Time at which the device was added, ISO 8601 in UTC.', examples=['2026-11-24T03:12:00Z'])
+    made_at: Time | None = Field(default=None, description='Time at which the device was added, ISO 8601 in UTC.', examples=['2026-11-24T03:12:00Z'])
 
 
 class Devices(ResponseModel):
@@ -90,9 +90,9 @@ class Notice(ResponseModel):
     title: str = Field(description='Title of the item; empty when `loan_id` is.', examples=['Merantau ke Deli'])
     state: str = Field(description='State: waiting, sending, sent, delivered, read, failed, unknown, print, printed or dropped.', examples=['sent'])
     reason: str = Field(description='Reason code of the state; often empty.')
-    made_at: str | None = Field(default=None, description='Time of creation, ISO 8601 in UTC.', examples=['2026-11-20T19:00:02Z'])
-    due_at: str | None = Field(default=None, description='Earliest time of sending, ISO 8601 in UTC.', examples=['2026-11-21T00:00:00Z'])
-    changed_at: str | None = Field(default=None, description='Time of the last change of state, ISO 8601 in UTC.', examples=['2026-11-21T00:00:03Z'])
+    made_at: Time | None = Field(default=None, description='Time of creation, ISO 8601 in UTC.', examples=['2026-11-20T19:00:02Z'])
+    due_at: Time | None = Field(default=None, description='Earliest time of sending, ISO 8601 in UTC.', examples=['2026-11-21T00:00:00Z'])
+    changed_at: Time | None = Field(default=None, description='Time of the last change of state, ISO 8601 in UTC.', examples=['2026-11-21T00:00:03Z'])
     channel: str = Field(description='Channel of the last attempt; empty before the first attempt.', examples=['smtp'])
     message_id: str = Field(description='Identifier of the message; notices that are sent in one message share it.', examples=['0192f3a4-5b6c-7d8e-9f12-23456789abcd'])
     language: str = Field(description='id or en; empty before the first attempt.', examples=['id'])
@@ -122,8 +122,8 @@ class Attempt(ResponseModel):
     provider_id: str = Field(description="The provider's identifier of the message.", examples=['<0192f3a4-5b6c-7d8e-9f12-23456789abcd@perpustakaan.example.id>'])
     state: str = Field(description='started, accepted, temporary, permanent, unknown, delivered, read or failed.', examples=['accepted'])
     reason: str = Field(description='Reason code of a failure; empty when there is none.')
-    started_at: str | None = Field(default=None, description='Time of the start, ISO 8601 in UTC.', examples=['2026-11-21T00:00:02Z'])
-    ended_at: str | None = Field(default=None, description="Time of the provider's response, ISO 8601 in UTC.", examples=['2026-11-21T00:00:03Z'])
+    started_at: Time | None = Field(default=None, description='Time of the start, ISO 8601 in UTC.', examples=['2026-11-21T00:00:02Z'])
+    ended_at: Time | None = Field(default=None, description="Time of the provider's response, ISO 8601 in UTC.", examples=['2026-11-21T00:00:03Z'])
 
 
 class NoticeInFull(ResponseModel):
@@ -206,7 +206,7 @@ class ChannelStatus(ResponseModel):
     state: str = Field(description='well, failing, or open (circuit open: nothing is sent until the next test).', examples=['well'])
     waiting: int = Field(description='Number of messages that wait for another attempt.')
     last_reason: str = Field(description='Reason code of the last failure.')
-    last_at: str | None = Field(default=None, description='Time of the last change of state.', examples=['2026-11-21T00:00:03Z'])
+    last_at: Time | None = Field(default=None, description='Time of the last change of state.', examples=['2026-11-21T00:00:03Z'])
     days: list[ChannelDay] = Field(description='Counts of the last 30 days.')
     refused_addresses: int = Field(description='Number of addresses that the channel refused permanently.', examples=[2])
 
@@ -240,7 +240,7 @@ class Letter(ResponseModel):
     address: str = Field(description='Address of the letter.', examples=['Jl. Proklamasi No. 4, Padang'])
     notice_ids: list[str] = Field(description='Identifiers of the notices in the letter.', examples=[['0192f3a4-5b6c-7d8e-9f11-23456789abcd']])
     titles: list[str] = Field(description='Titles in the letter.', examples=[['Merantau ke Deli']])
-    oldest_at: str | None = Field(default=None, description='Time since which the oldest notice waits, ISO 8601 in UTC.', examples=['2026-11-20T19:00:02Z'])
+    oldest_at: Time | None = Field(default=None, description='Time since which the oldest notice waits, ISO 8601 in UTC.', examples=['2026-11-20T19:00:02Z'])
 
 
 class LetterGroup(ResponseModel):
@@ -294,7 +294,7 @@ class Template(ResponseModel):
     version: int = Field(description='Version, for If-Match; 0 for the default text.', examples=[1])
     text: TemplateText = Field(description='The text.')
     saved_by: str = Field(description='Account (UUID) that saved the version; empty for version 0.', examples=['0192f3a4-5b6c-7d8e-9f01-23456789ab01'])
-    saved_at: str | None = Field(default=None, description='Time at which the version was saved, ISO 8601 in UTC.', examples=['2026-11-26T03:12:00Z'])
+    saved_at: Time | None = Field(default=None, description='Time at which the version was saved, ISO 8601 in UTC.', examples=['2026-11-26T03:12:00Z'])
 
 
 class ProviderBody(Body):
@@ -410,11 +410,11 @@ class Webhook(ResponseModel):
     with_members: bool = Field(description='True when events have ids of members. Events never have names or contact data.')
     state: str = Field(description='active; or disabled: by its owner (reason STOPPED), after a day of failures, or with its maker (MAKER_WITHOUT_SCOPES).', examples=['active'])
     reason: str = Field(description='Reason code of the last failure; empty after a delivery.')
-    made_at: str | None = Field(default=None, description='Time of creation, ISO 8601 in UTC.', examples=['2026-11-24T03:12:00Z'])
-    last_delivered_at: str | None = Field(default=None, description='Time of the last delivery, ISO 8601 in UTC.')
-    failing_since: str | None = Field(default=None, description='Time of the first failure after the last delivery, ISO 8601 in UTC.')
+    made_at: Time | None = Field(default=None, description='Time of creation, ISO 8601 in UTC.', examples=['2026-11-24T03:12:00Z'])
+    last_delivered_at: Time | None = Field(default=None, description='Time of the last delivery, ISO 8601 in UTC.')
+    failing_since: Time | None = Field(default=None, description='Time of the first failure after the last delivery, ISO 8601 in UTC.')
     failures: int = Field(description='Number of consecutive failures.')
-    next_at: str | None = Field(default=None, description='Earliest time of the next delivery, ISO 8601 in UTC.', examples=['2026-11-24T03:12:00Z'])
+    next_at: Time | None = Field(default=None, description='Earliest time of the next delivery, ISO 8601 in UTC.', examples=['2026-11-24T03:12:00Z'])
     waiting: int = Field(description='Number of events that wait for delivery.')
     made_by_staff: bool = Field(description='True when a member of staff made the webhook, for the institution.')
 
@@ -439,8 +439,8 @@ class Delivery(ResponseModel):
 
     id: str = Field(description='Identifier of the event, which is the cursor of a replay.', examples=['0192f3a4-5b6c-7d8e-9f05-23456789abcd'])
     kind: str = Field(description='Kind of the event.', examples=['loan.opened'])
-    occurred_at: str | None = Field(default=None, description='Time of the event, ISO 8601 in UTC.', examples=['2026-11-24T03:12:00Z'])
-    delivered_at: str | None = Field(default=None, description='Time of the delivery, ISO 8601 in UTC; absent while the event waits.')
+    occurred_at: Time | None = Field(default=None, description='Time of the event, ISO 8601 in UTC.', examples=['2026-11-24T03:12:00Z'])
+    delivered_at: Time | None = Field(default=None, description='Time of the delivery, ISO 8601 in UTC; absent while the event waits.')
 
 
 class Deliveries(ResponseModel):
