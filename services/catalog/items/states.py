@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import bindparam, delete, or_, select, update
+from sqlalchemy import bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from chassis import clock
@@ -19,7 +19,7 @@ from chassis.ids import parse_id
 from rangkiang.circulation.v1.events_pb2 import LoanFact, PoliciesChanged
 from services.catalog.index_queue import enqueue
 from services.catalog.items.branches import BranchIndex
-from services.catalog.items.events import emit_items
+from services.catalog.items.events import copy_json, digest_of, emit_items, with_version
 from services.catalog.items.identities import RecordItems, plan_items, write_items
 from services.catalog.items.lending import IN, load_holdings, lock_records, put_holdings
 from services.catalog.record.holdings import can_be_borrowed
@@ -39,7 +39,8 @@ def is_empty(session: Session) -> bool:
 def put_state(session: Session, loan: LoanFact, *, context: Context) -> bool:
     """Store the state of an item and update the holdings of its record. A returned item that is leaving is removed.
 
-    Neither the record's version nor updated_at changes. Returns False when a newer state is stored already.
+    An item that an import removed before this event of its loan arrived is restored until it is returned. Neither the
+    record's version nor updated_at changes. Returns False when a newer state is stored already.
     """
     item_id, state = parse_id(loan.item_id), loan.state
     number = _lock_record_of(session, item_id)
@@ -52,6 +53,8 @@ def put_state(session: Session, loan: LoanFact, *, context: Context) -> bool:
     }
     if not upsert_newer(session, ItemState, row, key="item_id", version="state_version"):
         return False
+    if number is None and state != IN:
+        number = _restore(session, item_id, context=context)
     if number is not None:
         refresh_holdings(session, [number])
         if state == IN:
@@ -75,6 +78,39 @@ def _lock_record_of(session: Session, item_id: UUID) -> int | None:
         locked, number = number, _record_number(session, item_id)
         if number == locked:
             return number
+
+
+def _restore(session: Session, item_id: UUID, *, context: Context) -> int | None:
+    """Restore a gone item from its last copy, as one that is leaving.
+
+    returns  number of its record; None for an item that is unknown
+    emits    ItemsChanged
+    """
+    gone_item = session.get(GoneItem, item_id)
+    if gone_item is None:
+        return None
+    last = orjson.loads(gone_item.copy)
+    record_id = UUID(last["record_id"])
+    record = session.execute(select(Record.number, Record.marc).where(Record.id == record_id)).one()
+    lock_records(session, [record.number])
+    institution_id, barcode = gone_item.institution_id, last["barcode"] or None
+    holder = select(Item.id).where(Item.institution_id == institution_id, Item.barcode == barcode)
+    columns = {
+        "institution_id": institution_id,
+        "branch_id": UUID(last["branch_id"]),
+        "barcode": None if session.scalar(holder) else barcode,
+        "status": "withdrawn",
+        **{name: last[name] for name in ("call_number", "enumeration", "collection", "room")},
+    }
+    copy = copy_json(item_id, columns, record_id=record_id, facts=facts_of_packed(record.marc))
+    version = gone_item.version + 1
+    position = select(func.coalesce(func.max(Item.position), -1) + 1).where(Item.record_number == record.number)
+    row = columns | {"id": item_id, "record_number": record.number, "position": session.scalar(position)}
+    row |= {"material": "", "copy": "", "access": "", "is_leaving": True, "version": version, "told": digest_of(copy)}
+    session.execute(delete(GoneItem).where(GoneItem.id == item_id).execution_options(synchronize_session=False))
+    session.execute(insert(Item).values(row))
+    emit_items(session, [with_version(copy, version)], context=context)
+    return int(record.number)
 
 
 def _record_number(session: Session, item_id: UUID) -> int | None:

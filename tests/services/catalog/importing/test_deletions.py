@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from uuid import UUID
 
 import pytest
+from google.protobuf.json_format import Parse
 from sqlalchemy import func, select
 
+from chassis.bus.outbox import outbox
 from chassis.context import READER, system
 from chassis.database.db import Database
 from chassis.errors import Invalid, NotFound, Refused
+from rangkiang.catalog.v1.events_pb2 import ItemsChanged
 from rangkiang.circulation.v1.events_pb2 import LoanFact
 from services.catalog import queries
 from services.catalog.importing import deletion as deletions
@@ -50,7 +54,11 @@ def barcodes(database: Database) -> set[str | None]:
 def lend(database: Database, barcode: str, state: str = "on_loan", version: int = 1) -> None:
     with database.reading(READER) as session:
         item = session.scalars(select(Item).where(Item.barcode == barcode)).one()
-        ids = {"item_id": str(item.id), "institution_id": str(item.institution_id)}
+    put_state(database, item.id, item.institution_id, state, version)
+
+
+def put_state(database: Database, item: UUID, institution: UUID, state: str = "on_loan", version: int = 1) -> None:
+    ids = {"item_id": str(item), "institution_id": str(institution)}
     assert (
         put_states(database, [LoanFact(**ids, state=state, state_version=version, due_on="2026-12-03")], CONTEXT) == 1
     )
@@ -85,7 +93,7 @@ def test_a_later_record_brings_a_deleted_one_back_with_its_ids(import_: Importer
     assert item_id(database, "B1") == item
 
 
-def item_id(database: Database, barcode: str) -> object:
+def item_id(database: Database, barcode: str) -> UUID:
     with database.reading(READER) as session:
         return session.scalars(select(Item.id).where(Item.barcode == barcode)).one()
 
@@ -135,6 +143,35 @@ def test_an_item_that_its_record_names_no_more_stays_until_it_comes_back(import_
     lend(database, "B1", "in", 2)
     assert statuses(database) == {"B2": "in_service", "B3": "in_service"}
     assert b"B1" not in row_of(database, "1").holdings
+
+
+@pytest.mark.parametrize(
+    "record", [deletion("1"), book("1", "Lain")], ids=["its record is deleted", "or names it no more"]
+)
+def test_an_item_that_was_lent_before_an_import_removed_it_stays_until_it_comes_back(
+    import_: Importer, database: Database, record: Marc
+) -> None:
+    import_([book("1", items=[("PST", "B1"), ("PST", "B2")])])
+    item = item_id(database, "B1")
+    import_([record])
+    assert published(database, item) == [(1, "in_service", False), (2, "in_service", True)]
+    # The event of the loan arrives after the import; circulation lends no removed item.
+    put_state(database, item, row_of(database, "1").institution_id)
+    assert statuses(database) == {"B1": "withdrawn"}
+    assert item_id(database, "B1") == item
+    assert published(database, item)[2:] == [(3, "withdrawn", False)]
+    lend(database, "B1", "in", 2)
+    assert statuses(database) == {}
+    assert published(database, item)[3:] == [(4, "withdrawn", True)]
+
+
+def published(database: Database, item: UUID) -> list[tuple[int, str, bool]]:
+    """Version, status and "gone" of an item in the events, in order."""
+    with database.reading(READER) as session:
+        of_items = outbox.c.type == ItemsChanged.DESCRIPTOR.full_name
+        bodies = session.scalars(select(outbox.c.body).where(of_items).order_by(outbox.c.id)).all()
+    copies = [copy for body in bodies for copy in Parse(body, ItemsChanged()).items]
+    return [(copy.version, copy.status, copy.gone) for copy in copies if copy.id == str(item)]
 
 
 def test_an_item_that_leaves_stays_when_its_record_or_another_names_it_again(
