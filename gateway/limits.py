@@ -38,8 +38,8 @@ EXEMPT = frozenset(("/api/v1/health/live", "/api/v1/health/ready"))
 # Static files have a separate quota, so that the page that explains the limit gets its style sheet. Files over this
 # quota count like other requests.
 FILES = "/static/"
-# All credentials of one address together get this many times the quota and the places of one credential. This is
-# enough for desks behind one router, and limits a caller who signs in a thousand times.
+# All credentials of one address together get this many times the quota and the requests at once of one credential. This
+# is enough for desks behind one router, and limits a caller who signs in a thousand times.
 MOST_CREDENTIALS = 10
 # An IPv6 site has 65,536 networks that count as callers; together they get this many times the quota of one network.
 MOST_NETWORKS = 16
@@ -146,7 +146,7 @@ class Limits:
         return accounts
 
 
-class Places:
+class Semaphores:
     """A semaphore for each caller, which lets at most `most` requests run at once; it is kept while it is used."""
 
     def __init__(self, most: int) -> None:
@@ -167,15 +167,15 @@ class Concurrency:
     """ASGI: runs at most `most` requests of one credential (or of one address without credential) at once; others wait.
 
     Without this limit, one caller with many connections and costly searches within the quota delays all other callers.
-    All credentials of one address together have MOST_CREDENTIALS times the places of one credential.
+    All credentials of one address together have MOST_CREDENTIALS times the requests of one credential.
 
     exempt  trusted proxies, which send the requests of many callers
     """
 
     def __init__(self, app: ASGIApp, *, most: int, callers: Callers, exempt: Networks) -> None:
         self.app, self._callers, self._exempt = app, callers, exempt
-        self._places = Places(most)
-        self._addresses_with_credentials = Places(most * MOST_CREDENTIALS)
+        self._callers_semaphores = Semaphores(most)
+        self._addresses_with_credentials = Semaphores(most * MOST_CREDENTIALS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if not self._counts(scope):
@@ -183,11 +183,11 @@ class Concurrency:
             return
         credential, address = self._callers.credential(scope), address_of(scope)
         with_credential = self._addresses_with_credentials.of(address) if credential else nullcontext()
-        async with self._places.of(credential or address), with_credential:
+        async with self._callers_semaphores.of(credential or address), with_credential:
             await self.app(scope, receive, send)
 
     def _counts(self, scope: Scope) -> bool:
-        """Return whether a request takes a place; health probes and requests of trusted proxies take none."""
+        """Return whether a request counts; health probes and requests of trusted proxies do not."""
         if scope["type"] != "http" or scope["path"] in EXEMPT:
             return False
         return not (self._exempt and is_in((scope.get("client") or ("",))[0], self._exempt))

@@ -262,26 +262,26 @@ def _visitor_name(request: Request) -> str:
     return HTTPS_VISITOR if request.url.scheme == "https" else HTTP_VISITOR
 
 
-def refuse(request: Request, form: Form, error: Error, places: Mapping[str, str], *, labels: str = "") -> Form:
+def refuse(request: Request, form: Form, error: Error, form_fields: Mapping[str, str], *, labels: str = "") -> Form:
     """Put the sentences of an error into a form, and keep its Idempotency-Key for another attempt.
 
     After `Outdated`, the form has the newest version.
 
-    places  field of the form, by reason or by the fact `field` of a refusal
-    labels  table of the texts with the labels of fields, which sentences name instead; "" for sentences as they are
-    raises  Unauthenticated  the session has ended
+    form_fields  field of the form, by reason or by the fact `field` of a refusal
+    labels       table of the texts with the labels of fields, which sentences name instead; "" for sentences as such
+    raises       Unauthenticated  the session has ended
     """
     if isinstance(error, Unauthenticated) and error.reason in sessions.ENDED:
         raise error
     lang = language(request)
     for refusal in error.refusals:
         field_name = str(refusal.facts.get("field", ""))
-        place = places.get(refusal.reason) or places.get(field_name, field_name)
+        name = form_fields.get(refusal.reason) or form_fields.get(field_name, field_name)
         sentence = refusal.sentence.in_language(lang)
         if labels and (label := _label(f"{labels}.", field_name, wording(lang))):
             sentence = sentence.replace(f"“{field_name}”", f"“{label}”")
-        if place in places.values() or place in form.values:
-            form.errors.setdefault(place, sentence)
+        if name in form_fields.values() or name in form.values:
+            form.errors.setdefault(name, sentence)
         else:
             form.general.append(sentence)
     if isinstance(error, Outdated) and "version" in form.values:
@@ -301,22 +301,22 @@ async def act_or_show(
     *,
     show: Callable[..., Awaitable[Response]],
     form: Form | None = None,
-    places: Mapping[str, str] | None = None,
+    form_fields: Mapping[str, str] | None = None,
     labels: str = "",
 ) -> Response:
     """Await an act of a form, and redirect to the page `then`. After a refusal, show the form with its sentences.
 
-    show    called as show(request, form, status=…)
-    form    None for a form without values
-    places  as in `refuse`, and so is `labels`
-    raises  NotFound  also that of the act
+    show         called as show(request, form, status=…)
+    form         None for a form without values
+    form_fields  as in `refuse`, and so is `labels`
+    raises       NotFound  also that of the act
     """
     try:
         await act
     except NotFound:
         raise
     except Error as problem:
-        form = refuse(request, form or signed_in_form(request), problem, places or {}, labels=labels)
+        form = refuse(request, form or signed_in_form(request), problem, form_fields or {}, labels=labels)
         return await show(request, form, status=problem.http_status)
     return redirect(then)
 

@@ -188,20 +188,20 @@ def _kilometres(one: wire.Position, other: wire.Position) -> float:
     return 2 * _EARTH_KILOMETRES * asin(min(1.0, sqrt(half)))
 
 
-async def with_pages(request: Request, places: list[dict[str, Any]], lang: str) -> list[dict[str, Any]]:
-    """Add to each place of a record the path of the branch's page, and whether the branch is open now."""
+async def with_pages(request: Request, branch_holdings: list[dict[str, Any]], lang: str) -> list[dict[str, Any]]:
+    """Add to each holding of a record the path of the branch's page, and whether the branch is open now."""
     held = libraries(request)
     directory = await held.directory()
-    codes = list(dict.fromkeys(place["institution"] for place in places))[:MOST_INSTITUTIONS]
+    codes = list(dict.fromkeys(holding["institution"] for holding in branch_holdings))[:MOST_INSTITUTIONS]
     hours = dict(zip(codes, await asyncio.gather(*(held.hours(code) for code in codes)), strict=True))
     shown = []
-    for place in places:
-        institution, code = place["institution"], place["branch"]
+    for holding in branch_holdings:
+        institution, code = holding["institution"], holding["branch"]
         branch = directory.branches.get((institution, code))
         now = None
         if branch is not None and institution in hours:
             now = now_in_words(hours[institution].get(code), lang, branch.kind)
-        shown.append({**place, "path": branch_path(institution, code) if branch is not None else "", "now": now})
+        shown.append({**holding, "path": branch_path(institution, code) if branch is not None else "", "now": now})
     return shown
 
 

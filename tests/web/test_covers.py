@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from gateway.web.covers.card_png import card, drawable, site_card
-from gateway.web.covers.cover_svg import GROUNDS, SHOOT, THREADS, columns, cover, wrap
+from gateway.web.covers.cover_svg import BACKGROUNDS, MOTIF_COLOURS, SHOOT, columns, cover, wrap
 from gateway.web.covers.images import LARGEST_PICTURE_BYTES, find_picture, isbns, to_isbn10
 from tests.fakes.books import BOOKS, SCRIPT, Book
 from tests.fakes.catalog import FakeCatalog
@@ -33,7 +33,7 @@ def test_a_cover_has_the_title_the_author_the_motif_and_the_ground_of_its_class(
     assert "Siti" in text
     assert "Rusli, Marah" in text
     assert SHOOT in response.text
-    assert GROUNDS["8"] in response.text
+    assert BACKGROUNDS["8"] in response.text
 
 
 def test_a_cover_of_the_current_version_is_immutable_and_has_an_etag(http: httpx.Client) -> None:
@@ -81,12 +81,12 @@ def test_any_title_and_class_make_a_card(title: str, ddc: str) -> None:
     assert card(title=title, author=title, ddc=ddc) is body
 
 
-def test_a_card_has_the_ground_and_the_thread_of_the_cover() -> None:
-    for digit, ground in GROUNDS.items():
+def test_a_card_has_the_colours_of_the_cover() -> None:
+    for digit, background in BACKGROUNDS.items():
         with Image.open(io.BytesIO(card(title="Kaba", author="", ddc=f"{digit}10"))) as image:
             palette = image.getpalette() or []
         colours = {"#{:02x}{:02x}{:02x}".format(*palette[at : at + 3]) for at in range(0, len(palette), 3)}
-        assert {ground, THREADS[1]} <= colours, digit
+        assert {background, MOTIF_COLOURS[1]} <= colours, digit
 
 
 def test_letters_without_a_glyph_are_written_plainly_and_other_scripts_are_left_to_the_text() -> None:

@@ -58,7 +58,9 @@ async def change_password(request: Request) -> Response:
         return await _page(request, form, status=400)
     message = wire.ChangePasswordRequest(password=password, new_password=new_password)
     act = call_in_turn(request, members(request).ChangePassword, message)
-    return await act_or_show(request, act, "/account?changed=password", show=_page, form=form, places=_PASSWORD_FIELDS)
+    return await act_or_show(
+        request, act, "/account?changed=password", show=_page, form=form, form_fields=_PASSWORD_FIELDS
+    )
 
 
 @router.post("/account/loans/{loan_id}/renew")

@@ -10,13 +10,13 @@ from pathlib import Path
 import reportlab
 from PIL import Image, ImageDraw, ImageFont
 
-from gateway.web.covers.cover_svg import CREAM, LONGEST_AUTHOR, THREADS, colours, fit, printable
+from gateway.web.covers.cover_svg import CREAM, LONGEST_AUTHOR, MOTIF_COLOURS, colours, fit, printable
 
 # The size that programs which show link previews expect.
 WIDTH, HEIGHT = 1200, 630
 MARGIN = 72
 BAND = 150
-PRESS = "#4a0f0e"  # the ground of the icons
+ICON_BACKGROUND = "#4a0f0e"  # of the icons
 TITLE_HEIGHT = 270
 _SIZES = (88, 72, 58, 46)
 _LETTER, _LINE = 0.72, 1.2  # width of a letter of the font and height of a line, relative to the font size
@@ -38,19 +38,19 @@ def card(*, title: str, author: str, ddc: str) -> bytes:
 
     A text in a script that the font does not have is omitted, because programs also show the title as text.
     """
-    ground, thread = colours(ddc)
-    image = _woven(ground, thread)
+    background, motif = colours(ddc)
+    image = _with_motif(background, motif)
     draw = ImageDraw.Draw(image)
     _title(draw, drawable(printable(title)), (MARGIN, BAND + 56), WIDTH - 2 * MARGIN)
     name = drawable(printable(author)[:LONGEST_AUTHOR])
-    draw.text((MARGIN, HEIGHT - 78), name, font=_font(36), fill=thread, anchor="ls")
+    draw.text((MARGIN, HEIGHT - 78), name, font=_font(36), fill=motif, anchor="ls")
     return _png(image)
 
 
 @lru_cache(maxsize=16)
 def site_card(name: str) -> bytes:
     """Draw the preview image of all other pages: the logo mark and the name of the site."""
-    image = _woven(PRESS, THREADS[0])
+    image = _with_motif(ICON_BACKGROUND, MOTIF_COLOURS[0])
     with Image.open(ICONS / "512.png") as icon:
         mark = icon.convert("RGBA").resize((336, 336), Image.Resampling.LANCZOS)
     image.paste(mark, (MARGIN - 48, BAND + 20), mark)
@@ -85,14 +85,14 @@ def _title(draw: ImageDraw.ImageDraw, text: str, corner: tuple[int, int], width:
         draw.text((corner[0], corner[1] + at * size * _LINE), line, font=_font(size), fill=CREAM)
 
 
-def _woven(ground: str, thread: str) -> Image.Image:
+def _with_motif(background: str, motif: str) -> Image.Image:
     """Return an image with the motif at the top and at the bottom, as on a cover."""
-    tile = Image.new("RGB", (_TILE[0] * _ROUND, _TILE[1] * _ROUND), ground)
+    tile = Image.new("RGB", (_TILE[0] * _ROUND, _TILE[1] * _ROUND), background)
     draw, scale = ImageDraw.Draw(tile), tile.width / 16
-    for points, colour in zip(_SHOOT, (thread, ground, thread), strict=True):
+    for points, colour in zip(_SHOOT, (motif, background, motif), strict=True):
         draw.polygon([(x * scale, y * scale) for x, y in points], fill=colour)
     tile = tile.resize(_TILE, Image.Resampling.BOX)
-    image = Image.new("RGB", (WIDTH, HEIGHT), ground)
+    image = Image.new("RGB", (WIDTH, HEIGHT), background)
     for y in (*range(0, BAND, tile.height), HEIGHT - tile.height):
         for x in range(0, WIDTH, tile.width):
             image.paste(tile, (x, y))

@@ -16,13 +16,13 @@ MARGIN = 20
 BAND = 100  # height of the motif at the top
 CREAM = "#fbeedb"
 SHOOT = "M0 10 8 0l8 10ZM4.5 10 8 5.5l3.5 4.5ZM7 10l1-1.4L9 10Z"  # in a tile of 16 by 10 units, even-odd
-# Ground by the hundreds digit of the class; "x" for records without a class. As on pages (styles/3-parts.css), darker.
-GROUNDS = {
+# By the hundreds digit of the class; "x" for records without a class. Darker than on pages (styles/3-parts.css).
+BACKGROUNDS = {
     "0": "#4d443d", "1": "#452f59", "2": "#1d4d3b", "3": "#70351a", "4": "#244863", "5": "#3c521b", "6": "#65450a",
     "7": "#6f2443", "8": "#6b1712", "9": "#22376b", "x": "#5d5046",
 }  # fmt: skip
 # Gold, silver, copper and straw; the second digit of the class selects one.
-THREADS = ("#e0b252", "#d5d8dc", "#e39a6b", "#d8cf8a")
+MOTIF_COLOURS = ("#e0b252", "#d5d8dc", "#e39a6b", "#d8cf8a")
 LONGEST_AUTHOR = 60
 _TITLE_HEIGHT, _AUTHOR_COLUMNS = 160, 22
 _SIZES = (32, 26, 21, 17)
@@ -36,10 +36,10 @@ _WORD_BREAKS = re.compile(r"[\s\W_]+")
 def cover(*, title: str, author: str, ddc: str) -> bytes:
     """Draw a cover as SVG; the same arguments give the same bytes.
 
-    ddc  its first digit selects the ground, the second the thread; any text is accepted
+    ddc  its first digit selects the background, the second the colour of the motif; any text is accepted
     """
     title, author = printable(title) or "–", printable(author)[:LONGEST_AUTHOR]
-    ground, thread = colours(ddc)
+    background, motif = colours(ddc)
     size, lines = fit(title, sizes=_SIZES, width=WIDTH - 2 * MARGIN, height=_TITLE_HEIGHT, letter=_LETTER, line=_LINE)
     side, direction = _side(title)
     title_lines = (
@@ -47,14 +47,14 @@ def cover(*, title: str, author: str, ddc: str) -> bytes:
         for at, line in enumerate(lines)
     )
     author_lines = (
-        f'<text x="{side}" y="{HEIGHT - 38 - 18 * back}" font-size="14" fill="{thread}">{escape(line)}</text>'
+        f'<text x="{side}" y="{HEIGHT - 38 - 18 * back}" font-size="14" fill="{motif}">{escape(line)}</text>'
         for back, line in enumerate(reversed(wrap(author, _AUTHOR_COLUMNS, 2)))
     )
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}">'
         '<defs><pattern id="w" width="16" height="10" patternUnits="userSpaceOnUse" patternTransform="scale(2)">'
-        f'<path d="{SHOOT}" fill="{thread}" fill-rule="evenodd"/></pattern></defs>'
-        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="{ground}"/><path fill="url(#w)" '
+        f'<path d="{SHOOT}" fill="{motif}" fill-rule="evenodd"/></pattern></defs>'
+        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="{background}"/><path fill="url(#w)" '
         f'd="M0 0h{WIDTH}v{BAND}H0zM0 {HEIGHT - 20}h{WIDTH}v20H0z"/>'
         f'<g fill="{CREAM}" font-family="Palatino Linotype,Palatino,Noto Serif,Georgia,serif" {direction}>'
         f'<text font-size="{size}" font-weight="600">{"".join(title_lines)}</text>{"".join(author_lines)}</g></svg>'
@@ -62,9 +62,9 @@ def cover(*, title: str, author: str, ddc: str) -> bytes:
 
 
 def colours(ddc: str) -> tuple[str, str]:
-    """Return ground and thread of a class."""
+    """Return background and colour of the motif of a class."""
     second = ddc[1:2] if ddc[1:2].isascii() and ddc[1:2].isdigit() else "0"
-    return GROUNDS.get(ddc[:1], GROUNDS["x"]), THREADS[int(second) % len(THREADS)]
+    return BACKGROUNDS.get(ddc[:1], BACKGROUNDS["x"]), MOTIF_COLOURS[int(second) % len(MOTIF_COLOURS)]
 
 
 def initials(title: str) -> str:

@@ -106,10 +106,10 @@ def _drawn_card(texts: dict[str, str]) -> bytes:
 def _one_at_a_time(request: Request) -> CapacityLimiter:
     """Return the limiter that lets this process draw one preview image at a time, so that other work continues."""
     state = request.app.state
-    if not hasattr(state, "card_turn"):
-        state.card_turn = CapacityLimiter(1)
-    turn: CapacityLimiter = state.card_turn
-    return turn
+    if not hasattr(state, "card_limit"):
+        state.card_limit = CapacityLimiter(1)
+    limit: CapacityLimiter = state.card_limit
+    return limit
 
 
 async def with_pictures(request: Request, hits: list[dict[str, Any]]) -> list[dict[str, Any]]:

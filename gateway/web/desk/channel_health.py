@@ -28,7 +28,7 @@ DAYS = 30
 # States of successful attempts, which form the lower part of a bar.
 GOOD = ("accepted", "sent", "delivered", "read", "printed")
 _BAR, _GAP, _HEIGHT = 8, 2, 60
-_PLACES = {"SENDING_WINDOW": "opens"}
+_FORM_FIELDS = {"SENDING_WINDOW": "opens"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ async def set_hours(request: Request) -> Response:
     rules = wire.SendingRules(opens=opens, closes=closes, version=fields.version())
     form = signed_in_form(request, {"opens": opens, "closes": closes, "version": fields.text("version")})
     act = call(request, notifications(request).PutSendingRules, wire.PutSendingRulesRequest(rules=rules))
-    return await act_or_show(request, act, "/notices/channels?saved=1", show=_page, form=form, places=_PLACES)
+    return await act_or_show(request, act, "/notices/channels?saved=1", show=_page, form=form, form_fields=_FORM_FIELDS)
 
 
 async def _page(request: Request, form: Form | None = None, *, status: int = 200) -> Response:
@@ -128,7 +128,7 @@ def picture(days: dict[date, tuple[int, int]], *, today: date, label: str) -> Ma
                     )
                 )
     # The base line also marks days without messages.
-    bars.append(Markup('<path class="ground" d="M0 {0}H{1}"/>').format(_HEIGHT, width))
+    bars.append(Markup('<path class="axis" d="M0 {0}H{1}"/>').format(_HEIGHT, width))
     return Markup('<svg class="chart" role="img" aria-label="{}" viewBox="0 -2 {} {}">{}</svg>').format(
         label, width, _HEIGHT + 3, Markup("").join(bars)
     )

@@ -27,7 +27,7 @@ STATES = ("open", "done")
 LONGEST_REPLY = 1_000
 _PAGE = 50
 _SNIPPET = 120
-_PLACES = {"REPLY_EMPTY": "text", "REPLY_TOO_LONG": "text", "WINDOW_CLOSED": "text"}
+_FORM_FIELDS = {"REPLY_EMPTY": "text", "REPLY_TOO_LONG": "text", "WINDOW_CLOSED": "text"}
 NOTES = {"taken": "conversations.taken", "answered": "conversations.answered", "closed": "conversations.closed"}
 
 
@@ -114,7 +114,9 @@ async def _act(request: Request, method: Any, message: Message, next_page: str, 
     text  text of the reply, which the form shows again after a refusal
     """
     form = signed_in_form(request, {"text": text})
-    return await act_or_show(request, call(request, method, message), next_page, show=_page, form=form, places=_PLACES)
+    return await act_or_show(
+        request, call(request, method, message), next_page, show=_page, form=form, form_fields=_FORM_FIELDS
+    )
 
 
 async def _page(request: Request, form: Form, *, status: int = 200) -> Response:

@@ -23,7 +23,7 @@ from rangkiang.notifications.v1.notices_pb2 import CheckCodeRequest
 router = APIRouter()
 
 # The form field of a refusal, by its reason or by the field name of members.
-_PLACES = {
+_FORM_FIELDS = {
     "alias.kind": "alias_kind",
     "alias.code": "alias_code",
     "CARD_NUMBER_IN_USE": "alias_code",
@@ -113,7 +113,7 @@ async def make_slip(request: Request) -> Response:
     except NotFound:
         raise
     except Error as problem:
-        form = refuse(request, signed_in_form(request, fields), problem, _PLACES, labels="members")
+        form = refuse(request, signed_in_form(request, fields), problem, _FORM_FIELDS, labels="members")
         return await member_page(request, form, status=problem.http_status)
     member_request = people_pb2.GetMemberRequest(id=_member(request))
     member = (await call(request, members(request).GetMember, member_request)).member
@@ -130,13 +130,17 @@ async def erase(request: Request) -> Response:
         form.errors["sure"] = wording(language(request)).say("members.erase_unsure")
         return await member_page(request, form, status=400)
     act = call(request, members(request).EraseMember, people_pb2.EraseMemberRequest(id=_member(request)))
-    return await act_or_show(request, act, "/members", show=member_page, form=form, places=_PLACES, labels="members")
+    return await act_or_show(
+        request, act, "/members", show=member_page, form=form, form_fields=_FORM_FIELDS, labels="members"
+    )
 
 
 async def _act(request: Request, act: Awaitable[Any], fields: dict[str, str]) -> Response:
     """Await an act and show the member again. After a refusal, show its sentences and the typed values."""
     form, then = signed_in_form(request, fields), f"/members/{_member(request)}"
-    return await act_or_show(request, act, then, show=member_page, form=form, places=_PLACES, labels="members")
+    return await act_or_show(
+        request, act, then, show=member_page, form=form, form_fields=_FORM_FIELDS, labels="members"
+    )
 
 
 def _member(request: Request) -> str:

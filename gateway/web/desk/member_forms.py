@@ -27,7 +27,7 @@ _PARTS = [
     *(("guardian", field.name) for field in wire.Guardian.DESCRIPTOR.fields if field.name != "member_id"),
     *(("responsible", field.name) for field in wire.Responsible.DESCRIPTOR.fields),
 ]
-_PLACES = {
+_FORM_FIELDS = {
     "GUARDIAN_MISSING": "guardian_name",
     "GUARDIAN_IS_THE_MEMBER": "guardian_name",
     "RESPONSIBLE_MISSING": "responsible_name",
@@ -66,10 +66,10 @@ async def register(request: Request) -> Response:
     except Error as problem:
         duplicates = await _duplicates(request, problem)
         if duplicates and problem.reasons == {"MEMBER_LIKELY_DUPLICATE"}:
-            refuse(request, form, problem, _PLACES, labels="members")
+            refuse(request, form, problem, _FORM_FIELDS, labels="members")
             form.general.clear()
         else:
-            refuse(request, form, problem, _PLACES, labels="members")
+            refuse(request, form, problem, _FORM_FIELDS, labels="members")
         return await _page(request, form, duplicates=duplicates, status=problem.http_status)
     return redirect(f"/members/{reply.id}")
 
@@ -103,7 +103,7 @@ async def change_member(request: Request) -> Response:
     except NotFound:
         raise
     except Error as problem:
-        refuse(request, form, problem, _PLACES, labels="members")
+        refuse(request, form, problem, _FORM_FIELDS, labels="members")
         return await _page(request, form, member=await _get(request), status=problem.http_status)
     return redirect(f"/members/{message.id}")
 

@@ -49,11 +49,11 @@ MARKUP = (
     ("{% if phone %}…{% endif %}", "if"),
     ("{% for item in items %}\n- {{ item.title }}\n{% endfor %}", "for"),
 )
-_PLACES = {name: name for name in ("subject", "body", "provider_name", "provider_language", "provider_parameters")}
+_FORM_FIELDS = {name: name for name in ("subject", "body", "provider_name", "provider_language", "provider_parameters")}
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class TemplateKey:
     """The template of a page."""
 
     kind: wire.TemplateKind
@@ -84,7 +84,7 @@ async def list_templates(request: Request) -> Response:
                 (
                     words.code("notice_channel", channel),
                     [
-                        (Place(kind, channel, tongue).path, tongue, versions.get((kind.name, channel, tongue), 0))
+                        (TemplateKey(kind, channel, tongue).path, tongue, versions.get((kind.name, channel, tongue), 0))
                         for tongue in LANGUAGES
                     ],
                 )
@@ -100,12 +100,12 @@ async def list_templates(request: Request) -> Response:
 @router.get("/notices/templates/{notice_kind}/{channel}/{tongue}")
 @for_signed_in
 async def show_template(request: Request) -> Response:
-    place = await _place(request)
-    message = wire.GetTemplateRequest(kind=place.kind.name, channel=place.channel, language=place.language)
+    template = await _template_of(request)
+    message = wire.GetTemplateRequest(kind=template.kind.name, channel=template.channel, language=template.language)
     reply = await call(request, notifications(request).GetTemplate, message)
     form = signed_in_form(request, _values(reply))
     note = next((text for name, text in NOTES.items() if request.query_params.get(name)), "")
-    return await _editor(request, place, form, note=note)
+    return await _editor(request, template, form, note=note)
 
 
 @router.post("/notices/templates/{notice_kind}/{channel}/{tongue}")
@@ -113,32 +113,32 @@ async def show_template(request: Request) -> Response:
 @accept_bodies(_BODY_BYTES)
 async def change_template(request: Request) -> Response:
     """Save a text, show its preview, or show the HTML of the e-mail as a separate page."""
-    place, fields = await _place(request), await read_form(request)
+    template, fields = await _template_of(request), await read_form(request)
     form = signed_in_form(request, _typed(fields))
     act = fields.get("act", "preview")
     if act != "save":
-        return await _editor(request, place, form, as_mail=act == "mail")
+        return await _editor(request, template, form, as_mail=act == "mail")
     message = wire.PutTemplateRequest(
-        kind=place.kind.name,
-        channel=place.channel,
-        language=place.language,
+        kind=template.kind.name,
+        channel=template.channel,
+        language=template.language,
         version=fields.version(),
         text=_text(form.values),
     )
     try:
         await call(request, notifications(request).PutTemplate, message)
     except Error as problem:
-        refuse(request, form, problem, _PLACES)
-        return await _editor(request, place, form, status=problem.http_status)
-    return redirect(f"{place.path}?saved=1")
+        refuse(request, form, problem, _FORM_FIELDS)
+        return await _editor(request, template, form, status=problem.http_status)
+    return redirect(f"{template.path}?saved=1")
 
 
 @router.post("/notices/templates/{notice_kind}/{channel}/{tongue}/test")
 @for_signed_in
 async def send_test(request: Request) -> Response:
     """Send the text in force, with sample values, to the reader's own address, or a code to confirm that address."""
-    place, fields = await _place(request), await read_form(request)
-    names = {"kind": place.kind.name, "channel": place.channel, "language": place.language}
+    template, fields = await _template_of(request), await read_form(request)
+    names = {"kind": template.kind.name, "channel": template.channel, "language": template.language}
     try:
         message = wire.SendTestRequest(**names, to=fields.text("to")[:254], code=fields.text("code")[:16])
         reply = await call(request, notifications(request).SendTest, message)
@@ -146,27 +146,27 @@ async def send_test(request: Request) -> Response:
         stored = await call(request, notifications(request).GetTemplate, wire.GetTemplateRequest(**names))
         form = signed_in_form(request, _values(stored) | {"to": fields.text("to")[:254]})
         refuse(request, form, problem, {"to": "to", "code": "code"})
-        return await _editor(request, place, form, status=problem.http_status)
+        return await _editor(request, template, form, status=problem.http_status)
     note = CODE_SENT if reply.state == CODE_SENT else "tested" if reply.state in TAKEN else "not_tested"
-    return redirect(f"{place.path}?{note}=1")
+    return redirect(f"{template.path}?{note}=1")
 
 
 @router.get("/notices/templates/{notice_kind}/{channel}/{tongue}/versions")
 @for_signed_in
 async def list_versions(request: Request) -> Response:
-    return await _versions_page(request, await _place(request), signed_in_form(request))
+    return await _versions_page(request, await _template_of(request), signed_in_form(request))
 
 
 @router.post("/notices/templates/{notice_kind}/{channel}/{tongue}/versions")
 @for_signed_in
 async def restore_version(request: Request) -> Response:
     """Restore an earlier version."""
-    place, fields = await _place(request), await read_form(request)
+    template, fields = await _template_of(request), await read_form(request)
     earlier = fields.text("earlier")
     message = wire.RestoreTemplateRequest(
-        kind=place.kind.name,
-        channel=place.channel,
-        language=place.language,
+        kind=template.kind.name,
+        channel=template.channel,
+        language=template.language,
         version=fields.version(),
         earlier=int(earlier) if earlier.isdecimal() and len(earlier) < 10 else 0,
     )
@@ -174,11 +174,11 @@ async def restore_version(request: Request) -> Response:
         await call(request, notifications(request).RestoreTemplate, message)
     except Error as problem:
         form = refuse(request, signed_in_form(request), problem, {})
-        return await _versions_page(request, place, form, status=problem.http_status)
-    return redirect(f"{place.path}?saved=1")
+        return await _versions_page(request, template, form, status=problem.http_status)
+    return redirect(f"{template.path}?saved=1")
 
 
-async def _place(request: Request) -> Place:
+async def _template_of(request: Request) -> TemplateKey:
     """Return the template of the URL.
 
     raises  NotFound  ROUTE_NOT_FOUND
@@ -188,17 +188,19 @@ async def _place(request: Request) -> Place:
     kind = next((kind for kind in reply.kinds if kind.name == params["notice_kind"]), None)
     if kind is None or params["channel"] not in reply.channels or params["tongue"] not in LANGUAGES:
         raise NotFound("ROUTE_NOT_FOUND")
-    return Place(kind, params["channel"], params["tongue"])
+    return TemplateKey(kind, params["channel"], params["tongue"])
 
 
-async def _versions_page(request: Request, place: Place, form: Form, *, status: int = 200) -> Response:
-    message = wire.ListTemplateVersionsRequest(kind=place.kind.name, channel=place.channel, language=place.language)
+async def _versions_page(request: Request, template: TemplateKey, form: Form, *, status: int = 200) -> Response:
+    message = wire.ListTemplateVersionsRequest(
+        kind=template.kind.name, channel=template.channel, language=template.language
+    )
     versions = (await call(request, notifications(request).ListTemplateVersions, message)).versions
     return page(
         request,
         "notice_versions.html",
-        place=place,
-        heading=place.title(words_of(request)),
+        edited=template,
+        heading=template.title(words_of(request)),
         versions=versions,
         form=form,
         may_save=may(request, "templates.write"),
@@ -207,23 +209,23 @@ async def _versions_page(request: Request, place: Place, form: Form, *, status: 
 
 
 async def _editor(
-    request: Request, place: Place, form: Form, *, note: str = "", as_mail: bool = False, status: int = 200
+    request: Request, template: TemplateKey, form: Form, *, note: str = "", as_mail: bool = False, status: int = 200
 ) -> Response:
     words = wording(language(request))
     loans = await _loans(request)
     preview = None
     message = wire.PreviewNoticeRequest(
-        kind=place.kind.name,
-        channel=place.channel,
-        language=place.language,
+        kind=template.kind.name,
+        channel=template.channel,
+        language=template.language,
         text=_text(form.values),
-        facts=await _facts(request, place, loans, form.values.get("loan", "")),
+        facts=await _facts(request, template, loans, form.values.get("loan", "")),
     )
     try:
         preview = await call(request, notifications(request).PreviewNotice, message)
     except Invalid as problem:
         if not form.errors and not form.general:
-            refuse(request, form, problem, _PLACES)
+            refuse(request, form, problem, _FORM_FIELDS)
             status = problem.http_status
     if as_mail and preview is not None and preview.html:
         # An e-mail has inline styles, which the policy of pages forbids. The policy of documents allows only styles.
@@ -232,14 +234,14 @@ async def _editor(
     return page(
         request,
         "notice_template.html",
-        place=place,
-        heading=place.title(words),
+        edited=template,
+        heading=template.title(words),
         form=form,
         preview=preview,
-        variables=[(one, local_text(one.label, words.language)) for one in place.kind.variables],
+        variables=[(one, local_text(one.label, words.language)) for one in template.kind.variables],
         loans=[(loan.id, f"{loan.item.title} – {due_words(loan, words)}") for loan in loans],
-        has_subject=place.channel in WITH_SUBJECT,
-        may_test=place.channel in TRIED and may(request, "templates.write"),
+        has_subject=template.channel in WITH_SUBJECT,
+        may_test=template.channel in TRIED and may(request, "templates.write"),
         may_save=may(request, "templates.write"),
         note=note,
         markup=MARKUP,
@@ -256,7 +258,7 @@ async def _loans(request: Request) -> list[loans_pb2.Loan]:
     return list(reply.loans)
 
 
-async def _facts(request: Request, place: Place, loans: list[loans_pb2.Loan], loan_id: str) -> dict[str, str]:
+async def _facts(request: Request, template: TemplateKey, loans: list[loans_pb2.Loan], loan_id: str) -> dict[str, str]:
     """Return the facts of a real loan for a preview; empty without a loan."""
     loan = next((loan for loan in loans if loan.id == loan_id), None)
     if loan is None:
@@ -273,8 +275,8 @@ async def _facts(request: Request, place: Place, loans: list[loans_pb2.Loan], lo
         "recipient_name": name,
     }
     # The preview shows the sample's address and hours, which are not those of this branch.
-    known = {variable.name for variable in place.kind.variables}
-    return {key: value for key, value in facts.items() if value and key in known}
+    known = {variable.name for variable in template.kind.variables}
+    return {variable: value for variable, value in facts.items() if value and variable in known}
 
 
 def _values(reply: wire.GetTemplateReply) -> dict[str, str]:

@@ -89,7 +89,7 @@ async def set_roles(request: Request) -> Response:
         version=fields.version(),
     )
     act = call(request, members(request).SetRoles, message)
-    return await act_or_show(request, act, "/staff", show=_person_page, form=form, places=_FIELDS)
+    return await act_or_show(request, act, "/staff", show=_person_page, form=form, form_fields=_FIELDS)
 
 
 @router.post("/staff/{account_id}/links")

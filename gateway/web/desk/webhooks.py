@@ -21,7 +21,7 @@ router = APIRouter()
 
 NOTES = ("disabled", "active", "replayed", "deleted")
 _PAGE = 50
-_PLACES = {
+_FORM_FIELDS = {
     "OUTGOING_URL_INVALID": "url",
     "OUTGOING_ADDRESS_REFUSED": "url",
     "OUTGOING_NEEDS_HTTPS": "url",
@@ -51,7 +51,7 @@ async def create_webhook(request: Request) -> Response:
     try:
         reply = await call(request, notifications(request).CreateWebhook, message)
     except Error as problem:
-        return await _list_page(request, refuse(request, form, problem, _PLACES), status=problem.http_status)
+        return await _list_page(request, refuse(request, form, problem, _FORM_FIELDS), status=problem.http_status)
     return page(request, "webhook_added.html", webhook=reply.webhook, secret=reply.secret)
 
 

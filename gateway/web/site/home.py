@@ -43,7 +43,7 @@ async def home(request: Request) -> Response:
         total=newest.total,
         newest=hits,
         classes=[class_data(class_, lang) for class_ in classes.classes if class_.count] if classes else [],
-        places=[
+        libraries=[
             (
                 local_text(institution.name, lang) or code,
                 [

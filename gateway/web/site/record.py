@@ -67,7 +67,7 @@ async def record(request: Request) -> Response:
         optional(call(request, stub.GetForm, get_form)),
     )
     display: dict[str, Any] = {**ABSENT, **orjson.loads(reply.display)}
-    places = await with_pages(request, holdings(reply.holdings, words.language), words.language)
+    branch_holdings = await with_pages(request, holdings(reply.holdings, words.language), words.language)
     by_author = await _by_author(request, display, record_id, mine, words.language)
     listed = {entry["id"] for entry in by_author}
     others = [entry for entry in (similar.similar if similar else ()) if entry.record.id not in listed][:SIMILAR]
@@ -86,16 +86,16 @@ async def record(request: Request) -> Response:
         shelf=shelf(display["ddc"] or ""),
         by=[(name, f"/search?{urlencode({'author': name})}") for name in names(display)],
         by_author=by_author,
-        best=best_answer(places),
-        about=about(display, places, words),
-        places=_with_items(places, items, words.language),
+        best=best_answer(branch_holdings),
+        about=about(display, branch_holdings, words),
+        branch_holdings=_with_items(branch_holdings, items, words.language),
         institutions={
             institution.code: local_text(institution.name, words.language) or institution.code
             for institution in libraries.institutions
         },
         most_branches=MOST_BRANCHES,
-        items=sum(place["items"] for place in places),
-        available=sum(place["available"] for place in places),
+        items=sum(holding["items"] for holding in branch_holdings),
+        available=sum(holding["available"] for holding in branch_holdings),
         mine=mine,
         work=reply.work_id if reply.editions > 1 else "",
         editions=reply.editions,
@@ -123,17 +123,17 @@ def is_long(display: dict[str, Any]) -> bool:
     return len(" ".join(words)) > LONG_TITLE or max(map(len, words), default=0) > LONG_WORD
 
 
-def best_answer(places: list[dict[str, Any]]) -> str:
+def best_answer(branch_holdings: list[dict[str, Any]]) -> str:
     """Return the best availability answer of all branches, for the top of the page; "" without items."""
-    answers = {place["answer"] for place in places}
+    answers = {holding["answer"] for holding in branch_holdings}
     return next((answer for answer in ANSWERS if answer in answers), "")
 
 
-def about(display: dict[str, Any], places: list[dict[str, Any]], words: Wording) -> str:
+def about(display: dict[str, Any], branch_holdings: list[dict[str, Any]], words: Wording) -> str:
     """Return the description of the record for link previews: availability, responsibility, imprint and summary."""
-    best = best_answer(places)
+    best = best_answer(branch_holdings)
     answer = words.code("answer", best) if best else words.say("record.nowhere")
-    where = [place["name"] for place in places if place["answer"] == best]
+    where = [holding["name"] for holding in branch_holdings if holding["answer"] == best]
     if len(where) > 1:
         answer = f"{answer}: {words.count('home.branches', len(where))}"
     elif where:
@@ -194,7 +194,7 @@ def _on_a_spine(call_number: str) -> str:
     return "\u00a0".join(call_number.rsplit(" ", 1))
 
 
-def _with_items(places: list[dict[str, Any]], reply: wire.ListItemsReply, lang: str) -> list[dict[str, Any]]:
+def _with_items(branch_holdings: list[dict[str, Any]], reply: wire.ListItemsReply, lang: str) -> list[dict[str, Any]]:
     """Return each branch with its items, at most MOST_ITEMS in total."""
     by_branch: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for item in reply.items[:MOST_ITEMS]:
@@ -211,4 +211,7 @@ def _with_items(places: list[dict[str, Any]], reply: wire.ListItemsReply, lang: 
                 "barcode": item.barcode,
             }
         )
-    return [{**place, "pieces": by_branch.get((place["institution"], place["branch"]), [])} for place in places]
+    return [
+        {**holding, "pieces": by_branch.get((holding["institution"], holding["branch"]), [])}
+        for holding in branch_holdings
+    ]
