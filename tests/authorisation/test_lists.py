@@ -1,4 +1,4 @@
-"""What lists contain: rows of the caller's institution, of a member's own, or of a program's own."""
+"""Lists contain only rows of the caller's institution, of the member, or of the program."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The queries of the benchmarks."""
+"""The queries of the benchmarks come from a seed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Acts are recorded with their effect and sealed; whatever is changed afterwards is found."""
+"""Acts are recorded with their effect and sealed; every later change of a row is found."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`rangkiang audit` verifies the chain, lists acts and exports them; doctor says when the chain is broken or late."""
+"""`rangkiang audit` verifies the chain, lists acts and exports them; doctor reports a chain that is broken or late."""
 
 from __future__ import annotations
 

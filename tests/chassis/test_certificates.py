@@ -1,4 +1,4 @@
-"""`rangkiang tls init`, and what its certificates are for: HTTPS of `up` and `gateway`, gRPC between processes."""
+"""`rangkiang tls init` makes certificates for HTTPS of `up` and `gateway`, and for gRPC between processes."""
 
 from __future__ import annotations
 

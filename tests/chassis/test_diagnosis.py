@@ -1,4 +1,4 @@
-"""What doctor finds although every part answers; each test plants one fault."""
+"""Doctor finds faults of parts that still answer; each test plants one fault."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bodies of events: what is read without protobuf's JSON parser is what that parser reads."""
+"""Bodies of events are read alike with and without protobuf's JSON parser."""
 
 from __future__ import annotations
 

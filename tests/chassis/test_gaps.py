@@ -1,4 +1,4 @@
-"""Published events that did not reach a handler are found in the night, and published again."""
+"""Published events that did not reach a handler are found at night, and published again."""
 
 from __future__ import annotations
 

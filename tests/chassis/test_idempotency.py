@@ -1,4 +1,4 @@
-"""An act with an Idempotency-Key is done once, whatever is repeated, interrupted or done at the same time."""
+"""An act with an Idempotency-Key is done once, also when it is repeated, interrupted or done twice at the same time."""
 
 from __future__ import annotations
 

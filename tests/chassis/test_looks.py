@@ -1,4 +1,4 @@
-"""Looks are recorded in batches within a second, and none goes unrecorded while its process lives."""
+"""Rows of the access log are written in batches within a second, and none is lost while its process lives."""
 
 from __future__ import annotations
 

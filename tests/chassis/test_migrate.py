@@ -1,4 +1,4 @@
-"""Migrations: forward, all or nothing, once however many start them, with limited grants for the app role."""
+"""Migrations run forward in one transaction, once for any number of processes, with limited grants for the app role."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests to addresses that other people wrote reach public addresses only, and end in time."""
+"""Requests to addresses that users entered reach public addresses only, and have a timeout."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Text of others, printed and logged: no control character reaches a terminal, and no text is markup."""
+"""Printed and logged text sends no control character to a terminal, and no text is markup."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No command and no log prints a password, whatever characters it holds and in whichever URL."""
+"""No command and no log prints a password, for any characters in it and any URL."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Texts that somebody typed, without what may be personal data."""
+"""Possible personal data is removed from texts that a user typed."""
 
 from __future__ import annotations
 

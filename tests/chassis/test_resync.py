@@ -1,4 +1,4 @@
-"""Copies of other services' rows are filled when they are empty, and once more after a restore."""
+"""Copies of other services' rows are filled when they are empty, and again after a restore."""
 
 from __future__ import annotations
 

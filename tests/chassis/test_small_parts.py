@@ -1,4 +1,4 @@
-"""Errors, URLs, ids, the clock, the context and the turns of threads."""
+"""Errors, URLs, ids, the clock, the context and how threads alternate."""
 
 from __future__ import annotations
 

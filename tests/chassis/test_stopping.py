@@ -1,4 +1,4 @@
-"""A process that was asked to stop ends, whatever hangs in it."""
+"""A process that receives SIGTERM ends, also when a part of it hangs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What doctor finds in the database of a service: rights, row security, indexes and damage; each test plants one."""
+"""Doctor finds wrong rights, row security, indexes and damage in a database; each test plants one fault."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The index port: an index of another installation, of another form or of another program answers nothing."""
+"""The index port: an index of another installation, format or program returns nothing."""
 
 from __future__ import annotations
 

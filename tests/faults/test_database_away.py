@@ -1,4 +1,4 @@
-"""PostgreSQL that is away or silent: each answer is in time and says so, and the log has one line a change.
+"""While PostgreSQL is down or does not reply, each response comes in time with the reason; one log line a change.
 
 The processes are real: `serve catalog` with four threads, the gateway, and a proxy before PostgreSQL.
 """

@@ -1,4 +1,4 @@
-"""A process that ends inside a command or under `up` is named or replaced; what it was doing continues."""
+"""A process that ends inside a command or under `up` is named or replaced, and its work continues."""
 
 from __future__ import annotations
 

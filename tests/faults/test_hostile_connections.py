@@ -1,4 +1,4 @@
-"""Many connections that say nothing, too few file handles, workers that do not read: the library goes on."""
+"""The library continues with many idle connections, too few file handles and workers that do not read."""
 
 from __future__ import annotations
 

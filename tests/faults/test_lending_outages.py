@@ -1,4 +1,4 @@
-"""Lending without RabbitMQ goes on and loses nothing; without PostgreSQL it says so at once."""
+"""Without RabbitMQ lending continues and loses nothing; without PostgreSQL it fails at once with the reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A process that is to end reports it first, goes on to answer for a while, and loses no request."""
+"""A process that is to end reports it first, still answers for a while, and loses no request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happens to an index and to searches when the engine, its indexes or the database are not what they were."""
+"""Searches and the index while the engine, its indexes or the database are down, damaged or replaced."""
 
 from __future__ import annotations
 

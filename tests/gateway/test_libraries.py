@@ -1,4 +1,4 @@
-"""What the gateway holds of libraries: asked now and then, never waited for twice, and whose site it is."""
+"""The gateway caches libraries, loads them again at intervals, and chooses the institution of the site."""
 
 from __future__ import annotations
 

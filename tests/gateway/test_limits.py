@@ -290,7 +290,7 @@ def test_of_one_caller_some_requests_run_and_the_others_wait_in_order() -> None:
         assert [path for path in gate.served if path != "/"] == [*paths[1:4], *paths[5:]]
         assert gate.most["192.0.2.1"] == 4
         flood.clear()
-        assert len(app._places) <= 1  # Python keeps the last cancellation, which refers to its caller's semaphore
+        assert len(app._semaphores_of_callers) <= 1  # Python keeps the last cancellation, which refers to its caller's semaphore
 
     asyncio.run(scenario())
 
@@ -317,7 +317,7 @@ def test_a_verified_credential_has_places_of_its_own_and_an_invented_one_those_o
         gate.open.set()
         await asyncio.gather(*tasks)
         assert len(gate.served) == len(requests)
-        assert not len(app._places)
+        assert not len(app._semaphores_of_callers)
         assert not len(app._addresses_with_credentials)
 
     asyncio.run(scenario())
@@ -342,7 +342,7 @@ def test_the_credentials_of_an_address_together_have_places_for_ten() -> None:
         gate.open.set()
         await asyncio.gather(*tasks, return_exceptions=True)
         assert len(gate.served) == len(requests) - 2
-        assert len(app._places) <= 1
+        assert len(app._semaphores_of_callers) <= 1
         assert len(app._addresses_with_credentials) <= 1
 
     asyncio.run(scenario())

@@ -1,4 +1,4 @@
-"""Members over HTTP: acts from the registration to the erasure, forty injections in each field, and what logs have."""
+"""Members over HTTP: acts from registration to erasure, forty injections in each field, and the contents of logs."""
 
 from __future__ import annotations
 

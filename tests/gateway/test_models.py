@@ -1,4 +1,4 @@
-"""Models that are generated from messages: what a body sets in a message, and what a response has of a message."""
+"""Generated models: how a body becomes a message, and a message a response."""
 
 from __future__ import annotations
 

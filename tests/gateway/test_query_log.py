@@ -1,4 +1,4 @@
-"""The query log's batches: what is logged, when it is sent, and what is never in it."""
+"""The query log: which searches are logged, when batches are sent, and which values are left out."""
 
 from __future__ import annotations
 

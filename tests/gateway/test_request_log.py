@@ -1,4 +1,4 @@
-"""What is logged of a request: every response from 500 on, and each request when the access log is on."""
+"""Every response with a status from 500 is logged, and each request when the access log is on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Passwords are accepted only over https, or on this machine; what a proxy says counts only from a trusted one."""
+"""Passwords are accepted only over https or on this machine; only a trusted proxy can change scheme and address."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The job that sends notices waits for the end of a visit, and for nothing else."""
+"""The job that sends notices waits for the end of a visit alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Long forms: their parser reads what Starlette's reads, and refuses as many fields."""
+"""Long forms: their parser reads the same as Starlette's, and refuses as many fields."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Acts on a member's page, and the member's own account: what the desk does for a member, and what the member sees."""
+"""Acts on a member's page, and the member's own account."""
 
 from __future__ import annotations
 

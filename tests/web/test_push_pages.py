@@ -1,4 +1,4 @@
-"""Notices on this device: asked for by a click, stored by the page, sent by the real sender, shown by the worker."""
+"""Notices on a device: requested by a click, stored by the page, sent by the real sender, shown by the worker."""
 
 from __future__ import annotations
 

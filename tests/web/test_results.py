@@ -1,4 +1,4 @@
-"""Results as readers meet them: how far it is to the first hit, suggestions, headings, and the line of availability."""
+"""Results: distance to the first hit, suggestions, headings, and the line of availability."""
 
 from __future__ import annotations
 

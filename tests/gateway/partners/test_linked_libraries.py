@@ -1,4 +1,4 @@
-"""Libraries as JSON-LD: only types and properties that schema.org has, and only what the library has said."""
+"""Libraries as JSON-LD have only types and properties of schema.org, and only data that the library entered."""
 
 from __future__ import annotations
 

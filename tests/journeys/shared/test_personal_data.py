@@ -1,4 +1,4 @@
-"""No personal value is in a log, span, fact, audit row, kept reply, address, QR code or error, in either edition.
+"""No personal value is in a log, span, event, audit row, stored reply, address, QR code or error, in either edition.
 
 One member goes through every act: at the desk, with the API, on pages, by file and from a terminal. Then all that the
 journeys have written is searched for each value: plain, encoded for addresses, JSON, HTML and base64, and as digits.

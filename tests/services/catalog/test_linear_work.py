@@ -1,4 +1,4 @@
-"""Work grows with the length of a text and no faster: every shape is given once, twice and four times as long."""
+"""The work for a text grows in proportion to its length: each text is given once, twice and four times as long."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`rangkiang calendars load`, and what doctor says of calendars."""
+"""`rangkiang calendars load`, and doctor's findings about calendars."""
 
 from __future__ import annotations
 

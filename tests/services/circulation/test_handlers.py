@@ -1,4 +1,4 @@
-"""Facts of the catalogue and of members: delivered twice, in any order, and while an item is out."""
+"""Events of the catalogue and of members: delivered twice, in any order, and while an item is on loan."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A limited token, as the holder of a link in a notice has, shows or renews one loan of its member and no more."""
+"""A limited token, which a link in a notice gives, shows or renews one loan of its member and no more."""
 
 from __future__ import annotations
 

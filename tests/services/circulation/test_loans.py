@@ -1,4 +1,4 @@
-"""Check-out and check-in: what is lent, what is refused, and what each act leaves behind."""
+"""Check-out and check-in: loans, refusals, and the rows of each act."""
 
 from __future__ import annotations
 

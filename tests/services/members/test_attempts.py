@@ -1,4 +1,4 @@
-"""Whom failed sign-ins delay, and card numbers that several institutions have."""
+"""Failed sign-ins delay only their browser or address; card numbers that several institutions have."""
 
 from __future__ import annotations
 

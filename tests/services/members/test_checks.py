@@ -1,4 +1,4 @@
-"""What doctor says of members: the master key and its copy on paper."""
+"""Doctor's findings about members: the master key and its copy on paper."""
 
 from __future__ import annotations
 

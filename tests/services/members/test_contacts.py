@@ -1,4 +1,4 @@
-"""How members are reached, for notices: asked for when a notice is sent, by few statements; slips that are sent."""
+"""Contacts of members for notices are read when a notice is sent, with few statements; sent password codes."""
 
 from __future__ import annotations
 

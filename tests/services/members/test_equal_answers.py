@@ -1,4 +1,4 @@
-"""Sign-in and slips answer for a name that nobody has as for a wrong secret: the same words after the same work."""
+"""Sign-in and password codes answer alike for an unknown name and a wrong secret, after the same work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an import of members says of a file: unread columns, assumed categories, last days, and bad sheets."""
+"""The report of a members import: unread columns, assumed categories, last days, and bad sheets."""
 
 from __future__ import annotations
 

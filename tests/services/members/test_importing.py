@@ -1,4 +1,4 @@
-"""Imports of members: files as schools make them, what is mended and what is refused, and runs again without effect."""
+"""Imports of members: files as schools make them, corrected and rejected rows, and repeated runs without effect."""
 
 from __future__ import annotations
 

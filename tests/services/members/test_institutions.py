@@ -1,4 +1,4 @@
-"""Institutions of members: copied from facts and from the catalogue's snapshot, in any order, as often as they come."""
+"""Institutions of members are copied from events and the catalogue's snapshot, in any order and number."""
 
 from __future__ import annotations
 

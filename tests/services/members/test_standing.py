@@ -1,4 +1,4 @@
-"""Memberships: renewed, blocked, merged and separated, erased for good; what other services learn of it."""
+"""Memberships are renewed, blocked, merged, separated and erased; other services get events."""
 
 from __future__ import annotations
 

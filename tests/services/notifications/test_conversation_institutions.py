@@ -1,4 +1,4 @@
-"""To which institution a WhatsApp message goes: the number decides, then the sender; no other institution sees it."""
+"""The institution of a WhatsApp message: by its number, then by its sender; no other institution sees it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What callbacks say of messages that were sent, and to which library a number belongs."""
+"""Callbacks set the state of sent messages; the number decides the library."""
 
 from __future__ import annotations
 

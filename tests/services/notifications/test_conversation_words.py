@@ -1,4 +1,4 @@
-"""The words that the library answers by itself, as people write them, and callbacks that are not understood."""
+"""Words that the library answers by itself, in the forms that people write, and callbacks that are not understood."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people write by WhatsApp: signed callbacks in any order, words answered as the member, the rest for staff."""
+"""WhatsApp conversations: signed callbacks in any order, words answered as the member, other messages for staff."""
 
 from __future__ import annotations
 

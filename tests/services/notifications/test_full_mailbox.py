@@ -1,4 +1,4 @@
-"""A full mailbox is tried for a day, and its address stays good."""
+"""A full mailbox is tried for a day, and its address is not marked as refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Facts make notices: once, in any order, and not after their reason has gone."""
+"""Events make notices: once, in any order, and not after their reason has ended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Mails: headers that nobody can add to, both parts, one connection for a batch, and what each refusal means."""
+"""Mails: headers without injection, both parts, one connection for a batch, and the meaning of each refusal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two members who are one person: nobody hears again what either had ended, and no notice or text is lost."""
+"""After a merge of members no ended kind of notices starts again, and no notice or text is lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What doctor says of channels, partners' webhooks and people who wait."""
+"""Doctor's findings about channels, partners' webhooks and waiting people."""
 
 from __future__ import annotations
 

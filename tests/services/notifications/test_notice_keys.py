@@ -1,4 +1,4 @@
-"""The master key of notifications: with another one nothing is sealed, notices wait, and doctor says why."""
+"""The master key of notifications: with another one nothing is sealed, notices wait, and doctor gives the reason."""
 
 from __future__ import annotations
 

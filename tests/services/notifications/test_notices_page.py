@@ -1,4 +1,4 @@
-"""What docs/notices.md tells an operator to write is accepted."""
+"""The settings that docs/notices.md shows are accepted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a book is returned, when that branch is open and whom to ask, as catalogue and circulation say it."""
+"""The branch where an item is returned, its opening hours and its contact, from catalogue and circulation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Browsers that show notices: kept sealed, bounded, guarded, reached by the real sender, forgotten at their end."""
+"""Browsers that show notices: sealed, limited, checked, reached by the real sender, deleted at their end."""
 
 from __future__ import annotations
 

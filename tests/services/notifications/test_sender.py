@@ -1,4 +1,4 @@
-"""The sender: one digest a day, quiet hours, fallback, and nothing lost or sent twice when something dies."""
+"""The sender: one digest a day, quiet hours, fallback, and nothing lost or sent twice after a crash."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Callbacks of providers, before, beside and after the sender writes what came of an attempt."""
+"""Callbacks of providers before, during and after the sender writes the outcome of an attempt."""
 
 from __future__ import annotations
 

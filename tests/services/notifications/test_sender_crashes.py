@@ -1,4 +1,4 @@
-"""The sender after a crash: what was handed over is asked for, sent once more where that is safe, or unknown."""
+"""After a crash of the sender a message's fate is looked up, it is sent again where that is safe, or it is unknown."""
 
 from __future__ import annotations
 

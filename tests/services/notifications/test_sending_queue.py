@@ -1,4 +1,4 @@
-"""What the sender reads does not grow with old notices and refused addresses."""
+"""The rows that the sender reads do not grow with old notices and refused addresses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a template may not do: each fault is named with its line when it is saved, and nothing of it runs."""
+"""Forbidden parts of a template: each fault is named with its line when it is saved, and nothing of it runs."""
 
 from __future__ import annotations
 

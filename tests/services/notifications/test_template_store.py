@@ -1,4 +1,4 @@
-"""Templates of institutions: versions, previews, and what one institution has of another."""
+"""Templates of institutions: versions, previews, and separation of institutions."""
 
 from __future__ import annotations
 

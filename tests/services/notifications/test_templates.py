@@ -1,4 +1,4 @@
-"""Templates of notices: what is refused when they are saved, and what members read."""
+"""Templates of notices: refusals when they are saved, and the texts that members read."""
 
 from __future__ import annotations
 

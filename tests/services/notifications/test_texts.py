@@ -1,4 +1,4 @@
-"""What the sender says of a notice: addresses that the gateway has, and every value that its kind declares."""
+"""Texts of notices have existing addresses of the gateway and every variable of their kind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Facts for partners' systems: signed, in order, again after failures, and never to addresses inside."""
+"""Events for partners' systems: signed, in order, again after failures, and to public addresses only."""
 
 from __future__ import annotations
 

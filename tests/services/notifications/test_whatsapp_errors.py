@@ -1,4 +1,4 @@
-"""What a sender does after an error of WhatsApp's Cloud API, as Meta documents the codes."""
+"""The sender follows WhatsApp's error codes as Meta documents them."""
 
 from __future__ import annotations
 

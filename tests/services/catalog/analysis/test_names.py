@@ -1,4 +1,4 @@
-"""Names, however they are turned."""
+"""Names are found in any order of their parts."""
 
 from __future__ import annotations
 

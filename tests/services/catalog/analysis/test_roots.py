@@ -1,4 +1,4 @@
-"""What words are found under: one root for all forms and spellings."""
+"""All forms and spellings of a word have one root."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The vocabulary of readers: light words, shortened words, words that stand for each other, and real words."""
+"""The vocabulary of readers: weak words, abbreviations, words of the same meaning, and real words."""
 
 from __future__ import annotations
 

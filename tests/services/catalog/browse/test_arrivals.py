@@ -1,4 +1,4 @@
-"""What came to a branch last, on both databases."""
+"""The newest items of a branch, on both databases."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands in bad surroundings end with a sentence and an exit code, never with a traceback."""
+"""Commands without disk, rights or files end with a sentence and an exit code, never with a traceback."""
 
 from __future__ import annotations
 

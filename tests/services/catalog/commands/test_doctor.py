@@ -1,4 +1,4 @@
-"""What doctor finds in the catalogue although every part answers."""
+"""Doctor finds faults of the catalogue while every part answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is reported of searches, and when they are forgotten."""
+"""Reports of searches, and their deletion."""
 
 from __future__ import annotations
 

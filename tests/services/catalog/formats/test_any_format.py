@@ -1,4 +1,4 @@
-"""Any record at all, however odd, can be written in every form but MARC's own, and what is written can be read."""
+"""Any record can be written in every format except MARC, and the result can be read."""
 
 from __future__ import annotations
 

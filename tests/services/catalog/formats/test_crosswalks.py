@@ -1,4 +1,4 @@
-"""What becomes of a field: tables of cases, from the Library of Congress's crosswalks."""
+"""Each MARC field is converted as in the Library of Congress's crosswalks: tables of cases."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What went in comes out, field for field, in three formats."""
+"""An export equals its import, field for field, in three formats."""
 
 from __future__ import annotations
 

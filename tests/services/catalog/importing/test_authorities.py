@@ -1,4 +1,4 @@
-"""Authority records: what they say, put in once, and used for "see" and "see also"."""
+"""Authority records are imported once, and give "see" and "see also"."""
 
 from __future__ import annotations
 

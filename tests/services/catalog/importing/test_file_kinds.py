@@ -1,4 +1,4 @@
-"""What a file that is no MARC seems to be."""
+"""The kind of a file that is not MARC is recognised."""
 
 from __future__ import annotations
 

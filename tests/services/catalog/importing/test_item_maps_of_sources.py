@@ -1,4 +1,4 @@
-"""A source's own map: imports read items by it, and records that are there are read anew."""
+"""Imports read items by the map of their source; a changed map applies to stored records."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An import loads the good, puts the bad aside, knows what it has seen, and goes on where it was killed."""
+"""An import stores sound records, rejects damaged ones, skips known ones, and continues after a kill."""
 
 from __future__ import annotations
 

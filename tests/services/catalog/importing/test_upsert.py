@@ -1,4 +1,4 @@
-"""What becomes of a record that comes in: created, updated, unchanged, or another one under the same number."""
+"""An imported record is created, updated, unchanged, or another record with the same number."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures that staff upload: what is refused, and that nothing but the picture is left."""
+"""Uploaded pictures: which ones are refused, and that only the picture is stored."""
 
 from __future__ import annotations
 

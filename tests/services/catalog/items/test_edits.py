@@ -1,4 +1,4 @@
-"""Items that desks add and staff change, and what later imports keep of both."""
+"""Later imports keep items that desks added and values that staff changed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Items keep their ids while their barcodes stay in the institution, and others learn what changed and nothing else."""
+"""Items keep their ids while their barcodes stay in the institution; other services get only changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What circulation says of items shows in holdings, and no import, order of facts or repetition loses it."""
+"""Holdings reflect circulation's state, for any order and repetition of events and imports."""
 
 from __future__ import annotations
 

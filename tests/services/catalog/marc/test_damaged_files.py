@@ -1,4 +1,4 @@
-"""Files of damaged records: each record is loaded or put aside with the reason that its bytes give."""
+"""Each record of a damaged file is loaded, or rejected with the reason of its bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""yaz-marcdump and pymarc read what we read, of every record that they accept, but for a table of exceptions."""
+"""yaz-marcdump and pymarc read the same as we do from every record that they accept, but for a table of exceptions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever bytes come: frames that cover them, and each a record or a named reason; never a crash, never a hang."""
+"""Any bytes are divided into frames, each a record or a named reason, without a crash or a hang."""
 
 from __future__ import annotations
 

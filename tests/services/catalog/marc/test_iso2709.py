@@ -1,4 +1,4 @@
-"""ISO 2709: what is read although the numbers are wrong, what is put aside, what is refused on the way out."""
+"""ISO 2709: records with wrong lengths are read, others rejected; a record that does not fit is not written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MARC-in-JSON: the three ways it is written, and what is put aside."""
+"""MARC-in-JSON: its three forms, and rejected objects."""
 
 from __future__ import annotations
 

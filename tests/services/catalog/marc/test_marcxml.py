@@ -1,4 +1,4 @@
-"""MARCXML: what is read, what is stopped, where reading goes on after an error."""
+"""MARCXML: which documents are read, which are stopped, and where reading continues after an error."""
 
 from __future__ import annotations
 

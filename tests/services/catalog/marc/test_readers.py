@@ -1,4 +1,4 @@
-"""Streams: gzip within bounds, any format by looking, constant memory, resuming."""
+"""Streams: gzip within bounds, recognition of the format, constant memory, resuming."""
 
 from __future__ import annotations
 

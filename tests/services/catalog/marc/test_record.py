@@ -1,4 +1,4 @@
-"""A record in memory: finding, keeping, comparing."""
+"""A record in memory: finding fields, storing and comparing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever stands in a record: it is described, shelved and classed, and nothing of it leaves as anything but text."""
+"""Any record is described, shelved and classed, and all of its values leave as text."""
 
 from __future__ import annotations
 

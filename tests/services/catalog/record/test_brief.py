@@ -1,4 +1,4 @@
-"""What a list shows of a record."""
+"""The short form of a record in lists."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The full display of a record: the rules of display.toml, and what they do to records."""
+"""The full display of a record by the rules of display.toml."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the index is given of a record."""
+"""The index document of a record."""
 
 from __future__ import annotations
 

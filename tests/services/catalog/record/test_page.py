@@ -1,4 +1,4 @@
-"""One record as its page has it: related records found, the reader's branch first, items in full."""
+"""The data of a record's page: related records, the reader's branch first, items in full."""
 
 from __future__ import annotations
 

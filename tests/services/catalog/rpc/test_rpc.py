@@ -1,4 +1,4 @@
-"""The catalogue over its wire: in this process and over a real socket the same answers and refusals."""
+"""The catalogue returns the same answers and refusals in this process and over a socket."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sample library: what people wrote is sound, and what becomes of it is sound MARC."""
+"""The sample library: its files are sound, and become sound MARC."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a query asks for besides its topic."""
+"""Parts of a query that are not its topic: kind of book, language, audience."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Volumes of a series stand in order among hits of nearly the same score."""
+"""Volumes of a series are in order among hits of nearly the same score."""
 
 from __future__ import annotations
 

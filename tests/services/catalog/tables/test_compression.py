@@ -1,4 +1,4 @@
-"""What is kept deflated comes back, whenever it was kept."""
+"""Compressed values are read as they were written, also those of earlier releases."""
 
 from __future__ import annotations
 

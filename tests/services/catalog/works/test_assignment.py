@@ -1,4 +1,4 @@
-"""Works as records come, change and go."""
+"""Works change with imported, changed and deleted records."""
 
 from __future__ import annotations
 

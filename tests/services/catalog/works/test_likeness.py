@@ -1,4 +1,4 @@
-"""Which pairs of records are of one work: a table of cases, and why."""
+"""Which pairs of records are one work: a table of cases with reasons."""
 
 from __future__ import annotations
 

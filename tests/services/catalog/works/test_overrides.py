@@ -1,4 +1,4 @@
-"""A librarian's word on records and works: it stays, whatever comes."""
+"""A librarian's decision on records and works stays after imports and regrouping."""
 
 from __future__ import annotations
 
