@@ -208,7 +208,7 @@ class TestUp:
         with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
             httpx.get(address, timeout=20)
 
-    def test_plain_http_is_told_so(self, port: int) -> None:
+    def test_a_plain_http_request_to_the_https_port_gets_an_error_that_names_https(self, port: int) -> None:
         response = httpx.get(f"http://127.0.0.1:{port}/api/v1/health/live", timeout=20)
         assert response.status_code == 400
         assert "https://" in response.text

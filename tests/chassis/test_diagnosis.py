@@ -234,7 +234,7 @@ def test_a_clock_that_differs_from_the_databases_is_found(on_postgres: Settings)
         ({"trusted_proxies": "10.0.0.1"}, "PUBLIC_URL"),
     ],
 )
-def test_what_a_gateway_behind_a_proxy_lacks_is_found(
+def test_missing_settings_of_a_gateway_behind_a_proxy_are_found(
     settings: Settings, variables: dict[str, str], missing: str
 ) -> None:
     finding = failed(settings.model_copy(update=variables))["proxy"]

@@ -137,7 +137,7 @@ def test_a_body_in_chunks_of_one_byte_is_read(site: Site) -> None:
     assert site.app.bodies == [b"a" * 60_000]
 
 
-def test_who_waits_for_100_gets_it_before_sending_the_body(site: Site) -> None:
+def test_a_client_that_expects_100_gets_it_before_it_sends_the_body(site: Site) -> None:
     head = b"POST /quick HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n"
     with client_of(site, head) as client:
         assert client.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -267,7 +267,7 @@ def test_of_many_pipelined_requests_only_some_wait_and_none_is_kept_after_the_co
     assert site.app.begun < 10 * WAITING_REQUESTS
 
 
-def test_who_sends_no_further_request_in_time_is_closed_without_a_refusal(site: Site) -> None:
+def test_an_idle_connection_is_closed_without_a_refusal(site: Site) -> None:
     site.server.config.timeout_keep_alive = 1
     with client_of(site, b"GET /quick HTTP/1.1\r\nHost: a\r\n\r\n") as idle, client_of(site) as busy:
         for _ in range(8):
@@ -279,7 +279,7 @@ def test_who_sends_no_further_request_in_time_is_closed_without_a_refusal(site: 
     assert answer.count(b"HTTP/1.1") == 1
 
 
-def test_who_does_not_complete_the_headers_in_time_is_closed(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connection_with_late_headers_is_closed(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_protocol, "HEAD_SECONDS", 0.5)
     with client_of(site) as silent, client_of(site, b"GET /quick HTTP/1.1\r\n") as slow:
         begun = time.monotonic()
@@ -294,7 +294,7 @@ def test_who_does_not_complete_the_headers_in_time_is_closed(site: Site, monkeyp
     eventually(lambda: site.open_connections == 0)
 
 
-def test_who_does_not_complete_the_body_in_time_is_closed(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connection_with_a_late_body_is_closed(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_protocol, "BODY_SECONDS", 0.5)
     with client_of(site, b"POST /quick HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc") as client:
         assert until_closed(client).startswith(b"HTTP/1.1 408")
@@ -311,14 +311,14 @@ def test_a_slow_handler_is_not_a_slowclient_of(site: Site, monkeypatch: pytest.M
         assert client.recv(1000).startswith(b"HTTP/1.1 200")
 
 
-def test_who_does_not_read_the_response_is_dropped(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connection_whose_client_does_not_read_is_dropped(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_protocol, "UNREAD_SECONDS", 0.5)
     with client_of(site, b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n"):
         eventually(lambda: site.app.begun == 1)
         eventually(lambda: site.open_connections == 0)
 
 
-def test_who_reads_slowly_gets_everything(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_reader_gets_the_whole_response(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_protocol, "UNREAD_SECONDS", 1.5)
     with client_of(site, b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n") as client:
         received = 0

@@ -198,7 +198,7 @@ def test_a_server_that_sends_a_byte_now_and_then_does_not_hold_the_sender(receiv
     assert time.monotonic() - began < 3
 
 
-def test_what_was_not_handed_over_differs_from_what_was_not_answered(receiver: HttpReceiver) -> None:
+def test_a_request_that_was_not_sent_differs_from_one_without_a_response(receiver: HttpReceiver) -> None:
     receiver.answer = lambda _request: Answer(is_silent=True)
     with pytest.raises(NoReply):
         client(allowed=LOOPBACK).request("POST", receiver.url, content=b"{}")

@@ -71,7 +71,7 @@ def test_each_night_the_short_projections_are_filled(resources: Resources) -> No
     assert fills == ["second", "second"]
 
 
-def test_what_is_empty_is_filled_and_after_a_restore_all_once_more(resources: Resources) -> None:
+def test_empty_copies_are_filled_and_all_copies_again_after_a_restore(resources: Resources) -> None:
     for _ in range(2):
         fill_empty(resources, threading.Event())
         assert fills == ["second"]

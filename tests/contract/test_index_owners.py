@@ -134,7 +134,7 @@ class TestElasticsearch(Elasticsearch, Contract):
         eventually(lambda: client.cluster.health(index=name)["status"] != "red", 20)
         assert (index.fault(), index.count()) == ("", 0)
 
-    def test_indexes_of_two_forms_stand_side_by_side(
+    def test_indexes_of_two_formats_exist_beside_each_other(
         self, books: Index, url: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("services.catalog.index.elastic_writing.FORM", "newer")

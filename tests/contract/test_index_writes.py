@@ -179,7 +179,7 @@ class Contract(Shelf):
 
 
 class TestTantivy(Tantivy, Contract):
-    def test_what_one_state_remembers_is_bounded(self, books: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_memory_of_an_index_state_is_bounded(self, books: Index, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(tantivy, "MOST_TOKENS", 3)
         assert isinstance(books, tantivy.TantivyIndex)
         for _round in range(2):

@@ -178,7 +178,7 @@ class TestChannel:
             outcome = rig.channel.send(rig.message(is_in_window=True))
             assert (outcome.state, outcome.is_address_bad, outcome.is_channel_down) == ("permanent", True, False)
 
-    def test_what_is_no_address_is_permanent_and_bad_without_a_request(self, rig: Rig) -> None:
+    def test_an_invalid_address_is_a_permanent_failure_without_a_request(self, rig: Rig) -> None:
         if rig.leave:
             rig.leave()
             for address in ("", "x", "a b@c", "\r\n"):

@@ -42,7 +42,7 @@ def test_a_desk_knows_within_two_seconds_that_the_database_is_silent(lending: Le
     assert len(lending.loans()) == lending.lent
 
 
-def test_without_the_database_a_desk_is_told_so_at_once_and_its_act_succeeds_later(lending: Lending) -> None:
+def test_without_the_database_an_act_fails_at_once_with_the_reason_and_succeeds_later(lending: Lending) -> None:
     lending.database.shut()
     for _ in range(3):
         start = time.monotonic()

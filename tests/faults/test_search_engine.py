@@ -136,7 +136,7 @@ def only_elasticsearch(test: Callable[..., None]) -> Callable[..., None]:
     return pytest.mark.parametrize("url", ["elasticsearch"], indirect=True)(test)
 
 
-def test_a_second_installation_is_told_what_to_do_and_the_first_keeps_its_index(
+def test_a_second_installation_is_refused_with_advice_and_the_first_keeps_its_index(
     first: Installation, second: Installation
 ) -> None:
     with second.running():

@@ -290,7 +290,8 @@ def test_of_one_caller_some_requests_run_and_the_others_wait_in_order() -> None:
         assert [path for path in gate.served if path != "/"] == [*paths[1:4], *paths[5:]]
         assert gate.most["192.0.2.1"] == 4
         flood.clear()
-        assert len(app._semaphores_of_callers) <= 1  # Python keeps the last cancellation, which refers to its caller's semaphore
+        # Python keeps the last cancellation, which refers to its caller's semaphore.
+        assert len(app._semaphores_of_callers) <= 1
 
     asyncio.run(scenario())
 

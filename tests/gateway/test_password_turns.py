@@ -74,7 +74,9 @@ def test_everybody_signs_in_although_few_calls_are_in_members_at_once(
     assert calls_in_members() == 0
 
 
-def test_who_has_waited_two_seconds_is_told_when_to_try_again(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sign_in_that_waited_two_seconds_is_refused_with_a_time_to_try_again(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(password_turns, "WAIT_SECONDS", 1.0)
     monkeypatch.setattr(passwords, "WAIT_SECONDS", 60.0)
     user = add_staff(new_user("desk"), "desk").user

@@ -55,7 +55,7 @@ def focused(page: Page) -> str:
     return str(page.evaluate("document.activeElement.id"))
 
 
-def test_what_nobody_may_waive_is_that_of_circulation() -> None:
+def test_refusals_that_nobody_may_waive_are_those_of_circulation() -> None:
     assert desk_acts.FINAL == rules.FINAL
 
 

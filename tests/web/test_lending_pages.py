@@ -71,7 +71,7 @@ def make_overdue(card: str) -> None:
         session.execute(update(Loan).where(Loan.borrower_id.in_(own)).values(**values))
 
 
-def test_overdue_loans_stand_by_class_with_a_letter_for_each_and_a_file(desk: Visitor, shelf: Shelf) -> None:
+def test_overdue_loans_are_listed_by_class_with_a_letter_for_each_and_a_file(desk: Visitor, shelf: Shelf) -> None:
     for group, item in zip(("XI A", "XI B"), shelf.take(2), strict=True):
         number = new_card(desk, f"Siswa {group}", group=group)
         desk.open("/desk")

@@ -44,7 +44,7 @@ def test_the_forms_have_the_fields_of_the_catalogue():
     assert set(LINK_KINDS) == set(STORED_LINK_KINDS)
 
 
-def test_what_a_form_shows_is_what_it_sends():
+def test_a_form_sends_the_values_that_it_shows():
     branch = wire.Branch(
         name=LocalText(id="Cabang", en="Branch"),
         contact=wire.Contact(address="Jl. A\nNo. 1", links=[wire.SocialLink(kind="website", url="https://a.example")]),
@@ -110,7 +110,7 @@ def test_only_fields_that_were_changed_are_sent(manager: Visitor, catalog: FakeC
     assert list(catalog.request.fields) == ["motto"]
 
 
-def test_a_refusal_stands_beside_its_field_and_what_was_typed_stays(manager: Visitor) -> None:
+def test_a_refusal_is_beside_its_field_and_the_typed_values_stay(manager: Visitor) -> None:
     manager.open(BRANCH)
     answer = manager.send(BRANCH, {"phone": "abc", "kelurahan": "Laing"})
     assert answer.status_code == 400

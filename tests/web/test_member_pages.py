@@ -74,7 +74,7 @@ def test_several_hits_are_a_list_and_none_says_so(desk: Visitor) -> None:
     assert "No member matches" in desk.text
 
 
-def test_a_phone_number_stands_in_no_address(desk: Visitor) -> None:
+def test_a_phone_number_is_in_no_address(desk: Visitor) -> None:
     desk.open("/members")
     [form] = [form for form in desk.page.forms if form.get("role") == "search" and form.action.endswith("/members")]
     assert form.method == "POST"
@@ -99,7 +99,7 @@ def test_a_likely_duplicate_is_compared_before_it_is_saved(desk: Visitor) -> Non
     assert desk.response.url.path not in ("/members/new", path)
 
 
-def test_a_refusal_stands_beside_its_field_and_nothing_typed_is_lost(desk: Visitor) -> None:
+def test_a_refusal_is_beside_its_field_and_no_typed_value_is_lost(desk: Visitor) -> None:
     desk.open("/members/new")
     typed = {
         "name": "Anak Kecil", "category": "anak", "nik": "1,37E+15", "phone": "abc", "address": "Jl. Pandan 4",

@@ -181,7 +181,7 @@ def test_a_link_gives_no_session(desk: Visitor, shelf: Shelf, mail: httpx.Client
     assert mail.get("/account").status_code == 303
 
 
-def test_whoever_is_signed_in_the_link_is_its_members(desk: Visitor, shelf: Shelf) -> None:
+def test_a_link_belongs_to_its_member_also_when_another_is_signed_in(desk: Visitor, shelf: Shelf) -> None:
     loan = lend(desk, shelf)
     assert desk.http.post(renewal_link(loan), data={"act": "renew"}).status_code == 200
     assert stored(loan) == (2, 1)
@@ -210,7 +210,7 @@ def test_notices_of_a_kind_end_on_the_page_and_by_the_button_of_a_mail_program(
     assert answers(first) == {"overdue": False}
 
 
-def test_who_tries_links_has_to_wait(mail: httpx.Client) -> None:
+def test_a_caller_who_tries_links_has_to_wait(mail: httpx.Client) -> None:
     statuses = [mail.get(f"/l/{number}").status_code for number in range(notice_links.MOST_FAILURES + 2)]
     assert set(statuses[: notice_links.MOST_FAILURES]) == {404}
     assert statuses[-1] == 429

@@ -67,7 +67,7 @@ def test_a_text_is_previewed_saved_and_returned_to_without_javascript(manager: V
     assert "segera jatuh tempo" in manager.form(TEMPLATE)["body"]
 
 
-def test_a_fault_stands_beside_its_field_and_nothing_typed_is_lost(manager: Visitor) -> None:
+def test_a_fault_is_beside_its_field_and_no_typed_value_is_lost(manager: Visitor) -> None:
     manager.open("/notices/templates/overdue/email/en")
     values = {"subject": "{{ member_name }}", "body": "{{ title }}\n{{ due }}", "act": "save"}
     answer = manager.send("/notices/templates/overdue/email/en", values)

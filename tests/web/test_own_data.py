@@ -66,7 +66,7 @@ def consent_forms(reader: Visitor) -> list[dict[str, str]]:
     return [{**dict(form.form_values()), "given": form.xpath(".//button/@value")[0]} for form in forms]
 
 
-def test_a_member_is_told_that_pages_of_staff_are_for_staff(mother: tuple[Visitor, str]) -> None:
+def test_a_member_on_a_staff_page_sees_whom_to_ask(mother: tuple[Visitor, str]) -> None:
     reader, _ = mother
     page = reader.open("/members")
     assert reader.response.status_code == 403

@@ -149,7 +149,7 @@ def test_rules_that_were_typed_are_kept_when_the_session_has_ended(address: str)
     assert len(policies().rows) == len(before.rows)
 
 
-def test_faults_stand_beside_their_fields_and_what_was_typed_stays(manager: Visitor) -> None:
+def test_faults_are_beside_their_fields_and_the_typed_values_stay(manager: Visitor) -> None:
     manager.open("/desk/policies")
     before = policies()
     answer = manager.send("/desk/policies", {"rows[0].period": "seven"})

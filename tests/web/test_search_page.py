@@ -56,7 +56,7 @@ def test_an_explained_search_shows_the_reasons_of_each_hit(http: httpx.Client) -
     assert "/search?q=surau&explain=true" in links(http.get("/search?q=surau").text)
 
 
-def test_hits_with_a_part_of_the_words_stand_under_their_heading_and_say_what_they_lack(http: httpx.Client) -> None:
+def test_hits_with_a_part_of_the_words_have_their_heading_and_name_the_missing_words(http: httpx.Client) -> None:
     html = http.get("/search?q=planet").text
     assert "1 judul memuat semua kata," in html
     heading = html.index("Hasil yang memuat sebagian kata")
@@ -67,7 +67,9 @@ def test_hits_with_a_part_of_the_words_stand_under_their_heading_and_say_what_th
     assert "Hasil yang memuat sebagian kata" not in http.get("/search?q=surau").text
 
 
-def test_where_no_title_has_all_the_words_the_count_says_so_and_the_hits_what_they_lack(http: httpx.Client) -> None:
+def test_without_a_title_with_all_the_words_the_count_shows_it_and_hits_name_the_missing_words(
+    http: httpx.Client,
+) -> None:
     html = http.get("/search?q=minangkabau+komet").text
     assert "tidak ada yang memuat semua kata; ini yang paling dekat" in html
     assert "none has all the words; these come closest" in http.get("/search?q=minangkabau+komet&lang=en").text

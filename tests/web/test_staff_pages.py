@@ -111,7 +111,7 @@ def test_a_form_sent_twice_acts_once(admin: Visitor) -> None:
     assert people(admin).count(user) == 1
 
 
-def test_a_refusal_stands_beside_its_field_and_nothing_typed_is_lost(admin: Visitor) -> None:
+def test_a_refusal_is_beside_its_field_and_no_typed_value_is_lost(admin: Visitor) -> None:
     admin.open("/staff")
     admin.send("/staff", {"user": "Bad Name!", "name": "Rina Sari", "roles": ["desk", "manager"]})
     assert admin.response.status_code == 400

@@ -103,7 +103,7 @@ def test_a_backup_of_another_machine_is_restored_from_there(
 
 
 class TestEncryption:
-    def test_no_word_of_the_library_is_readable(self, settings: Settings, tmp_path: Path) -> None:
+    def test_no_text_of_the_library_is_readable(self, settings: Settings, tmp_path: Path) -> None:
         environment = tmp_path / "rangkiang.env"
         environment.write_text("CHANNELS=smtp://a:passw0rd@mail.example.org print:\n")
         with stocked(settings, "mangosteen"):

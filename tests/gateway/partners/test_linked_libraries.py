@@ -105,7 +105,7 @@ def test_a_system_has_its_branches_where_they_are() -> None:
     assert "address" not in mobile
 
 
-def test_a_branch_without_known_hours_says_nothing_of_hours() -> None:
+def test_a_branch_without_known_hours_has_no_hours_in_json_ld() -> None:
     _, branches = sample_institution()
     node = library(branches[0], None, institution=None, url="https://x.example", absolute=str, language="id")
     assert not [name for name in node if "Hours" in name]

@@ -75,7 +75,7 @@ def searched(query: str, *, total: int = 1, day: str = "2026-11-25", language: s
         ("surau\x00 \x1b[31mkami\u202e\x85baru", "surau [31mkami baru"),
     ],
 )
-def test_what_may_be_a_persons_is_struck_out(typed: str, expected: str) -> None:
+def test_possible_personal_data_is_removed(typed: str, expected: str) -> None:
     assert strip_personal_data(typed, has_hits=False) == expected
 
 
@@ -159,7 +159,7 @@ def test_searches_are_kept_and_empty_ones_passed_over(database: Database) -> Non
         [searched("surau")] * 1001,
     ],
 )
-def test_what_is_no_batch_is_refused(database: Database, wrong: list[SearchEntry]) -> None:
+def test_an_invalid_batch_is_refused(database: Database, wrong: list[SearchEntry]) -> None:
     with database.transaction(system("test")) as session, pytest.raises(Invalid) as refusal:
         log_searches(session, wrong)
     assert refusal.value.reason == "SEARCHES_OUT_OF_BOUNDS"

@@ -96,7 +96,7 @@ def test_a_loan_in_hours_waits_until_the_branch_opens(library):
     assert library.rows(Loan)[0].due_at.isoformat() == "2026-03-04T01:00:00+00:00"
 
 
-def test_what_a_dead_process_has_not_moved_is_moved_by_the_job(library, monkeypatch):
+def test_loans_that_a_dead_process_has_not_moved_are_moved_by_the_job(library, monkeypatch):
     library.check_out(library.member(), library.item())
     monkeypatch.setattr("services.circulation.rpc.rules.move_due_days", lambda *_, **__: [])
     close(library, "2026-03-09", "2026-03-09")

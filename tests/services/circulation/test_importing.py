@@ -40,7 +40,7 @@ def load(library, path, *, dry_run: bool = False) -> tuple[Counts, dict[int, str
     return run.run(read_rows(path)), aside
 
 
-def test_what_was_out_comes_once_and_a_bad_row_says_why(library, tmp_path):
+def test_loans_are_imported_once_and_a_bad_row_has_its_reason(library, tmp_path):
     items, member = [library.item() for _ in range(3)], library.member()
     path = tmp_path / "loans.csv"
     path.write_text(

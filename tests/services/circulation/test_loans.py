@@ -45,7 +45,7 @@ def test_a_loan_is_due_at_the_end_of_a_day_and_leaves_fact_audit_and_count_witho
     assert count.id.version == 4
 
 
-def test_a_member_is_told_every_reason_at_once_and_the_refusals_are_counted(library):
+def test_a_refusal_has_every_reason_at_once_and_is_counted(library):
     member = library.member(
         expires_on="2026-03-01",
         blocks=[{"reason": "lost_card", "ends_on": ""}, {"reason": "old", "ends_on": "2026-01-01"}],
@@ -63,7 +63,7 @@ def test_a_member_is_told_every_reason_at_once_and_the_refusals_are_counted(libr
     assert counted == dict.fromkeys(refusal.value.reasons, 1)
 
 
-def test_a_block_is_told_in_words_with_its_reasons_and_its_last_day(library):
+def test_a_block_is_refused_with_its_reasons_and_its_last_day_in_words(library):
     member = library.member(
         blocks=[{"reason": "unpaid", "ends_on": "2026-04-01"}, {"reason": "conduct", "ends_on": ""}]
     )

@@ -87,7 +87,7 @@ def test_an_unknown_item_and_member_are_asked_of_their_owners_once(library: Libr
     assert owners.catalog.questions == ["B-NEW"]
 
 
-def test_what_no_owner_knows_or_an_owner_that_is_away_leaves_the_item_or_member_unknown(
+def test_an_item_or_member_stays_unknown_when_its_owner_does_not_know_it_or_does_not_answer(
     library: Library, owners: SimpleNamespace
 ) -> None:
     assert reasons(lambda: library.check_out("C-NEW", "B-OLD")) == {"COPY_UNKNOWN", "BORROWER_UNKNOWN"}

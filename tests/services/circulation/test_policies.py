@@ -151,7 +151,7 @@ def test_a_value_of_another_type_is_refused_by_its_name(document):
     assert refusal.value.facts["field"] == f"rows[0].{next(iter(document))}"
 
 
-def test_what_the_default_category_only_reads_here_is_told_by_collection_and_branch():
+def test_items_for_reading_here_only_are_listed_by_collection_and_branch():
     closed = {"is_for_loan": False, "not_for_loan_sentence": HERE}
     rows = (
         PolicyRow(),

@@ -223,5 +223,5 @@ def test_staff_and_a_member_never_share_a_user_name(office: Office) -> None:
 
 
 @pytest.mark.parametrize(("code", "kind"), [("9790001234567", "number"), ("1000000018", "number"), ("x" * 300, "text")])
-def test_what_an_unknown_code_looks_like(code: str, kind: str) -> None:
+def test_the_kind_of_an_unknown_code_is_guessed(code: str, kind: str) -> None:
     assert cards.looks_like(code) == kind

@@ -21,7 +21,7 @@ def finding(office: Office) -> tuple[bool, str, bool]:
     return master.ok, master.message.en, bool(master.advice.en)
 
 
-def test_a_master_key_without_a_copy_on_paper_is_said_at_once_and_an_error_after_two_days(office: Office) -> None:
+def test_a_master_key_without_a_copy_on_paper_is_advice_at_once_and_an_error_after_two_days(office: Office) -> None:
     well, message, has_advice = finding(office)
     assert (well, has_advice) == (True, True)
     assert "no copy on paper" in message

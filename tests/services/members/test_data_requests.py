@@ -160,7 +160,7 @@ def test_requests_of_a_merged_member_are_those_of_the_kept_one(office: Office) -
     assert not listed(desk)
 
 
-def test_members_give_and_withdraw_their_own_consent_and_lending_hears_of_it(office: Office) -> None:
+def test_members_give_and_withdraw_their_own_consent_and_lending_gets_the_event(office: Office) -> None:
     mine = own(office, Desk(office).register())
     give(mine)
     give(mine, given=False)

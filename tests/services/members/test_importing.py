@@ -198,7 +198,7 @@ def test_a_map_that_cannot_be_read_is_refused(tmp_path: Path, content: str) -> N
     assert raised.value.reason == "MEMBERS_MAP_INVALID"
 
 
-def test_what_is_said_of_rows_holds_no_value(office: Office, tmp_path: Path) -> None:
+def test_findings_about_rows_contain_no_value(office: Office, tmp_path: Path) -> None:
     rows = "nama,nik,hp,email,tgl lahir,alamat\n,137201520312,99x,siti@@x,99/99/2012,\x07Pandan\n"
     _, said = run(office, write(tmp_path / "a.csv", rows))
     assert len(said) == 6

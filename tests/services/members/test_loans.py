@@ -187,7 +187,7 @@ def test_circulation_learns_of_one_member_by_id_or_number(office: Office) -> Non
     assert reasons(lambda: fact(member.id, Desk(office, "cataloguer"))) == ["SCOPE_NEEDED"]
 
 
-def test_a_merge_tells_who_the_loans_belong_to_now(office: Office) -> None:
+def test_a_merge_publishes_the_new_member_of_the_loans(office: Office) -> None:
     desk = Desk(office)
     kept, merged = desk.register("Ali"), desk.register("Aly")
     desk.call("MergeMembers", wire.MergeMembersRequest(id=kept.id, merged_id=merged.id))

@@ -28,7 +28,7 @@ from services.members.people import names, numbers
         ("H.", "", "H.", ""),
     ],
 )
-def test_titles_stand_apart_from_the_name(typed: str, before: str, name: str, after: str) -> None:
+def test_titles_are_separate_from_the_name(typed: str, before: str, name: str, after: str) -> None:
     assert names.split_titles(typed) == (before, name, after)
 
 

@@ -60,7 +60,7 @@ def test_a_registered_member_is_read_with_sealed_values_by_those_who_may(office:
     assert [(card.code, card.kind, card.state) for card in member.cards] == [("1000000018", "card", "active")]
 
 
-def test_a_fact_tells_neither_name_nor_sealed_values(office: Office) -> None:
+def test_an_event_has_neither_name_nor_sealed_values(office: Office) -> None:
     new = Desk(office).register("Siti Rahma", kelurahan="1372011001", sex="female", group="XI IPA 2", **SEALED)
     (fact,) = told(office)
     (member,) = fact["members"]
@@ -164,7 +164,7 @@ def test_phone_numbers_are_e164(typed: str, stored: str) -> None:
     ("born", "category", "is_child"),
     [("2010-11-27", 3, True), ("2008-11-26", 3, False), ("2008-11-27", 3, True), ("", 0, True), ("", 3, False)],
 )
-def test_who_is_a_child(born: str, category: int, is_child: bool) -> None:
+def test_a_member_is_a_child_by_age_or_category(born: str, category: int, is_child: bool) -> None:
     known = categories.seeds_of("public")
     assert rules.Facts("", {"birth_date": born}, known[category], date(2026, 11, 26)).is_child == is_child
 

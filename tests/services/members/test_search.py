@@ -29,7 +29,7 @@ def desk(office: Office) -> Desk:
 
 
 @given(words=st.lists(WORDS, min_size=1, max_size=6), prefix=WORDS)
-def test_whoever_has_a_word_of_a_beginning_has_its_letters(words: list[str], prefix: str) -> None:
+def test_each_word_of_a_member_has_its_first_letters(words: list[str], prefix: str) -> None:
     letters, wanted = names.letters_of(words), names.letters_of([prefix])
     assert 0 < letters < 2**63
     has_word = any(word.startswith(prefix) for word in words)

@@ -143,7 +143,7 @@ def test_merged_members_are_found_by_all_numbers_and_separated_again(office: Off
     assert reasons(lambda: undo(desk, kept.id, reply.merge_id)) == ["MERGE_NOT_FOUND"]
 
 
-def test_what_cannot_be_merged(office: Office) -> None:
+def test_some_members_cannot_be_merged(office: Office) -> None:
     desk = Desk(office)
     one = desk.register("Ali")
     school = desk.register("SDN 1 Solok", category="lembaga", responsible=wire.Responsible(name="Yusmaniar"))

@@ -73,7 +73,7 @@ def test_channels_are_opened_in_order_of_fallback_with_blanks_or_commas_between(
         (f"print:?key={SECRET}", "CHANNEL_OPTION_UNKNOWN"),
     ],
 )
-def test_what_is_wrong_is_named_without_the_secret(urls: str, reason: str) -> None:
+def test_a_fault_of_a_url_is_named_without_the_secret(urls: str, reason: str) -> None:
     with pytest.raises(Invalid) as error:
         open_channels(urls)
     assert error.value.reason == reason

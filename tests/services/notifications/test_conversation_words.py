@@ -37,7 +37,7 @@ def test_words_are_read_as_people_write_them(text: str, name: str, language: str
     ["", "halo", "buku apa yang bagus?", "Bisa perpanjang Laskar Pelangi saja, yang lain tidak?", "terima kasih", "😀",
      "jangan berhenti kirim ya, saya suka", "stop press baru terbit kapan"],
 )  # fmt: skip
-def test_what_is_no_word_alone_is_read_by_staff(text: str) -> None:
+def test_a_message_of_more_than_one_word_is_read_by_staff(text: str) -> None:
     assert read_word(text) is None
 
 

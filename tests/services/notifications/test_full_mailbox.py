@@ -32,7 +32,7 @@ def test_a_full_mailbox_is_tried_for_a_day_and_its_address_stays_good(database):
     assert len(sent(office)) == 1
 
 
-def test_what_is_sent_at_once_does_not_wait_a_day_for_a_full_mailbox_when_there_is_another_channel():
+def test_an_urgent_notice_with_another_channel_does_not_wait_a_day_for_a_full_mailbox():
     full = Outcome("temporary", reason="SMTP_552_5_2_2", is_mailbox_full=True)
     for is_quick in (True, False):
         third = next_try(full, tries=3, since=MORNING, is_quick=is_quick, now=MORNING + timedelta(minutes=6))

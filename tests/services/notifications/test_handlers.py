@@ -135,7 +135,7 @@ def test_a_due_date_that_moved_off_a_closed_day_makes_a_notice_once_and_no_recei
     assert notice.due_at == datetime(2026, 11, 21, 0, tzinfo=UTC)  # 07.00 WIB
 
 
-def test_only_the_last_of_two_moves_is_told_in_any_order(database):
+def test_only_the_last_of_two_new_due_dates_makes_a_notice_in_any_order(database):
     for order in permutations(range(2)):
         office = Office(database)
         lent = loan(office)

@@ -72,7 +72,7 @@ def forget(office: Office, moment: datetime) -> None:
 
 
 @pytest.mark.parametrize("days", [20, 60])
-def test_who_ends_the_history_later_has_no_loans_in_older_notices_either(office, days):
+def test_a_member_who_ends_the_history_later_has_no_loans_in_older_notices(office, days):
     """After 60 days the marks of the loans are deleted too."""
     member, other = office.owners.add(), office.owners.add()
     with clock.frozen(MORNING):

@@ -77,7 +77,7 @@ def test_staff_read_the_text_that_was_sent(office):
         assert [attempt.state for attempt in ledger.attempts_of(session, found.message_id)] == ["accepted"]
 
 
-def test_what_failed_is_sent_again_and_what_was_sent_is_not(office):
+def test_a_failed_notice_is_sent_again_and_a_sent_one_is_not(office):
     member = office.owners.add(email="")
     warn(office, member)
     lend(office, office.owners.add())

@@ -74,7 +74,7 @@ def test_a_branch_has_address_hours_and_a_number_as_people_dial_it(owners: Owner
     }
 
 
-def test_what_is_not_known_is_left_out(owners: Owners) -> None:
+def test_unknown_values_are_left_out(owners: Owners) -> None:
     known = BranchPlaces(Settings())
     assert known.describe(OWN, TIMUR, "en") == {"phone": "(0755) 765432"}
     assert known.describe(OWN, None, "en") == {"branch_address": "Jl. Utama 1", "phone": "(0751) 123456"}

@@ -346,7 +346,7 @@ def test_an_opt_out_of_digests_ends_what_they_hold_but_not_codes(office):
     assert office.notices(kind="due_soon")[0].reason == "NOT_WANTED"
 
 
-def test_who_ends_digests_by_a_link_sees_that_their_kinds_have_ended(office):
+def test_a_member_who_ends_digests_by_a_link_sees_that_their_kinds_have_ended(office):
     member = office.owners.add()
     with office.database.transaction(TEST) as session:
         replace_answers(session, member, PADANG, [Answer("due_soon", "whatsapp", True)])

@@ -156,7 +156,7 @@ class BusyOnce:
             yield session
 
 
-def test_what_was_handed_over_is_recorded_when_the_next_batch_cannot_begin(database):
+def test_a_handed_over_message_is_recorded_when_the_next_batch_cannot_begin(database):
     office = Office(database)
     with clock.frozen(MORNING):
         for _ in range(12):
@@ -212,7 +212,7 @@ def run_with_lost_commit(office: Office, *, number: int) -> None:
     assert losing._number <= 0, "fewer transactions"
 
 
-def test_what_was_handed_over_before_the_database_went_away_is_not_handed_over_again(database):
+def test_a_message_handed_over_before_an_outage_of_the_database_is_not_handed_over_again(database):
     office = Office(database)
     with clock.frozen(MORNING):
         for _ in range(3):

@@ -164,7 +164,7 @@ def test_a_provider_that_refuses_the_code_is_shown(partners, mail):
     [({"to": "not an address"}, Invalid), ({"to": "a@b.id\r\nBcc: x@y.id"}, Invalid), ({"channel": "sms"}, Refused),
      ({"channel": "print"}, Refused), ({"code": "9" * 16}, Invalid)],
 )  # fmt: skip
-def test_what_is_no_address_code_or_channel_is_refused(partners, mail, fields, refusal):
+def test_an_invalid_address_code_or_channel_is_refused(partners, mail, fields, refusal):
     with pytest.raises(refusal):
         send(partners, **fields)
     assert not mail.sent

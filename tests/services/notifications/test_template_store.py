@@ -199,6 +199,6 @@ def test_a_preview_without_a_text_shows_that_in_force(editor: Editor) -> None:
         ({"facts": {"title": ""}}, "NOTICE_FACT_MISSING"),
     ],
 )
-def test_what_is_unknown_or_unreadable_is_refused(editor: Editor, values: dict[str, Any], expected: str) -> None:
+def test_an_unknown_or_unreadable_template_is_refused(editor: Editor, values: dict[str, Any], expected: str) -> None:
     request = wire.PreviewNoticeRequest(**(WHERE | values))
     assert reason(lambda: editor.call("PreviewNotice", request)) == expected

@@ -67,7 +67,9 @@ def test_every_seed_is_sound_and_says_what_it_must(kind: str, channel: str, lang
 
 
 @pytest.mark.parametrize(("kind", "channel", "language"), EVERY_SEED)
-def test_every_seed_does_without_what_a_library_has_not_told(kind: str, channel: str, language: str) -> None:
+def test_every_default_text_works_without_optional_values_of_the_library(
+    kind: str, channel: str, language: str
+) -> None:
     values = {name.split("|")[0]: facts_of(kind, language)[name.split("|")[0]] for name in KINDS[kind].requires}
     names = {"member_name": "Ani", "institution_name": "Perpustakaan", "account_link": "https://a.example/account"}
     rendered = render_source(

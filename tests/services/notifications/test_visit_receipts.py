@@ -121,7 +121,7 @@ def test_a_visit_whose_channel_is_away_stays_one_message(database):
     assert {notice.state for notice in office.notices()} == {"sent"}
 
 
-def test_who_ends_receipts_with_the_link_of_such_a_message_gets_none(database):
+def test_a_member_who_ends_receipts_with_the_link_of_such_a_message_gets_none(database):
     office = visited(database)
     member = office.owners.add()
     with database.transaction(TEST) as session:

@@ -184,7 +184,7 @@ def test_the_answer_410_ends_it_at_once(partners: Partners, receiver: HttpReceiv
     assert (webhook.state, webhook.reason) == ("disabled", "HTTP_410")
 
 
-def test_its_owner_hears_that_it_was_disabled(partners: Partners, receiver: HttpReceiver) -> None:
+def test_the_owner_of_a_disabled_webhook_gets_a_mail(partners: Partners, receiver: HttpReceiver) -> None:
     request = wire.CreateWebhookRequest(url=receiver.url, kinds=["loan.opened"], contact="sistem@kampus.example")
     partners.stub.CreateWebhook(request, metadata=partners.caller(*ALL))
     wrong = wire.CreateWebhookRequest(url=receiver.url, kinds=["loan.opened"], contact="a@b, c@d")

@@ -76,7 +76,7 @@ def test_a_shortened_word_is_read_as_the_word_that_is_meant(short: str, meant: s
     "pair",
     ["komputer computer", "sistem system", "kamanakan kemenakan", "urang orang", "baso bahasa", "mambuek membuat"],
 )
-def test_words_that_stand_for_each_other_do_so_both_ways(pair: str) -> None:
+def test_words_of_the_same_meaning_find_each_other(pair: str) -> None:
     left, right = map(root, pair.split())
     assert right in variants_of(left)
     assert left in variants_of(right)

@@ -57,7 +57,7 @@ def arrived(database: Database, index: Index, branch: str, **parameters: Any) ->
     return [orjson.loads(record.brief)["title"] for record in records]
 
 
-def test_what_came_to_a_branch_last_is_first_and_of_one_day_the_newest_publication(
+def test_the_newest_items_of_a_branch_come_first_and_on_one_day_the_newest_publication(
     database: Database, index: Index
 ) -> None:
     assert arrived(database, index, "PKS/PST") == ["Baru di sini", "Lebih muda", "Lama"]

@@ -50,7 +50,7 @@ def test_a_file_name_that_is_not_utf8_is_imported_and_reported(rangkiang: Rangki
 
 
 @pytest.mark.parametrize("kind", ["file", "folder"])
-def test_what_cannot_be_read_ends_an_import_before_it_begins(data: Path, tmp_path: Path, kind: str) -> None:
+def test_an_unreadable_file_ends_an_import_before_it_begins(data: Path, tmp_path: Path, kind: str) -> None:
     folder = tmp_path / "incoming"
     (folder / "sub").mkdir(parents=True)
     (folder / "a.mrc").write_bytes(iso([book("1")]))

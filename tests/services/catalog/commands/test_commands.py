@@ -43,7 +43,7 @@ def test_an_import_of_a_folder_of_every_form_ends_with_its_counts(rangkiang: Ran
     assert [second_command.line[name] for name in names] == [5, 0, 0, 5, 0]
 
 
-def test_standard_input_is_read_where_a_dash_stands_and_an_export_can_be_piped(rangkiang: Rangkiang) -> None:
+def test_a_dash_reads_standard_input_and_an_export_can_be_piped(rangkiang: Rangkiang) -> None:
     records = [book("1", "Satu"), book("2", "Dua")]
     command = rangkiang("import", "-", "--source", "A", "--new-source", "--json", stdin=iso(records))
     assert command.line["created"] == 2
@@ -72,7 +72,7 @@ def test_a_dry_run_changes_nothing_and_says_so(rangkiang: Rangkiang) -> None:
     assert (failed_command.code, failed_command.line["error"]["reason"]) == (1, "SOURCE_NOT_FOUND")
 
 
-def test_a_report_tells_what_was_put_aside_from_what_was_only_remarked_on(rangkiang: Rangkiang, tmp_path: Path) -> None:
+def test_a_report_lists_rejected_records_apart_from_warnings(rangkiang: Rangkiang, tmp_path: Path) -> None:
     good = iso([book("1", "Satu"), book("1", "Dua")])
     bad = iso([book("3", "Rusak")]).replace(b"Rusak", b"R\xff\xfe\xfdk")
     report = tmp_path / "temuan.jsonl"
@@ -162,9 +162,7 @@ def test_the_sample_library_is_loaded_once_and_the_index_rebuilt(
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
-def test_what_cannot_be_done_is_said_with_its_reason(
-    rangkiang: Rangkiang, words: list[str], code: int, reason: str
-) -> None:
+def test_a_refused_command_prints_the_reason(rangkiang: Rangkiang, words: list[str], code: int, reason: str) -> None:
     command = rangkiang(*words, "--json")
     assert (command.code, command.line["error"]["reason"]) == (code, reason)
     assert "Traceback" not in command.errors

@@ -103,7 +103,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return run
 
 
-def test_the_command_speaks_both_languages(asked: Any) -> None:
+def test_the_command_prints_in_both_languages(asked: Any) -> None:
     english, indonesian = asked("searches").output, asked("searches", lang="id_ID.UTF-8").output
     assert "belajar python" in english
     assert "Opened" in english

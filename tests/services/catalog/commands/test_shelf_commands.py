@@ -62,7 +62,7 @@ def test_a_sources_map_is_shown_changed_and_forgotten(rangkiang: Rangkiang, tmp_
     assert rangkiang("sources", "map", "A", "--usual", "--json").line == {"source": "A", "own": False, "changed": 1}
 
 
-def test_what_cannot_be_a_map_is_refused(rangkiang: Rangkiang, tmp_path: Path) -> None:
+def test_an_invalid_map_is_refused(rangkiang: Rangkiang, tmp_path: Path) -> None:
     file = tmp_path / "a.toml"
     file.write_text('[[way]]\nfield = "990"\nbarkod = "a"\n')
     command = rangkiang("sources", "map", "A", str(file))

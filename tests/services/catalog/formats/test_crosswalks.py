@@ -80,7 +80,7 @@ def test_a_field_becomes(form: str, field: Field, expected: str) -> None:
         assert field[-1] not in output
 
 
-def test_a_title_in_arabic_script_stands_beside_its_transliteration() -> None:
+def test_a_title_in_arabic_script_is_beside_its_transliteration() -> None:
     output = document(
         "mods",
         ["245", "10", "6", "880-01", "a", "Kaba"],

@@ -41,7 +41,7 @@ def fingerprints(records: list[Record]) -> list[bytes]:
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_each_format_read_again_is_what_was_imported(import_: Importer, database: Database, form: str) -> None:
+def test_each_format_is_read_again_as_it_was_imported(import_: Importer, database: Database, form: str) -> None:
     records = [
         book(str(number), f"Judul {number} <&> \"'", subjects=["Saudagar — Minangkabau", "İstanbul é"])
         for number in range(export.PAGE + 3)
@@ -87,7 +87,9 @@ def test_an_empty_catalogue_is_an_empty_export(database: Database, form: str) ->
     assert (read_back(content), count, problems) == ([], 0, [])
 
 
-def test_what_a_format_cannot_hold_is_said_and_the_rest_is_written(import_: Importer, database: Database) -> None:
+def test_values_that_a_format_cannot_hold_are_reported_and_the_others_written(
+    import_: Importer, database: Database
+) -> None:
     records = [book("1"), book("2", more=[["520", "  ", "a", "x" * BEYOND_ISO_2709]]), book("3")]
     import_(b"".join([marcxml.COLLECTION_HEAD, *(marcxml.encode(record, declare=False) for record in records),
                       marcxml.COLLECTION_TAIL]))  # fmt: skip

@@ -87,7 +87,7 @@ def test_json_ld_uses_the_words_of_schema_org(records: str) -> None:
 
 
 @SETS
-def test_json_ld_cannot_end_the_script_it_stands_in(records: str) -> None:
+def test_json_ld_cannot_end_its_script_element(records: str) -> None:
     assert not any(b"<" in FORMS["jsonld"].document(entry) for entry in entries(records))
 
 

@@ -57,7 +57,9 @@ def counts(database: Database) -> tuple[int, int]:
          "author", [("heading", "Hamka")]),
     ],
 )  # fmt: skip
-def test_what_an_authority_record_says(fields: list[list[str]], kind: str, forms: list[tuple[str, str]]) -> None:
+def test_variants_and_related_headings_of_an_authority_record_are_read(
+    fields: list[list[str]], kind: str, forms: list[tuple[str, str]]
+) -> None:
     authority_record = authority_of(Record(LEADER, fields))
     assert (authority_record.kind, authority_record.heading, list(authority_record.forms)) == (kind, forms[0][1], forms)
 
@@ -70,7 +72,7 @@ def test_what_an_authority_record_says(fields: list[list[str]], kind: str, forms
         ([["180", "  ", "x", "Sejarah"]], "AUTHORITY_KIND_UNKNOWN"),
     ],
 )
-def test_what_says_too_little_is_put_aside_with_its_reason(
+def test_an_authority_record_without_heading_or_kind_is_rejected_with_its_reason(
     import_: Importer, fields: list[list[str]], reason: str
 ) -> None:
     with pytest.raises(MarcError) as bad:
@@ -90,7 +92,7 @@ def test_authorities_are_counted_with_the_others_and_put_in_once(database: Datab
     assert counts(database) == (2, 5)
 
 
-def test_a_changed_authority_says_something_else(database: Database, import_: Importer) -> None:
+def test_a_changed_authority_replaces_its_variants(database: Database, import_: Importer) -> None:
     import_([HAMKA])
     changed = import_([authority("a1", "Hamka", see=["Abdul Malik"])])
     assert changed.updated == 1
@@ -110,7 +112,7 @@ def test_two_different_authorities_under_one_number_are_both_kept_and_stay_so(
     assert counts(database)[0] == 2
 
 
-def test_lists_know_what_to_see_and_to_see_also(database: Database, import_: Importer) -> None:
+def test_lists_have_see_and_see_also(database: Database, import_: Importer) -> None:
     import_([HAMKA, authority("a2", "Karim Amrullah, Abdul", also=["Hamka"])])
     with database.reading(READER) as session:
         variant = [Row(heading_sort(text), text, text) for text in ("Buya Hamka", "Hamka")]

@@ -1,4 +1,4 @@
-"""No value of a record ends an import: on both databases it is stored within bounds, or the record alone is rejected."""
+"""No value of a record ends an import: on both databases it is stored within bounds, or rejected alone."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def test_a_map_reads_the_records_that_are_there_anew(database: Database, import_
     assert orjson.loads(bytes(records_by_key["(TEST)2"].holdings)) == []
 
 
-def test_reading_anew_tells_others_which_records_changed(database: Database, import_: Importer) -> None:
+def test_reading_items_again_publishes_the_changed_records(database: Database, import_: Importer) -> None:
     import_(BOOKS)
     map_(database, OWN)
     with database.reading(READER) as session:
@@ -130,7 +130,7 @@ def test_a_wrong_map_is_refused_and_nothing_changes(database: Database, import_:
         sources.set_item_map(database, CONTEXT, code="NIHIL", text=OWN)
 
 
-def test_an_import_by_a_map_that_cannot_be_used_says_so(database: Database, import_: Importer) -> None:
+def test_an_import_with_an_unusable_map_is_refused_with_the_reason(database: Database, import_: Importer) -> None:
     import_(BOOKS[1:])
     with database.transaction(CONTEXT) as session:
         session.execute(update(Source).values(item_map="[[way"))

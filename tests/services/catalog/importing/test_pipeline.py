@@ -39,7 +39,7 @@ def _counts(counts: object) -> tuple[int, ...]:
     return tuple(getattr(counts, name) for name in ("read", "created", "updated", "unchanged", "put_aside"))
 
 
-def test_what_goes_in_comes_out_field_for_field(import_: Importer, database: Database) -> None:
+def test_an_export_equals_its_import_field_for_field(import_: Importer, database: Database) -> None:
     records = [book(str(number), f"Judul {number}", items=[("PST", f"B{number}")]) for number in range(1200)]
     assert _counts(import_(records)) == (1200, 1200, 0, 0, 0)
     assert [stored_record.fingerprint() for stored_record in _all(database)] == [
@@ -103,7 +103,7 @@ def test_a_bad_record_is_put_aside_with_its_bytes_and_the_rest_is_loaded(import_
     )
 
 
-def test_what_is_said_to_be_utf8_and_is_marc8_is_repaired_and_its_bytes_are_exported(
+def test_marc8_that_is_declared_as_utf8_is_repaired_and_its_bytes_are_exported(
     import_: Importer, database: Database
 ) -> None:
     raw = assemble(("001", b"1"), ("003", b"TEST"), ("245", b"10\x1faCaf\xe2e"))
@@ -129,7 +129,7 @@ def test_entities_are_decoded_once_where_a_whole_field_has_them(import_: Importe
     assert import_.reasons == ["ENTITIES_DECODED"] * 2
 
 
-def test_unimarc_is_put_aside_and_said(import_: Importer, database: Database) -> None:
+def test_unimarc_is_rejected_with_its_reason(import_: Importer, database: Database) -> None:
     coded = ["100", "  ", "a", "20261126d1956    m  y0indy50      ba"]
     title = ["200", "1 ", "a", "Robohnya surau kami"]
     unimarc = Marc("00000cam0 2200000   450 ", [["001", "U1"], coded, title])

@@ -82,7 +82,7 @@ def test_batch_by_batch_it_comes_to_the_same_and_is_done_once(works: Works, monk
     assert works.partition() == of("1", "2", "3", "45", "6")
 
 
-def test_what_the_release_before_imports_later_is_regrouped_on_request(works: Works) -> None:
+def test_records_that_the_release_before_imports_later_are_regrouped_on_request(works: Works) -> None:
     regrouping.regroup_records(works.database, CONTEXT, NEVER)
     works.put(book("7", "Adat dan Ulama"))
     with works.database.transaction(CONTEXT) as session:
@@ -97,7 +97,7 @@ def test_what_the_release_before_imports_later_is_regrouped_on_request(works: Wo
     assert works.partition() == of("1", "2", "3", "457", "6")
 
 
-def test_what_a_librarian_decided_stays(works: Works) -> None:
+def test_a_librarians_decision_stays(works: Works) -> None:
     works.join("3", into="1")
     regrouping.regroup_records(works.database, CONTEXT, NEVER)
     assert works.partition() == of("13", "2", "45", "6")

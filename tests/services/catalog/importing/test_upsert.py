@@ -85,7 +85,7 @@ def test_a_second_different_record_in_one_run_is_another_record_with_a_warning()
     assert decision.touched[1].key.startswith("1#")
 
 
-def test_twins_are_told_apart_in_a_later_run_whatever_their_order() -> None:
+def test_twins_are_distinguished_in_a_later_run_in_any_order() -> None:
     first_decision = decided({}, incoming("1", "a"), incoming("1", "b"))
     rows = {to.key: to.row for to in first_decision.touched}
     for row in rows.values():
@@ -131,7 +131,7 @@ def test_a_batch_is_one_act_with_its_items_its_queue_and_its_fact(database: Data
     assert [int(version) for version in event["versions"]] == [1, 1]
 
 
-def test_a_batch_that_changes_nothing_says_nothing(database: Database) -> None:
+def test_a_batch_without_changes_publishes_nothing(database: Database) -> None:
     put_in(database, [incoming("1")])
     with database.reading(READER) as session:
         published = session.scalar(select(func.count()).select_from(outbox))

@@ -78,7 +78,7 @@ def test_the_same_file_again_changes_nothing(database: Database, tmp_path: Path)
     assert load(database, read(tmp_path, GOOD)) == (1, 2, 0)
 
 
-def test_what_the_file_does_not_name_stays(database: Database, tmp_path: Path) -> None:
+def test_fields_that_the_file_does_not_name_stay(database: Database, tmp_path: Path) -> None:
     load(database, read(tmp_path, GOOD))
     load(database, read(tmp_path, GOOD.replace('"PST"', '"BARU"')))
     assert set(branches(database)) == {"PST", "BARU", "JYP"}
@@ -150,7 +150,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     assert refusal.value.reason == "PATH_NOT_FOUND"
 
 
-def test_an_institution_that_came_or_changed_is_told_once_with_a_version_that_grows(
+def test_a_new_or_changed_institution_is_published_once_with_a_growing_version(
     database: Database, tmp_path: Path
 ) -> None:
     institutions_data = read(tmp_path, GOOD)

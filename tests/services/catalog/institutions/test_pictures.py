@@ -154,12 +154,12 @@ def test_a_logo_of_many_colours_is_webp_where_that_is_smaller() -> None:
         (b"\xff\xd8\xff" + bytes(LONGEST_BYTES), "PICTURE_BYTES"),
     ],
 )  # fmt: skip
-def test_what_is_no_sound_picture_is_refused_with_a_reason(kind: str, content: bytes, expected: str) -> None:
+def test_a_damaged_picture_is_refused_with_a_reason(kind: str, content: bytes, expected: str) -> None:
     assert reason(kind, content) == expected
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
-def test_what_a_file_says_beside_its_picture_is_gone(kind: str) -> None:
+def test_metadata_of_a_picture_is_removed(kind: str) -> None:
     """A file that is a picture for one program and a page for another."""
     for renditions in (renditions_of("photo", encoded(kind) + HTML), renditions_of("logo", encoded(kind) + HTML)):
         assert not [rendition for rendition in renditions if b"script" in rendition.content]
@@ -317,7 +317,7 @@ def test_a_drawing_that_runs_loads_or_repeats_is_refused(inner: str, expected: s
         (drawing() + HTML, "SVG_MALFORMED"),
     ],
 )  # fmt: skip
-def test_what_is_no_plain_drawing_is_refused(content: bytes, expected: str) -> None:
+def test_an_svg_that_is_not_a_plain_drawing_is_refused(content: bytes, expected: str) -> None:
     assert reason("logo", content) == expected
 
 

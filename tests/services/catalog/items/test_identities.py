@@ -57,7 +57,7 @@ def batches(import_: Importer, *files: Iterable[Marc], together: bool) -> None:
         import_([record])
 
 
-def test_a_second_import_keeps_ids_and_tells_only_what_changed(database: Database, import_: Importer) -> None:
+def test_a_second_import_keeps_ids_and_publishes_only_changes(database: Database, import_: Importer) -> None:
     import_([book("1", items=[("PST", "A"), ("PST", "B")]), book("2", "Kemarau", items=[("PST", "C")])])
     first = ids(database)
     facts = take_facts(database)
@@ -116,7 +116,7 @@ def test_records_that_exchange_barcodes_in_two_batches_keep_both_ids(database: D
     assert owners(database) == {"A": "2", "B": "1"}
 
 
-def test_an_item_that_goes_is_told_and_gets_its_id_back(database: Database, import_: Importer) -> None:
+def test_a_removed_item_is_published_and_gets_its_id_back(database: Database, import_: Importer) -> None:
     import_([book("1", items=[("PST", "A")])])
     item_id = ids(database)["A"]
     take_facts(database)
@@ -159,7 +159,7 @@ def test_facts_and_pages_have_at_most_their_number_of_items(database: Database, 
     assert {copy.id for copy in [*first, *second]} == {str(item_id) for item_id in ids(database).values()}
 
 
-def test_a_branch_that_an_import_opens_is_told_with_its_institution(database: Database, import_: Importer) -> None:
+def test_a_branch_that_an_import_opens_is_published_with_its_institution(database: Database, import_: Importer) -> None:
     import_([book("1", items=[("PST", "A")])])
     import_([book("1", items=[("UTR", "A")])])
     facts = take_facts(database, InstitutionsChanged)

@@ -48,7 +48,7 @@ def test_every_file_is_judged() -> None:
 
 
 @pytest.mark.parametrize("file", FILES, ids=str)
-def test_what_becomes_of_each_record_is_what_its_bytes_say(file: DamagedFile) -> None:
+def test_each_record_is_loaded_or_rejected_by_its_bytes(file: DamagedFile) -> None:
     records, bad = load(file)
     assert (len(records), Counter(refusal.reason for refusal in bad)) == (file.loaded, Counter(file.put_aside))
     warnings = Counter(code for decoded in records for code in decoded.warnings)
@@ -60,7 +60,7 @@ def test_what_becomes_of_each_record_is_what_its_bytes_say(file: DamagedFile) ->
 
 
 @pytest.mark.parametrize("file", FILES, ids=str)
-def test_what_is_loaded_comes_back_or_is_refused_by_name(file: DamagedFile) -> None:
+def test_a_loaded_record_is_exported_or_refused_by_name(file: DamagedFile) -> None:
     records, _ = load(file)
     for decoded in records:
         assert Record.unpack(decoded.record.pack()) == decoded.record

@@ -74,7 +74,7 @@ CHECKS: dict[str, Callable[[bytes, list[Field], list[Field]], bool]] = {
 
 @pytest.mark.parametrize("file", FILES, ids=str)
 @pytest.mark.parametrize("reader", ["yaz", "pymarc"])
-def test_they_read_what_we_read(reader: str, file: MarcFile, tmp_path: Path) -> None:
+def test_foreign_readers_read_the_same_as_we_do(reader: str, file: MarcFile, tmp_path: Path) -> None:
     raws = [frame.raw for frame in read(file.read())]
     if reader == "yaz":
         readings = by_yaz(raws, tmp_path, marc8=file.name.startswith("marc8"))

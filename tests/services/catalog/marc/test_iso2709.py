@@ -172,7 +172,7 @@ def test_a_record_without_a_title_is_read_with_a_warning() -> None:
     assert one(iso(b"1", b"1 \x1faRusli", tags="001 100")).warnings == ("NO_TITLE",)
 
 
-def test_what_is_written_says_utf8_and_true_lengths() -> None:
+def test_a_written_record_declares_utf8_and_true_lengths() -> None:
     raw = iso2709.encode(Record("99999cam  2299999 a 45  ", book(title="Café").fields))
     assert raw[:24] == b"%05dcam a2200049 a 4500" % len(raw)
     assert one(raw).warnings == ()
@@ -187,7 +187,7 @@ def test_what_is_written_says_utf8_and_true_lengths() -> None:
         (book("1\x1d"), "UNSERIALISABLE_IN_ISO2709"),
     ],
 )
-def test_what_iso_2709_cannot_hold_is_refused_by_name(record: Record, reason: str) -> None:
+def test_a_record_that_iso_2709_cannot_hold_is_refused_by_name(record: Record, reason: str) -> None:
     with pytest.raises(NotSerialisable) as refusal:
         iso2709.encode(record)
     assert refusal.value.reason == reason
@@ -220,11 +220,11 @@ def test_the_longest_field_and_record_are_written() -> None:
         (b"\x1d\x1d\x1d", ["GARBAGE"] * 3),
     ],
 )
-def test_what_stands_between_records_is_a_frame_of_its_own(raw: bytes, expected: list[str]) -> None:
+def test_bytes_between_records_are_a_frame_of_their_own(raw: bytes, expected: list[str]) -> None:
     assert reasons(raw) == expected
 
 
-def test_frames_say_where_they_stand() -> None:
+def test_frames_have_their_position() -> None:
     first = iso(b"1", TITLE)
     frames = read(b"garbage" + first + b"\n" + first)
     assert [(frame.number, frame.position) for frame in frames] == [(1, 0), (2, 7), (3, 8 + len(first))]

@@ -86,7 +86,7 @@ def test_an_array_cut_off_gives_what_came_before() -> None:
         (b'{"fields": [{"001": "\xff"}]}', "JSON_MALFORMED"),
     ],
 )
-def test_what_is_no_record_is_put_aside_with_its_reason(raw: bytes, reason: str) -> None:
+def test_an_object_that_is_no_record_is_rejected_with_its_reason(raw: bytes, reason: str) -> None:
     with pytest.raises(MarcError) as bad:
         one(raw)
     assert bad.value.reason == reason

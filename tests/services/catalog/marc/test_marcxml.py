@@ -76,7 +76,7 @@ def test_a_record_wrapped_in_another_kind_of_record_is_found() -> None:
         (b"<!DOCTYPE html><html></html>", ["XML_DTD"]),
     ],
 )
-def test_what_is_no_marcxml_is_said_so(raw: bytes, expected: list[str]) -> None:
+def test_a_document_that_is_no_marcxml_is_rejected_with_the_reason(raw: bytes, expected: list[str]) -> None:
     assert reasons(raw) == expected
 
 
@@ -140,7 +140,7 @@ def test_an_encoding_that_nobody_knows_is_a_fault() -> None:
         (LEADER, "LEADER_BAD"),
     ],
 )
-def test_what_would_be_lost_is_put_aside(inside: str, reason: str) -> None:
+def test_a_record_that_would_lose_values_is_rejected(inside: str, reason: str) -> None:
     with pytest.raises(MarcError, match=reason):
         one(collection(element(inside)))
 

@@ -45,20 +45,20 @@ def test_a_missing_field_is_none_or_empty() -> None:
     )
 
 
-def test_what_is_packed_is_unpacked() -> None:
+def test_a_packed_record_is_unpacked() -> None:
     record = book("1", "Layar terkembang ﷺ \x00\x1f 𝄞")
     assert Record.unpack(record.pack()) == record
 
 
 @pytest.mark.parametrize("position", [0, 4, 9, 10, 11, 12, 16, 20, 23])
-def test_what_depends_on_how_it_was_written_makes_no_other_record(position: int) -> None:
+def test_values_that_depend_on_the_encoding_make_no_other_record(position: int) -> None:
     record = book()
     changed = Record(record.leader[:position] + "#" + record.leader[position + 1 :], record.fields)
     assert changed.fingerprint() == record.fingerprint()
 
 
 @pytest.mark.parametrize("position", [5, 6, 7, 8, 17, 18, 19])
-def test_what_the_leader_says_of_the_book_makes_another_record(position: int) -> None:
+def test_another_description_in_the_leader_makes_another_record(position: int) -> None:
     record = book()
     changed = Record(record.leader[:position] + "#" + record.leader[position + 1 :], record.fields)
     assert changed.fingerprint() != record.fingerprint()

@@ -31,7 +31,7 @@ def load(file: MarcFile) -> list[Record]:
 
 
 @pytest.mark.parametrize("file", corpus.own_sound_files(), ids=str)
-def test_what_was_written_is_read(file: MarcFile) -> None:
+def test_a_written_record_is_read(file: MarcFile) -> None:
     own_records = corpus.own_records(file.name)
     assert [record.fingerprint() for record in load(file)] == [record.fingerprint() for record in own_records]
 

@@ -21,7 +21,7 @@ from services.catalog.record.classes import all_levels, class_of, class_path, le
         ("", ()),
     ],
 )
-def test_a_number_stands_under_its_classes_and_2x_under_297_as_well(number: str, classes: tuple[str, ...]) -> None:
+def test_a_number_counts_under_its_classes_and_2x_under_297_as_well(number: str, classes: tuple[str, ...]) -> None:
     assert levels(number) == classes
 
 
@@ -72,7 +72,7 @@ def test_the_levels_go_down_to_the_last_decimal() -> None:
         ([], [], ""),
     ],
 )
-def test_a_records_class_is_looked_for_where_it_may_stand(
+def test_the_class_of_a_record_is_found_in_each_of_its_fields(
     fields: list[list[str]], call_numbers: list[str], value: str
 ) -> None:
     tags: dict[str, list[list[str]]] = {}

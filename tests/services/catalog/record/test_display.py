@@ -81,7 +81,7 @@ def test_the_table_says_how_to_read_it() -> None:
         ("245-01", "12", "", False, None),
     ],
 )
-def test_a_title_in_its_own_script_stands_beside_the_roman_one(
+def test_a_title_in_its_own_script_is_beside_the_roman_one(
     six: str, value: str, script: str, rtl: bool, lang: str | None
 ) -> None:
     fixed = ["008", "260101s1849    si            000 1 may d"]
@@ -100,7 +100,7 @@ def test_an_arabic_book_is_in_arabic() -> None:
     assert shown(fixed, ["880", "10", "6", "245-01/(3/r", "a", "كتاب"])["parallel"][0]["lang"] == "ar"
 
 
-def test_each_880_says_what_it_is_parallel_to_and_the_title_comes_first() -> None:
+def test_each_880_names_its_parallel_field_and_the_title_comes_first() -> None:
     displayed = shown(
         ["880", "  ", "6", "500-03", "a", "نوت"],
         ["880", "1 ", "6", "100-02", "a", "عبد الله"],
@@ -116,7 +116,7 @@ def test_each_880_says_what_it_is_parallel_to_and_the_title_comes_first() -> Non
     ]  # fmt: skip
 
 
-def test_titles_are_told_apart() -> None:
+def test_titles_have_their_kind() -> None:
     displayed = shown(
         ["130", "0 ", "a", "Hikayat Abdullah.", "l", "Inggris"],
         ["246", "1 ", "i", "Judul asli:", "a", "The Hikayat"],
@@ -134,7 +134,7 @@ def test_titles_are_told_apart() -> None:
     ]
 
 
-def test_a_series_has_its_volume_and_a_traced_statement_is_not_said_twice() -> None:
+def test_a_series_has_its_volume_and_a_traced_statement_is_shown_once() -> None:
     displayed = shown(
         ["490", "1 ", "a", "Seri sastra ;", "v", "jil. 3"],
         ["830", " 0", "a", "Sastra Nusantara ;", "v", "3.", "x", "1234-5679"],
@@ -151,7 +151,7 @@ def test_a_series_has_its_volume_and_a_traced_statement_is_not_said_twice() -> N
     ]
 
 
-def test_notes_stand_in_the_records_order_with_what_they_are() -> None:
+def test_notes_have_the_records_order_and_their_labels() -> None:
     displayed = shown(
         ["586", "  ", "a", "Hadiah Sastra 1955."],
         ["500", "  ", "a", "Terbit pertama kali 1955."],
@@ -209,7 +209,7 @@ def test_subjects_lead_to_the_facet_they_are() -> None:
     assert [heading["kind"] for heading in displayed["headings"]] == ["person", "topic", "free", "free", "genre"]
 
 
-def test_who_did_what_is_said_in_both_languages() -> None:
+def test_roles_are_named_in_both_languages() -> None:
     displayed = shown(
         ["100", "1 ", "a", "Navis, A. A.,", "e", "pengarang."],
         ["700", "1 ", "a", "Hill, A. H.,", "4", "trl"],
@@ -255,7 +255,7 @@ def test_relations_say_which_way_and_how_to_find_the_other() -> None:
     ]
 
 
-def test_numbers_are_told_apart() -> None:
+def test_numbers_have_their_kind() -> None:
     displayed = shown(
         ["001", "42"],
         ["020", "  ", "a", "979-433-111-0"],

@@ -33,7 +33,7 @@ def test_every_field_begins_with_the_constant_token_empty_ones_too() -> None:
     assert set(indexed_document.keywords) == set(KEYWORDS)
 
 
-def test_words_stand_where_they_belong() -> None:
+def test_words_are_in_the_field_of_their_source() -> None:
     indexed_document = indexed(
         ["008", "260101s1956    io            000 1 ind d"],
         ["100", "1 ", "a", "Navis, A. A.", "e", "pengarang"],
@@ -66,7 +66,7 @@ def test_words_in_another_script_are_found_where_their_field_belongs() -> None:
     assert "همكا" in words(indexed_document, "author")
 
 
-def test_a_root_stands_as_often_as_its_place_counts() -> None:
+def test_a_root_is_repeated_by_the_weight_of_its_field() -> None:
     indexed_document = indexed(
         ["245", "10", "a", "Penulisan surau"],
         ["650", " 4", "a", "Surau"],

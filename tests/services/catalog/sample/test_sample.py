@@ -120,7 +120,7 @@ def test_a_book_that_is_written_wrongly_is_named(tmp_path: Path):
         list(read_file(tmp_path / "a.toml"))
 
 
-def test_every_copy_stands_at_a_branch_of_the_institutions_file():
+def test_every_copy_is_at_a_branch_of_the_institutions_file():
     branches_of_copies = {(copies.institution, copies.branch) for book in books() for copies in book.copies}
     assert branches_of_copies == branches()
 

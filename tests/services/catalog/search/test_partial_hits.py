@@ -85,7 +85,7 @@ def test_enough_hits_with_all_the_words_are_not_followed(shelf: Library) -> None
 
 
 @pytest.mark.parametrize("query", ["xyzzy qqqq", "xyzzy surau", '"kota surau"', "judul:kosmos judul:unggas"])
-def test_nothing_stays_nothing(shelf: Library, query: str) -> None:
+def test_a_search_without_enough_known_words_stays_empty(shelf: Library, query: str) -> None:
     assert shelf.find(query).total == 0
 
 
@@ -145,7 +145,7 @@ def test_a_number_that_is_found_is_not_followed(shelf: Library) -> None:
     assert titles(shelf.find("899.2213 NAV r")) == ["Robohnya surau kami"]
 
 
-def test_what_the_search_names_by_field_or_excludes_stays_so(shelf: Library) -> None:
+def test_fields_and_exclusions_of_a_search_apply_to_partial_hits(shelf: Library) -> None:
     result = shelf.find("surau robohnya kampung penulis:navis")
     assert set(titles(result)) == {"Robohnya surau kami", "Surau di kota"}
     assert "Surau di kota" not in titles(shelf.find("surau robohnya kampung -kota"))
@@ -300,7 +300,7 @@ def test_a_weak_word_is_not_needed_in_a_question(other_shelf: Library) -> None:
     assert other_shelf.find("kisah laut").relaxed
 
 
-def test_a_subject_that_is_the_search_comes_first_and_the_reason_says_so(other_shelf: Library) -> None:
+def test_a_subject_that_is_the_search_comes_first_with_the_reason(other_shelf: Library) -> None:
     books = [
         book("Sastra dan kritik sastra lama : sastra, kritik", summary="Kritik. Sastra."),
         book("Chairil pelopor angkatan empat puluh lima", subject="Kritik sastra"),

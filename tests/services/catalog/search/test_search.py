@@ -321,7 +321,7 @@ def test_words_as_people_type_them_are_found(open_library: Callable[[], Library]
     assert library.find("ayam").total == 0  # Penajam is no derivation of ajam, the old spelling
 
 
-def test_a_word_that_stands_for_the_typed_one_is_explained(open_library: Callable[[], Library]) -> None:
+def test_a_word_that_replaces_the_typed_one_is_explained(open_library: Callable[[], Library]) -> None:
     library = open_library()
     library.put([book("Tata bahasa")])
     (hit,) = library.find("baso", explain=True).hits

@@ -28,13 +28,13 @@ def test_a_volume_is_read_from_the_series_or_the_title(
     assert series_of(brief) == series
 
 
-def test_volumes_stand_in_order_and_a_better_match_stays_first(library: Library) -> None:
+def test_volumes_are_in_order_and_a_better_match_stays_first(library: Library) -> None:
     library.put([book(f"Kisah rantau {volume}", summary="kata " * (7 - volume)) for volume in (3, 1, 4, 2)])
     assert library.titles("kisah rantau") == [f"Kisah rantau {volume}" for volume in (1, 2, 3, 4)]
     assert library.titles("kisah rantau 3")[0] == "Kisah rantau 3"
 
 
-def test_volumes_of_the_sample_stand_in_order(sample_library: Library) -> None:
+def test_volumes_of_the_sample_are_in_order(sample_library: Library) -> None:
     for query, expected in (("harry potter", "Harry Potter dan"), ("supernova", "Supernova")):
         titles = [title for title in sample_library.titles(query, strict=True) if title.startswith(expected)]
         assert len(titles) >= 3

@@ -100,7 +100,7 @@ def test_no_stop_word_and_no_commoner_word_is_offered(shelf: Library, typed: str
     assert shelf.find(typed).did_you_mean == ""
 
 
-def test_words_that_stand_for_each_other_are_found_without_a_correction(shelf: Library) -> None:
+def test_words_of_the_same_meaning_are_found_without_a_correction(shelf: Library) -> None:
     result = shelf.find("siti nurbaya")
     assert (result.total, result.did_you_mean) == (1, "")
 

@@ -33,12 +33,12 @@ def test_everything_comes_back(data: bytes) -> None:
     assert decompress(compress(data)) == data
 
 
-def test_what_was_kept_at_first_can_be_read_for_ever() -> None:
+def test_values_of_the_first_compression_can_be_read() -> None:
     assert decompress(KEPT) == TEXT
     assert len(KEPT) < len(TEXT) / 2
 
 
-def test_what_was_kept_before_there_was_such_a_thing_comes_as_it_is() -> None:
+def test_values_from_before_compression_are_returned_as_they_are() -> None:
     assert decompress(b'{"title":"Kemarau"}') == b'{"title":"Kemarau"}'
     assert decompress(b"") == b""
 
@@ -49,7 +49,7 @@ def test_threads_do_not_get_in_each_others_way() -> None:
         assert list(threads.map(lambda data: decompress(compress(data)), texts * 20)) == texts * 20
 
 
-def test_a_catalogue_from_before_is_read_and_what_is_new_stands_deflated(database: Database, index: Index) -> None:
+def test_uncompressed_records_are_read_and_new_ones_are_compressed(database: Database, index: Index) -> None:
     Indexer(database, index).step()
     library = Library(database, index)
     library.put([book("Kemarau", author="Navis, A. A."), book("Siti Nurbaya")])

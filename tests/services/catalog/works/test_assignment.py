@@ -55,7 +55,7 @@ def test_a_record_that_connects_two_works_merges_the_younger_into_the_older(work
         assert merged.merged_into == works.number("1")
 
 
-def test_who_moves_gets_a_new_version_and_the_index_and_others_hear_of_it(works: Works) -> None:
+def test_a_record_that_changes_its_work_gets_a_new_version_is_indexed_and_published(works: Works) -> None:
     works.put(made("1", "satu"))
     works.put(made("2", "dua"))
     works.put(made("3", "dua", "satu"))
@@ -97,7 +97,7 @@ def test_a_changed_record_leaves_and_joins_another(works: Works) -> None:
     assert works.partition() == of("14", "23")
 
 
-def test_what_only_a_changed_record_held_together_parts(works: Works) -> None:
+def test_records_that_only_a_changed_record_connected_become_separate_works(works: Works) -> None:
     works.put(made("1", "satu"), made("2", "satu", "dua"), made("3", "dua"), made("4", "dua"))
     first_work, version = works.work_id("1"), works.version("4")
     works.put(made("2", "lain"))

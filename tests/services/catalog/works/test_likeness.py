@@ -204,7 +204,7 @@ def test_apart(name: str) -> None:
     assert compare(right, left) == likeness
 
 
-def test_reasons_are_said_in_both_languages_surest_first() -> None:
+def test_reasons_are_in_both_languages_with_the_surest_first() -> None:
     twin = book("3", "Bumi manusia", author="Toer, Pramoedya Ananta", isbn="979-9731-23-4 (jil. 1)")
     likeness = compare(compared_record(BUMI), compared_record(twin))
     assert likeness.reasons[0].id == "Pengarang dan judul sama"
@@ -248,7 +248,7 @@ def test_keys_are_few_fit_a_column_and_come_back_from_their_row() -> None:
     assert unpack(None) == unpack(b"") == ()
 
 
-def test_what_is_found_of_a_record() -> None:
+def test_keys_of_a_record_are_found() -> None:
     record = book(
         "1", "The tigers of Minangkabau", author="Hadler, Jeffrey,", subjects=["Harimau"],
         more=[["490", "0 ", "a", "Seri adat ;", "v", "3"]],

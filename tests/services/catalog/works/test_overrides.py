@@ -27,7 +27,7 @@ def test_a_split_record_gets_a_new_version(works: Works) -> None:
     assert works.version("2") == 2
 
 
-def test_what_only_a_split_record_held_together_parts(works: Works) -> None:
+def test_records_that_only_a_split_record_connected_become_separate_works(works: Works) -> None:
     works.put(made("1", "satu"), made("2", "satu", "dua"), made("3", "dua"))
     works.split("2")
     assert works.partition() == of("1", "2", "3")
@@ -61,14 +61,14 @@ def test_the_newest_word_counts(works: Works) -> None:
     assert works.partition() == of("1", "2", "3")
 
 
-def test_an_edition_ruled_on_says_so_with_the_reason(works: Works) -> None:
+def test_an_edition_with_a_ruling_shows_it_with_the_reason(works: Works) -> None:
     works.put(made("1", "satu"), made("2"))
     works.join("2", into="1")
     (edition,) = [edition for edition in works.shown("1").editions if edition.record.id == str(works.record_id("2"))]
     assert (edition.score, edition.reasons[0].en) == (100, "Decided by a librarian: terjemahan")
 
 
-def test_what_cannot_be_ruled_is_refused_by_name(works: Works) -> None:
+def test_an_impossible_ruling_is_refused_by_name(works: Works) -> None:
     works.put(made("1"))
     with pytest.raises(Invalid, match="WORK_OF_ONE"):
         works.split("1")
