@@ -36,14 +36,17 @@ Handler = Callable[["Session", "Message", "Context"], None]
 class Consumer:
     """One handler of one type of event.
 
-    name     unique within the service; queue and inbox rows have this name, so after a new name they are not used
-    event    generated message class of the event
-    handler  "package.module:function"
+    name        unique within the service; queue and inbox rows have this name, so after a new name they are not used
+    event       generated message class of the event
+    handler     "package.module:function", called as handler(session, message, context)
+    takes_many  the handler is called as handler(session, [(message, context), …]) instead, with one or more events in
+                their order, of all types that it handles
     """
 
     name: str
     event: type[Message]
     handler: str
+    takes_many: bool = False
 
 
 @dataclass(frozen=True, slots=True)

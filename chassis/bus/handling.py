@@ -1,12 +1,13 @@
-"""Runs a handler on an event, for both buses."""
+"""Runs handlers on events, for both buses."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import datetime
 from functools import lru_cache, partial
-from typing import Any, cast
+from itertools import groupby
+from typing import Any, NamedTuple, cast
 
 import orjson
 from google.protobuf.descriptor import FieldDescriptor
@@ -15,36 +16,79 @@ from google.protobuf.message import Message
 from sqlalchemy.orm import Session
 
 from chassis.bus import Event
-from chassis.bus.inbox import record_delivery
+from chassis.bus.inbox import record_deliveries
 from chassis.context import Context, system
 from chassis.database.db import Database
 from chassis.errors import Invalid
+from chassis.metrics import telemetry
 from chassis.service import Consumer
 from chassis.urls import resolve
 
 
+class Delivery(NamedTuple):
+    """An event, read as its message, for one handler."""
+
+    consumer: Consumer
+    event: Event
+    message: Message
+
+
 def handle(
-    database: Database, consumer: Consumer, event: Event, *, claim: Callable[[Session], bool] | None = None
-) -> bool:
-    """Run a handler on an event, with its effect and inbox row in one transaction; once more after a write conflict.
+    database: Database,
+    events: Sequence[tuple[Consumer, Event]],
+    *,
+    claim: Callable[[Session], None] = lambda _session: None,
+    marking: Callable[[str], AbstractContextManager[None]] = lambda _key: nullcontext(),
+) -> None:
+    """Handle events in order, with their effects and inbox rows in one transaction; once more after a write conflict.
 
-    claim    called first inside the transaction; if it returns False, the handler does not run
-    returns  whether the handler ran; False when it has handled the event before
-    raises   Invalid  EVENT_UNREADABLE, and the errors of the handler
+    An event that its handler has handled before has no effect.
+
+    claim    called first inside the transaction
+    marking  surrounds each call of a handler; gets "handler/event id", or "handler/" for a call with many events
+    raises   Invalid  EVENT_UNREADABLE, and the errors of the handlers; then no event has an effect
     """
-    message = read_body(consumer, event)
-    handler = resolve(consumer.handler)
-    context = context_of(event)
+    deliveries = [Delivery(consumer, event, read_body(consumer, event)) for consumer, event in events]
 
-    def act(session: Session) -> bool:
-        if claim is not None and not claim(session):
-            return False
-        if not record_delivery(session, consumer.name, event.id):
-            return False
-        handler(session, message, context)
-        return True
+    def act(session: Session) -> None:
+        claim(session)
+        keys = [(consumer.name, event.id) for consumer, event in events]
+        new = record_deliveries(session, keys)
+        for group in _groups([delivery for key, delivery in zip(keys, deliveries, strict=True) if key in new]):
+            (consumer, event, message), *others = group
+            with _span(consumer, event), marking(f"{consumer.name}/{'' if others else event.id}"):
+                handler = resolve(consumer.handler)
+                if consumer.takes_many:
+                    handler(session, [(delivery.message, context_of(delivery.event)) for delivery in group])
+                else:
+                    handler(session, message, context_of(event))
+                session.flush()
+            # So that the next handler reads rows from the database, not from the session of this one.
+            session.expunge_all()
 
-    return database.run(system(f"handler:{consumer.name}"), act)
+    database.run(system(f"handler:{events[0][0].name}"), act)
+
+
+def _groups(deliveries: Sequence[Delivery]) -> Iterator[list[Delivery]]:
+    """Divide events into those of one call of a handler; with tracing each event has its own call, in its own trace."""
+    for (_, takes_many), group in groupby(deliveries, key=_handler_of):
+        if takes_many and not telemetry.is_tracing():
+            yield list(group)
+        else:
+            yield from ([delivery] for delivery in group)
+
+
+def _handler_of(delivery: Delivery) -> tuple[str, bool]:
+    return delivery.consumer.handler, delivery.consumer.takes_many
+
+
+def _span(consumer: Consumer, event: Event) -> AbstractContextManager[None]:
+    return telemetry.span(
+        f"process {consumer.name}",
+        kind="consumer",
+        parent={"traceparent": event.traceparent},
+        messaging_message_id=str(event.id),
+    )
 
 
 def context_of(event: Event) -> Context:

@@ -253,14 +253,7 @@ def _method(resources: Resources, consumer: Consumer, turns: Turns) -> Callable[
 
 def run_handler(resources: Resources, consumer: Consumer, message: BrokerMessage) -> None:
     """Run a handler on a message. Raises the errors of `handle`."""
-    event = event_of(message)
-    with telemetry.span(
-        f"process {consumer.name}",
-        kind="consumer",
-        parent={"traceparent": event.traceparent},
-        messaging_message_id=str(event.id),
-    ):
-        handle(resources.database, consumer, event)
+    handle(resources.database, [(consumer, event_of(message))])
 
 
 def refuse_when_waiting_blocks(database: Database) -> None:

@@ -63,15 +63,17 @@ def _insert_ignore(dialect_name: str, table: Table, key: tuple[str, ...]) -> Any
     return insert_into(table, dialect_name).inline().on_conflict_do_nothing(index_elements=key or None)
 
 
-def upsert_newer(session: Session, table: Any, row: Mapping[str, Any], *, key: str, version: str) -> bool:
-    """Insert a row, or replace the row with its key if that has an older version.
+def upsert_newer(session: Session, table: Any, rows: Rows, *, key: str, version: str) -> int:
+    """Insert rows with the same columns, or replace the row with the same key if that has an older version.
 
     table    a Table or a declarative class
     key      name of the column of the unique index
-    returns  False if the stored row is not older
+    returns  the number of rows that were stored
     """
-    statement = _upsert_newer(session.get_bind().dialect.name, _table(table), tuple(row), key, version)
-    return count_changed(session, statement, row) == 1
+    if not rows:
+        return 0
+    statement = _upsert_newer(session.get_bind().dialect.name, _table(table), tuple(rows[0]), key, version)
+    return count_changed(session, statement, rows)
 
 
 @functools.lru_cache(maxsize=64)

@@ -15,10 +15,10 @@ SERVICE = Service(
     adder="rangkiang.catalog.v1.catalog_pb2_grpc:add_CatalogServicer_to_server",
     commands="services.catalog.commands:app",
     consumers=(
-        Consumer("loans_opened", LoanOpened, "services.catalog.handlers:keep_state"),
-        Consumer("loans_renewed", LoanRenewed, "services.catalog.handlers:keep_state"),
-        Consumer("loans_returned", LoanReturned, "services.catalog.handlers:keep_state"),
-        Consumer("copies_moved", CopyMoved, "services.catalog.handlers:keep_state"),
+        Consumer("loans_opened", LoanOpened, "services.catalog.handlers:keep_states", takes_many=True),
+        Consumer("loans_renewed", LoanRenewed, "services.catalog.handlers:keep_states", takes_many=True),
+        Consumer("loans_returned", LoanReturned, "services.catalog.handlers:keep_states", takes_many=True),
+        Consumer("copies_moved", CopyMoved, "services.catalog.handlers:keep_states", takes_many=True),
         Consumer("lending_rules", PoliciesChanged, "services.catalog.handlers:keep_rules"),
     ),
     projections=(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy.orm import Session
 
 from chassis.context import Context
@@ -16,16 +18,6 @@ def copy_institutions(session: Session, fact: InstitutionsChanged, _context: Con
     institutions.copy_institutions(session, fact.institutions)
 
 
-def open_loan(session: Session, fact: LoanOpened, _context: Context) -> None:
-    """Copy a new loan of a member."""
-    loans.copy_loan(session, fact.loan, is_open=True)
-
-
-def renew_loan(session: Session, fact: LoanRenewed, _context: Context) -> None:
-    """Copy the new due date of a loan."""
-    loans.copy_loan(session, fact.loan, is_open=True)
-
-
-def return_loan(session: Session, fact: LoanReturned, _context: Context) -> None:
-    """Mark the copy of a loan as returned."""
-    loans.copy_loan(session, fact.loan, is_open=False)
+def copy_loans(session: Session, events: Sequence[tuple[LoanOpened | LoanRenewed | LoanReturned, Context]]) -> None:
+    """Copy loans of members that were opened, renewed or returned."""
+    loans.copy_loans(session, [(event.loan, not isinstance(event, LoanReturned)) for event, _ in events])

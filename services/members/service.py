@@ -39,9 +39,9 @@ SERVICE = Service(
     sample="services.members.sample:load",
     consumers=(
         Consumer("institutions", InstitutionsChanged, "services.members.handlers:copy_institutions"),
-        Consumer("loan-opened", LoanOpened, "services.members.handlers:open_loan"),
-        Consumer("loan-renewed", LoanRenewed, "services.members.handlers:renew_loan"),
-        Consumer("loan-returned", LoanReturned, "services.members.handlers:return_loan"),
+        Consumer("loan-opened", LoanOpened, "services.members.handlers:copy_loans", takes_many=True),
+        Consumer("loan-renewed", LoanRenewed, "services.members.handlers:copy_loans", takes_many=True),
+        Consumer("loan-returned", LoanReturned, "services.members.handlers:copy_loans", takes_many=True),
     ),
     checks=(
         "services.members.checks:master_key",

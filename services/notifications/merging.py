@@ -39,7 +39,7 @@ def copy_members(session: Session, facts: Iterable[MemberFact]) -> int:
             "moved_to": into,
             "is_erased": False,
         }
-        if not upsert_newer(session, Member, row, key="id", version="version"):
+        if not upsert_newer(session, Member, [row], key="id", version="version"):
             continue
         if into is not None and into != moved_to:
             _move(session, member_id, kept_id(session, member_id))

@@ -51,7 +51,7 @@ def read_mark(session: Session, loan: LoanFact, *, returned: bool = False) -> Lo
         "due_on": date.fromisoformat(loan.due_on) if loan.due_on else date.min,
         "returned_at": clock.now() if returned else None,
     }
-    if upsert_newer(session, LoanMark, row, key="id", version="state_version"):
+    if upsert_newer(session, LoanMark, [row], key="id", version="state_version"):
         return LoanMark(**row)
     return session.get(LoanMark, row["id"], populate_existing=True)
 

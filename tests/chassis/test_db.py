@@ -72,7 +72,7 @@ def test_only_a_newer_version_replaces_a_row(database: Database) -> None:
     row = {"id": new_id(), "number": 2}
     with database.transaction(READER) as session:
         stored = [
-            upsert_newer(session, things, {**row, "number": number}, key="id", version="number")
+            upsert_newer(session, things, [{**row, "number": number}], key="id", version="number")
             for number in (2, 2, 1, 3)
         ]
         assert stored == [True, False, False, True]

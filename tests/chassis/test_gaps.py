@@ -15,7 +15,7 @@ from sqlalchemy import insert, select
 
 import chassis.bus.outbox
 from chassis import clock
-from chassis.bus.inbox import record_delivery
+from chassis.bus.inbox import record_deliveries
 from chassis.bus.outbox import outbox
 from chassis.context import system
 from chassis.ids import earliest_id
@@ -53,7 +53,7 @@ class Library:
 
     def handle(self, event_id: UUID) -> None:
         with self.catalog.database.transaction(TEST) as session:
-            assert record_delivery(session, "loans_opened", event_id)
+            assert record_deliveries(session, [("loans_opened", event_id)])
 
     def unpublished(self) -> list[UUID]:
         with self.circulation.database.reading(TEST) as session:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from chassis import clock
 from chassis.bus import BACKOFF_SECONDS, local_delivery
+from chassis.bus.inbox import record_deliveries
 from chassis.bus.local import deliveries, open_local
 from chassis.bus.local_delivery import Deliveries, deliver
 from chassis.context import Context, system
@@ -116,12 +117,6 @@ def test_an_event_that_kills_its_process_counts_as_tried_and_is_dead_after_sever
         assert [event.error for event in dead_list.find()] == ["its process died while handling it"]
 
 
-@pytest.fixture(autouse=True)
-def _long_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a slow machine end no transaction early."""
-    monkeypatch.setattr(local_delivery, "TURN_SECONDS", 60)
-
-
 def transactions(installation: Installation) -> list[int]:
     """A list with one element for each transaction of orders that has written."""
     written: list[int] = []
@@ -133,13 +128,11 @@ def test_of_many_events_some_fail_and_the_others_have_their_effect_once(installa
     names = [f"rotten{number:03}" if number in (7, 100, 249) else f"article{number:03}" for number in range(250)]
     installation.receive(*names)
     installation.publish()
-    written, orders = transactions(installation), Deliveries(installation.orders)
+    orders = Deliveries(installation.orders)
     with clock.frozen(clock.now()):  # on a busy machine those that were put off for a second would be due again
         assert [orders.run_due(NEVER), orders.run_due(NEVER), orders.run_due(NEVER)] == [200, 50, 0]
     assert installation.placed() == [name for name in names if not name.startswith("rotten")]
     assert delivery_rows(installation) == [(1, False)] * 3
-    # Of 100, 100 and 50 events, and of the three that were put off.
-    assert len(written) == 6
     with clock.frozen(clock.now() + timedelta(minutes=1)):
         assert orders.run_due(NEVER) == 3
     assert delivery_rows(installation) == [(2, False)] * 3
@@ -160,13 +153,58 @@ def test_events_are_handled_in_the_order_of_their_times(installation: Installati
     assert names == ["third", "second", "first"]
 
 
-def test_a_transaction_of_events_ends_soon(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("limit", "value"), [("TOGETHER", 2), ("TOGETHER_CHARACTERS", 250)])
+def test_a_transaction_has_few_events_because_people_wait_for_its_lock(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch, limit: str, value: int
+) -> None:
     installation.receive(*(f"article{number}" for number in range(5)))
     installation.publish()
     written = transactions(installation)
-    monkeypatch.setattr(local_delivery, "TURN_SECONDS", 0)
+    monkeypatch.setattr(local_delivery, limit, value)
     Deliveries(installation.orders).run_due(NEVER)
-    assert len(written) == len(installation.placed()) == 5
+    assert (len(written), len(installation.placed())) == (3, 5)
+
+
+def place_orders(session: Session, facts: Sequence[tuple[ArticleReceived, Context]]) -> None:
+    """Place an order for each call, named by all its articles, and an order for each article."""
+    names = "+".join(fact.name for fact, _ in facts)
+    session.execute(insert(placed_orders).values(name=names, institution="", actor=""))
+    for fact, context in facts:
+        place_order(session, fact, context)
+
+
+def taking_many(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> Resources:
+    """Orders with a handler that takes many events."""
+    monkeypatch.setattr(handlers, "place_order", place_orders)
+    (consumer,) = installation.orders.service.consumers
+    service = replace(installation.orders.service, consumers=(replace(consumer, takes_many=True),))
+    return replace(installation.orders, service=service)
+
+
+def test_a_handler_that_takes_many_events_gets_new_ones_in_order_in_one_call(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orders, seen = taking_many(installation, monkeypatch), installation.some_event()
+    with installation.orders.database.transaction(system("test")) as session:
+        record_deliveries(session, [("place_order", seen.id)])
+    with installation.open_bus() as bus:
+        bus.publish([seen])
+    installation.receive("guava", "mango", "papaya")
+    installation.publish()
+    Deliveries(orders).run_due(NEVER)
+    assert installation.placed() == ["guava", "guava+mango+papaya", "mango", "papaya"]
+    assert delivery_rows(installation) == []
+
+
+def test_a_handler_that_takes_many_events_gets_each_alone_after_a_failure(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orders = taking_many(installation, monkeypatch)
+    installation.receive("guava", "rotten", "papaya")
+    installation.publish()
+    Deliveries(orders).run_due(NEVER)
+    assert installation.placed() == ["guava", "guava", "papaya", "papaya"]
+    assert delivery_rows(installation) == [(1, False)]
 
 
 def test_an_event_that_ends_the_transaction_of_many_is_tried_alone(installation: Installation) -> None:

@@ -16,7 +16,7 @@ from sqlalchemy import func, select
 
 from chassis import clock
 from chassis.bus import Event, inbox, outbox
-from chassis.bus.inbox import record_delivery
+from chassis.bus.inbox import record_deliveries
 from chassis.bus.outbox import Relay, tidy
 from chassis.context import system
 from chassis.errors import Unavailable
@@ -207,14 +207,14 @@ def test_the_log_is_emptied_daily(installation: Installation) -> None:
 def test_an_event_is_new_to_a_consumer_once(installation: Installation) -> None:
     event = installation.some_event().id
     with installation.stock.database.transaction(TEST) as session:
-        assert record_delivery(session, "place_order", event)
-        assert not record_delivery(session, "place_order", event)
-        assert record_delivery(session, "another", event)
+        assert record_deliveries(session, [("place_order", event)])
+        assert not record_deliveries(session, [("place_order", event)])
+        assert record_deliveries(session, [("another", event)])
 
 
 def test_inbox_rows_are_deleted_after_a_month(installation: Installation) -> None:
     with installation.stock.database.transaction(TEST) as session:
-        record_delivery(session, "place_order", installation.some_event().id)
+        record_deliveries(session, [("place_order", installation.some_event().id)])
     with clock.frozen(clock.now() + timedelta(days=29)):
         tidy(installation.stock, threading.Event())
     assert rows(installation, inbox.inbox) == 1
@@ -227,7 +227,7 @@ def test_old_rows_are_deleted_a_few_at_a_time(installation: Installation) -> Non
     with installation.stock.database.transaction(TEST) as session:
         for name in ("place_order", "another"):
             for _ in range(250):
-                record_delivery(session, name, installation.some_event().id)
+                record_deliveries(session, [(name, installation.some_event().id)])
     written: list[int] = []
     after_commit(installation.stock.database, lambda: written.append(1))
     with clock.frozen(clock.now() + timedelta(days=31)):

@@ -63,11 +63,6 @@ def _in_handle() -> Any:
     return sys.modules["__main__"] if hasattr(sys.modules["__main__"], "EventConsumer") else local_delivery
 
 
-def _after_commit() -> None:
-    kill_after(_in_handle(), "handle")
-    kill_after(local_delivery.Batch, "handle")
-
-
 def _bus(kill_at: Callable[..., None], name: str) -> None:
     for adapter in (local.LocalBus, amqp.AmqpBus):
         kill_at(adapter, name)
@@ -88,7 +83,7 @@ POINTS: dict[str, Callable[[], None]] = {
     "handler.before_effect": lambda: kill_before(handlers, "place_order"),
     "handler.after_effect": lambda: kill_after(handlers, "place_order"),
     "handler.fifth": lambda: kill_before(handlers, "place_order", call=5),
-    "handler.after_commit": _after_commit,
+    "handler.after_commit": lambda: kill_after(_in_handle(), "handle"),
     # After a handler failed, on the local bus and on RabbitMQ.
     "handler.before_put_off": lambda: kill_before(local_delivery.Deliveries, "_put_off"),
     "handler.after_put_off": lambda: kill_after(local_delivery.Deliveries, "_put_off"),

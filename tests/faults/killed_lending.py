@@ -33,7 +33,7 @@ POINTS: dict[str, tuple[Any, str, str]] = {
     "check_in.before_commit": (loans, "check_in", "after"),
     "check_in.after_commit": (loans.LoanMethods, "CheckIn", "after"),
     "relay.before_mark": (outbox, "_mark", "before"),
-    "handler.after_commit": (local_delivery.Batch, "handle", "after"),
+    "handler.after_commit": (local_delivery, "handle", "after"),
 }
 # Within the transaction of a batch of an import, and after it.
 POINTS_OF_IMPORT: dict[str, tuple[Any, str, str]] = {

@@ -19,7 +19,7 @@ from chassis.service import Resources
 from chassis.settings import Settings
 from rangkiang.circulation.v1.events_pb2 import LoanFact, LoanOpened
 from services.catalog import rpc
-from services.catalog.handlers import keep_state
+from services.catalog.handlers import keep_states
 from services.catalog.service import SERVICE
 from services.catalog.tables import Institution
 from services.members.keys import Keys
@@ -93,4 +93,4 @@ def lend(database: Database, item_id: str) -> None:
         loan = LoanFact(
             item_id=item_id, institution_id=institution_id, state="on_loan", state_version=1, due_on="2026-12-03"
         )
-        keep_state(session, LoanOpened(loan=loan), CONTEXT)
+        keep_states(session, [(LoanOpened(loan=loan), CONTEXT)])

@@ -94,8 +94,8 @@ _ITEMS = (
 )
 
 
-def _rows(session: Session, numbers: Sequence[int]) -> Iterable[tuple[Any, ItemFacts]]:
-    for row in session.execute(_ITEMS, {"numbers": numbers}):
+def _rows(session: Session, numbers: Collection[int]) -> Iterable[tuple[Any, ItemFacts]]:
+    for row in session.execute(_ITEMS, {"numbers": list(numbers)}):
         yield (
             row,
             ItemFacts(
@@ -121,7 +121,7 @@ def load_items(session: Session, numbers: Sequence[int]) -> dict[int, list[ItemF
     return items
 
 
-def load_holdings(session: Session, numbers: Sequence[int]) -> dict[int, bytes]:
+def load_holdings(session: Session, numbers: Collection[int]) -> dict[int, bytes]:
     """Compute the holdings of records from the tables, as JSON. The caller has locked the records."""
     computed = dict.fromkeys(numbers, b"[]")
     for number, group in groupby(_rows(session, numbers), key=lambda pair: pair[0].record_number):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -21,7 +21,7 @@ from services.catalog.index_queue import enqueue
 from services.catalog.items.branches import BranchIndex
 from services.catalog.items.events import copy_json, digest_of, emit_items, with_version
 from services.catalog.items.identities import RecordItems, plan_items, write_items
-from services.catalog.items.lending import IN, load_holdings, lock_records, put_holdings
+from services.catalog.items.lending import IN, load_holdings, load_states, lock_records, put_holdings
 from services.catalog.record.holdings import can_be_borrowed
 from services.catalog.record.item_facts import facts_of_packed
 from services.catalog.tables import GoneItem, Institution, Item, ItemState, LendingRules, Record
@@ -36,48 +36,59 @@ def is_empty(session: Session) -> bool:
     return all(session.scalar(select(column).limit(1)) is None for column in tables)
 
 
-def put_state(session: Session, loan: LoanFact, *, context: Context) -> bool:
-    """Store the state of an item and update the holdings of its record. A returned item that is leaving is removed.
+def store_states(session: Session, loans: Sequence[tuple[LoanFact, Context]]) -> None:
+    """Store the newest states of items and update the holdings of their records. Returned items that leave are removed.
 
-    An item that an import removed before this event of its loan arrived is restored until it is returned. Neither the
-    record's version nor updated_at changes. Returns False when a newer state is stored already.
+    An item that an import removed before the event of its loan arrived is restored until it is returned. Neither the
+    version of a record nor its updated_at changes. A newer state that is stored already stays.
+
+    loans  states, and the context of the act of each
     """
-    item_id, state = parse_id(loan.item_id), loan.state
-    number = _lock_record_of(session, item_id)
-    row = {
-        "item_id": item_id,
-        "institution_id": parse_id(loan.institution_id),
-        "state": state,
-        "state_version": loan.state_version,
-        "due_on": loan.due_on if state == "on_loan" else "",
-    }
-    if not upsert_newer(session, ItemState, row, key="item_id", version="state_version"):
-        return False
-    if number is None and state != IN:
-        number = _restore(session, item_id, context=context)
-    if number is not None:
-        refresh_holdings(session, [number])
-        if state == IN:
-            _remove_returned_items(session, number, context=context)
-    return True
+    newest: dict[UUID, tuple[LoanFact, Context]] = {}
+    for loan, context in loans:
+        item_id = parse_id(loan.item_id)
+        if item_id not in newest or newest[item_id][0].state_version < loan.state_version:
+            newest[item_id] = loan, context
+    numbers = _lock_records_of(session, newest)
+    rows = [
+        {
+            "item_id": item_id,
+            "institution_id": parse_id(loan.institution_id),
+            "state": loan.state,
+            "state_version": loan.state_version,
+            "due_on": loan.due_on if loan.state == "on_loan" else "",
+        }
+        for item_id, (loan, _) in sorted(newest.items())
+    ]
+    upsert_newer(session, ItemState, rows, key="item_id", version="state_version")
+    missing = [item_id for item_id in newest if item_id not in numbers]
+    for item_id, (state, _) in load_states(session, missing).items():
+        number = _restore(session, item_id, context=newest[item_id][1]) if state != IN else None
+        if number is not None:
+            numbers[item_id] = number
+    refresh_holdings(session, set(numbers.values()))
+    in_catalogue = ((numbers[item_id], *newest[item_id]) for item_id in sorted(numbers))
+    returned = {number: context for number, loan, context in in_catalogue if loan.state == IN}
+    _remove_returned_items(session, returned)
 
 
-def _lock_record_of(session: Session, item_id: UUID) -> int | None:
-    """Lock the record of an item, and return its number; None for an item that the catalogue does not have.
+def _lock_records_of(session: Session, item_ids: Collection[UUID]) -> dict[UUID, int]:
+    """Lock the records of items. Returns item id -> number of its record, without items that the catalogue has not.
 
-    While this waits for the lock, an import may move the item to another record or restore it.
+    While this waits for the locks, an import may move an item to another record or restore it.
     """
-    number = _record_number(session, item_id)
+    numbers = _record_numbers(session, item_ids)
     if session.get_bind().dialect.name != "postgresql":
-        return number
+        return numbers
     while True:
-        if number is None:
-            session.execute(select(GoneItem.id).where(GoneItem.id == item_id).with_for_update()).all()
-        else:
-            lock_records(session, [number])
-        locked, number = number, _record_number(session, item_id)
-        if number == locked:
-            return number
+        missing = sorted(item_id for item_id in item_ids if item_id not in numbers)
+        if missing:
+            gone = select(GoneItem.id).where(GoneItem.id.in_(missing)).order_by(GoneItem.id)
+            session.execute(gone.with_for_update()).all()
+        lock_records(session, set(numbers.values()))
+        locked, numbers = numbers, _record_numbers(session, item_ids)
+        if numbers == locked:
+            return numbers
 
 
 def _restore(session: Session, item_id: UUID, *, context: Context) -> int | None:
@@ -113,67 +124,76 @@ def _restore(session: Session, item_id: UUID, *, context: Context) -> int | None
     return int(record.number)
 
 
-def _record_number(session: Session, item_id: UUID) -> int | None:
-    return session.scalar(_RECORD_OF_ITEM, {"item_id": item_id})
+def _record_numbers(session: Session, item_ids: Collection[UUID]) -> dict[UUID, int]:
+    return {row.id: row.record_number for row in session.execute(_RECORDS_OF_ITEMS, {"item_ids": list(item_ids)})}
 
 
 # Built once, because each act at a desk runs them.
 _items: Any = Item.__table__
 _records: Any = Record.__table__
-_RECORD_OF_ITEM = select(_items.c.record_number).where(_items.c.id == bindparam("item_id"))
-_is_record = _records.c.number == bindparam("of_number")
-_STORED_HOLDINGS = select(_records.c.holdings, _records.c.version + _records.c.index_changes).where(_is_record)
+_RECORDS_OF_ITEMS = select(_items.c.id, _items.c.record_number).where(
+    _items.c.id.in_(bindparam("item_ids", expanding=True))
+)
+_STORED_HOLDINGS = (
+    select(_records.c.number, _records.c.holdings, (_records.c.version + _records.c.index_changes).label("version"))
+    .where(_records.c.number.in_(bindparam("numbers", expanding=True)))
+    .order_by(_records.c.number)
+)
 _PUT_HOLDINGS = (
     update(_records)
-    .where(_is_record)
+    .where(_records.c.number == bindparam("of_number"))
     .values(holdings=bindparam("new_holdings"), index_changes=_records.c.index_changes + bindparam("more"))
 )
 
 
-def refresh_holdings(session: Session, numbers: Sequence[int]) -> int:
+def refresh_holdings(session: Session, numbers: Collection[int]) -> int:
     """Compute the holdings of records again. The caller has locked them.
 
     A record is queued for the index when "can be borrowed" has changed.
 
     returns  number of records whose holdings changed
     """
-    changed, computed = 0, load_holdings(session, numbers)
-    for number in sorted(numbers):
+    computed, changed, for_index = load_holdings(session, numbers), [], []
+    for number, stored, version in session.execute(_STORED_HOLDINGS, {"numbers": list(numbers)}):
         holdings = computed[number]
-        stored, version = session.execute(_STORED_HOLDINGS, {"of_number": number}).one()
         if holdings == stored:
             continue
-        changed += 1
         is_for_index = can_be_borrowed(holdings) != can_be_borrowed(stored)
-        values = {"of_number": number, "new_holdings": holdings, "more": int(is_for_index)}
-        session.execute(_PUT_HOLDINGS, values)
+        changed.append({"of_number": number, "new_holdings": holdings, "more": int(is_for_index)})
         if is_for_index:
-            enqueue(session, [(number, version + 1)])
-    return changed
+            for_index.append((number, version + 1))
+    if changed:
+        session.execute(_PUT_HOLDINGS, changed)
+        enqueue(session, for_index)
+    return len(changed)
 
 
 # The items of a record that an earlier release deleted are not marked as leaving.
-_IS_LEAVING = select(_items.c.id).where(_items.c.record_number == bindparam("of_number"), _items.c.is_leaving).exists()
-_RETURNED = select(_records.c.id, _records.c.marc, _records.c.deleted_at, _records.c.institution_id).where(
-    _is_record, or_(_records.c.deleted_at.is_not(None), _IS_LEAVING)
+_IS_LEAVING = select(_items.c.id).where(_items.c.record_number == _records.c.number, _items.c.is_leaving).exists()
+_RETURNED = (
+    select(_records.c.number, _records.c.id, _records.c.marc, _records.c.deleted_at, _records.c.institution_id)
+    .where(_records.c.number.in_(bindparam("numbers", expanding=True)))
+    .where(or_(_records.c.deleted_at.is_not(None), _IS_LEAVING))
+    .order_by(_records.c.number)
 )
 
 
-def _remove_returned_items(session: Session, number: int, *, context: Context) -> None:
-    """Remove the items of a locked record that are leaving and no longer out.
+def _remove_returned_items(session: Session, contexts: Mapping[int, Context]) -> None:
+    """Remove the items of records that are leaving and no longer out.
 
-    emits  ItemsChanged, RecordsChanged
+    contexts  number of a record, which the caller has locked -> context of the return
+    emits     ItemsChanged, RecordsChanged
     """
-    row = session.execute(_RETURNED, {"of_number": number}).first()
-    if row is None:
-        return
-    now, is_deleted = clock.now(), row.deleted_at is not None
-    facts = facts_of_packed(row.marc)
-    claim = RecordItems(number, row.id, 0, (), facts, fresh=False, is_deleted=is_deleted, is_return=not is_deleted)
-    plan = plan_items(session, BranchIndex(row.institution_id, "", ""), [claim])
-    write_items(session, plan, at=now)
-    put_holdings(session, plan.affected, at=now, context=context)
-    emit_items(session, plan.copies, context=context)
+    for row in session.execute(_RETURNED, {"numbers": list(contexts)}).all():
+        now, is_deleted = clock.now(), row.deleted_at is not None
+        facts, context = facts_of_packed(row.marc), contexts[row.number]
+        claim = RecordItems(
+            row.number, row.id, 0, (), facts, fresh=False, is_deleted=is_deleted, is_return=not is_deleted
+        )
+        plan = plan_items(session, BranchIndex(row.institution_id, "", ""), [claim])
+        write_items(session, plan, at=now)
+        put_holdings(session, plan.affected, at=now, context=context)
+        emit_items(session, plan.copies, context=context)
 
 
 def put_rules(session: Session, fact: PoliciesChanged) -> bool:
@@ -203,8 +223,7 @@ def put_states(database: Database, loans: Iterable[LoanFact], context: Context) 
 def _put_some(database: Database, loans: Sequence[LoanFact], context: Context) -> int:
     if loans:
         with database.transaction(context) as session:
-            for loan in loans:
-                put_state(session, loan, context=context)
+            store_states(session, [(loan, context) for loan in loans])
     return len(loans)
 
 
@@ -229,13 +248,12 @@ def reset_states(database: Database, states: Mapping[UUID, int], context: Contex
 
 
 def _reset_state(session: Session, item_id: UUID, version: int, *, context: Context) -> bool:
-    number = _lock_record_of(session, item_id)
+    numbers = _lock_records_of(session, [item_id]).values()
     unchanged = (ItemState.item_id == item_id, ItemState.state_version == version, ItemState.state != IN)
     if session.execute(delete(ItemState).where(*unchanged).returning(ItemState.item_id)).first() is None:
         return False
-    if number is not None:
-        refresh_holdings(session, [number])
-        _remove_returned_items(session, number, context=context)
+    refresh_holdings(session, numbers)
+    _remove_returned_items(session, dict.fromkeys(numbers, context))
     return True
 
 

@@ -6,7 +6,7 @@ that circulation emitted before it knew of the merge is stored for the kept memb
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from uuid import UUID
@@ -26,7 +26,11 @@ KEPT = timedelta(days=30)
 # Clocks of two machines differ by less than this.
 _SKEW = timedelta(minutes=1)
 _MOST_MERGES = 10
-_MERGED_INTO = select(Member.merged_into).where(Member.id == bindparam("member_id"))  # built once, for each loan
+_members = Member.__table__.c
+# Built once, because each act at a desk runs it.
+_MERGED = select(_members.id, _members.merged_into).where(
+    _members.id.in_(bindparam("ids", expanding=True)), _members.merged_into.is_not(None)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,29 +41,34 @@ class LoanCounts:
     overdue: int
 
 
-def copy_loan(session: Session, fact: LoanFact, *, is_open: bool) -> None:
-    """Store the state of a loan after an act. An older act on the item than the stored one changes nothing."""
+def copy_loans(session: Session, loans: Sequence[tuple[LoanFact, bool]]) -> None:
+    """Store the states of loans after acts, as (loan, is open). An older act than the stored one changes nothing."""
     now = clock.now()
-    row = {
-        "loan_id": parse_id(fact.loan_id),
-        "institution_id": parse_id(fact.institution_id),
-        "member_id": _kept_id(session, parse_id(fact.member_id)) if is_open else None,
-        "due_on": date.fromisoformat(fact.due_on) if is_open and fact.due_on else None,
-        "state_version": fact.state_version,
-        "copied_at": now,
-        "returned_at": None if is_open else now,
-    }
-    upsert_newer(session, MemberLoan, row, key="loan_id", version="state_version")
+    kept = _kept_ids(session, {parse_id(loan.member_id) for loan, is_open in loans if is_open})
+    rows = [
+        {
+            "loan_id": parse_id(loan.loan_id),
+            "institution_id": parse_id(loan.institution_id),
+            "member_id": kept[parse_id(loan.member_id)] if is_open else None,
+            "due_on": date.fromisoformat(loan.due_on) if is_open and loan.due_on else None,
+            "state_version": loan.state_version,
+            "copied_at": now,
+            "returned_at": None if is_open else now,
+        }
+        for loan, is_open in loans
+    ]
+    upsert_newer(session, MemberLoan, rows, key="loan_id", version="state_version")
 
 
-def _kept_id(session: Session, member_id: UUID) -> UUID:
-    """Follow merges to the kept member."""
+def _kept_ids(session: Session, member_ids: Collection[UUID]) -> dict[UUID, UUID]:
+    """Follow merges. Returns the id of each member -> the id of the kept member."""
+    kept = {member_id: member_id for member_id in member_ids}
     for _ in range(_MOST_MERGES):
-        merged_into = session.scalar(_MERGED_INTO, {"member_id": member_id})
-        if merged_into is None:
+        merged = {row.id: row.merged_into for row in session.execute(_MERGED, {"ids": list(kept.values())})}
+        if not merged:
             break
-        member_id = merged_into
-    return member_id
+        kept = {member_id: merged.get(kept_id, kept_id) for member_id, kept_id in kept.items()}
+    return kept
 
 
 def move(session: Session, merged_id: UUID, kept_id: UUID) -> None:
@@ -69,12 +78,9 @@ def move(session: Session, merged_id: UUID, kept_id: UUID) -> None:
 
 def copy_open_loans(session: Session, loans: Iterable[LoanFact]) -> list[UUID]:
     """Store the open loans of a page of circulation's snapshot. Returns their ids."""
-    ids = []
-    for fact in loans:
-        if fact.loan_id:
-            copy_loan(session, fact, is_open=True)
-            ids.append(parse_id(fact.loan_id))
-    return ids
+    stored = [(loan, True) for loan in loans if loan.loan_id]
+    copy_loans(session, stored)
+    return [parse_id(loan.loan_id) for loan, _ in stored]
 
 
 def return_missing(session: Session, seen: Collection[UUID], *, began_at: datetime) -> None:

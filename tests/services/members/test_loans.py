@@ -40,12 +40,6 @@ from services.members.tables import MemberLoan
 from tests.services.members.conftest import PKS, TEST, UNAND, Office
 from tests.services.members.desk import Desk, error_of, reasons
 
-HANDLERS: dict[type, Any] = {
-    LoanOpened: handlers.open_loan,
-    LoanRenewed: handlers.renew_loan,
-    LoanReturned: handlers.return_loan,
-}
-
 
 def loan(member: str, version: int = 1, *, days: int = 7, loan_id: str = "") -> LoanFact:
     """A loan of an item, due some days from today in Jakarta."""
@@ -58,8 +52,12 @@ def loan(member: str, version: int = 1, *, days: int = 7, loan_id: str = "") -> 
 
 def deliver(office: Office, *facts: Any) -> None:
     for fact in facts:
-        with office.database.transaction(TEST) as session:
-            HANDLERS[type(fact)](session, fact, READER)
+        deliver_together(office, fact)
+
+
+def deliver_together(office: Office, *facts: Any) -> None:
+    with office.database.transaction(TEST) as session:
+        handlers.copy_loans(session, [(fact, READER) for fact in facts])
 
 
 def counts(desk: Desk, member: str) -> tuple[int, int]:
@@ -90,7 +88,7 @@ def circulation() -> Iterator[Circulation]:
 def test_loans_are_counted_whatever_order_their_facts_come_in_and_however_often(office: Office) -> None:
     desk = Desk(office)
     member = desk.register()
-    ends = {}
+    ends: dict[Any, tuple[int, int]] = {}
     for facts in permutations((LoanOpened, LoanRenewed, LoanReturned)):
         first, renewed = loan(member.id, 1, days=-1), loan(member.id, 2)
         renewed.loan_id = returned_id = first.loan_id
@@ -99,6 +97,10 @@ def test_loans_are_counted_whatever_order_their_facts_come_in_and_however_often(
         for kind in facts:
             deliver(office, kind(loan=states[kind]), kind(loan=states[kind]))
         ends[facts] = counts(desk, member.id)
+        for state in states.values():
+            state.loan_id = str(uuid.UUID(int=uuid.UUID(returned_id).int + 1))
+        deliver_together(office, *(kind(loan=states[kind]) for kind in facts for _ in range(2)))
+        ends[facts, "together"] = counts(desk, member.id)
     assert set(ends.values()) == {(0, 0)}
     late, early = loan(member.id, days=-1), loan(member.id, days=0)
     deliver(office, LoanOpened(loan=late), LoanOpened(loan=early), LoanOpened(loan=late))

@@ -25,7 +25,7 @@ from rangkiang.members.v1 import people_pb2 as wire
 from services.members.jobs import erase_again
 from services.members.people import erasure, facts
 from services.members.people.categories import end_of, seeds_of
-from services.members.people.loans import copy_loan
+from services.members.people.loans import copy_loans
 from services.members.service import SERVICE
 from services.members.tables import Member
 from tests.migrated import every_row, stored_bytes
@@ -171,7 +171,7 @@ def test_erasure_is_refused_while_something_is_open(office: Office) -> None:
     with office.database.transaction(TEST) as session:
         for _ in range(2):
             loan = LoanFact(loan_id=str(new_id()), institution_id=str(PKS), member_id=new.id, state_version=1)
-            copy_loan(session, loan, is_open=True)
+            copy_loans(session, [(loan, True)])
     error = error_of(lambda: erase(desk, new.id))
     assert [(one.reason, one.facts) for one in error.refusals] == [
         ("ERASURE_OPEN_LOANS", {"count": 2}),

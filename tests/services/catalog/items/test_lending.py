@@ -29,7 +29,7 @@ from rangkiang.circulation.v1.events_pb2 import (
     SnapshotRequest,
 )
 from services.catalog.checks import item_states
-from services.catalog.handlers import keep_rules, keep_state
+from services.catalog.handlers import keep_rules, keep_states
 from services.catalog.items.states import follow_rules, put_states
 from services.catalog.record.page import load_record_page
 from services.catalog.rpc import snapshots
@@ -62,9 +62,13 @@ def loan(item: Item, version: int, state: str = "on_loan", due_on: str = "2026-1
 
 
 def tell(database: Database, fact: LoanFact) -> None:
-    handled = LoanOpened(loan=fact) if fact.state == "on_loan" else LoanReturned(loan=fact)
+    tell_together(database, fact)
+
+
+def tell_together(database: Database, *facts: LoanFact) -> None:
+    events = [LoanOpened(loan=fact) if fact.state == "on_loan" else LoanReturned(loan=fact) for fact in facts]
     with database.transaction(CONTEXT) as session:
-        keep_state(session, handled, CONTEXT)
+        keep_states(session, [(event, CONTEXT) for event in events])
 
 
 def holding(database: Database) -> dict[str, Any]:
@@ -114,6 +118,15 @@ def test_an_older_fact_that_arrives_later_changes_nothing(database: Database, it
     tell(database, loan(items["A"], 2, "in", ""))
     tell(database, loan(items["A"], 1))
     assert holding(database) == {"available": 2, "answer": "can_be_borrowed"}
+
+
+def test_of_many_facts_the_newest_of_each_item_counts(database: Database, items: dict[str, Item]) -> None:
+    first, second = items["A"], items["B"]
+    tell_together(database, loan(first, 2, "in", ""), loan(second, 1, due_on="2026-12-10"), loan(first, 1))
+    assert holding(database) == {"available": 1, "answer": "can_be_borrowed"}
+    tell_together(database, loan(second, 2, due_on="2026-12-20"), loan(first, 3), loan(second, 1))
+    assert holding(database) == {"available": 0, "answer": "out_until", "due_on": "2026-12-03"}
+    assert queued(database) == {1: 2}
 
 
 def test_an_import_forgets_no_loan(database: Database, items: dict[str, Item], import_: Importer) -> None:
