@@ -1,4 +1,4 @@
-"""Looks: audit rows of reads of personal data. They are written in batches, not in the transaction of the read."""
+"""The access log: audit rows of reads of personal data. Written in batches, not in the transaction of the read."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from chassis.errors import Error, TooLate, Unavailable
 log = logging.getLogger(__name__)
 
 BATCH = 200
-WAIT_SECONDS = 0.5  # a look is in the database within a second
+WAIT_SECONDS = 0.5  # a read is in the database within a second
 MOST_WAITING = 1_000
 RETRY_SECONDS = 0.5
 CLOSE_SECONDS = 5.0
 WRITER = system("audit")
 
 
-class Looks:
-    """Collects the looks of one process and writes them in one transaction, after half a second or at 200 looks.
+class AccessLog:
+    """Collects the reads of one process and writes them in one transaction, after half a second or at 200 reads.
 
-    A process that is killed loses the looks of its last second, because they are only in memory. While the database
-    does not answer, looks wait. When 1,000 wait, `record` blocks its caller, because every look must be recorded.
+    A process that is killed loses the reads of its last second, because they are only in memory. While the database
+    does not answer, reads wait. When 1,000 wait, `record` blocks its caller, because every read must be recorded.
     """
 
     def __init__(self, database: Database) -> None:
@@ -41,7 +41,7 @@ class Looks:
         self._stop = threading.Event()
         self._given_up = threading.Event()
         self._has_ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="audit-looks", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="access-log", daemon=True)
         self._thread.start()
         database.origin.before_close(self.close)
 
@@ -76,9 +76,9 @@ class Looks:
         self.record(context, act, kind=kind, object_id=object_id, facts=facts)
 
     def close(self) -> None:
-        """Write the waiting looks, and end; the database calls this when it is closed.
+        """Write the waiting reads, and end; the database calls this when it is closed.
 
-        If the database does not answer within five seconds, the looks are lost, and the loss is logged.
+        If the database does not answer within five seconds, the reads are lost, and the loss is logged.
         """
         self._stop.set()
         self._thread.join(CLOSE_SECONDS)
@@ -93,11 +93,11 @@ class Looks:
             elif self._has_ended.is_set():
                 return
             elif self._stop.is_set():
-                # From here `record` refuses new looks; the next batch has those before.
+                # From here `record` refuses new reads; the next batch has those before.
                 self._has_ended.set()
 
     def _next_batch(self) -> list[dict[str, Any]]:
-        """Wait for a look, then for more, until the batch is full or WAIT_SECONDS have passed."""
+        """Wait for a read, then for more, until the batch is full or WAIT_SECONDS have passed."""
         batch: list[dict[str, Any]] = []
         end = time.monotonic() + WAIT_SECONDS
         while len(batch) < BATCH:

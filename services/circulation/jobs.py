@@ -64,7 +64,7 @@ def forget_since(database: Database, until: datetime, stop: threading.Event) -> 
     """Remove borrowers from loans that were returned before a moment, in batches. Returns the number of loans."""
     count = 0
     while not stop.is_set():
-        # Read outside the write turn, because the query reads all loans.
+        # Read outside the write lock, because the query reads all loans.
         with database.reading(FORGETTING) as session:
             ids = _returned_loans(session, until)
         if not ids:

@@ -97,7 +97,7 @@ def forget_loans(database: Database, until: datetime, stop: threading.Event) -> 
     count, after = 0, (UUID(int=0), UUID(int=0))
     while not stop.is_set():
         # Reads all notices with a loan, page by page in the order of an index, because a query for members without a
-        # history would take long when most members keep one. Read outside the write turn.
+        # history would take long when most members keep one. Read outside the write lock.
         query = (
             select(Notice.id, Notice.loan_id, Notice.member_id, Notice.message_id, is_old.label("is_old"))
             .outerjoin(LoanMark, LoanMark.id == Notice.loan_id)

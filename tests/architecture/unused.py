@@ -54,7 +54,7 @@ ALLOWED = {
     "columns that are only written, for questions of an administrator": ("answered_by", "ended_by", "password_at"),
     "for routes with large bodies; used by an example service of the tests": ("accept_bodies",),
     "for services that write on request; used by an example service of the tests": (
-        "Looks", "Version", "at_version", "once", "version_tag",
+        "AccessLog", "Version", "at_version", "once", "version_tag",
     ),
     "a service's manifest, found by its module": ("SERVICE",),
     "columns of lending rules that are read by name, or that holds and fees will read": (

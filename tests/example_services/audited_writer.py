@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from chassis.audit import record
-from chassis.audit.access_log import Looks
+from chassis.audit.access_log import AccessLog
 from chassis.audit.hash_chain import Sealer
 from chassis.context import Context
 from chassis.database.db import Database
@@ -26,11 +26,11 @@ def seal(database: Database) -> None:
         act(database, number)
 
 
-def look(database: Database) -> None:
-    looks, number, pause = Looks(database), 0, threading.Event()
+def read(database: Database) -> None:
+    access_log, number, pause = AccessLog(database), 0, threading.Event()
     while True:
         number += 1
-        looks.record(CALLER, "members.look", kind="member", object_id=number)
+        access_log.record(CALLER, "members.read", kind="member", object_id=number)
         print(number, flush=True)
         pause.wait(0.002)
 
@@ -38,6 +38,6 @@ def look(database: Database) -> None:
 def main(act: str, url: str) -> None:
     """Run one.
 
-    act  "seal": acts, and the job that seals them; "look": looks; prints the number of each that was recorded
+    act  "seal": acts, and the job that seals them; "read": reads; prints the number of each that was recorded
     """
-    {"seal": seal, "look": look}[act](Database(url))
+    {"seal": seal, "read": read}[act](Database(url))

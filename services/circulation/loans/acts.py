@@ -24,7 +24,7 @@ from services.circulation.tables import Borrower, Copy
 OVERRIDE_SCOPE, PAPER_SCOPE = "loans.override", "loans.at"
 LONGEST_REASON = 300
 
-# A check-out and a check-in write with statements, because the ORM's flush would double their time in the write turn.
+# A check-out and a check-in write with statements, because the ORM's flush would double the time of their write lock.
 _copies: Any = Copy.__table__
 _borrowers: Any = Borrower.__table__
 _MOVE_COPY = (

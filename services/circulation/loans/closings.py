@@ -23,7 +23,7 @@ from services.circulation.loans.renewals import emit_renewal
 from services.circulation.loans.views import LOANS
 from services.circulation.tables import Branch, Copy, Loan
 
-# Loans of one read, and of one write turn; acts wait during a turn.
+# Loans of one read, and of one transaction; acts wait for its write lock.
 _READ, _TURN = 200, 5
 
 

@@ -38,7 +38,7 @@ from services.circulation.tables import Branch, Copy, Loan, ReminderNight
 
 REMINDERS = system("reminders")
 BEGINS = timedelta(hours=2)
-# Loans of one write turn; acts wait during a turn.
+# Loans of one transaction; acts wait for its write lock.
 _TURN = 100
 
 # Due moment and id of a loan. A night processes the loans of an institution in this order.
@@ -125,7 +125,7 @@ def _begin(database: Database, institution_id: UUID, zone: str, today: date) -> 
 
 
 def _continue(database: Database, night: Night, steps: Sequence[int]) -> int | None:
-    """Run one write turn of a night. Returns the number of facts; None when another process has changed the row."""
+    """Run one transaction of a night. Returns the number of facts; None when another process has changed the row."""
     with database.reading(REMINDERS) as session:
         rows = list(_read(session, night, steps))
         open_days = cache(partial(_open_days, session, night))

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from chassis import clock, rpc
-from chassis.audit.access_log import Looks
+from chassis.audit.access_log import AccessLog
 from chassis.context import Context
 from chassis.database.db import Database
 from chassis.errors import Invalid, NotFound
@@ -57,9 +57,9 @@ class ListMethods:
     _owners: Owners
 
     @cached_property
-    def _looks(self) -> Looks:
-        """Records looks at loans in the audit."""
-        return Looks(self._database)
+    def _access_log(self) -> AccessLog:
+        """Records reads of loans in the audit."""
+        return AccessLog(self._database)
 
     @reads
     def ListLoans(self, request: wire.ListLoansRequest, session: Session, caller: Context) -> wire.ListLoansReply:
@@ -74,7 +74,7 @@ class ListMethods:
             cursor=request.cursor,
         )
         page = list_loans(session, parse_id(caller.institution), loan_filter, now=clock.now())
-        self._looks.record_list(
+        self._access_log.record_list(
             caller,
             "circulation.list_loans",
             shown=len(page.loans),
@@ -97,7 +97,7 @@ class ListMethods:
     ) -> wire.ListSuspensionsReply:
         act = begin_act(caller, now=clock.now(), channel=DESK)
         page = list_suspensions(session, act, limit=max(0, request.limit), cursor=request.cursor)
-        self._looks.record_list(
+        self._access_log.record_list(
             caller, "circulation.list_suspensions", shown=len(page.rows), is_continued=bool(request.cursor)
         )
         suspended = [
@@ -172,7 +172,7 @@ class ListMethods:
         def read() -> wire.GetBorrowerReply:
             with self._database.reading(caller) as session:
                 view = view_borrower(session, act, request.member)
-                self._looks.record(caller, "circulation.read_borrower", kind="member", object_id=view.borrower.id)
+                self._access_log.record(caller, "circulation.read_borrower", kind="member", object_id=view.borrower.id)
                 return borrower_reply(view)
 
         return self._owners.retry_known(caller, context, read, member=request.member)

@@ -28,7 +28,7 @@ EXPIRING = system("expiring")
 # Days before the end, the last step first.
 STEPS = (7, 30)
 BEGINS = timedelta(hours=2)
-# Members in one write turn; acts of the desk wait during a turn.
+# Members in one transaction; acts of the desk wait for its write lock.
 _BATCH = 25
 
 

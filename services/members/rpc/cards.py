@@ -50,7 +50,7 @@ class CardMethods(PeopleMethods):
         with self._database.reading(caller) as session:
             printed = [cards.printed_card(session, member_id, master=master) for member_id in request.ids]
         for member_id in request.ids:
-            self._looks.record(caller, "members.print_card", kind="member", object_id=member_id)
+            self._access_log.record(caller, "members.print_card", kind="member", object_id=member_id)
         return wire.PrintCardsReply(pdf=card_pdf.print_cards(printed, layout=layout))
 
     def Scan(self, request: wire.ScanRequest, context: grpc.ServicerContext) -> wire.ScanReply:
@@ -60,7 +60,7 @@ class CardMethods(PeopleMethods):
             if scanned.member is None:
                 return wire.ScanReply(kind="neither", card_state=scanned.card_state, looks_like=scanned.looks_like)
             member = listed(scanned.member, is_blocked=bool(open_blocks(session, [scanned.member.id])))
-        self._looks.record(caller, "members.scan", kind="member", object_id=member.id)
+        self._access_log.record(caller, "members.scan", kind="member", object_id=member.id)
         return wire.ScanReply(kind="member", member=member, card_state=scanned.card_state)
 
     @reads

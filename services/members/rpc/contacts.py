@@ -39,7 +39,7 @@ class ContactMethods(PeopleMethods):
         with self._database.reading(caller) as session:
             member_contacts = contacts.contacts(session, list(request.ids), master=self._keys.master)
         for contact in member_contacts:
-            self._looks.record(caller, "members.read_contact", kind="member", object_id=contact.member.id)
+            self._access_log.record(caller, "members.read_contact", kind="member", object_id=contact.member.id)
         return wire.ListContactsReply(members=[_contact(contact) for contact in member_contacts])
 
     def FindByPhone(self, request: wire.FindByPhoneRequest, context: grpc.ServicerContext) -> wire.FindByPhoneReply:

@@ -10,7 +10,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from sqlalchemy.orm import Session
 
 from chassis import rpc
-from chassis.audit.access_log import Looks
+from chassis.audit.access_log import AccessLog
 from chassis.context import Context
 from chassis.database.db import Database
 from chassis.database.idempotency import once
@@ -41,9 +41,9 @@ class PeopleMethods:
     _keys: Keys
 
     @cached_property
-    def _looks(self) -> Looks:
-        """Records looks at members in the audit."""
-        return Looks(self._database)
+    def _access_log(self) -> AccessLog:
+        """Records reads of members in the audit."""
+        return AccessLog(self._database)
 
     def RegisterMember(
         self, request: wire.RegisterMemberRequest, context: grpc.ServicerContext
@@ -75,7 +75,7 @@ class PeopleMethods:
         caller = rpc.context(context)
         with self._database.reading(caller) as session:
             details = store.read(session, request.id, context=caller, master=self._keys.master)
-        self._looks.record(caller, "members.read", kind="member", object_id=details.member.id)
+        self._access_log.record(caller, "members.read", kind="member", object_id=details.member.id)
         return wire.GetMemberReply(member=member_message(details))
 
     @writes
@@ -116,7 +116,7 @@ class PeopleMethods:
             # Which values were searched, without the values: a name or a NIK in the audit could not be erased.
             shown = result.members
             member_id = shown[0].id if len(shown) == result.total == 1 else ""
-            self._looks.record_list(
+            self._access_log.record_list(
                 caller,
                 "members.search",
                 shown=len(shown),

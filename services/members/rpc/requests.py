@@ -108,7 +108,7 @@ class RequestMethods(PeopleMethods):
             else:
                 rows, has_more = requests.open_ones(session, parse_id(caller.institution), master=master)
         for member_id in {row.row.member_id for row in rows}:
-            self._looks.record(caller, "members.read_data_requests", kind="member", object_id=member_id)
+            self._access_log.record(caller, "members.read_data_requests", kind="member", object_id=member_id)
         return wire.ListDataRequestsReply(requests=[_message(row) for row in rows], has_more=has_more)
 
     @writes_once
@@ -136,7 +136,7 @@ class RequestMethods(PeopleMethods):
         with self._database.reading(caller) as session:
             details = store.read(session, member_id, context=caller, master=master)
             rows = requests.of_member(session, member_id, master=master)
-        self._looks.record(caller, "members.export", kind="member", object_id=details.member.id)
+        self._access_log.record(caller, "members.export", kind="member", object_id=details.member.id)
         return wire.ExportMemberReply(member=member_message(details), requests=[_message(row) for row in rows])
 
 

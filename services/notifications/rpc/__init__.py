@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chassis.addresses import networks
-from chassis.audit.access_log import Looks
+from chassis.audit.access_log import AccessLog
 from chassis.database.db import Database
 from chassis.service import Resources
 from rangkiang.notifications.v1.notifications_pb2_grpc import NotificationsServicer
@@ -34,7 +34,7 @@ class Notifications(
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
         self._database: Database = resources.database
-        self._looks = Looks(resources.database)
+        self._access_log = AccessLog(resources.database)
         self._settings = resources.settings.of(NotificationsSettings)
         self._owners = ServiceOwners(resources)
         allowed = networks(self._settings.outgoing_private_networks)

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from chassis import audit, rpc
-from chassis.audit.access_log import Looks
+from chassis.audit.access_log import AccessLog
 from chassis.context import Context
 from chassis.database.db import Database
 from chassis.database.idempotency import once
@@ -48,7 +48,7 @@ class ChoiceMethods:
     """The part of the servicer for preferences, and for the print list of members without a channel."""
 
     _database: Database
-    _looks: Looks
+    _access_log: AccessLog
     _owners: ServiceOwners
     _channels: tuple[Channel, ...]
     _settings: NotificationsSettings
@@ -171,7 +171,7 @@ class ChoiceMethods:
     def _letters(
         self, caller: Context, grpc_context: Any, *, by: str, only: Collection[UUID] = ()
     ) -> tuple[list[ListedLetter], bool]:
-        """Return the print list, and whether there is more. The service members records the look at addresses."""
+        """Return the print list, and whether there is more. The service members records the read of addresses."""
         with self._database.reading(caller) as session:
             waiting = letters.printable(session, parse_id(caller.institution), only=only)
             session.expunge_all()

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from chassis import audit, clock, rpc
 from chassis.addresses import networks
-from chassis.audit.access_log import Looks
+from chassis.audit.access_log import AccessLog
 from chassis.context import Context, system
 from chassis.database.db import Database
 from chassis.errors import Error, Forbidden, Unavailable
@@ -61,8 +61,8 @@ class ConversationMethods:
     _resources: Resources
 
     @cached_property
-    def _conversation_looks(self) -> Looks:
-        return Looks(self._resources.database)
+    def _conversation_access_log(self) -> AccessLog:
+        return AccessLog(self._resources.database)
 
     def _own(self) -> NotificationsSettings:
         return self._resources.settings.of(NotificationsSettings)
@@ -137,7 +137,7 @@ class ConversationMethods:
         return wire.TakeConversationReply(id=str(row.id), state=row.state)
 
     def _record_look(self, caller: Context, conversation_id: UUID) -> None:
-        self._conversation_looks.record(
+        self._conversation_access_log.record(
             caller, "notifications.read_conversation", kind="conversation", object_id=conversation_id
         )
 

@@ -10,7 +10,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from sqlalchemy.orm import Session
 
 from chassis import audit, rpc
-from chassis.audit.access_log import Looks
+from chassis.audit.access_log import AccessLog
 from chassis.context import Context
 from chassis.database.db import Database
 from chassis.database.idempotency import once
@@ -35,7 +35,7 @@ class LedgerMethods:
     """The part of the servicer for reading notices and channels."""
 
     _database: Database
-    _looks: Looks
+    _access_log: AccessLog
     _settings: NotificationsSettings
     _channels: tuple[Channel, ...]
 
@@ -53,7 +53,7 @@ class LedgerMethods:
             page = ledger.list_notices(session, parse_id(caller.institution), notice_filter)
             places = Places(session)
             notices = [_notice(notice, message, places) for notice, message in page.rows]
-        self._looks.record_list(
+        self._access_log.record_list(
             caller,
             "notifications.list_notices",
             shown=len(notices),
@@ -92,7 +92,7 @@ class LedgerMethods:
                 attempts=[_attempt(attempt) for attempt in attempts],
                 is_resendable=ledger.is_resendable(notice),
             )
-        self._looks.record(caller, "notifications.show", kind="notice", object_id=request.id)
+        self._access_log.record(caller, "notifications.show", kind="notice", object_id=request.id)
         return reply
 
     def ResendNotice(self, request: wire.ResendNoticeRequest, context: grpc.ServicerContext) -> wire.ResendNoticeReply:

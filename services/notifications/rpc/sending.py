@@ -49,7 +49,7 @@ class ServiceOwners:
     def list_contacts(
         self, ids: Sequence[UUID], metadata: Sequence[tuple[str, str]]
     ) -> Mapping[UUID, wire.MemberContact]:
-        """Return contact data with the caller's token, so that the service members records the look."""
+        """Return contact data with the caller's token, so that the service members records the read."""
         request = wire.ListContactsRequest(ids=[str(one) for one in ids])
         reply = self._members().ListContacts(request, timeout=ASK_SECONDS, metadata=metadata)
         return {UUID(contact.id): contact for contact in reply.members}

@@ -1,4 +1,4 @@
-"""One night of reminders in a process that is killed in its second write turn, or right after its first.
+"""One night of reminders in a process that is killed in its second transaction, or right after its first.
 
 python -m tests.services.circulation.killed_night URL MOMENT inside|after
 """

@@ -14,9 +14,9 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from chassis.audit import access_log as looks_module
+from chassis.audit import access_log as access_log_module
 from chassis.audit import acts
-from chassis.audit.access_log import Looks
+from chassis.audit.access_log import AccessLog
 from chassis.context import Context, system
 from chassis.database.db import Database
 from chassis.errors import TooLate, Unavailable
@@ -58,8 +58,8 @@ def database(request: pytest.FixtureRequest, tmp_path: Path, migrated: MigratedD
         database.close()
 
 
-def look(looks: Looks, number: int, context: Context = CALLER) -> None:
-    looks.record(context, "members.look", kind="member", object_id=number)
+def read(access_log: AccessLog, number: int, context: Context = CALLER) -> None:
+    access_log.record(context, "members.read", kind="member", object_id=number)
 
 
 def seen(database: Database) -> list[int]:
@@ -67,10 +67,10 @@ def seen(database: Database) -> list[int]:
         return [int(row) for row in session.scalars(select(acts.c.object).order_by(acts.c.number))]
 
 
-def test_looks_are_written_in_order_in_few_transactions_with_their_caller(database: Interruptible) -> None:
-    looks = Looks(database)
+def test_reads_are_written_in_order_in_few_transactions_with_their_caller(database: Interruptible) -> None:
+    access_log = AccessLog(database)
     for number in range(450):
-        look(looks, number)
+        read(access_log, number)
     eventually(lambda: len(seen(database)) == 450)
     assert seen(database) == list(range(450))
     assert database.transactions <= 5
@@ -80,28 +80,28 @@ def test_looks_are_written_in_order_in_few_transactions_with_their_caller(databa
 
 
 def test_closing_the_database_writes_what_waits(database: Interruptible) -> None:
-    looks = Looks(database)
-    look(looks, 1)
+    access_log = AccessLog(database)
+    read(access_log, 1)
     database.close()
     assert seen(database) == [1]
     with pytest.raises(Unavailable) as refusal:
-        look(looks, 2)
+        read(access_log, 2)
     assert refusal.value.reason == "AUDIT_CLOSED"
 
 
-def test_while_the_database_is_away_looks_wait_and_then_their_callers(
+def test_while_the_database_is_away_reads_wait_and_then_their_callers(
     database: Interruptible, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(looks_module, "MOST_WAITING", 20)
-    monkeypatch.setattr(looks_module, "BATCH", 10)
+    monkeypatch.setattr(access_log_module, "MOST_WAITING", 20)
+    monkeypatch.setattr(access_log_module, "BATCH", 10)
     database.is_away.set()
-    looks = Looks(database)
+    access_log = AccessLog(database)
     # A batch of ten is with the writer, twenty wait.
     for number in range(30):
-        look(looks, number, replace(CALLER, deadline=time.monotonic() + 20))
+        read(access_log, number, replace(CALLER, deadline=time.monotonic() + 20))
     with pytest.raises(TooLate):
-        look(looks, 30, replace(CALLER, deadline=time.monotonic() + 0.05))
-    waiting = threading.Thread(target=look, args=(looks, 31))
+        read(access_log, 30, replace(CALLER, deadline=time.monotonic() + 0.05))
+    waiting = threading.Thread(target=read, args=(access_log, 31))
     waiting.start()
     waiting.join(0.2)
     assert waiting.is_alive()
@@ -114,19 +114,19 @@ def test_while_the_database_is_away_looks_wait_and_then_their_callers(
 def test_a_database_that_stays_away_is_given_up_at_the_end_and_the_loss_is_logged(
     database: Interruptible, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(looks_module, "CLOSE_SECONDS", 0.1)
+    monkeypatch.setattr(access_log_module, "CLOSE_SECONDS", 0.1)
     database.is_away.set()
-    looks = Looks(database)
-    look(looks, 1)
-    looks.close()
+    access_log = AccessLog(database)
+    read(access_log, 1)
+    access_log.close()
     (record,) = [record for record in caplog.records if record.message == "looks_lost"]
     assert record.__dict__["count"] == 1
 
 
-def test_a_killed_process_loses_only_its_last_looks(database: Interruptible) -> None:
+def test_a_killed_process_loses_only_its_last_reads(database: Interruptible) -> None:
     url: Any = database.url.render_as_string(hide_password=False)
     program = "tests.example_services.audited_writer:main"
-    with ForkedProcess(["look", url], program=program, env=environment_with(), cwd=CHECKOUT) as process:
+    with ForkedProcess(["read", url], program=program, env=environment_with(), cwd=CHECKOUT) as process:
         assert process.stdout is not None
         # What was recorded some seconds before the kill; the machine may be slow.
         last = 0
