@@ -1,5 +1,4 @@
-"""Processes of `rangkiang` and of the tests as forks of one process that has imported the product: a start then takes
-no second of CPU.
+"""Processes of `rangkiang` and of the tests as forks of one process that has imported the product, for quick starts.
 
 Tests of how a program starts, and of its memory, run the program itself. Here its `main` runs with the same words,
 environment, folder and pipes.
@@ -28,7 +27,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import IO, Any
 
 MOST_BYTES = 1 << 16
@@ -37,7 +36,7 @@ UNUSED_DESCRIPTOR = 200  # a number above those of an open file
 CHECKOUT = Path(__file__).resolve().parents[1]
 COMMAND = "chassis.cli.entrypoint:main"
 FORKS = "forks"  # name of a process that forks in the session of a command
-COMMANDS = {COMMAND, "chassis.entrypoint:main", "chassis.door:main"}  # the others are those of earlier releases
+COMMANDS = {COMMAND, "chassis.entrypoint:main"}  # the second is that of release 0.4.0
 WORKER = "tests.forked_programs:run_worker"
 SCRIPT = "tests.forked_programs:run_script"
 TESTS = "tests.forked_programs:run_tests"
@@ -310,8 +309,7 @@ def _command(request: dict[str, Any], descriptors: Sequence[int], server: ForkSe
     if has_children:
         # The processes that a command starts are forks too.
         servers[COMMAND, CHECKOUT] = server
-        jobs = _jobs_module()
-        jobs.subprocess = SimpleNamespace(
+        _jobs_module().subprocess = SimpleNamespace(
             Popen=_start_jobs, PIPE=subprocess.PIPE, TimeoutExpired=subprocess.TimeoutExpired
         )
         if decoders := sys.modules.get("tests.forked_decoders"):
@@ -362,21 +360,17 @@ def _start_in_session(program: str, descriptors: Sequence[int]) -> ForkServer:
 
 
 def _name_process(name: str) -> None:
-    """Give this process a name that `ps` shows."""
-    Path("/proc/self/comm").write_text(name)
+    Path("/proc/self/comm").write_text(name)  # `ps` shows it
 
 
-def _jobs_module() -> ModuleType:
-    """The module that runs jobs: `chassis.jobs` until release 0.4.0."""
+def _jobs_module() -> Any:
+    # Until release 0.4.0 it was `chassis.jobs`.
     return import_module("chassis.jobs.jobs" if hasattr(import_module("chassis.jobs"), "__path__") else "chassis.jobs")
 
 
 def _start_jobs(command: Sequence[str], *, stdin: int) -> ForkedProcess:
     """The process of `chassis.jobs.jobs.running_for_command`."""
-    # Release 0.1.0 had another name for it.
-    jobs = _jobs_module()
-    name = "run_for_command" if hasattr(jobs, "run_for_command") else "run_beside"
-    service, program = command[-1], f"{jobs.__name__}:{name}"
+    service, program = command[-1], f"{_jobs_module().__name__}:run_for_command"
     return ForkedProcess([service], program=program, env=os.environ, cwd=Path.cwd(), stdin=stdin, stdout=None)
 
 
