@@ -30,13 +30,12 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import IO, Any
 
-MOST_BYTES = 1 << 16
-MOST_DESCRIPTORS = 32
+MOST_BYTES, MOST_DESCRIPTORS = 1 << 16, 32
 UNUSED_DESCRIPTOR = 200  # a number above those of an open file
 CHECKOUT = Path(__file__).resolve().parents[1]
 COMMAND = "chassis.cli.entrypoint:main"
 FORKS = "forks"  # name of a process that forks in the session of a command
-COMMANDS = {COMMAND, "chassis.entrypoint:main"}  # the second is that of release 0.4.0
+COMMANDS = {COMMAND, "chassis.entrypoint:main", "chassis.door:main"}  # then those of releases 0.4.0 and 0.1.0
 WORKER = "tests.forked_programs:run_worker"
 SCRIPT = "tests.forked_programs:run_script"
 TESTS = "tests.forked_programs:run_tests"
@@ -364,13 +363,14 @@ def _name_process(name: str) -> None:
 
 
 def _jobs_module() -> Any:
-    # Until release 0.4.0 it was `chassis.jobs`.
     return import_module("chassis.jobs.jobs" if hasattr(import_module("chassis.jobs"), "__path__") else "chassis.jobs")
 
 
 def _start_jobs(command: Sequence[str], *, stdin: int) -> ForkedProcess:
     """The process of `chassis.jobs.jobs.running_for_command`."""
-    service, program = command[-1], f"{_jobs_module().__name__}:run_for_command"
+    jobs = _jobs_module()
+    name = "run_for_command" if hasattr(jobs, "run_for_command") else "run_beside"  # the second in release 0.1.0
+    service, program = command[-1], f"{jobs.__name__}:{name}"
     return ForkedProcess([service], program=program, env=os.environ, cwd=Path.cwd(), stdin=stdin, stdout=None)
 
 
