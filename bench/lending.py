@@ -130,7 +130,8 @@ def _service(settings: Settings, people: Database, database: Database) -> tuple[
     service = load("circulation")
     servicer = resolve(service.rpc)(Resources(settings=settings, database=database, service=service))
     inproc.register("circulation", servicer, resolve(service.adder), verifier=TokenVerifier(lambda: state))
-    return CirculationStub(sync_channel("inproc:circulation", settings)), token
+    channel: Any = sync_channel("inproc:circulation", settings)
+    return CirculationStub(channel), token
 
 
 class Desks:

@@ -18,7 +18,6 @@ from chassis.operations import resync
 from chassis.service import Resources
 from services.circulation.calendars_store import calendar_of, save_calendar
 from services.circulation.copies import IN_SERVICE
-from services.circulation.institutions import branches_of
 from services.circulation.loans.acts import Act
 from services.circulation.loans.check_out import check_out
 from services.circulation.tables import Borrower, Branch, Copy, Institution, Loan
@@ -89,16 +88,16 @@ def _turns(members: list[str]) -> Iterator[tuple[str, int]]:
 
 
 def _items(session: Session, institution: Institution) -> list[tuple[str, str]]:
-    """Return (id, code of the branch) of items for loan, in order of barcode."""
-    branches = branches_of(session, institution.id)
+    """Return (id, code of the branch) of items for loan, in order of barcode; an item may come before its branch."""
     query = (
-        select(Copy.id, Copy.branch_id)
+        select(Copy.id, Branch.code)
+        .join(Branch, Branch.id == Copy.branch_id)
         .where(Copy.institution_id == institution.id, ~Copy.is_gone, Copy.status == IN_SERVICE)
-        .where(Copy.collection.in_(_LENDABLE), Copy.barcode != "", Copy.branch_id.is_not(None))
+        .where(Copy.collection.in_(_LENDABLE), Copy.barcode != "")
         .order_by(Copy.barcode)
         .limit(LOANS * A_MEMBER)
     )
-    return [(str(row.id), branches.code_of(row.branch_id)) for row in session.execute(query)]
+    return [(str(row.id), row.code) for row in session.execute(query)]
 
 
 def _members(session: Session, institution: Institution) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from chassis.errors import Invalid, NotFound, Refused
@@ -64,14 +66,15 @@ def test_refusals_of_rules_name_their_objects() -> None:
     assert Refused("BARCODE_TAKEN", barcode="0812345678901", title="", item="").facts["barcode"] == "0812345678901"
 
 
-def test_long_texts_take_no_long_time() -> None:
-    for text in (
-        "1 " * 50_000,
-        "a." * 50_000,
-        "0812-" * 20_000,
-        "a@" * 50_000,
-        "+" * 100_000,
-        "a at " * 20_000,
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1 " * 50_000, "a." * 50_000, "0812-" * 20_000, "a@" * 50_000, "+" * 100_000, "a at " * 20_000,
         "a_" * 50_000 + " at ",
-    ):
-        redact(text)
+    ],
+    ids=lambda text: text[:5],
+)  # fmt: skip
+def test_a_long_text_takes_less_than_two_seconds_of_cpu_time(text: str) -> None:
+    before = time.process_time()
+    redact(text)
+    assert time.process_time() - before < 2

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from jinja2 import Environment, FileSystemLoader
 
-from gateway.web.page_templates import FOLDER, TemplateBytecode, compile_templates
+from gateway.web.page_templates import FOLDER, TemplateBytecode
 
 
 class Compiling(Environment):
@@ -70,7 +73,10 @@ def test_a_damaged_file_is_replaced(folder: Path) -> None:
 
 
 def test_every_template_can_be_compiled_before() -> None:
-    compile_templates()
+    # In a process of its own, because this one may have loaded templates without writing them.
+    program = "from gateway.web.page_templates import compile_templates; compile_templates()"
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    subprocess.run([sys.executable, "-c", program], env=environment, check=True)
     files = {path.name.partition(".")[0] for path in (FOLDER / "__pycache__").iterdir()}
     assert files == {
         str(path.relative_to(FOLDER)).replace("/", "-").partition(".")[0] for path in FOLDER.rglob("*.html")

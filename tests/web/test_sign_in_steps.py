@@ -19,7 +19,7 @@ from tests.fakes.accounts import PASSWORD, PKS, TEST, Staff, add_institution, ad
 from tests.fakes.running import running
 from tests.web.visitors import Visitor, visitor
 
-OTHER = UUID(int=0xA7)
+OTHER = UUID(int=0xE0)
 
 
 @pytest.fixture
@@ -143,7 +143,7 @@ def test_a_shared_computer_is_not_known_afterwards(reader: Visitor, staff: Staff
 
 def test_a_number_of_four_institutions_offers_all_of_them(reader: Visitor, shared_number: str) -> None:
     for n in (8, 9):
-        add_institution(UUID(int=0xA0 + n), f"LIB{n}")
-        add_reader(shared_number, UUID(int=0xA0 + n))
+        add_institution(UUID(int=0xE0 + n), f"LIB{n}")
+        add_reader(shared_number, UUID(int=0xE0 + n))
     enter(reader, shared_number)
     assert "KOTASOLOK" in reader.page.xpath("//select[@name='institution']/option/@value")

@@ -6,6 +6,7 @@ import json
 import tomllib
 from dataclasses import replace
 from importlib.resources import files
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import func, select
@@ -91,6 +92,19 @@ def test_the_sample_lends_thirty_items_five_of_them_overdue_once(library):
     assert sample.load(resources) == {"loans": 0}
     assert len(library.rows(Loan)) == 30
     assert library.rows(Institution, Institution.code == sample.INSTITUTION)
+
+
+def test_the_sample_lends_no_item_whose_branch_has_not_arrived(library):
+    library.tell_items(
+        {
+            "id": str(uuid4()), "version": 1, "institution_id": str(PKS), "branch_id": str(uuid4()), "barcode": "A1",
+            "collection": "circulation", "status": "in_service",
+        }
+    )  # fmt: skip
+    library.item()
+    library.member()
+    resources = Resources(library.settings, library.database, replace(SERVICE, projections=()))
+    assert sample.load(resources) == {"loans": 1}
 
 
 def test_each_branch_of_the_sample_library_has_hours():
