@@ -35,8 +35,8 @@ lint: setup  ## run ruff, import contracts, stubs, proto, shell, Dockerfile, man
 types: setup  ## run mypy in strict mode
 	@$(PY) -m mypy
 
-unit: setup  ## run the tests that need no servers
-	@$(PY) -m pytest -q -m "not servers and not cluster and not browser" $(ARGS)
+unit: setup  ## run the tests that need no servers, in two processes
+	@$(PY) -m pytest -q -n 2 --dist loadfile -m "not servers and not cluster and not browser" $(ARGS)
 
 services: setup  ## start PostgreSQL, RabbitMQ and Elasticsearch for this checkout
 	@$(PY) -m tests.servers up
