@@ -73,7 +73,7 @@ def _run(size: int, folder: Path) -> None:
             session.add(Institution(id=INSTITUTION, code="PKS", **values))
         keys = Keys(database, settings.of(MembersSettings))
         run = Import(
-            database, BENCH, institution_id=INSTITUTION, master=keys.master, dry_run=False, tell=lambda _: None
+            database, BENCH, institution_id=INSTITUTION, master=keys.master, dry_run=False, report=lambda _: None
         )
         tune_gc()  # as the command and the server do
         start, cpu = time.perf_counter(), time.process_time()

@@ -45,7 +45,7 @@ from rangkiang.circulation.v1.events_pb2 import LoanOverdue
 from services.catalog.marc import iso2709
 from services.catalog.tables import IndexQueue
 from services.circulation.tables import Borrower, Copy
-from services.notifications.handlers import warn
+from services.notifications.handlers import create_overdue_notice
 from services.notifications.tables import Member, Notice
 from tests.fakes.notices import loan_fact
 
@@ -223,7 +223,7 @@ def _add_overdue(database: Database) -> int:
     with database.transaction(BENCH) as session:
         for row in members:
             fact = LoanOverdue(loan=loan_fact(row.id, row.institution_id, due_on=due_on), step=7, days=7, zone=_zone())
-            warn(session, fact, Context(institution=str(row.institution_id), actor="system:bench"))
+            create_overdue_notice(session, fact, Context(institution=str(row.institution_id), actor="system:bench"))
     return len(members)
 
 

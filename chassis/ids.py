@@ -30,6 +30,14 @@ def moment_of(identifier: UUID) -> datetime:
     return datetime.fromtimestamp((identifier.int >> 80) / 1000, UTC)
 
 
+def parse_or_nil(text: str) -> UUID:
+    """Read an identifier; return the nil UUID, which no row has, for any other text."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return UUID(int=0)
+
+
 def parse_id(text: str) -> UUID:
     """Read an identifier in any spelling of a UUID.
 

@@ -46,11 +46,11 @@ def copy_members(session: Session, facts: Iterable[MemberFact]) -> int:
     The loans and suspensions of a merged member move to the kept member.
     """
     members = list(facts)
-    known = _versions(session, [UUID(fact.id) for fact in members])
+    versions = _versions(session, [UUID(fact.id) for fact in members])
     newest: dict[UUID, MemberFact] = {}
     for fact in members:
         borrower_id = UUID(fact.id)
-        before = newest[borrower_id].version if borrower_id in newest else known.get(borrower_id, -1)
+        before = newest[borrower_id].version if borrower_id in newest else versions.get(borrower_id, -1)
         if fact.version > before:
             newest[borrower_id] = fact
     if newest:

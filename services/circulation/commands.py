@@ -130,7 +130,7 @@ def import_loans(
     """
     findings: list[dict[str, Any]] = []
 
-    def tell(row: Row, refusal: Refusal) -> None:
+    def report_rejected(row: Row, refusal: Refusal) -> None:
         if not json:
             print_text(f"row {row.number}: {refusal.sentence.en}")
         elif len(findings) < MOST_FINDINGS:
@@ -142,7 +142,9 @@ def import_loans(
         if is_empty:
             resync.refill(resources)
         owner = _institution(resources, institution)
-        run = LoanImport(resources.database, system("import"), institution_id=owner.id, dry_run=dry_run, tell=tell)
+        run = LoanImport(
+            resources.database, system("import"), institution_id=owner.id, dry_run=dry_run, report=report_rejected
+        )
         counts = run.run(read_rows(file))
     if json:
         print_json({**asdict(counts), "dry_run": dry_run, "findings": findings})
@@ -266,8 +268,8 @@ def _read_file(file: Path) -> tuple[str, dict[str, dict[str, Any]]]:
 def _fill(resources: Resources, code: str) -> None:
     """Copy the institutions of the catalogue if this one is not here yet."""
     with resources.database.reading(OPERATOR) as session:
-        known = session.scalar(select(Institution.id).where(Institution.code == code))
-    if known is None:
+        institution_id = session.scalar(select(Institution.id).where(Institution.code == code))
+    if institution_id is None:
         with contextlib.suppress(Error):
             resync.refill(resources)
 

@@ -19,7 +19,7 @@ from chassis.context import system
 from chassis.database.db import Database
 from chassis.database.sql import insert_for
 from chassis.errors import Error
-from services.circulation.tables import Borrower, Copy, DailyFact, RefusalCount
+from services.circulation.tables import Borrower, Copy, DailyCount, RefusalCount
 
 log = logging.getLogger(__name__)
 
@@ -29,14 +29,14 @@ FLUSH_SECONDS = 1.0
 MOST_WAITING = 10_000  # distinct counts; enough for an hour of refusals while the database does not answer
 COUNTING = system("counts")
 
-_daily_facts: Any = DailyFact.__table__
-_ADD = insert(_daily_facts)
+_daily_counts: Any = DailyCount.__table__
+_ADD = insert(_daily_counts)
 
 
 def add(
     session: Session, kind: str, *, on: date, branch: str, copy: Copy, borrower: Borrower | None, channel: str
 ) -> None:
-    """Add the daily fact of an act, with the values of its day.
+    """Add the daily count of an act, with the values of its day.
 
     Its id is random, because ids in order of time would match rows to loans.
     """

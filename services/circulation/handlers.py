@@ -1,4 +1,4 @@
-"""Handlers of facts of the catalogue and of members. Each fact has the complete state; an older one changes nothing."""
+"""Handlers of events of the catalogue and members. Each event has the complete state; an older one changes nothing."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from rangkiang.catalog.v1.events_pb2 import InstitutionsChanged, ItemsChanged
 from rangkiang.members.v1.events_pb2 import MemberErased, MembersChanged
 from services.circulation import borrowers, copies, institutions
 
-NEWEST = 2**62  # version of an erased member: no fact has a newer version
+NEWEST = 2**62  # version of an erased member: no event has a newer version
 
 
-def copy_institutions(session: Session, fact: InstitutionsChanged, _context: Context) -> None:
+def copy_institutions(session: Session, event: InstitutionsChanged, _context: Context) -> None:
     """Store institutions and branches that the catalogue added or changed."""
-    institutions.copy_institutions(session, fact.institutions)
+    institutions.copy_institutions(session, event.institutions)
 
 
-def copy_items(session: Session, fact: ItemsChanged, _context: Context) -> None:
+def copy_items(session: Session, event: ItemsChanged, _context: Context) -> None:
     """Store items that the catalogue added, changed or deleted; their loans stay."""
-    copies.copy_items(session, fact.items)
+    copies.copy_items(session, event.items)
 
 
-def copy_members(session: Session, fact: MembersChanged, _context: Context) -> None:
+def copy_members(session: Session, event: MembersChanged, _context: Context) -> None:
     """Store members that were added, changed or merged; the loans of a merged member move to the kept member."""
-    borrowers.copy_members(session, fact.members)
+    borrowers.copy_members(session, event.members)
 
 
-def erase_member(session: Session, fact: MemberErased, context: Context) -> None:
+def erase_member(session: Session, event: MemberErased, context: Context) -> None:
     """Remove an erased member from every loan."""
     institution_id = copies.read_id(context.institution)
-    borrowers.erase_member(session, UUID(fact.id), fact.version, institution_id=institution_id)
+    borrowers.erase_member(session, UUID(event.id), event.version, institution_id=institution_id)
 
 
 def erase_known_member(session: Session, member_id: UUID) -> None:

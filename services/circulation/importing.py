@@ -102,7 +102,7 @@ def _places(header: Sequence[str]) -> dict[str, int]:
 class LoanImport:
     """Adds open loans; a repeated import changes nothing.
 
-    tell  called with each rejected row and the refusal
+    report  called with each rejected row and the refusal
     """
 
     def __init__(
@@ -112,10 +112,10 @@ class LoanImport:
         *,
         institution_id: UUID,
         dry_run: bool,
-        tell: Callable[[Row, Refusal], None],
+        report: Callable[[Row, Refusal], None],
     ) -> None:
         self._database, self._context, self._institution_id = database, context, institution_id
-        self._dry_run, self._tell = dry_run, tell
+        self._dry_run, self._report = dry_run, report
 
     def run(self, rows: Iterator[Row]) -> Counts:
         """Import the rows in batches with one transaction each.
@@ -128,7 +128,7 @@ class LoanImport:
             for row, result in zip(batch, self._import(batch, lent), strict=True):
                 if isinstance(result, Refusal):
                     counts.put_aside += 1
-                    self._tell(row, result)
+                    self._report(row, result)
                 elif result:
                     counts.created += 1
                     lent.add(row.barcode)

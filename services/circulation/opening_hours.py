@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, timedelta
 
 from sqlalchemy import select
@@ -11,41 +10,15 @@ from sqlalchemy.orm import Session
 
 from chassis import clock
 from chassis.errors import Invalid, NotFound
-from services.circulation.calendars import Calendar, Hours, closing_of, has_hours, hours_of, local_date, season_of
-from services.circulation.calendars.documents import YEARS
+from rangkiang.circulation.v1 import rules_pb2 as wire
+from services.circulation.calendars import Calendar, closing_of, has_hours, hours_of, local_date, season_of
+from services.circulation.calendars.documents import YEARS, write_time
 from services.circulation.calendars_store import STORED, calendar_from_row
 from services.circulation.tables import Branch, BranchCalendar, Institution
 
 MOST_DAYS = 14
 MOST_BRANCHES = 100
 A_WEEK = 7
-
-
-@dataclass(frozen=True, slots=True)
-class OpeningDay:
-    """A day of a branch.
-
-    hours         minutes since midnight; empty when the branch is closed or nobody has entered hours
-    is_closed     the day is in a closing; `why` is the reason of the closing
-    is_estimated  the date of the closing is an estimate
-    season        name of the season that gives the hours; "" for the weekly hours
-    """
-
-    date: date
-    hours: Hours
-    is_closed: bool
-    why: str
-    is_estimated: bool
-    season: str
-
-
-@dataclass(frozen=True, slots=True)
-class OpeningHours:
-    """The days of a branch in its zone; `has_hours` is False when nobody has entered hours for any of them."""
-
-    branch: Branch
-    has_hours: bool
-    days: tuple[OpeningDay, ...]
 
 
 def list_opening_hours(
@@ -56,7 +29,7 @@ def list_opening_hours(
     first: str = "",
     days: int = 0,
     cursor: str = "",
-) -> tuple[list[OpeningHours], str]:
+) -> tuple[list[wire.OpeningHours], str]:
     """Return the opening hours of at most MOST_BRANCHES branches in order of code, and the cursor of the next page.
 
     branches  codes; empty for all branches of the institution
@@ -86,7 +59,10 @@ def list_opening_hours(
     if missing and not cursor:
         raise NotFound("BRANCH_UNKNOWN", given=min(missing)[:64])
     page = rows[:MOST_BRANCHES]
-    hours = [_hours(row.Branch, calendar_from_row(row, row.Branch.zone), begins_on, days or A_WEEK) for row in page]
+    hours = [
+        _hours(institution, row.Branch, calendar_from_row(row, row.Branch.zone), begins_on, days or A_WEEK)
+        for row in page
+    ]
     return hours, page[-1].Branch.code if len(rows) > len(page) else ""
 
 
@@ -101,20 +77,28 @@ def _read_day(text: str) -> date | None:
     return day
 
 
-def _hours(branch: Branch, calendar: Calendar, begins_on: date | None, count: int) -> OpeningHours:
+def _hours(
+    institution: str, branch: Branch, calendar: Calendar, begins_on: date | None, count: int
+) -> wire.OpeningHours:
     first = begins_on or local_date(calendar, clock.now())
     dates = [first + timedelta(days=number) for number in range(count)]
-    return OpeningHours(
-        branch, any(has_hours(calendar, day) for day in dates), tuple(_day(calendar, day) for day in dates)
+    return wire.OpeningHours(
+        institution=institution,
+        branch=branch.code,
+        branch_id=str(branch.id),
+        zone=branch.zone,
+        has_hours=any(has_hours(calendar, day) for day in dates),
+        days=[_day(calendar, day) for day in dates],
     )
 
 
-def _day(calendar: Calendar, day: date) -> OpeningDay:
+def _day(calendar: Calendar, day: date) -> wire.OpeningDay:
     closing, season = closing_of(calendar, day), season_of(calendar, day)
-    return OpeningDay(
-        date=day,
-        # Without hours a loan may be due on any day, but it is unknown whether the branch is open.
-        hours=hours_of(calendar, day) if has_hours(calendar, day) else (),
+    # Without hours a loan may be due on any day, but it is unknown whether the branch is open.
+    hours = hours_of(calendar, day) if has_hours(calendar, day) else ()
+    return wire.OpeningDay(
+        date=day.isoformat(),
+        hours=[wire.Interval(opens=write_time(opens), closes=write_time(closes)) for opens, closes in hours],
         is_closed=closing is not None,
         why=closing.why if closing is not None else "",
         is_estimated=closing is not None and closing.is_estimated,

@@ -1,4 +1,4 @@
-"""Reports: sums of the daily facts as ISO 2789 defines them, and the effect of other rules on past loans."""
+"""Reports: sums of the daily counts as ISO 2789 defines them, and the effect of other rules on past loans."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from sqlalchemy.orm import Session
 from chassis import clock
 from chassis.errors import Invalid
 from services.circulation.policies import PolicyRow, row_for
-from services.circulation.tables import DailyFact, RefusalCount
+from services.circulation.tables import DailyCount, RefusalCount
 
 LONGEST_DAYS = 3 * 366
 PREVIEW_DAYS = 90
 
 _COLUMNS = {
-    "branch": DailyFact.branch,
-    "collection": DailyFact.collection,
-    "class": DailyFact.ddc_class,
-    "category": DailyFact.category,
-    "month": DailyFact.date,
-    "age_band": DailyFact.age_band,
-    "sex": DailyFact.sex,
-    "audience": DailyFact.audience,
-    "language": DailyFact.language,
-    "region": DailyFact.region,
-    "channel": DailyFact.channel,
+    "branch": DailyCount.branch,
+    "collection": DailyCount.collection,
+    "class": DailyCount.ddc_class,
+    "category": DailyCount.category,
+    "month": DailyCount.date,
+    "age_band": DailyCount.age_band,
+    "sex": DailyCount.sex,
+    "audience": DailyCount.audience,
+    "language": DailyCount.language,
+    "region": DailyCount.region,
+    "channel": DailyCount.channel,
 }
 # Refusals are counted only by day and branch.
 _REFUSAL_COLUMNS = {"branch": RefusalCount.branch, "month": RefusalCount.date}
@@ -73,12 +73,12 @@ def count_lending(session: Session, institution_id: UUID, *, first: str, last: s
     days = _span(first, last)
     counts: dict[str, LendingCount] = defaultdict(lambda: LendingCount(""))
     value_of = _VALUES.get(by, str)
-    facts = (
-        select(column, DailyFact.kind, func.count())
-        .where(DailyFact.institution_id == institution_id, DailyFact.date.between(*days))
-        .group_by(column, DailyFact.kind)
+    counted = (
+        select(column, DailyCount.kind, func.count())
+        .where(DailyCount.institution_id == institution_id, DailyCount.date.between(*days))
+        .group_by(column, DailyCount.kind)
     )
-    for value, kind, count in session.execute(facts):
+    for value, kind, count in session.execute(counted):
         name = _KINDS.get(kind)
         if name is not None:
             row = counts[value_of(value)]
@@ -102,13 +102,13 @@ def preview_policies(
 ) -> PolicyPreview:
     """Compare rules that are not saved yet with those in force, for the loans of the last 90 days.
 
-    The daily facts have category, collection and branch of each loan, but no person.
+    The daily counts have category, collection and branch of each loan, but no person.
     """
     since = clock.now().date() - timedelta(days=PREVIEW_DAYS)
-    places = (DailyFact.category, DailyFact.collection, DailyFact.branch)
+    places = (DailyCount.category, DailyCount.collection, DailyCount.branch)
     query = (
         select(*places, func.count())
-        .where(DailyFact.institution_id == institution_id, DailyFact.date >= since, DailyFact.kind == "loan")
+        .where(DailyCount.institution_id == institution_id, DailyCount.date >= since, DailyCount.kind == "loan")
         .group_by(*places)
     )
     preview = PolicyPreview()

@@ -38,8 +38,8 @@ class OpenLoan:
 
 
 @dataclass(frozen=True, slots=True)
-class BorrowerFacts:
-    """The facts that decide about a borrower, for every item.
+class BorrowerInputs:
+    """The inputs that decide about a borrower, for every item.
 
     blocks          (reason, last day or None)
     suspended_until the last day of current and following suspensions; None without one
@@ -52,8 +52,8 @@ class BorrowerFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class ItemFacts:
-    """The facts that decide about an item. state: "in", "on_loan" or "transit"."""
+class ItemInputs:
+    """The inputs that decide about an item. state: "in", "on_loan" or "transit"."""
 
     status: str
     state: str
@@ -64,8 +64,8 @@ class ItemFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
-    """The facts that decide about a loan.
+class LoanInputs:
+    """The inputs that decide about a loan.
 
     now         when the act is recorded
     at          when the act happened: `now`, or an earlier moment that was recorded on paper
@@ -79,15 +79,15 @@ class Facts:
     at: datetime
     today: date
     newest_act: datetime | None
-    borrower: BorrowerFacts
-    item: ItemFacts
+    borrower: BorrowerInputs
+    item: ItemInputs
     row: PolicyRow | None
     returned_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class RenewalFacts:
-    """The facts that decide about a renewal.
+class RenewalInputs:
+    """The inputs that decide about a renewal.
 
     due_at      due moment of the loan
     new_due_at  due moment after the renewal
@@ -96,7 +96,7 @@ class RenewalFacts:
     now: datetime
     today: date
     newest_act: datetime | None
-    borrower: BorrowerFacts
+    borrower: BorrowerInputs
     row: PolicyRow | None
     collection: str
     renewals: int
@@ -106,9 +106,9 @@ class RenewalFacts:
     is_ended: bool
 
 
-def refuse_when_clock_is_behind(facts: Facts | RenewalFacts) -> Refusal | None:
+def refuse_when_clock_is_behind(inputs: LoanInputs | RenewalInputs) -> Refusal | None:
     """A computer whose clock is behind its recorded acts would make loans in the past."""
-    return clock_behind(now=facts.now, newest_act=facts.newest_act)
+    return clock_behind(now=inputs.now, newest_act=inputs.newest_act)
 
 
 def clock_behind(*, now: datetime, newest_act: datetime | None) -> Refusal | None:
@@ -117,17 +117,17 @@ def clock_behind(*, now: datetime, newest_act: datetime | None) -> Refusal | Non
     return None
 
 
-def refuse_when_expired(facts: Facts | RenewalFacts) -> Refusal | None:
+def refuse_when_expired(inputs: LoanInputs | RenewalInputs) -> Refusal | None:
     """A membership allows loans until its last day."""
-    expires_on = facts.borrower.expires_on
-    if expires_on is not None and expires_on < facts.today:
+    expires_on = inputs.borrower.expires_on
+    if expires_on is not None and expires_on < inputs.today:
         return Refusal("MEMBER_EXPIRED", expires_on=expires_on)
     return None
 
 
-def refuse_when_blocked(facts: Facts | RenewalFacts) -> Refusal | None:
+def refuse_when_blocked(inputs: LoanInputs | RenewalInputs) -> Refusal | None:
     """Staff have blocked the member until a day, or until staff end the block."""
-    blocks = [block for block in facts.borrower.blocks if block[1] is None or block[1] >= facts.today]
+    blocks = [block for block in inputs.borrower.blocks if block[1] is None or block[1] >= inputs.today]
     if not blocks:
         return None
     codes = list(dict.fromkeys(reason for reason, _ in blocks))
@@ -139,101 +139,101 @@ def refuse_when_blocked(facts: Facts | RenewalFacts) -> Refusal | None:
     return Refusal.received("MEMBER_BLOCKED", {"reasons": ", ".join(codes), "until": until}, text)
 
 
-def refuse_when_suspended(facts: Facts | RenewalFacts) -> Refusal | None:
+def refuse_when_suspended(inputs: LoanInputs | RenewalInputs) -> Refusal | None:
     """A late return suspends the borrower for some days."""
-    until = facts.borrower.suspended_until
+    until = inputs.borrower.suspended_until
     return Refusal("MEMBER_SUSPENDED", until=until) if until is not None else None
 
 
-def refuse_when_something_is_overdue(facts: Facts) -> Refusal | None:
+def refuse_when_something_is_overdue(inputs: LoanInputs) -> Refusal | None:
     """A borrower with an overdue item may not borrow another one."""
-    overdue = [loan for loan in facts.borrower.loans if loan.due_at < facts.at]
+    overdue = [loan for loan in inputs.borrower.loans if loan.due_at < inputs.at]
     return Refusal("HAS_OVERDUE", overdue=len(overdue)) if overdue else None
 
 
-def refuse_when_limit_reached(facts: Facts) -> Refusal | None:
+def refuse_when_limit_reached(inputs: LoanInputs) -> Refusal | None:
     """A member may have at most `loan_limit` open loans."""
-    limit, loans = facts.row.loan_limit if facts.row else 0, len(facts.borrower.loans)
+    limit, loans = inputs.row.loan_limit if inputs.row else 0, len(inputs.borrower.loans)
     return Refusal("LOAN_LIMIT_REACHED", limit=limit, open=loans) if 0 < limit <= loans else None
 
 
-def refuse_when_collection_limit_reached(facts: Facts) -> Refusal | None:
+def refuse_when_collection_limit_reached(inputs: LoanInputs) -> Refusal | None:
     """A member may have at most `collection_limit` open loans of a collection."""
-    collection = facts.item.collection
-    limit = facts.row.collection_limit if facts.row else 0
-    loans = sum(loan.collection == collection for loan in facts.borrower.loans)
+    collection = inputs.item.collection
+    limit = inputs.row.collection_limit if inputs.row else 0
+    loans = sum(loan.collection == collection for loan in inputs.borrower.loans)
     if 0 < limit <= loans:
         return Refusal("COLLECTION_LIMIT_REACHED", collection=collection, limit=limit, open=loans)
     return None
 
 
-def refuse_when_on_loan(facts: Facts) -> Refusal | None:
+def refuse_when_on_loan(inputs: LoanInputs) -> Refusal | None:
     """An item has at most one open loan."""
-    if facts.item.state != "on_loan":
+    if inputs.item.state != "on_loan":
         return None
-    return Refusal("ITEM_ON_LOAN", due_on=facts.item.due_on or "-")
+    return Refusal("ITEM_ON_LOAN", due_on=inputs.item.due_on or "-")
 
 
-def refuse_when_out_on_paper(facts: Facts) -> Refusal | None:
+def refuse_when_out_on_paper(inputs: LoanInputs) -> Refusal | None:
     """An item that was returned after the moment of a loan on paper was on loan at that moment."""
-    if facts.returned_at is None or facts.at >= facts.returned_at:
+    if inputs.returned_at is None or inputs.at >= inputs.returned_at:
         return None
-    return Refusal("AT_BEFORE_RETURN", returned_at=_minute(facts.returned_at))
+    return Refusal("AT_BEFORE_RETURN", returned_at=_minute(inputs.returned_at))
 
 
-def refuse_when_in_transit(facts: Facts) -> Refusal | None:
+def refuse_when_in_transit(inputs: LoanInputs) -> Refusal | None:
     """An item in transit to another branch can be lent only after it was scanned there."""
-    return Refusal("ITEM_IN_TRANSIT", to=facts.item.transit_to) if facts.item.state == "transit" else None
+    return Refusal("ITEM_IN_TRANSIT", to=inputs.item.transit_to) if inputs.item.state == "transit" else None
 
 
-def refuse_when_not_in_service(facts: Facts) -> Refusal | None:
+def refuse_when_not_in_service(inputs: LoanInputs) -> Refusal | None:
     """The item is in process, in repair, missing, withdrawn or deleted in the catalogue."""
-    if facts.item.is_gone:
+    if inputs.item.is_gone:
         return Refusal("ITEM_NOT_IN_SERVICE", status="gone")
-    if facts.item.status != "in_service":
-        return Refusal("ITEM_NOT_IN_SERVICE", status=facts.item.status)
+    if inputs.item.status != "in_service":
+        return Refusal("ITEM_NOT_IN_SERVICE", status=inputs.item.status)
     return None
 
 
-def refuse_when_not_for_loan(facts: Facts | RenewalFacts) -> Refusal | None:
+def refuse_when_not_for_loan(inputs: LoanInputs | RenewalInputs) -> Refusal | None:
     """Under the policies, this collection is not for loan to this category at this branch."""
-    collection = facts.item.collection if isinstance(facts, Facts) else facts.collection
-    if facts.row is not None and facts.row.is_for_loan:
+    collection = inputs.item.collection if isinstance(inputs, LoanInputs) else inputs.collection
+    if inputs.row is not None and inputs.row.is_for_loan:
         return None
     refusal = Refusal("ITEM_NOT_FOR_LOAN", collection=collection)
-    text = facts.row.not_for_loan_sentence if facts.row is not None else None
+    text = inputs.row.not_for_loan_sentence if inputs.row is not None else None
     if text is not None and (text.id or text.en):
         return Refusal.received(refusal.reason, refusal.facts, text)
     return refusal
 
 
-def refuse_when_ended(facts: RenewalFacts) -> Refusal | None:
+def refuse_when_ended(inputs: RenewalInputs) -> Refusal | None:
     """A loan that has ended cannot be renewed."""
-    return Refusal("LOAN_ENDED") if facts.is_ended else None
+    return Refusal("LOAN_ENDED") if inputs.is_ended else None
 
 
-def refuse_when_renewals_are_used_up(facts: RenewalFacts) -> Refusal | None:
+def refuse_when_renewals_are_used_up(inputs: RenewalInputs) -> Refusal | None:
     """The policy limits the number of renewals of a loan."""
-    limit = facts.row.renewals if facts.row else 0
-    return Refusal("RENEWALS_USED_UP", limit=limit) if facts.renewals >= limit else None
+    limit = inputs.row.renewals if inputs.row else 0
+    return Refusal("RENEWALS_USED_UP", limit=limit) if inputs.renewals >= limit else None
 
 
-def refuse_when_overdue(facts: RenewalFacts) -> Refusal | None:
+def refuse_when_overdue(inputs: RenewalInputs) -> Refusal | None:
     """Some policies allow renewals only before the due moment."""
-    if facts.row is None or facts.row.renew_when_overdue or facts.due_at >= facts.now:
+    if inputs.row is None or inputs.row.renew_when_overdue or inputs.due_at >= inputs.now:
         return None
-    return Refusal("RENEWAL_OVERDUE", due_on=facts.due_on)
+    return Refusal("RENEWAL_OVERDUE", due_on=inputs.due_on)
 
 
-def refuse_when_nothing_is_gained(facts: RenewalFacts) -> Refusal | None:
+def refuse_when_nothing_is_gained(inputs: RenewalInputs) -> Refusal | None:
     """A renewal must give a later due moment, in the future."""
-    if facts.new_due_at is None or facts.new_due_at > max(facts.due_at, facts.now):
+    if inputs.new_due_at is None or inputs.new_due_at > max(inputs.due_at, inputs.now):
         return None
-    return Refusal("RENEWAL_NOT_LATER", due_on=facts.due_on)
+    return Refusal("RENEWAL_NOT_LATER", due_on=inputs.due_on)
 
 
 _OF_BORROWERS = (refuse_when_expired, refuse_when_blocked, refuse_when_suspended)
-OF_LOANS: tuple[Callable[[Facts], Refusal | None], ...] = (
+OF_LOANS: tuple[Callable[[LoanInputs], Refusal | None], ...] = (
     refuse_when_clock_is_behind,
     *_OF_BORROWERS,
     refuse_when_something_is_overdue,
@@ -245,7 +245,7 @@ OF_LOANS: tuple[Callable[[Facts], Refusal | None], ...] = (
     refuse_when_not_in_service,
     refuse_when_not_for_loan,
 )
-OF_RENEWALS: tuple[Callable[[RenewalFacts], Refusal | None], ...] = (
+OF_RENEWALS: tuple[Callable[[RenewalInputs], Refusal | None], ...] = (
     refuse_when_clock_is_behind,
     *_OF_BORROWERS,
     refuse_when_not_for_loan,
@@ -253,24 +253,24 @@ OF_RENEWALS: tuple[Callable[[RenewalFacts], Refusal | None], ...] = (
     refuse_when_overdue,
     refuse_when_nothing_is_gained,
 )
-OF_BORROWERS: tuple[Callable[[Facts], Refusal | None], ...] = (
+OF_BORROWERS: tuple[Callable[[LoanInputs], Refusal | None], ...] = (
     *_OF_BORROWERS,
     refuse_when_something_is_overdue,
     refuse_when_limit_reached,
 )
 
 
-def refusals_of_loan(facts: Facts) -> list[Refusal]:
+def refusals_of_loan(inputs: LoanInputs) -> list[Refusal]:
     """Return every refusal of a loan."""
-    return [refusal for rule in OF_LOANS if (refusal := rule(facts)) is not None]
+    return [refusal for rule in OF_LOANS if (refusal := rule(inputs)) is not None]
 
 
-def refusals_of_renewal(facts: RenewalFacts) -> list[Refusal]:
+def refusals_of_renewal(inputs: RenewalInputs) -> list[Refusal]:
     """Return every refusal of a renewal; for a loan that has ended only LOAN_ENDED."""
-    ended = refuse_when_ended(facts)
+    ended = refuse_when_ended(inputs)
     if ended is not None:
         return [ended]
-    return [refusal for rule in OF_RENEWALS if (refusal := rule(facts)) is not None]
+    return [refusal for rule in OF_RENEWALS if (refusal := rule(inputs)) is not None]
 
 
 def without_consequences(refusals: Sequence[Refusal]) -> list[Refusal]:
@@ -279,9 +279,9 @@ def without_consequences(refusals: Sequence[Refusal]) -> list[Refusal]:
     return [refusal for refusal in refusals if not (is_overdue and refusal.reason == "RENEWAL_NOT_LATER")]
 
 
-def refusals_of_borrower(facts: Facts) -> list[Refusal]:
+def refusals_of_borrower(inputs: LoanInputs) -> list[Refusal]:
     """Return the refusals that apply to a loan of any item."""
-    return [refusal for rule in OF_BORROWERS if (refusal := rule(facts)) is not None]
+    return [refusal for rule in OF_BORROWERS if (refusal := rule(inputs)) is not None]
 
 
 def split_waived(refusals: Iterable[Refusal], override: Collection[str]) -> tuple[list[Refusal], list[str]]:
@@ -334,11 +334,11 @@ def suspension_after(
     last = max((suspension.ends_on for _, suspension in earlier), default=None)
     if of_day:
         days -= sum(earlier[index][1].days for index in of_day)
-        known = earlier[of_day[-1]][1]
+        suspension = earlier[of_day[-1]][1]
         if days <= 0:
-            return known, of_day[-1]
-        if known.ends_on == last:
-            return _days(known.begins_on, known.days + days), of_day[-1]
+            return suspension, of_day[-1]
+        if suspension.ends_on == last:
+            return _days(suspension.begins_on, suspension.days + days), of_day[-1]
     begins_on = returned_on if last is None else max(returned_on, last + timedelta(days=1))
     return _days(begins_on, days), None
 

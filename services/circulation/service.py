@@ -69,23 +69,10 @@ SERVICE = Service(
             every_seconds=86_400,
         ),
         Job(
-            name="closings",
-            run="services.circulation.jobs:move_off_closed_days",
-            lease="closings",
-            every_seconds=3_600,
+            name="closings", run="services.circulation.jobs:move_off_closed_days", lease="closings", every_seconds=3_600
         ),
-        Job(
-            name="open-days",
-            run="services.circulation.jobs:keep_open_days",
-            lease="open-days",
-            every_seconds=3_600,
-        ),
+        Job(name="open-days", run="services.circulation.jobs:keep_open_days", lease="open-days", every_seconds=3_600),
         # Reminders begin at 02:00 in each zone, so the job runs more often than once a day.
-        Job(
-            name="reminders",
-            run="services.circulation.jobs:remind",
-            lease="reminders",
-            every_seconds=300,
-        ),
+        Job(name="reminders", run="services.circulation.jobs:remind", lease="reminders", every_seconds=300),
     ),
 )

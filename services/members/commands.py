@@ -203,15 +203,15 @@ def import_members(
     findings: list[dict[str, Any]] = []
     columns = read_map(mapping)
 
-    def tell(finding: Finding) -> None:
+    def report_finding(finding: Finding) -> None:
         sentence = fill(finding.reason, {"field": finding.field, **finding.facts})
         if not json:
             row, rejected = ("baris", "ditolak: ") if language == "id" else ("row", "rejected: ")
             text = sentence.in_language(language)
             print_text(f"{row} {finding.row}: {rejected if finding.is_rejected else ''}{text}")
         elif len(findings) < MOST_FINDINGS:
-            known = {"row": finding.row, "reason": finding.reason, "field": finding.field}
-            findings.append({**known, "put_aside": finding.is_rejected, "detail": sentence.en})
+            entry = {"row": finding.row, "reason": finding.reason, "field": finding.field}
+            findings.append({**entry, "put_aside": finding.is_rejected, "detail": sentence.en})
 
     with open_for_command("members") as resources:
         language = resources.settings.language
@@ -223,7 +223,7 @@ def import_members(
             institution_id=owner.id,
             master=_keys(resources).master,
             dry_run=dry_run,
-            tell=tell,
+            report=report_finding,
         )
         rows = read_rows(file, columns)
         counts = run.run(rows, columns)
@@ -260,10 +260,10 @@ def _print_categories(counts: Counts) -> None:
 def _only_institution(resources: Resources) -> tables.Institution:
     """Return the only institution. Raises Invalid INSTITUTION_NEEDED when there are several or none."""
     with resources.database.reading(OPERATOR) as session:
-        known = session.scalars(select(tables.Institution).order_by(tables.Institution.code)).all()
-    if len(known) != 1:
-        raise Invalid("INSTITUTION_NEEDED", known=", ".join(one.code for one in known) or "-")
-    return known[0]
+        rows = session.scalars(select(tables.Institution).order_by(tables.Institution.code)).all()
+    if len(rows) != 1:
+        raise Invalid("INSTITUTION_NEEDED", known=", ".join(institution.code for institution in rows) or "-")
+    return rows[0]
 
 
 @keys_app.command("rotate")

@@ -14,8 +14,8 @@ from chassis.context import system
 from chassis.errors import Unavailable
 from chassis.service import Resources
 from services.members.people import erasure, expiring, loans
-from services.members.people.erasure import Erased
 from services.members.sign_in import accounts, attempts, sessions
+from services.members.tables import Tombstone
 
 
 def delete_old_rows(resources: Resources, _stop: threading.Event) -> None:
@@ -27,9 +27,9 @@ def delete_old_rows(resources: Resources, _stop: threading.Event) -> None:
         loans.forget_returned(session)
 
 
-def tell_expiring(resources: Resources, stop: threading.Event) -> None:
-    """Emit the facts of memberships that end soon."""
-    expiring.tell_expiring(resources.database, stop)
+def emit_expiring(resources: Resources, stop: threading.Event) -> None:
+    """Emit the events of memberships that end soon."""
+    expiring.emit_all_expiring(resources.database, stop)
 
 
 log = logging.getLogger(__name__)
@@ -43,16 +43,20 @@ def erase_again(resources: Resources) -> None:
     are known even when the database in use is lost or cannot be read; then the log has `tombstones_unreadable`.
     """
     _erase_again(resources, _tombstones_in_use(resources))
-    known = [Erased(one.id, one.institution_id, one.version, clock.now()) for one in resources.erasures]
-    _erase_again(resources, known)
+    now = clock.now()
+    of_copies = [
+        Tombstone(member_id=erasure.id, institution_id=erasure.institution_id, version=erasure.version, at=now)
+        for erasure in resources.erasures
+    ]
+    _erase_again(resources, of_copies)
 
 
-def _erase_again(resources: Resources, erased: list[Erased]) -> None:
+def _erase_again(resources: Resources, erased: list[Tombstone]) -> None:
     with resources.database.transaction(RESTORE) as session:
         erasure.replay(session, erased, context=RESTORE)
 
 
-def _tombstones_in_use(resources: Resources) -> list[Erased]:
+def _tombstones_in_use(resources: Resources) -> list[Tombstone]:
     owner_url = resources.settings.database_owner(resources.service.name)
     with closing(resources.service.open_database(resources.settings, any_revision=True, url=owner_url)) as current:
         if current.is_sqlite and not Path(current.url.database or "").exists():

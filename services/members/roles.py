@@ -54,8 +54,8 @@ def roles() -> dict[str, Role]:
 
 def scopes_of(codes: Iterable[str]) -> frozenset[str]:
     """Return the scopes of these roles; a role that this release does not know has none."""
-    known = roles()
-    return frozenset().union(*(known[code].scopes for code in codes if code in known))
+    roles_by_code = roles()
+    return frozenset().union(*(roles_by_code[code].scopes for code in codes if code in roles_by_code))
 
 
 def needs_second_factor(codes: Sequence[str], settings: MembersSettings) -> bool:
@@ -65,8 +65,8 @@ def needs_second_factor(codes: Sequence[str], settings: MembersSettings) -> bool
 
 def always_needs_second_factor(codes: Iterable[str]) -> bool:
     """Return whether an account with these roles needs a second factor whatever the settings are."""
-    known = roles()
-    return any(known[code].second_factor for code in codes if code in known)
+    roles_by_code = roles()
+    return any(roles_by_code[code].second_factor for code in codes if code in roles_by_code)
 
 
 def check_grant(codes: Iterable[str], *, granter: frozenset[str] | None) -> None:

@@ -65,17 +65,7 @@ SERVICE = Service(
     ),
     after_restore=("services.members.jobs:erase_again",),
     jobs=(
-        Job(
-            name="forgetting",
-            run="services.members.jobs:delete_old_rows",
-            lease="forgetting",
-            every_seconds=86_400,
-        ),
-        Job(
-            name="expiring",
-            run="services.members.jobs:tell_expiring",
-            lease="expiring",
-            every_seconds=900,
-        ),
+        Job(name="forgetting", run="services.members.jobs:delete_old_rows", lease="forgetting", every_seconds=86_400),
+        Job(name="expiring", run="services.members.jobs:emit_expiring", lease="expiring", every_seconds=900),
     ),
 )

@@ -59,9 +59,9 @@ def try_channel(
 ) -> None:
     """Send a test message to yourself. Exit code 1: the provider did not accept it."""
     settings, channels = _open()
-    channel = next((one for one in channels if one.name == name), None)
+    channel = next((channel for channel in channels if channel.name == name), None)
     if channel is None:
-        raise NotFound("CHANNEL_UNKNOWN", name=name, known=", ".join(one.name for one in channels))
+        raise NotFound("CHANNEL_UNKNOWN", name=name, known=", ".join(channel.name for channel in channels))
     language = settings.language
     with telemetry.command(settings):
         outcome = send_and_wait(

@@ -1,4 +1,4 @@
-"""Handlers of other services' facts: each creates a notice, or drops notices that are no longer needed."""
+"""Handlers of other services' events: each creates a notice, or drops notices that are no longer needed."""
 
 from __future__ import annotations
 
@@ -43,25 +43,25 @@ from services.notifications.notices import (
     read_mark,
 )
 from services.notifications.tables import Member
-from services.notifications.webhooks.facts import forget_member, note_loan, note_member
+from services.notifications.webhooks.facts import forget_member, queue_fact, queue_loan_fact
 
-# Facts of members have no branch; later the sender reads the zone of the institution.
+# Events of members have no branch; later the sender reads the zone of the institution.
 _INSTITUTION_ZONE = institutions.DEFAULT_ZONE
 
 
-def copy_institutions(session: Session, fact: InstitutionsChanged, _context: Context) -> None:
+def copy_institutions(session: Session, event: InstitutionsChanged, _context: Context) -> None:
     """Copy institutions and branches that the catalogue added or changed."""
-    institutions.copy_institutions(session, fact.institutions)
+    institutions.copy_institutions(session, event.institutions)
 
 
-def copy_members(session: Session, fact: MembersChanged, _context: Context) -> None:
+def copy_members(session: Session, event: MembersChanged, _context: Context) -> None:
     """Copy members that were added, changed or merged."""
-    merging.copy_members(session, fact.members)
+    merging.copy_members(session, event.members)
 
 
-def erase_member(session: Session, fact: MemberErased, context: Context) -> None:
-    """Erase the texts, conversations and facts of an erased member."""
-    _erase(session, UUID(fact.id), UUID(context.institution))
+def erase_member(session: Session, event: MemberErased, context: Context) -> None:
+    """Erase the texts, conversations and queued facts of an erased member."""
+    _erase(session, UUID(event.id), UUID(context.institution))
 
 
 def erase_known_member(session: Session, member_id: UUID) -> None:
@@ -77,11 +77,11 @@ def _erase(session: Session, member_id: UUID, institution_id: UUID) -> None:
     forget_member(session, member_id)
 
 
-def open_loan(session: Session, fact: LoanOpened, _context: Context) -> None:
+def open_loan(session: Session, event: LoanOpened, _context: Context) -> None:
     """Make the receipt of a loan that is still open; an imported loan gets none."""
-    note_loan(session, "loan.opened", fact.loan, **({"imported": True} if fact.imported else {}))
-    loan = fact.loan
-    if is_current(read_mark(session, loan), loan) and not fact.imported:
+    queue_loan_fact(session, "loan.opened", event.loan, **({"imported": True} if event.imported else {}))
+    loan = event.loan
+    if is_current(read_mark(session, loan), loan) and not event.imported:
         make_notice(
             session,
             LOAN_RECEIPT,
@@ -93,33 +93,33 @@ def open_loan(session: Session, fact: LoanOpened, _context: Context) -> None:
         )
 
 
-def renew_loan(session: Session, fact: LoanRenewed, _context: Context) -> None:
+def renew_loan(session: Session, event: LoanRenewed, _context: Context) -> None:
     """Drop notices about the earlier due date, and make a receipt of a renewal or a notice of the changed date."""
-    note_loan(session, "loan.renewed", fact.loan)
-    loan = fact.loan
+    queue_loan_fact(session, "loan.renewed", event.loan)
+    loan = event.loan
     if not is_current(read_mark(session, loan), loan):
         return
-    reason = "DUE_DATE_MOVED" if fact.moved else "LOAN_RENEWED"
+    reason = "DUE_DATE_MOVED" if event.moved else "LOAN_RENEWED"
     drop_waiting(session, loan.loan_id, OF_DUE_DATE, reason, keep_day=loan.due_on)
-    # A reminder that came before this fact has the changed date already.
-    if fact.moved and has_reminder(session, loan):
+    # A reminder that came before this event has the changed date already.
+    if event.moved and has_reminder(session, loan):
         return
     make_notice(
         session,
-        DUE_DATE_MOVED if fact.moved else RENEWAL_RECEIPT,
+        DUE_DATE_MOVED if event.moved else RENEWAL_RECEIPT,
         key=f"{loan.loan_id}:{loan.due_on}",
         institution_id=loan.institution_id,
         member_id=loan.member_id,
         loan=loan,
         day=loan.due_on,
-        zone=_INSTITUTION_ZONE if fact.moved else "",
+        zone=_INSTITUTION_ZONE if event.moved else "",
     )
 
 
-def return_loan(session: Session, fact: LoanReturned, _context: Context) -> None:
+def return_loan(session: Session, event: LoanReturned, _context: Context) -> None:
     """Drop waiting notices of the loan, and make a receipt of the return."""
-    note_loan(session, "loan.returned", fact.loan)
-    loan = fact.loan
+    queue_loan_fact(session, "loan.returned", event.loan)
+    loan = event.loan
     mark = read_mark(session, loan, returned=True)
     if mark is None or mark.returned_at is None:
         return
@@ -135,11 +135,11 @@ def return_loan(session: Session, fact: LoanReturned, _context: Context) -> None
     )
 
 
-def remind(session: Session, fact: LoanDueSoon, _context: Context) -> None:
+def create_due_soon_notice(session: Session, event: LoanDueSoon, _context: Context) -> None:
     """Make a reminder of a loan that is due soon. It replaces waiting notices about the due date."""
-    loan = fact.loan
+    loan = event.loan
     if is_current(read_mark(session, loan), loan):
-        key = f"{loan.loan_id}:{loan.due_on}:{fact.days}"
+        key = f"{loan.loan_id}:{loan.due_on}:{event.days}"
         is_new = make_notice(
             session,
             DUE_SOON,
@@ -148,20 +148,20 @@ def remind(session: Session, fact: LoanDueSoon, _context: Context) -> None:
             member_id=loan.member_id,
             loan=loan,
             day=loan.due_on,
-            facts={"zone": fact.zone},
-            zone=fact.zone or _INSTITUTION_ZONE,
+            facts={"zone": event.zone},
+            zone=event.zone or _INSTITUTION_ZONE,
         )
         if is_new:
             kinds = (DUE_SOON, DUE_DATE_MOVED)
             drop_waiting(session, loan.loan_id, kinds, "NEWER_NOTICE", keep=f"{DUE_SOON}:{key}")
 
 
-def warn(session: Session, fact: LoanOverdue, _context: Context) -> None:
+def create_overdue_notice(session: Session, event: LoanOverdue, _context: Context) -> None:
     """Make the notice of a step of an overdue loan. It replaces waiting notices about the due date."""
-    note_loan(session, "loan.overdue", fact.loan, days=fact.days)
-    loan = fact.loan
-    if is_current(read_mark(session, loan), loan) and not has_later_step(session, loan, fact.step):
-        key = f"{loan.loan_id}:{loan.due_on}:{fact.step}"
+    queue_loan_fact(session, "loan.overdue", event.loan, days=event.days)
+    loan = event.loan
+    if is_current(read_mark(session, loan), loan) and not has_later_step(session, loan, event.step):
+        key = f"{loan.loan_id}:{loan.due_on}:{event.step}"
         is_new = make_notice(
             session,
             OVERDUE,
@@ -170,71 +170,71 @@ def warn(session: Session, fact: LoanOverdue, _context: Context) -> None:
             member_id=loan.member_id,
             loan=loan,
             day=loan.due_on,
-            facts={"step": fact.step, "zone": fact.zone},
-            zone=fact.zone or _INSTITUTION_ZONE,
+            facts={"step": event.step, "zone": event.zone},
+            zone=event.zone or _INSTITUTION_ZONE,
         )
         if is_new:
             drop_waiting(session, loan.loan_id, OF_DUE_DATE, "NEWER_NOTICE", keep=f"{OVERDUE}:{key}")
 
 
-def tell_suspension(session: Session, fact: SuspensionStarted, _context: Context) -> None:
+def create_suspension_notice(session: Session, event: SuspensionStarted, _context: Context) -> None:
     """Make the notice of a suspension. A suspension that becomes longer gives another notice, for its new last day."""
-    loan = fact.loan
+    loan = event.loan
     make_notice(
         session,
         "suspension_started",
-        key=f"{loan.loan_id}:{fact.ends_on}",
+        key=f"{loan.loan_id}:{event.ends_on}",
         institution_id=loan.institution_id,
         member_id=loan.member_id,
         loan=loan,
-        facts={"suspended_until": fact.ends_on, "days": fact.days},
+        facts={"suspended_until": event.ends_on, "days": event.days},
     )
 
 
-def end_suspension(session: Session, fact: SuspensionEnded, _context: Context) -> None:
+def end_suspension(session: Session, event: SuspensionEnded, _context: Context) -> None:
     """Drop waiting notices of suspensions that staff ended."""
-    drop_earlier(session, fact.member_id, "suspension_started", reason="SUSPENSION_ENDED")
+    drop_earlier(session, event.member_id, "suspension_started", reason="SUSPENSION_ENDED")
 
 
-def welcome(session: Session, fact: MemberRegistered, _context: Context) -> None:
+def create_welcome_notice(session: Session, event: MemberRegistered, _context: Context) -> None:
     """Make the welcome notice of a new member."""
-    note_member(session, "member.registered", institution_id=fact.institution_id, member_id=fact.id)
+    queue_fact(session, "member.registered", UUID(event.institution_id), {}, member_id=UUID(event.id))
     make_notice(
         session,
         "membership_registered",
-        key=fact.id,
-        institution_id=fact.institution_id,
-        member_id=fact.id,
-        facts={"expires_on": fact.expires_on},
+        key=event.id,
+        institution_id=event.institution_id,
+        member_id=event.id,
+        facts={"expires_on": event.expires_on},
     )
 
 
-def send_slip(session: Session, fact: SlipIssued, _context: Context) -> None:
+def create_password_code_notice(session: Session, event: SlipIssued, _context: Context) -> None:
     """Make the notice of a code, which does not exist yet, and drop waiting notices of earlier codes."""
     is_new = make_notice(
         session,
         "slip",
-        key=fact.slip_id,
-        institution_id=fact.institution_id,
-        member_id=fact.member_id,
-        facts={"slip_id": fact.slip_id, "expires_at": fact.expires_at.ToJsonString()},
+        key=event.slip_id,
+        institution_id=event.institution_id,
+        member_id=event.member_id,
+        facts={"slip_id": event.slip_id, "expires_at": event.expires_at.ToJsonString()},
     )
     if is_new:
-        drop_earlier(session, fact.member_id, "slip", keep=fact.slip_id, reason="NEWER_NOTICE")
+        drop_earlier(session, event.member_id, "slip", keep=event.slip_id, reason="NEWER_NOTICE")
 
 
-def tell_expiry(session: Session, fact: MembershipExpiring, _context: Context) -> None:
+def create_expiry_notice(session: Session, event: MembershipExpiring, _context: Context) -> None:
     """Make the notice of a membership that ends soon."""
-    key = f"{fact.member_id}:{fact.expires_on}:{fact.days}"
+    key = f"{event.member_id}:{event.expires_on}:{event.days}"
     is_new = make_notice(
         session,
         "membership_expiring",
         key=key,
-        institution_id=fact.institution_id,
-        member_id=fact.member_id,
-        day=fact.expires_on,
-        facts={"expires_on": fact.expires_on},
+        institution_id=event.institution_id,
+        member_id=event.member_id,
+        day=event.expires_on,
+        facts={"expires_on": event.expires_on},
         zone=_INSTITUTION_ZONE,
     )
     if is_new:
-        drop_earlier(session, fact.member_id, "membership_expiring", keep=key, reason="NEWER_NOTICE")
+        drop_earlier(session, event.member_id, "membership_expiring", keep=key, reason="NEWER_NOTICE")

@@ -101,7 +101,7 @@ def forget_loans(database: Database, until: datetime, stop: threading.Event) -> 
         query = (
             select(Notice.id, Notice.loan_id, Notice.member_id, Notice.message_id, is_old.label("is_old"))
             .outerjoin(LoanMark, LoanMark.id == Notice.loan_id)
-            .where(place > tuple_(*(literal(one, Id) for one in after)))
+            .where(place > tuple_(*(literal(key, Id) for key in after)))
             .order_by(Notice.loan_id, Notice.id)
             .limit(PAGE)
         )

@@ -1,8 +1,9 @@
-"""The list of notices for staff: states, attempts, and the health of channels."""
+"""The list of notices for staff, with states and attempts; the counts, refused addresses and health of channels."""
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -14,9 +15,11 @@ from sqlalchemy.orm import Session
 
 from chassis import audit, clock
 from chassis.context import Context
+from chassis.database.sql import insert_for, insert_ignore
 from chassis.errors import Invalid, NotFound, Refused, Unavailable
 from chassis.ids import parse_id
 from chassis.security.encryption import MasterKey
+from rangkiang.notifications.v1 import notices_pb2 as wire
 from services.notifications.channels.port import Channel, usable_by
 from services.notifications.members import TEXT_KEY_DAMAGED, forget_damaged_key, kept_id, keys_of, open_text
 from services.notifications.notices import settle
@@ -40,6 +43,8 @@ MOST_COUNTED = 1_000
 # Older receipts would only confuse.
 UNKNOWN_RESENT = timedelta(days=7)
 MOST_RESENT = 1_000
+# (institution, channel, day, state) -> attempts
+AttemptCounts = Counter[tuple[UUID, str, date, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,27 +192,11 @@ def resend_unknown(session: Session, institution_id: UUID, *, context: Context) 
     return len(ids)
 
 
-@dataclass(frozen=True, slots=True)
-class ChannelHealth:
-    """The health of a channel.
-
-    state  "well", "failing" or "open"
-    days   (day, state, count) of the last 30 days
-    """
-
-    name: str
-    state: str
-    waiting: int
-    reason: str
-    last_at: datetime | None
-    days: list[tuple[date, str, int]]
-    refused: int
-
-
-def channel_health(session: Session, institution_id: UUID, names: Sequence[str]) -> list[ChannelHealth]:
+def channel_health(session: Session, institution_id: UUID, names: Sequence[str]) -> list[wire.ChannelStatus]:
     """Return the health of channels: the states of their circuits, and the counts of the institution."""
     since = (clock.now() - timedelta(days=DAYS_SHOWN)).date()
-    states = {row.name: row for row in session.scalars(select(ChannelState))}
+    # Any, because protobuf takes a datetime for a Timestamp, which its types do not say.
+    states: dict[str, Any] = {row.name: row for row in session.scalars(select(ChannelState))}
     is_waiting = (Message.institution_id == institution_id, Message.state == "open")
     waiting = _counts(session, select(Message.channel, func.count()).where(*is_waiting).group_by(Message.channel))
     refusals = select(RefusedAddress.channel, func.count()).where(RefusedAddress.institution_id == institution_id)
@@ -215,17 +204,44 @@ def channel_health(session: Session, institution_id: UUID, names: Sequence[str])
     query = select(ChannelDay).where(ChannelDay.institution_id == institution_id, ChannelDay.day >= since)
     days = list(session.scalars(query.order_by(ChannelDay.day, ChannelDay.state)))
     return [
-        ChannelHealth(
+        wire.ChannelStatus(
             name=name,
             state=_health(states.get(name)),
             waiting=waiting.get(name, 0),
-            reason=states[name].reason if name in states else "",
+            last_reason=states[name].reason if name in states else "",
             last_at=states[name].at if name in states else None,
-            days=[(row.day, row.state, row.count) for row in days if row.channel == name],
-            refused=refused.get(name, 0),
+            days=[
+                wire.ChannelDay(day=row.day.isoformat(), state=row.state, count=row.count)
+                for row in days
+                if row.channel == name
+            ],
+            refused_addresses=refused.get(name, 0),
         )
         for name in names
     ]
+
+
+def refuse_address(
+    session: Session, address_hash: bytes, *, institution_id: UUID, member_id: UUID, channel: str, reason: str,
+    at: datetime | None,
+) -> None:  # fmt: skip
+    """Store an address that a provider has refused permanently."""
+    row = {
+        "address_hash": address_hash, "institution_id": institution_id, "member_id": member_id, "channel": channel,
+        "reason": reason[:64], "at": at,
+    }  # fmt: skip
+    insert_ignore(session, RefusedAddress, [row])
+
+
+def count_attempts(session: Session, counts: AttemptCounts) -> None:
+    """Add attempts to the counts of their channels and days."""
+    for (institution_id, channel, day, state), count in counts.items():
+        insert = insert_for(session, ChannelDay).values(
+            institution_id=institution_id, channel=channel, day=day, state=state, count=count
+        )
+        total = {"count": ChannelDay.count + insert.excluded.count}
+        keys = ["institution_id", "channel", "day", "state"]
+        session.execute(insert.on_conflict_do_update(index_elements=keys, set_=total))
 
 
 def channels_of(session: Session, institution_id: UUID, channels: Sequence[Channel]) -> tuple[Channel, ...]:

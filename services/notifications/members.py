@@ -80,7 +80,7 @@ def erase_member(session: Session, member_id: UUID, *, institution_id: UUID) -> 
     gone: dict[str, Any] = {"member_id": None, "loan_id": None, "item_id": None, "title": "", "facts": {}}
     # The subject keys contain loans and the member too.
     ids = session.scalars(select(Notice.id).where(Notice.member_id == member_id)).all()
-    keys = [{"id": one, "subject_key": forgotten_key(one), **gone} for one in ids]
+    keys = [{"id": notice_id, "subject_key": forgotten_key(notice_id), **gone} for notice_id in ids]
     update_many(session, Notice, keys, key="id")
     session.execute(
         update(Message)

@@ -82,8 +82,8 @@ def opt_out(session: Session, member_id: UUID, institution_id: UUID, *, kind: st
     raises  Invalid  NOTICE_KIND_UNKNOWN, NOTICE_CHANNEL_UNKNOWN
     """
     _check(kind, channel)
-    for one in _chosen_kinds(kind):
-        _end(session, member_id, institution_id, kind=one, channel=channel)
+    for member_kind in _chosen_kinds(kind):
+        _end(session, member_id, institution_id, kind=member_kind, channel=channel)
 
 
 def restrict_answers(session: Session, kept_id: UUID, merged_id: UUID) -> None:
@@ -123,7 +123,7 @@ def stricter_answers(first: Answers, second: Answers) -> dict[tuple[str, str], b
 
 
 def _chosen_kinds(kind: str) -> list[str]:
-    held = [one.name for one in KINDS.values() if one.family == kind]
+    held = [held_kind.name for held_kind in KINDS.values() if held_kind.family == kind]
     return held if kind in KINDS and KINDS[kind].is_family else [kind]
 
 
@@ -135,9 +135,9 @@ def _end(session: Session, member_id: UUID, institution_id: UUID, *, kind: str, 
         # An answer for one kind would decide before the new answer.
         session.execute(delete(Preference).where(of_member, Preference.channel == channel))
         allowed = select(Preference.kind).where(of_member, Preference.channel == ALL, Preference.allowed)
-        kinds_allowed = [one for one in session.scalars(allowed) if one != ALL]
+        kinds_allowed = [name for name in session.scalars(allowed) if name != ALL]
         if kinds_allowed:
-            answers = [_row(member_id, institution_id, Answer(one, channel, False)) for one in kinds_allowed]
+            answers = [_row(member_id, institution_id, Answer(name, channel, False)) for name in kinds_allowed]
             session.execute(insert(Preference), answers)
     row = _row(member_id, institution_id, Answer(kind, channel, False))
     statement = insert_for(session, Preference).values(**row)

@@ -53,14 +53,6 @@ class Subscription:
         return {"endpoint": self.endpoint, "keys": {"p256dh": self.p256dh, "auth": self.auth}}
 
 
-@dataclass(frozen=True, slots=True)
-class ListedDevice:
-    """A device in the member's list. mark: hash of the endpoint in hexadecimal."""
-
-    row: PushDevice
-    mark: str
-
-
 def hash_endpoint(endpoint: str) -> bytes:
     """Return the SHA-256 of an endpoint."""
     return hashlib.sha256(endpoint.encode()).digest()
@@ -124,10 +116,10 @@ def add_device(
     return device
 
 
-def list_devices(session: Session, member_id: UUID) -> list[ListedDevice]:
+def list_devices(session: Session, member_id: UUID) -> list[PushDevice]:
     """Return the devices of a member, the oldest first."""
     query = select(PushDevice).where(PushDevice.member_id == member_id).order_by(PushDevice.made_at, PushDevice.id)
-    return [ListedDevice(row, row.endpoint_hash.hex()) for row in session.scalars(query)]
+    return list(session.scalars(query))
 
 
 def remove_device(session: Session, member_id: UUID, device_id: UUID) -> None:
@@ -148,12 +140,12 @@ def push_addresses(session: Session, master: MasterKey, members: Mapping[UUID, U
         devices.setdefault(device.member_id, []).append(device)
     if not devices:
         return {}
-    keys = keys_of(session, master, {one: members[one] for one in devices}, make=False)
+    keys = keys_of(session, master, {member_id: members[member_id] for member_id in devices}, make=False)
     addresses: dict[UUID, str] = {}
     for member_id, key in keys.items():
         # Without the key the subscriptions cannot be read, and the next channel sends the notice.
         opened = [_open(key, device) for device in devices[member_id]] if key is not None else []
-        subscriptions = [one for one in opened if one is not None]
+        subscriptions = [subscription for subscription in opened if subscription is not None]
         if subscriptions:
             addresses[member_id] = json.dumps(subscriptions)
     return addresses

@@ -67,13 +67,13 @@ SERVICE = Service(
         Consumer("loan-opened", LoanOpened, "services.notifications.handlers:open_loan"),
         Consumer("loan-renewed", LoanRenewed, "services.notifications.handlers:renew_loan"),
         Consumer("loan-returned", LoanReturned, "services.notifications.handlers:return_loan"),
-        Consumer("loan-due-soon", LoanDueSoon, "services.notifications.handlers:remind"),
-        Consumer("loan-overdue", LoanOverdue, "services.notifications.handlers:warn"),
-        Consumer("suspension-started", SuspensionStarted, "services.notifications.handlers:tell_suspension"),
+        Consumer("loan-due-soon", LoanDueSoon, "services.notifications.handlers:create_due_soon_notice"),
+        Consumer("loan-overdue", LoanOverdue, "services.notifications.handlers:create_overdue_notice"),
+        Consumer("suspension-started", SuspensionStarted, "services.notifications.handlers:create_suspension_notice"),
         Consumer("suspension-ended", SuspensionEnded, "services.notifications.handlers:end_suspension"),
-        Consumer("member-registered", MemberRegistered, "services.notifications.handlers:welcome"),
-        Consumer("slip-issued", SlipIssued, "services.notifications.handlers:send_slip"),
-        Consumer("membership-expiring", MembershipExpiring, "services.notifications.handlers:tell_expiry"),
+        Consumer("member-registered", MemberRegistered, "services.notifications.handlers:create_welcome_notice"),
+        Consumer("slip-issued", SlipIssued, "services.notifications.handlers:create_password_code_notice"),
+        Consumer("membership-expiring", MembershipExpiring, "services.notifications.handlers:create_expiry_notice"),
     ),
     projections=(
         Projection(
@@ -92,7 +92,7 @@ SERVICE = Service(
     ),
     jobs=(
         Job(name="sender", run="services.notifications.rpc.sending:send_notices", lease="sender"),
-        Job(name="answering", run="services.notifications.rpc.conversations:answer_messages", lease="answering"),
+        Job(name="answering", run="services.notifications.rpc.answering:answer_messages", lease="answering"),
         Job(name="webhooks", run="services.notifications.rpc.webhooks:deliver_facts", lease="webhooks"),
         Job(
             name="forgetting",

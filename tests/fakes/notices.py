@@ -15,7 +15,7 @@ from chassis.ids import new_id
 from rangkiang.circulation.v1.events_pb2 import LoanFact
 from rangkiang.members.v1.contacts_pb2 import MemberContact
 from services.notifications.channels.port import AddressKind, Message, Outcome
-from services.notifications.sending.owners import LinkRequest, PlaceQuestion, SlipCode
+from services.notifications.sending.owners import LinkRequest, PasswordCode, PlaceQuestion
 
 ACCEPTED = Outcome("accepted", provider_id="p")
 AWAY = Outcome("temporary", reason="PROVIDER_AWAY", is_channel_down=True)
@@ -67,7 +67,7 @@ class FakeOwners:
     people: dict[UUID, MemberContact] = field(default_factory=dict)
     is_away: bool = False
     database: Database | None = None
-    codes: dict[str, SlipCode] = field(default_factory=dict)
+    codes: dict[str, PasswordCode] = field(default_factory=dict)
 
     def add(self, **values: Any) -> UUID:
         """Add a member with an e-mail address; values as in MemberContact."""
@@ -80,7 +80,7 @@ class FakeOwners:
         self._answer()
         return {one: self.people[one] for one in ids if one in self.people}
 
-    def slip_code(self, member_id: UUID, slip_id: str) -> SlipCode | None:
+    def password_code(self, member_id: UUID, slip_id: str) -> PasswordCode | None:
         self._answer()
         return self.codes.get(slip_id)
 

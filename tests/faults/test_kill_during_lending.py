@@ -33,7 +33,7 @@ from rangkiang.members.v1.events_pb2 import MemberFact
 from services.catalog.tables import ItemState
 from services.circulation.borrowers import copy_members
 from services.circulation.importing import BATCH
-from services.circulation.tables import Copy, DailyFact, Loan
+from services.circulation.tables import Copy, DailyCount, Loan
 from services.members.keys import Keys
 from services.members.roles import scopes_of
 from services.members.settings import MembersSettings
@@ -184,7 +184,7 @@ def check_data(databases: dict[str, Database], answered: set[str], renewed: set[
     assert types.count(LoanReturned.DESCRIPTOR.full_name) == len(loans) - len(copies)
     assert {str(loan.id): loan.renewals for loan in loans if loan.renewals} == dict.fromkeys(renewed, 1)
     with databases["circulation"].reading(TEST) as session:
-        days = dict(session.execute(select(DailyFact.kind, func.count()).group_by(DailyFact.kind)).all())
+        days = dict(session.execute(select(DailyCount.kind, func.count()).group_by(DailyCount.kind)).all())
     assert days == {"loan": len(loans), "renewal": len(renewed), "return": len(loans) - len(copies)}
     eventually(lambda: states(databases["catalog"]) == copies, seconds=60)
     for database in databases.values():

@@ -20,7 +20,7 @@ from rangkiang.circulation.v1.models import PolicyRowBody
 from rangkiang.common.v1.text_pb2 import LocalText
 from services.circulation.institutions import copy_institutions
 from services.circulation.policies import PolicyRow, write_rows
-from services.circulation.tables import DailyFact
+from services.circulation.tables import DailyCount
 from services.members.keys import Keys
 from services.members.roles import scopes_of
 from services.members.settings import MembersSettings
@@ -130,7 +130,7 @@ def test_the_report_is_json_or_csv(api):
     fact = dict.fromkeys(columns, "") | {"institution_id": OWN, "date": date(2026, 6, 1), "kind": "loan"}
     with running["circulation"].database.transaction(TEST) as session:
         session.execute(
-            insert(DailyFact), [{**fact, "id": uuid.uuid4(), "branch": name} for name in ("PST", "=1+1", "＝2")]
+            insert(DailyCount), [{**fact, "id": uuid.uuid4(), "branch": name} for name in ("PST", "=1+1", "＝2")]
         )
     days = {"from": "2026-06-01", "to": "2026-06-30"}
     report = api.get("/reports/lending", params=days).json()

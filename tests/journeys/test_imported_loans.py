@@ -41,7 +41,7 @@ def check_silence(
         path.write_text(f"barcode;card;lent;due\n{library.item()};{card};2026-02-20;2026-02-27\n")
         run = LoanImport(
             library.database, system("import"), institution_id=PKS, dry_run=False,
-            tell=lambda row, refusal: None,
+            report=lambda row, refusal: None,
         )  # fmt: skip
         assert run.run(read_rows(path)).created == 1
         lent = library.check_out(other, library.item()).loan

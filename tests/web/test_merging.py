@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from gateway.web.desk import consents
-from services.members.people import facts, values
+from services.members.people import events, values
 from tests.fakes.accounts import add_staff, new_user
 from tests.web.accessibility import (
     check_accessibility,
@@ -29,7 +29,7 @@ def desk(address: str) -> Iterator[Visitor]:
 
 
 def test_purposes_and_ways_are_those_that_members_knows() -> None:
-    assert facts.LOAN_HISTORY in consents.PURPOSES
+    assert events.LOAN_HISTORY in consents.PURPOSES
     assert set(consents.WAYS) <= set(values.CONSENT_WAYS)
 
 

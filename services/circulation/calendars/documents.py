@@ -222,7 +222,7 @@ def _span(entry: Any, field: str, keys: frozenset[str], faults: list[Refusal]) -
     if not isinstance(entry, Mapping):
         faults.append(_invalid(field, entry))
         return None
-    known = len(faults)
+    earlier_faults = len(faults)
     faults += [_invalid(f"{field}.{key}", key) for key in entry if key not in keys]
     why = entry.get("why") or ""
     if not isinstance(why, str) or len(why) > MOST_WHY_CHARACTERS or any(ord(letter) < 32 for letter in why):
@@ -233,7 +233,7 @@ def _span(entry: Any, field: str, keys: frozenset[str], faults: list[Refusal]) -
         faults.append(Refusal("CALENDAR_DATES_REVERSED", field=field, first=first, last=last))
     elif first and last and (last - first).days >= LONGEST_DAYS:
         faults.append(Refusal("CALENDAR_TOO_LONG", field=field, given=(last - first).days + 1, limit=LONGEST_DAYS))
-    return (first, last, why.strip()) if first and last and len(faults) == known else None
+    return (first, last, why.strip()) if first and last and len(faults) == earlier_faults else None
 
 
 def _checked(value: Any, field: str, read: Callable[[Any], date], faults: list[Refusal]) -> date | None:

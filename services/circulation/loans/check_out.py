@@ -77,13 +77,13 @@ def check_out(session: Session, act: Act, *, item: str, member: str, branch: str
 
     row = row_for(policies.rows, category=borrower.category, collection=copy.collection, branch=desk.branch.code)
     today = act.today(desk.branch)
-    facts = rules.Facts(
+    inputs = rules.LoanInputs(
         now=act.now,
         at=act.at,
         today=today,
         newest_act=desk.newest_act,
-        borrower=borrower_facts(session, borrower, today=today),
-        item=rules.ItemFacts(
+        borrower=borrower_inputs(session, borrower, today=today),
+        item=rules.ItemInputs(
             status=copy.status,
             state=copy.state,
             is_gone=copy.is_gone,
@@ -94,7 +94,7 @@ def check_out(session: Session, act: Act, *, item: str, member: str, branch: str
         row=row,
         returned_at=_last_return(session, copy) if act.channel == counts.PAPER else None,
     )
-    waived = act.judge(rules.refusals_of_loan(facts))
+    waived = act.judge(rules.refusals_of_loan(inputs))
     # When the policy's refusal is waived, the loan follows the row that refuses, or the defaults if no row matches.
     row = row or PolicyRow()
     due_moment = due_of(row, calendar, borrower, at=act.at)
@@ -129,11 +129,11 @@ def unknown(item: str, member: str) -> list[Refusal]:
     return [*refusals, Refusal("BORROWER_UNKNOWN", given=member[:64])] if member else refusals
 
 
-def borrower_facts(session: Session, borrower: Borrower, *, today: date) -> rules.BorrowerFacts:
-    """Return the facts about a borrower that the rules need."""
+def borrower_inputs(session: Session, borrower: Borrower, *, today: date) -> rules.BorrowerInputs:
+    """Return the inputs about a borrower that the rules need."""
     connection, of_borrower = session.connection(), {"borrower_id": borrower.id}
     until = connection.scalar(_SUSPENDED_UNTIL, of_borrower)
-    return rules.BorrowerFacts(
+    return rules.BorrowerInputs(
         expires_on=borrower.expires_on,
         blocks=tuple((block["reason"], _day(block["ends_on"])) for block in borrower.blocks),
         suspended_until=until if until is not None and until >= today else None,

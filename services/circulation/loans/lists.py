@@ -20,7 +20,7 @@ from services.circulation.calendars_store import calendar_of
 from services.circulation.copies import find_copy
 from services.circulation.institutions import branches_of
 from services.circulation.loans.acts import Act
-from services.circulation.loans.check_out import borrower_facts, open_loan_of, unknown
+from services.circulation.loans.check_out import borrower_inputs, open_loan_of, unknown
 from services.circulation.loans.desks import NEWEST_ACT
 from services.circulation.loans.renewals import find_known_borrower, find_loan
 from services.circulation.loans.views import LOANS, LoanView, view_of
@@ -135,13 +135,13 @@ def view_borrower(session: Session, act: Act, member: str) -> BorrowerView:
     policies = current_policies(session, act.institution_id)
     row = row_for(policies.rows, category=borrower.category, collection="", branch="")
     today = local_today(session, act)
-    facts = rules.Facts(
+    inputs = rules.LoanInputs(
         now=act.now,
         at=act.now,
         today=today,
         newest_act=session.scalar(NEWEST_ACT),
-        borrower=borrower_facts(session, borrower, today=today),
-        item=rules.ItemFacts(status="", state="", is_gone=False, collection=""),
+        borrower=borrower_inputs(session, borrower, today=today),
+        item=rules.ItemInputs(status="", state="", is_gone=False, collection=""),
         row=row,
     )
     return BorrowerView(
@@ -149,7 +149,7 @@ def view_borrower(session: Session, act: Act, member: str) -> BorrowerView:
         loans=loans_of(session, borrower.id, act.institution_id, now=act.now),
         loan_limit=row.loan_limit if row is not None else 0,
         suspension=suspension_of(session, borrower.id, today=today),
-        refusals=rules.refusals_of_borrower(facts),
+        refusals=rules.refusals_of_borrower(inputs),
     )
 
 

@@ -17,14 +17,14 @@ from services.circulation.calendars_store import calendar_of
 from services.circulation.copies import find_copy, read_id
 from services.circulation.institutions import branches_of
 from services.circulation.loans.acts import Act, emit_fact, loan_fact, record_act
-from services.circulation.loans.check_out import borrower_facts, days_json, due_of, policy_json
+from services.circulation.loans.check_out import borrower_inputs, days_json, due_of, policy_json
 from services.circulation.loans.desks import NEWEST_ACT
 from services.circulation.loans.views import LOANS, LoanView, view_of
 from services.circulation.policies import PolicyRow, row_for
 from services.circulation.policies_store import current_policies
 from services.circulation.tables import Borrower, Copy, Loan
 
-NOBODY = rules.BorrowerFacts(expires_on=None, blocks=(), suspended_until=None, loans=())
+NOBODY = rules.BorrowerInputs(expires_on=None, blocks=(), suspended_until=None, loans=())
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,11 +134,11 @@ def _renew(
     row = policy_row or PolicyRow()
     counts_from = loan.due_at if row.renew_from == "due" else act.now
     new_due = due_of(row, calendar, borrower, at=act.now, counts_from=counts_from)
-    facts = rules.RenewalFacts(
+    inputs = rules.RenewalInputs(
         now=act.now,
         today=today,
         newest_act=session.scalar(NEWEST_ACT),
-        borrower=borrower_facts(session, borrower, today=today) if borrower is not None else NOBODY,
+        borrower=borrower_inputs(session, borrower, today=today) if borrower is not None else NOBODY,
         row=policy_row,
         collection=copy.collection,
         renewals=loan.renewals,
@@ -147,7 +147,7 @@ def _renew(
         new_due_at=new_due.at,
         is_ended=loan.returned_at is not None,
     )
-    refusals, waived = rules.split_waived(rules.refusals_of_renewal(facts), act.override)
+    refusals, waived = rules.split_waived(rules.refusals_of_renewal(inputs), act.override)
     refusals = rules.without_consequences(refusals)
     if refusals or is_dry_run:
         return Renewal(view_of(session, loan, copy, borrower, now=act.now, branches=branches), tuple(refusals))

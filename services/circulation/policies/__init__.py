@@ -134,9 +134,9 @@ def judge(
     if len(rows) > MOST_ROWS:
         raise Invalid("POLICY_TOO_MANY_ROWS", field="rows", rows=len(rows), limit=MOST_ROWS)
     faults: list[Refusal] = []
-    known = {"category": set(categories), "collection": set(collections), "branch": set(branches)}
+    codes_by_column = {"category": set(categories), "collection": set(collections), "branch": set(branches)}
     if default_category:
-        faults += _unknown("default_category", default_category, known["category"])
+        faults += _unknown("default_category", default_category, codes_by_column["category"])
     if all(any(row.place) for row in rows):
         faults.append(Refusal("POLICY_GAP", field="rows"))
     first_at: dict[tuple[str, str, str], int] = {}
@@ -145,7 +145,7 @@ def judge(
         first = first_at.setdefault(row.place, number)
         if first != number:
             faults.append(Refusal("POLICY_TWICE", field=name, row=number + 1, first=first + 1))
-        for column, codes in known.items():
+        for column, codes in codes_by_column.items():
             faults += _unknown(f"{name}.{column}", getattr(row, column), codes)
         faults += _nonsense(name, row)
     if not faults:

@@ -196,7 +196,7 @@ class LoanMethods:
             if branch:
                 with self._database.reading(act.caller) as session:
                     branches = branches_of(session, act.institution_id).all
-                zone = next((one.zone for one in branches if one.code == branch), "UTC")
+                zone = next((place.zone for place in branches if place.code == branch), "UTC")
                 self._count(act, branch, zone, problem.reasons)
             raise
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import date
 from typing import Any
 
 import grpc
+from google.protobuf.json_format import MessageToDict
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -22,12 +23,12 @@ from chassis.sentences import LocalText
 from rangkiang.circulation.v1 import loans_pb2
 from rangkiang.circulation.v1 import rules_pb2 as wire
 from rangkiang.common.v1 import text_pb2
-from services.circulation.calendars import Calendar, Closing, Week, local_date, week_at
-from services.circulation.calendars.documents import YEARS, write_calendar, write_time, write_week
+from services.circulation.calendars import Calendar, Closing, local_date, week_at
+from services.circulation.calendars.documents import YEARS, write_calendar, write_week
 from services.circulation.calendars_store import calendar_of, save_calendar
 from services.circulation.institutions import branch_of
 from services.circulation.loans.closings import MovedLoan, move_due_days
-from services.circulation.opening_hours import OpeningHours, list_opening_hours
+from services.circulation.opening_hours import list_opening_hours
 from services.circulation.policies import PolicyRow, PolicySet
 from services.circulation.policies_store import check_policies, current_policies, save_policies
 from services.circulation.reports import count_lending, preview_policies
@@ -122,8 +123,7 @@ class RuleMethods:
                 days=request.days,
                 cursor=request.cursor,
             )
-        branches = [_hours_message(request.institution, branch) for branch in hours]
-        return wire.ListOpeningHoursReply(branches=branches, cursor=cursor)
+        return wire.ListOpeningHoursReply(branches=hours, cursor=cursor)
 
     @reads
     def ReportLending(
@@ -199,44 +199,11 @@ def _calendar_message(branch: str, calendar: Calendar) -> wire.Calendar:
         branch=branch,
         version=calendar.version,
         zone=calendar.zone,
-        weekly=_week_messages(week_at(calendar.weeks, local_date(calendar, clock.now()))),
-        weeks=[
-            wire.DatedWeek(**{"from": entry["from"]}, weekly=_week_messages(week.weekly))
-            for entry, week in zip(document["weeks"], calendar.weeks, strict=True)
-        ],
+        weekly=_weekdays(write_week(week_at(calendar.weeks, local_date(calendar, clock.now())))),
+        weeks=[wire.DatedWeek(**{**week, "weekly": _weekdays(week["weekly"])}) for week in document["weeks"]],
         closed=[wire.Closing(**closing) for closing in document["closed"]],
-        seasons=[
-            wire.Season(
-                **{"from": season.first.isoformat(), "to": season.last.isoformat()},
-                why=season.why,
-                weekly=_week_messages(season.weekly),
-            )
-            for season in calendar.seasons
-        ],
+        seasons=[wire.Season(**{**season, "weekly": _weekdays(season["weekly"])}) for season in document["seasons"]],
         confirmed_years=calendar.confirmed_years,
-    )
-
-
-def _hours_message(institution: str, hours: OpeningHours) -> wire.OpeningHours:
-    days = [
-        wire.OpeningDay(
-            date=day.date.isoformat(),
-            hours=[wire.Interval(opens=write_time(opens), closes=write_time(closes)) for opens, closes in day.hours],
-            is_closed=day.is_closed,
-            why=day.why,
-            is_estimated=day.is_estimated,
-            season=day.season,
-        )
-        for day in hours.days
-    ]
-    branch = hours.branch
-    return wire.OpeningHours(
-        institution=institution,
-        branch=branch.code,
-        branch_id=str(branch.id),
-        zone=branch.zone,
-        has_hours=hours.has_hours,
-        days=days,
     )
 
 
@@ -252,44 +219,24 @@ def _moved_message(loan: MovedLoan) -> wire.MovedLoan:
     )
 
 
-def _week_messages(week: Week) -> list[wire.Weekday]:
+def _weekdays(weekly: Mapping[str, list[list[str]]]) -> list[wire.Weekday]:
     return [
         wire.Weekday(day=day, hours=[wire.Interval(opens=opens, closes=closes) for opens, closes in hours])
-        for day, hours in write_week(week).items()
+        for day, hours in weekly.items()
     ]
 
 
 def _calendar_document(calendar: wire.Calendar) -> dict[str, Any]:
-    """Return the document for `calendars.documents` of a calendar's message."""
-    return {
-        "weekly": _week_document(calendar.weekly),
-        "weekly_from": calendar.weekly_from,
-        "weeks": [{"from": getattr(week, "from"), "weekly": _week_document(week.weekly)} for week in calendar.weeks],
-        "closed": [
-            {
-                "from": getattr(closing, "from"),
-                "to": closing.to,
-                "why": closing.why,
-                "is_estimated": closing.is_estimated,
-            }
-            for closing in calendar.closed
-        ],
-        "seasons": [
-            {
-                "from": getattr(season, "from"),
-                "to": season.to,
-                "why": season.why,
-                "weekly": _week_document(season.weekly),
-            }
-            for season in calendar.seasons
-        ],
-        "confirmed_years": list(calendar.confirmed_years),
-    }
+    """Return the document for `calendars.documents` of a calendar's message, without empty values."""
+    document: dict[str, Any] = MessageToDict(calendar, preserving_proto_field_name=True)
+    for part in (document, *document.get("weeks", ()), *document.get("seasons", ())):
+        part["weekly"] = _week_document(part.get("weekly", ()))
+    return {name: value for name, value in document.items() if name not in ("branch", "version", "zone")}
 
 
-def _week_document(weekly: Iterable[wire.Weekday]) -> dict[str, list[list[str]]]:
+def _week_document(weekdays: Iterable[Mapping[str, Any]]) -> dict[str, list[list[str]]]:
     document: dict[str, list[list[str]]] = {}
-    for weekday in weekly:
-        hours = [[interval.opens, interval.closes] for interval in weekday.hours]
-        document[weekday.day] = document.get(weekday.day, []) + hours
+    for weekday in weekdays:
+        hours = [[interval.get("opens", ""), interval.get("closes", "")] for interval in weekday.get("hours", ())]
+        document.setdefault(weekday.get("day", ""), []).extend(hours)
     return document

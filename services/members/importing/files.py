@@ -173,10 +173,10 @@ def _header(titles: list[str], mapping: ColumnMap, path: Path) -> dict[int, str]
     """Return position of a column -> field, for the known columns."""
     folded = [fold_column(title) for title in titles[:MOST_COLUMNS]]
     header: dict[int, str] = {}
-    for name, known in COLUMNS.items():
+    for name, titles_of_field in COLUMNS.items():
         mapped_title = mapping.columns.get(name)
-        names = (fold_column(mapped_title),) if mapped_title is not None else known
-        place = next((folded.index(one) for one in names if one in folded), None)
+        names = (fold_column(mapped_title),) if mapped_title is not None else titles_of_field
+        place = next((folded.index(column) for column in names if column in folded), None)
         if mapped_title is not None and place is None:
             raise Invalid("MEMBERS_COLUMN_MISSING", file=str(path), column=mapped_title)
         if place is not None and place not in header:

@@ -21,7 +21,7 @@ from chassis.database.db import Database
 from chassis.security.encryption import MasterKey
 from services.members.importing.files import ColumnMap, Rows
 from services.members.importing.rows import Finding, Row, convert
-from services.members.people import categories, drafts, facts, names, numbers, rules, sealed, store
+from services.members.people import categories, drafts, events, names, numbers, rules, sealed, store
 from services.members.tables import Card, Category, Member, MemberLookup
 
 BATCH = 500
@@ -69,14 +69,14 @@ class Import:
     """One run of an import.
 
     context  the operator's context; rows and facts belong to the institution
-    tell     called with each finding, in the order of rows
+    report   called with each finding, in the order of rows
     """
 
     def __init__(
         self, database: Database, context: Context, *, institution_id: UUID, master: MasterKey, dry_run: bool,
-        tell: Callable[[Finding], None],
+        report: Callable[[Finding], None],
     ) -> None:  # fmt: skip
-        self._database, self._master, self._dry_run, self._tell = database, master, dry_run, tell
+        self._database, self._master, self._dry_run, self._report = database, master, dry_run, report
         self._institution_id = institution_id
         self._context = store.of_institution(context, institution_id)
         self._seen: dict[object, int] = {}
@@ -95,7 +95,7 @@ class Import:
                 self._database.run(self._context, partial(self._store, batch=batch, before=before))
             for row in batch:
                 for finding in row.findings:
-                    self._tell(finding)
+                    self._report(finding)
         if self.counts.without_category and not self._has_categories:
             without = {"count": self.counts.without_category, "category": FALLBACK}
             self._warn(Finding(rows.header, "IMPORT_NO_CATEGORIES", "category", without))
@@ -103,7 +103,7 @@ class Import:
 
     def _warn(self, finding: Finding) -> None:
         self.counts.warnings += 1
-        self._tell(finding)
+        self._report(finding)
 
     def _store(self, session: Session, batch: list[Row], before: dict[str, Any]) -> None:
         """Store a batch. The database may run this twice, when another writer was first."""
@@ -137,7 +137,7 @@ class Import:
         keys = batch.keys_of(row)
         first = next((self._seen[key] for key in keys if self._seen.get(key, row.number) != row.number), None)
         if first is not None:
-            row.say("IMPORT_ROW_REPEATED", rejected=True, first=first)
+            row.add_finding("IMPORT_ROW_REPEATED", rejected=True, first=first)
             return
         self._seen.update(dict.fromkeys(keys, row.number))
         member = batch.member_of(row)
@@ -151,16 +151,16 @@ class Import:
         if member is None and not has_category:
             self.counts.without_category += 1
             if self._has_categories:
-                row.say("IMPORT_CATEGORY_ASSUMED", "category", category=FALLBACK)
+                row.add_finding("IMPORT_CATEGORY_ASSUMED", "category", category=FALLBACK)
         self._write(batch, row, member, category)
 
     def _write(self, batch: _Batch, row: Row, member: Member | None, category: Category) -> None:
-        known = batch.values_of(member) if member is not None else {}
+        stored = batch.values_of(member) if member is not None else {}
         wanted = {name: value for name, value in row.fields.items() if value}
         today = clock.now().date()
-        for refusal in rules.refusals(rules.Facts("", known | wanted, category, today)):
+        for refusal in rules.refusals(rules.MemberInputs("", stored | wanted, category, today)):
             # Earlier systems have many children without a guardian. They are imported with a warning; the desk asks.
-            row.say(refusal.reason, **refusal.facts)
+            row.add_finding(refusal.reason, **refusal.facts)
         computed = "expires_on" not in wanted
         if member is None:
             ends = batch.create(row, wanted, category)
@@ -168,7 +168,7 @@ class Import:
             return
         if computed:
             wanted |= batch.corrected_end(member, category)
-        if batch.change(member, known, wanted, row):
+        if batch.change(member, stored, wanted, row):
             ends = member.expires_on.isoformat() if member.expires_on else ""
             self.counts.add(category.code, "updated", ends, computed=computed and "expires_on" in wanted)
         else:
@@ -180,7 +180,7 @@ class _Batch:
 
     def __init__(self, session: Session, institution_id: UUID, master: MasterKey, context: Context) -> None:
         self._session, self._institution_id, self._master, self._context = session, institution_id, master, context
-        self._categories = {one.code: one for one in categories.fill(session, institution_id)}
+        self._categories = {category.code: category for category in categories.fill(session, institution_id)}
         self._by_code: dict[str, UUID] = {}
         self._by_hash: dict[tuple[str, bytes], UUID] = {}
         self._hashes: dict[int, dict[str, bytes]] = {}
@@ -238,7 +238,9 @@ class _Batch:
         code = row.fields.get("category") or (member.category if member is not None else "")
         category = self._categories.get(code)
         if category is None:
-            row.say("CATEGORY_UNKNOWN", "category", rejected=True, given=code, known=", ".join(self._categories))
+            row.add_finding(
+                "CATEGORY_UNKNOWN", "category", rejected=True, given=code, known=", ".join(self._categories)
+            )
         return category
 
     def corrected_end(self, member: Member, category: Category) -> dict[str, str]:
@@ -259,9 +261,9 @@ class _Batch:
         by_hash = {self._by_hash[key] for key in hashes.items() if key in self._by_hash}
         if len(ids | by_hash) > 1:
             reason = "NIK_IN_USE" if len(ids) <= 1 else "CARD_NUMBER_IN_USE"
-            row.say(reason, rejected=True, member=str(min(by_hash or ids)))
+            row.add_finding(reason, rejected=True, member=str(min(by_hash or ids)))
             return None
-        return next((self._members[one] for one in ids | by_hash if one in self._members), None)
+        return next((self._members[member_id] for member_id in ids | by_hash if member_id in self._members), None)
 
     def values_of(self, member: Member) -> dict[str, str]:
         return drafts.all_values(member, self._master)
@@ -286,17 +288,17 @@ class _Batch:
         last_day: date | None = draft.member["expires_on"]
         return last_day.isoformat() if last_day else ""
 
-    def change(self, member: Member, known: dict[str, str], wanted: dict[str, str], row: Row) -> bool:
+    def change(self, member: Member, stored: dict[str, str], wanted: dict[str, str], row: Row) -> bool:
         """Write the values and aliases that the stored member does not have; empty cells change nothing.
 
         returns  whether anything changed
         """
-        member_changes = {name: value for name, value in wanted.items() if known.get(name, "") != value}
+        member_changes = {name: value for name, value in wanted.items() if stored.get(name, "") != value}
         aliases = [code for code in row.aliases if code not in self._by_code]
         if member.merged_into is not None or not (member_changes or aliases):
             return False
         if member_changes:
-            store.write_values(self._session, member, known, known | member_changes, self._context, self._master)
+            store.write_values(self._session, member, stored, stored | member_changes, self._context, self._master)
         if aliases:
             owner: dict[str, Any] = {"institution_id": self._institution_id, "member_id": member.id}
             rows = [drafts.card_row(code, row.aliases[code], at=clock.now(), **owner) for code in aliases]
@@ -318,10 +320,10 @@ class _Batch:
         drafts.write(self._session, created)
         self._session.flush()
         if created:
-            organisations = {code for code, one in self._categories.items() if one.kind == "organisation"}
-            facts.tell_imported(self._session, created, organisations, self._context)
+            organisations = {code for code, category in self._categories.items() if category.kind == "organisation"}
+            events.emit_imported(self._session, created, organisations, self._context)
         if self._changed:
-            facts.tell_changed(self._session, self._changed, self._context)
+            events.emit_changed(self._session, self._changed, self._context)
         return bool(created or self._changed)
 
 

@@ -65,7 +65,7 @@ class Row:
     def is_put_aside(self) -> bool:
         return any(finding.is_rejected for finding in self.findings)
 
-    def say(self, reason: str, name: str = "", *, rejected: bool = False, **facts: object) -> None:
+    def add_finding(self, reason: str, name: str = "", *, rejected: bool = False, **facts: object) -> None:
         self.findings.append(Finding(self.number, reason, name, facts, rejected))
 
 
@@ -78,7 +78,7 @@ def convert(number: int, cells: Mapping[str, Cell], mapping: ColumnMap) -> Row:
         if name in ("number", *ALIASES):
             _code(row, name, text)
         elif name == "nik" and (_SCIENTIFIC.fullmatch(text) or (cell.is_number and len(text) > _KEPT_DIGITS)):
-            row.say("IMPORT_NIK_ROUNDED", "nik", rejected=True)
+            row.add_finding("IMPORT_NIK_ROUNDED", "nik", rejected=True)
         elif name in _DATES:
             typed[name] = _day(text)
         elif name == "sex":
@@ -90,11 +90,11 @@ def convert(number: int, cells: Mapping[str, Cell], mapping: ColumnMap) -> Row:
         else:
             typed[name] = text
             if name in _PHONES and re.fullmatch(r"8[0-9 -]{8,13}", text):
-                row.say("IMPORT_PHONE_MENDED", name)
+                row.add_finding("IMPORT_PHONE_MENDED", name)
     stored, problems = values.clean({"name": "", **typed})
     for problem in problems:
         facts = {key: value for key, value in problem.facts.items() if key != "field"}
-        row.say(problem.reason, str(problem.facts.get("field", "")), rejected=True, **facts)
+        row.add_finding(problem.reason, str(problem.facts.get("field", "")), rejected=True, **facts)
     row.fields = store.with_titles_apart(stored, typed)
     row.converted = len(row.findings)
     return row
@@ -106,7 +106,7 @@ def _code(row: Row, name: str, text: str) -> None:
             raise Rejected("IMPORT_NUMBER_ROUNDED")
         code = values.card_number(text)
     except Rejected as problem:
-        row.say(problem.reason, name, rejected=True, **problem.facts)
+        row.add_finding(problem.reason, name, rejected=True, **problem.facts)
         return
     if name == "number":
         row.code = code

@@ -1,1 +1,1 @@
-"""Members: registration, changes, search, blocks, merges and erasure; their cards and slips."""
+"""Members: registration, changes, search, blocks, merges and erasure; their cards and password codes."""

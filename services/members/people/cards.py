@@ -15,12 +15,11 @@ from sqlalchemy.orm import Session
 
 from chassis import audit, clock
 from chassis.context import Context
-from chassis.errors import Invalid, NotFound, Refusal, Refused
-from chassis.ids import parse_id
+from chassis.errors import Invalid, NotFound, Refused
+from chassis.ids import parse_id, parse_or_nil
 from chassis.security.encryption import MasterKey
-from services.members.people import drafts, facts, numbers, store, values
+from services.members.people import drafts, events, numbers, store, values
 from services.members.people.card_pdf import PrintedCard
-from services.members.people.values import Rejected
 from services.members.tables import Account, Card, Category, Institution, Member
 
 ACTS = ("lost", "damaged", "alias")
@@ -66,7 +65,7 @@ def issue(session: Session, member_id: str, act: str, *, alias: tuple[str, str] 
     audit.record(
         session, context, f"members.card_{act}", kind="member", object_id=member.id, facts={"version": member.version}
     )
-    facts.tell_changed(session, [member], context)
+    events.emit_changed(session, [member], context)
     return member
 
 
@@ -78,10 +77,7 @@ def remove(session: Session, member_id: str, card_id: str, *, context: Context) 
     emits   MembersChanged
     """
     member = store.locked(session, member_id)
-    try:
-        card = session.get(Card, parse_id(card_id))
-    except Invalid:
-        card = None
+    card = session.get(Card, parse_or_nil(card_id))
     if card is None or card.member_id != member.id:
         raise NotFound("CARD_NOT_FOUND", id=card_id[:40])
     if card.code == member.number:
@@ -91,20 +87,15 @@ def remove(session: Session, member_id: str, card_id: str, *, context: Context) 
     audit.record(
         session, context, "members.card_remove", kind="member", object_id=member.id, facts={"card": str(card.id)}
     )
-    facts.tell_changed(session, [member], context)
+    events.emit_changed(session, [member], context)
     return member
 
 
 def _clean_alias(alias: tuple[str, str]) -> tuple[str, str]:
-    problems = []
-    cleaned = ["other", ""]
-    for place, (field, check) in enumerate((("kind", values.choice(values.ALIASES)), ("code", values.card_number))):
-        try:
-            cleaned[place] = check(alias[place]) or cleaned[place]
-        except Rejected as problem:
-            problems.append(Refusal(problem.reason, field=f"alias.{field}", **problem.facts))
+    checks = {"alias.kind": values.choice(values.ALIASES), "alias.code": values.card_number}
+    cleaned, problems = values.clean(dict(zip(checks, alias, strict=True)), checks)
     store.raise_all(problems)
-    return cleaned[0], cleaned[1]
+    return cleaned["alias.kind"] or "other", cleaned["alias.code"]
 
 
 def _add(session: Session, member: Member, kind: str, code: str, *, has_qr: bool = False) -> None:

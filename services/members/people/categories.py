@@ -71,6 +71,10 @@ def fill(session: Session, institution_id: UUID) -> list[Category]:
     return categories_of(session, institution_id)
 
 
+def find_category(categories: list[Category], code: str) -> Category | None:
+    return next((category for category in categories if category.code == code), None)
+
+
 def unknown_category(categories: list[Category], given: str) -> Refusal:
     known = ", ".join(category.code for category in categories)
     return Refusal("CATEGORY_UNKNOWN", field="category", given=given, known=known)

@@ -11,9 +11,9 @@ from chassis import clock
 from chassis.context import Context
 from chassis.errors import Invalid, NotFound, Refused
 from chassis.security.encryption import MasterKey
+from rangkiang.members.v1 import people_pb2 as wire
 from services.members.people import categories, drafts, store
-from services.members.people.drafts import GivenConsent
-from services.members.people.rules import ADULT_YEARS, Facts
+from services.members.people.rules import ADULT_YEARS, MemberInputs
 from services.members.tables import Category, Consent, Member
 
 # Purposes that members can consent to; the gateway has the texts.
@@ -61,7 +61,7 @@ def answer(
         raise Invalid("MEMBER_FIELD_NOT_A_CHOICE", field="purpose", choices=", ".join(PURPOSES))
     if given and not by_guardian and _is_child(session, member, master):
         raise Refused("CONSENT_OF_A_CHILD", age=ADULT_YEARS)
-    row = GivenConsent(purpose=purpose, text_version=text_version, given=given, how="web", by_guardian=by_guardian)
+    row = wire.Consent(purpose=purpose, text_version=text_version, given=given, how="web", by_guardian=by_guardian)
     version = store.locked(session, str(member.id)).version
     store.change(session, str(member.id), version, {}, consents=[row], context=context, master=master)
 
@@ -76,9 +76,9 @@ def _children(session: Session, guardian: Member, master: MasterKey) -> list[Mem
 
 
 def _is_child(session: Session, member: Member, master: MasterKey) -> bool:
-    known = categories.categories_of(session, member.institution_id)
-    category = next((one for one in known if one.code == member.category), None) or Category(kind="person")
-    return Facts(str(member.id), drafts.all_values(member, master), category, clock.now().date()).is_child
+    rows = categories.categories_of(session, member.institution_id)
+    category = categories.find_category(rows, member.category) or Category(kind="person")
+    return MemberInputs(str(member.id), drafts.all_values(member, master), category, clock.now().date()).is_child
 
 
 def _answers(session: Session, member: Member) -> list[Consent]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
@@ -14,26 +13,15 @@ from chassis import clock
 from chassis.errors import Invalid, Unavailable
 from chassis.ids import parse_id
 from chassis.security.encryption import MasterKey
+from rangkiang.members.v1 import contacts_pb2 as wire
 from services.members.people import sealed, values
-from services.members.people.facts import LOAN_HISTORY
-from services.members.people.rules import Facts
+from services.members.people.events import LOAN_HISTORY
+from services.members.people.rules import MemberInputs
 from services.members.people.values import Rejected
 from services.members.tables import Category, Consent, Institution, Member, MemberLookup
 
 MOST_CONTACTS = 500
 MOST_MERGES = 20  # length of a chain of merged members
-
-
-@dataclass(frozen=True, slots=True)
-class Reach:
-    """Name and contact data of a person; "" for unknown values."""
-
-    member_id: UUID | None
-    name: str
-    language: str
-    email: str
-    phone: str
-    address: str
 
 
 class MemberRow(NamedTuple):
@@ -64,31 +52,7 @@ _own_columns = (Member.__table__.c[name] for name in MemberRow._fields if name !
 _MEMBERS = select(*_own_columns, Member.__table__.c.erased_at.is_not(None).label("is_erased"))
 
 
-@dataclass(frozen=True, slots=True)
-class Contact:
-    """Contact data of a member.
-
-    asked_id       the requested id; for a merged member it differs from the id of `member`
-    guardian       guardian of a child; None when unknown
-    consents       purpose -> latest answer
-    is_unreadable  the key of the member or of a child's guardian is damaged, so that person's sealed values are ""
-    """
-
-    asked_id: UUID
-    member: MemberRow
-    reach: Reach
-    is_child: bool = False
-    is_organisation: bool = False
-    guardian: Reach | None = None
-    consents: dict[str, bool] = field(default_factory=dict)
-    is_unreadable: bool = False
-
-    @property
-    def keeps_history(self) -> bool:
-        return self.consents.get(LOAN_HISTORY, False)
-
-
-def contacts(session: Session, member_ids: Sequence[str], *, master: MasterKey) -> list[Contact]:
+def contacts(session: Session, member_ids: Sequence[str], *, master: MasterKey) -> list[wire.MemberContact]:
     """Return contact data of members in the order of the ids; unknown and erased members are left out.
 
     One member and 500 members need the same number of statements, except for chains of merges.
@@ -98,31 +62,64 @@ def contacts(session: Session, member_ids: Sequence[str], *, master: MasterKey) 
     if len(member_ids) > MOST_CONTACTS:
         raise Invalid("MEMBER_TOO_MANY", field="ids", most=MOST_CONTACTS)
     ids = list(dict.fromkeys(parse_id(member_id) for member_id in member_ids))
-    known = _members(session, ids)
-    members_by_id = {member_id: member for member_id in ids if (member := _kept(known, member_id)) is not None}
+    rows = _members(session, ids)
+    members_by_id = {member_id: member for member_id in ids if (member := _kept(rows, member_id)) is not None}
     members = {member.id: member for member in members_by_id.values()}
-    guardians = _members(session, {one.guardian_id for one in members.values() if one.guardian_id is not None})
+    guardian_ids = {member.guardian_id for member in members.values() if member.guardian_id is not None}
+    guardians = _members(session, guardian_ids)
     consents = _consents(session, members)
     kinds = _kinds(session, {member.institution_id for member in members.values()})
-    categories = {kind: Category(kind=kind) for kind in {"person", *kinds.values()}}
-    today = clock.now().date()
-    contacts_by_id: dict[UUID, Contact] = {}
-    for member in members.values():
-        opened, is_unreadable = _open_values(member, master)
-        category = categories[kinds.get((member.institution_id, member.category), "person")]
-        is_child = Facts(str(member.id), opened, category, today).is_child
-        is_organisation = category.kind == "organisation"
-        reach = _reach(member, opened)
-        guardian, is_guardian_unreadable = None, False
-        if is_child and not is_organisation:
-            guardian, is_guardian_unreadable = _guardian(member, opened, guardians, master)
-        contacts_by_id[member.id] = Contact(
-            member.id, member,
-            _with_phone(reach, opened["responsible_phone"]) if is_organisation else reach,
-            is_child and not is_organisation, is_organisation,
-            guardian, consents.get(member.id, {}), is_unreadable or is_guardian_unreadable,
-        )  # fmt: skip
-    return [replace(contacts_by_id[members_by_id[one].id], asked_id=one) for one in ids if one in members_by_id]
+    messages = {
+        member.id: _contact(
+            member, kinds.get((member.institution_id, member.category), "person"), consents.get(member.id, {}),
+            guardians, master,
+        )
+        for member in members.values()
+    }  # fmt: skip
+    contacts_in_order = []
+    for member_id, member in members_by_id.items():
+        message = wire.MemberContact(id=str(member_id), merged_into=str(member.id) if member.id != member_id else "")
+        message.MergeFrom(messages[member.id])
+        contacts_in_order.append(message)
+    return contacts_in_order
+
+
+def _contact(
+    member: MemberRow, kind: str, consents: Mapping[str, bool], guardians: Mapping[UUID, MemberRow], master: MasterKey
+) -> wire.MemberContact:
+    """Return the contact data of a member, without the requested id.
+
+    kind       kind of the member's category
+    consents   purpose -> latest answer
+    guardians  guardians of members by id, with the members that they were merged into
+    """
+    opened, is_unreadable = _open_values(member, master)
+    is_organisation = kind == "organisation"
+    inputs = MemberInputs(str(member.id), opened, Category(kind=kind), clock.now().date())
+    message = wire.MemberContact(
+        institution_id=str(member.institution_id),
+        version=member.version,
+        name=_full_name(member),
+        language=member.language or "id",
+        email=opened["email"],
+        phone=opened["phone"] or (opened["responsible_phone"] if is_organisation else ""),
+        address=opened["address"],
+        kelurahan=member.kelurahan,
+        school=member.school,
+        group=member.group,
+        number=member.number or "",
+        is_child=inputs.is_child and not is_organisation,
+        consents=[wire.ConsentAnswer(purpose=purpose, given=given) for purpose, given in consents.items()],
+        keeps_history=consents.get(LOAN_HISTORY, False),
+        is_organisation=is_organisation,
+        is_unreadable=is_unreadable,
+    )
+    if message.is_child:
+        guardian, is_guardian_unreadable = _guardian(member, opened, guardians, master)
+        message.is_unreadable |= is_guardian_unreadable
+        if guardian is not None:
+            message.guardian.CopyFrom(guardian)
+    return message
 
 
 def find_by_phone(
@@ -158,24 +155,24 @@ def find_by_phone(
 
 def _members(session: Session, ids: Iterable[UUID]) -> dict[UUID, MemberRow]:
     """Return members by id, together with the members that they were merged into."""
-    known: dict[UUID, MemberRow] = {}
+    members: dict[UUID, MemberRow] = {}
     missing = set(ids)
     for _ in range(MOST_MERGES):
         if not missing:
             break
         rows = [MemberRow._make(row) for row in session.execute(_MEMBERS.where(Member.id.in_(missing)))]
-        known |= {row.id: row for row in rows}
-        missing = {row.merged_into for row in rows if row.merged_into is not None} - known.keys()
-    return known
+        members |= {row.id: row for row in rows}
+        missing = {row.merged_into for row in rows if row.merged_into is not None} - members.keys()
+    return members
 
 
-def _kept(known: dict[UUID, MemberRow], member_id: UUID) -> MemberRow | None:
+def _kept(members: Mapping[UUID, MemberRow], member_id: UUID) -> MemberRow | None:
     """Follow merges to the kept member; None when it is unknown or erased."""
-    member = known.get(member_id)
+    member = members.get(member_id)
     for _ in range(MOST_MERGES):
         if member is None or member.merged_into is None:
             break
-        member = known.get(member.merged_into)
+        member = members.get(member.merged_into)
     return member if member is not None and not member.is_erased else None
 
 
@@ -207,25 +204,28 @@ def _open_values(member: MemberRow, master: MasterKey) -> tuple[dict[str, str], 
         return dict.fromkeys(values.SEALED, ""), True
 
 
-def _reach(member: MemberRow, opened: dict[str, str]) -> Reach:
+def _full_name(member: MemberRow) -> str:
     name = " ".join(part for part in (member.title_before, member.name) if part)
-    name = ", ".join(part for part in (name, member.title_after) if part)
-    return Reach(member.id, name, member.language or "id", opened["email"], opened["phone"], opened["address"])
+    return ", ".join(part for part in (name, member.title_after) if part)
 
 
 def _guardian(
-    member: MemberRow, opened: dict[str, str], known: dict[UUID, MemberRow], master: MasterKey
-) -> tuple[Reach | None, bool]:
-    """Return the contact data of a child's guardian, and whether the guardian's own key is damaged."""
-    guardian = _kept(known, member.guardian_id) if member.guardian_id is not None else None
+    member: MemberRow, opened: dict[str, str], members: Mapping[UUID, MemberRow], master: MasterKey
+) -> tuple[wire.GuardianContact | None, bool]:
+    """Return the contact data of a child's guardian, None when unknown, and whether the guardian's key is damaged."""
+    guardian = _kept(members, member.guardian_id) if member.guardian_id is not None else None
     if guardian is not None:
-        values_of_guardian, is_unreadable = _open_values(guardian, master)
-        return _with_phone(_reach(guardian, values_of_guardian), opened["guardian_phone"]), is_unreadable
+        own_values, is_unreadable = _open_values(guardian, master)
+        contact = wire.GuardianContact(
+            member_id=str(guardian.id), relation=member.guardian_relation, name=_full_name(guardian),
+            language=guardian.language or "id", email=own_values["email"],
+            phone=own_values["phone"] or opened["guardian_phone"], address=own_values["address"],
+        )  # fmt: skip
+        return contact, is_unreadable
     if not member.guardian_name:
         return None, False
-    language = member.language or "id"
-    return Reach(None, member.guardian_name, language, "", opened["guardian_phone"], opened["address"]), False
-
-
-def _with_phone(reach: Reach, phone: str) -> Reach:
-    return replace(reach, phone=reach.phone or phone)
+    contact = wire.GuardianContact(
+        relation=member.guardian_relation, name=member.guardian_name, language=member.language or "id",
+        phone=opened["guardian_phone"], address=opened["address"],
+    )  # fmt: skip
+    return contact, False

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from chassis.errors import Refusal
 from chassis.ids import new_id
 from chassis.security.encryption import MasterKey, MemberKey
+from rangkiang.members.v1 import people_pb2 as wire
 from services.members.people import names, sealed
 from services.members.people.values import FIELDS, SEALED
 from services.members.tables import Card, Consent, Evidence, Member, MemberLookup, MemberWord
@@ -27,17 +28,6 @@ MOST_CONSENTS = 200
 COLUMNS = tuple(
     column.name for column in Member.__table__.columns if column.name in FIELDS and column.type.python_type is str
 )
-
-
-@dataclass(frozen=True, slots=True)
-class GivenConsent:
-    """A consent that was given or withdrawn."""
-
-    purpose: str
-    text_version: str
-    given: bool
-    how: str
-    by_guardian: bool
 
 
 @dataclass(slots=True)
@@ -140,7 +130,7 @@ def evidence_rows(
 
 
 def consent_rows(
-    given: Iterable[GivenConsent], *, institution_id: UUID, member_id: UUID, by: str, at: datetime
+    given: Iterable[wire.Consent], *, institution_id: UUID, member_id: UUID, by: str, at: datetime
 ) -> list[dict[str, Any]]:
     row = {"institution_id": institution_id, "member_id": member_id, "by": by, "at": at}
     return [
@@ -157,7 +147,7 @@ def consent_rows(
     ]
 
 
-def refuse_many_consents(session: Session, member_id: UUID, given: Sequence[GivenConsent]) -> list[Refusal]:
+def refuse_many_consents(session: Session, member_id: UUID, given: Sequence[wire.Consent]) -> list[Refusal]:
     """A member has at most MOST_CONSENTS answers, and may always withdraw a consent that is valid."""
     if not given:
         return []
@@ -165,7 +155,8 @@ def refuse_many_consents(session: Session, member_id: UUID, given: Sequence[Give
         select(Consent.purpose, Consent.given).where(Consent.member_id == member_id).order_by(Consent.at, Consent.id)
     ).all()
     valid = {row.purpose: row.given for row in answers}
-    if len(answers) + len(given) <= MOST_CONSENTS or not any(one.given or not valid.get(one.purpose) for one in given):
+    is_withdrawal = all(not consent.given and valid.get(consent.purpose) for consent in given)
+    if len(answers) + len(given) <= MOST_CONSENTS or is_withdrawal:
         return []
     return [Refusal("CONSENTS_TOO_MANY", most=MOST_CONSENTS)]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import exists, select
@@ -12,7 +13,7 @@ from sqlalchemy.orm import Session, aliased
 
 from chassis.errors import Refusal
 from services.members.people import names
-from services.members.people.search import Listed, load
+from services.members.people.search import load
 from services.members.tables import MemberLookup, MemberWord
 
 LIKELY = 50
@@ -80,7 +81,7 @@ def find_duplicates(
     return duplicates[:MOST_SHOWN]
 
 
-def _judge(member: Listed, words: list[str], values: Mapping[str, str], reasons: set[str]) -> Duplicate | None:
+def _judge(member: Any, words: list[str], values: Mapping[str, str], reasons: set[str]) -> Duplicate | None:
     reasons = set(reasons)
     theirs = names.name_words(member.name)
     likeness = _compare(words, theirs)

@@ -7,10 +7,7 @@ of other services' copies, and calls `replay` on the restored database before th
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.orm import Session
@@ -20,7 +17,7 @@ from chassis.context import Context
 from chassis.database.sql import insert_ignore
 from chassis.database.sqlite import erase_traces
 from chassis.errors import Refusal, Refused
-from services.members.people import facts, loans, requests, store
+from services.members.people import events, loans, requests, store
 from services.members.people.drafts import COLUMNS
 from services.members.people.merging import close_account
 from services.members.tables import (
@@ -34,7 +31,7 @@ from services.members.tables import (
     MemberLookup,
     MemberWord,
     Merge,
-    Slip,
+    PasswordCode,
     Tombstone,
 )
 
@@ -42,17 +39,7 @@ from services.members.tables import (
 _OPEN_REASONS = ("lost_item", "damaged_item", "unpaid")
 # For counts of members; without other values they identify nobody.
 _KEPT = ("category", "language")
-_ROWS: tuple[Any, ...] = (Card, MemberWord, MemberLookup, Evidence, Block, Consent, Slip, ExpiryStep)
-
-
-@dataclass(frozen=True, slots=True)
-class Erased:
-    """A tombstone that was read from another database."""
-
-    member_id: UUID
-    institution_id: UUID
-    version: int
-    at: datetime
+_ROWS: tuple[Any, ...] = (Card, MemberWord, MemberLookup, Evidence, Block, Consent, PasswordCode, ExpiryStep)
 
 
 def erase(session: Session, member_id: str, *, context: Context) -> Member:
@@ -67,21 +54,20 @@ def erase(session: Session, member_id: str, *, context: Context) -> Member:
     if problems:
         raise Refused(refusals=tuple(problems))
     erase_traces(session)
-    for one in (member, *loans.merged_into(session, member.id)):
-        one.version += 1
-        _empty(session, one)
-        audit.record(session, context, "members.erase", kind="member", object_id=one.id)
-        facts.tell_erased(session, one.id, one.version, context)
+    for erased in (member, *loans.merged_into(session, member.id)):
+        erased.version += 1
+        _empty(session, erased)
+        audit.record(session, context, "members.erase", kind="member", object_id=erased.id)
+        events.emit_erased(session, erased.id, erased.version, context)
     return member
 
 
-def tombstones(session: Session) -> list[Erased]:
+def tombstones(session: Session) -> list[Tombstone]:
     """Return all erased members, the oldest erasure first."""
-    rows = session.scalars(select(Tombstone).order_by(Tombstone.at, Tombstone.member_id))
-    return [Erased(row.member_id, row.institution_id, row.version, row.at) for row in rows]
+    return list(session.scalars(select(Tombstone).order_by(Tombstone.at, Tombstone.member_id)))
 
 
-def replay(session: Session, erased: Iterable[Erased], *, context: Context) -> int:
+def replay(session: Session, erased: Iterable[Tombstone], *, context: Context) -> int:
     """Erase members again in a restored database; return the number of members erased now.
 
     No rule refuses this, because the rules allowed the first erasure.
@@ -90,15 +76,15 @@ def replay(session: Session, erased: Iterable[Erased], *, context: Context) -> i
     """
     count = 0
     erase_traces(session)
-    for one in erased:
-        member = session.get(Member, one.member_id)
+    for tombstone in erased:
+        member = session.get(Member, tombstone.member_id)
         if member is None:
-            _bury(session, one)
+            _store_tombstone(session, tombstone)
         elif member.erased_at is None:
-            member.version = max(member.version + 1, one.version)
+            member.version = max(member.version + 1, tombstone.version)
             _empty(session, member)
             audit.record(session, context, "members.erase", kind="member", object_id=member.id)
-            facts.tell_erased(session, member.id, member.version, context)
+            events.emit_erased(session, member.id, member.version, context)
             count += 1
     return count
 
@@ -112,7 +98,7 @@ def _open(session: Session, member: Member) -> list[Refusal]:
         problems.append(Refusal("ERASURE_OPEN_FEES", count=member.open_fees))
     problems += [
         Refusal("ERASURE_OPEN_BLOCK", block=str(block.id), reason=block.reason)
-        for block in facts.open_blocks(session, [member.id])
+        for block in events.open_blocks(session, [member.id])
         if block.reason in _OPEN_REASONS
     ]
     wards = session.scalar(select(func.count()).select_from(Member).where(Member.guardian_id == member.id))
@@ -138,14 +124,10 @@ def _empty(session: Session, member: Member) -> None:
     member.birth_year, member.wrapped_key, member.sealed, member.changed_fields = 0, b"", b"", {}
     member.erased_at = member.changed_at = now
     session.flush()
-    _bury(session, Erased(member.id, member.institution_id, member.version, now))
+    tombstone = Tombstone(member_id=member.id, institution_id=member.institution_id, version=member.version, at=now)
+    _store_tombstone(session, tombstone)
 
 
-def _bury(session: Session, erased: Erased) -> None:
-    row = {
-        "member_id": erased.member_id,
-        "institution_id": erased.institution_id,
-        "version": erased.version,
-        "at": erased.at,
-    }
-    insert_ignore(session, Tombstone, [row])
+def _store_tombstone(session: Session, tombstone: Tombstone) -> None:
+    columns = ("member_id", "institution_id", "version", "at")
+    insert_ignore(session, Tombstone, [{column: getattr(tombstone, column) for column in columns}])

@@ -11,10 +11,10 @@ from sqlalchemy.orm import Session
 
 from chassis import audit, clock
 from chassis.context import Context
-from chassis.errors import Invalid, NotFound, Refused
-from chassis.ids import new_id, parse_id
+from chassis.errors import NotFound, Refused
+from chassis.ids import new_id, parse_or_nil
 from chassis.security.encryption import MasterKey
-from services.members.people import drafts, facts, loans, numbers, sealed, store
+from services.members.people import drafts, events, loans, numbers, sealed, store
 from services.members.sign_in.sessions import end_sessions
 from services.members.tables import (
     Account,
@@ -27,7 +27,7 @@ from services.members.tables import (
     MemberLookup,
     MemberWord,
     Merge,
-    Slip,
+    PasswordCode,
 )
 
 # Tables whose rows move to the kept member, and move back when the merge is undone.
@@ -54,10 +54,10 @@ def merge(session: Session, kept_id: str, merged_id: str, *, context: Context) -
     for name, table in _MOVED.items():
         ids = session.scalars(select(table.id).where(table.member_id == merged.id)).all()
         session.execute(update(table).where(table.id.in_(ids)).values(member_id=kept.id))
-        moved[name] = [str(one) for one in ids]
+        moved[name] = [str(row_id) for row_id in ids]
     wards = session.scalars(select(Member.id).where(Member.guardian_id == merged.id, Member.id != kept.id)).all()
     session.execute(update(Member).where(Member.id.in_(wards)).values(guardian_id=kept.id))
-    moved["wards"] = [str(one) for one in wards]
+    moved["wards"] = [str(ward_id) for ward_id in wards]
     loans.move(session, merged.id, kept.id)
     row = Merge(
         id=new_id(),
@@ -72,14 +72,14 @@ def merge(session: Session, kept_id: str, merged_id: str, *, context: Context) -
     )
     session.add(row)
     merged.number, merged.merged_into = None, kept.id
-    for table in (MemberWord, MemberLookup, Slip):
+    for table in (MemberWord, MemberLookup, PasswordCode):
         session.execute(delete(table).where(table.member_id == merged.id))
     close_account(session, merged.id)
     store.touch(kept, ["cards"])
     store.touch(merged, ["number"])
     _record(session, context, "members.merge", kept, merged)
-    facts.tell_changed(session, [merged], context)
-    facts.tell_changed(session, [kept], context)
+    events.emit_changed(session, [merged], context)
+    events.emit_changed(session, [kept], context)
     return row, kept
 
 
@@ -87,7 +87,7 @@ def undo(session: Session, kept_id: str, merge_id: str, *, context: Context, mas
     """Undo a merge.
 
     Rows that moved to the kept member and still exist move back, except loans (as in circulation). To sign in, the
-    separated member needs a new slip.
+    separated member needs a new password code.
 
     raises  NotFound  MEMBER_NOT_FOUND, MERGE_NOT_FOUND
             Refused   MEMBER_MERGED  the kept member was merged itself; undo that merge first
@@ -95,10 +95,7 @@ def undo(session: Session, kept_id: str, merge_id: str, *, context: Context, mas
             emits   MembersChanged  for both
     """
     kept = store.locked(session, kept_id)
-    try:
-        row = session.get(Merge, parse_id(merge_id))
-    except Invalid:
-        row = None
+    row = session.get(Merge, parse_or_nil(merge_id))
     if row is None or row.kept_id != kept.id or row.undone_at is not None:
         raise NotFound("MERGE_NOT_FOUND", id=merge_id[:40])
     merged = session.get_one(Member, row.merged_id, with_for_update=True)
@@ -107,9 +104,9 @@ def undo(session: Session, kept_id: str, merge_id: str, *, context: Context, mas
     numbers.lock(session, merged.institution_id)
     store.raise_all(store.check_unique(session, merged.institution_id, hashes, ()))
     for name, table in _MOVED.items():
-        ids = [UUID(one) for one in row.moved[name]]
+        ids = [UUID(row_id) for row_id in row.moved[name]]
         session.execute(update(table).where(table.id.in_(ids), table.member_id == kept.id).values(member_id=merged.id))
-    wards = [UUID(one) for one in row.moved["wards"]]
+    wards = [UUID(ward_id) for ward_id in row.moved["wards"]]
     session.execute(
         update(Member).where(Member.id.in_(wards), Member.guardian_id == kept.id).values(guardian_id=merged.id)
     )
@@ -123,8 +120,8 @@ def undo(session: Session, kept_id: str, merge_id: str, *, context: Context, mas
     store.touch(kept, ["cards"])
     store.touch(merged, ["number"])
     _record(session, context, "members.undo_merge", kept, merged)
-    facts.tell_changed(session, [kept], context)
-    facts.tell_changed(session, [merged], context)
+    events.emit_changed(session, [kept], context)
+    events.emit_changed(session, [merged], context)
     return kept
 
 

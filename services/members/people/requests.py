@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -12,21 +12,25 @@ from sqlalchemy.orm import Session
 
 from chassis import audit, clock
 from chassis.context import Context
-from chassis.errors import Invalid, NotFound, Refusal, Refused
-from chassis.ids import new_id, parse_id
+from chassis.errors import NotFound, Refused
+from chassis.ids import new_id, parse_or_nil
 from chassis.models import choices
 from chassis.security.encryption import MasterKey
 from rangkiang.members.v1 import requests_pb2 as wire
 from services.members.people import loans, sealed, store, values
-from services.members.people.values import Rejected
 from services.members.tables import DataRequest, Member
 
-KINDS = choices(wire.DataRequest, "kind")
-OUTCOMES = choices(wire.AnswerDataRequestRequest, "outcome")
 DUE = timedelta(hours=72)  # 3 × 24 hours: UU PDP 27/2022
 MOST_OPEN = 10  # of one member
 MOST_LISTED = 200
-_LONGEST = 2_000
+_TEXT = values.text(2_000, lines=True)
+_CHECKS = {
+    "kind": values.choice(choices(wire.DataRequest, "kind")),
+    "how": values.choice(values.CONSENT_WAYS),
+    "text": _TEXT,
+    "outcome": values.choice(choices(wire.AnswerDataRequestRequest, "outcome")),
+    "answer": _TEXT,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +53,8 @@ def add(
             Refused   MEMBER_MERGED, DATA_REQUESTS_TOO_MANY
     """
     member = store.locked(session, member_id)
-    checks = {
-        "kind": (values.choice(KINDS), kind or "?"),
-        "how": (values.choice(values.CONSENT_WAYS), how or "?"),
-        "text": (values.text(_LONGEST, lines=True), text),
-    }
-    cleaned = _cleaned(checks)
+    cleaned, problems = values.clean({"kind": kind or "?", "how": how or "?", "text": text}, _CHECKS)
+    store.raise_all(problems)
     open_requests = session.scalar(
         select(func.count()).where(DataRequest.member_id == member.id, DataRequest.outcome == "")
     )
@@ -84,16 +84,13 @@ def answer(
             Invalid   MEMBER_FIELD_NOT_A_CHOICE, MEMBER_FIELD_TOO_LONG, MEMBER_FIELD_UNREADABLE
             Refused   DATA_REQUEST_ANSWERED, DATA_REQUEST_WITHOUT_REASON, DATA_REQUEST_NOT_ERASED
     """
-    row = session.get(DataRequest, _request_id(request_id), with_for_update=True)
+    row = session.get(DataRequest, parse_or_nil(request_id), with_for_update=True)
     if row is None:
         raise NotFound("DATA_REQUEST_NOT_FOUND", id=request_id[:40])
     if row.answered_at is not None:
         raise Refused("DATA_REQUEST_ANSWERED", answered_at=row.answered_at.isoformat(timespec="minutes"))
-    checks = {
-        "outcome": (values.choice(OUTCOMES), outcome or "?"),
-        "answer": (values.text(_LONGEST, lines=True), text),
-    }
-    cleaned = _cleaned(checks)
+    cleaned, problems = values.clean({"outcome": outcome or "?", "answer": text}, _CHECKS)
+    store.raise_all(problems)
     if cleaned["outcome"] == "refused" and not cleaned["answer"]:
         raise Refused("DATA_REQUEST_WITHOUT_REASON", field="answer")
     if row.kind == "erasure" and cleaned["outcome"] == "done":
@@ -146,7 +143,7 @@ def close_erased(session: Session, member_id: UUID) -> None:
 
 def _opened(session: Session, rows: Sequence[DataRequest], master: MasterKey) -> list[Opened]:
     ids = {row.member_id for row in rows}
-    members = {one.id: one for one in session.scalars(select(Member).where(Member.id.in_(ids)))}
+    members = {member.id: member for member in session.scalars(select(Member).where(Member.id.in_(ids)))}
     return [
         Opened(
             row,
@@ -163,21 +160,3 @@ def _seal(member: Member, row: DataRequest, text: str, master: MasterKey) -> byt
 
 def _open(member: Member, row: DataRequest, value: bytes, master: MasterKey) -> str:
     return sealed.key_of(member, master).open(value, use=f"request/{row.id}").decode() if value else ""
-
-
-def _cleaned(checks: dict[str, tuple[Callable[[str], str], str]]) -> dict[str, str]:
-    cleaned, problems = dict[str, str](), list[Refusal]()
-    for field, (check, value) in checks.items():
-        try:
-            cleaned[field] = check(value)
-        except Rejected as problem:
-            problems.append(Refusal(problem.reason, field=field, **problem.facts))
-    store.raise_all(problems)
-    return cleaned
-
-
-def _request_id(request_id: str) -> UUID:
-    try:
-        return parse_id(request_id)
-    except Invalid:
-        raise NotFound("DATA_REQUEST_NOT_FOUND", id=request_id[:40]) from None

@@ -13,8 +13,8 @@ ADULT_YEARS = 18
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
-    """The facts about a member, as they will be after the act.
+class MemberInputs:
+    """The data of a member that rules judge, as they will be after the act.
 
     member_id  "" before the member exists
     values     stored forms by field
@@ -34,28 +34,28 @@ class Facts:
         return age_on(date.fromisoformat(born), self.today) < ADULT_YEARS
 
 
-def refuse_child_without_guardian(facts: Facts) -> Refusal | None:
+def refuse_child_without_guardian(inputs: MemberInputs) -> Refusal | None:
     """A child needs a guardian; for a pupil, school and class are enough."""
-    values = facts.values
-    if facts.category.kind == "organisation" or not facts.is_child:
+    values = inputs.values
+    if inputs.category.kind == "organisation" or not inputs.is_child:
         return None
     if values.get("guardian_id") or values.get("guardian_name"):
         return None
-    if facts.category.kind == "pupil" and values.get("school") and values.get("group"):
+    if inputs.category.kind == "pupil" and values.get("school") and values.get("group"):
         return None
     return Refusal("GUARDIAN_MISSING", age=ADULT_YEARS)
 
 
-def refuse_organisation_without_responsible(facts: Facts) -> Refusal | None:
+def refuse_organisation_without_responsible(inputs: MemberInputs) -> Refusal | None:
     """An organisation needs a responsible person."""
-    if facts.category.kind == "organisation" and not facts.values.get("responsible_name"):
+    if inputs.category.kind == "organisation" and not inputs.values.get("responsible_name"):
         return Refusal("RESPONSIBLE_MISSING")
     return None
 
 
-def refuse_own_guardian(facts: Facts) -> Refusal | None:
+def refuse_own_guardian(inputs: MemberInputs) -> Refusal | None:
     """A member cannot be their own guardian."""
-    if facts.member_id and facts.values.get("guardian_id") == facts.member_id:
+    if inputs.member_id and inputs.values.get("guardian_id") == inputs.member_id:
         return Refusal("GUARDIAN_IS_THE_MEMBER")
     return None
 
@@ -63,9 +63,9 @@ def refuse_own_guardian(facts: Facts) -> Refusal | None:
 RULES = (refuse_child_without_guardian, refuse_organisation_without_responsible, refuse_own_guardian)
 
 
-def refusals(facts: Facts) -> Iterator[Refusal]:
+def refusals(inputs: MemberInputs) -> Iterator[Refusal]:
     """Return every refusal of these rules."""
-    return (refusal for rule in RULES if (refusal := rule(facts)) is not None)
+    return (refusal for rule in RULES if (refusal := rule(inputs)) is not None)
 
 
 def age_on(born: date, day: date) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, bindparam, exists, literal_column, or_, select
@@ -25,32 +25,16 @@ LAST_LETTER = "\U0010ffff"
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
-    """A member in a list. is_blocked: an open block of the member has not ended."""
-
-    id: UUID
-    number: str | None
-    name: str
-    title_before: str
-    title_after: str
-    category: str
-    school: str
-    group: str
-    birth_year: int
-    expires_on: date | None
-    is_blocked: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Found:
     """One page of members.
 
+    members   see `load`
     total     number of members on all pages, at most 200
     has_more  there are more members than `total`
     cursor    cursor of the next page; "" on the last page
     """
 
-    members: list[Listed]
+    members: list[Any]
     total: int
     has_more: bool
     cursor: str
@@ -92,10 +76,10 @@ _BY_HASH = (
 )
 
 
-def load(session: Session, ids: Sequence[UUID]) -> list[Listed]:
-    """Return members in the order of `ids`; erased and unknown ones are left out."""
+def load(session: Session, ids: Sequence[UUID]) -> list[Any]:
+    """Return the columns of _LISTED of members in the order of `ids`; erased and unknown ones are left out."""
     rows = session.execute(_LISTED, {"ids": ids, "today": clock.now().date()})
-    members = {row.id: Listed(*row) for row in rows}
+    members = {row.id: row for row in rows}
     return [members[member_id] for member_id in ids if member_id in members]
 
 

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from datetime import date
-from uuid import UUID
 
 from sqlalchemy.orm import Session
 
 from chassis import audit, clock
 from chassis.context import Context
-from chassis.errors import Invalid, NotFound, Refusal
-from chassis.ids import new_id, parse_id
+from chassis.errors import NotFound, Refusal
+from chassis.ids import new_id, parse_or_nil
 from chassis.security.encryption import MasterKey
-from services.members.people import categories, drafts, facts, store, values
-from services.members.people.rules import Facts, refusals
-from services.members.people.values import Rejected
+from services.members.people import categories, drafts, events, store, values
+from services.members.people.rules import MemberInputs, refusals
 from services.members.tables import Block, Member
+
+_BLOCK_CHECKS = {
+    "reason": values.choice(values.BLOCK_REASONS),
+    "note": values.text(500, lines=True),
+    "ends_on": values.end_date,
+}
 
 
 def renew(
@@ -33,13 +37,13 @@ def renew(
     member = store.locked(session, member_id)
     today = clock.now().date()
     end, problems = values.clean({"expires_on": expires_on, "category": category or member.category})
-    known = categories.fill(session, member.institution_id)
-    chosen = next((one for one in known if one.code == end.get("category")), None)
+    rows = categories.fill(session, member.institution_id)
+    chosen = categories.find_category(rows, end.get("category", ""))
     if chosen is None:
-        problems.append(categories.unknown_category(known, end.get("category", "")))
+        problems.append(categories.unknown_category(rows, end.get("category", "")))
     elif chosen.code != member.category:
         after = drafts.all_values(member, master) | {"category": chosen.code}
-        problems += refusals(Facts(str(member.id), after, chosen, today))
+        problems += refusals(MemberInputs(str(member.id), after, chosen, today))
     if end.get("expires_on") and date.fromisoformat(end["expires_on"]) < today:
         problems.append(Refusal("END_DATE_PASSED", field="expires_on"))
     store.raise_all(problems)
@@ -51,9 +55,9 @@ def renew(
     store.touch(member, ["expires_on", "category"] if category else ["expires_on"])
     audit.record(
         session, context, "members.renew", kind="member", object_id=member.id,
-        facts={"expires_on": facts.day_text(member.expires_on), "category": member.category},
+        facts={"expires_on": events.day_text(member.expires_on), "category": member.category},
     )  # fmt: skip
-    facts.tell_changed(session, [member], context)
+    events.emit_changed(session, [member], context)
     return member
 
 
@@ -68,19 +72,8 @@ def block(
     emits   MembersChanged
     """
     member = store.locked(session, member_id)
-    problems: list[Refusal] = []
-    cleaned = {"reason": "", "note": "", "ends_on": ""}
-    checks = (
-        ("reason", values.choice(values.BLOCK_REASONS), reason or "?"),
-        ("note", values.text(500, lines=True), note),
-        ("ends_on", values.end_date, ends_on),
-    )
-    for field, check, value in checks:
-        try:
-            cleaned[field] = check(value)
-        except Rejected as problem:
-            problems.append(Refusal(problem.reason, field=field, **problem.facts))
-    end = date.fromisoformat(cleaned["ends_on"]) if cleaned["ends_on"] else None
+    cleaned, problems = values.clean({"reason": reason or "?", "note": note, "ends_on": ends_on}, _BLOCK_CHECKS)
+    end = date.fromisoformat(cleaned["ends_on"]) if cleaned.get("ends_on") else None
     if end is not None and end < clock.now().date():
         problems.append(Refusal("END_DATE_PASSED", field="ends_on"))
     store.raise_all(problems)
@@ -100,9 +93,9 @@ def block(
     store.touch(member, ["blocks"])
     audit.record(
         session, context, "members.block", kind="member", object_id=member.id,
-        facts={"block": str(row.id), "reason": row.reason, "ends_on": facts.day_text(end)},
+        facts={"block": str(row.id), "reason": row.reason, "ends_on": events.day_text(end)},
     )  # fmt: skip
-    facts.tell_changed(session, [member], context)
+    events.emit_changed(session, [member], context)
     return member, row
 
 
@@ -113,7 +106,7 @@ def end_block(session: Session, member_id: str, block_id: str, *, context: Conte
     emits   MembersChanged
     """
     member = store.locked(session, member_id)
-    row = session.get(Block, _block_id(block_id))
+    row = session.get(Block, parse_or_nil(block_id))
     if row is None or row.member_id != member.id:
         raise NotFound("BLOCK_NOT_FOUND", id=block_id[:40])
     if row.ended_at is None:
@@ -122,12 +115,5 @@ def end_block(session: Session, member_id: str, block_id: str, *, context: Conte
         audit.record(
             session, context, "members.end_block", kind="member", object_id=member.id, facts={"block": str(row.id)}
         )
-        facts.tell_changed(session, [member], context)
+        events.emit_changed(session, [member], context)
     return member
-
-
-def _block_id(block_id: str) -> UUID:
-    try:
-        return parse_id(block_id)
-    except Invalid:
-        raise NotFound("BLOCK_NOT_FOUND", id=block_id[:40]) from None

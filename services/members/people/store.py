@@ -15,11 +15,11 @@ from sqlalchemy.orm import Session
 from chassis import audit, clock
 from chassis.context import Context
 from chassis.errors import Error, Invalid, NotFound, Outdated, Refusal, Refused
-from chassis.ids import parse_id
+from chassis.ids import parse_id, parse_or_nil
 from chassis.security.encryption import MasterKey
-from services.members.people import categories, drafts, duplicates, facts, loans, names, numbers, sealed, values
-from services.members.people.drafts import GivenConsent
-from services.members.people.rules import Facts, refusals
+from rangkiang.members.v1 import people_pb2 as wire
+from services.members.people import categories, drafts, duplicates, events, loans, names, numbers, sealed, values
+from services.members.people.rules import MemberInputs, refusals
 from services.members.people.values import Rejected
 from services.members.tables import (
     Account,
@@ -61,7 +61,7 @@ class NewMember:
     number: str = ""
     aliases: Sequence[tuple[str, str]] = ()
     evidence: Sequence[str] = ()
-    consents: Sequence[GivenConsent] = ()
+    consents: Sequence[wire.Consent] = ()
     confirmed: frozenset[str] = field(default_factory=frozenset)
 
 
@@ -93,19 +93,19 @@ def register(session: Session, new: NewMember, *, context: Context, master: Mast
     number, aliases, code_problems = _clean_codes(new)
     problems += code_problems + _check_lists(new.evidence, new.consents)
     numbers.lock(session, institution_id)
-    known = categories.fill(session, institution_id)
-    category = next((one for one in known if one.code == cleaned.get("category")), None)
+    rows = categories.fill(session, institution_id)
+    category = categories.find_category(rows, cleaned.get("category", ""))
     if category is None:
-        problems.append(categories.unknown_category(known, cleaned.get("category", "")))
+        problems.append(categories.unknown_category(rows, cleaned.get("category", "")))
     else:
         today = clock.now().date()
-        problems += refusals(Facts("", cleaned, category, today))
+        problems += refusals(MemberInputs("", cleaned, category, today))
     problems += _check_guardian(session, institution_id, cleaned)
     hashes = sealed.hashes_of(cleaned, institution_id=institution_id, master=master)
     problems += check_unique(session, institution_id, hashes, [number, *aliases])
     if "name" in cleaned:
         likely = duplicates.find_duplicates(session, institution_id, cleaned, hashes)
-        problems += [one.refusal() for one in likely if str(one.member_id) not in new.confirmed]
+        problems += [duplicate.refusal() for duplicate in likely if str(duplicate.member_id) not in new.confirmed]
     raise_all(problems)
     assert category is not None
     now = clock.now()
@@ -129,14 +129,14 @@ def register(session: Session, new: NewMember, *, context: Context, master: Mast
         session, context, "members.register", kind="member", object_id=member.id,
         facts={"category": member.category, "evidence": list(new.evidence), "confirmed": sorted(new.confirmed)},
     )  # fmt: skip
-    facts.tell_changed(session, [member], context)
-    facts.tell_registered(session, member, context)
+    events.emit_changed(session, [member], context)
+    events.emit_registered(session, member, context)
     return member
 
 
 def change(
     session: Session, member_id: str, version: int, fields: Mapping[str, str], *, evidence: Sequence[str] = (),
-    consents: Sequence[GivenConsent] = (), context: Context, master: MasterKey,
+    consents: Sequence[wire.Consent] = (), context: Context, master: MasterKey,
 ) -> Member:  # fmt: skip
     """Change the given fields of a member.
 
@@ -155,12 +155,12 @@ def change(
     problems += _check_lists(evidence, consents) + drafts.refuse_many_consents(session, member.id, consents)
     before = drafts.all_values(member, master)
     after = before | cleaned
-    known = categories.fill(session, member.institution_id)
-    category = next((one for one in known if one.code == after["category"]), None)
+    rows = categories.fill(session, member.institution_id)
+    category = categories.find_category(rows, after["category"])
     if category is None:
-        problems.append(categories.unknown_category(known, after["category"]))
+        problems.append(categories.unknown_category(rows, after["category"]))
     elif cleaned:  # a consent alone is stored even if stored fields break a rule
-        problems += refusals(Facts(str(member.id), after, category, clock.now().date()))
+        problems += refusals(MemberInputs(str(member.id), after, category, clock.now().date()))
     if "guardian_id" in cleaned:
         problems += _check_guardian(session, member.institution_id, cleaned)
     changed = [name for name in after if after[name] != before[name]]
@@ -183,8 +183,8 @@ def change(
     if changed:
         touch(member, changed)
         moves = {name: [before[name], after[name]] for name in changed if name in after}
-        note_change(session, member, changed, moves, context=context, master=master)
-        facts.tell_changed(session, [member], context)
+        log_change(session, member, changed, moves, context=context, master=master)
+        events.emit_changed(session, [member], context)
     return member
 
 
@@ -201,7 +201,7 @@ def read(session: Session, member_id: str, *, context: Context, master: MasterKe
         member=member,
         category=session.get(Category, (member.institution_id, member.category)),
         cards=rows[Card],
-        blocks=facts.open_blocks(session, [member.id]),
+        blocks=events.open_blocks(session, [member.id]),
         evidence=rows[Evidence],
         consents=rows[Consent],
         merges=list(merges),
@@ -231,13 +231,9 @@ def locked(session: Session, member_id: str) -> Member:
 
 
 def _found(session: Session, member_id: str, *, lock: bool = False) -> Member:
-    try:
-        key = parse_id(member_id)
-    except Invalid:
-        raise NotFound("MEMBER_NOT_FOUND", id=member_id[:40]) from None
-    member = session.get(Member, key, with_for_update=lock or None)
+    member = session.get(Member, parse_or_nil(member_id), with_for_update=lock or None)
     if member is None or member.erased_at is not None:
-        raise NotFound("MEMBER_NOT_FOUND", id=str(key))
+        raise NotFound("MEMBER_NOT_FOUND", id=member_id[:40])
     return member
 
 
@@ -258,10 +254,10 @@ def write_values(
     _store(session, member, after, changed, hashes, master)
     touch(member, changed)
     moves = {name: [before.get(name, ""), after[name]] for name in changed}
-    note_change(session, member, changed, moves, context=context, master=master)
+    log_change(session, member, changed, moves, context=context, master=master)
 
 
-def note_change(
+def log_change(
     session: Session, member: Member, changed: Sequence[str], moves: Mapping[str, Sequence[str]], *,
     context: Context, master: MasterKey,
 ) -> None:  # fmt: skip
@@ -313,7 +309,7 @@ def _clean_codes(new: NewMember) -> tuple[str, dict[str, str], list[Refusal]]:
     return number, aliases, problems
 
 
-def _check_lists(evidence: Sequence[str], consents: Sequence[GivenConsent]) -> list[Refusal]:
+def _check_lists(evidence: Sequence[str], consents: Sequence[wire.Consent]) -> list[Refusal]:
     problems = []
     for name, rows in (("evidence", evidence), ("consents", consents)):
         if len(rows) > MOST_ROWS:

@@ -51,13 +51,19 @@ class Rejected(ValueError):
         self.reason, self.facts = reason, facts
 
 
-def clean(given: Mapping[str, str]) -> tuple[dict[str, str], list[Refusal]]:
-    """Convert fields to their stored forms. Returns the valid values, and a refusal for each invalid one."""
+Check = Callable[[str], str]
+
+
+def clean(given: Mapping[str, str], checks: Mapping[str, Check] | None = None) -> tuple[dict[str, str], list[Refusal]]:
+    """Convert values to their stored forms. Returns the valid values, and a refusal for each invalid one.
+
+    checks  name -> function that converts or rejects the value; None for those of the fields of a member
+    """
     values: dict[str, str] = {}
     refusals: list[Refusal] = []
     for field, value in given.items():
         try:
-            values[field] = FIELDS[field](value)
+            values[field] = (checks or FIELDS)[field](value)
         except Rejected as problem:
             refusals.append(Refusal(problem.reason, field=field, **problem.facts))
     return values, refusals

@@ -1,4 +1,4 @@
-"""RPCs for cards (issue, print, scan), slips, and the caller's own membership."""
+"""RPCs for cards (issue, print, scan), password codes, and the caller's own membership."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from chassis.errors import Invalid, Unauthenticated
 from chassis.ids import parse_id
 from chassis.rpc.methods import reads, writes, writes_once
 from rangkiang.members.v1 import cards_pb2 as wire
-from services.members.people import card_pdf, cards, slips, store
-from services.members.people.facts import open_blocks
+from services.members.people import card_pdf, cards, password_codes, store
+from services.members.people.events import open_blocks
 from services.members.rpc.people import PeopleMethods, listed, member_message
 from services.members.sign_in import passwords
 from services.members.sign_in.accounts import user_name
 from services.members.sign_in.attempts import Attempts
 
-SLIPS = system("slips")
+PASSWORD_CODES = system("slips")
 MOST_PRINTED = 40
 LAYOUTS = ("card", "sheet")
 
 
 class CardMethods(PeopleMethods):
-    """The part of the servicer for members, their cards and slips."""
+    """The part of the servicer for members, their cards and password codes."""
 
     @writes_once
     def IssueCard(self, request: wire.IssueCardRequest, session: Session, caller: Context) -> wire.IssueCardReply:
@@ -53,13 +53,12 @@ class CardMethods(PeopleMethods):
             self._access_log.record(caller, "members.print_card", kind="member", object_id=member_id)
         return wire.PrintCardsReply(pdf=card_pdf.print_cards(printed, layout=layout))
 
-    def Scan(self, request: wire.ScanRequest, context: grpc.ServicerContext) -> wire.ScanReply:
-        caller, master = rpc.context(context), self._keys.master
-        with self._database.reading(caller) as session:
-            scanned = cards.scan(session, parse_id(caller.institution), request.code[:300], master=master)
-            if scanned.member is None:
-                return wire.ScanReply(kind="neither", card_state=scanned.card_state, looks_like=scanned.looks_like)
-            member = listed(scanned.member, is_blocked=bool(open_blocks(session, [scanned.member.id])))
+    @reads
+    def Scan(self, request: wire.ScanRequest, session: Session, caller: Context) -> wire.ScanReply:
+        scanned = cards.scan(session, parse_id(caller.institution), request.code[:300], master=self._keys.master)
+        if scanned.member is None:
+            return wire.ScanReply(kind="neither", card_state=scanned.card_state, looks_like=scanned.looks_like)
+        member = listed(scanned.member, is_blocked=bool(open_blocks(session, [scanned.member.id])))
         self._access_log.record(caller, "members.scan", kind="member", object_id=member.id)
         return wire.ScanReply(kind="member", member=member, card_state=scanned.card_state)
 
@@ -82,14 +81,16 @@ class CardMethods(PeopleMethods):
 
             def act() -> wire.MakeSlipReply:
                 if request.send:
-                    slips.send_slip(session, request.id, context=caller)
+                    password_codes.send_password_code(session, request.id, context=caller)
                     return wire.MakeSlipReply(is_sent=True)
-                return wire.MakeSlipReply(code=slips.make_slip(session, request.id, context=caller, master=master))
+                return wire.MakeSlipReply(
+                    code=password_codes.make_password_code(session, request.id, context=caller, master=master)
+                )
 
             return once(session, caller, request, wire.MakeSlipReply, act, keep_reply=request.send)
 
     def UseSlip(self, request: wire.UseSlipRequest, context: grpc.ServicerContext) -> wire.UseSlipReply:
-        caller, master = replace(rpc.context(context), institution="*", actor=SLIPS.actor), self._keys.master
+        caller, master = replace(rpc.context(context), institution="*", actor=PASSWORD_CODES.actor), self._keys.master
         number = request.number.strip()[:64]
         passwords.check_new_password(request.password, about=(number,))
         attempts = Attempts(master, "slip", user_name(number), address=request.address)
@@ -102,10 +103,10 @@ class CardMethods(PeopleMethods):
         with self._database.transaction(caller) as session:
             attempts.check(session)
             attempts.count_failure(session)
-            member_id = slips.try_slip(session, number, request.code, master=master)
+            member_id = password_codes.try_password_code(session, number, request.code, master=master)
         if member_id is None:
             raise Unauthenticated("SLIP_REFUSED")
         with self._database.transaction(caller) as session:
-            slips.use_slip(session, member_id, password_hash, context=caller)
+            password_codes.use_password_code(session, member_id, password_hash, context=caller)
             attempts.clear(session)
         return wire.UseSlipReply()

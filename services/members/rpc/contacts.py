@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from datetime import UTC
-from typing import Any
 
 import grpc
 from sqlalchemy.orm import Session
 
-from chassis import rpc
 from chassis.context import Context, system
 from chassis.errors import Invalid
 from chassis.ids import parse_id
-from chassis.rpc.methods import writes
+from chassis.rpc import timestamp
+from chassis.rpc.methods import reads, writes
 from chassis.security.auth import TOKEN_SECONDS, Principal
 from rangkiang.members.v1 import contacts_pb2 as wire
 from rangkiang.members.v1.sign_in_pb2 import AccessToken
-from services.members.people import act_links, contacts, slips, store
+from services.members.people import act_links, contacts, password_codes, store
 from services.members.people.act_links import ActLink
-from services.members.people.contacts import Contact
-from services.members.rpc.people import PeopleMethods, timestamp
+from services.members.rpc.people import PeopleMethods
 from services.members.tables import Institution
 
 MOST_LINKS = 500
@@ -29,25 +27,28 @@ LINKS = system("links")
 class ContactMethods(PeopleMethods):
     """The part of the servicer for the sending of notices."""
 
-    def Contacts(self, request: wire.ContactsRequest, context: grpc.ServicerContext) -> wire.ContactsReply:
-        with self._database.reading(rpc.context(context)) as session:
-            member_contacts = contacts.contacts(session, list(request.ids), master=self._keys.master)
-        return wire.ContactsReply(members=[_contact(contact) for contact in member_contacts])
+    @reads
+    def Contacts(self, request: wire.ContactsRequest, session: Session, _caller: Context) -> wire.ContactsReply:
+        return wire.ContactsReply(members=contacts.contacts(session, request.ids, master=self._keys.master))
 
-    def ListContacts(self, request: wire.ListContactsRequest, context: grpc.ServicerContext) -> wire.ListContactsReply:
-        caller = rpc.context(context)
-        with self._database.reading(caller) as session:
-            member_contacts = contacts.contacts(session, list(request.ids), master=self._keys.master)
-        for contact in member_contacts:
-            self._access_log.record(caller, "members.read_contact", kind="member", object_id=contact.member.id)
-        return wire.ListContactsReply(members=[_contact(contact) for contact in member_contacts])
+    @reads
+    def ListContacts(
+        self, request: wire.ListContactsRequest, session: Session, caller: Context
+    ) -> wire.ListContactsReply:
+        members = contacts.contacts(session, request.ids, master=self._keys.master)
+        for member in members:
+            member_id = member.merged_into or member.id
+            self._access_log.record(caller, "members.read_contact", kind="member", object_id=member_id)
+        return wire.ListContactsReply(members=members)
 
-    def FindByPhone(self, request: wire.FindByPhoneRequest, context: grpc.ServicerContext) -> wire.FindByPhoneReply:
+    @reads
+    def FindByPhone(
+        self, request: wire.FindByPhoneRequest, session: Session, _caller: Context
+    ) -> wire.FindByPhoneReply:
         institution_id = parse_id(request.institution_id) if request.institution_id else None
-        with self._database.reading(rpc.context(context)) as session:
-            member, institutions = contacts.find_by_phone(
-                session, request.phone, institution_id=institution_id, master=self._keys.master
-            )
+        member, institutions = contacts.find_by_phone(
+            session, request.phone, institution_id=institution_id, master=self._keys.master
+        )
         listed = sorted(map(str, institutions))
         if member is None:
             return wire.FindByPhoneReply(found="many" if listed else "none", institution_ids=listed)
@@ -64,8 +65,10 @@ class ContactMethods(PeopleMethods):
         self, request: wire.MakeSlipCodeRequest, session: Session, caller: Context
     ) -> wire.MakeSlipCodeReply:
         master = self._keys.master
-        code, slip, number = slips.make_code(session, request.member_id, request.slip_id, context=caller, master=master)
-        return wire.MakeSlipCodeReply(code=code, expires_at=timestamp(slip.expires_at), number=number)
+        code, row, number = password_codes.make_sent_code(
+            session, request.member_id, request.slip_id, context=caller, master=master
+        )
+        return wire.MakeSlipCodeReply(code=code, expires_at=timestamp(row.expires_at), number=number)
 
     def MakeActLinks(self, request: wire.MakeActLinksRequest, context: grpc.ServicerContext) -> wire.MakeActLinksReply:
         if len(request.links) > MOST_LINKS:
@@ -90,12 +93,12 @@ class ContactMethods(PeopleMethods):
             institution=institution.code,
         )
 
+    @reads
     def IssueMemberActToken(
-        self, request: wire.IssueMemberActTokenRequest, context: grpc.ServicerContext
+        self, request: wire.IssueMemberActTokenRequest, session: Session, _caller: Context
     ) -> wire.IssueMemberActTokenReply:
         act_links.check_act_by_phone(request.act, request.subject)
-        with self._database.reading(rpc.context(context)) as session:
-            member = store.get(session, request.member_id)
+        member = store.get(session, request.member_id)
         principal = act_links.principal_of(member, request.act, request.subject)
         return wire.IssueMemberActTokenReply(token=self._act_token(principal))
 
@@ -109,37 +112,3 @@ def _link(message: wire.ActLink) -> ActLink:
     except (ValueError, OverflowError):
         raise Invalid("ACT_LINK_LIFE", days=act_links.LONGEST_LIFE.days) from None
     return ActLink(parse_id(message.member_id), message.act, message.subject, expires_at)
-
-
-def _contact(contact: Contact) -> wire.MemberContact:
-    member, reach = contact.member, contact.reach
-    message = wire.MemberContact(
-        id=str(contact.asked_id),
-        merged_into=str(member.id) if member.id != contact.asked_id else "",
-        institution_id=str(member.institution_id),
-        version=member.version,
-        name=reach.name,
-        language=reach.language,
-        email=reach.email,
-        phone=reach.phone,
-        address=reach.address,
-        kelurahan=member.kelurahan,
-        school=member.school,
-        group=member.group,
-        number=member.number or "",
-        is_child=contact.is_child,
-        consents=[wire.ConsentAnswer(purpose=purpose, given=given) for purpose, given in contact.consents.items()],
-        keeps_history=contact.keeps_history,
-        is_organisation=contact.is_organisation,
-        is_unreadable=contact.is_unreadable,
-    )
-    guardian = contact.guardian
-    if guardian is not None:
-        values: dict[str, Any] = {
-            name: getattr(guardian, name) for name in ("name", "language", "email", "phone", "address")
-        }
-        member_id = str(guardian.member_id or "")
-        message.guardian.CopyFrom(
-            wire.GuardianContact(member_id=member_id, relation=member.guardian_relation, **values)
-        )
-    return message

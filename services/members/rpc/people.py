@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from functools import cached_property
+from typing import Any
 
 import grpc
-from google.protobuf.timestamp_pb2 import Timestamp
 from sqlalchemy.orm import Session
 
 from chassis import rpc
@@ -16,16 +15,16 @@ from chassis.database.db import Database
 from chassis.database.idempotency import once
 from chassis.errors import Forbidden
 from chassis.ids import parse_id
-from chassis.rpc.methods import writes
+from chassis.rpc import timestamp
+from chassis.rpc.methods import reads, writes
 from rangkiang.common.v1.text_pb2 import LocalText
 from rangkiang.members.v1 import people_pb2 as wire
 from services.members.keys import Keys
 from services.members.people import categories, sealed, search, store, values
-from services.members.people.drafts import COLUMNS, GivenConsent
-from services.members.people.facts import day_text
-from services.members.people.search import Listed
+from services.members.people.drafts import COLUMNS
+from services.members.people.events import day_text
 from services.members.people.store import Details, NewMember
-from services.members.tables import Consent, Member
+from services.members.tables import Consent
 
 # Columns of a member that a caller reads unchanged.
 _SHOWN = [name for name in COLUMNS if name in wire.Member.DESCRIPTOR.fields_by_name]
@@ -48,33 +47,33 @@ class PeopleMethods:
     def RegisterMember(
         self, request: wire.RegisterMemberRequest, context: grpc.ServicerContext
     ) -> wire.RegisterMemberReply:
+        # Read before the transaction, because the first member of an installation may need a new master key.
         caller, master = rpc.context(context), self._keys.master
         new = NewMember(
             fields=fields_of(request.fields),
             number=request.number,
             aliases=[(alias.kind, alias.code) for alias in request.aliases],
-            evidence=list(request.evidence),
-            consents=[_consent(consent) for consent in request.consents],
+            evidence=request.evidence,
+            consents=request.consents,
             confirmed=frozenset(request.confirmed_duplicates),
         )
+
+        def register() -> wire.RegisterMemberReply:
+            member = store.register(session, new, context=caller, master=master)
+            return wire.RegisterMemberReply(
+                id=str(member.id),
+                number=member.number or "",
+                version=member.version,
+                category=member.category,
+                expires_on=day_text(member.expires_on),
+            )
+
         with self._database.transaction(caller) as session:
+            return once(session, caller, request, wire.RegisterMemberReply, register)
 
-            def act() -> wire.RegisterMemberReply:
-                member = store.register(session, new, context=caller, master=master)
-                return wire.RegisterMemberReply(
-                    id=str(member.id),
-                    number=member.number or "",
-                    version=member.version,
-                    category=member.category,
-                    expires_on=day_text(member.expires_on),
-                )
-
-            return once(session, caller, request, wire.RegisterMemberReply, act)
-
-    def GetMember(self, request: wire.GetMemberRequest, context: grpc.ServicerContext) -> wire.GetMemberReply:
-        caller = rpc.context(context)
-        with self._database.reading(caller) as session:
-            details = store.read(session, request.id, context=caller, master=self._keys.master)
+    @reads
+    def GetMember(self, request: wire.GetMemberRequest, session: Session, caller: Context) -> wire.GetMemberReply:
+        details = store.read(session, request.id, context=caller, master=self._keys.master)
         self._access_log.record(caller, "members.read", kind="member", object_id=details.member.id)
         return wire.GetMemberReply(member=member_message(details))
 
@@ -88,30 +87,27 @@ class PeopleMethods:
             request.id,
             request.version,
             fields_of(request.fields),
-            evidence=list(request.evidence),
-            consents=[_consent(consent) for consent in request.consents],
+            evidence=request.evidence,
+            consents=request.consents,
             context=caller,
             master=master,
         )
         details = store.read(session, request.id, context=caller, master=master)
         return wire.ChangeMemberReply(member=member_message(details))
 
+    @reads
     def SearchMembers(
-        self, request: wire.SearchMembersRequest, context: grpc.ServicerContext
+        self, request: wire.SearchMembersRequest, session: Session, caller: Context
     ) -> wire.SearchMembersReply:
-        caller = rpc.context(context)
-        institution_id = parse_id(caller.institution)
+        institution_id, limit = parse_id(caller.institution), request.limit or 20
         hashes = self._hashes(request, caller)
         by = list(hashes or ())
-        with self._database.reading(caller) as session:
-            result = search.Found([], 0, False, "")
-            if hashes is not None:
-                result = search.find_by_hash(session, institution_id, hashes, limit=request.limit or 20)
-            if request.q.strip() and not result.members:
-                by.append("q")
-                result = search.find(
-                    session, institution_id, request.q, limit=request.limit or 20, cursor=request.cursor
-                )
+        result = search.Found([], 0, False, "")
+        if hashes is not None:
+            result = search.find_by_hash(session, institution_id, hashes, limit=limit)
+        if request.q.strip() and not result.members:
+            by.append("q")
+            result = search.find(session, institution_id, request.q, limit=limit, cursor=request.cursor)
         if by:
             # Which values were searched, without the values: a name or a NIK in the audit could not be erased.
             shown = result.members
@@ -153,11 +149,12 @@ class PeopleMethods:
         store.raise_all(problems)
         return sealed.hashes_of(stored, institution_id=parse_id(caller.institution), master=self._keys.master)
 
-    def ListMembers(self, request: wire.ListMembersRequest, context: grpc.ServicerContext) -> wire.ListMembersReply:
-        caller = rpc.context(context)
+    @reads
+    def ListMembers(
+        self, request: wire.ListMembersRequest, session: Session, _caller: Context
+    ) -> wire.ListMembersReply:
         ids = [parse_id(text) for text in dict.fromkeys(request.ids[:_MOST_LISTED])]
-        with self._database.reading(caller) as session:
-            members = search.load(session, ids)
+        members = search.load(session, ids)
         return wire.ListMembersReply(members=[listed(member, is_blocked=member.is_blocked) for member in members])
 
     def ListCategories(
@@ -166,16 +163,19 @@ class PeopleMethods:
         caller = rpc.context(context)
         institution_id = parse_id(caller.institution)
         with self._database.reading(caller) as session:
-            known = categories.categories_of(session, institution_id)
-        if not known:
+            rows = categories.categories_of(session, institution_id)
+        if not rows:
             with self._database.transaction(caller) as session:
-                known = categories.fill(session, institution_id)
+                rows = categories.fill(session, institution_id)
         return wire.ListCategoriesReply(
             categories=[
                 wire.Category(
-                    code=one.code, name=LocalText(id=one.name_id, en=one.name_en), months=one.months, kind=one.kind
+                    code=category.code,
+                    name=LocalText(id=category.name_id, en=category.name_en),
+                    months=category.months,
+                    kind=category.kind,
                 )
-                for one in known
+                for category in rows
             ]
         )
 
@@ -194,17 +194,8 @@ def fields_of(message: wire.MemberFields) -> dict[str, str]:
     return fields
 
 
-def _consent(message: wire.Consent) -> GivenConsent:
-    return GivenConsent(
-        purpose=message.purpose,
-        text_version=message.text_version,
-        given=message.given,
-        how=message.how,
-        by_guardian=message.by_guardian,
-    )
-
-
-def listed(member: Member | Listed, *, is_blocked: bool) -> wire.MemberInList:
+def listed(member: Any, *, is_blocked: bool) -> wire.MemberInList:
+    """Return the message of a member in a list: of a row of the table, or of `search.load`."""
     return wire.MemberInList(
         id=str(member.id),
         number=member.number or "",
@@ -253,7 +244,7 @@ def member_message(details: Details) -> wire.Member:
         evidence=[
             wire.Evidence(kind=seen.kind, seen_by=seen.seen_by, at=timestamp(seen.at)) for seen in details.evidence
         ],
-        consents=[consent_message(one) for one in details.consents],
+        consents=[consent_message(consent) for consent in details.consents],
         merges=[
             wire.Merge(id=str(merge.id), merged_id=str(merge.merged_id), at=timestamp(merge.at))
             for merge in details.merges
@@ -286,12 +277,3 @@ def consent_message(consent: Consent) -> wire.Consent:
         by_guardian=consent.by_guardian,
         at=timestamp(consent.at),
     )
-
-
-def timestamp(moment: datetime | None) -> Timestamp | None:
-    """Return a protobuf timestamp; None for None, which leaves the field unset."""
-    if moment is None:
-        return None
-    message = Timestamp()
-    message.FromDatetime(moment)
-    return message

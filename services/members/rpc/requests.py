@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import grpc
 from sqlalchemy.orm import Session
 
-from chassis import rpc
 from chassis.context import Context
 from chassis.ids import parse_id
+from chassis.rpc import timestamp
 from chassis.rpc.methods import reads, writes_once
 from rangkiang.members.v1 import requests_pb2 as wire
 from services.members.people import consents, requests, store
 from services.members.people.requests import Opened
-from services.members.rpc.people import PeopleMethods, consent_message, member_message, timestamp
+from services.members.rpc.people import PeopleMethods, consent_message, member_message
 
 _WEB = "web"
 
@@ -30,12 +29,12 @@ class RequestMethods(PeopleMethods):
         return wire.ListOwnConsentsReply(
             people=[
                 wire.PersonConsents(
-                    member_id=str(one.member.id),
-                    name=one.member.name,
-                    is_child=one.is_child,
-                    consents=[consent_message(answer) for answer in one.answers],
+                    member_id=str(person.member.id),
+                    name=person.member.name,
+                    is_child=person.is_child,
+                    consents=[consent_message(answer) for answer in person.answers],
                 )
-                for one in people
+                for person in people
             ]
         )
 
@@ -97,16 +96,15 @@ class RequestMethods(PeopleMethods):
         )
         return wire.AddDataRequestReply(id=str(row.id), due_at=timestamp(row.due_at))
 
+    @reads
     def ListDataRequests(
-        self, request: wire.ListDataRequestsRequest, context: grpc.ServicerContext
+        self, request: wire.ListDataRequestsRequest, session: Session, caller: Context
     ) -> wire.ListDataRequestsReply:
-        caller, master = rpc.context(context), self._keys.master
-        has_more = False
-        with self._database.reading(caller) as session:
-            if request.id:
-                rows = requests.of_member(session, request.id, master=master)
-            else:
-                rows, has_more = requests.open_ones(session, parse_id(caller.institution), master=master)
+        master, has_more = self._keys.master, False
+        if request.id:
+            rows = requests.of_member(session, request.id, master=master)
+        else:
+            rows, has_more = requests.open_ones(session, parse_id(caller.institution), master=master)
         for member_id in {row.row.member_id for row in rows}:
             self._access_log.record(caller, "members.read_data_requests", kind="member", object_id=member_id)
         return wire.ListDataRequestsReply(requests=[_message(row) for row in rows], has_more=has_more)
@@ -119,23 +117,26 @@ class RequestMethods(PeopleMethods):
         row = requests.answer(session, request.id, request.outcome, text=request.answer, context=caller, master=master)
         return wire.AnswerDataRequestReply(id=str(row.id))
 
-    def ExportMember(self, request: wire.ExportMemberRequest, context: grpc.ServicerContext) -> wire.ExportMemberReply:
-        return self._export(rpc.context(context), request.id)
+    @reads
+    def ExportMember(
+        self, request: wire.ExportMemberRequest, session: Session, caller: Context
+    ) -> wire.ExportMemberReply:
+        return self._export(session, caller, request.id)
 
+    @reads
     def ExportOwnMember(
-        self, _request: wire.ExportOwnMemberRequest, context: grpc.ServicerContext
+        self, _request: wire.ExportOwnMemberRequest, session: Session, caller: Context
     ) -> wire.ExportOwnMemberReply:
-        caller = rpc.context(context)
-        copy = self._export(replace(caller, scopes=caller.scopes | {"members.contact"}), caller.actor)
+        own = replace(caller, scopes=caller.scopes | {"members.contact"})
+        copy = self._export(session, own, caller.actor)
         # As on the member's page. A copy that the desk makes has the desk's note.
         copy.member.note = ""
         return wire.ExportOwnMemberReply(member=copy.member, requests=copy.requests)
 
-    def _export(self, caller: Context, member_id: str) -> wire.ExportMemberReply:
+    def _export(self, session: Session, caller: Context, member_id: str) -> wire.ExportMemberReply:
         master = self._keys.master
-        with self._database.reading(caller) as session:
-            details = store.read(session, member_id, context=caller, master=master)
-            rows = requests.of_member(session, member_id, master=master)
+        details = store.read(session, member_id, context=caller, master=master)
+        rows = requests.of_member(session, member_id, master=master)
         self._access_log.record(caller, "members.export", kind="member", object_id=details.member.id)
         return wire.ExportMemberReply(member=member_message(details), requests=[_message(row) for row in rows])
 

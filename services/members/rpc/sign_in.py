@@ -103,7 +103,7 @@ class SignInMethods:
             attempts.count_failure(session)
         hashes = [account.password_hash for account in tried] or [""]
         try:
-            are_right = [passwords.verify_password(one, request.password) for one in hashes]
+            are_right = [passwords.verify_password(password_hash, request.password) for password_hash in hashes]
         except TooMany:
             # The password was not compared. A class that signs in at once from one address must not cause a pause.
             with self._database.transaction(caller) as session:

@@ -10,9 +10,9 @@ from chassis.context import Context, system
 from chassis.database.db import Database
 from chassis.database.idempotency import once
 from chassis.ids import parse_id
+from chassis.rpc import timestamp
 from chassis.rpc.methods import reads, writes
 from rangkiang.members.v1 import staff_pb2 as wire
-from services.members.rpc.people import timestamp
 from services.members.sign_in import accounts, clients
 from services.members.sign_in.accounts import Staff
 from services.members.sign_in.sessions import held_scopes

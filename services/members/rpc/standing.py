@@ -11,7 +11,7 @@ from chassis.rpc.methods import reads, writes, writes_once
 from rangkiang.members.v1 import events_pb2
 from rangkiang.members.v1 import people_pb2 as wire
 from services.members.keys import Keys
-from services.members.people import cards, erasure, facts, merging, standing
+from services.members.people import cards, erasure, events, merging, standing
 
 
 class StandingMethods:
@@ -29,7 +29,7 @@ class StandingMethods:
             session, request.id, expires_on=request.expires_on, category=request.category, context=caller, master=master
         )
         return wire.RenewMembershipReply(
-            id=str(member.id), version=member.version, expires_on=facts.day_text(member.expires_on)
+            id=str(member.id), version=member.version, expires_on=events.day_text(member.expires_on)
         )
 
     @writes_once
@@ -66,10 +66,10 @@ class StandingMethods:
         self, request: events_pb2.GetMemberFactRequest, session: Session, caller: Context
     ) -> events_pb2.GetMemberFactReply:
         member = cards.find(session, parse_id(caller.institution), request.member[:300], master=self._keys.master)
-        return events_pb2.GetMemberFactReply(member=facts.facts_of(session, [member])[0])
+        return events_pb2.GetMemberFactReply(member=events.copies_of(session, [member])[0])
 
     @reads
     def Snapshot(
         self, request: events_pb2.SnapshotRequest, session: Session, _caller: Context
     ) -> events_pb2.SnapshotReply:
-        return facts.snapshot(session, request.cursor)
+        return events.snapshot(session, request.cursor)

@@ -28,7 +28,7 @@ def load(resources: Resources) -> dict[str, int]:
     master = Keys(resources.database, resources.settings.of(MembersSettings)).master
     columns = ColumnMap()
     run = Import(
-        resources.database, SAMPLE, institution_id=institution.id, master=master, dry_run=False, tell=lambda _: None
+        resources.database, SAMPLE, institution_id=institution.id, master=master, dry_run=False, report=lambda _: None
     )
     counts = run.run(read_rows(Path(__file__).with_name("members.csv"), columns), columns)
     return {"members": counts.created}

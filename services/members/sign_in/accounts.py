@@ -1,4 +1,4 @@
-"""Accounts of staff, with roles and a one-time link for the first password. Accounts of members use slips instead."""
+"""Accounts of staff, with roles and a one-time link for the first password. Members have password codes instead."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from chassis import clock
 from chassis.context import Context
 from chassis.errors import Conflict, Forbidden, Invalid, NotFound, Outdated
-from chassis.ids import new_id, parse_id
+from chassis.ids import new_id, parse_or_nil
 from chassis.security.encryption import MasterKey
 from services.members import roles
 from services.members.settings import MembersSettings
@@ -122,10 +122,7 @@ def set_roles(session: Session, account_id: str, role_codes: Sequence[str], *, v
 
 def staff_account(session: Session, account_id: str, *, lock: bool = False) -> Account:
     """Return an account of staff in the transaction's institution. Raises NotFound STAFF_NOT_FOUND."""
-    try:
-        account = session.get(Account, parse_id(account_id), with_for_update=lock or None)
-    except Invalid:
-        account = None
+    account = session.get(Account, parse_or_nil(account_id), with_for_update=lock or None)
     if account is None or account.is_member:
         raise NotFound("STAFF_NOT_FOUND", id=account_id[:40])
     return account

@@ -52,7 +52,7 @@ DEVICE = Limit("device", 20, first=MEMORY, longest=MEMORY)
 class Attempts:
     """The failure counters of one attempt: of the name, of the address, and of both; or of a known device alone.
 
-    kind      password, code, change or slip; each kind has counters of its own
+    kind      password, code, change or slip (a password code); each kind has counters of its own
     name      what is tried: a user name, an id of an account, or a card number
     address   IP address of the browser; "" when it is not known
     device    result of `known_device`

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from chassis import clock
 from chassis.context import Context
 from chassis.errors import Conflict, Invalid, NotFound, Unauthenticated
-from chassis.ids import new_id, parse_id
+from chassis.ids import new_id, parse_or_nil
 from chassis.security.auth import Principal
 from services.members import roles
 from services.members.sign_in.sessions import SECRET_BYTES, SEEN_STEP, hash_secret
@@ -65,7 +65,7 @@ def revoke_client(session: Session, client_id: str) -> Client:
 
     raises  NotFound  CLIENT_NOT_FOUND
     """
-    client = _client(session, client_id)
+    client = session.get(Client, parse_or_nil(client_id))
     if client is None:
         raise NotFound("CLIENT_NOT_FOUND", id=client_id[:80])
     if client.revoked_at is None:
@@ -76,7 +76,7 @@ def revoke_client(session: Session, client_id: str) -> Client:
 
 def check_client(session: Session, client_id: str, secret: str) -> Client:
     """Return the client that has this secret. Raises Unauthenticated CLIENT_REFUSED."""
-    client = _client(session, client_id)
+    client = session.get(Client, parse_or_nil(client_id))
     stored = client.secret_hash if client is not None else b""
     matches = hmac.compare_digest(stored, hash_secret(secret))
     if client is None or not matches or client.revoked_at is not None:
@@ -97,13 +97,6 @@ def principal_of(client: Client) -> Principal:
         session=str(client.id),
         scopes=roles.scopes_of([client.role]),
     )
-
-
-def _client(session: Session, client_id: str) -> Client | None:
-    try:
-        return session.get(Client, parse_id(client_id))
-    except Invalid:
-        return None
 
 
 def mark_used(session: Session, client_id: UUID) -> None:

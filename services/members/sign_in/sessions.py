@@ -6,7 +6,6 @@ import hashlib
 import secrets
 from collections import defaultdict
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -16,7 +15,7 @@ from sqlalchemy.orm import Session as DatabaseSession
 
 from chassis import clock
 from chassis.errors import Unauthenticated
-from chassis.ids import new_id
+from chassis.ids import new_id, parse_or_nil
 from chassis.security.auth import Principal
 from services.members.keys import OVERLAP
 from services.members.roles import MEMBER, scopes_of
@@ -145,14 +144,11 @@ def roles_of(session: DatabaseSession, account: Account) -> tuple[str, ...]:
 
 def held_scopes(session: DatabaseSession, ids: Iterable[str]) -> dict[UUID, frozenset[str]]:
     """Return the scopes of staff accounts and clients; closed, revoked and unknown ones are left out."""
-    known: list[UUID] = []
-    for one in ids:
-        with suppress(ValueError):
-            known.append(UUID(one))
+    holders = [parse_or_nil(holder_id) for holder_id in ids]
     staff = select(AccountRole.account_id, AccountRole.role).join(Account, Account.id == AccountRole.account_id)
-    programs = select(Client.id, Client.role).where(Client.id.in_(known), Client.revoked_at.is_(None))
+    programs = select(Client.id, Client.role).where(Client.id.in_(holders), Client.revoked_at.is_(None))
     roles = defaultdict[UUID, list[str]](list)
-    for query in (staff.where(Account.id.in_(known), Account.closed_at.is_(None)), programs):
+    for query in (staff.where(Account.id.in_(holders), Account.closed_at.is_(None)), programs):
         for holder_id, role in session.execute(query):
             roles[holder_id].append(role)
     return {holder_id: scopes_of(codes) for holder_id, codes in roles.items()}

@@ -11,9 +11,9 @@ from services.members.tables.identity import (
     Institution,
     Link,
     MasterKey,
+    PasswordCode,
     Session,
     SigningKey,
-    Slip,
 )
 from services.members.tables.people import (
     Block,
@@ -53,9 +53,9 @@ __all__ = [
     "MemberWord",
     "Merge",
     "NumberSeries",
+    "PasswordCode",
     "Session",
     "SigningKey",
-    "Slip",
     "Table",
     "Tombstone",
 ]

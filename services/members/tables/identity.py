@@ -114,10 +114,10 @@ class Link(Table):
     used_at: Mapped[datetime | None]
 
 
-class Slip(Table):
-    """A one-time code with which a member sets a password; a new slip replaces it.
+class PasswordCode(Table):
+    """A one-time code with which a member sets a password; a new one replaces it.
 
-    code_hash  empty until the sender of notices requests the code of a slip that is sent
+    code_hash  of a code that is sent: empty until the sender of notices requests it
     """
 
     __tablename__ = "slips"

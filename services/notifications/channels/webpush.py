@@ -90,11 +90,12 @@ class WebPushChannel(Channel):
                 break
         if not outcomes:
             return Outcome("permanent", reason="ADDRESS_INVALID", is_address_bad=True)
-        ended = tuple(endpoint for one in outcomes for endpoint in one.ended_endpoints)
+        ended = tuple(endpoint for outcome in outcomes for endpoint in outcome.ended_endpoints)
         # "unknown" before "temporary", because a second attempt could show an accepted message twice.
         best = min(outcomes, key=lambda outcome: _ORDER.index(outcome.state))
         is_bad = all(outcome.is_address_bad for outcome in outcomes)
-        if best.state == "accepted" and len(pairs) > sum(one.state == "accepted" for one in outcomes) + len(ended):
+        accepted = sum(outcome.state == "accepted" for outcome in outcomes)
+        if accepted and len(pairs) > accepted + len(ended):
             # The member has the message. A second attempt would show it again on the devices that have it.
             best = replace(best, reason=SOME_DEVICES)
         return replace(best, ended_endpoints=ended, is_address_bad=is_bad)

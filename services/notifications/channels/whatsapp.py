@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 from chassis.addresses import Networks
 from chassis.errors import Invalid
 from chassis.http.outgoing import OutgoingClient, Reply
+from services.notifications.channels.opening import parse_channels
 from services.notifications.channels.port import (
     AddressKind,
     Channel,
@@ -26,6 +26,7 @@ from services.notifications.channels.port import (
     is_whatsapp,
     one_line,
 )
+from services.notifications.settings import NotificationsSettings
 
 HOST = "graph.facebook.com"
 VERSION = "v23.0"
@@ -61,33 +62,31 @@ class Number:
 
     id            phone_number_id of Meta
     channel       name of its channel
-    institution   see Channel
     secret        app secret that signs its callbacks; "" for callbacks that are not expected
     verify_token  token with which Meta verifies the address of callbacks
     """
 
     id: str
     channel: str
-    institution: str
     secret: str = field(repr=False)
     verify_token: str = field(repr=False)
 
 
-def read_numbers(urls: Sequence[ChannelUrl], *, secret: str, verify_token: str) -> list[Number]:
-    """Return the numbers of the channels of WhatsApp's Cloud API.
+def read_numbers(own: NotificationsSettings) -> list[Number]:
+    """Return the numbers of CHANNELS. Without a file in its URL, a number has the secrets of the settings.
 
-    secret, verify_token  of URLs that name no file of their own
-    raises  Invalid  CHANNEL_FILE_UNUSABLE
+    raises  Invalid      CHANNEL_FILE_UNUSABLE, and errors of `parse_channels`
+            Unavailable  SECRET_FILE_UNUSABLE
     """
+    secret, verify_token = own.whatsapp_app_secret, own.whatsapp_verify_token
     return [
         Number(
             url.host,
             url.name,
-            url.institution,
             url.read_secret(Path(file)) if (file := url.take(SECRET_FILE)) else secret,
             url.read_secret(Path(file)) if (file := url.take(VERIFY_TOKEN_FILE)) else verify_token,
         )
-        for url in urls
+        for url in parse_channels(own.channels)
         if url.scheme == "whatsapp"
     ]
 

@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 ANSWERING = system("conversations")
 MOST_LOANS = 15
 # A person who writes several messages gets the answer "staff will answer" once in this time.
-TOLD_AGAIN = timedelta(hours=12)
+REPEATED_AFTER = timedelta(hours=12)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,17 +121,17 @@ class Answerer:
 
     def _find_or_ask(self, message: Pending, candidates: Sequence[Institution]) -> bool:
         """Process a message that may be for several institutions, if its sender named one lately; else ask."""
-        named = next((one for one in candidates if _is_code(message.text, one)), None)
+        named = next((institution for institution in candidates if _is_code(message.text, institution)), None)
         if named is not None:
             # The next round processes it after the earlier messages of the sender.
             with self._database.transaction(ANSWERING) as session:
                 inbound.name_institution(session, self._master, message, named.id)
             return True
-        ids = [one.id for one in candidates]
+        ids = [institution.id for institution in candidates]
         with self._database.reading(ANSWERING) as session:
             last = inbound.last_institution(session, self._master, message.channel, message.address, ids)
-        known = next((one for one in candidates if one.id == last), None)
-        return self._ask(message, candidates) if known is None else self._process(message, known)
+        latest = next((institution for institution in candidates if institution.id == last), None)
+        return self._ask(message, candidates) if latest is None else self._process(message, latest)
 
     def _candidates(self, message: Pending) -> list[Institution]:
         """Return the institutions that a message may be for, in order of code; at least one.
@@ -148,15 +148,15 @@ class Answerer:
             ids = set()
         with self._database.reading(ANSWERING) as session:
             ids |= inbound.institutions_that_wrote(
-                session, self._master, message.channel, message.address, [one.id for one in own]
+                session, self._master, message.channel, message.address, [institution.id for institution in own]
             )
-        return [one for one in own if one.id in ids] or own
+        return [institution for institution in own if institution.id in ids] or own
 
     def _own_institutions(self, message: Pending) -> list[Institution]:
         channel = self._channels.get(message.channel)
         if channel is not None and channel.institution:
-            return [one for one in self._institutions if one.code == channel.institution]
-        named = [one for one in self._institutions if one.id == message.institution_id]
+            return [institution for institution in self._institutions if institution.code == channel.institution]
+        named = [institution for institution in self._institutions if institution.id == message.institution_id]
         return named or self._institutions
 
     def _ask(self, message: Pending, candidates: Sequence[Institution]) -> bool:
@@ -172,7 +172,10 @@ class Answerer:
             return True
         word = read_word(message.text)
         language = word.language if word else "id"
-        lines = [sentence("CONVERSATION_LIBRARY", code=one.code, name=_name_of(one)) for one in candidates]
+        lines = [
+            sentence("CONVERSATION_LIBRARY", code=institution.code, name=_name_of(institution))
+            for institution in candidates
+        ]
         text = _listed(sentence("CONVERSATION_WHICH_LIBRARY"), lines).in_language(language)
         outcome = channel.send(
             Message(
@@ -262,9 +265,9 @@ class Answerer:
         if not store.is_window_open(message.at, now):
             return
         if text is None:
-            if row.told_at is not None and now - row.told_at < TOLD_AGAIN:
+            if row.handed_over_at is not None and now - row.handed_over_at < REPEATED_AFTER:
                 return
-            row.told_at = now
+            row.handed_over_at = now
             text = sentence("CONVERSATION_HANDED_OVER")
         store.add_answer(session, self._master, row, text.in_language(language))
 

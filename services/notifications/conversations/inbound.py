@@ -123,7 +123,7 @@ def institutions_that_wrote(
     session: Session, master: MasterKey, channel: str, address: str, ids: Sequence[UUID]
 ) -> set[UUID]:
     """Return the institutions whose notices were sent to a number over a channel in the last 30 days."""
-    hashes = [hash_address(master, one, address) for one in ids]
+    hashes = [hash_address(master, institution_id, address) for institution_id in ids]
     query = select(Attempt.institution_id).where(
         Attempt.address_hash.in_(hashes), Attempt.channel == channel, Attempt.started_at > clock.now() - WROTE_LATELY
     )
@@ -134,7 +134,7 @@ def last_institution(
     session: Session, master: MasterKey, channel: str, address: str, ids: Sequence[UUID]
 ) -> UUID | None:
     """Return the institution with which a number has its latest conversation in the last 24 hours; None without one."""
-    hashes = [hash_address(master, one, address) for one in ids]
+    hashes = [hash_address(master, institution_id, address) for institution_id in ids]
     query = select(Conversation.institution_id).where(
         Conversation.channel == channel,
         Conversation.address_hash.in_(hashes),
@@ -161,7 +161,7 @@ def set_aside(session: Session, master: MasterKey, message: Pending) -> bool | N
         InboundMessage.asked_at.is_(None),
     )
     moment = clock.now()
-    last = max((one for one in asked if one is not None), default=None)
+    last = max((moment_asked for moment_asked in asked if moment_asked is not None), default=None)
     is_asked_already = last is not None and message.at <= last
     asked_at = last if is_asked_already else moment
     if session.execute(waits.values(asked_at=asked_at)).rowcount != 1:  # type: ignore[attr-defined]

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import date
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from chassis import clock
-from chassis.database.sql import insert_for
 from services.notifications.channels.whatsapp import outcome_of_error
 from services.notifications.conversations.callbacks import Status
-from services.notifications.tables import Attempt, ChannelDay, Message, Notice, RefusedAddress
+from services.notifications.ledger import count_attempts, refuse_address
+from services.notifications.tables import Attempt, Message, Notice
 
 # Higher ranks replace lower ones. A delivered message cannot fail later.
 _RANK = {
@@ -40,8 +41,13 @@ def record_status(session: Session, status: Status, *, channel: str, day: date) 
     if not attempt.provider_id:
         attempt.provider_id = status.provider_id
     if outcome and outcome.is_address_bad:
-        _mark_address(session, attempt, outcome.reason)
-    _count(session, attempt, status.status, day)
+        member_id = session.scalar(select(Message.member_id).where(Message.id == attempt.message_id))
+        if member_id is not None:
+            refuse_address(
+                session, attempt.address_hash, institution_id=attempt.institution_id, member_id=member_id,
+                channel=channel, reason=outcome.reason, at=status.at,
+            )  # fmt: skip
+    count_attempts(session, Counter({(attempt.institution_id, channel, day, status.status): 1}))
     if outcome:
         _try_next_channel(session, attempt)
         return True
@@ -83,27 +89,3 @@ def _find_attempt(session: Session, status: Status, channel: str) -> Attempt | N
         return None
     query = select(Attempt).where(of_channel, Attempt.message_id == message_id, Attempt.provider_id == "")
     return session.scalar(query.order_by(Attempt.id.desc()).limit(1))
-
-
-def _mark_address(session: Session, attempt: Attempt, reason: str) -> None:
-    member_id = session.scalar(select(Message.member_id).where(Message.id == attempt.message_id))
-    if member_id is None:
-        return
-    row = {
-        "address_hash": attempt.address_hash,
-        "institution_id": attempt.institution_id,
-        "member_id": member_id,
-        "channel": attempt.channel,
-        "reason": reason,
-        "at": attempt.ended_at,
-    }
-    statement = insert_for(session, RefusedAddress).values(**row)
-    session.execute(statement.on_conflict_do_nothing(index_elements=["address_hash", "institution_id"]))
-
-
-def _count(session: Session, attempt: Attempt, state: str, day: date) -> None:
-    row = {"institution_id": attempt.institution_id, "channel": attempt.channel, "day": day, "state": state, "count": 1}
-    statement = insert_for(session, ChannelDay).values(**row)
-    keys = ["institution_id", "channel", "day", "state"]
-    counted = func.coalesce(ChannelDay.count, 0) + 1
-    session.execute(statement.on_conflict_do_update(index_elements=keys, set_={"count": counted}))

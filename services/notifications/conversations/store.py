@@ -75,7 +75,7 @@ def add_message(
             sealed_address=key.seal(message.address.encode(), use=_ADDRESS),
             state=DONE,
             last_at=message.at,
-            told_at=None,
+            handed_over_at=None,
             made_at=now,
         )
         session.add(row)

@@ -15,9 +15,9 @@ from chassis import audit, rpc
 from chassis.audit.access_log import AccessLog
 from chassis.context import Context
 from chassis.database.db import Database
-from chassis.database.idempotency import once
 from chassis.errors import Invalid, Refused
 from chassis.ids import parse_id
+from chassis.rpc import timestamp
 from chassis.rpc.methods import reads, writes, writes_once
 from rangkiang.members.v1 import contacts_pb2
 from rangkiang.notifications.v1 import notices_pb2 as wire
@@ -29,7 +29,6 @@ from services.notifications.keys import read_own_master
 from services.notifications.ledger import channels_of, require_member
 from services.notifications.members import hash_address, kept_id
 from services.notifications.preferences import ALL, Answer
-from services.notifications.rpc.ledger import timestamp
 from services.notifications.rpc.sending import ServiceOwners
 from services.notifications.sending import letters
 from services.notifications.sending.letters import ListedLetter
@@ -123,16 +122,16 @@ class ChoiceMethods:
         caller = rpc.context(context)
         listed, has_more = self._letters(caller, context, by=request.by)
         groups: dict[str, list[print_pb2.Letter]] = {}
-        for one in listed:
+        for entry in listed:
             letter = print_pb2.Letter(
-                member_id=one.contact.id,
-                name=one.recipient.name,
-                address=one.address,
-                notice_ids=[str(notice.id) for notice in one.notices],
-                titles=[notice.title for notice in one.notices if notice.title],
-                oldest_at=timestamp(min(notice.made_at for notice in one.notices)),
+                member_id=entry.contact.id,
+                name=entry.recipient.name,
+                address=entry.address,
+                notice_ids=[str(notice.id) for notice in entry.notices],
+                titles=[notice.title for notice in entry.notices if notice.title],
+                oldest_at=timestamp(min(notice.made_at for notice in entry.notices)),
             )
-            groups.setdefault(one.group, []).append(letter)
+            groups.setdefault(entry.group, []).append(letter)
         named = [print_pb2.PrintGroup(name=name, letters=of_group) for name, of_group in groups.items()]
         with self._database.reading(caller) as session:
             zone = own_zone(session, parse_id(caller.institution))
@@ -143,30 +142,27 @@ class ChoiceMethods:
     ) -> print_pb2.PrintLettersReply:
         caller = rpc.context(context)
         paper = letters.check_paper(request.paper or "a4")
-        only = {parse_id(one) for one in request.member_ids[:MOST_HANDED_OVER]}
+        only = {parse_id(member_id) for member_id in request.member_ids[:MOST_HANDED_OVER]}
         listed, _ = self._letters(caller, context, by=request.by, only=only)
         institution_id = parse_id(caller.institution)
         folded = letters.fold_letters(institution_id, listed)
-        places = {question: self._owners.place(question) for question in {one.place for one in folded}}
+        places = {question: self._owners.place(question) for question in {letter.place for letter in folded}}
         with self._database.reading(caller) as session:
             printed = letters.render_letters(session, institution_id, folded, places_named=places)
         # Outside the transaction, because a thousand letters take seconds.
         pdf = print_letters(printed, paper=paper)
-        ids = [str(notice.id) for one in listed for notice in one.notices]
+        ids = [str(notice.id) for letter in listed for notice in letter.notices]
         return print_pb2.PrintLettersReply(pdf=pdf, letters=len(printed), notice_ids=ids)
 
-    def HandOver(self, request: print_pb2.HandOverRequest, context: grpc.ServicerContext) -> print_pb2.HandOverReply:
-        caller = rpc.context(context)
+    @writes_once
+    def HandOver(
+        self, request: print_pb2.HandOverRequest, session: Session, caller: Context
+    ) -> print_pb2.HandOverReply:
         if len(request.notice_ids) > MOST_HANDED_OVER:
             raise Invalid("NOTICES_TOO_MANY", most=MOST_HANDED_OVER)
-        ids = [parse_id(one) for one in request.notice_ids]
-        with self._database.transaction(caller) as session:
-
-            def act() -> print_pb2.HandOverReply:
-                count = letters.hand_over(session, parse_id(caller.institution), ids, context=caller)
-                return print_pb2.HandOverReply(count=count)
-
-            return once(session, caller, request, print_pb2.HandOverReply, act)
+        ids = [parse_id(notice_id) for notice_id in request.notice_ids]
+        count = letters.hand_over(session, parse_id(caller.institution), ids, context=caller)
+        return print_pb2.HandOverReply(count=count)
 
     def _letters(
         self, caller: Context, grpc_context: Any, *, by: str, only: Collection[UUID] = ()
@@ -193,7 +189,7 @@ def _preferences(session: Session, member_id: UUID) -> wire.Preferences:
 
 
 def _replace(session: Session, member_id: UUID, caller: Context, given: Iterable[wire.Preference]) -> None:
-    answers = [Answer(one.kind or ALL, one.channel or ALL, one.allowed) for one in given]
+    answers = [Answer(answer.kind or ALL, answer.channel or ALL, answer.allowed) for answer in given]
     if len(answers) > MOST_ANSWERS:
         raise Invalid("NOTICES_TOO_MANY", most=MOST_ANSWERS)
     preferences.replace_answers(session, member_id, parse_id(caller.institution), answers)

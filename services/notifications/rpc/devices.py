@@ -12,13 +12,13 @@ from chassis.database.db import Database
 from chassis.database.idempotency import once
 from chassis.http.outgoing import OutgoingClient
 from chassis.ids import parse_id
+from chassis.rpc import timestamp
 from chassis.rpc.methods import reads, writes_once
 from rangkiang.notifications.v1 import devices_pb2 as wire
 from services.notifications import push_devices
 from services.notifications.channels.opening import push_application_key
 from services.notifications.keys import read_own_master
 from services.notifications.push_devices import Subscription
-from services.notifications.rpc.ledger import timestamp
 from services.notifications.settings import NotificationsSettings
 
 
@@ -32,10 +32,9 @@ class DeviceMethods:
     def ListOwnDevices(
         self, _request: wire.ListOwnDevicesRequest, session: Session, caller: Context
     ) -> wire.ListOwnDevicesReply:
-        listed = push_devices.list_devices(session, parse_id(caller.actor))
         devices = [
-            wire.Device(id=str(one.row.id), name=one.row.name, mark=one.mark, made_at=timestamp(one.row.made_at))
-            for one in listed
+            wire.Device(id=str(row.id), name=row.name, mark=row.endpoint_hash.hex(), made_at=timestamp(row.made_at))
+            for row in push_devices.list_devices(session, parse_id(caller.actor))
         ]
         key = push_application_key(self._settings.channels)
         return wire.ListOwnDevicesReply(devices=devices, application_key=key)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
 
 import grpc
-from google.protobuf.timestamp_pb2 import Timestamp
 from sqlalchemy.orm import Session
 
 from chassis import audit, rpc
@@ -16,6 +14,7 @@ from chassis.database.db import Database
 from chassis.database.idempotency import once
 from chassis.errors import NotFound
 from chassis.ids import parse_id
+from chassis.rpc import timestamp
 from chassis.rpc.methods import reads, writes_once
 from chassis.security.encryption import require_master_key
 from rangkiang.notifications.v1 import notices_pb2 as wire
@@ -39,8 +38,8 @@ class LedgerMethods:
     _settings: NotificationsSettings
     _channels: tuple[Channel, ...]
 
-    def ListNotices(self, request: wire.ListNoticesRequest, context: grpc.ServicerContext) -> wire.ListNoticesReply:
-        caller = rpc.context(context)
+    @reads
+    def ListNotices(self, request: wire.ListNoticesRequest, session: Session, caller: Context) -> wire.ListNoticesReply:
         notice_filter = ledger.NoticeFilter(
             member=request.member_id,
             state=request.state,
@@ -49,10 +48,9 @@ class LedgerMethods:
             cursor=request.cursor,
             counts=not request.without_total,
         )
-        with self._database.reading(caller) as session:
-            page = ledger.list_notices(session, parse_id(caller.institution), notice_filter)
-            places = Places(session)
-            notices = [_notice(notice, message, places) for notice, message in page.rows]
+        page = ledger.list_notices(session, parse_id(caller.institution), notice_filter)
+        places = Places(session)
+        notices = [_notice(notice, message, places) for notice, message in page.rows]
         self._access_log.record_list(
             caller,
             "notifications.list_notices",
@@ -76,24 +74,22 @@ class LedgerMethods:
         notices = [_notice(notice, message, places) for notice, message in page.rows]
         return wire.ListOwnNoticesReply(notices=notices)
 
-    def GetNotice(self, request: wire.GetNoticeRequest, context: grpc.ServicerContext) -> wire.GetNoticeReply:
-        caller = rpc.context(context)
-        with self._database.reading(caller) as session:
-            notice, message = ledger.find_notice(session, parse_id(caller.institution), request.id)
-            attempts = ledger.attempts_of(session, notice.message_id)
-            subject = text = ""
-            if message is not None and message.sealed is not None:
-                subject, text = ledger.open_message(session, message, require_master_key(self._settings.master_key))
-                text = _LINK.sub("/l/…", text)
-            reply = wire.GetNoticeReply(
-                notice=_notice(notice, message, Places(session)),
-                subject=subject,
-                text=text,
-                attempts=[_attempt(attempt) for attempt in attempts],
-                is_resendable=ledger.is_resendable(notice),
-            )
+    @reads
+    def GetNotice(self, request: wire.GetNoticeRequest, session: Session, caller: Context) -> wire.GetNoticeReply:
+        notice, message = ledger.find_notice(session, parse_id(caller.institution), request.id)
+        attempts = ledger.attempts_of(session, notice.message_id)
+        subject = text = ""
+        if message is not None and message.sealed is not None:
+            subject, text = ledger.open_message(session, message, require_master_key(self._settings.master_key))
+            text = _LINK.sub("/l/…", text)
         self._access_log.record(caller, "notifications.show", kind="notice", object_id=request.id)
-        return reply
+        return wire.GetNoticeReply(
+            notice=_notice(notice, message, Places(session)),
+            subject=subject,
+            text=text,
+            attempts=[_attempt(attempt) for attempt in attempts],
+            is_resendable=ledger.is_resendable(notice),
+        )
 
     def ResendNotice(self, request: wire.ResendNoticeRequest, context: grpc.ServicerContext) -> wire.ResendNoticeReply:
         caller = rpc.context(context)
@@ -120,13 +116,15 @@ class LedgerMethods:
     def GetChannelStatus(
         self, request: wire.GetChannelStatusRequest, session: Session, caller: Context
     ) -> wire.GetChannelStatusReply:
-        known = [channel.name for channel in ledger.channels_of(session, parse_id(caller.institution), self._channels)]
-        names = [name for name in known if request.name in ("", name)]
+        own_names = [
+            channel.name for channel in ledger.channels_of(session, parse_id(caller.institution), self._channels)
+        ]
+        names = [name for name in own_names if request.name in ("", name)]
         if request.name and not names:
-            raise NotFound("CHANNEL_NOT_FOUND", channel=request.name[:16], known=", ".join(known))
+            raise NotFound("CHANNEL_NOT_FOUND", channel=request.name[:16], known=", ".join(own_names))
         rows = ledger.channel_health(session, parse_id(caller.institution), names)
         zone = own_zone(session, parse_id(caller.institution))
-        return wire.GetChannelStatusReply(channels=[_channel(row) for row in rows], zone=zone)
+        return wire.GetChannelStatusReply(channels=rows, zone=zone)
 
     @reads
     def GetSendingRules(
@@ -187,26 +185,5 @@ def _attempt(attempt: Attempt) -> wire.Attempt:
     )
 
 
-def _channel(row: ledger.ChannelHealth) -> wire.ChannelStatus:
-    return wire.ChannelStatus(
-        name=row.name,
-        state=row.state,
-        waiting=row.waiting,
-        last_reason=row.reason,
-        last_at=timestamp(row.last_at),
-        days=[wire.ChannelDay(day=day.isoformat(), state=state, count=count) for day, state, count in row.days],
-        refused_addresses=row.refused,
-    )
-
-
 def _rules(row: SendingRules) -> wire.SendingRules:
     return wire.SendingRules(opens=row.opens, closes=row.closes, version=row.version)
-
-
-def timestamp(moment: datetime | None) -> Timestamp | None:
-    """Return a protobuf timestamp; None for None."""
-    if moment is None:
-        return None
-    message = Timestamp()
-    message.FromDatetime(moment)
-    return message

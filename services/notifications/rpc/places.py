@@ -50,36 +50,36 @@ class BranchPlaces:
 
         branch_id  None without a branch: the only branch of the institution, else the institution itself
         """
-        known = self._known.setdefault(institution_id, _Institution())
+        cached = self._known.setdefault(institution_id, _Institution())
         # A service that does not answer is not called again for each institution, because all notices would wait.
-        if time.monotonic() >= max(known.until, self._away_until):
-            self._ask(institution_id, known)
-        branch = str(branch_id) if branch_id else next(iter(known.branches), "") if len(known.branches) == 1 else ""
-        contact = known.branches.get(branch, known.contact)
+        if time.monotonic() >= max(cached.until, self._away_until):
+            self._ask(institution_id, cached)
+        branch = str(branch_id) if branch_id else next(iter(cached.branches), "") if len(cached.branches) == 1 else ""
+        contact = cached.branches.get(branch, cached.contact)
         facts = {
             "branch_address": ", ".join(filter(None, [*contact.address.split("\n"), contact.kelurahan])),
-            "opening_hours": _in_words(known.hours.get(branch, ()), language),
-            "phone": _national(contact.phone or known.contact.phone),
+            "opening_hours": _in_words(cached.hours.get(branch, ()), language),
+            "phone": _national(contact.phone or cached.contact.phone),
         }
         return {name: value for name, value in facts.items() if value}
 
-    def _ask(self, institution_id: UUID, known: _Institution) -> None:
+    def _ask(self, institution_id: UUID, cached: _Institution) -> None:
         try:
             catalog = self._stubs.of("catalog", CatalogStub)
             listed = catalog.ListInstitutions(catalog_pb2.ListInstitutionsRequest(), timeout=ASK_SECONDS).institutions
-            own = next((one for one in listed if one.id == str(institution_id)), None)
+            own = next((institution for institution in listed if institution.id == str(institution_id)), None)
             if own is not None:
                 request = catalog_pb2.ListBranchesRequest(institution=own.code)
                 branches = catalog.ListBranches(request, timeout=ASK_SECONDS).branches
-                known.contact = own.contact
-                known.branches = {branch.id: branch.contact for branch in branches}
-                known.hours = self._hours(own.code)
-            known.until = time.monotonic() + KEPT_SECONDS
+                cached.contact = own.contact
+                cached.branches = {branch.id: branch.contact for branch in branches}
+                cached.hours = self._hours(own.code)
+            cached.until = time.monotonic() + KEPT_SECONDS
         except Error as problem:
             log.info("place_without_answer", extra={"why": problem.reason})
-            known.until = time.monotonic() + AGAIN_SECONDS
+            cached.until = time.monotonic() + AGAIN_SECONDS
             if isinstance(problem, (Unavailable, TooLate)):
-                self._away_until = known.until
+                self._away_until = cached.until
 
     def _hours(self, institution: str) -> dict[str, Sequence[rules_pb2.OpeningDay]]:
         circulation = self._stubs.of("circulation", CirculationStub)

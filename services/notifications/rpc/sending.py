@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from google.protobuf.timestamp_pb2 import Timestamp
-
 from chassis.addresses import networks
-from chassis.errors import Error, NotFound, Refused
+from chassis.errors import NotFound, Refused
+from chassis.rpc import timestamp
 from chassis.rpc.client import Stubs
 from chassis.service import Resources
 from rangkiang.members.v1 import contacts_pb2 as wire
@@ -21,16 +19,14 @@ from rangkiang.members.v1.staff_pb2 import ListScopesRequest
 from services.notifications.channels.opening import open_channels
 from services.notifications.keys import read_own_master
 from services.notifications.rpc.places import BranchPlaces
-from services.notifications.sending.owners import LinkRequest, PlaceQuestion, SlipCode
+from services.notifications.rpc.rounds import run_rounds
+from services.notifications.sending.owners import LinkRequest, PasswordCode, PlaceQuestion
 from services.notifications.sending.queue import VISIT
 from services.notifications.sending.sender import Sender
 from services.notifications.settings import NotificationsSettings
 from services.notifications.templates.store import render
 
-log = logging.getLogger(__name__)
-
 ASK_SECONDS = 10.0
-AWAY_SECONDS = 5.0
 PACE_SECONDS = 0.5  # between two rounds, so that a round has the notices of several facts
 
 
@@ -42,7 +38,7 @@ class ServiceOwners:
         self._places = BranchPlaces(resources.settings)
 
     def contacts(self, ids: Sequence[UUID]) -> Mapping[UUID, wire.MemberContact]:
-        request = wire.ContactsRequest(ids=[str(one) for one in ids])
+        request = wire.ContactsRequest(ids=[str(member_id) for member_id in ids])
         reply = self._members().Contacts(request, timeout=ASK_SECONDS)
         return {UUID(contact.id): contact for contact in reply.members}
 
@@ -50,25 +46,25 @@ class ServiceOwners:
         self, ids: Sequence[UUID], metadata: Sequence[tuple[str, str]]
     ) -> Mapping[UUID, wire.MemberContact]:
         """Return contact data with the caller's token, so that the service members records the read."""
-        request = wire.ListContactsRequest(ids=[str(one) for one in ids])
+        request = wire.ListContactsRequest(ids=[str(member_id) for member_id in ids])
         reply = self._members().ListContacts(request, timeout=ASK_SECONDS, metadata=metadata)
         return {UUID(contact.id): contact for contact in reply.members}
 
-    def slip_code(self, member_id: UUID, slip_id: str) -> SlipCode | None:
+    def password_code(self, member_id: UUID, slip_id: str) -> PasswordCode | None:
         request = wire.MakeSlipCodeRequest(member_id=str(member_id), slip_id=slip_id)
         try:
             reply = self._members().MakeSlipCode(request, timeout=ASK_SECONDS)
         except (NotFound, Refused):
             return None
-        return SlipCode(reply.code, reply.number)
+        return PasswordCode(reply.code, reply.number)
 
     def links(self, requests: Sequence[LinkRequest]) -> list[str]:
-        links = []
-        for one in requests:
-            expires_at = Timestamp()
-            expires_at.FromDatetime(one.expires_at)
-            link = wire.ActLink(member_id=str(one.member_id), act=one.act, subject=one.subject, expires_at=expires_at)
-            links.append(link)
+        links = [
+            wire.ActLink(
+                member_id=str(link.member_id), act=link.act, subject=link.subject, expires_at=timestamp(link.expires_at)
+            )
+            for link in requests
+        ]
         reply = self._members().MakeActLinks(wire.MakeActLinksRequest(links=links), timeout=ASK_SECONDS)
         return list(reply.tokens)
 
@@ -114,21 +110,16 @@ def send_until(stop: threading.Event, sender: Sender) -> None:
     The database may fail between a hand-over and the commit of its outcome. Without recovery, the next round would hand
     the same messages over again.
     """
-    last_reason, is_recovered = "", False
-    while not stop.is_set():
+    needs_recovery = True
+
+    def run_round() -> float:
+        nonlocal needs_recovery
         started_at = time.monotonic()
-        try:
-            if not is_recovered:
-                sender.recover()
-                is_recovered = True
-            sender.run_round()
-            last_reason = ""
-        except Error as problem:
-            is_recovered = False
-            # Logged only when the reason changes, because the round is repeated every few seconds.
-            if problem.reason != last_reason:
-                log.warning("sender_waits", extra={"reason": problem.reason})
-            last_reason = problem.reason
-            stop.wait(AWAY_SECONDS)
-            continue
-        stop.wait(max(0.0, PACE_SECONDS - (time.monotonic() - started_at)))
+        if needs_recovery:
+            sender.recover()
+        needs_recovery = True
+        sender.run_round()
+        needs_recovery = False
+        return max(0.0, PACE_SECONDS - (time.monotonic() - started_at))
+
+    run_rounds(stop, run_round, log_event="sender_waits")

@@ -94,8 +94,11 @@ def account_key(caller: Context, address_kind: str) -> AccountKey:
 
 def find_channel(channels: tuple[Channel, ...], templates: str) -> Channel | None:
     """Return the first channel with an address for these templates; None without one."""
-    usable = (one for one in channels if one.address_kind in ("email", "phone"))
-    return next((one for one in usable if template_channel(one.name, one.address_kind) == templates), None)
+    for channel in channels:
+        has_address = channel.address_kind in ("email", "phone")
+        if has_address and template_channel(channel.name, channel.address_kind) == templates:
+            return channel
+    return None
 
 
 def _channel(channels: tuple[Channel, ...], templates: str) -> Channel:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC
+from typing import Any
 
-import grpc
-from google.protobuf.timestamp_pb2 import Timestamp
 from sqlalchemy.orm import Session
 
-from chassis import rpc
 from chassis.context import Context
-from chassis.database import idempotency
-from chassis.database.db import Database
 from chassis.errors import Invalid
 from chassis.ids import parse_id
-from chassis.rpc.methods import reads
+from chassis.rpc import timestamp
+from chassis.rpc.methods import reads, writes_once
 from chassis.sentences import LocalText
 from rangkiang.common.v1 import text_pb2
 from rangkiang.notifications.v1 import templates_pb2 as wire
@@ -43,7 +39,6 @@ MOST_FACTS, LONGEST_FACT = 40, 500
 class TemplateMethods:
     """The part of the servicer for templates."""
 
-    _database: Database
     _channels: tuple[Channel, ...]
 
     @reads
@@ -76,72 +71,54 @@ class TemplateMethods:
         versions = list_versions(session, parse_id(caller.institution), _key(request))
         return wire.ListTemplateVersionsReply(versions=[_message(version) for version in versions])
 
-    def PutTemplate(self, request: wire.PutTemplateRequest, context: grpc.ServicerContext) -> wire.PutTemplateReply:
-        caller = rpc.context(context)
-        with self._database.transaction(caller) as session:
+    @writes_once
+    def PutTemplate(self, request: wire.PutTemplateRequest, session: Session, caller: Context) -> wire.PutTemplateReply:
+        saved = save_template(
+            session,
+            parse_id(caller.institution),
+            _key(request),
+            _source(request.text),
+            version=request.version,
+            context=caller,
+        )
+        return wire.PutTemplateReply(template=_message(saved))
 
-            def act() -> wire.PutTemplateReply:
-                saved = save_template(
-                    session,
-                    parse_id(caller.institution),
-                    _key(request),
-                    _source(request.text),
-                    version=request.version,
-                    context=caller,
-                )
-                return wire.PutTemplateReply(template=_message(saved))
-
-            return idempotency.once(session, caller, request, wire.PutTemplateReply, act)
-
+    @writes_once
     def RestoreTemplate(
-        self, request: wire.RestoreTemplateRequest, context: grpc.ServicerContext
+        self, request: wire.RestoreTemplateRequest, session: Session, caller: Context
     ) -> wire.RestoreTemplateReply:
-        caller = rpc.context(context)
-        with self._database.transaction(caller) as session:
+        saved = restore_template(
+            session,
+            parse_id(caller.institution),
+            _key(request),
+            version=request.version,
+            earlier=request.earlier,
+            context=caller,
+        )
+        return wire.RestoreTemplateReply(template=_message(saved))
 
-            def act() -> wire.RestoreTemplateReply:
-                saved = restore_template(
-                    session,
-                    parse_id(caller.institution),
-                    _key(request),
-                    version=request.version,
-                    earlier=request.earlier,
-                    context=caller,
-                )
-                return wire.RestoreTemplateReply(template=_message(saved))
-
-            return idempotency.once(session, caller, request, wire.RestoreTemplateReply, act)
-
+    @reads
     def PreviewNotice(
-        self, request: wire.PreviewNoticeRequest, context: grpc.ServicerContext
+        self, request: wire.PreviewNoticeRequest, session: Session, caller: Context
     ) -> wire.PreviewNoticeReply:
-        caller = rpc.context(context)
         key = _key(request)
         kind = KINDS[key.kind]
         if len(request.facts) > MOST_FACTS or any(len(value) > LONGEST_FACT for value in request.facts.values()):
             raise Invalid("NOTICE_FACT_INVALID", kind=key.kind, fault=f"> {MOST_FACTS} / {LONGEST_FACT}")
         institution_id = parse_id(caller.institution)
-        with self._database.reading(caller) as session:
-            source = (
-                _source(request.text)
-                if request.HasField("text")
-                else template_in_force(session, institution_id, key).source
-            )
-            institution = session.get(Institution, institution_id)
+        source = (
+            _source(request.text)
+            if request.HasField("text")
+            else template_in_force(session, institution_id, key).source
+        )
         refuse_faulty(source, kind, key.channel)
-        facts = sample_facts(kind, key.language, institution)
+        facts = sample_facts(kind, key.language, session.get(Institution, institution_id))
         facts |= {name: value for name, value in request.facts.items() if name in kind.variables}
         rendered = render_source(source, kind=kind, channel=key.channel, language=key.language, facts=facts)
         return _preview(rendered, key.channel)
 
 
-def _key(
-    request: wire.GetTemplateRequest
-    | wire.PutTemplateRequest
-    | wire.ListTemplateVersionsRequest
-    | wire.RestoreTemplateRequest
-    | wire.PreviewNoticeRequest,
-) -> TemplateKey:
+def _key(request: Any) -> TemplateKey:
     return template_key(request.kind, request.channel, request.language)
 
 
@@ -167,19 +144,15 @@ def _text_message(source: Source) -> wire.TemplateText:
 
 
 def _message(template: StoredTemplate) -> wire.Template:
-    message = wire.Template(
+    return wire.Template(
         kind=template.key.kind,
         channel=template.key.channel,
         language=template.key.language,
         version=template.version,
         text=_text_message(template.source),
         saved_by=template.saved_by,
+        saved_at=timestamp(template.saved_at),
     )
-    if template.saved_at is not None:
-        saved_at = Timestamp()
-        saved_at.FromDatetime(template.saved_at.astimezone(UTC).replace(tzinfo=None))
-        message.saved_at.CopyFrom(saved_at)
-    return message
 
 
 def _kind_message(kind: Kind) -> wire.TemplateKind:

@@ -1,4 +1,4 @@
-"""RPCs for webhooks, and the job that delivers facts."""
+"""RPCs with which partners and staff manage webhooks, and the job that delivers facts to them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import time
 from functools import partial
 
 import grpc
-from google.protobuf.timestamp_pb2 import Timestamp
 from sqlalchemy.orm import Session
 
 from chassis import audit, clock, rpc
@@ -16,9 +15,9 @@ from chassis.addresses import networks
 from chassis.context import Context
 from chassis.database.db import Database
 from chassis.database.idempotency import once
-from chassis.errors import Error
 from chassis.http.outgoing import OutgoingClient
 from chassis.ids import parse_id
+from chassis.rpc import timestamp
 from chassis.rpc.methods import reads, writes_once
 from chassis.sentences import sentence
 from chassis.service import Resources
@@ -27,6 +26,7 @@ from services.notifications.channels.opening import open_channels
 from services.notifications.channels.port import Message, send_and_wait
 from services.notifications.institutions import own_zone
 from services.notifications.keys import read_own_master
+from services.notifications.rpc.rounds import run_rounds
 from services.notifications.rpc.sending import ServiceOwners
 from services.notifications.settings import NotificationsSettings
 from services.notifications.tables import Webhook, WebhookFact
@@ -35,7 +35,6 @@ from services.notifications.webhooks.facts import SCOPES
 
 log = logging.getLogger(__name__)
 
-AWAY_SECONDS = 5.0
 PAUSE_SECONDS = 0.5
 USUAL_DELIVERIES, MOST_DELIVERIES = 50, 200
 CLEANING_SECONDS = 3_600.0
@@ -130,54 +129,45 @@ class WebhookMethods:
 
 def deliver_facts(resources: Resources, stop: threading.Event) -> None:
     """Send facts to partners' systems until `stop`. While members does not answer, they wait."""
-    own = resources.settings.of(NotificationsSettings)
-    client = _client(own)
-    read_scopes = ServiceOwners(resources).scopes
+    own, database = resources.settings.of(NotificationsSettings), resources.database
+    client, read_scopes = _client(own), ServiceOwners(resources).scopes
     checked_at = cleaned_at = float("-inf")
-    last_reason = ""
-    while not stop.is_set():
-        try:
-            master = read_own_master(resources.database, own.master_key)
-            if time.monotonic() - checked_at > CHECK_SECONDS:
-                delivery.end_without_scopes(resources.database, read_scopes)
-                checked_at = time.monotonic()
-            count = delivery.run_round(resources.database, master, client, read_scopes, tell=partial(tell_owner, own))
-            if time.monotonic() - cleaned_at > CLEANING_SECONDS:
-                with resources.database.transaction(delivery.DELIVERING) as session:
-                    delivery.delete_old(session)
-                cleaned_at = time.monotonic()
-            last_reason = ""
-        except Error as problem:
-            if problem.reason != last_reason:
-                log.warning("webhooks_wait", extra={"reason": problem.reason})
-            last_reason = problem.reason
-            stop.wait(AWAY_SECONDS)
-            continue
-        if not count:
-            stop.wait(PAUSE_SECONDS)
+
+    def run_round() -> float:
+        nonlocal checked_at, cleaned_at
+        master = read_own_master(database, own.master_key)
+        if time.monotonic() - checked_at > CHECK_SECONDS:
+            delivery.end_without_scopes(database, read_scopes)
+            checked_at = time.monotonic()
+        count = delivery.run_round(database, master, client, read_scopes, notify=partial(notify_owner, own))
+        if time.monotonic() - cleaned_at > CLEANING_SECONDS:
+            with database.transaction(delivery.DELIVERING) as session:
+                delivery.delete_old(session)
+            cleaned_at = time.monotonic()
+        return 0.0 if count else PAUSE_SECONDS
+
+    run_rounds(stop, run_round, log_event="webhooks_wait")
 
 
-def tell_owner(own: NotificationsSettings, webhook: delivery.Disabled) -> None:
+def notify_owner(own: NotificationsSettings, webhook: delivery.Disabled) -> None:
     """Send a mail to the owner of a disabled webhook over the first mail channel. Doctor reports the webhook too."""
     channels = open_channels(own.channels, allowed_networks=networks(own.outgoing_private_networks))
-    channel = next((one for one in channels if one.address_kind == "email"), None)
-    if channel is not None:
+    mail = next((channel for channel in channels if channel.address_kind == "email"), None)
+    if mail is not None:
         subject = sentence("WEBHOOK_DISABLED_SUBJECT")
         text = sentence("WEBHOOK_DISABLED_TEXT", id=str(webhook.webhook_id), url=webhook.url, why=webhook.reason)
-        outcome = send_and_wait(
-            channel,
-            Message(
-                id=f"{webhook.webhook_id}-{int(clock.now().timestamp())}",
-                kind="webhook_disabled",
-                address=webhook.contact,
-                language="id",
-                subject=f"{subject.id} / {subject.en}",
-                text=f"{text.id}\n\n{text.en}",
-            ),
+        message = Message(
+            id=f"{webhook.webhook_id}-{int(clock.now().timestamp())}",
+            kind="webhook_disabled",
+            address=webhook.contact,
+            language="id",
+            subject=f"{subject.id} / {subject.en}",
+            text=f"{text.id}\n\n{text.en}",
         )
-        log.info("webhook_owner_notified", extra={"webhook": str(webhook.webhook_id), "state": outcome.state})
-    for one in channels:
-        one.close()
+        state = send_and_wait(mail, message).state
+        log.info("webhook_owner_notified", extra={"webhook": str(webhook.webhook_id), "state": state})
+    for channel in channels:
+        channel.close()
 
 
 def _client(own: NotificationsSettings) -> OutgoingClient:
@@ -185,15 +175,16 @@ def _client(own: NotificationsSettings) -> OutgoingClient:
 
 
 def _delivery(fact: WebhookFact) -> wire.Delivery:
-    message = wire.Delivery(id=str(fact.id), kind=fact.kind)
-    message.occurred_at.FromDatetime(fact.occurred_at)
-    if fact.delivered_at is not None:
-        message.delivered_at.FromDatetime(fact.delivered_at)
-    return message
+    return wire.Delivery(
+        id=str(fact.id),
+        kind=fact.kind,
+        occurred_at=timestamp(fact.occurred_at),
+        delivered_at=timestamp(fact.delivered_at),
+    )
 
 
 def _webhook(row: Webhook, waiting: int = 0) -> wire.Webhook:
-    message = wire.Webhook(
+    return wire.Webhook(
         id=str(row.id),
         client_id=row.client_id,
         url=row.url,
@@ -204,10 +195,8 @@ def _webhook(row: Webhook, waiting: int = 0) -> wire.Webhook:
         failures=row.failures,
         waiting=waiting,
         made_by_staff=bool(row.made_by_staff),
+        made_at=timestamp(row.made_at),
+        last_delivered_at=timestamp(row.last_delivered_at),
+        failing_since=timestamp(row.failing_since),
+        next_at=timestamp(row.next_at),
     )
-    for name in ("made_at", "last_delivered_at", "failing_since", "next_at"):
-        moment = getattr(row, name)
-        if moment is not None:
-            stamp: Timestamp = getattr(message, name)
-            stamp.FromDatetime(moment)
-    return message

@@ -1,13 +1,13 @@
-"""Attempts: a row before each hand-over, the outcome after it, and recovery of attempts without an outcome."""
+"""Writes an attempt before each hand-over of a message and its outcome afterwards, and ends attempts after a crash."""
 
 from __future__ import annotations
 
 import json
 import logging
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -15,20 +15,21 @@ from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from chassis import clock
-from chassis.database.sql import insert_for, insert_ignore, update_many
+from chassis.database.sql import update_many
 from chassis.ids import new_id
-from chassis.security.encryption import MasterKey
+from chassis.security.encryption import MasterKey, MemberKey
 from services.notifications.channels.limits import NOT_HANDED_OVER
 from services.notifications.channels.port import Channel, Outcome
-from services.notifications.channels.port import Message as Handed
+from services.notifications.channels.port import Message as OutgoingMessage
 from services.notifications.institutions import Places, local_day
+from services.notifications.ledger import AttemptCounts, count_attempts, refuse_address
 from services.notifications.members import TEXT_KEY_DAMAGED, keys_of, seal_text
 from services.notifications.notices import settle
 from services.notifications.push_devices import forget_endpoints
 from services.notifications.sending.decisions import ALL_CHANNELS_FAILED, next_try
 from services.notifications.sending.recipients import PRINT
 from services.notifications.sending.texts import Draft
-from services.notifications.tables import Attempt, ChannelDay, Message, Notice, RefusedAddress
+from services.notifications.tables import Attempt, Message, Notice
 from services.notifications.templates.kinds import KINDS
 
 log = logging.getLogger(__name__)
@@ -41,20 +42,20 @@ NO_ANSWER = "NO_ANSWER"
 _notices: Any = Notice.__table__
 _messages: Any = Message.__table__
 _attempts: Any = Attempt.__table__
-# (institution, channel, day, state) -> attempts
-Counts = Counter[tuple[UUID, str, date, str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
+class StartedAttempt:
     """A message that may be handed over now, because its attempt is committed."""
 
     draft: Draft
-    handed: Handed
+    outgoing: OutgoingMessage
     attempt_id: UUID
 
 
-def begin_attempts(session: Session, pairs: Sequence[tuple[Draft, Handed]], master: MasterKey) -> list[Begun]:
+def begin_attempts(
+    session: Session, pairs: Sequence[tuple[Draft, OutgoingMessage]], master: MasterKey
+) -> list[StartedAttempt]:
     """Write messages and attempts, which are handed over after the commit.
 
     A message is left out if its notices were dropped or its member was erased since they were read; the next round
@@ -66,38 +67,67 @@ def begin_attempts(session: Session, pairs: Sequence[tuple[Draft, Handed]], mast
     rows = session.execute(columns.where(Notice.id.in_(ids)).with_for_update())
     states = {row.id: (row.state, row.message_id) for row in rows}
     keys = keys_of(session, master, {draft.member_id: draft.institution_id for draft, _ in pairs})
-    sending = {"state": "sending", "reason": "", "changed_at": now}
-    begun: list[Begun] = []
+    started: list[StartedAttempt] = []
     messages: list[dict[str, Any]] = []
-    attempts: list[dict[str, Any]] = []
-    notices: list[dict[str, Any]] = []
-    for draft, handed in pairs:
+    for draft, outgoing in pairs:
         allowed = {("waiting", None), ("sending", draft.message_id)}
-        if draft.member_id not in keys or any(states.get(one.id) not in allowed for one in draft.notices):
+        if draft.member_id not in keys or any(states.get(notice.id) not in allowed for notice in draft.notices):
             continue
         key = keys[draft.member_id]
         if key is None:
             end_draft(session, draft, "failed", TEXT_KEY_DAMAGED)
             continue
-        sealed = None
-        if not KINDS[draft.kind].has_code:
-            content = json.dumps({"subject": handed.subject, "text": handed.text}, ensure_ascii=False)
-            sealed = seal_text(key, content)
-        _write_message(session, draft, sealed, now, messages)
-        notices += [{"id": one.id, "message_id": draft.message_id, **sending} for one in draft.notices]
-        attempt_id = new_id()
-        attempts.append({
-            "id": attempt_id, "institution_id": draft.institution_id, "message_id": draft.message_id,
-            "channel": draft.option.channel.name, "provider_id": "", "address_hash": draft.option.address_hash,
-            "state": "started", "reason": "", "started_at": now, "ended_at": None,
-        })  # fmt: skip
-        begun.append(Begun(draft, handed, attempt_id))
-    # Messages first, because the other rows refer to them.
-    for table, added in ((_messages, messages), (_attempts, attempts)):
-        if added:
-            session.execute(insert(table), added)
+        values = _message_values(draft, outgoing, key)
+        if draft.is_new:
+            messages.append(_new_message(draft, now) | values)
+        else:
+            session.execute(update(_messages).where(_messages.c.id == draft.message_id).values(**values))
+        started.append(StartedAttempt(draft, outgoing, new_id()))
+    if messages:
+        # Before the other rows, which refer to them.
+        session.execute(insert(_messages), messages)
+    if started:
+        session.execute(insert(_attempts), [_new_attempt(attempt, now) for attempt in started])
+    sending = {"state": "sending", "reason": "", "changed_at": now}
+    notices = [
+        {"id": notice.id, "message_id": attempt.draft.message_id, **sending}
+        for attempt in started
+        for notice in attempt.draft.notices
+    ]
     update_many(session, _notices, notices, key="id")
-    return begun
+    return started
+
+
+def _message_values(draft: Draft, outgoing: OutgoingMessage, key: MemberKey) -> dict[str, Any]:
+    """Return the columns of a message that each attempt writes. The text of a message with a code is not stored."""
+    sealed = None
+    if not KINDS[draft.kind].has_code:
+        sealed = seal_text(key, json.dumps({"subject": outgoing.subject, "text": outgoing.text}, ensure_ascii=False))
+    return {
+        "kind": draft.kind,
+        "day": draft.today if draft.is_digest else None,
+        "language": draft.recipient.language,
+        "channel": draft.option.channel.name,
+        "sealed": sealed,
+        "key_member_id": None,
+    }
+
+
+def _new_message(draft: Draft, now: datetime) -> dict[str, Any]:
+    return {
+        "id": draft.message_id, "institution_id": draft.institution_id, "member_id": draft.member_id,
+        "is_digest": draft.is_digest, "state": "open", "reason": "", "tries": 0, "next_at": now, "since": now,
+        "made_at": now,
+    }  # fmt: skip
+
+
+def _new_attempt(attempt: StartedAttempt, now: datetime) -> dict[str, Any]:
+    draft = attempt.draft
+    return {
+        "id": attempt.attempt_id, "institution_id": draft.institution_id, "message_id": draft.message_id,
+        "channel": draft.option.channel.name, "provider_id": "", "address_hash": draft.option.address_hash,
+        "state": "started", "reason": "", "started_at": now, "ended_at": None,
+    }  # fmt: skip
 
 
 def end_draft(session: Session, draft: Draft, state: str, reason: str) -> None:
@@ -108,83 +138,63 @@ def end_draft(session: Session, draft: Draft, state: str, reason: str) -> None:
         session.execute(ended.values(state=state, reason=reason))
 
 
-def _write_message(
-    session: Session, draft: Draft, sealed: bytes | None, now: datetime, added: list[dict[str, Any]]
-) -> None:
-    """Update the row of a message, or add a new row to `added`."""
-    values: dict[str, Any] = {
-        "kind": draft.kind,
-        "day": draft.today if draft.is_digest else None,
-        "language": draft.recipient.language,
-        "channel": draft.option.channel.name,
-        "sealed": sealed,
-        "key_member_id": None,
-    }
-    if draft.is_new:
-        added.append({
-            "id": draft.message_id, "institution_id": draft.institution_id, "member_id": draft.member_id,
-            "is_digest": draft.is_digest, "state": "open", "reason": "", "tries": 0, "next_at": now, "since": now,
-            "made_at": now, **values,
-        })  # fmt: skip
-    else:
-        session.execute(update(_messages).where(_messages.c.id == draft.message_id).values(**values))
-
-
-def record_outcomes(session: Session, results: Sequence[tuple[Begun, Outcome]]) -> None:
+def record_outcomes(session: Session, results: Sequence[tuple[StartedAttempt, Outcome]]) -> None:
     """Write the outcomes of attempts, and the new states of their messages. Messages with pending outcomes wait."""
     now = clock.now()
-    if pending := [one for one, outcome in results if outcome.is_pending]:
-        postpone(session, pending)
+    postpone(session, [attempt for attempt, outcome in results if outcome.is_pending])
     # A callback may have been first; its status is later than the provider's answer. Locked, so that a callback, which
     # changes the attempt first, comes before this read or after the commit.
-    ids = [one.attempt_id for one, outcome in results if not outcome.is_pending]
-    started = _lock_started(session, ids)
-    counts: Counts = Counter()
-    ended: list[dict[str, Any]] = []
-    sent: list[UUID] = []
-    others: list[tuple[Begun, Outcome]] = []
-    for begun, outcome in results:
-        draft, channel = begun.draft, begun.draft.option.channel
-        if begun.attempt_id not in started:
+    started = _lock_started(session, [attempt.attempt_id for attempt, outcome in results if not outcome.is_pending])
+    ended: list[tuple[StartedAttempt, Outcome]] = []
+    for attempt, outcome in results:
+        if attempt.attempt_id not in started:
             continue
         if outcome.state == "temporary" and outcome.reason in NOT_HANDED_OVER:
-            session.execute(delete(_attempts).where(_attempts.c.id == begun.attempt_id))
-            next_at = now + timedelta(seconds=outcome.retry_after_seconds or RESEND_SECONDS)
-            if outcome.reason == "CIRCUIT_OPEN" and channel.address_kind == "push" and not draft.is_digest:
-                # If web push is unavailable, the next channel is used at once.
-                next_at = now
-            session.execute(update(Message).where(Message.id == draft.message_id).values(next_at=next_at))
-            continue
-        ended.append(_ended(begun.attempt_id, outcome, now))
+            _delete_unsent(session, attempt, outcome, now)
+        else:
+            ended.append((attempt, outcome))
+    update_many(session, _attempts, [_ended(attempt.attempt_id, outcome, now) for attempt, outcome in ended], key="id")
+    accepted: list[UUID] = []
+    counts: AttemptCounts = Counter()
+    for attempt, outcome in ended:
+        draft, channel = attempt.draft, attempt.draft.option.channel
         counts[draft.institution_id, channel.name, local_day(now, draft.zone), outcome.state] += 1
         if outcome.ended_endpoints:
             forget_endpoints(session, draft.member_id, outcome.ended_endpoints)
         if outcome.state == "accepted":
             # Nearly every message: written together, without reading its row.
-            sent.append(draft.message_id)
-        else:
-            others.append((begun, outcome))
-    update_many(session, _attempts, ended, key="id")
-    for begun, outcome in others:
-        draft, channel = begun.draft, begun.draft.option.channel
-        message = _lock_open(session, draft.message_id)
-        if message is None:
-            continue
-        # Ended devices are deleted instead; the address for web push is the list of the remaining devices.
-        if outcome.is_address_bad and channel.address_kind != "push":
-            _mark_address(session, draft, outcome, now)
-        names = [option.channel.name for option in draft.options if option.channel.name != channel.name]
-        _settle_message(session, message, outcome, now=now, others=names, may_repeat=channel.deduplicates)
-    if sent:
-        _end_messages(session, sent, "sent", "")
-    _count(session, counts)
+            accepted.append(draft.message_id)
+        elif (message := _lock_open(session, draft.message_id)) is not None:
+            # Ended devices are deleted instead; the address for web push is the list of the remaining devices.
+            if outcome.is_address_bad and channel.address_kind != "push":
+                refuse_address(
+                    session, draft.option.address_hash, institution_id=draft.institution_id,
+                    member_id=draft.member_id, channel=channel.name, reason=outcome.reason, at=now,
+                )  # fmt: skip
+            others = [option.channel.name for option in draft.options if option.channel.name != channel.name]
+            _settle_message(session, message, outcome, now=now, others=others, may_repeat=channel.deduplicates)
+    if accepted:
+        _end_messages(session, accepted, "sent", "")
+    count_attempts(session, counts)
 
 
-def postpone(session: Session, pending: Iterable[Begun]) -> None:
+def _delete_unsent(session: Session, attempt: StartedAttempt, outcome: Outcome, now: datetime) -> None:
+    """Delete the attempt of a message that was not handed over, and postpone the message."""
+    session.execute(delete(_attempts).where(_attempts.c.id == attempt.attempt_id))
+    next_at = now + timedelta(seconds=outcome.retry_after_seconds or RESEND_SECONDS)
+    draft = attempt.draft
+    if outcome.reason == "CIRCUIT_OPEN" and draft.option.channel.address_kind == "push" and not draft.is_digest:
+        # If web push is unavailable, the next channel is used at once.
+        next_at = now
+    session.execute(update(Message).where(Message.id == draft.message_id).values(next_at=next_at))
+
+
+def postpone(session: Session, pending: Collection[StartedAttempt]) -> None:
     """Keep messages from being sent again while the outcomes of their attempts are pending."""
-    ids = [one.draft.message_id for one in pending]
-    later = clock.now() + LONGEST_PENDING
-    session.execute(update(Message).where(Message.id.in_(ids), Message.state == "open").values(next_at=later))
+    if pending:
+        ids = [attempt.draft.message_id for attempt in pending]
+        later = clock.now() + LONGEST_PENDING
+        session.execute(update(Message).where(Message.id.in_(ids), Message.state == "open").values(next_at=later))
 
 
 def _lock_started(session: Session, ids: Collection[UUID]) -> set[UUID]:
@@ -213,7 +223,7 @@ def recover(
     """
     now = clock.now()
     by_name = {channel.name: channel for channel in channels}
-    counts: Counts = Counter()
+    counts: AttemptCounts = Counter()
     started = _lock_started(session, [attempt.id for attempt, _ in answers])
     for attempt, answer in answers:
         if attempt.id not in started:
@@ -230,7 +240,7 @@ def recover(
         may_repeat = _is_reminder(message) or (channel is not None and channel.deduplicates)
         others = [name for name in by_name if name != attempt.channel]
         _settle_message(session, message, outcome, now=now, others=others, may_repeat=may_repeat)
-    _count(session, counts)
+    count_attempts(session, counts)
     return len(started)
 
 
@@ -302,25 +312,3 @@ def _ended(attempt_id: UUID, outcome: Outcome, now: datetime) -> dict[str, Any]:
         "reason": outcome.reason[:64],
         "ended_at": now,
     }
-
-
-def _mark_address(session: Session, draft: Draft, outcome: Outcome, now: datetime) -> None:
-    row = {
-        "address_hash": draft.option.address_hash,
-        "institution_id": draft.institution_id,
-        "member_id": draft.member_id,
-        "channel": draft.option.channel.name,
-        "reason": outcome.reason[:64],
-        "at": now,
-    }
-    insert_ignore(session, RefusedAddress, [row])
-
-
-def _count(session: Session, counts: Counts) -> None:
-    for (institution_id, channel, day, state), count in counts.items():
-        insert = insert_for(session, ChannelDay).values(
-            institution_id=institution_id, channel=channel, day=day, state=state, count=count
-        )
-        total = {"count": ChannelDay.count + insert.excluded.count}
-        keys = ["institution_id", "channel", "day", "state"]
-        session.execute(insert.on_conflict_do_update(index_elements=keys, set_=total))

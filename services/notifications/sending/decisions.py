@@ -20,7 +20,7 @@ from services.notifications.notices import (
     RENEWAL_RECEIPT,
     moment_of,
 )
-from services.notifications.sending.queue import WAITING_KINDS, Known, Work
+from services.notifications.sending.queue import WAITING_KINDS, SendingData, Work
 from services.notifications.sending.recipients import PRINT, UNREACHABLE, Option, Recipient, find_recipient
 from services.notifications.sending.texts import Draft, in_order
 from services.notifications.tables import Notice
@@ -66,7 +66,7 @@ class Judge:
     away          closed channels with an open circuit; other closed channels have only reached their rate
     """
 
-    known: Known
+    data: SendingData
     channels: Sequence[Channel]
     hash_of: Callable[[UUID, str], bytes]
     closed_until: Mapping[str, datetime]
@@ -91,7 +91,7 @@ class Judge:
         kept: list[Notice] = []
         recipients: dict[str, Recipient] = {}
         for notice in in_order(work.notices):
-            mark = self.known.marks.get(notice.loan_id) if notice.loan_id is not None else None
+            mark = self.data.marks.get(notice.loan_id) if notice.loan_id is not None else None
             if notice.kind not in KINDS:
                 decision.end(notice, "dropped", KIND_UNKNOWN)
             elif reason := reason_gone(notice, mark, today=today, now=now):
@@ -109,7 +109,8 @@ class Judge:
         kind, folded, options = _fold(kept, recipients)
         option = self._next_option(options, work, kept, now)
         if option is None:
-            closed = [self.closed_until[one.channel.name] for one in options if one.channel.name in self.closed_until]
+            names = {option.channel.name for option in options}
+            closed = [until for name, until in self.closed_until.items() if name in names]
             decision.put_off = min(closed) if closed else now + timedelta(minutes=1)
             return decision
         message = work.message
@@ -131,16 +132,16 @@ class Judge:
 
     def _recipient(self, notice: Notice, contact: MemberContact, work: Work) -> Recipient:
         kind = KINDS[notice.kind]
-        institution = self.known.places.institutions.get(notice.institution_id)
+        institution = self.data.places.institutions.get(notice.institution_id)
         code = institution.code if institution is not None else ""
         return find_recipient(
             contact,
             kind,
             channels=usable_by(code, self.channels),
-            answers=self.known.answers.get(work.member_id, {}),
-            refused=self.known.refused,
+            answers=self.data.answers.get(work.member_id, {}),
+            refused=self.data.refused,
             hash_of=lambda address: self.hash_of(notice.institution_id, address),
-            push_address=self.known.devices.get(work.member_id, ""),
+            push_address=self.data.devices.get(work.member_id, ""),
             is_requested=kind.has_code,
         )
 
@@ -164,11 +165,11 @@ class Judge:
         """Return the next moment in the window on a day without a digest; None if this is now."""
         if not work.is_digest and kept[0].kind not in WAITING_KINDS:
             return None
-        window = self.known.places.window_of(kept[0].institution_id)
+        window = self.data.places.window_of(kept[0].institution_id)
         moment = window.next_moment(now, zone)
         if work.is_digest:
             own = work.message.id if work.message is not None else None
-            while self.known.sent_days.get((work.member_id, local_day(moment, zone)), own) != own:
+            while self.data.sent_days.get((work.member_id, local_day(moment, zone)), own) != own:
                 moment = window.next_day(moment, zone)
         return moment if moment > now else None
 
@@ -196,14 +197,15 @@ class Judge:
     def _zone(self, work: Work) -> str:
         """Return the zone of the notices' branches if all have the same zone, else the institution's zone."""
         first = work.notices[0]
-        zones = {self.known.places.zone_of(one.institution_id, one.branch_id) for one in work.notices}
-        return zones.pop() if len(zones) == 1 else self.known.places.zone_of(first.institution_id, None)
+        zones = {self.data.places.zone_of(notice.institution_id, notice.branch_id) for notice in work.notices}
+        return zones.pop() if len(zones) == 1 else self.data.places.zone_of(first.institution_id, None)
 
 
 def _untried(options: Sequence[Option], work: Work) -> list[Option]:
     """Return the channels that this message has not given up. The channel in its row is not given up."""
     current = work.message.channel if work.message is not None else ""
-    return [one for one in options if one.channel.name == current or one.channel.name not in work.tried_channels]
+    given_up = work.tried_channels - {current}
+    return [option for option in options if option.channel.name not in given_up]
 
 
 def _fold(
@@ -241,7 +243,7 @@ def next_try(outcome: Outcome, *, tries: int, since: datetime, is_quick: bool, n
 def reason_gone(notice: Notice, mark: Any, *, today: date, now: datetime) -> str:
     """Return why a notice is obsolete: UPPER_SNAKE, or "" if it is not.
 
-    mark   state of its loan, see Known.marks; None without one
+    mark   state of its loan, see SendingData.marks; None without one
     today  in the zone of the notices
     """
     if notice.kind in (*OF_DUE_DATE, LOAN_RECEIPT, RENEWAL_RECEIPT) and mark is not None:

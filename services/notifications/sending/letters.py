@@ -186,7 +186,7 @@ def hand_over(session: Session, institution_id: UUID, ids: Collection[UUID], *, 
     )
     listed_ids = list(session.scalars(query.with_for_update()))
     settle(session, listed_ids, "printed")
-    facts = {"notices": [str(one) for one in listed_ids]}
+    facts = {"notices": [str(notice_id) for notice_id in listed_ids]}
     audit.record(session, context, "notifications.hand_over", kind="letters", object_id=new_id(), facts=facts)
     return len(listed_ids)
 

@@ -27,7 +27,7 @@ class LinkRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class SlipCode:
+class PasswordCode:
     """A code, which is not stored, and the number with which the member signs in."""
 
     code: str
@@ -56,7 +56,7 @@ class Owners(Protocol):
         """Return requested id -> contact data, for at most 500 ids; unknown and erased members are left out."""
         ...
 
-    def slip_code(self, member_id: UUID, slip_id: str) -> SlipCode | None:
+    def password_code(self, member_id: UUID, slip_id: str) -> PasswordCode | None:
         """Make the code of a slip; None when the slip was used or replaced, or has expired."""
         ...
 

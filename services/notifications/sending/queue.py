@@ -112,7 +112,7 @@ class Work:
 
 
 @dataclass(slots=True)
-class Known:
+class SendingData:
     """The data for decisions about work, read in one transaction.
 
     marks      loan -> the columns id, due_on and returned_at of its LoanMark
@@ -161,34 +161,36 @@ def read_work(session: Session, candidates: Sequence[Candidate], *, visit: timed
     visit  see `find_work`; a receipt is joined by those that were made within this time after it
     """
     work: list[Work] = []
-    retried = [one.message_id for one in candidates if one.message_id is not None]
+    retried = [candidate.message_id for candidate in candidates if candidate.message_id is not None]
     if retried:
         work += _read_retries(session, retried)
-    urgent = [one.notice_id for one in candidates if one.notice_id is not None]
+    urgent = [candidate.notice_id for candidate in candidates if candidate.notice_id is not None]
     if urgent:
         notices = _read_notices(session, _is_waiting, _notices.id, urgent)
-        visitors = list(_grouped(one for one in notices if one.kind in RECEIPTS))
+        visitors = list(_grouped(notice for notice in notices if notice.kind in RECEIPTS))
         receipts = _grouped(_read_notices(session, _is_waiting_receipt, _notices.member_id, visitors))
         for member_id, [first, *_] in _grouped(notices).items():
             others = receipts[member_id] if first.kind in RECEIPTS else []
             until = first.made_at + visit
-            joined = [one for one in others if one.id != first.id and first.made_at <= one.made_at < until]
+            joined = [notice for notice in others if notice.id != first.id and first.made_at <= notice.made_at < until]
             work.append(Work(member_id, False, [first, *joined]))
-    digests = [one.member_id for one in candidates if one.is_digest and one.message_id is None]
+    digests = [candidate.member_id for candidate in candidates if candidate.is_digest and candidate.message_id is None]
     work += [Work(member_id, True, notices) for member_id, notices in _waiting_digests(session, digests).items()]
-    by_member = {(one.member_id, one.is_digest): one for one in work}
-    keys = [(one.member_id, one.is_digest) for one in candidates]
+    by_member = {(item.member_id, item.is_digest): item for item in work}
+    keys = [(candidate.member_id, candidate.is_digest) for candidate in candidates]
     return [by_member[key] for key in keys if key in by_member]
 
 
-def read_known(session: Session, work: Iterable[Work], now: datetime, *, places: Places | None = None) -> Known:
+def read_sending_data(
+    session: Session, work: Iterable[Work], now: datetime, *, places: Places | None = None
+) -> SendingData:
     """Read the data for decisions about this work.
 
     places  those that were read before; None to read them
     """
     all_work = list(work)
-    members = list({one.member_id for one in all_work})
-    loans = list({notice.loan_id for one in all_work for notice in one.notices if notice.loan_id is not None})
+    members = list({item.member_id for item in all_work})
+    loans = list({notice.loan_id for item in all_work for notice in item.notices if notice.loan_id is not None})
     # Earlier days are not needed; a zone is at most one day behind UTC.
     is_recent = and_(_messages.is_digest, _messages.day >= now.date() - timedelta(days=1))
     digests = select(_messages.member_id, _messages.day, _messages.id).where(
@@ -196,7 +198,7 @@ def read_known(session: Session, work: Iterable[Work], now: datetime, *, places:
     )
     marks = session.execute(select(LoanMark.id, LoanMark.due_on, LoanMark.returned_at).where(LoanMark.id.in_(loans)))
     refused = select(RefusedAddress.address_hash).where(RefusedAddress.member_id.in_(members))
-    return Known(
+    return SendingData(
         places=places or Places(session),
         marks={mark.id: mark for mark in marks},
         answers=answers_of(session, members),
@@ -219,7 +221,9 @@ def _read_retries(session: Session, ids: Sequence[UUID]) -> list[Work]:
     tried: dict[UUID, set[str]] = defaultdict(set)
     for row in session.execute(select(Attempt.message_id, Attempt.channel).where(Attempt.message_id.in_(ids))):
         tried[row.message_id].add(row.channel)
-    waiting = _waiting_digests(session, [one.member_id for one in messages if one.is_digest and one.member_id])
+    waiting = _waiting_digests(
+        session, [message.member_id for message in messages if message.is_digest and message.member_id]
+    )
     work: list[Work] = []
     for message in messages:
         if message.member_id is None:

@@ -72,7 +72,7 @@ def find_recipient(
     guardian = contact.guardian if contact.is_child and contact.HasField("guardian") else None
     source = guardian or contact
     name = source.name or contact.name
-    language = next((one for one in (source.language, contact.language) if one in LANGUAGES), "id")
+    language = next((code for code in (source.language, contact.language) if code in LANGUAGES), "id")
     if kind.basis == "marketing" and not _has_consent(contact):
         return Recipient(name, language, (), NO_CONSENT)
     emails, phones = (source.email, source.phone)
@@ -83,7 +83,8 @@ def find_recipient(
         # The devices belong to the child, but the notices go to the guardian.
         push_address = ""
     addresses = {"email": emails, "phone": phones, "push": push_address, "none": contact.id}
-    usable = [one for one in channels if template_channel(one.name, one.address_kind) in _sent_over(kind)]
+    sent_over = [name for name in kind.channels if name != PRINT]
+    usable = [channel for channel in channels if template_channel(channel.name, channel.address_kind) in sent_over]
     reachable: list[Option] = []
     for channel in usable:
         address = addresses[channel.address_kind]
@@ -94,18 +95,14 @@ def find_recipient(
         if channel.address_kind == "push" or address_hash not in refused:
             templates = template_channel(channel.name, channel.address_kind)
             reachable.append(Option(channel, templates, address, address_hash))
-    options = tuple(one for one in reachable if is_requested or allows(answers, kind.name, one.templates))
+    options = tuple(option for option in reachable if is_requested or allows(answers, kind.name, option.templates))
     if options:
         return Recipient(name, language, options)
     if reachable or not allows(answers, kind.name, PRINT):
         return Recipient(name, language, (), NOT_WANTED)
     served = {channel.address_kind for channel in usable}
-    is_unserved = any(addresses[one] and one not in served for one in ("email", "phone"))
+    is_unserved = any(addresses[address_kind] and address_kind not in served for address_kind in ("email", "phone"))
     return Recipient(name, language, (), NO_CHANNEL if is_unserved else NO_ADDRESS)
-
-
-def _sent_over(kind: Kind) -> tuple[str, ...]:
-    return tuple(name for name in kind.channels if name != PRINT)
 
 
 def _has_consent(contact: MemberContact) -> bool:

@@ -22,13 +22,13 @@ from chassis.metrics import telemetry
 from chassis.security.encryption import MasterKey
 from services.notifications.channels.limits import NOT_HANDED_OVER, LimitedChannel
 from services.notifications.channels.port import Channel, Outcome
-from services.notifications.channels.port import Message as Handed
+from services.notifications.channels.port import Message as OutgoingMessage
 from services.notifications.institutions import Places
 from services.notifications.members import hash_address
 from services.notifications.push_devices import push_addresses
 from services.notifications.sending.attempts import (
     NO_ANSWER,
-    Begun,
+    StartedAttempt,
     begin_attempts,
     end_draft,
     postpone,
@@ -40,10 +40,10 @@ from services.notifications.sending.decisions import Decision, Judge
 from services.notifications.sending.owners import MOST_ASKED, LinkRequest, Owners, PlaceQuestion
 from services.notifications.sending.queue import (
     Candidate,
-    Known,
+    SendingData,
     find_work,
     next_moment,
-    read_known,
+    read_sending_data,
     read_work,
 )
 from services.notifications.sending.texts import Draft, Renderer, link_requests, place_question, render_message
@@ -92,7 +92,7 @@ class Sender:
         self._away: set[str] = set()
         self._seen: dict[str, Health] = {}
         self._unrecorded: dict[UUID, Outcome] = {}
-        self._pending: dict[UUID, Begun] = {}  # by attempt
+        self._pending: dict[UUID, StartedAttempt] = {}  # by attempt
 
     def recover(self) -> int:
         """End attempts of a sender that died, or whose outcomes could not be committed.
@@ -130,12 +130,12 @@ class Sender:
 
     def _end_pending(self) -> None:
         """Record the outcomes that providers have given since the hand-over."""
-        for attempt_id, begun in list(self._pending.items()):
-            channel = begun.draft.option.channel
-            outcome = channel.ask(begun.handed.id) or Outcome("unknown", reason=NO_ANSWER)
+        for attempt_id, attempt in list(self._pending.items()):
+            channel = attempt.draft.option.channel
+            outcome = channel.ask(attempt.outgoing.id) or Outcome("unknown", reason=NO_ANSWER)
             if not outcome.is_pending:
                 del self._pending[attempt_id]
-                self._record(channel, [(begun, outcome)])
+                self._record(channel, [(attempt, outcome)])
 
     def _next_work(self, now: datetime) -> float:
         self._closed_until = {name: until for name, until in self._closed_until.items() if until > now}
@@ -153,35 +153,35 @@ class Sender:
 
     def _handle(self, candidates: Sequence[Candidate], places: Places, master: MasterKey, now: datetime) -> None:
         """Decide about the work of at most MEMBERS_TOGETHER members, and hand over their messages."""
-        contacts = self._owners.contacts(list({one.member_id for one in candidates}))
+        contacts = self._owners.contacts(list({candidate.member_id for candidate in candidates}))
         with self._database.reading(SENDING) as session:
             work = read_work(session, candidates, visit=self._visit)
-            known = read_known(session, work, now, places=places)
+            data = read_sending_data(session, work, now, places=places)
             if any(channel.address_kind == "push" for channel in self._channels):
-                institutions = {one.member_id: one.notices[0].institution_id for one in work if one.notices}
-                known.devices = push_addresses(session, master, institutions)
-        judge = Judge(known, self._channels, partial(hash_address, master), self._closed_until, self._away)
-        decisions = [judge.decide(one, contacts.get(one.member_id), now) for one in work]
-        drafts = [one.draft for one in decisions if one.draft is not None]
+                institutions = {item.member_id: item.notices[0].institution_id for item in work if item.notices}
+                data.devices = push_addresses(session, master, institutions)
+        judge = Judge(data, self._channels, partial(hash_address, master), self._closed_until, self._away)
+        decisions = [judge.decide(item, contacts.get(item.member_id), now) for item in work]
+        drafts = [decision.draft for decision in decisions if decision.draft is not None]
         # Drafts are written with their attempts.
-        if any(one.draft is None or one.ended for one in decisions):
+        if any(decision.draft is None or decision.ended for decision in decisions):
             with self._database.transaction(SENDING) as session:
                 _write_endings(session, decisions)
                 for decision in decisions:
                     _write_decision(session, decision)
-        self._hand_over(drafts, known, master, now)
+        self._hand_over(drafts, data, master, now)
 
-    def _hand_over(self, drafts: Sequence[Draft], known: Known, master: MasterKey, now: datetime) -> None:
+    def _hand_over(self, drafts: Sequence[Draft], data: SendingData, master: MasterKey, now: datetime) -> None:
         """Render messages and hand them over, by channel."""
         ready = self._with_codes(drafts)
         links = self._ask_links(ready, now)
-        places = {question: self._owners.place(question) for question in {place_question(one) for one in ready}}
+        places = {question: self._owners.place(question) for question in {place_question(draft) for draft in ready}}
         for channel, of_channel in _by_channel(ready).items():
             if self._closed_until.get(channel.name, now) <= now:
-                self._hand_over_to(channel, self._render_drafts(of_channel, known, places, links), master, now)
+                self._hand_over_to(channel, self._render_drafts(of_channel, data, places, links), master, now)
 
     def _hand_over_to(
-        self, channel: Channel, pairs: Sequence[tuple[Draft, Handed]], master: MasterKey, now: datetime
+        self, channel: Channel, pairs: Sequence[tuple[Draft, OutgoingMessage]], master: MasterKey, now: datetime
     ) -> None:
         """Write attempts, hand their messages over and write the outcomes, some at a time."""
         size = TOGETHER if channel.deduplicates else TOGETHER_UNKNOWN
@@ -189,11 +189,11 @@ class Sender:
             if self._closed_until.get(channel.name, now) > now:
                 break
             with self._database.transaction(SENDING) as session:
-                begun = begin_attempts(session, pairs[start : start + size], master)
-            if begun:
-                self._record(channel, [(one, self._send(one)) for one in begun])
+                started = begin_attempts(session, pairs[start : start + size], master)
+            if started:
+                self._record(channel, [(attempt, self._send(attempt)) for attempt in started])
 
-    def _record(self, channel: Channel, results: Sequence[tuple[Begun, Outcome]]) -> None:
+    def _record(self, channel: Channel, results: Sequence[tuple[StartedAttempt, Outcome]]) -> None:
         """Write outcomes. If they are not committed, `recover` writes them."""
         self._pending |= {one.attempt_id: one for one, outcome in results if outcome.is_pending}
         self._unrecorded = {one.attempt_id: outcome for one, outcome in results}
@@ -213,7 +213,7 @@ class Sender:
             if not KINDS[draft.kind].has_code:
                 ready.append(draft)
                 continue
-            code = self._owners.slip_code(draft.member_id, draft.notices[0].facts.get("slip_id", ""))
+            code = self._owners.password_code(draft.member_id, draft.notices[0].facts.get("slip_id", ""))
             if code is not None:
                 ready.append(replace(draft, code=code))
             else:
@@ -236,21 +236,21 @@ class Sender:
     def _render_drafts(
         self,
         drafts: Sequence[Draft],
-        known: Known,
+        data: SendingData,
         places: Mapping[PlaceQuestion, Mapping[str, str]],
         links: Mapping[UUID, Mapping[tuple[str, str], str]],
-    ) -> list[tuple[Draft, Handed]]:
+    ) -> list[tuple[Draft, OutgoingMessage]]:
         """Render drafts. Drafts that cannot be rendered fail."""
-        rendered: list[tuple[Draft, Handed]] = []
+        rendered: list[tuple[Draft, OutgoingMessage]] = []
         failed: list[Draft] = []
         with self._database.reading(SENDING) as session:
             for draft in drafts:
                 try:
-                    handed = render_message(
+                    outgoing = render_message(
                         session,
                         draft,
                         render=self._render,
-                        places=known.places,
+                        places=data.places,
                         place=places[place_question(draft)],
                         public_url=self._public_url,
                         links=links.get(draft.member_id, {}),
@@ -259,7 +259,7 @@ class Sender:
                     log.warning("notice_not_rendered", extra={"kind": draft.kind, "reason": problem.reason})
                     failed.append(draft)
                 else:
-                    rendered.append((draft, handed))
+                    rendered.append((draft, outgoing))
         self._end(failed, "failed", NOT_RENDERED)
         return rendered
 
@@ -269,12 +269,12 @@ class Sender:
                 for draft in drafts:
                     end_draft(session, draft, state, reason)
 
-    def _send(self, begun: Begun) -> Outcome:
-        channel = begun.draft.option.channel
-        parent = {"traceparent": begun.draft.notices[0].traceparent} if begun.draft.notices[0].traceparent else None
-        with telemetry.span(f"send {channel.name}", kind="producer", parent=parent, kind_of_notice=begun.draft.kind):
+    def _send(self, attempt: StartedAttempt) -> Outcome:
+        channel = attempt.draft.option.channel
+        parent = {"traceparent": attempt.draft.notices[0].traceparent} if attempt.draft.notices[0].traceparent else None
+        with telemetry.span(f"send {channel.name}", kind="producer", parent=parent, kind_of_notice=attempt.draft.kind):
             try:
-                outcome = channel.send(begun.handed)
+                outcome = channel.send(attempt.outgoing)
             except (Error, OSError) as problem:
                 # The message may have been handed over before the exception, so the outcome is unknown.
                 log.warning("channel_failed", extra={"channel": channel.name, "why": type(problem).__name__})
@@ -282,7 +282,7 @@ class Sender:
         if (
             outcome.state == "unknown"
             and not outcome.is_pending
-            and (answer := channel.ask(begun.handed.id)) is not None
+            and (answer := channel.ask(attempt.outgoing.id)) is not None
         ):
             outcome = answer
         if outcome.state == "temporary" and outcome.reason in NOT_HANDED_OVER:
@@ -338,7 +338,7 @@ def _write_decision(session: Session, decision: Decision) -> None:
             session.execute(update(Message).where(Message.id == message.id).values(next_at=decision.put_off))
     elif decision.draft is None and message is not None:
         states = {state for state, _ in decision.ended}
-        state = next((one for one in ("print", "failed") if one in states), "dropped")
+        state = next((choice for choice in ("print", "failed") if choice in states), "dropped")
         reason = next((reason for one, reason in decision.ended if one == state), "")
         session.execute(
             update(Message).where(Message.id == message.id, Message.state == "open").values(state=state, reason=reason)

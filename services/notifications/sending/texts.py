@@ -12,12 +12,12 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.orm import Session
 
 from rangkiang.members.v1.contacts_pb2 import MemberContact
-from services.notifications.channels.port import Message as Handed
+from services.notifications.channels.port import Message as OutgoingMessage
 from services.notifications.channels.port import ProviderTemplate
 from services.notifications.conversations.store import open_windows
 from services.notifications.institutions import Places, local_day
 from services.notifications.notices import DUE_DATE_MOVED, OVERDUE, REMINDERS, RENEWAL_RECEIPT, moment_of
-from services.notifications.sending.owners import LinkRequest, PlaceQuestion, SlipCode
+from services.notifications.sending.owners import LinkRequest, PasswordCode, PlaceQuestion
 from services.notifications.sending.recipients import Option, Recipient
 from services.notifications.tables import Notice
 from services.notifications.templates.kinds import KINDS
@@ -26,7 +26,7 @@ from services.notifications.templates.rendering import Rendered
 RENEW, OPT_OUT = "renew", "opt_out"
 LINKS_LIVE = timedelta(days=14)
 OPT_OUT_LIVES = timedelta(days=60)
-LINK_PATH, ACCOUNT_PATH, SLIP_PATH = "/l/", "/account", "/sign-in/slip"
+LINK_PATH, ACCOUNT_PATH, PASSWORD_CODE_PATH = "/l/", "/account", "/sign-in/slip"
 
 Renderer = Callable[..., Rendered]
 
@@ -55,7 +55,7 @@ class Draft:
     zone: str
     today: date
     is_new: bool
-    code: SlipCode | None = None
+    code: PasswordCode | None = None
 
     @property
     def is_digest(self) -> bool:
@@ -88,7 +88,7 @@ def render_message(
     place: Mapping[str, str],
     public_url: str,
     links: Mapping[tuple[str, str], str],
-) -> Handed:
+) -> OutgoingMessage:
     """Render a message for a channel.
 
     place   address, telephone and hours: the answer to `place_question`
@@ -113,7 +113,7 @@ def render_message(
     has_window = option.templates == "whatsapp" and bool(
         open_windows(session, option.channel.name, [option.address_hash])
     )
-    return Handed(
+    return OutgoingMessage(
         id=str(draft.message_id),
         kind=draft.kind,
         address=option.address,
@@ -158,7 +158,7 @@ def _facts(
         facts["account_link"] = f"{public_url}{ACCOUNT_PATH}"
     if draft.code is not None:
         facts |= {"code": draft.code.code, "card_number": draft.code.number}
-        facts["code_link"] = f"{public_url}{SLIP_PATH}" if public_url else ""
+        facts["code_link"] = f"{public_url}{PASSWORD_CODE_PATH}" if public_url else ""
     return facts
 
 

@@ -44,7 +44,7 @@ class Conversation(Table):
     wrapped_key   key of number and texts, wrapped by the master key
     state         "open" or "done"
     last_at       time of the person's last message; free text may be sent for 24 hours after it
-    told_at       when the person was last told that staff will answer
+    handed_over_at  when the person last got the answer that staff will answer
     taken_by      staff account that handles it, since taken_at; None without one, and when it is done
     """
 
@@ -64,7 +64,7 @@ class Conversation(Table):
     language: Mapped[str] = mapped_column(String(8))
     state: Mapped[str] = mapped_column(String(16))
     last_at: Mapped[datetime]
-    told_at: Mapped[datetime | None]
+    handed_over_at: Mapped[datetime | None] = mapped_column("told_at")
     taken_by: Mapped[str | None] = mapped_column(String(128))
     taken_at: Mapped[datetime | None]
     made_at: Mapped[datetime]

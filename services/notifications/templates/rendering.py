@@ -118,24 +118,24 @@ def render_source(
     missing = [name for name in kind.requires if not any(facts.get(part) for part in name.split("|"))]
     if missing:
         raise Invalid(refusals=[Refusal("NOTICE_FACT_MISSING", name=name, kind=kind.name) for name in missing])
-    known = _complete(facts, kind)
+    values = _complete(facts, kind)
     if channel == "print":
-        known = _without_links(known, kind)
+        values = _without_links(values, kind)
     try:
-        subject = _subject(source, known, language)
-        blocks = _blocks(source, known, language)
-        provider = _provider(source, known, kind, language) if channel == "whatsapp" else None
+        subject = _subject(source, values, language)
+        blocks = _blocks(source, values, language)
+        provider = _provider(source, values, kind, language) if channel == "whatsapp" else None
     except ValueError as fault:
         raise Invalid("NOTICE_FACT_INVALID", kind=kind.name, fault=str(fault)[:100]) from fault
     match channel:
         case "email":
             sentence, stop = _FOOTERS[language]
-            footer = sentence.format(institution_name=known["institution_name"])
+            footer = sentence.format(institution_name=values["institution_name"])
             html = _MAIL.render(
                 blocks=blocks,
                 language=language,
                 subject=subject,
-                institution=known["institution_name"],
+                institution=values["institution_name"],
                 footer=footer,
                 stop=stop,
                 stop_url=unsubscribe_url if is_address(unsubscribe_url) else "",
@@ -147,7 +147,7 @@ def render_source(
         case "whatsapp":
             return Rendered(subject="", text=as_whatsapp(blocks), provider=provider)
         case "sms":
-            return Rendered(subject="", text=_short_message(source, known, kind, language))
+            return Rendered(subject="", text=_short_message(source, values, kind, language))
         case "print":
             return Rendered(subject=subject, text=as_text(blocks), blocks=tuple(blocks))
         case _:

@@ -88,11 +88,11 @@ def signature_of(secret: bytes, body: bytes, at: datetime) -> str:
 
 def run_round(
     database: Database, master: MasterKey, client: OutgoingClient, read_scopes: ReadScopes, *,
-    tell: Callable[[Disabled], None] | None = None,
+    notify: Callable[[Disabled], None] | None = None,
 ) -> int:  # fmt: skip
     """Send waiting facts, with one turn for each webhook. Returns the number of delivered facts.
 
-    tell    called for each webhook that this round has disabled, if its owner has an address
+    notify  called for each webhook that this round has disabled, if its owner has an address
     raises  the errors of `read_scopes`; then the remaining webhooks wait
     """
     with database.reading(DELIVERING) as session:
@@ -105,8 +105,8 @@ def run_round(
                 count += _take_turn(database, master, client, turn, disabled)
     finally:
         for webhook in disabled:
-            if tell is not None:
-                tell(webhook)
+            if notify is not None:
+                notify(webhook)
     return count
 
 
@@ -179,12 +179,12 @@ def _take_turn(
         reason = _send(client, turn, delivery)
         with database.transaction(DELIVERING) as session:
             if reason:
-                contact = _note_failure(session, turn.webhook_id, reason)
+                contact = _store_failure(session, turn.webhook_id, reason)
                 if contact is not None:
                     address = master.open(contact, use=CONTACT).decode()
                     disabled.append(Disabled(turn.webhook_id, turn.url, address, reason))
                 break
-            is_active = _note_delivery(session, turn.webhook_id, delivery.fact_id)
+            is_active = _store_delivery(session, turn.webhook_id, delivery.fact_id)
         count += 1
         if not is_active:
             break
@@ -208,16 +208,16 @@ def _send(client: OutgoingClient, turn: Turn, delivery: Delivery) -> str:
     return "" if 200 <= reply.status < 300 else f"HTTP_{reply.status}"
 
 
-def _note_delivery(session: Session, webhook_id: UUID, fact_id: UUID) -> bool:
+def _store_delivery(session: Session, webhook_id: UUID, fact_id: UUID) -> bool:
     """Store that a fact was delivered. Returns False if the webhook was stopped or deleted; then its turn ends."""
     now = clock.now()
     session.execute(update(WebhookFact).where(WebhookFact.id == fact_id).values(delivered_at=now))
     well = {"failures": 0, "failing_since": None, "reason": "", "last_delivered_at": now}
-    noted = update(Webhook).where(Webhook.id == webhook_id, Webhook.state == ACTIVE).values(**well)
-    return session.execute(noted).rowcount == 1  # type: ignore[attr-defined, no-any-return]
+    is_active = update(Webhook).where(Webhook.id == webhook_id, Webhook.state == ACTIVE)
+    return session.execute(is_active.values(**well)).rowcount == 1  # type: ignore[attr-defined, no-any-return]
 
 
-def _note_failure(session: Session, webhook_id: UUID, reason: str) -> bytes | None:
+def _store_failure(session: Session, webhook_id: UUID, reason: str) -> bytes | None:
     """Postpone the webhook, or disable it. Returns the sealed address of its owner if it is disabled now, else None."""
     now = clock.now()
     webhook = session.scalar(select(Webhook).where(Webhook.id == webhook_id).with_for_update())

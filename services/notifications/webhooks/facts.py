@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -38,44 +37,35 @@ def scopes_for(webhook: Webhook) -> set[str]:
     return {MANAGE_SCOPE, *of_members, *(SCOPES[kind] for kind in webhook.kinds)}
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """A fact for partners.
+def queue_fact(
+    session: Session, kind: str, institution_id: UUID, facts: dict[str, Any], *, member_id: UUID | None
+) -> None:
+    """Queue a fact for each webhook of an institution with this kind.
 
     facts      JSON values without data about members
-    member_id  None if the fact is not about a member
+    member_id  for partners with facts.members; None if the fact is not about a member
     """
-
-    kind: str
-    institution_id: UUID
-    facts: dict[str, Any]
-    member_id: UUID | None
-
-
-def note_fact(session: Session, fact: Fact) -> int:
-    """Queue a fact for each webhook of its institution with this kind. Returns the number of webhooks."""
     now = clock.now()
     rows = [
         {
             "id": new_id(),
-            "institution_id": fact.institution_id,
+            "institution_id": institution_id,
             "webhook_id": webhook.id,
-            "kind": fact.kind,
-            "facts": fact.facts,
-            "member_id": fact.member_id if webhook.with_members else None,
+            "kind": kind,
+            "facts": facts,
+            "member_id": member_id if webhook.with_members else None,
             "occurred_at": now,
             "made_at": now,
             "delivered_at": None,
         }
-        for webhook in session.execute(_SUBSCRIBED, {"institution": fact.institution_id})
-        if fact.kind in webhook.kinds
+        for webhook in session.execute(_SUBSCRIBED, {"institution": institution_id})
+        if kind in webhook.kinds
     ]
     if rows:
         session.execute(insert(WebhookFact), rows)
-    return len(rows)
 
 
-def note_loan(session: Session, kind: str, loan: LoanFact, **more: Any) -> None:
+def queue_loan_fact(session: Session, kind: str, loan: LoanFact, **more: Any) -> None:
     """Queue a fact about a loan.
 
     more  further values, without data about members
@@ -89,12 +79,7 @@ def note_loan(session: Session, kind: str, loan: LoanFact, **more: Any) -> None:
         **more,
     }
     member_id = UUID(loan.member_id) if loan.member_id else None
-    note_fact(session, Fact(kind, UUID(loan.institution_id), facts, member_id))
-
-
-def note_member(session: Session, kind: str, *, institution_id: str, member_id: str) -> None:
-    """Queue a fact about a member. A partner without facts.members does not get the id of the member."""
-    note_fact(session, Fact(kind, UUID(institution_id), {}, UUID(member_id)))
+    queue_fact(session, kind, UUID(loan.institution_id), facts, member_id=member_id)
 
 
 def forget_member(session: Session, member_id: UUID) -> None:

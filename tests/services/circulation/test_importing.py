@@ -21,7 +21,7 @@ from services.circulation import sample
 from services.circulation.calendars.documents import read_calendar
 from services.circulation.importing import Counts, LoanImport, read_rows
 from services.circulation.service import SERVICE
-from services.circulation.tables import Copy, DailyFact, Institution, Loan
+from services.circulation.tables import Copy, DailyCount, Institution, Loan
 from tests.services.circulation.library import PKS, at
 
 
@@ -36,7 +36,7 @@ def load(library, path, *, dry_run: bool = False) -> tuple[Counts, dict[int, str
     aside: dict[int, str] = {}
     run = LoanImport(
         library.database, system("import"), institution_id=PKS, dry_run=dry_run,
-        tell=lambda row, refusal: aside.update({row.number: refusal.reason}),
+        report=lambda row, refusal: aside.update({row.number: refusal.reason}),
     )  # fmt: skip
     return run.run(read_rows(path)), aside
 
@@ -68,7 +68,7 @@ def test_loans_are_imported_once_and_a_bad_row_has_its_reason(library, tmp_path)
     assert library.execute(select(func.count()).select_from(outbox)) == [(2,)]
     (act,) = library.execute(select(acts.c.act, acts.c.facts))
     assert (act.act, json.loads(act.facts)) == ("circulation.import", {"loans": 2})
-    assert not library.rows(DailyFact), "no act of this library"
+    assert not library.rows(DailyCount), "no act of this library"
     library.check_in(items[0])
     assert load(library, path)[0] == Counts(7, 0, 2, 5), "a loan that was returned since does not come again"
 

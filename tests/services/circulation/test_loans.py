@@ -15,7 +15,7 @@ from chassis.bus.outbox import outbox
 from chassis.errors import Forbidden, Invalid, KeyReused, NotFound, Refused
 from rangkiang.circulation.v1 import loans_pb2 as wire
 from services.circulation.calendars_store import save_calendar
-from services.circulation.tables import Branch, Copy, DailyFact, Loan, RefusalCount, Suspension
+from services.circulation.tables import Branch, Copy, DailyCount, Loan, RefusalCount, Suspension
 from tests.services.circulation.library import BRANCHES, DESK, TEST, UNAND, at, reasons
 
 MONDAY = "2026-03-02T09:00:00+07:00"
@@ -39,7 +39,7 @@ def test_a_loan_is_due_at_the_end_of_a_day_and_leaves_fact_audit_and_count_witho
     (act,) = library.execute(select(acts))
     assert (act.act, act.object) == ("circulation.check_out", reply.loan.id)
     assert reply.loan.member_id not in str(act)
-    (count,) = library.rows(DailyFact)
+    (count,) = library.rows(DailyCount)
     assert (count.kind, count.branch, count.ddc_class, count.category) == ("loan", "pusat", "813", "umum")
     assert (count.age_band, count.date.isoformat()) == ("26-35", "2026-03-02")
     assert count.id.version == 4
@@ -124,7 +124,7 @@ def test_the_same_scan_within_a_minute_changes_nothing_and_after_it_is_refused(l
     with at("2026-03-02T09:02:30+07:00"):
         notes = [note.reason for note in library.check_in(item).notes]
         assert notes == ["ITEM_WAS_NOT_ON_LOAN"]
-    assert [row.kind for row in library.rows(DailyFact)].count("return") == 1
+    assert [row.kind for row in library.rows(DailyCount)].count("return") == 1
     with at("2026-03-02T09:03:00+07:00"):
         library.check_out(member, item)
     with at("2026-03-02T09:04:01+07:00"):
@@ -225,7 +225,7 @@ def test_lebaran_and_the_end_of_the_year_in_papua(library, zone_of_server):
         assert library.check_out(member, items[1], branch="papua").loan.due_on == "2027-01-02"
     with at("2027-01-03T00:00:01+09:00"):
         assert not library.check_in(items[1], branch="papua").notes, "a Sunday is no overdue day"
-    days = {row.date.isoformat() for row in library.rows(DailyFact)}
+    days = {row.date.isoformat() for row in library.rows(DailyCount)}
     assert days == {"2026-03-11", "2026-03-26", "2026-12-25", "2027-01-03"}
 
 
@@ -239,7 +239,7 @@ def test_an_act_on_paper_needs_the_scope_and_is_at_most_seven_days_old(library):
     assert library.check_out(member, item, at=now - timedelta(days=6)).loan.due_on == "2026-03-03"
     assert reasons(lambda: library.check_in(item, at=now - timedelta(days=7))) == {"AT_BEFORE_LOAN"}
     assert library.check_in(item, at=now - timedelta(days=5)).next == "shelve"
-    assert {row.channel for row in library.rows(DailyFact)} == {"paper"}
+    assert {row.channel for row in library.rows(DailyCount)} == {"paper"}
 
 
 def test_a_loan_on_paper_before_the_last_return_of_the_item_is_refused(library):
@@ -280,7 +280,7 @@ def test_reading_here_is_counted_once_a_minute_and_an_item_on_loan_is_checked_in
     item = library.item()
     assert not library.use(item).repeated
     assert library.use(item).repeated
-    assert [row.kind for row in library.rows(DailyFact)] == ["in_library_use"]
+    assert [row.kind for row in library.rows(DailyCount)] == ["in_library_use"]
     library.check_out(library.member(), item)
     with at("2026-03-02T10:00:00+07:00"):
         assert reasons(lambda: library.use(item)) == {"ITEM_ON_LOAN"}

@@ -26,7 +26,7 @@ from rangkiang.circulation.v1.loans_pb2 import RenewLoanRequest
 from services.circulation.calendars_store import save_calendar
 from services.circulation.institutions import copy_institutions
 from services.circulation.tables import Branch as BranchRow
-from services.circulation.tables import DailyFact
+from services.circulation.tables import DailyCount
 from tests.services.circulation import model
 from tests.services.circulation.library import TEST, Library, copies_with_loans, facts_after, reasons
 from tests.services.circulation.model import DAY, Branch, Item, Member, Merge, refusals, renewal_refusals
@@ -380,8 +380,8 @@ class Lending(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Each act has left one daily fact of its day and branch."""
         institutions = [self.ids["city"], self.ids["campus"]]
-        columns = (DailyFact.kind, DailyFact.date, DailyFact.branch)
-        counts = select(*columns, func.count()).where(DailyFact.institution_id.in_(institutions)).group_by(*columns)
+        columns = (DailyCount.kind, DailyCount.date, DailyCount.branch)
+        counts = select(*columns, func.count()).where(DailyCount.institution_id.in_(institutions)).group_by(*columns)
         assert {tuple(row[:3]): row[3] for row in self.library.execute(counts)} == dict(self.counts)
 
 

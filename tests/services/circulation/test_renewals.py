@@ -14,7 +14,7 @@ from chassis.context import Context
 from chassis.errors import Invalid, NotFound
 from rangkiang.circulation.v1 import loans_pb2 as wire
 from services.circulation.calendars_store import save_calendar
-from services.circulation.tables import Branch, DailyFact, RefusalCount
+from services.circulation.tables import Branch, DailyCount, RefusalCount
 from tests.conditions import eventually
 from tests.services.circulation.library import BRANCHES, PKS, TEST, UNAND, at, reasons
 
@@ -55,7 +55,7 @@ def test_a_renewal_counts_from_the_due_day_once_and_leaves_fact_audit_and_count(
     assert [(fact["due_on"], fact["state_version"]) for fact in facts] == [
         ("2026-03-09", "1"), ("2026-03-16", "2"), ("2026-03-23", "3"),
     ]  # fmt: skip
-    assert [row.kind for row in library.rows(DailyFact)].count("renewal") == 2
+    assert [row.kind for row in library.rows(DailyCount)].count("renewal") == 2
 
 
 def test_an_overdue_loan_and_one_of_a_blocked_member_are_not_renewed(library):
@@ -150,7 +150,7 @@ def test_members_see_and_renew_their_own_loans_and_the_audit_does_not_name_them(
     assert [one.reason for one in listed.renewal_refusals[0].refusals] == ["RENEWALS_USED_UP"]
     assert fact.id not in str(library.execute(select(acts)))
     assert library.execute(select(outbox.c.actor).where(outbox.c.actor == "member"))
-    assert {row.channel for row in library.rows(DailyFact, DailyFact.kind == "renewal")} == {"self"}
+    assert {row.channel for row in library.rows(DailyCount, DailyCount.kind == "renewal")} == {"self"}
 
 
 def test_loans_are_listed_by_member_branch_group_and_overdue_page_by_page(library):

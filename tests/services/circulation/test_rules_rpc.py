@@ -31,7 +31,7 @@ from services.circulation.calendars_store import calendar_of
 from services.circulation.institutions import copy_institutions
 from services.circulation.policies_store import current_policies
 from services.circulation.service import SERVICE
-from services.circulation.tables import DailyFact, RefusalCount
+from services.circulation.tables import DailyCount, RefusalCount
 from tests.migrated import MigratedDatabases
 
 TEST = system("test")
@@ -264,7 +264,7 @@ def test_a_report_sums_the_facts_of_its_days(desk, other_desk, database):
         "count": 3,
     }
     with database.transaction(TEST) as session:
-        session.execute(insert(DailyFact), facts)
+        session.execute(insert(DailyCount), facts)
         session.execute(insert(RefusalCount), [refusals])
 
     def report(

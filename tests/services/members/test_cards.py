@@ -12,7 +12,7 @@ import zxingcpp
 from chassis import clock
 from rangkiang.members.v1 import cards_pb2 as wire
 from rangkiang.members.v1 import people_pb2, sign_in_pb2
-from services.members.people import cards, slips
+from services.members.people import cards, password_codes
 from tests.migrated import every_row
 from tests.services.members.conftest import TEST, UNAND, Office
 from tests.services.members.desk import Desk, reasons
@@ -186,7 +186,7 @@ def test_a_slip_works_once_for_a_day_and_five_tries(office: Office) -> None:
     assert reasons(lambda: use(office, new.number, first)) == ["SLIP_REFUSED"]
     late = desk.register("Ali")
     late_code = slip(desk, late.id)
-    with clock.frozen(clock.now() + slips.LIFE + timedelta(seconds=1)):
+    with clock.frozen(clock.now() + password_codes.LIFE + timedelta(seconds=1)):
         assert reasons(lambda: use(office, late.number, late_code)) == ["SLIP_REFUSED"]
     for hour in (2, 4, 6, 8, 10):
         with clock.frozen(clock.now() + timedelta(hours=hour)):

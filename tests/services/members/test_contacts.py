@@ -275,7 +275,7 @@ def test_a_membership_that_ends_has_a_fact_30_and_7_days_before(office: Office) 
     for day in (0, 2, 3, 4, 25, 26, 27, 34):
         before = len(facts(office, "MembershipExpiring"))
         with clock.frozen(start + timedelta(days=day)):
-            jobs.tell_expiring(resources, threading.Event())
+            jobs.emit_expiring(resources, threading.Event())
         found[day] = [(fact["member_id"], fact["days"]) for fact in facts(office, "MembershipExpiring")[before:]]
     assert {day: rows for day, rows in found.items() if rows} == {0: [(late, 7)], 3: [(one, 30)], 26: [(one, 7)]}
     with office.database.reading(TEST) as session:
@@ -288,13 +288,13 @@ def test_after_nights_off_a_membership_has_its_newest_step_and_a_new_end_has_its
     start = clock.now().replace(hour=3, minute=0)
     ends(office, member, 6)
     resources = Resources(office.settings, office.database, SERVICE)
-    jobs.tell_expiring(resources, threading.Event())
+    jobs.emit_expiring(resources, threading.Event())
     ends(office, member, 29)
-    jobs.tell_expiring(resources, threading.Event())
-    jobs.tell_expiring(resources, threading.Event())
+    jobs.emit_expiring(resources, threading.Event())
+    jobs.emit_expiring(resources, threading.Event())
     assert [fact["days"] for fact in facts(office, "MembershipExpiring")] == [7, 30]
     with clock.frozen(start - timedelta(days=3)):
-        jobs.tell_expiring(resources, threading.Event())
+        jobs.emit_expiring(resources, threading.Event())
     assert len(facts(office, "MembershipExpiring")) == 2
 
 
@@ -308,7 +308,7 @@ def test_many_processes_emit_each_end_once(office: Office, monkeypatch: pytest.M
 
     def replica(_number: int) -> None:
         start.wait(10)
-        expiring.tell_expiring(office.database, threading.Event())
+        expiring.emit_all_expiring(office.database, threading.Event())
 
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(replica, range(3)))

@@ -17,7 +17,7 @@ from rangkiang.members.v1.events_pb2 import MembersChanged
 from services.members.importing.files import ColumnMap, read_map, read_rows
 from services.members.importing.pipeline import Import
 from services.members.importing.rows import Finding, convert
-from services.members.people import facts
+from services.members.people import events
 from services.members.tables import Member
 from tests.commits import after_commit
 from tests.migrated import every_row
@@ -55,7 +55,7 @@ def run(
         institution_id=PKS,
         master=office.keys.master,
         dry_run=dry_run,
-        tell=said.append,
+        report=said.append,
     )
     return importing.run(read_rows(path, mapping), mapping), said
 
@@ -240,7 +240,7 @@ def test_facts_of_new_members_are_those_of_the_stored_ones(office: Office, tmp_p
     assert counts.created == 2
     with office.database.reading(TEST) as session:
         (body,) = session.scalars(text("SELECT body FROM outbox"))
-        stored = facts.snapshot(session, "").members
+        stored = events.snapshot(session, "").members
     facts_of_members = json_format.Parse(body, MembersChanged()).members
     assert {fact.id: fact for fact in facts_of_members} == {fact.id: fact for fact in stored}
     assert list(facts_of_members[0].numbers) == ["Z9", "N1"]

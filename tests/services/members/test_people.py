@@ -166,7 +166,7 @@ def test_phone_numbers_are_e164(typed: str, stored: str) -> None:
 )
 def test_a_member_is_a_child_by_age_or_category(born: str, category: int, is_child: bool) -> None:
     known = categories.seeds_of("public")
-    assert rules.Facts("", {"birth_date": born}, known[category], date(2026, 11, 26)).is_child == is_child
+    assert rules.MemberInputs("", {"birth_date": born}, known[category], date(2026, 11, 26)).is_child == is_child
 
 
 @pytest.mark.parametrize(

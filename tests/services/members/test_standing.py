@@ -23,11 +23,11 @@ from rangkiang.circulation.v1.events_pb2 import LoanFact
 from rangkiang.members.v1 import cards_pb2, events_pb2
 from rangkiang.members.v1 import people_pb2 as wire
 from services.members.jobs import erase_again
-from services.members.people import erasure, facts
+from services.members.people import erasure, events
 from services.members.people.categories import end_of, seeds_of
 from services.members.people.loans import copy_loans
 from services.members.service import SERVICE
-from services.members.tables import Member
+from services.members.tables import Member, Tombstone
 from tests.migrated import every_row, stored_bytes
 from tests.services.members.conftest import PKS, TEST, UNAND, Office
 from tests.services.members.desk import Desk, error_of, reasons
@@ -228,7 +228,7 @@ def test_an_erased_member_leaves_a_count_and_nothing_else(office: Office) -> Non
 def test_a_restored_database_forgets_again_who_was_erased(office: Office) -> None:
     desk = Desk(office)
     new, other = desk.register("Siti Rahma"), desk.register("Ali")
-    erased = [erasure.Erased(UUID(new.id), UUID(new.id), 5, clock.now())]
+    erased = [Tombstone(member_id=UUID(new.id), institution_id=UUID(new.id), version=5, at=clock.now())]
     restore = system("restore")
     with office.database.transaction(restore) as session:
         assert erasure.replay(session, erased, context=restore) == 1
@@ -240,7 +240,7 @@ def test_a_restored_database_forgets_again_who_was_erased(office: Office) -> Non
 
 
 def test_a_snapshot_has_every_member_and_who_was_erased(office: Office, monkeypatch: Any) -> None:
-    monkeypatch.setattr(facts, "MOST_MEMBERS", 2)
+    monkeypatch.setattr(events, "MOST_MEMBERS", 2)
     desk = Desk(office)
     members = [desk.register(name) for name in ("Ali", "Umar", "Usman")]
     members.append(Desk(office, institution=UNAND).register("Hasan", category="dosen"))
@@ -248,7 +248,7 @@ def test_a_snapshot_has_every_member_and_who_was_erased(office: Office, monkeypa
     pages: list[events_pb2.SnapshotReply] = []
     while not pages or pages[-1].cursor:
         with office.database.reading(TEST) as session:
-            pages.append(facts.snapshot(session, pages[-1].cursor if pages else ""))
+            pages.append(events.snapshot(session, pages[-1].cursor if pages else ""))
     seen = [member.id for page in pages for member in page.members]
     assert seen == sorted(one.id for one in members if one != members[1])
     assert list(pages[-1].erased_ids) == [members[1].id]
@@ -259,14 +259,14 @@ def test_a_fact_has_at_most_500_members(office: Office) -> None:
     with office.database.transaction(TEST) as session:
         empty = dict.fromkeys(("category", "kelurahan", "sex", "group"), "")
         members = [Member(id=new_id(), institution_id=UNAND, version=1, birth_year=0, **empty) for _ in range(501)]
-        facts.tell_changed(session, members, system("x"))
+        events.emit_changed(session, members, system("x"))
     assert [len(body["members"]) for _, body in bodies(office)] == [500, 1]
 
 
 def test_regions_and_age_bands_name_nobody() -> None:
     from services.members.people.rules import age_band
 
-    assert [facts.region_of(code) for code in ("1372011001", "137201", "13", "")] == ["13.72.01", "13.72.01", "13", ""]
+    assert [events.region_of(code) for code in ("1372011001", "137201", "13", "")] == ["13.72.01", "13.72.01", "13", ""]
     assert [age_band(year, 2026) for year in (0, 2026, 2021, 2020, 2009, 2008, 1966, 1965, 1900)] == [
         "", "0-5", "0-5", "6-12", "13-17", "18-25", "41-60", "61+", "61+",
     ]  # fmt: skip

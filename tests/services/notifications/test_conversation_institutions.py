@@ -21,7 +21,7 @@ from services.notifications.channels.opening import open_channels
 from services.notifications.channels.port import Channel, usable_by
 from services.notifications.conversations.answers import Answerer, Owner, OwnLoan
 from services.notifications.members import hash_address
-from services.notifications.rpc.conversations import send_answers
+from services.notifications.rpc.answering import send_answers
 from services.notifications.tables import Attempt, InboundMessage, Message
 from tests.fakes.whatsapp_cloud import (
     APP_SECRET,

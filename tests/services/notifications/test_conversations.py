@@ -22,7 +22,7 @@ from services.notifications.conversations import store
 from services.notifications.conversations.answers import Answerer, Owner, OwnLoan
 from services.notifications.members import hash_address
 from services.notifications.preferences import allows, answers_of
-from services.notifications.rpc.conversations import end_begun_answers, send_answers
+from services.notifications.rpc.answering import end_begun_answers, send_answers
 from services.notifications.tables import (
     Conversation,
     InboundMessage,

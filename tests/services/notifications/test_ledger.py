@@ -14,9 +14,10 @@ from chassis import clock
 from chassis.context import Context
 from chassis.errors import Invalid, NotFound, Refused
 from rangkiang.circulation.v1.events_pb2 import LoanOpened, LoanOverdue
+from rangkiang.notifications.v1 import notices_pb2 as wire
 from rangkiang.notifications.v1 import print_pb2
 from services.notifications import ledger
-from services.notifications.handlers import warn as warn_of
+from services.notifications.handlers import create_overdue_notice
 from services.notifications.ledger import NoticeFilter
 from services.notifications.notices import settle
 from services.notifications.sending import letters
@@ -97,8 +98,8 @@ def test_channels_say_how_they_do(office):
     office.send()
     with office.database.reading(DESK) as session:
         (health,) = ledger.channel_health(session, PADANG, ["smtp"])
-    assert (health.state, health.waiting, health.refused) == ("well", 0, 0)
-    assert health.days == [(date(2026, 11, 21), "accepted", 1)]
+    assert (health.state, health.waiting, health.refused_addresses) == ("well", 0, 0)
+    assert list(health.days) == [wire.ChannelDay(day="2026-11-21", state="accepted", count=1)]
 
 
 def test_letters_are_listed_by_class_or_street_printed_and_handed_over(office):
@@ -159,7 +160,7 @@ def test_a_message_over_the_second_channel_is_counted_there(database):
     office.send()
     with database.reading(replace(DESK)) as session:
         smtp, sms = ledger.channel_health(session, PADANG, ["smtp", "sms"])
-    assert (smtp.days, [count for _, _, count in sms.days]) == ([], [1])
+    assert (list(smtp.days), [day.count for day in sms.days]) == ([], [1])
 
 
 def test_the_print_list_asks_other_services_outside_of_transactions(partners: Partners):
@@ -168,7 +169,9 @@ def test_the_print_list_asks_other_services_outside_of_transactions(partners: Pa
     member = owners.add(email="", address="Jl. Merdeka No. 1")
     fact = loan_fact(member, PKS, due_on=date(2026, 11, 20), title="Robohnya Surau Kami")
     with partners.database.transaction(DESK) as session:
-        warn_of(session, LoanOverdue(loan=fact, step=1, days=1, zone="Asia/Jakarta"), Context(institution=str(PKS)))
+        create_overdue_notice(
+            session, LoanOverdue(loan=fact, step=1, days=1, zone="Asia/Jakarta"), Context(institution=str(PKS))
+        )
         settle(session, session.scalars(select(Notice.id)).all(), "print")
     metadata = partners.caller("notices.write")
     reply = partners.stub.PrintLetters(print_pb2.PrintLettersRequest(by="street", paper="58mm"), metadata=metadata)

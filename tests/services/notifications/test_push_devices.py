@@ -83,7 +83,7 @@ def add(office: Office, member: UUID, subscription: Subscription, *, institution
 
 def devices(office: Office, member: UUID) -> list[str]:
     with office.database.reading(TEST) as session:
-        return [one.mark for one in list_devices(session, member)]
+        return [row.endpoint_hash.hex() for row in list_devices(session, member)]
 
 
 def lend(office: Office, member: UUID) -> None:
@@ -340,5 +340,5 @@ def test_a_damaged_device_is_left_out_and_logged_once_and_all_others_get_their_n
 
 def devices_of(office: Office, member: UUID) -> UUID:
     with office.database.reading(TEST) as session:
-        (one,) = list_devices(session, member)
-        return one.row.id
+        (row,) = list_devices(session, member)
+        return row.id

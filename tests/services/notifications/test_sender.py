@@ -18,7 +18,7 @@ from services.notifications.channels.port import Outcome
 from services.notifications.institutions import save_rules
 from services.notifications.members import keys_of, open_text
 from services.notifications.preferences import Answer, list_answers, opt_out, replace_answers
-from services.notifications.sending.owners import SlipCode
+from services.notifications.sending.owners import PasswordCode
 from tests.fakes.notices import ACCEPTED, AWAY, FakeChannel, loan_fact
 from tests.services.notifications.conftest import (
     JAYAPURA,
@@ -329,7 +329,7 @@ def test_preferences_decide_by_kind_and_channel(database):
 def test_an_opt_out_of_digests_ends_what_they_hold_but_not_codes(office):
     member = office.owners.add()
     slip = new_id()
-    office.owners.codes[str(slip)] = SlipCode("7KQX-M2TD", "A-1")
+    office.owners.codes[str(slip)] = PasswordCode("7KQX-M2TD", "A-1")
     with office.database.transaction(TEST) as session:
         opt_out(session, member, PADANG, kind="all", channel="all")
     fact = SlipIssued(member_id=str(member), institution_id=str(PADANG), slip_id=str(slip))

@@ -8,7 +8,7 @@ from sqlalchemy import create_engine, text
 
 from chassis import clock
 from services.notifications.institutions import local_day
-from services.notifications.sending.queue import find_work, read_known, read_work
+from services.notifications.sending.queue import find_work, read_sending_data, read_work
 from tests.services.notifications.conftest import TEST
 from tests.services.notifications.test_sender import MORNING, remind
 
@@ -23,8 +23,8 @@ def test_only_days_that_can_decide_are_read_however_many_digests_a_member_got(of
     with clock.frozen(moment):
         remind(office, member, due_on=moment.date() + timedelta(days=3))
     with office.database.reading(TEST) as session:
-        known = read_known(session, read_work(session, find_work(session, moment)), moment)
-    assert list(known.sent_days) == [(member, local_day(moment, "Asia/Jakarta"))]
+        data = read_sending_data(session, read_work(session, find_work(session, moment)), moment)
+    assert list(data.sent_days) == [(member, local_day(moment, "Asia/Jakarta"))]
 
 
 def test_refused_addresses_of_members_are_found_in_an_index(office):

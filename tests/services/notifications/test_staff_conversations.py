@@ -20,7 +20,7 @@ from services.notifications.channels.local import ConsoleChannel
 from services.notifications.conversations import store
 from services.notifications.conversations.inbound import Pending
 from services.notifications.members import hash_address
-from services.notifications.rpc.conversations import send_answers
+from services.notifications.rpc.answering import send_answers
 from services.notifications.tables import Conversation, ConversationMessage
 from tests.conditions import eventually
 from tests.services.notifications.partners import MEMBER, NOON, NUMBER, PKS, TEST, UNAND, Partners, lend

@@ -13,7 +13,7 @@ from chassis.settings import Settings
 from gateway.app import create_app
 from rangkiang.circulation.v1.events_pb2 import SuspensionStarted
 from rangkiang.members.v1.events_pb2 import MembershipExpiring, SlipIssued
-from services.notifications.sending.owners import SlipCode
+from services.notifications.sending.owners import PasswordCode
 from services.notifications.sending.sender import Sender
 from services.notifications.sending.texts import ACCOUNT_PATH, LINK_PATH, SLIP_PATH
 from services.notifications.templates.store import render
@@ -54,7 +54,7 @@ def test_links_in_notices_are_routes_of_the_gateway():
 
 def test_a_code_says_until_when_it_works_in_the_zone_of_its_member(office, facts):
     member, slip = office.owners.add(), new_id()
-    office.owners.codes[str(slip)] = SlipCode("7KQX-M2TD", "A-1")
+    office.owners.codes[str(slip)] = PasswordCode("7KQX-M2TD", "A-1")
     fact = SlipIssued(member_id=str(member), institution_id=str(JAYAPURA), slip_id=str(slip))
     fact.expires_at.FromDatetime(MORNING + timedelta(minutes=30))
     with clock.frozen(MORNING):

@@ -10,7 +10,7 @@ from chassis import clock
 from rangkiang.circulation.v1.events_pb2 import LoanOpened, LoanRenewed, LoanReturned
 from rangkiang.members.v1.events_pb2 import SlipIssued
 from services.notifications.preferences import opt_out
-from services.notifications.sending.owners import SlipCode
+from services.notifications.sending.owners import PasswordCode
 from services.notifications.sending.queue import VISIT
 from tests.fakes.notices import ACCEPTED, AWAY, FakeChannel, loan_fact
 from tests.services.notifications.conftest import PADANG, PADANG_BRANCH, TEST, Office
@@ -86,7 +86,7 @@ def test_a_code_does_not_wait_for_the_receipts_of_a_visit(database):
         slip = SlipIssued(slip_id="0192f3a4-0000-7000-8000-0000000000aa", member_id=str(member))
         slip.institution_id = str(PADANG)
         slip.expires_at.FromDatetime(MORNING + timedelta(hours=24))
-        office.owners.codes[slip.slip_id] = SlipCode("K7PM2XQR", "1371000018")
+        office.owners.codes[slip.slip_id] = PasswordCode("K7PM2XQR", "1371000018")
         office.deliver(slip)
         office.send()
         assert [message.kind for message in office.messages()] == ["slip"]

@@ -22,7 +22,7 @@ from chassis.ids import new_id
 from rangkiang.members.v1.events_pb2 import MemberRegistered
 from rangkiang.notifications.v1 import webhooks_pb2 as wire
 from services.notifications import checks, handlers
-from services.notifications.rpc.webhooks import tell_owner
+from services.notifications.rpc.webhooks import notify_owner
 from services.notifications.settings import NotificationsSettings
 from services.notifications.tables import Webhook, WebhookFact
 from services.notifications.webhooks import delivery
@@ -93,7 +93,7 @@ def test_facts_of_another_institution_and_of_other_kinds_do_not_come(
     lend(partners)
     fact = MemberRegistered(id=MEMBER, institution_id=str(PKS))
     with partners.database.transaction(TEST) as session:
-        handlers.welcome(session, fact, Context(institution=str(PKS)))
+        handlers.create_welcome_notice(session, fact, Context(institution=str(PKS)))
     assert deliver(partners) == 1
     assert json.loads(receiver.requests[0].body)["kind"] == "member.registered"
 
@@ -198,7 +198,7 @@ def test_the_owner_of_a_disabled_webhook_gets_a_mail(partners: Partners, receive
         client = OutgoingClient(allowed=networks("127.0.0.0/8"), total_seconds=3)
         for _ in range(2):
             delivery.run_round(
-                partners.database, partners.master, client, partners.read_scopes, tell=partial(tell_owner, own)
+                partners.database, partners.master, client, partners.read_scopes, notify=partial(notify_owner, own)
             )
         [mail] = server.mails
     assert mail.recipients == ["sistem@kampus.example"]

@@ -1,4 +1,4 @@
-"""Slips: codes with which members set a first or a forgotten password. The desk prints a slip or sends it."""
+"""Codes with which members set a first or a forgotten password. The desk prints a code or sends it."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from chassis.context import Context
 from chassis.errors import Refused, Unauthenticated
 from chassis.ids import new_id, parse_id
 from chassis.security.encryption import MasterKey
-from services.members.people import facts, store
+from services.members.people import events, store
 from services.members.people.values import is_card_number
 from services.members.sign_in.accounts import store_password, user_name
-from services.members.tables import Account, Card, Member, Slip
+from services.members.tables import Account, Card, Member, PasswordCode
 
 LIFE = timedelta(hours=24)
 TRIES = 5
 CODE_LENGTH = 8
-NO_CODE = b""  # of a slip whose code the sender has not requested yet; no code has this hash
+NO_CODE = b""  # of a code that the sender has not requested yet; no code has this hash
 # Without letters and digits that look similar on paper.
 _ALPHABET = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"
 
 
-def make_slip(session: Session, member_id: str, *, context: Context, master: MasterKey) -> str:
+def make_password_code(session: Session, member_id: str, *, context: Context, master: MasterKey) -> str:
     """Make a code that is valid once, for 24 hours and five attempts, and replaces an earlier code.
 
     Only the hash of the code is stored.
@@ -44,50 +44,50 @@ def make_slip(session: Session, member_id: str, *, context: Context, master: Mas
     return code
 
 
-def send_slip(session: Session, member_id: str, *, context: Context) -> Slip:
-    """Make a slip that is sent to a member. Its code is made when the sender requests it (`make_code`).
+def send_password_code(session: Session, member_id: str, *, context: Context) -> PasswordCode:
+    """Replace the code of a member by one that is sent. It is made when the sender requests it (`make_sent_code`).
 
     raises  NotFound  MEMBER_NOT_FOUND
             Refused   MEMBER_MERGED
     emits   SlipIssued
     """
     member = store.locked(session, member_id)
-    slip = _replace(session, member, NO_CODE, context)
+    row = _replace(session, member, NO_CODE, context)
     audit.record(session, context, "members.send_slip", kind="member", object_id=member.id)
-    facts.tell_slip(session, slip, context)
-    return slip
+    events.emit_slip_issued(session, row, context)
+    return row
 
 
-def make_code(
-    session: Session, member_id: str, slip_id: str, *, context: Context, master: MasterKey
-) -> tuple[str, Slip, str]:
-    """Make the code of a slip that is sent; it replaces an earlier code. The attempts left and the end do not change.
+def make_sent_code(
+    session: Session, member_id: str, code_id: str, *, context: Context, master: MasterKey
+) -> tuple[str, PasswordCode, str]:
+    """Make the code that is sent; it replaces an earlier code. The attempts left and the end do not change.
 
-    returns  the code, of which only the hash is stored; the slip; the card number with which the member signs in
-    raises   Refused  SLIP_ENDED  the slip was used, has expired, or was replaced
+    returns  the code, of which only the hash is stored; its row; the card number with which the member signs in
+    raises   Refused  SLIP_ENDED  the code was used, has expired, or was replaced
     """
-    key, slip_key = parse_id(member_id), parse_id(slip_id)
-    slip = session.get(Slip, key, with_for_update=True)
+    key = parse_id(member_id)
+    row = session.get(PasswordCode, key, with_for_update=True)
     member = session.get(Member, key)
-    is_open = slip is not None and slip.id == slip_key and slip.expires_at > clock.now() and slip.tries_left > 0
-    if slip is None or member is None or not is_open:
+    is_open = row is not None and row.id == parse_id(code_id) and row.expires_at > clock.now() and row.tries_left > 0
+    if row is None or member is None or not is_open:
         raise Refused("SLIP_ENDED")
     code = _new_code()
-    slip.code_hash = _hash(member.id, code, master)
+    row.code_hash = _hash(member.id, code, master)
     session.flush()
     own = replace(context, institution=str(member.institution_id))
     audit.record(session, own, "members.make_slip_code", kind="member", object_id=member.id)
-    return code, slip, member.number or ""
+    return code, row, member.number or ""
 
 
 def _new_code() -> str:
     return "".join(secrets.choice(_ALPHABET) for _ in range(CODE_LENGTH))
 
 
-def _replace(session: Session, member: Member, code_hash: bytes, context: Context) -> Slip:
+def _replace(session: Session, member: Member, code_hash: bytes, context: Context) -> PasswordCode:
     now = clock.now()
-    session.execute(delete(Slip).where(Slip.member_id == member.id))
-    slip = Slip(
+    session.execute(delete(PasswordCode).where(PasswordCode.member_id == member.id))
+    row = PasswordCode(
         member_id=member.id,
         institution_id=member.institution_id,
         id=new_id(),
@@ -97,44 +97,48 @@ def _replace(session: Session, member: Member, code_hash: bytes, context: Contex
         expires_at=now + LIFE,
         tries_left=TRIES,
     )
-    session.add(slip)
+    session.add(row)
     session.flush()
-    return slip
+    return row
 
 
-def try_slip(session: Session, number: str, code: str, *, master: MasterKey) -> UUID | None:
-    """Count one attempt at a slip; return its member if the code is right, else None, also for an unknown number.
+def try_password_code(session: Session, number: str, code: str, *, master: MasterKey) -> UUID | None:
+    """Count one attempt at a code; return its member if the code is right, else None, also for an unknown number.
 
     session  of a system context, because the institution of the number is not known yet
     """
     if not is_card_number(number.strip()):
         return None
-    # From the slips, which are few: no index has card numbers in lower case.
+    # From the codes, which are few: no index has card numbers in lower case.
     members = session.scalars(
-        select(Slip.member_id)
-        .join(Member, Member.id == Slip.member_id)
+        select(PasswordCode.member_id)
+        .join(Member, Member.id == PasswordCode.member_id)
         .join(Card, (Card.member_id == Member.id) & (Card.code == Member.number))
         .where(func.lower(Card.code) == user_name(number), Card.state == "active")
         .limit(20)
     ).all()
     right = None
     for member_id in members:
-        slip = session.get(Slip, member_id, with_for_update=True)
-        expected = slip.code_hash if slip is not None else b""
+        row = session.get(PasswordCode, member_id, with_for_update=True)
+        expected = row.code_hash if row is not None else b""
         is_right = hmac.compare_digest(expected, _hash(member_id, code, master))
-        if slip is not None and slip.tries_left > 0 and slip.expires_at > clock.now():
-            session.execute(update(Slip).where(Slip.member_id == member_id).values(tries_left=slip.tries_left - 1))
+        if row is not None and row.tries_left > 0 and row.expires_at > clock.now():
+            session.execute(
+                update(PasswordCode).where(PasswordCode.member_id == member_id).values(tries_left=row.tries_left - 1)
+            )
             right = member_id if is_right else right
     return right
 
 
-def use_slip(session: Session, member_id: UUID, password_hash: str, *, context: Context) -> Account:
-    """Make or reopen the account of a member with a password, and delete the slip. All sessions of the account end.
+def use_password_code(session: Session, member_id: UUID, password_hash: str, *, context: Context) -> Account:
+    """Make or reopen the account of a member with a password, and delete the code. All sessions of the account end.
 
-    raises  Unauthenticated  SLIP_REFUSED     another call has used the slip
+    raises  Unauthenticated  SLIP_REFUSED     another call has used the code
             Refused          USER_NAME_TAKEN  staff, or another member of the institution, has this user name
     """
-    used = session.execute(delete(Slip).where(Slip.member_id == member_id).returning(Slip.member_id)).first()
+    used = session.execute(
+        delete(PasswordCode).where(PasswordCode.member_id == member_id).returning(PasswordCode.member_id)
+    ).first()
     if used is None:
         raise Unauthenticated("SLIP_REFUSED")
     member = session.get_one(Member, member_id)

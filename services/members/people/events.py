@@ -1,11 +1,13 @@
-"""Facts and snapshots of members for other services, without names and without sealed values."""
+"""Events and snapshots of members for other services, without names and without sealed values."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Container, Iterable, Sequence
 from datetime import date
+from operator import itemgetter
 from types import SimpleNamespace
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import or_, select
@@ -19,50 +21,49 @@ from chassis.ids import new_id
 from rangkiang.members.v1 import events_pb2 as wire
 from services.members.people.drafts import Draft
 from services.members.people.rules import age_band
-from services.members.tables import Block, Card, Category, Consent, Member, Slip, Tombstone
+from services.members.tables import Block, Card, Category, Consent, Member, PasswordCode, Tombstone
 
 MOST_MEMBERS = 500
 LOAN_HISTORY = "loan_history"  # purpose of a consent
 
 
-def tell_changed(session: Session, members: Sequence[Member], context: Context) -> None:
-    """Emit facts with the state of members, at most 500 members in each.
+def emit_changed(session: Session, members: Sequence[Member], context: Context) -> None:
+    """Emit events with the state of members, at most 500 members in each.
 
     emits  MembersChanged
     """
     session.flush()
     for start in range(0, len(members), MOST_MEMBERS):
         batch = members[start : start + MOST_MEMBERS]
-        message = wire.MembersChanged(members=facts_of(session, batch))
+        message = wire.MembersChanged(members=copies_of(session, batch))
         aggregate, version = (batch[0].id, batch[0].version) if len(members) == 1 else (new_id(), 1)
         emit(session, message, aggregate_id=aggregate, version=version, context=context)
 
 
-def tell_imported(session: Session, drafts: Sequence[Draft], organisations: Container[str], context: Context) -> None:
-    """Emit facts with the first state of members, who have neither blocks nor consents; at most 500 members in each.
+def emit_imported(session: Session, drafts: Sequence[Draft], organisations: Container[str], context: Context) -> None:
+    """Emit events with the first state of members, who have neither blocks nor consents; at most 500 members in each.
+
+    Their rows are not read back, which would take a fifth of the time of an import.
 
     drafts         the rows of members of one institution, with their cards
     organisations  codes of the institution's categories of organisations
     emits  MembersChanged
     """
-    year = clock.now().year
     for start in range(0, len(drafts), MOST_MEMBERS):
-        message = wire.MembersChanged(
-            members=[
-                _fact(
-                    SimpleNamespace(**draft.member),
-                    numbers=sorted(card["code"] for card in draft.cards),
-                    is_organisation=draft.member["category"] in organisations,
-                    year=year,
-                )
-                for draft in drafts[start : start + MOST_MEMBERS]
-            ]
-        )
+        copies = [
+            _copy(
+                SimpleNamespace(**draft.member),
+                [card["code"] for card in sorted(draft.cards, key=itemgetter("code"))],
+                is_organisation=draft.member["category"] in organisations,
+            )
+            for draft in drafts[start : start + MOST_MEMBERS]
+        ]
         aggregate = drafts[0].member["id"] if len(drafts) == 1 else new_id()
+        message = wire.MembersChanged(members=copies)
         emit(session, message, aggregate_id=aggregate, version=1, context=context)
 
 
-def tell_erased(session: Session, member_id: UUID, version: int, context: Context) -> None:
+def emit_erased(session: Session, member_id: UUID, version: int, context: Context) -> None:
     """Emit that a member was erased.
 
     emits  MemberErased
@@ -71,7 +72,7 @@ def tell_erased(session: Session, member_id: UUID, version: int, context: Contex
     emit(session, message, aggregate_id=member_id, version=version, context=context)
 
 
-def tell_registered(session: Session, member: Member, context: Context) -> None:
+def emit_registered(session: Session, member: Member, context: Context) -> None:
     """Emit that a member was registered at the desk.
 
     emits  MemberRegistered
@@ -83,19 +84,19 @@ def tell_registered(session: Session, member: Member, context: Context) -> None:
     emit(session, message, aggregate_id=member.id, version=member.version, context=context)
 
 
-def tell_slip(session: Session, slip: Slip, context: Context) -> None:
-    """Emit that a slip must be sent; its code does not exist yet.
+def emit_slip_issued(session: Session, code: PasswordCode, context: Context) -> None:
+    """Emit that a password code must be sent, which does not exist yet.
 
     emits  SlipIssued
     """
     message = wire.SlipIssued(
-        member_id=str(slip.member_id), institution_id=str(slip.institution_id), slip_id=str(slip.id)
+        member_id=str(code.member_id), institution_id=str(code.institution_id), slip_id=str(code.id)
     )
-    message.expires_at.FromDatetime(slip.expires_at)
-    emit(session, message, aggregate_id=str(slip.id), version=1, context=context)
+    message.expires_at.FromDatetime(code.expires_at)
+    emit(session, message, aggregate_id=str(code.id), version=1, context=context)
 
 
-def tell_expiring(
+def emit_expiring(
     session: Session, member_id: UUID, version: int, expires_on: date, step: int, context: Context
 ) -> None:
     """Emit that a membership ends soon.
@@ -122,12 +123,12 @@ def snapshot(session: Session, cursor: str) -> wire.SnapshotReply:
             raise Invalid("MEMBERS_CURSOR_INVALID") from None
     page = list(session.scalars(query))
     if len(page) == MOST_MEMBERS:
-        return wire.SnapshotReply(members=facts_of(session, page), cursor=str(page[-1].id))
+        return wire.SnapshotReply(members=copies_of(session, page), cursor=str(page[-1].id))
     erased = session.scalars(select(Tombstone.member_id).order_by(Tombstone.at))
-    return wire.SnapshotReply(members=facts_of(session, page), erased_ids=[str(member_id) for member_id in erased])
+    return wire.SnapshotReply(members=copies_of(session, page), erased_ids=[str(member_id) for member_id in erased])
 
 
-def facts_of(session: Session, members: Sequence[Member]) -> list[wire.MemberFact]:
+def copies_of(session: Session, members: Sequence[Member]) -> list[wire.MemberFact]:
     """Return the copies of these members for other services, in their order. It reads only columns of the members."""
     ids = [member.id for member in members]
     numbers: dict[UUID, list[str]] = defaultdict(list)
@@ -138,9 +139,9 @@ def facts_of(session: Session, members: Sequence[Member]) -> list[wire.MemberFac
     )
     for member_id, code in cards:
         numbers[member_id].append(code)
-    blocks: dict[UUID, list[Block]] = defaultdict(list)
+    blocks: dict[UUID, list[wire.BlockFact]] = defaultdict(list)
     for block in open_blocks(session, ids):
-        blocks[block.member_id].append(block)
+        blocks[block.member_id].append(wire.BlockFact(reason=block.reason, ends_on=day_text(block.ends_on)))
     consents = session.execute(
         select(Consent.member_id, Consent.given)
         .where(Consent.member_id.in_(ids), Consent.purpose == LOAN_HISTORY)
@@ -153,24 +154,19 @@ def facts_of(session: Session, members: Sequence[Member]) -> list[wire.MemberFac
         Category.institution_id.in_(institutions), Category.kind == "organisation"
     )
     organisations = {(row.institution_id, row.code) for row in session.execute(query)}
-    year = clock.now().year
     return [
-        _fact(
+        _copy(
             member,
-            numbers=numbers[member.id],
+            numbers[member.id],
             blocks=blocks[member.id],
             is_organisation=(member.institution_id, member.category) in organisations,
             keeps_history=keeping.get(member.id, False),
-            year=year,
         )
         for member in members
     ]
 
 
-def _fact(
-    member: Member | SimpleNamespace, *, numbers: Iterable[str], blocks: Iterable[Block] = (), is_organisation: bool,
-    keeps_history: bool = False, year: int,
-) -> wire.MemberFact:  # fmt: skip
+def _copy(member: Any, numbers: Iterable[str], **values: Any) -> wire.MemberFact:
     """Return the copy of a member; the number of the current card is the first."""
     return wire.MemberFact(
         id=str(member.id),
@@ -179,14 +175,12 @@ def _fact(
         numbers=sorted(numbers, key=lambda code: code != member.number),
         category=member.category,
         expires_on=day_text(member.expires_on),
-        blocks=[wire.BlockFact(reason=block.reason, ends_on=day_text(block.ends_on)) for block in blocks],
-        age_band=age_band(member.birth_year, year),
+        age_band=age_band(member.birth_year, clock.now().year),
         sex=member.sex,
         region=region_of(member.kelurahan),
         group=member.group,
-        is_organisation=is_organisation,
         merged_into=str(member.merged_into or ""),
-        keeps_history=keeps_history,
+        **values,
     )
 
 
