@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
@@ -34,19 +36,25 @@ from services.notifications.notices import (
     OF_DUE_DATE,
     OVERDUE,
     RENEWAL_RECEIPT,
+    Drop,
+    NewNotice,
     drop_earlier,
     drop_waiting,
-    has_later_step,
-    has_reminder,
-    is_current,
     make_notice,
-    read_mark,
+    make_notices,
+    of_loan,
+    read_reminders,
+    store_marks,
 )
 from services.notifications.tables import Member
-from services.notifications.webhooks.facts import forget_member, queue_fact, queue_loan_fact
+from services.notifications.webhooks.facts import Fact, forget_member, loan_fact, queue_facts
 
 # Events of members have no branch; later the sender reads the zone of the institution.
 _INSTITUTION_ZONE = institutions.DEFAULT_ZONE
+# Kinds of notices that the return of a loan makes obsolete.
+OF_OPEN_LOAN = (*OF_DUE_DATE, LOAN_RECEIPT, RENEWAL_RECEIPT)
+
+LoanEvent = LoanOpened | LoanRenewed | LoanReturned | LoanDueSoon | LoanOverdue
 
 
 def copy_institutions(session: Session, event: InstitutionsChanged, _context: Context) -> None:
@@ -77,104 +85,92 @@ def _erase(session: Session, member_id: UUID, institution_id: UUID) -> None:
     forget_member(session, member_id)
 
 
-def open_loan(session: Session, event: LoanOpened, _context: Context) -> None:
-    """Make the receipt of a loan that is still open; an imported loan gets none."""
-    queue_loan_fact(session, "loan.opened", event.loan, **({"imported": True} if event.imported else {}))
+def follow_loans(session: Session, events: Sequence[tuple[LoanEvent, Context]]) -> None:
+    """Make the notices of loans and drop those that are no longer needed; queue facts for partners.
+
+    Different loans are followed together, because each statement takes longer than its rows.
+    """
+    together: dict[str, LoanEvent] = {}
+    for event, _ in events:
+        if event.loan.loan_id in together:
+            _follow(session, list(together.values()))
+            together.clear()
+        together[event.loan.loan_id] = event
+    _follow(session, list(together.values()))
+
+
+def _follow(session: Session, events: Sequence[LoanEvent]) -> None:
+    """Follow different loans."""
+    queue_facts(session, [fact for event in events if (fact := _fact_for_partners(event)) is not None])
+    marks = store_marks(session, [(event.loan, isinstance(event, LoanReturned)) for event in events])
+    loans = [event.loan for event in events if isinstance(event, LoanOverdue) or _is_moved(event)]
+    steps = read_reminders(session, loans)
+    drops: list[Drop] = []
+    notices: list[NewNotice] = []
+    for event in events:
+        loan, mark = event.loan, marks[event.loan.loan_id]
+        if isinstance(event, LoanReturned):
+            if mark.returned_at is not None:
+                drops.append(Drop(loan.loan_id, OF_OPEN_LOAN, "LOAN_RETURNED"))
+                facts = {"returned_at": mark.returned_at.isoformat()}
+                notices.append(of_loan("return_receipt", loan.loan_id, loan, facts=facts))
+        elif mark.is_current(loan):
+            if isinstance(event, LoanRenewed):
+                reason = "DUE_DATE_MOVED" if event.moved else "LOAN_RENEWED"
+                drops.append(Drop(loan.loan_id, OF_DUE_DATE, reason, keep_day=loan.due_on))
+            notice = _notice_of(event, steps.get((loan.loan_id, loan.due_on), []))
+            if notice is not None:
+                notices.append(notice)
+    drop_waiting(session, drops)
+    make_notices(session, notices)
+
+
+def _fact_for_partners(event: LoanEvent) -> Fact | None:
+    match event:
+        case LoanOpened():
+            return loan_fact("loan.opened", event.loan, **({"imported": True} if event.imported else {}))
+        case LoanRenewed():
+            return loan_fact("loan.renewed", event.loan)
+        case LoanReturned():
+            return loan_fact("loan.returned", event.loan)
+        case LoanOverdue():
+            return loan_fact("loan.overdue", event.loan, days=event.days)
+    return None
+
+
+def _is_moved(event: LoanEvent) -> bool:
+    """Return whether staff or a calendar moved the due date."""
+    return isinstance(event, LoanRenewed) and event.moved
+
+
+def _notice_of(event: LoanOpened | LoanRenewed | LoanDueSoon | LoanOverdue, steps: Sequence[int]) -> NewNotice | None:
+    """Return the notice of an event of an open loan; None without one.
+
+    steps  steps of the reminders that exist for the same due date; read for moved due dates and overdue loans
+    """
     loan = event.loan
-    if is_current(read_mark(session, loan), loan) and not event.imported:
-        make_notice(
-            session,
-            LOAN_RECEIPT,
-            key=loan.loan_id,
-            institution_id=loan.institution_id,
-            member_id=loan.member_id,
-            loan=loan,
-            day=loan.due_on,
-        )
-
-
-def renew_loan(session: Session, event: LoanRenewed, _context: Context) -> None:
-    """Drop notices about the earlier due date, and make a receipt of a renewal or a notice of the changed date."""
-    queue_loan_fact(session, "loan.renewed", event.loan)
-    loan = event.loan
-    if not is_current(read_mark(session, loan), loan):
-        return
-    reason = "DUE_DATE_MOVED" if event.moved else "LOAN_RENEWED"
-    drop_waiting(session, loan.loan_id, OF_DUE_DATE, reason, keep_day=loan.due_on)
-    # A reminder that came before this event has the changed date already.
-    if event.moved and has_reminder(session, loan):
-        return
-    make_notice(
-        session,
-        DUE_DATE_MOVED if event.moved else RENEWAL_RECEIPT,
-        key=f"{loan.loan_id}:{loan.due_on}",
-        institution_id=loan.institution_id,
-        member_id=loan.member_id,
-        loan=loan,
-        day=loan.due_on,
-        zone=_INSTITUTION_ZONE if event.moved else "",
-    )
-
-
-def return_loan(session: Session, event: LoanReturned, _context: Context) -> None:
-    """Drop waiting notices of the loan, and make a receipt of the return."""
-    queue_loan_fact(session, "loan.returned", event.loan)
-    loan = event.loan
-    mark = read_mark(session, loan, returned=True)
-    if mark is None or mark.returned_at is None:
-        return
-    drop_waiting(session, loan.loan_id, (*OF_DUE_DATE, LOAN_RECEIPT, RENEWAL_RECEIPT), "LOAN_RETURNED")
-    make_notice(
-        session,
-        "return_receipt",
-        key=loan.loan_id,
-        institution_id=loan.institution_id,
-        member_id=loan.member_id,
-        loan=loan,
-        facts={"returned_at": mark.returned_at.isoformat()},
-    )
-
-
-def create_due_soon_notice(session: Session, event: LoanDueSoon, _context: Context) -> None:
-    """Make a reminder of a loan that is due soon. It replaces waiting notices about the due date."""
-    loan = event.loan
-    if is_current(read_mark(session, loan), loan):
-        key = f"{loan.loan_id}:{loan.due_on}:{event.days}"
-        is_new = make_notice(
-            session,
-            DUE_SOON,
-            key=key,
-            institution_id=loan.institution_id,
-            member_id=loan.member_id,
-            loan=loan,
-            day=loan.due_on,
-            facts={"zone": event.zone},
-            zone=event.zone or _INSTITUTION_ZONE,
-        )
-        if is_new:
-            kinds = (DUE_SOON, DUE_DATE_MOVED)
-            drop_waiting(session, loan.loan_id, kinds, "NEWER_NOTICE", keep=f"{DUE_SOON}:{key}")
-
-
-def create_overdue_notice(session: Session, event: LoanOverdue, _context: Context) -> None:
-    """Make the notice of a step of an overdue loan. It replaces waiting notices about the due date."""
-    queue_loan_fact(session, "loan.overdue", event.loan, days=event.days)
-    loan = event.loan
-    if is_current(read_mark(session, loan), loan) and not has_later_step(session, loan, event.step):
-        key = f"{loan.loan_id}:{loan.due_on}:{event.step}"
-        is_new = make_notice(
-            session,
-            OVERDUE,
-            key=key,
-            institution_id=loan.institution_id,
-            member_id=loan.member_id,
-            loan=loan,
-            day=loan.due_on,
-            facts={"step": event.step, "zone": event.zone},
-            zone=event.zone or _INSTITUTION_ZONE,
-        )
-        if is_new:
-            drop_waiting(session, loan.loan_id, OF_DUE_DATE, "NEWER_NOTICE", keep=f"{OVERDUE}:{key}")
+    key = f"{loan.loan_id}:{loan.due_on}"
+    match event:
+        case LoanOpened():
+            # An imported loan gets no receipt.
+            return None if event.imported else of_loan(LOAN_RECEIPT, loan.loan_id, loan, day=loan.due_on)
+        case LoanRenewed(moved=False):
+            return of_loan(RENEWAL_RECEIPT, key, loan, day=loan.due_on)
+        case LoanRenewed():
+            # A reminder that came before this event has the changed date already.
+            return None if steps else of_loan(DUE_DATE_MOVED, key, loan, day=loan.due_on, zone=_INSTITUTION_ZONE)
+        case LoanDueSoon():
+            kind, step, facts = DUE_SOON, event.days, dict[str, Any](zone=event.zone)
+            replaces: tuple[str, ...] = (DUE_SOON, DUE_DATE_MOVED)
+        case LoanOverdue():
+            if max(steps, default=0) > event.step:
+                return None
+            kind, step, facts = OVERDUE, event.step, {"step": event.step, "zone": event.zone}
+            replaces = OF_DUE_DATE
+    return of_loan(
+        kind, f"{key}:{step}", loan, day=loan.due_on, facts=facts, zone=event.zone or _INSTITUTION_ZONE,
+        replaces=replaces,
+    )  # fmt: skip
 
 
 def create_suspension_notice(session: Session, event: SuspensionStarted, _context: Context) -> None:
@@ -198,7 +194,7 @@ def end_suspension(session: Session, event: SuspensionEnded, _context: Context) 
 
 def create_welcome_notice(session: Session, event: MemberRegistered, _context: Context) -> None:
     """Make the welcome notice of a new member."""
-    queue_fact(session, "member.registered", UUID(event.institution_id), {}, member_id=UUID(event.id))
+    queue_facts(session, [Fact("member.registered", UUID(event.institution_id), {}, UUID(event.id))])
     make_notice(
         session,
         "membership_registered",

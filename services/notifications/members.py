@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -27,7 +27,9 @@ _members = Member.__table__.c
 _KEYS = select(_members.id, _members.wrapped_key, _members.is_erased).where(
     _members.id.in_(bindparam("ids", expanding=True))
 )
-_STANDING = select(_members.is_erased, _members.merged_into).where(_members.id == bindparam("member"))
+_MERGED_OR_ERASED = select(_members.id, _members.is_erased, _members.merged_into).where(
+    _members.id.in_(bindparam("ids", expanding=True)), or_(_members.is_erased, _members.merged_into.is_not(None))
+)
 
 
 def is_empty(session: Session) -> bool:
@@ -45,13 +47,20 @@ def kept_id(session: Session, member_id: UUID) -> UUID:
     return member_id
 
 
-def addressee(session: Session, member_id: UUID) -> UUID | None:
-    """Return the member who receives notices about a member: after merges the kept member; None after an erasure."""
-    row = session.execute(_STANDING, {"member": member_id}).first()
-    if row is not None and row.merged_into is not None:
-        member_id = kept_id(session, member_id)
-        row = session.execute(_STANDING, {"member": member_id}).first()
-    return None if row is not None and row.is_erased else member_id
+def addressees(session: Session, member_ids: Collection[UUID]) -> dict[UUID, UUID]:
+    """Return the id of each member -> the member who receives the notices: after merges the kept member.
+
+    A member who was erased is left out.
+    """
+    kept = {member_id: member_id for member_id in member_ids}
+    for _ in range(MOST_MERGES):
+        rows = session.execute(_MERGED_OR_ERASED, {"ids": list(kept.values())}).all()
+        if not rows:
+            break
+        into = {row.id: None if row.is_erased else row.merged_into for row in rows}
+        moved = ((member_id, into.get(kept_id, kept_id)) for member_id, kept_id in kept.items())
+        kept = {member_id: kept_id for member_id, kept_id in moved if kept_id is not None}
+    return kept
 
 
 def erase_member(session: Session, member_id: UUID, *, institution_id: UUID) -> None:

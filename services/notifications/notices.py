@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import and_, bindparam, or_, select, update
 from sqlalchemy.orm import Session
 
 from chassis import clock
-from chassis.database.sql import insert_ignore, upsert_newer
+from chassis.database.sql import insert_into, upsert_newer
 from chassis.ids import new_id
 from chassis.metrics import telemetry
 from rangkiang.circulation.v1.events_pb2 import LoanFact
 from services.notifications.institutions import USUAL
-from services.notifications.members import addressee
+from services.notifications.members import addressees
 from services.notifications.tables import LoanMark, Notice
 
 # Kinds that facts about loans make or end. Only the handlers use other kinds.
@@ -31,71 +32,128 @@ LONGEST_TITLE = 120
 MARKS_KEPT = timedelta(days=30)
 
 _notices: Any = Notice.__table__
-# Built once, because each fact about a due date needs it.
-_REMINDERS = select(_notices.c.kind, _notices.c.facts).where(
-    _notices.c.loan_id == bindparam("loan"),
+_marks: Any = LoanMark.__table__
+# Built once, because each event of a loan needs them.
+_REMINDERS = select(_notices.c.loan_id, _notices.c.day, _notices.c.facts).where(
+    _notices.c.loan_id.in_(bindparam("loans", expanding=True)),
     or_(_notices.c.kind == DUE_SOON, _notices.c.kind == OVERDUE),
-    _notices.c.day == bindparam("due_on"),
 )
+_MARKS = select(_marks.c.id, _marks.c.due_on, _marks.c.returned_at).where(
+    _marks.c.id.in_(bindparam("loans", expanding=True))
+)
+_ADD = {
+    name: insert_into(_notices, name)
+    .on_conflict_do_nothing(index_elements=["subject_key"])
+    .returning(_notices.c.subject_key)
+    for name in ("sqlite", "postgresql")
+}
 
 
-def read_mark(session: Session, loan: LoanFact, *, returned: bool = False) -> LoanMark | None:
-    """Store the state of a loan unless a later state is stored; return the stored state.
+class Mark(NamedTuple):
+    """The newest state of a loan."""
 
-    returned  the loan has ended
+    due_on: date
+    returned_at: datetime | None
+
+    def is_current(self, loan: LoanFact) -> bool:
+        """Return whether the loan is open and still has the due date of the event."""
+        return self.returned_at is None and self.due_on.isoformat() == loan.due_on
+
+
+def store_marks(session: Session, loans: Sequence[tuple[LoanFact, bool]]) -> dict[str, Mark]:
+    """Store the states of different loans unless later states are stored. Returns loan id -> the stored state.
+
+    loans  (loan, whether it has ended)
     """
-    row = {
-        "id": UUID(loan.loan_id),
-        "institution_id": UUID(loan.institution_id),
-        "state_version": loan.state_version,
-        "due_on": date.fromisoformat(loan.due_on) if loan.due_on else date.min,
-        "returned_at": clock.now() if returned else None,
-    }
-    if upsert_newer(session, LoanMark, [row], key="id", version="state_version"):
-        return LoanMark(**row)
-    return session.get(LoanMark, row["id"], populate_existing=True)
-
-
-def is_current(mark: LoanMark | None, loan: LoanFact) -> bool:
-    """Return whether a loan is open and still has the due date of the fact."""
-    return mark is not None and mark.returned_at is None and mark.due_on.isoformat() == loan.due_on
-
-
-def make_notice(
-    session: Session,
-    kind: str,
-    *,
-    key: str,
-    institution_id: str,
-    member_id: str,
-    loan: LoanFact | None = None,
-    day: str = "",
-    facts: Mapping[str, Any] | None = None,
-    zone: str = "",
-) -> bool:
-    """Make a notice once. Returns False when a notice with this key exists, or the member was erased.
-
-    key   subject and step; unique together with the kind
-    day   the day that the notice is about, ISO 8601
-    zone  the notice waits during quiet hours in this zone; "": it is due at once
-    """
-    member = addressee(session, UUID(member_id)) if member_id else None
-    if member is None:
-        return False
     now = clock.now()
-    row = {
+    rows = [
+        {
+            "id": UUID(loan.loan_id),
+            "institution_id": UUID(loan.institution_id),
+            "state_version": loan.state_version,
+            "due_on": date.fromisoformat(loan.due_on) if loan.due_on else date.min,
+            "returned_at": now if has_ended else None,
+        }
+        for loan, has_ended in loans
+    ]
+    upsert_newer(session, LoanMark, rows, key="id", version="state_version")
+    stored = session.execute(_MARKS, {"loans": [row["id"] for row in rows]})
+    return {str(row.id): Mark(row.due_on, row.returned_at) for row in stored}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewNotice:
+    """A notice to be made once.
+
+    key       subject and step; unique together with the kind
+    day       the day that the notice is about, ISO 8601
+    zone      the notice waits during quiet hours in this zone; "": it is due at once
+    replaces  kinds of waiting notices of the loan that it replaces
+    """
+
+    kind: str
+    key: str
+    institution_id: str
+    member_id: str
+    loan: LoanFact | None = None
+    day: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    zone: str = ""
+    replaces: tuple[str, ...] = ()
+
+    @property
+    def subject_key(self) -> str:
+        return f"{self.kind}:{self.key}"
+
+
+def of_loan(kind: str, key: str, loan: LoanFact, **more: Any) -> NewNotice:
+    """Return a notice of a loan for its member."""
+    return NewNotice(
+        kind=kind, key=key, institution_id=loan.institution_id, member_id=loan.member_id, loan=loan, **more
+    )
+
+
+def make_notice(session: Session, kind: str, **fields: Any) -> bool:
+    """Make a notice with the fields of NewNotice. Returns False when it exists, or the member was erased."""
+    return bool(make_notices(session, [NewNotice(kind=kind, **fields)]))
+
+
+def make_notices(session: Session, notices: Sequence[NewNotice]) -> list[NewNotice]:
+    """Make notices once. Returns those that did not exist, without those for erased members."""
+    members = addressees(session, {UUID(notice.member_id) for notice in notices if notice.member_id})
+    rows = [
+        _row(notice, member_id)
+        for notice in notices
+        if notice.member_id and (member_id := members.get(UUID(notice.member_id))) is not None
+    ]
+    if not rows:
+        return []
+    keys = set(session.scalars(_ADD[session.get_bind().dialect.name], rows))
+    made = [notice for notice in notices if notice.subject_key in keys]
+    drops = [
+        Drop(notice.loan.loan_id, notice.replaces, "NEWER_NOTICE", keep=notice.subject_key)
+        for notice in made
+        if notice.loan is not None and notice.replaces
+    ]
+    drop_waiting(session, drops)
+    return made
+
+
+def _row(notice: NewNotice, member_id: UUID) -> dict[str, Any]:
+    now, loan = clock.now(), notice.loan or LoanFact()
+    return {
         "id": new_id(),
-        "institution_id": UUID(institution_id),
-        "member_id": member,
-        "kind": kind,
-        "subject_key": f"{kind}:{key}",
-        "loan_id": UUID(loan.loan_id) if loan is not None and loan.loan_id else None,
-        "item_id": UUID(loan.item_id) if loan is not None and loan.item_id else None,
-        "branch_id": UUID(loan.branch_id) if loan is not None and loan.branch_id else None,
-        "title": loan.title[:LONGEST_TITLE] if loan is not None else "",
-        "day": date.fromisoformat(day) if day else None,
-        "facts": dict(facts or {}),
-        "due_at": USUAL.next_moment(now, zone) if zone else now,
+        "institution_id": UUID(notice.institution_id),
+        "member_id": member_id,
+        "kind": notice.kind,
+        "subject_key": notice.subject_key,
+        "loan_id": UUID(loan.loan_id) if loan.loan_id else None,
+        "item_id": UUID(loan.item_id) if loan.item_id else None,
+        "branch_id": UUID(loan.branch_id) if loan.branch_id else None,
+        "title": loan.title[:LONGEST_TITLE],
+        "day": date.fromisoformat(notice.day) if notice.day else None,
+        "facts": dict(notice.facts),
+        "due_at": USUAL.next_moment(now, notice.zone) if notice.zone else now,
         "state": "waiting",
         "reason": "",
         "message_id": None,
@@ -103,26 +161,39 @@ def make_notice(
         "made_at": now,
         "changed_at": now,
     }
-    return insert_ignore(session, Notice, [row], key=["subject_key"]) == 1
 
 
-def drop_waiting(
-    session: Session, loan_id: str, kinds: tuple[str, ...], reason: str, *, keep: str = "", keep_day: str = ""
-) -> None:
-    """Drop notices of a loan that are waiting or on the print list.
+class Drop(NamedTuple):
+    """Waiting notices of a loan that are no longer needed.
 
     reason    LOAN_RETURNED, LOAN_RENEWED, DUE_DATE_MOVED or NEWER_NOTICE
     keep      subject key of a notice that stays
     keep_day  notices about this day stay, ISO 8601
     """
-    values = {
-        "of_loan": UUID(loan_id),
-        "kept": keep,
-        "kept_day": date.fromisoformat(keep_day) if keep_day else date.min,
-        "why": reason,
-        "moment": clock.now(),
-    }
-    session.execute(_drop(kinds), values)
+
+    loan_id: str
+    kinds: tuple[str, ...]
+    reason: str
+    keep: str = ""
+    keep_day: str = ""
+
+
+def drop_waiting(session: Session, drops: Sequence[Drop]) -> None:
+    """Drop notices that are waiting or on the print list."""
+    now = clock.now()
+    for kinds in {drop.kinds for drop in drops}:
+        rows = [
+            {
+                "of_loan": UUID(drop.loan_id),
+                "kept": drop.keep,
+                "kept_day": date.fromisoformat(drop.keep_day) if drop.keep_day else date.min,
+                "why": drop.reason,
+                "moment": now,
+            }
+            for drop in drops
+            if drop.kinds == kinds
+        ]
+        session.execute(_drop(kinds), rows)
 
 
 @lru_cache(maxsize=16)
@@ -137,19 +208,12 @@ def _drop(kinds: tuple[str, ...]) -> Any:
     )
 
 
-def has_later_step(session: Session, loan: LoanFact, step: int) -> bool:
-    """Return whether a notice of a later step exists for the same due date."""
-    return any(row.facts.get("step", 0) > step for row in _reminders(session, loan))
-
-
-def has_reminder(session: Session, loan: LoanFact) -> bool:
-    """Return whether a reminder or an overdue notice exists for the same due date."""
-    return any(_reminders(session, loan))
-
-
-def _reminders(session: Session, loan: LoanFact) -> Sequence[Any]:
-    values = {"loan": UUID(loan.loan_id), "due_on": date.fromisoformat(loan.due_on)}
-    return session.execute(_REMINDERS, values).all()
+def read_reminders(session: Session, loans: Sequence[LoanFact]) -> dict[tuple[str, str], list[int]]:
+    """Return (loan id, due date) -> the steps of its reminders and overdue notices, of any state; 0 for a reminder."""
+    steps: dict[tuple[str, str], list[int]] = {}
+    for row in session.execute(_REMINDERS, {"loans": [UUID(loan.loan_id) for loan in loans]}) if loans else ():
+        steps.setdefault((str(row.loan_id), str(row.day)), []).append(row.facts.get("step", 0))
+    return steps
 
 
 def drop_earlier(session: Session, member_id: str, kind: str, *, keep: str = "", reason: str) -> None:

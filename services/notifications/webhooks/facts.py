@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -26,8 +27,8 @@ SCOPES: Mapping[str, str] = {
 
 _webhooks = Webhook.__table__.c
 # Built once, because every fact about a loan needs it, although most institutions have no webhooks.
-_SUBSCRIBED = select(_webhooks.id, _webhooks.kinds, _webhooks.with_members).where(
-    _webhooks.institution_id == bindparam("institution"), _webhooks.state == "active"
+_SUBSCRIBED = select(_webhooks.id, _webhooks.institution_id, _webhooks.kinds, _webhooks.with_members).where(
+    _webhooks.institution_id.in_(bindparam("institutions", expanding=True)), _webhooks.state == "active"
 )
 
 
@@ -37,36 +38,47 @@ def scopes_for(webhook: Webhook) -> set[str]:
     return {MANAGE_SCOPE, *of_members, *(SCOPES[kind] for kind in webhook.kinds)}
 
 
-def queue_fact(
-    session: Session, kind: str, institution_id: UUID, facts: dict[str, Any], *, member_id: UUID | None
-) -> None:
-    """Queue a fact for each webhook of an institution with this kind.
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A fact for partners.
 
     facts      JSON values without data about members
     member_id  for partners with facts.members; None if the fact is not about a member
     """
+
+    kind: str
+    institution_id: UUID
+    facts: dict[str, Any]
+    member_id: UUID | None
+
+
+def queue_facts(session: Session, facts: Sequence[Fact]) -> None:
+    """Queue each fact for each webhook of its institution with this kind."""
+    institutions = list({fact.institution_id for fact in facts})
+    webhooks = session.execute(_SUBSCRIBED, {"institutions": institutions}).all()
     now = clock.now()
     rows = [
         {
             "id": new_id(),
-            "institution_id": institution_id,
+            "institution_id": fact.institution_id,
             "webhook_id": webhook.id,
-            "kind": kind,
-            "facts": facts,
-            "member_id": member_id if webhook.with_members else None,
+            "kind": fact.kind,
+            "facts": fact.facts,
+            "member_id": fact.member_id if webhook.with_members else None,
             "occurred_at": now,
             "made_at": now,
             "delivered_at": None,
         }
-        for webhook in session.execute(_SUBSCRIBED, {"institution": institution_id})
-        if kind in webhook.kinds
+        for fact in facts
+        for webhook in webhooks
+        if webhook.institution_id == fact.institution_id and fact.kind in webhook.kinds
     ]
     if rows:
         session.execute(insert(WebhookFact), rows)
 
 
-def queue_loan_fact(session: Session, kind: str, loan: LoanFact, **more: Any) -> None:
-    """Queue a fact about a loan.
+def loan_fact(kind: str, loan: LoanFact, **more: Any) -> Fact:
+    """Return the fact for partners about a loan.
 
     more  further values, without data about members
     """
@@ -78,8 +90,7 @@ def queue_loan_fact(session: Session, kind: str, loan: LoanFact, **more: Any) ->
         "version": loan.state_version,
         **more,
     }
-    member_id = UUID(loan.member_id) if loan.member_id else None
-    queue_fact(session, kind, UUID(loan.institution_id), facts, member_id=member_id)
+    return Fact(kind, UUID(loan.institution_id), facts, UUID(loan.member_id) if loan.member_id else None)
 
 
 def forget_member(session: Session, member_id: UUID) -> None:

@@ -17,9 +17,9 @@ from chassis import clock
 from chassis.context import Context, system
 from chassis.database.db import Database
 from chassis.security.encryption import MasterKey
+from chassis.urls import resolve
 from rangkiang.catalog.v1.events_pb2 import BranchCopy, InstitutionCopy
 from rangkiang.common.v1.text_pb2 import LocalText
-from services.notifications import handlers
 from services.notifications.institutions import copy_institutions
 from services.notifications.sending.sender import Sender
 from services.notifications.service import SERVICE
@@ -35,10 +35,7 @@ PADANG = UUID("0192f3a4-0000-7000-8000-000000000001")
 JAYAPURA = UUID("0192f3a4-0000-7000-8000-000000000002")
 PADANG_BRANCH = UUID("0192f3a4-0000-7000-8000-000000000011")
 JAYAPURA_BRANCH = UUID("0192f3a4-0000-7000-8000-000000000012")
-_HANDLERS = {
-    consumer.event.DESCRIPTOR.full_name: getattr(handlers, consumer.handler.partition(":")[2])
-    for consumer in SERVICE.consumers
-}
+_CONSUMERS = {consumer.event: consumer for consumer in SERVICE.consumers}
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.servers)])
@@ -99,11 +96,16 @@ class Office:
             visit=self.visit,
         )
 
-    def deliver(self, fact: Fact, *, institution: UUID = PADANG) -> None:
-        """Hand a fact to its handler, as the bus does."""
+    def deliver(self, *facts: Fact, institution: UUID = PADANG) -> None:
+        """Hand a fact to its handler, as the bus does; many facts to a handler that takes many."""
         context = Context(institution=str(institution), actor="system:test")
+        consumer = _CONSUMERS[type(facts[0])]
+        handler = resolve(consumer.handler)
         with self.database.transaction(TEST) as session:
-            _HANDLERS[fact.DESCRIPTOR.full_name](session, fact, context)
+            if consumer.takes_many:
+                handler(session, [(fact, context) for fact in facts])
+            else:
+                handler(session, *facts, context)
 
     def send(self, *, rounds: int = 50) -> float:
         """Send until nothing is left for now. Returns the seconds until the next work."""

@@ -151,10 +151,8 @@ def lend(
     loan.due_at.FromDatetime(NOON + timedelta(days=7))
     context = Context(institution=str(institution), actor="system:test")
     with partners.database.transaction(TEST) as session:
-        if returned:
-            handlers.return_loan(session, LoanReturned(loan=loan), context)
-        else:
-            handlers.open_loan(session, LoanOpened(loan=loan), context)
+        event = LoanReturned(loan=loan) if returned else LoanOpened(loan=loan)
+        handlers.follow_loans(session, [(event, context)])
     return loan.loan_id
 
 

@@ -179,7 +179,8 @@ def test_the_newest_step_of_the_ladder_replaces_earlier_ones_that_wait(office):
     assert waiting == [(7, "dropped", "NEWER_NOTICE"), (14, "waiting", "")]
 
 
-def test_in_any_order_of_arrival_a_returned_loan_has_no_reminder(database):
+@pytest.mark.parametrize("is_together", [False, True])
+def test_in_any_order_of_arrival_a_returned_loan_has_no_reminder(database, is_together):
     facts = range(4)
     for order in permutations(facts):
         office = Office(database)
@@ -191,10 +192,37 @@ def test_in_any_order_of_arrival_a_returned_loan_has_no_reminder(database):
             LoanOverdue(loan=lent, step=1, days=1, on="2026-11-25", zone=ZONE),
             LoanReturned(loan=back),
         ]
-        for number in order:
-            office.deliver(deliveries[number])
+        if is_together:
+            office.deliver(*(deliveries[number] for number in order))
+        else:
+            for number in order:
+                office.deliver(deliveries[number])
         waiting = [row.kind for row in office.notices(loan_id=UUID(lent.loan_id), state="waiting")]
         assert waiting == ["return_receipt"], order
+
+
+def test_events_of_many_loans_that_are_handled_together_each_have_their_notice(office):
+    lent, late, back, merged, erased = (loan(office, version=2) for _ in range(5))
+    kept = office.owners.add()
+    office.deliver(LoanDueSoon(loan=late, days=3, on="2026-11-21", zone=ZONE))
+    moved = MemberFact(id=merged.member_id, version=2, institution_id=str(PADANG), merged_into=str(kept))
+    office.deliver(MembersChanged(members=[moved]))
+    office.deliver(MemberErased(id=erased.member_id, version=3))
+    office.deliver(
+        LoanOpened(loan=lent),
+        LoanOverdue(loan=late, step=7, days=7, on="2026-12-01", zone=ZONE),
+        LoanReturned(loan=back),
+        LoanOpened(loan=merged),
+        LoanOpened(loan=erased),
+        LoanOpened(loan=lent),
+    )
+    assert [(row.kind, row.state, str(row.member_id)) for row in office.notices()] == [
+        ("due_soon", "dropped", late.member_id),
+        ("loan_receipt", "waiting", lent.member_id),
+        ("overdue", "waiting", late.member_id),
+        ("return_receipt", "waiting", back.member_id),
+        ("loan_receipt", "waiting", str(kept)),
+    ]
 
 
 def test_a_newer_slip_replaces_an_earlier_one_that_waits(office):
