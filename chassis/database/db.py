@@ -33,6 +33,17 @@ _SET_CONTEXT = text(f"{SET_INSTITUTION.format(':institution')}, set_config('stat
 Result = TypeVar("Result")
 
 
+class _Session(Session):
+    """A session of one transaction, which keeps its connection: SQLAlchemy looks for it at each call, in 10 µs."""
+
+    _kept: Connection | None = None
+
+    def connection(self, *arguments: Any, **options: Any) -> Connection:
+        if self._kept is None:
+            self._kept = super().connection(*arguments, **options)
+        return self._kept
+
+
 class Guard(Protocol):
     """Compares the revisions of a database with those of this release; see chassis.migrations.revisions."""
 
@@ -120,7 +131,7 @@ class Database:
             transaction_on(self._name),
             self._turn(context),
             translate_errors(),
-            Session(self.writer, expire_on_commit=False) as session,
+            _Session(self.writer, expire_on_commit=False) as session,
         ):
             with translate_connection_errors():
                 self._set_context(session, context, is_write=True)
@@ -161,7 +172,7 @@ class Database:
         raises   Unavailable  DATABASE_UNAVAILABLE
         """
         self.check_revisions()
-        with translate_errors(), Session(self.reader) as session:
+        with translate_errors(), _Session(self.reader) as session:
             with translate_connection_errors():
                 self._set_context(session, context, is_write=False)
             yield session

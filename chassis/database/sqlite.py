@@ -136,10 +136,9 @@ def open_engine(
         for pragma in (*PRAGMAS, f"mmap_size={mapped_bytes}"):
             connection.execute(f"PRAGMA {pragma}")
 
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Any) -> None:
-        connection.exec_driver_sql(begin)
-
+    # Not an event: with a listener of transactions or statements, SQLAlchemy calls six events for each statement.
+    dialect: Any = engine.dialect
+    dialect.do_begin = lambda connection: connection.execute(begin)
     if protected_tables:
         limit_reads(engine, protected_tables)
     return engine

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine
 from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 
 # The institution of a transaction: a setting on PostgreSQL, a function of the connection on SQLite.
@@ -123,12 +123,16 @@ def limit_reads(engine: Engine, protected_tables: tuple[str, ...]) -> None:
         "names": re.compile(rf"\b({'|'.join(protected_tables)})\b(?!\.)", re.IGNORECASE),
     }
     compiler: Any = type("InstitutionCompiler", (_InstitutionCompiler,), members)
-    engine.dialect.statement_compiler = compiler
+    dialect: Any = engine.dialect
+    dialect.statement_compiler = compiler
 
-    @event.listens_for(engine, "before_cursor_execute")
-    def _refuse(_connection: Any, _cursor: Any, statement: str, _parameters: Any, context: Any, _many: bool) -> None:
-        if context is None or context.compiled is None:  # the driver's SQL
-            compiler.refuse(statement)
+    class ExecutionContext(dialect.execution_ctx_cls):  # type: ignore[misc]
+        def pre_exec(self) -> None:
+            if self.compiled is None:  # the driver's SQL
+                compiler.refuse(self.statement)
+            super().pre_exec()
+
+    dialect.execution_ctx_cls = ExecutionContext
 
 
 def grant(connection: Connection, role: str, *, append_only: Iterable[str], read_only: Iterable[str]) -> None:

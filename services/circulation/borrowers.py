@@ -20,19 +20,19 @@ from services.circulation.tables import Borrower, BorrowerNumber, Loan, Suspensi
 MOST_MERGES = 20  # length of a chain of merged members
 
 
-# Built once, because every read of a borrower executes one of them.
-_OF_INSTITUTION = select(Borrower).where(Borrower.institution_id == bindparam("institution_id"), ~Borrower.is_erased)
-_BY_ID = _OF_INSTITUTION.where(Borrower.id == bindparam("borrower_id"))
+# Rows of Core, built once, as in `copies`.
+_borrowers: Any = Borrower.__table__
+_numbers: Any = BorrowerNumber.__table__
+_OF_INSTITUTION = select(_borrowers).where(
+    _borrowers.c.institution_id == bindparam("institution_id"), ~_borrowers.c.is_erased
+)
+_BY_ID = _OF_INSTITUTION.where(_borrowers.c.id == bindparam("borrower_id"))
 _BY_NUMBER = (
-    _OF_INSTITUTION.join(BorrowerNumber, BorrowerNumber.borrower_id == Borrower.id)
-    .where(BorrowerNumber.institution_id == bindparam("institution_id"), BorrowerNumber.number == bindparam("number"))
+    _OF_INSTITUTION.join(_numbers, _numbers.c.borrower_id == _borrowers.c.id)
+    .where(_numbers.c.institution_id == bindparam("institution_id"), _numbers.c.number == bindparam("number"))
     .limit(2)
 )
-# A row that this session has read before is read again with its lock.
-_LOCKED = {
-    statement: statement.with_for_update(of=Borrower).execution_options(populate_existing=True)
-    for statement in (_BY_ID, _BY_NUMBER)
-}
+_LOCKED = {statement: statement.with_for_update(of=_borrowers) for statement in (_BY_ID, _BY_NUMBER)}
 
 
 def is_empty(session: Session) -> bool:
@@ -99,7 +99,7 @@ def erasures(session: Session) -> list[Erasure]:
 
 
 def find_borrower(session: Session, institution_id: UUID, text: str, *, lock: bool = False) -> Borrower | None:
-    """Return a borrower by id or number, in one institution; None when none or several have the number.
+    """Return the row of a borrower by id or number, in one institution; None when none or several have the number.
 
     A merged member is found as the kept member.
 
@@ -108,10 +108,10 @@ def find_borrower(session: Session, institution_id: UUID, text: str, *, lock: bo
     borrower_id = read_id(text)
     statement = _BY_NUMBER if borrower_id is None else _BY_ID
     values = {"institution_id": institution_id, "borrower_id": borrower_id, "number": text}
-    borrowers = session.scalars(_LOCKED[statement] if lock else statement, values).all()
-    if len(borrowers) != 1:
+    rows: Any = session.connection().execute(_LOCKED[statement] if lock else statement, values).all()
+    if len(rows) != 1:
         return None
-    (borrower,) = borrowers
+    borrower: Borrower = rows[0]
     if borrower.merged_into is None:
         return borrower
     kept_id = _kept_id(session, borrower.merged_into)

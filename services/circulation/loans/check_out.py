@@ -35,15 +35,21 @@ from services.circulation.tables import Borrower, Copy, Loan, Suspension
 CHECK_OUT = "check_out"
 
 _loans: Any = Loan.__table__
+_copies: Any = Copy.__table__
+_borrowers: Any = Borrower.__table__
+_suspensions: Any = Suspension.__table__
 _OPEN_LOAN = insert(_loans)
-_OPEN_LOAN_OF_COPY = select(Loan).where(Loan.copy_id == bindparam("copy_id"), Loan.returned_at.is_(None))
-_LOANS_OF_BORROWER = (
-    select(Loan.due_at, Copy.collection)
-    .join(Copy, Copy.id == Loan.copy_id)
-    .where(Loan.borrower_id == bindparam("borrower_id"), Loan.returned_at.is_(None))
+_OPEN_LOAN_OF_COPY = select(_loans).where(_loans.c.copy_id == bindparam("copy_id"), _loans.c.returned_at.is_(None))
+_SUSPENDED_UNTIL = select(func.max(_suspensions.c.ends_on)).where(
+    _suspensions.c.borrower_id == bindparam("borrower_id"), _suspensions.c.ended_at.is_(None)
 )
-_SUSPENDED_UNTIL = select(func.max(Suspension.ends_on)).where(
-    Suspension.borrower_id == bindparam("borrower_id"), Suspension.ended_at.is_(None)
+# A row for each open loan; one row without a loan for a borrower who has none.
+_SUSPENSION_AND_LOANS = (
+    select(_SUSPENDED_UNTIL.scalar_subquery().label("suspended_until"), _loans.c.due_at, _copies.c.collection)
+    .select_from(_borrowers)
+    .outerjoin(_loans, (_loans.c.borrower_id == _borrowers.c.id) & _loans.c.returned_at.is_(None))
+    .outerjoin(_copies, _copies.c.id == _loans.c.copy_id)
+    .where(_borrowers.c.id == bindparam("borrower_id"))
 )
 
 
@@ -119,8 +125,11 @@ def check_out(session: Session, act: Act, *, item: str, member: str, branch: str
 
 
 def open_loan_of(session: Session, copy: Copy) -> Loan | None:
-    """Return the open loan of a copy."""
-    return session.scalars(_OPEN_LOAN_OF_COPY, {"copy_id": copy.id}).first() if copy.state == ON_LOAN else None
+    """Return the row of the open loan of a copy."""
+    if copy.state != ON_LOAN:
+        return None
+    loans: Any = session.connection().execute(_OPEN_LOAN_OF_COPY, {"copy_id": copy.id}).all()
+    return loans[0] if loans else None
 
 
 def unknown(item: str, member: str) -> list[Refusal]:
@@ -131,13 +140,13 @@ def unknown(item: str, member: str) -> list[Refusal]:
 
 def borrower_inputs(session: Session, borrower: Borrower, *, today: date) -> rules.BorrowerInputs:
     """Return the inputs about a borrower that the rules need."""
-    connection, of_borrower = session.connection(), {"borrower_id": borrower.id}
-    until = connection.scalar(_SUSPENDED_UNTIL, of_borrower)
+    rows = session.connection().execute(_SUSPENSION_AND_LOANS, {"borrower_id": borrower.id}).all()
+    until = rows[0].suspended_until
     return rules.BorrowerInputs(
         expires_on=borrower.expires_on,
         blocks=tuple((block["reason"], _day(block["ends_on"])) for block in borrower.blocks),
         suspended_until=until if until is not None and until >= today else None,
-        loans=tuple(rules.OpenLoan(*row) for row in connection.execute(_LOANS_OF_BORROWER, of_borrower)),
+        loans=tuple(rules.OpenLoan(row.due_at, row.collection) for row in rows if row.due_at is not None),
     )
 
 

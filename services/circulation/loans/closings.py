@@ -87,7 +87,6 @@ def _move(session: Session, *, caller: Context, loan_ids: Sequence[UUID]) -> lis
         due = due_after_closing(calendar, unit=loan.unit, due_at=loan.due_at)
         if is_open(calendar, was_due_on) or due.on == was_due_on:
             continue
-        copy.state_version += 1
         loan.due_at, loan.due_on, loan.days, loan.version = due.at, due.on, days_json(due.days), loan.version + 1
         act = Act(replace(caller, institution=str(loan.institution_id)), loan.institution_id, now, now, "desk")
         facts = {"was_due_on": was_due_on.isoformat(), "due_on": due.on.isoformat()}

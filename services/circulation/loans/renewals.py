@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
 from chassis.errors import NotFound, Refusal
@@ -16,7 +17,7 @@ from services.circulation.calendars import local_date
 from services.circulation.calendars_store import calendar_of
 from services.circulation.copies import find_copy, read_id
 from services.circulation.institutions import branches_of
-from services.circulation.loans.acts import Act, emit_fact, loan_fact, record_act
+from services.circulation.loans.acts import Act, change_borrower, emit_fact, loan_fact, record_act
 from services.circulation.loans.check_out import borrower_inputs, days_json, due_of, policy_json
 from services.circulation.loans.desks import NEWEST_ACT
 from services.circulation.loans.views import LOANS, LoanView, view_of
@@ -24,6 +25,10 @@ from services.circulation.policies import PolicyRow, row_for
 from services.circulation.policies_store import current_policies
 from services.circulation.tables import Borrower, Copy, Loan
 
+_copies: Any = Copy.__table__
+_CHANGE_COPY = (
+    update(_copies).where(_copies.c.id == bindparam("copy_id")).values(state_version=_copies.c.state_version + 1)
+)
 NOBODY = rules.BorrowerInputs(expires_on=None, blocks=(), suspended_until=None, loans=())
 
 
@@ -72,10 +77,10 @@ def renew_loans(session: Session, act: Act, *, member: str, is_dry_run: bool = F
     """
     borrower = find_known_borrower(session, act.institution_id, member)
     loans = select(Loan).where(Loan.borrower_id == borrower.id, Loan.returned_at.is_(None))
-    copies = select(Copy).where(Copy.id.in_(loans.with_only_columns(Loan.copy_id))).order_by(Copy.id)
+    copies = select(_copies).where(_copies.c.id.in_(loans.with_only_columns(Loan.copy_id))).order_by(_copies.c.id)
     if not is_dry_run:
         copies = copies.with_for_update()
-    by_id = {copy.id: copy for copy in session.scalars(copies)}
+    by_id: dict[UUID, Any] = {copy.id: copy for copy in session.execute(copies)}
     if not is_dry_run:
         borrower = find_known_borrower(session, act.institution_id, member, lock=True)
     # A copy that was lent since it would have been locked is not among them.
@@ -109,9 +114,10 @@ def find_known_borrower(session: Session, institution_id: UUID, member: str, *, 
 
 
 def emit_renewal(session: Session, act: Act, copy: Copy, loan: Loan, *, is_moved: bool = False) -> None:
-    """Emit LoanRenewed. is_moved: the due date was moved off a closed day."""
+    """Increment the state version of a copy and emit LoanRenewed. is_moved: the due date was moved off a closed day."""
+    session.connection().execute(_CHANGE_COPY, {"copy_id": copy.id})
     fact = loan_fact(
-        copy, version=copy.state_version, state=copy.state, branch_id=loan.branch_id, loan_id=loan.id,
+        copy, version=copy.state_version + 1, state=copy.state, branch_id=loan.branch_id, loan_id=loan.id,
         borrower_id=loan.borrower_id, due_at=loan.due_at, due_on=loan.due_on,
     )  # fmt: skip
     emit_fact(session, act, LoanRenewed(loan=fact, moved=is_moved))
@@ -152,9 +158,8 @@ def _renew(
     if refusals or is_dry_run:
         return Renewal(view_of(session, loan, copy, borrower, now=act.now, branches=branches), tuple(refusals))
 
-    copy.state_version += 1
     if borrower is not None:
-        borrower.lending_version += 1
+        change_borrower(session, borrower)
     loan.due_at, loan.due_on, loan.days = new_due.at, new_due.on, days_json(new_due.days)
     loan.policy_version, loan.policy_row = policies.version, policy_json(row)
     loan.renewals, loan.version = loan.renewals + 1, loan.version + 1

@@ -12,7 +12,7 @@ from chassis import audit
 from chassis.bus.events import emit
 from chassis.errors import Invalid, Refused
 from rangkiang.circulation.v1.events_pb2 import SuspensionEnded
-from services.circulation.loans.acts import LONGEST_REASON, Act
+from services.circulation.loans.acts import LONGEST_REASON, Act, change_borrower
 from services.circulation.loans.lists import (
     DEFAULT_LIMIT,
     HIGHEST_LIMIT,
@@ -76,7 +76,7 @@ def end_suspension(session: Session, act: Act, *, member: str, reason: str) -> S
     if len(reason) > LONGEST_REASON:
         raise Invalid("REASON_TOO_LONG", field="reason", longest=LONGEST_REASON)
     borrower = find_known_borrower(session, act.institution_id, member, lock=True)
-    borrower.lending_version += 1
+    change_borrower(session, borrower)
     query = select(Suspension).where(Suspension.borrower_id == borrower.id, *in_force(local_today(session, act)))
     suspensions = session.scalars(query.order_by(Suspension.begins_on)).all()
     if not suspensions:
@@ -89,5 +89,5 @@ def end_suspension(session: Session, act: Act, *, member: str, reason: str) -> S
             session, act.caller, "circulation.end_suspension", kind="suspension", object_id=row.id, facts=facts
         )
     fact = SuspensionEnded(member_id=str(borrower.id))
-    emit(session, fact, aggregate_id=borrower.id, version=borrower.lending_version, context=act.caller)
+    emit(session, fact, aggregate_id=borrower.id, version=borrower.lending_version + 1, context=act.caller)
     return period(suspensions[0].begins_on, max(row.ends_on for row in suspensions))
