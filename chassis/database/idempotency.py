@@ -77,22 +77,23 @@ def once(
         raise ValueError(f"{caller.method}: a method that stores its replies has the option `keyed`")
     scope = _scope(caller)
     body = _body(caller, request)
+    connection = session.connection()
     is_locked = (
-        session.get_bind().dialect.name != "postgresql"
-        or session.execute(_TRY_LOCK, {"lock": _lock(scope)}).scalar_one()
+        connection.dialect.name != "postgresql"
+        or connection.execute(_TRY_LOCK, {"lock": _lock(scope)}).scalar_one()
     )
     if not is_locked:
         raise Conflict("IDEMPOTENCY_KEY_IN_USE")
-    row = session.execute(_EFFECT, {"key_scope": scope}).first()
+    row = connection.execute(_EFFECT, {"key_scope": scope}).first()
     now = clock.now()
     if row is not None and row.until > now:
         return _replay(row, body, caller, reply_type)
     if row is not None:
-        session.execute(_FORGET, {"key_scope": scope})
+        connection.execute(_FORGET, {"key_scope": scope})
     reply = act()
     stored = {"scope": scope, "method": caller.method, "request": body, "at": now, "until": now + retention}
     stored_reply = reply.SerializeToString() if keep_reply else None
-    session.execute(_STORE, {**stored, "reply": stored_reply})
+    connection.execute(_STORE, {**stored, "reply": stored_reply})
     return reply
 
 

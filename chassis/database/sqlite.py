@@ -41,6 +41,7 @@ class WriteLock:
         self._path = database.with_name(database.name + ".lock")
         self._threads = threading.Lock()
         self._handle: int | None = None
+        self._is_closed = False
 
     def acquire(self, seconds: float) -> None:
         """Wait for the lock. Raises TimeoutError after `seconds`."""
@@ -61,8 +62,11 @@ class WriteLock:
             raise
 
     def release(self) -> None:
-        assert self._handle is not None
-        fcntl.flock(self._handle, fcntl.LOCK_UN)
+        if self._handle is not None:
+            fcntl.flock(self._handle, fcntl.LOCK_UN)
+            if self._is_closed:
+                os.close(self._handle)
+                self._handle = None
         self._threads.release()
 
     @contextmanager
@@ -75,9 +79,10 @@ class WriteLock:
             self.release()
 
     def close(self) -> None:
-        if self._handle is not None:
-            os.close(self._handle)
-            self._handle = None
+        """Close the file; a writer that holds the lock closes it when it has ended."""
+        self._is_closed = True
+        if self._threads.acquire(blocking=False):
+            self.release()
 
     def _open(self) -> int:
         return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

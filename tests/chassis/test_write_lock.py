@@ -262,3 +262,11 @@ def test_a_refusal_is_not_retried(database: Database) -> None:
     assert len(attempts) == 1
     with database.reading(TEST) as session:
         assert session.scalar(select(things.c.number).where(things.c.id == 1)) == 0
+
+
+def test_a_writer_ends_well_after_its_database_was_closed(database: Database) -> None:
+    with database.transaction(TEST) as session:
+        session.execute(update(things).values(number=7))
+        database.close()
+    with database.transaction(TEST) as session:
+        assert session.scalar(select(things.c.number)) == 7
