@@ -137,13 +137,14 @@ def open_engine(
     def _prepare(connection: Any, record: Any) -> None:
         connection.isolation_level = None
         information = record.info
+        information["begin"] = begin
         connection.create_function(INSTITUTION_FUNCTION, 0, lambda: information.get("institution"))
         for pragma in (*PRAGMAS, f"mmap_size={mapped_bytes}"):
             connection.execute(f"PRAGMA {pragma}")
 
     # Not an event: with a listener of transactions or statements, SQLAlchemy calls six events for each statement.
     dialect: Any = engine.dialect
-    dialect.do_begin = lambda connection: connection.execute(begin)
+    dialect.do_begin = lambda connection: connection.execute(connection.info["begin"])
     if protected_tables:
         limit_reads(engine, protected_tables)
     return engine
