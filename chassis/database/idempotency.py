@@ -79,8 +79,7 @@ def once(
     body = _body(caller, request)
     connection = session.connection()
     is_locked = (
-        connection.dialect.name != "postgresql"
-        or connection.execute(_TRY_LOCK, {"lock": _lock(scope)}).scalar_one()
+        connection.dialect.name != "postgresql" or connection.execute(_TRY_LOCK, {"lock": _lock(scope)}).scalar_one()
     )
     if not is_locked:
         raise Conflict("IDEMPOTENCY_KEY_IN_USE")

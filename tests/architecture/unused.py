@@ -31,8 +31,8 @@ ALLOWED = {
     "methods of every owner of events, called by their path": ("ListPublished", "PublishAgain"),
     "called or read by SQLAlchemy": (
         "__table_args__", "cache_ok", "do_begin", "escape_literal_column", "impl", "isolation_level",
-        "load_dialect_impl", "process_bind_param", "process_result_value", "statement_compiler", "type_annotation_map", "visit_table",
-        "visit_textclause",
+        "load_dialect_impl", "process_bind_param", "process_result_value", "statement_compiler",
+        "type_annotation_map", "visit_table", "visit_textclause",
     ),
     "called or read by prometheus_client": ("ValueClass", "collect"),
     "called or read by nameko": ("get_consumers", "worker_ctx"),
