@@ -149,17 +149,24 @@ def _bare_facts(file: Path, count: int) -> float:
     with closing(sqlite3.connect(file, isolation_level=None)) as database:
         for statement in ("PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL", *BARE):
             database.execute(statement)
-        database.executemany("INSERT INTO deliveries VALUES (?, ?)", [(one, "x" * 500) for one in ids])
+        database.executemany("INSERT INTO deliveries VALUES (?, ?)", [(notice_id, "x" * 500) for notice_id in ids])
         start = time.perf_counter()
         for begin in range(0, count, TOGETHER):
             database.execute("BEGIN IMMEDIATE")
-            for one in ids[begin : begin + TOGETHER]:
-                database.execute("SELECT body FROM deliveries WHERE id = ?", (one,)).fetchone()
-                database.execute("INSERT INTO marks VALUES (?, 1, '2026-11-14')", (one,))
-                row = (one, f"overdue:{one.hex()}", one, one, '{"step": 7, "zone": "Asia/Jakarta"}', "2026-11-21")
+            for notice_id in ids[begin : begin + TOGETHER]:
+                database.execute("SELECT body FROM deliveries WHERE id = ?", (notice_id,)).fetchone()
+                database.execute("INSERT INTO marks VALUES (?, 1, '2026-11-14')", (notice_id,))
+                row = (
+                    notice_id,
+                    f"overdue:{notice_id.hex()}",
+                    notice_id,
+                    notice_id,
+                    '{"step": 7, "zone": "Asia/Jakarta"}',
+                    "2026-11-21",
+                )
                 database.execute("INSERT INTO notices VALUES (?, ?, ?, ?, ?, ?)", row)
-                database.execute("INSERT INTO inbox VALUES ('loan-overdue', ?, '2026-11-21')", (one,))
-                database.execute("DELETE FROM deliveries WHERE id = ?", (one,))
+                database.execute("INSERT INTO inbox VALUES ('loan-overdue', ?, '2026-11-21')", (notice_id,))
+                database.execute("DELETE FROM deliveries WHERE id = ?", (notice_id,))
             database.execute("COMMIT")
         return time.perf_counter() - start
 

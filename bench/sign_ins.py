@@ -62,8 +62,8 @@ def main() -> None:
                     beside += _search(server.address, queries, seconds=seconds)
                 finally:
                     stop.set()
-            for one in running:
-                answers += one.result()
+            for client in running:
+                answers += client.result()
     p95 = []
     for name, values in (("alone", alone), (f"while {PEOPLE} sign in", beside)):
         parts_of_100 = statistics.quantiles(values, n=100)
@@ -89,7 +89,7 @@ def _search(address: str, queries: list[str], *, seconds: float) -> list[float]:
         return times
 
     with ThreadPoolExecutor(SEARCHERS) as clients:
-        return [one for times in clients.map(client, range(SEARCHERS)) for one in times]
+        return [duration for times in clients.map(client, range(SEARCHERS)) for duration in times]
 
 
 def _add_people(data: Path) -> None:

@@ -133,11 +133,11 @@ def _fill(message: Message, model: BaseModel) -> None:
 def _set(message: Message, field: FieldDescriptor, value: Any) -> None:
     part = getattr(message, field.name)
     if isinstance(value, list) and field.message_type is not None:
-        for one in value:
-            if isinstance(one, list):
-                part.add(**dict(zip(field.message_type.fields_by_name, one, strict=True)))
+        for item in value:
+            if isinstance(item, list):
+                part.add(**dict(zip(field.message_type.fields_by_name, item, strict=True)))
             else:
-                _fill(part.add(), one)
+                _fill(part.add(), item)
     elif isinstance(value, list):
         part.extend(value)
     elif isinstance(value, BaseModel):
@@ -212,11 +212,11 @@ def _conversion(annotation: Any, field: FieldDescriptor, options: options_pb2.Js
         return _object(annotation, field, options)
     if field.message_type.GetOptions().Extensions[options_pb2.as_list]:
         parts = [part.name for part in field.message_type.fields]
-        return lambda message, _: [[getattr(one, part) for part in parts] for one in getattr(message, name)]
+        return lambda message, _: [[getattr(item, part) for part in parts] for item in getattr(message, name)]
     nested = next(_models_in(annotation))
     convert: Callable[[Any, str], Any] = Refusal.of if nested is Refusal else partial(to_model, nested)
     if field.is_repeated:
-        return lambda message, say_in: [convert(one, say_in) for one in getattr(message, name)]
+        return lambda message, say_in: [convert(item, say_in) for item in getattr(message, name)]
     return lambda message, say_in: (
         None if omit_empty and not message.HasField(name) else convert(getattr(message, name), say_in)
     )
@@ -228,7 +228,7 @@ def _object(annotation: Any, field: FieldDescriptor, options: options_pb2.Json) 
     convert = _conversion(annotation, value, value.GetOptions().Extensions[options_pb2.json])
 
     def convert_all(message: Message, say_in: str) -> Any:
-        parts = {getattr(one, options.keyed_by): convert(one, say_in) for one in getattr(message, field.name)}
+        parts = {getattr(item, options.keyed_by): convert(item, say_in) for item in getattr(message, field.name)}
         return model(**parts) if model is not None else parts
 
     return convert_all

@@ -281,4 +281,4 @@ def _write_for_all(connection: Connection) -> None:
 def stored_bytes(database: Database) -> bytes:
     """Return what the files of a SQLite database have: the file, its log and the files beside them."""
     path = Path(database.url.database or "")
-    return b"".join(one.read_bytes() for one in path.parent.glob(f"{path.name}*") if one.is_file())
+    return b"".join(file.read_bytes() for file in path.parent.glob(f"{path.name}*") if file.is_file())

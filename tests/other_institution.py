@@ -72,7 +72,7 @@ def _check_all(mixed: sqlite3.Connection, tables: list[str], statements: list[tu
             if statement.split(None, 1)[0].upper() in WRITES:
                 _check_write(mixed, tables, statement, parameters)
             else:
-                rows, own_rows = (sorted(map(repr, one.execute(statement, parameters))) for one in (mixed, own))
+                rows, own_rows = (sorted(map(repr, source.execute(statement, parameters))) for source in (mixed, own))
                 assert rows == own_rows, f"reads rows of another institution: {statement}"
 
 

@@ -53,7 +53,7 @@ def verify_(
     settings = process_settings(services)
     with telemetry.command(settings):
         print_folder(settings)
-        results = {one.name: _verify(settings, one, head) for one in services}
+        results = {audited.name: _verify(settings, audited, head) for audited in services}
     is_well = not any(result.wrong for result in results.values())
     if json:
         print_json({"well": is_well, "services": {name: _as_json(result) for name, result in results.items()}})

@@ -248,7 +248,7 @@ def _migrations(settings: Settings, service: Service) -> list[Finding]:
         except Unavailable as problem:
             if problem.reason != "DATABASE_MISSING":
                 raise
-            missing = [history.label(one) for history in histories(service) for one in history.revisions()]
+            missing = [history.label(revision) for history in histories(service) for revision in history.revisions()]
     if not missing:
         return [Finding(part, True, sentence("CHECK_MIGRATED"))]
     return [

@@ -122,7 +122,9 @@ def _indexes_of(inspector: Inspector, table: str) -> tuple[set[str | None], set[
         indexes = inspector.get_indexes(table)
         constraints = inspector.get_unique_constraints(table)
     unique = {frozenset(index["column_names"]) for index in indexes if index["unique"]}
-    return {index["name"] for index in indexes}, unique | {frozenset(one["column_names"]) for one in constraints}
+    return {index["name"] for index in indexes}, unique | {
+        frozenset(constraint["column_names"]) for constraint in constraints
+    }
 
 
 def _statement(index: Index, connection: Connection) -> str:

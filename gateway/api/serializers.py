@@ -19,7 +19,7 @@ def _plain_value(message: Message, field: Any) -> Any:
         return list(value) if field.is_repeated else value
     if isinstance(value, Timestamp) and not message.HasField(field.name):
         return None
-    return [_plain_message(one) for one in value] if field.is_repeated else _plain_message(value)
+    return [_plain_message(item) for item in value] if field.is_repeated else _plain_message(value)
 
 
 def _plain_message(message: Message) -> Any:

@@ -180,10 +180,10 @@ def _kilometres_from(directory: Directory, place: str) -> dict[str, float]:
     }
 
 
-def _kilometres(one: wire.Position, other: wire.Position) -> float:
+def _kilometres(start: wire.Position, end: wire.Position) -> float:
     """Return the great-circle distance of two positions in kilometres (haversine formula)."""
-    south, north = radians(one.latitude), radians(other.latitude)
-    turn = radians(other.longitude - one.longitude)
+    south, north = radians(start.latitude), radians(end.latitude)
+    turn = radians(end.longitude - start.longitude)
     half = sin((north - south) / 2) ** 2 + cos(south) * cos(north) * sin(turn / 2) ** 2
     return 2 * _EARTH_KILOMETRES * asin(min(1.0, sqrt(half)))
 

@@ -34,7 +34,7 @@ def _documented() -> list[tuple[str, str]]:
     for page in PAGES:
         text = page.read_text()
         texts = [*_FENCED.findall(text), *map(textwrap.dedent, _INDENTED.findall(text)), *_INLINE.findall(text)]
-        found += [(page.name, one) for one in texts if not _COMMAND.search(one)]
+        found += [(page.name, example) for example in texts if not _COMMAND.search(example)]
     return found
 
 

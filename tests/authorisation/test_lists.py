@@ -254,8 +254,8 @@ def test_every_list_is_looked_at_or_left_out() -> None:
 @pytest.mark.parametrize("path", OF_INSTITUTION)
 def test_staff_see_the_rows_of_their_institution_alone(people: People, path: str) -> None:
     kind = OF_INSTITUTION[path]
-    own = {one.rows[kind] for one in (people.admin, people.first, people.second) if kind in one.rows}
-    others = {one.rows[kind] for one in (people.other_admin, people.elsewhere) if kind in one.rows}
+    own = {person.rows[kind] for person in (people.admin, people.first, people.second) if kind in person.rows}
+    others = {person.rows[kind] for person in (people.other_admin, people.elsewhere) if kind in person.rows}
     seen, seen_elsewhere = people.admin.get(path), people.other_admin.get(path)
     assert {row for row in own | others if row in seen} == own
     assert {row for row in own | others if row in seen_elsewhere} == others
@@ -265,17 +265,17 @@ def test_staff_see_the_rows_of_their_institution_alone(people: People, path: str
 def test_a_member_sees_the_own_rows_alone(people: People, path: str) -> None:
     kind = OF_MEMBER[path]
     everyone = (people.first, people.second, people.elsewhere)
-    for one in everyone:
-        seen = one.get(path)
+    for person in everyone:
+        seen = person.get(path)
         assert [row.rows[kind] for row in everyone if row.rows.get(kind, "-" * 36) in seen] == (
-            [one.rows[kind]] if kind in one.rows else []
+            [person.rows[kind]] if kind in person.rows else []
         )
 
 
 def test_a_token_with_few_scopes_sees_the_rows_of_its_institution_alone(people: People, address: str) -> None:
     limited = person(address, str(new_id()), PKS, LIMITED_SCOPES)
     seen = limited.get("members?q=Hamka")
-    assert [one.rows["member"] in seen for one in (people.first, people.second, people.elsewhere)] == [
+    assert [caller.rows["member"] in seen for caller in (people.first, people.second, people.elsewhere)] == [
         True, True, False,
     ]  # fmt: skip
     assert limited.http.get("/api/v1/suspensions").status_code == 403

@@ -156,7 +156,7 @@ def test_a_formula_in_an_export_is_text(database: Database) -> None:
 
 
 def finding(tmp_path: Path) -> Any:
-    (found,) = [one for one in examine(load({"DATA": str(tmp_path)}), [SERVICE]) if one.part == "stock audit"]
+    (found,) = [entry for entry in examine(load({"DATA": str(tmp_path)}), [SERVICE]) if entry.part == "stock audit"]
     return found
 
 

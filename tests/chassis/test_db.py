@@ -56,12 +56,12 @@ def test_many_rows_of_one_statement_have_their_own_values(database: Database) ->
     at = datetime(2026, 5, 1, 2, tzinfo=UTC)
     ids = [new_id() for _ in range(4)]
     moments = [at, at, None, at + timedelta(hours=1)]
-    rows = [{"id": one, "number": 7, "at": moment} for one, moment in zip(ids, moments, strict=True)]
+    rows = [{"id": row_id, "number": 7, "at": moment} for row_id, moment in zip(ids, moments, strict=True)]
     with database.transaction(READER) as session:
         assert insert_ignore(session, things, rows[:1]) == 1
         assert insert_ignore(session, things, rows, key=["id"]) == 3
         assert insert_ignore(session, things, rows[:1]) == 0
-        update_many(session, things, [{"id": one, "number": 8} for one in ids[:3]], key="id")
+        update_many(session, things, [{"id": row_id, "number": 8} for row_id in ids[:3]], key="id")
         update_many(session, things, [], key="id")
     with database.reading(READER) as session:
         stored = session.execute(select(things.c.id, things.c.number, things.c.at).order_by(things.c.id)).all()

@@ -111,7 +111,7 @@ def test_doctor_names_what_others_can_read(data: Path) -> None:
 
 def doctor(data: Path) -> dict[str, object]:
     _, output = run(data, "doctor", "--json")
-    return next(one for one in json.loads(output)["findings"] if one["part"] == "data folder")
+    return next(finding for finding in json.loads(output)["findings"] if finding["part"] == "data folder")
 
 
 def test_exports_and_reports_have_the_modes_of_the_operators_other_files(data: Path, tmp_path: Path) -> None:

@@ -106,7 +106,7 @@ def test_the_shared_role_serves_until_it_is_dropped_and_roles_for_reports_stay(i
     with create_engine(installation.shared.database_owner("stock")).begin() as owner:
         owner.execute(text(f"GRANT SELECT ON inbox TO {installation.name}_reports"))
     installation.migrate(installation.separate)
-    assert all(connects(one) for one in (url, reports, installation.separate.database("stock")))
+    assert all(connects(address) for address in (url, reports, installation.separate.database("stock")))
 
 
 def test_backup_and_restore_need_the_names_of_the_roles_and_not_their_passwords(

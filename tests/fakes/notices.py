@@ -78,7 +78,7 @@ class FakeOwners:
 
     def contacts(self, ids: Sequence[UUID]) -> Mapping[UUID, MemberContact]:
         self._answer()
-        return {one: self.people[one] for one in ids if one in self.people}
+        return {member_id: self.people[member_id] for member_id in ids if member_id in self.people}
 
     def password_code(self, member_id: UUID, slip_id: str) -> PasswordCode | None:
         self._answer()

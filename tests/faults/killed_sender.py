@@ -29,7 +29,10 @@ class EveryMember(FakeOwners):
     """Any member, with an address."""
 
     def contacts(self, ids: Sequence[UUID]) -> Mapping[UUID, MemberContact]:
-        return {one: MemberContact(id=str(one), name="Siti", language="id", email=address_of(one)) for one in ids}
+        return {
+            member_id: MemberContact(id=str(member_id), name="Siti", language="id", email=address_of(member_id))
+            for member_id in ids
+        }
 
 
 def main(url: str, port: str, key: str) -> None:

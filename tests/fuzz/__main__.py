@@ -25,10 +25,10 @@ def fuzz(name: str, arguments: list[str]) -> None:
     """Run one target; does not return, as libFuzzer ends the process."""
     target = TARGETS[name]
 
-    def one(raw: bytes) -> None:
+    def run_once(raw: bytes) -> None:
         target(raw)
 
-    atheris.Setup([name, *arguments], one)
+    atheris.Setup([name, *arguments], run_once)
     atheris.Fuzz()
 
 

@@ -79,7 +79,7 @@ def test_a_membership_over_http(api: Api, caplog: pytest.LogCaptureFixture) -> N
         "/members", {"name": "", "category": "umum", **dict.fromkeys(("nik", "phone", "email"), "98761234")}
     )
     assert wrong.status_code == 400
-    assert [one["reason"] for one in wrong.json()["refusals"]] == [
+    assert [refusal["reason"] for refusal in wrong.json()["refusals"]] == [
         "MEMBER_NAME_MISSING",
         "NIK_INVALID",
         "EMAIL_INVALID",
@@ -169,7 +169,7 @@ def test_forty_injections_in_every_field(api: Api) -> None:
             assert response.headers["Content-Type"] == "application/json"
             assert response.headers["X-Content-Type-Options"] == "nosniff"
         else:
-            reasons = {one["reason"] for one in response.json()["refusals"]}
+            reasons = {entry["reason"] for entry in response.json()["refusals"]}
             assert reasons <= {"MEMBER_FIELD_UNREADABLE", "MEMBER_FIELD_TOO_LONG"}, payload
     assert version > 30
 

@@ -45,7 +45,7 @@ def test_a_template_is_read_changed_and_returned_to_its_first_text(api):
     assert (saved.status_code, saved.headers["ETag"]) == (200, '"1"')
     assert api.get(PATH).json()["text"]["body"] == BODY["body"]
     assert put(api, PATH, BODY, '"0"').status_code == 412
-    assert [one["version"] for one in api.get(f"{PATH}/versions").json()["hits"]] == [1, 0]
+    assert [version["version"] for version in api.get(f"{PATH}/versions").json()["hits"]] == [1, 0]
     restored = put(api, f"{PATH}/versions", {"version": 0}, '"1"')
     assert restored.json()["text"] == first.json()["text"]
     assert restored.json()["version"] == 2
@@ -56,7 +56,10 @@ def test_a_template_is_read_changed_and_returned_to_its_first_text(api):
 def test_every_fault_of_a_text_is_a_refusal_with_name_and_line(api):
     answer = put(api, "/templates/overdue/email/en", {"subject": "{{ title }}", "body": "{{ title }}\n{{ x }}"}, '"0"')
     assert answer.status_code == 400
-    assert {(one["reason"], one["facts"]["field"], one["facts"]["line"]) for one in answer.json()["refusals"]} == {
+    assert {
+        (refusal["reason"], refusal["facts"]["field"], refusal["facts"]["line"])
+        for refusal in answer.json()["refusals"]
+    } == {
         ("TEMPLATE_SUBJECT_PERSONAL", "subject", 1),
         ("TEMPLATE_VARIABLE_UNKNOWN", "body", 2),
     }

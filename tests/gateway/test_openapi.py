@@ -157,8 +157,13 @@ PLACES = {"record_id": BOOKS[0].id, "work_id": WORK, "ending": "mrc", "instituti
 
 def address_of(path: str, places: dict[str, str]) -> str:
     """The path with a value for each parameter: one of these, or that of the description."""
-    parameters = [one for one in document()["paths"][path]["get"]["parameters"] if one["in"] == "path"]
-    usual = {one["name"]: one.get("example") or one["schema"].get("enum", [BOOKS[0].id])[0] for one in parameters}
+    parameters = [
+        parameter for parameter in document()["paths"][path]["get"]["parameters"] if parameter["in"] == "path"
+    ]
+    usual = {
+        parameter["name"]: parameter.get("example") or parameter["schema"].get("enum", [BOOKS[0].id])[0]
+        for parameter in parameters
+    }
     return path.format(**{**usual, **places})
 
 
@@ -175,8 +180,10 @@ def test_a_read_sends_304_when_its_description_has_it(
     operation = document()["paths"][path]["get"]
     token, places = sign("administrator")
     headers = {"If-None-Match": "*"} | ({"Authorization": f"Bearer {token}"} if needs_token(operation) else {})
-    required = [one for one in operation["parameters"] if one["in"] == "query" and one.get("required")]
-    params = {one["name"]: one.get("example", "") for one in required}
+    required = [
+        parameter for parameter in operation["parameters"] if parameter["in"] == "query" and parameter.get("required")
+    ]
+    params = {name["name"]: name.get("example", "") for name in required}
     response = http.get(address_of(path, {**places, **PLACES}), params=params, headers=headers)
     assert (response.status_code == 304) == ("304" in operation["responses"]), response.text
 

@@ -76,21 +76,21 @@ def test_rules_with_faults_are_refused_with_each_of_them(api):
     rows = [{"category": "umun", "period": 0}, {"category": "umum", "fine_per_day": 1000, "suspension_cap": 30}]
     answer = put(api, "/policies", {"rows": rows, "default_category": "umum"}, tag)
     assert answer.status_code == 400
-    assert {(one["reason"], one["facts"]["field"]) for one in answer.json()["refusals"]} == {
+    assert {(refusal["reason"], refusal["facts"]["field"]) for refusal in answer.json()["refusals"]} == {
         ("POLICY_GAP", "rows"),
         ("POLICY_CODE_UNKNOWN", "rows[0].category"),
         ("POLICY_VALUE_INVALID", "rows[0].period"),
         ("POLICY_FINE_AND_SUSPENSION", "rows[1].suspension_cap"),
     }
     unread = put(api, "/policies", {"rows": [{"period": -1, "colour": "red"}]}, tag)
-    assert [one["reason"] for one in unread.json()["refusals"]] == ["FIELD_OUT_OF_RANGE", "FIELD_UNKNOWN"]
+    assert [refusal["reason"] for refusal in unread.json()["refusals"]] == ["FIELD_OUT_OF_RANGE", "FIELD_UNKNOWN"]
 
 
 def test_the_service_judges_every_number_up_to_the_bound_of_the_api(api):
     tag = api.get("/policies").headers["ETag"]
     for fine, reason in ((MOST_NUMBER, "POLICY_VALUE_INVALID"), (MOST_NUMBER + 1, "FIELD_OUT_OF_RANGE")):
         body = {"rows": [{"fine_per_day": fine}], "default_category": "umum", "dry_run": True}
-        assert reason in {one["reason"] for one in put(api, "/policies", body, tag).json()["refusals"]}
+        assert reason in {refusal["reason"] for refusal in put(api, "/policies", body, tag).json()["refusals"]}
     highest = {"fine_per_day": 10_000_000, "fine_cap": MOST_NUMBER}
     assert put(api, "/policies", {**body, "rows": [highest]}, tag).status_code == 200
 
@@ -120,7 +120,7 @@ def test_a_calendar_is_read_changed_and_sent_back(api):
     late = put(api, "/calendars/PST", {"weekly": {}}, answer.headers["ETag"])
     assert (late.status_code, late.json()["facts"]["version"]) == (412, 1)
     wrong = put(api, "/calendars/PST", {"weekly": {"mon": [["16:00", "08:00"]]}, "closed": [{"from": "x"}]}, '"1"')
-    assert [one["facts"]["field"] for one in wrong.json()["refusals"]] == ["weekly.mon[0]", "closed[0].from"]
+    assert [refusal["facts"]["field"] for refusal in wrong.json()["refusals"]] == ["weekly.mon[0]", "closed[0].from"]
     assert put(api, "/calendars/PST", {"weekly": {"senin": []}}, '"1"').json()["reason"] == "FIELD_UNKNOWN"
     assert api.get("/calendars/nowhere").json()["reason"] == "BRANCH_UNKNOWN"
 

@@ -150,9 +150,9 @@ def test_a_link_that_is_forged_old_or_anothers_says_what_to_do(
     link = renewal_link(loan)
     forged = link[:-2] + ("AA" if link[-2:] != "AA" else "BB")
     theirs = link_of(other.borrower_id, "renew", f"{loan.id}:{loan.due_on.isoformat()}")
-    for one in (forged, "/l/x", "/l/" + "A" * 400):
-        for answer in (mail.get(one), mail.post(one, data={"act": "renew"})):
-            assert answer.status_code == 404, one
+    for path in (forged, "/l/x", "/l/" + "A" * 400):
+        for answer in (mail.get(path), mail.post(path, data={"act": "renew"})):
+            assert answer.status_code == 404, path
     # Members has made this one, so it is not forged; but that loan is not its member's.
     for answer in (mail.get(theirs), mail.post(theirs, data={"act": "renew"})):
         assert answer.status_code == 410

@@ -98,7 +98,7 @@ def test_a_form_of_another_site_gives_no_consent(mother: tuple[Visitor, str]) ->
     assert (
         reader.http.post("/account/consents", data=form, headers={"Origin": "https://evil.example"}).status_code == 403
     )
-    assert [one["given"] for one in consent_forms(reader)][1] == form["given"]
+    assert [consent_form["given"] for consent_form in consent_forms(reader)][1] == form["given"]
 
 
 def test_a_request_is_made_answered_and_read(desk: Visitor, mother: tuple[Visitor, str]) -> None:

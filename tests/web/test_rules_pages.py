@@ -207,8 +207,8 @@ def test_a_calendar_is_filled_in_as_people_write_hours(manager: Visitor) -> None
     assert week.first == date.min
     assert week.weekly[0] == ((480, 960),)
     assert week.weekly[4] == ((480, 690), (810, 960))
-    assert [one.why for one in saved.closings] == ["Cacah ulang"]
-    assert [one.why for one in saved.seasons] == ["Ramadan"]
+    assert [closed.why for closed in saved.closings] == ["Cacah ulang"]
+    assert [dated.why for dated in saved.seasons] == ["Ramadan"]
     assert manager.form(CALENDAR)["weekly.fri"] == "08:00-11:30, 13:30-16:00"
     manager.send(CALENDAR, {"weekly.mon": "pagi", "closed": []})
     assert list(errors(manager.page)) == ["weekly.mon-error"]

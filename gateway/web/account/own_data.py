@@ -78,13 +78,13 @@ async def _page(request: Request, form: Form, *, status: int = 200) -> Response:
     words = wording(language(request))
     people = [
         Person(
-            one.member_id,
-            one.name,
+            person.member_id,
+            person.name,
             is_own=position == 0,
-            may_give=position > 0 or not one.is_child,
-            asked=asked_of(one.consents, words),
+            may_give=position > 0 or not person.is_child,
+            asked=asked_of(person.consents, words),
         )
-        for position, one in enumerate(consents.people)
+        for position, person in enumerate(consents.people)
     ]
     return page(
         request,

@@ -126,7 +126,7 @@ async def _page(
     status: int = 200,
 ) -> Response:
     reply = await call(request, circulation(request).ListBranches, wire.ListBranchesRequest())
-    branch = next((one for one in reply.branches if one.code == calendar.branch), None)
+    branch = next((offered for offered in reply.branches if offered.code == calendar.branch), None)
     if branch is None:
         raise NotFound("ROUTE_NOT_FOUND")
     today = clock.now().astimezone(ZoneInfo(branch.zone)).date()
@@ -144,9 +144,9 @@ async def _page(
         name=_name(request, branch),
         form=form,
         days=DAYS,
-        past_hours=[one for one in hours if one.last and one.last < today.isoformat()],
-        hours=next((one for one in hours if one.first <= today.isoformat() <= (one.last or "9999")), None),
-        coming_hours=[one for one in hours if one.first > today.isoformat()],
+        past_hours=[week for week in hours if week.last and week.last < today.isoformat()],
+        hours=next((week for week in hours if week.first <= today.isoformat() <= (week.last or "9999")), None),
+        coming_hours=[week for week in hours if week.first > today.isoformat()],
         closings=[day for day in closings if day.closing.to >= today.isoformat()],
         past=[day for day in closings if day.closing.to < today.isoformat()],
         seasons=range(len(calendar.seasons)),

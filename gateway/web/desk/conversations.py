@@ -55,13 +55,13 @@ async def list_conversations(request: Request) -> Response:
     cursor = request.query_params.get("cursor", "")[:64]
     message = wire.ListConversationsRequest(state=state, limit=_PAGE, cursor=cursor)
     reply = await call(request, notifications(request).ListConversations, message)
-    names = await names_of(request, [one.member_id for one in reply.conversations]) or {}
+    names = await names_of(request, [conversation.member_id for conversation in reply.conversations]) or {}
     words = words_of(request)
     after = f"/notices/conversations?{urlencode({'state': state, 'cursor': reply.cursor})}" if reply.cursor else ""
     return page(
         request,
         "conversations.html",
-        rows=[_row(request, one, names, words, reply.zone) for one in reply.conversations],
+        rows=[_row(request, conversation, names, words, reply.zone) for conversation in reply.conversations],
         total=reply.total,
         state=state,
         states=STATES,

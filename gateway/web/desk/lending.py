@@ -60,7 +60,9 @@ def due_words(loan: wire.Loan, words: Wording) -> str:
 
 def sentences(refusals: Iterable[refusal_pb2.Refusal], lang: str) -> tuple[str, ...]:
     """Return the sentences of refusals in a language."""
-    return tuple((one.sentence.en or one.sentence.id) if lang == "en" else one.sentence.id for one in refusals)
+    return tuple(
+        (refusal.sentence.en or refusal.sentence.id) if lang == "en" else refusal.sentence.id for refusal in refusals
+    )
 
 
 async def names_of(request: Request, ids: Iterable[str]) -> dict[str, str] | None:

@@ -130,7 +130,7 @@ async def _get(request: Request, member_id: str) -> wire.Member:
 def _rows(kept: wire.Member, other: wire.Member, words: Wording) -> list[tuple[str, str, str]]:
     """Return (label, value of the kept member, value of the other) for each value that either member has."""
     rows = zip(_values(kept, words).items(), _values(other, words).values(), strict=True)
-    return [(words.say(key), one, two) for (key, one), two in rows if one or two]
+    return [(words.say(key), value, other_value) for (key, value), other_value in rows if value or other_value]
 
 
 def _values(member: wire.Member, words: Wording) -> dict[str, str]:

@@ -75,7 +75,7 @@ class TemplateKey:
 async def list_templates(request: Request) -> Response:
     reply = await call(request, notifications(request).ListTemplates, wire.ListTemplatesRequest())
     words = words_of(request)
-    versions = {(one.kind, one.channel, one.language): one.version for one in reply.saved}
+    versions = {(version.kind, version.channel, version.language): version.version for version in reply.saved}
     kinds = [
         (
             local_text(kind.label, words.language),
@@ -238,7 +238,7 @@ async def _editor(
         heading=template.title(words),
         form=form,
         preview=preview,
-        variables=[(one, local_text(one.label, words.language)) for one in template.kind.variables],
+        variables=[(variable, local_text(variable.label, words.language)) for variable in template.kind.variables],
         loans=[(loan.id, f"{loan.item.title} – {due_words(loan, words)}") for loan in loans],
         has_subject=template.channel in WITH_SUBJECT,
         may_test=template.channel in TRIED and may(request, "templates.write"),

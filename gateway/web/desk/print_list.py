@@ -97,7 +97,7 @@ async def _page(request: Request, form: Form, *, status: int = 200) -> Response:
                 group,
                 [(letter, moment(letter.oldest_at, words, reply.zone)) for letter in letters],
                 " ".join(letter.member_id for letter in letters),
-                " ".join(one for letter in letters for one in letter.notice_ids),
+                " ".join(notice_id for letter in letters for notice_id in letter.notice_ids),
             )
             for group in reply.groups
             for letters in parts_of(group.letters)

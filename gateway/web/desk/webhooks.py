@@ -114,7 +114,8 @@ async def _list_page(request: Request, form: Form, *, status: int = 200) -> Resp
         request,
         "webhooks.html",
         webhooks=[
-            (one, failure_text(one, words), moment(one.last_delivered_at, words, reply.zone)) for one in reply.webhooks
+            (webhook, failure_text(webhook, words), moment(webhook.last_delivered_at, words, reply.zone))
+            for webhook in reply.webhooks
         ],
         kind_choices=[(kind, words.code("fact_kind", kind), "") for kind in reply.kinds],
         form=form,
@@ -143,8 +144,12 @@ async def _webhook_page(request: Request, form: Form, *, status: int = 200) -> R
         ],
         next_at=moment(webhook.next_at, words, reply.zone) if webhook.failures else "",
         deliveries=[
-            (one, moment(one.occurred_at, words, reply.zone), moment(one.delivered_at, words, reply.zone))
-            for one in reply.deliveries
+            (
+                delivery,
+                moment(delivery.occurred_at, words, reply.zone),
+                moment(delivery.delivered_at, words, reply.zone),
+            )
+            for delivery in reply.deliveries
         ],
         first=here if cursor else "",
         after=f"{here}?{urlencode({'cursor': reply.cursor})}" if reply.cursor else "",

@@ -17,7 +17,9 @@ def generate(document: bytes, folder: Path) -> None:
     (folder / "openapi.json").write_bytes(document)
     # The generator reads and writes PDF and pictures as bytes when it is told to.
     media_types = ("application/pdf", "image/png", "image/jpeg", "image/webp", "image/svg+xml")
-    overrides = "".join(["content_type_overrides:\n", *(f"  {one}: application/octet-stream\n" for one in media_types)])
+    overrides = "".join(
+        ["content_type_overrides:\n", *(f"  {media_type}: application/octet-stream\n" for media_type in media_types)]
+    )
     (folder / "config.yaml").write_text("post_hooks: []\n" + overrides)
     result = subprocess.run(
         [

@@ -167,7 +167,10 @@ def facts_after(*institutions: UUID) -> Select[Any]:
     """Read the facts of institutions after the parameter `last`, the id of a fact, in their order."""
     return (
         select(outbox.c.id, outbox.c.type, outbox.c.body)
-        .where(outbox.c.id > bindparam("last"), outbox.c.institution.in_([str(one) for one in institutions]))
+        .where(
+            outbox.c.id > bindparam("last"),
+            outbox.c.institution.in_([str(institution) for institution in institutions]),
+        )
         .order_by(outbox.c.id)
     )
 

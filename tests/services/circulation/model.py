@@ -95,7 +95,9 @@ class Member:
     def end_suspensions(self, today: date) -> bool:
         """End those that are in force or follow. Returns whether there was any."""
         before = len(self.suspensions)
-        self.suspensions = [one for one in self.suspensions if one[1] + DAY * (one[2] - 1) < today]
+        self.suspensions = [
+            suspension for suspension in self.suspensions if suspension[1] + DAY * (suspension[2] - 1) < today
+        ]
         return len(self.suspensions) < before
 
     def reasons(self, today: date) -> set[str]:

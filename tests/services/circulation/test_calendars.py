@@ -268,17 +268,17 @@ WEEKS = st.sampled_from([(), (((480, 960),),) * 7, (((480, 960),),) * 6 + ((),),
 @given(calendars(), DAYS, WEEKS, DAYS)
 def test_other_weekly_hours_change_no_day_before_their_first_and_none_of_the_coming_hours(calendar, first, week, day):
     weeks = with_week(calendar.weeks, first, week)
-    later = min((one.first for one in calendar.weeks if one.first > first), default=date.max)
+    later = min((dated_week.first for dated_week in calendar.weeks if dated_week.first > first), default=date.max)
     assert week_at(weeks, day) == (week if first <= day < later else week_at(calendar.weeks, day))
-    assert all(one.weekly != other.weekly and one.first < other.first for one, other in pairwise(weeks))
+    assert all(earlier.weekly != other.weekly and earlier.first < other.first for earlier, other in pairwise(weeks))
     assert with_week(weeks, first, week) == weeks
 
 
 @settings(max_examples=300, deadline=None)
 @given(calendars(), DAYS, WEEKS, DAYS, st.integers(0, 60), st.integers(0, 60))
-def test_overdue_days_until_a_change_of_hours_stay_and_later_ones_are_added(calendar, first, week, due_on, one, two):
+def test_overdue_days_until_a_change_of_hours_stay_and_later_ones_are_added(calendar, first, week, due_on, days, more):
     changed = replace(calendar, weeks=with_week(calendar.weeks, first, week))
-    middle, until = due_on + timedelta(days=one), due_on + timedelta(days=one + two)
+    middle, until = due_on + timedelta(days=days), due_on + timedelta(days=days + more)
     before, after = (overdue_open_days(changed, due_on=a, until=b) for a, b in ((due_on, middle), (middle, until)))
     assert overdue_open_days(changed, due_on=due_on, until=until) == before + after
     if until < first:

@@ -45,11 +45,11 @@ def test_a_closing_moves_the_loans_that_are_due_in_it_and_says_whom_it_concerns(
     assert {loan.due_on for loan in loans} == {"2026-03-09"}
     reply = close(library, "2026-03-09", "2026-03-11")
     assert reply.moved_total == 6
-    assert {(one.card, one.barcode) for one in reply.moved} == {
+    assert {(moved_loan.card, moved_loan.barcode) for moved_loan in reply.moved} == {
         *((member, item) for item in items[:3]),
         *((other, item) for item in items[3:6]),
     }
-    assert {(one.was_due_on, one.due_on) for one in reply.moved} == {("2026-03-09", "2026-03-12")}
+    assert {(moved_loan.was_due_on, moved_loan.due_on) for moved_loan in reply.moved} == {("2026-03-09", "2026-03-12")}
     rows = {str(row.id): row for row in library.rows(Loan)}
     assert {rows[loan.id].due_on.isoformat() for loan in loans} == {"2026-03-12"}
     assert rows[loans[0].id].due_at.isoformat() == "2026-03-12T16:59:59+00:00"
@@ -92,7 +92,7 @@ def test_a_loan_in_hours_waits_until_the_branch_opens(library):
         branch="pusat", weekly=[wire.Weekday(day="wed", hours=[wire.Interval(opens="08:00", closes="16:00")])]
     )
     reply = library.call("PutCalendar", wire.PutCalendarRequest(calendar=calendar))
-    assert [(one.loan_id, one.due_on) for one in reply.moved] == [(loan.id, "2026-03-04")]
+    assert [(moved_loan.loan_id, moved_loan.due_on) for moved_loan in reply.moved] == [(loan.id, "2026-03-04")]
     assert library.rows(Loan)[0].due_at.isoformat() == "2026-03-04T01:00:00+00:00"
 
 
@@ -118,7 +118,7 @@ def test_a_loan_that_ends_in_between_is_left_alone(library, monkeypatch):
         return rows
 
     monkeypatch.setattr(closings, "_on_closed_days", read_and_return)
-    assert [one.barcode for one in close(library, "2026-03-09", "2026-03-09").moved] == [items[1]]
+    assert [moved_loan.barcode for moved_loan in close(library, "2026-03-09", "2026-03-09").moved] == [items[1]]
 
 
 def test_how_long_a_branch_was_open_is_kept_whatever_its_calendar_says_later(library):

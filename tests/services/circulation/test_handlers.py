@@ -74,7 +74,7 @@ def test_the_branches_of_an_institution_change_with_its_version(library):
     branches = [BranchCopy(id=str(BRANCHES["pusat"]), code="utama", name=LocalText(id="Utama"), zone="Asia/Makassar")]
     changed = InstitutionCopy(id=str(PKS), version=2, code="PKS", kind="public", zone="Asia/Jakarta", branches=branches)
     older = InstitutionCopy(id=str(PKS), version=1, code="OLD", kind="public", zone="Asia/Jakarta")
-    facts = [InstitutionsChanged(institutions=[one]) for one in (changed, older)]
+    facts = [InstitutionsChanged(institutions=[institution]) for institution in (changed, older)]
     deliver(library, handlers.copy_institutions, *facts)
     (branch,) = library.rows(Branch, Branch.id == BRANCHES["pusat"])
     assert (branch.code, branch.zone) == ("utama", "Asia/Makassar")
@@ -94,7 +94,7 @@ def test_members_keep_their_newest_numbers_and_a_merged_members_loans_move(libra
     assert [str(row.borrower_id) for row in library.rows(Loan)] == [kept.id]
     request = wire.GetBorrowerRequest(member=number)
     borrower = library.call("GetBorrower", request)
-    assert (borrower.member_id, [one.id for one in borrower.loans]) == (kept.id, [loan.id])
+    assert (borrower.member_id, [open_loan.id for open_loan in borrower.loans]) == (kept.id, [loan.id])
     assert library.call("GetBorrower", wire.GetBorrowerRequest(member=merged.id)).member_id == kept.id
 
 
@@ -110,7 +110,10 @@ def test_an_erased_member_leaves_every_loan_and_no_late_fact_brings_it_back(libr
     assert [row.borrower_id for row in library.rows(Loan)] == [None]
     assert {row.is_erased for row in library.rows(Borrower)} == {True}
     with library.database.reading(TEST) as session:
-        assert {(str(one.id), one.version) for one in borrowers.erasures(session)} == {(fact.id, 8), (unknown, 3)}
+        assert {(str(erasure.id), erasure.version) for erasure in borrowers.erasures(session)} == {
+            (fact.id, 8),
+            (unknown, 3),
+        }
     assert not library.rows(BorrowerNumber)
     with at("2026-03-20T09:00:00+07:00"):
         assert not library.check_in(item).HasField("suspension")

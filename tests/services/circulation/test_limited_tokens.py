@@ -125,14 +125,14 @@ def test_a_returned_loan_says_that_it_was_returned(library, call):
 def test_a_token_for_the_loans_lists_them_and_one_for_all_renews_them(library, call):
     member, loan = lend(library)
     listed = call("ListOwnLoans", wire.ListOwnLoansRequest(), member=member, scope=act_scope("loans"))
-    assert [one.id for one in listed.loans] == [loan.id]
+    assert [listed_loan.id for listed_loan in listed.loans] == [loan.id]
     scope = act_scope("renew_all")
     assert reasons(lambda: call("ListOwnLoans", wire.ListOwnLoansRequest(), member=member, scope=scope)) == {
         "SCOPE_NEEDED"
     }
     with at("2026-03-05T09:00:00+07:00"):
         renewed = call("RenewOwnLoans", wire.RenewOwnLoansRequest(), member=member, scope=scope)
-    assert [one.is_renewed for one in renewed.renewals] == [True]
+    assert [renewal.is_renewed for renewal in renewed.renewals] == [True]
 
 
 def test_loans_that_are_renewed_by_whatsapp_again_after_a_crash_are_renewed_once(library, call):

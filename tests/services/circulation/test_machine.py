@@ -124,17 +124,21 @@ class Lending(RuleBasedStateMachine):
 
     def place(self, institution: str, pick: int) -> str:
         """A branch of an institution; one pick in twenty is a branch of another one."""
-        names = [name for name, one in self.model.items() if (one.institution == institution) != (pick % 20 == 7)]
+        names = [
+            name
+            for name, branch_model in self.model.items()
+            if (branch_model.institution == institution) != (pick % 20 == 7)
+        ]
         return names[pick % len(names)]
 
     def item(self, institution: str, pick: int, *, is_lent: bool = False) -> str:
         """An item of an institution; of those that are lent, if wanted and there are any."""
-        items = [(code, one) for code, one in self.copies.items() if self.model[one.home].institution == institution]
-        lent = [(code, one) for code, one in items if one.loan is not None and is_lent] or items
+        items = [(code, copy) for code, copy in self.copies.items() if self.model[copy.home].institution == institution]
+        lent = [(code, copy) for code, copy in items if copy.loan is not None and is_lent] or items
         return lent[pick % len(lent)][0]
 
     def card(self, institution: str, pick: int) -> str:
-        numbers = [number for number, one in self.cards.items() if self.people[one].institution == institution]
+        numbers = [number for number, owner in self.cards.items() if self.people[owner].institution == institution]
         return numbers[pick % len(numbers)]
 
     def tell_item(self, barcode: str) -> None:
@@ -152,7 +156,7 @@ class Lending(RuleBasedStateMachine):
             institution_id=str(self.ids[member.institution]),
             version=self.versions[number],
             category="umum" if member.institution == "city" else "mahasiswa",
-            numbers=sorted(card for card, one in self.cards.items() if one == number),
+            numbers=sorted(card for card, owner in self.cards.items() if owner == number),
             expires_on=member.expires.isoformat() if member.expires else "",
             blocks=[{"reason": "unpaid", "ends_on": last.isoformat() if last else ""} for last in member.blocks],
             merged_into=next((self.facts[merge.kept]["id"] for merge in self.merges if merge.merged == number), ""),
@@ -226,7 +230,7 @@ class Lending(RuleBasedStateMachine):
     def join(self, kept: str, merged: str) -> None:
         """All that is the merged member's goes to the kept one, but for the day when its card ends."""
         member, other = self.people[kept], self.people[merged]
-        cards = [card for card, one in self.cards.items() if one == merged]
+        cards = [card for card, owner in self.cards.items() if owner == merged]
         self.merges.append(Merge(merged, kept, cards, other.blocks))
         member.blocks, other.blocks = member.blocks + other.blocks, []
         member.suspensions, other.suspensions = member.suspensions + other.suspensions, []
@@ -315,7 +319,7 @@ class Lending(RuleBasedStateMachine):
         card = self.card(institution, reader)
         person = self.people[self.cards[card]]
         if person.institution == institution:
-            branch = min(name for name, one in self.model.items() if one.institution == institution)
+            branch = min(name for name, branch_model in self.model.items() if branch_model.institution == institution)
             is_suspended = person.end_suspensions(self.model[branch].day(self.moment(None)))
             refused = reasons(lambda: self.call(self.library.end_suspension, card, branch=branch))
             assert refused == (set() if is_suspended else {"NO_SUSPENSION"})
@@ -329,7 +333,7 @@ class Lending(RuleBasedStateMachine):
             return
         person, place, now = self.people[loan.member], loan.branch, self.moment(None)
         due = place.due(loan.due + DAY * place.period, lent=place.day(now), expires=person.expires)
-        branch = next(name for name, one in self.model.items() if one is place)
+        branch = next(name for name, branch_model in self.model.items() if branch_model is place)
 
         def renew(loan_id: str, *, branch: str, context: dict[str, str]) -> Any:
             return self.library.call("RenewLoan", RenewLoanRequest(id=loan_id), **context)

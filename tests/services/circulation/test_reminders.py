@@ -58,9 +58,9 @@ def test_a_loan_has_a_fact_on_each_step_and_on_no_other_night(library):
     nights = {}
     for day in (3, 5, 6, 7, 8, 9, 10, 11, 15, 16, 17, 23, 38, 39, 41):
         month, number = (3, day) if day <= 31 else (4, day - 31)
-        for one in night(library, f"2026-{month:02}-{number:02}T02:10:00+07:00"):
-            nights[day] = (one["kind"], one.get("step") or -one["days"], one["days"])
-            assert one["loan"]["loan_id"] == loan.id
+        for event in night(library, f"2026-{month:02}-{number:02}T02:10:00+07:00"):
+            nights[day] = (event["kind"], event.get("step") or -event["days"], event["days"])
+            assert event["loan"]["loan_id"] == loan.id
     assert nights == {
         6: ("LoanDueSoon", -3, 3),
         8: ("LoanDueSoon", -1, 1),
@@ -89,9 +89,9 @@ def test_it_is_two_o_clock_in_papua_two_hours_before_java(library):
     java, papua = lend(library), lend(library, branch="papua")
     night(library, "2026-03-05T12:00:00+07:00")
     assert night(library, "2026-03-05T23:50:00+07:00") == []
-    assert [one["loan"]["loan_id"] for one in night(library, "2026-03-06T00:05:00+07:00")] == [papua.id]
+    assert [event["loan"]["loan_id"] for event in night(library, "2026-03-06T00:05:00+07:00")] == [papua.id]
     assert night(library, "2026-03-06T01:55:00+07:00") == []
-    assert [one["loan"]["loan_id"] for one in night(library, "2026-03-06T02:05:00+07:00")] == [java.id]
+    assert [event["loan"]["loan_id"] for event in night(library, "2026-03-06T02:05:00+07:00")] == [java.id]
     assert night(library, "2026-03-06T05:00:00+07:00") == []
 
 
@@ -100,11 +100,11 @@ def test_after_days_off_a_loan_has_its_newest_step_alone(library):
     later = lend(library, moment="2026-03-05T09:00:00+07:00")
     night(library, "2026-03-05T02:10:00+07:00")
     # Off on the 6th, 8th and 10th: three days before, one day before, one day after.
-    found = {one["loan"]["loan_id"]: one for one in night(library, "2026-03-11T02:10:00+07:00")}
-    assert [(one["kind"], one.get("step") or one["days"]) for one in found.values()] == [
+    found = {event["loan"]["loan_id"]: event for event in night(library, "2026-03-11T02:10:00+07:00")}
+    assert [(event["kind"], event.get("step") or event["days"]) for event in found.values()] == [
         ("LoanOverdue", 1), ("LoanDueSoon", 1)
     ]  # fmt: skip
-    assert [one["days"] for one in found.values() if one["kind"] == "LoanOverdue"] == [2]
+    assert [event["days"] for event in found.values() if event["kind"] == "LoanOverdue"] == [2]
     assert later.id in found
     assert night(library, "2026-03-12T02:10:00+07:00") == []
 
@@ -134,7 +134,7 @@ def test_an_imported_loan_has_no_step_from_before_its_import(library, tmp_path):
     assert load_loans(library, path)[0].created == 4
     # The server was off for 20 nights, in which the loans of the other system reached their steps.
     found = night(library, f"{today}T12:00:00+07:00")
-    assert [(one["kind"], one["days"]) for one in found] == [("LoanOverdue", 7), ("LoanDueSoon", 3)]
+    assert [(event["kind"], event["days"]) for event in found] == [("LoanOverdue", 7), ("LoanDueSoon", 3)]
 
 
 def test_a_returned_or_renewed_loan_has_no_stale_fact(library, monkeypatch):
@@ -152,7 +152,7 @@ def test_a_returned_or_renewed_loan_has_no_stale_fact(library, monkeypatch):
         return iter(rows)
 
     monkeypatch.setattr(reminders, "_read", read_and_act)
-    assert [one["loan"]["loan_id"] for one in night(library, "2026-03-06T02:10:00+07:00")] == [loans[3].id]
+    assert [event["loan"]["loan_id"] for event in night(library, "2026-03-06T02:10:00+07:00")] == [loans[3].id]
 
 
 def test_open_days_are_counted_beside_the_days(library):
@@ -177,7 +177,7 @@ def test_a_night_that_is_killed_goes_on_where_it_was(library, monkeypatch):
         assert len(facts(library)) == count
     monkeypatch.setattr(reminders, "_TURN", 3)
     night(library, "2026-03-06T02:20:00+07:00")
-    assert sorted(one["loan"]["loan_id"] for one in facts(library)) == sorted(loans)
+    assert sorted(event["loan"]["loan_id"] for event in facts(library)) == sorted(loans)
 
 
 def test_nights_that_were_not_finished_count_for_the_loans_that_they_did(library, monkeypatch):
@@ -199,7 +199,7 @@ def test_nights_that_were_not_finished_count_for_the_loans_that_they_did(library
         assert [day.isoformat() for _, day in begun.parts] == ["2026-03-06"]
         assert reminders._continue(library.database, begun, STEPS) == 0
         reminders.remind(library.database, STEPS, stop)
-    assert sorted((one["loan"]["due_on"], one["days"]) for one in facts(library)) == [
+    assert sorted((event["loan"]["due_on"], event["days"]) for event in facts(library)) == [
         ("2026-03-09", 3), ("2026-03-10", 3)
     ]  # fmt: skip
     (row,) = library.rows(
@@ -222,7 +222,7 @@ def test_two_replicas_emit_each_step_once(library, monkeypatch):
     # The clock is that of the process: it stands still until the last replica has ended.
     with at("2026-03-06T02:10:00+07:00"), ThreadPoolExecutor(3) as pool:
         list(pool.map(replica, range(3)))
-    assert sorted(one["loan"]["loan_id"] for one in facts(library)) == sorted(loans)
+    assert sorted(event["loan"]["loan_id"] for event in facts(library)) == sorted(loans)
 
 
 def test_the_job_reads_its_steps_from_the_settings(library):
@@ -232,7 +232,7 @@ def test_the_job_reads_its_steps_from_the_settings(library):
     for day in ("10", "11"):
         with at(f"2026-03-{day}T02:10:00+07:00"):
             remind(resources, threading.Event())
-    assert [one["step"] for one in facts(library)] == [2]
+    assert [event["step"] for event in facts(library)] == [2]
 
 
 def test_a_late_return_emits_the_suspension_that_it_begins_once(library):

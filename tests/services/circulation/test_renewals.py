@@ -92,7 +92,10 @@ def test_all_loans_are_renewed_that_can_be_and_the_others_say_why(library):
     loans = [library.check_out(member, item).loan.id for item in items]
     library.renew(loans[0])
     reply = library.call("RenewAll", wire.RenewAllRequest(member=member), key="k1")
-    results = {one.loan.id: (one.is_renewed, [refusal.reason for refusal in one.refusals]) for one in reply.renewals}
+    results = {
+        renewal.loan.id: (renewal.is_renewed, [refusal.reason for refusal in renewal.refusals])
+        for renewal in reply.renewals
+    }
     assert results == {
         loans[0]: (False, ["RENEWALS_USED_UP"]),
         loans[1]: (True, []),
@@ -100,7 +103,7 @@ def test_all_loans_are_renewed_that_can_be_and_the_others_say_why(library):
     }
     assert library.call("RenewAll", wire.RenewAllRequest(member=member), key="k1") == reply
     again = library.call("RenewAll", wire.RenewAllRequest(member=member))
-    assert not any(one.is_renewed for one in again.renewals)
+    assert not any(renewal.is_renewed for renewal in again.renewals)
     library.check_in(items[1])
     assert reasons(lambda: library.renew(loans[1])) == {"LOAN_ENDED"}
 
@@ -139,15 +142,15 @@ def test_members_see_and_renew_their_own_loans_and_the_audit_does_not_name_them(
     loan = library.check_out(fact.numbers[0], library.item()).loan
     foreign = library.check_out(library.member(), library.item()).loan
     listed = own(library, "ListOwnLoans", wire.ListOwnLoansRequest(), fact.id)
-    assert [one.id for one in listed.loans] == [loan.id]
-    assert [list(one.refusals) for one in listed.renewal_refusals] == [[]]
+    assert [listed_loan.id for listed_loan in listed.loans] == [loan.id]
+    assert [list(renewal_refusal.refusals) for renewal_refusal in listed.renewal_refusals] == [[]]
     with pytest.raises(NotFound, match="LOAN_UNKNOWN"):
         own(library, "RenewOwnLoan", wire.RenewOwnLoanRequest(id=foreign.id), fact.id)
     assert own(library, "RenewOwnLoan", wire.RenewOwnLoanRequest(id=loan.id), fact.id).loan.renewals == 1
     reply = own(library, "RenewOwnLoans", wire.RenewOwnLoansRequest(), fact.id)
     assert [refusal.reason for refusal in reply.renewals[0].refusals] == ["RENEWALS_USED_UP"]
     listed = own(library, "ListOwnLoans", wire.ListOwnLoansRequest(), fact.id)
-    assert [one.reason for one in listed.renewal_refusals[0].refusals] == ["RENEWALS_USED_UP"]
+    assert [reason.reason for reason in listed.renewal_refusals[0].refusals] == ["RENEWALS_USED_UP"]
     assert fact.id not in str(library.execute(select(acts)))
     assert library.execute(select(outbox.c.actor).where(outbox.c.actor == "member"))
     assert {row.channel for row in library.rows(DailyCount, DailyCount.kind == "renewal")} == {"self"}
@@ -159,7 +162,7 @@ def test_loans_are_listed_by_member_branch_group_and_overdue_page_by_page(librar
     elsewhere = library.check_out(classmate, library.item(), branch="papua").loan
 
     def listed(**fields: Any) -> list[str]:
-        return [one.id for one in library.call("ListLoans", wire.ListLoansRequest(**fields)).loans]
+        return [loan.id for loan in library.call("ListLoans", wire.ListLoansRequest(**fields)).loans]
 
     assert set(listed(member=member)) == {loan.id for loan in loans}
     assert listed(branch="papua") == [elsewhere.id]
@@ -169,12 +172,12 @@ def test_loans_are_listed_by_member_branch_group_and_overdue_page_by_page(librar
     first = library.call("ListLoans", wire.ListLoansRequest(limit=2))
     rest = library.call("ListLoans", wire.ListLoansRequest(limit=2, cursor=first.cursor))
     assert (first.total, rest.cursor) == (3, "")
-    assert len({one.id for one in (*first.loans, *rest.loans)}) == 3
+    assert len({listed_loan.id for listed_loan in (*first.loans, *rest.loans)}) == 3
     with pytest.raises(Invalid, match="LOANS_CURSOR_INVALID"):
         listed(cursor="x")
     with at("2026-03-12T09:00:00+07:00"):
         page = library.call("ListLoans", wire.ListLoansRequest(is_overdue=True))
-        assert {one.overdue_days for one in page.loans} == {3}
+        assert {listed_loan.overdue_days for listed_loan in page.loans} == {3}
         library.check_in(elsewhere.item.barcode, branch="papua")
         assert elsewhere.id not in listed()
         assert elsewhere.id in listed(with_returned=True)

@@ -237,7 +237,10 @@ def test_a_holiday_by_the_moon_of_a_later_year_is_an_estimate(desk):
 
 def test_branches_are_those_of_the_institution(desk):
     branches = desk.ListBranches(wire.ListBranchesRequest()).branches
-    assert [(one.code, one.zone) for one in branches] == [("papua", "Asia/Jayapura"), ("pusat", "Asia/Jakarta")]
+    assert [(branch.code, branch.zone) for branch in branches] == [
+        ("papua", "Asia/Jayapura"),
+        ("pusat", "Asia/Jakarta"),
+    ]
 
 
 def fact(institution_id: UUID, day: str, kind: str, **values: str) -> dict[str, Any]:

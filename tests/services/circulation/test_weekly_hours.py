@@ -110,7 +110,7 @@ def test_coming_hours_move_due_dates_and_can_be_removed(library):
     del calendar.weekly[0]
     calendar.weekly_from = "2026-03-08"
     saved = library.call("PutCalendar", rules_pb2.PutCalendarRequest(calendar=calendar))
-    assert [(one.loan_id, one.due_on) for one in saved.moved] == [(loan.id, "2026-03-10")]
+    assert [(moved_loan.loan_id, moved_loan.due_on) for moved_loan in saved.moved] == [(loan.id, "2026-03-10")]
     assert list(saved.calendar.weekly) == today, "the hours of today"
     assert [getattr(week, "from") for week in saved.calendar.weeks] == ["", "2026-03-08"]
     with at("2026-03-08T00:00:00+07:00"):

@@ -89,13 +89,13 @@ def test_a_link_that_was_changed_anywhere_is_no_link(office: Office, sender: Any
         b"",
         b"\x01",
     ]
-    texts = [base64.urlsafe_b64encode(one).rstrip(b"=").decode() for one in forged]
+    texts = [base64.urlsafe_b64encode(altered).rstrip(b"=").decode() for altered in forged]
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
     # The last letter has bits that no byte has: another text of the same bytes is refused.
     same_bytes = token[:-1] + alphabet[alphabet.index(token[-1]) ^ 1]
     texts += [same_bytes, f"{token}=", f" {token}", token + "A" * 300, "ä", "../../etc/passwd", "\x00"]
-    for one in texts:
-        assert reasons(lambda one=one: issue(office, one)) == ["ACT_LINK_INVALID"], one
+    for text in texts:
+        assert reasons(lambda text=text: issue(office, text)) == ["ACT_LINK_INVALID"], text
     assert reasons(lambda: issue(office, token)) == []
 
 
@@ -142,8 +142,8 @@ def test_a_link_is_about_what_its_act_is_about(office: Office, sender: Any) -> N
         ("opt_out", ""),
     ]
     for act, subject in wrong:
-        one = link(member, act, subject)
-        assert reasons(lambda one=one: make(sender, one)) == ["ACT_SUBJECT_INVALID"]
+        request = link(member, act, subject)
+        assert reasons(lambda request=request: make(sender, request)) == ["ACT_SUBJECT_INVALID"]
     assert reasons(lambda: make(sender, link(member, "erase"))) == ["ACT_UNKNOWN"]
     assert reasons(lambda: make(sender, *[link(member)] * 501)) == ["MEMBER_TOO_MANY"]
 

@@ -60,7 +60,7 @@ def test_a_member_is_reached_by_name_language_mail_and_telephone(office: Office,
     assert (found.id, found.name, found.language) == (new.id, "Hj. Siti Rahma, S.Pd.", "en")
     assert (found.email, found.phone, found.address) == ("siti@example.org", "+6281266001122", "Jl. Ujung 1")
     assert (found.institution_id, found.number, found.is_child) == (str(PKS), new.number, False)
-    assert {one.purpose: one.given for one in found.consents} == {"news": False, "loan_history": True}
+    assert {consent.purpose: consent.given for consent in found.consents} == {"news": False, "loan_history": True}
     assert found.keeps_history
     assert not found.HasField("guardian")
 
@@ -112,7 +112,7 @@ def test_a_merged_member_is_the_kept_one_and_an_erased_one_is_left_out(office: O
     desk.call("MergeMembers", people_pb2.MergeMembersRequest(id=kept, merged_id=merged))
     desk.call("EraseMember", people_pb2.EraseMemberRequest(id=erased))
     found = contacts(sender, erased, merged, str(new_id()), kept)
-    assert [(one.id, one.merged_into, one.phone) for one in found] == [
+    assert [(member.id, member.merged_into, member.phone) for member in found] == [
         (merged, kept, "+6281266001122"), (kept, "", "+6281266001122")
     ]  # fmt: skip
 
@@ -165,7 +165,7 @@ def test_as_many_statements_for_many_members_as_for_one(office: Office, sender: 
     for asked in (ids[:1], ids):
         statements.clear()
         assert len(contacts(sender, *asked)) == len(asked)
-        counts.append(len([one for one in statements if one.startswith("SELECT")]))
+        counts.append(len([sql for sql in statements if sql.startswith("SELECT")]))
     assert counts[0] == counts[1] <= 6
     assert reasons(lambda: contacts(sender, *[str(new_id()) for _ in range(501)])) == ["MEMBER_TOO_MANY"]
 
@@ -264,8 +264,8 @@ def test_a_membership_that_ends_has_a_fact_30_and_7_days_before(office: Office) 
     start = clock.now().replace(hour=3, minute=0)
     with clock.frozen(start):
         desk = Desk(office)  # signs in at this hour: its token would have ended when the test runs at midnight
-        one, late, new = (desk.register(name).id for name in ("Siti Rahma", "Muhammad Yusuf", "Rosna Dewi"))
-        ends(office, one, 33)
+        early, late, new = (desk.register(name).id for name in ("Siti Rahma", "Muhammad Yusuf", "Rosna Dewi"))
+        ends(office, early, 33)
         ends(office, late, 5)
     with office.database.transaction(TEST) as session:
         session.execute(
@@ -277,7 +277,7 @@ def test_a_membership_that_ends_has_a_fact_30_and_7_days_before(office: Office) 
         with clock.frozen(start + timedelta(days=day)):
             jobs.emit_expiring(resources, threading.Event())
         found[day] = [(fact["member_id"], fact["days"]) for fact in facts(office, "MembershipExpiring")[before:]]
-    assert {day: rows for day, rows in found.items() if rows} == {0: [(late, 7)], 3: [(one, 30)], 26: [(one, 7)]}
+    assert {day: rows for day, rows in found.items() if rows} == {0: [(late, 7)], 3: [(early, 30)], 26: [(early, 7)]}
     with office.database.reading(TEST) as session:
         assert len(session.scalars(select(ExpiryStep)).all()) == 2, "steps of ends that are over are deleted"
 

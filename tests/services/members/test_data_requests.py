@@ -165,7 +165,7 @@ def test_members_give_and_withdraw_their_own_consent_and_lending_gets_the_event(
     give(mine)
     give(mine, given=False)
     ((me,)) = people(mine)
-    assert [(one.given, one.how, one.by_guardian) for one in me.consents] == [
+    assert [(consent.given, consent.how, consent.by_guardian) for consent in me.consents] == [
         (True, "web", False), (False, "web", False),
     ]  # fmt: skip
     assert [fact["members"][0].get("keeps_history", False) for fact in told(office)] == [False, True, False]
@@ -185,12 +185,12 @@ def test_a_guardian_answers_for_their_children_and_for_nobody_else(office: Offic
         "nobody": "0192f3a4-0000-7000-8000-0000000000ff",
     }
     her, his = own(office, mother), own(office, child)
-    assert [(one.name, one.is_child) for one in people(her)] == [("Rahmawati", False), ("Budi", True)]
+    assert [(person.name, person.is_child) for person in people(her)] == [("Rahmawati", False), ("Budi", True)]
     assert reasons(lambda: give(his)) == ["CONSENT_OF_A_CHILD"]
     give(her, member=child.id)
-    assert [(one.given, one.by_guardian) for one in desk.get(child.id).consents] == [(True, True)]
+    assert [(consent.given, consent.by_guardian) for consent in desk.get(child.id).consents] == [(True, True)]
     give(his, given=False)
-    assert [(one.given, one.by_guardian) for one in desk.get(child.id).consents][1:] == [(False, False)]
+    assert [(consent.given, consent.by_guardian) for consent in desk.get(child.id).consents][1:] == [(False, False)]
     with pytest.raises(NotFound):
         give(her, member=others[member])
 
@@ -211,7 +211,7 @@ def test_a_member_has_a_bounded_number_of_answers_and_can_always_withdraw(
     by_form = people_pb2.Consent(purpose="news", text_version="2026-11", given=True, how="form")
     change = people_pb2.ChangeMemberRequest(id=member.id, version=desk.get(member.id).version, consents=[by_form])
     assert reasons(lambda: desk.call("ChangeMember", change)) == ["CONSENTS_TOO_MANY"]
-    assert [one.given for one in desk.get(member.id).consents] == [True, False, True, False]
+    assert [consent.given for consent in desk.get(member.id).consents] == [True, False, True, False]
 
 
 def test_a_consent_is_withdrawn_also_when_the_guardian_is_missing(office: Office) -> None:
@@ -221,7 +221,7 @@ def test_a_consent_is_withdrawn_also_when_the_guardian_is_missing(office: Office
     with office.database.transaction(TEST) as session:
         session.execute(update(Member).values(guardian_name=""))
     give(own(office, child), given=False)
-    assert [one.given for one in desk.get(child.id).consents] == [False]
+    assert [consent.given for consent in desk.get(child.id).consents] == [False]
 
 
 def test_a_copy_has_everything_and_is_recorded(office: Office) -> None:
@@ -245,8 +245,8 @@ def test_doctor_says_which_requests_are_near_or_over_their_time(office: Office) 
     resources = Resources(settings=office.settings, database=office.database, service=SERVICE)
 
     def finding() -> tuple[bool, str]:
-        (one,) = checks.data_requests(resources)
-        return one.ok, one.message.en
+        (finding,) = checks.data_requests(resources)
+        return finding.ok, finding.message.en
 
     assert finding()[0]
     ask(desk, member)

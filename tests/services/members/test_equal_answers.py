@@ -83,7 +83,7 @@ def test_a_slip_of_nobody_is_refused_as_a_wrong_code(office: Office, work: Work)
     results = {number: work.of(use(number)) for number in (with_slip.number, without.number, "1999999999", "nobody")}
     assert {answer for _, answer in results.values()} == {results["nobody"][1]}
     for done, _ in results.values():
-        assert [one for one in done if one.startswith("argon2")] == ["argon2 hash"]
+        assert [act for act in done if act.startswith("argon2")] == ["argon2 hash"]
         assert done.count("commit") == results["nobody"][0].count("commit")
 
 

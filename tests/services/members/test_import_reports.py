@@ -47,7 +47,7 @@ def last_days(office: Office) -> dict[str, tuple[str, str]]:
 def test_columns_that_are_not_read_are_named(office: Office, tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", "\nno;nama;Jenis;kategori;hp;telepon;\nA1;Ali;siswa;umum;;;\n")
     counts, findings = run(office, path)
-    assert [(one.row, one.reason, dict(one.facts)) for one in findings] == [
+    assert [(finding.row, finding.reason, dict(finding.facts)) for finding in findings] == [
         (2, "IMPORT_COLUMN_UNREAD", {"column": "Jenis"}),
         (2, "IMPORT_COLUMN_UNREAD", {"column": "hp"}),
     ]
@@ -61,7 +61,7 @@ def test_a_member_without_a_category_becomes_umum_with_a_warning(office: Office,
     assert reasons(findings) == [(2, "IMPORT_CATEGORY_ASSUMED")]
     assert (counts.without_category, counts.warnings) == (1, 1)
     counts, findings = run(office, write(tmp_path / "b.csv", "no;nama\nA2;Umar\nA3;Usman\nA4;Said\n"))
-    assert [(one.row, one.reason, dict(one.facts)) for one in findings] == [
+    assert [(finding.row, finding.reason, dict(finding.facts)) for finding in findings] == [
         (1, "IMPORT_NO_CATEGORIES", {"count": 2, "category": "umum"})
     ]
     assert figures(counts) == (3, 2, 0, 1, 0), "a stored member keeps the category"
@@ -138,7 +138,7 @@ def test_findings_are_printed_in_the_language_of_the_operator(
     path = write(tmp_path / "a.csv", "no;nama;kategori;golongan darah\nA1;;umum;O\n")
     result, _ = command(office, path, monkeypatch=monkeypatch)
     printed = result.output.splitlines()
-    assert all(any(one.startswith(line) for one in printed) for line in lines), printed
+    assert all(any(row.startswith(line) for row in printed) for line in lines), printed
 
 
 def command(office: Office, path: Path, *options: str, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, dict[str, Any]]:

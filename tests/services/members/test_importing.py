@@ -68,7 +68,7 @@ def test_a_file_of_a_school_is_imported_and_again_changes_nothing(office: Office
     path = write(tmp_path / "siswa.csv", SCHOOL, "cp1252")
     counts, said = run(office, path)
     assert figures(counts) == (7, 3, 0, 0, 4)
-    assert [(one.row, one.reason, one.field, one.is_rejected) for one in said] == [
+    assert [(line.row, line.reason, line.field, line.is_rejected) for line in said] == [
         (2, "IMPORT_PHONE_MENDED", "phone", False),
         (3, "IMPORT_NIK_ROUNDED", "nik", True),
         (4, "BIRTH_DATE_INVALID", "birth_date", True),
@@ -134,7 +134,7 @@ def test_excel_files_with_numbers_and_dates(office: Office, tmp_path: Path) -> N
     workbook.save(path)
     counts, said = run(office, path)
     assert figures(counts) == (3, 2, 0, 0, 1)
-    assert [(one.row, one.reason) for one in said] == [
+    assert [(line.row, line.reason) for line in said] == [
         (2, "IMPORT_PHONE_MENDED"), (3, "IMPORT_NIK_ROUNDED"), (1, "IMPORT_NO_CATEGORIES")
     ]  # fmt: skip
     desk = Desk(office)
@@ -173,7 +173,7 @@ def test_a_map_names_columns_values_and_defaults(office: Office, tmp_path: Path)
     )
     counts, _ = run(office, source, mapping=mapping)
     assert figures(counts) == (2, 2, 0, 0, 0)
-    assert [one.category for one in Desk(office).find("sman").members] == ["pelajar", "pegawai"]
+    assert [hit.category for hit in Desk(office).find("sman").members] == ["pelajar", "pegawai"]
 
 
 @pytest.mark.parametrize(

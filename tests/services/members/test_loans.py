@@ -122,7 +122,7 @@ def test_erasure_waits_for_every_loan_also_of_merged_members(office: Office) -> 
     assert (counts(desk, kept.id), counts(desk, other.id)) == ((3, 0), (0, 0))
     erase = wire.EraseMemberRequest(id=kept.id)
     error = error_of(lambda: desk.call("EraseMember", erase))
-    assert [(one.reason, one.facts) for one in error.refusals] == [("ERASURE_OPEN_LOANS", {"count": 3})]
+    assert [(refusal.reason, refusal.facts) for refusal in error.refusals] == [("ERASURE_OPEN_LOANS", {"count": 3})]
     desk.call("UndoMerge", wire.UndoMergeRequest(id=kept.id, merge_id=merge.merge_id))
     # As in circulation, which has moved them, loans stay with the member who was kept.
     assert (counts(desk, kept.id), counts(desk, merged.id)) == ((3, 0), (0, 0))

@@ -47,9 +47,11 @@ def test_spellings_of_a_name_are_one(spellings: tuple[str, ...]) -> None:
     assert len({tuple(names.name_words(name)) for name in spellings}) == 1
 
 
-@pytest.mark.parametrize(("one", "other"), [("Siti", "Sinta"), ("Rahma", "Rahmi"), ("Yusuf", "Yunus"), ("Nur", "Noni")])
-def test_other_names_stay_apart(one: str, other: str) -> None:
-    assert names.name_words(one) != names.name_words(other)
+@pytest.mark.parametrize(
+    ("name", "other"), [("Siti", "Sinta"), ("Rahma", "Rahmi"), ("Yusuf", "Yunus"), ("Nur", "Noni")]
+)
+def test_other_names_stay_apart(name: str, other: str) -> None:
+    assert names.name_words(name) != names.name_words(other)
 
 
 @given(st.text(max_size=60))

@@ -178,10 +178,10 @@ def test_a_membership_ends_after_the_months_of_its_category(begin: date, end: da
 
 def test_each_institution_has_its_own_categories_and_numbers(office: Office) -> None:
     first, second = Desk(office), Desk(office, institution=UNAND)
-    codes = [one.code for one in second.call("ListCategories", wire.ListCategoriesRequest()).categories]
+    codes = [category.code for category in second.call("ListCategories", wire.ListCategoriesRequest()).categories]
     assert codes == ["mahasiswa", "dosen", "tendik", "alumni", "tamu-mitra"]
     number = first.register().number, second.register(category="dosen").number
-    assert [one[:9] for one in number] == ["100000001", "101000001"]
+    assert [digit[:9] for digit in number] == ["100000001", "101000001"]
 
 
 def test_a_change_names_what_another_has_changed(office: Office) -> None:
@@ -199,7 +199,7 @@ def test_a_change_names_what_another_has_changed(office: Office) -> None:
     cleared = desk.change(new.id, 2, phone="", occupation="")
     assert (cleared.contact.phone, cleared.occupation, cleared.contact.nik) == ("", "", SEALED["nik"])
     assert desk.change(new.id, 3, occupation="").version == 3
-    assert [one["members"][0]["version"] for one in told(office)] == ["1", "2", "3"]
+    assert [event["members"][0]["version"] for event in told(office)] == ["1", "2", "3"]
 
 
 def test_the_audit_has_acts_and_looks_without_personal_values(office: Office) -> None:
@@ -315,7 +315,7 @@ def test_numbers_and_niks_belong_to_one_member(office: Office) -> None:
     assert first.number == "0012"
     taken = wire.RegisterMemberRequest(number=" 0012 ", aliases=[wire.Alias(kind="rfid", code="0012")])
     error = error_of(lambda: desk.register("Umar", nik=SEALED["nik"], request=taken))
-    assert [(one.reason, one.facts["member"]) for one in error.refusals] == [
+    assert [(refusal.reason, refusal.facts["member"]) for refusal in error.refusals] == [
         ("NIK_IN_USE", first.id), ("CARD_NUMBER_IN_USE", first.id),
     ]  # fmt: skip
     other = desk.register("Usman")

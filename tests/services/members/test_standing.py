@@ -89,11 +89,11 @@ def test_a_block_is_in_force_until_its_day_or_until_staff_end_it(office: Office)
     today = clock.now().date()
     with_end = block(desk, new.id, "conduct", ends_on=str(today + timedelta(days=3)))
     without = block(desk, new.id, "lost_item", note="Two books")
-    assert [one.reason for one in desk.get(new.id).blocks] == ["conduct", "lost_item"]
+    assert [member_block.reason for member_block in desk.get(new.id).blocks] == ["conduct", "lost_item"]
     assert desk.find("siti").members[0].is_blocked
     with clock.frozen(clock.now() + timedelta(days=4)):
         desk = Desk(office)
-        assert [one.reason for one in desk.get(new.id).blocks] == ["lost_item"]
+        assert [member_block.reason for member_block in desk.get(new.id).blocks] == ["lost_item"]
         ended = desk.call("EndBlock", wire.EndBlockRequest(id=new.id, block_id=without.block_id))
         assert desk.call("EndBlock", wire.EndBlockRequest(id=new.id, block_id=without.block_id)) == ended
         assert not desk.find("siti").members[0].is_blocked
@@ -145,14 +145,14 @@ def test_merged_members_are_found_by_all_numbers_and_separated_again(office: Off
 
 def test_some_members_cannot_be_merged(office: Office) -> None:
     desk = Desk(office)
-    one = desk.register("Ali")
+    ali = desk.register("Ali")
     school = desk.register("SDN 1 Solok", category="lembaga", responsible=wire.Responsible(name="Yusmaniar"))
-    assert reasons(lambda: merge(desk, one.id, one.id)) == ["MERGE_WITH_ITSELF"]
-    assert reasons(lambda: merge(desk, one.id, one.id.upper())) == ["MERGE_WITH_ITSELF"]
-    assert reasons(lambda: merge(desk, one.id, school.id)) == ["MERGE_OF_OTHER_KIND"]
+    assert reasons(lambda: merge(desk, ali.id, ali.id)) == ["MERGE_WITH_ITSELF"]
+    assert reasons(lambda: merge(desk, ali.id, ali.id.upper())) == ["MERGE_WITH_ITSELF"]
+    assert reasons(lambda: merge(desk, ali.id, school.id)) == ["MERGE_OF_OTHER_KIND"]
     foreign = Desk(office, institution=UNAND).register("Ali", category="dosen")
-    assert reasons(lambda: merge(desk, one.id, foreign.id)) == ["MEMBER_NOT_FOUND"]
-    assert reasons(lambda: merge(Desk(office, "desk"), one.id, school.id)) == ["SCOPE_NEEDED"]
+    assert reasons(lambda: merge(desk, ali.id, foreign.id)) == ["MEMBER_NOT_FOUND"]
+    assert reasons(lambda: merge(Desk(office, "desk"), ali.id, school.id)) == ["SCOPE_NEEDED"]
 
 
 def test_an_undone_merge_gives_back_no_nik_that_the_kept_member_has_now(office: Office) -> None:
@@ -173,7 +173,7 @@ def test_erasure_is_refused_while_something_is_open(office: Office) -> None:
             loan = LoanFact(loan_id=str(new_id()), institution_id=str(PKS), member_id=new.id, state_version=1)
             copy_loans(session, [(loan, True)])
     error = error_of(lambda: erase(desk, new.id))
-    assert [(one.reason, one.facts) for one in error.refusals] == [
+    assert [(refusal.reason, refusal.facts) for refusal in error.refusals] == [
         ("ERASURE_OPEN_LOANS", {"count": 2}),
         ("ERASURE_OPEN_BLOCK", {"block": first.block_id, "reason": "lost_item"}),
         ("ERASURE_GUARDIAN", {"count": 1}),
@@ -197,7 +197,7 @@ def test_an_erased_member_leaves_a_count_and_nothing_else(office: Office) -> Non
     code = desk.call("MakeSlip", cards_pb2.MakeSlipRequest(id=new.id)).code
     office.stub.UseSlip(cards_pb2.UseSlipRequest(number="LAMA-7", code=code, password="lampu perahu kemarau"))
     erase(desk, new.id)
-    assert [reasons(lambda one=one: desk.get(one.id)) for one in (new, other)] == [["MEMBER_NOT_FOUND"]] * 2
+    assert [reasons(lambda member=member: desk.get(member.id)) for member in (new, other)] == [["MEMBER_NOT_FOUND"]] * 2
     assert reasons(lambda: erase(desk, new.id)) == ["MEMBER_NOT_FOUND"]
     assert desk.find("siti").total == desk.find(phone="081266001122").total == desk.find("LAMA-7").total == 0
     assert scanned(desk, "LAMA-7") == ""
@@ -207,7 +207,9 @@ def test_an_erased_member_leaves_a_count_and_nothing_else(office: Office) -> Non
         row = session.execute(select(func.count().label("members"), func.count(Member.erased_at).label("erased"))).one()
         assert (row.members, row.erased) == (2, 2)
         empty = session.execute(select(Member.category, Member.wrapped_key, Member.sealed)).all()
-        assert {(one.category, bytes(one.wrapped_key), bytes(one.sealed)) for one in empty} == {("umum", b"", b"")}
+        assert {(value.category, bytes(value.wrapped_key), bytes(value.sealed)) for value in empty} == {
+            ("umum", b"", b"")
+        }
         for table in (
             "members",
             "cards",
@@ -221,7 +223,7 @@ def test_an_erased_member_leaves_a_count_and_nothing_else(office: Office) -> Non
             rows = session.execute(every_row(table)).all()
             assert not [word for word in personal if word.lower() in repr(rows).lower()], table
     erased = [body for kind, body in bodies(office) if kind == "MemberErased"]
-    assert {one["id"] for one in erased} == {new.id, other.id}
+    assert {member["id"] for member in erased} == {new.id, other.id}
     assert desk.register("Siti Rahma", request=request, nik="1372015203880001").number == "LAMA-7"
 
 
@@ -234,7 +236,7 @@ def test_a_restored_database_forgets_again_who_was_erased(office: Office) -> Non
         assert erasure.replay(session, erased, context=restore) == 1
     with office.database.transaction(restore) as session:
         assert erasure.replay(session, erasure.tombstones(session), context=restore) == 0
-        assert [one.version for one in erasure.tombstones(session)] == [5]
+        assert [tombstone.version for tombstone in erasure.tombstones(session)] == [5]
     assert reasons(lambda: desk.get(new.id)) == ["MEMBER_NOT_FOUND"]
     assert desk.get(other.id).name == "Ali"
 
@@ -250,7 +252,7 @@ def test_a_snapshot_has_every_member_and_who_was_erased(office: Office, monkeypa
         with office.database.reading(TEST) as session:
             pages.append(events.snapshot(session, pages[-1].cursor if pages else ""))
     seen = [member.id for page in pages for member in page.members]
-    assert seen == sorted(one.id for one in members if one != members[1])
+    assert seen == sorted(saved_member.id for saved_member in members if saved_member != members[1])
     assert list(pages[-1].erased_ids) == [members[1].id]
     assert reasons(lambda: desk.call("Snapshot", events_pb2.SnapshotRequest())) == ["SERVICE_ONLY"]
 

@@ -65,10 +65,10 @@ class Partners:
         `lost` has ids of callers, and "id scope" for a single scope.
         """
         held: dict[str, frozenset[str]] = {}
-        for one in self.principals.values():
-            kept = {scope for scope in one.scopes if not self.lost & {one.id, f"{one.id} {scope}"}}
-            if one.id in ids and kept:
-                held[one.id] = held.get(one.id, frozenset()) | kept
+        for principal in self.principals.values():
+            kept = {scope for scope in principal.scopes if not self.lost & {principal.id, f"{principal.id} {scope}"}}
+            if principal.id in ids and kept:
+                held[principal.id] = held.get(principal.id, frozenset()) | kept
         return held
 
     def caller(

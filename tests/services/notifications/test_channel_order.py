@@ -44,7 +44,7 @@ def test_channels_are_tried_in_the_order_of_the_setting(database, names):
             tried.append(self.name)
             return super().send(message)
 
-    channels = [Noting(one, "email" if one == "smtp" else "phone", outcome=refusing) for one in names]
+    channels = [Noting(name, "email" if name == "smtp" else "phone", outcome=refusing) for name in names]
     office = Office(database, channels=channels)
     member = office.owners.add(phone="+6281234567890")
     with clock.frozen(MORNING):

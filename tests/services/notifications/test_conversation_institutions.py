@@ -48,7 +48,7 @@ class Memberships:
     owners: dict[str, list[Owner]] = field(default_factory=dict)
 
     def join(self, phone: str, *institutions: UUID) -> None:
-        self.owners[f"+{phone}"] = [Owner(new_id(), one, "id") for one in institutions]
+        self.owners[f"+{phone}"] = [Owner(new_id(), institution, "id") for institution in institutions]
 
     def institutions_of(self, phone: str) -> set[UUID]:
         return {owner.institution_id for owner in self.owners.get(phone, [])}
@@ -288,7 +288,7 @@ def test_the_address_is_verified_by_the_word_of_any_number(line: Line) -> None:
 
 
 def test_an_institution_sends_over_its_own_and_the_shared_number_and_sees_no_other_channel(line: Line) -> None:
-    assert [one.name for one in usable_by("PKS", line.channels)] == ["whatsapp", "wa-pks"]
+    assert [channel.name for channel in usable_by("PKS", line.channels)] == ["whatsapp", "wa-pks"]
     metadata = line.partners.caller("notices.read", institution=UNAND)
     reply = line.partners.stub.GetChannelStatus(notices_pb2.GetChannelStatusRequest(), metadata=metadata)
-    assert [one.name for one in reply.channels] == ["whatsapp", "wa-unand", "print"]
+    assert [channel.name for channel in reply.channels] == ["whatsapp", "wa-unand", "print"]

@@ -271,7 +271,7 @@ def test_a_message_that_cannot_be_read_is_shown_to_staff_and_holds_no_other(
     for _ in range(2):
         answer(both, Circulation())
     assert [record.message for record in caplog.records].count("message_unreadable") == 1
-    unreadable, readable = sorted(listed(both), key=lambda one: one.address)
+    unreadable, readable = sorted(listed(both), key=lambda entry: entry.address)
     assert (unreadable.address, unreadable.state, readable.address) == ("", "open", f"+{NUMBER}")
     assert ["tidak dapat dibaca" in message.text for message in unreadable.messages] == [True]
     # Nobody can be reached there: a reply of staff fails, and holds no other answer.
@@ -282,7 +282,7 @@ def test_a_message_that_cannot_be_read_is_shown_to_staff_and_holds_no_other(
         [channel] = open_channels(url, allowed_networks=networks("127.0.0.0/8"))
         assert send_answers(both.resources, {"whatsapp": channel}, both.master) == 2
         assert len(cloud.accepted) == 1
-    states = {one.address: [message.state for message in one.messages] for one in listed(both)}
+    states = {entry.address: [message.state for message in entry.messages] for entry in listed(both)}
     assert states == {"": ["received", "failed"], f"+{NUMBER}": ["answered", "sent"]}
 
 

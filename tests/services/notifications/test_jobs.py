@@ -76,9 +76,9 @@ def test_a_member_who_ends_the_history_later_has_no_loans_in_older_notices(offic
     """After 60 days the marks of the loans are deleted too."""
     member, other = office.owners.add(), office.owners.add()
     with clock.frozen(MORNING):
-        for one in (member, other):
-            history(office, one, version=1, keeps=True)
-            lend_and_return(office, one)
+        for person in (member, other):
+            history(office, person, version=1, keeps=True)
+            lend_and_return(office, person)
     forget(office, MORNING + timedelta(days=days))
     assert {row.title for row in office.notices()} == {"Merantau ke Deli"}
     later = MORNING + timedelta(days=days)
@@ -211,7 +211,7 @@ def test_doctor_says_what_is_late_unknown_or_waits_for_paper_and_metrics_count_i
         office.deliver(LoanOpened(loan=fact))
     with clock.frozen(MORNING + timedelta(hours=2)):
         assert [finding.ok for finding in notices(resources)] == [False]
-        values = {(one.name, one.labels.get("state", "")): one.value for one in samples(resources)}
+        values = {(sample.name, sample.labels.get("state", "")): sample.value for sample in samples(resources)}
     assert values["rangkiang_notices_open", "waiting"] == 1
     assert values["rangkiang_notices_late_seconds", ""] == 7200
 
@@ -220,6 +220,6 @@ def test_metrics_count_the_failures_of_a_channel(office):
     state = ChannelState(name="smtp", circuit="open", failures=5, reason="SMTP_UNREACHABLE", at=MORNING)
     with office.database.transaction(TEST) as session:
         session.add(state)
-    counts = {one.labels["channel"]: one.value for one in samples(SimpleNamespace(database=office.database))
-              if one.name == "rangkiang_channel_failures"}  # fmt: skip
+    counts = {sample.labels["channel"]: sample.value for sample in samples(SimpleNamespace(database=office.database))
+              if sample.name == "rangkiang_channel_failures"}  # fmt: skip
     assert counts == {"smtp": 5}

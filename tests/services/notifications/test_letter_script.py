@@ -24,7 +24,7 @@ def places(page: PdfTextPage, letters: str) -> list[tuple[float, float]]:
     """(left, bottom) of each of these letters of a page, whose forms do not join."""
     text = page.get_text_range()
     # Some readers put a line from right to left into its order of reading.
-    return [page.get_charbox(text.index(one))[:2] for one in letters]
+    return [page.get_charbox(text.index(letter))[:2] for letter in letters]
 
 
 @pytest.mark.parametrize("paper", PAPERS)

@@ -156,7 +156,7 @@ def test_answers_given_for_the_merged_member_are_those_of_the_kept_one(both: Par
     both.stub.PutPreferences(put, metadata=both.caller("notices.write"))
     get = notices_pb2.GetPreferencesRequest(member_id=str(kept))
     reply = both.stub.GetPreferences(get, metadata=both.caller("notices.read"))
-    assert [(one.kind, one.channel) for one in reply.preferences.answers] == [("due_soon", "email")]
+    assert [(answer.kind, answer.channel) for answer in reply.preferences.answers] == [("due_soon", "email")]
     own = notices_pb2.PutOwnPreferencesRequest(preferences=[])
     both.stub.PutOwnPreferences(own, metadata=both.caller("self", actor=str(merged)))
     assert not both.stub.GetPreferences(get, metadata=both.caller("notices.read")).preferences.answers

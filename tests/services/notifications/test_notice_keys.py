@@ -112,6 +112,8 @@ def test_a_member_whose_contact_cannot_be_read_fails_alone(office):
             lend(office, member)
         office.send()
     states = {
-        row.member_id: (row.state, row.reason) for one in (damaged, other) for row in office.notices(member_id=one)
+        row.member_id: (row.state, row.reason)
+        for person in (damaged, other)
+        for row in office.notices(member_id=person)
     }
     assert states == {damaged: ("failed", "CONTACT_UNREADABLE"), other: ("sent", "")}

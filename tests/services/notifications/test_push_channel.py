@@ -31,7 +31,7 @@ LOOPBACK = networks("127.0.0.0/8")
 
 
 def message_to(*endpoints: PushService, number: int = 0) -> Message:
-    address = json.dumps([json.loads(one.subscription) for one in endpoints])
+    address = json.dumps([json.loads(endpoint.subscription) for endpoint in endpoints])
     return Message(id=f"m-{number}", kind="loan_receipt", address=address, language="id", subject="Buku", text="Teks")
 
 
@@ -49,7 +49,7 @@ def test_a_message_ends_at_the_first_push_service_that_does_not_reply_which_is_t
         silent.is_silent = True
         outcomes = [channel.send(message_to(silent, other, third, number=number)).state for number in range(2)]
         assert outcomes == ["unknown", "accepted"]
-        assert [len(one.server.requests) for one in (silent, other, third)] == [2, 1, 1]
+        assert [len(endpoint.server.requests) for endpoint in (silent, other, third)] == [2, 1, 1]
 
 
 @pytest.mark.parametrize(("status", "reason"), [(429, SOME_DEVICES), (503, SOME_DEVICES), (410, ""), (201, "")])
@@ -61,7 +61,7 @@ def test_one_device_that_takes_a_message_is_enough_and_the_outcome_says_that_oth
         busy.server.answer = lambda _request: Answer(status)
         outcome = channel.send(message_to(busy, other))
         assert (outcome.state, outcome.reason) == ("accepted", reason)
-        assert [len(one.server.requests) for one in (busy, other)] == [1, 1]
+        assert [len(endpoint.server.requests) for endpoint in (busy, other)] == [1, 1]
 
 
 def test_hosts_that_are_not_resolved_in_time_end_a_message_and_others_do_not(tmp_path: Path) -> None:
@@ -112,15 +112,15 @@ def test_an_endpoint_that_goes_on_refusing_the_signature_has_ended(tmp_path: Pat
         former.status = 403
         outcomes = [channel.send(message_to(former, other, number=number)) for number in range(REFUSALS)]
     ended = json.loads(former.subscription)["endpoint"]
-    assert [one.ended_endpoints for one in outcomes] == [()] * (REFUSALS - 1) + [(ended,)]
+    assert [outcome.ended_endpoints for outcome in outcomes] == [()] * (REFUSALS - 1) + [(ended,)]
 
 
 def test_no_endpoint_ends_while_every_push_service_refuses_the_signature(tmp_path: Path) -> None:
     channel = open_push(tmp_path)
-    with PushService() as one, PushService() as other:
-        one.status = other.status = 403
+    with PushService() as first, PushService() as other:
+        first.status = other.status = 403
         for number in range(2 * REFUSALS):
-            assert channel.send(message_to(one, other, number=number)).ended_endpoints == ()
+            assert channel.send(message_to(first, other, number=number)).ended_endpoints == ()
 
 
 def test_a_reply_that_is_too_large_ends_no_device(tmp_path: Path) -> None:

@@ -110,7 +110,7 @@ def test_a_message_reaches_every_device_and_one_that_has_ended_is_forgotten(push
         phone.status = 410
         lend(pushing, member)
         pushing.send()
-        assert [len(one.shown) for one in (phone, laptop)] == [0, 1]
+        assert [len(device.shown) for device in (phone, laptop)] == [0, 1]
         assert devices(pushing, member) == [subscription_of(laptop).hash.hex()]
         assert [row.state for row in pushing.attempts()] == ["accepted"]
 
@@ -167,7 +167,7 @@ def test_a_browser_shows_the_notices_of_the_member_who_added_it_last(office: Off
     add(office, first, elsewhere(1, service))
     add(office, second, elsewhere(1, service))
     add(office, other_library, elsewhere(1, service), institution=JAYAPURA)
-    assert [len(devices(office, one)) for one in (first, second, other_library)] == [0, 1, 1]
+    assert [len(devices(office, member)) for member in (first, second, other_library)] == [0, 1, 1]
 
 
 def test_only_the_member_removes_a_device(office: Office, service: PushService) -> None:
@@ -188,7 +188,7 @@ def test_devices_go_with_an_erased_member_and_with_one_who_was_merged(office: Of
     with office.database.transaction(TEST) as session:
         fact = MemberFact(id=str(merged), institution_id=str(PADANG), version=2, merged_into=str(kept))
         copy_members(session, [fact])
-    assert [len(devices(office, one)) for one in (erased, merged, kept)] == [0, 0, 1]
+    assert [len(devices(office, person)) for person in (erased, merged, kept)] == [0, 0, 1]
     with office.database.transaction(TEST) as session, pytest.raises(NotFound):
         add_device(session, office.master, elsewhere(9, service), member_id=erased, institution_id=PADANG, name="")
 

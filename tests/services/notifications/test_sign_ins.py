@@ -72,8 +72,10 @@ def test_a_server_that_does_not_answer_ends_the_check_of_its_channel_alone(
         away = f"smtp://127.0.0.1:{silent.getsockname()[1]}?tls=none&{FROM}&timeout=3&name=diam"
         before = set(threading.enumerate())
         findings = found(partners, f"{away} {mail_url(mail, tls)}")
-        assert [one.daemon for one in set(threading.enumerate()) - before] == [True], "the command can end meanwhile"
-    assert [(one.part, one.mark) for one in findings] == [
+        assert [thread.daemon for thread in set(threading.enumerate()) - before] == [True], (
+            "the command can end meanwhile"
+        )
+    assert [(finding.part, finding.mark) for finding in findings] == [
         ("notices channel diam", "fault"),
         ("notices channel smtp", "ok"),
     ]
@@ -84,7 +86,7 @@ def test_a_gateway_is_asked_with_its_key_and_says_when_there_is_no_way_to_try(
 ) -> None:
     with SmsGateway() as gateway:
         file = gateway.write_spec(tmp_path)
-        assert [one.mark for one in found(partners, f"http+form:{file}?name=sms")] == ["ok"]
+        assert [entry.mark for entry in found(partners, f"http+form:{file}?name=sms")] == ["ok"]
         (tmp_path / "key").write_text("lain")
         [finding] = found(partners, f"http+form:{file}?name=sms")
         assert finding.mark == "fault"
@@ -102,7 +104,7 @@ def test_a_gateway_is_asked_with_its_key_and_says_when_there_is_no_way_to_try(
 def test_the_token_of_whatsapp_is_tried(partners: Partners) -> None:
     cloud = WhatsAppCloud()
     url = f"whatsapp://{PHONE_NUMBER_ID}?host={cloud.host}&tls=none&token="
-    assert [one.mark for one in found(partners, url + TOKEN)] == ["ok"]
+    assert [entry.mark for entry in found(partners, url + TOKEN)] == ["ok"]
     [finding] = found(partners, url + "basi")
     assert (finding.mark, "WHATSAPP_190" in finding.message.en) == ("fault", True)
     assert cloud.accepted == []

@@ -120,7 +120,7 @@ def test_a_server_gets_only_some_connections_at_once(server: MailServer) -> None
     server.is_slow = True
     opened = channel(server)
     outcomes = [opened.send(replace(MESSAGE, id=f"m-{number}")) for number in range(smtp.MOST_WAITING + 1)]
-    assert [one.is_pending for one in outcomes] == [True] * smtp.MOST_WAITING + [False]
+    assert [outcome.is_pending for outcome in outcomes] == [True] * smtp.MOST_WAITING + [False]
     assert outcomes[-1].reason == "RATE_LIMITED"
     assert len(server.mails) == server.connections == smtp.MOST_WAITING
     server.is_released.set()

@@ -110,7 +110,7 @@ def test_open_conversations_come_in_the_order_in_which_they_wait_page_by_page(bo
 
     negative = wire.ListConversationsRequest(state="open", limit=-1)
     reply = both.stub.ListConversations(negative, metadata=both.caller("notices.write"))
-    assert [one.id for one in reply.conversations] == ids
+    assert [conversation.id for conversation in reply.conversations] == ids
 
     def pages(state: str) -> list[str]:
         listed_ids: list[str] = []
@@ -119,14 +119,14 @@ def test_open_conversations_come_in_the_order_in_which_they_wait_page_by_page(bo
             request = wire.ListConversationsRequest(state=state, limit=2, cursor=cursor)
             reply = both.stub.ListConversations(request, metadata=both.caller("notices.write"))
             assert reply.total == 5
-            listed_ids += [one.id for one in reply.conversations]
+            listed_ids += [conversation.id for conversation in reply.conversations]
             cursor = reply.cursor
             if not cursor:
                 return listed_ids
 
     assert pages("open") == ids
-    for one in ids:
-        both.stub.CloseConversation(wire.CloseConversationRequest(id=one), metadata=both.caller("notices.write"))
+    for notice_id in ids:
+        both.stub.CloseConversation(wire.CloseConversationRequest(id=notice_id), metadata=both.caller("notices.write"))
     assert pages("done") == ids[::-1]
 
 

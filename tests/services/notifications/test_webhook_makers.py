@@ -34,9 +34,9 @@ def test_a_webhook_of_staff_belongs_to_the_account_in_every_session(both: Partne
     webhook = both.stub.CreateWebhook(request, metadata=both.caller(*ALL, actor=account)).webhook
     assert (webhook.client_id, webhook.made_by_staff) == (account, True)
     # Another session of the same person, then a person without reports.read, then a manager.
-    assert [one.id for one in listed(both, scopes=("webhooks.manage",), actor=account)] == [webhook.id]
+    assert [entry.id for entry in listed(both, scopes=("webhooks.manage",), actor=account)] == [webhook.id]
     assert listed(both, scopes=("webhooks.manage",), actor=str(new_id())) == []
-    assert [one.id for one in listed(both, actor=str(new_id()))] == [webhook.id]
+    assert [entry.id for entry in listed(both, actor=str(new_id()))] == [webhook.id]
     later = both.caller("webhooks.manage", actor=account)
     disabled = both.stub.DisableWebhook(wire.DisableWebhookRequest(id=webhook.id), metadata=later).webhook
     assert (disabled.state, disabled.reason) == ("disabled", "STOPPED")
@@ -64,7 +64,7 @@ def test_a_webhook_ends_with_its_maker_or_a_scope_and_the_list_says_why(
     assert delivery.end_without_scopes(both.database, both.read_scopes) == 0
     lend(both)
     assert deliver(both) == 1
-    ended = next(one for one in listed(both) if one.id == webhook.id)
+    ended = next(entry for entry in listed(both) if entry.id == webhook.id)
     assert (ended.state, ended.reason, ended.waiting) == ("disabled", "MAKER_WITHOUT_SCOPES", 0)
     [finding] = checks.partners(both.resources)
     assert webhook.id in finding.message.en
@@ -81,7 +81,7 @@ def test_a_webhook_for_which_nothing_waits_and_a_disabled_one_end_too(both: Part
     both.stub.DisableWebhook(wire.DisableWebhookRequest(id=webhook.id), metadata=both.caller(*ALL, session=own))
     both.lost.add(own)
     assert delivery.end_without_scopes(both.database, both.read_scopes) == 2
-    assert {(one.state, one.reason) for one in listed(both)} == {("disabled", "MAKER_WITHOUT_SCOPES")}
+    assert {(entry.state, entry.reason) for entry in listed(both)} == {("disabled", "MAKER_WITHOUT_SCOPES")}
     disable, replay = wire.DisableWebhookRequest(id=webhook.id), wire.ReplayWebhookRequest(id=webhook.id)
     manager = partial(both.caller, *ALL, "reports.read", actor=str(new_id()))
     assert both.stub.DisableWebhook(disable, metadata=manager()).webhook.reason == "MAKER_WITHOUT_SCOPES"

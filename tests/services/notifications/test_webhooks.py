@@ -286,7 +286,7 @@ def test_a_host_that_nobody_knows_is_refused_as_one_inside_is(partners: Partners
 
     client = OutgoingClient(allowed=networks("127.0.0.0/8"), resolve=look_up)
     delivery.run_round(partners.database, partners.master, client, partners.read_scopes)
-    assert [one.reason for one in listed(partners)] == ["OUTGOING_ADDRESS_REFUSED"]
+    assert [entry.reason for entry in listed(partners)] == ["OUTGOING_ADDRESS_REFUSED"]
 
 
 def test_a_disabled_webhook_gets_nothing_until_a_replay_and_doctor_says_nothing(
@@ -325,7 +325,7 @@ def test_a_webhook_that_is_stopped_during_its_turn_gets_no_further_fact(
     receiver.answer = stop
     assert deliver(both) == 1
     assert len(receiver.requests) == 1
-    assert [(one.state, one.reason) for one in listed(both)] == [("disabled", "STOPPED")] * (act == "disable")
+    assert [(entry.state, entry.reason) for entry in listed(both)] == [("disabled", "STOPPED")] * (act == "disable")
     assert checks.partners(both.resources) == []
 
 
@@ -338,7 +338,7 @@ def test_deliveries_are_listed_the_newest_first_with_those_that_wait(both: Partn
     lend(both)
     metadata = both.caller("webhooks.manage", session=own)
     first = both.stub.ListDeliveries(wire.ListDeliveriesRequest(id=webhook.id, limit=3), metadata=metadata)
-    assert [one.HasField("delivered_at") for one in first.deliveries] == [False, True, True]
+    assert [delivery.HasField("delivered_at") for delivery in first.deliveries] == [False, True, True]
     assert (first.webhook.waiting, first.zone) == (1, "Asia/Jakarta")
     rest = wire.ListDeliveriesRequest(id=webhook.id, limit=3, cursor=first.cursor)
     second = both.stub.ListDeliveries(rest, metadata=metadata)

@@ -140,9 +140,9 @@ def test_the_sample_library_is_loaded_once_and_the_index_rebuilt(
     # No library runs, so events of the other services wait, on a slow machine for longer than doctor allows. The sample
     # lends items, and their states here differ from circulation's until those events are handled.
     assert not [
-        one
-        for one in findings
-        if not one["ok"] and not one["part"].endswith(("outgoing events", "incoming events", "item states"))
+        finding
+        for finding in findings
+        if not finding["ok"] and not finding["part"].endswith(("outgoing events", "incoming events", "item states"))
     ]
 
 

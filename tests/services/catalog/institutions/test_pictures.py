@@ -195,7 +195,7 @@ def test_colours_of_other_models_and_depths_stay_what_they_are(
     assert stored.mode in ("RGB", "RGBA")
     pixel = stored.convert("RGB").getpixel((20, 20))
     assert isinstance(pixel, tuple)
-    assert max(abs(one - other) for one, other in zip(pixel, colour, strict=True)) <= 2
+    assert max(abs(value - other) for value, other in zip(pixel, colour, strict=True)) <= 2
 
 
 @pytest.mark.parametrize("transparent", [0, 0x8080])

@@ -28,7 +28,8 @@ def add_institutions(database: Database, number: int) -> None:
     with database.transaction(TEST) as session:
         session.execute(insert(Institution), institutions)
         session.execute(
-            insert(Branch), [{"id": new_id(), "institution_id": one["id"], **branch} for one in institutions]
+            insert(Branch),
+            [{"id": new_id(), "institution_id": institution["id"], **branch} for institution in institutions],
         )
 
 
