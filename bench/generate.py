@@ -113,16 +113,16 @@ def mixed_queries(count: int, shares: Mapping[str, int] | None = None, seed: int
     """
     rng = random.Random(seed)
     names, _ = vocabulary()
-    known = frozenset(names)
+    existing_words = frozenset(names)
     weights = shares or {**WITH_HITS, **WITHOUT_HITS}
     queries: dict[str, None] = {}
     while len(queries) < count:
         (kind,) = rng.choices(list(weights), list(weights.values()))
-        queries.setdefault(_query(rng, kind, names[30:150], known))
+        queries.setdefault(_query(rng, kind, names[30:150], existing_words))
     return list(queries)
 
 
-def _query(rng: random.Random, kind: str, names: Sequence[str], known: Set[str]) -> str:
+def _query(rng: random.Random, kind: str, names: Sequence[str], existing_words: Set[str]) -> str:
     if kind == "one word":
         # With a year, because there are fewer words than queries.
         return f"{rng.choice(names)} tahun:{rng.randint(1990, 2026)}.."
@@ -130,7 +130,7 @@ def _query(rng: random.Random, kind: str, names: Sequence[str], known: Set[str])
         return f"{rng.choice(LAST)} {rng.choice(names)}"
     if kind == "two words, one misspelt":
         word, other = rng.sample(names, 2)
-        return f"{_misspell(rng, word, known)} {other}"
+        return f"{_misspell(rng, word, existing_words)} {other}"
     if kind == "three words and an unknown one":
         query_words = [*rng.sample(names, 3), _unknown(rng)]
         rng.shuffle(query_words)
@@ -140,10 +140,10 @@ def _query(rng: random.Random, kind: str, names: Sequence[str], known: Set[str])
     return " ".join(rng.sample(names, 2))
 
 
-def _misspell(rng: random.Random, word: str, known: Set[str]) -> str:
+def _misspell(rng: random.Random, word: str, existing_words: Set[str]) -> str:
     """Replace, drop, double or swap letters at one place of a word, or at two of a long word."""
     misspelt = word
-    while misspelt in known:
+    while misspelt in existing_words:
         misspelt = word
         for _edit in range(1 + (len(word) > 8 and rng.random() < 0.25)):
             place = rng.randrange(1, len(misspelt) - 1)

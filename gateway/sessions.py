@@ -114,20 +114,20 @@ class Sessions:
         raises  Unauthenticated  SESSION_ENDED
                 Unavailable, TooLate  members is not available
         """
-        known = self._open.get(_digest(secret))
-        if known is not None and clock.now() < known.renew_at:
-            return known
+        session = self._open.get(_digest(secret))
+        if session is not None and clock.now() < session.renew_at:
+            return session
         try:
             reply = await call(request, members(request).RenewToken, wire.RenewTokenRequest(session=secret))
         except Unauthenticated:
             self.drop(secret)
             raise
         except (Unavailable, TooLate):
-            if known is None or clock.now() >= known.valid_until:
+            if session is None or clock.now() >= session.valid_until:
                 raise
             # Not every page waits for a service that does not answer.
-            self._put(replace(known, renew_at=clock.now() + RETRY_AFTER))
-            return known
+            self._put(replace(session, renew_at=clock.now() + RETRY_AFTER))
+            return session
         return self.keep(secret, reply.token, reply.account)
 
     def keep(self, secret: str, token: wire.AccessToken, account: wire.Account) -> BrowserSession:

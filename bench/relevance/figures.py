@@ -57,10 +57,10 @@ def figures(answers: Sequence[tuple[Judged, Sequence[int]]]) -> dict[str, Figure
 
 
 def _figure(answers: Sequence[tuple[Judged, Sequence[int]]]) -> Figure:
-    known = [succeeds(books, search.grades) for search, books in answers if search.known]
+    successes = [succeeds(books, search.grades) for search, books in answers if search.known]
     gains = [ndcg(books, search.grades) for search, books in answers if search.kind != NOTHING]
     empty_searches = [set(books[:DEPTH]) <= search.grades.keys() for search, books in answers if search.kind == NOTHING]
-    return Figure(len(answers), len(known), _mean(known), _mean(gains), _mean(empty_searches))
+    return Figure(len(answers), len(successes), _mean(successes), _mean(gains), _mean(empty_searches))
 
 
 def _mean(values: Sequence[float]) -> float | None:

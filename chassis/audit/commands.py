@@ -61,8 +61,12 @@ def verify_(
         for name, result in results.items():
             for refusal in result.wrong:
                 print_text(f"{name}: {refusal.reason}: {refusal.sentence.in_language(settings.language)}")
-            for refusal, known in result.acknowledged:
-                facts = {"reason": known.reason, "key": known.signed_by, "at": f"{known.at:%Y-%m-%d %H:%M} UTC"}
+            for refusal, acknowledgement in result.acknowledged:
+                facts = {
+                    "reason": acknowledgement.reason,
+                    "key": acknowledgement.signed_by,
+                    "at": f"{acknowledgement.at:%Y-%m-%d %H:%M} UTC",
+                }
                 note = sentence("AUDIT_ACKNOWLEDGED", **facts).in_language(settings.language)
                 print_text(f"{name}: {refusal.sentence.in_language(settings.language)} {note}")
             print_text(f"{name}: {result.rows} acts, {result.seals} seals, head {result.head or '—'}")
@@ -106,8 +110,13 @@ def _concerns(refusal: Refusal, seal: int) -> bool:
 
 def _as_json(result: Verification) -> dict[str, Any]:
     acknowledged = [
-        {**_refusal_json(refusal), "because": known.reason, "signed_by": known.signed_by, "at": known.at.isoformat()}
-        for refusal, known in result.acknowledged
+        {
+            **_refusal_json(refusal),
+            "because": acknowledgement.reason,
+            "signed_by": acknowledgement.signed_by,
+            "at": acknowledgement.at.isoformat(),
+        }
+        for refusal, acknowledgement in result.acknowledged
     ]
     return {
         "acts": result.rows,

@@ -65,12 +65,12 @@ def packages() -> list[Package]:
 
 def _closure(locked: dict[str, Any], project: str) -> Iterator[str]:
     """Yield the project and every package that it needs at run time, of any system."""
-    waiting, known = [(project, ())], set()
+    waiting, visited = [(project, ())], set()
     while waiting:
         name, extras = waiting.pop()
-        if (name, extras) in known:
+        if (name, extras) in visited:
             continue
-        known.add((name, extras))
+        visited.add((name, extras))
         yield name
         package = locked[name]
         needed = list(package.get("dependencies", ()))

@@ -103,9 +103,9 @@ def test_the_unrouted_queue_loses_its_oldest_events_beyond_its_bytes_and_has_no_
 
 def test_a_message_for_a_missing_queue_counts_as_refused(installation: Installation) -> None:
     with closing(Publisher(installation.settings.bus_url)) as publisher:
-        known = BrokerMessage("", queue_of("stock", "reserve"), b"{}", {}, message_id="1")
+        message = BrokerMessage("", queue_of("stock", "reserve"), b"{}", {}, message_id="1")
         missing = BrokerMessage("", "nowhere", b"{}", {}, message_id="2")
-        assert publisher.send([known, missing, known], mandatory=True) == [True, False, True]
+        assert publisher.send([message, missing, message], mandatory=True) == [True, False, True]
 
 
 def test_unreadable_messages_go_to_the_dead_list_and_the_worker_continues(installation: Installation) -> None:

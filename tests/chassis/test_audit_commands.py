@@ -189,11 +189,11 @@ def test_a_broken_seal_is_acknowledged_with_a_reason_and_a_signature(database: D
     assert run("acknowledge", STOCK, "1", "--reason", "actor of act 2 mended by hand", "--key", str(key)).exit_code == 0
     Sealer(database).step()
     report = json.loads(run("verify", STOCK, "--json").stdout)
-    (known,) = report["services"]["stock"]["acknowledged"]
-    assert (report["well"], known["reason"], known["because"]) == (
+    (acknowledgement,) = report["services"]["stock"]["acknowledged"]
+    assert (report["well"], acknowledgement["reason"], acknowledgement["because"]) == (
         True, "AUDIT_ROWS_CHANGED", "actor of act 2 mended by hand",
     )  # fmt: skip
-    assert known["signed_by"].split()[1] == key.with_suffix(".pub").read_text().split()[1]
+    assert acknowledgement["signed_by"].split()[1] == key.with_suffix(".pub").read_text().split()[1]
     assert "mended by hand" in run("verify", STOCK).stdout
     with pytest.raises(Invalid, match="AUDIT_SEAL_UNBROKEN"):
         run("acknowledge", STOCK, "1", "--reason", "again", "--key", str(key))

@@ -177,13 +177,13 @@ def test_a_search_pays_no_statement_for_the_comparison(evolving: SimpleNamespace
 @pytest.mark.parametrize("service", discover(), ids=lambda service: service.name)
 def test_revisions_are_named_by_their_files_and_say_which_code_works_with_them(service: Service) -> None:
     for history in revisions.histories(service):
-        known = history.revisions()
+        all_revisions = history.revisions()
         script = ScriptDirectory(str(history.folder), version_locations=[str(history.folder / "versions")])
         steps = list(reversed(list(script.walk_revisions())))
-        assert [step.revision for step in steps] == known
+        assert [step.revision for step in steps] == all_revisions
         for step in steps:
             if history.label(step.revision) not in UNSTATED:
-                assert step.module.works_with in known[: known.index(step.revision) + 1], step.path
+                assert step.module.works_with in all_revisions[: all_revisions.index(step.revision) + 1], step.path
 
 
 def _execute(url: str, statement: str) -> None:

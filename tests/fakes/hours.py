@@ -33,7 +33,7 @@ def add_hours(**documents: dict[str, Any]) -> None:
 
     documents  calendars by the code of the branch, in the place of the usual one
     """
-    known = {"PUSAT": {"weekly": WEEK}, "KAMPUS": {"weekly": WEEK}, **documents}
+    calendars = {"PUSAT": {"weekly": WEEK}, "KAMPUS": {"weekly": WEEK}, **documents}
     copies = [
         InstitutionCopy(
             id=str(uuid5(_SPACE, institution)),
@@ -53,10 +53,10 @@ def add_hours(**documents: dict[str, Any]) -> None:
     with running["circulation"].database.transaction(_TEST) as session:
         copy_institutions(session, copies)
         for branch in session.scalars(select(Branch)):
-            if branch.code in known:
+            if branch.code in calendars:
                 caller = Context(institution=str(branch.institution_id), actor="test")
                 version = calendar_of(session, branch.id).version
-                save_calendar(session, branch, version=version, document=known[branch.code], context=caller)
+                save_calendar(session, branch, version=version, document=calendars[branch.code], context=caller)
 
 
 def wait_for_hours(address: str) -> None:

@@ -121,8 +121,8 @@ class MailServer:
 
     def _authenticate(self, _server: SMTP, _session: Session, _envelope: Envelope, _how: str, data: Any) -> AuthResult:
         self.logins += 1
-        known = LoginPassword(USER.encode(), PASSWORD.encode())
-        return AuthResult(success=data == known, handled=False, auth_data=USER)
+        expected = LoginPassword(USER.encode(), PASSWORD.encode())
+        return AuthResult(success=data == expected, handled=False, auth_data=USER)
 
     async def handle_EHLO(
         self, _server: SMTP, session: Session, _envelope: Envelope, hostname: str, responses: list[str]

@@ -149,8 +149,8 @@ def send_receipt(keys: Path, member_id: UUID) -> None:
     """Let the real sender send a receipt to whoever of the member takes it."""
     notifications = running["notifications"]
     owners = FakeOwners()
-    known = owners.add(name="Siti Rahmawati")
-    contact = owners.people.pop(known)
+    fake_id = owners.add(name="Siti Rahmawati")
+    contact = owners.people.pop(fake_id)
     contact.id = str(member_id)
     owners.people[member_id] = contact
     with notifications.database.transaction(TEST) as session:
@@ -178,8 +178,8 @@ def test_a_member_adds_this_device_gets_a_notice_on_it_and_removes_it(
     device.grant_permissions(["notifications"])
     with running["notifications"].database.transaction(TEST) as session:
         own = running["notifications"].settings.of(NotificationsSettings)
-        known = json.loads(service.subscription)["keys"]
-        laptop = Subscription("https://push.example/laptop", known["p256dh"], known["auth"])
+        keys_of_device = json.loads(service.subscription)["keys"]
+        laptop = Subscription("https://push.example/laptop", keys_of_device["p256dh"], keys_of_device["auth"])
         add_device(
             session, require_master_key(own.master_key), laptop, member_id=member[1], institution_id=PKS,
             name="Firefox, Windows",
@@ -249,8 +249,8 @@ def test_without_javascript_a_sentence_says_what_is_missing(member: tuple[Visito
 def test_a_subscription_to_the_own_network_is_refused_beside_the_form(member: tuple[Visitor, UUID]) -> None:
     reader, _ = member
     reader.open(PAGE)
-    with PushService() as known:
-        keys = json.loads(known.subscription)["keys"]
+    with PushService() as push_service:
+        keys = json.loads(push_service.subscription)["keys"]
     answer = reader.send(f"{PAGE}/devices", {"endpoint": "https://10.0.0.1/push", **keys})
     assert answer.status_code == 409
     assert "Notices cannot be sent to 10.0.0.1" in reader.text

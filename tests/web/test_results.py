@@ -233,7 +233,7 @@ def place(code: str, **fields: Any) -> wire.Branch:
     return wire.Branch(institution="A", code=code, **fields)
 
 
-def known(*branches: wire.Branch, cookie: str = "") -> Any:
+def request_with(*branches: wire.Branch, cookie: str = "") -> Any:
     """Return a request to a gateway that knows these branches of an institution whose site it is."""
     owner = wire.Institution(code="A")
     directory = Directory({"A": owner}, {("A", branch.code): branch for branch in branches})
@@ -247,11 +247,11 @@ def test_the_nearest_branch_is_known_only_from_the_readers_own_branch() -> None:
     solok = wire.Position(latitude=-0.791, longitude=100.654)
     padang = wire.Position(latitude=-0.949, longitude=100.354)
     branches = place("PUSAT", position=solok), place("PADANG", position=padang), place("KELILING")
-    assert nearness_of(known(*branches)).kilometres == {}
-    assert nearness_of(known(*branches)).main_branch == "A/PUSAT"
-    nearness = nearness_of(known(*branches, cookie="A/PUSAT"))
+    assert nearness_of(request_with(*branches)).kilometres == {}
+    assert nearness_of(request_with(*branches)).main_branch == "A/PUSAT"
+    nearness = nearness_of(request_with(*branches, cookie="A/PUSAT"))
     assert {code: round(distance) for code, distance in nearness.kilometres.items()} == {"A/PADANG": 38}
-    assert nearness_of(known(*branches, cookie="A/KELILING")).kilometres == {}
+    assert nearness_of(request_with(*branches, cookie="A/KELILING")).kilometres == {}
     entries = [{"institution": "A", "branch": code, "answer": "can_be_borrowed"} for code in ("KELILING", "PADANG")]
     lead = lead_holding(entries, nearness)
     assert lead is not None
@@ -259,7 +259,7 @@ def test_the_nearest_branch_is_known_only_from_the_readers_own_branch() -> None:
 
 
 def test_a_librarian_is_asked_at_the_first_branch_with_a_number() -> None:
-    request = known(
+    request = request_with(
         place("PUSAT"),
         place("LAING", contact=wire.Contact(whatsapp="+6281234567890")),
         place("KELILING", contact=wire.Contact(whatsapp="+6281200001111", phone="+627551")),
@@ -270,7 +270,7 @@ def test_a_librarian_is_asked_at_the_first_branch_with_a_number() -> None:
     other = librarian(request, ["A/PUSAT"], "Halo")
     assert other is not None
     assert other.text == "0812-3456-7890"
-    assert librarian(known(place("PUSAT")), ["A/PUSAT"], "Halo") is None
+    assert librarian(request_with(place("PUSAT")), ["A/PUSAT"], "Halo") is None
 
 
 def test_a_small_cover_has_the_initials_of_the_title() -> None:

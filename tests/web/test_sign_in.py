@@ -244,10 +244,10 @@ def test_the_memory_for_tokens_is_bounded(monkeypatch: pytest.MonkeyPatch) -> No
     from rangkiang.members.v1.sign_in_pb2 import AccessToken, Account
 
     monkeypatch.setattr(sessions, "MOST_TOKENS", 3)
-    known = sessions.Sessions()
+    kept_sessions = sessions.Sessions()
     for number in range(10):
-        known.keep(f"secret {number}", AccessToken(token="t", expires_in_seconds=300), Account())
-    assert len(known) == 3
+        kept_sessions.keep(f"secret {number}", AccessToken(token="t", expires_in_seconds=300), Account())
+    assert len(kept_sessions) == 3
 
 
 def test_on_a_shared_computer_the_cookie_of_a_member_ends_with_the_browser(reader: Visitor) -> None:

@@ -54,8 +54,10 @@ async def own_notices(request: Request) -> Response:
 @for_signed_in
 async def change_own(request: Request) -> Response:
     fields = await read_form(request)
-    known = (await call(request, notifications(request).GetOwnPreferences, wire.GetOwnPreferencesRequest())).preferences
-    message = wire.PutOwnPreferencesRequest(preferences=_refusals(fields, known))
+    preferences = (
+        await call(request, notifications(request).GetOwnPreferences, wire.GetOwnPreferencesRequest())
+    ).preferences
+    message = wire.PutOwnPreferencesRequest(preferences=_refusals(fields, preferences))
     act = call(request, notifications(request).PutOwnPreferences, message)
     return await act_or_show(request, act, "/account/notices?saved=1", show=_own_page)
 
@@ -73,8 +75,8 @@ async def change_of_member(request: Request) -> Response:
     fields = await read_form(request)
     member_id: str = request.path_params["member_id"]
     question = wire.GetPreferencesRequest(member_id=member_id)
-    known = (await call(request, notifications(request).GetPreferences, question)).preferences
-    message = wire.PutPreferencesRequest(member_id=member_id, preferences=_refusals(fields, known))
+    preferences = (await call(request, notifications(request).GetPreferences, question)).preferences
+    message = wire.PutPreferencesRequest(member_id=member_id, preferences=_refusals(fields, preferences))
     act = call(request, notifications(request).PutPreferences, message)
     return await act_or_show(request, act, f"/members/{member_id}/notices?saved=1", show=_member_page)
 
@@ -178,12 +180,12 @@ def choices(preferences: wire.Preferences) -> list[KindChoices]:
     ]
 
 
-def _refusals(fields: Fields, known: wire.Preferences) -> list[wire.Preference]:
+def _refusals(fields: Fields, preferences: wire.Preferences) -> list[wire.Preference]:
     """Return the answers of a form: a box without a tick refuses its kind and channel."""
     return [
         wire.Preference(kind=kind, channel=channel, allowed=False)
-        for kind in known.kinds
-        for channel in _chosen(known.channels)
+        for kind in preferences.kinds
+        for channel in _chosen(preferences.channels)
         if f"{kind}.{channel}" not in fields
     ]
 

@@ -128,13 +128,13 @@ async def with_pictures(request: Request, hits: list[dict[str, Any]]) -> list[di
 def list_pictures(folder: Path) -> frozenset[str]:
     """Return the ISBNs that have an image. A changed folder is read again, at most every RELIST_SECONDS."""
     now = time.monotonic()
-    known = _listed.get(folder)
-    if known is not None and now < known[0]:
-        return known[2]
+    listing = _listed.get(folder)
+    if listing is not None and now < listing[0]:
+        return listing[2]
     try:
         changed_at = folder.stat().st_mtime_ns
-        if known is not None and changed_at == known[1]:
-            numbers = known[2]
+        if listing is not None and changed_at == listing[1]:
+            numbers = listing[2]
         else:
             with os.scandir(folder) as entries:
                 numbers = frozenset(entry.name.rpartition(".")[0] for entry in entries)

@@ -275,8 +275,8 @@ async def _facts(request: Request, template: TemplateKey, loans: list[loans_pb2.
         "recipient_name": name,
     }
     # The preview shows the sample's address and hours, which are not those of this branch.
-    known = {variable.name for variable in template.kind.variables}
-    return {variable: value for variable, value in facts.items() if value and variable in known}
+    variables = {variable.name for variable in template.kind.variables}
+    return {variable: value for variable, value in facts.items() if value and variable in variables}
 
 
 def _values(reply: wire.GetTemplateReply) -> dict[str, str]:

@@ -206,10 +206,10 @@ def test_lending_goes_on_beside_an_import_of_its_records_and_nothing_is_lost(
         member = act(office, "/members", **school)["id"]
         items = codes[number * ITEMS_OF_DESK : (number + 1) * ITEMS_OF_DESK]
         desks.append(Desk(client(library, "desk"), member, items, stopped))
-    known = {"branch": "PST", "dry_run": True}
+    common = {"branch": "PST", "dry_run": True}
     for code in (codes[0], gone):
         for member in (desks[0].member, desks[-1].member):
-            body = {**known, "item": code, "member": member}
+            body = {**common, "item": code, "member": member}
             eventually(lambda body=body: send(office, "/check-outs", body).status_code == 200, seconds=SECONDS)
     out = {"member": desks[0].member, "branch": "PST"}
     loans = {code: act(office, "/check-outs", item=code, **out)["loan"] for code in (moved, gone)}

@@ -87,7 +87,7 @@ class Member:
 
     def suspend(self, returned: date, days: int) -> None:
         """Returns of one day count once, at the longest; what comes new follows the last suspension."""
-        more = days - sum(known for day, _, known in self.suspensions if day == returned)
+        more = days - sum(counted for day, _, counted in self.suspensions if day == returned)
         if more > 0:
             last = self.suspended_until()
             self.suspensions.append((returned, returned if last is None else max(returned, last + DAY), more))

@@ -34,9 +34,9 @@ LENT = "2026-03-02T09:00:00+07:00"
 def night(library, moment: str, steps=STEPS) -> list[dict]:
     """Run the job at a moment. Returns its facts, each with its kind."""
     with at(moment):
-        known = {row.id for row in library.execute(select(outbox.c.id))}
+        earlier_ids = {row.id for row in library.execute(select(outbox.c.id))}
         reminders.remind(library.database, steps, threading.Event())
-    return [fact for fact in facts(library) if fact["event"] not in known]
+    return [fact for fact in facts(library) if fact["event"] not in earlier_ids]
 
 
 def facts(library) -> list[dict]:

@@ -217,12 +217,12 @@ def test_a_borrower_has_a_limit_and_reasons_and_an_item_its_state(library):
     library.check_out(member, item)
     borrower = library.call("GetBorrower", wire.GetBorrowerRequest(member=member))
     assert (borrower.open_loans, borrower.loan_limit, list(borrower.refusals)) == (1, 3, [])
-    known = library.call("FindItem", wire.FindItemRequest(item=item))
-    assert (known.state, known.status, known.loan.card) == ("on_loan", "in_service", member)
+    shown = library.call("FindItem", wire.FindItemRequest(item=item))
+    assert (shown.state, shown.status, shown.loan.card) == ("on_loan", "in_service", member)
     with at("2026-03-12T09:00:00+07:00"):
         library.check_in(item, branch="papua")
         borrower = library.call("GetBorrower", wire.GetBorrowerRequest(member=member))
         assert [refusal.reason for refusal in borrower.refusals] == ["MEMBER_SUSPENDED"]
         assert borrower.suspension.ends_on == "2026-03-14"
-        known = library.call("FindItem", wire.FindItemRequest(item=item))
-        assert (known.state, known.to, known.HasField("loan")) == ("transit", "pusat", False)
+        shown = library.call("FindItem", wire.FindItemRequest(item=item))
+        assert (shown.state, shown.to, shown.HasField("loan")) == ("transit", "pusat", False)

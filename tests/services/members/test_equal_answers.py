@@ -89,13 +89,13 @@ def test_a_slip_of_nobody_is_refused_as_a_wrong_code(office: Office, work: Work)
 
 def test_a_client_that_does_not_exist_is_refused_in_the_words_of_a_wrong_secret(office: Office, work: Work) -> None:
     request = staff_pb2.AddClientRequest(name="opac", role="desk")
-    known = Desk(office, "administrator").call("AddClient", request).client.id
+    existing_id = Desk(office, "administrator").call("AddClient", request).client.id
 
     def refuse(client_id: str) -> str:
         token = wire.IssueTokenRequest(client_id=client_id, client_secret=WRONG)
         return work.of(lambda: office.stub.IssueToken(token))[1]
 
-    assert refuse(known) == refuse("0192f3a4-0000-7000-8000-0000000000ff") == refuse("nobody")
+    assert refuse(existing_id) == refuse("0192f3a4-0000-7000-8000-0000000000ff") == refuse("nobody")
 
 
 def test_a_password_is_hashed_with_the_parameters_that_owasp_demands() -> None:

@@ -165,8 +165,8 @@ def test_phone_numbers_are_e164(typed: str, stored: str) -> None:
     [("2010-11-27", 3, True), ("2008-11-26", 3, False), ("2008-11-27", 3, True), ("", 0, True), ("", 3, False)],
 )
 def test_a_member_is_a_child_by_age_or_category(born: str, category: int, is_child: bool) -> None:
-    known = categories.seeds_of("public")
-    assert rules.MemberInputs("", {"birth_date": born}, known[category], date(2026, 11, 26)).is_child == is_child
+    seeds = categories.seeds_of("public")
+    assert rules.MemberInputs("", {"birth_date": born}, seeds[category], date(2026, 11, 26)).is_child == is_child
 
 
 @pytest.mark.parametrize(

@@ -302,8 +302,8 @@ def test_an_erasure_that_circulation_knows_is_done_again_when_the_database_in_us
     damaged = tmp_path / "damaged.db"
     damaged.write_bytes(b"no database" * 1000)
     settings = load({"DATABASE_URL": f"sqlite:///{damaged}"})
-    known = Erasure(UUID(new.id), PKS, 7)
-    erase_again(Resources(settings=settings, database=office.database, service=SERVICE, erasures=(known,)))
+    erasure_row = Erasure(UUID(new.id), PKS, 7)
+    erase_again(Resources(settings=settings, database=office.database, service=SERVICE, erasures=(erasure_row,)))
     with office.database.reading(TEST) as session:
         member = session.get_one(Member, UUID(new.id))
         assert (member.name, member.wrapped_key, member.version) == ("", b"", 7)

@@ -70,8 +70,8 @@ def test_statuses_in_any_order_never_go_backwards(both: Partners) -> None:
             code = 131026 if status == "failed" else 0
             receive(both, status_callback(provider_id, status, at=int(NOON.timestamp()), code=code))
             best = max(best or status, status, key=lambda name: rank[name])
-            known = states(both, *ids)
-            assert known == {"sent": {"sent", "accepted"}, "failed": {"failed", "open", "sending"}}.get(best, {best})
+            reached = states(both, *ids)
+            assert reached == {"sent": {"sent", "accepted"}, "failed": {"failed", "open", "sending"}}.get(best, {best})
 
 
 def test_a_failed_status_marks_the_address_and_is_counted_once(both: Partners) -> None:

@@ -75,18 +75,18 @@ def test_a_branch_has_address_hours_and_a_number_as_people_dial_it(owners: Owner
 
 
 def test_unknown_values_are_left_out(owners: Owners) -> None:
-    known = BranchPlaces(Settings())
-    assert known.describe(OWN, TIMUR, "en") == {"phone": "(0755) 765432"}
-    assert known.describe(OWN, None, "en") == {"branch_address": "Jl. Utama 1", "phone": "(0751) 123456"}
-    assert known.describe(UUID(int=9), PUSAT, "en") == {}
+    directory = BranchPlaces(Settings())
+    assert directory.describe(OWN, TIMUR, "en") == {"phone": "(0755) 765432"}
+    assert directory.describe(OWN, None, "en") == {"branch_address": "Jl. Utama 1", "phone": "(0751) 123456"}
+    assert directory.describe(UUID(int=9), PUSAT, "en") == {}
 
 
 def test_owners_are_asked_once_in_a_quarter_of_an_hour_also_when_they_do_not_answer(owners: Owners) -> None:
-    known = BranchPlaces(Settings())
+    directory = BranchPlaces(Settings())
     for _ in range(5):
-        known.describe(OWN, PUSAT, "id")
+        directory.describe(OWN, PUSAT, "id")
     assert owners.calls == 3
-    owners.down, owners.calls, known = True, 0, BranchPlaces(Settings())
-    assert [known.describe(OWN, PUSAT, "id") for _ in range(5)] == [{}] * 5
-    assert known.describe(UUID(int=9), None, "id") == {}, "nor for another institution"
+    owners.down, owners.calls, directory = True, 0, BranchPlaces(Settings())
+    assert [directory.describe(OWN, PUSAT, "id") for _ in range(5)] == [{}] * 5
+    assert directory.describe(UUID(int=9), None, "id") == {}, "nor for another institution"
     assert owners.calls == 1

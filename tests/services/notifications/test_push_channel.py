@@ -82,9 +82,9 @@ def test_hosts_that_are_not_resolved_in_time_end_a_message_and_others_do_not(tmp
         monotonic=lambda: now[0],
     )
     with PushService() as service:
-        known = json.loads(service.subscription)
+        subscription = json.loads(service.subscription)
         for host, states in (("gone.example", ["accepted"]), ("slow.example", ["temporary", "accepted"])):
-            both = json.dumps([known | {"endpoint": f"https://{host}/push"}, known])
+            both = json.dumps([subscription | {"endpoint": f"https://{host}/push"}, subscription])
             message = replace(message_to(service), address=both)
             assert [channel.send(message).state for _ in states] == states
 

@@ -53,8 +53,8 @@ def subscription_of(service: PushService) -> Subscription:
 
 def elsewhere(number: int, service: PushService) -> Subscription:
     """Another browser, at an address that nobody calls in these tests."""
-    known = subscription_of(service)
-    return Subscription(f"https://push.example/{number}", known.p256dh, known.auth)
+    subscription = subscription_of(service)
+    return Subscription(f"https://push.example/{number}", subscription.p256dh, subscription.auth)
 
 
 @pytest.fixture
@@ -140,12 +140,12 @@ def test_a_child_s_notice_goes_to_the_guardian_and_not_to_the_child_s_browser(
 
 
 def test_subscriptions_are_sealed_under_the_member_s_key(office: Office, service: PushService) -> None:
-    member, known = new_id(), subscription_of(service)
-    add(office, member, known)
+    member, subscription = new_id(), subscription_of(service)
+    add(office, member, subscription)
     with office.database.reading(TEST) as session:
         (row,) = session.scalars(select(PushDevice))
         stored = b"".join(value for value in vars(row).values() if isinstance(value, bytes)) + row.name.encode()
-    for secret in (known.endpoint, known.auth, known.p256dh):
+    for secret in (subscription.endpoint, subscription.auth, subscription.p256dh):
         assert secret.encode() not in stored
 
 
@@ -209,17 +209,19 @@ def test_devices_go_with_an_erased_member_and_with_one_who_was_merged(office: Of
 def test_an_endpoint_is_called_over_https_and_at_a_public_address_only(
     endpoint: str, reason: str, service: PushService
 ) -> None:
-    known = subscription_of(service)
+    subscription = subscription_of(service)
     with pytest.raises((Invalid, Refused)) as refusal:
-        check_subscription(Subscription(endpoint, known.p256dh, known.auth), OutgoingClient())
+        check_subscription(Subscription(endpoint, subscription.p256dh, subscription.auth), OutgoingClient())
     assert refusal.value.reason == reason
 
 
 def test_networks_that_staff_open_to_gateways_are_closed_to_the_addresses_of_members(
     migrated: MigratedDatabases, tmp_path: Path, service: PushService
 ) -> None:
-    known = subscription_of(service)
-    request = wire.AddOwnDeviceRequest(endpoint=known.endpoint, p256dh=known.p256dh, auth=known.auth, name="Chrome")
+    subscription = subscription_of(service)
+    request = wire.AddOwnDeviceRequest(
+        endpoint=subscription.endpoint, p256dh=subscription.p256dh, auth=subscription.auth, name="Chrome"
+    )
     with opened(migrated, "sqlite", tmp_path, PUSH_PRIVATE_NETWORKS="") as partners, pytest.raises(Refused) as refusal:
         partners.stub.AddOwnDevice(request, metadata=partners.caller("self"))
     assert refusal.value.reason == "PUSH_ADDRESS_REFUSED"
@@ -243,23 +245,23 @@ def test_nothing_is_sent_to_an_endpoint_in_a_network_of_gateways(
     ("p256dh", "auth"), [("", ""), ("BAAA", "BTBZMqHH6r4Tts7J_aSIgg"), (None, "short"), ("€", "€")]
 )
 def test_keys_that_no_browser_has_are_refused(p256dh: str | None, auth: str, service: PushService) -> None:
-    known = subscription_of(service)
+    subscription = subscription_of(service)
     with pytest.raises(Invalid) as refusal:
-        check_subscription(Subscription("https://8.8.8.8/p", p256dh or known.p256dh, auth), OutgoingClient())
+        check_subscription(Subscription("https://8.8.8.8/p", p256dh or subscription.p256dh, auth), OutgoingClient())
     assert refusal.value.reason == "PUSH_SUBSCRIPTION_INVALID"
 
 
 def test_a_member_adds_lists_and_removes_a_device_over_the_contract(both: Partners, service: PushService) -> None:
-    known = subscription_of(service)
+    subscription = subscription_of(service)
     caller = both.caller("self")[:1]
     request = wire.AddOwnDeviceRequest(
-        endpoint=known.endpoint, p256dh=known.p256dh, auth=known.auth, name="Chrome\n, Android"
+        endpoint=subscription.endpoint, p256dh=subscription.p256dh, auth=subscription.auth, name="Chrome\n, Android"
     )
     keyed = [*caller, ("idempotency-key", "a-1")]
     reply = both.stub.AddOwnDevice(request, metadata=keyed)
     assert both.stub.AddOwnDevice(request, metadata=keyed).id == reply.id
     (device,) = both.stub.ListOwnDevices(wire.ListOwnDevicesRequest(), metadata=caller).devices
-    assert (device.id, device.name, device.mark) == (reply.id, "Chrome , Android", known.hash.hex())
+    assert (device.id, device.name, device.mark) == (reply.id, "Chrome , Android", subscription.hash.hex())
     stranger = both.caller("self")[:1]
     remove = wire.RemoveOwnDeviceRequest(id=reply.id)
     with pytest.raises(NotFound):
@@ -323,8 +325,8 @@ def test_a_damaged_device_is_left_out_and_logged_once_and_all_others_get_their_n
     pushing: Office, service: PushService, caplog: pytest.LogCaptureFixture
 ) -> None:
     member, another = (pushing.owners.add(email=f"{name}@example.org") for name in ("siti", "budi"))
-    for owner, known in ((member, subscription_of(service)), (another, elsewhere(1, service))):
-        add(pushing, owner, known)
+    for owner, subscription in ((member, subscription_of(service)), (another, elsewhere(1, service))):
+        add(pushing, owner, subscription)
     damaged = [add(pushing, member, elsewhere(2, service)), devices_of(pushing, another)]
     with pushing.database.transaction(TEST) as session:
         session.execute(update(PushDevice).where(PushDevice.id.in_(damaged)).values(sealed=b"\x00" * 64))

@@ -268,9 +268,9 @@ def test_a_list_has_its_words_and_no_parts_of_them() -> None:
     for words in _lists():
         listed = words.text.split(b"\n")[1:-1]
         assert all(map(words.has, listed[::50] + listed[-1:]))
-        known = frozenset(listed)
+        listed_words = frozenset(listed)
         others = [word[:-1] for word in listed[::50]] + [word + b"q" for word in listed[::50]] + [b"aaaa", b"zzzzzz"]
-        assert not any(words.has(word) for word in others if word not in known)
+        assert not any(words.has(word) for word in others if word not in listed_words)
 
 
 @pytest.mark.parametrize(

@@ -187,8 +187,8 @@ def test_an_item_that_leaves_stays_when_its_record_or_another_names_it_again(
     import_([book("1", "Lagi", items=[("PST", "B1")])])
     import_([book("2", items=[("PST", "B2")])], source="OTHER")
     assert statuses(database) == {"B1": "in_service", "B2": "in_service"}
-    for barcode, known in items.items():
-        assert item_id(database, barcode) == known
+    for barcode, expected_id in items.items():
+        assert item_id(database, barcode) == expected_id
         lend(database, barcode, "in", 2)
     assert barcodes(database) == {"B1", "B2"}
 

@@ -51,7 +51,7 @@ def decided(there: dict[str, StoredRecord], *batch: IncomingRecord) -> Decision:
     return decide(there, batch, count(100))
 
 
-def known(content: str, *, in_this_run: bool = False, number: int = 1, version: int = 1) -> StoredRecord:
+def stored(content: str, *, in_this_run: bool = False, number: int = 1, version: int = 1) -> StoredRecord:
     return StoredRecord(number, new_id(), content.encode().ljust(32, b"."), version, 0, in_this_run)
 
 
@@ -65,16 +65,16 @@ def test_a_new_key_is_a_new_record() -> None:
 
 
 def test_a_changed_record_is_the_next_version() -> None:
-    assert outline(decided({"1": known("old", version=4)}, incoming("1", "new"))) == [(1, 5, False)]
+    assert outline(decided({"1": stored("old", version=4)}, incoming("1", "new"))) == [(1, 5, False)]
 
 
 def test_an_unchanged_record_is_only_remembered_as_met() -> None:
-    decision = decided({"1": known("a", number=9)}, incoming("1", "a"))
+    decision = decided({"1": stored("a", number=9)}, incoming("1", "a"))
     assert (outline(decision), decision.seen, decision.warnings) == ([], [9], [])
 
 
 def test_an_unchanged_record_met_again_is_not_remembered_twice() -> None:
-    decision = decided({"1": known("a", number=9)}, incoming("1", "a"), incoming("1", "a"))
+    decision = decided({"1": stored("a", number=9)}, incoming("1", "a"), incoming("1", "a"))
     assert decision.seen == [9]
 
 
@@ -95,7 +95,7 @@ def test_twins_are_distinguished_in_a_later_run_in_any_order() -> None:
 
 
 def test_a_record_changed_twice_in_one_run_is_not_overwritten_by_its_twin() -> None:
-    decision = decided({"1": known("old")}, incoming("1", "new"), incoming("1", "other"))
+    decision = decided({"1": stored("old")}, incoming("1", "new"), incoming("1", "other"))
     assert outline(decision) == [(1, 2, False), (100, 1, True)]
 
 
