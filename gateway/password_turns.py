@@ -1,4 +1,4 @@
-"""Turns for calls that compute the hash of a password: sign-ins, slips, links and new passwords.
+"""Turns for calls that compute the hash of a password: sign-ins, password codes, links and new passwords.
 
 They wait here and not in the members service, where each would take one of the threads that desks use.
 """

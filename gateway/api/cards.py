@@ -1,4 +1,4 @@
-"""Routes of members' cards: numbers, PDF, password slips and scanned codes."""
+"""Routes of members' cards: numbers, PDF, password codes and scanned codes."""
 
 from __future__ import annotations
 
@@ -109,14 +109,14 @@ async def print_card(
     "/members/{member_id}/slips",
     **documented(
         operation="make_slip",
-        summary="Make a slip for a password",
+        summary="Make a password code",
         model=models.SlipCode,
         errors=(*ERRORS, 404, 409),
         method=f"{SERVICE}/MakeSlip",
         status=201,
     ),
 )
-async def make_slip(
+async def make_password_code(
     request: Request,
     member_id: MemberId,
     members: Members,
@@ -138,11 +138,11 @@ async def make_slip(
     "/slips",
     status_code=204,
     **documented(
-        operation="use_slip", summary="Set a password with a slip", errors=(400, 401, 403, 409, 429, 503, 504)
+        operation="use_slip", summary="Set a password with a password code", errors=(400, 401, 403, 409, 429, 503, 504)
     ),
 )
-async def use_slip(request: Request, body: models.SlipBody, members: Members) -> Response:
-    """Set a password with the code of a slip, and end other sessions of the member.
+async def use_password_code(request: Request, body: models.SlipBody, members: Members) -> Response:
+    """Set a password with a password code, and end other sessions of the member.
 
     The response to an unknown card number is the same as that to a wrong code.
     """

@@ -47,7 +47,7 @@ HOME = "/account"
 STEP_SECONDS = 300
 # Longest time between sending a form whose session had ended and the sign-in.
 RESUME_SECONDS = 900
-_SLIP_FIELDS = {
+_CODE_FIELDS = {
     "PASSWORD_COMMON": "password",
     "PASSWORD_TOO_LONG": "password",
     "PASSWORD_TOO_SHORT": "password",
@@ -185,15 +185,15 @@ async def _end_session(request: Request) -> None:
 
 
 @router.get("/sign-in/slip")
-async def slip(request: Request) -> Response:
+async def password_code(request: Request) -> Response:
     """Show the form with which a member sets a password with a code from the desk."""
     sessions.require_secure(request)
     form, secret = visitor_form(request)
-    return keep_visitor(request, page(request, "sign_in_slip.html", form=form, is_private=True), secret)
+    return keep_visitor(request, page(request, "sign_in_password_code.html", form=form, is_private=True), secret)
 
 
 @router.post("/sign-in/slip")
-async def use_slip(request: Request) -> Response:
+async def use_password_code(request: Request) -> Response:
     sessions.require_secure(request)
     fields = await read_visitor_form(request)
     number, code, password = fields.text("number"), _digits(fields.get("code", "")), fields.get("password", "")
@@ -207,13 +207,13 @@ async def use_slip(request: Request) -> Response:
             await call_in_turn(request, members(request).UseSlip, message)
             status = 200
         except Error as problem:
-            refuse(request, form, problem, _SLIP_FIELDS)
+            refuse(request, form, problem, _CODE_FIELDS)
             status = problem.http_status
     if status == 200:
         form, secret = visitor_form(request, {"user": number})
         response = page(request, "sign_in.html", form=form, back="", resume="", is_private=True, is_set=True)
     else:
-        response = page(request, "sign_in_slip.html", form=form, is_private=True, status=status)
+        response = page(request, "sign_in_password_code.html", form=form, is_private=True, status=status)
     return keep_visitor(request, response, secret)
 
 

@@ -1,4 +1,4 @@
-"""Acts on a member's page: renewals, blocks, ends of suspensions, cards and their PDF, slips, and erasure."""
+"""Acts on a member's page: renewals, blocks, ends of suspensions, cards and their PDF, password codes, and erasure."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ async def print_card(request: Request) -> Response:
 
 @router.post("/members/{member_id}/slips")
 @for_signed_in
-async def make_slip(request: Request) -> Response:
+async def make_password_code(request: Request) -> Response:
     """Show a code for a new password once, or send the code to the member without showing it."""
     fields = await read_form(request)
     message = cards_pb2.MakeSlipRequest(id=_member(request), send="send" in fields)
@@ -117,7 +117,7 @@ async def make_slip(request: Request) -> Response:
         return await member_page(request, form, status=problem.http_status)
     member_request = people_pb2.GetMemberRequest(id=_member(request))
     member = (await call(request, members(request).GetMember, member_request)).member
-    return page(request, "slip.html", member=member, slip_code=reply.code)
+    return page(request, "password_code.html", member=member, password_code=reply.code)
 
 
 @router.post("/members/{member_id}/erasure")
