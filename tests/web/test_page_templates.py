@@ -78,6 +78,7 @@ def test_every_template_can_be_compiled_before() -> None:
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     subprocess.run([sys.executable, "-c", program], env=environment, check=True)
     files = {path.name.partition(".")[0] for path in (FOLDER / "__pycache__").iterdir()}
-    assert files == {
+    # A checkout may have compiled files of templates that are gone.
+    assert files >= {
         str(path.relative_to(FOLDER)).replace("/", "-").partition(".")[0] for path in FOLDER.rglob("*.html")
     }
