@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 import time
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
@@ -13,9 +15,8 @@ import orjson
 from elastic_transport import OrjsonSerializer, TransportError
 from elasticsearch import ApiError, Elasticsearch, NotFoundError
 
-from chassis.errors import Invalid
+from chassis.errors import Invalid, Unavailable
 from chassis.ids import new_id
-from services.catalog.index.circuit_breaker import CircuitBreaker
 from services.catalog.index.elastic_query import (
     STATE,
     Json,
@@ -38,7 +39,7 @@ from services.catalog.index.elastic_writing import (
     find_markers,
     write_errors,
 )
-from services.catalog.index.matches import Match, Or, Term
+from services.catalog.index.matches import And, Match, Or, Term
 from services.catalog.index.port import (
     NO_INSTALLATION,
     Change,
@@ -55,9 +56,14 @@ from services.catalog.index.port import (
 from services.catalog.index.stored_fields import filter_matches, sort_facet_values
 from services.catalog.index.work_grouping import Edition, ScoredHit, group_by_work
 
+log = logging.getLogger(__name__)
+
 SEARCH_SECONDS = 3  # readers get an answer within five seconds
 CONNECTIONS = 32
 COMPARE_SECONDS = 10  # between two comparisons of the live index's marker
+PROBE_SECONDS = 1.0  # between two probes of an engine that does not answer
+# The client's errors when nothing answered. An engine that refuses a request answers at once, with other errors.
+CONNECTION_ERRORS = frozenset({"ConnectionError", "ConnectionTimeout", "TlsError", "TransportError"})
 NEIGHBOURS = 64  # near tokens, nearest first, whose documents are counted
 
 ANSWER = (
@@ -93,7 +99,7 @@ def open_index(url: str, *, installation: Installation = NO_INSTALLATION) -> Ind
         serializer=OrjsonSerializer(),
         meta_header=False,
     )
-    return CircuitBreaker(ElasticIndex(client, Names(base, installation)))
+    return ElasticIndex(client, Names(base, installation))
 
 
 def _root(scheme: str, host: str) -> str:
@@ -105,6 +111,54 @@ def _root(scheme: str, host: str) -> str:
     return f"{scheme}://{address}:{parts.port or (443 if scheme == 'https' else 9200)}"
 
 
+class CircuitBreaker:
+    """Lets searches fail at once while the engine does not answer.
+
+    The first failing search waits for the client's timeout. Then every search fails at once until a probe, sent once a
+    second, gets an answer. Writes do not use it, because writers retry by themselves.
+    """
+
+    def __init__(self, send: Callable[[Mapping[str, Any]], dict[str, Any]]) -> None:
+        self._send = send
+        self._error = ""  # the connection error that opened the circuit; "" while it is closed
+        self._opening = threading.Lock()
+        self._stopped = threading.Event()
+
+    def send(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        if self._error:
+            raise search_unavailable(self._error)
+        try:
+            return self._send(body)
+        except Unavailable as problem:
+            error = str(problem.facts.get("why", ""))
+            if error in CONNECTION_ERRORS:
+                self._open(error)
+            raise
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def _open(self, error: str) -> None:
+        with self._opening:
+            if self._error:
+                return
+            self._error = error
+        log.warning("search_engine_silent", extra={"why": error})
+        threading.Thread(target=self._probe, name="search-engine-probe", daemon=True).start()
+
+    def _probe(self) -> None:
+        start = time.monotonic()
+        while not self._stopped.wait(PROBE_SECONDS):
+            try:
+                self._send(search_body(Request(And(()), limit=0)))
+            except Unavailable as problem:
+                if str(problem.facts.get("why", "")) in CONNECTION_ERRORS:
+                    continue
+            self._error = ""
+            log.warning("search_engine_answers", extra={"seconds": round(time.monotonic() - start, 1)})
+            return
+
+
 class ElasticIndex:
     """See services.catalog.index.port.Index."""
 
@@ -112,12 +166,13 @@ class ElasticIndex:
         self._client, self._names = client, names
         self._path = f"/{names.live}/_search?filter_path={quote(ANSWER, safe='*,')}&preference="
         self._compare_at = 0.0
+        self._breaker = CircuitBreaker(self._search_alias)
 
     def search(self, request: Request) -> Hits:
         return self._by_work(request) if request.by_work else self._records(request)
 
     def _records(self, request: Request) -> Hits:
-        response = self._search_alias(search_body(request))
+        response = self._breaker.send(search_body(request))
         hits = response["hits"].get("hits", [])
         relevance = bool(hits) and request.sort == "relevance" and len(hits[0]["sort"]) == 3
         return Hits(
@@ -133,7 +188,7 @@ class ElasticIndex:
 
         def first_hits(limit: int) -> list[ScoredHit]:
             nonlocal response
-            response = self._search_alias(first_works_body(request, limit))
+            response = self._breaker.send(first_works_body(request, limit))
             hits = response["hits"].get("hits", [])
             has_scores = request.sort == "relevance" and bool(hits) and len(hits[0]["sort"]) == 3
             return [
@@ -142,7 +197,7 @@ class ElasticIndex:
             ]
 
         def editions(works: Sequence[int]) -> list[Edition]:
-            hits = self._search_alias(editions_body(request, works))["hits"].get("hits", [])
+            hits = self._breaker.send(editions_body(request, works))["hits"].get("hits", [])
             return [Edition(hit["sort"][-1], hit["fields"]["work"][0], hit["fields"]["edition"][0]) for hit in hits]
 
         page = group_by_work(request, first_hits, editions)
@@ -163,13 +218,13 @@ class ElasticIndex:
         match_list = list(matches)
         if not match_list:
             return iter(())
-        buckets = self._search_alias(totals_body(match_list, filters or {}))["aggregations"]["totals"]["buckets"]
+        buckets = self._breaker.send(totals_body(match_list, filters or {}))["aggregations"]["totals"]["buckets"]
         return iter([bucket["doc_count"] for bucket in buckets])
 
     def matching(self, matches: Sequence[Match], numbers: Sequence[int]) -> list[frozenset[int]]:
         if not matches or not numbers:
             return [frozenset() for _match in matches]
-        hits = self._search_alias(matching_body(matches, numbers))["hits"].get("hits", [])
+        hits = self._breaker.send(matching_body(matches, numbers))["hits"].get("hits", [])
         names = {hit["sort"][-1]: hit.get("matched_queries", ()) for hit in hits}
         return [
             frozenset(number for number in numbers if str(at) in names.get(number, ())) for at in range(len(matches))
@@ -177,7 +232,7 @@ class ElasticIndex:
 
     def near_words(self, token: str, *, fields: Sequence[str], distance: int, limit: int) -> list[tuple[str, int]]:
         size = max(NEIGHBOURS, limit)
-        suggestions = self._search_alias(near_tokens_body(token, fields, distance, size)).get("suggest", {})
+        suggestions = self._breaker.send(near_tokens_body(token, fields, distance, size)).get("suggest", {})
         words = {
             option["text"] for entry in suggestions.values() for part in entry for option in part.get("options", [])
         }
@@ -186,7 +241,7 @@ class ElasticIndex:
         if not ranked_words:
             return []
         candidates = [word for _edits, word in ranked_words[:size]]
-        buckets = self._search_alias(token_counts_body(candidates, fields))["aggregations"]["words"]["buckets"]
+        buckets = self._breaker.send(token_counts_body(candidates, fields))["aggregations"]["words"]["buckets"]
         counts = {word: buckets[word]["doc_count"] for word in candidates}
         ranking = sorted((distances[word], -counts[word], word) for word in candidates if counts[word])
         return [(word, -negative) for _edits, negative, word in ranking[:limit]]
@@ -199,14 +254,14 @@ class ElasticIndex:
     def count_values(self, field: str, values: Sequence[str]) -> dict[str, int]:
         if not values:
             return {}
-        buckets = self._search_alias(value_counts_body(field, values))["aggregations"]["values"]["buckets"]
+        buckets = self._breaker.send(value_counts_body(field, values))["aggregations"]["values"]["buckets"]
         return {value: bucket["doc_count"] for value, bucket in zip(values, buckets, strict=True)}
 
     def count(self) -> int:
         return self.sums().documents
 
     def sums(self) -> Sums:
-        response = self._search_alias(sums_body())
+        response = self._breaker.send(sums_body())
         numbers, versions = (round(response["aggregations"][field]["value"]) for field in ("number", "version"))
         return Sums(response["hits"]["total"]["value"], numbers, versions)
 
@@ -264,6 +319,7 @@ class ElasticIndex:
                     writer.indices.delete(index=index)
 
     def close(self) -> None:
+        self._breaker.stop()
         self._client.close()
 
     def _search_alias(self, body: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,8 +15,8 @@ from chassis.database.sql import insert_for
 from chassis.errors import Invalid, NotFound, Outdated, Refused
 from chassis.ids import parse_id
 from services.catalog.items.events import copy_json, digest_of, emit_items, with_version
-from services.catalog.items.identities import source_barcode_of
 from services.catalog.items.lending import lock_records, put_holdings
+from services.catalog.items.stored_items import source_barcode_of
 from services.catalog.record.holdings import STATUSES
 from services.catalog.record.item_facts import facts_of_packed
 from services.catalog.tables import Branch, Item, ItemOverride, Record

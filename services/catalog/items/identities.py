@@ -8,14 +8,15 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
 
-from chassis.database.sql import among, in_parts, update_many
+from chassis.database.sql import in_parts, update_many
 from chassis.ids import new_id
 from services.catalog.items.branches import BranchIndex
 from services.catalog.items.events import copy_json, digest_of, with_version
 from services.catalog.items.lending import IN, lending_of, load_rules, load_states, lock_records
+from services.catalog.items.stored_items import Stored, StoredItems, source_barcode_of
 from services.catalog.record.holdings import ItemFacts
 from services.catalog.record.item_facts import RecordFacts, facts_of_packed
 from services.catalog.tables import GoneItem, Item, ItemOverride, Record
@@ -25,8 +26,6 @@ BARCODE_IN_USE = "BARCODE_IN_USE"
 VISIBLE = (
     *("record_number", "branch_id", "barcode", "call_number", "collection", "material", "status", "copy", "access"),
 )
-
-Stored = Row[*tuple[Any, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,92 +92,34 @@ def write_items(session: Session, plan: ItemPlan, *, at: datetime) -> None:
         session.execute(update(ItemOverride).where(ItemOverride.item_id == item_id).values(source_barcode=barcode))
 
 
-_STORED = (
-    select(
-        *Item.__table__.columns,
-        ItemOverride.source_barcode,
-        ItemOverride.barcode.label("own_barcode"),
-        ItemOverride.status.label("own_status"),
-        Record.deleted_at,
-    )
-    .join(Record, Record.number == Item.record_number)
-    .join(ItemOverride, ItemOverride.item_id == Item.id, isouter=True)
-)
-
-
-def source_barcode_of(row: Stored) -> str | None:
-    """Return the barcode that a stored item has in its record."""
-    barcode: str | None = row.barcode if row.own_barcode is None else row.source_barcode
-    return barcode
-
-
 class _Planner:
     """One call of plan_items."""
 
     def __init__(self, session: Session, branch_index: BranchIndex, claims: Sequence[RecordItems]) -> None:
         self._session, self._branch_index, self._claims = session, branch_index, claims
-        self._plan = ItemPlan()
+        self._plan = ItemPlan(items={claim.record_number: [] for claim in claims})
         self._of_record = {claim.record_number: claim for claim in claims}
         self._numbers = {claim.record_number for claim in claims if not claim.fresh}
-        self._rows: dict[UUID, Stored] = {}
-        self._by_barcode: dict[str, Stored] = {}
-        self._by_source: dict[str, Stored] = {}
-        self._wanting: dict[tuple[int, str], Stored] = {}
-        self._by_position: dict[tuple[int, int], Stored] = {}
-        self._gone: dict[str, Any] = {}
         self._taken: set[UUID] = set()
         # (record number, item id, branch id, facts) in the order of the records
         self._placed: list[tuple[int, UUID, UUID, ItemFacts]] = []
-        self._known: list[UUID] = []  # ids of items that circulation may have states of
 
     def plan(self) -> ItemPlan:
         lock_records(self._session, self._numbers)
-        self._load()
-        for claim in self._claims:
-            self._plan.items[claim.record_number] = []
-        winners = self._winners()
+        claimed = sorted({facts.barcode for claim in self._claims for facts in claim.items if facts.barcode})
+        institution_id = self._branch_index.institution_id
+        self._stored = StoredItems(self._session, institution_id, sorted(self._numbers), claimed)
+        self._winners = self._choose_winners()
         for claim in self._claims:
             for position, facts in enumerate(claim.items):
-                self._place(claim, position, facts, winners)
+                self._place(claim, position, facts)
         self._keep_fast_adds()
         self._release()
         lock_records(self._session, self._plan.affected)
         self._add_lending()
         return self._plan
 
-    def _load(self) -> None:
-        """Load the items of the records, and the items and gone items that have a claimed barcode."""
-        claimed = sorted({facts.barcode for claim in self._claims for facts in claim.items if facts.barcode})
-        of_institution = _STORED.where(Item.institution_id == self._branch_index.institution_id)
-        statements = [_STORED.where(Item.record_number.in_(numbers)) for numbers in in_parts(sorted(self._numbers))]
-        if claimed:
-            statements.append(of_institution.where(among(self._session, Item.barcode, claimed)))
-            statements.append(of_institution.where(among(self._session, ItemOverride.source_barcode, claimed)))
-        for statement in statements:
-            for row in self._session.execute(statement):
-                self._rows[row.id] = row
-        for row in self._rows.values():
-            if row.barcode is not None:
-                self._by_barcode[row.barcode] = row
-            source = source_barcode_of(row)
-            if source is not None:
-                self._by_source[source] = row
-            elif not row.is_fast_add:
-                self._by_position[row.record_number, row.position] = row
-                if row.wanted_barcode is not None:
-                    self._wanting[row.record_number, row.wanted_barcode] = row
-        columns = select(GoneItem.id, GoneItem.barcode, GoneItem.version, ItemOverride.barcode.label("own_barcode"))
-        columns = columns.add_columns(ItemOverride.status.label("own_status"), ItemOverride.source_barcode)
-        gone = columns.join(ItemOverride, ItemOverride.item_id == GoneItem.id, isouter=True)
-        gone = gone.where(GoneItem.institution_id == self._branch_index.institution_id).order_by(GoneItem.gone_at)
-        # Locked, so that a handler of a fact about a gone item waits until this transaction has restored the item.
-        gone = gone.with_for_update(of=GoneItem)
-        free = [barcode for barcode in claimed if barcode not in self._by_source]
-        if free:
-            rows = self._session.execute(gone.where(among(self._session, GoneItem.barcode, free)))
-            self._gone = {row.barcode: row for row in rows}
-
-    def _winners(self) -> dict[str, int | None]:
+    def _choose_winners(self) -> dict[str, int | None]:
         """Return claimed barcode -> the record that gets its item; None where an item of another record keeps it."""
         claimants: dict[str, list[int]] = {}
         for claim in self._claims:
@@ -188,53 +129,35 @@ class _Planner:
         return {barcode: self._winner(barcode, numbers) for barcode, numbers in claimants.items()}
 
     def _winner(self, barcode: str, claimants: list[int]) -> int | None:
-        row = self._by_source.get(barcode)
+        row = self._stored.by_source.get(barcode)
         if row is None:
-            return None if barcode in self._by_barcode else claimants[0]
+            return None if barcode in self._stored.by_barcode else claimants[0]
         if row.record_number in claimants:
             return int(row.record_number)
         is_free = row.is_fast_add or row.is_leaving or row.deleted_at is not None or row.record_number in self._numbers
         return claimants[0] if is_free else None
 
-    def _place(self, claim: RecordItems, position: int, facts: ItemFacts, winners: dict[str, int | None]) -> None:
-        """Find the stored item of one claimed item, or plan a new one."""
-        number = claim.record_number
-        barcode = facts.barcode or None
+    def _place(self, claim: RecordItems, position: int, facts: ItemFacts) -> None:
+        """Plan the row of one claimed item: the stored item that it is, a gone item that comes back, or a new one."""
+        number, barcode = claim.record_number, facts.barcode or None
         wanted_barcode: str | None = None
-        row: Stored | None = None
-        gone_item: Any = None
+        if barcode is not None and self._winners[barcode] != number:
+            barcode, wanted_barcode = None, barcode
+        row, gone_item = self._find_stored(number, position, barcode, wanted_barcode)
         if barcode is not None:
-            row = self._wanting.get((number, barcode))
-            if winners[barcode] == number:
-                winners[barcode] = None  # a record that names a barcode twice gets one item with it
-                row = self._by_source.get(barcode) or row
-                gone_item = None if barcode in self._by_source else self._gone.get(barcode)
-            else:
-                barcode, wanted_barcode = None, barcode
-        if gone_item is not None:
-            row = None
-        elif row is None or row.id in self._taken:
-            row = self._by_position.get((number, position))
-            row = None if row is not None and row.id in self._taken else row
-        known = row if row is not None else gone_item
-        if known is not None and known.own_barcode is not None:
-            holder = self._by_barcode.get(known.own_barcode)
-            if wanted_barcode is None and known.source_barcode != barcode:
-                self._plan.source_barcodes.append((known.id, barcode))
-            if holder is None or holder.id == known.id:
-                barcode = known.own_barcode
-        if known is not None and known.own_status is not None:
-            facts = facts._replace(status=known.own_status)
+            self._winners[barcode] = None  # a record that names a barcode twice gets one item with it
+        found = gone_item if row is None else row
+        if found is not None:
+            if found.own_barcode is not None:
+                barcode = self._own_barcode(found, barcode, is_contested=wanted_barcode is not None)
+            if found.own_status is not None:
+                facts = facts._replace(status=found.own_status)
         if barcode is None and wanted_barcode is not None:
             self._plan.warnings.append((claim.ordinal, BARCODE_IN_USE))
-        if facts.barcode != barcode:
-            facts = facts._replace(barcode=barcode)
+        facts = facts._replace(barcode=barcode)
         if row is not None and row.record_number not in self._of_record and row.deleted_at is None:
             self._plan.affected.add(row.record_number)
-        self._put(claim, self._columns(number, position, facts, wanted_barcode), facts, row, gone_item)
-
-    def _columns(self, number: int, position: int, facts: ItemFacts, wanted_barcode: str | None) -> dict[str, Any]:
-        return {
+        columns = {
             "institution_id": self._branch_index.institution_id,
             "record_number": number,
             "branch_id": self._branch_index.branches[facts.branch][0],
@@ -244,43 +167,71 @@ class _Planner:
             "is_leaving": False,
             **{name: getattr(facts, name) for name in _FACTS},
         }
-
-    def _put(
-        self, claim: RecordItems, columns: dict[str, Any], facts: ItemFacts, row: Stored | None, gone_item: Any = None
-    ) -> None:
-        """Plan the row of one item of a claiming record."""
-        number, plan = claim.record_number, self._plan
-        known = row if row is not None else gone_item
-        item_id = new_id() if known is None else known.id
-        copy = copy_json(item_id, columns, record_id=claim.record_id, facts=claim.facts)
-        copy_digest = digest_of(copy)
-        self._placed.append((number, item_id, columns["branch_id"], facts))
-        if known is not None:
-            self._known.append(item_id)
         if row is None:
-            version = 1 if gone_item is None else gone_item.version + 1
-            columns.update(id=item_id, version=version, told=copy_digest)
-            plan.inserted.append(columns)
-            plan.copies.append(with_version(copy, version))
-            plan.changed.add(number)
-            plan.visible.add(number)
-            if gone_item is not None:
-                plan.returned.append(item_id)
-            return
-        self._taken.add(item_id)
+            self._insert(claim, columns, facts, gone_item)
+        else:
+            self._update(claim, columns, facts, row)
+
+    def _find_stored(
+        self, number: int, position: int, barcode: str | None, wanted_barcode: str | None
+    ) -> tuple[Stored | None, Any]:
+        """Find the stored item, or the gone item, of a claimed item: by its barcode, else by its position."""
+        row = None
+        if barcode is not None:
+            row = self._stored.by_source.get(barcode)
+            if row is None and barcode in self._stored.gone:
+                return None, self._stored.gone[barcode]
+        if row is None:
+            row = self._stored.wanting.get((number, barcode or wanted_barcode or ""))
+        if row is None or row.id in self._taken:
+            row = self._stored.by_position.get((number, position))
+        return (None if row is None or row.id in self._taken else row), None
+
+    def _own_barcode(self, found: Any, barcode: str | None, *, is_contested: bool) -> str | None:
+        """Return the barcode that staff gave an item, or that of the record if another item has it by now."""
+        if not is_contested and found.source_barcode != barcode:
+            self._plan.source_barcodes.append((found.id, barcode))
+        holder = self._stored.by_barcode.get(found.own_barcode)
+        own_barcode: str = found.own_barcode
+        return own_barcode if holder is None or holder.id == found.id else barcode
+
+    def _insert(self, claim: RecordItems, columns: dict[str, Any], facts: ItemFacts, gone_item: Any) -> None:
+        """Plan a new row; a gone item gets its id again."""
+        plan = self._plan
+        item_id, version = (new_id(), 1) if gone_item is None else (gone_item.id, gone_item.version + 1)
+        copy = copy_json(item_id, columns, record_id=claim.record_id, facts=claim.facts)
+        plan.inserted.append(columns | {"id": item_id, "version": version, "told": digest_of(copy)})
+        plan.copies.append(with_version(copy, version))
+        plan.changed.add(claim.record_number)
+        plan.visible.add(claim.record_number)
+        if gone_item is not None:
+            plan.returned.append(item_id)
+        self._placed.append((claim.record_number, item_id, columns["branch_id"], facts))
+
+    def _update(self, claim: RecordItems, columns: dict[str, Any], facts: ItemFacts, row: Stored) -> None:
+        """Plan the row of a stored item that a record keeps or gets."""
+        self._taken.add(row.id)
+        self._placed.append((claim.record_number, row.id, columns["branch_id"], facts))
+        different = self._change(row, columns, record_id=claim.record_id, facts=claim.facts)
+        if different:
+            self._plan.changed.add(claim.record_number)
+        if row.access is None and not columns["access"] and columns["barcode"] is not None:
+            different.discard("access")  # readers see no difference
+        if not different.isdisjoint(VISIBLE):
+            self._plan.visible.add(claim.record_number)
+
+    def _change(self, row: Stored, columns: dict[str, Any], *, record_id: UUID, facts: RecordFacts) -> set[str]:
+        """Plan the columns of a stored item; it gets a new version if its copy differs. Returns the columns that do."""
+        copy = copy_json(row.id, columns, record_id=record_id, facts=facts)
+        copy_digest = digest_of(copy)
         version = row.version + (copy_digest != row.told)
         stored = row._mapping
         different = {name for name, value in columns.items() if stored[name] != value}
         if copy_digest != row.told:
-            plan.copies.append(with_version(copy, version))
+            self._plan.copies.append(with_version(copy, version))
         if different or copy_digest != row.told:
-            plan.updated.append(columns | {"id": item_id, "version": version, "told": copy_digest})
-        if different:
-            plan.changed.add(number)
-        if stored["access"] is None and not columns["access"] and columns["barcode"] is not None:
-            different.discard("access")  # readers see no difference
-        if not different.isdisjoint(VISIBLE):
-            plan.visible.add(number)
+            self._plan.updated.append(columns | {"id": row.id, "version": version, "told": copy_digest})
+        return different
 
     def _keep_fast_adds(self) -> None:
         """Keep the items of claiming records that a desk added; their copies are renewed with the record."""
@@ -290,19 +241,34 @@ class _Planner:
                 columns = {name: row._mapping[name] for name in _COLUMNS}
                 columns["access"] = columns["access"] or ""
                 facts = ItemFacts(branch=codes[row.branch_id], **{name: columns[name] for name in _FACTS})
-                self._put(claim, columns, facts, row)
+                self._update(claim, columns, facts, row)
 
     def _untaken(self) -> list[tuple[Stored, RecordItems]]:
         """List the stored items of the claiming records that no claim has used."""
-        rows = (row for row in self._rows.values() if row.record_number in self._numbers and row.id not in self._taken)
-        return [(row, self._of_record[row.record_number]) for row in rows]
+        rows = self._stored.rows.values()
+        untaken = (row for row in rows if row.record_number in self._numbers and row.id not in self._taken)
+        return [(row, self._of_record[row.record_number]) for row in untaken]
 
     def _release(self) -> None:
         """Remove the items that no record claims, but keep those out; give a barcode to an item that waits for it."""
-        free = [row for row, claim in self._untaken() if row.is_leaving or not claim.is_return]
+        free = [(row, claim) for row, claim in self._untaken() if row.is_leaving or not claim.is_return]
         if not free:
             return
-        barcodes = sorted(source for row in free if (source := source_barcode_of(row)) is not None)
+        waiting = self._load_waiting(sorted(filter(None, (source_barcode_of(row) for row, _claim in free))))
+        states = load_states(self._session, [row.id for row, _claim in free])
+        for row, claim in free:
+            self._plan.changed.add(row.record_number)
+            self._plan.visible.add(row.record_number)
+            waiter = waiting.get(source_barcode_of(row) or "")
+            if waiter is not None:
+                self._hand_over(row, waiter)
+            elif states.get(row.id, (IN, ""))[0] != IN:
+                self._keep(row, claim)
+            else:
+                self._remove(row, source_barcode_of(row), claim.record_id, claim.facts)
+
+    def _load_waiting(self, barcodes: Sequence[str]) -> dict[str, Any]:
+        """Return barcode -> the item of another record that waits for it, with its record's id and MARC."""
         waiting: dict[str, Any] = {}
         for chunk in in_parts(barcodes):
             statement = (
@@ -313,47 +279,26 @@ class _Planner:
                 .order_by(Item.record_number.desc(), Item.position.desc())
             )
             waiting |= {row.wanted_barcode: row for row in self._session.execute(statement)}
-        out = [
-            item_id
-            for item_id, (state, _) in load_states(self._session, [row.id for row in free]).items()
-            if state != IN
-        ]
-        for row in free:
-            claim = self._of_record[row.record_number]
-            self._plan.changed.add(row.record_number)
-            self._plan.visible.add(row.record_number)
-            waiter = waiting.get(source_barcode_of(row) or "")
-            if waiter is None and row.id in out:
-                self._keep(row, claim)
-                continue
-            if waiter is None:
-                self._remove(row, source_barcode_of(row), claim.record_id, claim.facts)
-                continue
-            facts = facts_of_packed(waiter.marc)
-            columns = {name: waiter._mapping[name] for name in _COLUMNS} | {
-                "barcode": row.barcode,
-                "status": row.own_status or waiter.status,
-                "wanted_barcode": None,
-                "is_leaving": False,
-            }
-            copy = copy_json(row.id, columns, record_id=waiter.record_id, facts=facts)
-            version, copy_digest = row.version + 1, digest_of(copy)
-            self._plan.updated.append(columns | {"id": row.id, "version": version, "told": copy_digest})
-            self._plan.copies.append(with_version(copy, version))
-            self._plan.affected.add(waiter.record_number)
-            self._remove(waiter, None, waiter.record_id, facts)
+        return waiting
+
+    def _hand_over(self, row: Stored, waiter: Any) -> None:
+        """Give a free item, with its id and barcode, to the record of the item that waits for the barcode."""
+        facts = facts_of_packed(waiter.marc)
+        columns = {name: waiter._mapping[name] for name in _COLUMNS} | {
+            "barcode": row.barcode,
+            "status": row.own_status or waiter.status,
+            "wanted_barcode": None,
+            "is_leaving": False,
+        }
+        self._change(row, columns, record_id=waiter.record_id, facts=facts)
+        self._plan.affected.add(waiter.record_number)
+        self._remove(waiter, None, waiter.record_id, facts)
 
     def _keep(self, row: Stored, claim: RecordItems) -> None:
         """Keep an item that is out as withdrawn; items.states removes it when it is returned."""
         columns = {name: row._mapping[name] for name in _COLUMNS} | {"status": "withdrawn", "is_leaving": True}
-        copy = copy_json(row.id, columns, record_id=claim.record_id, facts=claim.facts)
-        copy_digest = digest_of(copy)
         self._plan.kept.add(row.id)
-        version = row.version + (copy_digest != row.told)
-        if copy_digest != row.told or not row.is_leaving:
-            self._plan.updated.append(columns | {"id": row.id, "version": version, "told": copy_digest})
-        if copy_digest != row.told:
-            self._plan.copies.append(with_version(copy, version))
+        self._change(row, columns, record_id=claim.record_id, facts=claim.facts)
 
     def _remove(self, row: Any, barcode: str | None, record_id: UUID, facts: RecordFacts) -> None:
         version = row.version + 1
@@ -364,7 +309,7 @@ class _Planner:
 
     def _add_lending(self) -> None:
         """Add lending to the items. The records are locked, so states do not change until this transaction ends."""
-        states = load_states(self._session, self._known)
+        states = load_states(self._session, [*self._taken, *self._plan.returned])
         rules = load_rules(self._session, self._branch_index.institution_id)
         for number, item_id, branch_id, facts in self._placed:
             if states or rules is not None:

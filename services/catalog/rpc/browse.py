@@ -11,7 +11,7 @@ from services.catalog.browse import class_counts
 from services.catalog.browse.arrivals import list_arrivals
 from services.catalog.browse.lists import browse
 from services.catalog.items import shelves
-from services.catalog.rpc.protobuf import ServicerPart, wire_brief, wire_class, wire_text
+from services.catalog.rpc.protobuf import ServicerPart, fill
 from services.catalog.works.editions import load_work
 
 
@@ -29,22 +29,7 @@ class BrowseMethods(ServicerPart):
             after=request.after,
             cursor=request.cursor,
         )
-        return browsing_pb2.BrowseReply(
-            headings=[
-                browsing_pb2.Heading(
-                    text=heading.text,
-                    count=heading.count,
-                    see=heading.see,
-                    see_also=heading.see_also,
-                    other_forms=heading.other_forms,
-                    record=None if heading.record is None else wire_brief(heading.record),
-                )
-                for heading in page.headings
-            ],
-            previous=page.previous,
-            next=page.next,
-            place=page.place,
-        )
+        return fill(browsing_pb2.BrowseReply(), page)
 
     def GetWork(self, request: works_pb2.GetWorkRequest, context: grpc.ServicerContext) -> works_pb2.GetWorkReply:
         reader = rpc.context(context)
@@ -55,29 +40,13 @@ class BrowseMethods(ServicerPart):
             branch=request.branch,
             language=reader.language,
         )
-        return works_pb2.GetWorkReply(
-            id=str(work.id),
-            title=work.title,
-            author=work.author,
-            editions=[
-                works_pb2.Edition(
-                    record=wire_brief(edition.record),
-                    score=edition.score,
-                    reasons=[text for reason in edition.reasons if (text := wire_text(reason)) is not None],
-                )
-                for edition in work.editions
-            ],
-        )
+        return fill(works_pb2.GetWorkReply(), work)
 
     def ListClasses(
         self, request: browsing_pb2.ListClassesRequest, context: grpc.ServicerContext
     ) -> browsing_pb2.ListClassesReply:
         classes = class_counts.classes(self._database, self._index, context=rpc.context(context), parent=request.parent)
-        return browsing_pb2.ListClassesReply(
-            classes=[wire_class(class_) for class_ in classes.classes],
-            path=[wire_class(class_) for class_ in classes.path],
-            without=classes.without,
-        )
+        return fill(browsing_pb2.ListClassesReply(), classes)
 
     def ListNeighbours(
         self, request: browsing_pb2.ListNeighboursRequest, context: grpc.ServicerContext
@@ -89,19 +58,7 @@ class BrowseMethods(ServicerPart):
             branch=request.branch,
             limit=request.limit,
         )
-        return browsing_pb2.ListNeighboursReply(
-            neighbours=[
-                browsing_pb2.Neighbour(
-                    record=wire_brief(neighbour.record),
-                    call_number=neighbour.call_number,
-                    here=neighbour.here,
-                )
-                for neighbour in shelf.neighbours
-            ],
-            institution=shelf.institution,
-            branch=shelf.branch,
-            branch_name=wire_text(shelf.branch_name),
-        )
+        return fill(browsing_pb2.ListNeighboursReply(), shelf)
 
     def ListArrivals(
         self, request: browsing_pb2.ListArrivalsRequest, context: grpc.ServicerContext
@@ -109,4 +66,4 @@ class BrowseMethods(ServicerPart):
         records = list_arrivals(
             self._database, self._index, context=rpc.context(context), branch=request.branch, limit=request.limit
         )
-        return browsing_pb2.ListArrivalsReply(records=[wire_brief(record) for record in records])
+        return browsing_pb2.ListArrivalsReply(records=[fill(browsing_pb2.Shown(), record) for record in records])

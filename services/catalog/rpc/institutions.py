@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container
 from typing import Any
 
 import grpc
@@ -12,7 +12,6 @@ from chassis import rpc
 from chassis.context import Context
 from chassis.database import blobs
 from chassis.database.idempotency import once
-from chassis.errors import Invalid
 from chassis.rpc.methods import reads, writes_once
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 from rangkiang.common.v1.text_pb2 import LocalText as WireText
@@ -42,33 +41,19 @@ class InstitutionMethods(ServicerPart):
         rows = queries.branches(session, institution=request.institution, code=request.code)
         return wire.ListBranchesReply(branches=[_wire_branch(row, institution) for row, institution in rows])
 
+    @writes_once
     def EditInstitution(
-        self, request: wire.EditInstitutionRequest, context: grpc.ServicerContext
+        self, request: wire.EditInstitutionRequest, session: Session, caller: Context
     ) -> wire.EditInstitutionReply:
-        caller = rpc.context(context)
-        _check_names(request.fields, list(INSTITUTION_FIELDS))
-        values = {field: _plain_value(request.values, field) for field in request.fields}
-        with self._database.transaction(caller) as session:
+        values = _edited_values(request, INSTITUTION_FIELDS)
+        row = edits.edit_institution(session, request.code, request.version, values, context=caller)
+        return wire.EditInstitutionReply(institution=_wire_institution(row))
 
-            def act() -> wire.EditInstitutionReply:
-                row = edits.edit_institution(session, request.code, request.version, values, context=caller)
-                return wire.EditInstitutionReply(institution=_wire_institution(row))
-
-            return once(session, caller, request, wire.EditInstitutionReply, act)
-
-    def EditBranch(self, request: wire.EditBranchRequest, context: grpc.ServicerContext) -> wire.EditBranchReply:
-        caller = rpc.context(context)
-        _check_names(request.fields, list(BRANCH_FIELDS))
-        values = {field: _plain_value(request.values, field) for field in request.fields}
-        with self._database.transaction(caller) as session:
-
-            def act() -> wire.EditBranchReply:
-                row = edits.edit_branch(
-                    session, request.institution, request.code, request.version, values, context=caller
-                )
-                return wire.EditBranchReply(branch=_wire_branch(row, request.institution))
-
-            return once(session, caller, request, wire.EditBranchReply, act)
+    @writes_once
+    def EditBranch(self, request: wire.EditBranchRequest, session: Session, caller: Context) -> wire.EditBranchReply:
+        values = _edited_values(request, BRANCH_FIELDS)
+        row = edits.edit_branch(session, request.institution, request.code, request.version, values, context=caller)
+        return wire.EditBranchReply(branch=_wire_branch(row, request.institution))
 
     def PutPicture(self, request: wire.PutPictureRequest, context: grpc.ServicerContext) -> wire.PutPictureReply:
         caller = rpc.context(context)
@@ -105,14 +90,11 @@ class InstitutionMethods(ServicerPart):
         return wire.GetFileReply(media_type=rendition.media_type, content=rendition.content)
 
 
-def _check_names(fields: Sequence[str], known: Sequence[str]) -> None:
-    """Refuse names of unknown fields and of fields that cannot be edited.
-
-    raises  Invalid  DETAIL_UNKNOWN
-    """
-    for field in fields:
-        if field not in known:
-            raise Invalid("DETAIL_UNKNOWN", field=field[:40], known=", ".join(known))
+def _edited_values(
+    request: wire.EditInstitutionRequest | wire.EditBranchRequest, known: Container[str]
+) -> dict[str, Any]:
+    """Return the values to set; those of unknown fields are None, and the edit refuses them."""
+    return {field: _plain_value(request.values, field) if field in known else None for field in request.fields}
 
 
 def _plain_value(message: wire.Institution | wire.Branch, field: str) -> Any:

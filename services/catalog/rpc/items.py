@@ -12,7 +12,7 @@ from rangkiang.catalog.v1 import items_pb2
 from services.catalog.importing.fast_adds import fast_add
 from services.catalog.institutions.events import copies_of_institutions
 from services.catalog.items import edits, events
-from services.catalog.rpc.protobuf import ServicerPart
+from services.catalog.rpc.protobuf import ServicerPart, fill
 
 
 class ItemMethods(ServicerPart):
@@ -54,14 +54,14 @@ class ItemMethods(ServicerPart):
     @reads
     def GetItem(self, request: items_pb2.GetItemRequest, session: Session, caller: Context) -> items_pb2.GetItemReply:
         item = edits.get_item(session, request.id, context=caller)
-        return items_pb2.GetItemReply(item=_wire_item(item))
+        return items_pb2.GetItemReply(item=fill(items_pb2.ItemForEdit(), item))
 
     @reads
     def ListFastAdds(
         self, request: items_pb2.ListFastAddsRequest, session: Session, caller: Context
     ) -> items_pb2.ListFastAddsReply:
         items, cursor = edits.list_fast_adds(session, cursor=request.cursor, limit=request.limit, context=caller)
-        return items_pb2.ListFastAddsReply(items=[_wire_item(item) for item in items], cursor=cursor)
+        return items_pb2.ListFastAddsReply(items=[fill(items_pb2.ItemForEdit(), item) for item in items], cursor=cursor)
 
     @writes
     def ChangeItem(
@@ -75,19 +75,4 @@ class ItemMethods(ServicerPart):
             status=request.status if request.HasField("status") else None,
             context=caller,
         )
-        return items_pb2.ChangeItemReply(item=_wire_item(item))
-
-
-def _wire_item(item: edits.EditedItem) -> items_pb2.ItemForEdit:
-    return items_pb2.ItemForEdit(
-        id=str(item.id),
-        version=item.version,
-        barcode=item.barcode,
-        status=item.status,
-        record_id=str(item.record_id),
-        title=item.title,
-        call_number=item.call_number,
-        branch=item.branch,
-        collection=item.collection,
-        is_fast_add=item.is_fast_add,
-    )
+        return items_pb2.ChangeItemReply(item=fill(items_pb2.ItemForEdit(), item))

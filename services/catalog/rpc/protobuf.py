@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TypeVar
+from uuid import UUID
 
+from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from chassis.database.db import Database
-from chassis.sentences import LocalText
 from chassis.service import Resources
-from rangkiang.catalog.v1 import browsing_pb2
-from rangkiang.common.v1.text_pb2 import LocalText as WireText
 from services.catalog.index.port import Index
-from services.catalog.queries import Brief
-from services.catalog.record.classes import Class
+
+Reply = TypeVar("Reply", bound=Message)
 
 
 class ServicerPart:
@@ -24,10 +24,6 @@ class ServicerPart:
         self._index = index
 
 
-def wire_text(label: LocalText | None) -> WireText | None:
-    return None if label is None else WireText(id=label.id, en=label.en)
-
-
 def wire_moment(at: datetime) -> Timestamp:
     """Convert an aware UTC time."""
     moment = Timestamp()
@@ -35,16 +31,21 @@ def wire_moment(at: datetime) -> Timestamp:
     return moment
 
 
-def wire_brief(record: Brief) -> browsing_pb2.Shown:
-    return browsing_pb2.Shown(id=record.id, brief=record.brief, holdings=record.holdings)
-
-
-def wire_class(class_: Class) -> browsing_pb2.Class:
-    return browsing_pb2.Class(
-        value=class_.value,
-        notation=class_.notation,
-        caption=wire_text(class_.caption),
-        count=class_.count,
-        divided=class_.divided,
-        under=wire_text(class_.under),
-    )
+def fill(message: Reply, value: object) -> Reply:
+    """Set the fields of a message to the attributes with their names; a field stays unset where there is none."""
+    for field in message.DESCRIPTOR.fields:
+        part = getattr(value, field.name, None)
+        if part is None:
+            continue
+        if field.message_type is None:
+            if field.is_repeated:
+                getattr(message, field.name).extend(part)
+            else:
+                setattr(message, field.name, str(part) if isinstance(part, UUID) else part)
+        elif field.is_repeated:
+            for entry in part:
+                fill(getattr(message, field.name).add(), entry)
+        else:
+            getattr(message, field.name).SetInParent()
+            fill(getattr(message, field.name), part)
+    return message

@@ -7,15 +7,15 @@ import grpc
 from chassis import metrics, rpc
 from chassis.context import system
 from chassis.ids import parse_id
-from rangkiang.catalog.v1 import browsing_pb2, facets_pb2, searches_pb2
+from rangkiang.catalog.v1 import browsing_pb2, searches_pb2
 from rangkiang.catalog.v1 import catalog_pb2 as wire
+from rangkiang.common.v1.text_pb2 import LocalText as WireText
 from services.catalog.query_log import MOST_ENTRIES, SearchEntry, log_searches
-from services.catalog.rpc.protobuf import ServicerPart, wire_class, wire_text
+from services.catalog.rpc.protobuf import ServicerPart, fill
 from services.catalog.search.autocomplete import suggest
-from services.catalog.search.facets import FacetValue, count_facet
+from services.catalog.search.facets import count_facet
 from services.catalog.search.search import Hit, search
 from services.catalog.search.similar import similar
-from services.catalog.search.zero_results import ZeroResultHelp
 
 
 class SearchMethods(ServicerPart):
@@ -46,13 +46,7 @@ class SearchMethods(ServicerPart):
             offset=result.offset,
             previous=result.previous,
             changed=result.changed,
-            facets=[
-                wire.Facet(
-                    name=facet.name,
-                    values=[wire_facet_value(value) for value in facet.values],
-                )
-                for facet in result.facets
-            ],
+            facets=[fill(wire.Facet(), facet) for facet in result.facets],
             understood=result.understood,
             did_you_mean=result.did_you_mean,
             corrected=result.corrected,
@@ -60,7 +54,7 @@ class SearchMethods(ServicerPart):
             complete=result.complete,
             degraded=result.degraded,
             read_as_words=result.read_as_words,
-            help=None if result.help is None else _help(result.help),
+            help=None if result.help is None else fill(browsing_pb2.Help(), result.help),
         )
         for hit in result.hits:
             _add_hit(reply, hit)
@@ -70,12 +64,7 @@ class SearchMethods(ServicerPart):
         suggestions = suggest(
             self._database, self._index, context=rpc.context(context), prefix=request.prefix, limit=request.limit
         )
-        return wire.SuggestReply(
-            suggestions=[
-                wire.Suggestion(text=suggestion.text, kind=suggestion.kind, id=suggestion.id, title=suggestion.title)
-                for suggestion in suggestions
-            ]
-        )
+        return wire.SuggestReply(suggestions=[fill(wire.Suggestion(), suggestion) for suggestion in suggestions])
 
     def CountFacet(
         self, request: browsing_pb2.CountFacetRequest, context: grpc.ServicerContext
@@ -91,9 +80,7 @@ class SearchMethods(ServicerPart):
             offset=request.offset,
             limit=request.limit,
         )
-        return browsing_pb2.CountFacetReply(
-            values=[wire_facet_value(value) for value in facet.values], more=facet.more, total=facet.total
-        )
+        return fill(browsing_pb2.CountFacetReply(), facet)
 
     def ListSimilar(
         self, request: browsing_pb2.ListSimilarRequest, context: grpc.ServicerContext
@@ -107,10 +94,7 @@ class SearchMethods(ServicerPart):
         )
         return browsing_pb2.ListSimilarReply(
             similar=[
-                browsing_pb2.Similar(
-                    record=browsing_pb2.Shown(id=record.id, brief=record.brief, holdings=record.holdings),
-                    reason=wire_text(record.reason),
-                )
+                browsing_pb2.Similar(record=fill(browsing_pb2.Shown(), record), reason=fill(WireText(), record.reason))
                 for record in records
             ]
         )
@@ -140,24 +124,8 @@ def _add_hit(reply: wire.SearchReply, hit: Hit) -> None:
     if hit.work_id:
         message.work_id, message.editions = hit.work_id, hit.editions
     for reason in hit.reasons:
-        message.reasons.add(text=wire_text(reason.text), weight=reason.weight)
+        fill(message.reasons.add(), reason)
     if hit.lacks:
         message.lacks.extend(hit.lacks)
     if hit.because is not None:
         message.because.id, message.because.en = hit.because.id, hit.because.en
-
-
-def wire_facet_value(value: FacetValue) -> facets_pb2.FacetValue:
-    return facets_pb2.FacetValue(
-        value=value.value, count=value.count, label=wire_text(value.label), selected=value.selected
-    )
-
-
-def _help(help_: ZeroResultHelp) -> browsing_pb2.Help:
-    return browsing_pb2.Help(
-        failed=help_.failed,
-        without=[browsing_pb2.Alternative(query=query, total=total) for query, total in help_.without],
-        without_filters=help_.without_filters,
-        elsewhere=[wire_facet_value(value) for value in help_.elsewhere],
-        classes=[wire_class(class_) for class_ in help_.classes],
-    )

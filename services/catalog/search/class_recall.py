@@ -1,4 +1,4 @@
-"""Recall by subject and across languages: classes that have words of a query, and related words.
+"""Expands a query: finds the classes that have its words, related words, and what it asks for besides its topic.
 
 `chicken farming` has a word of 636.5. So the records of 636.5 are hits with a low weight, and so are records with the
 Indonesian words of the same meaning. The words are in the class table; a library's own rows replace those of the
@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from itertools import zip_longest
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
@@ -32,27 +32,22 @@ from services.catalog.analysis import (
     tokens,
     variants_of,
 )
-from services.catalog.index.matches import And, Between, Boosted, DisMax, Keyword, Match, Prefix, Term
 from services.catalog.record.class_table import (
     ClassRow,
-    ancestors,
     class_table,
     label_under,
     parse_words,
 )
 from services.catalog.search.preferences import NO_PREFERENCES, Preferences, preferences_of
 from services.catalog.search.query.tree import Query, Word
-from services.catalog.search.ranking import weights
 
 MOST_CLASSES = 3  # matched by one query
-MOST_BONUSES = 2
 MOST_TRANSLATIONS = 8
 MOST_MEANINGS = 12
 CACHE_SECONDS = 30.0
-MOST_QUERIES = 1_024  # whose ideas are cached
+MOST_QUERIES = 1_024  # whose expansions are cached
 _PARTS = re.compile(r"[,:;()/]|\bdan\b|\band\b|&")  # "Ular, buaya, dan kura-kura" is three phrases
 _POSSESSIVE = re.compile(r"['’]s?\b")
-_LONGEST_DECIMALS = 3  # of class_number, which has thousandths
 
 Roots = frozenset[str]
 
@@ -77,7 +72,7 @@ class Translation(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Ideas:
+class QueryExpansion:
     """Classes, related words and the audience of a query, by the class table and the vocabulary.
 
     classes       the most specific first
@@ -99,7 +94,7 @@ class Ideas:
         )
 
 
-_NO_IDEAS = Ideas()
+_NOTHING = QueryExpansion()
 _NO_KEYS: Set[str] = frozenset()
 
 
@@ -134,8 +129,8 @@ class ClassFinder:
         self.rows = rows
         self._phrases: dict[str, list[_Phrase]] = {}
         # Pages and readers repeat queries, as in `parse_query`.
-        self.find: Callable[[Query], Ideas] = lru_cache(maxsize=MOST_QUERIES)(self._find)
-        self.find_whole: Callable[[Query], Ideas] = lru_cache(maxsize=MOST_QUERIES)(self._find_whole)
+        self.find: Callable[[Query], QueryExpansion] = lru_cache(maxsize=MOST_QUERIES)(self._find)
+        self.find_whole: Callable[[Query], QueryExpansion] = lru_cache(maxsize=MOST_QUERIES)(self._find_whole)
         # Root -> classes of more than one digit with a phrase that has it.
         self._keys_of_roots: dict[str, set[str]] = {}
         roots_of_words = _RootsOfWords()
@@ -161,18 +156,16 @@ class ClassFinder:
         """Return the caption of a class; without one, the nearest caption above it with the number of the class."""
         return self.caption(key) or label_under(key, {above: row.caption for above, row in self.rows.items()})
 
-    def _find_whole(self, query: Query) -> Ideas:
-        """Find ideas with every class that has all the words of a query, and its preferences: what every search needs.
+    def _find_whole(self, query: Query) -> QueryExpansion:
+        """Find every class that has all the words of a query, and its preferences: what every search needs.
 
-        Most queries have no such class, and to see that takes a fourth of the time of `find`.
+        Most queries have no such class, and to see that takes a tenth of the time of `find`.
         """
-        words = _plain_words(query)
-        light = light_words(words)
-        heavy = [word for word in words if word not in light]
-        if self._share_a_class([word for word in heavy if not is_weak_word(word)] or heavy):
+        typed = QueryWords(query)
+        if self._share_a_class(typed.strong):
             return self.find(query)
-        preferences = preferences_of(words, light, frozenset(map(root, heavy)))
-        return _NO_IDEAS if preferences == NO_PREFERENCES else Ideas(preferences=preferences)
+        preferences = preferences_of(typed.words, typed.light, typed.heavy)
+        return _NOTHING if preferences == NO_PREFERENCES else QueryExpansion(preferences=preferences)
 
     def _share_a_class(self, words: Sequence[str]) -> bool:
         """Tell whether a class has phrases with each of these words, in any form."""
@@ -187,82 +180,128 @@ class ClassFinder:
         first, *others = keys_of_roots.values() or (_NO_KEYS,)
         return bool(first and frozenset(first).intersection(*others))
 
-    def _find(self, query: Query) -> Ideas:
-        """Find the classes, related words and audience of a query. A phrase inside a longer one does not count.
-
-        In a phrase such as `belajar bahasa inggris` some words may be light in this query, but not all.
-        """
-        words = _plain_words(query)
-        light = light_words(words)
-        roots = frozenset([root(word) for word in words if word not in light])
-        strong = frozenset([root(word) for word in words if word not in light and not is_weak_word(word)]) or roots
-        listed = sorted({word for word in words if not is_light_word(word)})
-        listed_in_order = [root(word) for word in words if not is_light_word(word)]
-        typed = {variant: root(word) for word in listed for variant in variants_of(word)}
-        typed |= {root(word): root(word) for word in listed}  # form of a typed word -> its root
-        matched_phrases = {
-            phrase: frozenset(phrase.roots)
-            for word_root in sorted(typed)
-            for phrase in self._phrases.get(word_root, ())
-            if all(map(typed.__contains__, phrase.roots)) and not roots.isdisjoint(map(typed.__getitem__, phrase.roots))
-        }
-        related = [
-            (frozenset(phrase), others)
-            for form in sorted(typed)
-            for phrase, others in phrases_with(form)
-            if all(map(typed.__contains__, phrase))
-            and not roots.isdisjoint(map(typed.__getitem__, phrase))
-            and _are_near(listed_in_order, {typed[form] for form in phrase})
-        ]
-        matched_roots = {*matched_phrases.values(), *(phrase for phrase, _others in related)}
-        longest = [
-            phrase
-            for phrase, roots_of_phrase in matched_phrases.items()
-            if not any(roots_of_phrase < others for others in matched_roots)
-        ]
+    def _find(self, query: Query) -> QueryExpansion:
+        """Expand a query. A phrase of the table or the vocabulary inside a longer one does not count."""
+        typed = QueryWords(query)
+        phrases = self._phrases_in(typed)
+        related = _related_phrases(typed)
+        in_query = {frozenset(phrase.roots) for phrase in phrases} | {forms for forms, _others in related}
+        longest = [phrase for phrase in phrases if not any(set(phrase.roots) < forms for forms in in_query)]
         longest.sort(key=lambda phrase: (-len(phrase.roots), -len(phrase.key), phrase.key))
-        classes: dict[str, Roots] = {}
-        for phrase in longest:
-            if len(phrase.key) == 1:  # a main class is too wide
-                continue
-            met_roots = frozenset(typed[form] for form in phrase.roots)
-            classes[phrase.key] = classes.get(phrase.key, frozenset()) | (met_roots & strong or met_roots)
-        ordered = sorted(classes.items(), key=lambda pair: (-len(pair[1]), -len(pair[0]), pair[0]))
-        matched = [MatchedClass(key, met_roots, met_roots >= strong) for key, met_roots in ordered[:MOST_CLASSES]]
-        preferences = preferences_of(words, light, roots)
-        translations = {
-            Translation(frozenset(typed[form] for form in phrase), other): None
-            for phrase, others in related
-            if not any(phrase < longer for longer, _others in related)
-            for other in others
-        }
-        translations |= {
-            Translation(frozenset(typed[form] for form in phrase.roots), other): None
-            for phrase in longest
-            for other in phrase.words
-            if other != phrase.word and not set(phrase.roots).issuperset(map(root, tokens(other)))
-        }
-        words_and_meanings = [(root(word), meanings_as_typed(word)) for word in listed]
-        words_and_meanings += [(typed_root, meanings_of(form)) for form, typed_root in typed.items()]
-        meanings_of_words = (
-            [
-                Translation(frozenset((typed_root,)), other)
-                for other in others
-                if typed_root in roots and not typed.keys() >= set(map(root, other.split()))
-            ]
-            for typed_root, others in words_and_meanings
-        )
-        # The first of each word, then the second of each word, so that MOST_MEANINGS leaves some for every word.
-        meanings = dict.fromkeys(meaning for row in zip_longest(*meanings_of_words) for meaning in row if meaning)
-        return Ideas(
-            matched,
+        translations = dict.fromkeys((*_related_words(typed, related), *_synonyms(typed, longest)))
+        return QueryExpansion(
+            _classes_of(typed, longest),
             list(translations)[:MOST_TRANSLATIONS],
-            [meaning for meaning in meanings if meaning not in translations][:MOST_MEANINGS],
-            preferences,
+            [meaning for meaning in _meanings(typed) if meaning not in translations][:MOST_MEANINGS],
+            preferences_of(typed.words, typed.light, typed.heavy),
+        )
+
+    def _phrases_in(self, typed: QueryWords) -> Iterable[_Phrase]:
+        """List the phrases of classes that the query has, each once."""
+        return dict.fromkeys(
+            phrase
+            for form in sorted(typed.root_of)
+            for phrase in self._phrases.get(form, ())
+            if typed.have(phrase.roots)
         )
 
 
-def _are_near(roots: Sequence[str], of_phrase: set[str]) -> bool:
+class QueryWords:
+    """The words of a query without a field, folded. In `belajar bahasa inggris` some are light in this query only.
+
+    words   all of them, in the query's order
+    light   words that are light in this query
+    strong  words that are neither light nor weak; without such words, those that are not light
+    heavy   roots of the words that are not light
+    """
+
+    def __init__(self, query: Query) -> None:
+        self.words = _plain_words(query)
+        self.light = light_words(self.words)
+        heavy = [word for word in self.words if word not in self.light]
+        self.strong = [word for word in heavy if not is_weak_word(word)] or heavy
+        self.heavy: Roots = frozenset(map(root, heavy))
+
+    @cached_property
+    def listed(self) -> list[str]:
+        """Return the words that are light in no query."""
+        return [word for word in self.words if not is_light_word(word)]
+
+    @cached_property
+    def root_of(self) -> dict[str, str]:
+        """Return form of a listed word, as phrases have it -> root of the word."""
+        words = sorted(set(self.listed))
+        return {form: root(word) for word in words for form in variants_of(word)} | {
+            root(word): root(word) for word in words
+        }
+
+    def have(self, forms: Iterable[str]) -> bool:
+        """Tell whether the query has all forms of a phrase, at least one of them from a word that is not light."""
+        return all(map(self.root_of.__contains__, forms)) and not self.heavy.isdisjoint(
+            map(self.root_of.__getitem__, forms)
+        )
+
+    def roots_of(self, forms: Iterable[str]) -> Roots:
+        """Return the roots of the query's words with these forms."""
+        return frozenset(self.root_of[form] for form in forms)
+
+
+def _classes_of(typed: QueryWords, phrases: Iterable[_Phrase]) -> list[MatchedClass]:
+    """List the classes of these phrases, those with the most words first; a main class is too wide."""
+    strong = frozenset(map(root, typed.strong))
+    classes: dict[str, Roots] = {}
+    for phrase in phrases:
+        if len(phrase.key) > 1:
+            roots = typed.roots_of(phrase.roots)
+            classes[phrase.key] = classes.get(phrase.key, frozenset()) | (roots & strong or roots)
+    ordered = sorted(classes.items(), key=lambda pair: (-len(pair[1]), -len(pair[0]), pair[0]))
+    return [MatchedClass(key, roots, roots >= strong) for key, roots in ordered[:MOST_CLASSES]]
+
+
+def _related_phrases(typed: QueryWords) -> list[tuple[Roots, Sequence[str]]]:
+    """List the phrases of the vocabulary that the query has, each with its related words."""
+    in_order = [root(word) for word in typed.listed]
+    return [
+        (frozenset(forms), others)
+        for form in sorted(typed.root_of)
+        for forms, others in phrases_with(form)
+        if typed.have(forms) and _are_near(in_order, typed.roots_of(forms))
+    ]
+
+
+def _related_words(typed: QueryWords, related: Sequence[tuple[Roots, Sequence[str]]]) -> Iterator[Translation]:
+    """Yield the related words of the longest phrases of the vocabulary."""
+    for forms, others in related:
+        if not any(forms < longer for longer, _others in related):
+            yield from (Translation(typed.roots_of(forms), other) for other in others)
+
+
+def _synonyms(typed: QueryWords, phrases: Iterable[_Phrase]) -> Iterator[Translation]:
+    """Yield the other entries of the same meaning in the class table."""
+    for phrase in phrases:
+        for other in phrase.words:
+            if other != phrase.word and not set(phrase.roots).issuperset(map(root, tokens(other))):
+                yield Translation(typed.roots_of(phrase.roots), other)
+
+
+def _meanings(typed: QueryWords) -> Iterable[Translation]:
+    """List the related words of single words: the first of each word, then the second of each, and so on."""
+    listed = sorted(set(typed.listed))
+    words_and_meanings = [(root(word), meanings_as_typed(word)) for word in listed]
+    words_and_meanings += [(typed_root, meanings_of(form)) for form, typed_root in typed.root_of.items()]
+    of_words = [
+        [Translation(frozenset((typed_root,)), other) for other in others if not _has_typed(typed, other)]
+        for typed_root, others in words_and_meanings
+        if typed_root in typed.heavy
+    ]
+    return dict.fromkeys(meaning for row in zip_longest(*of_words) for meaning in row if meaning)
+
+
+def _has_typed(typed: QueryWords, other: str) -> bool:
+    return typed.root_of.keys() >= set(map(root, other.split()))
+
+
+def _are_near(roots: Sequence[str], of_phrase: Roots) -> bool:
     """Tell whether the words of a phrase are side by side in a query, in any order, with at most one word between."""
     positions = [position for position, word_root in enumerate(roots) if word_root in of_phrase]
     return any(of_phrase.issubset(roots[start : start + len(of_phrase) + 1]) for start in positions)
@@ -310,20 +349,6 @@ def _merge(own: Mapping[str, queries.OwnClass]) -> dict[str, ClassRow]:
     return rows
 
 
-def roots_of(query: Query) -> Iterator[str]:
-    """Yield the roots of the words that decide: words without a field that are not light."""
-    words = _plain_words(query)
-    light = light_words(words)
-    for word in words:
-        if word not in light:
-            yield root(word)
-
-
-def light_words_of(query: Query) -> Set[str]:
-    """Return the light words of a query, folded."""
-    return light_words(_plain_words(query))
-
-
 def _plain_words(query: Query) -> list[str]:
     return [
         reading_of(word)
@@ -331,59 +356,6 @@ def _plain_words(query: Query) -> list[str]:
         if isinstance(part, Word) and not part.field and not part.prefix
         for word in words_of(part.text)
     ]
-
-
-def class_match(key: str, boost: float = 0.0) -> Match:
-    """Match the records of a class and of all under it."""
-    whole, dot, decimals = key.partition(".")
-    if key[:2] == "2X" or not dot:
-        return Keyword("facet_class", (key,), boost)
-    digits = whole + decimals[:_LONGEST_DECIMALS]
-    between = Between("class_number", int(digits.ljust(6, "0")), int(digits.ljust(6, "9")), boost)
-    section = Keyword("facet_class", (whole,), 0.0)  # so that the range is tested for few records
-    if len(decimals) <= _LONGEST_DECIMALS:
-        return And((section, between))
-    return And((section, between, Prefix("identifier", whole + decimals, 0.0)))  # the class as the record has it
-
-
-def with_classes(match: Match, ideas: Ideas) -> Match:
-    """Add small bonuses: for records of a class that has all the words, and for those that the query prefers."""
-    bonus = [
-        class_match(matched.key, weights.IN_CLASS * len(matched.roots))
-        for matched in ideas.classes[:MOST_BONUSES]
-        if matched.whole
-    ]
-    bonus += ideas.preferences.matches
-    return Boosted(match, tuple(bonus)) if bonus else match
-
-
-@lru_cache(MOST_QUERIES)
-def recall_choices(matched: MatchedClass) -> Sequence[tuple[str, Match]]:
-    """Return (class, match): for the class and all under it, then for records with just the number of a broader class.
-
-    The weight is for one word of the query; several words of one class add up.
-    """
-    factor = weights.WHOLE_QUERY if matched.whole else 1.0
-    choices = [(matched.key, class_match(matched.key, weights.OF_CLASS * factor))]
-    if matched.key[:2] != "2X":
-        for broader in ancestors(matched.key)[:2]:
-            if len(broader) > 1:
-                number = int(broader.replace(".", "").ljust(6, "0"))
-                choices.append((broader, Between("class_number", number, number, weights.OF_BROADER_CLASS * factor)))
-    return choices
-
-
-@lru_cache(MOST_QUERIES)
-def recall_match(matched: MatchedClass) -> Match:
-    """Match the records of a class and, with a lower weight, those that have just the number of a broader class."""
-    choices = tuple(match for _key, match in recall_choices(matched))
-    return choices[0] if len(choices) == 1 else DisMax(choices, 0.0)
-
-
-@lru_cache(MOST_QUERIES)
-def translation_match(translation: Translation) -> Match:
-    terms = tuple(Term("any", word, weights.TRANSLATED) for word in translation.other_roots)
-    return terms[0] if len(terms) == 1 else And(terms)
 
 
 def words_of(text: str) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple, TypeVar
 from services.catalog.analysis import root
 from services.catalog.index.matches import Match
 from services.catalog.index.port import Hits, Index, Request
-from services.catalog.search.class_recall import ClassFinder, Ideas, roots_of
+from services.catalog.search.class_recall import ClassFinder, QueryExpansion, QueryWords
 from services.catalog.search.partial_hits import PartialMatch, match_partly
 from services.catalog.search.query.tree import Query
 from services.catalog.search.ranking.build import rank, whole_number
@@ -89,13 +89,13 @@ def run_query(
         hits = index.search(request)
         if strict or mode == "" or hits.total >= FEW_HITS or not query.parts:
             return Answer(hits, query, request.match)
-        return _FewHits(index, query, request, widen, finder, has_variants).answer(hits)
-    return _FewHits(index, query, request, widen, finder, has_variants).continue_answer(mode)
+        return FallbackSearch(index, query, request, widen, finder, has_variants).answer(hits)
+    return FallbackSearch(index, query, request, widen, finder, has_variants).continue_answer(mode)
 
 
 @dataclass(frozen=True)
-class _FewHits:
-    """Answers a query that has few hits, or none."""
+class FallbackSearch:
+    """Answers a query that has few hits, or none: by a correction, or with hits that have a part of the words."""
 
     index: Index
     query: Query
@@ -118,8 +118,8 @@ class _FewHits:
         return candidates_of_real(self.index, self.words)
 
     @cached_property
-    def ideas(self) -> Ideas:
-        return self._ideas_of(self.query)
+    def expansion(self) -> QueryExpansion:
+        return self._expand(self.query)
 
     def answer(self, hits: Hits) -> Answer:
         """Answer the first page. hits: the hits of the query as typed."""
@@ -187,7 +187,7 @@ class _FewHits:
             return None
         if self.request.filters and next(iter(self.index.totals([self.request.match]))) >= FEW_HITS:
             return None
-        return match_partly(self.index, self.query, self.request.match, self.ideas)
+        return match_partly(self.index, self.query, self.request.match, self.expansion)
 
     def _find_other(self) -> _Other | None:
         """Return the first correction with hits; else the match of a part of the words, which may have no hits.
@@ -201,7 +201,7 @@ class _FewHits:
 
         Most queries without hits have hits for the first correction, so that is searched and not counted.
         """
-        if self.ideas.roots and self.ideas.roots.issuperset(roots_of(self.query)):
+        if self.expansion.roots and self.expansion.roots.issuperset(QueryWords(self.query).heavy):
             return None
         others = chain(
             # A word of the lists is replaced only beside a misspelt word.
@@ -226,7 +226,7 @@ class _FewHits:
         partial = None
         # Filters do not count here, as in _find_partial.
         if total < FEW_HITS and (not self.request.filters or next(iter(self.index.totals([match]))) < FEW_HITS):
-            partial = match_partly(self.index, corrected, match, self._ideas_of(corrected))
+            partial = match_partly(self.index, corrected, match, self._expand(corrected))
         if partial is None:
             return _Other(corrected, match, "corrected")
         return _Other(corrected, partial.match, "corrected", partial, total)
@@ -239,21 +239,21 @@ class _FewHits:
             return other
         return _Other(other.query, other.partial.complete, other.mode)
 
-    def _ideas_of(self, query: Query) -> Ideas:
-        return Ideas() if self.finder is None else self.finder.find(query)
+    def _expand(self, query: Query) -> QueryExpansion:
+        return QueryExpansion() if self.finder is None else self.finder.find(query)
 
     def _relax(self) -> _Other | None:
-        partial = match_partly(self.index, self.query, self.request.match, self.ideas)
+        partial = match_partly(self.index, self.query, self.request.match, self.expansion)
         return None if partial is None else _Other(self.query, partial.match, "relaxed", partial)
 
     def _relax_corrected(self) -> _Other | None:
         """Return the match of a part of the corrected words; None when no unknown word is near a known one."""
         corrected = correct_by_one_edit(
-            self.query, {at: near for at, near in self.unknown.items() if root(at[1]) not in self.ideas.roots}
+            self.query, {at: near for at, near in self.unknown.items() if root(at[1]) not in self.expansion.roots}
         )
         if corrected is None:
             return None
-        partial = match_partly(self.index, corrected, self.widen(corrected), self._ideas_of(corrected))
+        partial = match_partly(self.index, corrected, self.widen(corrected), self._expand(corrected))
         return None if partial is None else _Other(corrected, partial.match, "corrected", partial)
 
     def _count_corrections(self, candidates: Iterable[Query], most: int) -> Iterator[tuple[Query, Match, int]]:

@@ -22,10 +22,12 @@ from services.catalog.index.port import Index, Request, Sort
 from services.catalog.record.captions import caption
 from services.catalog.record.headings import SUBJECT_SIGN
 from services.catalog.record.index_document import BEGINNING, END, KIND_SIGNS
-from services.catalog.search.class_recall import ClassFinder, Ideas, recall_choices
+from services.catalog.search.class_matches import recall_choices
+from services.catalog.search.class_recall import ClassFinder, QueryExpansion
 from services.catalog.search.execution import Answer
 from services.catalog.search.expansion import variant_matches
-from services.catalog.search.partial_hits import PartialMatch, describe_class
+from services.catalog.search.missing_words import describe_class
+from services.catalog.search.partial_hits import PartialMatch
 from services.catalog.search.preferences import kind_match
 from services.catalog.search.query.tree import AnyOf, Part, Phrase, Word
 from services.catalog.search.scorer import Fields, Leaf, bm25, has_phrase, total_weight, weigh
@@ -118,14 +120,14 @@ def explain_hits(
     return reasons_by_number
 
 
-def _recalled(partial: PartialMatch | None, ideas: Ideas, finder: ClassFinder) -> dict[Leaf, LocalText]:
+def _recalled(partial: PartialMatch | None, expansion: QueryExpansion, finder: ClassFinder) -> dict[Leaf, LocalText]:
     """Return leaf -> description for the leaves of related words, classes and a kind; the leaves without boost."""
     described: dict[Leaf, LocalText] = {}
-    for matched in ideas.classes:
+    for matched in expansion.classes:
         for key, match in recall_choices(matched):
             for leaf in _leaves(match):
                 described.setdefault(_bare(leaf), describe_class(key, finder))
-    if kind := ideas.preferences.kind:
+    if kind := expansion.preferences.kind:
         for leaf in _leaves(kind_match(kind)):
             described.setdefault(_bare(leaf), sentence("WHY_FICTION" if kind == "fiction" else "WHY_FACTS"))
     if partial is None:

@@ -18,7 +18,8 @@ from services.catalog.index.port import REACH, Index, Request
 from services.catalog.record.codes import READER_LANGUAGES
 from services.catalog.record.holdings import sort_holdings
 from services.catalog.search import validation
-from services.catalog.search.class_recall import class_finder, with_classes
+from services.catalog.search.class_matches import with_classes
+from services.catalog.search.class_recall import class_finder
 from services.catalog.search.cursors import Cursor, decode_cursor, query_digest
 from services.catalog.search.execution import Answer, run_query
 from services.catalog.search.expansion import expand, has_forms, heading_variants
@@ -26,13 +27,11 @@ from services.catalog.search.explain import Reason, explain_hits
 from services.catalog.search.facets import NAMED, Facet, label_facet, load_names
 from services.catalog.search.fallback import ENGINE_DOWN, search_tables
 from services.catalog.search.highlight import highlights, marks_for
-from services.catalog.search.partial_hits import Lack, find_lacks
+from services.catalog.search.missing_words import MissingWords, find_missing_words
 from services.catalog.search.query.tree import AnyOf, Query
 from services.catalog.search.recent import recent
 from services.catalog.search.series_order import in_series_order
 from services.catalog.search.zero_results import ZeroResultHelp, explain_zero_results
-
-_NO_LACK = Lack((), None)
 
 
 class Hit(NamedTuple):
@@ -183,12 +182,14 @@ def search(
     reasons: Mapping[int, list[Reason]] = {}
     if explain and not degraded:
         reasons = explain_hits(database, index, context=context, answer=answer, sort=order, finder=finder)
-    lacks: Mapping[int, Lack] = {}
+    missing: Mapping[int, MissingWords] = {}
     if answer.partial is not None:
-        lacks = find_lacks(index, answer.partial, record_numbers, finder)
+        missing = find_missing_words(index, answer.partial, record_numbers, finder)
     return SearchResult(
         total=answer.hits.total,
-        hits=_load_hits(database, answer, reasons, lacks, highlight=highlight, branch=branch, filters=allowed_filters),
+        hits=_load_hits(
+            database, answer, reasons, missing, highlight=highlight, branch=branch, filters=allowed_filters
+        ),
         next=str(Cursor(end, digest, answer.hits.generation, answer.mode)) if has_more else "",
         offset=offset,
         previous=str(Cursor(offset - size, digest, answer.hits.generation, answer.mode)) if offset > size else "",
@@ -212,7 +213,7 @@ def _load_hits(
     database: Database,
     answer: Answer,
     reasons: Mapping[int, list[Reason]],
-    lacks: Mapping[int, Lack],
+    missing: Mapping[int, MissingWords],
     *,
     highlight: bool,
     branch: str,
@@ -232,7 +233,7 @@ def _load_hits(
         holdings = sort_holdings(row.holdings, branch, filters) if branch or filters else row.holdings
         work_id = works.get(hits.works[position], "") if hits.works else ""
         editions = hits.editions[position] if hits.works else 0
-        lack = lacks.get(number, _NO_LACK)
+        lacks, because = missing.get(number, MissingWords())
         loaded_hits.append(
             Hit(
                 row.id,
@@ -243,8 +244,8 @@ def _load_hits(
                 work_id,
                 editions,
                 reasons.get(number, ()),
-                lack.words,
-                lack.because,
+                lacks,
+                because,
             )
         )
     return loaded_hits

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, islice
+from typing import NamedTuple
 
 from services.catalog.analysis import is_light_word, tokens
 from services.catalog.index.matches import Or
@@ -23,19 +24,26 @@ MOST_CLASSES = 40  # classes that are counted for the records with the words
 MOST_RECORDS = 1_000  # records of which the classes are counted
 
 
+class Alternative(NamedTuple):
+    """Another query, with the number of its hits."""
+
+    query: str
+    total: int
+
+
 @dataclass(frozen=True, slots=True)
 class ZeroResultHelp:
     """Help for a search without hits.
 
     failed           words and phrases of the query that no record has
-    without          (shorter query, hits), the longest first
+    without          shorter queries, the longest first
     without_filters  hits without any filter
     elsewhere        hits in institutions other than the chosen ones
     classes          classes related to the query
     """
 
     failed: list[str]
-    without: list[tuple[str, int]]
+    without: list[Alternative]
     without_filters: int
     elsewhere: list[FacetValue]
     classes: list[Class]
@@ -62,7 +70,10 @@ def explain_zero_results(
     return ZeroResultHelp(
         failed=[str(part) for part in failed_parts],
         without=list(
-            islice(((str(shorter_query), total) for shorter_query, total in shorter_queries if total), MOST_SHOWN)
+            islice(
+                (Alternative(str(shorter_query), total) for shorter_query, total in shorter_queries if total),
+                MOST_SHOWN,
+            )
         ),
         without_filters=index.search(unfiltered).total if request.filters else 0,
         elsewhere=_other_institutions(index, filtered, names),

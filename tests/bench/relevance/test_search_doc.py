@@ -13,7 +13,7 @@ import pytest
 from bench.relevance.judging import KINDS, read
 from bench.relevance.library import Prepared
 from chassis.context import READER
-from services.catalog.search import fallback, partial_hits, spelling, validation
+from services.catalog.search import fallback, spelling, validation, wanted_words
 from services.catalog.search.query.fields import FIELDS
 from services.catalog.search.query.parser import MOST_DEPTH
 from services.catalog.search.search import SearchResult, search
@@ -143,4 +143,4 @@ def test_the_numbers_in_the_page_are_those_of_the_code() -> None:
     }
     assert [text for text, page in statements if text not in page] == []
     # Numbers that the page has in words.
-    assert (partial_hits.MOST_BY_NUMBER, partial_hits.MOST_BY_RARITY, spelling.FEW_HITS) == (0.6, 0.5, 5)
+    assert (wanted_words.MOST_BY_NUMBER, wanted_words.MOST_BY_RARITY, spelling.FEW_HITS) == (0.6, 0.5, 5)

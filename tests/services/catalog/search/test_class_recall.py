@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from services.catalog.record.class_table import class_table
-from services.catalog.search.class_recall import ClassFinder, Ideas
+from services.catalog.search.class_recall import ClassFinder, QueryExpansion
 from services.catalog.search.query.parser import parse
 
 
-def ideas_of(text: str) -> Ideas:
+def expansion_of(text: str) -> QueryExpansion:
     return ClassFinder(class_table()).find(parse(text))
 
 
@@ -22,13 +22,13 @@ def ideas_of(text: str) -> Ideas:
     ],
 )
 def test_a_phrase_of_the_table_may_have_words_that_are_light_in_the_query(query: str, key: str) -> None:
-    assert [met.key for met in ideas_of(query).classes] == [key]
+    assert [met.key for met in expansion_of(query).classes] == [key]
 
 
 def test_a_light_word_alone_meets_no_class_and_has_no_words_of_the_same_meaning() -> None:
-    ideas = ideas_of("kenapa belajar tentang laut")
-    assert {met.roots for met in ideas.classes} == {frozenset({"laut"})}
-    assert {other.roots for other in (*ideas.translations, *ideas.meanings)} == {frozenset({"laut"})}
+    expansion = expansion_of("kenapa belajar tentang laut")
+    assert {met.roots for met in expansion.classes} == {frozenset({"laut"})}
+    assert {other.roots for other in (*expansion.translations, *expansion.meanings)} == {frozenset({"laut"})}
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_a_light_word_alone_meets_no_class_and_has_no_words_of_the_same_meaning(
     ],
 )
 def test_a_word_for_teenagers_decides_beside_one_for_children(query: str, audience: str) -> None:
-    assert ideas_of(query).preferences.audience == audience
+    assert expansion_of(query).preferences.audience == audience
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_a_word_for_teenagers_decides_beside_one_for_children(query: str, audien
     ],
 )
 def test_a_light_word_asks_for_a_kind_of_book(query: str, kind: str) -> None:
-    assert ideas_of(query).preferences.kind == kind
+    assert expansion_of(query).preferences.kind == kind
 
 
 @pytest.mark.parametrize(
@@ -78,6 +78,6 @@ def test_a_light_word_asks_for_a_kind_of_book(query: str, kind: str) -> None:
     ],
 )
 def test_words_around_the_name_of_a_language_ask_for_books_in_it(query: str, language: str) -> None:
-    ideas = ideas_of(query)
-    assert ideas.preferences.language == language
-    assert not language or not {"420", "428", "439"} & {met.key for met in ideas.classes}
+    expansion = expansion_of(query)
+    assert expansion.preferences.language == language
+    assert not language or not {"420", "428", "439"} & {met.key for met in expansion.classes}
