@@ -107,12 +107,7 @@ def works(resources: Resources) -> list[Finding]:
     if not left:
         return [Finding("catalog works", True, sentence("CHECK_WORKS"))]
     return [
-        Finding(
-            "catalog works",
-            False,
-            sentence("CHECK_WORKS_LEFT", records=left),
-            sentence("CHECK_WORKS_LEFT_ADVICE"),
-        )
+        Finding("catalog works", False, sentence("CHECK_WORKS_LEFT", records=left), sentence("CHECK_WORKS_LEFT_ADVICE"))
     ]
 
 

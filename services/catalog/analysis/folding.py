@@ -37,75 +37,17 @@ _ANY = re.compile(rf"[{_CJK}]|[^\W_{_CJK}]+")
 
 # Words that are too common for ranking: used only when a query has no other words, such as "Yang".
 _COMMON = frozenset(
-    [
-        "yang",
-        "dan",
-        "di",
-        "ke",
-        "dari",
-        "untuk",
-        "dengan",
-        "pada",
-        "dalam",
-        "oleh",
-        "sebuah",
-        "para",
-        "atau",
-        "itu",
-        "ini",
-        "adalah",
-        "ialah",
-        "juga",
-        "serta",
-        "bagi",
-        "akan",
-        "the",
-        "of",
-        "and",
-        "a",
-        "an",
-        "in",
-        "on",
-        "for",
-        "to",
-        "from",
-        "by",
-        "with",
-        "at",
-        "or",
-        "is",
-        "are",
-        "was",
-        "were",
-        "which",
-    ]
+    """
+    yang dan di ke dari untuk dengan pada dalam oleh sebuah para atau itu ini adalah ialah juga serta bagi akan the
+    of and a an in on for to from by with at or is are was were which
+    """.split()  # noqa: SIM905
 )
 # Stop words that are common in questions and rare in titles.
 _QUESTION = frozenset(
-    [
-        "tentang",
-        "apa",
-        "apakah",
-        "siapa",
-        "siapakah",
-        "mengapa",
-        "kenapa",
-        "bagaimana",
-        "bagaimanakah",
-        "kapan",
-        "dimana",
-        "buku",
-        "what",
-        "who",
-        "whom",
-        "why",
-        "how",
-        "when",
-        "where",
-        "about",
-        "book",
-        "books",
-    ]
+    """
+    tentang apa apakah siapa siapakah mengapa kenapa bagaimana bagaimanakah kapan dimana buku what who whom why how
+    when where about book books
+    """.split()  # noqa: SIM905
 )
 _STOP_WORDS = _COMMON | _QUESTION
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -49,14 +48,6 @@ class Findings:
             for row in ordered
         ]
 
-    def plus(self, problems: Iterable[Rejected]) -> Findings:
-        """Return these findings and those of a batch."""
-        rows = self.by_reason.items()
-        result = Findings({key: replace(row, examples=[*row.examples]) for key, row in rows})
-        for problem in problems:
-            result._add(problem)
-        return result
-
     def include(self, other: Findings) -> None:
         """Add the findings of another import."""
         for key, row in other.by_reason.items():
@@ -64,7 +55,7 @@ class Findings:
             mine.count += row.count
             mine.examples = [*mine.examples, *row.examples][:MOST_EXAMPLES]
 
-    def _add(self, problem: Rejected) -> None:
+    def add(self, problem: Rejected) -> None:
         key = (problem.reason, not problem.loaded)
         finding = self.by_reason.setdefault(key, Finding(problem.reason, not problem.loaded))
         finding.count += 1

@@ -117,6 +117,8 @@ class Import:
         self._on_progress, self._report = on_progress, report
         self._simulated: dict[str, StoredRecord] | None = {} if dry_run else None
         self._new_source, self._missing = new_source, missing
+        self._target: ImportTarget | None = None  # None in a dry run
+        self._run = self._at = 0  # number of the run; position of the present file
         sizes = [size_of(stdin) if str(path) == "-" else path.stat().st_size for path in files]
         self._bytes_total = 0 if None in sizes else sum(size or 0 for size in sizes)
         self._authorities_met: dict[str, bytes] = {}
@@ -134,15 +136,19 @@ class Import:
                  Unavailable  DATABASE_UNAVAILABLE, PATH_UNREADABLE, DECODER_ENDED: committed batches stay, and the next
                               run continues
         """
-        target, run, file, ordinal = self._begin()
+        file, ordinal = self._begin()
         with self._database.reading(self._context) as session:
             self._item_map = item_map_of(session, self._source)
         pool = _pool(self._processes) if self._processes else None
         try:
             for at, path in enumerate(self._files):
-                self._bytes_of_file = 0
-                if at >= file:
-                    self._load(pool, target, run, at, path, skip=ordinal if at == file else 0)
+                self._at, self._bytes_of_file = at, 0
+                skip = ordinal if at == file else 0
+                if at >= file and str(path) == "-":
+                    self._load(pool, self._stdin, skip)
+                elif at >= file:
+                    with path.open("rb") as stream:
+                        self._load(pool, stream, skip)
                 self._bytes_before += self._bytes_of_file if str(path) == "-" else path.stat().st_size
         except BrokenProcessPool:
             # When one process ends, the pool is broken; committed batches stay.
@@ -154,85 +160,61 @@ class Import:
         if self._missing is not None:
             met = None if self._simulated is None else met_numbers(self._simulated)
             self._missing.delete(
-                self._database, self._context, source=self._source, run=run, counts=self.counts, met=met
+                self._database, self._context, source=self._source, run=self._run, counts=self.counts, met=met
             )
-        if target is not None:
+        if self._target is not None:
             with self._database.transaction(self._context) as session:
-                finish_run(session, run)
+                finish_run(session, self._run)
         return self.counts
 
-    def _begin(self) -> tuple[ImportTarget | None, int, int, int]:
-        """Return the source, the run's number, and the file and record that it has reached."""
+    def _begin(self) -> tuple[int, int]:
+        """Open the source and the run. Returns the file and the record that the run has reached."""
         if self._simulated is not None:
             with self._database.reading(self._context) as session:
                 check_source(session, self._source, is_new=self._new_source)
-            return None, 0, 0, 0
+            return 0, 0
         with self._database.transaction(self._context) as session:
             check_source(session, self._source, is_new=self._new_source)
-            target = open_target(session, source=self._source, institution=self._institution)
-            use_again(session, target.source_id)
-            return target, *open_run(session, target.source_id, self._files, self.counts)
+            self._target = open_target(session, source=self._source, institution=self._institution)
+            use_again(session, self._target.source_id)
+            self._run, file, ordinal = open_run(session, self._target.source_id, self._files, self.counts)
+            return file, ordinal
 
-    def _load(
-        self, pool: ProcessPoolExecutor | None, target: ImportTarget | None, run: int, at: int, path: Path, *, skip: int
-    ) -> None:
-        if str(path) == "-":
-            self._drain(pool, target, run, at, "-", self._stdin, skip)
-        else:
-            with path.open("rb") as stream:
-                self._drain(pool, target, run, at, path_text(path), stream, skip)
-
-    def _drain(
-        self,
-        pool: ProcessPoolExecutor | None,
-        target: ImportTarget | None,
-        run: int,
-        at: int,
-        path: str,
-        stream: BinaryIO,
-        skip: int,
-    ) -> None:
-        head = peek(stream)
+    def _load(self, pool: ProcessPoolExecutor | None, stream: BinaryIO, skip: int) -> None:
+        """Load the present file. skip: records of it that an earlier run has loaded."""
+        path, head = path_text(self._files[self._at]), peek(stream)
         reason = kind_of(head)
         if reason:
             if stream.seekable():
                 stream.seek(0, SEEK_END)
             if not skip:
                 rejected = Rejected(path, 1, 0, reason, "", head[:MOST_SHOWN])
-                self._put(target, run, at, [], PreparedBatch(rejected=[rejected]), stream)
+                self._put([], PreparedBatch(rejected=[rejected]), stream)
             return
         under_way: deque[tuple[list[Frame], Future[PreparedBatch]]] = deque()
         # An existing source keeps its institution, whatever the command names.
-        owner = self._institution if target is None else target.shelves.institution
+        owner = self._institution if self._target is None else self._target.shelves.institution
 
         def settle(keep: int) -> None:
             while len(under_way) > keep:
                 chunk, prepared = under_way.popleft()
-                self._put(target, run, at, chunk, prepared.result(), stream)
+                self._put(chunk, prepared.result(), stream)
 
-        for chunk in read_chunks(stream, self._files[at], skip_to=skip):
+        for chunk in read_chunks(stream, self._files[self._at], skip_to=skip):
             if pool is None or (len(chunk) < BATCH and not under_way):
                 settle(0)
-                self._put(target, run, at, chunk, prepare(path, owner, chunk, self._item_map), stream)
+                self._put(chunk, prepare(path, owner, chunk, self._item_map), stream)
             else:
                 under_way.append((chunk, pool.submit(prepare, path, owner, chunk, self._item_map)))
                 settle(IN_FLIGHT - 1)
         settle(0)
 
-    def _put(
-        self,
-        target: ImportTarget | None,
-        run: int,
-        at: int,
-        chunk: list[Frame],
-        prepared: PreparedBatch,
-        stream: BinaryIO,
-    ) -> None:
-        path = path_text(self._files[at])
+    def _put(self, chunk: list[Frame], prepared: PreparedBatch, stream: BinaryIO) -> None:
+        path = path_text(self._files[self._at])
         parts = (
             [(prepared, self._simulate(prepared))]
-            if target is None
-            else self._store(target, run, at, prepared, {frame.number: frame.raw for frame in chunk})
+            if self._target is None
+            else self._store(self._target, prepared, {frame.number: frame.raw for frame in chunk})
         )
         for part, outcome in parts:
             for problem in problems_of(path, part, outcome):
@@ -245,7 +227,7 @@ class Import:
         self._on_progress(Progress(read, self._bytes_total, self.counts))
 
     def _store(
-        self, target: ImportTarget, run: int, at: int, prepared: PreparedBatch, raw: dict[int, bytes]
+        self, target: ImportTarget, prepared: PreparedBatch, raw: dict[int, bytes]
     ) -> Iterator[tuple[PreparedBatch, Outcome]]:
         """Commit a batch. If the database refuses its data, halve it down to the bad record, and reject that record.
 
@@ -260,7 +242,7 @@ class Import:
         detail = ""
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                outcome = self._commit(target, run, at, prepared)
+                outcome = self._commit(target, prepared)
             except Conflict as problem:
                 if problem.reason != "WRITE_CONFLICT" or attempt == ATTEMPTS:
                     raise
@@ -282,16 +264,21 @@ class Import:
                 break
         if len(to_store) > 1:
             for half in prepared.halves():
-                yield from self._store(target, run, at, half, raw)
+                yield from self._store(target, half, raw)
             return
         bad = to_store[0]
-        log.warning("record_refused", extra={"run": run, "record": bad.ordinal})
+        log.warning("record_refused", extra={"run": self._run, "record": bad.ordinal})
         rejected = Rejected(
-            path_text(self._files[at]), bad.ordinal, bad.position, DATABASE_REFUSED_RECORD, detail, raw[bad.ordinal]
+            path_text(self._files[self._at]),
+            bad.ordinal,
+            bad.position,
+            DATABASE_REFUSED_RECORD,
+            detail,
+            raw[bad.ordinal],
         )
-        yield from self._store(target, run, at, PreparedBatch(rejected=[*prepared.rejected, rejected]), raw)
+        yield from self._store(target, PreparedBatch(rejected=[*prepared.rejected, rejected]), raw)
 
-    def _commit(self, target: ImportTarget, run: int, at: int, prepared: PreparedBatch) -> Outcome:
+    def _commit(self, target: ImportTarget, prepared: PreparedBatch) -> Outcome:
         """Write one batch in one transaction: records, rejected records and the run's progress."""
         reached = max(prepared.ordinals())
         counts = self.counts.copy()
@@ -299,14 +286,14 @@ class Import:
             sequence = counts.read + len(prepared.ordinals())
             records, deletions = divide(prepared.incoming)
             outcome = upsert_batch(
-                session, target, records, run=run, sequence=sequence, at=clock.now(), context=self._context
+                session, target, records, run=self._run, sequence=sequence, at=clock.now(), context=self._context
             )
             refuse_dropped(session, target.source_id, self._source)
             outcome.warnings += [(record.ordinal, code) for record in prepared.incoming for code in record.warnings]
             if deletions:
                 numbers = live_numbers(session, target.source_id, deletions)
                 deletion = delete_records(
-                    session, target, numbers, at=clock.now(), act=f"import-run:{run}", sequence=sequence,
+                    session, target, numbers, at=clock.now(), act=f"import-run:{self._run}", sequence=sequence,
                     context=self._context,
                 )  # fmt: skip
                 outcome.deleted, outcome.kept = deletion.records, deletion.kept
@@ -325,12 +312,12 @@ class Import:
                 rejected_records.store(
                     session,
                     prepared.rejected,
-                    run=run,
+                    run=self._run,
                     source_id=target.source_id,
                     institution_id=target.shelves.institution_id,
                 )
-            counts.add(prepared, outcome, problems_of(path_text(self._files[at]), prepared, outcome))
-            save_run(session, run, counts, done=orjson.dumps([at, reached]).decode())
+            counts.add(prepared, outcome, problems_of(path_text(self._files[self._at]), prepared, outcome))
+            save_run(session, self._run, counts, done=orjson.dumps([self._at, reached]).decode())
         self.counts = counts
         return outcome
 

@@ -14,13 +14,7 @@ from services.catalog.index_queue import enqueue
 from services.catalog.marc.record import Record as Marc
 from services.catalog.marc.record import by_tag
 from services.catalog.tables import Installation, Record
-from services.catalog.works.assignment import (
-    MovedRecord,
-    StoredWork,
-    emit_moved_records,
-    lock_works,
-    regroup_works,
-)
+from services.catalog.works.assignment import MovedRecord, StoredWork, emit_moved_records, lock_works, regroup_works
 from services.catalog.works.keys import RULES, keys_of, unpack
 
 BATCH = 500  # records in one transaction, which regroups their works completely
@@ -133,12 +127,7 @@ def _regroup(session: Session, works: set[int], after: int) -> list[MovedRecord]
         row = open_rows[number]
         is_moved = place.work != row.work_number
         changes.append(
-            {
-                "number": number,
-                "work_number": place.work,
-                "work_keys": place.keys,
-                "version": row.version + is_moved,
-            }
+            {"number": number, "work_number": place.work, "work_keys": place.keys, "version": row.version + is_moved}
         )
         if is_moved:
             moved.append(MovedRecord(number, row.version + 1 + row.index_changes))

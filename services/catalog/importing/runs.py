@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from dataclasses import dataclass, field, replace
+from copy import deepcopy
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -56,8 +57,8 @@ class Counts:
         self.put_aside += len(prepared.rejected)
         self.warnings += len(outcome.warnings)
         self.new_branches += outcome.new_branches
-        if problems:
-            self.findings = self.findings.plus(problems)
+        for problem in problems:
+            self.findings.add(problem)
 
     def plus(self, other: Counts) -> None:
         """Add the counts of another import."""
@@ -67,7 +68,7 @@ class Counts:
 
     def copy(self) -> Counts:
         """Return a copy for a batch to change, so that a rollback loses only the copy."""
-        return replace(self, new_branches=list(self.new_branches))
+        return deepcopy(self)
 
     def columns(self) -> dict[str, Any]:
         """Return the columns of ImportRun."""

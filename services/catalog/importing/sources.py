@@ -8,7 +8,7 @@ from datetime import datetime
 from difflib import get_close_matches
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import Session
 
 from chassis.context import Context
@@ -102,34 +102,19 @@ def sources(session: Session) -> list[SourceSummary]:
     run = select(ImportRun).where(ImportRun.number.in_(last)).subquery()
     rows = session.execute(
         select(
-            Source.code,
-            Institution.code.label("institution"),
-            Source.item_map,
-            Source.dropped_at,
+            *(Source.code, Institution.code.label("institution"), Source.item_map, Source.dropped_at),
             func.coalesce(counted.c.records, 0).label("records"),
-            *(run.c.started_at, run.c.finished_at, run.c.read, run.c.warnings, run.c.put_aside, run.c.findings),
+            func.coalesce(run.c.finished_at, run.c.started_at).label("imported_at"),
+            or_(run.c.started_at.is_(None), run.c.finished_at.is_not(None)).label("is_finished"),
+            *(func.coalesce(run.c[name], 0).label(name) for name in ("read", "warnings", "put_aside")),
+            func.coalesce(run.c.findings, "[]").label("findings"),
         )
         .join(Institution, Institution.id == Source.institution_id)
         .outerjoin(counted, counted.c.source_id == Source.id)
         .outerjoin(run, run.c.source_id == Source.id)
         .order_by(Source.code)
     )
-    return [
-        SourceSummary(
-            code=row.code,
-            institution=row.institution,
-            item_map=row.item_map,
-            records=row.records,
-            imported_at=row.finished_at or row.started_at,
-            is_finished=row.started_at is None or row.finished_at is not None,
-            read=row.read or 0,
-            warnings=row.warnings or 0,
-            put_aside=row.put_aside or 0,
-            findings=row.findings or "[]",
-            dropped_at=row.dropped_at,
-        )
-        for row in rows
-    ]
+    return [SourceSummary(**row._mapping) for row in rows]
 
 
 def source(session: Session, code: str) -> SourceSummary:

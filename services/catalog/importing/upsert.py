@@ -26,13 +26,7 @@ from services.catalog.items.events import emit_items
 from services.catalog.items.identities import ItemPlan, RecordItems, plan_items, write_items
 from services.catalog.items.lending import put_holdings
 from services.catalog.tables import Branch, ImportSeen, Institution, OriginalRecord, Record, Source, fresh_numbers
-from services.catalog.works.assignment import (
-    Assignment,
-    KeyedRecord,
-    assign_works,
-    emit_moved_records,
-    lock_works,
-)
+from services.catalog.works.assignment import Assignment, KeyedRecord, assign_works, emit_moved_records, lock_works
 
 NO_RUN = -1  # for a dry run and for a write that is not an import; such records are stored with run 0
 ZONE = "Asia/Jakarta"  # of an institution that is not described yet
@@ -243,12 +237,7 @@ def stored_records(
     seen = set(session.scalars(seen_here)) if elsewhen else set()
     return {
         row.control_key: StoredRecord(
-            row.number,
-            row.id,
-            row.fingerprint,
-            row.version,
-            row.index_changes,
-            row.run == run or row.number in seen,
+            row.number, row.id, row.fingerprint, row.version, row.index_changes, row.run == run or row.number in seen
         )
         for row in rows
     }

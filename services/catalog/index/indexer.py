@@ -22,13 +22,7 @@ from chassis.service import Resources
 from services.catalog.index.changes import load_changes
 from services.catalog.index.installation import open_index, was_built_here
 from services.catalog.index.port import Change, Index, Rebuild
-from services.catalog.index.rebuilds import (
-    ACTOR,
-    compare,
-    count_records,
-    next_request,
-    pending_request,
-)
+from services.catalog.index.rebuilds import ACTOR, compare, count_records, next_request, pending_request
 from services.catalog.index_queue import dequeue, queued_versions
 from services.catalog.tables import ImportRun, IndexRebuild, Record
 

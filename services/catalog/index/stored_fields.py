@@ -6,19 +6,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from services.catalog.index.matches import (
-    And,
-    Between,
-    Boosted,
-    DisMax,
-    Keyword,
-    Match,
-    Not,
-    Or,
-    Phrase,
-    Prefix,
-    Term,
-)
+from services.catalog.index.matches import And, Between, Boosted, DisMax, Keyword, Match, Not, Or, Phrase, Prefix, Term
 from services.catalog.index.port import Change, FacetOrder, Request, Sort
 from services.catalog.index.work_grouping import pack_edition
 from services.catalog.record.index_document import FACETS, KEYWORDS, START, TEXT_FIELDS, Document

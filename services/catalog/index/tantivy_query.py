@@ -8,19 +8,7 @@ from typing import Generic, Literal, TypeVar
 from tantivy import FieldType, Occur, Query, Schema, SchemaBuilder
 
 from chassis.errors import Unavailable
-from services.catalog.index.matches import (
-    And,
-    Between,
-    Boosted,
-    DisMax,
-    Keyword,
-    Match,
-    Not,
-    Or,
-    Phrase,
-    Prefix,
-    Term,
-)
+from services.catalog.index.matches import And, Between, Boosted, DisMax, Keyword, Match, Not, Or, Phrase, Prefix, Term
 from services.catalog.index.stored_fields import INTEGERS, KEYWORD_FIELDS, UNINDEXED
 from services.catalog.record.index_document import WORD_FIELDS
 

@@ -41,10 +41,7 @@ def copies_of_institutions(session: Session, ids: Sequence[UUID] | None = None) 
     by_institution: dict[UUID, list[BranchCopy]] = {}
     for branch in session.scalars(branches):
         copy = BranchCopy(
-            id=str(branch.id),
-            code=branch.code,
-            name=WireText(id=branch.name_id, en=branch.name_en),
-            zone=branch.zone,
+            id=str(branch.id), code=branch.code, name=WireText(id=branch.name_id, en=branch.name_en), zone=branch.zone
         )
         by_institution.setdefault(branch.institution_id, []).append(copy)
     populated = institutions.execution_options(populate_existing=True)

@@ -85,13 +85,7 @@ def list_fast_adds(session: Session, *, cursor: str, limit: int, context: Contex
 
 
 def change_item(
-    session: Session,
-    item_id: str,
-    version: int,
-    *,
-    barcode: str | None,
-    status: str | None,
-    context: Context,
+    session: Session, item_id: str, version: int, *, barcode: str | None, status: str | None, context: Context
 ) -> EditedItem:
     """Change the barcode or the status of an item; None does not change it.
 

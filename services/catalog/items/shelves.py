@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Select, select, tuple_
@@ -69,12 +70,12 @@ def list_neighbours(database: Database, *, context: Context, record_id: str, bra
         [Neighbour(briefs[key], call_number, key == number) for key, call_number in entries if key in briefs],
         position.institution,
         position.branch,
-        position.branch_name,
+        LocalText(position.name_id, position.name_en),
     )
 
 
 def _records_along_shelf(
-    session: Session, position: ShelfPosition, known_numbers: set[int], count: int, *, leftwards: bool
+    session: Session, position: Any, known_numbers: set[int], count: int, *, leftwards: bool
 ) -> Sequence[tuple[int, str]]:
     """List records from a shelf position in one direction, nearest first, with the call number of the item."""
     entries: list[tuple[int, str]] = []
@@ -93,47 +94,22 @@ def _records_along_shelf(
     return entries
 
 
-@dataclass(frozen=True, slots=True)
-class ShelfPosition:
-    """The shelf position of a record's first item: its branch and sort key."""
-
-    branch_id: UUID
-    institution: str
-    branch: str
-    branch_name: LocalText
-    call_sort: str
-    record_number: int
-    call_number: str
-
-
-def shelf_position_of(session: Session, record_number: int, branch: tuple[str, str] | None) -> ShelfPosition | None:
-    """Find the shelf position of a record; None when no item has a call number.
+def shelf_position_of(session: Session, record_number: int, branch: tuple[str, str] | None) -> Any:
+    """Return the row of the record's first item with a call number, with its branch; None when it has none.
 
     branch  codes (institution, branch) of the preferred branch; without an item there, that of the first item
     """
     rows = session.execute(
         select(
-            Item.branch_id,
-            Institution.code.label("institution"),
-            Branch.code.label("branch"),
-            Branch.name_id,
-            Branch.name_en,
-            Item.call_sort,
-            Item.call_number,
+            *(Item.branch_id, Item.record_number, Item.call_sort, Item.call_number),
+            *(Institution.code.label("institution"), Branch.code.label("branch"), Branch.name_id, Branch.name_en),
         )
         .join(Branch, Branch.id == Item.branch_id)
         .join(Institution, Institution.id == Item.institution_id)
         .where(Item.record_number == record_number, Item.call_sort != "", Item.status != "withdrawn")
         .order_by(Item.position)
     ).all()
-    if not rows:
-        return None
-    preferred_rows = [row for row in rows if (row.institution, row.branch) == branch]
-    row = preferred_rows[0] if preferred_rows else rows[0]
-    name = LocalText(row.name_id, row.name_en)
-    return ShelfPosition(
-        row.branch_id, row.institution, row.branch, name, row.call_sort, record_number, row.call_number
-    )
+    return next((row for row in rows if (row.institution, row.branch) == branch), rows[0] if rows else None)
 
 
 def items_along_shelf(

@@ -13,12 +13,7 @@ from services.catalog.marc.faults import Fault
 CHUNK = 1 << 17
 FREE_BYTES = 10_000_000
 MAX_RATIO = 200
-WIDE_STARTS = {
-    codecs.BOM_UTF16_LE: "utf-16",
-    codecs.BOM_UTF16_BE: "utf-16",
-    b"<\0": "utf-16-le",
-    b"\0<": "utf-16-be",
-}
+WIDE_STARTS = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16", b"<\0": "utf-16-le", b"\0<": "utf-16-be"}
 DECLARED = re.compile(rb"\s*<\?xml\s[^>]*?encoding\s*=\s*[\"']([A-Za-z0-9._-]+)[\"']")
 
 # Encodings of text, by Python's names. Python also has codecs that are not for text (hex, zlib), and some in which one

@@ -12,14 +12,7 @@ from collections.abc import Generator, Iterator
 
 from services.catalog.marc.byte_source import Source
 from services.catalog.marc.faults import MAX_RECORD_BYTES, Fault, MarcError, NotSerialisable
-from services.catalog.marc.field_shape import (
-    INDICATORS,
-    DecodedRecord,
-    content_warnings,
-    is_unimarc,
-    odd_field,
-    warn,
-)
+from services.catalog.marc.field_shape import INDICATORS, DecodedRecord, content_warnings, is_unimarc, odd_field, warn
 from services.catalog.marc.field_texts import Layout, decode_texts
 from services.catalog.marc.record import Field, Record, is_control
 

@@ -32,12 +32,7 @@ from services.catalog.analysis import (
     tokens,
     variants_of,
 )
-from services.catalog.record.class_table import (
-    ClassRow,
-    class_table,
-    label_under,
-    parse_words,
-)
+from services.catalog.record.class_table import ClassRow, class_table, label_under, parse_words
 from services.catalog.search.preferences import NO_PREFERENCES, Preferences, preferences_of
 from services.catalog.search.query.tree import Query, Word
 

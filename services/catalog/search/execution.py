@@ -55,7 +55,7 @@ class Answer:
     complete: int = 0
 
 
-class _Other(NamedTuple):
+class _Replacement(NamedTuple):
     """The search that replaces a query without hits. partial, complete: as in Answer."""
 
     query: Query
@@ -132,34 +132,30 @@ class FallbackSearch:
                         more_hits, self.query, partial.match, "relaxed", self._suggest(hits), partial, hits.total
                     )
             return Answer(hits, self.query, self.request.match, suggestion=self._suggest(hits))
-        other = self._remembered("other", hits, self._find_other)
-        suggestion = self._suggest(hits) if other is None or other.mode == "relaxed" else None
-        if other is not None:
-            other = self._without_useless_part(other)
-            other_hits = self._search(other.match)
-            if other_hits.total:
-                return Answer(
-                    other_hits, other.query, other.match, other.mode, suggestion, other.partial, other.complete
-                )
+        replacement = self._remembered("other", hits, self._find_replacement)
+        suggestion = self._suggest(hits) if replacement is None or replacement.mode == "relaxed" else None
+        if replacement is not None:
+            replacement = self._without_useless_part(replacement)
+            hits_of_replacement = self._search(replacement.match)
+            if hits_of_replacement.total:
+                return Answer(hits_of_replacement, suggestion=suggestion, **replacement._asdict())
         return Answer(hits, self.query, self.request.match, suggestion=suggestion)
 
     def continue_answer(self, mode: Mode) -> Answer:
         """Answer a later page. mode: how the first page was answered."""
-        other = self._find_correction() or self._relax_corrected() if mode == "corrected" else self._relax()
-        if other is None:
+        replacement = self._find_correction() or self._relax_corrected() if mode == "corrected" else self._relax()
+        if replacement is None:
             return Answer(self.index.search(self.request), self.query, self.request.match)
-        other = self._without_useless_part(other)
-        complete = other.complete
-        if other.mode == "relaxed":
+        replacement = self._without_useless_part(replacement)
+        if replacement.mode == "relaxed":
             (complete,) = self.index.totals([self.request.match], filters=self.request.filters)
-        return Answer(
-            self._search(other.match), other.query, other.match, mode, partial=other.partial, complete=complete
-        )
+            replacement = replacement._replace(complete=complete)
+        return Answer(self._search(replacement.match), **replacement._replace(mode=mode)._asdict())
 
     def _search(self, match: Match) -> Hits:
         """Search for the match of another query; once, because to find this query may have been a search for it."""
-        for other, hits in self.searched:
-            if other is match:
+        for searched_match, hits in self.searched:
+            if searched_match is match:
                 return hits
         hits = self.index.search(replace(self.request, match=match))
         self.searched.append((match, hits))
@@ -189,14 +185,14 @@ class FallbackSearch:
             return None
         return match_partly(self.index, self.query, self.request.match, self.expansion)
 
-    def _find_other(self) -> _Other | None:
+    def _find_replacement(self) -> _Replacement | None:
         """Return the first correction with hits; else the match of a part of the words, which may have no hits.
 
         Of these words, the unknown ones are corrected first.
         """
         return self._find_correction() or self._relax_corrected() or self._relax()
 
-    def _find_correction(self) -> _Other | None:
+    def _find_correction(self) -> _Replacement | None:
         """Return the first correction with hits; None if all words are in the class table, so that none is misspelt.
 
         Most queries without hits have hits for the first correction, so that is searched and not counted.
@@ -221,32 +217,32 @@ class FallbackSearch:
                 return self._add_partial(candidate, match, total)
         return None
 
-    def _add_partial(self, corrected: Query, match: Match, total: int) -> _Other:
+    def _add_partial(self, corrected: Query, match: Match, total: int) -> _Replacement:
         """Return a correction; hits with a part of its words follow if it has few hits."""
         partial = None
         # Filters do not count here, as in _find_partial.
         if total < FEW_HITS and (not self.request.filters or next(iter(self.index.totals([match]))) < FEW_HITS):
             partial = match_partly(self.index, corrected, match, self._expand(corrected))
         if partial is None:
-            return _Other(corrected, match, "corrected")
-        return _Other(corrected, partial.match, "corrected", partial, total)
+            return _Replacement(corrected, match, "corrected")
+        return _Replacement(corrected, partial.match, "corrected", partial, total)
 
-    def _without_useless_part(self, other: _Other) -> _Other:
+    def _without_useless_part(self, replacement: _Replacement) -> _Replacement:
         """Remove the hits with a part of the words from a correction if there are none, or in another order."""
-        if other.partial is None or not other.complete:
-            return other
-        if self.request.sort == "relevance" and self._search(other.match).total > other.complete:
-            return other
-        return _Other(other.query, other.partial.complete, other.mode)
+        if replacement.partial is None or not replacement.complete:
+            return replacement
+        if self.request.sort == "relevance" and self._search(replacement.match).total > replacement.complete:
+            return replacement
+        return _Replacement(replacement.query, replacement.partial.complete, replacement.mode)
 
     def _expand(self, query: Query) -> QueryExpansion:
         return QueryExpansion() if self.finder is None else self.finder.find(query)
 
-    def _relax(self) -> _Other | None:
+    def _relax(self) -> _Replacement | None:
         partial = match_partly(self.index, self.query, self.request.match, self.expansion)
-        return None if partial is None else _Other(self.query, partial.match, "relaxed", partial)
+        return None if partial is None else _Replacement(self.query, partial.match, "relaxed", partial)
 
-    def _relax_corrected(self) -> _Other | None:
+    def _relax_corrected(self) -> _Replacement | None:
         """Return the match of a part of the corrected words; None when no unknown word is near a known one."""
         corrected = correct_by_one_edit(
             self.query, {at: near for at, near in self.unknown.items() if root(at[1]) not in self.expansion.roots}
@@ -254,7 +250,7 @@ class FallbackSearch:
         if corrected is None:
             return None
         partial = match_partly(self.index, corrected, self.widen(corrected), self._expand(corrected))
-        return None if partial is None else _Other(corrected, partial.match, "corrected", partial)
+        return None if partial is None else _Replacement(corrected, partial.match, "corrected", partial)
 
     def _count_corrections(self, candidates: Iterable[Query], most: int) -> Iterator[tuple[Query, Match, int]]:
         """Yield the first corrections with their matches and the number of their hits under the request's filters."""

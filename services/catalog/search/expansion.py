@@ -21,9 +21,6 @@ MOST_VARIANTS = 4  # of a query
 # Multiplies the weights of a variant, so that variants rank below hits of the typed query.
 VARIANT_WEIGHT = 0.3
 CACHE_SECONDS = 30.0
-# A cache that takes longer to read is used longer: to read 50,000 forms takes 0.1 s, and they are used for 100 s.
-CACHE_SECONDS_PER_READ_SECOND = 1_000
-MOST_CACHE_SECONDS = 300.0
 MOST_CACHED_FORMS = 50_000  # forms whose hashes are cached: 5 MB; with more, every query reads the tables
 MOST_CACHED_MATCHES = 1_000  # because queries repeat, among them those of next pages
 _MOST_INVERTED = 2  # last words of a typed name that may come first in the heading
@@ -136,9 +133,7 @@ def _load_cache(database: Database) -> _Cache:
             _caches[database] = cache._replace(until=now + CACHE_SECONDS)
         forms_in_order = queries.authority_forms(database, MOST_CACHED_FORMS + 1)
         forms = None if len(forms_in_order) > MOST_CACHED_FORMS else frozenset(map(hash, forms_in_order))
-        read_at = time.monotonic()
-        seconds = max(CACHE_SECONDS, min(CACHE_SECONDS_PER_READ_SECOND * (read_at - now), MOST_CACHE_SECONDS))
-        cache = _caches[database] = _Cache(read_at + seconds, forms, {})
+        cache = _caches[database] = _Cache(now + CACHE_SECONDS, forms, {})
     return cache
 
 

@@ -34,28 +34,10 @@ from services.catalog.search.scorer import Fields, Leaf, bm25, has_phrase, total
 
 MOST_REASONS = 12
 # Fields by weight. `text` has all words, so an explanation names it only for words that no other field has.
-PLACES = {
-    "title": "WHY_IN_TITLE",
-    "author": "WHY_IN_AUTHOR",
-    "subject": "WHY_IN_SUBJECT",
-    "text": "WHY_IN_TEXT",
-}
-KEYWORDS = {
-    "isbn": "WHY_ISBN",
-    "identifier": "WHY_IDENTIFIER",
-    "name": "WHY_NAME",
-    "opening": "WHY_OPENING",
-}
-VALUES = {
-    "facet_audience": "WHY_AUDIENCE",
-    "facet_class": "WHY_CLASS",
-    "facet_language": "WHY_LANGUAGE",
-}
-SORTED = {
-    "year": "WHY_SORTED_YEAR",
-    "year_asc": "WHY_SORTED_YEAR_ASC",
-    "title": "WHY_SORTED_TITLE",
-}
+PLACES = {"title": "WHY_IN_TITLE", "author": "WHY_IN_AUTHOR", "subject": "WHY_IN_SUBJECT", "text": "WHY_IN_TEXT"}
+KEYWORDS = {"isbn": "WHY_ISBN", "identifier": "WHY_IDENTIFIER", "name": "WHY_NAME", "opening": "WHY_OPENING"}
+VALUES = {"facet_audience": "WHY_AUDIENCE", "facet_class": "WHY_CLASS", "facet_language": "WHY_LANGUAGE"}
+SORTED = {"year": "WHY_SORTED_YEAR", "year_asc": "WHY_SORTED_YEAR_ASC", "title": "WHY_SORTED_TITLE"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,14 +24,7 @@ _results: WeakKeyDictionary[Index, dict[Hashable, tuple[float, Any]]] = WeakKeyD
 _lock = threading.Lock()
 
 
-def recent(
-    kind: str,
-    index: Index,
-    hits: Hits,
-    query: Query,
-    request: Request,
-    find: Callable[[], T],
-) -> T:
+def recent(kind: str, index: Index, hits: Hits, query: Query, request: Request, find: Callable[[], T]) -> T:
     """Return the result of `find`, or the cached one for the same query, filters and state of the index.
 
     kind  kind of result

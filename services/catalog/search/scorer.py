@@ -7,19 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from services.catalog.index.matches import (
-    And,
-    Between,
-    Boosted,
-    DisMax,
-    Keyword,
-    Match,
-    Not,
-    Or,
-    Phrase,
-    Prefix,
-    Term,
-)
+from services.catalog.index.matches import And, Between, Boosted, DisMax, Keyword, Match, Not, Or, Phrase, Prefix, Term
 from services.catalog.index.stored_fields import stored_fields
 from services.catalog.record.index_document import START, Document
 

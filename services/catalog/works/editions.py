@@ -96,13 +96,7 @@ def sort_editions(
     reader_branch = split_branch(branch)
     available = [entry for entry in holdings if entry["available"]]
     available_here = any((entry["institution"], entry["branch"]) == reader_branch for entry in available)
-    return (
-        not available_here,
-        not available,
-        brief.get("language") != language,
-        -int(brief.get("year", 0)),
-        number,
-    )
+    return (not available_here, not available, brief.get("language") != language, -int(brief.get("year", 0)), number)
 
 
 def work_of_record(session: Session, record_number: int) -> tuple[str, int]:
