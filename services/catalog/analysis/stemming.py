@@ -1,9 +1,9 @@
 """Reduces words to roots, so that a search matches any spelling, affix and number.
 
 One rule is used for all languages, so that a query word needs one look-up and not one for each language: spelling
-variants become one (spelling.py), Indonesian affixes are removed (Snowball, with corrections; where its result is no
+variants become one (spelling.toml), Indonesian affixes are removed (Snowball, with corrections; where its result is no
 listed word, a root of the list), and an English plural, gerund or past tense loses its ending. Snowball's Indonesian
-stemmer changes only 2 % of English words; exceptions.py lists the words that would otherwise match another meaning.
+stemmer changes only 2 % of English words; exceptions.toml lists the words that would otherwise match another meaning.
 """
 
 from __future__ import annotations
